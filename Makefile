@@ -1,0 +1,67 @@
+# The one list of commands. Each makes what it needs: a virtual environment in .venv, with the wheel in it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE $(shell find src python -type f -not -name '*.pyc')
+
+.PHONY: help
+help: ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: demo
+demo: $(VENV)/installed ## Capture a real text, read it back, follow and check it from a second process
+	$(BIN)/python examples/demo.py
+
+.PHONY: test
+test: lint test-rust test-python ## Run all checks and tests
+
+.PHONY: lint
+lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --all-targets --features python -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/stubtest capturefile --mypy-config-file pyproject.toml
+
+.PHONY: test-rust
+test-rust: ## Run the tests of the crate, which need no Python
+	cargo test --locked --profile fast
+
+.PHONY: test-python
+test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, from its wheel
+	$(BIN)/pytest
+
+.PHONY: format
+format: $(VENV)/tools ## Format everything
+	cargo fmt
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: wheel
+wheel: $(VENV)/built ## Build the wheel into dist/
+
+.PHONY: clean
+clean: ## Remove all that was made
+	rm -rf $(VENV) dist target .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/made:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	touch $@
+
+$(VENV)/tools: $(VENV)/made pyproject.toml
+	$(BIN)/pip install --quiet --group test
+	touch $@
+
+$(VENV)/built: $(VENV)/made $(SOURCES)
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	touch $@
+
+$(VENV)/installed: $(VENV)/built
+	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
+	touch $@

@@ -1,0 +1,29 @@
+"""The exceptions of the library."""
+
+
+class CaptureFileError(Exception):
+    """Base of all exceptions that only this library raises."""
+
+
+class CaptureFileAlreadyOpen(CaptureFileError):
+    """The file, or the object, is open already; a file has one writer at a time."""
+
+
+class CaptureFileNotOpen(CaptureFileError):
+    """The object is closed."""
+
+
+class CaptureFileNotOpenForWrite(CaptureFileError):
+    """The object reads, or was forked off a process that writes, and cannot write."""
+
+
+class InvalidCaptureFile(CaptureFileError):
+    """The file is not a capture file, or a damaged one; the message says what is wrong and where."""
+
+
+class CommitUncertain(CaptureFileError, OSError):
+    """A commit failed at a point where it may or may not have happened.
+
+    Opening the file again tells: its record count and metadata are those of the commit, or of the one
+    before. `errno` and `filename` are set.
+    """

@@ -1,0 +1,232 @@
+//! Blocks and frames: entries packed into a block, deflated into a frame, and inflated again.
+
+use std::cell::RefCell;
+
+use libdeflater::{CompressionError, CompressionLvl, Compressor, DecompressionError, Decompressor};
+
+use crate::error::{Damage, Error, Result};
+use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, get_u32};
+
+/// Deflate cannot make more than this many bytes out of one.
+const LARGEST_EXPANSION: usize = 1032;
+/// Inflating starts with this much room, which holds most blocks whole.
+const SCRATCH_SIZE: usize = 256 * 1024;
+/// The longest block that coordinates can reach into: any offset, then the longest entry.
+const LONGEST_BLOCK: u64 = LONGEST_ENTRY + LENGTH_SIZE as u64 + LONGEST_ENTRY;
+
+/// How hard blocks are compressed: 1 is fastest, 12 makes the smallest files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CompressionLevel(CompressionLvl);
+
+impl CompressionLevel {
+    /// The level from 1 to 12.
+    pub fn new(level: u32) -> Result<Self> {
+        i32::try_from(level)
+            .ok()
+            .filter(|level| *level >= 1)
+            .and_then(|level| CompressionLvl::new(level).ok())
+            .map(Self)
+            .ok_or(Error::Setting {
+                name: "compression_level",
+                got: level.to_string(),
+                expected: "it must be from 1, the fastest, to 12, the smallest",
+            })
+    }
+}
+
+thread_local! {
+    static COMPRESSOR: RefCell<Option<(CompressionLevel, Compressor)>> = const { RefCell::new(None) };
+    static INFLATER: RefCell<Option<(Decompressor, Vec<u8>)>> = const { RefCell::new(None) };
+}
+
+/// Appends a record or metadata, with its length before it.
+pub(crate) fn push_entry(block: &mut Vec<u8>, entry: &[u8]) -> Result<()> {
+    let length = u32::try_from(entry.len())
+        .map_err(|_| Error::TooLarge { length: entry.len() as u64, limit: LONGEST_ENTRY })?;
+    reserve(block, LENGTH_SIZE + entry.len(), "a record")?;
+    block.extend_from_slice(&length.to_be_bytes());
+    block.extend_from_slice(entry);
+    Ok(())
+}
+
+/// Appends an index node, which has no length: its fan-out gives it.
+pub(crate) fn push_node(block: &mut Vec<u8>, children: &[Coordinates]) {
+    for child in children {
+        child.encode(block);
+    }
+}
+
+/// Makes room in `buffer` for `more` bytes, or says that there is no memory for them.
+pub(crate) fn reserve(buffer: &mut Vec<u8>, more: usize, what: &'static str) -> Result<()> {
+    buffer.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: more as u64, what })
+}
+
+/// Where in `block` the entry at `offset` has its bytes.
+pub(crate) fn entry_range(block: &[u8], offset: u32) -> std::result::Result<std::ops::Range<usize>, Damage> {
+    let offset = offset as usize;
+    let length = get_u32(block, offset).ok_or_else(|| {
+        Damage::new(
+            format!("an entry at offset {offset} of a block of {} bytes", block.len()),
+            "an offset inside the block",
+        )
+    })?;
+    let start = offset + LENGTH_SIZE;
+    let end = start + length as usize;
+    if end > block.len() {
+        return Err(Damage::new(
+            format!("an entry of {length} bytes at offset {offset} of a block of {} bytes", block.len()),
+            "an entry that ends inside its block",
+        ));
+    }
+    Ok(start..end)
+}
+
+/// Decodes the index node at `offset` of `block`.
+pub(crate) fn node_at(
+    block: &[u8],
+    offset: u32,
+    fan_out: u32,
+) -> std::result::Result<Vec<Coordinates>, Damage> {
+    let start = offset as usize;
+    let length = fan_out as usize * Coordinates::SIZE;
+    let bytes = start.checked_add(length).and_then(|end| block.get(start..end)).ok_or_else(|| {
+        Damage::new(
+            format!("an index node at offset {offset} of a block of {} bytes", block.len()),
+            format!("{length} bytes from there"),
+        )
+    })?;
+    Ok(bytes.chunks_exact(Coordinates::SIZE).filter_map(|child| Coordinates::decode(child, 0)).collect())
+}
+
+/// Compresses `block` into a frame: a length, then one zlib stream.
+pub(crate) fn deflate(block: &[u8], level: CompressionLevel) -> Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some((made_for, compressor)) if *made_for == level => compressor,
+            _ => &mut slot.insert((level, Compressor::new(level.0))).1,
+        };
+        let bound = compressor.zlib_compress_bound(block.len());
+        let mut frame = Vec::new();
+        reserve(&mut frame, LENGTH_SIZE + bound, "a compressed block")?;
+        frame.resize(LENGTH_SIZE + bound, 0);
+        let length = compressor
+            .zlib_compress(block, &mut frame[LENGTH_SIZE..])
+            .map_err(|CompressionError::InsufficientSpace| too_large(bound))?;
+        let prefix = u32::try_from(length).map_err(|_| too_large(length))?;
+        frame[..LENGTH_SIZE].copy_from_slice(&prefix.to_be_bytes());
+        frame.truncate(LENGTH_SIZE + length);
+        Ok(frame)
+    })
+}
+
+/// Whether a block of `length` bytes could compress to more than a frame can hold.
+pub(crate) fn may_not_fit(length: usize) -> bool {
+    // Deflate stores what it cannot compress, at a cost of far less than one byte in a thousand.
+    length as u64 > LONGEST_ENTRY / 1000 * 999
+}
+
+fn too_large(length: usize) -> Error {
+    Error::TooLarge { length: length as u64, limit: LONGEST_ENTRY }
+}
+
+/// Inflates the zlib stream of a frame.
+pub(crate) fn inflate(stream: &[u8]) -> std::result::Result<Box<[u8]>, InflateError> {
+    INFLATER.with_borrow_mut(|slot| {
+        let (inflater, scratch) = slot.get_or_insert_with(|| (Decompressor::new(), vec![0; SCRATCH_SIZE]));
+        match inflater.zlib_decompress(stream, scratch) {
+            Ok(length) => Ok(scratch[..length].into()),
+            Err(DecompressionError::BadData) => Err(bad_stream()),
+            Err(DecompressionError::InsufficientSpace) => inflate_large(inflater, stream),
+        }
+    })
+}
+
+/// Why a frame did not inflate.
+#[derive(Debug)]
+pub(crate) enum InflateError {
+    Damage(Damage),
+    OutOfMemory(u64),
+}
+
+fn bad_stream() -> InflateError {
+    InflateError::Damage(Damage::new("a broken zlib stream", "one that inflates"))
+}
+
+/// Inflates a block whose size is not known, in a buffer that doubles up to what deflate can produce.
+fn inflate_large(inflater: &mut Decompressor, stream: &[u8]) -> std::result::Result<Box<[u8]>, InflateError> {
+    let limit = stream
+        .len()
+        .saturating_mul(LARGEST_EXPANSION)
+        .min(usize::try_from(LONGEST_BLOCK).unwrap_or(usize::MAX));
+    let mut room = SCRATCH_SIZE;
+    let mut block = Vec::new();
+    while room < limit {
+        room = room.saturating_mul(2).min(limit);
+        block.clear();
+        if block.try_reserve_exact(room).is_err() {
+            return Err(InflateError::OutOfMemory(room as u64));
+        }
+        block.resize(room, 0);
+        match inflater.zlib_decompress(stream, &mut block) {
+            Ok(length) => {
+                block.truncate(length);
+                return Ok(block.into_boxed_slice());
+            }
+            Err(DecompressionError::BadData) => return Err(bad_stream()),
+            Err(DecompressionError::InsufficientSpace) => {}
+        }
+    }
+    Err(bad_stream())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_every_size_survive_the_round_trip() {
+        for length in [0, 1, 32_768, SCRATCH_SIZE, SCRATCH_SIZE + 1, 5_000_000] {
+            let block: Vec<u8> = (0..length).map(|index| (index * index / 7).to_le_bytes()[0]).collect();
+            let frame = deflate(&block, CompressionLevel::default()).unwrap();
+            assert_eq!(get_u32(&frame, 0).unwrap() as usize, frame.len() - LENGTH_SIZE);
+            assert_eq!(*inflate(&frame[LENGTH_SIZE..]).unwrap(), *block);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_a_frame_is_noticed() {
+        let mut frame = deflate(&[b'x'; 1000], CompressionLevel::default()).unwrap();
+        for at in LENGTH_SIZE..frame.len() {
+            frame[at] ^= 4;
+            if let Ok(block) = inflate(&frame[LENGTH_SIZE..]) {
+                // Some header bits of zlib mean nothing to an inflater; what comes out is right.
+                assert_eq!(*block, [b'x'; 1000]);
+            }
+            frame[at] ^= 4;
+        }
+        assert!(inflate(&frame[LENGTH_SIZE..frame.len() - 1]).is_err());
+        assert!(inflate(&[]).is_err());
+    }
+
+    #[test]
+    fn entries_that_leave_their_block_are_refused() {
+        let mut block = Vec::new();
+        push_entry(&mut block, b"abc").unwrap();
+        assert_eq!(entry_range(&block, 0), Ok(4..7));
+        assert!(entry_range(&block, 1).is_err());
+        assert!(entry_range(&block, 4).is_err());
+        assert!(entry_range(&block, u32::MAX).is_err());
+        assert!(node_at(&block, 0, 1).is_err());
+        assert!(node_at(&[0; 24], 0, 2).is_ok());
+        assert!(node_at(&[0; 24], 1, 2).is_err());
+    }
+
+    #[test]
+    fn levels_outside_the_range_are_refused() {
+        assert!(CompressionLevel::new(0).is_err());
+        assert!(CompressionLevel::new(1).is_ok());
+        assert!(CompressionLevel::new(12).is_ok());
+        assert!(CompressionLevel::new(13).is_err());
+    }
+}

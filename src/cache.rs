@@ -1,0 +1,158 @@
+//! Inflated blocks and index nodes, bounded in bytes and shared by threads.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use quick_cache::sync::Cache as ConcurrentCache;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+
+use crate::format::Coordinates;
+use crate::lock;
+
+/// One shard for each so many bytes of capacity, so that threads seldom meet and large blocks fit.
+const BYTES_PER_SHARD: u64 = 4 * 1024 * 1024;
+const MOST_SHARDS: u64 = 16;
+/// What an entry costs besides its bytes: key, counters and the allocator's share.
+const ENTRY_OVERHEAD: u64 = 128;
+
+/// For whom something cached is true: everybody, or the snapshots of one epoch.
+///
+/// A frame that ends within the whole pages of a commit can never change. What lies further may belong
+/// to a transaction that is taken back, and is true only for the epoch that it was read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Validity {
+    Always,
+    Epoch(u64),
+}
+
+impl Validity {
+    fn holds_in(self, epoch: u64) -> bool {
+        self == Self::Always || self == Self::Epoch(epoch)
+    }
+}
+
+/// An inflated block.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) bytes: Box<[u8]>,
+    pub(crate) validity: Validity,
+}
+
+/// A decoded index node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) children: Box<[Coordinates]>,
+    pub(crate) validity: Validity,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Block(u64),
+    Node(Coordinates),
+}
+
+#[derive(Clone)]
+enum Entry {
+    Block(Arc<Block>),
+    Node(Arc<Node>),
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Entry> for Bytes {
+    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
+        ENTRY_OVERHEAD
+            + match entry {
+                Entry::Block(block) => block.bytes.len() as u64,
+                Entry::Node(node) => (node.children.len() * size_of::<Coordinates>()) as u64,
+            }
+    }
+}
+
+type Entries = ConcurrentCache<Key, Entry, Bytes>;
+
+/// The cache of one open file.
+pub(crate) struct Cache {
+    capacity: u64,
+    inner: ArcSwap<Generation>,
+}
+
+/// The entries, and the count of forks at which they were made: a forked child starts anew, because a
+/// thread that did not come along may have held a lock inside.
+struct Generation {
+    forks: u64,
+    entries: Entries,
+}
+
+impl Cache {
+    pub(crate) fn new(capacity: u64) -> Self {
+        Self { capacity, inner: ArcSwap::from_pointee(Generation::new(capacity)) }
+    }
+
+    pub(crate) fn block(&self, frame: u64, epoch: u64) -> Option<Arc<Block>> {
+        match self.get(&Key::Block(frame))? {
+            Entry::Block(block) if block.validity.holds_in(epoch) => Some(block),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn node(&self, at: Coordinates, epoch: u64) -> Option<Arc<Node>> {
+        match self.get(&Key::Node(at))? {
+            Entry::Node(node) if node.validity.holds_in(epoch) => Some(node),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep_block(&self, frame: u64, block: Arc<Block>) {
+        self.insert(Key::Block(frame), Entry::Block(block));
+    }
+
+    pub(crate) fn keep_node(&self, at: Coordinates, node: Arc<Node>) {
+        self.insert(Key::Node(at), Entry::Node(node));
+    }
+
+    fn get(&self, key: &Key) -> Option<Entry> {
+        let generation = self.inner.load();
+        if generation.forks != lock::forks() {
+            return None;
+        }
+        generation.entries.get(key)
+    }
+
+    fn insert(&self, key: Key, entry: Entry) {
+        if self.inner.load().forks != lock::forks() {
+            self.inner.store(Arc::new(Generation::new(self.capacity)));
+        }
+        self.inner.load().entries.insert(key, entry);
+    }
+}
+
+impl Generation {
+    fn new(capacity: u64) -> Self {
+        let shards = (capacity / BYTES_PER_SHARD).clamp(1, MOST_SHARDS);
+        let options = OptionsBuilder::new()
+            .weight_capacity(capacity)
+            .estimated_items_capacity(64)
+            .shards(usize::try_from(shards).unwrap_or(1))
+            .build();
+        let entries = options.map_or_else(
+            |_| Entries::with_weighter(64, capacity, Bytes),
+            |options| {
+                Entries::with_options(
+                    options,
+                    Bytes,
+                    DefaultHashBuilder::default(),
+                    quick_cache::sync::DefaultLifecycle::default(),
+                )
+            },
+        );
+        Self { forks: lock::forks(), entries }
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Cache").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,675 @@
+//! Opening, creating, refreshing and closing capture files.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use nix::libc;
+use tempfile::NamedTempFile;
+
+use crate::block::CompressionLevel;
+use crate::cache::Cache;
+use crate::error::{Damage, Error, Result};
+use crate::format::Geometry;
+use crate::lock::{self, Refusal, WriterLock};
+use crate::slots::{self, Current, Stamps};
+use crate::snapshot::{OpenFile, Snapshot, check_length};
+use crate::storage::{FileStorage, Storage, read_up_to};
+use crate::writer::{Savepoint, SyncMode, Writer, WriterOptions};
+
+/// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
+const DEFAULT_CACHE_SIZE: u64 = 64 * 1024 * 1024;
+/// More threads than this do not make one writer faster unless they are asked for.
+const MOST_DEFAULT_THREADS: usize = 4;
+/// How often opening starts anew because the file was replaced meanwhile.
+const MOST_ATTEMPTS: u32 = 100;
+/// As many links as the system itself follows in a path.
+const MOST_LINKS: u32 = 40;
+/// Permissions of a new file, less the process's umask.
+const NEW_FILE_MODE: u32 = 0o666;
+
+/// How a capture file is opened.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let file = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// file.add_record(b"first")?;
+/// file.commit()?;
+/// assert_eq!(&*file.snapshot()?.record(1)?, b"first");
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+#[expect(clippy::struct_excessive_bools, reason = "like std::fs::OpenOptions: one switch a question")]
+pub struct OpenOptions {
+    write: bool,
+    create_new: bool,
+    replace: bool,
+    initial_metadata: Option<Vec<u8>>,
+    os_lock: bool,
+    geometry: Geometry,
+    sync: SyncMode,
+    level: CompressionLevel,
+    threads: Option<usize>,
+    cache_size: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            write: false,
+            create_new: false,
+            replace: false,
+            initial_metadata: None,
+            os_lock: true,
+            geometry: Geometry::default(),
+            sync: SyncMode::default(),
+            level: CompressionLevel::default(),
+            threads: None,
+            cache_size: DEFAULT_CACHE_SIZE,
+        }
+    }
+}
+
+impl OpenOptions {
+    /// Reading an existing file, with the operating system's locks and full durability for writers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens for writing, creating the file if there is none.
+    pub fn write(mut self, write: bool) -> Self {
+        self.write = write;
+        self
+    }
+
+    /// Refuses a file that exists already; meant for writing.
+    pub fn create_new(mut self, create_new: bool) -> Self {
+        self.create_new = create_new;
+        self
+    }
+
+    /// Replaces whatever stands there by a new empty file, in one step for everybody who looks.
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Metadata of a file that this call creates; no matter for one that exists.
+    pub fn initial_metadata(mut self, metadata: Option<Vec<u8>>) -> Self {
+        self.initial_metadata = metadata;
+        self
+    }
+
+    /// Whether a writer holds the operating system's lock. Off is for file systems without locks.
+    pub fn os_lock(mut self, os_lock: bool) -> Self {
+        self.os_lock = os_lock;
+        self
+    }
+
+    /// Page size, block size and fan-out of a file that this call creates.
+    pub fn geometry(mut self, geometry: Geometry) -> Self {
+        self.geometry = geometry;
+        self
+    }
+
+    /// When commits wait for the disk.
+    pub fn sync(mut self, sync: SyncMode) -> Self {
+        self.sync = sync;
+        self
+    }
+
+    /// How hard blocks are compressed.
+    pub fn compression_level(mut self, level: CompressionLevel) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// On how many threads blocks are compressed, the calling one included. By default as many as the
+    /// machine has cores, up to four.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Bytes of inflated blocks and index nodes that are kept at most.
+    pub fn cache_size(mut self, bytes: u64) -> Self {
+        self.cache_size = bytes;
+        self
+    }
+
+    /// Opens the file.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<CaptureFile> {
+        lock::watch_forks();
+        let path = path.as_ref();
+        if self.replace {
+            self.geometry.check_settings()?;
+            let writer = self.replace_file(path)?;
+            return if self.write { Ok(writer) } else { self.open_reader(path) };
+        }
+        if self.write || self.create_new {
+            self.geometry.check_settings()?;
+            return self.open_writer(path);
+        }
+        self.open_reader(path)
+    }
+
+    fn open_reader(&self, path: &Path) -> Result<CaptureFile> {
+        let file = self.open_file(path, open_plain(path, false)?)?;
+        let current = slots::read_current(&file, |_| Ok(()))?;
+        CaptureFile::reader(Arc::new(file), current)
+    }
+
+    fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
+        for _ in 0..MOST_ATTEMPTS {
+            let target = resolve_links(path)?;
+            if self.create_new || !exists(&target)? {
+                match self.create_file(path, &target, Existing::Keep) {
+                    Err(Error::Io { source, .. })
+                        if source.kind() == io::ErrorKind::AlreadyExists && !self.create_new => {}
+                    done => return done,
+                }
+            } else if let Some(file) = self.open_existing(path, &target)? {
+                return Ok(file);
+            }
+        }
+        Err(keeps_changing(path))
+    }
+
+    /// Opens an existing file for writing; `None` if it was replaced meanwhile.
+    fn open_existing(&self, path: &Path, target: &Path) -> Result<Option<CaptureFile>> {
+        let Some((file, lock)) = self.lock_existing(path, target)? else {
+            return Ok(None);
+        };
+        let file = Arc::new(self.open_file(path, file)?);
+        let writer = Writer::open(file, Some(lock), self.writer_options())?;
+        CaptureFile::writer(writer).map(Some)
+    }
+
+    /// Opens a file and takes the right to write it; `None` if another file stands there by then.
+    fn lock_existing(&self, path: &Path, target: &Path) -> Result<Option<(File, WriterLock)>> {
+        let failed = |error| Error::io(path, "open", error);
+        let file = match open_plain(target, true) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let id = lock::file_id(&file).map_err(failed)?;
+        let lock = self.take_lock(path, open_plain(target, true)?)?;
+        let now = File::open(target).and_then(|file| lock::file_id(&file));
+        Ok((lock.id() == id && now.is_ok_and(|now| now == id)).then_some((file, lock)))
+    }
+
+    fn take_lock(&self, path: &Path, file: File) -> Result<WriterLock> {
+        WriterLock::take(file, self.os_lock).map_err(|refusal| {
+            let path = path.to_owned();
+            match refusal {
+                Refusal::ThisProcess => Error::AlreadyOpen { path, holder: "this process" },
+                Refusal::OtherProcess => Error::AlreadyOpen { path, holder: "another process" },
+                Refusal::Unavailable(source) => Error::LockUnavailable { path, source },
+            }
+        })
+    }
+
+    fn replace_file(&self, path: &Path) -> Result<CaptureFile> {
+        for _ in 0..MOST_ATTEMPTS {
+            let target = resolve_links(path)?;
+            if !exists(&target)? {
+                match self.create_file(path, &target, Existing::Keep) {
+                    Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+                    done => return done,
+                }
+            } else if let Some((_, old)) = self.lock_existing(path, &target)? {
+                let new = self.create_file(path, &target, Existing::Replace);
+                drop(old);
+                return new;
+            }
+        }
+        Err(keeps_changing(path))
+    }
+
+    /// Makes a whole new file beside `target` and moves it there.
+    fn create_file(&self, path: &Path, target: &Path, existing: Existing) -> Result<CaptureFile> {
+        let failed = |error| Error::io(path, "create", error);
+        let folder = parent(target);
+        let temporary = tempfile::Builder::new()
+            .prefix(".new-")
+            .suffix(".capture.tmp")
+            .permissions(fs::Permissions::from_mode(NEW_FILE_MODE))
+            .tempfile_in(folder)
+            .map_err(failed)?;
+        let lock = self.take_lock(path, temporary.reopen().map_err(failed)?)?;
+        let file = OpenFile {
+            path: path.to_owned(),
+            storage: Box::new(FileStorage::new(temporary.reopen().map_err(failed)?)),
+            geometry: self.geometry,
+            cache: Cache::new(self.cache_size),
+        };
+        let metadata = self.initial_metadata.as_deref();
+        let mut writer = Writer::create(&Arc::new(file), metadata, self.writer_options())?;
+        // Held before anybody can see the file, so that nobody gets to write it in between.
+        writer.hold(lock);
+        move_into_place(temporary, target, existing).map_err(failed)?;
+        if self.sync != SyncMode::Never {
+            sync_folder(folder).map_err(|error| Error::io(folder, "sync", error))?;
+        }
+        CaptureFile::writer(writer)
+    }
+
+    fn open_file(&self, path: &Path, file: File) -> Result<OpenFile> {
+        let storage = FileStorage::new(file);
+        let failed = |error| Error::io(path, "read", error);
+        let invalid = |damage| Error::invalid(path, damage);
+        let mut header = [0; Geometry::HEADER_SIZE];
+        let length = read_up_to(&storage, &mut header, 0).map_err(failed)?;
+        let geometry = Geometry::decode(&header[..length]).map_err(invalid)?;
+        let length = storage.length().map_err(failed)?;
+        if length < geometry.data_start() {
+            let found = format!("a file of {length} bytes");
+            let expected = format!("at least {}, which its master nodes need", geometry.data_start());
+            return Err(invalid(Damage::new(found, expected)));
+        }
+        Ok(OpenFile {
+            path: path.to_owned(),
+            storage: Box::new(storage),
+            geometry,
+            cache: Cache::new(self.cache_size),
+        })
+    }
+
+    fn writer_options(&self) -> WriterOptions {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        WriterOptions {
+            sync: self.sync,
+            level: self.level,
+            threads: self.threads.unwrap_or_else(|| cores().min(MOST_DEFAULT_THREADS)),
+        }
+    }
+}
+
+/// What becomes of a file that stands where a new one is to go.
+#[derive(Clone, Copy)]
+enum Existing {
+    Keep,
+    Replace,
+}
+
+fn move_into_place(temporary: NamedTempFile, target: &Path, existing: Existing) -> io::Result<()> {
+    let moved = match existing {
+        Existing::Keep => temporary.persist_noclobber(target),
+        Existing::Replace => temporary.persist(target),
+    };
+    moved.map(drop).map_err(|error| error.error)
+}
+
+/// Opens a regular file; anything else is an error at once, even where opening it would wait.
+fn open_plain(path: &Path, write: bool) -> Result<File> {
+    let failed = |error| Error::io(path, "open", error);
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .write(write)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(failed)?;
+    let kind = file.metadata().map_err(failed)?.file_type();
+    if kind.is_dir() {
+        return Err(failed(io::Error::from_raw_os_error(libc::EISDIR)));
+    }
+    if !kind.is_file() {
+        let damage = Damage::new("a device, pipe or socket", "a regular file");
+        return Err(Error::invalid(path, damage));
+    }
+    Ok(file)
+}
+
+/// Follows symbolic links, also one that points at nothing yet, so that files are created and replaced
+/// where the link points and the link stays.
+fn resolve_links(path: &Path) -> Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            Ok(link) => path = parent(&path).join(link),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Error::io(&path, "open", io::Error::from_raw_os_error(libc::ELOOP)))
+}
+
+fn exists(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| Error::io(path, "open", error))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a new name in a folder survive a power cut.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some file systems cannot sync a folder, and say so in this way.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        done => done,
+    }
+}
+
+fn keeps_changing(path: &Path) -> Error {
+    let error = io::Error::other("the file keeps being replaced by somebody else");
+    Error::io(path, "open", error)
+}
+
+/// An open capture file, for reading or for writing. All methods may be called from many threads.
+#[derive(Debug)]
+pub struct CaptureFile {
+    file: Arc<OpenFile>,
+    current: ArcSwap<Snapshot>,
+    role: Role,
+}
+
+#[derive(Debug)]
+enum Role {
+    /// The slots' stamps of the current snapshot, to see cheaply that nothing has changed.
+    Reader(ArcSwap<Option<Stamps>>),
+    Writer(Box<WriterRole>),
+}
+
+#[derive(Debug)]
+struct WriterRole {
+    /// `None` once closed.
+    writer: Mutex<Option<Writer>>,
+    /// Whether the writer has gone on since the current snapshot.
+    stale: AtomicBool,
+    /// The count of forks when the file was opened; a forked child never touches the writer, whose
+    /// lock a thread that did not come along may hold.
+    forks: u64,
+}
+
+impl CaptureFile {
+    /// Opens an existing file for reading.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().open(path)
+    }
+
+    fn reader(file: Arc<OpenFile>, current: Current) -> Result<Self> {
+        check_length(&file, &current.master)?;
+        let snapshot = Snapshot::committed(Arc::clone(&file), current.master);
+        Ok(Self {
+            file,
+            current: ArcSwap::from_pointee(snapshot),
+            role: Role::Reader(ArcSwap::from_pointee(current.stamps)),
+        })
+    }
+
+    fn writer(mut writer: Writer) -> Result<Self> {
+        let snapshot = writer.snapshot()?;
+        Ok(Self {
+            file: Arc::clone(snapshot.file()),
+            current: ArcSwap::from_pointee(snapshot),
+            role: Role::Writer(Box::new(WriterRole {
+                writer: Mutex::new(Some(writer)),
+                stale: AtomicBool::new(false),
+                forks: lock::forks(),
+            })),
+        })
+    }
+
+    /// The file's path, as it was opened.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// The state that this object sees: as of the last refresh, or with all that was added here.
+    pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        self.bring_up_to_date()?;
+        Ok(self.current.load_full())
+    }
+
+    /// The same without the cost of sharing it; for one quick look. `None` if it takes waiting.
+    pub fn quick_snapshot(&self) -> Option<Guard<Arc<Snapshot>>> {
+        match &self.role {
+            Role::Writer(role) if role.stale.load(Ordering::Acquire) => None,
+            _ => Some(self.current.load()),
+        }
+    }
+
+    fn bring_up_to_date(&self) -> Result<()> {
+        let Role::Writer(role) = &self.role else {
+            return Ok(());
+        };
+        if !role.stale.load(Ordering::Acquire) || role.forks != lock::forks() {
+            return Ok(());
+        }
+        let mut writer = role.lock();
+        if let Some(writer) = writer.as_mut() {
+            self.current.store(Arc::new(writer.snapshot()?));
+        }
+        role.stale.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// How many records this object sees.
+    pub fn record_count(&self) -> Result<u64> {
+        if let Role::Writer(role) = &self.role
+            && role.stale.load(Ordering::Acquire)
+            && role.forks == lock::forks()
+            && let Some(writer) = role.lock().as_ref()
+        {
+            return Ok(writer.record_count());
+        }
+        Ok(self.current.load().record_count())
+    }
+
+    /// Looks at what has been committed since; true if there is more to see, or other metadata. With
+    /// `durable`, what is seen is on the disk and cannot be taken back by a power cut. A writer has
+    /// nothing to refresh.
+    pub fn refresh(&self, durable: bool) -> Result<bool> {
+        let Role::Reader(stamps) = &self.role else {
+            return Ok(false);
+        };
+        let held = self.current.load_full();
+        let now = slots::read_stamps(&*self.file.storage, &self.file.geometry)
+            .map_err(self.file.failed("read the master nodes of"))?;
+        let unchanged = now.is_some() && now == **stamps.load();
+        if unchanged && !durable {
+            return Ok(false);
+        }
+        let current = slots::read_current(&self.file, |master| {
+            if !master.extent().is_before(held.extent()) {
+                return Ok(());
+            }
+            let found = "a commit that is older than the one read before";
+            Err(Damage::new(found, "a file that only grows"))
+        })?;
+        check_length(&self.file, &current.master)?;
+        if durable {
+            self.file.storage.sync().map_err(self.file.failed("sync"))?;
+        }
+        let fresh = Arc::new(Snapshot::committed(Arc::clone(&self.file), current.master));
+        if fresh.shows_the_same_as(&held) {
+            stamps.store(Arc::new(current.stamps));
+            return Ok(false);
+        }
+        // The stamps must never be newer than the snapshot: cleared first, set last.
+        stamps.store(Arc::new(None));
+        if self.advance(held, &fresh) {
+            stamps.store(Arc::new(current.stamps));
+        }
+        Ok(true)
+    }
+
+    /// Puts `fresh` in place of `held`, or of what other threads have put there meanwhile, unless that
+    /// is as new; returns whether it did.
+    fn advance(&self, mut held: Arc<Snapshot>, fresh: &Arc<Snapshot>) -> bool {
+        while fresh.is_newer_than(&held) {
+            let before = self.current.compare_and_swap(&held, Arc::clone(fresh));
+            if Arc::ptr_eq(&before, &held) {
+                return true;
+            }
+            held = Guard::into_inner(before);
+        }
+        false
+    }
+
+    /// A reading object over the same open file, with its own idea of what is new.
+    pub fn observer(&self) -> Result<Self> {
+        let current = slots::read_current(&self.file, |_| Ok(()))?;
+        Self::reader(Arc::clone(&self.file), current)
+    }
+
+    /// What is wrong with the master node that is not current, if anything is.
+    pub(crate) fn damaged_slot(&self) -> Result<Option<Damage>> {
+        slots::find_damage(&self.file)
+    }
+
+    /// Length of the file now, in bytes, room for growth included.
+    pub fn file_size(&self) -> Result<u64> {
+        let length = self.file.storage.length();
+        length.map_err(self.file.failed("read the length of"))
+    }
+
+    /// Whether the file is open for writing.
+    pub fn is_writer(&self) -> bool {
+        matches!(self.role, Role::Writer(_))
+    }
+
+    /// Adds a record, which becomes visible to others with the next commit; returns the new count. An
+    /// error leaves everything as it was.
+    pub fn add_record(&self, record: &[u8]) -> Result<u64> {
+        self.write(|writer| writer.add_record(record))
+    }
+
+    /// Adds a record if that takes no waiting and no more than copying it; `None` if it would.
+    pub fn add_record_quickly(&self, record: &[u8]) -> Result<Option<u64>> {
+        let role = self.writer_role()?;
+        let Ok(mut guard) = role.writer.try_lock() else {
+            return Ok(None);
+        };
+        let Some(writer) = guard.as_mut() else {
+            return Ok(None);
+        };
+        let added = writer.add_quickly(record);
+        role.stale.store(true, Ordering::Release);
+        added
+    }
+
+    /// Adds many records, all or none of them; returns the new count.
+    pub fn add_records<R: AsRef<[u8]>>(&self, records: impl IntoIterator<Item = R>) -> Result<u64> {
+        let mut batch = self.begin_batch()?;
+        for record in records {
+            batch.add(record.as_ref())?;
+        }
+        batch.keep()
+    }
+
+    /// Starts adding records that all stay or all go.
+    pub fn begin_batch(&self) -> Result<Batch<'_>> {
+        let savepoint = self.write(Writer::savepoint)?;
+        Ok(Batch { file: self, savepoint: Some(savepoint) })
+    }
+
+    /// Replaces the metadata, from the next commit on.
+    pub fn set_metadata(&self, metadata: Option<&[u8]>) -> Result<()> {
+        self.write(|writer| writer.set_metadata(metadata))
+    }
+
+    /// Makes everything since the last commit visible to others and durable, together.
+    pub fn commit(&self) -> Result<()> {
+        self.write(Writer::commit)
+    }
+
+    /// Forgets everything since the last commit.
+    pub fn rollback(&self) -> Result<()> {
+        self.write(Writer::rollback)
+    }
+
+    /// Ends writing without a commit and lets go of the lock; returns how many records that loses. What
+    /// snapshots hold stays readable. A file open for reading ends with its last user.
+    pub fn close(&self) -> u64 {
+        let Role::Writer(role) = &self.role else {
+            return 0;
+        };
+        if role.forks != lock::forks() {
+            return 0;
+        }
+        let Some(writer) = role.lock().take() else {
+            return 0;
+        };
+        writer.uncommitted_records()
+    }
+
+    fn writer_role(&self) -> Result<&WriterRole> {
+        let path = || self.file.path.clone();
+        match &self.role {
+            Role::Reader(_) => Err(Error::NotOpenForWrite { path: path() }),
+            Role::Writer(role) if role.forks != lock::forks() => Err(Error::Forked { path: path() }),
+            Role::Writer(role) => Ok(role),
+        }
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
+        let role = self.writer_role()?;
+        let mut guard = role.lock();
+        let Some(writer) = guard.as_mut() else {
+            return Err(Error::NotOpenForWrite { path: self.file.path.clone() });
+        };
+        let result = work(writer);
+        role.stale.store(true, Ordering::Release);
+        result
+    }
+}
+
+impl WriterRole {
+    fn lock(&self) -> MutexGuard<'_, Option<Writer>> {
+        // A panic in the writer would be a defect; its state is no worse than after an error.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for WriterRole {
+    fn drop(&mut self) {
+        if self.forks != lock::forks() {
+            // The writer is the parent's: its threads, its lock and its file's length.
+            let unlocked = Mutex::new(None);
+            std::mem::forget(std::mem::replace(&mut self.writer, unlocked));
+        }
+    }
+}
+
+/// Records that are added together: all stay with [`keep`](Batch::keep), or none.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    file: &'a CaptureFile,
+    savepoint: Option<Savepoint>,
+}
+
+impl Batch<'_> {
+    /// Adds a record.
+    pub fn add(&mut self, record: &[u8]) -> Result<u64> {
+        self.file.add_record(record)
+    }
+
+    /// Leaves the records in; returns the new count.
+    pub fn keep(mut self) -> Result<u64> {
+        self.savepoint = None;
+        self.file.record_count()
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if let Some(savepoint) = self.savepoint.take() {
+            // Only a file that was closed meanwhile has nothing to go back to.
+            let _ = self.file.write(|writer| {
+                writer.restore(savepoint);
+                Ok(())
+            });
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The one error type of the crate, and the damage report that file parsing produces.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What every fallible call of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Something in a file that cannot be right: where it stands, what was found, what belongs there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Position in the file of the damaged thing, in bytes, where it is known.
+    pub position: Option<u64>,
+    /// What was found.
+    pub found: String,
+    /// What was expected instead.
+    pub expected: String,
+}
+
+impl Damage {
+    pub(crate) fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { position: None, found: found.into(), expected: expected.into() }
+    }
+
+    /// The same damage, placed at `position` unless its place is already known.
+    pub(crate) fn at(mut self, position: u64) -> Self {
+        self.position.get_or_insert(position);
+        self
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(position) = self.position {
+            write!(out, "at byte {position}: ")?;
+        }
+        write!(out, "found {}, expected {}", self.found, self.expected)
+    }
+}
+
+/// Why a call on a capture file failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something.
+    #[error("cannot {action} {path:?}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+
+    /// The file is not a capture file, or a damaged one.
+    #[error("{path:?} is not a sound capture file: {damage}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        damage: Damage,
+    },
+
+    /// Somebody else has the file open for writing.
+    #[error(
+        "{path:?} is already open for writing in {holder}; a capture file has one writer at a time: \
+         close the other one, or open this one for reading"
+    )]
+    AlreadyOpen {
+        /// The file.
+        path: PathBuf,
+        /// Who holds it: this process or another one.
+        holder: &'static str,
+    },
+
+    /// The file system has no byte-range locks.
+    #[error(
+        "cannot lock {path:?} for writing: {source}; if this file system has no locks and nothing else \
+         writes the file, open it with use_os_file_locking=False"
+    )]
+    LockUnavailable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+
+    /// A writing call on a file that is open for reading only.
+    #[error("{path:?} is open for reading; open it for writing first")]
+    NotOpenForWrite {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A writing call in a process forked from the one that opened the file.
+    #[error(
+        "{path:?} was opened for writing before this process was forked; only the process that opened it may write"
+    )]
+    Forked {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// An earlier failure left the writer unable to go on safely.
+    #[error(
+        "{path:?} takes no more work from this writer since {reason}; close it and open it again, which \
+         checks and repairs the file"
+    )]
+    WriterFailed {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        reason: String,
+    },
+
+    /// A commit failed at a point where it may or may not have happened.
+    #[error(
+        "the commit to {path:?} failed while it was being made durable ({source}), so it may or may not have \
+         happened; open the file again and look at its record count or metadata"
+    )]
+    CommitUncertain {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+
+    /// A record number outside the file.
+    #[error("record {number} does not exist in {path:?}, which has records 1 to {count}")]
+    NoSuchRecord {
+        /// The file.
+        path: PathBuf,
+        /// The number asked for.
+        number: u64,
+        /// How many records there are.
+        count: u64,
+    },
+
+    /// A record or metadata longer than the format's 4-byte length can say.
+    #[error("an entry of {length} bytes cannot be stored: the format's limit is {limit} bytes")]
+    TooLarge {
+        /// Its length in bytes.
+        length: u64,
+        /// The longest that fits.
+        limit: u64,
+    },
+
+    /// The index would need more room than the master node has.
+    #[error("{path:?} is full: its index has reached the number of records that its page size allows")]
+    IndexFull {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A setting that no file can have.
+    #[error("{name} cannot be {got}: {expected}")]
+    Setting {
+        /// The setting's name.
+        name: &'static str,
+        /// The value asked for.
+        got: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+
+    /// Not enough memory for one thing that has to be in memory whole.
+    #[error("not enough memory for {bytes} bytes of {what}")]
+    OutOfMemory {
+        /// How much was asked for.
+        bytes: u64,
+        /// What it was for.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action, source }
+    }
+
+    pub(crate) fn invalid(path: &Path, damage: Damage) -> Self {
+        Self::Invalid { path: path.to_owned(), damage }
+    }
+}

@@ -1,0 +1,248 @@
+//! The bytes of a capture file: header, coordinates, and where everything stands.
+//!
+//! Every integer of the format is unsigned and big-endian.
+
+use crate::error::{Damage, Error, Result};
+
+/// The name that every new file starts with.
+const MAGIC: &[u8; 11] = b"MioCapture\0";
+/// A name that old files start with.
+const OLD_MAGIC: &[u8; 11] = b"WebCapture\0";
+/// The version that new files have, and the highest that is read.
+const VERSION: u32 = 2;
+/// A page that is smaller has no room for a useful master node.
+const SMALLEST_PAGE: u32 = 512;
+/// A new file is this many pages long, so that small files do not grow bit by bit.
+const INITIAL_PAGES: u64 = 100;
+
+/// Length of an entry's size prefix, and of a frame's.
+pub(crate) const LENGTH_SIZE: usize = 4;
+/// The longest record or metadata, in bytes: what the size prefix can say.
+pub(crate) const LONGEST_ENTRY: u64 = u32::MAX as u64;
+
+/// Reads the big-endian number at `at`, if it is there whole.
+pub(crate) fn get_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    let end = at.checked_add(size_of::<u32>())?;
+    Some(u32::from_be_bytes(bytes.get(at..end)?.try_into().ok()?))
+}
+
+/// Reads the big-endian number at `at`, if it is there whole.
+pub(crate) fn get_u64(bytes: &[u8], at: usize) -> Option<u64> {
+    let end = at.checked_add(size_of::<u64>())?;
+    Some(u64::from_be_bytes(bytes.get(at..end)?.try_into().ok()?))
+}
+
+/// A length or position of something that is in memory whole; past the memory's end where it is not.
+pub(crate) fn in_memory(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
+/// Where an entry is: the position of its frame in the file, and its offset in the inflated block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(crate) struct Coordinates {
+    pub(crate) frame: u64,
+    pub(crate) offset: u32,
+}
+
+impl Coordinates {
+    /// Encoded length in bytes.
+    pub(crate) const SIZE: usize = 12;
+    /// What stands where there is nothing to point at.
+    pub(crate) const NONE: Self = Self { frame: 0, offset: 0 };
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.frame.to_be_bytes());
+        out.extend_from_slice(&self.offset.to_be_bytes());
+    }
+
+    pub(crate) fn decode(bytes: &[u8], at: usize) -> Option<Self> {
+        Some(Self { frame: get_u64(bytes, at)?, offset: get_u32(bytes, at.checked_add(size_of::<u64>())?)? })
+    }
+}
+
+/// The sizes that a file's header fixes for ever, and the positions that follow from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Version of the format, 1 or 2; both mean the same bytes.
+    pub version: u32,
+    /// Bytes in a page, the unit in which the data area is written.
+    pub page_size: u32,
+    /// A block is compressed once it holds this many bytes or more.
+    pub block_size: u32,
+    /// Children of a full node of the index tree.
+    pub fan_out: u32,
+}
+
+impl Default for Geometry {
+    fn default() -> Self {
+        Self { version: VERSION, page_size: 4096, block_size: 32768, fan_out: 32 }
+    }
+}
+
+impl Geometry {
+    /// Encoded length of the header in bytes; zeros fill the rest of its page.
+    pub(crate) const HEADER_SIZE: usize = MAGIC.len() + 4 * size_of::<u32>();
+
+    /// Checks sizes that a caller wants for a new file.
+    pub(crate) fn check_settings(&self) -> Result<()> {
+        let refuse = |name, got: u32, expected| Err(Error::Setting { name, got: got.to_string(), expected });
+        if self.page_size < SMALLEST_PAGE {
+            return refuse("page_size", self.page_size, "it must be at least 512 bytes");
+        }
+        if !self.block_size.is_multiple_of(self.page_size) {
+            return refuse(
+                "compression_block_size",
+                self.block_size,
+                "it must be a multiple of the page size",
+            );
+        }
+        if self.fan_out < 2 {
+            return refuse("fan_out", self.fan_out, "it must be at least 2");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = MAGIC.to_vec();
+        for number in [self.version, self.page_size, self.block_size, self.fan_out] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        out
+    }
+
+    /// Reads the header from the first bytes of a file.
+    pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Self, Damage> {
+        let magic = bytes.get(..MAGIC.len());
+        if magic != Some(MAGIC) && magic != Some(OLD_MAGIC) {
+            let start = &bytes[..bytes.len().min(MAGIC.len())];
+            return Err(Damage::new(
+                format!("{:?}", String::from_utf8_lossy(start)),
+                format!("{:?}, with which every capture file starts", "MioCapture\0"),
+            )
+            .at(0));
+        }
+        let number = |index: usize| {
+            get_u32(bytes, MAGIC.len() + index * size_of::<u32>()).ok_or_else(|| {
+                Damage::new(
+                    format!("a file of {} bytes", bytes.len()),
+                    format!("a header of {} bytes", Self::HEADER_SIZE),
+                )
+                .at(0)
+            })
+        };
+        let geometry =
+            Self { version: number(0)?, page_size: number(1)?, block_size: number(2)?, fan_out: number(3)? };
+        geometry.check_header().map_err(|damage| damage.at(0))?;
+        Ok(geometry)
+    }
+
+    fn check_header(&self) -> std::result::Result<(), Damage> {
+        if !(1..=VERSION).contains(&self.version) {
+            return Err(Damage::new(
+                format!("format version {}", self.version),
+                format!("a version from 1 to {VERSION}"),
+            ));
+        }
+        self.check_settings().map_err(|error| {
+            Damage::new(
+                format!(
+                    "a header with page size {}, block size {} and fan-out {}",
+                    self.page_size, self.block_size, self.fan_out
+                ),
+                format!("sizes that a capture file can have ({error})"),
+            )
+        })
+    }
+
+    pub(crate) fn page(&self) -> u64 {
+        u64::from(self.page_size)
+    }
+
+    /// Length of a master slot: a page of numbers, the last partial page, the pending block.
+    pub(crate) fn slot_size(&self) -> u64 {
+        2 * self.page() + u64::from(self.block_size)
+    }
+
+    /// Where slot A begins; slot B follows it.
+    pub(crate) fn slot_position(&self, slot: Slot) -> u64 {
+        match slot {
+            Slot::A => self.page(),
+            Slot::B => self.page() + self.slot_size(),
+        }
+    }
+
+    /// Where the first frame begins.
+    pub(crate) fn data_start(&self) -> u64 {
+        self.page() + 2 * self.slot_size()
+    }
+
+    /// How long a new file is: a hundred pages, or what its slots need.
+    pub(crate) fn initial_length(&self) -> u64 {
+        self.data_start().max(INITIAL_PAGES * self.page())
+    }
+
+    /// `position` cut down to a whole number of pages.
+    pub(crate) fn whole_pages(&self, position: u64) -> u64 {
+        position - position % self.page()
+    }
+}
+
+/// One of the two places where a master node can stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    A,
+    B,
+}
+
+impl Slot {
+    pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// Even serial numbers live in A, odd ones in B.
+    pub(crate) fn of_serial(serial: u32) -> Self {
+        if serial.is_multiple_of(2) { Self::A } else { Self::B }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_survives_the_round_trip_and_has_the_documented_positions() {
+        let geometry = Geometry::default();
+        assert_eq!(Geometry::decode(&geometry.encode()), Ok(geometry));
+        assert_eq!(geometry.slot_size(), 40_960);
+        assert_eq!(geometry.data_start(), 86_016);
+        assert_eq!(geometry.initial_length(), 409_600);
+    }
+
+    #[test]
+    fn every_byte_of_the_magic_and_every_absurd_size_is_refused() {
+        let good = Geometry::default().encode();
+        for at in 0..MAGIC.len() {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            assert!(Geometry::decode(&bytes).is_err(), "byte {at}");
+        }
+        for (at, bytes) in [(11, [0, 0, 0, 3]), (15, [0, 0, 0, 1]), (19, [0, 0, 0, 7]), (23, [0; 4])] {
+            let mut header = good.clone();
+            header[at..at + 4].copy_from_slice(&bytes);
+            assert!(Geometry::decode(&header).is_err(), "number at {at}");
+        }
+        assert!(Geometry::decode(&good[..26]).is_err());
+    }
+
+    #[test]
+    fn coordinates_survive_the_round_trip() {
+        let coordinates = Coordinates { frame: 0x0102_0304_0506_0708, offset: 0x090A_0B0C };
+        let mut bytes = Vec::new();
+        coordinates.encode(&mut bytes);
+        assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(Coordinates::decode(&bytes, 0), Some(coordinates));
+        assert_eq!(Coordinates::decode(&bytes, 1), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! Capture files: compressed, transactional, append-only record logs.
+//!
+//! Records are added, never changed, and become visible and durable together at an explicit commit,
+//! with one metadata blob that commits with them. Any record is found fast by its number. One writer,
+//! any number of reading threads and processes, which share the memory-mapped file.
+//!
+//! [`OpenOptions`] opens a [`CaptureFile`]; a [`Snapshot`] is what it sees at one moment; [`Records`]
+//! goes through a snapshot in order, and [`Gather`] fetches a given set of its records.
+//!
+//! ```
+//! use capturefile::{CaptureFile, OpenOptions};
+//!
+//! # fn main() -> capturefile::Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("log.capture");
+//! let log = OpenOptions::new().write(true).open(&path)?;
+//! log.add_record(b"one")?;
+//! log.add_record(b"two")?;
+//! log.set_metadata(Some(b"read up to here"))?;
+//! log.commit()?;
+//!
+//! let reader = CaptureFile::open(&path)?.snapshot()?;
+//! assert_eq!(reader.record_count(), 2);
+//! assert_eq!(&*reader.record(2)?, b"two");
+//! for record in reader.records(1) {
+//!     println!("{} bytes", record?.len());
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! Limits: a record has at most 2^32 - 1 bytes, and as much when compressed; a file with the default
+//! sizes holds more than 10^15 records. The format is described in `docs/format.md`.
+
+mod block;
+mod cache;
+mod capture_file;
+mod error;
+mod format;
+mod lock;
+mod master;
+mod pipeline;
+mod scan;
+mod slots;
+mod snapshot;
+mod storage;
+mod tree;
+mod verify;
+mod writer;
+
+#[cfg(feature = "python")]
+mod python;
+
+pub use block::CompressionLevel;
+pub use capture_file::{Batch, CaptureFile, OpenOptions};
+pub use error::{Damage, Error, Result};
+pub use format::Geometry;
+pub use scan::{Gather, Records};
+pub use snapshot::{Record, Snapshot};
+pub use verify::{Report, verify};
+pub use writer::SyncMode;

@@ -1,0 +1,293 @@
+//! One master node: its bytes in a slot, its checksum, and which of two is current.
+
+use libdeflater::crc32;
+
+use crate::error::Damage;
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, Slot, get_u32, get_u64, in_memory};
+use crate::tree::RightmostPath;
+
+/// Everything that a commit fixes: how far the file goes, its index, and the bytes not yet in frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MasterNode {
+    pub(crate) serial: u32,
+    /// Where the next frame will start.
+    pub(crate) file_limit: u64,
+    pub(crate) metadata: Coordinates,
+    pub(crate) path: RightmostPath,
+    /// The bytes from `file_limit` rounded down to a page up to `file_limit`.
+    pub(crate) tail: Vec<u8>,
+    /// Entries added but not yet compressed; shorter than a block.
+    pub(crate) pending: Vec<u8>,
+}
+
+const CHECKSUM_END: usize = size_of::<u32>();
+const SERIAL: usize = CHECKSUM_END;
+const FILE_LIMIT: usize = SERIAL + size_of::<u32>();
+const PENDING_LENGTH: usize = FILE_LIMIT + size_of::<u64>();
+const METADATA: usize = PENDING_LENGTH + LENGTH_SIZE;
+const CHILD_COUNT: usize = METADATA + Coordinates::SIZE;
+const CHILDREN: usize = CHILD_COUNT + size_of::<u32>();
+const CHILD_SIZE: usize = size_of::<u8>() + Coordinates::SIZE;
+
+/// How much of a slot's start tells two commits apart: its checksum and serial number.
+pub(crate) const STAMP_SIZE: usize = FILE_LIMIT;
+
+/// How far a state reaches. Files only grow, so no part of it ever gets smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    file_limit: u64,
+    pending: usize,
+    pub(crate) records: u64,
+}
+
+impl Extent {
+    /// Whether this can only have been committed before `other`.
+    pub(crate) fn is_before(self, other: Self) -> bool {
+        (self.file_limit, self.pending) < (other.file_limit, other.pending) || self.records < other.records
+    }
+}
+
+impl MasterNode {
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            file_limit: self.file_limit,
+            pending: self.pending.len(),
+            // A path that was decoded or written holds a countable number of records.
+            records: self.path.record_count().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The state of a file without records, before its first commit.
+    pub(crate) fn empty(geometry: &Geometry) -> Self {
+        Self {
+            serial: 0,
+            file_limit: geometry.data_start(),
+            metadata: Coordinates::NONE,
+            path: RightmostPath::new(geometry.fan_out),
+            tail: vec![0; tail_length(geometry, geometry.data_start())],
+            pending: Vec::new(),
+        }
+    }
+
+    /// Whether the children of the rightmost path fit in the first page of a slot.
+    pub(crate) fn index_fits(path: &RightmostPath, geometry: &Geometry) -> bool {
+        CHILDREN + CHILD_SIZE * path.child_count() <= geometry.page_size as usize
+    }
+
+    /// Writes the whole slot into `out`, replacing what it held, as the commit with number `serial`.
+    pub(crate) fn encode(&self, serial: u32, geometry: &Geometry, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&[0; CHECKSUM_END]);
+        out.extend_from_slice(&serial.to_be_bytes());
+        out.extend_from_slice(&self.file_limit.to_be_bytes());
+        out.extend_from_slice(&length_prefix(self.pending.len()));
+        self.metadata.encode(out);
+        out.extend_from_slice(&length_prefix(self.path.child_count()));
+        for level in 1..=self.path.height() {
+            for child in self.path.children(level) {
+                out.push(level);
+                child.encode(out);
+            }
+        }
+        let page = geometry.page_size as usize;
+        out.resize(page, 0);
+        out.extend_from_slice(&self.tail);
+        out.resize(2 * page, 0);
+        out.extend_from_slice(&self.pending);
+        out.resize(2 * page + geometry.block_size as usize, 0);
+        let checksum = crc32(&out[CHECKSUM_END..]);
+        out[..CHECKSUM_END].copy_from_slice(&checksum.to_be_bytes());
+    }
+
+    /// Reads a slot, whole or not, and checks all that can be checked without the rest of the file.
+    pub(crate) fn decode(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<Self, Damage> {
+        decode_slot(geometry, slot, bytes).map_err(|damage| damage.at(geometry.slot_position(slot)))
+    }
+
+    /// Whether this is the later of two good nodes; serial numbers wrap, so they are compared by
+    /// their wrapping difference.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        self.serial.wrapping_sub(other.serial) < 1 << (u32::BITS - 1)
+    }
+}
+
+/// Length of the part of the last page that is in use.
+pub(crate) fn tail_length(geometry: &Geometry, file_limit: u64) -> usize {
+    in_memory(file_limit % geometry.page())
+}
+
+fn length_prefix(length: usize) -> [u8; LENGTH_SIZE] {
+    // Pending blocks and child counts are bounded by sizes that the header holds in 32 bits.
+    u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
+}
+
+fn decode_slot(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<MasterNode, Damage> {
+    if bytes.len() as u64 != geometry.slot_size() {
+        return Err(Damage::new(
+            format!("{} bytes of a master node", bytes.len()),
+            format!("{}", geometry.slot_size()),
+        ));
+    }
+    // The whole slot is there, so every number up to `CHILDREN` is: a page has at least 512 bytes.
+    let number = |at| get_u32(bytes, at).unwrap_or_default();
+    let checksum = crc32(&bytes[CHECKSUM_END..]);
+    if number(0) != checksum {
+        return Err(Damage::new(
+            format!("checksum {:#010x} on a master node", number(0)),
+            format!("{checksum:#010x}"),
+        ));
+    }
+    let serial = number(SERIAL);
+    if Slot::of_serial(serial) != slot {
+        return Err(Damage::new(
+            format!("serial number {serial} in slot {slot:?}"),
+            "even numbers in slot A and odd ones in slot B",
+        ));
+    }
+    let file_limit = get_u64(bytes, FILE_LIMIT).unwrap_or_default();
+    if file_limit < geometry.data_start() || file_limit > i64::MAX as u64 {
+        return Err(Damage::new(
+            format!("file limit {file_limit}"),
+            format!("at least {}, where the data starts", geometry.data_start()),
+        ));
+    }
+    let pending_length = number(PENDING_LENGTH);
+    if pending_length > 0 && pending_length >= geometry.block_size {
+        return Err(Damage::new(
+            format!("a pending block of {pending_length} bytes"),
+            format!("fewer than the block size {}", geometry.block_size),
+        ));
+    }
+    let metadata = Coordinates::decode(bytes, METADATA).unwrap_or_default();
+    if !metadata.is_none() {
+        check_coordinates(geometry, file_limit, pending_length, metadata, "metadata")?;
+    }
+    let path = decode_path(geometry, file_limit, pending_length, bytes)?;
+    let page = geometry.page_size as usize;
+    Ok(MasterNode {
+        serial,
+        file_limit,
+        metadata,
+        path,
+        tail: bytes[page..page + tail_length(geometry, file_limit)].to_vec(),
+        pending: bytes[2 * page..2 * page + pending_length as usize].to_vec(),
+    })
+}
+
+fn decode_path(
+    geometry: &Geometry,
+    file_limit: u64,
+    pending_length: u32,
+    bytes: &[u8],
+) -> Result<RightmostPath, Damage> {
+    let count = get_u32(bytes, CHILD_COUNT).unwrap_or_default();
+    let room = (geometry.page_size as usize - CHILDREN) / CHILD_SIZE;
+    if count as usize > room {
+        return Err(Damage::new(
+            format!("{count} children on the rightmost path"),
+            format!("at most {room}, which fill a page"),
+        ));
+    }
+    let mut path = RightmostPath::new(geometry.fan_out);
+    for child in bytes[CHILDREN..].chunks_exact(CHILD_SIZE).take(count as usize) {
+        let level = child[0];
+        if level == 0 || level < path.height() {
+            return Err(Damage::new(
+                format!("a child at height {level} after one at height {}", path.height()),
+                "heights from 1 upwards in rising order",
+            ));
+        }
+        let coordinates = Coordinates::decode(child, size_of::<u8>()).unwrap_or_default();
+        check_coordinates(geometry, file_limit, pending_length, coordinates, "a child")?;
+        if path.add(level, coordinates).is_some() {
+            return Err(Damage::new(
+                format!("{} children at height {level}", geometry.fan_out),
+                "fewer than the fan-out on the rightmost path",
+            ));
+        }
+    }
+    if path.record_count().is_none() {
+        return Err(Damage::new(
+            format!("a tree of height {}", path.height()),
+            "one that holds fewer than 2^64 records",
+        ));
+    }
+    Ok(path)
+}
+
+fn check_coordinates(
+    geometry: &Geometry,
+    file_limit: u64,
+    pending_length: u32,
+    coordinates: Coordinates,
+    what: &str,
+) -> Result<(), Damage> {
+    let inside = (geometry.data_start()..file_limit).contains(&coordinates.frame)
+        || (coordinates.frame == file_limit && coordinates.offset < pending_length);
+    if inside {
+        return Ok(());
+    }
+    Err(Damage::new(
+        format!("coordinates ({}, {}) of {what}", coordinates.frame, coordinates.offset),
+        format!(
+            "a frame from {} up to {file_limit}, or an offset below {pending_length} in the pending block",
+            geometry.data_start()
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> (Geometry, MasterNode) {
+        let geometry = Geometry::default();
+        let file_limit = geometry.data_start() + 5000;
+        let mut path = RightmostPath::new(geometry.fan_out);
+        for level in [1, 1, 3] {
+            path.add(level, Coordinates { frame: geometry.data_start(), offset: u32::from(level) });
+        }
+        let node = MasterNode {
+            serial: 8,
+            file_limit,
+            metadata: Coordinates { frame: file_limit, offset: 2 },
+            path,
+            tail: vec![7; tail_length(&geometry, file_limit)],
+            pending: b"pending".to_vec(),
+        };
+        (geometry, node)
+    }
+
+    #[test]
+    fn a_master_node_survives_the_round_trip() {
+        let (geometry, node) = sample();
+        let mut bytes = vec![1, 2, 3];
+        node.encode(node.serial, &geometry, &mut bytes);
+        assert_eq!(bytes.len() as u64, geometry.slot_size());
+        assert_eq!(MasterNode::decode(&geometry, Slot::A, &bytes), Ok(node));
+        assert!(MasterNode::decode(&geometry, Slot::B, &bytes).is_err());
+        assert!(MasterNode::decode(&geometry, Slot::A, &bytes[1..]).is_err());
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_noticed() {
+        let (geometry, node) = sample();
+        let mut bytes = Vec::new();
+        node.encode(node.serial, &geometry, &mut bytes);
+        for at in (0..bytes.len()).step_by(97).chain(0..100) {
+            bytes[at] ^= 1 << (at % 8);
+            assert!(MasterNode::decode(&geometry, Slot::A, &bytes).is_err(), "byte {at}");
+            bytes[at] ^= 1 << (at % 8);
+        }
+    }
+
+    #[test]
+    fn serial_numbers_are_compared_across_their_wrap() {
+        let (_, first) = sample();
+        let with = |serial| MasterNode { serial, ..first.clone() };
+        assert!(with(9).is_newer_than(&with(8)));
+        assert!(!with(8).is_newer_than(&with(9)));
+        assert!(with(0).is_newer_than(&with(u32::MAX)));
+        assert!(!with(u32::MAX).is_newer_than(&with(0)));
+    }
+}

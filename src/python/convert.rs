@@ -1,0 +1,159 @@
+//! What goes in from Python and what comes out: records, encodings, numbers, settings.
+
+use std::ffi::{CStr, CString};
+
+use pyo3::exceptions::{PyLookupError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
+
+use crate::{CompressionLevel, SyncMode};
+
+/// How records become Python objects, and text becomes records.
+#[derive(Debug, Clone)]
+pub(super) enum Encoding {
+    /// Records are `bytes`; text is encoded as UTF-8.
+    Bytes,
+    Utf8,
+    Other(CString),
+}
+
+impl Encoding {
+    /// The encoding called `name`, as the `codecs` module knows it.
+    pub(super) fn find(py: Python<'_>, name: Option<&str>) -> PyResult<Self> {
+        let Some(name) = name else {
+            return Ok(Self::Bytes);
+        };
+        let codec = py.import("codecs")?.call_method1("lookup", (name,))?;
+        if !codec.getattr("_is_text_encoding").and_then(|is_text| is_text.is_truthy()).unwrap_or(true) {
+            return Err(PyLookupError::new_err(format!("{name:?} is not a text encoding")));
+        }
+        if codec.getattr("name")?.extract::<String>()? == "utf-8" {
+            return Ok(Self::Utf8);
+        }
+        Ok(Self::Other(CString::new(name)?))
+    }
+
+    /// The record as a Python object of its own.
+    pub(super) fn decode<'py>(&self, py: Python<'py>, record: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Bytes => to_bytes(py, record).map(Bound::into_any),
+            Self::Utf8 => PyString::from_bytes(py, record).map(Bound::into_any),
+            Self::Other(name) => {
+                let bytes = to_bytes(py, record)?;
+                PyString::from_encoded_object(&bytes, Some(name), None).map(Bound::into_any)
+            }
+        }
+    }
+
+    fn name(&self) -> &CStr {
+        match self {
+            Self::Bytes | Self::Utf8 => c"utf-8",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Calls `work` with the bytes of a record given as text or as anything with the buffer protocol.
+    pub(super) fn with_record<T>(
+        &self,
+        record: &Bound<'_, PyAny>,
+        work: impl FnOnce(&[u8]) -> PyResult<T>,
+    ) -> PyResult<T> {
+        if let Ok(bytes) = record.cast::<PyBytes>() {
+            return work(bytes.as_bytes());
+        }
+        let Ok(text) = record.cast::<PyString>() else {
+            return with_bytes(record, "a record", work);
+        };
+        if let Self::Other(_) = self {
+            let encoded = text.call_method1("encode", (self.name().to_string_lossy(),))?;
+            return with_bytes(&encoded, "a record", work);
+        }
+        work(text.to_str()?.as_bytes())
+    }
+}
+
+/// Calls `work` with the bytes of anything with the buffer protocol. What can change is copied first,
+/// since other threads may change it while the interpreter is let go.
+pub(super) fn with_bytes<T>(
+    object: &Bound<'_, PyAny>,
+    what: &str,
+    work: impl FnOnce(&[u8]) -> PyResult<T>,
+) -> PyResult<T> {
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        return work(bytes.as_bytes());
+    }
+    let Ok(view) = PyMemoryView::from(object) else {
+        let kind = object.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("{what} must be bytes-like or str, not {kind}")));
+    };
+    let copy = view.call_method0("tobytes")?;
+    work(copy.cast::<PyBytes>()?.as_bytes())
+}
+
+/// A `bytes` object; no memory for it is an error, not a panic.
+pub(super) fn to_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, bytes.len(), |target| {
+        target.copy_from_slice(bytes);
+        Ok(())
+    })
+}
+
+/// An integer that names a record; one too large for the machine names none.
+#[derive(Clone, Copy)]
+pub(super) struct RecordNumber(pub(super) i64);
+
+impl<'py> FromPyObject<'_, 'py> for RecordNumber {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.extract::<i64>() {
+            Ok(number) => Ok(Self(number)),
+            Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
+                Ok(Self(if object.lt(0)? { i64::MIN } else { i64::MAX }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl RecordNumber {
+    /// The number as records are counted; 0, which no record has, where it is below the first.
+    pub(super) fn positive(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(0)
+    }
+
+    /// The same with negative numbers counted from the end of `count` records.
+    pub(super) fn in_file_of(self, count: u64) -> u64 {
+        if self.0 >= 0 {
+            return self.positive();
+        }
+        (count + 1).saturating_sub(self.0.unsigned_abs())
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for SyncMode {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(on) = object.extract::<bool>() {
+            return Ok(if on { Self::Full } else { Self::Never });
+        }
+        match object.extract::<String>().as_deref() {
+            Ok("full") => Ok(Self::Full),
+            Ok("barrier") => Ok(Self::Barrier),
+            Ok("none") => Ok(Self::Never),
+            _ => Err(PyValueError::new_err(format!(
+                "sync must be 'full' (or True), 'barrier' or 'none' (or False), not {}",
+                object.repr()?
+            ))),
+        }
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for CompressionLevel {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self::new(object.extract::<u32>()?)?)
+    }
+}

@@ -1,0 +1,60 @@
+//! The one place where errors of the crate become Python exceptions.
+
+use std::io;
+use std::path::PathBuf;
+
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::Error;
+
+/// The exception classes, which are written in Python.
+mod classes {
+    use pyo3::import_exception;
+
+    import_exception!(capturefile._errors, CaptureFileAlreadyOpen);
+    import_exception!(capturefile._errors, CaptureFileError);
+    import_exception!(capturefile._errors, CaptureFileNotOpen);
+    import_exception!(capturefile._errors, CaptureFileNotOpenForWrite);
+    import_exception!(capturefile._errors, CommitUncertain);
+    import_exception!(capturefile._errors, InvalidCaptureFile);
+}
+
+pub(super) use classes::{CaptureFileAlreadyOpen, CaptureFileNotOpen};
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Io { path, source, .. } => os_error(path, &source),
+            Error::LockUnavailable { path, source } => {
+                PyOSError::new_err((source.raw_os_error(), message, path.into_os_string()))
+            }
+            Error::CommitUncertain { path, source } => {
+                classes::CommitUncertain::new_err((source.raw_os_error(), message, path.into_os_string()))
+            }
+            Error::Invalid { .. } => classes::InvalidCaptureFile::new_err(message),
+            Error::AlreadyOpen { .. } => classes::CaptureFileAlreadyOpen::new_err(message),
+            Error::NotOpenForWrite { .. } | Error::Forked { .. } => {
+                classes::CaptureFileNotOpenForWrite::new_err(message)
+            }
+            Error::WriterFailed { .. } => classes::CaptureFileError::new_err(message),
+            Error::NoSuchRecord { .. } => PyIndexError::new_err(message),
+            Error::TooLarge { .. } | Error::Setting { .. } | Error::IndexFull { .. } => {
+                PyValueError::new_err(message)
+            }
+            Error::OutOfMemory { .. } => PyMemoryError::new_err(message),
+        }
+    }
+}
+
+/// An `OSError` with `errno`, `strerror` and `filename`, from which Python makes `FileNotFoundError` and its
+/// siblings by itself.
+fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
+    let number = source.raw_os_error().unwrap_or(nix::libc::EIO);
+    let text = match source.raw_os_error() {
+        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
+        None => source.to_string(),
+    };
+    PyOSError::new_err((number, text, path.into_os_string()))
+}

@@ -1,0 +1,799 @@
+//! The Python class `CaptureFile`.
+
+#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::{ArcSwapOption, Guard};
+use pyo3::exceptions::{PyIndexError, PyResourceWarning, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
+
+use super::convert::{Encoding, RecordNumber, to_bytes, with_bytes};
+use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen};
+use super::iterators::{Follower, RecordIterator};
+use crate::{CompressionLevel, Geometry, OpenOptions, Record, Snapshot, SyncMode};
+
+/// How many records are fetched at a time where many become Python objects.
+const RECORDS_PER_BATCH: usize = 4096;
+
+/// A capture file: a compressed, transactional, append-only log of records.
+///
+/// Records are numbered from 1. Those that are added become visible to others, together with the
+/// metadata, at `commit()`. One writer and any number of readers, in threads and processes, can have a
+/// file open at the same time; one object may be used by many threads.
+///
+///     with CaptureFile("log.capture", to_write=True) as cf:
+///         cf.add_record("first")
+///         cf.commit()
+///         print(cf[1])
+///
+/// Arguments:
+///     file_name: path of the file, by convention with the extension `.capture`.
+///     to_write: open for writing, creating the file if there is none.
+///     initial_metadata: metadata of a file that this call creates; ignored otherwise.
+///     force_new_empty_file: replace whatever stands there by a new empty file, in one step for
+///         everybody who looks. A file that somebody is writing is refused.
+///     encoding: how records are decoded on reading and `str` records encoded on adding. None: records
+///         come back as `bytes`, and `str` is encoded as UTF-8.
+///     use_os_file_locking: hold the writer lock in the operating system. False is for file systems
+///         without locks; a second writer in this process is refused all the same.
+///     compression_block_size: of a file that this call creates: how many bytes are compressed
+///         together, a multiple of 4,096.
+///     sync: "full" (or True): `commit()` returns when the data would survive a power cut. "barrier": a
+///         power cut takes back the last commit at most, and never harms the file. "none" (or False): a
+///         commit survives the process, but a power cut may cost the file.
+///     compression_level: from 1, the fastest, to 12, the smallest.
+///     threads: on how many threads blocks are compressed; by default as many as the machine has cores,
+///         up to four.
+///     cache_size: bytes of inflated blocks and index nodes that are kept at most.
+///
+/// Raises:
+///     FileNotFoundError, PermissionError or another OSError: the file cannot be opened.
+///     InvalidCaptureFile: it is not a capture file, or a damaged one.
+///     CaptureFileAlreadyOpen: somebody else has it open for writing.
+///     LookupError: there is no such encoding.
+///     ValueError: a setting that no file can have.
+#[pyclass(frozen, subclass, weakref, module = "capturefile")]
+pub(super) struct CaptureFile {
+    /// Set by `__init__`.
+    settings: OnceLock<Settings>,
+    open: ArcSwapOption<crate::CaptureFile>,
+    /// Whether it was last opened for writing.
+    writes: AtomicBool,
+    /// The record count that was last seen, for an object that is closed.
+    last_count: AtomicU64,
+}
+
+/// What an object keeps while it is closed, to be opened again.
+#[derive(Debug)]
+struct Settings {
+    path: PathBuf,
+    encoding_name: Option<String>,
+    encoding: Encoding,
+    os_lock: bool,
+    sync: SyncMode,
+    level: CompressionLevel,
+    threads: Option<usize>,
+    cache_size: u64,
+}
+
+impl Settings {
+    fn options(&self) -> OpenOptions {
+        let options = OpenOptions::new()
+            .os_lock(self.os_lock)
+            .sync(self.sync)
+            .compression_level(self.level)
+            .cache_size(self.cache_size);
+        match self.threads {
+            Some(threads) => options.threads(threads),
+            None => options,
+        }
+    }
+}
+
+/// What a call that opens a file asks for once.
+struct Request {
+    write: bool,
+    new: bool,
+    replace: bool,
+    metadata: Option<Vec<u8>>,
+    block_size: u32,
+}
+
+fn copy_metadata(metadata: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u8>>> {
+    metadata.map(|metadata| with_bytes(metadata, "metadata", |bytes| Ok(bytes.to_vec()))).transpose()
+}
+
+type Open = Arc<crate::CaptureFile>;
+
+impl CaptureFile {
+    fn unopened() -> Self {
+        Self {
+            settings: OnceLock::new(),
+            open: ArcSwapOption::empty(),
+            writes: AtomicBool::new(false),
+            last_count: AtomicU64::new(0),
+        }
+    }
+
+    fn settings(&self) -> PyResult<&Settings> {
+        self.settings
+            .get()
+            .ok_or_else(|| PyRuntimeError::new_err("CaptureFile.__init__() has not been called"))
+    }
+
+    fn name(&self) -> PyResult<String> {
+        Ok(self.settings()?.path.display().to_string())
+    }
+
+    /// The open file, for one quick look.
+    fn quick(&self) -> PyResult<Guard<Option<Open>>> {
+        let open = self.open.load();
+        if open.is_some() {
+            return Ok(open);
+        }
+        let name = self.name()?;
+        Err(CaptureFileNotOpen::new_err(format!("{name:?} is not open; call open() to open it again")))
+    }
+
+    /// The open file, to work on while the interpreter is let go.
+    fn file(&self) -> PyResult<Open> {
+        self.quick()?.as_ref().map(Arc::clone).ok_or_else(|| CaptureFileNotOpen::new_err("not open"))
+    }
+
+    fn snapshot(&self, py: Python<'_>) -> PyResult<Arc<Snapshot>> {
+        let file = self.file()?;
+        Ok(py.detach(|| file.snapshot())?)
+    }
+
+    fn encoding(&self) -> PyResult<&Encoding> {
+        Ok(&self.settings()?.encoding)
+    }
+
+    /// Sets up a fresh object and opens it.
+    fn start(&self, py: Python<'_>, settings: Settings, request: Request) -> PyResult<()> {
+        let options = settings
+            .options()
+            .write(request.write)
+            .create_new(request.new)
+            .replace(request.replace)
+            .initial_metadata(request.metadata)
+            .geometry(Geometry { block_size: request.block_size, ..Geometry::default() });
+        if self.settings.set(settings).is_err() {
+            return Err(PyRuntimeError::new_err("CaptureFile.__init__() has been called already"));
+        }
+        self.open_with(py, &options)
+    }
+
+    /// Opens with `options` and puts the open file in place.
+    fn open_with(&self, py: Python<'_>, options: &OpenOptions) -> PyResult<()> {
+        let settings = self.settings()?;
+        let already = || {
+            let name = settings.path.display().to_string();
+            CaptureFileAlreadyOpen::new_err(format!(
+                "{name:?} is already open in this object; close it first"
+            ))
+        };
+        if self.open.load().is_some() {
+            return Err(already());
+        }
+        let file = Arc::new(py.detach(|| options.open(&settings.path))?);
+        let writes = file.is_writer();
+        let before = self.open.compare_and_swap(&None::<Open>, Some(file));
+        if before.is_some() {
+            return Err(already());
+        }
+        self.writes.store(writes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Closes and says how many uncommitted records that lost.
+    fn close_quietly(&self, py: Python<'_>) -> u64 {
+        let Some(file) = self.open.swap(None) else {
+            return 0;
+        };
+        py.detach(|| {
+            if let Ok(snapshot) = file.snapshot() {
+                self.last_count.store(snapshot.record_count(), Ordering::Relaxed);
+            }
+            let lost = file.close();
+            self.last_count.fetch_sub(lost, Ordering::Relaxed);
+            lost
+        })
+    }
+
+    fn warn_of_loss(&self, py: Python<'_>, lost: u64) -> PyResult<()> {
+        if lost == 0 {
+            return Ok(());
+        }
+        let name = self.name()?;
+        let message = format!("{name:?} was closed with {lost} uncommitted records, which are lost");
+        let message = std::ffi::CString::new(message)?;
+        PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &message, 1)
+    }
+
+    /// Turns records into a list, fetching them without the interpreter.
+    fn list<'py>(
+        &self,
+        py: Python<'py>,
+        mut records: impl Iterator<Item = crate::Result<Record>> + Send,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let encoding = self.encoding()?;
+        let list = PyList::empty(py);
+        loop {
+            let batch: Vec<Record> =
+                py.detach(|| records.by_ref().take(RECORDS_PER_BATCH).collect::<crate::Result<_>>())?;
+            if batch.is_empty() {
+                return Ok(list);
+            }
+            for record in batch {
+                list.append(encoding.decode(py, &record)?)?;
+            }
+        }
+    }
+
+    fn gather<'py>(&self, py: Python<'py>, numbers: &[u64]) -> PyResult<Bound<'py, PyList>> {
+        let encoding = self.encoding()?;
+        let snapshot = self.snapshot(py)?;
+        let mut gather = py.detach(|| snapshot.records_at(numbers))?;
+        let mut found: Vec<Option<Bound<'py, PyAny>>> = vec![None; numbers.len()];
+        while let Some(batch) = py.detach(|| gather.next_batch())? {
+            for (index, record) in batch {
+                found[index] = Some(encoding.decode(py, &record)?);
+            }
+        }
+        PyList::new(py, found)
+    }
+
+    fn slice<'py>(&self, py: Python<'py>, slice: &Bound<'py, PySlice>) -> PyResult<Bound<'py, PyList>> {
+        let snapshot = self.snapshot(py)?;
+        let range = SliceOfRecords::new(slice, snapshot.record_count())?;
+        match range.step {
+            1 => {
+                let count = range.count();
+                self.list(py, snapshot.records(range.start).take(count))
+            }
+            _ => self.gather(py, &range.numbers()),
+        }
+    }
+
+    fn record<'py>(&self, py: Python<'py>, number: RecordNumber) -> PyResult<Bound<'py, PyAny>> {
+        let number = number.positive();
+        let file = self.quick()?;
+        if let Some(snapshot) = file.as_ref().and_then(|file| file.quick_snapshot())
+            && let Some(record) = snapshot.record_in_memory(number)?
+        {
+            return self.encoding()?.decode(py, &record);
+        }
+        let file = self.file()?;
+        let record = py.detach(|| file.snapshot()?.record(number))?;
+        self.encoding()?.decode(py, &record)
+    }
+
+    fn add<'py>(
+        &self,
+        py: Python<'py>,
+        file: &crate::CaptureFile,
+        record: &Bound<'py, PyAny>,
+    ) -> PyResult<u64> {
+        self.encoding()?.with_record(record, |bytes| match file.add_record_quickly(bytes)? {
+            Some(count) => Ok(count),
+            None => Ok(py.detach(|| file.add_record(bytes))?),
+        })
+    }
+}
+
+/// A slice in record numbers: `start` up to, and without, `stop` in steps of `step`.
+struct SliceOfRecords {
+    start: u64,
+    stop: u64,
+    step: i64,
+}
+
+impl SliceOfRecords {
+    fn new(slice: &Bound<'_, PySlice>, count: u64) -> PyResult<Self> {
+        let part = |name| slice.getattr(name)?.extract::<Option<RecordNumber>>();
+        let step = part("step")?.map_or(1, |step| step.0);
+        if step == 0 {
+            return Err(PyValueError::new_err("slice step cannot be zero"));
+        }
+        let (first, end) = if step > 0 { (1, count + 1) } else { (count, 0) };
+        let (low, high) = (first.min(end), first.max(end));
+        let cut = |number: Option<RecordNumber>, default| {
+            number.map_or(default, |number| number.in_file_of(count).clamp(low, high))
+        };
+        Ok(Self { start: cut(part("start")?, first), stop: cut(part("stop")?, end), step })
+    }
+
+    fn count(&self) -> usize {
+        usize::try_from(self.stop.saturating_sub(self.start)).unwrap_or(usize::MAX)
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        let stride = usize::try_from(self.step.unsigned_abs()).unwrap_or(usize::MAX);
+        if self.step > 0 {
+            (self.start..self.stop).step_by(stride).collect()
+        } else {
+            (self.stop + 1..=self.start).rev().step_by(stride).collect()
+        }
+    }
+}
+
+#[pymethods]
+impl CaptureFile {
+    #[new]
+    #[pyo3(signature = (*_args, **_options))]
+    fn new(_args: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::unopened()
+    }
+
+    #[pyo3(signature = (
+        file_name, to_write=false, initial_metadata=None, force_new_empty_file=false, encoding=Some("utf_8".into()),
+        use_os_file_locking=true, compression_block_size=32768, *, sync=SyncMode::Full,
+        compression_level=CompressionLevel::default(), threads=None, cache_size=64 << 20
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are the reference package's, and ours")]
+    fn __init__(
+        &self,
+        py: Python<'_>,
+        file_name: PathBuf,
+        to_write: bool,
+        initial_metadata: Option<&Bound<'_, PyAny>>,
+        force_new_empty_file: bool,
+        encoding: Option<String>,
+        use_os_file_locking: bool,
+        compression_block_size: u32,
+        sync: SyncMode,
+        compression_level: CompressionLevel,
+        threads: Option<usize>,
+        cache_size: u64,
+    ) -> PyResult<()> {
+        let settings = Settings {
+            path: file_name,
+            encoding: Encoding::find(py, encoding.as_deref())?,
+            encoding_name: encoding,
+            os_lock: use_os_file_locking,
+            sync,
+            level: compression_level,
+            threads,
+            cache_size,
+        };
+        let request = Request {
+            write: to_write,
+            new: false,
+            replace: force_new_empty_file,
+            metadata: copy_metadata(initial_metadata)?,
+            block_size: compression_block_size,
+        };
+        self.start(py, settings, request)
+    }
+
+    /// The path that the file was opened with.
+    #[getter]
+    fn file_name(&self) -> PyResult<String> {
+        self.name()
+    }
+
+    /// Whether the object is, or was when it was closed, open for writing.
+    #[getter]
+    fn to_write(&self) -> bool {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// The encoding of the records, or None where they are bytes.
+    #[getter(encoding)]
+    fn get_encoding(&self) -> PyResult<Option<&str>> {
+        Ok(self.settings()?.encoding_name.as_deref())
+    }
+
+    /// Whether a writer holds the operating system's lock.
+    #[getter]
+    fn use_os_file_locking(&self) -> PyResult<bool> {
+        Ok(self.settings()?.os_lock)
+    }
+
+    /// Whether the object is closed.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.open.load().is_none()
+    }
+
+    /// Opens the object again after `close()`, for reading or for writing.
+    ///
+    /// Raises CaptureFileAlreadyOpen if this object is open, or if somebody else has the file open for
+    /// writing and this one is to write too; otherwise what the constructor raises.
+    #[pyo3(signature = (to_write=false))]
+    fn open(&self, py: Python<'_>, to_write: bool) -> PyResult<()> {
+        let options = self.settings()?.options().write(to_write);
+        self.open_with(py, &options)
+    }
+
+    /// Closes the file without committing. Does nothing on a closed object.
+    ///
+    /// Uncommitted records and metadata are lost; a ResourceWarning says how many records.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let lost = self.close_quietly(py);
+        self.warn_of_loss(py, lost)
+    }
+
+    /// How many records this object sees: those committed when it was opened or last refreshed, and
+    /// those that were added here.
+    fn record_count(&self, py: Python<'_>) -> PyResult<u64> {
+        if let Some(snapshot) = self.quick()?.as_ref().and_then(|file| file.quick_snapshot()) {
+            return Ok(snapshot.record_count());
+        }
+        let file = self.file()?;
+        Ok(py.detach(|| file.record_count())?)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(usize::try_from(self.record_count(py)?)?)
+    }
+
+    /// Record `record_number`, counted from 1.
+    ///
+    /// Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
+    /// UnicodeDecodeError if it is not text in the file's encoding.
+    fn record_at<'py>(&self, py: Python<'py>, record_number: RecordNumber) -> PyResult<Bound<'py, PyAny>> {
+        self.record(py, record_number)
+    }
+
+    /// The records with the given numbers, in the order asked; each block is inflated once.
+    ///
+    /// Raises IndexError if a number is below 1 or past the end.
+    fn records_at<'py>(&self, py: Python<'py>, numbers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let numbers = numbers
+            .try_iter()?
+            .map(|number| Ok(number?.extract::<RecordNumber>()?.positive()))
+            .collect::<PyResult<Vec<u64>>>()?;
+        self.gather(py, &numbers)
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if let Ok(slice) = key.cast::<PySlice>() {
+            return self.slice(py, slice).map(Bound::into_any);
+        }
+        let number: RecordNumber = key.extract()?;
+        if number.0 >= 0 {
+            return self.record(py, number);
+        }
+        let count = self.record_count(py)?;
+        let found = number.in_file_of(count);
+        if found == 0 {
+            let message = format!(
+                "record {} does not exist in {:?}, which has {count} records",
+                number.0,
+                self.name()?
+            );
+            return Err(PyIndexError::new_err(message));
+        }
+        self.record(py, RecordNumber(i64::try_from(found).unwrap_or(i64::MAX)))
+    }
+
+    fn __iter__(&self, py: Python<'_>) -> PyResult<RecordIterator> {
+        self.record_generator(py, RecordNumber(1))
+    }
+
+    fn __reversed__(&self, py: Python<'_>) -> PyResult<RecordIterator> {
+        let records = self.snapshot(py)?.records(1);
+        Ok(RecordIterator::new(records, self.encoding()?.clone(), true))
+    }
+
+    /// Iterates over the records there are now, from `starting_record_number` to the last.
+    ///
+    /// It goes on over these records even while more are added, or while the object is refreshed, rolled
+    /// back or closed. Raises IndexError if `starting_record_number` is below 1.
+    #[pyo3(signature = (starting_record_number=RecordNumber(1)))]
+    fn record_generator(
+        &self,
+        py: Python<'_>,
+        starting_record_number: RecordNumber,
+    ) -> PyResult<RecordIterator> {
+        let first = starting_record_number.positive();
+        if first == 0 {
+            return Err(PyIndexError::new_err("records are numbered from 1"));
+        }
+        let records = self.snapshot(py)?.records(first);
+        Ok(RecordIterator::new(records, self.encoding()?.clone(), false))
+    }
+
+    /// Iterates over committed records and goes on with those that are committed later, by anybody.
+    ///
+    /// Arguments:
+    ///     start: number of the first record; by default the first that this object does not see yet.
+    ///     timeout: seconds without news after which it ends; by default it waits for ever. It also ends
+    ///         when this object is closed.
+    #[pyo3(signature = (start=None, timeout=None))]
+    fn follow(
+        &self,
+        py: Python<'_>,
+        start: Option<RecordNumber>,
+        timeout: Option<f64>,
+    ) -> PyResult<Follower> {
+        let file = self.file()?;
+        let start = match start {
+            Some(number) => number.positive(),
+            None => self.record_count(py)? + 1,
+        };
+        if start == 0 {
+            return Err(PyIndexError::new_err("records are numbered from 1"));
+        }
+        let timeout = timeout.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
+            PyValueError::new_err(format!("timeout must be a number of seconds: {error}"))
+        })?;
+        let encoding = self.encoding()?.clone();
+        Ok(py.detach(|| Follower::new(&file, start, encoding, timeout))?)
+    }
+
+    /// Looks at what has been committed since; returns True if there is more to see.
+    ///
+    /// With `durable`, the disk is synced before it returns, so that what is seen cannot be taken back by
+    /// a power cut. An object that is open for writing sees everything and has nothing to refresh.
+    ///
+    /// Raises InvalidCaptureFile if the file has been damaged or replaced by something shorter; the object
+    /// then goes on to show what it showed before.
+    #[pyo3(signature = (durable=false))]
+    fn refresh(&self, py: Python<'_>, durable: bool) -> PyResult<bool> {
+        let file = self.file()?;
+        Ok(py.detach(|| file.refresh(durable))?)
+    }
+
+    /// The metadata, or None; of the same commit as the records, or as it was set here since.
+    fn get_metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let file = self.file()?;
+        let metadata = py.detach(|| file.snapshot()?.metadata())?;
+        metadata.map(|metadata| to_bytes(py, &metadata)).transpose()
+    }
+
+    /// The sizes and numbers that describe the file; see `Info`.
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static INFO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let file = self.file()?;
+        let snapshot = self.snapshot(py)?;
+        let (metadata, file_size) =
+            py.detach(|| crate::Result::Ok((snapshot.metadata()?, file.file_size()?)))?;
+        let geometry = snapshot.geometry();
+        INFO.import(py, "capturefile._info", "Info")?.call1((
+            geometry.version,
+            geometry.page_size,
+            geometry.block_size,
+            geometry.fan_out,
+            snapshot.serial(),
+            snapshot.record_count(),
+            snapshot.tree_height(),
+            snapshot.file_limit(),
+            file_size,
+            snapshot.pending_bytes(),
+            metadata.map(|metadata| metadata.len()),
+        ))
+    }
+
+    /// Adds a record; returns the new record count.
+    ///
+    /// Others see it after `commit()`. `record` is `str`, or anything with the buffer protocol.
+    ///
+    /// Raises CaptureFileNotOpenForWrite on an object that reads, ValueError if the record is larger than
+    /// the format can hold, and OSError if an earlier record could not be written to the disk; nothing of
+    /// the failed call remains, and the call may be repeated.
+    fn add_record<'py>(&self, py: Python<'py>, record: &Bound<'py, PyAny>) -> PyResult<u64> {
+        let file = self.quick()?;
+        match file.as_ref() {
+            Some(file) => self.add(py, file, record),
+            None => Err(CaptureFileNotOpen::new_err("not open")),
+        }
+    }
+
+    /// Adds many records; returns the new record count. If one is refused, or the iterable raises, none
+    /// of this call's records stay.
+    fn add_records<'py>(&self, py: Python<'py>, records: &Bound<'py, PyAny>) -> PyResult<u64> {
+        let file = self.file()?;
+        let batch = py.detach(|| file.begin_batch())?;
+        for record in records.try_iter()? {
+            self.add(py, &file, &record?)?;
+        }
+        Ok(py.detach(|| batch.keep())?)
+    }
+
+    /// Replaces the metadata, from the next commit on; None removes it.
+    #[pyo3(signature = (new_metadata))]
+    fn set_metadata(&self, py: Python<'_>, new_metadata: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let file = self.file()?;
+        let Some(metadata) = new_metadata else {
+            return Ok(py.detach(|| file.set_metadata(None))?);
+        };
+        with_bytes(metadata, "metadata", |bytes| Ok(py.detach(|| file.set_metadata(Some(bytes)))?))
+    }
+
+    /// Makes everything since the last commit visible to others and durable, together.
+    ///
+    /// Raises OSError if the disk is full or fails; then nothing of the transaction is lost and nothing of
+    /// it is visible, and after making room it can be committed again or rolled back. Raises
+    /// CommitUncertain, also an OSError, if it failed at a point where the commit may or may not have
+    /// happened; opening the file again tells.
+    fn commit(&self, py: Python<'_>) -> PyResult<()> {
+        let file = self.file()?;
+        Ok(py.detach(|| file.commit())?)
+    }
+
+    /// Forgets everything since the last commit.
+    fn rollback(&self, py: Python<'_>) -> PyResult<()> {
+        let file = self.file()?;
+        Ok(py.detach(|| file.rollback())?)
+    }
+
+    /// A context manager that commits at the end of its block, and rolls back if the block raises.
+    ///
+    /// Like `commit()` and `rollback()`, it does so with everything since the last commit.
+    fn transaction(slf: Py<Self>) -> Transaction {
+        Transaction { file: slf }
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __str__(&self) -> PyResult<String> {
+        let name = self.name()?;
+        let open = self.open.load();
+        let Some(file) = open.as_ref() else {
+            let count = self.last_count.load(Ordering::Relaxed);
+            return Ok(format!("{name:?}, closed, last seen with {count} records"));
+        };
+        let purpose = if file.is_writer() { "writing" } else { "reading" };
+        Ok(format!("{name:?}, open for {purpose}, with {} records", file.record_count()?))
+    }
+
+    fn __repr__(&self) -> PyResult<String> {
+        Ok(match self.settings.get() {
+            Some(_) => format!("<CaptureFile {}>", self.__str__()?),
+            None => "<CaptureFile, not opened>".into(),
+        })
+    }
+
+    /// An object that reads is pickled as its path and settings; the other side opens the file again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let py = slf.py();
+        let this = slf.get();
+        let settings = this.settings()?;
+        if this.file()?.is_writer() {
+            let message = "a CaptureFile that is open for writing cannot be pickled: a file has one writer";
+            return Err(PyTypeError::new_err(message));
+        }
+        let options = PyDict::new(py);
+        options.set_item("encoding", settings.encoding_name.as_deref())?;
+        options.set_item("use_os_file_locking", settings.os_lock)?;
+        options.set_item("cache_size", settings.cache_size)?;
+        let path = std::path::absolute(&settings.path)?;
+        let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
+        let arguments = (slf.get_type(), path.into_os_string(), options).into_pyobject(py)?;
+        PyTuple::new(py, [reopen, arguments.into_any()])
+    }
+}
+
+impl Drop for CaptureFile {
+    fn drop(&mut self) {
+        // At the end of the process there may be no interpreter to warn through any more.
+        Python::try_attach(|py| {
+            let lost = self.close_quietly(py);
+            if let Err(error) = self.warn_of_loss(py, lost) {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+}
+
+/// Commits at the end of its block, or rolls back.
+#[pyclass(frozen, module = "capturefile")]
+pub(super) struct Transaction {
+    file: Py<CaptureFile>,
+}
+
+#[pymethods]
+impl Transaction {
+    fn __enter__(&self, py: Python<'_>) -> PyResult<Py<CaptureFile>> {
+        self.file.get().file()?;
+        Ok(self.file.clone_ref(py))
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        exception_type: Option<&Bound<'_, PyAny>>,
+        _exception: Option<&Bound<'_, PyAny>>,
+        _traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let file = self.file.get();
+        if exception_type.is_none() {
+            file.commit(py)?;
+        } else {
+            // The exception that is under way says more than one about taking back would.
+            let _ = file.rollback(py);
+        }
+        Ok(false)
+    }
+}
+
+/// Opens a capture file in the words of Python's `open()`.
+///
+/// Arguments:
+///     path: path of the file.
+///     mode: "r" reads, "a" writes and creates the file if there is none, "x" creates a file and refuses
+///         an existing one, "w" starts a new empty file in place of whatever stands there.
+///     options: as of `CaptureFile`.
+///
+/// Raises FileExistsError for "x" where there is a file; otherwise as `CaptureFile`.
+#[pyfunction]
+#[pyo3(signature = (
+    path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), use_os_file_locking=true,
+    compression_block_size=32768, sync=SyncMode::Full, compression_level=CompressionLevel::default(),
+    threads=None, cache_size=64 << 20
+))]
+#[expect(clippy::too_many_arguments, reason = "they are the settings of CaptureFile")]
+pub(super) fn open(
+    py: Python<'_>,
+    path: PathBuf,
+    mode: &str,
+    initial_metadata: Option<&Bound<'_, PyAny>>,
+    encoding: Option<String>,
+    use_os_file_locking: bool,
+    compression_block_size: u32,
+    sync: SyncMode,
+    compression_level: CompressionLevel,
+    threads: Option<usize>,
+    cache_size: u64,
+) -> PyResult<CaptureFile> {
+    let (write, new, replace) = match mode {
+        "r" => (false, false, false),
+        "a" => (true, false, false),
+        "x" => (true, true, false),
+        "w" => (true, false, true),
+        _ => {
+            let message = format!("mode must be 'r', 'a', 'x' or 'w', not {mode:?}");
+            return Err(PyValueError::new_err(message));
+        }
+    };
+    let file = CaptureFile::unopened();
+    let request = Request {
+        write,
+        new,
+        replace,
+        metadata: copy_metadata(initial_metadata)?,
+        block_size: compression_block_size,
+    };
+    let settings = Settings {
+        path,
+        encoding: Encoding::find(py, encoding.as_deref())?,
+        encoding_name: encoding,
+        os_lock: use_os_file_locking,
+        sync,
+        level: compression_level,
+        threads,
+        cache_size,
+    };
+    file.start(py, settings, request)?;
+    Ok(file)
+}
+
+/// Makes again what `CaptureFile.__reduce__` took apart.
+#[pyfunction]
+#[pyo3(name = "_reopen")]
+pub(super) fn reopen<'py>(
+    class: &Bound<'py, PyType>,
+    path: &Bound<'py, PyAny>,
+    options: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let base = class.py().get_type::<CaptureFile>();
+    let file = base.call_method1("__new__", (class,))?;
+    base.call_method("__init__", (&file, path), Some(options))?;
+    Ok(file)
+}

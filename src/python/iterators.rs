@@ -1,0 +1,174 @@
+//! Python iterators: over the records there are, and over those that are still to come.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+
+use super::convert::Encoding;
+use super::errors::CaptureFileNotOpen;
+use crate::{CaptureFile, Record, Records};
+
+/// The first pause of a follower that has nothing to give; each next one is half as long again.
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
+/// The longest pause, which is how late a follower can be.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// A lock that threads wait for without holding the interpreter, and that a forked child does not wait
+/// for when its holder did not come along.
+struct Shared<T> {
+    value: Mutex<T>,
+    process: u32,
+}
+
+impl<T> Shared<T> {
+    fn new(value: T) -> Self {
+        Self { value: Mutex::new(value), process: std::process::id() }
+    }
+
+    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, T>> {
+        match self.value.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if self.process != std::process::id() => {
+                Err(CaptureFileNotOpen::new_err(
+                    "this iterator was in use by another thread when this process was forked; make a new one",
+                ))
+            }
+            Err(TryLockError::WouldBlock) => {
+                Ok(self.value.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
+            }
+        }
+    }
+}
+
+/// Iterates over the records that there were when it was made.
+#[pyclass(frozen, module = "capturefile._capturefile")]
+pub(super) struct RecordIterator {
+    records: Shared<Records>,
+    encoding: Encoding,
+    reversed: bool,
+}
+
+impl RecordIterator {
+    pub(super) fn new(records: Records, encoding: Encoding, reversed: bool) -> Self {
+        Self { records: Shared::new(records), encoding, reversed }
+    }
+}
+
+#[pymethods]
+impl RecordIterator {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut records = self.records.lock(py)?;
+        let record = next_record(py, &mut records, self.reversed)?;
+        drop(records);
+        record.map(|record| self.encoding.decode(py, &record)).transpose()
+    }
+
+    fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
+        let remaining = self.records.lock(py)?.remaining();
+        Ok(usize::try_from(remaining).unwrap_or(usize::MAX))
+    }
+}
+
+/// The next record; the interpreter is let go only where the record takes reading or inflating.
+fn next_record(py: Python<'_>, records: &mut Records, reversed: bool) -> PyResult<Option<Record>> {
+    if reversed {
+        return Ok(py.detach(|| records.next_back()).transpose()?);
+    }
+    match records.next_in_memory() {
+        Some(record) => Ok(Some(record)),
+        None => Ok(py.detach(|| records.next()).transpose()?),
+    }
+}
+
+/// Iterates over records as they are committed, waiting for more.
+#[pyclass(frozen, module = "capturefile._capturefile")]
+pub(super) struct Follower {
+    state: Shared<Following>,
+    /// The object that is followed; gone once it is closed.
+    owner: Weak<CaptureFile>,
+    encoding: Encoding,
+    timeout: Option<Duration>,
+}
+
+struct Following {
+    observer: CaptureFile,
+    records: Records,
+    /// Number of the next record to give.
+    next: u64,
+}
+
+impl Follower {
+    pub(super) fn new(
+        owner: &Arc<CaptureFile>,
+        start: u64,
+        encoding: Encoding,
+        timeout: Option<Duration>,
+    ) -> crate::Result<Self> {
+        let observer = owner.observer()?;
+        let records = observer.snapshot()?.records(start);
+        let state = Shared::new(Following { observer, records, next: start });
+        Ok(Self { state, owner: Arc::downgrade(owner), encoding, timeout })
+    }
+
+    /// Waits until there are records to give; false if there is no use in waiting longer.
+    fn wait(&self, py: Python<'_>, following: &mut Following) -> PyResult<bool> {
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if self.owner.strong_count() == 0 {
+                return Ok(false);
+            }
+            if py.detach(|| following.look())? {
+                return Ok(true);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(false);
+            }
+            py.detach(|| std::thread::sleep(left.map_or(pause, |left| left.min(pause))));
+            pause = (pause + pause / 2).min(LONGEST_PAUSE);
+            py.check_signals()?;
+        }
+    }
+}
+
+impl Following {
+    /// Looks for records that were committed since; true if there are any to give.
+    fn look(&mut self) -> crate::Result<bool> {
+        self.observer.refresh(false)?;
+        let snapshot = self.observer.snapshot()?;
+        if snapshot.record_count() < self.next {
+            return Ok(false);
+        }
+        self.records = snapshot.records(self.next);
+        Ok(true)
+    }
+}
+
+#[pymethods]
+impl Follower {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut following = self.state.lock(py)?;
+        loop {
+            if let Some(record) = next_record(py, &mut following.records, false)? {
+                following.next += 1;
+                drop(following);
+                return self.encoding.decode(py, &record).map(Some);
+            }
+            if !self.wait(py, &mut following)? {
+                return Ok(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Reading the two master slots beside a writer that may be writing one of them: the rule for which
+//! node is current, and the repair that a writer makes before it builds on one.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::error::{Damage, Error, Result};
+use crate::format::{Geometry, Slot, in_memory};
+use crate::master::{MasterNode, STAMP_SIZE};
+use crate::snapshot::OpenFile;
+use crate::storage::{Storage, read_up_to, write_all};
+
+/// How long a reader goes on looking for a whole node before it calls the file damaged.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Tries without a pause, which outlast a slot write that is under way.
+const SPINS: u32 = 20;
+/// The first pause, which doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// The first bytes of both slots, which differ between any two commits.
+pub(crate) type Stamps = [[u8; STAMP_SIZE]; 2];
+
+/// The current node, and the slots' stamps if both were whole.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) master: MasterNode,
+    pub(crate) stamps: Option<Stamps>,
+}
+
+/// One look at the slots.
+enum Look {
+    Found(Box<Current>),
+    /// A write was under way.
+    Torn(Damage),
+    /// Neither slot is whole; what they held.
+    NoneWhole(Damage, [Vec<u8>; 2]),
+}
+
+/// Reads the current node. A writer may be at work: torn slots are read again until they are whole,
+/// for two seconds. `acceptable` may refuse a node, as one that is older than what is known already.
+pub(crate) fn read_current(
+    file: &OpenFile,
+    acceptable: impl Fn(&MasterNode) -> std::result::Result<(), Damage>,
+) -> Result<Current> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pauses = Pauses::default();
+    let mut broken = None;
+    loop {
+        let look = look(&file.geometry, |slot| read_slot(&*file.storage, &file.geometry, slot))
+            .map_err(file.failed("read the master nodes of"))?;
+        let mut hopeless = false;
+        let damage = match look {
+            Look::Found(current) => match acceptable(&current.master) {
+                Ok(()) => return Ok(*current),
+                Err(damage) => damage,
+            },
+            Look::Torn(damage) => damage,
+            Look::NoneWhole(damage, slots) => {
+                // A writer leaves one slot whole while it writes the other, so two that stay broken
+                // in the same way are not being written.
+                hopeless = broken.as_ref() == Some(&slots);
+                broken = Some(slots);
+                damage
+            }
+        };
+        if hopeless || Instant::now() >= deadline {
+            return Err(Error::invalid(&file.path, damage));
+        }
+        pauses.pause();
+    }
+}
+
+/// Tries that follow each other at once at first, then less and less closely.
+#[derive(Default)]
+struct Pauses {
+    tries: u32,
+}
+
+impl Pauses {
+    fn pause(&mut self) {
+        self.tries += 1;
+        if let Some(doublings) = self.tries.checked_sub(SPINS) {
+            let pause = FIRST_PAUSE * 2_u32.saturating_pow(doublings.min(10));
+            std::thread::sleep(pause.min(LONGEST_PAUSE));
+        }
+    }
+}
+
+/// Reads slot A, then slot B, and decides.
+///
+/// Two whole nodes: the newer one, since whatever was committed before A was read stands in one of
+/// them or has been followed by something newer. Only B whole: A was being written when it was read,
+/// so B was current then, or is newer now. Only A whole: B was being written, but perhaps for the
+/// second time since A was read, with A rewritten in between; so A counts only if it is still the same.
+fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) -> io::Result<Look> {
+    let a = read(Slot::A)?;
+    let b = read(Slot::B)?;
+    let stamp = |bytes: &[u8]| bytes.get(..STAMP_SIZE).and_then(|stamp| stamp.try_into().ok());
+    let found = |master, stamps| Ok(Look::Found(Box::new(Current { master, stamps })));
+    match (MasterNode::decode(geometry, Slot::A, &a), MasterNode::decode(geometry, Slot::B, &b)) {
+        (Ok(first), Ok(second)) => {
+            let stamps = stamp(&a).zip(stamp(&b)).map(|(a, b)| [a, b]);
+            found(if second.is_newer_than(&first) { second } else { first }, stamps)
+        }
+        (Err(_), Ok(second)) => found(second, None),
+        (Ok(first), Err(_)) if read(Slot::A)? == a => found(first, None),
+        (Ok(_), Err(damage)) => Ok(Look::Torn(damage)),
+        (Err(damage), Err(_)) => Ok(Look::NoneWhole(damage, [a, b])),
+    }
+}
+
+fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; in_memory(geometry.slot_size())];
+    let length = read_up_to(storage, &mut bytes, geometry.slot_position(slot))?;
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// Reads only the slots' stamps, to see cheaply whether anything can have changed.
+pub(crate) fn read_stamps(storage: &dyn Storage, geometry: &Geometry) -> io::Result<Option<Stamps>> {
+    let mut stamps = Stamps::default();
+    for (stamp, slot) in stamps.iter_mut().zip(Slot::BOTH) {
+        if read_up_to(storage, stamp, geometry.slot_position(slot))? != STAMP_SIZE {
+            return Ok(None);
+        }
+    }
+    Ok(Some(stamps))
+}
+
+/// What is wrong with one of the slots, if anything is while no writer is at work.
+pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<Damage>> {
+    let (storage, geometry) = (&*file.storage, &file.geometry);
+    let mut before = None;
+    for slot in Slot::BOTH.into_iter().chain(Slot::BOTH) {
+        let bytes = read_slot(storage, geometry, slot).map_err(file.failed("read the master nodes of"))?;
+        let damage = MasterNode::decode(geometry, slot, &bytes).err();
+        // Seen twice, it is no write that was under way.
+        if damage.is_some() && before == damage {
+            return Ok(damage);
+        }
+        before = before.or(damage);
+    }
+    Ok(None)
+}
+
+/// What a writer knows to stand in each slot; `None` where that is nothing whole.
+pub(crate) type SlotImages = [Option<Vec<u8>>; 2];
+
+/// Finds the current node for a writer, who is alone with the file, and makes both slots sound and
+/// consecutive: what an earlier writer left only in memory, or half-written, is not built upon.
+pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotImages)> {
+    let (storage, geometry) = (&*file.storage, &file.geometry);
+    if sync {
+        storage.sync().map_err(file.failed("sync"))?;
+        storage
+            .drop_cached(geometry.page(), 2 * geometry.slot_size())
+            .map_err(file.failed("drop the cached master nodes of"))?;
+    }
+    let mut images = SlotImages::default();
+    let mut nodes = [None, None];
+    let mut damage = None;
+    for (index, slot) in Slot::BOTH.into_iter().enumerate() {
+        let bytes = read_slot(storage, geometry, slot).map_err(file.failed("read the master nodes of"))?;
+        match MasterNode::decode(geometry, slot, &bytes) {
+            Ok(node) => {
+                nodes[index] = Some(node);
+                images[index] = Some(bytes);
+            }
+            Err(found) => damage = Some(found),
+        }
+    }
+    let [a, b] = nodes;
+    let mut current = match (a, b) {
+        (Some(a), Some(b)) => {
+            let (newer, older) = if b.is_newer_than(&a) { (b, a) } else { (a, b) };
+            let consecutive = newer.serial.wrapping_sub(older.serial) == 1;
+            // The newest may be in memory only, after a sync that failed; on the disk it must be.
+            if sync || !consecutive {
+                rewrite(file, &images, &newer)?;
+            }
+            if sync {
+                storage.sync().map_err(file.failed("sync"))?;
+            }
+            if consecutive {
+                return Ok((newer, images));
+            }
+            newer
+        }
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => {
+            let damage = damage.unwrap_or_else(|| Damage::new("no master node", "at least one"));
+            return Err(Error::invalid(&file.path, damage));
+        }
+    };
+    current.serial = current.serial.wrapping_add(1);
+    let mut bytes = Vec::new();
+    current.encode(current.serial, geometry, &mut bytes);
+    images[image_index(current.serial)] = Some(bytes);
+    rewrite(file, &images, &current)?;
+    if sync {
+        storage.sync().map_err(file.failed("sync"))?;
+    }
+    Ok((current, images))
+}
+
+/// Which of two images a serial number's slot has.
+pub(crate) fn image_index(serial: u32) -> usize {
+    match Slot::of_serial(serial) {
+        Slot::A => 0,
+        Slot::B => 1,
+    }
+}
+
+fn rewrite(file: &OpenFile, images: &SlotImages, master: &MasterNode) -> Result<()> {
+    let position = file.geometry.slot_position(Slot::of_serial(master.serial));
+    let Some(bytes) = &images[image_index(master.serial)] else {
+        return Ok(());
+    };
+    write_all(&*file.storage, bytes, position).map_err(file.failed("repair the master nodes of"))
+}

@@ -1,0 +1,458 @@
+//! An immutable state of a file: every read runs on one, whatever happens to the file meanwhile.
+
+use std::borrow::Cow;
+use std::ops::{Deref, Range};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::block::{self, InflateError};
+use crate::cache::{Block, Cache, Node, Validity};
+use crate::error::{Damage, Error, Result};
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
+use crate::master::{Extent, MasterNode};
+use crate::storage::{Storage, too_short};
+use crate::tree::Descent;
+
+/// What all snapshots of one open file share.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(crate) path: PathBuf,
+    pub(crate) storage: Box<dyn Storage>,
+    pub(crate) geometry: Geometry,
+    pub(crate) cache: Cache,
+}
+
+impl OpenFile {
+    /// The error for a call of the system that failed while it was to do `action` to the file.
+    pub(crate) fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> Error + '_ {
+        move |error| Error::io(&self.path, action, error)
+    }
+}
+
+/// A number that no other epoch of this process has.
+pub(crate) fn new_epoch() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// An open transaction, as the snapshots see it that hold its uncommitted frames.
+///
+/// The frames are in the file until the transaction is taken back; then they are saved here first,
+/// for those who still read them.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    pub(crate) epoch: u64,
+    saved: OnceLock<Vec<u8>>,
+}
+
+impl Transaction {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { epoch: new_epoch(), saved: OnceLock::new() })
+    }
+
+    /// Keeps the whole pages that were written past the last commit, before they are written over.
+    pub(crate) fn save(&self, pages: Vec<u8>) {
+        // A transaction is taken back once; a second save would be of the same bytes.
+        let _ = self.saved.set(pages);
+    }
+}
+
+/// The records and metadata of one moment, readable for as long as the snapshot lives.
+#[derive(Debug)]
+pub struct Snapshot {
+    file: Arc<OpenFile>,
+    master: MasterNode,
+    pending: Arc<Block>,
+    extent: Extent,
+    /// Whole pages up to here belong to a commit and never change.
+    stable: u64,
+    /// Whole pages up to here are in the file, or saved in `transaction`.
+    written: u64,
+    epoch: u64,
+    transaction: Option<Arc<Transaction>>,
+}
+
+/// One record's bytes, inside the inflated block that holds them.
+#[derive(Debug, Clone)]
+pub struct Record {
+    block: Arc<Block>,
+    range: Range<usize>,
+}
+
+impl Deref for Record {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.block.bytes[self.range.clone()]
+    }
+}
+
+/// Whether a read may go to the file or has to do with what the cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    File,
+    CacheOnly,
+}
+
+impl Snapshot {
+    /// A committed state; its file was long enough for it a moment ago.
+    pub(crate) fn committed(file: Arc<OpenFile>, master: MasterNode) -> Self {
+        let stable = file.geometry.whole_pages(master.file_limit);
+        Self::new(file, master, stable, new_epoch(), None)
+    }
+
+    /// The state of an open transaction over a commit whose whole pages end at `stable`.
+    pub(crate) fn uncommitted(
+        file: Arc<OpenFile>,
+        master: MasterNode,
+        stable: u64,
+        transaction: Arc<Transaction>,
+    ) -> Self {
+        Self::new(file, master, stable, transaction.epoch, Some(transaction))
+    }
+
+    fn new(
+        file: Arc<OpenFile>,
+        mut master: MasterNode,
+        stable: u64,
+        epoch: u64,
+        transaction: Option<Arc<Transaction>>,
+    ) -> Self {
+        let extent = master.extent();
+        let pending = Arc::new(Block {
+            bytes: std::mem::take(&mut master.pending).into_boxed_slice(),
+            validity: Validity::Epoch(epoch),
+        });
+        Self {
+            extent,
+            written: file.geometry.whole_pages(master.file_limit),
+            file,
+            master,
+            pending,
+            stable,
+            epoch,
+            transaction,
+        }
+    }
+
+    /// How many records there are.
+    pub fn record_count(&self) -> u64 {
+        self.extent.records
+    }
+
+    /// The file's path, as it was opened.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// The sizes that the file was created with.
+    pub fn geometry(&self) -> Geometry {
+        self.file.geometry
+    }
+
+    /// Serial number of the commit.
+    pub fn serial(&self) -> u32 {
+        self.master.serial
+    }
+
+    /// Where the next frame will start, in bytes from the start of the file.
+    pub fn file_limit(&self) -> u64 {
+        self.master.file_limit
+    }
+
+    /// Levels of the index tree; 0 in a file without records.
+    pub fn tree_height(&self) -> u8 {
+        self.master.path.height()
+    }
+
+    /// Bytes that are committed but not yet compressed.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.bytes.len()
+    }
+
+    pub(crate) fn file(&self) -> &Arc<OpenFile> {
+        &self.file
+    }
+
+    pub(crate) fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// Whether both show the same records and metadata.
+    pub(crate) fn shows_the_same_as(&self, other: &Self) -> bool {
+        self.extent == other.extent && self.master.metadata == other.master.metadata
+    }
+
+    /// Whether this state, of the same file, was committed later.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        if self.extent == other.extent {
+            return self.serial() != other.serial() && self.master.is_newer_than(&other.master);
+        }
+        other.extent.is_before(self.extent)
+    }
+
+    /// Record `number`, from 1 to [`record_count`](Self::record_count).
+    pub fn record(&self, number: u64) -> Result<Record> {
+        match self.find(number, Source::File)? {
+            Some(record) => Ok(record),
+            None => Err(self.no_such_record(number)),
+        }
+    }
+
+    /// Record `number` if all that it takes is in memory; never waits for the disk or inflates.
+    pub fn record_in_memory(&self, number: u64) -> Result<Option<Record>> {
+        self.find(number, Source::CacheOnly)
+    }
+
+    /// The metadata of the same commit as the records.
+    pub fn metadata(&self) -> Result<Option<Record>> {
+        if self.master.metadata.is_none() {
+            return Ok(None);
+        }
+        self.entry(self.master.metadata, Source::File)
+    }
+
+    /// The records from `first` on, in order.
+    pub fn records(self: &Arc<Self>, first: u64) -> crate::scan::Records {
+        crate::scan::Records::new(Arc::clone(self), first)
+    }
+
+    /// The records with these numbers, block by block; see [`Gather`](crate::scan::Gather).
+    pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<crate::scan::Gather> {
+        crate::scan::Gather::new(Arc::clone(self), numbers)
+    }
+
+    pub(crate) fn no_such_record(&self, number: u64) -> Error {
+        Error::NoSuchRecord { path: self.file.path.clone(), number, count: self.extent.records }
+    }
+
+    fn find(&self, number: u64, source: Source) -> Result<Option<Record>> {
+        match self.descend(number, 0, source)? {
+            Some(descent) => self.entry(descent.root, source),
+            None => Ok(None),
+        }
+    }
+
+    /// The lowest full node above record `number`, and the record's index in it; or the record itself
+    /// where it hangs off the rightmost path.
+    pub(crate) fn leaf(&self, number: u64) -> Result<Option<Descent>> {
+        self.descend(number, 1, Source::File)
+    }
+
+    /// Goes from the rightmost path down to height `floor` on the way to record `number`; `None` past
+    /// the end, or where `source` does not have it.
+    fn descend(&self, number: u64, floor: u32, source: Source) -> Result<Option<Descent>> {
+        if number > self.extent.records {
+            return Err(self.no_such_record(number));
+        }
+        let Some(index) = number.checked_sub(1) else {
+            return Err(self.no_such_record(number));
+        };
+        let Some(mut descent) = self.master.path.descend(index) else {
+            return Err(self.no_such_record(number));
+        };
+        while descent.height > floor {
+            let Some(node) = self.node(descent.root, source)? else {
+                return Ok(None);
+            };
+            let (child, index) = descent.step(self.file.geometry.fan_out);
+            descent = Descent { root: node.children[child], height: descent.height - 1, index };
+        }
+        Ok(Some(descent))
+    }
+
+    fn entry(&self, at: Coordinates, source: Source) -> Result<Option<Record>> {
+        let Some(block) = self.block_from(at.frame, source)? else {
+            return Ok(None);
+        };
+        self.entry_in(block, at).map(Some)
+    }
+
+    /// The entry at `at`, whose block is `block`.
+    pub(crate) fn entry_in(&self, block: Arc<Block>, at: Coordinates) -> Result<Record> {
+        let range = block::entry_range(&block.bytes, at.offset)
+            .map_err(|damage| self.invalid(damage.at(at.frame)))?;
+        Ok(Record { block, range })
+    }
+
+    pub(crate) fn full_node(&self, at: Coordinates) -> Result<Arc<Node>> {
+        match self.node(at, Source::File)? {
+            Some(node) => Ok(node),
+            None => Err(self.invalid(Damage::new("no index node", "one").at(at.frame))),
+        }
+    }
+
+    fn node(&self, at: Coordinates, source: Source) -> Result<Option<Arc<Node>>> {
+        if let Some(node) = self.file.cache.node(at, self.epoch) {
+            return Ok(Some(node));
+        }
+        let Some(block) = self.block_from(at.frame, source)? else {
+            return Ok(None);
+        };
+        let children = block::node_at(&block.bytes, at.offset, self.file.geometry.fan_out)
+            .map_err(|damage| self.invalid(damage.at(at.frame)))?;
+        let node = Arc::new(Node { children: children.into_boxed_slice(), validity: block.validity });
+        self.file.cache.keep_node(at, Arc::clone(&node));
+        Ok(Some(node))
+    }
+
+    /// The inflated block whose frame starts at `frame`, from the cache or the file.
+    pub(crate) fn block(&self, frame: u64) -> Result<Arc<Block>> {
+        match self.block_from(frame, Source::File)? {
+            Some(block) => Ok(block),
+            None => Err(self.invalid(Damage::new("no frame", "one").at(frame))),
+        }
+    }
+
+    fn block_from(&self, frame: u64, source: Source) -> Result<Option<Arc<Block>>> {
+        if frame == self.master.file_limit {
+            return Ok(Some(Arc::clone(&self.pending)));
+        }
+        if let Some(block) = self.file.cache.block(frame, self.epoch) {
+            return Ok(Some(block));
+        }
+        if source == Source::CacheOnly {
+            return Ok(None);
+        }
+        let block = Arc::new(self.inflate_frame(frame)?);
+        self.file.cache.keep_block(frame, Arc::clone(&block));
+        Ok(Some(block))
+    }
+
+    /// The children of the rightmost path, oldest records first, with the height of what is below each.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (u32, Coordinates)> + '_ {
+        let path = &self.master.path;
+        let level = |level: u8| path.children(level).iter().map(move |&child| (u32::from(level) - 1, child));
+        (1..=path.height()).rev().flat_map(level)
+    }
+
+    /// Where the frame that starts at `frame` ends.
+    pub(crate) fn frame_end(&self, frame: u64) -> Result<u64> {
+        self.with_pieces(None, |pieces| Ok(self.frame_body(pieces, frame)?.end))
+    }
+
+    /// Reads and inflates the frame at `frame`, past all caches.
+    pub(crate) fn inflate_frame(&self, frame: u64) -> Result<Block> {
+        loop {
+            let saved = self.transaction.as_ref().and_then(|open| open.saved.get());
+            let result = self.with_pieces(saved.map(Vec::as_slice), |pieces| self.inflate(pieces, frame));
+            // If the transaction was taken back while its pages were read, they may have been written
+            // over; now they are in memory.
+            let taken_back =
+                self.transaction.as_ref().is_some_and(|open| saved.is_none() && open.saved.get().is_some());
+            if !taken_back {
+                return result;
+            }
+        }
+    }
+
+    /// Calls `work` with all bytes below the file limit.
+    fn with_pieces<T>(&self, saved: Option<&[u8]>, work: impl FnOnce(&Pieces<'_>) -> Result<T>) -> Result<T> {
+        let in_file = if saved.is_some() { self.stable } else { self.written };
+        let map = self.file.storage.map(in_file).map_err(|error| self.read_error(error))?;
+        work(&Pieces {
+            snapshot: self,
+            file: &map,
+            in_file,
+            saved: saved.unwrap_or_default(),
+            written: self.written,
+            tail: &self.master.tail,
+        })
+    }
+
+    /// Where the zlib stream of a frame is.
+    fn frame_body(&self, pieces: &Pieces<'_>, frame: u64) -> Result<Range<u64>> {
+        let limit = self.master.file_limit;
+        let data_start = self.file.geometry.data_start();
+        let body = frame.saturating_add(LENGTH_SIZE as u64);
+        if frame < data_start || body > limit {
+            let found = format!("a reference to a frame at byte {frame}");
+            let expected = format!("a frame between bytes {data_start} and {limit}");
+            return Err(self.invalid(Damage::new(found, expected)));
+        }
+        let length = get_u32(&pieces.bytes(frame..body)?, 0).unwrap_or_default();
+        let end = body + u64::from(length);
+        if end > limit {
+            let found = format!("a frame of {length} bytes");
+            let expected = format!("one that ends at or before byte {limit}, the file limit");
+            return Err(self.invalid(Damage::new(found, expected).at(frame)));
+        }
+        Ok(body..end)
+    }
+
+    fn inflate(&self, pieces: &Pieces<'_>, frame: u64) -> Result<Block> {
+        let body = self.frame_body(pieces, frame)?;
+        let end = body.end;
+        let bytes = block::inflate(&pieces.bytes(body)?).map_err(|error| match error {
+            InflateError::Damage(damage) => self.invalid(damage.at(frame)),
+            InflateError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "an inflated block" },
+        })?;
+        let validity = if end <= self.stable { Validity::Always } else { Validity::Epoch(self.epoch) };
+        Ok(Block { bytes, validity })
+    }
+
+    fn read_error(&self, error: std::io::Error) -> Error {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            let expected = "all of what was committed: the file has been cut short";
+            return self.invalid(Damage::new(error.to_string(), expected));
+        }
+        self.file.failed("map")(error)
+    }
+
+    pub(crate) fn invalid(&self, damage: Damage) -> Error {
+        Error::invalid(&self.file.path, damage)
+    }
+}
+
+/// Where the bytes below a file limit are: in the file, saved from a transaction that was taken back,
+/// and in the partial page of the master node.
+struct Pieces<'a> {
+    snapshot: &'a Snapshot,
+    file: &'a [u8],
+    in_file: u64,
+    saved: &'a [u8],
+    written: u64,
+    tail: &'a [u8],
+}
+
+impl<'a> Pieces<'a> {
+    /// The bytes of `range`, copied only where they lie in more than one piece.
+    fn bytes(&self, range: Range<u64>) -> Result<Cow<'a, [u8]>> {
+        let pieces = [
+            (0, self.in_file, self.file),
+            (self.in_file, self.written, self.saved),
+            (self.written, u64::MAX, self.tail),
+        ];
+        let mut joined = Vec::new();
+        for (start, end, bytes) in pieces {
+            let from = range.start.max(start);
+            let to = range.end.min(end);
+            if from >= to {
+                continue;
+            }
+            let Some(part) = bytes.get(in_memory(from - start)..in_memory(to - start)) else {
+                let found = "a frame of a transaction that was rolled back while memory was short";
+                return Err(self.snapshot.invalid(Damage::new(found, "its saved bytes").at(from)));
+            };
+            if part.len() == in_memory(range.end - range.start) {
+                return Ok(Cow::Borrowed(part));
+            }
+            block::reserve(&mut joined, part.len(), "a compressed block")?;
+            joined.extend_from_slice(part);
+        }
+        Ok(Cow::Owned(joined))
+    }
+}
+
+/// Checks that the file still has the whole pages that a master node counts on.
+pub(crate) fn check_length(file: &OpenFile, master: &MasterNode) -> Result<()> {
+    let needed = file.geometry.whole_pages(master.file_limit);
+    let length = file.storage.length().map_err(file.failed("read the length of"))?;
+    if length >= needed {
+        return Ok(());
+    }
+    let found = too_short(length, needed).to_string();
+    let expected = "all of what was committed: the file has been cut short";
+    Err(Error::invalid(&file.path, Damage::new(found, expected)))
+}

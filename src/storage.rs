@@ -1,0 +1,162 @@
+//! Where the bytes of a capture file are: a trait of a few methods, and the real file behind it.
+
+#![expect(unsafe_code, reason = "mapping a file and asking its system for memory advice have no safe form")]
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use memmap2::Mmap;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+/// The bytes of one open capture file.
+///
+/// Reads and writes may do less than asked, like the system calls they stand for: [`read_up_to`] and
+/// [`write_all`] go on until they are done.
+pub(crate) trait Storage: Send + Sync + fmt::Debug {
+    /// Length in bytes now.
+    fn length(&self) -> io::Result<u64>;
+    /// Reads some bytes at `position`; 0 only at the end.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Writes some bytes at `position`.
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize>;
+    /// Makes the file this long; new bytes are zeros.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+    /// Returns once everything written before, and the length, would survive a power cut.
+    fn sync(&self) -> io::Result<()>;
+    /// Forgets what memory holds of these bytes, so that the next read sees the disk.
+    fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
+    /// The file's bytes, at least the first `length` of them; an error if it is shorter.
+    fn map(&self, length: u64) -> io::Result<Map>;
+}
+
+/// Bytes of a file, shared with whoever else maps it.
+#[derive(Debug, Clone)]
+pub(crate) enum Map {
+    File(Arc<Mmap>),
+    #[expect(dead_code, reason = "only simulated storage has its bytes in memory")]
+    Memory(Arc<[u8]>),
+}
+
+impl Deref for Map {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::File(map) => map,
+            Self::Memory(bytes) => bytes,
+        }
+    }
+}
+
+/// Fills `buffer` from `position` on, as far as the file goes; returns how far that was.
+pub(crate) fn read_up_to(storage: &dyn Storage, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match storage.read_at(&mut buffer[done..], position + done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Writes all of `bytes` at `position`.
+pub(crate) fn write_all(storage: &dyn Storage, mut bytes: &[u8], mut position: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match storage.write_at(bytes, position) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                position += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The error for a file that ends before `needed` bytes.
+pub(crate) fn too_short(length: u64, needed: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        format!("a file of {length} bytes, where {needed} bytes were committed"),
+    )
+}
+
+/// A real file: positioned reads and writes, and one shared map of it that grows with the file.
+#[derive(Debug)]
+pub(crate) struct FileStorage {
+    file: File,
+    map: ArcSwapOption<Mmap>,
+}
+
+impl FileStorage {
+    pub(crate) fn new(file: File) -> Self {
+        Self { file, map: ArcSwapOption::empty() }
+    }
+
+    fn map_anew(&self, length: u64) -> io::Result<Arc<Mmap>> {
+        let length = usize::try_from(length).map_err(|_| {
+            io::Error::new(io::ErrorKind::Unsupported, "the file is larger than memory addresses")
+        })?;
+        // SAFETY: a map is read as plain bytes. Whole pages below a committed file limit, the only ones
+        // that are looked at, never change, by the format; a foreign process that changes them anyway
+        // gives damaged data, which every reader of the map checks for. Nobody reads past the length
+        // that `map` has just checked; a file that is cut short in the moment between the check and
+        // the read is the one case in which the system sends a signal.
+        let map = unsafe { memmap2::MmapOptions::new().len(length).map(&self.file)? };
+        Ok(Arc::new(map))
+    }
+}
+
+impl Storage for FileStorage {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, position)
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize> {
+        self.file.write_at(bytes, position)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
+        let (Ok(position), Ok(length)) = (position.try_into(), length.try_into()) else {
+            return Ok(());
+        };
+        posix_fadvise(&self.file, position, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+            .map_err(io::Error::from)
+    }
+
+    fn map(&self, needed: u64) -> io::Result<Map> {
+        let length = self.length()?;
+        if length < needed {
+            return Err(too_short(length, needed));
+        }
+        let current = self.map.load();
+        if let Some(map) = current.as_ref().filter(|map| map.len() as u64 >= needed) {
+            return Ok(Map::File(Arc::clone(map)));
+        }
+        let map = self.map_anew(length)?;
+        self.map.store(Some(Arc::clone(&map)));
+        Ok(Map::File(map))
+    }
+}

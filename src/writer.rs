@@ -1,0 +1,575 @@
+//! The uncommitted state of a file: adding, committing in the order that makes commits durable, and
+//! taking back.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use crate::block::{self, CompressionLevel};
+use crate::error::{Error, Result};
+use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, Slot, in_memory};
+use crate::lock::WriterLock;
+use crate::master::MasterNode;
+use crate::pipeline::Pipeline;
+use crate::slots::{self, SlotImages, image_index};
+use crate::snapshot::{OpenFile, Snapshot, Transaction};
+use crate::storage::write_all;
+
+/// A file that is too short is made longer by at most this much at a time.
+const LARGEST_GROWTH: u64 = 5 * 1024 * 1024;
+
+/// When a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SyncMode {
+    /// A commit returns when it would survive a power cut.
+    #[default]
+    Full,
+    /// A power cut takes back the last commit at most, and never harms the file.
+    Barrier,
+    /// A commit survives the end of the process; a power cut may cost the file.
+    Never,
+}
+
+/// How a writer works.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WriterOptions {
+    pub(crate) sync: SyncMode,
+    pub(crate) level: CompressionLevel,
+    pub(crate) threads: usize,
+}
+
+/// The one writer of a file.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    file: Arc<OpenFile>,
+    /// `None` only while a file is made that nobody else can see yet.
+    lock: Option<WriterLock>,
+    sync: SyncMode,
+    /// The state so far, uncommitted entries included; its serial number is the last commit's.
+    draft: MasterNode,
+    /// Records so far, those included that the index does not hold yet.
+    record_count: u64,
+    /// The last commit's record count.
+    committed_count: u64,
+    /// The last commit's file limit.
+    committed_limit: u64,
+    /// What stands in the two slots.
+    images: SlotImages,
+    /// Room for the next slot image, kept to save making it anew.
+    spare_image: Vec<u8>,
+    /// Closed blocks that are not in the file yet.
+    pipeline: Pipeline,
+    /// Number of the open block, which is `draft.pending`; closed ones have lower numbers.
+    open_block: u64,
+    /// Entries whose block has no position yet, in the order in which they were made.
+    unplaced: VecDeque<Unplaced>,
+    transaction: Arc<Transaction>,
+    dirty: bool,
+    /// Whether data or the length was written since the last sync.
+    unsynced: bool,
+    /// Length of the file in bytes.
+    length: u64,
+    health: Health,
+}
+
+#[derive(Debug)]
+enum Health {
+    Good,
+    /// What happened; nothing is written any more.
+    Failed(String),
+}
+
+/// An entry of a block whose frame's position is not known yet.
+#[derive(Debug, Clone, Copy)]
+struct Unplaced {
+    block: u64,
+    offset: u32,
+    entry: Entry,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    /// A record (level 1) or a full index node: a child at the given level.
+    Child(u8),
+    Metadata,
+    /// The end of the metadata; no bytes.
+    NoMetadata,
+}
+
+/// A state of the open transaction to go back to.
+#[derive(Debug)]
+pub(crate) struct Savepoint {
+    draft: MasterNode,
+    record_count: u64,
+    dirty: bool,
+}
+
+impl Writer {
+    /// A writer over a file whose lock the caller holds; repairs what an earlier writer left behind.
+    pub(crate) fn open(
+        file: Arc<OpenFile>,
+        lock: Option<WriterLock>,
+        options: WriterOptions,
+    ) -> Result<Self> {
+        let guard = lock.as_ref().and_then(|lock| lock.slots(&file.geometry));
+        let (draft, images) = slots::repair(&file, options.sync != SyncMode::Never)?;
+        drop(guard);
+        crate::snapshot::check_length(&file, &draft)?;
+        let length = file.storage.length().map_err(file.failed("read the length of"))?;
+        Ok(Self::new(file, lock, options, draft, images, length))
+    }
+
+    /// Fills an empty file that nobody else can see yet: header, both slots, and the metadata.
+    pub(crate) fn create(
+        file: &Arc<OpenFile>,
+        metadata: Option<&[u8]>,
+        options: WriterOptions,
+    ) -> Result<Self> {
+        let geometry = file.geometry;
+        let length = geometry.initial_length();
+        file.storage.set_length(length).map_err(file.failed("set the length of"))?;
+        write_all(&*file.storage, &geometry.encode(), 0).map_err(file.failed("write the header of"))?;
+        let draft = MasterNode::empty(&geometry);
+        let mut writer = Self::new(Arc::clone(file), None, options, draft, SlotImages::default(), length);
+        writer.set_metadata(metadata)?;
+        writer.settle()?;
+        for serial in [1, 2] {
+            writer.write_slot(serial).map_err(file.failed("write the master nodes of"))?;
+            writer.draft.serial = serial;
+        }
+        file.storage.sync().map_err(file.failed("sync"))?;
+        writer.begin_transaction();
+        Ok(writer)
+    }
+
+    fn new(
+        file: Arc<OpenFile>,
+        lock: Option<WriterLock>,
+        options: WriterOptions,
+        draft: MasterNode,
+        images: SlotImages,
+        length: u64,
+    ) -> Self {
+        let record_count = draft.path.record_count().unwrap_or(u64::MAX);
+        let committed_limit = draft.file_limit;
+        Self {
+            file,
+            lock,
+            sync: options.sync,
+            draft,
+            record_count,
+            committed_count: record_count,
+            committed_limit,
+            images,
+            spare_image: Vec::new(),
+            pipeline: Pipeline::new(options.level, options.threads),
+            open_block: 0,
+            unplaced: VecDeque::new(),
+            transaction: Transaction::new(),
+            dirty: false,
+            unsynced: false,
+            length,
+            health: Health::Good,
+        }
+    }
+
+    pub(crate) fn hold(&mut self, lock: WriterLock) {
+        self.lock = Some(lock);
+    }
+
+    pub(crate) fn record_count(&self) -> u64 {
+        self.record_count
+    }
+
+    /// Records that a close would lose.
+    pub(crate) fn uncommitted_records(&self) -> u64 {
+        self.record_count - self.committed_count
+    }
+
+    /// Adds a record if that takes no more than copying it; returns the new count, or `None` if the
+    /// record would close a block.
+    pub(crate) fn add_quickly(&mut self, record: &[u8]) -> Result<Option<u64>> {
+        if self.closes_block(record.len()) || !matches!(self.health, Health::Good) {
+            return Ok(None);
+        }
+        self.add_record(record).map(Some)
+    }
+
+    /// Adds a record; returns the new count. An error leaves everything as it was.
+    pub(crate) fn add_record(&mut self, record: &[u8]) -> Result<u64> {
+        self.add_entry(record, Entry::Child(1))?;
+        self.record_count += 1;
+        self.dirty = true;
+        Ok(self.record_count)
+    }
+
+    /// Replaces the metadata, from the next commit on.
+    pub(crate) fn set_metadata(&mut self, metadata: Option<&[u8]>) -> Result<()> {
+        if let Some(metadata) = metadata {
+            self.add_entry(metadata, Entry::Metadata)?;
+        } else {
+            self.check_health()?;
+            self.note(0, Entry::NoMetadata);
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn closes_block(&self, entry: usize) -> bool {
+        self.draft.pending.len() + LENGTH_SIZE + entry >= self.file.geometry.block_size as usize
+    }
+
+    fn add_entry(&mut self, bytes: &[u8], entry: Entry) -> Result<()> {
+        self.check_health()?;
+        if bytes.len() as u64 > LONGEST_ENTRY {
+            return Err(Error::TooLarge { length: bytes.len() as u64, limit: LONGEST_ENTRY });
+        }
+        if self.closes_block(bytes.len()) {
+            self.make_room()?;
+        }
+        let offset = self.draft.pending.len();
+        block::push_entry(&mut self.draft.pending, bytes)?;
+        if block::may_not_fit(self.draft.pending.len()) {
+            self.close_huge_block(offset, entry)
+        } else {
+            self.note(offset, entry);
+            self.close_block_if_full();
+            Ok(())
+        }
+    }
+
+    /// Compresses a block at once that may be too large for a frame, to refuse its last entry if it is.
+    fn close_huge_block(&mut self, offset: usize, entry: Entry) -> Result<()> {
+        match self.pipeline.compress_now(&self.draft.pending) {
+            Ok(frame) => {
+                self.note(offset, entry);
+                self.draft.pending = Vec::new();
+                self.pipeline.push_frame(frame);
+                self.open_block += 1;
+                Ok(())
+            }
+            Err(error) => {
+                self.draft.pending.truncate(offset);
+                self.draft.pending.shrink_to_fit();
+                Err(error)
+            }
+        }
+    }
+
+    /// Remembers an entry of the open block until its coordinates are known, or places it at once.
+    fn note(&mut self, offset: usize, entry: Entry) {
+        // The open block is shorter than a block, whose size has 32 bits.
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry });
+        if self.pipeline.is_empty() {
+            self.place(self.open_block);
+        }
+    }
+
+    fn close_block_if_full(&mut self) {
+        if self.draft.pending.len() >= self.file.geometry.block_size as usize
+            && !self.draft.pending.is_empty()
+        {
+            let room = Vec::with_capacity(self.file.geometry.block_size as usize);
+            let block = std::mem::replace(&mut self.draft.pending, room);
+            self.pipeline.push(block);
+            self.open_block += 1;
+        }
+    }
+
+    /// Gives the entries of block number `block` their coordinates: its frame stands, or will stand, at
+    /// the file limit. Index nodes that fill up become entries of the open block.
+    fn place(&mut self, block: u64) {
+        while let Some(first) = self.unplaced.front().filter(|first| first.block == block) {
+            let (entry, at) =
+                (first.entry, Coordinates { frame: self.draft.file_limit, offset: first.offset });
+            self.unplaced.pop_front();
+            match entry {
+                Entry::Metadata => self.draft.metadata = at,
+                Entry::NoMetadata => self.draft.metadata = Coordinates::NONE,
+                Entry::Child(level) => {
+                    if let Some(full) = self.draft.path.add(level, at) {
+                        self.store_node(level + 1, &full);
+                    }
+                }
+            }
+        }
+    }
+
+    fn store_node(&mut self, level: u8, children: &[Coordinates]) {
+        let offset = u32::try_from(self.draft.pending.len()).unwrap_or(u32::MAX);
+        block::push_node(&mut self.draft.pending, children);
+        self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry: Entry::Child(level) });
+        self.close_block_if_full();
+    }
+
+    /// Writes blocks that are compressed already, and waits for one if too many are on their way.
+    fn make_room(&mut self) -> Result<()> {
+        while self.pipeline.is_full() || self.pipeline.front_is_ready() {
+            self.write_front()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the oldest closed block and places its entries.
+    fn write_front(&mut self) -> Result<()> {
+        let Some(frame) = self.pipeline.front()? else {
+            return Ok(());
+        };
+        let tail = self.write_frame(&frame)?;
+        let block = self.open_block - self.pipeline.len() as u64;
+        self.pipeline.pop();
+        // The entries get the position at which the frame stands now; then the limit moves on.
+        self.place(block);
+        self.draft.tail = tail;
+        self.draft.file_limit += frame.len() as u64;
+        if self.pipeline.is_empty() {
+            self.place(self.open_block);
+        }
+        Ok(())
+    }
+
+    /// Writes a frame at the file limit, in whole pages; returns what is left for the partial page.
+    fn write_frame(&mut self, frame: &[u8]) -> Result<Vec<u8>> {
+        let geometry = self.file.geometry;
+        let start = geometry.whole_pages(self.draft.file_limit);
+        let end = geometry.whole_pages(self.draft.file_limit + frame.len() as u64);
+        if start == end {
+            return Ok([&self.draft.tail, frame].concat());
+        }
+        self.unsynced = true;
+        self.grow(end)?;
+        let (first, rest) = frame.split_at(geometry.page_size as usize - self.draft.tail.len());
+        let first_page = [&self.draft.tail, first].concat();
+        let (pages, tail) = rest.split_at(rest.len() - rest.len() % geometry.page_size as usize);
+        write_all(&*self.file.storage, &first_page, start)
+            .and_then(|()| write_all(&*self.file.storage, pages, start + geometry.page()))
+            .map_err(self.file.failed("write to"))?;
+        Ok(tail.to_vec())
+    }
+
+    /// Makes the file at least `needed` bytes long, and a good deal longer to do so seldom.
+    fn grow(&mut self, needed: u64) -> Result<()> {
+        if needed <= self.length {
+            return Ok(());
+        }
+        let step = self.file.geometry.whole_pages(self.draft.file_limit.min(LARGEST_GROWTH));
+        let length = needed.max(self.length + step);
+        self.file.storage.set_length(length).map_err(self.file.failed("enlarge"))?;
+        self.length = length;
+        Ok(())
+    }
+
+    /// Writes all closed blocks, after which every entry has its coordinates.
+    fn settle(&mut self) -> Result<()> {
+        while !self.pipeline.is_empty() {
+            self.write_front()?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything since the last commit visible and, as the sync mode says, durable.
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.check_health()?;
+        if !self.dirty {
+            return Ok(());
+        }
+        self.settle()?;
+        if !MasterNode::index_fits(&self.draft.path, &self.file.geometry) {
+            return Err(Error::IndexFull { path: self.file.path.clone() });
+        }
+        self.sync_before_slot()?;
+        let serial = self.draft.serial.wrapping_add(1);
+        self.write_slot(serial)
+            .and_then(|()| match self.sync {
+                SyncMode::Full => self.file.storage.sync(),
+                SyncMode::Barrier | SyncMode::Never => Ok(()),
+            })
+            .map_err(|source| self.fail_uncertain(source))?;
+        self.draft.serial = serial;
+        self.begin_transaction();
+        Ok(())
+    }
+
+    /// Brings the frames to the disk before a master node points at them.
+    fn sync_before_slot(&mut self) -> Result<()> {
+        let needed = match self.sync {
+            SyncMode::Full => self.unsynced,
+            // Also when there are no frames: the last slot must be there before the other one is touched.
+            SyncMode::Barrier => true,
+            SyncMode::Never => false,
+        };
+        if !needed {
+            return Ok(());
+        }
+        match self.file.storage.sync() {
+            Ok(()) => {
+                self.unsynced = false;
+                Ok(())
+            }
+            Err(error) => {
+                self.health = Health::Failed(format!("a sync failed ({error})"));
+                Err(Error::io(&self.file.path, "sync", error))
+            }
+        }
+    }
+
+    /// Writes those pages of a slot that differ from what stands there.
+    fn write_slot(&mut self, serial: u32) -> io::Result<()> {
+        let geometry = self.file.geometry;
+        let mut image = std::mem::take(&mut self.spare_image);
+        self.draft.encode(serial, &geometry, &mut image);
+        let standing = &mut self.images[image_index(serial)];
+        let position = geometry.slot_position(Slot::of_serial(serial));
+        let page = geometry.page_size as usize;
+        let readers_kept_out = self.lock.as_ref().and_then(|lock| lock.slots(&geometry));
+        for range in changed_pages(standing.as_deref().unwrap_or_default(), &image, page) {
+            let at = position + range.start as u64;
+            write_all(&*self.file.storage, &image[range], at)?;
+        }
+        drop(readers_kept_out);
+        self.spare_image = standing.replace(image).unwrap_or_default();
+        Ok(())
+    }
+
+    fn fail_uncertain(&mut self, source: io::Error) -> Error {
+        self.health = Health::Failed(format!("a commit failed ({source})"));
+        Error::CommitUncertain { path: self.file.path.clone(), source }
+    }
+
+    fn begin_transaction(&mut self) {
+        self.committed_count = self.record_count;
+        self.committed_limit = self.draft.file_limit;
+        self.transaction = Transaction::new();
+        self.dirty = false;
+    }
+
+    /// The state so far; it stays readable whatever happens to the transaction.
+    pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
+        let file = Arc::clone(&self.file);
+        if !self.dirty {
+            return Ok(Snapshot::committed(file, self.draft.clone()));
+        }
+        self.check_health()?;
+        self.settle()?;
+        let stable = self.file.geometry.whole_pages(self.committed_limit);
+        let transaction = Arc::clone(&self.transaction);
+        Ok(Snapshot::uncommitted(file, self.draft.clone(), stable, transaction))
+    }
+
+    /// Forgets everything since the last commit.
+    pub(crate) fn rollback(&mut self) -> Result<()> {
+        self.check_health()?;
+        let slot = Slot::of_serial(self.draft.serial);
+        let image = self.images[image_index(self.draft.serial)].as_deref();
+        let committed = MasterNode::decode(&self.file.geometry, slot, image.unwrap_or_default())
+            .map_err(|damage| Error::invalid(&self.file.path, damage))?;
+        self.go_back(committed, self.committed_count, false);
+        Ok(())
+    }
+
+    /// Remembers the state so far, to go back to with [`restore`](Self::restore).
+    pub(crate) fn savepoint(&mut self) -> Result<Savepoint> {
+        self.check_health()?;
+        self.settle()?;
+        Ok(Savepoint { draft: self.draft.clone(), record_count: self.record_count, dirty: self.dirty })
+    }
+
+    /// Forgets everything since the savepoint, which was taken in this transaction.
+    pub(crate) fn restore(&mut self, savepoint: Savepoint) {
+        self.go_back(savepoint.draft, savepoint.record_count, savepoint.dirty);
+    }
+
+    fn go_back(&mut self, draft: MasterNode, record_count: u64, dirty: bool) {
+        self.keep_for_readers();
+        self.pipeline.clear();
+        self.unplaced.clear();
+        self.draft = draft;
+        self.record_count = record_count;
+        self.dirty = dirty;
+        self.transaction = Transaction::new();
+    }
+
+    /// Saves the frames of the transaction for the snapshots that read them, before they are written
+    /// over.
+    fn keep_for_readers(&self) {
+        if Arc::strong_count(&self.transaction) == 1 {
+            return;
+        }
+        let geometry = &self.file.geometry;
+        let start = geometry.whole_pages(self.committed_limit);
+        let end = geometry.whole_pages(self.draft.file_limit);
+        // A reader finds its pages missing, and says so, if they cannot be saved.
+        let map = self.file.storage.map(end);
+        let pages = map.map_or_else(|_| Vec::new(), |map| map[in_memory(start)..in_memory(end)].to_vec());
+        self.transaction.save(pages);
+    }
+
+    fn check_health(&self) -> Result<()> {
+        if self.lock.as_ref().is_some_and(WriterLock::is_inherited) {
+            return Err(Error::Forked { path: self.file.path.clone() });
+        }
+        match &self.health {
+            Health::Good => Ok(()),
+            Health::Failed(reason) => {
+                Err(Error::WriterFailed { path: self.file.path.clone(), reason: reason.clone() })
+            }
+        }
+    }
+
+    /// Gives back the room that the file was grown by and that no commit uses.
+    fn trim(&self) {
+        let geometry = &self.file.geometry;
+        let used = self.committed_limit.next_multiple_of(geometry.page());
+        let length = used.max(geometry.initial_length());
+        if length < self.length {
+            // The room is only room: a file that keeps it is as good.
+            let _ = self.file.storage.set_length(length);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let own = self.lock.as_ref().is_some_and(|lock| !lock.is_inherited());
+        if own {
+            self.keep_for_readers();
+            if matches!(self.health, Health::Good) {
+                self.trim();
+            }
+        }
+    }
+}
+
+/// The runs of pages in which `new` differs from `old`, as ranges of bytes.
+fn changed_pages<'a>(
+    old: &'a [u8],
+    new: &'a [u8],
+    page: usize,
+) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
+    let differs = move |start: &usize| {
+        let range = *start..(*start + page).min(new.len());
+        old.get(range.clone()) != Some(&new[range])
+    };
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let start = (next..new.len()).step_by(page).find(differs)?;
+        let end = (start..new.len()).step_by(page).find(|at| !differs(at)).unwrap_or(new.len());
+        next = end;
+        Some(start..end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_that_changed_are_written() {
+        let runs = |old: &[u8], new: &[u8]| changed_pages(old, new, 2).collect::<Vec<_>>();
+        assert_eq!(runs(b"aabbcc", b"aabbcc"), []);
+        assert_eq!(runs(b"aabbcc", b"axbbxc"), [0..2, 4..6]);
+        assert_eq!(runs(b"aabbcc", b"aaxxxx"), std::slice::from_ref(&(2..6)));
+        assert_eq!(runs(b"", b"aabbcc"), std::slice::from_ref(&(0..6)));
+    }
+}
