@@ -25,7 +25,7 @@ from builder import (
     trillion_file,
     trillion_record,
 )
-from CaptureFile import CaptureFile as Reference  # type: ignore[import-untyped]
+from CaptureFile import CaptureFile as Reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,7 +9,15 @@
 Records are numbered from 1. `help(capturefile.CaptureFile)` says the rest.
 """
 
-from capturefile._capturefile import CaptureFile, __version__, open, verify
+from capturefile._capturefile import (
+    CaptureFile,
+    Follower,
+    RecordIterator,
+    Transaction,
+    __version__,
+    open,
+    verify,
+)
 from capturefile._errors import (
     CaptureFileAlreadyOpen,
     CaptureFileError,
@@ -27,10 +35,13 @@ __all__ = [
     "CaptureFileNotOpen",
     "CaptureFileNotOpenForWrite",
     "CommitUncertain",
+    "Follower",
     "Info",
     "InvalidCaptureFile",
     "Problem",
+    "RecordIterator",
     "Report",
+    "Transaction",
     "__version__",
     "open",
     "verify",

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO, TypeAlias
 
-    Command: TypeAlias = Callable[[argparse.Namespace, BinaryIO], int]
-    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+    _Command: TypeAlias = Callable[[argparse.Namespace, BinaryIO], int]
+    _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 DONE = 0
 FAILED = 1
@@ -77,7 +77,7 @@ def _run(arguments: Sequence[str]) -> int:
         _flush_help()
         return stop.code if isinstance(stop.code, int) else DONE
     _occupy_closed_streams()
-    run: Command = options.run
+    run: _Command = options.run
     with _standard_output() as output:
         return run(options, output)
 
@@ -95,14 +95,14 @@ def _append(options: argparse.Namespace, _output: BinaryIO) -> int:
     return DONE
 
 
-def _append_in_batches(cf: capturefile.CaptureFile, records: Iterator[bytes], size: int) -> None:
+def _append_in_batches(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes], size: int) -> None:
     count = cf.record_count()
     while (new_count := cf.add_records(islice(records, size))) > count:
         cf.commit()
         count = new_count
 
 
-def _report_added(cf: capturefile.CaptureFile, before: int) -> None:
+def _report_added(cf: capturefile.CaptureFile[bytes], before: int) -> None:
     """Says how many records stay.
 
     The file knows, while an interrupt can come between a commit and the line that would have counted it.
@@ -224,11 +224,11 @@ def _replace_metadata(options: argparse.Namespace, value: bytes | None) -> None:
 # Records
 
 
-def _reading(options: argparse.Namespace) -> capturefile.CaptureFile:
+def _reading(options: argparse.Namespace) -> capturefile.CaptureFile[bytes]:
     return capturefile.open(options.file, encoding=None)
 
 
-def _records(cf: capturefile.CaptureFile, span: Span) -> Iterator[bytes]:
+def _records(cf: capturefile.CaptureFile[bytes], span: Span) -> Iterator[bytes]:
     return islice(cf.record_generator(span.first), span.last + 1 - span.first)
 
 
@@ -414,19 +414,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: Commands, name: str, run: Command, summary: str) -> argparse.ArgumentParser:
+def _add(commands: _Commands, name: str, run: _Command, summary: str) -> argparse.ArgumentParser:
     command = _add_bare(commands, name, summary)
     command.add_argument("file", metavar="FILE", help="path of the capture file")
     command.set_defaults(run=run)
     return command
 
 
-def _add_bare(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
+def _add_bare(commands: _Commands, name: str, summary: str) -> argparse.ArgumentParser:
     description = f"{summary.capitalize()}."
     return commands.add_parser(name, help=summary, description=description, allow_abbrev=False)
 
 
-def _add_writing_commands(commands: Commands) -> None:
+def _add_writing_commands(commands: _Commands) -> None:
     append = _add(commands, "append", _append, "add the lines of standard input as records")
     append.add_argument(
         "--commit-every",
@@ -437,7 +437,7 @@ def _add_writing_commands(commands: Commands) -> None:
     )
 
 
-def _add_reading_commands(commands: Commands) -> None:
+def _add_reading_commands(commands: _Commands) -> None:
     _add(commands, "cat", _cat, "write all records")
     _add_number(_add(commands, "head", _head, "write the first records"))
     tail = _add(commands, "tail", _tail, "write the last records")
@@ -453,7 +453,7 @@ def _add_reading_commands(commands: Commands) -> None:
     )
 
 
-def _add_inspecting_commands(commands: Commands) -> None:
+def _add_inspecting_commands(commands: _Commands) -> None:
     _add(commands, "count", _count, "write the number of records")
     info = _add(commands, "info", _info, "write the sizes and numbers that describe the file")
     verify = _add(commands, "verify", _verify, "read everything in the file and say what is damaged")
@@ -462,7 +462,7 @@ def _add_inspecting_commands(commands: Commands) -> None:
         command.add_argument("--json", action="store_true", help="write JSON")
 
 
-def _add_metadata_commands(commands: Commands) -> None:
+def _add_metadata_commands(commands: _Commands) -> None:
     metadata = _add_bare(commands, "metadata", "get, set or clear the metadata")
     actions = metadata.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add(actions, "get", _get_metadata, "write the metadata, exactly; on a terminal, with a newline after it")

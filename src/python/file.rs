@@ -32,6 +32,14 @@ const RECORDS_PER_BATCH: usize = 4096;
 ///         cf.commit()
 ///         print(cf[1])
 ///
+/// `cf[n]` is record n, `cf[-1]` the last one, and `cf[a:b]` the list of records a to b - 1; `len(cf)`
+/// counts the records, and `for record in cf` goes through those there are. Leaving the `with` block
+/// closes the file; it does not commit. A type checker knows an object whose records are `str` as
+/// `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
+///
+/// An object that reads can be pickled; the other side opens the file again. After a fork a child can go
+/// on reading, and never writes.
+///
 /// Arguments:
 ///     file_name: path of the file, by convention with the extension `.capture`.
 ///     to_write: open for writing, creating the file if there is none.
@@ -48,17 +56,18 @@ const RECORDS_PER_BATCH: usize = 4096;
 ///         power cut takes back the last commit at most, and never harms the file. "none" (or False): a
 ///         commit survives the process, but a power cut may cost the file.
 ///     compression_level: from 1, the fastest, to 12, the smallest.
-///     threads: on how many threads blocks are compressed; by default as many as the machine has cores,
-///         up to four.
-///     cache_size: bytes of inflated blocks and index nodes that are kept at most.
+///     threads: on how many threads blocks are compressed, the calling one included; by default as many
+///         as the machine has cores, up to four.
+///     cache_size: bytes of inflated blocks and index nodes that are kept in memory at most.
 ///
 /// Raises:
-///     FileNotFoundError, PermissionError or another OSError: the file cannot be opened.
+///     FileNotFoundError, PermissionError or another OSError: the file cannot be opened, created or, for
+///         want of locks in the file system, locked.
 ///     InvalidCaptureFile: it is not a capture file, or a damaged one.
 ///     CaptureFileAlreadyOpen: somebody else has it open for writing.
 ///     LookupError: there is no such encoding.
 ///     ValueError: a setting that no file can have.
-#[pyclass(frozen, subclass, weakref, module = "capturefile")]
+#[pyclass(frozen, subclass, weakref, generic, module = "capturefile")]
 pub(super) struct CaptureFile {
     /// Set by `__init__`.
     settings: OnceLock<Settings>,
@@ -327,7 +336,12 @@ impl SliceOfRecords {
 #[pymethods]
 impl CaptureFile {
     #[new]
-    #[pyo3(signature = (*_args, **_options))]
+    #[pyo3(
+        signature = (*_args, **_options),
+        text_signature = "(file_name, to_write=False, initial_metadata=None, force_new_empty_file=False, \
+                          encoding='utf_8', use_os_file_locking=True, compression_block_size=32768, *, \
+                          sync='full', compression_level=6, threads=None, cache_size=67108864)"
+    )]
     fn new(_args: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
         Self::unopened()
     }
@@ -373,7 +387,7 @@ impl CaptureFile {
         self.start(py, settings, request)
     }
 
-    /// The path that the file was opened with.
+    /// The path that the file was opened with, as `str`.
     #[getter]
     fn file_name(&self) -> PyResult<String> {
         self.name()
@@ -385,13 +399,13 @@ impl CaptureFile {
         self.writes.load(Ordering::Relaxed)
     }
 
-    /// The encoding of the records, or None where they are bytes.
+    /// The encoding of the records, as it was given, or None where they are `bytes`.
     #[getter(encoding)]
     fn get_encoding(&self) -> PyResult<Option<&str>> {
         Ok(self.settings()?.encoding_name.as_deref())
     }
 
-    /// Whether a writer holds the operating system's lock.
+    /// Whether this object, where it writes, holds a lock in the operating system.
     #[getter]
     fn use_os_file_locking(&self) -> PyResult<bool> {
         Ok(self.settings()?.os_lock)
@@ -403,7 +417,8 @@ impl CaptureFile {
         self.open.load().is_none()
     }
 
-    /// Opens the object again after `close()`, for reading or for writing.
+    /// Opens the object again after `close()`, for reading or for writing, with the settings it was made
+    /// with.
     ///
     /// Raises CaptureFileAlreadyOpen if this object is open, or if somebody else has the file open for
     /// writing and this one is to write too; otherwise what the constructor raises.
@@ -422,7 +437,9 @@ impl CaptureFile {
     }
 
     /// How many records this object sees: those committed when it was opened or last refreshed, and
-    /// those that were added here.
+    /// those that were added here. `len(cf)` is the same.
+    ///
+    /// Raises CaptureFileNotOpen on a closed object, as all calls do that read or write.
     fn record_count(&self, py: Python<'_>) -> PyResult<u64> {
         if let Some(snapshot) = self.quick()?.as_ref().and_then(|file| file.quick_snapshot()) {
             return Ok(snapshot.record_count());
@@ -435,7 +452,8 @@ impl CaptureFile {
         Ok(usize::try_from(self.record_count(py)?)?)
     }
 
-    /// Record `record_number`, counted from 1.
+    /// Record `record_number`, counted from 1; `cf[record_number]` is the same, and also takes negative
+    /// numbers, which count from the end, and slices.
     ///
     /// Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
     /// UnicodeDecodeError if it is not text in the file's encoding.
@@ -443,9 +461,9 @@ impl CaptureFile {
         self.record(py, record_number)
     }
 
-    /// The records with the given numbers, in the order asked; each block is inflated once.
+    /// A list of the records with the given numbers, in the order asked; each block is inflated once.
     ///
-    /// Raises IndexError if a number is below 1 or past the end.
+    /// Raises IndexError if a number is below 1 or past the end; otherwise as `record_at`.
     fn records_at<'py>(&self, py: Python<'py>, numbers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let numbers = numbers
             .try_iter()?
@@ -487,8 +505,14 @@ impl CaptureFile {
     /// Iterates over the records there are now, from `starting_record_number` to the last.
     ///
     /// It goes on over these records even while more are added, or while the object is refreshed, rolled
-    /// back or closed. Raises IndexError if `starting_record_number` is below 1.
-    #[pyo3(signature = (starting_record_number=RecordNumber(1)))]
+    /// back or closed; there is nothing to give if it starts past the last one. `iter(cf)` starts at record
+    /// 1, and `reversed(cf)` goes from the last to the first.
+    ///
+    /// Raises IndexError if `starting_record_number` is below 1.
+    #[pyo3(
+        signature = (starting_record_number=RecordNumber(1)),
+        text_signature = "($self, starting_record_number=1)"
+    )]
     fn record_generator(
         &self,
         py: Python<'_>,
@@ -504,10 +528,16 @@ impl CaptureFile {
 
     /// Iterates over committed records and goes on with those that are committed later, by anybody.
     ///
+    /// It waits for them without burning the processor, gives a new record within some 20 milliseconds of
+    /// its commit, and never half a commit. What this object itself sees does not change.
+    ///
     /// Arguments:
     ///     start: number of the first record; by default the first that this object does not see yet.
     ///     timeout: seconds without news after which it ends; by default it waits for ever. It also ends
     ///         when this object is closed.
+    ///
+    /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative; while it goes on,
+    /// what `record_at` and `refresh` raise.
     #[pyo3(signature = (start=None, timeout=None))]
     fn follow(
         &self,
@@ -530,7 +560,8 @@ impl CaptureFile {
         Ok(py.detach(|| Follower::new(&file, start, encoding, timeout))?)
     }
 
-    /// Looks at what has been committed since; returns True if there is more to see.
+    /// Looks at what has been committed since; returns True if there are more records to see, or other
+    /// metadata.
     ///
     /// With `durable`, the disk is synced before it returns, so that what is seen cannot be taken back by
     /// a power cut. An object that is open for writing sees everything and has nothing to refresh.
@@ -543,7 +574,7 @@ impl CaptureFile {
         Ok(py.detach(|| file.refresh(durable))?)
     }
 
-    /// The metadata, or None; of the same commit as the records, or as it was set here since.
+    /// The metadata as `bytes`, or None; of the same commit as the records, or as it was set here since.
     fn get_metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let file = self.file()?;
         let metadata = py.detach(|| file.snapshot()?.metadata())?;
@@ -579,7 +610,8 @@ impl CaptureFile {
     ///
     /// Raises CaptureFileNotOpenForWrite on an object that reads, ValueError if the record is larger than
     /// the format can hold, and OSError if an earlier record could not be written to the disk; nothing of
-    /// the failed call remains, and the call may be repeated.
+    /// the failed call remains, and the call may be repeated. A `str` that cannot be encoded raises
+    /// UnicodeEncodeError, and anything else than `str` or bytes TypeError.
     fn add_record<'py>(&self, py: Python<'py>, record: &Bound<'py, PyAny>) -> PyResult<u64> {
         let file = self.quick()?;
         match file.as_ref() {
@@ -588,8 +620,10 @@ impl CaptureFile {
         }
     }
 
-    /// Adds many records; returns the new record count. If one is refused, or the iterable raises, none
-    /// of this call's records stay.
+    /// Adds many records; returns the new record count.
+    ///
+    /// If one is refused, or the iterable raises, none of this call's records stay. Raises what `add_record`
+    /// and the iterable raise.
     fn add_records<'py>(&self, py: Python<'py>, records: &Bound<'py, PyAny>) -> PyResult<u64> {
         let file = self.file()?;
         let batch = py.detach(|| file.begin_batch())?;
@@ -600,6 +634,11 @@ impl CaptureFile {
     }
 
     /// Replaces the metadata, from the next commit on; None removes it.
+    ///
+    /// The metadata is one blob of bytes (anything with the buffer protocol) that belongs to the file as a
+    /// whole. It is committed together with the records, so it can say how far their source has been read.
+    ///
+    /// Raises what `add_record` raises; `str` is a TypeError.
     #[pyo3(signature = (new_metadata))]
     fn set_metadata(&self, py: Python<'_>, new_metadata: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let file = self.file()?;
@@ -611,16 +650,22 @@ impl CaptureFile {
 
     /// Makes everything since the last commit visible to others and durable, together.
     ///
-    /// Raises OSError if the disk is full or fails; then nothing of the transaction is lost and nothing of
-    /// it is visible, and after making room it can be committed again or rolled back. Raises
-    /// CommitUncertain, also an OSError, if it failed at a point where the commit may or may not have
-    /// happened; opening the file again tells.
+    /// How durable is up to the setting `sync`. Without anything to commit it does nothing.
+    ///
+    /// Raises OSError if the disk is full or fails; then nothing of the transaction is visible to others.
+    /// With a full disk nothing of it is lost either, and after making room it can be committed again or
+    /// rolled back. Raises CommitUncertain, also an OSError, if it failed at a point where the commit may
+    /// or may not have happened; opening the file again tells. After that, and after a sync that failed,
+    /// the object refuses further work with CaptureFileError until it is opened again.
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
         let file = self.file()?;
         Ok(py.detach(|| file.commit())?)
     }
 
     /// Forgets everything since the last commit.
+    ///
+    /// Raises CaptureFileNotOpenForWrite on an object that reads, and CaptureFileError after a commit that
+    /// failed in a way that the object must be opened again.
     fn rollback(&self, py: Python<'_>) -> PyResult<()> {
         let file = self.file()?;
         Ok(py.detach(|| file.rollback())?)
@@ -637,7 +682,7 @@ impl CaptureFile {
         slf
     }
 
-    #[pyo3(signature = (*_exception))]
+    #[pyo3(signature = (*_exception), text_signature = "($self, *exception)")]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
         self.close(py)
     }
@@ -692,8 +737,8 @@ impl Drop for CaptureFile {
     }
 }
 
-/// Commits at the end of its block, or rolls back.
-#[pyclass(frozen, module = "capturefile")]
+/// Commits at the end of its `with` block, or rolls back; see `CaptureFile.transaction`.
+#[pyclass(frozen, generic, module = "capturefile")]
 pub(super) struct Transaction {
     file: Py<CaptureFile>,
 }
@@ -705,39 +750,43 @@ impl Transaction {
         Ok(self.file.clone_ref(py))
     }
 
+    #[pyo3(text_signature = "($self, exception_type, exception, traceback)")]
     fn __exit__(
         &self,
         py: Python<'_>,
         exception_type: Option<&Bound<'_, PyAny>>,
         _exception: Option<&Bound<'_, PyAny>>,
         _traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
+    ) -> PyResult<()> {
         let file = self.file.get();
         if exception_type.is_none() {
-            file.commit(py)?;
-        } else {
-            // The exception that is under way says more than one about taking back would.
-            let _ = file.rollback(py);
+            return file.commit(py);
         }
-        Ok(false)
+        // The exception that is under way says more than one about taking back would.
+        let _ = file.rollback(py);
+        Ok(())
     }
 }
 
 /// Opens a capture file in the words of Python's `open()`.
 ///
-/// Arguments:
-///     path: path of the file.
-///     mode: "r" reads, "a" writes and creates the file if there is none, "x" creates a file and refuses
-///         an existing one, "w" starts a new empty file in place of whatever stands there.
-///     options: as of `CaptureFile`.
+/// `mode` is "r" to read; "a" to write, creating the file if there is none; "x" to create a file and
+/// refuse an existing one; "w" to start a new empty file in place of whatever stands there. The other
+/// arguments are those of `CaptureFile`.
 ///
-/// Raises FileExistsError for "x" where there is a file; otherwise as `CaptureFile`.
+/// Raises FileExistsError for "x" where there is a file, and ValueError for another mode; otherwise as
+/// `CaptureFile`.
 #[pyfunction]
-#[pyo3(signature = (
-    path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), use_os_file_locking=true,
-    compression_block_size=32768, sync=SyncMode::Full, compression_level=CompressionLevel::default(),
-    threads=None, cache_size=64 << 20
-))]
+#[pyo3(
+    signature = (
+        path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), use_os_file_locking=true,
+        compression_block_size=32768, sync=SyncMode::Full, compression_level=CompressionLevel::default(),
+        threads=None, cache_size=64 << 20
+    ),
+    text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', use_os_file_locking=True, \
+                      compression_block_size=32768, sync='full', compression_level=6, threads=None, \
+                      cache_size=67108864)"
+)]
 #[expect(clippy::too_many_arguments, reason = "they are the settings of CaptureFile")]
 pub(super) fn open(
     py: Python<'_>,
@@ -786,7 +835,7 @@ pub(super) fn open(
 
 /// Makes again what `CaptureFile.__reduce__` took apart.
 #[pyfunction]
-#[pyo3(name = "_reopen")]
+#[pyo3(name = "_reopen", signature = (class, path, options, /), text_signature = "(cls, path, options, /)")]
 pub(super) fn reopen<'py>(
     class: &Bound<'py, PyType>,
     path: &Bound<'py, PyAny>,

@@ -1,5 +1,7 @@
 //! Python iterators: over the records there are, and over those that are still to come.
 
+#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
@@ -43,8 +45,10 @@ impl<T> Shared<T> {
     }
 }
 
-/// Iterates over the records that there were when it was made.
-#[pyclass(frozen, module = "capturefile._capturefile")]
+/// Iterates over the records that there were when it was made; see `CaptureFile.record_generator`.
+///
+/// A record that cannot be read raises InvalidCaptureFile; the next call goes on behind it.
+#[pyclass(frozen, generic, module = "capturefile")]
 pub(super) struct RecordIterator {
     records: Shared<Records>,
     encoding: Encoding,
@@ -87,8 +91,8 @@ fn next_record(py: Python<'_>, records: &mut Records, reversed: bool) -> PyResul
     }
 }
 
-/// Iterates over records as they are committed, waiting for more.
-#[pyclass(frozen, module = "capturefile._capturefile")]
+/// Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
+#[pyclass(frozen, generic, module = "capturefile")]
 pub(super) struct Follower {
     state: Shared<Following>,
     /// The object that is followed; gone once it is closed.

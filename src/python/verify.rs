@@ -11,7 +11,7 @@ use pyo3::types::{PyTuple, PyType};
 /// Reads everything in a capture file and says what is damaged.
 ///
 /// Both master nodes, every frame, every index node, the bounds of every record, and the metadata are
-/// looked at. Nothing is written.
+/// looked at. Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
 ///
 /// Raises InvalidCaptureFile if the file cannot be opened as a capture file at all, and OSError if it
 /// cannot be read.

@@ -1,0 +1,351 @@
+"""The API reference: every class and function of the extension module, with types.
+
+All of it is also in `capturefile`, which is where to import it from.
+"""
+
+import os
+from collections.abc import Iterable
+from types import GenericAlias
+from typing import Any, Generic, Literal, Self, SupportsIndex, TypeAlias, final, overload
+
+from typing_extensions import Buffer, TypeVar, disjoint_base
+
+from capturefile._info import Info, Report
+
+__all__ = [
+    "CaptureFile",
+    "Follower",
+    "RecordIterator",
+    "Transaction",
+    "__version__",
+    "_reopen",
+    "open",
+    "verify",
+]
+
+_Path: TypeAlias = str | os.PathLike[str]
+_Sync: TypeAlias = Literal["full", "barrier", "none"] | bool
+_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True, default=str)
+
+__version__: str
+"""Version of the library, as its package's."""
+
+@disjoint_base
+class CaptureFile(Generic[_RecordT_co]):
+    """A capture file: a compressed, transactional, append-only log of records.
+
+    Records are numbered from 1. Those that are added become visible to others, together with the
+    metadata, at `commit()`. One writer and any number of readers, in threads and processes, can have a
+    file open at the same time; one object may be used by many threads.
+
+        with CaptureFile("log.capture", to_write=True) as cf:
+            cf.add_record("first")
+            cf.commit()
+            print(cf[1])
+
+    `cf[n]` is record n, `cf[-1]` the last one, and `cf[a:b]` the list of records a to b - 1; `len(cf)`
+    counts the records, and `for record in cf` goes through those there are. Leaving the `with` block
+    closes the file; it does not commit. A type checker knows an object whose records are `str` as
+    `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
+
+    An object that reads can be pickled; the other side opens the file again. After a fork a child can go
+    on reading, and never writes.
+
+    Arguments:
+        file_name: path of the file, by convention with the extension `.capture`.
+        to_write: open for writing, creating the file if there is none.
+        initial_metadata: metadata of a file that this call creates; ignored otherwise.
+        force_new_empty_file: replace whatever stands there by a new empty file, in one step for
+            everybody who looks. A file that somebody is writing is refused.
+        encoding: how records are decoded on reading and `str` records encoded on adding. None: records
+            come back as `bytes`, and `str` is encoded as UTF-8.
+        use_os_file_locking: hold the writer lock in the operating system. False is for file systems
+            without locks; a second writer in this process is refused all the same.
+        compression_block_size: of a file that this call creates: how many bytes are compressed
+            together, a multiple of 4,096.
+        sync: "full" (or True): `commit()` returns when the data would survive a power cut. "barrier": a
+            power cut takes back the last commit at most, and never harms the file. "none" (or False): a
+            commit survives the process, but a power cut may cost the file.
+        compression_level: from 1, the fastest, to 12, the smallest.
+        threads: on how many threads blocks are compressed, the calling one included; by default as many
+            as the machine has cores, up to four.
+        cache_size: bytes of inflated blocks and index nodes that are kept in memory at most.
+
+    Raises:
+        FileNotFoundError, PermissionError or another OSError: the file cannot be opened, created or, for
+            want of locks in the file system, locked.
+        InvalidCaptureFile: it is not a capture file, or a damaged one.
+        CaptureFileAlreadyOpen: somebody else has it open for writing.
+        LookupError: there is no such encoding.
+        ValueError: a setting that no file can have.
+    """
+
+    @overload
+    def __init__(
+        self: CaptureFile[str],
+        file_name: _Path,
+        to_write: bool = False,
+        initial_metadata: Buffer | None = None,
+        force_new_empty_file: bool = False,
+        encoding: str = "utf_8",
+        use_os_file_locking: bool = True,
+        compression_block_size: int = 32768,
+        *,
+        sync: _Sync = "full",
+        compression_level: int = 6,
+        threads: int | None = None,
+        cache_size: int = 67108864,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: CaptureFile[bytes],
+        file_name: _Path,
+        to_write: bool = False,
+        initial_metadata: Buffer | None = None,
+        force_new_empty_file: bool = False,
+        *,
+        encoding: None,
+        use_os_file_locking: bool = True,
+        compression_block_size: int = 32768,
+        sync: _Sync = "full",
+        compression_level: int = 6,
+        threads: int | None = None,
+        cache_size: int = 67108864,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: CaptureFile[bytes],
+        file_name: _Path,
+        to_write: bool,
+        initial_metadata: Buffer | None,
+        force_new_empty_file: bool,
+        encoding: None,
+        use_os_file_locking: bool = True,
+        compression_block_size: int = 32768,
+        *,
+        sync: _Sync = "full",
+        compression_level: int = 6,
+        threads: int | None = None,
+        cache_size: int = 67108864,
+    ) -> None: ...
+    @property
+    def file_name(self) -> str:
+        """The path that the file was opened with, as `str`."""
+    @property
+    def to_write(self) -> bool:
+        """Whether the object is, or was when it was closed, open for writing."""
+    @property
+    def encoding(self) -> str | None:
+        """The encoding of the records, as it was given, or None where they are `bytes`."""
+    @property
+    def use_os_file_locking(self) -> bool:
+        """Whether this object, where it writes, holds a lock in the operating system."""
+    @property
+    def closed(self) -> bool:
+        """Whether the object is closed."""
+    def open(self, to_write: bool = False) -> None:
+        """Opens the object again after `close()`, for reading or for writing, with the settings it was made
+        with.
+
+        Raises CaptureFileAlreadyOpen if this object is open, or if somebody else has the file open for
+        writing and this one is to write too; otherwise what the constructor raises.
+        """
+    def close(self) -> None:
+        """Closes the file without committing. Does nothing on a closed object.
+
+        Uncommitted records and metadata are lost; a ResourceWarning says how many records.
+        """
+    def record_count(self) -> int:
+        """How many records this object sees: those committed when it was opened or last refreshed, and
+        those that were added here. `len(cf)` is the same.
+
+        Raises CaptureFileNotOpen on a closed object, as all calls do that read or write.
+        """
+    def record_at(self, record_number: SupportsIndex) -> _RecordT_co:
+        """Record `record_number`, counted from 1; `cf[record_number]` is the same, and also takes negative
+        numbers, which count from the end, and slices.
+
+        Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
+        UnicodeDecodeError if it is not text in the file's encoding.
+        """
+    def records_at(self, numbers: Iterable[SupportsIndex]) -> list[_RecordT_co]:
+        """A list of the records with the given numbers, in the order asked; each block is inflated once.
+
+        Raises IndexError if a number is below 1 or past the end; otherwise as `record_at`.
+        """
+    def record_generator(self, starting_record_number: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
+        """Iterates over the records there are now, from `starting_record_number` to the last.
+
+        It goes on over these records even while more are added, or while the object is refreshed, rolled
+        back or closed; there is nothing to give if it starts past the last one. `iter(cf)` starts at record
+        1, and `reversed(cf)` goes from the last to the first.
+
+        Raises IndexError if `starting_record_number` is below 1.
+        """
+    def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> Follower[_RecordT_co]:
+        """Iterates over committed records and goes on with those that are committed later, by anybody.
+
+        It waits for them without burning the processor, gives a new record within some 20 milliseconds of
+        its commit, and never half a commit. What this object itself sees does not change.
+
+        Arguments:
+            start: number of the first record; by default the first that this object does not see yet.
+            timeout: seconds without news after which it ends; by default it waits for ever. It also ends
+                when this object is closed.
+
+        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative; while it goes on,
+        what `record_at` and `refresh` raise.
+        """
+    def refresh(self, durable: bool = False) -> bool:
+        """Looks at what has been committed since; returns True if there are more records to see, or other
+        metadata.
+
+        With `durable`, the disk is synced before it returns, so that what is seen cannot be taken back by
+        a power cut. An object that is open for writing sees everything and has nothing to refresh.
+
+        Raises InvalidCaptureFile if the file has been damaged or replaced by something shorter; the object
+        then goes on to show what it showed before.
+        """
+    def get_metadata(self) -> bytes | None:
+        """The metadata as `bytes`, or None; of the same commit as the records, or as it was set here since."""
+    def info(self) -> Info:
+        """The sizes and numbers that describe the file; see `Info`."""
+    def add_record(self, record: str | Buffer) -> int:
+        """Adds a record; returns the new record count.
+
+        Others see it after `commit()`. `record` is `str`, or anything with the buffer protocol.
+
+        Raises CaptureFileNotOpenForWrite on an object that reads, ValueError if the record is larger than
+        the format can hold, and OSError if an earlier record could not be written to the disk; nothing of
+        the failed call remains, and the call may be repeated. A `str` that cannot be encoded raises
+        UnicodeEncodeError, and anything else than `str` or bytes TypeError.
+        """
+    def add_records(self, records: Iterable[str | Buffer]) -> int:
+        """Adds many records; returns the new record count.
+
+        If one is refused, or the iterable raises, none of this call's records stay. Raises what `add_record`
+        and the iterable raise.
+        """
+    def set_metadata(self, new_metadata: Buffer | None) -> None:
+        """Replaces the metadata, from the next commit on; None removes it.
+
+        The metadata is one blob of bytes (anything with the buffer protocol) that belongs to the file as a
+        whole. It is committed together with the records, so it can say how far their source has been read.
+
+        Raises what `add_record` raises; `str` is a TypeError.
+        """
+    def commit(self) -> None:
+        """Makes everything since the last commit visible to others and durable, together.
+
+        How durable is up to the setting `sync`. Without anything to commit it does nothing.
+
+        Raises OSError if the disk is full or fails; then nothing of the transaction is visible to others.
+        With a full disk nothing of it is lost either, and after making room it can be committed again or
+        rolled back. Raises CommitUncertain, also an OSError, if it failed at a point where the commit may
+        or may not have happened; opening the file again tells. After that, and after a sync that failed,
+        the object refuses further work with CaptureFileError until it is opened again.
+        """
+    def rollback(self) -> None:
+        """Forgets everything since the last commit.
+
+        Raises CaptureFileNotOpenForWrite on an object that reads, and CaptureFileError after a commit that
+        failed in a way that the object must be opened again.
+        """
+    def transaction(self) -> Transaction[_RecordT_co]:
+        """A context manager that commits at the end of its block, and rolls back if the block raises.
+
+        Like `commit()` and `rollback()`, it does so with everything since the last commit.
+        """
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> _RecordT_co: ...
+    @overload
+    def __getitem__(
+        self, key: slice[SupportsIndex | None, SupportsIndex | None, SupportsIndex | None], /
+    ) -> list[_RecordT_co]: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> RecordIterator[_RecordT_co]: ...
+    def __reversed__(self) -> RecordIterator[_RecordT_co]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def __class_getitem__(cls, key: object) -> GenericAlias: ...
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An object that reads is pickled as its path and settings; the other side opens the file again."""
+
+@final
+class RecordIterator(Generic[_RecordT_co]):
+    """Iterates over the records that there were when it was made; see `CaptureFile.record_generator`.
+
+    A record that cannot be read raises InvalidCaptureFile; the next call goes on behind it.
+    """
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _RecordT_co: ...
+    def __class_getitem__(cls, key: object) -> GenericAlias: ...
+    def __length_hint__(self) -> int: ...
+
+@final
+class Follower(Generic[_RecordT_co]):
+    """Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _RecordT_co: ...
+    def __class_getitem__(cls, key: object) -> GenericAlias: ...
+
+@final
+class Transaction(Generic[_RecordT_co]):
+    """Commits at the end of its `with` block, or rolls back; see `CaptureFile.transaction`."""
+
+    def __enter__(self) -> CaptureFile[_RecordT_co]: ...
+    def __exit__(self, exception_type: object, exception: object, traceback: object) -> None: ...
+    def __class_getitem__(cls, key: object) -> GenericAlias: ...
+
+@overload
+def open(
+    path: _Path,
+    mode: Literal["r", "a", "x", "w"] = "r",
+    *,
+    initial_metadata: Buffer | None = None,
+    encoding: str = "utf_8",
+    use_os_file_locking: bool = True,
+    compression_block_size: int = 32768,
+    sync: _Sync = "full",
+    compression_level: int = 6,
+    threads: int | None = None,
+    cache_size: int = 67108864,
+) -> CaptureFile[str]:
+    """Opens a capture file in the words of Python's `open()`.
+
+    `mode` is "r" to read; "a" to write, creating the file if there is none; "x" to create a file and
+    refuse an existing one; "w" to start a new empty file in place of whatever stands there. The other
+    arguments are those of `CaptureFile`.
+
+    Raises FileExistsError for "x" where there is a file, and ValueError for another mode; otherwise as
+    `CaptureFile`.
+    """
+
+@overload
+def open(
+    path: _Path,
+    mode: Literal["r", "a", "x", "w"] = "r",
+    *,
+    initial_metadata: Buffer | None = None,
+    encoding: None,
+    use_os_file_locking: bool = True,
+    compression_block_size: int = 32768,
+    sync: _Sync = "full",
+    compression_level: int = 6,
+    threads: int | None = None,
+    cache_size: int = 67108864,
+) -> CaptureFile[bytes]: ...
+def verify(path: _Path) -> Report:
+    """Reads everything in a capture file and says what is damaged.
+
+    Both master nodes, every frame, every index node, the bounds of every record, and the metadata are
+    looked at. Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
+
+    Raises InvalidCaptureFile if the file cannot be opened as a capture file at all, and OSError if it
+    cannot be read.
+    """
+
+def _reopen(cls: type[CaptureFile[Any]], path: str, options: dict[str, Any], /) -> CaptureFile[Any]:
+    """Makes again what `CaptureFile.__reduce__` took apart."""
