@@ -26,7 +26,10 @@ from capturefile._errors import (
     CommitUncertain,
     InvalidCaptureFile,
 )
-from capturefile._info import Info, Problem, Report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from capturefile._info import Info, Problem, Report
 
 __all__ = [
     "CaptureFile",
@@ -46,3 +49,19 @@ __all__ = [
     "open",
     "verify",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> type:
+        """Loads what describes a file when it is first asked for.
+
+        These are dataclasses, and the module that makes those takes longer to load than all the rest.
+        """
+        if name not in {"Info", "Problem", "Report"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from capturefile import _info
+
+        return getattr(_info, name)
+
+    def __dir__() -> list[str]:
+        return [*globals(), "Info", "Problem", "Report"]
