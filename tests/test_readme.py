@@ -1,0 +1,124 @@
+"""Every example of the README, run in the order in which a reader would.
+
+A Python example says in comments what its `print` calls print. A shell session shows its commands after `$`,
+and what they print below.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from contextlib import chdir, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+PROJECT = Path(__file__).parent.parent
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PATIENCE = 60.0
+LANGUAGES = {"python", "console", "sh", "rust", "text"}
+"""`sh` is for commands that install or build, and `text` for nothing that is run."""
+
+
+class Example(NamedTuple):
+    """A fenced block of the README."""
+
+    language: str
+    text: str
+    line: int
+
+
+def all_examples() -> list[Example]:
+    """All fenced blocks, in order."""
+    blocks = re.finditer(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [Example(block[1], block[2], README.count("\n", 0, block.start()) + 1) for block in blocks]
+
+
+def examples(language: str) -> list[Example]:
+    """The blocks in one language; there must be some."""
+    found = [example for example in all_examples() if example.language == language]
+    assert found
+    return found
+
+
+def promised_output(example: Example) -> list[str]:
+    """What the comments behind `print` calls promise."""
+    return re.findall(r"^ *print\(.*\)  # (.*)$", example.text, re.MULTILINE)
+
+
+def test_every_example_is_of_a_kind_that_is_tested() -> None:
+    assert {example.language for example in all_examples()} == LANGUAGES
+
+
+def test_the_python_examples_print_what_they_promise(tmp_path: Path) -> None:
+    names: dict[str, object] = {}
+    with chdir(tmp_path):
+        for example in examples("python"):
+            promised = promised_output(example)
+            assert len(promised) == example.text.count("print(") > 0
+            printed = StringIO()
+            # Lines count from where the block stands, so that a traceback names a line of the README.
+            code = compile("\n" * example.line + example.text, PROJECT / "README.md", "exec")
+            with redirect_stdout(printed):
+                exec(code, names)
+            assert printed.getvalue().splitlines() == promised
+
+
+def sessions() -> list[tuple[str, list[str]]]:
+    """The commands of the shell sessions, each with the lines that it is to print."""
+    found: list[tuple[str, list[str]]] = []
+    for example in examples("console"):
+        for line in example.text.splitlines():
+            if line.startswith("$ "):
+                found.append((line.removeprefix("$ "), []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+def test_the_shell_examples_print_what_they_show(tmp_path: Path) -> None:
+    beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for command, shown in sessions():
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": beside_python},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert (command, done.returncode, done.stdout.splitlines()) == (command, 0, shown)
+
+
+def test_the_commands_that_install_and_build_name_what_there_is() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    targets = re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    allowed = {f"pip install {project['name']}", *(f"make {target}" for target in targets)}
+    commands = {line for example in examples("sh") for line in example.text.splitlines()}
+    assert {"make demo", "make test"} < commands <= allowed
+
+
+def test_the_rust_example_is_the_one_that_the_crate_tests() -> None:
+    """The crate's first page has the example as a documentation test; `# ` hides its lines there."""
+    page = (PROJECT / "src" / "lib.rs").read_text(encoding="utf-8")
+    lines = [line.removeprefix("//!").removeprefix(" ") for line in page.splitlines() if line.startswith("//!")]
+    block = "\n".join(lines).split("```\n")[1]
+    visible = [line for line in block.splitlines() if not line.startswith("# ")]
+    (example,) = examples("rust")
+    assert example.text.splitlines() == visible
+
+
+def test_links_lead_to_files_and_headings_that_exist() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    inside = [link.partition("#") for link in links if "://" not in link]
+    assert inside
+    for file, _, heading in inside:
+        text = (PROJECT / file).read_text(encoding="utf-8") if file else README
+        titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert not heading or heading in anchors, f"{file}#{heading}"
