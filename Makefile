@@ -44,6 +44,13 @@ format: $(VENV)/tools ## Format everything
 .PHONY: wheel
 wheel: $(VENV)/built ## Build the wheel into dist/
 
+.PHONY: release
+release: $(VENV)/made ## Build the source package and, from it, a wheel into dist/
+	$(BIN)/pip install --quiet --group release
+	rm -rf dist
+	$(BIN)/maturin sdist --out dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/*.tar.gz
+
 .PHONY: clean
 clean: ## Remove all that was made
 	rm -rf $(VENV) dist target .hypothesis .mypy_cache .pytest_cache .ruff_cache
