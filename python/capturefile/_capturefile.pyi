@@ -191,7 +191,7 @@ class CaptureFile(Generic[_RecordT_co]):
         Arguments:
             start: number of the first record; by default the first that this object does not see yet.
             timeout: seconds without news after which it ends; by default it waits for ever. It also ends
-                when this object is closed.
+                when this object is closed, or when nothing refers to it any more.
 
         Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative; while it goes on,
         what `record_at` and `refresh` raise.
