@@ -25,9 +25,21 @@ pub(crate) enum Validity {
     Epoch(u64),
 }
 
-impl Validity {
-    fn holds_in(self, epoch: u64) -> bool {
-        self == Self::Always || self == Self::Epoch(epoch)
+/// Which entries a snapshot may take from the cache for a given frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Trust {
+    pub(crate) epoch: u64,
+    /// Whether the frame is part of a commit for this snapshot. If it is one of an open transaction, what
+    /// is true for everybody may be another frame, which took its place after the transaction ended.
+    pub(crate) committed: bool,
+}
+
+impl Trust {
+    fn accepts(self, validity: Validity) -> bool {
+        match validity {
+            Validity::Always => self.committed,
+            Validity::Epoch(epoch) => epoch == self.epoch,
+        }
     }
 }
 
@@ -90,16 +102,16 @@ impl Cache {
         Self { capacity, inner: ArcSwap::from_pointee(Generation::new(capacity)) }
     }
 
-    pub(crate) fn block(&self, frame: u64, epoch: u64) -> Option<Arc<Block>> {
+    pub(crate) fn block(&self, frame: u64, trust: Trust) -> Option<Arc<Block>> {
         match self.get(&Key::Block(frame))? {
-            Entry::Block(block) if block.validity.holds_in(epoch) => Some(block),
+            Entry::Block(block) if trust.accepts(block.validity) => Some(block),
             _ => None,
         }
     }
 
-    pub(crate) fn node(&self, at: Coordinates, epoch: u64) -> Option<Arc<Node>> {
+    pub(crate) fn node(&self, at: Coordinates, trust: Trust) -> Option<Arc<Node>> {
         match self.get(&Key::Node(at))? {
-            Entry::Node(node) if node.validity.holds_in(epoch) => Some(node),
+            Entry::Node(node) if trust.accepts(node.validity) => Some(node),
             _ => None,
         }
     }

@@ -161,9 +161,32 @@ impl OpenOptions {
     }
 
     fn open_reader(&self, path: &Path) -> Result<CaptureFile> {
-        let file = self.open_file(path, open_plain(path, false)?)?;
+        self.read_storage(path, Box::new(FileStorage::new(open_plain(path, false)?)))
+    }
+
+    /// Opens for reading what `storage` holds; `path` is for messages.
+    pub(crate) fn read_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<CaptureFile> {
+        let file = self.attach(path, storage)?;
         let current = slots::read_current(&file, |_| Ok(()))?;
         CaptureFile::reader(Arc::new(file), current)
+    }
+
+    /// Opens for writing what `storage` holds, for the one who has the right to write it.
+    pub(crate) fn write_storage(
+        &self,
+        path: &Path,
+        storage: Box<dyn Storage>,
+        lock: Option<WriterLock>,
+    ) -> Result<CaptureFile> {
+        let file = Arc::new(self.attach(path, storage)?);
+        CaptureFile::writer(Writer::open(file, lock, self.writer_options())?)
+    }
+
+    /// Makes a new file of the empty `storage`, which nobody else can see yet.
+    pub(crate) fn create_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<Writer> {
+        let cache = Cache::new(self.cache_size);
+        let file = OpenFile { path: path.to_owned(), storage, geometry: self.geometry, cache };
+        Writer::create(&Arc::new(file), self.initial_metadata.as_deref(), self.writer_options())
     }
 
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
@@ -187,9 +210,7 @@ impl OpenOptions {
         let Some((file, lock)) = self.lock_existing(path, target)? else {
             return Ok(None);
         };
-        let file = Arc::new(self.open_file(path, file)?);
-        let writer = Writer::open(file, Some(lock), self.writer_options())?;
-        CaptureFile::writer(writer).map(Some)
+        self.write_storage(path, Box::new(FileStorage::new(file)), Some(lock)).map(Some)
     }
 
     /// Opens a file and takes the right to write it; `None` if another file stands there by then.
@@ -244,14 +265,8 @@ impl OpenOptions {
             .tempfile_in(folder)
             .map_err(failed)?;
         let lock = self.take_lock(path, temporary.reopen().map_err(failed)?)?;
-        let file = OpenFile {
-            path: path.to_owned(),
-            storage: Box::new(FileStorage::new(temporary.reopen().map_err(failed)?)),
-            geometry: self.geometry,
-            cache: Cache::new(self.cache_size),
-        };
-        let metadata = self.initial_metadata.as_deref();
-        let mut writer = Writer::create(&Arc::new(file), metadata, self.writer_options())?;
+        let storage = FileStorage::new(temporary.reopen().map_err(failed)?);
+        let mut writer = self.create_storage(path, Box::new(storage))?;
         // Held before anybody can see the file, so that nobody gets to write it in between.
         writer.hold(lock);
         move_into_place(temporary, target, existing).map_err(failed)?;
@@ -261,12 +276,11 @@ impl OpenOptions {
         CaptureFile::writer(writer)
     }
 
-    fn open_file(&self, path: &Path, file: File) -> Result<OpenFile> {
-        let storage = FileStorage::new(file);
+    fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<OpenFile> {
         let failed = |error| Error::io(path, "read", error);
         let invalid = |damage| Error::invalid(path, damage);
         let mut header = [0; Geometry::HEADER_SIZE];
-        let length = read_up_to(&storage, &mut header, 0).map_err(failed)?;
+        let length = read_up_to(&*storage, &mut header, 0).map_err(failed)?;
         let geometry = Geometry::decode(&header[..length]).map_err(invalid)?;
         let length = storage.length().map_err(failed)?;
         if length < geometry.data_start() {
@@ -274,12 +288,7 @@ impl OpenOptions {
             let expected = format!("at least {}, which its master nodes need", geometry.data_start());
             return Err(invalid(Damage::new(found, expected)));
         }
-        Ok(OpenFile {
-            path: path.to_owned(),
-            storage: Box::new(storage),
-            geometry,
-            cache: Cache::new(self.cache_size),
-        })
+        Ok(OpenFile { path: path.to_owned(), storage, geometry, cache: Cache::new(self.cache_size) })
     }
 
     fn writer_options(&self) -> WriterOptions {
@@ -397,7 +406,7 @@ impl CaptureFile {
         OpenOptions::new().open(path)
     }
 
-    fn reader(file: Arc<OpenFile>, current: Current) -> Result<Self> {
+    pub(crate) fn reader(file: Arc<OpenFile>, current: Current) -> Result<Self> {
         check_length(&file, &current.master)?;
         let snapshot = Snapshot::committed(Arc::clone(&file), current.master);
         Ok(Self {
@@ -407,7 +416,7 @@ impl CaptureFile {
         })
     }
 
-    fn writer(mut writer: Writer) -> Result<Self> {
+    pub(crate) fn writer(mut writer: Writer) -> Result<Self> {
         let snapshot = writer.snapshot()?;
         Ok(Self {
             file: Arc::clone(snapshot.file()),

@@ -31,24 +31,27 @@
 //! Limits: a record has at most 2^32 - 1 bytes, and as much when compressed; a file with the default
 //! sizes holds more than 10^15 records. The format is described in `docs/format.md`.
 
-mod block;
-mod cache;
-mod capture_file;
 mod error;
+mod mutants;
 mod format;
-mod lock;
+mod tree;
 mod master;
-mod pipeline;
+mod block;
+mod lock;
+mod storage;
+mod cache;
+mod snapshot;
 mod scan;
 mod slots;
-mod snapshot;
-mod storage;
-mod tree;
-mod verify;
+mod pipeline;
 mod writer;
+mod capture_file;
+mod verify;
 
 #[cfg(feature = "python")]
 mod python;
+#[cfg(test)]
+mod simulation;
 
 pub use block::CompressionLevel;
 pub use capture_file::{Batch, CaptureFile, OpenOptions};

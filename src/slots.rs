@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Damage, Error, Result};
 use crate::format::{Geometry, Slot, in_memory};
 use crate::master::{MasterNode, STAMP_SIZE};
+use crate::mutants::{self, Mutant};
 use crate::snapshot::OpenFile;
 use crate::storage::{Storage, read_up_to, write_all};
 
@@ -112,7 +113,11 @@ fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) 
 
 fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; in_memory(geometry.slot_size())];
-    let length = read_up_to(storage, &mut bytes, geometry.slot_position(slot))?;
+    let length = if mutants::on(Mutant::ShortSlotAccepted) {
+        storage.read_at(&mut bytes, geometry.slot_position(slot))?
+    } else {
+        read_up_to(storage, &mut bytes, geometry.slot_position(slot))?
+    };
     bytes.truncate(length);
     Ok(bytes)
 }
@@ -151,6 +156,7 @@ pub(crate) type SlotImages = [Option<Vec<u8>>; 2];
 /// consecutive: what an earlier writer left only in memory, or half-written, is not built upon.
 pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotImages)> {
     let (storage, geometry) = (&*file.storage, &file.geometry);
+    let sync = sync && !mutants::on(Mutant::PageCacheTrusted);
     if sync {
         storage.sync().map_err(file.failed("sync"))?;
         storage

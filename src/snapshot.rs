@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::block::{self, InflateError};
-use crate::cache::{Block, Cache, Node, Validity};
+use crate::cache::{Block, Cache, Node, Trust, Validity};
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
 use crate::master::{Extent, MasterNode};
+use crate::mutants::{self, Mutant};
 use crate::storage::{Storage, too_short};
 use crate::tree::Descent;
 
@@ -65,8 +66,8 @@ pub struct Snapshot {
     master: MasterNode,
     pending: Arc<Block>,
     extent: Extent,
-    /// Whole pages up to here belong to a commit and never change.
-    stable: u64,
+    /// Frames that start before this belong to a commit, and whole pages up to it never change.
+    committed_limit: u64,
     /// Whole pages up to here are in the file, or saved in `transaction`.
     written: u64,
     epoch: u64,
@@ -98,27 +99,31 @@ enum Source {
 impl Snapshot {
     /// A committed state; its file was long enough for it a moment ago.
     pub(crate) fn committed(file: Arc<OpenFile>, master: MasterNode) -> Self {
-        let stable = file.geometry.whole_pages(master.file_limit);
-        Self::new(file, master, stable, new_epoch(), None)
+        let committed_limit = master.file_limit;
+        Self::new(file, master, committed_limit, new_epoch(), None)
     }
 
-    /// The state of an open transaction over a commit whose whole pages end at `stable`.
+    /// The state of an open transaction over a commit with the file limit `committed_limit`.
     pub(crate) fn uncommitted(
         file: Arc<OpenFile>,
         master: MasterNode,
-        stable: u64,
+        committed_limit: u64,
         transaction: Arc<Transaction>,
     ) -> Self {
-        Self::new(file, master, stable, transaction.epoch, Some(transaction))
+        Self::new(file, master, committed_limit, transaction.epoch, Some(transaction))
     }
 
     fn new(
         file: Arc<OpenFile>,
         mut master: MasterNode,
-        stable: u64,
+        committed_limit: u64,
         epoch: u64,
         transaction: Option<Arc<Transaction>>,
     ) -> Self {
+        if mutants::on(Mutant::PartialPageFromFile) {
+            let tail_start = file.geometry.whole_pages(master.file_limit);
+            let _ = crate::storage::read_up_to(&*file.storage, &mut master.tail, tail_start);
+        }
         let extent = master.extent();
         let pending = Arc::new(Block {
             bytes: std::mem::take(&mut master.pending).into_boxed_slice(),
@@ -130,7 +135,7 @@ impl Snapshot {
             file,
             master,
             pending,
-            stable,
+            committed_limit,
             epoch,
             transaction,
         }
@@ -223,6 +228,15 @@ impl Snapshot {
         crate::scan::Gather::new(Arc::clone(self), numbers)
     }
 
+    /// Where the whole pages end that belong to a commit.
+    fn stable(&self) -> u64 {
+        self.file.geometry.whole_pages(self.committed_limit)
+    }
+
+    fn trust(&self, frame: u64) -> Trust {
+        Trust { epoch: self.epoch, committed: frame < self.committed_limit }
+    }
+
     pub(crate) fn no_such_record(&self, number: u64) -> Error {
         Error::NoSuchRecord { path: self.file.path.clone(), number, count: self.extent.records }
     }
@@ -284,7 +298,7 @@ impl Snapshot {
     }
 
     fn node(&self, at: Coordinates, source: Source) -> Result<Option<Arc<Node>>> {
-        if let Some(node) = self.file.cache.node(at, self.epoch) {
+        if let Some(node) = self.file.cache.node(at, self.trust(at.frame)) {
             return Ok(Some(node));
         }
         let Some(block) = self.block_from(at.frame, source)? else {
@@ -309,7 +323,7 @@ impl Snapshot {
         if frame == self.master.file_limit {
             return Ok(Some(Arc::clone(&self.pending)));
         }
-        if let Some(block) = self.file.cache.block(frame, self.epoch) {
+        if let Some(block) = self.file.cache.block(frame, self.trust(frame)) {
             return Ok(Some(block));
         }
         if source == Source::CacheOnly {
@@ -349,7 +363,7 @@ impl Snapshot {
 
     /// Calls `work` with all bytes below the file limit.
     fn with_pieces<T>(&self, saved: Option<&[u8]>, work: impl FnOnce(&Pieces<'_>) -> Result<T>) -> Result<T> {
-        let in_file = if saved.is_some() { self.stable } else { self.written };
+        let in_file = if saved.is_some() { self.stable() } else { self.written };
         let map = self.file.storage.map(in_file).map_err(|error| self.read_error(error))?;
         work(&Pieces {
             snapshot: self,
@@ -388,7 +402,11 @@ impl Snapshot {
             InflateError::Damage(damage) => self.invalid(damage.at(frame)),
             InflateError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "an inflated block" },
         })?;
-        let validity = if end <= self.stable { Validity::Always } else { Validity::Epoch(self.epoch) };
+        let validity = if end <= self.stable() || mutants::on(Mutant::CacheKeptAfterRollback) {
+            Validity::Always
+        } else {
+            Validity::Epoch(self.epoch)
+        };
         Ok(Block { bytes, validity })
     }
 

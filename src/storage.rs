@@ -38,7 +38,7 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone)]
 pub(crate) enum Map {
     File(Arc<Mmap>),
-    #[expect(dead_code, reason = "only simulated storage has its bytes in memory")]
+    #[cfg(test)]
     Memory(Arc<[u8]>),
 }
 
@@ -48,6 +48,7 @@ impl Deref for Map {
     fn deref(&self) -> &[u8] {
         match self {
             Self::File(map) => map,
+            #[cfg(test)]
             Self::Memory(bytes) => bytes,
         }
     }

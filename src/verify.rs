@@ -32,7 +32,11 @@ pub struct Report {
 ///
 /// An error means that the file cannot be opened as a capture file at all.
 pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
-    let file = CaptureFile::open(path)?;
+    verify_open(&CaptureFile::open(path)?)
+}
+
+/// The same for a file that is open already.
+pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
     let snapshot = file.snapshot()?;
     let mut walk = Walk::new(&snapshot);
     walk.report.problems.extend(file.damaged_slot()?);

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, Slot, in_memory};
 use crate::lock::WriterLock;
 use crate::master::MasterNode;
+use crate::mutants::{self, Mutant};
 use crate::pipeline::Pipeline;
 use crate::slots::{self, SlotImages, image_index};
 use crate::snapshot::{OpenFile, Snapshot, Transaction};
@@ -316,9 +317,15 @@ impl Writer {
         let Some(frame) = self.pipeline.front()? else {
             return Ok(());
         };
-        let tail = self.write_frame(&frame)?;
         let block = self.open_block - self.pipeline.len() as u64;
-        self.pipeline.pop();
+        if mutants::on(Mutant::BlockDroppedEarly) {
+            self.pipeline.pop();
+            self.place(block);
+        }
+        let tail = self.write_frame(&frame)?;
+        if !mutants::on(Mutant::BlockDroppedEarly) {
+            self.pipeline.pop();
+        }
         // The entries get the position at which the frame stands now; then the limit moves on.
         self.place(block);
         self.draft.tail = tail;
@@ -374,35 +381,53 @@ impl Writer {
         if !self.dirty {
             return Ok(());
         }
+        if mutants::on(Mutant::SerialMovedEarly) {
+            self.draft.serial = self.draft.serial.wrapping_add(1);
+        }
         self.settle()?;
         if !MasterNode::index_fits(&self.draft.path, &self.file.geometry) {
             return Err(Error::IndexFull { path: self.file.path.clone() });
         }
         self.sync_before_slot()?;
-        let serial = self.draft.serial.wrapping_add(1);
-        self.write_slot(serial)
-            .and_then(|()| match self.sync {
-                SyncMode::Full => self.file.storage.sync(),
-                SyncMode::Barrier | SyncMode::Never => Ok(()),
-            })
-            .map_err(|source| self.fail_uncertain(source))?;
-        self.draft.serial = serial;
+        let serial = self.draft.serial.wrapping_add(u32::from(!mutants::on(Mutant::SerialMovedEarly)));
+        self.draft.serial = match self.write_slot_durably(serial) {
+            Err(_) if mutants::on(Mutant::RetryInOtherSlot) => {
+                self.write_slot_durably(serial.wrapping_add(1)).map(|()| serial.wrapping_add(1))
+            }
+            done => done.map(|()| serial),
+        }
+        .map_err(|source| self.fail_uncertain(source))?;
         self.begin_transaction();
         Ok(())
+    }
+
+    fn write_slot_durably(&mut self, serial: u32) -> io::Result<()> {
+        self.write_slot(serial)?;
+        if self.sync == SyncMode::Full && !mutants::on(Mutant::SecondSyncLeftOut) {
+            self.sync_storage()?;
+        }
+        Ok(())
+    }
+
+    fn sync_storage(&self) -> io::Result<()> {
+        match self.file.storage.sync() {
+            Err(_) if mutants::on(Mutant::SyncRetried) => self.file.storage.sync(),
+            done => done,
+        }
     }
 
     /// Brings the frames to the disk before a master node points at them.
     fn sync_before_slot(&mut self) -> Result<()> {
         let needed = match self.sync {
-            SyncMode::Full => self.unsynced,
+            SyncMode::Full => self.unsynced && !mutants::on(Mutant::FirstSyncLeftOut),
             // Also when there are no frames: the last slot must be there before the other one is touched.
-            SyncMode::Barrier => true,
+            SyncMode::Barrier => self.unsynced || !mutants::on(Mutant::BarrierOnlyWithData),
             SyncMode::Never => false,
         };
         if !needed {
             return Ok(());
         }
-        match self.file.storage.sync() {
+        match self.sync_storage() {
             Ok(()) => {
                 self.unsynced = false;
                 Ok(())
@@ -452,9 +477,8 @@ impl Writer {
         }
         self.check_health()?;
         self.settle()?;
-        let stable = self.file.geometry.whole_pages(self.committed_limit);
         let transaction = Arc::clone(&self.transaction);
-        Ok(Snapshot::uncommitted(file, self.draft.clone(), stable, transaction))
+        Ok(Snapshot::uncommitted(file, self.draft.clone(), self.committed_limit, transaction))
     }
 
     /// Forgets everything since the last commit.
@@ -531,8 +555,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let own = self.lock.as_ref().is_some_and(|lock| !lock.is_inherited());
-        if own {
+        let inherited = self.lock.as_ref().is_some_and(WriterLock::is_inherited);
+        if !inherited {
             self.keep_for_readers();
             if matches!(self.health, Health::Good) {
                 self.trim();

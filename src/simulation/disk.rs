@@ -1,0 +1,415 @@
+//! A disk in memory: what was written, what was synced, and what a power cut or a failed sync makes of it.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::libc;
+
+use super::random::Random;
+use crate::format::in_memory;
+use crate::storage::{Map, Storage, too_short};
+
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+/// Something that was done to a file.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Write { position: usize, bytes: Arc<[u8]> },
+    Length(usize),
+}
+
+impl Change {
+    fn apply(&self, file: &mut Vec<u8>) {
+        match self {
+            Self::Write { position, bytes } => write(file, *position, bytes),
+            Self::Length(length) => file.resize(*length, 0),
+        }
+    }
+
+    /// The change as far as a killed process got with it.
+    pub(super) fn cut(&self, random: &mut Random) -> Option<Self> {
+        match self {
+            Self::Write { position, bytes } => Some(Self::Write {
+                position: *position,
+                bytes: bytes[..random.below(bytes.len().max(1))].into(),
+            }),
+            Self::Length(_) => None,
+        }
+    }
+}
+
+fn write(file: &mut Vec<u8>, position: usize, bytes: &[u8]) {
+    let end = position + bytes.len();
+    if file.len() < end {
+        file.resize(end, 0);
+    }
+    file[position..end].copy_from_slice(bytes);
+}
+
+/// One file: as it is on the disk, as processes see it, and what makes the difference.
+///
+/// After a sync that failed the two can differ without a change that a later sync would write.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DiskState {
+    platter: Vec<u8>,
+    cache: Vec<u8>,
+    unsynced: Vec<Change>,
+}
+
+/// How a power cut picks from what was not synced.
+#[derive(Debug, Clone, Copy)]
+enum Picking {
+    /// Each sector of each change for itself, with a chance in a hundred.
+    Sectors(usize),
+    /// The changes up to one of them, which is torn.
+    UpTo(usize),
+    /// All changes but one.
+    AllBut(usize),
+    /// One change alone.
+    Alone(usize),
+}
+
+impl Picking {
+    fn new(changes: usize, random: &mut Random) -> Self {
+        let one = random.below(changes.max(1));
+        match random.below(8) {
+            0 => Self::Sectors(0),
+            1 => Self::Sectors(100),
+            2 => Self::Sectors(10),
+            3 => Self::Sectors(90),
+            4 => Self::UpTo(one),
+            5 => Self::AllBut(one),
+            6 => Self::Alone(one),
+            _ => Self::Sectors(50),
+        }
+    }
+
+    /// The chance in a hundred that a sector of change number `index` reached the disk.
+    fn chance(self, index: usize) -> usize {
+        match self {
+            Self::Sectors(chance) => chance,
+            Self::UpTo(last) if index < last => 100,
+            Self::UpTo(last) if index == last => 50,
+            Self::AllBut(one) if index != one => 100,
+            Self::Alone(one) if index == one => 100,
+            Self::UpTo(_) | Self::AllBut(_) | Self::Alone(_) => 0,
+        }
+    }
+}
+
+impl DiskState {
+    pub(super) fn change(&mut self, change: Change) {
+        change.apply(&mut self.cache);
+        self.unsynced.push(change);
+    }
+
+    fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            change.apply(&mut self.platter);
+        }
+    }
+
+    /// The pages count as clean, whatever reached the disk; what processes see is kept or dropped.
+    fn fail_sync(&mut self, random: &mut Random) {
+        self.platter = self.after_power_cut(random).platter;
+        self.unsynced.clear();
+        if random.one_in(2) {
+            self.cache.clone_from(&self.platter);
+        }
+    }
+
+    /// Forgets what is clean in memory of a part of the file.
+    fn drop_cached(&mut self, position: usize, length: usize) {
+        let end = (position + length).min(self.cache.len()).min(self.platter.len());
+        if position < end {
+            self.cache[position..end].copy_from_slice(&self.platter[position..end]);
+        }
+        for change in &self.unsynced {
+            change.apply(&mut self.cache);
+        }
+    }
+
+    /// One of the states that a power cut can leave.
+    pub(super) fn after_power_cut(&self, random: &mut Random) -> Self {
+        let picking = Picking::new(self.unsynced.len(), random);
+        let mut lengths = vec![self.platter.len()];
+        let mut bytes = self.platter.clone();
+        for (index, change) in self.unsynced.iter().enumerate() {
+            let chance = picking.chance(index);
+            match change {
+                Change::Write { position, bytes: written } => {
+                    write_some(&mut bytes, *position, written, |random| random.chance(chance), random);
+                    lengths.push(bytes.len());
+                }
+                Change::Length(length) => {
+                    lengths.push(*length);
+                    // What lies behind may come back if the file gets longer again; zeros are what it may be.
+                    bytes.resize((*length).max(bytes.len()), 0);
+                }
+            }
+        }
+        let last = lengths.len() - 1;
+        let length = match picking {
+            Picking::Sectors(0) => lengths[0],
+            Picking::Sectors(100) => lengths[last],
+            _ => lengths[random.below(lengths.len())],
+        };
+        bytes.resize(length, 0);
+        Self { cache: bytes.clone(), platter: bytes, unsynced: Vec::new() }
+    }
+}
+
+/// Writes those sectors for which `pick` says so.
+fn write_some(
+    file: &mut Vec<u8>,
+    position: usize,
+    bytes: &[u8],
+    mut pick: impl FnMut(&mut Random) -> bool,
+    random: &mut Random,
+) {
+    let mut from = 0;
+    while from < bytes.len() {
+        let to = bytes.len().min(from + SECTOR - (position + from) % SECTOR);
+        if pick(random) {
+            write(file, position + from, &bytes[from..to]);
+        }
+        from = to;
+    }
+}
+
+/// What happened to a disk, in order, for going through it again.
+#[derive(Debug, Clone)]
+pub(super) enum Event<Mark> {
+    Changed(Change),
+    Synced,
+    SyncFailed(Box<DiskState>),
+    Dropped { position: usize, length: usize },
+    Marked(Mark),
+}
+
+impl<Mark> Event<Mark> {
+    /// Does to `disk` what happened then.
+    pub(super) fn replay(&self, disk: &mut DiskState) {
+        match self {
+            Self::Changed(change) => disk.change(change.clone()),
+            Self::Synced => disk.sync(),
+            Self::SyncFailed(after) => disk.clone_from(after),
+            Self::Dropped { position, length } => disk.drop_cached(*position, *length),
+            Self::Marked(_) => {}
+        }
+    }
+}
+
+/// What a call on the disk is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Read,
+    Write,
+    Length,
+    Sync,
+    Map,
+}
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Error(i32),
+    /// Half of what was asked.
+    Short,
+}
+
+impl Fault {
+    pub(super) const ALL: [Self; 4] =
+        [Self::Error(libc::EIO), Self::Error(libc::ENOSPC), Self::Error(libc::EINTR), Self::Short];
+}
+
+/// Which calls go wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Plan {
+    None,
+    /// Call number `0`, counted from the start, once.
+    Once(u64, Fault),
+    /// Every call from this one on.
+    From(u64, Fault),
+    /// Each sync, and each other call, with these chances in a hundred.
+    Random {
+        syncs: usize,
+        others: usize,
+    },
+}
+
+#[derive(Debug)]
+struct Inner<Mark> {
+    state: DiskState,
+    log: Vec<Event<Mark>>,
+    plan: Plan,
+    calls: u64,
+    failed_syncs: u64,
+    random: Random,
+    map: Option<Arc<[u8]>>,
+}
+
+/// The disk as a [`Storage`]; clones are the same disk.
+#[derive(Debug)]
+pub(super) struct Disk<Mark>(Arc<Mutex<Inner<Mark>>>);
+
+impl<Mark> Clone for Disk<Mark> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<Mark> Disk<Mark> {
+    pub(super) fn new(state: DiskState, random: Random) -> Self {
+        let log = Vec::new();
+        Self(Arc::new(Mutex::new(Inner {
+            state,
+            log,
+            plan: Plan::None,
+            calls: 0,
+            failed_syncs: 0,
+            random,
+            map: None,
+        })))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner<Mark>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_plan(&self, plan: Plan) {
+        self.inner().plan = plan;
+    }
+
+    /// How many calls there have been.
+    pub(super) fn calls(&self) -> u64 {
+        self.inner().calls
+    }
+
+    /// How many syncs have failed.
+    pub(super) fn failed_syncs(&self) -> u64 {
+        self.inner().failed_syncs
+    }
+
+    pub(super) fn mark(&self, mark: Mark) {
+        self.inner().log.push(Event::Marked(mark));
+    }
+
+    pub(super) fn state(&self) -> DiskState {
+        self.inner().state.clone()
+    }
+
+    pub(super) fn take_log(&self) -> Vec<Event<Mark>> {
+        std::mem::take(&mut self.inner().log)
+    }
+}
+
+impl<Mark> Inner<Mark> {
+    /// The fault that this call meets, if any.
+    fn fault(&mut self, call: Call) -> Option<Fault> {
+        let number = self.calls;
+        self.calls += 1;
+        let fault = match self.plan {
+            Plan::Once(at, fault) if at == number => fault,
+            Plan::From(from, fault) if number >= from => fault,
+            Plan::Random { syncs, others } => self.random_fault(call, syncs, others)?,
+            _ => return None,
+        };
+        // A call that is not about bytes cannot be done in part, and maps are not interrupted.
+        let whole = !matches!(call, Call::Read | Call::Write);
+        (fault != Fault::Short || !whole).then_some(fault)
+    }
+
+    fn random_fault(&mut self, call: Call, syncs: usize, others: usize) -> Option<Fault> {
+        let struck = match call {
+            Call::Sync => self.random.chance(syncs),
+            Call::Write | Call::Length | Call::Read => self.random.chance(others),
+            Call::Map => false,
+        };
+        struck.then(|| Fault::ALL[self.random.below(Fault::ALL.len())])
+    }
+
+    /// How much of `length` bytes a call gets done.
+    fn admit(&mut self, call: Call, length: usize) -> io::Result<usize> {
+        match self.fault(call) {
+            None => Ok(length),
+            Some(Fault::Short) => Ok(length.div_ceil(2)),
+            Some(Fault::Error(number)) => Err(io::Error::from_raw_os_error(number)),
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        self.map = None;
+        self.log.push(Event::Changed(change.clone()));
+        self.state.change(change);
+    }
+}
+
+impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.inner().state.cache.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut inner = self.inner();
+        let there = inner.state.cache.len().saturating_sub(in_memory(position)).min(buffer.len());
+        let length = inner.admit(Call::Read, there)?;
+        let from = in_memory(position).min(inner.state.cache.len());
+        buffer[..length].copy_from_slice(&inner.state.cache[from..from + length]);
+        Ok(length)
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize> {
+        let mut inner = self.inner();
+        let length = inner.admit(Call::Write, bytes.len())?;
+        inner.change(Change::Write { position: in_memory(position), bytes: bytes[..length].into() });
+        Ok(length)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        let mut inner = self.inner();
+        inner.admit(Call::Length, 0)?;
+        inner.change(Change::Length(in_memory(length)));
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut inner = self.inner();
+        if let Err(error) = inner.admit(Call::Sync, 0) {
+            let Inner { state, random, failed_syncs, .. } = &mut *inner;
+            state.fail_sync(random);
+            *failed_syncs += 1;
+            let after = Box::new(inner.state.clone());
+            inner.map = None;
+            inner.log.push(Event::SyncFailed(after));
+            return Err(error);
+        }
+        inner.state.sync();
+        inner.log.push(Event::Synced);
+        Ok(())
+    }
+
+    fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
+        let (position, length) = (in_memory(position), in_memory(length));
+        let mut inner = self.inner();
+        inner.map = None;
+        inner.state.drop_cached(position, length);
+        inner.log.push(Event::Dropped { position, length });
+        Ok(())
+    }
+
+    fn map(&self, needed: u64) -> io::Result<Map> {
+        let mut inner = self.inner();
+        inner.admit(Call::Map, 0)?;
+        let length = inner.state.cache.len() as u64;
+        if length < needed {
+            return Err(too_short(length, needed));
+        }
+        if inner.map.is_none() {
+            let bytes = inner.state.cache.as_slice().into();
+            inner.map = Some(bytes);
+        }
+        inner.map.clone().map(Map::Memory).ok_or_else(|| io::ErrorKind::Other.into())
+    }
+}

@@ -1,0 +1,88 @@
+//! Crash tests: the library over a simulated disk, cut off at every step and made to fail in every way.
+//!
+//! The amounts are those of an everyday run. `CAPTUREFILE_SOAK` multiplies them.
+
+mod crashes;
+mod disk;
+mod faults;
+mod random;
+mod workload;
+
+use std::time::{Duration, Instant};
+
+use crate::mutants::{self, Mutant};
+use crashes::{Explorer, Search};
+use disk::Plan;
+
+/// Power cuts and kills at every step.
+const CRASHES: Search = Search { steps: 25, power_cuts: 4, faults: Plan::None };
+/// Syncs that fail, and then power cuts and kills.
+const FAILED_SYNCS: Search =
+    Search { steps: 10, power_cuts: 1, faults: Plan::Random { syncs: 25, others: 1 } };
+/// A disk that is full now and then, and does things by halves.
+const FULL_DISK: Search = Search { steps: 15, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 15 } };
+/// A mistake that takes longer to be noticed counts as not noticed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many times as much as every day is to be done.
+fn soak() -> u64 {
+    std::env::var("CAPTUREFILE_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
+/// Explores one seed after another until `enough` of them, or of their crash images, have been looked at.
+fn search(what: &str, search: Search, first_seed: u64, enough: impl Fn(u64, u64) -> bool) {
+    let mut images = 0;
+    for seed in first_seed.. {
+        let mut explorer = Explorer::new(seed, search);
+        if let Err(problem) = explorer.explore() {
+            panic!("{what}: seed {seed}, image {}: {problem}", explorer.images);
+        }
+        images += explorer.images;
+        if enough(images, seed - first_seed + 1) {
+            println!("{what}: {images} crash images of seeds {first_seed} to {seed}");
+            return;
+        }
+    }
+}
+
+fn crash(part: u64) {
+    search("crashes", CRASHES, part << 32, |images, _| images >= 500_000 * soak());
+}
+
+#[test]
+fn crashes_leave_every_acknowledged_commit() {
+    crash(0);
+}
+
+#[test]
+fn crashes_leave_every_acknowledged_commit_of_other_seeds() {
+    crash(1);
+}
+
+#[test]
+fn failed_syncs_cost_no_acknowledged_commit() {
+    search("failed syncs", FAILED_SYNCS, 0, |_, seeds| seeds >= 50_000 * soak());
+}
+
+#[test]
+fn failed_syncs_cost_no_acknowledged_commit_of_other_seeds() {
+    search("failed syncs", FAILED_SYNCS, 1 << 32, |_, seeds| seeds >= 50_000 * soak());
+}
+
+#[test]
+fn every_mistake_is_noticed() {
+    for mutant in Mutant::ALL {
+        let start = Instant::now();
+        let found = mutants::with(mutant, || {
+            (0..).take_while(|_| start.elapsed() < PATIENCE).find_map(|seed| {
+                let search = if seed % 2 == 0 { CRASHES } else { FAILED_SYNCS };
+                Explorer::new(seed, search).explore().err().map(|problem| (seed, problem))
+            })
+        });
+        let seconds = start.elapsed().as_secs_f32();
+        match found {
+            Some((seed, problem)) => println!("{mutant:?}: seed {seed}, after {seconds:.2} s: {problem}"),
+            None => panic!("{mutant:?} is not noticed in {seconds:.0} s"),
+        }
+    }
+}
