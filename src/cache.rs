@@ -15,10 +15,11 @@ const MOST_SHARDS: u64 = 16;
 /// What an entry costs besides its bytes: key, counters and the allocator's share.
 const ENTRY_OVERHEAD: u64 = 128;
 
-/// For whom something cached is true: everybody, or the snapshots of one epoch.
+/// For whom something cached is true: everybody who has it committed, or the snapshots of one epoch.
 ///
 /// A frame that ends within the whole pages of a commit can never change. What lies further may belong
-/// to a transaction that is taken back, and is true only for the epoch that it was read in.
+/// to a transaction that is taken back, and is true only for the epoch that it was read in. So a snapshot
+/// of a transaction that was taken back must not take what was committed in its place later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Validity {
     Always,
@@ -26,8 +27,12 @@ pub(crate) enum Validity {
 }
 
 impl Validity {
-    fn holds_in(self, epoch: u64) -> bool {
-        self == Self::Always || self == Self::Epoch(epoch)
+    /// Whether it is true for a snapshot of this epoch, for which the thing is or is not `committed`.
+    pub(crate) fn holds(self, epoch: u64, committed: bool) -> bool {
+        match self {
+            Self::Always => committed,
+            Self::Epoch(own) => own == epoch,
+        }
     }
 }
 
@@ -90,17 +95,19 @@ impl Cache {
         Self { capacity, inner: ArcSwap::from_pointee(Generation::new(capacity)) }
     }
 
-    pub(crate) fn block(&self, frame: u64, epoch: u64) -> Option<Arc<Block>> {
+    /// The block of a frame, for whoever its validity holds.
+    pub(crate) fn block(&self, frame: u64) -> Option<Arc<Block>> {
         match self.get(&Key::Block(frame))? {
-            Entry::Block(block) if block.validity.holds_in(epoch) => Some(block),
-            _ => None,
+            Entry::Block(block) => Some(block),
+            Entry::Node(_) => None,
         }
     }
 
-    pub(crate) fn node(&self, at: Coordinates, epoch: u64) -> Option<Arc<Node>> {
+    /// An index node, for whoever its validity holds.
+    pub(crate) fn node(&self, at: Coordinates) -> Option<Arc<Node>> {
         match self.get(&Key::Node(at))? {
-            Entry::Node(node) if node.validity.holds_in(epoch) => Some(node),
-            _ => None,
+            Entry::Node(node) => Some(node),
+            Entry::Block(_) => None,
         }
     }
 
