@@ -198,7 +198,7 @@ def abandoned(path: Path) -> CaptureFile:
 @pytest.mark.filterwarnings("always::ResourceWarning")
 def test_an_exception_comes_through_the_end_of_an_unsaved_writer(tmp_path: Path, action: str) -> None:
     with warnings.catch_warnings(record=True):
-        warnings.simplefilter(action)  # type: ignore[arg-type]
+        warnings.simplefilter(action)
         with pytest.raises(TypeError, match="int"):
             int(abandoned(tmp_path / "log.capture"))  # type: ignore[call-overload]
 
