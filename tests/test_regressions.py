@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import capturefile
 import pytest
@@ -196,7 +196,9 @@ def abandoned(path: Path) -> CaptureFile:
 
 @pytest.mark.parametrize("action", ["always", "ignore"])
 @pytest.mark.filterwarnings("always::ResourceWarning")
-def test_an_exception_comes_through_the_end_of_an_unsaved_writer(tmp_path: Path, action: str) -> None:
+def test_an_exception_comes_through_the_end_of_an_unsaved_writer(
+    tmp_path: Path, action: Literal["always", "ignore"]
+) -> None:
     with warnings.catch_warnings(record=True):
         warnings.simplefilter(action)
         with pytest.raises(TypeError, match="int"):
