@@ -56,9 +56,10 @@ pub(crate) fn push_node(block: &mut Vec<u8>, children: &[Coordinates]) {
     }
 }
 
-/// Makes room in `buffer` for `more` bytes, or says that there is no memory for them.
-pub(crate) fn reserve(buffer: &mut Vec<u8>, more: usize, what: &'static str) -> Result<()> {
-    buffer.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: more as u64, what })
+/// Makes room in `buffer` for `more` things, or says that there is no memory for them.
+pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: &'static str) -> Result<()> {
+    let bytes = more.saturating_mul(size_of::<T>()) as u64;
+    buffer.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes, what })
 }
 
 /// Where in `block` the entry at `offset` has its bytes.

@@ -15,10 +15,11 @@ const MOST_SHARDS: u64 = 16;
 /// What an entry costs besides its bytes: key, counters and the allocator's share.
 const ENTRY_OVERHEAD: u64 = 128;
 
-/// For whom something cached is true: everybody, or the snapshots of one epoch.
+/// For whom something cached is true: everybody who has it committed, or the snapshots of one epoch.
 ///
 /// A frame that ends within the whole pages of a commit can never change. What lies further may belong
-/// to a transaction that is taken back, and is true only for the epoch that it was read in.
+/// to a transaction that is taken back, and is true only for the epoch that it was read in. So a snapshot
+/// of a transaction that was taken back must not take what was committed in its place later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Validity {
     Always,

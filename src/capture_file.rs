@@ -27,6 +27,8 @@ const DEFAULT_CACHE_SIZE: u64 = 64 * 1024 * 1024;
 const MOST_DEFAULT_THREADS: usize = 4;
 /// How often opening starts anew because the file was replaced meanwhile.
 const MOST_ATTEMPTS: u32 = 100;
+/// A batch is held back up to so many bytes.
+const MOST_HELD: usize = 4 * 1024 * 1024;
 /// As many links as the system itself follows in a path.
 const MOST_LINKS: u32 = 40;
 /// Permissions of a new file, less the process's umask.
@@ -193,7 +195,7 @@ impl OpenOptions {
         for _ in 0..MOST_ATTEMPTS {
             let target = resolve_links(path)?;
             if self.create_new || !exists(&target)? {
-                match self.create_file(path, &target, Existing::Keep) {
+                match self.create_file(path, &target, &Existing::Keep) {
                     Err(Error::Io { source, .. })
                         if source.kind() == io::ErrorKind::AlreadyExists && !self.create_new => {}
                     done => return done,
@@ -241,12 +243,14 @@ impl OpenOptions {
         for _ in 0..MOST_ATTEMPTS {
             let target = resolve_links(path)?;
             if !exists(&target)? {
-                match self.create_file(path, &target, Existing::Keep) {
+                match self.create_file(path, &target, &Existing::Keep) {
                     Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
                     done => return done,
                 }
-            } else if let Some((_, old)) = self.lock_existing(path, &target)? {
-                let new = self.create_file(path, &target, Existing::Replace);
+            } else if let Some((file, old)) = self.lock_existing(path, &target)? {
+                let metadata = file.metadata().map_err(|error| Error::io(path, "open", error))?;
+                let existing = Existing::Replace(metadata.permissions());
+                let new = self.create_file(path, &target, &existing);
                 drop(old);
                 return new;
             }
@@ -255,7 +259,7 @@ impl OpenOptions {
     }
 
     /// Makes a whole new file beside `target` and moves it there.
-    fn create_file(&self, path: &Path, target: &Path, existing: Existing) -> Result<CaptureFile> {
+    fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let failed = |error| Error::io(path, "create", error);
         let folder = parent(target);
         let temporary = tempfile::Builder::new()
@@ -264,6 +268,9 @@ impl OpenOptions {
             .permissions(fs::Permissions::from_mode(NEW_FILE_MODE))
             .tempfile_in(folder)
             .map_err(failed)?;
+        if let Existing::Replace(permissions) = existing {
+            fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
+        }
         let lock = self.take_lock(path, temporary.reopen().map_err(failed)?)?;
         let storage = FileStorage::new(temporary.reopen().map_err(failed)?);
         let mut writer = self.create_storage(path, Box::new(storage))?;
@@ -302,16 +309,16 @@ impl OpenOptions {
 }
 
 /// What becomes of a file that stands where a new one is to go.
-#[derive(Clone, Copy)]
 enum Existing {
     Keep,
-    Replace,
+    /// Its permissions go on.
+    Replace(fs::Permissions),
 }
 
-fn move_into_place(temporary: NamedTempFile, target: &Path, existing: Existing) -> io::Result<()> {
+fn move_into_place(temporary: NamedTempFile, target: &Path, existing: &Existing) -> io::Result<()> {
     let moved = match existing {
         Existing::Keep => temporary.persist_noclobber(target),
-        Existing::Replace => temporary.persist(target),
+        Existing::Replace(_) => temporary.persist(target),
     };
     moved.map(drop).map_err(|error| error.error)
 }
@@ -434,45 +441,79 @@ impl CaptureFile {
         &self.file.path
     }
 
-    /// The state that this object sees: as of the last refresh, or with all that was added here.
+    /// The state that this object sees: as of the last refresh, or with all that was added here. In a
+    /// forked child a writer shows what its parent has committed.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        self.bring_up_to_date()?;
-        Ok(self.current.load_full())
+        // Looked at in this order: the current snapshot is put back only after `stale` was set.
+        let current = self.current.load_full();
+        match self.stale_role() {
+            Some(role) => self.bring_up_to_date(role),
+            None if self.is_orphaned(&current) => self.show_committed(),
+            None => Ok(current),
+        }
     }
 
     /// The same without the cost of sharing it; for one quick look. `None` if it takes waiting.
     pub fn quick_snapshot(&self) -> Option<Guard<Arc<Snapshot>>> {
+        let current = self.current.load();
+        (self.stale_role().is_none() && !self.is_orphaned(&current)).then_some(current)
+    }
+
+    /// Whether a forked child would see a transaction of its parent, which may have taken it back.
+    fn is_orphaned(&self, current: &Snapshot) -> bool {
+        matches!(&self.role, Role::Writer(role) if role.forks != lock::forks()) && current.is_uncommitted()
+    }
+
+    fn show_committed(&self) -> Result<Arc<Snapshot>> {
+        let current = slots::read_current(&self.file, |_| Ok(()))?;
+        check_length(&self.file, &current.master)?;
+        self.current.store(Arc::new(Snapshot::committed(Arc::clone(&self.file), current.master)));
+        Ok(self.current.load_full())
+    }
+
+    /// The writer, if it has gone on since the current snapshot. A forked child leaves it alone.
+    fn stale_role(&self) -> Option<&WriterRole> {
         match &self.role {
-            Role::Writer(role) if role.stale.load(Ordering::Acquire) => None,
-            _ => Some(self.current.load()),
+            Role::Writer(role) => {
+                (role.stale.load(Ordering::Acquire) && role.forks == lock::forks()).then_some(role)
+            }
+            Role::Reader(_) => None,
         }
     }
 
-    fn bring_up_to_date(&self) -> Result<()> {
-        let Role::Writer(role) = &self.role else {
-            return Ok(());
-        };
-        if !role.stale.load(Ordering::Acquire) || role.forks != lock::forks() {
-            return Ok(());
-        }
+    fn bring_up_to_date(&self, role: &WriterRole) -> Result<Arc<Snapshot>> {
         let mut writer = role.lock();
         if let Some(writer) = writer.as_mut() {
             self.current.store(Arc::new(writer.snapshot()?));
         }
         role.stale.store(false, Ordering::Release);
-        Ok(())
+        Ok(self.current.load_full())
     }
 
     /// How many records this object sees.
     pub fn record_count(&self) -> Result<u64> {
-        if let Role::Writer(role) = &self.role
-            && role.stale.load(Ordering::Acquire)
-            && role.forks == lock::forks()
+        let current = self.current.load();
+        if let Some(role) = self.stale_role()
             && let Some(writer) = role.lock().as_ref()
         {
             return Ok(writer.record_count());
         }
-        Ok(self.current.load().record_count())
+        if self.is_orphaned(&current) {
+            return Ok(self.snapshot()?.record_count());
+        }
+        Ok(current.record_count())
+    }
+
+    /// Lets go of a snapshot of uncommitted frames before they are taken back: they are saved in memory
+    /// for whoever still holds one, and that should only be somebody who reads them.
+    fn let_go_of_uncommitted(&self, writer: &Writer) -> Result<()> {
+        if let Role::Writer(role) = &self.role
+            && self.current.load().is_uncommitted()
+        {
+            role.stale.store(true, Ordering::Release);
+            self.current.store(Arc::new(writer.committed_snapshot()?));
+        }
+        Ok(())
     }
 
     /// Looks at what has been committed since; true if there is more to see, or other metadata. With
@@ -556,6 +597,11 @@ impl CaptureFile {
 
     /// Adds a record if that takes no waiting and no more than copying it; `None` if it would.
     pub fn add_record_quickly(&self, record: &[u8]) -> Result<Option<u64>> {
+        self.write_quickly(|writer| writer.add_quickly(record))
+    }
+
+    /// Like [`write`](Self::write), but `None` if the writer is at work or gone.
+    fn write_quickly<T>(&self, work: impl FnOnce(&mut Writer) -> Result<Option<T>>) -> Result<Option<T>> {
         let role = self.writer_role()?;
         let Ok(mut guard) = role.writer.try_lock() else {
             return Ok(None);
@@ -563,9 +609,9 @@ impl CaptureFile {
         let Some(writer) = guard.as_mut() else {
             return Ok(None);
         };
-        let added = writer.add_quickly(record);
+        let result = work(writer);
         role.stale.store(true, Ordering::Release);
-        added
+        result
     }
 
     /// Adds many records, all or none of them; returns the new count.
@@ -579,8 +625,8 @@ impl CaptureFile {
 
     /// Starts adding records that all stay or all go.
     pub fn begin_batch(&self) -> Result<Batch<'_>> {
-        let savepoint = self.write(Writer::savepoint)?;
-        Ok(Batch { file: self, savepoint: Some(savepoint) })
+        self.write(|writer| writer.check_health())?;
+        Ok(Batch { file: self, held: Vec::new(), ends: Vec::new(), begun: None })
     }
 
     /// Replaces the metadata, from the next commit on.
@@ -595,7 +641,16 @@ impl CaptureFile {
 
     /// Forgets everything since the last commit.
     pub fn rollback(&self) -> Result<()> {
-        self.write(Writer::rollback)
+        self.write(|writer| {
+            self.let_go_of_uncommitted(writer)?;
+            writer.rollback()
+        })
+    }
+
+    fn take_back(&self, writer: &mut Writer, savepoint: Savepoint) -> Result<()> {
+        self.let_go_of_uncommitted(writer)?;
+        writer.restore(savepoint);
+        Ok(())
     }
 
     /// Ends writing without a commit and lets go of the lock; returns how many records that loses. What
@@ -607,9 +662,12 @@ impl CaptureFile {
         if role.forks != lock::forks() {
             return 0;
         }
-        let Some(writer) = role.lock().take() else {
+        let mut guard = role.lock();
+        let Some(writer) = guard.take() else {
             return 0;
         };
+        // Without the last commit at hand, what there is stays as it is.
+        let _ = self.let_go_of_uncommitted(&writer);
         writer.uncommitted_records()
     }
 
@@ -652,33 +710,121 @@ impl Drop for WriterRole {
 }
 
 /// Records that are added together: all stay with [`keep`](Batch::keep), or none.
+///
+/// They are held back until then, out of the way of what other threads add, commit or roll back. A batch
+/// of more than 4 MiB goes on in the open transaction instead. If it then fails, its records are taken
+/// back unless others have written through the same object meanwhile: their work stays, and so do the
+/// records of the batch before it.
 #[derive(Debug)]
 pub struct Batch<'a> {
     file: &'a CaptureFile,
-    savepoint: Option<Savepoint>,
+    held: Vec<u8>,
+    /// Where the records in `held` end.
+    ends: Vec<usize>,
+    /// Once the batch has grown too long to be held back.
+    begun: Option<Begun>,
+}
+
+/// A batch in the open transaction.
+#[derive(Debug)]
+struct Begun {
+    savepoint: Savepoint,
+    /// The writer's count of changes after the batch's own last one.
+    changes: u64,
 }
 
 impl Batch<'_> {
     /// Adds a record.
-    pub fn add(&mut self, record: &[u8]) -> Result<u64> {
-        self.file.add_record(record)
+    pub fn add(&mut self, record: &[u8]) -> Result<()> {
+        if self.hold(record) {
+            return Ok(());
+        }
+        let Some(begun) = self.begun.as_mut() else {
+            self.begun = Some(self.begin()?);
+            return self.add(record);
+        };
+        self.file.write(|writer| begun.add(writer, record))
+    }
+
+    /// Adds a record if that takes no waiting and no more than copying it; says whether it did.
+    pub fn add_quickly(&mut self, record: &[u8]) -> Result<bool> {
+        if self.hold(record) {
+            return Ok(true);
+        }
+        let Some(begun) = self.begun.as_mut() else {
+            return Ok(false);
+        };
+        let added = self.file.write_quickly(|writer| begun.add_quickly(writer, record))?;
+        Ok(added.is_some())
+    }
+
+    /// Keeps a record for later, while there are few of them.
+    fn hold(&mut self, record: &[u8]) -> bool {
+        let room = MOST_HELD.saturating_sub(self.held.len() + self.ends.len() * size_of::<usize>());
+        if self.begun.is_some() || record.len() >= room {
+            return false;
+        }
+        self.held.extend_from_slice(record);
+        self.ends.push(self.held.len());
+        true
+    }
+
+    /// Adds the records that were held back to the open transaction; all or none of them.
+    fn begin(&mut self) -> Result<Begun> {
+        let begun = self.file.write(|writer| {
+            let mut begun = Begun { savepoint: writer.savepoint()?, changes: writer.changes() };
+            let mut start = 0;
+            for &end in &self.ends {
+                if let Err(error) = begun.add(writer, &self.held[start..end]) {
+                    self.file.take_back(writer, begun.savepoint)?;
+                    return Err(error);
+                }
+                start = end;
+            }
+            Ok(begun)
+        })?;
+        self.held = Vec::new();
+        self.ends = Vec::new();
+        Ok(begun)
     }
 
     /// Leaves the records in; returns the new count.
     pub fn keep(mut self) -> Result<u64> {
-        self.savepoint = None;
+        if self.begun.is_none() {
+            self.begin()?;
+        }
+        self.begun = None;
         self.file.record_count()
+    }
+}
+
+impl Begun {
+    fn add(&mut self, writer: &mut Writer, record: &[u8]) -> Result<()> {
+        let alone = self.changes == writer.changes();
+        writer.add_record(record)?;
+        self.changes = if alone { writer.changes() } else { self.changes };
+        Ok(())
+    }
+
+    fn add_quickly(&mut self, writer: &mut Writer, record: &[u8]) -> Result<Option<u64>> {
+        let alone = self.changes == writer.changes();
+        let added = writer.add_quickly(record)?;
+        self.changes = if alone { writer.changes() } else { self.changes };
+        Ok(added)
     }
 }
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        if let Some(savepoint) = self.savepoint.take() {
-            // Only a file that was closed meanwhile has nothing to go back to.
-            let _ = self.file.write(|writer| {
-                writer.restore(savepoint);
-                Ok(())
-            });
-        }
+        let Some(begun) = self.begun.take() else {
+            return;
+        };
+        // Only a file that was closed meanwhile has nothing to go back to.
+        let _ = self.file.write(|writer| {
+            if begun.changes == writer.changes() {
+                self.file.take_back(writer, begun.savepoint)?;
+            }
+            Ok(())
+        });
     }
 }

@@ -94,9 +94,11 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A writing call in a process forked from the one that opened the file.
+    /// A call in a forked process that only the process which opened the file for writing can do: writing,
+    /// or reading what it has not committed.
     #[error(
-        "{path:?} was opened for writing before this process was forked; only the process that opened it may write"
+        "{path:?} was opened for writing before this process was forked; only the process that opened it may \
+         write it or read what is not committed"
     )]
     Forked {
         /// The file.

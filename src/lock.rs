@@ -171,6 +171,11 @@ impl Drop for WriterLock {
         }
         let mut registry = registry();
         registry.remove(&self.id);
+        if let Some(file) = &self.file {
+            // Closing is not enough where a child that is about to start another program has a copy of
+            // the descriptor for a moment. If this fails, closing will do.
+            let _ = lock_range(file, libc::F_UNLCK, WRITER_BYTE, 1);
+        }
         // Closed while the registry is held, so that no fork falls between the two.
         self.file = None;
     }
@@ -201,4 +206,22 @@ fn lock_range(file: &File, kind: libc::c_int, start: i64, length: i64) -> Result
         l_pid: 0,
     };
     fcntl(file, FcntlArg::F_OFD_SETLK(&range)).map(drop)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let held = file.reopen().unwrap();
+        let copy = held.try_clone().unwrap();
+        let lock = WriterLock::take(held, true).unwrap();
+        assert!(matches!(WriterLock::take(file.reopen().unwrap(), true), Err(Refusal::ThisProcess)));
+        drop(lock);
+        assert!(WriterLock::take(file.reopen().unwrap(), true).is_ok());
+        drop(copy);
+    }
 }

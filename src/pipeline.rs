@@ -9,6 +9,8 @@ use crate::error::Result;
 
 /// Closed blocks in flight are at most so many bytes before the next one has to wait.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// More threads than this are not started, however many are asked for.
+const MOST_THREADS: usize = 256;
 
 /// The closed blocks that are not yet in the file, oldest first.
 #[derive(Debug)]
@@ -39,6 +41,14 @@ enum State {
     Done(Arc<[u8]>),
 }
 
+/// A block that somebody is at. Dropped without a frame it waits again, so that not even a panic (the
+/// compressor's, when it finds no memory) leaves others waiting for it for ever.
+struct Taken<'a> {
+    job: &'a Job,
+    block: Vec<u8>,
+    frame: Option<Arc<[u8]>>,
+}
+
 #[derive(Debug, Default)]
 struct Queue {
     work: Mutex<Work>,
@@ -58,7 +68,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Pipeline {
     pub(crate) fn new(level: CompressionLevel, threads: usize) -> Self {
-        Self { level, threads: threads.max(1), jobs: VecDeque::new(), bytes: 0, queue: None }
+        Self { level, threads: threads.clamp(1, MOST_THREADS), jobs: VecDeque::new(), bytes: 0, queue: None }
     }
 
     /// How many blocks there are.
@@ -99,7 +109,18 @@ impl Pipeline {
         self.bytes += size;
         self.jobs.push_back(Arc::clone(&job));
         if to_do && self.threads > 1 {
-            let queue = self.queue.get_or_insert_with(|| start_workers(self.threads - 1));
+            self.hand_to_workers(job);
+        }
+    }
+
+    fn hand_to_workers(&mut self, job: Arc<Job>) {
+        let queue = self.queue.get_or_insert_with(|| {
+            let (queue, started) = start_workers(self.threads - 1);
+            self.threads = 1 + started;
+            queue
+        });
+        // What nobody takes out again is not put in: it would stay in memory.
+        if self.threads > 1 {
             lock(&queue.work).jobs.push_back(job);
             queue.changed.notify_one();
         }
@@ -165,21 +186,21 @@ impl Job {
 
     /// Compresses the block unless somebody else is at it; a failure leaves it waiting.
     fn compress(&self) -> Result<()> {
+        if let Some(mut taken) = self.take() {
+            taken.frame = Some(deflate(&taken.block, self.level)?.into());
+        }
+        Ok(())
+    }
+
+    fn take(&self) -> Option<Taken<'_>> {
         let mut state = lock(&self.state);
         if !matches!(*state, State::Waiting(_)) {
-            return Ok(());
+            return None;
         }
         let State::Waiting(block) = std::mem::replace(&mut *state, State::Taken) else {
-            return Ok(());
+            return None;
         };
-        drop(state);
-        let (state, result) = match deflate(&block, self.level) {
-            Ok(frame) => (State::Done(frame.into()), Ok(())),
-            Err(error) => (State::Waiting(block), Err(error)),
-        };
-        *lock(&self.state) = state;
-        self.done.notify_all();
-        result
+        Some(Taken { job: self, block, frame: None })
     }
 
     fn wait(&self) -> Result<Arc<[u8]>> {
@@ -196,14 +217,27 @@ impl Job {
     }
 }
 
-fn start_workers(count: usize) -> Arc<Queue> {
-    let queue = Arc::new(Queue::default());
-    for _ in 0..count {
-        let queue = Arc::clone(&queue);
-        // Without a worker the calling thread does all the work, in `front`.
-        let _ = std::thread::Builder::new().name("capturefile".into()).spawn(move || work(&queue));
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let state = match self.frame.take() {
+            Some(frame) => State::Done(frame),
+            None => State::Waiting(std::mem::take(&mut self.block)),
+        };
+        *lock(&self.job.state) = state;
+        self.job.done.notify_all();
     }
-    queue
+}
+
+/// Starts up to `count` workers; says how many there are.
+fn start_workers(count: usize) -> (Arc<Queue>, usize) {
+    let queue = Arc::new(Queue::default());
+    let start = |_: &usize| {
+        let queue = Arc::clone(&queue);
+        std::thread::Builder::new().name("capturefile".into()).spawn(move || work(&queue)).is_ok()
+    };
+    // Without a worker the calling thread does all the work, in `front`.
+    let started = (0..count).take_while(start).count();
+    (queue, started)
 }
 
 fn work(queue: &Queue) {
@@ -256,5 +290,22 @@ mod tests {
         let block = inflate(&frame[LENGTH_SIZE..]).unwrap();
         assert_eq!(*block, *expected.pop_front().unwrap());
         pipeline.pop();
+    }
+
+    #[test]
+    fn a_block_whose_compression_broke_off_is_compressed_by_the_next_one_who_needs_it() {
+        let mut pipeline = Pipeline::new(CompressionLevel::default(), 1);
+        pipeline.push(vec![7; 1000]);
+        let taken = pipeline.jobs[0].take().unwrap();
+        assert!(pipeline.jobs[0].take().is_none());
+        drop(taken);
+        check_front(&mut pipeline, &mut [vec![7; 1000]].into());
+    }
+
+    #[test]
+    fn an_absurd_number_of_threads_is_cut_to_a_sensible_one() {
+        let pipeline = Pipeline::new(CompressionLevel::default(), usize::MAX);
+        assert_eq!(pipeline.threads, MOST_THREADS);
+        assert!(!pipeline.is_full());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::block::reserve;
 use crate::cache::{Block, Node};
 use crate::error::Result;
 use crate::format::Coordinates;
@@ -133,11 +134,14 @@ pub struct Gather {
 
 impl Gather {
     pub(crate) fn new(snapshot: Arc<Snapshot>, numbers: &[u64]) -> Result<Self> {
-        let mut order: Vec<usize> = (0..numbers.len()).collect();
+        let mut order: Vec<usize> = Vec::new();
+        reserve(&mut order, numbers.len(), "record numbers")?;
+        order.extend(0..numbers.len());
         order.sort_unstable_by_key(|&index| numbers[index]);
         // In the order of their numbers, so that each index node is looked at once.
         let mut cursor = Records::new(Arc::clone(&snapshot), 1);
-        let mut wanted = Vec::with_capacity(numbers.len());
+        let mut wanted = Vec::new();
+        reserve(&mut wanted, numbers.len(), "record positions")?;
         for index in order {
             wanted.push((cursor.coordinates(numbers[index])?, index));
         }

@@ -10,6 +10,7 @@ use crate::block::{self, InflateError};
 use crate::cache::{Block, Cache, Node, Trust, Validity};
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
+use crate::lock;
 use crate::master::{Extent, MasterNode};
 use crate::mutants::{self, Mutant};
 use crate::storage::{Storage, too_short};
@@ -44,18 +45,32 @@ pub(crate) fn new_epoch() -> u64 {
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) epoch: u64,
+    /// The count of forks when it was opened: a forked child does not hear that it is taken back.
+    forks: u64,
     saved: OnceLock<Vec<u8>>,
 }
 
 impl Transaction {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { epoch: new_epoch(), saved: OnceLock::new() })
+        Arc::new(Self { epoch: new_epoch(), forks: lock::forks(), saved: OnceLock::new() })
     }
 
     /// Keeps the whole pages that were written past the last commit, before they are written over.
     pub(crate) fn save(&self, pages: Vec<u8>) {
         // A transaction is taken back once; a second save would be of the same bytes.
         let _ = self.saved.set(pages);
+    }
+
+    /// What was saved, if the frames are not in the file any more, or may not be.
+    fn saved(&self) -> Option<&[u8]> {
+        if self.is_inherited() {
+            return Some(&[]);
+        }
+        self.saved.get().map(Vec::as_slice)
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.forks != lock::forks()
     }
 }
 
@@ -182,6 +197,11 @@ impl Snapshot {
 
     pub(crate) fn extent(&self) -> Extent {
         self.extent
+    }
+
+    /// Whether it shows a transaction that is or was open.
+    pub(crate) fn is_uncommitted(&self) -> bool {
+        self.transaction.is_some()
     }
 
     /// Whether both show the same records and metadata.
@@ -349,12 +369,12 @@ impl Snapshot {
     /// Reads and inflates the frame at `frame`, past all caches.
     pub(crate) fn inflate_frame(&self, frame: u64) -> Result<Block> {
         loop {
-            let saved = self.transaction.as_ref().and_then(|open| open.saved.get());
-            let result = self.with_pieces(saved.map(Vec::as_slice), |pieces| self.inflate(pieces, frame));
+            let saved = self.transaction.as_ref().and_then(|open| open.saved());
+            let result = self.with_pieces(saved, |pieces| self.inflate(pieces, frame));
             // If the transaction was taken back while its pages were read, they may have been written
             // over; now they are in memory.
             let taken_back =
-                self.transaction.as_ref().is_some_and(|open| saved.is_none() && open.saved.get().is_some());
+                self.transaction.as_ref().is_some_and(|open| saved.is_none() && open.saved().is_some());
             if !taken_back {
                 return result;
             }
@@ -418,6 +438,15 @@ impl Snapshot {
         self.file.failed("map")(error)
     }
 
+    /// The error for bytes of a transaction that are neither in the file nor in memory.
+    fn not_saved(&self, position: u64) -> Error {
+        if self.transaction.as_ref().is_some_and(|open| open.is_inherited()) {
+            return Error::Forked { path: self.file.path.clone() };
+        }
+        let found = "a frame of a transaction that was rolled back while memory was short";
+        self.invalid(Damage::new(found, "its saved bytes").at(position))
+    }
+
     pub(crate) fn invalid(&self, damage: Damage) -> Error {
         Error::invalid(&self.file.path, damage)
     }
@@ -450,8 +479,7 @@ impl<'a> Pieces<'a> {
                 continue;
             }
             let Some(part) = bytes.get(in_memory(from - start)..in_memory(to - start)) else {
-                let found = "a frame of a transaction that was rolled back while memory was short";
-                return Err(self.snapshot.invalid(Damage::new(found, "its saved bytes").at(from)));
+                return Err(self.snapshot.not_saved(from));
             };
             if part.len() == in_memory(range.end - range.start) {
                 return Ok(Cow::Borrowed(part));

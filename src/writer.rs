@@ -66,6 +66,11 @@ pub(crate) struct Writer {
     unplaced: VecDeque<Unplaced>,
     transaction: Arc<Transaction>,
     dirty: bool,
+    /// How often the state has changed, so that a batch sees whether it was alone.
+    changes: u64,
+    /// Whether somebody may be reading frames of a transaction that was taken back, whose room must then
+    /// stay in the file: cutting off what is mapped and being read would end the process.
+    lent_room: bool,
     /// Whether data or the length was written since the last sync.
     unsynced: bool,
     /// Length of the file in bytes.
@@ -168,6 +173,8 @@ impl Writer {
             unplaced: VecDeque::new(),
             transaction: Transaction::new(),
             dirty: false,
+            changes: 0,
+            lent_room: false,
             unsynced: false,
             length,
             health: Health::Good,
@@ -200,7 +207,7 @@ impl Writer {
     pub(crate) fn add_record(&mut self, record: &[u8]) -> Result<u64> {
         self.add_entry(record, Entry::Child(1))?;
         self.record_count += 1;
-        self.dirty = true;
+        self.note_change();
         Ok(self.record_count)
     }
 
@@ -212,8 +219,18 @@ impl Writer {
             self.check_health()?;
             self.note(0, Entry::NoMetadata);
         }
-        self.dirty = true;
+        self.note_change();
         Ok(())
+    }
+
+    fn note_change(&mut self) {
+        self.dirty = true;
+        self.changes += 1;
+    }
+
+    /// How often the state has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     fn closes_block(&self, entry: usize) -> bool {
@@ -243,7 +260,8 @@ impl Writer {
     fn close_huge_block(&mut self, offset: usize, entry: Entry) -> Result<()> {
         match self.pipeline.compress_now(&self.draft.pending) {
             Ok(frame) => {
-                self.note(offset, entry);
+                // Placed when the frame is written: an index node that it fills belongs in the next block.
+                self.remember(offset, entry);
                 self.draft.pending = Vec::new();
                 self.pipeline.push_frame(frame);
                 self.open_block += 1;
@@ -259,12 +277,16 @@ impl Writer {
 
     /// Remembers an entry of the open block until its coordinates are known, or places it at once.
     fn note(&mut self, offset: usize, entry: Entry) {
-        // The open block is shorter than a block, whose size has 32 bits.
-        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry });
+        self.remember(offset, entry);
         if self.pipeline.is_empty() {
             self.place(self.open_block);
         }
+    }
+
+    fn remember(&mut self, offset: usize, entry: Entry) {
+        // The open block is shorter than a block, whose size has 32 bits.
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry });
     }
 
     fn close_block_if_full(&mut self) {
@@ -467,6 +489,7 @@ impl Writer {
         self.committed_limit = self.draft.file_limit;
         self.transaction = Transaction::new();
         self.dirty = false;
+        self.changes += 1;
     }
 
     /// The state so far; it stays readable whatever happens to the transaction.
@@ -481,13 +504,22 @@ impl Writer {
         Ok(Snapshot::uncommitted(file, self.draft.clone(), self.committed_limit, transaction))
     }
 
+    /// The last commit.
+    pub(crate) fn committed_snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot::committed(Arc::clone(&self.file), self.committed()?))
+    }
+
+    fn committed(&self) -> Result<MasterNode> {
+        let slot = Slot::of_serial(self.draft.serial);
+        let image = self.images[image_index(self.draft.serial)].as_deref();
+        MasterNode::decode(&self.file.geometry, slot, image.unwrap_or_default())
+            .map_err(|damage| Error::invalid(&self.file.path, damage))
+    }
+
     /// Forgets everything since the last commit.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
-        let slot = Slot::of_serial(self.draft.serial);
-        let image = self.images[image_index(self.draft.serial)].as_deref();
-        let committed = MasterNode::decode(&self.file.geometry, slot, image.unwrap_or_default())
-            .map_err(|damage| Error::invalid(&self.file.path, damage))?;
+        let committed = self.committed()?;
         self.go_back(committed, self.committed_count, false);
         Ok(())
     }
@@ -511,25 +543,31 @@ impl Writer {
         self.draft = draft;
         self.record_count = record_count;
         self.dirty = dirty;
+        self.changes += 1;
         self.transaction = Transaction::new();
     }
 
     /// Saves the frames of the transaction for the snapshots that read them, before they are written
     /// over.
-    fn keep_for_readers(&self) {
+    fn keep_for_readers(&mut self) {
         if Arc::strong_count(&self.transaction) == 1 {
             return;
         }
+        self.lent_room = true;
         let geometry = &self.file.geometry;
         let start = geometry.whole_pages(self.committed_limit);
         let end = geometry.whole_pages(self.draft.file_limit);
+        let mut pages = Vec::new();
         // A reader finds its pages missing, and says so, if they cannot be saved.
-        let map = self.file.storage.map(end);
-        let pages = map.map_or_else(|_| Vec::new(), |map| map[in_memory(start)..in_memory(end)].to_vec());
+        if let Ok(map) = self.file.storage.map(end)
+            && pages.try_reserve_exact(in_memory(end - start)).is_ok()
+        {
+            pages.extend_from_slice(&map[in_memory(start)..in_memory(end)]);
+        }
         self.transaction.save(pages);
     }
 
-    fn check_health(&self) -> Result<()> {
+    pub(crate) fn check_health(&self) -> Result<()> {
         if self.lock.as_ref().is_some_and(WriterLock::is_inherited) {
             return Err(Error::Forked { path: self.file.path.clone() });
         }
@@ -558,7 +596,7 @@ impl Drop for Writer {
         let inherited = self.lock.as_ref().is_some_and(WriterLock::is_inherited);
         if !inherited {
             self.keep_for_readers();
-            if matches!(self.health, Health::Good) {
+            if matches!(self.health, Health::Good) && !self.lent_room {
                 self.trim();
             }
         }
@@ -585,8 +623,41 @@ fn changed_pages<'a>(
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::cache::Cache;
+    use crate::format::Geometry;
+    use crate::storage::FileStorage;
+
+    fn new_writer() -> Writer {
+        let storage = Box::new(FileStorage::new(tempfile::tempfile().unwrap()));
+        let geometry = Geometry::default();
+        let file = OpenFile { path: "log.capture".into(), storage, geometry, cache: Cache::new(0) };
+        let options = WriterOptions { sync: SyncMode::Never, level: CompressionLevel::default(), threads: 1 };
+        Writer::create(&Arc::new(file), None, options).unwrap()
+    }
+
+    #[test]
+    fn a_huge_record_that_fills_an_index_node_is_written_once() {
+        let mut writer = new_writer();
+        let fan_out = writer.file.geometry.fan_out;
+        for _ in 1..fan_out {
+            writer.add_record(b"small").unwrap();
+        }
+        let offset = writer.draft.pending.len();
+        let huge = vec![7; 100_000];
+        block::push_entry(&mut writer.draft.pending, &huge).unwrap();
+        writer.close_huge_block(offset, Entry::Child(1)).unwrap();
+        assert_eq!(writer.pipeline.len(), 1);
+        writer.record_count += 1;
+        writer.add_record(b"after").unwrap();
+        writer.commit().unwrap();
+        let snapshot = writer.snapshot().unwrap();
+        assert_eq!(&*snapshot.record(1).unwrap(), b"small");
+        assert_eq!(&*snapshot.record(u64::from(fan_out)).unwrap(), huge);
+        assert_eq!(&*snapshot.record(u64::from(fan_out) + 1).unwrap(), b"after");
+    }
 
     #[test]
     fn only_pages_that_changed_are_written() {

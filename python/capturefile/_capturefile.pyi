@@ -225,6 +225,11 @@ class CaptureFile(Generic[_RecordT_co]):
 
         If one is refused, or the iterable raises, none of this call's records stay. Raises what `add_record`
         and the iterable raise.
+
+        The records of a call are added together at its end, whatever other threads do meanwhile. A call with
+        more than 4 MiB of records adds them as they come instead. If it then fails, and this object was used for
+        other writing meanwhile (by another thread, or by the iterable itself), that work stays, and so do the
+        records of this call before it.
         """
     def set_metadata(self, new_metadata: Buffer | None) -> None:
         """Replaces the metadata, from the next commit on; None removes it.

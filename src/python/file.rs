@@ -8,7 +8,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
-use pyo3::exceptions::{PyIndexError, PyResourceWarning, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyIndexError, PyMemoryError, PyResourceWarning, PyRuntimeError, PyTypeError, PyValueError,
+};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
@@ -207,11 +210,9 @@ impl CaptureFile {
             return 0;
         };
         py.detach(|| {
-            if let Ok(snapshot) = file.snapshot() {
-                self.last_count.store(snapshot.record_count(), Ordering::Relaxed);
-            }
+            let count = file.record_count().unwrap_or_default();
             let lost = file.close();
-            self.last_count.fetch_sub(lost, Ordering::Relaxed);
+            self.last_count.store(count.saturating_sub(lost), Ordering::Relaxed);
             lost
         })
     }
@@ -240,6 +241,7 @@ impl CaptureFile {
             if batch.is_empty() {
                 return Ok(list);
             }
+            py.check_signals()?;
             for record in batch {
                 list.append(encoding.decode(py, &record)?)?;
             }
@@ -250,8 +252,10 @@ impl CaptureFile {
         let encoding = self.encoding()?;
         let snapshot = self.snapshot(py)?;
         let mut gather = py.detach(|| snapshot.records_at(numbers))?;
-        let mut found: Vec<Option<Bound<'py, PyAny>>> = vec![None; numbers.len()];
+        let mut found: Vec<Option<Bound<'py, PyAny>>> = list_for(numbers.len() as u64)?;
+        found.resize(numbers.len(), None);
         while let Some(batch) = py.detach(|| gather.next_batch())? {
+            py.check_signals()?;
             for (index, record) in batch {
                 found[index] = Some(encoding.decode(py, &record)?);
             }
@@ -267,7 +271,7 @@ impl CaptureFile {
                 let count = range.count();
                 self.list(py, snapshot.records(range.start).take(count))
             }
-            _ => self.gather(py, &range.numbers()),
+            _ => self.gather(py, &range.numbers()?),
         }
     }
 
@@ -284,6 +288,19 @@ impl CaptureFile {
         self.encoding()?.decode(py, &record)
     }
 
+    fn fill(&self, py: Python<'_>, batch: &mut crate::Batch<'_>, records: &Bound<'_, PyAny>) -> PyResult<()> {
+        let encoding = self.encoding()?;
+        for record in records.try_iter()? {
+            encoding.with_record(&record?, |bytes| {
+                if batch.add_quickly(bytes)? {
+                    return Ok(());
+                }
+                Ok(py.detach(|| batch.add(bytes))?)
+            })?;
+        }
+        Ok(())
+    }
+
     fn add<'py>(
         &self,
         py: Python<'py>,
@@ -295,6 +312,14 @@ impl CaptureFile {
             None => Ok(py.detach(|| file.add_record(bytes))?),
         })
     }
+}
+
+/// Room for a list of so many things, or an error where there is no memory for it.
+fn list_for<T>(count: u64) -> PyResult<Vec<T>> {
+    let mut list = Vec::new();
+    let room = usize::try_from(count).ok().and_then(|count| list.try_reserve_exact(count).ok());
+    let message = || PyMemoryError::new_err(format!("not enough memory for a list of {count} records"));
+    room.map(|()| list).ok_or_else(message)
 }
 
 /// A slice in record numbers: `start` up to, and without, `stop` in steps of `step`.
@@ -323,13 +348,17 @@ impl SliceOfRecords {
         usize::try_from(self.stop.saturating_sub(self.start)).unwrap_or(usize::MAX)
     }
 
-    fn numbers(&self) -> Vec<u64> {
+    fn numbers(&self) -> PyResult<Vec<u64>> {
         let stride = usize::try_from(self.step.unsigned_abs()).unwrap_or(usize::MAX);
+        let (low, high) =
+            if self.step > 0 { (self.start, self.stop) } else { (self.stop + 1, self.start + 1) };
+        let mut numbers = list_for(high.saturating_sub(low).div_ceil(stride as u64))?;
         if self.step > 0 {
-            (self.start..self.stop).step_by(stride).collect()
+            numbers.extend((low..high).step_by(stride));
         } else {
-            (self.stop + 1..=self.start).rev().step_by(stride).collect()
+            numbers.extend((low..high).rev().step_by(stride));
         }
+        Ok(numbers)
     }
 }
 
@@ -624,13 +653,21 @@ impl CaptureFile {
     ///
     /// If one is refused, or the iterable raises, none of this call's records stay. Raises what `add_record`
     /// and the iterable raise.
+    ///
+    /// The records of a call are added together at its end, whatever other threads do meanwhile. A call with
+    /// more than 4 MiB of records adds them as they come instead. If it then fails, and this object was used for
+    /// other writing meanwhile (by another thread, or by the iterable itself), that work stays, and so do the
+    /// records of this call before it.
     fn add_records<'py>(&self, py: Python<'py>, records: &Bound<'py, PyAny>) -> PyResult<u64> {
         let file = self.file()?;
-        let batch = py.detach(|| file.begin_batch())?;
-        for record in records.try_iter()? {
-            self.add(py, &file, &record?)?;
+        let mut batch = py.detach(|| file.begin_batch())?;
+        match self.fill(py, &mut batch, records) {
+            Ok(()) => Ok(py.detach(|| batch.keep())?),
+            Err(error) => {
+                py.detach(|| drop(batch));
+                Err(error)
+            }
         }
-        Ok(py.detach(|| batch.keep())?)
     }
 
     /// Replaces the metadata, from the next commit on; None removes it.
@@ -687,20 +724,20 @@ impl CaptureFile {
         self.close(py)
     }
 
-    fn __str__(&self) -> PyResult<String> {
+    fn __str__(&self, py: Python<'_>) -> PyResult<String> {
         let name = self.name()?;
-        let open = self.open.load();
-        let Some(file) = open.as_ref() else {
+        let Some(file) = self.open.load_full() else {
             let count = self.last_count.load(Ordering::Relaxed);
             return Ok(format!("{name:?}, closed, last seen with {count} records"));
         };
         let purpose = if file.is_writer() { "writing" } else { "reading" };
-        Ok(format!("{name:?}, open for {purpose}, with {} records", file.record_count()?))
+        let count = py.detach(|| file.record_count())?;
+        Ok(format!("{name:?}, open for {purpose}, with {count} records"))
     }
 
-    fn __repr__(&self) -> PyResult<String> {
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(match self.settings.get() {
-            Some(_) => format!("<CaptureFile {}>", self.__str__()?),
+            Some(_) => format!("<CaptureFile {}>", self.__str__(py)?),
             None => "<CaptureFile, not opened>".into(),
         })
     }
@@ -729,9 +766,14 @@ impl Drop for CaptureFile {
     fn drop(&mut self) {
         // At the end of the process there may be no interpreter to warn through any more.
         Python::try_attach(|py| {
+            // The object may go because of an exception that is under way, which must come through.
+            let raised = PyErr::take(py);
             let lost = self.close_quietly(py);
             if let Err(error) = self.warn_of_loss(py, lost) {
                 error.write_unraisable(py, None);
+            }
+            if let Some(raised) = raised {
+                raised.restore(py);
             }
         });
     }
@@ -765,6 +807,11 @@ impl Transaction {
         // The exception that is under way says more than one about taking back would.
         let _ = file.rollback(py);
         Ok(())
+    }
+
+    /// A subclass's object can hold its own transaction: the garbage collector has to see that.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.file)
     }
 }
 

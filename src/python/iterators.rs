@@ -165,10 +165,11 @@ impl Follower {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut following = self.state.lock(py)?;
         loop {
-            if let Some(record) = next_record(py, &mut following.records, false)? {
+            // One that cannot be read is passed over, here and by `records`.
+            if let Some(record) = next_record(py, &mut following.records, false).transpose() {
                 following.next += 1;
                 drop(following);
-                return self.encoding.decode(py, &record).map(Some);
+                return self.encoding.decode(py, &record?).map(Some);
             }
             if !self.wait(py, &mut following)? {
                 return Ok(None);
