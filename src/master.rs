@@ -33,6 +33,15 @@ const CHILD_SIZE: usize = size_of::<u8>() + Coordinates::SIZE;
 /// How much of a slot's start tells two commits apart: its checksum and serial number.
 pub(crate) const STAMP_SIZE: usize = FILE_LIMIT;
 
+/// A slot that holds no master node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadSlot {
+    pub(crate) damage: Damage,
+    /// Whether the checksum is right. Such a slot is no write that was cut off: a commit stands there
+    /// that cannot be made sense of.
+    pub(crate) whole: bool,
+}
+
 /// How far a state reaches. Files only grow, so no part of it ever gets smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -101,8 +110,10 @@ impl MasterNode {
     }
 
     /// Reads a slot, whole or not, and checks all that can be checked without the rest of the file.
-    pub(crate) fn decode(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<Self, Damage> {
-        decode_slot(geometry, slot, bytes).map_err(|damage| damage.at(geometry.slot_position(slot)))
+    pub(crate) fn decode(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<Self, BadSlot> {
+        let place = |damage: Damage| damage.at(geometry.slot_position(slot));
+        check_whole(geometry, bytes).map_err(|damage| BadSlot { damage: place(damage), whole: false })?;
+        decode_slot(geometry, slot, bytes).map_err(|damage| BadSlot { damage: place(damage), whole: true })
     }
 
     /// Whether this is the later of two good nodes; serial numbers wrap, so they are compared by
@@ -125,22 +136,27 @@ fn length_prefix(length: usize) -> [u8; LENGTH_SIZE] {
     u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
 }
 
-fn decode_slot(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<MasterNode, Damage> {
+fn check_whole(geometry: &Geometry, bytes: &[u8]) -> Result<(), Damage> {
     if bytes.len() as u64 != geometry.slot_size() {
         return Err(Damage::new(
             format!("{} bytes of a master node", bytes.len()),
             format!("{}", geometry.slot_size()),
         ));
     }
-    // The whole slot is there, so every number up to `CHILDREN` is: a page has at least 512 bytes.
-    let number = |at| get_u32(bytes, at).unwrap_or_default();
+    let stored = get_u32(bytes, 0).unwrap_or_default();
     let checksum = crc32(&bytes[CHECKSUM_END..]);
-    if number(0) != checksum {
+    if stored != checksum {
         return Err(Damage::new(
-            format!("checksum {:#010x} on a master node", number(0)),
+            format!("checksum {stored:#010x} on a master node"),
             format!("{checksum:#010x}"),
         ));
     }
+    Ok(())
+}
+
+fn decode_slot(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<MasterNode, Damage> {
+    // The whole slot is there, so every number up to `CHILDREN` is: a page has at least 512 bytes.
+    let number = |at| get_u32(bytes, at).unwrap_or_default();
     let serial = number(SERIAL);
     if Slot::of_serial(serial) != slot {
         return Err(Damage::new(

@@ -34,8 +34,8 @@ enum Look {
     Found(Box<Current>),
     /// A write was under way.
     Torn(Damage),
-    /// Neither slot is whole; what they held.
-    NoneWhole(Damage, [Vec<u8>; 2]),
+    /// Neither slot is whole, or one holds a commit that makes no sense; what they held.
+    Damaged(Damage, [Vec<u8>; 2]),
 }
 
 /// Reads the current node. A writer may be at work: torn slots are read again until they are whole,
@@ -57,9 +57,9 @@ pub(crate) fn read_current(
                 Err(damage) => damage,
             },
             Look::Torn(damage) => damage,
-            Look::NoneWhole(damage, slots) => {
-                // A writer leaves one slot whole while it writes the other, so two that stay broken
-                // in the same way are not being written.
+            Look::Damaged(damage, slots) => {
+                // A writer leaves one slot whole while it writes the other, and writes no nonsense, so
+                // slots that stay like this are not being written.
                 hopeless = broken.as_ref() == Some(&slots);
                 broken = Some(slots);
                 damage
@@ -91,7 +91,8 @@ impl Pauses {
 /// Reads slot A, then slot B, and decides.
 ///
 /// Two whole nodes: the newer one, since whatever was committed before A was read stands in one of
-/// them or has been followed by something newer. Only B whole: A was being written when it was read,
+/// them or has been followed by something newer. A slot whose checksum is right but whose content cannot
+/// be: that is no write under way, and the other slot may be older. Only B whole: A was being written when it was read,
 /// so B was current then, or is newer now. Only A whole: B was being written, but perhaps for the
 /// second time since A was read, with A rewritten in between; so A counts only if it is still the same.
 fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) -> io::Result<Look> {
@@ -104,15 +105,19 @@ fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) 
             let stamps = stamp(&a).zip(stamp(&b)).map(|(a, b)| [a, b]);
             found(if second.is_newer_than(&first) { second } else { first }, stamps)
         }
+        (Err(bad), _) | (_, Err(bad)) if bad.whole => Ok(Look::Damaged(bad.damage, [a, b])),
         (Err(_), Ok(second)) => found(second, None),
         (Ok(first), Err(_)) if read(Slot::A)? == a => found(first, None),
-        (Ok(_), Err(damage)) => Ok(Look::Torn(damage)),
-        (Err(damage), Err(_)) => Ok(Look::NoneWhole(damage, [a, b])),
+        (Ok(_), Err(bad)) => Ok(Look::Torn(bad.damage)),
+        (Err(bad), Err(_)) => Ok(Look::Damaged(bad.damage, [a, b])),
     }
 }
 
 fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; in_memory(geometry.slot_size())];
+    let mut bytes = Vec::new();
+    let size = in_memory(geometry.slot_size());
+    bytes.try_reserve_exact(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    bytes.resize(size, 0);
     let length = if mutants::on(Mutant::ShortSlotAccepted) {
         storage.read_at(&mut bytes, geometry.slot_position(slot))?
     } else {
@@ -136,15 +141,16 @@ pub(crate) fn read_stamps(storage: &dyn Storage, geometry: &Geometry) -> io::Res
 /// What is wrong with one of the slots, if anything is while no writer is at work.
 pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<Damage>> {
     let (storage, geometry) = (&*file.storage, &file.geometry);
-    let mut before = None;
-    for slot in Slot::BOTH.into_iter().chain(Slot::BOTH) {
+    let look = |slot| -> Result<Option<Damage>> {
         let bytes = read_slot(storage, geometry, slot).map_err(file.failed("read the master nodes of"))?;
-        let damage = MasterNode::decode(geometry, slot, &bytes).err();
+        Ok(MasterNode::decode(geometry, slot, &bytes).err().map(|bad| bad.damage))
+    };
+    for slot in Slot::BOTH {
+        let damage = look(slot)?;
         // Seen twice, it is no write that was under way.
-        if damage.is_some() && before == damage {
+        if damage.is_some() && damage == look(slot)? {
             return Ok(damage);
         }
-        before = before.or(damage);
     }
     Ok(None)
 }
@@ -173,7 +179,8 @@ pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotIma
                 nodes[index] = Some(node);
                 images[index] = Some(bytes);
             }
-            Err(found) => damage = Some(found),
+            Err(bad) if bad.whole => return Err(Error::invalid(&file.path, bad.damage)),
+            Err(bad) => damage = Some(bad.damage),
         }
     }
     let [a, b] = nodes;

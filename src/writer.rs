@@ -384,8 +384,10 @@ impl Writer {
         }
         let step = self.file.geometry.whole_pages(self.draft.file_limit.min(LARGEST_GROWTH));
         let length = needed.max(self.length + step);
-        self.file.storage.set_length(length).map_err(self.file.failed("enlarge"))?;
-        self.length = length;
+        let set_length = |length| self.file.storage.set_length(length).map(|()| length);
+        // Where there is no room for the future there may be some for now.
+        self.length =
+            set_length(length).or_else(|_| set_length(needed)).map_err(self.file.failed("enlarge"))?;
         Ok(())
     }
 
@@ -513,7 +515,7 @@ impl Writer {
         let slot = Slot::of_serial(self.draft.serial);
         let image = self.images[image_index(self.draft.serial)].as_deref();
         MasterNode::decode(&self.file.geometry, slot, image.unwrap_or_default())
-            .map_err(|damage| Error::invalid(&self.file.path, damage))
+            .map_err(|bad| Error::invalid(&self.file.path, bad.damage))
     }
 
     /// Forgets everything since the last commit.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import capturefile
 import pytest
-from builder import trillion_file
+from builder import build_file, encode_slot, parse, put_slot, trillion_file
 from capturefile import CaptureFile
 
 if TYPE_CHECKING:
@@ -305,3 +305,15 @@ def test_an_object_that_holds_its_own_transaction_is_collected(tmp_path: Path) -
     del log
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("to_write", [False, True])
+def test_a_newest_commit_that_makes_no_sense_is_refused_and_not_overwritten(tmp_path: Path, to_write: bool) -> None:
+    path = tmp_path / "log.capture"
+    data = build_file([b"first", b"second"], previous=1)
+    nonsense = encode_slot(parse(data).current, pending_length=40_000)
+    data = put_slot(data, nonsense, parse(data).current.serial % 2)
+    path.write_bytes(data)
+    with pytest.raises(capturefile.InvalidCaptureFile, match="pending block of 40000 bytes"):
+        CaptureFile(path, to_write)
+    assert path.read_bytes() == data

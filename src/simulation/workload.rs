@@ -172,7 +172,7 @@ impl Life {
             let position = geometry.slot_position(slot);
             let mut image = vec![0; in_memory(geometry.slot_size())];
             read_up_to(&self.disk, &mut image, position).map_err(|error| error.to_string())?;
-            let node = MasterNode::decode(&geometry, slot, &image).map_err(|damage| damage.to_string())?;
+            let node = MasterNode::decode(&geometry, slot, &image).map_err(|bad| bad.damage.to_string())?;
             node.encode(serial, &geometry, &mut image);
             write_all(&self.disk, &image, position).map_err(|error| error.to_string())?;
         }
