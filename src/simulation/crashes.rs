@@ -15,7 +15,9 @@ const MOST_LIVES: u32 = 4;
 pub(super) struct Search {
     /// Steps of the first life.
     pub(super) steps: usize,
-    /// Power cuts tried at each step of the first life.
+    /// One step in so many of the first life is an end; the steps of later lives are six times as many.
+    pub(super) one_end_in: usize,
+    /// Power cuts tried at each end.
     pub(super) power_cuts: usize,
     /// Which calls of the disk fail.
     pub(super) faults: Plan,
@@ -64,7 +66,8 @@ impl Explorer {
                 continue;
             }
             // Later lives are many; a few ends of each are enough.
-            let chosen = lives == 1 || self.random.one_in(6);
+            let rarity = if lives == 1 { 1 } else { 6 };
+            let chosen = self.random.one_in(rarity * self.search.one_end_in);
             if chosen && let Event::Changed(change) = &event {
                 self.kill_inside(&disk, change, life, habits, &commits)?;
             }

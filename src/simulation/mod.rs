@@ -15,12 +15,13 @@ use crashes::{Explorer, Search};
 use disk::Plan;
 
 /// Power cuts and kills at every step.
-const CRASHES: Search = Search { steps: 25, power_cuts: 4, faults: Plan::None };
+const CRASHES: Search = Search { steps: 25, one_end_in: 1, power_cuts: 4, faults: Plan::None };
 /// Syncs that fail, and then power cuts and kills.
 const FAILED_SYNCS: Search =
-    Search { steps: 10, power_cuts: 1, faults: Plan::Random { syncs: 25, others: 1 } };
+    Search { steps: 10, one_end_in: 8, power_cuts: 1, faults: Plan::Random { syncs: 25, others: 1 } };
 /// A disk that is full now and then, and does things by halves.
-const FULL_DISK: Search = Search { steps: 15, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 15 } };
+const FULL_DISK: Search =
+    Search { steps: 15, one_end_in: 1, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 15 } };
 /// A mistake that takes longer to be noticed counts as not noticed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,8 +46,13 @@ fn search(what: &str, search: Search, first_seed: u64, enough: impl Fn(u64, u64)
     }
 }
 
-fn crash(part: u64) {
-    search("crashes", CRASHES, part << 32, |images, _| images >= 500_000 * soak());
+/// Two halves, so that two cores have work.
+fn crash(half: u64) {
+    search("crashes", CRASHES, half << 32, |images, _| images >= 250_000 * soak());
+}
+
+fn fail_syncs(half: u64) {
+    search("failed syncs", FAILED_SYNCS, half << 32, |_, seeds| seeds >= 50_000 * soak());
 }
 
 #[test]
@@ -61,12 +67,17 @@ fn crashes_leave_every_acknowledged_commit_of_other_seeds() {
 
 #[test]
 fn failed_syncs_cost_no_acknowledged_commit() {
-    search("failed syncs", FAILED_SYNCS, 0, |_, seeds| seeds >= 50_000 * soak());
+    fail_syncs(0);
 }
 
 #[test]
 fn failed_syncs_cost_no_acknowledged_commit_of_other_seeds() {
-    search("failed syncs", FAILED_SYNCS, 1 << 32, |_, seeds| seeds >= 50_000 * soak());
+    fail_syncs(1);
+}
+
+#[test]
+fn a_full_disk_costs_no_acknowledged_commit() {
+    search("full disks", FULL_DISK, 0, |images, _| images >= 100_000 * soak());
 }
 
 #[test]
