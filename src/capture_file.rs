@@ -223,18 +223,19 @@ impl OpenOptions {
             opened => opened?,
         };
         let id = lock::file_id(&file).map_err(failed)?;
-        let lock = self.take_lock(path, open_plain(target, true)?)?;
+        let lock = self.take_lock(path, || open_plain(target, true))?;
         let now = File::open(target).and_then(|file| lock::file_id(&file));
         Ok((lock.id() == id && now.is_ok_and(|now| now == id)).then_some((file, lock)))
     }
 
-    fn take_lock(&self, path: &Path, file: File) -> Result<WriterLock> {
-        WriterLock::take(file, self.os_lock).map_err(|refusal| {
+    fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<File>) -> Result<WriterLock> {
+        WriterLock::take(open, self.os_lock).map_err(|refusal| {
             let path = path.to_owned();
             match refusal {
                 Refusal::ThisProcess => Error::AlreadyOpen { path, holder: "this process" },
                 Refusal::OtherProcess => Error::AlreadyOpen { path, holder: "another process" },
                 Refusal::Unavailable(source) => Error::LockUnavailable { path, source },
+                Refusal::NotOpened(error) => error,
             }
         })
     }
@@ -271,7 +272,7 @@ impl OpenOptions {
         if let Existing::Replace(permissions) = existing {
             fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
         }
-        let lock = self.take_lock(path, temporary.reopen().map_err(failed)?)?;
+        let lock = self.take_lock(path, || temporary.reopen().map_err(failed))?;
         let storage = FileStorage::new(temporary.reopen().map_err(failed)?);
         let mut writer = self.create_storage(path, Box::new(storage))?;
         // Held before anybody can see the file, so that nobody gets to write it in between.

@@ -21,6 +21,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use crate::error::{Error, Result as CrateResult};
 use crate::format::{Geometry, Slot};
 
 /// The byte that a writer holds for as long as it has the file open.
@@ -102,6 +103,8 @@ pub(crate) enum Refusal {
     OtherProcess,
     /// The file system has no such locks, or the system failed.
     Unavailable(io::Error),
+    /// The file could not be opened.
+    NotOpened(Error),
 }
 
 /// The right to write one file, for as long as this lives.
@@ -115,11 +118,16 @@ pub(crate) struct WriterLock {
 }
 
 impl WriterLock {
-    /// Takes the right to write `file`, which is the same file as the one that the caller writes
-    /// through but opened by itself. With `os_lock` off only this process's writers are kept out.
-    pub(crate) fn take(file: File, os_lock: bool) -> Result<Self, Refusal> {
-        let id = file_id(&file).map_err(Refusal::Unavailable)?;
+    /// Takes the right to write the file that `open` opens, which is the same file as the one that the
+    /// caller writes through but opened by itself. With `os_lock` off only this process's writers are
+    /// kept out.
+    ///
+    /// The file is opened while the registry is held: a child that is forked off between opening and
+    /// locking would keep a descriptor, and so the lock, for as long as it lives.
+    pub(crate) fn take(open: impl FnOnce() -> CrateResult<File>, os_lock: bool) -> Result<Self, Refusal> {
         let mut registry = registry();
+        let file = open().map_err(Refusal::NotOpened)?;
+        let id = file_id(&file).map_err(Refusal::Unavailable)?;
         if registry.contains_key(&id) {
             return Err(Refusal::ThisProcess);
         }
@@ -218,10 +226,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let held = file.reopen().unwrap();
         let copy = held.try_clone().unwrap();
-        let lock = WriterLock::take(held, true).unwrap();
-        assert!(matches!(WriterLock::take(file.reopen().unwrap(), true), Err(Refusal::ThisProcess)));
+        let lock = WriterLock::take(|| Ok(held), true).unwrap();
+        assert!(matches!(WriterLock::take(|| Ok(file.reopen().unwrap()), true), Err(Refusal::ThisProcess)));
         drop(lock);
-        assert!(WriterLock::take(file.reopen().unwrap(), true).is_ok());
+        assert!(WriterLock::take(|| Ok(file.reopen().unwrap()), true).is_ok());
         drop(copy);
     }
 }
