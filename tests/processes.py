@@ -1,0 +1,113 @@
+"""Starts other processes for the tests, talks with them line by line, and sees to it that they end.
+
+What they do stands in `actors.py`; no test waits for one of them longer than `PATIENCE`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from actors import PATIENCE, try_to_write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+ACTORS = Path(__file__).with_name("actors.py")
+
+
+class Actor:
+    """A process that runs one function of `actors.py`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """Takes over a process whose streams are unbuffered pipes."""
+        self.process = process
+        self.pid = process.pid
+        self._heard = b""
+
+    def hear(self) -> str:
+        """The next line that it says; an empty string once it has ended."""
+        output = _pipe(self.process.stdout)
+        while b"\n" not in self._heard:
+            assert select.select([output], [], [], PATIENCE)[0], "the other process says nothing"
+            more = os.read(output.fileno(), 65536)
+            if not more:
+                return ""
+            self._heard += more
+        line, self._heard = self._heard.split(b"\n", 1)
+        return line.decode()
+
+    def expect(self, line: str) -> None:
+        """Waits for a line, which must be this one."""
+        heard = self.hear()
+        assert heard == line, f"{heard!r}, not {line!r}: {self.errors() if not heard else ''}"
+
+    def tell(self, line: str = "") -> None:
+        """Says a line to it."""
+        _pipe(self.process.stdin).write(f"{line}\n".encode())
+
+    def finish(self) -> list[str]:
+        """Waits for its end, which must be one without errors; returns what it still said."""
+        said, errors = self.process.communicate(timeout=PATIENCE)
+        assert (self.process.returncode, errors.decode()) == (0, "")
+        return (self._heard + said).decode().splitlines()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Ends it at once, as a crash would."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def errors(self) -> str:
+        """Ends it and returns what it wrote to standard error."""
+        self.kill()
+        return _pipe(self.process.stderr).read().decode()
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+@contextmanager
+def acting(
+    function: Callable[..., None], *arguments: object, environment: Mapping[str, str] | None = None
+) -> Iterator[Actor]:
+    """A process that runs `function`, which is one of `actors.py`, with its arguments as text."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-W", "error", str(ACTORS), function.__name__, *map(str, arguments)]
+    with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
+        try:
+            yield Actor(process)
+        finally:
+            process.kill()
+
+
+def act(function: Callable[..., None], *arguments: object, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Runs `function` in a process of its own to its end; returns the lines that it said."""
+    with acting(function, *arguments, environment=environment) as actor:
+        return actor.finish()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Waits for something that another process or thread does."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.005)
+
+
+def others_may_write(path: str | os.PathLike[str]) -> bool:
+    """Whether another process gets to open the file for writing now."""
+    (answer,) = act(try_to_write, path)
+    return answer == "opened"
