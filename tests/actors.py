@@ -20,7 +20,7 @@ import capturefile
 from capturefile import CaptureFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 PATIENCE = 60.0
 """Seconds after which something that should happen counts as not happening."""
@@ -320,11 +320,13 @@ def read_all(path: str) -> None:
             say(record)
 
 
-def main(name: str, *arguments: str) -> None:
-    """Runs the function `name`."""
+def main(functions: Mapping[str, object], name: str, *arguments: str) -> None:
+    """Runs the function called `name`."""
     faulthandler.dump_traceback_later(PATIENCE, exit=True)
-    globals()[name](*arguments)
+    function = functions[name]
+    assert callable(function)
+    function(*arguments)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(globals(), *sys.argv[1:])

@@ -1,6 +1,6 @@
 """Starts other processes for the tests, talks with them line by line, and sees to it that they end.
 
-What they do stands in `actors.py`; no test waits for one of them longer than `PATIENCE`.
+What they do stands in `actors.py` and its companions; no test waits for one of them longer than `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from actors import PATIENCE, try_to_write
@@ -20,11 +19,9 @@ from actors import PATIENCE, try_to_write
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-ACTORS = Path(__file__).with_name("actors.py")
-
 
 class Actor:
-    """A process that runs one function of `actors.py`."""
+    """A process that runs one function of an actors module."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """Takes over a process whose streams are unbuffered pipes."""
@@ -56,7 +53,7 @@ class Actor:
     def finish(self) -> list[str]:
         """Waits for its end, which must be one without errors; returns what it still said."""
         said, errors = self.process.communicate(timeout=PATIENCE)
-        assert (self.process.returncode, errors.decode()) == (0, "")
+        assert (self.process.returncode, errors) == (0, b""), f"{self.process.returncode}: {errors.decode()}"
         return (self._heard + said).decode().splitlines()
 
     def signal(self, number: signal.Signals) -> None:
@@ -83,9 +80,10 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 def acting(
     function: Callable[..., None], *arguments: object, environment: Mapping[str, str] | None = None
 ) -> Iterator[Actor]:
-    """A process that runs `function`, which is one of `actors.py`, with its arguments as text."""
+    """A process that runs `function`, an actor, with its arguments as text."""
     pipe = subprocess.PIPE
-    command = [sys.executable, "-W", "error", str(ACTORS), function.__name__, *map(str, arguments)]
+    module = function.__code__.co_filename
+    command = [sys.executable, "-W", "error", module, function.__name__, *map(str, arguments)]
     with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
         try:
             yield Actor(process)

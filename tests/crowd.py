@@ -1,0 +1,286 @@
+"""What the processes do that write one file and read it beside each other, with every record told by its number.
+
+The functions at the end are actors, like those of `actors.py`, and are run in the same way.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import actors
+import capturefile
+from actors import PATIENCE, fork, listen, say
+from capturefile import CaptureFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HUGE_EVERY = 701
+"""One record of so many is larger than a block."""
+
+
+def record(number: int) -> str:
+    """The record with this number, whoever writes it."""
+    repeats = 20_000 if number % HUGE_EVERY == 0 else number * 7919 % 61
+    return f"{number}:" + f"{number * 2654435761 % 2**32:08x}" * repeats
+
+
+def check_state(cf: CaptureFile, held: int = 0) -> int:
+    """Checks that what the object sees is one whole commit, not before one of `held` records; returns its count."""
+    count = cf.record_count()
+    assert count >= held, f"{count} records after {held} had been seen"
+    assert cf.get_metadata() == (b"%d" % count), f"the metadata of another commit than that of {count} records"
+    if count:
+        assert cf[-1] == record(count)
+        number = random.randint(1, count)
+        assert cf.record_at(number) == record(number)
+    return count
+
+
+class Marks:
+    """Numbers in a file that a process sets without a system call, and that outlive it whatever ends it."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Opens the file at `path`, or makes it."""
+        with Path(path).open("a+b") as file:
+            file.truncate(mmap.PAGESIZE)
+            self.numbers = memoryview(mmap.mmap(file.fileno(), mmap.PAGESIZE)).cast("Q")
+
+
+INTENDED, ACKNOWLEDGED = 0, 1
+
+
+def write_commits(path: str, marks: Marks, sync: str, seed: int) -> None:
+    """Writes commits of all sizes for ever, as fast as it can."""
+    source = random.Random(seed)
+    cf = CaptureFile(path, to_write=True, initial_metadata=b"0", sync=sync)
+    count = cf.record_count()
+    while True:
+        size = source.choice([1, 1, 1, 2, 10, 50, 300])
+        cf.add_records(record(number) for number in range(count + 1, count + size + 1))
+        if source.random() < 0.1:
+            cf.rollback()
+            continue
+        count += size
+        cf.set_metadata(b"%d" % count)
+        marks.numbers[INTENDED] = count
+        cf.commit()
+        marks.numbers[ACKNOWLEDGED] = count
+
+
+# Actors
+
+
+def write_for_ever(path: str, marks: str, sync: str) -> None:
+    """Writes commits as fast as it can until it is killed."""
+    write_commits(path, Marks(marks), sync, seed=os.getpid())
+
+
+def kill_writers(path: str, marks_path: str, sync: str, kills: str, seed: str) -> None:
+    """Starts a writer, kills it at a random moment, and checks the file; `kills` times."""
+    source = random.Random(int(seed))
+    marks = Marks(marks_path)
+    if Path(path).exists():
+        with CaptureFile(path) as cf:
+            marks.numbers[INTENDED] = marks.numbers[ACKNOWLEDGED] = cf.record_count()
+    checked = 0
+    for turn in range(int(kills)):
+        writer = fork()
+        if not writer:
+            write_commits(path, marks, sync, source.getrandbits(32))
+        time.sleep(source.choice([0.002, 0.02, 0.1]) * source.random())
+        os.kill(writer, signal.SIGKILL)
+        assert os.waitpid(writer, 0)[1] == signal.SIGKILL, "the writer ended by itself"
+        if Path(path).exists():
+            checked = _check_after_kill(path, marks, checked, whole=turn % 10 == 0)
+    say("records", checked)
+
+
+def _check_after_kill(path: str, marks: Marks, checked: int, *, whole: bool) -> int:
+    with CaptureFile(path) as cf:
+        count = check_state(cf)
+        assert count in (marks.numbers[ACKNOWLEDGED], marks.numbers[INTENDED]), (count, list(marks.numbers[:2]))
+        for number, found in enumerate(cf.record_generator(checked + 1), start=checked + 1):
+            assert found == record(number)
+    if whole:
+        assert capturefile.verify(path).problems == ()
+    return count
+
+
+class Job(NamedTuple):
+    """Something that a thread of a reading process does again and again."""
+
+    name: str
+    work: Callable[[str, threading.Event], int]
+
+
+def _refresh(path: str, done: threading.Event) -> int:
+    held = checks = 0
+    with CaptureFile(path) as cf:
+        while not done.is_set():
+            news = cf.refresh()
+            count = check_state(cf, held)
+            assert news or count == held or not checks
+            held = count
+            checks += 1
+    return checks
+
+
+def _open_anew(path: str, done: threading.Event) -> int:
+    held = checks = 0
+    while not done.is_set():
+        with CaptureFile(path, cache_size=0) as cf:
+            held = check_state(cf, held)
+        checks += 1
+    return checks
+
+
+def _iterate(path: str, done: threading.Event) -> int:
+    checks = 0
+    with CaptureFile(path, cache_size=1 << 20) as cf:
+        while not done.is_set():
+            cf.refresh()
+            count = cf.record_count()
+            first = max(1, count - 500)
+            ahead = cf.record_generator(first)
+            back = reversed(cf)
+            cf.refresh()
+            numbers = range(first, count + 1)
+            assert list(ahead) == [record(number) for number in numbers]
+            assert [next(back) for _ in numbers] == [record(number) for number in reversed(numbers)]
+            chosen = random.choices(range(1, count + 1), k=50) if count else []
+            assert cf.records_at(chosen) == [record(number) for number in chosen]
+            checks += 1
+    return checks
+
+
+def _follow(path: str, done: threading.Event) -> int:
+    checks = 0
+    with CaptureFile(path) as cf:
+        number = cf.record_count()
+        while not done.is_set():
+            for found in cf.follow(number + 1, timeout=0.05):
+                number += 1
+                assert found == record(number)
+                checks += 1
+                if done.is_set():
+                    break
+    return checks
+
+
+JOBS = [Job("refresh", _refresh), Job("open", _open_anew), Job("iterate", _iterate), Job("follow", _follow)]
+
+
+def read_beside(path: str) -> None:
+    """Reads in a thread for each job until it is told to stop; says how many checks each has made."""
+    done = threading.Event()
+    checks: dict[str, int | BaseException] = {}
+
+    def run(job: Job) -> None:
+        try:
+            checks[job.name] = job.work(path, done)
+        except BaseException as error:
+            checks[job.name] = error
+            raise
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in JOBS]
+    for thread in threads:
+        thread.start()
+    say("reading")
+    listen()
+    done.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    for job in JOBS:
+        say(job.name, repr(checks[job.name]))
+
+
+def read_by_reference(path: str, locking: str) -> None:
+    """Reads with the reference until it is told to stop."""
+    from CaptureFile import CaptureFile as Reference
+
+    told = threading.Thread(target=listen)
+    told.start()
+    held = checks = 0
+    cf = Reference(path, use_os_file_locking=locking == "locking")
+    say("reading")
+    while told.is_alive():
+        cf.refresh()
+        count = cf.record_count()
+        assert count >= held
+        if count:
+            assert cf.record_at(count) == record(count)
+        held = count
+        checks += 1
+    say(checks)
+
+
+def follow_with_times(path: str) -> None:
+    """Follows; each record is the moment of its commit, and it says by how many seconds it is late."""
+    with CaptureFile(path) as cf:
+        say("following")
+        for found in cf.follow():
+            say(time.monotonic() - float(found))
+
+
+def wait_for_news(path: str) -> None:
+    """Follows a file that gets no news until Ctrl-C comes."""
+    with CaptureFile(path) as cf:
+        say("following")
+        used = time.process_time()
+        try:
+            for _ in cf.follow():
+                say("news")
+        except KeyboardInterrupt:
+            say("interrupted", time.process_time() - used)
+            say(cf[1])
+
+
+def read_while_cut(path: str, length: str) -> None:
+    """Reads in every way while the file is cut to `length` bytes, and again once it is whole."""
+    whole = Path(path).read_bytes()
+    with CaptureFile(path, cache_size=0) as cf:
+        count = cf.record_count()
+        records, follower = iter(cf), cf.follow(2, timeout=0)
+        assert next(records) == record(1)
+        assert next(follower) == record(2)
+        reads: list[Callable[[], object]] = [
+            lambda: cf.record_at(count // 2),
+            lambda: cf[2:count],
+            lambda: cf.records_at([5, count // 3, count - 50]),
+            lambda: list(records),
+            lambda: list(reversed(cf)),
+            lambda: list(follower),
+            lambda: cf.refresh(durable=True),
+            lambda: list(CaptureFile(path)),
+            lambda: CaptureFile(path, to_write=True),
+        ]
+        os.truncate(path, int(length))
+        for read in reads:
+            _expect_refusal(read)
+        assert cf.record_count() == count
+        Path(path).write_bytes(whole)
+        assert not cf.refresh()
+        assert list(cf) == [record(number) for number in range(1, count + 1)]
+    say("refused and recovered")
+
+
+def _expect_refusal(read: Callable[[], object]) -> None:
+    try:
+        read()
+    except capturefile.InvalidCaptureFile:
+        return
+    raise AssertionError("a file that is cut short was read")
+
+
+if __name__ == "__main__":
+    import sys
+
+    actors.main(globals(), *sys.argv[1:])
