@@ -14,7 +14,8 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from actors import PATIENCE, try_to_write
+from actors import PATIENCE as PATIENCE
+from actors import try_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

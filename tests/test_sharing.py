@@ -1,0 +1,176 @@
+"""One object shared by threads, by forked children, by pools; and snapshots of a file that goes on."""
+
+from __future__ import annotations
+
+import random
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+import sharing
+from capturefile import CaptureFile
+from processes import PATIENCE, act, acting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a capture file may be made."""
+    return tmp_path / "log.capture"
+
+
+# Threads
+
+
+def test_one_object_is_read_by_many_threads(path: Path) -> None:
+    assert act(sharing.read_in_threads, path) == ["done"]
+
+
+def test_one_object_is_written_by_many_threads(path: Path) -> None:
+    assert act(sharing.write_in_threads, path) == ["done"]
+
+
+def test_threads_that_close_and_reopen_an_object_in_use_stop_nobody(path: Path) -> None:
+    assert act(sharing.use_and_close_in_threads, path) == ["done"]
+
+
+def test_closing_ends_those_who_follow_in_other_threads(path: Path) -> None:
+    assert act(sharing.close_under_followers, path) == ["done"]
+
+
+def test_closing_beside_a_read_of_uncommitted_records_is_no_signal_and_loses_no_record(path: Path) -> None:
+    assert act(sharing.close_beside_reads_of_uncommitted_records, path) == ["done"]
+
+
+# Forks and pools
+
+
+def test_open_readers_and_their_iterators_survive_a_fork_on_both_sides(path: Path) -> None:
+    assert act(sharing.fork_with_open_readers, path) == ["done"]
+
+
+def test_a_fork_beside_busy_threads_leaves_a_child_that_can_read_and_close(path: Path) -> None:
+    assert act(sharing.fork_beside_threads, path) == ["done"]
+
+
+@pytest.mark.parametrize("first_look", ["before", "after"])
+def test_a_child_sees_what_is_committed_and_nothing_of_what_its_parent_takes_back(path: Path, first_look: str) -> None:
+    assert act(sharing.fork_with_uncommitted_records, path, first_look) == ["done"]
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_a_reading_object_goes_to_the_processes_of_a_pool(path: Path, method: str) -> None:
+    assert act(sharing.read_in_pool, path, method) == ["done"]
+
+
+# The end of the interpreter
+
+
+@pytest.mark.parametrize("how", ["return", "exit"])
+def test_the_interpreter_ends_beside_threads_at_work(path: Path, how: str) -> None:
+    for _ in range(5):
+        assert act(sharing.end_while_working, path, how) == ["ending"]
+
+
+def test_the_interpreter_ends_on_ctrl_c_beside_threads_at_work(path: Path) -> None:
+    with acting(sharing.end_while_working, path, "interrupt") as actor:
+        actor.expect("ending")
+        actor.signal(signal.SIGINT)
+        assert actor.process.wait(PATIENCE) == -signal.SIGINT
+        assert actor.errors().endswith("KeyboardInterrupt\n")
+
+
+# Snapshots
+
+
+def grow(cf: CaptureFile) -> None:
+    cf.add_records([b"added"] * 2000)
+
+
+def grow_and_commit(cf: CaptureFile) -> None:
+    grow(cf)
+    cf.commit()
+    grow(cf)
+    cf.commit()
+
+
+def roll_back(cf: CaptureFile) -> None:
+    cf.rollback()
+
+
+def write_over(cf: CaptureFile) -> None:
+    """Takes back what is uncommitted and writes other bytes where it stood."""
+    cf.rollback()
+    cf.add_records(random.randbytes(20_000) for _ in range(20))
+    cf.commit()
+
+
+def close(cf: CaptureFile) -> None:
+    cf.rollback()
+    cf.close()
+
+
+def replace(cf: CaptureFile) -> None:
+    cf.rollback()
+    cf.close()
+    CaptureFile(cf.file_name, force_new_empty_file=True).close()
+
+
+@pytest.mark.parametrize("change", [grow, grow_and_commit, roll_back, write_over, close, replace])
+@pytest.mark.parametrize("cache_size", [0, 64 << 20])
+def test_an_iterator_goes_on_over_what_it_started_with(
+    path: Path, change: Callable[[CaptureFile], None], cache_size: int
+) -> None:
+    source = random.Random(5)
+    records = [source.randbytes(source.randrange(15_000)) for _ in range(60)]
+    with CaptureFile(path, to_write=True, encoding=None, sync=False, cache_size=cache_size) as cf:
+        cf.add_records(records[:30])
+        cf.commit()
+        cf.add_records(records[30:])
+        ahead, back, untouched = iter(cf), reversed(cf), iter(cf)
+        assert [next(ahead) for _ in range(20)] == records[:20]
+        assert [next(back) for _ in range(20)] == records[:-21:-1]
+        change(cf)
+        assert list(ahead) == records[20:]
+        assert list(back) == records[-21::-1]
+        assert list(untouched) == records
+        if not cf.closed:
+            cf.rollback()
+
+
+def test_any_number_of_iterators_go_on_whatever_the_writer_does_beside_them(path: Path) -> None:
+    seed = random.randrange(2**32)
+    source = random.Random(seed)
+    committed: list[bytes] = []
+    now: list[bytes] = []
+    under_way: list[tuple[Iterator[bytes], list[bytes]]] = []
+    cf = CaptureFile(path, to_write=True, encoding=None, sync=False, cache_size=0)
+    for _ in range(600):
+        action = source.choice(["add", "add", "add", "iterate", "read", "commit", "roll back", "reopen"])
+        if action == "add":
+            more = [source.randbytes(source.randrange(9000)) for _ in range(source.randrange(12))]
+            cf.add_records(more)
+            now = now + more
+        elif action == "iterate":
+            first = source.randint(1, len(now) + 1)
+            under_way.append((cf.record_generator(first), now[first - 1 :]))
+        elif action == "commit":
+            cf.commit()
+            committed = now
+        elif action in ("roll back", "reopen"):
+            cf.rollback()
+            now = committed
+        if action == "reopen":
+            cf.close()
+            cf.open(to_write=True)
+        assert len(cf) == len(now), f"seed {seed}"
+        for iterator, left in under_way:
+            for _ in range(min(3, len(left))):
+                assert next(iterator) == left.pop(0), f"seed {seed}"
+    for iterator, left in under_way:
+        assert list(iterator) == left, f"seed {seed}"
+    cf.rollback()
+    cf.close()
