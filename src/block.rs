@@ -7,12 +7,13 @@ use libdeflater::{CompressionError, CompressionLvl, Compressor, DecompressionErr
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, get_u32};
 
-/// Deflate cannot make more than this many bytes out of one.
-const LARGEST_EXPANSION: usize = 1032;
+/// A block is inflated on trust up to so many times the length of its frame, though deflate can make a
+/// thousand bytes out of one.
+const LIKELY_EXPANSION: usize = 8;
+/// A block of this length is inflated whatever the length of its frame.
+const SMALL_BLOCK: usize = 1024 * 1024;
 /// Inflating starts with this much room, which holds most blocks whole.
 const SCRATCH_SIZE: usize = 256 * 1024;
-/// The longest block that coordinates can reach into: any offset, then the longest entry.
-const LONGEST_BLOCK: u64 = LONGEST_ENTRY + LENGTH_SIZE as u64 + LONGEST_ENTRY;
 
 /// How hard blocks are compressed: 1 is fastest, 12 makes the smallest files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,22 +65,38 @@ pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: &'static str) -
 
 /// Where in `block` the entry at `offset` has its bytes.
 pub(crate) fn entry_range(block: &[u8], offset: u32) -> std::result::Result<std::ops::Range<usize>, Damage> {
-    let offset = offset as usize;
-    let length = get_u32(block, offset).ok_or_else(|| {
-        Damage::new(
-            format!("an entry at offset {offset} of a block of {} bytes", block.len()),
-            "an offset inside the block",
-        )
-    })?;
-    let start = offset + LENGTH_SIZE;
-    let end = start + length as usize;
-    if end > block.len() {
-        return Err(Damage::new(
-            format!("an entry of {length} bytes at offset {offset} of a block of {} bytes", block.len()),
-            "an entry that ends inside its block",
-        ));
+    let size = block.len() as u64;
+    let length = get_u32(block, offset as usize).ok_or_else(|| entry_outside(offset, size))?;
+    check_entry(offset, length, size)?;
+    let start = offset as usize + LENGTH_SIZE;
+    Ok(start..start + length as usize)
+}
+
+/// Checks that an entry of `length` bytes ends inside its block of `size` bytes.
+pub(crate) fn check_entry(offset: u32, length: u32, size: u64) -> std::result::Result<(), Damage> {
+    if u64::from(offset) + LENGTH_SIZE as u64 + u64::from(length) <= size {
+        return Ok(());
     }
-    Ok(start..end)
+    Err(Damage::new(
+        format!("an entry of {length} bytes at offset {offset} of a block of {size} bytes"),
+        "an entry that ends inside its block",
+    ))
+}
+
+/// The damage of an entry whose length is not in its block of `size` bytes.
+pub(crate) fn entry_outside(offset: u32, size: u64) -> Damage {
+    Damage::new(
+        format!("an entry at offset {offset} of a block of {size} bytes"),
+        "an offset inside the block",
+    )
+}
+
+/// The damage of an index node of `length` bytes that does not end inside its block of `size` bytes.
+pub(crate) fn node_outside(offset: u32, length: u64, size: u64) -> Damage {
+    Damage::new(
+        format!("an index node at offset {offset} of a block of {size} bytes"),
+        format!("{length} bytes from there"),
+    )
 }
 
 /// Decodes the index node at `offset` of `block`.
@@ -90,12 +107,10 @@ pub(crate) fn node_at(
 ) -> std::result::Result<Vec<Coordinates>, Damage> {
     let start = offset as usize;
     let length = fan_out as usize * Coordinates::SIZE;
-    let bytes = start.checked_add(length).and_then(|end| block.get(start..end)).ok_or_else(|| {
-        Damage::new(
-            format!("an index node at offset {offset} of a block of {} bytes", block.len()),
-            format!("{length} bytes from there"),
-        )
-    })?;
+    let bytes = start
+        .checked_add(length)
+        .and_then(|end| block.get(start..end))
+        .ok_or_else(|| node_outside(offset, length as u64, block.len() as u64))?;
     Ok(bytes.chunks_exact(Coordinates::SIZE).filter_map(|child| Coordinates::decode(child, 0)).collect())
 }
 
@@ -130,14 +145,15 @@ fn too_large(length: usize) -> Error {
     Error::TooLarge { length: length as u64, limit: LONGEST_ENTRY }
 }
 
-/// Inflates the zlib stream of a frame.
-pub(crate) fn inflate(stream: &[u8]) -> std::result::Result<Box<[u8]>, InflateError> {
+/// Inflates the zlib stream of a frame in a file of blocks of `block_size`, unless it takes more memory
+/// than an honest block is likely to.
+pub(crate) fn inflate(stream: &[u8], block_size: u32) -> std::result::Result<Box<[u8]>, InflateError> {
     INFLATER.with_borrow_mut(|slot| {
         let (inflater, scratch) = slot.get_or_insert_with(|| (Decompressor::new(), vec![0; SCRATCH_SIZE]));
         match inflater.zlib_decompress(stream, scratch) {
             Ok(length) => Ok(scratch[..length].into()),
-            Err(DecompressionError::BadData) => Err(bad_stream()),
-            Err(DecompressionError::InsufficientSpace) => inflate_large(inflater, stream),
+            Err(DecompressionError::BadData) => Err(InflateError::broken_stream()),
+            Err(DecompressionError::InsufficientSpace) => inflate_large(inflater, stream, block_size),
         }
     })
 }
@@ -147,18 +163,23 @@ pub(crate) fn inflate(stream: &[u8]) -> std::result::Result<Box<[u8]>, InflateEr
 pub(crate) enum InflateError {
     Damage(Damage),
     OutOfMemory(u64),
+    /// It is longer than it may be without a closer look; it may be sound.
+    Oversized,
 }
 
-fn bad_stream() -> InflateError {
-    InflateError::Damage(Damage::new("a broken zlib stream", "one that inflates"))
+impl InflateError {
+    pub(crate) fn broken_stream() -> Self {
+        Self::Damage(Damage::new("a broken zlib stream", "one that inflates"))
+    }
 }
 
-/// Inflates a block whose size is not known, in a buffer that doubles up to what deflate can produce.
-fn inflate_large(inflater: &mut Decompressor, stream: &[u8]) -> std::result::Result<Box<[u8]>, InflateError> {
-    let limit = stream
-        .len()
-        .saturating_mul(LARGEST_EXPANSION)
-        .min(usize::try_from(LONGEST_BLOCK).unwrap_or(usize::MAX));
+/// Inflates a block whose size is not known, in a buffer that doubles up to what an honest block takes.
+fn inflate_large(
+    inflater: &mut Decompressor,
+    stream: &[u8],
+    block_size: u32,
+) -> std::result::Result<Box<[u8]>, InflateError> {
+    let limit = stream.len().saturating_mul(LIKELY_EXPANSION).max(2 * block_size as usize).max(SMALL_BLOCK);
     let mut room = SCRATCH_SIZE;
     let mut block = Vec::new();
     while room < limit {
@@ -173,11 +194,11 @@ fn inflate_large(inflater: &mut Decompressor, stream: &[u8]) -> std::result::Res
                 block.truncate(length);
                 return Ok(block.into_boxed_slice());
             }
-            Err(DecompressionError::BadData) => return Err(bad_stream()),
+            Err(DecompressionError::BadData) => return Err(InflateError::broken_stream()),
             Err(DecompressionError::InsufficientSpace) => {}
         }
     }
-    Err(bad_stream())
+    Err(InflateError::Oversized)
 }
 
 #[cfg(test)]
@@ -191,8 +212,16 @@ mod tests {
             let block: Vec<u8> = (0..length).map(|index| (index * index / 7).to_le_bytes()[0]).collect();
             let frame = deflate(&block, CompressionLevel::default()).unwrap();
             assert_eq!(get_u32(&frame, 0).unwrap() as usize, frame.len() - LENGTH_SIZE);
-            assert_eq!(*inflate(&frame[LENGTH_SIZE..]).unwrap(), *block);
+            assert_eq!(*inflate(&frame[LENGTH_SIZE..], 4_000_000).unwrap(), *block);
         }
+    }
+
+    #[test]
+    fn a_block_that_inflates_to_far_more_than_its_frame_is_not_taken_into_memory() {
+        let frame = deflate(&vec![0; 9_000_000], CompressionLevel::default()).unwrap();
+        let stream = &frame[LENGTH_SIZE..];
+        assert!(matches!(inflate(stream, 32_768), Err(InflateError::Oversized)));
+        assert_eq!(inflate(stream, 4_500_000).unwrap().len(), 9_000_000);
     }
 
     #[test]
@@ -200,14 +229,14 @@ mod tests {
         let mut frame = deflate(&[b'x'; 1000], CompressionLevel::default()).unwrap();
         for at in LENGTH_SIZE..frame.len() {
             frame[at] ^= 4;
-            if let Ok(block) = inflate(&frame[LENGTH_SIZE..]) {
+            if let Ok(block) = inflate(&frame[LENGTH_SIZE..], 4096) {
                 // Some header bits of zlib mean nothing to an inflater; what comes out is right.
                 assert_eq!(*block, [b'x'; 1000]);
             }
             frame[at] ^= 4;
         }
-        assert!(inflate(&frame[LENGTH_SIZE..frame.len() - 1]).is_err());
-        assert!(inflate(&[]).is_err());
+        assert!(inflate(&frame[LENGTH_SIZE..frame.len() - 1], 4096).is_err());
+        assert!(inflate(&[], 4096).is_err());
     }
 
     #[test]

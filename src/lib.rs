@@ -37,6 +37,7 @@ mod format;
 mod tree;
 mod master;
 mod block;
+mod stream;
 mod lock;
 mod storage;
 mod cache;

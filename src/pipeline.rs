@@ -287,7 +287,7 @@ mod tests {
 
     fn check_front(pipeline: &mut Pipeline, expected: &mut VecDeque<Vec<u8>>) {
         let frame = pipeline.front().unwrap().unwrap();
-        let block = inflate(&frame[LENGTH_SIZE..]).unwrap();
+        let block = inflate(&frame[LENGTH_SIZE..], 4096).unwrap();
         assert_eq!(*block, *expected.pop_front().unwrap());
         pipeline.pop();
     }

@@ -44,7 +44,7 @@ impl Records {
         }
         let at = self.known_coordinates(self.next)?;
         let (frame, block) = self.block.as_ref()?;
-        if *frame != at.frame {
+        if *frame != at.frame || !block.is_whole() {
             return None;
         }
         let record = self.snapshot.entry_in(Arc::clone(block), at).ok()?;

@@ -14,6 +14,7 @@ use crate::lock;
 use crate::master::{Extent, MasterNode};
 use crate::mutants::{self, Mutant};
 use crate::storage::{Storage, too_short};
+use crate::stream;
 use crate::tree::Descent;
 
 /// What all snapshots of one open file share.
@@ -140,10 +141,8 @@ impl Snapshot {
             let _ = crate::storage::read_up_to(&*file.storage, &mut master.tail, tail_start);
         }
         let extent = master.extent();
-        let pending = Arc::new(Block {
-            bytes: std::mem::take(&mut master.pending).into_boxed_slice(),
-            validity: Validity::Epoch(epoch),
-        });
+        let pending = std::mem::take(&mut master.pending).into_boxed_slice();
+        let pending = Arc::new(Block::whole(pending, Validity::Epoch(epoch)));
         Self {
             extent,
             written: file.geometry.whole_pages(master.file_limit),
@@ -297,14 +296,19 @@ impl Snapshot {
     }
 
     fn entry(&self, at: Coordinates, source: Source) -> Result<Option<Record>> {
-        let Some(block) = self.block_from(at.frame, source)? else {
-            return Ok(None);
-        };
-        self.entry_in(block, at).map(Some)
+        match self.block_from(at.frame, source)? {
+            Some(block) if block.is_whole() || source == Source::File => self.entry_in(block, at).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The entry at `at`, whose block is `block`.
     pub(crate) fn entry_in(&self, block: Arc<Block>, at: Coordinates) -> Result<Record> {
+        if !block.is_whole() {
+            let bytes = self.part(at, |stream| stream::entry(stream, block.size, at.offset))?;
+            let range = 0..bytes.len();
+            return Ok(Record { block: Arc::new(Block::whole(bytes, block.validity)), range });
+        }
         let range = block::entry_range(&block.bytes, at.offset)
             .map_err(|damage| self.invalid(damage.at(at.frame)))?;
         Ok(Record { block, range })
@@ -324,8 +328,16 @@ impl Snapshot {
         let Some(block) = self.block_from(at.frame, source)? else {
             return Ok(None);
         };
-        let children = block::node_at(&block.bytes, at.offset, self.file.geometry.fan_out)
-            .map_err(|damage| self.invalid(damage.at(at.frame)))?;
+        let fan_out = self.file.geometry.fan_out;
+        let children = if block.is_whole() {
+            block::node_at(&block.bytes, at.offset, fan_out)
+        } else if source == Source::File {
+            let bytes = self.part(at, |stream| stream::node(stream, block.size, at.offset, fan_out))?;
+            block::node_at(&bytes, 0, fan_out)
+        } else {
+            return Ok(None);
+        };
+        let children = children.map_err(|damage| self.invalid(damage.at(at.frame)))?;
         let node = Arc::new(Node { children: children.into_boxed_slice(), validity: block.validity });
         self.file.cache.keep_node(at, Arc::clone(&node));
         Ok(Some(node))
@@ -368,9 +380,14 @@ impl Snapshot {
 
     /// Reads and inflates the frame at `frame`, past all caches.
     pub(crate) fn inflate_frame(&self, frame: u64) -> Result<Block> {
+        self.with_frames(|pieces| self.inflate(pieces, frame))
+    }
+
+    /// What `work` makes of the frames, again if their transaction was taken back meanwhile.
+    fn with_frames<T>(&self, work: impl Fn(&Pieces<'_>) -> Result<T>) -> Result<T> {
         loop {
             let saved = self.transaction.as_ref().and_then(|open| open.saved());
-            let result = self.with_pieces(saved, |pieces| self.inflate(pieces, frame));
+            let result = self.with_pieces(saved, &work);
             // If the transaction was taken back while its pages were read, they may have been written
             // over; now they are in memory.
             let taken_back =
@@ -418,16 +435,47 @@ impl Snapshot {
     fn inflate(&self, pieces: &Pieces<'_>, frame: u64) -> Result<Block> {
         let body = self.frame_body(pieces, frame)?;
         let end = body.end;
-        let bytes = block::inflate(&pieces.bytes(body)?).map_err(|error| match error {
-            InflateError::Damage(damage) => self.invalid(damage.at(frame)),
-            InflateError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "an inflated block" },
-        })?;
+        let stream = pieces.bytes(body)?;
         let validity = if end <= self.stable() || mutants::on(Mutant::CacheKeptAfterRollback) {
             Validity::Always
         } else {
             Validity::Epoch(self.epoch)
         };
-        Ok(Block { bytes, validity })
+        match block::inflate(&stream, self.file.geometry.block_size) {
+            Ok(bytes) => Ok(Block::whole(bytes, validity)),
+            Err(InflateError::Oversized) => {
+                let size = stream::measure(&stream).map_err(|error| self.inflate_error(error, frame))?;
+                Ok(Block { bytes: Box::default(), size, validity })
+            }
+            Err(error) => Err(self.inflate_error(error, frame)),
+        }
+    }
+
+    /// Takes the entry at `at` out of a block that is too large to be kept.
+    fn part<T>(
+        &self,
+        at: Coordinates,
+        take: impl Fn(&[u8]) -> std::result::Result<T, InflateError>,
+    ) -> Result<T> {
+        // A writer closes a block that is full. So the way to an entry is short, however long the block.
+        let full = self.file.geometry.block_size.max(1);
+        if at.offset >= full {
+            let found = format!("an entry at offset {}", at.offset);
+            let expected = format!("one that starts before its block is full, at {full} bytes");
+            return Err(self.invalid(Damage::new(found, expected).at(at.frame)));
+        }
+        self.with_frames(|pieces| {
+            let stream = pieces.bytes(self.frame_body(pieces, at.frame)?)?;
+            take(&stream).map_err(|error| self.inflate_error(error, at.frame))
+        })
+    }
+
+    fn inflate_error(&self, error: InflateError, frame: u64) -> Error {
+        match error {
+            InflateError::Damage(damage) => self.invalid(damage.at(frame)),
+            InflateError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "an inflated block" },
+            InflateError::Oversized => self.invalid(Damage::new("too large a block", "less").at(frame)),
+        }
     }
 
     fn read_error(&self, error: std::io::Error) -> Error {

@@ -85,7 +85,7 @@ impl<'a> Walk<'a> {
             };
             if let Some(block) = self.keep(self.snapshot.inflate_frame(position))? {
                 self.report.frames += 1;
-                bytes += block.bytes.len() as u64;
+                bytes += block.size;
             }
             position = end;
         }

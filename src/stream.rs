@@ -1,0 +1,146 @@
+//! Inflating piece by piece, for blocks too large to be taken into memory on trust.
+//!
+//! A damaged or malicious frame can inflate to a thousand times its length before it turns out to be
+//! wrong. Such a block is measured in little memory first, and then only what is asked for is kept.
+
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZFlush, MZStatus};
+
+use crate::block::{InflateError, check_entry, entry_outside, node_outside};
+use crate::format::{Coordinates, LENGTH_SIZE};
+
+/// How much is inflated at a time of what is not kept.
+const PIECE_SIZE: usize = 64 * 1024;
+
+/// The length of the block that `stream` inflates to, all of which is sound.
+pub(crate) fn measure(stream: &[u8]) -> Result<u64, InflateError> {
+    let mut inflater = Inflater::new(stream);
+    let mut piece = vec![0; PIECE_SIZE];
+    let mut size = 0;
+    loop {
+        match inflater.read(&mut piece)? {
+            0 => return Ok(size),
+            count => size += count as u64,
+        }
+    }
+}
+
+/// The bytes of the record or metadata at `offset` of the block, which is `size` bytes long.
+pub(crate) fn entry(stream: &[u8], size: u64, offset: u32) -> Result<Box<[u8]>, InflateError> {
+    if u64::from(offset) + LENGTH_SIZE as u64 > size {
+        return Err(InflateError::Damage(entry_outside(offset, size)));
+    }
+    let mut inflater = Inflater::new(stream);
+    inflater.skip(offset.into())?;
+    let mut prefix = [0; LENGTH_SIZE];
+    inflater.fill(&mut prefix)?;
+    let length = u32::from_be_bytes(prefix);
+    check_entry(offset, length, size).map_err(InflateError::Damage)?;
+    inflater.take(length.into())
+}
+
+/// The bytes of the index node at `offset` of the block, which is `size` bytes long.
+pub(crate) fn node(stream: &[u8], size: u64, offset: u32, fan_out: u32) -> Result<Box<[u8]>, InflateError> {
+    let length = u64::from(fan_out) * Coordinates::SIZE as u64;
+    if u64::from(offset) + length > size {
+        return Err(InflateError::Damage(node_outside(offset, length, size)));
+    }
+    let mut inflater = Inflater::new(stream);
+    inflater.skip(offset.into())?;
+    inflater.take(length)
+}
+
+/// A stream that gives its block from the start on.
+struct Inflater<'a> {
+    state: Box<InflateState>,
+    rest: &'a [u8],
+    ended: bool,
+}
+
+impl<'a> Inflater<'a> {
+    fn new(stream: &'a [u8]) -> Self {
+        Self { state: InflateState::new_boxed(DataFormat::Zlib), rest: stream, ended: false }
+    }
+
+    /// Passes over `count` bytes.
+    fn skip(&mut self, mut count: u64) -> Result<(), InflateError> {
+        let mut piece = vec![0; PIECE_SIZE];
+        while count > 0 {
+            let wanted = usize::try_from(count).map_or(PIECE_SIZE, |count| count.min(PIECE_SIZE));
+            self.fill(&mut piece[..wanted])?;
+            count -= wanted as u64;
+        }
+        Ok(())
+    }
+
+    /// The next `length` bytes.
+    fn take(&mut self, length: u64) -> Result<Box<[u8]>, InflateError> {
+        let out_of_memory = || InflateError::OutOfMemory(length);
+        let count = usize::try_from(length).map_err(|_| out_of_memory())?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(count).map_err(|_| out_of_memory())?;
+        bytes.resize(count, 0);
+        self.fill(&mut bytes)?;
+        Ok(bytes.into_boxed_slice())
+    }
+
+    /// Fills `buffer` with the next bytes, of which there must be as many.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), InflateError> {
+        if self.read(buffer)? == buffer.len() { Ok(()) } else { Err(InflateError::broken_stream()) }
+    }
+
+    /// Fills `buffer` as far as the block goes; returns how far that was.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, InflateError> {
+        let mut done = 0;
+        while done < buffer.len() && !self.ended {
+            let step = inflate(&mut self.state, self.rest, &mut buffer[done..], MZFlush::None);
+            self.rest = &self.rest[step.bytes_consumed..];
+            done += step.bytes_written;
+            match step.status {
+                Ok(MZStatus::StreamEnd) => self.ended = true,
+                // Neither taking nor giving anything, it waits for input that there is not.
+                Ok(MZStatus::Ok) if step.bytes_consumed + step.bytes_written > 0 => {}
+                _ => return Err(InflateError::broken_stream()),
+            }
+        }
+        Ok(done)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::block::deflate;
+    use crate::format::LENGTH_SIZE;
+
+    fn sample() -> (Vec<u8>, Vec<u8>) {
+        let block: Vec<u8> = (0..300_000_u32).flat_map(|index| (index / 7).to_le_bytes()).collect();
+        let frame = deflate(&block, crate::block::CompressionLevel::default()).unwrap();
+        (block, frame[LENGTH_SIZE..].to_vec())
+    }
+
+    #[test]
+    fn any_part_of_a_block_is_found() {
+        let (block, stream) = sample();
+        assert_eq!(measure(&stream).unwrap(), block.len() as u64);
+        for (start, length) in [(0, 10), (65_535, 65_537), (1_199_990, 10), (1_200_000, 0)] {
+            let mut inflater = Inflater::new(&stream);
+            let mut part = vec![0; length];
+            inflater.skip(start as u64).unwrap();
+            inflater.fill(&mut part).unwrap();
+            assert_eq!(part, block[start..start + length]);
+        }
+        assert!(Inflater::new(&stream).skip(block.len() as u64 + 1).is_err());
+    }
+
+    #[test]
+    fn broken_streams_are_noticed() {
+        let (_, stream) = sample();
+        let mut wrong_sum = stream.clone();
+        *wrong_sum.last_mut().unwrap() ^= 1;
+        for broken in [&wrong_sum[..], &stream[..stream.len() - 1], &stream[..100], &[], &stream[1..]] {
+            assert!(measure(broken).is_err());
+        }
+    }
+}
