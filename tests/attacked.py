@@ -1,0 +1,157 @@
+"""Reads whatever is in a folder, each file in a forked child of its own, and says what came of it.
+
+The function at the end is an actor, like those of `actors.py`, and is run in the same way.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import os
+import resource
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import actors
+import capturefile
+from actors import say
+from capturefile import CaptureFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LONGEST_CALL = 30
+"""Seconds that all calls on one file may take together."""
+MOST_RECORDS = 300
+"""So many records are read from each end."""
+FINE = "fine"
+INVALID = "InvalidCaptureFile"
+
+
+class Outcome(NamedTuple):
+    """What came of one way to use one file."""
+
+    name: str
+    use: str
+    result: str
+    """`fine`, or the name of the exception; or how the process ended."""
+    memory: int
+    """Bytes that the process grew by at most."""
+
+
+def parse_outcome(line: str) -> Outcome:
+    """The outcome that a line of `attack` tells."""
+    name, use, result, memory = line.split(" ")
+    return Outcome(name, use, result, int(memory))
+
+
+def _read(path: Path) -> None:
+    with CaptureFile(path, encoding=None) as cf:
+        cf.info()
+        count = cf.record_count()
+        for number in {min(1, count), count // 2, count} - {0}:
+            assert isinstance(cf.record_at(number), bytes)
+        assert len(list(itertools.islice(cf, MOST_RECORDS))) == min(count, MOST_RECORDS)
+        assert len(list(itertools.islice(reversed(cf), MOST_RECORDS))) == min(count, MOST_RECORDS)
+        cf.records_at(range(max(1, count - MOST_RECORDS), count + 1))
+        cf.refresh()
+
+
+def _read_past_damage(path: Path) -> None:
+    """Takes every record for itself: an error about one must not hinder the others."""
+    with CaptureFile(path, encoding=None, cache_size=0) as cf:
+        count = cf.record_count()
+        with suppress(capturefile.InvalidCaptureFile):
+            cf.get_metadata()
+        numbers = {*range(1, min(count, MOST_RECORDS) + 1), *range(max(1, count - MOST_RECORDS), count + 1)}
+        for number in numbers:
+            with suppress(capturefile.InvalidCaptureFile):
+                cf.record_at(number)
+        records = iter(cf)
+        for _ in range(min(count, MOST_RECORDS)):
+            with suppress(capturefile.InvalidCaptureFile, StopIteration):
+                next(records)
+
+
+def _verify(path: Path) -> None:
+    report = capturefile.verify(path)
+    assert len(report.problems) <= 1000
+    for problem in report.problems:
+        assert problem.message
+    if not report.sound:
+        raise capturefile.InvalidCaptureFile(report.problems[0].message)
+
+
+def _write(path: Path) -> None:
+    """Appends to a file that says that it can be; what was added must be there."""
+    with CaptureFile(path, to_write=True, encoding=None, sync=False) as cf:
+        count = cf.record_count()
+        cf.add_records([b"added"] * 5)
+        cf.add_record(bytes(100_000))
+        assert cf[count + 1 : count + 6] == [b"added"] * 5
+        cf.commit()
+    with CaptureFile(path, encoding=None) as cf:
+        assert cf.record_count() == count + 6
+        assert cf[-1] == bytes(100_000)
+
+
+USES: dict[str, Callable[[Path], None]] = {
+    "verify": _verify,
+    "read": _read,
+    "read-past-damage": _read_past_damage,
+    "write": _write,
+}
+
+
+def _memory(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
+
+
+def _use(use: str, path: Path) -> tuple[str, int]:
+    """What the use comes to, and by how much memory the process grew meanwhile."""
+    before = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # The peak is counted from now on.
+    try:
+        USES[use](path)
+        result = FINE
+    except Exception as error:
+        result = type(error).__name__
+        if not isinstance(error, capturefile.InvalidCaptureFile | OSError | ValueError | MemoryError):
+            raise
+    return result, _memory("VmHWM") - before
+
+
+def _uses_in_a_child(path: Path) -> Iterator[tuple[str, str, int]]:
+    for use in USES:
+        from_child, to_parent = os.pipe()
+        child = os.fork()
+        if not child:
+            signal.alarm(LONGEST_CALL)
+            result, memory = _use(use, path)
+            os.write(to_parent, f"{result} {memory}".encode())
+            os._exit(0)
+        os.close(to_parent)
+        with os.fdopen(from_child, "rb") as pipe:
+            said = pipe.read().decode()
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        result, memory = said.split() if said else (f"ended-with-{status}", "0")
+        yield use, result, int(memory)
+
+
+def attack(folder: str) -> None:
+    """Uses every file of the folder in every way, each in a child of its own, and says the outcomes."""
+    faulthandler.cancel_dump_traceback_later()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for path in sorted(Path(folder).iterdir()):
+        for use, result, memory in _uses_in_a_child(path):
+            say(path.name, use, result, memory)
+
+
+if __name__ == "__main__":
+    actors.main(globals(), *sys.argv[1:])
