@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -263,17 +263,22 @@ impl OpenOptions {
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let failed = |error| Error::io(path, "create", error);
         let folder = parent(target);
+        // Opened here, since the errors of `tempfile` have lost the operating system's number.
+        let open = |path: &Path, new| {
+            let mut options = fs::OpenOptions::new();
+            options.read(true).write(true).create_new(new).mode(NEW_FILE_MODE).open(path)
+        };
         let temporary = tempfile::Builder::new()
             .prefix(".new-")
             .suffix(".capture.tmp")
-            .permissions(fs::Permissions::from_mode(NEW_FILE_MODE))
-            .tempfile_in(folder)
+            .make_in(folder, |path| open(path, true))
             .map_err(failed)?;
+        let reopen = || open(temporary.path(), false).map_err(failed);
+        let lock = self.take_lock(path, reopen)?;
+        let storage = FileStorage::new(reopen()?);
         if let Existing::Replace(permissions) = existing {
             fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
         }
-        let lock = self.take_lock(path, || temporary.reopen().map_err(failed))?;
-        let storage = FileStorage::new(temporary.reopen().map_err(failed)?);
         let mut writer = self.create_storage(path, Box::new(storage))?;
         // Held before anybody can see the file, so that nobody gets to write it in between.
         writer.hold(lock);
@@ -316,7 +321,7 @@ enum Existing {
     Replace(fs::Permissions),
 }
 
-fn move_into_place(temporary: NamedTempFile, target: &Path, existing: &Existing) -> io::Result<()> {
+fn move_into_place(temporary: NamedTempFile<File>, target: &Path, existing: &Existing) -> io::Result<()> {
     let moved = match existing {
         Existing::Keep => temporary.persist_noclobber(target),
         Existing::Replace(_) => temporary.persist(target),
