@@ -38,7 +38,7 @@ enum State {
     Waiting(Vec<u8>),
     /// Somebody is at it.
     Taken,
-    Done(Arc<[u8]>),
+    Done(Arc<Vec<u8>>),
 }
 
 /// A block that somebody is at. Dropped without a frame it waits again, so that not even a panic (the
@@ -46,7 +46,7 @@ enum State {
 struct Taken<'a> {
     job: &'a Job,
     block: Vec<u8>,
-    frame: Option<Arc<[u8]>>,
+    frame: Option<Arc<Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +100,7 @@ impl Pipeline {
     /// Takes a block that is already compressed.
     pub(crate) fn push_frame(&mut self, frame: Vec<u8>) {
         let size = frame.len();
-        self.push_job(State::Done(frame.into()), size);
+        self.push_job(State::Done(Arc::new(frame)), size);
     }
 
     fn push_job(&mut self, state: State, size: usize) {
@@ -128,7 +128,7 @@ impl Pipeline {
 
     /// The oldest block's frame, compressed here or waited for. It stays the oldest until
     /// [`pop`](Self::pop).
-    pub(crate) fn front(&mut self) -> Result<Option<Arc<[u8]>>> {
+    pub(crate) fn front(&mut self) -> Result<Option<Arc<Vec<u8>>>> {
         let Some(oldest) = self.jobs.front() else {
             return Ok(None);
         };
@@ -177,7 +177,7 @@ impl Drop for Pipeline {
 }
 
 impl Job {
-    fn frame(&self) -> Option<Arc<[u8]>> {
+    fn frame(&self) -> Option<Arc<Vec<u8>>> {
         match &*lock(&self.state) {
             State::Done(frame) => Some(Arc::clone(frame)),
             _ => None,
@@ -187,7 +187,7 @@ impl Job {
     /// Compresses the block unless somebody else is at it; a failure leaves it waiting.
     fn compress(&self) -> Result<()> {
         if let Some(mut taken) = self.take() {
-            taken.frame = Some(deflate(&taken.block, self.level)?.into());
+            taken.frame = Some(Arc::new(deflate(&taken.block, self.level)?));
         }
         Ok(())
     }
@@ -203,7 +203,7 @@ impl Job {
         Some(Taken { job: self, block, frame: None })
     }
 
-    fn wait(&self) -> Result<Arc<[u8]>> {
+    fn wait(&self) -> Result<Arc<Vec<u8>>> {
         loop {
             // A worker that failed left the block waiting; trying it here tells why.
             self.compress()?;

@@ -26,6 +26,9 @@ impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error {
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => {
+                PyMemoryError::new_err(message)
+            }
             Error::Io { path, source, .. } => os_error(path, &source),
             Error::LockUnavailable { path, source } => {
                 PyOSError::new_err((source.raw_os_error(), message, path.into_os_string()))
