@@ -140,8 +140,8 @@ def _uses_in_a_child(path: Path) -> Iterator[tuple[str, str, int]]:
         with os.fdopen(from_child, "rb") as pipe:
             said = pipe.read().decode()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        result, memory = said.split() if said else (f"ended-with-{status}", "0")
-        yield use, result, int(memory)
+        came, grown = said.split() if said else (f"ended-with-{status}", "0")
+        yield use, came, int(grown)
 
 
 def attack(folder: str) -> None:

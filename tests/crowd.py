@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import actors
 import capturefile
@@ -22,6 +22,7 @@ from capturefile import CaptureFile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SyncMode: TypeAlias = Literal["full", "barrier", "none"]
 HUGE_EVERY = 701
 """One record of so many is larger than a block."""
 
@@ -32,7 +33,7 @@ def record(number: int) -> str:
     return f"{number}:" + f"{number * 2654435761 % 2**32:08x}" * repeats
 
 
-def check_state(cf: CaptureFile, held: int = 0) -> int:
+def check_state(cf: CaptureFile[str], held: int = 0) -> int:
     """Checks that what the object sees is one whole commit, not before one of `held` records; returns its count."""
     count = cf.record_count()
     assert count >= held, f"{count} records after {held} had been seen"
@@ -57,7 +58,7 @@ class Marks:
 INTENDED, ACKNOWLEDGED = 0, 1
 
 
-def write_commits(path: str, marks: Marks, sync: str, seed: int) -> None:
+def write_commits(path: str, marks: Marks, sync: SyncMode, seed: int) -> None:
     """Writes commits of all sizes for ever, as fast as it can."""
     source = random.Random(seed)
     cf = CaptureFile(path, to_write=True, initial_metadata=b"0", sync=sync)
@@ -78,15 +79,16 @@ def write_commits(path: str, marks: Marks, sync: str, seed: int) -> None:
 # Actors
 
 
-def write_for_ever(path: str, marks: str, sync: str) -> None:
+def write_for_ever(path: str, marks: str, sync: SyncMode) -> None:
     """Writes commits as fast as it can until it is killed."""
     write_commits(path, Marks(marks), sync, seed=os.getpid())
 
 
-def kill_writers(path: str, marks_path: str, sync: str, kills: str, seed: str) -> None:
+def kill_writers(path: str, marks_path: str, sync: SyncMode, kills: str, seed: str) -> None:
     """Starts a writer, kills it at a random moment, and checks the file; `kills` times."""
     source = random.Random(int(seed))
     marks = Marks(marks_path)
+    marks.numbers[INTENDED] = marks.numbers[ACKNOWLEDGED] = 0
     if Path(path).exists():
         with CaptureFile(path) as cf:
             marks.numbers[INTENDED] = marks.numbers[ACKNOWLEDGED] = cf.record_count()

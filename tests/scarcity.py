@@ -159,7 +159,7 @@ def write_beyond_file_limit(path: str) -> None:
     say("done")
 
 
-def _add_until_full(cf: CaptureFile) -> OSError:
+def _add_until_full(cf: CaptureFile[bytes]) -> OSError:
     for _ in range(1000):
         before = len(cf)
         try:
@@ -173,12 +173,9 @@ def _add_until_full(cf: CaptureFile) -> OSError:
 def create_beyond_file_limit(path: str) -> None:
     """Makes a file where the file system lets no file have any length."""
     with limited(resource.RLIMIT_FSIZE, 1000):
-        for write in (
-            lambda: CaptureFile(path, to_write=True),
-            lambda: CaptureFile(path, force_new_empty_file=True),
-        ):
+        for replace in (False, True):
             try:
-                write()
+                CaptureFile(path, to_write=True, force_new_empty_file=replace)
             except OSError as error:
                 say(errno.errorcode[error.errno or 0], error.filename == path)
     say(len(list(Path(path).parent.iterdir())), "files")

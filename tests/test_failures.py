@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from crowd import SyncMode
+
 ROOM = 2 << 20
 """Bytes of the small disk."""
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -38,7 +40,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system in memory."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", folder]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
@@ -62,7 +64,7 @@ def fill(disk: Path, *, left: int = 0) -> Path:
     return filler
 
 
-def add_until_full(cf: CaptureFile) -> tuple[int, OSError]:
+def add_until_full(cf: CaptureFile[bytes]) -> tuple[int, OSError]:
     """Adds records until the disk is full; returns how many were added, and the error."""
     for added in range(ROOM):
         before = len(cf)
@@ -85,7 +87,7 @@ def check_full(error: OSError, path: Path) -> None:
 
 @pytest.mark.parametrize("sync", ["full", "barrier", "none"])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_on_a_full_disk_nothing_committed_is_lost_and_a_rollback_goes_on(disk: Path, sync: str, threads: int) -> None:
+def test_a_full_disk_loses_nothing_committed_and_a_rollback_goes_on(disk: Path, sync: SyncMode, threads: int) -> None:
     path = disk / "log.capture"
     committed = random_records(10)
     with CaptureFile(path, to_write=True, encoding=None, sync=sync, threads=threads) as cf:
@@ -249,9 +251,9 @@ def test_a_missing_file_or_folder_is_named(tmp_path: Path) -> None:
         assert caught.value.filename == os.fspath(path)
         with pytest.raises(FileNotFoundError):
             capturefile.verify(path)
-    for options in ({"to_write": True}, {"force_new_empty_file": True}):
+    for write, replace in ((True, False), (False, True)):
         with pytest.raises(FileNotFoundError) as caught:
-            CaptureFile(tmp_path / "no folder" / "none.capture", **options)
+            CaptureFile(tmp_path / "no folder" / "none.capture", write, force_new_empty_file=replace)
         assert caught.value.filename == os.fspath(tmp_path / "no folder" / "none.capture")
     assert list(tmp_path.iterdir()) == []
 

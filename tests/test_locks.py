@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def writer(path: Path) -> Iterator[CaptureFile]:
+def writer(path: Path) -> Iterator[CaptureFile[str]]:
     """The file, open for writing in this process."""
     with CaptureFile(path, to_write=True) as cf:
         yield cf
@@ -47,7 +47,7 @@ def writer(path: Path) -> Iterator[CaptureFile]:
 # One process
 
 
-def test_an_open_object_cannot_be_opened_again(writer: CaptureFile) -> None:
+def test_an_open_object_cannot_be_opened_again(writer: CaptureFile[str]) -> None:
     for to_write in (False, True):
         with pytest.raises(CaptureFileAlreadyOpen, match="this object"):
             writer.open(to_write)
@@ -67,7 +67,7 @@ def test_a_second_writer_in_this_process_is_refused(path: Path, first_locking: b
         assert list(second) == ["first", "of the first"]
 
 
-def test_a_second_writer_in_another_thread_is_refused(path: Path, writer: CaptureFile) -> None:
+def test_a_second_writer_in_another_thread_is_refused(path: Path, writer: CaptureFile[str]) -> None:
     refused = []
 
     def open_again() -> None:
@@ -209,24 +209,34 @@ def test_a_writer_in_another_process_is_respected_until_it_closes(path: Path) ->
         CaptureFile(path, to_write=True).close()
 
 
-@pytest.mark.parametrize("mode", ["w", "x", "force_new_empty_file"])
-def test_a_file_that_is_written_is_never_replaced(path: Path, mode: str) -> None:
-    def replace() -> None:
-        if mode == "force_new_empty_file":
-            CaptureFile(path, force_new_empty_file=True).close()
-        else:
-            capturefile.open(path, mode).close()
+def by_mode_w(path: Path) -> CaptureFile[str]:
+    return capturefile.open(path, "w")
 
-    refusal = FileExistsError if mode == "x" else CaptureFileAlreadyOpen
+
+def by_mode_x(path: Path) -> CaptureFile[str]:
+    return capturefile.open(path, "x")
+
+
+def to_read(path: Path) -> CaptureFile[str]:
+    return CaptureFile(path, force_new_empty_file=True)
+
+
+def to_write(path: Path) -> CaptureFile[str]:
+    return CaptureFile(path, to_write=True, force_new_empty_file=True)
+
+
+@pytest.mark.parametrize("replace", [by_mode_w, by_mode_x, to_read, to_write])
+def test_a_file_that_is_written_is_never_replaced(path: Path, replace: Callable[[Path], object]) -> None:
+    refusal = FileExistsError if replace is by_mode_x else CaptureFileAlreadyOpen
     with acting(actors.hold_writer, path) as other:
         other.expect("open")
         with pytest.raises(refusal):
-            replace()
+            replace(path)
         other.tell("add")
         other.expect("added")
     with CaptureFile(path, to_write=True) as cf:
         with pytest.raises(refusal):
-            replace()
+            replace(path)
         assert list(cf) == ["first", f"from {other.pid}"]
     assert list(path.parent.iterdir()) == [path]
 

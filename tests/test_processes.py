@@ -39,7 +39,7 @@ def marks(tmp_path: Path) -> Path:
     return tmp_path / "marks"
 
 
-def commit(cf: CaptureFile, size: int = 1) -> None:
+def commit(cf: CaptureFile[str], size: int = 1) -> None:
     """Commits some more records of `crowd`."""
     count = cf.record_count()
     total = cf.add_records(record(number) for number in range(count + 1, count + size + 1))

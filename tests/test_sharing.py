@@ -86,34 +86,34 @@ def test_the_interpreter_ends_on_ctrl_c_beside_threads_at_work(path: Path) -> No
 # Snapshots
 
 
-def grow(cf: CaptureFile) -> None:
+def grow(cf: CaptureFile[bytes]) -> None:
     cf.add_records([b"added"] * 2000)
 
 
-def grow_and_commit(cf: CaptureFile) -> None:
+def grow_and_commit(cf: CaptureFile[bytes]) -> None:
     grow(cf)
     cf.commit()
     grow(cf)
     cf.commit()
 
 
-def roll_back(cf: CaptureFile) -> None:
+def roll_back(cf: CaptureFile[bytes]) -> None:
     cf.rollback()
 
 
-def write_over(cf: CaptureFile) -> None:
+def write_over(cf: CaptureFile[bytes]) -> None:
     """Takes back what is uncommitted and writes other bytes where it stood."""
     cf.rollback()
     cf.add_records(random.randbytes(20_000) for _ in range(20))
     cf.commit()
 
 
-def close(cf: CaptureFile) -> None:
+def close(cf: CaptureFile[bytes]) -> None:
     cf.rollback()
     cf.close()
 
 
-def replace(cf: CaptureFile) -> None:
+def replace(cf: CaptureFile[bytes]) -> None:
     cf.rollback()
     cf.close()
     CaptureFile(cf.file_name, force_new_empty_file=True).close()
@@ -122,7 +122,7 @@ def replace(cf: CaptureFile) -> None:
 @pytest.mark.parametrize("change", [grow, grow_and_commit, roll_back, write_over, close, replace])
 @pytest.mark.parametrize("cache_size", [0, 64 << 20])
 def test_an_iterator_goes_on_over_what_it_started_with(
-    path: Path, change: Callable[[CaptureFile], None], cache_size: int
+    path: Path, change: Callable[[CaptureFile[bytes]], None], cache_size: int
 ) -> None:
     source = random.Random(5)
     records = [source.randbytes(source.randrange(15_000)) for _ in range(60)]

@@ -41,7 +41,7 @@ const RECORDS_PER_BATCH: usize = 4096;
 /// `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
 ///
 /// An object that reads can be pickled; the other side opens the file again. After a fork a child can go
-/// on reading, and never writes.
+/// on reading, and never writes; what its parent had not committed it does not see.
 ///
 /// Arguments:
 ///     file_name: path of the file, by convention with the extension `.capture`.
