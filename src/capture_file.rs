@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -262,18 +262,21 @@ impl OpenOptions {
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let failed = |error| Error::io(path, "create", error);
         let folder = parent(target);
+        let mut create = fs::OpenOptions::new();
+        create.read(true).write(true);
+        // Opened here and not by the library, which would lose the number of the system's error.
         let temporary = tempfile::Builder::new()
             .prefix(".new-")
             .suffix(".capture.tmp")
-            .permissions(fs::Permissions::from_mode(NEW_FILE_MODE))
-            .tempfile_in(folder)
+            .make_in(folder, |name| create.clone().create_new(true).mode(NEW_FILE_MODE).open(name))
             .map_err(failed)?;
+        let reopen = || create.open(temporary.path()).map_err(failed);
+        let (file, lock_file) = (reopen()?, reopen()?);
         if let Existing::Replace(permissions) = existing {
             fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
         }
-        let lock = self.take_lock(path, temporary.reopen().map_err(failed)?)?;
-        let storage = FileStorage::new(temporary.reopen().map_err(failed)?);
-        let mut writer = self.create_storage(path, Box::new(storage))?;
+        let lock = self.take_lock(path, lock_file)?;
+        let mut writer = self.create_storage(path, Box::new(FileStorage::new(file)))?;
         // Held before anybody can see the file, so that nobody gets to write it in between.
         writer.hold(lock);
         move_into_place(temporary, target, existing).map_err(failed)?;

@@ -51,10 +51,15 @@ impl From<Error> for PyErr {
 /// An `OSError` with `errno`, `strerror` and `filename`, from which Python makes `FileNotFoundError` and its
 /// siblings by itself.
 fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
-    let number = source.raw_os_error().unwrap_or(nix::libc::EIO);
-    let text = match source.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
-        None => source.to_string(),
+    let text = source.to_string();
+    let (number, text) = match source.raw_os_error() {
+        // The system's own words, as Python gives them.
+        Some(number) => (number, text.trim_end_matches(&format!(" (os error {number})"))),
+        // What only Python's own functions would refuse before they ask the system: a path with a NUL.
+        None if source.kind() == io::ErrorKind::InvalidInput => {
+            return PyValueError::new_err(format!("{path:?} cannot be a path: {source}"));
+        }
+        None => (nix::libc::EIO, text.as_str()),
     };
-    PyOSError::new_err((number, text, path.into_os_string()))
+    PyOSError::new_err((number, text.to_owned(), path.into_os_string()))
 }
