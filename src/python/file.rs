@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -139,8 +140,9 @@ impl CaptureFile {
             .ok_or_else(|| PyRuntimeError::new_err("CaptureFile.__init__() has not been called"))
     }
 
+    /// The path in quotes, for messages.
     fn name(&self) -> PyResult<String> {
-        Ok(self.settings()?.path.display().to_string())
+        Ok(format!("{:?}", self.settings()?.path))
     }
 
     /// The open file, for one quick look.
@@ -150,7 +152,7 @@ impl CaptureFile {
             return Ok(open);
         }
         let name = self.name()?;
-        Err(CaptureFileNotOpen::new_err(format!("{name:?} is not open; call open() to open it again")))
+        Err(CaptureFileNotOpen::new_err(format!("{name} is not open; call open() to open it again")))
     }
 
     /// The open file, to work on while the interpreter is let go.
@@ -186,9 +188,9 @@ impl CaptureFile {
     fn open_with(&self, py: Python<'_>, options: &OpenOptions) -> PyResult<()> {
         let settings = self.settings()?;
         let already = || {
-            let name = settings.path.display().to_string();
+            let path = &settings.path;
             CaptureFileAlreadyOpen::new_err(format!(
-                "{name:?} is already open in this object; close it first"
+                "{path:?} is already open in this object; close it first"
             ))
         };
         if self.open.load().is_some() {
@@ -222,7 +224,7 @@ impl CaptureFile {
             return Ok(());
         }
         let name = self.name()?;
-        let message = format!("{name:?} was closed with {lost} uncommitted records, which are lost");
+        let message = format!("{name} was closed with {lost} uncommitted records, which are lost");
         let message = std::ffi::CString::new(message)?;
         PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &message, 1)
     }
@@ -418,8 +420,8 @@ impl CaptureFile {
 
     /// The path that the file was opened with, as `str`.
     #[getter]
-    fn file_name(&self) -> PyResult<String> {
-        self.name()
+    fn file_name(&self) -> PyResult<&OsStr> {
+        Ok(self.settings()?.path.as_os_str())
     }
 
     /// Whether the object is, or was when it was closed, open for writing.
@@ -513,7 +515,7 @@ impl CaptureFile {
         let found = number.in_file_of(count);
         if found == 0 {
             let message = format!(
-                "record {} does not exist in {:?}, which has {count} records",
+                "record {} does not exist in {}, which has {count} records",
                 number.0,
                 self.name()?
             );
@@ -728,11 +730,11 @@ impl CaptureFile {
         let name = self.name()?;
         let Some(file) = self.open.load_full() else {
             let count = self.last_count.load(Ordering::Relaxed);
-            return Ok(format!("{name:?}, closed, last seen with {count} records"));
+            return Ok(format!("{name}, closed, last seen with {count} records"));
         };
         let purpose = if file.is_writer() { "writing" } else { "reading" };
         let count = py.detach(|| file.record_count())?;
-        Ok(format!("{name:?}, open for {purpose}, with {count} records"))
+        Ok(format!("{name}, open for {purpose}, with {count} records"))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
