@@ -62,21 +62,21 @@ impl Encoding {
             return work(bytes.as_bytes());
         }
         let Ok(text) = record.cast::<PyString>() else {
-            return with_bytes(record, "a record", work);
+            return with_bytes(record, "a record must be bytes-like or str", work);
         };
         if let Self::Other(_) = self {
             let encoded = text.call_method1("encode", (self.name().to_string_lossy(),))?;
-            return with_bytes(&encoded, "a record", work);
+            return with_bytes(&encoded, "a record must be bytes-like or str", work);
         }
         work(text.to_str()?.as_bytes())
     }
 }
 
 /// Calls `work` with the bytes of anything with the buffer protocol. What can change is copied first,
-/// since other threads may change it while the interpreter is let go.
+/// since other threads may change it while the interpreter is let go. `expected` is for the message.
 pub(super) fn with_bytes<T>(
     object: &Bound<'_, PyAny>,
-    what: &str,
+    expected: &str,
     work: impl FnOnce(&[u8]) -> PyResult<T>,
 ) -> PyResult<T> {
     if let Ok(bytes) = object.cast::<PyBytes>() {
@@ -84,7 +84,7 @@ pub(super) fn with_bytes<T>(
     }
     let Ok(view) = PyMemoryView::from(object) else {
         let kind = object.get_type().name()?;
-        return Err(PyTypeError::new_err(format!("{what} must be bytes-like or str, not {kind}")));
+        return Err(PyTypeError::new_err(format!("{expected}, not {kind}")));
     };
     let copy = view.call_method0("tobytes")?;
     work(copy.cast::<PyBytes>()?.as_bytes())

@@ -24,6 +24,7 @@ use crate::{CompressionLevel, Geometry, OpenOptions, Record, Snapshot, SyncMode}
 
 /// How many records are fetched at a time where many become Python objects.
 const RECORDS_PER_BATCH: usize = 4096;
+const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 
 /// A capture file: a compressed, transactional, append-only log of records.
 ///
@@ -119,7 +120,7 @@ struct Request {
 }
 
 fn copy_metadata(metadata: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u8>>> {
-    metadata.map(|metadata| with_bytes(metadata, "metadata", |bytes| Ok(bytes.to_vec()))).transpose()
+    metadata.map(|metadata| with_bytes(metadata, METADATA_EXPECTED, |bytes| Ok(bytes.to_vec()))).transpose()
 }
 
 type Open = Arc<crate::CaptureFile>;
@@ -684,7 +685,7 @@ impl CaptureFile {
         let Some(metadata) = new_metadata else {
             return Ok(py.detach(|| file.set_metadata(None))?);
         };
-        with_bytes(metadata, "metadata", |bytes| Ok(py.detach(|| file.set_metadata(Some(bytes)))?))
+        with_bytes(metadata, METADATA_EXPECTED, |bytes| Ok(py.detach(|| file.set_metadata(Some(bytes)))?))
     }
 
     /// Makes everything since the last commit visible to others and durable, together.
