@@ -130,7 +130,7 @@ pub enum Error {
     },
 
     /// A record number outside the file.
-    #[error("record {number} does not exist in {path:?}, which has records 1 to {count}")]
+    #[error("record {number} does not exist in {path:?}, which has {count} records, numbered from 1")]
     NoSuchRecord {
         /// The file.
         path: PathBuf,

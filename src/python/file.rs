@@ -279,8 +279,10 @@ impl CaptureFile {
     }
 
     fn record<'py>(&self, py: Python<'py>, number: RecordNumber) -> PyResult<Bound<'py, PyAny>> {
-        let number = number.positive();
         let file = self.quick()?;
+        let Some(number) = number.positive() else {
+            return Err(self.below_the_first(py, number)?);
+        };
         if let Some(snapshot) = file.as_ref().and_then(|file| file.quick_snapshot())
             && let Some(record) = snapshot.record_in_memory(number)?
         {
@@ -302,6 +304,15 @@ impl CaptureFile {
             })?;
         }
         Ok(())
+    }
+
+    /// The error for a number that no record has, as the caller gave it.
+    fn below_the_first(&self, py: Python<'_>, number: RecordNumber) -> PyResult<PyErr> {
+        let (name, count) = (self.name()?, self.record_count(py)?);
+        let number = number.0;
+        Ok(PyIndexError::new_err(format!(
+            "record {number} does not exist in {name}, which has {count} records, numbered from 1"
+        )))
     }
 
     fn add<'py>(
@@ -499,7 +510,12 @@ impl CaptureFile {
     fn records_at<'py>(&self, py: Python<'py>, numbers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let numbers = numbers
             .try_iter()?
-            .map(|number| Ok(number?.extract::<RecordNumber>()?.positive()))
+            .map(|number| {
+                let number = number?.extract::<RecordNumber>()?;
+                number
+                    .positive()
+                    .ok_or_else(|| self.below_the_first(py, number).unwrap_or_else(|error| error))
+            })
             .collect::<PyResult<Vec<u64>>>()?;
         self.gather(py, &numbers)
     }
@@ -512,15 +528,9 @@ impl CaptureFile {
         if number.0 >= 0 {
             return self.record(py, number);
         }
-        let count = self.record_count(py)?;
-        let found = number.in_file_of(count);
+        let found = number.in_file_of(self.record_count(py)?);
         if found == 0 {
-            let message = format!(
-                "record {} does not exist in {}, which has {count} records",
-                number.0,
-                self.name()?
-            );
-            return Err(PyIndexError::new_err(message));
+            return Err(self.below_the_first(py, number)?);
         }
         self.record(py, RecordNumber(i64::try_from(found).unwrap_or(i64::MAX)))
     }
@@ -550,10 +560,9 @@ impl CaptureFile {
         py: Python<'_>,
         starting_record_number: RecordNumber,
     ) -> PyResult<RecordIterator> {
-        let first = starting_record_number.positive();
-        if first == 0 {
-            return Err(PyIndexError::new_err("records are numbered from 1"));
-        }
+        let Some(first) = starting_record_number.positive() else {
+            return Err(self.below_the_first(py, starting_record_number)?);
+        };
         let records = self.snapshot(py)?.records(first);
         Ok(RecordIterator::new(records, self.encoding()?.clone(), false))
     }
@@ -579,12 +588,12 @@ impl CaptureFile {
     ) -> PyResult<Follower> {
         let file = self.file()?;
         let start = match start {
-            Some(number) => number.positive(),
+            Some(number) => match number.positive() {
+                Some(start) => start,
+                None => return Err(self.below_the_first(py, number)?),
+            },
             None => self.record_count(py)? + 1,
         };
-        if start == 0 {
-            return Err(PyIndexError::new_err("records are numbered from 1"));
-        }
         let timeout = timeout.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
             PyValueError::new_err(format!("timeout must be a number of seconds: {error}"))
         })?;
