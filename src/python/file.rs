@@ -800,7 +800,10 @@ pub(super) struct Transaction {
 #[pymethods]
 impl Transaction {
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<CaptureFile>> {
-        self.file.get().file()?;
+        let file = self.file.get().file()?;
+        if !file.is_writer() {
+            return Err(crate::Error::NotOpenForWrite { path: file.path().to_owned() }.into());
+        }
         Ok(self.file.clone_ref(py))
     }
 
