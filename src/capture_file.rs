@@ -687,7 +687,7 @@ impl CaptureFile {
         let role = self.writer_role()?;
         let mut guard = role.lock();
         let Some(writer) = guard.as_mut() else {
-            return Err(Error::NotOpenForWrite { path: self.file.path.clone() });
+            return Err(Error::Closed { path: self.file.path.clone() });
         };
         let result = work(writer);
         role.stale.store(true, Ordering::Release);

@@ -94,6 +94,13 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A writing call on a file that was closed meanwhile.
+    #[error("{path:?} is not open; it has been closed meanwhile")]
+    Closed {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// A call in a forked process that only the process which opened the file for writing can do: writing,
     /// or reading what it has not committed.
     #[error(
