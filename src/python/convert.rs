@@ -151,6 +151,33 @@ impl<'py> FromPyObject<'_, 'py> for CompressionLevel {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Self::new(object.extract::<u32>()?)?)
+        let expected = "it must be from 1, the fastest, to 12, the smallest";
+        Ok(Self::new(setting(&object, "compression_level", expected)?)?)
     }
+}
+
+pub(super) fn block_size(object: &Bound<'_, PyAny>) -> PyResult<u32> {
+    setting(object, "compression_block_size", "it must be a multiple of the page size below 2**32")
+}
+
+pub(super) fn threads(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    setting(object, "threads", "it must be how many threads there may be")
+}
+
+pub(super) fn cache_size(object: &Bound<'_, PyAny>) -> PyResult<u64> {
+    setting(object, "cache_size", "it must be a number of bytes, from 0 up")
+}
+
+/// A setting that is a number. One that its type cannot hold is a ValueError like others that cannot be.
+fn setting<'py, T: FromPyObjectOwned<'py, Error = PyErr>>(
+    object: &Bound<'py, PyAny>,
+    name: &str,
+    expected: &str,
+) -> PyResult<T> {
+    object.extract::<T>().map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(object.py()) {
+            return PyValueError::new_err(format!("{name} cannot be {object}: {expected}"));
+        }
+        error
+    })
 }

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
 
-use super::convert::{Encoding, RecordNumber, to_bytes, with_bytes};
+use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to_bytes, with_bytes};
 use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen};
 use super::iterators::{Follower, RecordIterator};
 use crate::{CompressionLevel, Geometry, OpenOptions, Record, Snapshot, SyncMode};
@@ -404,11 +404,11 @@ impl CaptureFile {
         force_new_empty_file: bool,
         encoding: Option<String>,
         use_os_file_locking: bool,
-        compression_block_size: u32,
+        #[pyo3(from_py_with = block_size)] compression_block_size: u32,
         sync: SyncMode,
         compression_level: CompressionLevel,
-        threads: Option<usize>,
-        cache_size: u64,
+        #[pyo3(from_py_with = threads)] threads: Option<usize>,
+        #[pyo3(from_py_with = cache_size)] cache_size: u64,
     ) -> PyResult<()> {
         let settings = Settings {
             path: file_name,
@@ -857,11 +857,11 @@ pub(super) fn open(
     initial_metadata: Option<&Bound<'_, PyAny>>,
     encoding: Option<String>,
     use_os_file_locking: bool,
-    compression_block_size: u32,
+    #[pyo3(from_py_with = block_size)] compression_block_size: u32,
     sync: SyncMode,
     compression_level: CompressionLevel,
-    threads: Option<usize>,
-    cache_size: u64,
+    #[pyo3(from_py_with = threads)] threads: Option<usize>,
+    #[pyo3(from_py_with = cache_size)] cache_size: u64,
 ) -> PyResult<CaptureFile> {
     let (write, new, replace) = match mode {
         "r" => (false, false, false),
