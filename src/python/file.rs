@@ -336,6 +336,15 @@ fn list_for<T>(count: u64) -> PyResult<Vec<T>> {
     room.map(|()| list).ok_or_else(message)
 }
 
+/// How long `seconds` are; `None` where that is for ever.
+fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
+    if seconds.is_nan() || seconds < 0.0 {
+        let message = format!("timeout cannot be {seconds}: it must be a number of seconds, from 0 up");
+        return Err(PyValueError::new_err(message));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).ok())
+}
+
 /// A slice in record numbers: `start` up to, and without, `stop` in steps of `step`.
 struct SliceOfRecords {
     start: u64,
@@ -594,9 +603,7 @@ impl CaptureFile {
             },
             None => self.record_count(py)? + 1,
         };
-        let timeout = timeout.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
-            PyValueError::new_err(format!("timeout must be a number of seconds: {error}"))
-        })?;
+        let timeout = timeout.map(waiting_time).transpose()?.flatten();
         let encoding = self.encoding()?.clone();
         Ok(py.detach(|| Follower::new(&file, start, encoding, timeout))?)
     }
