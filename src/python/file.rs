@@ -773,11 +773,16 @@ impl CaptureFile {
         let options = PyDict::new(py);
         options.set_item("encoding", settings.encoding_name.as_deref())?;
         options.set_item("use_os_file_locking", settings.os_lock)?;
+        options.set_item("sync", settings.sync.name())?;
+        options.set_item("compression_level", settings.level.number())?;
+        options.set_item("threads", settings.threads)?;
         options.set_item("cache_size", settings.cache_size)?;
         let path = std::path::absolute(&settings.path)?;
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
         let arguments = (slf.get_type(), path.into_os_string(), options).into_pyobject(py)?;
-        PyTuple::new(py, [reopen, arguments.into_any()])
+        // What a subclass keeps in its objects.
+        let state = slf.call_method0("__getstate__")?;
+        PyTuple::new(py, [reopen, arguments.into_any(), state])
     }
 }
 
