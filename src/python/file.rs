@@ -476,7 +476,7 @@ impl CaptureFile {
     /// writing and this one is to write too; otherwise what the constructor raises.
     #[pyo3(signature = (to_write=false))]
     fn open(&self, py: Python<'_>, to_write: bool) -> PyResult<()> {
-        let options = self.settings()?.options().write(to_write);
+        let options = self.settings()?.options().write(to_write).existing_only(true);
         self.open_with(py, &options)
     }
 
