@@ -225,7 +225,7 @@ impl CaptureFile {
             return Ok(());
         }
         let name = self.name()?;
-        let message = format!("{name} was closed with {lost} uncommitted records, which are lost");
+        let message = format!("{name} was closed with {}, now lost", counted(lost, "uncommitted record"));
         let message = std::ffi::CString::new(message)?;
         PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &message, 1)
     }
@@ -343,6 +343,10 @@ fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
         return Err(PyValueError::new_err(message));
     }
     Ok(Duration::try_from_secs_f64(seconds).ok())
+}
+
+fn counted(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// A slice in record numbers: `start` up to, and without, `stop` in steps of `step`.
@@ -747,11 +751,11 @@ impl CaptureFile {
         let name = self.name()?;
         let Some(file) = self.open.load_full() else {
             let count = self.last_count.load(Ordering::Relaxed);
-            return Ok(format!("{name}, closed, last seen with {count} records"));
+            return Ok(format!("{name}, closed, last seen with {}", counted(count, "record")));
         };
         let purpose = if file.is_writer() { "writing" } else { "reading" };
         let count = py.detach(|| file.record_count())?;
-        Ok(format!("{name}, open for {purpose}, with {count} records"))
+        Ok(format!("{name}, open for {purpose}, with {}", counted(count, "record")))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
