@@ -168,7 +168,7 @@ pub(super) fn cache_size(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     setting(object, "cache_size", "it must be a number of bytes, from 0 up")
 }
 
-/// A setting that is a number. One that its type cannot hold is a ValueError like others that cannot be.
+/// A setting that is a number. One that its type cannot hold is a `ValueError` like others that cannot be.
 fn setting<'py, T: FromPyObjectOwned<'py, Error = PyErr>>(
     object: &Bound<'py, PyAny>,
     name: &str,

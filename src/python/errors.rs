@@ -1,7 +1,7 @@
 //! The one place where errors of the crate become Python exceptions.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -49,6 +49,12 @@ impl From<Error> for PyErr {
     }
 }
 
+/// A path as messages show it: in quotes, with what is not printable escaped.
+#[expect(clippy::unnecessary_debug_formatting, reason = "the quotes and escapes are what is wanted")]
+pub(super) fn quoted(path: &Path) -> String {
+    format!("{path:?}")
+}
+
 /// An `OSError` with `errno`, `strerror` and `filename`, from which Python makes `FileNotFoundError` and its
 /// siblings by itself.
 fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
@@ -58,7 +64,7 @@ fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
         Some(number) => (number, text.trim_end_matches(&format!(" (os error {number})"))),
         // What only Python's own functions would refuse before they ask the system: a path with a NUL.
         None if source.kind() == io::ErrorKind::InvalidInput => {
-            return PyValueError::new_err(format!("{path:?} cannot be a path: {source}"));
+            return PyValueError::new_err(format!("{} cannot be a path: {source}", quoted(&path)));
         }
         None => (nix::libc::EIO, text.as_str()),
     };

@@ -18,7 +18,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
 
 use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to_bytes, with_bytes};
-use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen};
+use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
 use super::iterators::{Follower, RecordIterator};
 use crate::{CompressionLevel, Geometry, OpenOptions, Record, Snapshot, SyncMode};
 
@@ -143,7 +143,7 @@ impl CaptureFile {
 
     /// The path in quotes, for messages.
     fn name(&self) -> PyResult<String> {
-        Ok(format!("{:?}", self.settings()?.path))
+        Ok(quoted(&self.settings()?.path))
     }
 
     /// The open file, for one quick look.
@@ -189,10 +189,8 @@ impl CaptureFile {
     fn open_with(&self, py: Python<'_>, options: &OpenOptions) -> PyResult<()> {
         let settings = self.settings()?;
         let already = || {
-            let path = &settings.path;
-            CaptureFileAlreadyOpen::new_err(format!(
-                "{path:?} is already open in this object; close it first"
-            ))
+            let name = quoted(&settings.path);
+            CaptureFileAlreadyOpen::new_err(format!("{name} is already open in this object; close it first"))
         };
         if self.open.load().is_some() {
             return Err(already());
