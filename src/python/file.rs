@@ -474,8 +474,9 @@ impl CaptureFile {
     /// Opens the object again after `close()`, for reading or for writing, with the settings it was made
     /// with.
     ///
-    /// Raises CaptureFileAlreadyOpen if this object is open, or if somebody else has the file open for
-    /// writing and this one is to write too; otherwise what the constructor raises.
+    /// No file is created. Raises FileNotFoundError if there is none any more, CaptureFileAlreadyOpen if this
+    /// object is open, or if somebody else has the file open for writing and this one is to write too;
+    /// otherwise what the constructor raises.
     #[pyo3(signature = (to_write=false))]
     fn open(&self, py: Python<'_>, to_write: bool) -> PyResult<()> {
         let options = self.settings()?.options().write(to_write).existing_only(true);
@@ -588,8 +589,8 @@ impl CaptureFile {
     ///     timeout: seconds without news after which it ends; by default it waits for ever. It also ends
     ///         when this object is closed, or when nothing refers to it any more.
     ///
-    /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative; while it goes on,
-    /// what `record_at` and `refresh` raise.
+    /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number; while
+    /// it goes on, what `record_at` and `refresh` raise.
     #[pyo3(signature = (start=None, timeout=None))]
     fn follow(
         &self,
@@ -731,7 +732,8 @@ impl CaptureFile {
 
     /// A context manager that commits at the end of its block, and rolls back if the block raises.
     ///
-    /// Like `commit()` and `rollback()`, it does so with everything since the last commit.
+    /// Like `commit()` and `rollback()`, it does so with everything since the last commit. Raises
+    /// CaptureFileNotOpenForWrite at the beginning of the block on an object that reads.
     fn transaction(slf: Py<Self>) -> Transaction {
         Transaction { file: slf }
     }
