@@ -33,6 +33,11 @@ impl CompressionLevel {
                 expected: "it must be from 1, the fastest, to 12, the smallest",
             })
     }
+
+    /// The level as a number.
+    pub fn number(self) -> i32 {
+        self.0.into()
+    }
 }
 
 thread_local! {

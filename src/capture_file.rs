@@ -51,6 +51,7 @@ const NEW_FILE_MODE: u32 = 0o666;
 #[expect(clippy::struct_excessive_bools, reason = "like std::fs::OpenOptions: one switch a question")]
 pub struct OpenOptions {
     write: bool,
+    existing_only: bool,
     create_new: bool,
     replace: bool,
     initial_metadata: Option<Vec<u8>>,
@@ -66,6 +67,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             write: false,
+            existing_only: false,
             create_new: false,
             replace: false,
             initial_metadata: None,
@@ -88,6 +90,12 @@ impl OpenOptions {
     /// Opens for writing, creating the file if there is none.
     pub fn write(mut self, write: bool) -> Self {
         self.write = write;
+        self
+    }
+
+    /// Refuses to create a file where there is none.
+    pub fn existing_only(mut self, existing_only: bool) -> Self {
+        self.existing_only = existing_only;
         self
     }
 
@@ -194,7 +202,11 @@ impl OpenOptions {
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
         for _ in 0..MOST_ATTEMPTS {
             let target = resolve_links(path)?;
-            if self.create_new || !exists(&target)? {
+            let missing = !exists(&target)?;
+            if missing && self.existing_only {
+                return Err(Error::io(path, "open", io::Error::from_raw_os_error(libc::ENOENT)));
+            }
+            if self.create_new || missing {
                 match self.create_file(path, &target, &Existing::Keep) {
                     Err(Error::Io { source, .. })
                         if source.kind() == io::ErrorKind::AlreadyExists && !self.create_new => {}
@@ -690,7 +702,7 @@ impl CaptureFile {
         let role = self.writer_role()?;
         let mut guard = role.lock();
         let Some(writer) = guard.as_mut() else {
-            return Err(Error::NotOpenForWrite { path: self.file.path.clone() });
+            return Err(Error::Closed { path: self.file.path.clone() });
         };
         let result = work(writer);
         role.stale.store(true, Ordering::Release);

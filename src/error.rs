@@ -94,6 +94,13 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A writing call on a file that was closed meanwhile.
+    #[error("{path:?} is not open; it has been closed meanwhile")]
+    Closed {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// A call in a forked process that only the process which opened the file for writing can do: writing,
     /// or reading what it has not committed.
     #[error(
@@ -130,7 +137,7 @@ pub enum Error {
     },
 
     /// A record number outside the file.
-    #[error("record {number} does not exist in {path:?}, which has records 1 to {count}")]
+    #[error("record {number} does not exist in {path:?}, which has {count} records, numbered from 1")]
     NoSuchRecord {
         /// The file.
         path: PathBuf,

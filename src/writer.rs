@@ -31,6 +31,17 @@ pub enum SyncMode {
     Never,
 }
 
+impl SyncMode {
+    /// The mode in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Barrier => "barrier",
+            Self::Never => "none",
+        }
+    }
+}
+
 /// How a writer works.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriterOptions {

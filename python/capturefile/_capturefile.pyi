@@ -147,8 +147,9 @@ class CaptureFile(Generic[_RecordT_co]):
         """Opens the object again after `close()`, for reading or for writing, with the settings it was made
         with.
 
-        Raises CaptureFileAlreadyOpen if this object is open, or if somebody else has the file open for
-        writing and this one is to write too; otherwise what the constructor raises.
+        No file is created. Raises FileNotFoundError if there is none any more, CaptureFileAlreadyOpen if this
+        object is open, or if somebody else has the file open for writing and this one is to write too;
+        otherwise what the constructor raises.
         """
     def close(self) -> None:
         """Closes the file without committing. Does nothing on a closed object.
@@ -193,8 +194,8 @@ class CaptureFile(Generic[_RecordT_co]):
             timeout: seconds without news after which it ends; by default it waits for ever. It also ends
                 when this object is closed, or when nothing refers to it any more.
 
-        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative; while it goes on,
-        what `record_at` and `refresh` raise.
+        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number; while
+        it goes on, what `record_at` and `refresh` raise.
         """
     def refresh(self, durable: bool = False) -> bool:
         """Looks at what has been committed since; returns True if there are more records to see, or other
@@ -259,7 +260,8 @@ class CaptureFile(Generic[_RecordT_co]):
     def transaction(self) -> Transaction[_RecordT_co]:
         """A context manager that commits at the end of its block, and rolls back if the block raises.
 
-        Like `commit()` and `rollback()`, it does so with everything since the last commit.
+        Like `commit()` and `rollback()`, it does so with everything since the last commit. Raises
+        CaptureFileNotOpenForWrite at the beginning of the block on an object that reads.
         """
     @overload
     def __getitem__(self, key: SupportsIndex, /) -> _RecordT_co: ...

@@ -62,21 +62,21 @@ impl Encoding {
             return work(bytes.as_bytes());
         }
         let Ok(text) = record.cast::<PyString>() else {
-            return with_bytes(record, "a record", work);
+            return with_bytes(record, "a record must be bytes-like or str", work);
         };
         if let Self::Other(_) = self {
             let encoded = text.call_method1("encode", (self.name().to_string_lossy(),))?;
-            return with_bytes(&encoded, "a record", work);
+            return with_bytes(&encoded, "a record must be bytes-like or str", work);
         }
         work(text.to_str()?.as_bytes())
     }
 }
 
 /// Calls `work` with the bytes of anything with the buffer protocol. What can change is copied first,
-/// since other threads may change it while the interpreter is let go.
+/// since other threads may change it while the interpreter is let go. `expected` is for the message.
 pub(super) fn with_bytes<T>(
     object: &Bound<'_, PyAny>,
-    what: &str,
+    expected: &str,
     work: impl FnOnce(&[u8]) -> PyResult<T>,
 ) -> PyResult<T> {
     if let Ok(bytes) = object.cast::<PyBytes>() {
@@ -84,7 +84,7 @@ pub(super) fn with_bytes<T>(
     }
     let Ok(view) = PyMemoryView::from(object) else {
         let kind = object.get_type().name()?;
-        return Err(PyTypeError::new_err(format!("{what} must be bytes-like or str, not {kind}")));
+        return Err(PyTypeError::new_err(format!("{expected}, not {kind}")));
     };
     let copy = view.call_method0("tobytes")?;
     work(copy.cast::<PyBytes>()?.as_bytes())
@@ -117,17 +117,14 @@ impl<'py> FromPyObject<'_, 'py> for RecordNumber {
 }
 
 impl RecordNumber {
-    /// The number as records are counted; 0, which no record has, where it is below the first.
-    pub(super) fn positive(self) -> u64 {
-        u64::try_from(self.0).unwrap_or(0)
+    /// The number as records are counted; `None` where it is below the first.
+    pub(super) fn positive(self) -> Option<u64> {
+        u64::try_from(self.0).ok().filter(|number| *number > 0)
     }
 
-    /// The same with negative numbers counted from the end of `count` records.
+    /// The same with negative numbers counted from the end of `count` records; 0 is below the first.
     pub(super) fn in_file_of(self, count: u64) -> u64 {
-        if self.0 >= 0 {
-            return self.positive();
-        }
-        (count + 1).saturating_sub(self.0.unsigned_abs())
+        u64::try_from(self.0).unwrap_or_else(|_| (count + 1).saturating_sub(self.0.unsigned_abs()))
     }
 }
 
@@ -154,6 +151,33 @@ impl<'py> FromPyObject<'_, 'py> for CompressionLevel {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Self::new(object.extract::<u32>()?)?)
+        let expected = "it must be from 1, the fastest, to 12, the smallest";
+        Ok(Self::new(setting(&object, "compression_level", expected)?)?)
     }
+}
+
+pub(super) fn block_size(object: &Bound<'_, PyAny>) -> PyResult<u32> {
+    setting(object, "compression_block_size", "it must be a multiple of the page size below 2**32")
+}
+
+pub(super) fn threads(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    setting(object, "threads", "it must be how many threads there may be")
+}
+
+pub(super) fn cache_size(object: &Bound<'_, PyAny>) -> PyResult<u64> {
+    setting(object, "cache_size", "it must be a number of bytes, from 0 up")
+}
+
+/// A setting that is a number. One that its type cannot hold is a `ValueError` like others that cannot be.
+fn setting<'py, T: FromPyObjectOwned<'py, Error = PyErr>>(
+    object: &Bound<'py, PyAny>,
+    name: &str,
+    expected: &str,
+) -> PyResult<T> {
+    object.extract::<T>().map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(object.py()) {
+            return PyValueError::new_err(format!("{name} cannot be {object}: {expected}"));
+        }
+        error
+    })
 }

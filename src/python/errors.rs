@@ -1,7 +1,7 @@
 //! The one place where errors of the crate become Python exceptions.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -37,6 +37,7 @@ impl From<Error> for PyErr {
                 classes::CommitUncertain::new_err((source.raw_os_error(), message, path.into_os_string()))
             }
             Error::Invalid { .. } => classes::InvalidCaptureFile::new_err(message),
+            Error::Closed { .. } => classes::CaptureFileNotOpen::new_err(message),
             Error::AlreadyOpen { .. } => classes::CaptureFileAlreadyOpen::new_err(message),
             Error::NotOpenForWrite { .. } | Error::Forked { .. } => {
                 classes::CaptureFileNotOpenForWrite::new_err(message)
@@ -51,13 +52,24 @@ impl From<Error> for PyErr {
     }
 }
 
+/// A path as messages show it: in quotes, with what is not printable escaped.
+#[expect(clippy::unnecessary_debug_formatting, reason = "the quotes and escapes are what is wanted")]
+pub(super) fn quoted(path: &Path) -> String {
+    format!("{path:?}")
+}
+
 /// An `OSError` with `errno`, `strerror` and `filename`, from which Python makes `FileNotFoundError` and its
 /// siblings by itself.
 fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
-    let number = source.raw_os_error().unwrap_or(nix::libc::EIO);
-    let text = match source.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
-        None => source.to_string(),
+    let text = source.to_string();
+    let (number, text) = match source.raw_os_error() {
+        // The system's own words, as Python gives them.
+        Some(number) => (number, text.trim_end_matches(&format!(" (os error {number})"))),
+        // What only Python's own functions would refuse before they ask the system: a path with a NUL.
+        None if source.kind() == io::ErrorKind::InvalidInput => {
+            return PyValueError::new_err(format!("{} cannot be a path: {source}", quoted(&path)));
+        }
+        None => (nix::libc::EIO, text.as_str()),
     };
-    PyOSError::new_err((number, text, path.into_os_string()))
+    PyOSError::new_err((number, text.to_owned(), path.into_os_string()))
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,13 +17,14 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
 
-use super::convert::{Encoding, RecordNumber, to_bytes, with_bytes};
-use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen};
+use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to_bytes, with_bytes};
+use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
 use super::iterators::{Follower, RecordIterator};
 use crate::{CompressionLevel, Geometry, OpenOptions, Record, Snapshot, SyncMode};
 
 /// How many records are fetched at a time where many become Python objects.
 const RECORDS_PER_BATCH: usize = 4096;
+const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 
 /// A capture file: a compressed, transactional, append-only log of records.
 ///
@@ -118,7 +120,7 @@ struct Request {
 }
 
 fn copy_metadata(metadata: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u8>>> {
-    metadata.map(|metadata| with_bytes(metadata, "metadata", |bytes| Ok(bytes.to_vec()))).transpose()
+    metadata.map(|metadata| with_bytes(metadata, METADATA_EXPECTED, |bytes| Ok(bytes.to_vec()))).transpose()
 }
 
 type Open = Arc<crate::CaptureFile>;
@@ -139,8 +141,9 @@ impl CaptureFile {
             .ok_or_else(|| PyRuntimeError::new_err("CaptureFile.__init__() has not been called"))
     }
 
+    /// The path in quotes, for messages.
     fn name(&self) -> PyResult<String> {
-        Ok(self.settings()?.path.display().to_string())
+        Ok(quoted(&self.settings()?.path))
     }
 
     /// The open file, for one quick look.
@@ -150,7 +153,7 @@ impl CaptureFile {
             return Ok(open);
         }
         let name = self.name()?;
-        Err(CaptureFileNotOpen::new_err(format!("{name:?} is not open; call open() to open it again")))
+        Err(CaptureFileNotOpen::new_err(format!("{name} is not open; call open() to open it again")))
     }
 
     /// The open file, to work on while the interpreter is let go.
@@ -186,10 +189,8 @@ impl CaptureFile {
     fn open_with(&self, py: Python<'_>, options: &OpenOptions) -> PyResult<()> {
         let settings = self.settings()?;
         let already = || {
-            let name = settings.path.display().to_string();
-            CaptureFileAlreadyOpen::new_err(format!(
-                "{name:?} is already open in this object; close it first"
-            ))
+            let name = quoted(&settings.path);
+            CaptureFileAlreadyOpen::new_err(format!("{name} is already open in this object; close it first"))
         };
         if self.open.load().is_some() {
             return Err(already());
@@ -222,7 +223,7 @@ impl CaptureFile {
             return Ok(());
         }
         let name = self.name()?;
-        let message = format!("{name:?} was closed with {lost} uncommitted records, which are lost");
+        let message = format!("{name} was closed with {}, now lost", counted(lost, "uncommitted record"));
         let message = std::ffi::CString::new(message)?;
         PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &message, 1)
     }
@@ -276,8 +277,10 @@ impl CaptureFile {
     }
 
     fn record<'py>(&self, py: Python<'py>, number: RecordNumber) -> PyResult<Bound<'py, PyAny>> {
-        let number = number.positive();
         let file = self.quick()?;
+        let Some(number) = number.positive() else {
+            return Err(self.below_the_first(py, number)?);
+        };
         if let Some(snapshot) = file.as_ref().and_then(|file| file.quick_snapshot())
             && let Some(record) = snapshot.record_in_memory(number)?
         {
@@ -301,6 +304,15 @@ impl CaptureFile {
         Ok(())
     }
 
+    /// The error for a number that no record has, as the caller gave it.
+    fn below_the_first(&self, py: Python<'_>, number: RecordNumber) -> PyResult<PyErr> {
+        let (name, count) = (self.name()?, self.record_count(py)?);
+        let number = number.0;
+        Ok(PyIndexError::new_err(format!(
+            "record {number} does not exist in {name}, which has {count} records, numbered from 1"
+        )))
+    }
+
     fn add<'py>(
         &self,
         py: Python<'py>,
@@ -320,6 +332,19 @@ fn list_for<T>(count: u64) -> PyResult<Vec<T>> {
     let room = usize::try_from(count).ok().and_then(|count| list.try_reserve_exact(count).ok());
     let message = || PyMemoryError::new_err(format!("not enough memory for a list of {count} records"));
     room.map(|()| list).ok_or_else(message)
+}
+
+/// How long `seconds` are; `None` where that is for ever.
+fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
+    if seconds.is_nan() || seconds < 0.0 {
+        let message = format!("timeout cannot be {seconds}: it must be a number of seconds, from 0 up");
+        return Err(PyValueError::new_err(message));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).ok())
+}
+
+fn counted(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// A slice in record numbers: `start` up to, and without, `stop` in steps of `step`.
@@ -390,11 +415,11 @@ impl CaptureFile {
         force_new_empty_file: bool,
         encoding: Option<String>,
         use_os_file_locking: bool,
-        compression_block_size: u32,
+        #[pyo3(from_py_with = block_size)] compression_block_size: u32,
         sync: SyncMode,
         compression_level: CompressionLevel,
-        threads: Option<usize>,
-        cache_size: u64,
+        #[pyo3(from_py_with = threads)] threads: Option<usize>,
+        #[pyo3(from_py_with = cache_size)] cache_size: u64,
     ) -> PyResult<()> {
         let settings = Settings {
             path: file_name,
@@ -418,8 +443,8 @@ impl CaptureFile {
 
     /// The path that the file was opened with, as `str`.
     #[getter]
-    fn file_name(&self) -> PyResult<String> {
-        self.name()
+    fn file_name(&self) -> PyResult<&OsStr> {
+        Ok(self.settings()?.path.as_os_str())
     }
 
     /// Whether the object is, or was when it was closed, open for writing.
@@ -449,11 +474,12 @@ impl CaptureFile {
     /// Opens the object again after `close()`, for reading or for writing, with the settings it was made
     /// with.
     ///
-    /// Raises CaptureFileAlreadyOpen if this object is open, or if somebody else has the file open for
-    /// writing and this one is to write too; otherwise what the constructor raises.
+    /// No file is created. Raises FileNotFoundError if there is none any more, CaptureFileAlreadyOpen if this
+    /// object is open, or if somebody else has the file open for writing and this one is to write too;
+    /// otherwise what the constructor raises.
     #[pyo3(signature = (to_write=false))]
     fn open(&self, py: Python<'_>, to_write: bool) -> PyResult<()> {
-        let options = self.settings()?.options().write(to_write);
+        let options = self.settings()?.options().write(to_write).existing_only(true);
         self.open_with(py, &options)
     }
 
@@ -496,7 +522,12 @@ impl CaptureFile {
     fn records_at<'py>(&self, py: Python<'py>, numbers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let numbers = numbers
             .try_iter()?
-            .map(|number| Ok(number?.extract::<RecordNumber>()?.positive()))
+            .map(|number| {
+                let number = number?.extract::<RecordNumber>()?;
+                number
+                    .positive()
+                    .ok_or_else(|| self.below_the_first(py, number).unwrap_or_else(|error| error))
+            })
             .collect::<PyResult<Vec<u64>>>()?;
         self.gather(py, &numbers)
     }
@@ -509,15 +540,9 @@ impl CaptureFile {
         if number.0 >= 0 {
             return self.record(py, number);
         }
-        let count = self.record_count(py)?;
-        let found = number.in_file_of(count);
+        let found = number.in_file_of(self.record_count(py)?);
         if found == 0 {
-            let message = format!(
-                "record {} does not exist in {:?}, which has {count} records",
-                number.0,
-                self.name()?
-            );
-            return Err(PyIndexError::new_err(message));
+            return Err(self.below_the_first(py, number)?);
         }
         self.record(py, RecordNumber(i64::try_from(found).unwrap_or(i64::MAX)))
     }
@@ -547,10 +572,9 @@ impl CaptureFile {
         py: Python<'_>,
         starting_record_number: RecordNumber,
     ) -> PyResult<RecordIterator> {
-        let first = starting_record_number.positive();
-        if first == 0 {
-            return Err(PyIndexError::new_err("records are numbered from 1"));
-        }
+        let Some(first) = starting_record_number.positive() else {
+            return Err(self.below_the_first(py, starting_record_number)?);
+        };
         let records = self.snapshot(py)?.records(first);
         Ok(RecordIterator::new(records, self.encoding()?.clone(), false))
     }
@@ -565,8 +589,8 @@ impl CaptureFile {
     ///     timeout: seconds without news after which it ends; by default it waits for ever. It also ends
     ///         when this object is closed, or when nothing refers to it any more.
     ///
-    /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative; while it goes on,
-    /// what `record_at` and `refresh` raise.
+    /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number; while
+    /// it goes on, what `record_at` and `refresh` raise.
     #[pyo3(signature = (start=None, timeout=None))]
     fn follow(
         &self,
@@ -576,15 +600,13 @@ impl CaptureFile {
     ) -> PyResult<Follower> {
         let file = self.file()?;
         let start = match start {
-            Some(number) => number.positive(),
+            Some(number) => match number.positive() {
+                Some(start) => start,
+                None => return Err(self.below_the_first(py, number)?),
+            },
             None => self.record_count(py)? + 1,
         };
-        if start == 0 {
-            return Err(PyIndexError::new_err("records are numbered from 1"));
-        }
-        let timeout = timeout.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
-            PyValueError::new_err(format!("timeout must be a number of seconds: {error}"))
-        })?;
+        let timeout = timeout.map(waiting_time).transpose()?.flatten();
         let encoding = self.encoding()?.clone();
         Ok(py.detach(|| Follower::new(&file, start, encoding, timeout))?)
     }
@@ -682,7 +704,7 @@ impl CaptureFile {
         let Some(metadata) = new_metadata else {
             return Ok(py.detach(|| file.set_metadata(None))?);
         };
-        with_bytes(metadata, "metadata", |bytes| Ok(py.detach(|| file.set_metadata(Some(bytes)))?))
+        with_bytes(metadata, METADATA_EXPECTED, |bytes| Ok(py.detach(|| file.set_metadata(Some(bytes)))?))
     }
 
     /// Makes everything since the last commit visible to others and durable, together.
@@ -710,7 +732,8 @@ impl CaptureFile {
 
     /// A context manager that commits at the end of its block, and rolls back if the block raises.
     ///
-    /// Like `commit()` and `rollback()`, it does so with everything since the last commit.
+    /// Like `commit()` and `rollback()`, it does so with everything since the last commit. Raises
+    /// CaptureFileNotOpenForWrite at the beginning of the block on an object that reads.
     fn transaction(slf: Py<Self>) -> Transaction {
         Transaction { file: slf }
     }
@@ -728,11 +751,11 @@ impl CaptureFile {
         let name = self.name()?;
         let Some(file) = self.open.load_full() else {
             let count = self.last_count.load(Ordering::Relaxed);
-            return Ok(format!("{name:?}, closed, last seen with {count} records"));
+            return Ok(format!("{name}, closed, last seen with {}", counted(count, "record")));
         };
         let purpose = if file.is_writer() { "writing" } else { "reading" };
         let count = py.detach(|| file.record_count())?;
-        Ok(format!("{name:?}, open for {purpose}, with {count} records"))
+        Ok(format!("{name}, open for {purpose}, with {}", counted(count, "record")))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -754,11 +777,16 @@ impl CaptureFile {
         let options = PyDict::new(py);
         options.set_item("encoding", settings.encoding_name.as_deref())?;
         options.set_item("use_os_file_locking", settings.os_lock)?;
+        options.set_item("sync", settings.sync.name())?;
+        options.set_item("compression_level", settings.level.number())?;
+        options.set_item("threads", settings.threads)?;
         options.set_item("cache_size", settings.cache_size)?;
         let path = std::path::absolute(&settings.path)?;
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
         let arguments = (slf.get_type(), path.into_os_string(), options).into_pyobject(py)?;
-        PyTuple::new(py, [reopen, arguments.into_any()])
+        // What a subclass keeps in its objects.
+        let state = slf.call_method0("__getstate__")?;
+        PyTuple::new(py, [reopen, arguments.into_any(), state])
     }
 }
 
@@ -788,7 +816,10 @@ pub(super) struct Transaction {
 #[pymethods]
 impl Transaction {
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<CaptureFile>> {
-        self.file.get().file()?;
+        let file = self.file.get().file()?;
+        if !file.is_writer() {
+            return Err(crate::Error::NotOpenForWrite { path: file.path().to_owned() }.into());
+        }
         Ok(self.file.clone_ref(py))
     }
 
@@ -842,11 +873,11 @@ pub(super) fn open(
     initial_metadata: Option<&Bound<'_, PyAny>>,
     encoding: Option<String>,
     use_os_file_locking: bool,
-    compression_block_size: u32,
+    #[pyo3(from_py_with = block_size)] compression_block_size: u32,
     sync: SyncMode,
     compression_level: CompressionLevel,
-    threads: Option<usize>,
-    cache_size: u64,
+    #[pyo3(from_py_with = threads)] threads: Option<usize>,
+    #[pyo3(from_py_with = cache_size)] cache_size: u64,
 ) -> PyResult<CaptureFile> {
     let (write, new, replace) = match mode {
         "r" => (false, false, false),

@@ -1,0 +1,107 @@
+"""Records as text: how they are encoded when they are added, and decoded when they are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from capturefile import CaptureFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test's file is to be."""
+    return tmp_path / "log.capture"
+
+
+def write(path: Path, records: Iterable[str | bytes | bytearray | memoryview], **options: Any) -> None:  # noqa: ANN401
+    """Makes a file, or appends to it."""
+    with CaptureFile(path, True, sync=False, **options) as cf:
+        cf.add_records(records)
+        cf.commit()
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf_8", "UTF-8", "utf-16", "utf-16-le", "utf-32", "utf_8_sig", "cp1252", "cp500"]
+)
+def test_text_comes_back_as_it_was_in_any_encoding(path: Path, encoding: str) -> None:
+    texts = ["", "plain", "Grüße, café", "line\nbreak\0"]
+    write(path, texts, encoding=encoding)
+    with CaptureFile(path, encoding=encoding) as cf:
+        assert (list(cf), cf[:], cf.records_at([1, 2, 3, 4]), [cf[n] for n in (1, 2, 3, 4)]) == (texts,) * 4
+        assert list(cf.follow(1, timeout=0)) == list(reversed(cf))[::-1] == texts
+        assert cf.encoding == encoding
+    with CaptureFile(path, encoding=None) as cf:
+        assert list(cf) == [text.encode(encoding) for text in texts]
+
+
+def test_without_an_encoding_records_are_the_bytes_that_they_are(path: Path) -> None:
+    records = [b"", b"\xff\xfe", bytes(range(256)), "Grüße".encode()]
+    write(path, records)
+    with CaptureFile(path, encoding=None) as cf:
+        assert (list(cf), [type(record) for record in cf], cf.encoding) == (records, [bytes] * 4, None)
+    with CaptureFile(path, encoding="latin-1") as cf:
+        assert cf[:] == [record.decode("latin-1") for record in records]
+
+
+def test_a_record_that_is_no_text_is_an_error_of_its_own_and_the_others_are_read(path: Path) -> None:
+    write(path, [b"one", b"caf\xe9", b"three"])
+    with CaptureFile(path) as cf:
+        reads: list[tuple[Callable[[Any], object], object]] = [
+            (cf.__getitem__, 2),
+            (cf.record_at, 2),
+            (cf.__getitem__, slice(1, 4)),
+            (cf.records_at, [3, 2]),
+        ]
+        for read, argument in reads:
+            with pytest.raises(UnicodeDecodeError) as error:
+                read(argument)
+            assert (error.value.object, error.value.start) == (b"caf\xe9", 3)
+        records = iter(cf)
+        assert next(records) == "one"
+        with pytest.raises(UnicodeDecodeError):
+            next(records)
+        assert [*records, cf[3]] == ["three", "three"]
+
+
+def test_text_is_stored_as_utf_8_unless_told_otherwise(path: Path) -> None:
+    text = "Grüße \N{GRINNING FACE}"
+    write(path, [text])
+    write(path, [text], encoding=None)
+    with CaptureFile(path, encoding=None) as cf:
+        assert list(cf) == [text.encode()] * 2
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", None])
+def test_text_that_cannot_be_encoded_is_refused_and_nothing_of_it_stays(path: Path, encoding: str | None) -> None:
+    impossible = "a\udc80" if encoding in ("utf-8", None) else "日本語"
+    with CaptureFile(path, True, encoding=encoding) as cf:
+        assert cf.add_record("first") == 1
+        with pytest.raises(UnicodeEncodeError) as error:
+            cf.add_record(impossible)
+        assert error.value.object == impossible
+        with pytest.raises(UnicodeEncodeError):
+            cf.add_records(["second", impossible])
+        assert cf.add_record("third") == 2
+        cf.commit()
+    with CaptureFile(path, encoding=None) as cf:
+        assert list(cf) == [b"first", b"third"]
+
+
+def test_bytes_are_stored_as_they_are_whatever_the_encoding(path: Path) -> None:
+    write(path, [b"\xff\xfeG\0", bytearray(b"b"), memoryview(b"c")], encoding="utf-16-be")
+    with CaptureFile(path, encoding=None) as cf:
+        assert list(cf) == [b"\xff\xfeG\0", b"b", b"c"]
+
+
+def test_every_text_is_a_text_of_its_own_kind_of_str(path: Path) -> None:
+    class Text(str):
+        __slots__ = ()
+
+    write(path, [Text("sub")])
+    with CaptureFile(path) as cf:
+        assert (cf[1], type(cf[1])) == ("sub", str)

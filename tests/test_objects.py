@@ -1,0 +1,144 @@
+"""What an object tells about itself, and what Python can do with it: pickle it, extend it, explain it."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import inspect
+import pickle
+import pydoc
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+import pytest
+from capturefile import CaptureFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test's file is to be."""
+    return tmp_path / "log.capture"
+
+
+@pytest.fixture
+def full(path: Path) -> Path:
+    """A file of the records "one" and "two" with metadata."""
+    write(path, "one", "two", metadata=b"metadata")
+    return path
+
+
+def write(path: Path, *records: str, metadata: bytes | None = None) -> None:
+    """Makes a file, or appends to it."""
+    with CaptureFile(path, True, initial_metadata=metadata) as cf:
+        cf.add_records(records)
+        cf.commit()
+
+
+def test_an_object_tells_how_it_was_opened(full: Path) -> None:
+    cf = CaptureFile(str(full), True, encoding="UTF-16", use_os_file_locking=False)
+    for _ in range(2):
+        assert (cf.file_name, cf.to_write, cf.encoding, cf.use_os_file_locking) == (str(full), True, "UTF-16", False)
+        cf.close()
+    with CaptureFile(full) as reader:
+        assert (reader.to_write, reader.encoding, reader.use_os_file_locking) == (False, "utf_8", True)
+        for name in ("file_name", "to_write", "encoding", "use_os_file_locking", "closed", "other"):
+            with pytest.raises(AttributeError):
+                setattr(reader, name, None)
+
+
+def test_an_object_shows_its_path_its_purpose_and_its_records(full: Path) -> None:
+    cf = CaptureFile(full, True)
+    cf.add_record("three")
+    for text in (str(cf), repr(cf)):
+        assert all(part in text for part in (full.name, "open for writing", "3 records"))
+    assert repr(cf).startswith("<CaptureFile ")
+    with pytest.warns(ResourceWarning):
+        cf.close()
+    for text in (str(cf), repr(cf)):
+        assert all(part in text for part in (full.name, "closed", "2 records"))
+    cf.open()
+    assert "open for reading" in str(cf)
+    cf.close()
+
+
+def test_a_reading_object_is_pickled_and_copied_with_all_that_it_is(full: Path) -> None:
+    with CaptureFile(full, encoding=None, cache_size=0, sync="none", compression_level=1, threads=1) as cf:
+        for other in (pickle.loads(pickle.dumps(cf)), copy.copy(cf), copy.deepcopy(cf)):
+            assert other is not cf
+            assert (type(other), other.to_write, other.encoding) == (CaptureFile, False, None)
+            assert list(other) == [b"one", b"two"]
+            assert other.__reduce__() == cf.__reduce__()
+            other.close()
+
+
+def test_a_pickled_object_sees_what_is_committed_when_it_is_opened(full: Path) -> None:
+    with CaptureFile(full) as cf:
+        pickled = pickle.dumps(cf)
+    write(full, "three")
+    assert list(pickle.loads(pickled)) == ["one", "two", "three"]
+    full.unlink()
+    with pytest.raises(FileNotFoundError):
+        pickle.loads(pickled)
+
+
+def test_an_object_that_writes_or_is_closed_is_not_pickled(full: Path) -> None:
+    with CaptureFile(full, True) as cf, pytest.raises(TypeError, match="open for writing"):
+        pickle.dumps(cf)
+    with pytest.raises(capturefile.CaptureFileNotOpen):
+        pickle.dumps(cf)
+
+
+class Labelled(CaptureFile[Any]):
+    """A subclass with a constructor and state of its own."""
+
+    def __init__(self, label: str, path: Path, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(path, **options)
+        self.label = label
+
+    def first(self) -> Any:  # noqa: ANN401
+        """The first record."""
+        return self.record_at(1)
+
+
+def test_the_class_can_be_extended(full: Path) -> None:
+    with Labelled("mine", full, encoding=None) as cf:
+        assert (cf.label, cf.first(), isinstance(cf, CaptureFile)) == ("mine", b"one", True)
+        other = pickle.loads(pickle.dumps(cf))
+        assert (type(other), other.label, other.first()) == (Labelled, "mine", b"one")
+        other.close()
+
+
+def test_a_subclass_that_forgets_the_constructor_is_told_so(full: Path) -> None:
+    class Forgetful(CaptureFile[str]):
+        def __init__(self, path: Path) -> None:
+            pass
+
+    cf = Forgetful(full)
+    for call in (cf.record_count, cf.refresh, cf.__str__, cf.open, lambda: cf.file_name):
+        with pytest.raises(RuntimeError, match="__init__"):
+            call()
+    assert "not opened" in repr(cf)
+    cf.close()
+
+
+def test_an_object_can_be_weakly_referenced(full: Path) -> None:
+    cf = CaptureFile(full)
+    reference = weakref.ref(cf)
+    assert reference() is cf
+    del cf
+    gc.collect()
+    assert reference() is None
+
+
+def test_everything_public_explains_itself() -> None:
+    for name in capturefile.__all__:
+        assert name == "__version__" or inspect.getdoc(getattr(capturefile, name)), name
+    for name, member in vars(CaptureFile).items():
+        assert name.startswith("_") or inspect.getdoc(member), name
+    text = pydoc.plain(pydoc.render_doc(CaptureFile))
+    for word in ("initial_metadata", "encoding", "sync", "cache_size", "record_generator", "follow", "transaction"):
+        assert word in text

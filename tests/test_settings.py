@@ -1,0 +1,128 @@
+"""The settings of an object: those that can be, those that cannot, and what is said then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+import pytest
+from capturefile import CaptureFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CREATES = [
+    pytest.param(lambda path, **options: CaptureFile(path, True, **options), id="to_write"),
+    pytest.param(lambda path, **options: CaptureFile(path, force_new_empty_file=True, **options), id="force_new"),
+    *[
+        pytest.param(lambda path, mode=mode, **options: capturefile.open(path, mode, **options), id=mode)
+        for mode in ("a", "x", "w")
+    ],
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test's file is to be."""
+    return tmp_path / "log.capture"
+
+
+@pytest.fixture
+def full(path: Path) -> Path:
+    """A file of the records "one" and "two" with metadata."""
+    write(path, "one", "two", metadata=b"metadata")
+    return path
+
+
+def write(path: Path, *records: str, metadata: bytes | None = None) -> None:
+    """Makes a file, or appends to it."""
+    with CaptureFile(path, True, initial_metadata=metadata) as cf:
+        cf.add_records(records)
+        cf.commit()
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a folder."""
+    return [each.name for each in folder.iterdir()]
+
+
+@pytest.mark.parametrize("encoding", ["no-such-encoding", " ", "rot13", "hex"])
+def test_an_encoding_that_is_none_is_an_error_at_once(full: Path, encoding: str) -> None:
+    for call in (CaptureFile, capturefile.open):
+        with pytest.raises(LookupError, match=encoding):
+            call(full, encoding=encoding)
+    with pytest.raises(LookupError, match=encoding):
+        CaptureFile(full.parent / "new", True, encoding=encoding)
+    assert names(full.parent) == [full.name]
+
+
+@pytest.mark.parametrize("creates", CREATES)
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *[("compression_block_size", size) for size in (1, 100, 4095, 4097, -1, -4096, 2**32, 2**70)],
+        *[("compression_level", level) for level in (0, 13, -1, 2**32, 2**70)],
+        *[("threads", -1), ("threads", -(2**70)), ("threads", 2**70)],
+        *[("cache_size", -1), ("cache_size", 2**70)],
+        *[("sync", sync) for sync in ("", "FULL", "always", None, 2, b"full")],
+    ],
+)
+def test_a_setting_that_cannot_be_is_an_error_that_names_it(path: Path, creates: Any, setting: str, value: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ValueError, match=f"{setting} .*{value}"):
+        creates(path, **{setting: value})
+    assert names(path.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("compression_block_size", 4096.0),
+        ("compression_block_size", None),
+        ("compression_level", "6"),
+        ("threads", "2"),
+        ("cache_size", None),
+        ("encoding", b"utf-8"),
+        ("encoding", 8),
+        ("initial_metadata", "text"),
+        ("initial_metadata", 5),
+        ("to_write", "yes"),
+        ("no_such_setting", 1),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_a_type_error(path: Path, setting: str, value: object) -> None:
+    options: dict[str, Any] = {"to_write": True, setting: value}
+    with pytest.raises(TypeError, match=setting.removeprefix("initial_")):
+        CaptureFile(path, **options)
+    assert names(path.parent) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *[{"sync": sync} for sync in (True, False, "full", "barrier", "none")],
+        *[{"compression_level": level} for level in range(1, 13)],
+        *[{"threads": threads} for threads in (None, 1, 2, 3, 8)],
+        *[{"cache_size": size} for size in (0, 1, 100_000, 2**40)],
+        *[{"compression_block_size": size} for size in (0, 4096, 2**20)],
+        {"use_os_file_locking": False},
+    ],
+    ids=str,
+)
+def test_every_setting_that_can_be_makes_the_same_log(path: Path, options: dict[str, Any]) -> None:
+    records = [f"record {number} " * (number % 100) for number in range(3000)]
+    with CaptureFile(path, True, **options) as cf:
+        cf.add_records(records)
+        cf.commit()
+        assert list(cf) == records
+    reading = {name: value for name, value in options.items() if name != "compression_block_size"}
+    with CaptureFile(path, **reading) as cf:
+        assert [cf[number] for number in range(1, 3001)] == list(cf) == records
+    assert capturefile.verify(path).sound
+
+
+def test_settings_beyond_the_references_are_given_by_name(path: Path) -> None:
+    with pytest.raises(TypeError):
+        CaptureFile(path, True, None, False, "utf-8", True, 4096, True)  # type: ignore[call-overload]
+    with pytest.raises(TypeError):
+        capturefile.open(path, "a", None)  # type: ignore[call-overload]
+    assert not path.exists()

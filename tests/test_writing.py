@@ -1,0 +1,360 @@
+"""Adding records and metadata, committing them together, and taking them back."""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import mmap
+import random
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+import pytest
+from builder import Geometry, build_file, parse
+from capturefile import CaptureFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MEBIBYTE = 1024 * 1024
+
+
+class RefusedError(Exception):
+    """What the tests raise in the middle of things."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test's file is to be."""
+    return tmp_path / "log.capture"
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[Any]:
+    """A writing object over a new file, with records as bytes."""
+    with CaptureFile(path, True, encoding=None) as cf:
+        yield cf
+        if not cf.closed:
+            cf.rollback()
+
+
+def committed(path: Path) -> list[bytes]:
+    """All records that others see, which a check of the whole file finds sound."""
+    assert capturefile.verify(path).problems == ()
+    with CaptureFile(path, encoding=None) as cf:
+        return list(cf)
+
+
+# One record
+
+
+def test_adding_a_record_gives_its_number(writer: Any, path: Path) -> None:  # noqa: ANN401
+    assert [writer.add_record(b"%d" % number) for number in range(1, 101)] == list(range(1, 101))
+    writer.commit()
+    assert writer.add_record(b"101") == len(writer) == writer.record_count() == 101
+    assert (writer[101], writer[-1], writer[100]) == (b"101", b"101", b"100")
+    assert len(committed(path)) == 100
+
+
+class Bytes(bytes):
+    """Bytes of another class."""
+
+
+BUFFERS = {
+    "bytes": b"record",
+    "bytes of another class": Bytes(b"record"),
+    "empty": b"",
+    "bytearray": bytearray(b"record"),
+    "memoryview": memoryview(b"record"),
+    "memoryview of every other byte": memoryview(b"r-e-c-o-r-d")[::2],
+    "memoryview backwards": memoryview(b"drocer")[::-1],
+    "memoryview of two dimensions": memoryview(bytes(range(24))).cast("B", (4, 6)),
+    "memoryview of no dimension": memoryview(b"12345678").cast("d", ()),
+    "memoryview of two dimensions, in part": memoryview(bytes(range(24))).cast("B", (4, 6))[1:3],
+    "array of bytes": array.array("B", b"record"),
+    "array of numbers": array.array("i", [1, -2, 3]),
+    "array of floats": array.array("d", [0.5, 1e300]),
+    "ctypes": (ctypes.c_uint16 * 3)(1, 2, 3),
+}
+
+
+@pytest.mark.parametrize("record", BUFFERS.values(), ids=BUFFERS)
+def test_a_record_is_anything_with_the_buffer_protocol(writer: Any, path: Path, record: Any) -> None:  # noqa: ANN401
+    expected = memoryview(record).tobytes()
+    writer.add_record(record)
+    writer.add_records([record, record])
+    writer.set_metadata(record)
+    writer.commit()
+    assert committed(path) == [expected] * 3
+    assert writer.get_metadata() == expected
+
+
+def test_a_record_is_read_from_mapped_memory(writer: Any, path: Path, tmp_path: Path) -> None:  # noqa: ANN401
+    content = random.Random(0).randbytes(3 * MEBIBYTE)
+    (tmp_path / "source").write_bytes(content)
+    with (tmp_path / "source").open("rb") as source, mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        writer.add_record(mapped)
+        writer.add_record(memoryview(mapped)[5:50])
+        writer.commit()
+    assert committed(path) == [content, content[5:50]]
+
+
+def test_a_record_is_what_it_was_when_it_was_added(writer: Any, path: Path) -> None:  # noqa: ANN401
+    changing = bytearray(b"one")
+    writer.add_record(changing)
+    changing[:] = b"two"
+    writer.add_records(changing for _ in range(2))
+    writer.set_metadata(changing)
+    changing.clear()
+    writer.commit()
+    assert (committed(path), writer.get_metadata()) == ([b"one", b"two", b"two"], b"two")
+
+
+@pytest.mark.parametrize("wrong", [None, 1, 1.5, ["a"], ("a",), {}, object(), True, range(3), iter(b"a")])
+def test_anything_else_is_refused_and_nothing_of_it_stays(writer: Any, path: Path, wrong: Any) -> None:  # noqa: ANN401
+    kind = type(wrong).__name__
+    writer.add_record(b"first")
+    with pytest.raises(TypeError, match=f"a record must be bytes-like or str, not {kind}"):
+        writer.add_record(wrong)
+    with pytest.raises(TypeError, match=f"a record must be bytes-like or str, not {kind}"):
+        writer.add_records([b"second", wrong])
+    assert writer.add_record(b"third") == 2
+    writer.commit()
+    assert committed(path) == [b"first", b"third"]
+
+
+def test_a_buffer_that_is_gone_is_refused(writer: Any) -> None:  # noqa: ANN401
+    view = memoryview(b"record")
+    view.release()
+    with pytest.raises((ValueError, TypeError)):
+        writer.add_record(view)
+    assert len(writer) == 0
+
+
+@pytest.mark.parametrize("block_size", [0, 4096, 32768])
+def test_records_of_any_size_come_back(path: Path, block_size: int) -> None:
+    source = random.Random(0)
+    around = [block_size + more for more in range(-6, 3) if block_size + more >= 0]
+    sizes = [0, 1, *around, 5, 2 * block_size, 100_000, 0, 8 * MEBIBYTE, 3, *around]
+    records = [source.randbytes(size) for size in sizes]
+    with CaptureFile(path, True, encoding=None, compression_block_size=block_size) as cf:
+        for number, record in enumerate(records, start=1):
+            assert cf.add_record(record) == number
+            assert cf[number] == record
+            if number % 7 == 0:
+                cf.commit()
+        cf.commit()
+        assert list(cf) == records
+    assert committed(path) == records
+
+
+def test_a_million_small_records_are_numbered_and_found(writer: Any, path: Path) -> None:  # noqa: ANN401
+    assert writer.add_records(b"%d" % number for number in range(1, 1_000_001)) == 1_000_000
+    writer.commit()
+    with CaptureFile(path, encoding=None) as cf:
+        assert len(cf) == 1_000_000
+        assert all(record == b"%d" % number for number, record in enumerate(cf, start=1))
+        for number in random.Random(0).sample(range(1, 1_000_001), 2000):
+            assert cf[number] == b"%d" % number
+
+
+# Commits
+
+
+def test_nobody_else_sees_anything_before_the_commit_and_then_everything(writer: Any, path: Path) -> None:  # noqa: ANN401
+    with CaptureFile(path, encoding=None) as reader:
+        for turn in range(5):
+            writer.add_records([b"%d" % turn * 20_000] * 3)
+            writer.set_metadata(b"turn %d" % turn)
+            assert (reader.refresh(), len(reader), len(writer)) == (False, 3 * turn, 3 * turn + 3)
+            writer.commit()
+            assert (reader.refresh(), len(reader), reader.get_metadata()) == (True, 3 * turn + 3, b"turn %d" % turn)
+            assert reader[-1] == b"%d" % turn * 20_000
+
+
+def test_a_commit_of_nothing_writes_nothing(writer: Any, path: Path) -> None:  # noqa: ANN401
+    writer.add_record(b"record")
+    writer.commit()
+    before = path.read_bytes()
+    for _ in range(3):
+        writer.commit()
+        writer.rollback()
+    assert path.read_bytes() == before
+
+
+def test_each_commit_has_the_next_serial_number(writer: Any, path: Path) -> None:  # noqa: ANN401
+    for serial in range(3, 10):
+        writer.add_record(b"record")
+        writer.commit()
+        assert writer.info().serial_number == parse(path.read_bytes()).current.serial == serial
+
+
+def test_the_file_is_as_small_as_the_compression_makes_it(tmp_path: Path) -> None:
+    records = [
+        " ".join(random.Random(number).choices(["alpha", "beta", "gamma", "delta"], k=60)) for number in range(5000)
+    ]
+    sizes = {}
+    for level in (1, 6, 12):
+        with CaptureFile(tmp_path / str(level), True, compression_level=level) as cf:
+            cf.add_records(records)
+            cf.commit()
+            sizes[level] = cf.info().file_limit
+    assert sizes[12] < sizes[6] < sizes[1] < sum(map(len, records)) / 2
+
+
+def test_the_number_of_threads_does_not_show_in_the_file(tmp_path: Path) -> None:
+    records = [random.Random(number).randbytes(number % 3000) for number in range(3000, 0, -4)]
+    for threads in (1, 2, 5):
+        with CaptureFile(tmp_path / str(threads), True, encoding=None, threads=threads) as cf:
+            cf.add_records(records)
+            cf.set_metadata(b"metadata")
+            cf.commit()
+        parsed = parse((tmp_path / str(threads)).read_bytes())
+        assert (parsed.records(), parsed.metadata(), len(list(parsed.frames())) > 20) == (records, b"metadata", True)
+
+
+# Taking back
+
+
+def test_a_rollback_forgets_everything_since_the_commit(writer: Any, path: Path) -> None:  # noqa: ANN401
+    writer.add_record(b"kept")
+    writer.set_metadata(b"kept")
+    writer.commit()
+    for lost in (b"small", b"large" * 100_000):
+        writer.add_records([lost] * 10)
+        writer.set_metadata(lost)
+        writer.rollback()
+        assert (writer[:], len(writer), writer.get_metadata()) == ([b"kept"], 1, b"kept")
+    assert writer.add_record(b"next") == 2
+    writer.commit()
+    assert committed(path) == [b"kept", b"next"]
+
+
+def test_a_transaction_commits_at_its_end(writer: Any, path: Path) -> None:  # noqa: ANN401
+    writer.add_record(b"before")
+    with writer.transaction() as same:
+        assert same is writer
+        writer.add_record(b"inside")
+        assert committed(path) == []
+    assert committed(path) == [b"before", b"inside"]
+    with writer.transaction():
+        pass
+    assert committed(path) == [b"before", b"inside"]
+
+
+@pytest.mark.parametrize("error", [RefusedError, KeyboardInterrupt, GeneratorExit])
+def test_a_transaction_that_raises_is_rolled_back_and_lets_the_error_through(
+    writer: Any,  # noqa: ANN401
+    path: Path,
+    error: type[BaseException],
+) -> None:
+    writer.add_record(b"kept")
+    writer.commit()
+    raised = error()
+
+    def transact() -> None:
+        with writer.transaction():
+            writer.add_record(b"lost")
+            writer.set_metadata(b"lost")
+            raise raised
+
+    with pytest.raises(error) as caught:
+        transact()
+    assert caught.value is raised
+    assert (writer[:], writer.get_metadata(), committed(path)) == ([b"kept"], None, [b"kept"])
+
+
+def test_a_transaction_is_refused_before_it_begins_where_it_could_not_commit(writer: Any, path: Path) -> None:  # noqa: ANN401
+    with CaptureFile(path) as reader:
+        for _ in range(2):
+            with pytest.raises(capturefile.CaptureFileError, match=path.name), reader.transaction():
+                pytest.fail("the block was begun")
+            reader.close()
+    writer.close()
+    with pytest.raises(capturefile.CaptureFileNotOpen, match=path.name), writer.transaction():
+        pytest.fail("the block was begun")
+
+
+def test_a_file_whose_index_is_full_refuses_the_commit_and_goes_on_after_a_rollback(path: Path) -> None:
+    path.write_bytes(build_file([b"%d" % number for number in range(1, 31)], None, Geometry(512, 512, 100)))
+    with CaptureFile(path, True, encoding=None) as cf:
+        cf.add_records([b"%d" % number for number in range(31, 101)])
+        cf.commit()
+        assert cf.info().tree_height == 2
+        cf.add_records([b"too many"] * 40)
+        with pytest.raises(ValueError, match=rf"{path.name}.*full"):
+            cf.commit()
+        cf.rollback()
+        assert cf.add_record(b"101") == 101
+        cf.commit()
+    assert committed(path) == [b"%d" % number for number in range(1, 102)]
+
+
+# Metadata
+
+
+@pytest.mark.parametrize("metadata", [b"", b"a", bytes(range(256)), b"large" * MEBIBYTE, None])
+def test_metadata_is_seen_here_at_once_and_by_others_after_the_commit(writer: Any, path: Path, metadata: Any) -> None:  # noqa: ANN401
+    writer.set_metadata(b"before")
+    writer.commit()
+    assert writer.set_metadata(new_metadata=metadata) is None
+    assert writer.get_metadata() == metadata
+    with CaptureFile(path) as reader:
+        assert reader.get_metadata() == b"before"
+        writer.commit()
+        reader.refresh()
+        assert reader.get_metadata() == metadata
+
+
+def test_of_metadata_that_is_set_twice_the_last_counts(writer: Any, path: Path) -> None:  # noqa: ANN401
+    for metadata in (b"one", None, b"large" * 50_000, b"two"):
+        writer.set_metadata(metadata)
+        writer.add_record(b"record" * 3000)
+    writer.commit()
+    with CaptureFile(path, encoding=None) as reader:
+        assert (reader.get_metadata(), reader[:]) == (b"two", [b"record" * 3000] * 4)
+
+
+@pytest.mark.parametrize("wrong", ["text", 5, 1.0, [b"a"], object()])
+def test_metadata_is_bytes(writer: Any, wrong: object) -> None:  # noqa: ANN401
+    writer.set_metadata(b"kept")
+    with pytest.raises(TypeError, match=f"metadata must be bytes-like, not {type(wrong).__name__}"):
+        writer.set_metadata(wrong)
+    with pytest.raises(TypeError):
+        writer.set_metadata()
+    assert writer.get_metadata() == b"kept"
+
+
+# Closing
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5000])
+def test_closing_warns_of_the_records_that_it_loses(path: Path, lost: int) -> None:
+    cf = CaptureFile(path, True)
+    cf.add_record("kept")
+    cf.commit()
+    cf.add_records(["lost"] * lost)
+    with pytest.warns(ResourceWarning, match=rf"{path.name}.* {lost} uncommitted record{'s' * (lost > 1)},") as caught:
+        cf.close()
+    assert (len(caught), caught[0].filename) == (1, __file__)
+    cf.close()
+    assert committed(path) == [b"kept"]
+
+
+def test_leaving_a_with_block_closes_without_a_commit(path: Path) -> None:
+    with pytest.warns(ResourceWarning, match="3 uncommitted"), CaptureFile(path, True) as cf:
+        cf.add_records("abc")
+    assert committed(path) == []
+
+
+def test_a_warning_that_is_an_error_leaves_the_file_closed(path: Path) -> None:
+    cf = CaptureFile(path, True)
+    cf.add_record("lost")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ResourceWarning):
+            cf.close()
+    assert cf.closed
+    CaptureFile(path, True).close()
