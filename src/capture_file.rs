@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -262,17 +262,12 @@ impl OpenOptions {
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let failed = |error| Error::io(path, "create", error);
         let folder = parent(target);
-        let temporary = tempfile::Builder::new()
-            .prefix(".new-")
-            .suffix(".capture.tmp")
-            .permissions(fs::Permissions::from_mode(NEW_FILE_MODE))
-            .tempfile_in(folder)
-            .map_err(failed)?;
+        let temporary = temporary_file(folder).map_err(failed)?;
         if let Existing::Replace(permissions) = existing {
             fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
         }
-        let lock = self.take_lock(path, temporary.reopen().map_err(failed)?)?;
-        let storage = FileStorage::new(temporary.reopen().map_err(failed)?);
+        let lock = self.take_lock(path, open_plain(temporary.path(), true)?)?;
+        let storage = FileStorage::new(open_plain(temporary.path(), true)?);
         let mut writer = self.create_storage(path, Box::new(storage))?;
         // Held before anybody can see the file, so that nobody gets to write it in between.
         writer.hold(lock);
@@ -313,6 +308,15 @@ enum Existing {
     Keep,
     /// Its permissions go on.
     Replace(fs::Permissions),
+}
+
+/// A new file of its own name in `folder`, which is deleted unless it is moved into place. It is made by
+/// the standard library for the sake of its errors, which have the system's number.
+fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let create = |path: &Path| {
+        fs::OpenOptions::new().read(true).write(true).create_new(true).mode(NEW_FILE_MODE).open(path)
+    };
+    tempfile::Builder::new().prefix(".new-").suffix(".capture.tmp").make_in(folder, create)
 }
 
 fn move_into_place(temporary: NamedTempFile, target: &Path, existing: &Existing) -> io::Result<()> {
