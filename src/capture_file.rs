@@ -1,5 +1,6 @@
 //! Opening, creating, refreshing and closing capture files.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -386,7 +387,6 @@ fn keeps_changing(path: &Path) -> Error {
 }
 
 /// An open capture file, for reading or for writing. All methods may be called from many threads.
-#[derive(Debug)]
 pub struct CaptureFile {
     file: Arc<OpenFile>,
     current: ArcSwap<Snapshot>,
@@ -409,6 +409,13 @@ struct WriterRole {
     /// The count of forks when the file was opened; a forked child never touches the writer, whose
     /// lock a thread that did not come along may hold.
     forks: u64,
+}
+
+impl fmt::Debug for CaptureFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = out.debug_struct("CaptureFile");
+        out.field("path", &self.path()).field("is_writer", &self.is_writer()).finish_non_exhaustive()
+    }
 }
 
 impl CaptureFile {

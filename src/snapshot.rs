@@ -1,6 +1,7 @@
 //! An immutable state of a file: every read runs on one, whatever happens to the file meanwhile.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,7 +76,6 @@ impl Transaction {
 }
 
 /// The records and metadata of one moment, readable for as long as the snapshot lives.
-#[derive(Debug)]
 pub struct Snapshot {
     file: Arc<OpenFile>,
     master: MasterNode,
@@ -89,8 +89,18 @@ pub struct Snapshot {
     transaction: Option<Arc<Transaction>>,
 }
 
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Snapshot")
+            .field("path", &self.path())
+            .field("serial", &self.serial())
+            .field("record_count", &self.record_count())
+            .finish_non_exhaustive()
+    }
+}
+
 /// One record's bytes, inside the inflated block that holds them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Record {
     block: Arc<Block>,
     range: Range<usize>,
@@ -101,6 +111,12 @@ impl Deref for Record {
 
     fn deref(&self) -> &[u8] {
         &self.block.bytes[self.range.clone()]
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Record of {} bytes", self.len())
     }
 }
 
