@@ -340,11 +340,16 @@ impl Snapshot {
         let Some(block) = self.block_from(at.frame, source)? else {
             return Ok(None);
         };
-        let children = block::node_at(&block.bytes, at.offset, self.file.geometry.fan_out)
-            .map_err(|damage| self.invalid(damage.at(at.frame)))?;
-        let node = Arc::new(Node { children: children.into_boxed_slice(), validity: block.validity });
+        let node = Arc::new(self.node_in(&block, at)?);
         self.file.cache.keep_node(at, Arc::clone(&node));
         Ok(Some(node))
+    }
+
+    /// The index node at `at`, whose block is `block`.
+    pub(crate) fn node_in(&self, block: &Block, at: Coordinates) -> Result<Node> {
+        let children = block::node_at(&block.bytes, at.offset, self.file.geometry.fan_out)
+            .map_err(|damage| self.invalid(damage.at(at.frame)))?;
+        Ok(Node { children: children.into_boxed_slice(), validity: block.validity })
     }
 
     /// The inflated block whose frame starts at `frame`, from the cache or the file.
