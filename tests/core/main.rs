@@ -16,4 +16,6 @@ mod hand_made;
 mod huge;
 mod image;
 mod parsed;
+mod state_machine;
 mod support;
+mod transactions;
