@@ -16,6 +16,7 @@ mod hand_made;
 mod huge;
 mod image;
 mod locking;
+mod opening;
 mod parsed;
 mod state_machine;
 mod support;
