@@ -11,6 +11,7 @@
 )]
 #![expect(clippy::unnecessary_debug_formatting, reason = "messages have paths in quotes")]
 
+mod damage;
 mod format;
 mod hand_made;
 mod huge;
@@ -22,3 +23,4 @@ mod state_machine;
 mod support;
 mod threads;
 mod transactions;
+mod verifying;
