@@ -805,7 +805,8 @@ impl Batch<'_> {
             self.begin()?;
         }
         self.begun = None;
-        self.file.record_count()
+        // Where the file was closed meanwhile, that is an error: the records are gone.
+        self.file.write(|writer| Ok(writer.record_count()))
     }
 }
 
