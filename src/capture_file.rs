@@ -664,8 +664,9 @@ impl CaptureFile {
         Ok(())
     }
 
-    /// Ends writing without a commit and lets go of the lock; returns how many records that loses. What
-    /// snapshots hold stays readable. A file open for reading ends with its last user.
+    /// Ends writing without a commit and lets go of the lock; returns how many records that loses. The
+    /// object goes on to show the last commit, and what snapshots hold stays readable. A file open for
+    /// reading ends with its last user.
     pub fn close(&self) -> u64 {
         let Role::Writer(role) = &self.role else {
             return 0;
@@ -678,7 +679,9 @@ impl CaptureFile {
             return 0;
         };
         // Without the last commit at hand, what there is stays as it is.
-        let _ = self.let_go_of_uncommitted(&writer);
+        if let Ok(snapshot) = writer.committed_snapshot() {
+            self.current.store(Arc::new(snapshot));
+        }
         writer.uncommitted_records()
     }
 
