@@ -1,5 +1,6 @@
 //! Opening, creating, refreshing and closing capture files.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -275,22 +276,13 @@ impl OpenOptions {
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let failed = |error| Error::io(path, "create", error);
         let folder = parent(target);
-        // Opened here, since the errors of `tempfile` have lost the operating system's number.
-        let open = |path: &Path, new| {
-            let mut options = fs::OpenOptions::new();
-            options.read(true).write(true).create_new(new).mode(NEW_FILE_MODE).open(path)
-        };
-        let temporary = tempfile::Builder::new()
-            .prefix(".new-")
-            .suffix(".capture.tmp")
-            .make_in(folder, |path| open(path, true))
-            .map_err(failed)?;
-        let reopen = || open(temporary.path(), false).map_err(failed);
-        let lock = self.take_lock(path, reopen)?;
-        let storage = FileStorage::new(reopen()?);
+        let temporary = temporary_file(folder).map_err(failed)?;
         if let Existing::Replace(permissions) = existing {
             fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
         }
+        let reopen = || open_plain(temporary.path(), true);
+        let lock = self.take_lock(path, reopen)?;
+        let storage = FileStorage::new(reopen()?);
         let mut writer = self.create_storage(path, Box::new(storage))?;
         // Held before anybody can see the file, so that nobody gets to write it in between.
         writer.hold(lock);
@@ -331,6 +323,15 @@ enum Existing {
     Keep,
     /// Its permissions go on.
     Replace(fs::Permissions),
+}
+
+/// A new file of its own name in `folder`, which is deleted unless it is moved into place. It is made by
+/// the standard library for the sake of its errors, which have the system's number.
+fn temporary_file(folder: &Path) -> io::Result<NamedTempFile<File>> {
+    let create = |path: &Path| {
+        fs::OpenOptions::new().read(true).write(true).create_new(true).mode(NEW_FILE_MODE).open(path)
+    };
+    tempfile::Builder::new().prefix(".new-").suffix(".capture.tmp").make_in(folder, create)
 }
 
 fn move_into_place(temporary: NamedTempFile<File>, target: &Path, existing: &Existing) -> io::Result<()> {
@@ -400,7 +401,6 @@ fn keeps_changing(path: &Path) -> Error {
 }
 
 /// An open capture file, for reading or for writing. All methods may be called from many threads.
-#[derive(Debug)]
 pub struct CaptureFile {
     file: Arc<OpenFile>,
     current: ArcSwap<Snapshot>,
@@ -423,6 +423,13 @@ struct WriterRole {
     /// The count of forks when the file was opened; a forked child never touches the writer, whose
     /// lock a thread that did not come along may hold.
     forks: u64,
+}
+
+impl fmt::Debug for CaptureFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = out.debug_struct("CaptureFile");
+        out.field("path", &self.path()).field("is_writer", &self.is_writer()).finish_non_exhaustive()
+    }
 }
 
 impl CaptureFile {
@@ -671,8 +678,9 @@ impl CaptureFile {
         Ok(())
     }
 
-    /// Ends writing without a commit and lets go of the lock; returns how many records that loses. What
-    /// snapshots hold stays readable. A file open for reading ends with its last user.
+    /// Ends writing without a commit and lets go of the lock; returns how many records that loses. The
+    /// object goes on to show the last commit, and what snapshots hold stays readable. A file open for
+    /// reading ends with its last user.
     pub fn close(&self) -> u64 {
         let Role::Writer(role) = &self.role else {
             return 0;
@@ -685,7 +693,9 @@ impl CaptureFile {
             return 0;
         };
         // Without the last commit at hand, what there is stays as it is.
-        let _ = self.let_go_of_uncommitted(&writer);
+        if let Ok(snapshot) = writer.committed_snapshot() {
+            self.current.store(Arc::new(snapshot));
+        }
         writer.uncommitted_records()
     }
 
@@ -812,7 +822,8 @@ impl Batch<'_> {
             self.begin()?;
         }
         self.begun = None;
-        self.file.record_count()
+        // Where the file was closed meanwhile, that is an error: the records are gone.
+        self.file.write(|writer| Ok(writer.record_count()))
     }
 }
 

@@ -168,7 +168,7 @@ fn decode_slot(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<MasterNo
     if file_limit < geometry.data_start() || file_limit > i64::MAX as u64 {
         return Err(Damage::new(
             format!("file limit {file_limit}"),
-            format!("at least {}, where the data starts", geometry.data_start()),
+            format!("one from {}, where the data starts, to {}", geometry.data_start(), i64::MAX),
         ));
     }
     let pending_length = number(PENDING_LENGTH);

@@ -1,5 +1,6 @@
 //! Reading many records: in order, or a given set of them block by block.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::block::reserve;
@@ -9,7 +10,6 @@ use crate::format::Coordinates;
 use crate::snapshot::{Record, Snapshot};
 
 /// The records of a snapshot in order, or in reverse order with [`next_back`](Records::next_back).
-#[derive(Debug)]
 pub struct Records {
     snapshot: Arc<Snapshot>,
     next: u64,
@@ -19,8 +19,14 @@ pub struct Records {
     block: Option<(u64, Arc<Block>)>,
 }
 
+impl fmt::Debug for Records {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = out.debug_struct("Records");
+        out.field("snapshot", &self.snapshot).field("remaining", &self.remaining()).finish_non_exhaustive()
+    }
+}
+
 /// A full node of the lowest level and the number of its first record.
-#[derive(Debug)]
 struct Leaf {
     first: u64,
     node: Arc<Node>,
@@ -124,12 +130,19 @@ const BLOCKS_PER_BATCH: usize = 64;
 const BLOCKS_WORTH_THREADS: usize = 4;
 
 /// A set of records, gathered block by block so that each block is inflated once.
-#[derive(Debug)]
 pub struct Gather {
     snapshot: Arc<Snapshot>,
     /// Where the records are and their places in the order asked, sorted by where they are.
     wanted: Vec<(Coordinates, usize)>,
     done: usize,
+}
+
+impl fmt::Debug for Gather {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let remaining = self.wanted.len() - self.done;
+        let mut out = out.debug_struct("Gather");
+        out.field("snapshot", &self.snapshot).field("remaining", &remaining).finish_non_exhaustive()
+    }
 }
 
 impl Gather {

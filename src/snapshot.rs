@@ -1,6 +1,7 @@
 //! An immutable state of a file: every read runs on one, whatever happens to the file meanwhile.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,7 +77,6 @@ impl Transaction {
 }
 
 /// The records and metadata of one moment, readable for as long as the snapshot lives.
-#[derive(Debug)]
 pub struct Snapshot {
     file: Arc<OpenFile>,
     master: MasterNode,
@@ -90,8 +90,18 @@ pub struct Snapshot {
     transaction: Option<Arc<Transaction>>,
 }
 
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Snapshot")
+            .field("path", &self.path())
+            .field("serial", &self.serial())
+            .field("record_count", &self.record_count())
+            .finish_non_exhaustive()
+    }
+}
+
 /// One record's bytes, inside the inflated block that holds them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Record {
     block: Arc<Block>,
     range: Range<usize>,
@@ -102,6 +112,12 @@ impl Deref for Record {
 
     fn deref(&self) -> &[u8] {
         &self.block.bytes[self.range.clone()]
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Record of {} bytes", self.len())
     }
 }
 
@@ -328,19 +344,25 @@ impl Snapshot {
         let Some(block) = self.block_from(at.frame, source)? else {
             return Ok(None);
         };
+        if source == Source::CacheOnly && !block.is_whole() {
+            return Ok(None);
+        }
+        let node = Arc::new(self.node_in(&block, at)?);
+        self.file.cache.keep_node(at, Arc::clone(&node));
+        Ok(Some(node))
+    }
+
+    /// The index node at `at`, whose block is `block`.
+    pub(crate) fn node_in(&self, block: &Block, at: Coordinates) -> Result<Node> {
         let fan_out = self.file.geometry.fan_out;
         let children = if block.is_whole() {
             block::node_at(&block.bytes, at.offset, fan_out)
-        } else if source == Source::File {
+        } else {
             let bytes = self.part(at, |stream| stream::node(stream, block.size, at.offset, fan_out))?;
             block::node_at(&bytes, 0, fan_out)
-        } else {
-            return Ok(None);
         };
         let children = children.map_err(|damage| self.invalid(damage.at(at.frame)))?;
-        let node = Arc::new(Node { children: children.into_boxed_slice(), validity: block.validity });
-        self.file.cache.keep_node(at, Arc::clone(&node));
-        Ok(Some(node))
+        Ok(Node { children: children.into_boxed_slice(), validity: block.validity })
     }
 
     /// The inflated block whose frame starts at `frame`, from the cache or the file.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::cache::Block;
 use crate::capture_file::CaptureFile;
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, LENGTH_SIZE};
@@ -51,13 +52,17 @@ struct Walk<'a> {
     /// Nodes that have been looked at, with the height they were found at, where subtrees are shared:
     /// such a tree is walked in proportion to its bytes, not to its records.
     seen: Option<HashSet<(Coordinates, u32)>>,
+    /// Frames that are reported already, not to be tried again for each thing in them.
+    broken: HashSet<u64>,
+    /// The block at hand, which the next thing is probably in as well.
+    block: Option<(u64, Arc<Block>)>,
     report: Report,
 }
 
 impl<'a> Walk<'a> {
     fn new(snapshot: &'a Arc<Snapshot>) -> Self {
         let report = Report { record_count: snapshot.record_count(), ..Report::default() };
-        Self { snapshot, seen: None, report }
+        Self { snapshot, seen: None, broken: HashSet::new(), block: None, report }
     }
 
     /// Notes damage and goes on; other errors end the walk.
@@ -103,6 +108,21 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// The block whose frame starts at `frame`, unless that is broken.
+    fn block(&mut self, frame: u64) -> Result<Option<Arc<Block>>> {
+        match &self.block {
+            Some((at_hand, block)) if *at_hand == frame => return Ok(Some(Arc::clone(block))),
+            _ if self.broken.contains(&frame) => return Ok(None),
+            _ => {}
+        }
+        let Some(block) = self.keep(self.snapshot.block(frame))? else {
+            self.broken.insert(frame);
+            return Ok(None);
+        };
+        self.block = Some((frame, Arc::clone(&block)));
+        Ok(Some(block))
+    }
+
     /// Looks at all below `root`, in file order and without recursion.
     fn subtree(&mut self, root: Coordinates, height: u32) -> Result<()> {
         let mut open = vec![(root, height)];
@@ -111,13 +131,14 @@ impl<'a> Walk<'a> {
             if height > 0 && self.seen.as_mut().is_some_and(again) {
                 continue;
             }
+            let Some(block) = self.block(at.frame)? else {
+                continue;
+            };
             if height == 0 {
-                let record = self.snapshot.block(at.frame);
-                let record = record.and_then(|block| self.snapshot.entry_in(block, at));
-                if self.keep(record)?.is_some() {
+                if self.keep(self.snapshot.entry_in(block, at))?.is_some() {
                     self.report.records_checked += 1;
                 }
-            } else if let Some(node) = self.keep(self.snapshot.full_node(at))? {
+            } else if let Some(node) = self.keep(self.snapshot.node_in(&block, at))? {
                 self.report.index_nodes += 1;
                 open.extend(node.children.iter().rev().map(|&child| (child, height - 1)));
             }

@@ -262,7 +262,6 @@ impl Writer {
             self.close_huge_block(offset, entry)
         } else {
             self.note(offset, entry);
-            self.close_block_if_full();
             Ok(())
         }
     }
@@ -286,9 +285,11 @@ impl Writer {
         }
     }
 
-    /// Remembers an entry of the open block until its coordinates are known, or places it at once.
+    /// Remembers an entry of the open block until its coordinates are known, or places it at once. Before
+    /// that the block is closed if it is full: an index node that the entry fills belongs in the next one.
     fn note(&mut self, offset: usize, entry: Entry) {
         self.remember(offset, entry);
+        self.close_block_if_full();
         if self.pipeline.is_empty() {
             self.place(self.open_block);
         }

@@ -1,0 +1,93 @@
+//! What the tests share: a folder for files, records of known content, and comparisons.
+
+use std::path::PathBuf;
+
+use capturefile::{CaptureFile, Geometry, OpenOptions, Snapshot, SyncMode};
+use tempfile::TempDir;
+
+/// A folder that goes away with the test, and the file's path in it.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) path: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.capture");
+        Self { folder, path }
+    }
+
+    /// A place where a file with these bytes stands.
+    pub(crate) fn with(bytes: &[u8]) -> Self {
+        let place = Self::new();
+        std::fs::write(&place.path, bytes).unwrap();
+        place
+    }
+
+    pub(crate) fn writer(&self) -> CaptureFile {
+        writing().open(&self.path).unwrap()
+    }
+
+    pub(crate) fn reader(&self) -> CaptureFile {
+        CaptureFile::open(&self.path).unwrap()
+    }
+}
+
+/// Options for a writer that does not wait for the disk.
+pub(crate) fn writing() -> OpenOptions {
+    OpenOptions::new().write(true).sync(SyncMode::Never)
+}
+
+pub(crate) fn writing_as(geometry: Geometry) -> OpenOptions {
+    writing().geometry(geometry)
+}
+
+/// Bytes that no compressor makes much shorter, different for each seed.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x1234_5678_9ABC_DEF1) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Record `number` of the files whose records the tests know: of many lengths, 0 included.
+pub(crate) fn record(number: u64) -> Vec<u8> {
+    let length = usize::try_from(number * number % 97).unwrap();
+    match number % 7 {
+        0 => Vec::new(),
+        1 => noise(number, 10 * length),
+        _ => format!("record {number} ").into_bytes().repeat(1 + length / 10),
+    }
+}
+
+/// Adds record `number`.
+pub(crate) fn add(file: &CaptureFile, number: u64) {
+    assert_eq!(file.add_record(&record(number)).unwrap(), number);
+}
+
+/// The error of a call that must fail.
+pub(crate) fn refused<T>(result: capturefile::Result<T>) -> capturefile::Error {
+    result.err().unwrap_or_else(|| panic!("it was not refused"))
+}
+
+pub(crate) fn records(count: u64) -> Vec<Vec<u8>> {
+    (1..=count).map(record).collect()
+}
+
+/// All records that a snapshot shows.
+pub(crate) fn all(snapshot: &std::sync::Arc<Snapshot>) -> Vec<Vec<u8>> {
+    snapshot.records(1).map(|record| record.unwrap().to_vec()).collect()
+}
+
+pub(crate) fn all_of(file: &CaptureFile) -> Vec<Vec<u8>> {
+    all(&file.snapshot().unwrap())
+}
+
+pub(crate) fn metadata_of(file: &CaptureFile) -> Option<Vec<u8>> {
+    file.snapshot().unwrap().metadata().unwrap().map(|metadata| metadata.to_vec())
+}
