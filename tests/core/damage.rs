@@ -193,10 +193,10 @@ fn two_broken_slots_are_refused_at_once_and_the_slot_is_named() {
     assert!(start.elapsed() < std::time::Duration::from_secs(1));
 }
 
-/// Opens a file whose both slots say what `change` makes of them, under right checksums.
-fn with_slot(change: impl Fn(&mut SlotImage)) -> Place {
+/// A file whose last one or two commits are what `change` makes of them, under right checksums.
+fn with_slots(commits: usize, change: impl Fn(&mut SlotImage)) -> Place {
     let mut image = image();
-    for _ in 0..2 {
+    for _ in 0..commits {
         let mut slot = image.next_slot();
         change(&mut slot);
         image.commit_slot(&slot);
@@ -209,9 +209,13 @@ fn numbers_that_no_writer_writes_are_refused_by_name() {
     let limit = image().file_limit();
     let start = data_start(&SMALL) as u64;
     let refuses = |found: &str, change: &dyn Fn(&mut SlotImage)| {
-        let damage = damage_of(CaptureFile::open(&with_slot(change).path));
-        assert_eq!(damage.found, found, "{damage}");
-        assert!(damage.position.is_some(), "{damage}");
+        for commits in [1, 2] {
+            let place = with_slots(commits, change);
+            let damage = damage_of(CaptureFile::open(&place.path));
+            assert_eq!(damage.found, found, "{damage}");
+            assert!(damage.position.is_some(), "{damage}");
+            assert_eq!(damage_of(writing().open(&place.path)).expected, damage.expected);
+        }
     };
     refuses("file limit 0", &|slot| slot.file_limit = 0);
     refuses(&format!("file limit {}", start - 1), &|slot| slot.file_limit = start - 1);
@@ -247,7 +251,7 @@ fn a_tree_of_more_records_than_can_be_counted_is_refused() {
     let start = data_start(&SMALL) as u64;
     // 3^40 is the largest power of the fan-out that 64 bits hold.
     let with_heights = |heights: Vec<u8>| {
-        with_slot(move |slot| {
+        with_slots(2, move |slot| {
             slot.children = heights.iter().map(|&height| (height, (start, 0))).collect();
             slot.child_count = u32::try_from(heights.len()).unwrap();
         })
@@ -309,6 +313,56 @@ fn references_into_nowhere_are_errors_that_say_where() {
     }
 }
 
+#[test]
+fn one_byte_too_many_is_too_many_for_an_entry_and_for_a_frame() {
+    for (too_many, found) in [(0, ""), (1, "an entry of 5 bytes at offset 0 of a block of 8 bytes")] {
+        let mut image = FileImage::new(SMALL);
+        let at = image.add_entry(&[0, 0, 0, 4 + too_many, b'g', b'o', b'o', b'd']);
+        image.close_block();
+        check_first(&mut image, at, found);
+    }
+    for (too_many, found) in [(0, ""), (1, "a frame of 20 bytes")] {
+        let mut image = FileImage::new(SMALL);
+        let at = image.add_entry(&image::sized(b"good"));
+        image.close_block();
+        image.frames[3] += too_many;
+        check_first(&mut image, at, found);
+    }
+}
+
+/// Record 1 at `at` is `good`, or damaged as `found` says.
+fn check_first(image: &mut FileImage, at: image::At, found: &str) {
+    image.add_child(1, at);
+    image.commit();
+    image.commit();
+    let record = Place::with(&image.bytes()).reader().snapshot().unwrap().record(1);
+    match record {
+        Ok(record) => assert_eq!((&*record, found), (&b"good"[..], "")),
+        Err(error) => {
+            assert_eq!((damage(&error).found.as_str(), damage(&error).position), (found, Some(at.0)))
+        }
+    }
+}
+
+#[test]
+fn a_commit_in_the_others_slot_makes_no_sense_and_is_no_reason_to_step_back() {
+    let image = image();
+    let mut bytes = image.bytes();
+    let newest = image.next_slot();
+    for (serial, found) in [(3, None), (4, Some("serial number 4 in slot B"))] {
+        let start = slot_start(&SMALL, 1);
+        let slot = SlotImage { serial, children: vec![], child_count: 0, ..newest.clone() }.encode(&SMALL);
+        bytes[start..start + slot.len()].copy_from_slice(&slot);
+        let place = Place::with(&bytes);
+        for opened in [CaptureFile::open(&place.path), writing().open(&place.path)] {
+            match opened {
+                Ok(file) => assert_eq!((file.record_count().unwrap(), found), (0, None)),
+                Err(error) => assert_eq!(Some(damage(&error).found.as_str()), found),
+            }
+        }
+    }
+}
+
 /// One zlib stream of `length` zeros, which is some thousand times shorter.
 fn bomb(length: usize) -> Vec<u8> {
     let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::new(9).unwrap());
@@ -328,7 +382,7 @@ fn a_frame_may_grow_as_much_as_deflate_can_and_no_more() {
         let first = (image.file_limit(), 0);
         image.frames = frame;
         image.add_child(1, first);
-        image.add_child(1, (first.0, 29_999_996));
+        image.add_child(1, (first.0, SMALL.block_size - 1));
         image.commit();
         image.commit();
         let place = Place::with(&image.bytes());

@@ -361,11 +361,11 @@ fn closing_tells_what_it_loses_and_ends_writing_for_good() {
     assert_eq!(file.close(), 0);
     drop(given_up);
     for kept in [short.keep(), long.keep()] {
-        assert!(matches!(refused(kept), Error::NotOpenForWrite { .. }));
+        assert!(matches!(refused(kept), Error::Closed { .. }));
     }
     let calls = [file.add_record(b"x"), file.commit().map(|()| 0), file.rollback().map(|()| 0)];
     for refusal in calls.map(refused) {
-        assert!(matches!(refusal, Error::NotOpenForWrite { .. }), "{refusal}");
+        assert!(matches!(refusal, Error::Closed { .. }), "{refusal}");
     }
     assert!(all_of(&place.writer()) == records(20));
     assert_eq!(place.reader().close(), 0);
@@ -414,7 +414,7 @@ fn record_numbers_outside_the_file_are_refused() {
         for outside in [0, count + 1, u64::MAX] {
             for error in [refused(snapshot.record(outside)), refused(snapshot.record_in_memory(outside))] {
                 let told = format!(
-                    "record {outside} does not exist in {:?}, which has records 1 to {count}",
+                    "record {outside} does not exist in {:?}, which has {count} records, numbered from 1",
                     place.path
                 );
                 assert_eq!(error.to_string(), told);
