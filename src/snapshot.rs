@@ -509,12 +509,13 @@ impl Snapshot {
     }
 
     /// The error for bytes of a transaction that are neither in the file nor in memory.
-    fn not_saved(&self, position: u64) -> Error {
+    fn not_saved(&self) -> Error {
         if self.transaction.as_ref().is_some_and(|open| open.is_inherited()) {
             return Error::Forked { path: self.file.path.clone() };
         }
-        let found = "a frame of a transaction that was rolled back while memory was short";
-        self.invalid(Damage::new(found, "its saved bytes").at(position))
+        // They could not be copied into memory when the transaction was taken back.
+        let bytes = self.written - self.stable();
+        Error::OutOfMemory { bytes, what: "what a transaction had written before it was taken back" }
     }
 
     pub(crate) fn invalid(&self, damage: Damage) -> Error {
@@ -549,7 +550,7 @@ impl<'a> Pieces<'a> {
                 continue;
             }
             let Some(part) = bytes.get(in_memory(from - start)..in_memory(to - start)) else {
-                return Err(self.snapshot.not_saved(from));
+                return Err(self.snapshot.not_saved());
             };
             if part.len() == in_memory(range.end - range.start) {
                 return Ok(Cow::Borrowed(part));

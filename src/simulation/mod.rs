@@ -2,6 +2,8 @@
 //!
 //! The amounts are those of an everyday run. `CAPTUREFILE_SOAK` multiplies them.
 
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
 mod crashes;
 mod disk;
 mod faults;

@@ -339,7 +339,7 @@ fn check_first(image: &mut FileImage, at: image::At, found: &str) {
     match record {
         Ok(record) => assert_eq!((&*record, found), (&b"good"[..], "")),
         Err(error) => {
-            assert_eq!((damage(&error).found.as_str(), damage(&error).position), (found, Some(at.0)))
+            assert_eq!((damage(&error).found.as_str(), damage(&error).position), (found, Some(at.0)));
         }
     }
 }
