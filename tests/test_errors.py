@@ -48,8 +48,6 @@ WRITES: list[tuple[str, tuple[Any, ...]]] = [
     ("rollback", ()),
 ]
 READS: list[tuple[str, tuple[Any, ...]]] = [
-    ("record_count", ()),
-    ("__len__", ()),
     ("record_at", (1,)),
     ("records_at", ([1],)),
     ("records_at", ([],)),

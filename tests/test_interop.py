@@ -405,7 +405,7 @@ def test_the_constructors_arguments_have_the_names_and_the_order_of_the_referenc
 
 
 def test_only_the_import_changes_in_a_program_for_the_reference(path: Path) -> None:
-    outcomes = []
+    outcomes: list[Any] = []
     for package in (reference_package, capturefile):
         cf = package.CaptureFile(str(path), to_write=True, initial_metadata=b"start", force_new_empty_file=True)
         counts = [cf.add_record("one"), cf.add_record(b"two"), cf.add_record("three")]
@@ -425,6 +425,7 @@ def test_only_the_import_changes_in_a_program_for_the_reference(path: Path) -> N
             cf.open()
         outcomes.append((counts, seen, cf.get_metadata(), cf.to_write, cf.encoding))
         cf.close()
+        outcomes.append((cf.record_count(), bool(cf)))
         with pytest.raises(package.CaptureFileNotOpen):
             cf.refresh()
-    assert outcomes[0] == outcomes[1]
+    assert outcomes[:2] == outcomes[2:]

@@ -92,6 +92,15 @@ def test_an_object_that_writes_or_is_closed_is_not_pickled(full: Path) -> None:
         pickle.dumps(cf)
 
 
+def test_an_object_is_true_however_few_records_it_has_and_knows_their_count_when_it_is_closed(path: Path) -> None:
+    cf = CaptureFile(path, True)
+    assert (bool(cf), len(cf)) == (True, 0)
+    cf.add_records(["one", "two"])
+    cf.commit()
+    cf.close()
+    assert (bool(cf), len(cf), cf.record_count()) == (True, 2, 2)
+
+
 class Labelled(CaptureFile[Any]):
     """A subclass with a constructor and state of its own."""
 

@@ -494,13 +494,24 @@ impl CaptureFile {
     /// How many records this object sees: those committed when it was opened or last refreshed, and
     /// those that were added here. `len(cf)` is the same.
     ///
-    /// Raises CaptureFileNotOpen on a closed object, as all calls do that read or write.
+    /// A closed object gives the count that it saw last. All other calls that read or write raise
+    /// CaptureFileNotOpen then.
     fn record_count(&self, py: Python<'_>) -> PyResult<u64> {
-        if let Some(snapshot) = self.quick()?.as_ref().and_then(|file| file.quick_snapshot()) {
+        self.settings()?;
+        let open = self.open.load();
+        let Some(file) = open.as_ref() else {
+            return Ok(self.last_count.load(Ordering::Relaxed));
+        };
+        if let Some(snapshot) = file.quick_snapshot() {
             return Ok(snapshot.record_count());
         }
-        let file = self.file()?;
+        let file = Arc::clone(file);
         Ok(py.detach(|| file.record_count())?)
+    }
+
+    /// Always True, also for a file without records: the object stands for the file.
+    fn __bool__(&self) -> bool {
+        true
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
