@@ -26,7 +26,7 @@ fn geometries() -> Vec<Geometry> {
         geometry(65536, 65536, 1000),
         geometry(65536, 0, 1000),
         geometry(4096, 16 * MIB, 32),
-        geometry(MIB, 16 * MIB, 7),
+        geometry(MIB, 2 * MIB, 7),
     ]
 }
 
@@ -129,7 +129,9 @@ fn a_commit_of_nothing_writes_nothing() {
 #[test]
 fn files_of_every_geometry_are_right_by_the_format_and_read_back() {
     for geometry in geometries() {
-        for threads in [1, 3] {
+        // Large slots take long to write and to check, and their blocks never close here.
+        let threads = if geometry.block_size < MIB { &[1, 3][..] } else { &[2] };
+        for &threads in threads {
             write_and_check(geometry, threads);
         }
     }

@@ -15,7 +15,7 @@ fn options() -> OpenOptions {
 }
 
 #[test]
-#[ignore = "takes 13 GB of memory and two minutes"]
+#[ignore = "takes 13 GB of memory and some minutes"]
 fn the_longest_record_is_kept_and_so_is_the_node_that_it_fills() {
     let place = Place::new();
     let file = options().open(&place.path).unwrap();
@@ -32,7 +32,7 @@ fn the_longest_record_is_kept_and_so_is_the_node_that_it_fills() {
 }
 
 #[test]
-#[ignore = "takes 13 GB of memory and two minutes"]
+#[ignore = "takes 13 GB of memory and some minutes"]
 fn records_that_the_format_cannot_hold_are_refused_and_nothing_else_is_lost() {
     let place = Place::new();
     let file = options().open(&place.path).unwrap();

@@ -124,17 +124,11 @@ fn adler32(bytes: &[u8]) -> u32 {
     high << 16 | low
 }
 
-/// The CRC-32 of zlib and gzip, bit by bit over a table of half bytes.
+/// The CRC-32 of zlib and gzip.
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
-    let mut table = [0_u32; 16];
-    for (entry, value) in table.iter_mut().zip(0..) {
-        *entry = (0..4).fold(value, |crc: u32, _| (crc >> 1) ^ (0xEDB8_8320 * (crc & 1)));
-    }
-    let step = |crc: u32, nibble: u32| (crc >> 4) ^ table[((crc ^ nibble) & 15) as usize];
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        let byte = u32::from(byte);
-        step(step(crc, byte & 15), byte >> 4)
-    })
+    let bit = |crc: u32, _| (crc >> 1) ^ (0xEDB8_8320 * (crc & 1));
+    let table: Vec<u32> = (0..256).map(|byte| (0..8).fold(byte, bit)).collect();
+    !bytes.iter().fold(u32::MAX, |crc, &byte| (crc >> 8) ^ table[((crc ^ u32::from(byte)) & 255) as usize])
 }
 
 /// A capture file in the making, entry by entry and commit by commit.

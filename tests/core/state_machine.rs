@@ -300,7 +300,12 @@ impl Machine {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // Each case is a whole story. `PROPTEST_CASES` gives more.
+        cases: ProptestConfig::default().cases.div_ceil(2),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_file_does_what_a_list_of_records_would(
