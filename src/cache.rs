@@ -68,6 +68,8 @@ impl Block {
 /// A decoded index node.
 #[derive(Debug)]
 pub(crate) struct Node {
+    /// Where the frame starts that holds it.
+    pub(crate) frame: u64,
     pub(crate) children: Box<[Coordinates]>,
     pub(crate) validity: Validity,
 }
@@ -76,6 +78,9 @@ pub(crate) struct Node {
 enum Key {
     Block(u64),
     Node(Coordinates),
+    /// A node of the lowest level, by its number among them: most records are found without going
+    /// through the levels above.
+    Leaf(u64),
 }
 
 #[derive(Clone)]
@@ -131,12 +136,24 @@ impl Cache {
         }
     }
 
+    /// The leaf with this number, if `trust` of its frame accepts it.
+    pub(crate) fn leaf(&self, number: u64, trust: impl Fn(u64) -> Trust) -> Option<Arc<Node>> {
+        match self.get(&Key::Leaf(number))? {
+            Entry::Node(node) if trust(node.frame).accepts(node.validity) => Some(node),
+            _ => None,
+        }
+    }
+
     pub(crate) fn keep_block(&self, frame: u64, block: Arc<Block>) {
         self.insert(Key::Block(frame), Entry::Block(block));
     }
 
     pub(crate) fn keep_node(&self, at: Coordinates, node: Arc<Node>) {
         self.insert(Key::Node(at), Entry::Node(node));
+    }
+
+    pub(crate) fn keep_leaf(&self, number: u64, leaf: Arc<Node>) {
+        self.insert(Key::Leaf(number), Entry::Node(leaf));
     }
 
     fn get(&self, key: &Key) -> Option<Entry> {

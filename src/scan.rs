@@ -7,7 +7,7 @@ use crate::block::reserve;
 use crate::cache::{Block, Node};
 use crate::error::Result;
 use crate::format::Coordinates;
-use crate::snapshot::{Record, Snapshot};
+use crate::snapshot::{Place, Record, Snapshot, Source};
 
 /// The records of a snapshot in order, or in reverse order with [`next_back`](Records::next_back).
 pub struct Records {
@@ -81,17 +81,15 @@ impl Records {
         if let Some(known) = self.known_coordinates(number) {
             return Ok(known);
         }
-        let Some(descent) = self.snapshot.leaf(number)? else {
-            return Err(self.snapshot.no_such_record(number));
-        };
-        if descent.height == 0 {
-            return Ok(descent.root);
+        match self.snapshot.place(number, Source::File)? {
+            Some(Place::Loose(at)) => Ok(at),
+            Some(Place::InLeaf(node, child)) => {
+                let at = node.children[child];
+                self.leaf = Some(Leaf { first: number - child as u64, node });
+                Ok(at)
+            }
+            None => Err(self.snapshot.no_such_record(number)),
         }
-        let node = self.snapshot.full_node(descent.root)?;
-        let (child, _) = descent.step(self.snapshot.geometry().fan_out);
-        let at = node.children[child];
-        self.leaf = Some(Leaf { first: number - child as u64, node });
-        Ok(at)
     }
 }
 

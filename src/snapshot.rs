@@ -123,9 +123,18 @@ impl fmt::Debug for Record {
 
 /// Whether a read may go to the file or has to do with what the cache holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+pub(crate) enum Source {
     File,
     CacheOnly,
+}
+
+/// Where a record hangs in the index tree.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// Off the rightmost path, with these coordinates.
+    Loose(Coordinates),
+    /// Off a full node of the lowest level, as this child of it.
+    InLeaf(Arc<Node>, usize),
 }
 
 impl Snapshot {
@@ -277,38 +286,57 @@ impl Snapshot {
     }
 
     fn find(&self, number: u64, source: Source) -> Result<Option<Record>> {
-        match self.descend(number, 0, source)? {
-            Some(descent) => self.entry(descent.root, source),
+        match self.place(number, source)? {
+            Some(Place::Loose(at)) => self.entry(at, source),
+            Some(Place::InLeaf(leaf, child)) => self.entry(leaf.children[child], source),
             None => Ok(None),
         }
     }
 
-    /// The lowest full node above record `number`, and the record's index in it; or the record itself
-    /// where it hangs off the rightmost path.
-    pub(crate) fn leaf(&self, number: u64) -> Result<Option<Descent>> {
-        self.descend(number, 1, Source::File)
+    /// Where record `number` hangs; `None` where `source` does not have it.
+    pub(crate) fn place(&self, number: u64, source: Source) -> Result<Option<Place>> {
+        let index = number.checked_sub(1).filter(|&index| index < self.extent.records);
+        let index = index.ok_or_else(|| self.no_such_record(number))?;
+        let loose = self.master.path.children(1);
+        let in_leaves = self.extent.records - loose.len() as u64;
+        if let Some(behind_leaves) = index.checked_sub(in_leaves) {
+            return Ok(Some(Place::Loose(loose[in_memory(behind_leaves)])));
+        }
+        let fan_out = u64::from(self.file.geometry.fan_out);
+        let leaf = self.leaf(index / fan_out, source)?;
+        Ok(leaf.map(|leaf| Place::InLeaf(leaf, in_memory(index % fan_out))))
     }
 
-    /// Goes from the rightmost path down to height `floor` on the way to record `number`; `None` past
-    /// the end, or where `source` does not have it.
-    fn descend(&self, number: u64, floor: u32, source: Source) -> Result<Option<Descent>> {
-        if number > self.extent.records {
-            return Err(self.no_such_record(number));
+    /// The full node of the lowest level with the given number, counted from 0.
+    fn leaf(&self, number: u64, source: Source) -> Result<Option<Arc<Node>>> {
+        if let Some(leaf) = self.file.cache.leaf(number, |frame| self.trust(frame)) {
+            return Ok(Some(leaf));
         }
-        let Some(index) = number.checked_sub(1) else {
-            return Err(self.no_such_record(number));
+        let Some(at) = self.descend_to_leaf(number, source)? else {
+            return Ok(None);
         };
-        let Some(mut descent) = self.master.path.descend(index) else {
-            return Err(self.no_such_record(number));
+        let leaf = self.read_node(at, source)?;
+        if let Some(leaf) = &leaf {
+            self.file.cache.keep_leaf(number, Arc::clone(leaf));
+        }
+        Ok(leaf)
+    }
+
+    /// Goes from the rightmost path down to a leaf.
+    fn descend_to_leaf(&self, number: u64, source: Source) -> Result<Option<Coordinates>> {
+        let fan_out = self.file.geometry.fan_out;
+        let first = number * u64::from(fan_out);
+        let Some(mut descent) = self.master.path.descend(first) else {
+            return Err(self.no_such_record(first + 1));
         };
-        while descent.height > floor {
+        while descent.height > 1 {
             let Some(node) = self.node(descent.root, source)? else {
                 return Ok(None);
             };
-            let (child, index) = descent.step(self.file.geometry.fan_out);
+            let (child, index) = descent.step(fan_out);
             descent = Descent { root: node.children[child], height: descent.height - 1, index };
         }
-        Ok(Some(descent))
+        Ok(Some(descent.root))
     }
 
     fn entry(&self, at: Coordinates, source: Source) -> Result<Option<Record>> {
@@ -330,26 +358,24 @@ impl Snapshot {
         Ok(Record { block, range })
     }
 
-    pub(crate) fn full_node(&self, at: Coordinates) -> Result<Arc<Node>> {
-        match self.node(at, Source::File)? {
-            Some(node) => Ok(node),
-            None => Err(self.invalid(Damage::new("no index node", "one").at(at.frame))),
-        }
-    }
-
     fn node(&self, at: Coordinates, source: Source) -> Result<Option<Arc<Node>>> {
         if let Some(node) = self.file.cache.node(at, self.trust(at.frame)) {
             return Ok(Some(node));
         }
-        let Some(block) = self.block_from(at.frame, source)? else {
-            return Ok(None);
-        };
-        if source == Source::CacheOnly && !block.is_whole() {
-            return Ok(None);
+        let node = self.read_node(at, source)?;
+        if let Some(node) = &node {
+            self.file.cache.keep_node(at, Arc::clone(node));
         }
-        let node = Arc::new(self.node_in(&block, at)?);
-        self.file.cache.keep_node(at, Arc::clone(&node));
-        Ok(Some(node))
+        Ok(node)
+    }
+
+    fn read_node(&self, at: Coordinates, source: Source) -> Result<Option<Arc<Node>>> {
+        match self.block_from(at.frame, source)? {
+            Some(block) if block.is_whole() || source == Source::File => {
+                Ok(Some(Arc::new(self.node_in(&block, at)?)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The index node at `at`, whose block is `block`.
@@ -362,7 +388,7 @@ impl Snapshot {
             block::node_at(&bytes, 0, fan_out)
         };
         let children = children.map_err(|damage| self.invalid(damage.at(at.frame)))?;
-        Ok(Node { children: children.into_boxed_slice(), validity: block.validity })
+        Ok(Node { frame: at.frame, children: children.into_boxed_slice(), validity: block.validity })
     }
 
     /// The inflated block whose frame starts at `frame`, from the cache or the file.

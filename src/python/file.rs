@@ -19,11 +19,11 @@ use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
 
 use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to_bytes, with_bytes};
 use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
-use super::iterators::{Follower, RecordIterator};
-use crate::{CompressionLevel, Geometry, OpenOptions, Record, Snapshot, SyncMode};
+use super::iterators::{Follower, RecordIterator, next_record};
+use crate::{CompressionLevel, Geometry, OpenOptions, Records, Snapshot, SyncMode};
 
-/// How many records are fetched at a time where many become Python objects.
-const RECORDS_PER_BATCH: usize = 4096;
+/// Ctrl-C is looked for once in so many records.
+const RECORDS_PER_CHECK: usize = 4096;
 const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 
 /// A capture file: a compressed, transactional, append-only log of records.
@@ -228,25 +228,20 @@ impl CaptureFile {
         PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &message, 1)
     }
 
-    /// Turns records into a list, fetching them without the interpreter.
-    fn list<'py>(
-        &self,
-        py: Python<'py>,
-        mut records: impl Iterator<Item = crate::Result<Record>> + Send,
-    ) -> PyResult<Bound<'py, PyList>> {
+    /// The next `count` of `records` as a list.
+    fn list<'py>(&self, py: Python<'py>, mut records: Records, count: usize) -> PyResult<Bound<'py, PyList>> {
         let encoding = self.encoding()?;
         let list = PyList::empty(py);
-        loop {
-            let batch: Vec<Record> =
-                py.detach(|| records.by_ref().take(RECORDS_PER_BATCH).collect::<crate::Result<_>>())?;
-            if batch.is_empty() {
-                return Ok(list);
-            }
-            py.check_signals()?;
-            for record in batch {
-                list.append(encoding.decode(py, &record)?)?;
+        for index in 0..count {
+            let Some(record) = next_record(py, &mut records, false)? else {
+                break;
+            };
+            list.append(encoding.decode(py, &record)?)?;
+            if index % RECORDS_PER_CHECK == 0 {
+                py.check_signals()?;
             }
         }
+        Ok(list)
     }
 
     fn gather<'py>(&self, py: Python<'py>, numbers: &[u64]) -> PyResult<Bound<'py, PyList>> {
@@ -270,7 +265,7 @@ impl CaptureFile {
         match range.step {
             1 => {
                 let count = range.count();
-                self.list(py, snapshot.records(range.start).take(count))
+                self.list(py, snapshot.records(range.start), count)
             }
             _ => self.gather(py, &range.numbers()?),
         }
@@ -510,6 +505,7 @@ impl CaptureFile {
     }
 
     /// Always True, also for a file without records: the object stands for the file.
+    #[expect(clippy::unused_self, reason = "the signature is Python's")]
     fn __bool__(&self) -> bool {
         true
     }

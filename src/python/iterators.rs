@@ -81,7 +81,7 @@ impl RecordIterator {
 }
 
 /// The next record; the interpreter is let go only where the record takes reading or inflating.
-fn next_record(py: Python<'_>, records: &mut Records, reversed: bool) -> PyResult<Option<Record>> {
+pub(super) fn next_record(py: Python<'_>, records: &mut Records, reversed: bool) -> PyResult<Option<Record>> {
     if reversed {
         return Ok(py.detach(|| records.next_back()).transpose()?);
     }
