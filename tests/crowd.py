@@ -56,6 +56,7 @@ class Marks:
 
 
 INTENDED, ACKNOWLEDGED = 0, 1
+SLOT_POSITIONS = (4096, 45_056)
 
 
 def write_commits(path: str, marks: Marks, sync: SyncMode, seed: int) -> None:
@@ -97,6 +98,8 @@ def kill_writers(path: str, marks_path: str, sync: SyncMode, kills: str, seed: s
         writer = fork()
         if not writer:
             write_commits(path, marks, sync, source.getrandbits(32))
+        if turn % 2:
+            _await_commit(marks)
         time.sleep(source.choice([0.002, 0.02, 0.1]) * source.random())
         os.kill(writer, signal.SIGKILL)
         assert os.waitpid(writer, 0)[1] == signal.SIGKILL, "the writer ended by itself"
@@ -105,14 +108,26 @@ def kill_writers(path: str, marks_path: str, sync: SyncMode, kills: str, seed: s
     say("records", checked)
 
 
+def _await_commit(marks: Marks) -> None:
+    """Waits, where the machine is busy, until the writer has got to a commit."""
+    before = marks.numbers[ACKNOWLEDGED]
+    deadline = time.monotonic() + PATIENCE / 4
+    while marks.numbers[ACKNOWLEDGED] == before and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
 def _check_after_kill(path: str, marks: Marks, checked: int, *, whole: bool) -> int:
     with CaptureFile(path) as cf:
         count = check_state(cf)
         assert count in (marks.numbers[ACKNOWLEDGED], marks.numbers[INTENDED]), (count, list(marks.numbers[:2]))
+        # The next writer goes on from here, whether this one was told of its last commit or not.
+        marks.numbers[ACKNOWLEDGED] = marks.numbers[INTENDED] = count
         for number, found in enumerate(cf.record_generator(checked + 1), start=checked + 1):
             assert found == record(number)
     if whole:
-        assert capturefile.verify(path).problems == ()
+        # A kill in the middle of writing a slot tears that one; the other holds the last commit.
+        torn = [problem.position for problem in capturefile.verify(path).problems]
+        assert torn in ([], *([position] for position in SLOT_POSITIONS)), torn
     return count
 
 
