@@ -1,0 +1,322 @@
+"""Power cuts for real: file systems on loop devices that are shut down at random, with nothing more written.
+
+`Disk` is such a file system. `work_until_cut` lets a process work there until the power goes, and `check` looks at what
+is left. What the processes do stands at the end, as in `actors.py`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import shutil
+import struct
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import actors
+import capturefile
+from actors import say
+from capturefile import CaptureFile
+from processes import acting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from crowd import SyncMode
+
+SHUT_DOWN = 0x8004587D
+"""FS_IOC_SHUTDOWN, which ext4 and xfs share."""
+WITHOUT_LOG = 2
+"""Its flag that leaves the journal in memory unwritten, as a power cut does."""
+MOMENTS = (1, 2, 10, 50)
+"""After so many lines of a writer the power is cut: while it opens the file, and later."""
+SLOTS = (4096, 45_056)
+"""Where the two master slots begin in a file with the default sizes."""
+TOOLS = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+class Kind(NamedTuple):
+    """A kind of file system: how large its image is, what makes it, and how it is mounted."""
+
+    size: int
+    make: Sequence[str]
+    options: str = "loop"
+
+
+KINDS = {
+    "ext4": Kind(64 << 20, ["mkfs.ext4", "-q", "-F"]),
+    "ext4 data=writeback": Kind(64 << 20, ["mkfs.ext4", "-q", "-F"], "loop,data=writeback"),
+    "xfs": Kind(300 << 20, ["mkfs.xfs", "-q"]),
+}
+
+
+class Impossible(Exception):  # noqa: N818
+    """Power cannot be cut on this machine; says what is missing."""
+
+
+def run(*command: str | Path) -> None:
+    """Runs a command as root; what it complains of is what is missing here."""
+    if os.geteuid() != 0:
+        raise Impossible("power cuts need root, to mount file systems")
+    program = shutil.which(command[0], path=TOOLS)
+    if program is None:
+        raise Impossible(f"power cuts need {command[0]}, of the packages e2fsprogs, xfsprogs and mount")
+    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Impossible(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
+
+
+class Disk:
+    """A file system of its own, whose power can be cut."""
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        """Makes and mounts it in `folder`."""
+        self.kind = kind
+        self.image = folder / "image"
+        self.root = folder / "disk"
+        self.root.mkdir()
+        with self.image.open("wb") as file:
+            file.truncate(kind.size)
+        run(*kind.make, self.image)
+        self.mount()
+
+    def mount(self) -> None:
+        """Makes the files visible; the file system recovers by its journal."""
+        run("mount", "-o", self.kind.options, self.image, self.root)
+
+    def unmount(self) -> None:
+        """Takes the files away."""
+        run("umount", self.root)
+
+    def cut_power(self) -> None:
+        """From now on nothing reaches the disk any more, and every call fails."""
+        root = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.ioctl(root, SHUT_DOWN, struct.pack("I", WITHOUT_LOG))
+        finally:
+            os.close(root)
+
+    def restart(self) -> None:
+        """What is in memory is gone; only what reached the disk is there."""
+        self.unmount()
+        self.mount()
+
+
+@contextmanager
+def disk(folder: Path, kind: Kind) -> Iterator[Disk]:
+    """A file system, for as long as it is needed."""
+    made = Disk(folder, kind)
+    try:
+        yield made
+    finally:
+        made.unmount()
+
+
+def record(number: int) -> bytes:
+    """The record with this number: mostly short, now and then larger than a block; it hardly compresses."""
+    source = random.Random(number)
+    return source.randbytes(source.choice([0, 20, 20, 20, 200, 200, 3000, 60_000 if number % 10 == 0 else 20]))
+
+
+def metadata(commit: int, count: int) -> bytes:
+    """The metadata of a commit, from which both its number and how many records it has can be told."""
+    source = random.Random(commit)
+    return b"%d %d " % (commit, count) + source.randbytes(source.choice([0, 0, 0, 100, 5000, 50_000]))
+
+
+@dataclass
+class History:
+    """What a writer says that it has done."""
+
+    acknowledged: list[int] = field(default_factory=list)
+    """Numbers of the commits that were acknowledged."""
+    begun: int | None = None
+    """One that was begun and not acknowledged."""
+    failed: bool = False
+    """Whether the writer noticed that its disk was gone."""
+
+    def hear(self, line: str) -> None:
+        """Takes note of one line."""
+        match line.split():
+            case ["begun", number]:
+                self.begun = int(number)
+            case ["done", number]:
+                assert self.begun == int(number)
+                self.acknowledged.append(int(number))
+                self.begun = None
+            case ["failed"]:
+                self.failed = True
+            case _:
+                assert line == "opening", line
+
+    def allowed(self, lost: int = 0) -> set[int]:
+        """The commits that may be the last one on the disk, if `lost` acknowledged ones may be gone."""
+        begun = [] if self.begun is None else [self.begun]
+        return {*self.acknowledged[-1 - lost :], *begun}
+
+
+def work_until_cut(
+    disk: Disk,
+    actor: Callable[..., None],
+    path: Path,
+    *arguments: object,
+    source: random.Random,
+    history: History,
+    lines: int,
+    stir: bool = True,
+) -> None:
+    """Runs `actor` on `path` and cuts the power at a random moment after it has said some lines.
+
+    The disk is mounted again afterwards. With `stir`, the system is made to write parts of the file before the cut, in any
+    order.
+    """
+    with acting(actor, path, *arguments, source.getrandbits(32)) as process:
+        for _ in range(lines):
+            line = process.hear()
+            assert line, process.errors()
+            history.hear(line)
+            if stir and path.is_file():
+                write_some_pages(path, source)
+        time.sleep(0.01 * source.random())
+        disk.cut_power()
+        for line in process.finish():
+            history.hear(line)
+    assert history.failed, "the writer did not notice that the disk was gone"
+    disk.restart()
+
+
+def write_some_pages(path: Path, source: random.Random) -> None:
+    """Makes the system begin to write a part of the file to the disk, as it does when it needs memory."""
+    with path.open("rb") as file:
+        start, length = 4096 * source.randrange(1, 100), 4096 * source.randrange(1, 20)
+        os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_DONTNEED)
+
+
+def check(path: Path, allowed: set[int]) -> int:
+    """Checks that the file holds one of the `allowed` commits, whole, and nothing else; returns which."""
+    with CaptureFile(path, encoding=None) as cf:
+        commit, count = _identity(cf)
+        assert commit in allowed, f"commit {commit} is left, not one of {allowed}"
+        assert cf.record_count() == count
+        assert cf.get_metadata() == metadata(commit, count)
+        for number, found in enumerate(cf, start=1):
+            assert found == record(number), f"record {number} is not what it was"
+    damaged = {problem.position for problem in capturefile.verify(path).problems}
+    assert damaged <= set(SLOTS), "more than a slot that was being written is damaged"
+    return commit
+
+
+def _identity(cf: CaptureFile[bytes]) -> tuple[int, int]:
+    """The number of the commit that `cf` sees, and of its records, as its metadata has them."""
+    words = (cf.get_metadata() or b"").split(b" ", 2)
+    return int(words[0]), int(words[1])
+
+
+def write_on(path: Path) -> int:
+    """Repairs what is left and adds to it, as the next writer would; returns the number of its commit."""
+    with CaptureFile(path, to_write=True, encoding=None) as cf:
+        commit = add_commit(cf, 1, lambda _: None)
+    check(path, {commit})
+    assert capturefile.verify(path).sound
+    return commit
+
+
+def add_commit(cf: CaptureFile[bytes], size: int, begin: Callable[[int], None]) -> int:
+    """Makes a commit of `size` more records; says its number to `begin` before, and returns it afterwards."""
+    commit = _identity(cf)[0] + 1
+    count = cf.record_count()
+    cf.add_records(record(number) for number in range(count + 1, count + size + 1))
+    cf.set_metadata(metadata(commit, count + size))
+    begin(commit)
+    cf.commit()
+    return commit
+
+
+# Actors
+
+
+def write(path: str, sync: SyncMode, replacements: str, seed: str) -> None:
+    """Writes commits of all sizes; replaces the file in so many of a hundred cases."""
+    source = random.Random(int(seed))
+    say("opening")
+    try:
+        _write(Path(path), sync, int(replacements), source)
+    except OSError:
+        say("failed")
+        os._exit(0)  # Nothing is left to be closed.
+
+
+def _write(path: Path, sync: SyncMode, replacements: int, source: random.Random) -> None:
+    def opened(new: bytes | None = None) -> CaptureFile[bytes]:
+        return CaptureFile(
+            path,
+            to_write=True,
+            initial_metadata=new,
+            force_new_empty_file=new is not None,
+            encoding=None,
+            sync=sync,
+            threads=source.choice([1, 4]),
+        )
+
+    cf = opened()
+    while True:
+        if source.randrange(100) < replacements:
+            number = _identity(cf)[0] + 1
+            cf.close()
+            say("begun", number)
+            cf = opened(metadata(number, 0))
+        else:
+            number = add_commit(cf, source.choice([0, 1, 1, 1, 2, 10, 50]), lambda number: say("begun", number))
+        say("done", number)
+        if source.random() < 0.1:
+            cf.add_records(source.randbytes(10_000) for _ in range(source.randrange(10)))
+            cf.rollback()
+
+
+def write_by_reference(path: str, seed: str) -> None:
+    """Writes small commits with the reference."""
+    from CaptureFile import CaptureFile as Reference
+
+    source = random.Random(int(seed))
+    say("opening")
+    try:
+        with Reference(path, to_write=True, encoding=None) as cf:
+            commit, count = map(int, cf.get_metadata().split(b" ", 2)[:2])
+            while True:
+                commit += 1
+                for _ in range(source.choice([1, 1, 2, 10])):
+                    count += 1
+                    cf.add_record(record(count))
+                cf.set_metadata(metadata(commit, count))
+                say("begun", commit)
+                cf.commit()
+                say("done", commit)
+    except OSError:
+        say("failed")
+
+
+def create(folder: str, sync: SyncMode, _seed: str) -> None:
+    """Makes one file after another; each has the number of its commit for a name."""
+    say("opening")
+    first = 1 + max((int(path.stem) for path in Path(folder).glob("[0-9]*.capture")), default=0)
+    try:
+        for number in range(first, first + 10_000):
+            say("begun", number)
+            path = Path(folder) / f"{number}.capture"
+            cf = CaptureFile(path, to_write=True, initial_metadata=metadata(number, 0), sync=sync)
+            say("done", number)
+            cf.close()
+    except OSError:
+        say("failed")
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    import sys
+
+    actors.main(globals(), *sys.argv[1:])
