@@ -22,6 +22,11 @@ pub fn open_with_right_checksums(data: &[u8]) {
     open_and_read(&data);
 }
 
+/// Runs `work` and returns by how many bytes the memory in use grew at most meanwhile, in all threads.
+pub fn most_memory(work: impl FnOnce()) -> usize {
+    memory::most_during(work)
+}
+
 /// Does the operations that these bytes stand for to a file, and to a plain list beside it.
 pub fn operate(data: &[u8]) {
     operations::run(data);
