@@ -23,7 +23,8 @@ use crate::storage::{FileStorage, Storage, read_up_to};
 use crate::writer::{Savepoint, SyncMode, Writer, WriterOptions};
 
 /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
-const DEFAULT_CACHE_SIZE: u64 = 64 * 1024 * 1024;
+/// What a hostile file may cost is 64 MiB and sixteen times its length; the rest is for what is being read.
+const DEFAULT_CACHE_SIZE: u64 = 48 * 1024 * 1024;
 /// More threads than this do not make one writer faster unless they are asked for.
 const MOST_DEFAULT_THREADS: usize = 4;
 /// How often opening starts anew because the file was replaced meanwhile.

@@ -229,7 +229,7 @@ fn decode_path(
     if path.record_count().is_none() {
         return Err(Damage::new(
             format!("a tree of height {}", path.height()),
-            "one that holds fewer than 2^64 records",
+            "one that holds fewer than 2^64 - 1 records",
         ));
     }
     Ok(path)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::block::reserve;
 use crate::cache::{Block, Node};
@@ -122,8 +123,10 @@ impl DoubleEndedIterator for Records {
     }
 }
 
-/// How many blocks are inflated before their records are handed over, which bounds the memory.
+/// As many blocks are inflated at most before their records are handed over...
 const BLOCKS_PER_BATCH: usize = 64;
+/// ...and no more once they have so many bytes together, which bounds the memory.
+const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
 /// With fewer blocks to inflate than this, threads cost more than they save.
 const BLOCKS_WORTH_THREADS: usize = 4;
 
@@ -163,8 +166,10 @@ impl Gather {
     /// The next records, each with its place in the order asked; `None` when all have been given.
     pub fn next_batch(&mut self) -> Result<Option<Vec<(usize, Record)>>> {
         let rest = &self.wanted[self.done..];
+        if rest.is_empty() {
+            return Ok(None);
+        }
         let mut frames: Vec<u64> = Vec::new();
-        let mut count = 0;
         for (at, _) in rest {
             if frames.last() != Some(&at.frame) {
                 if frames.len() == BLOCKS_PER_BATCH {
@@ -172,50 +177,84 @@ impl Gather {
                 }
                 frames.push(at.frame);
             }
-            count += 1;
-        }
-        if count == 0 {
-            return Ok(None);
         }
         let blocks = self.blocks(&frames)?;
         let mut blocks = frames.into_iter().zip(blocks).peekable();
-        let mut batch = Vec::with_capacity(count);
-        for &(at, index) in &rest[..count] {
+        let mut batch = Vec::new();
+        // Records of a block that is not kept whole are copies, and may be of the same bytes.
+        let mut copied = 0;
+        for &(at, index) in rest {
             while blocks.peek().is_some_and(|(frame, _)| *frame != at.frame) {
                 blocks.next();
             }
-            if let Some((_, block)) = blocks.peek() {
-                batch.push((index, self.snapshot.entry_in(Arc::clone(block), at)?));
-            }
+            let Some((_, block)) = blocks.peek().filter(|_| copied < BYTES_PER_BATCH) else {
+                break;
+            };
+            let record = self.snapshot.entry_in(Arc::clone(block), at)?;
+            copied += if block.is_whole() { 0 } else { record.len() };
+            batch.push((index, record));
         }
-        self.done += count;
+        self.done += batch.len();
         Ok(Some(batch))
     }
 
-    /// The blocks of `frames`, inflated side by side where there are enough of them.
+    /// The blocks of the first of `frames`, at least of one of them, inflated side by side where there are
+    /// enough.
     fn blocks(&self, frames: &[u64]) -> Result<Vec<Arc<Block>>> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = frames.len().div_ceil(threads).max(1);
-        let inflate = |frames: &[u64]| -> Result<Vec<Arc<Block>>> {
-            frames.iter().map(|&frame| self.snapshot.block(frame)).collect()
-        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(frames.len());
+        let work = SharedWork { gather: self, frames, next: AtomicUsize::new(0), bytes: AtomicUsize::new(0) };
         if threads == 1 || frames.len() < BLOCKS_WORTH_THREADS {
-            return inflate(frames);
+            return work.own_share().and_then(|done| work.in_order(done));
         }
-        let (own, others) = frames.split_at(share);
-        std::thread::scope(|scope| {
-            let inflate = &inflate;
-            let helpers: Vec<_> = others
-                .chunks(share)
-                .map(|part| (part, std::thread::Builder::new().spawn_scoped(scope, move || inflate(part))))
-                .collect();
-            let mut blocks = inflate(own)?;
-            for (part, helper) in helpers {
-                // A thread that could not start or that died leaves its share to this one.
-                let done = helper.ok().and_then(|helper| helper.join().ok());
-                blocks.extend(done.unwrap_or_else(|| inflate(part))?);
+        let done = std::thread::scope(|scope| {
+            let start = |_| std::thread::Builder::new().spawn_scoped(scope, || work.own_share());
+            let helpers: Vec<_> = (1..threads).map(start).collect();
+            let mut done = work.own_share()?;
+            // A thread that could not start or that died leaves its share to this one.
+            for part in helpers.into_iter().filter_map(|helper| helper.ok()?.join().ok()) {
+                done.extend(part?);
             }
-            Ok(blocks)
-        })
+            Ok(done)
+        })?;
+        work.in_order(done)
+    }
+}
+
+/// Frames to inflate, of which each thread takes the next one, until there is enough for one batch.
+struct SharedWork<'a> {
+    gather: &'a Gather,
+    frames: &'a [u64],
+    next: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl SharedWork<'_> {
+    /// Inflates what this thread gets to take.
+    fn own_share(&self) -> Result<Vec<(usize, Arc<Block>)>> {
+        let mut done = Vec::new();
+        while self.bytes.load(Ordering::Relaxed) < BYTES_PER_BATCH {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(&frame) = self.frames.get(index) else {
+                break;
+            };
+            let block = self.gather.snapshot.block(frame)?;
+            self.bytes.fetch_add(block.bytes.len(), Ordering::Relaxed);
+            done.push((index, block));
+        }
+        Ok(done)
+    }
+
+    /// All blocks that were taken, in the order of their frames.
+    fn in_order(&self, done: Vec<(usize, Arc<Block>)>) -> Result<Vec<Arc<Block>>> {
+        let taken = self.next.load(Ordering::Relaxed).min(self.frames.len());
+        let mut blocks = vec![None; taken];
+        for (index, block) in done {
+            blocks[index] = Some(block);
+        }
+        let or_now = |(&frame, block): (&u64, Option<_>)| match block {
+            Some(block) => Ok(block),
+            None => self.gather.snapshot.block(frame),
+        };
+        self.frames.iter().zip(blocks).map(or_now).collect()
     }
 }

@@ -6,6 +6,9 @@
 
 use crate::format::Coordinates;
 
+/// A file with more records than this is not sound, so that the number after the last one is a number too.
+pub(crate) const MOST_RECORDS: u64 = u64::MAX - 1;
+
 /// The unfinished rightmost node of each level. Level 1 is the one whose children are records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RightmostPath {
@@ -57,7 +60,7 @@ impl RightmostPath {
         self.levels.iter().map(Vec::len).sum()
     }
 
-    /// How many records hang off the whole path, or `None` if the number passes 2^64 - 1.
+    /// How many records hang off the whole path, or `None` if they are more than [`MOST_RECORDS`].
     pub(crate) fn record_count(&self) -> Option<u64> {
         let mut total: u64 = 0;
         for (height, children) in (0..).zip(&self.levels) {
@@ -67,7 +70,7 @@ impl RightmostPath {
             let below = u64::from(self.fan_out).checked_pow(height)?;
             total = total.checked_add(below.checked_mul(children.len() as u64)?)?;
         }
-        Some(total)
+        Some(total).filter(|total| *total <= MOST_RECORDS)
     }
 
     /// The way to the record with the given index, counted from 0; `None` past the end.
@@ -158,6 +161,17 @@ mod tests {
         path.add(13, Coordinates::NONE);
         assert_eq!(path.record_count(), Some(1 << 60));
         path.add(14, Coordinates::NONE);
+        assert_eq!(path.record_count(), None);
+    }
+
+    #[test]
+    fn the_number_after_the_last_record_is_a_number_too() {
+        // With x for the fan-out, 2^64 - 1 is x^2 + 2 x.
+        let mut path = RightmostPath::new(u32::MAX);
+        path.add(3, Coordinates::NONE);
+        path.add(2, Coordinates::NONE);
+        assert_eq!(path.record_count(), Some(u64::MAX - u64::from(u32::MAX)));
+        path.add(2, Coordinates::NONE);
         assert_eq!(path.record_count(), None);
     }
 }

@@ -15,6 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::slots::{self, SlotImages, image_index};
 use crate::snapshot::{OpenFile, Snapshot, Transaction};
 use crate::storage::write_all;
+use crate::tree::MOST_RECORDS;
 
 /// A file that is too short is made longer by at most this much at a time.
 const LARGEST_GROWTH: u64 = 5 * 1024 * 1024;
@@ -216,6 +217,9 @@ impl Writer {
 
     /// Adds a record; returns the new count. An error leaves everything as it was.
     pub(crate) fn add_record(&mut self, record: &[u8]) -> Result<u64> {
+        if self.record_count >= MOST_RECORDS {
+            return Err(Error::IndexFull { path: self.file.path.clone() });
+        }
         self.add_entry(record, Entry::Child(1))?;
         self.record_count += 1;
         self.note_change();
@@ -671,6 +675,15 @@ mod tests {
         assert_eq!(&*snapshot.record(1).unwrap(), b"small");
         assert_eq!(&*snapshot.record(u64::from(fan_out)).unwrap(), huge);
         assert_eq!(&*snapshot.record(u64::from(fan_out) + 1).unwrap(), b"after");
+    }
+
+    #[test]
+    fn a_file_with_all_the_records_that_can_be_counted_takes_no_more() {
+        let mut writer = new_writer();
+        writer.record_count = MOST_RECORDS - 1;
+        writer.add_record(b"last").unwrap();
+        assert!(matches!(writer.add_record(b"one more"), Err(Error::IndexFull { .. })));
+        assert_eq!(writer.record_count(), MOST_RECORDS);
     }
 
     #[test]

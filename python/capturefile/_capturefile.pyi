@@ -94,7 +94,7 @@ class CaptureFile(Generic[_RecordT_co]):
         sync: _Sync = "full",
         compression_level: int = 6,
         threads: int | None = None,
-        cache_size: int = 67108864,
+        cache_size: int = 50331648,
     ) -> None: ...
     @overload
     def __init__(
@@ -110,7 +110,7 @@ class CaptureFile(Generic[_RecordT_co]):
         sync: _Sync = "full",
         compression_level: int = 6,
         threads: int | None = None,
-        cache_size: int = 67108864,
+        cache_size: int = 50331648,
     ) -> None: ...
     @overload
     def __init__(
@@ -126,7 +126,7 @@ class CaptureFile(Generic[_RecordT_co]):
         sync: _Sync = "full",
         compression_level: int = 6,
         threads: int | None = None,
-        cache_size: int = 67108864,
+        cache_size: int = 50331648,
     ) -> None: ...
     @property
     def file_name(self) -> str:
@@ -320,7 +320,7 @@ def open(
     sync: _Sync = "full",
     compression_level: int = 6,
     threads: int | None = None,
-    cache_size: int = 67108864,
+    cache_size: int = 50331648,
 ) -> CaptureFile[str]:
     """Opens a capture file in the words of Python's `open()`.
 
@@ -344,7 +344,7 @@ def open(
     sync: _Sync = "full",
     compression_level: int = 6,
     threads: int | None = None,
-    cache_size: int = 67108864,
+    cache_size: int = 50331648,
 ) -> CaptureFile[bytes]: ...
 def verify(path: _Path) -> Report:
     """Reads everything in a capture file and says what is damaged.

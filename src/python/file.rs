@@ -389,7 +389,7 @@ impl CaptureFile {
         signature = (*_args, **_options),
         text_signature = "(file_name, to_write=False, initial_metadata=None, force_new_empty_file=False, \
                           encoding='utf_8', use_os_file_locking=True, compression_block_size=32768, *, \
-                          sync='full', compression_level=6, threads=None, cache_size=67108864)"
+                          sync='full', compression_level=6, threads=None, cache_size=50331648)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
         Self::unopened()
@@ -870,7 +870,7 @@ impl Transaction {
     ),
     text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', use_os_file_locking=True, \
                       compression_block_size=32768, sync='full', compression_level=6, threads=None, \
-                      cache_size=67108864)"
+                      cache_size=50331648)"
 )]
 #[expect(clippy::too_many_arguments, reason = "they are the settings of CaptureFile")]
 pub(super) fn open(

@@ -1,0 +1,144 @@
+"""Makes the files that fuzzing starts from, in `fuzz/corpus/files/`; run it with `tests/` on PYTHONPATH.
+
+Files as writers make them, some by the reference package, and files that no writer makes but that are sound; all with
+small pages, and cut off where their last whole page ends, which changes nothing. What fuzzing then makes of them it finds
+out by itself.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from builder import (
+    OLD_MAGIC,
+    SERIALS,
+    Coordinates,
+    FileBuilder,
+    Geometry,
+    build_file,
+    frame,
+    index_node,
+    parse,
+    sized,
+)
+from CaptureFile import CaptureFile as Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).parent / "corpus" / "files"
+DEEP = Geometry(512, 512, 2)
+WIDE = Geometry(512, 512, 32)
+MIDDLE = Geometry(512, 1024, 5)
+SINGLE = Geometry(512, 0, 3)
+LONGEST = 10 * 1024
+
+
+def records(count: int, longest: int = 120) -> list[bytes]:
+    """Records of many lengths, some of random bytes."""
+    source = random.Random(count)
+    return [
+        source.randbytes(source.randrange(longest))[: source.randrange(longest)].ljust(source.randrange(20), b".")
+        for _ in range(count)
+    ]
+
+
+def built() -> Iterator[tuple[str, bytes]]:
+    """Files of the test builder, as writers make them."""
+    yield "empty", build_file([], geometry=DEEP)
+    yield "pending-only", build_file([b"one", b"", b"three"], b"metadata", DEEP)
+    for geometry, name in ((DEEP, "deep"), (WIDE, "wide"), (MIDDLE, "middle"), (SINGLE, "single")):
+        yield f"{name}-30", build_file(records(30), b"metadata", geometry)
+        yield f"{name}-30-stored", build_file(records(30, 60), b"metadata", geometry, level=0, previous=20)
+    yield "deep-63-stored", build_file(records(63, 8), None, DEEP, level=0)
+    yield "deep-100-late", build_file(records(100, 30), None, DEEP, late_nodes=True)
+    yield "wide-200", build_file(records(200, 16), b"", WIDE)
+    yield "long-record", build_file([b"a", bytes(5000), b"c"], bytes(700), DEEP)
+    yield "serial-0", build_file(records(9), None, DEEP, 0, previous=7)
+    yield "serial-most", build_file(records(9), None, DEEP, SERIALS - 1, previous=7)
+    yield "old-name", build_file(records(9), None, Geometry(512, 512, 2, 1, OLD_MAGIC))
+
+
+def of_reference(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Files of the reference package, whose pages are made small for it."""
+    configure = sys.modules["CaptureFile.CaptureFile"].CaptureFileConfiguration.__init__
+    for fan_out in (2, 32):
+        path = folder / f"reference-{fan_out}"
+        with (
+            patch.object(configure, "__defaults__", (2, 512, 512, fan_out)),
+            Reference(path, to_write=True, initial_metadata=b"metadata", compression_block_size=512) as cf,
+        ):
+            for record in records(40):
+                cf.add_record(record)
+            cf.commit()
+        yield path.name, path.read_bytes()
+
+
+def unlikely() -> Iterator[tuple[str, bytes]]:
+    """Sound files that no writer makes: shared subtrees, trees that run in circles, blocks that explode."""
+    for level in (0, 9):
+        yield f"shared-{level}", shared(level)
+    builder = FileBuilder(DEEP)
+    builder.frames = frame(index_node([Coordinates(DEEP.data_start, 0)] * 2), 0)
+    builder.levels = [[Coordinates(DEEP.data_start, 0)] for _ in range(30)]
+    yield "circle", finished(builder)
+    builder = FileBuilder(DEEP, level=9)
+    for length in (300_000, 3, 1_100_000):
+        builder.add_record(bytes(length))
+    yield "bomb", finished(builder)
+    builder = FileBuilder(WIDE, level=9)
+    entry = builder.add_entry(sized(bytes(100_000)))
+    builder.levels = [[Coordinates(entry.position, 4 * number) for number in range(20)]]
+    yield "overlapping", finished(builder)
+    builder = FileBuilder(WIDE, level=9)
+    first = builder.add_entry(sized(b"record") + index_node([Coordinates(WIDE.data_start, 0)] * 32) * 2000)
+    builder.levels = [[], [first._replace(offset=10)] * 5]
+    yield "many-nodes", finished(builder)
+
+
+def shared(level: int) -> bytes:
+    """A file of 2**50 records and some, all in a few nodes."""
+    builder = FileBuilder(DEEP, level=level)
+    one, other = (builder.add_entry(sized(content)) for content in (b"one", b"other"))
+    for _ in range(50):
+        one, other = (builder.add_entry(index_node(pair)) for pair in ((one, other), (other, one)))
+    builder.add_child(51, one)
+    for record in records(5):
+        builder.add_record(record)
+    return finished(builder)
+
+
+def finished(builder: FileBuilder) -> bytes:
+    """The file with both of its slots."""
+    builder.commit()
+    builder.commit()
+    return builder.image()
+
+
+def cut(data: bytes) -> bytes:
+    """The file without what is past its last whole page."""
+    parsed = parse(data)
+    return data[: parsed.geometry.page_floor(parsed.current.file_limit)]
+
+
+def main() -> None:
+    """Makes all files anew."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = (built(), of_reference(Path(folder)), unlikely())
+        for name, data in (pair for source in sources for pair in source):
+            content = cut(data)
+            if len(content) > LONGEST:
+                raise ValueError(f"{name} has {len(content)} bytes; {LONGEST} are enough")
+            (FOLDER / f"{name}.capture").write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()

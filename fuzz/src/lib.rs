@@ -1,0 +1,33 @@
+//! What a fuzzer does with a capture file, as functions of the bytes that it made up.
+//!
+//! Each function panics if the library does what it must not: panics itself, gives an error of the wrong
+//! kind, contradicts itself, or takes more memory than a file of that length may cost. The programs in
+//! `fuzz_targets/` give them to a coverage-guided engine; `tests/` gives them known inputs.
+
+mod checksums;
+mod memory;
+mod operations;
+mod scratch;
+mod uses;
+
+/// Opens a file of these bytes, reads everything in it, and writes to it.
+pub fn open_and_read(data: &[u8]) {
+    memory::bounded(data.len(), || uses::use_fully(&scratch::holding(data)));
+}
+
+/// The same after putting its checksums right, so that what is damaged inside gets past them.
+pub fn open_with_right_checksums(data: &[u8]) {
+    let mut data = data.to_vec();
+    checksums::put_right(&mut data);
+    open_and_read(&data);
+}
+
+/// Runs `work` and returns by how many bytes the memory in use grew at most meanwhile, in all threads.
+pub fn most_memory(work: impl FnOnce()) -> usize {
+    memory::most_during(work)
+}
+
+/// Does the operations that these bytes stand for to a file, and to a plain list beside it.
+pub fn operate(data: &[u8]) {
+    operations::run(data);
+}

@@ -1,0 +1,374 @@
+//! Random operations on a file and on a plain list beside it, which must agree all the time.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use capturefile::{
+    CaptureFile, CompressionLevel, Error, Geometry, OpenOptions, Record, Snapshot, SyncMode, verify,
+};
+
+use crate::scratch;
+
+/// Page size, block size, fan-out: deep trees, wide ones, a full index, blocks of one entry, the default.
+const GEOMETRIES: [(u32, u32, u32); 7] = [
+    (512, 512, 2),
+    (512, 1024, 3),
+    (512, 0, 4),
+    (512, 2560, 64),
+    (513, 1539, 5),
+    (4096, 4096, 32),
+    (4096, 32768, 32),
+];
+const CACHE_SIZES: [u64; 3] = [64 * 1024 * 1024, 0, 2000];
+/// So many snapshots are held at most.
+const MOST_HELD: usize = 4;
+/// A file has so many records at most; each operation adds few.
+const MOST_RECORDS: usize = 3000;
+
+/// What a file holds at one moment.
+#[derive(Clone, Default)]
+struct State {
+    records: Vec<Arc<[u8]>>,
+    metadata: Option<Arc<[u8]>>,
+}
+
+/// The bytes that choose what happens; zeros when they are used up.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn next(&mut self) -> u8 {
+        let Some((&first, rest)) = self.0.split_first() else {
+            return 0;
+        };
+        self.0 = rest;
+        first
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        let number = usize::from(u16::from_be_bytes([self.next(), self.next()]));
+        number % limit.max(1)
+    }
+
+    fn one_of<T: Copy>(&mut self, things: &[T]) -> T {
+        things[usize::from(self.next()) % things.len()]
+    }
+
+    /// A record or metadata: short or long, of the same bytes or of different ones.
+    fn entry(&mut self) -> Arc<[u8]> {
+        let kind = self.next();
+        let length = match kind % 16 {
+            0 => 0,
+            1..=10 => usize::from(self.next() % 64),
+            11..=14 => self.below(1500),
+            _ => self.below(40_000),
+        };
+        let mut seed = u32::from(self.next()) + 1;
+        let mut byte = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            seed.to_be_bytes()[0]
+        };
+        if kind & 16 == 0 { vec![kind; length].into() } else { (0..length).map(|_| byte()).collect() }
+    }
+}
+
+/// The file and its like in memory.
+struct World<'a> {
+    choices: Choices<'a>,
+    path: PathBuf,
+    geometry: Geometry,
+    writer: CaptureFile,
+    committed: State,
+    current: State,
+    /// Another object that reads the file, and what it saw last.
+    reader: CaptureFile,
+    seen: State,
+    held: Vec<(Arc<Snapshot>, State)>,
+}
+
+/// Does what `data` says.
+pub(crate) fn run(data: &[u8]) {
+    let mut world = World::new(Choices(data));
+    while !world.choices.0.is_empty() {
+        world.step();
+    }
+    world.check_everything();
+}
+
+fn options(choices: &mut Choices, geometry: Geometry) -> OpenOptions {
+    let level = choices.one_of(&[1, 1, 1, 6, 12]);
+    OpenOptions::new()
+        .write(true)
+        .geometry(geometry)
+        .sync(choices.one_of(&[SyncMode::Never, SyncMode::Barrier, SyncMode::Full]))
+        .threads(choices.one_of(&[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2]))
+        .cache_size(choices.one_of(&CACHE_SIZES))
+        .compression_level(CompressionLevel::new(level).expect("from 1 to 12"))
+}
+
+impl<'a> World<'a> {
+    fn new(mut choices: Choices<'a>) -> Self {
+        let (page_size, block_size, fan_out) = choices.one_of(&GEOMETRIES);
+        let geometry = Geometry { page_size, block_size, fan_out, ..Geometry::default() };
+        let path = scratch::empty();
+        let metadata = (choices.next() % 2 == 1).then(|| choices.entry());
+        let options =
+            options(&mut choices, geometry).initial_metadata(metadata.as_deref().map(<[u8]>::to_vec));
+        let writer = options.open(&path).expect("a new file");
+        let reader = CaptureFile::open(&path).expect("a sound file");
+        let state = State { records: Vec::new(), metadata };
+        let (committed, current, seen) = (state.clone(), state.clone(), state);
+        Self { choices, path, geometry, writer, committed, current, reader, seen, held: Vec::new() }
+    }
+
+    fn step(&mut self) {
+        match self.choices.next() % 20 {
+            0..=3 => self.add(),
+            4 => self.add_quickly(),
+            5 => self.add_many(),
+            6 => self.batch(),
+            7 => self.set_metadata(),
+            8..=10 => self.commit(),
+            11 => self.rollback(),
+            12 => self.reopen(),
+            13 => self.hold(),
+            14 => self.check_held(),
+            15 => self.look_at_records(),
+            16 => self.refresh(),
+            17 => self.verify(),
+            18 => self.litter(),
+            _ => self.replace(),
+        }
+        assert_eq!(self.writer.record_count().expect("a count"), self.current.records.len() as u64);
+    }
+
+    fn has_room(&self) -> bool {
+        self.current.records.len() < MOST_RECORDS
+    }
+
+    fn add(&mut self) {
+        let record = self.choices.entry();
+        if self.has_room() {
+            let count = self.writer.add_record(&record).expect("a record can be added");
+            self.current.records.push(record);
+            assert_eq!(count, self.current.records.len() as u64);
+        }
+    }
+
+    fn add_quickly(&mut self) {
+        let record = self.choices.entry();
+        if self.has_room() && self.writer.add_record_quickly(&record).expect("a healthy writer").is_some() {
+            self.current.records.push(record);
+        }
+    }
+
+    fn add_many(&mut self) {
+        let records: Vec<_> = (0..self.choices.next() % 100).map(|_| self.choices.entry()).collect();
+        if self.has_room() {
+            self.writer.add_records(&records).expect("records can be added");
+            self.current.records.extend(records);
+        }
+    }
+
+    /// A batch beside other work through the same object; kept or dropped.
+    fn batch(&mut self) {
+        if !self.has_room() {
+            return;
+        }
+        let mut batch = self.writer.begin_batch().expect("a healthy writer");
+        let mut records = Vec::new();
+        for _ in 0..self.choices.next() % 8 {
+            let record = self.choices.entry();
+            if self.choices.next().is_multiple_of(4) {
+                self.writer.add_record(&record).expect("a record can be added");
+                self.current.records.push(record);
+            } else if batch.add_quickly(&record).expect("a healthy writer") {
+                records.push(record);
+            }
+        }
+        if self.choices.next().is_multiple_of(4) {
+            return;
+        }
+        batch.keep().expect("records can be added");
+        self.current.records.extend(records);
+    }
+
+    fn set_metadata(&mut self) {
+        self.current.metadata = (!self.choices.next().is_multiple_of(4)).then(|| self.choices.entry());
+        self.writer.set_metadata(self.current.metadata.as_deref()).expect("metadata can be set");
+    }
+
+    fn commit(&mut self) {
+        match self.writer.commit() {
+            Ok(()) => self.committed = self.current.clone(),
+            Err(Error::IndexFull { .. }) if self.geometry.fan_out == 64 => {}
+            Err(error) => panic!("cannot commit: {error}"),
+        }
+    }
+
+    fn rollback(&mut self) {
+        self.writer.rollback().expect("nothing is in the way");
+        self.current = self.committed.clone();
+    }
+
+    fn close(&mut self) {
+        let lost = self.writer.close();
+        assert_eq!(lost, (self.current.records.len() - self.committed.records.len()) as u64);
+        self.current = self.committed.clone();
+    }
+
+    fn reopen(&mut self) {
+        self.close();
+        let options = options(&mut self.choices, self.geometry);
+        self.writer = options.open(&self.path).expect("a sound file");
+    }
+
+    fn hold(&mut self) {
+        if self.held.len() == MOST_HELD {
+            let dropped = self.choices.below(MOST_HELD);
+            self.held.swap_remove(dropped);
+        }
+        let held = if self.choices.next().is_multiple_of(4) {
+            (self.reader.snapshot().expect("a reader has its snapshot"), self.seen.clone())
+        } else {
+            (self.writer.snapshot().expect("a snapshot of a healthy writer"), self.current.clone())
+        };
+        self.held.push(held);
+    }
+
+    fn check_held(&mut self) {
+        if let Some((snapshot, state)) = self.held.last() {
+            check_some(snapshot, state, &mut self.choices);
+        }
+    }
+
+    fn look_at_records(&mut self) {
+        let snapshot = self.writer.snapshot().expect("a snapshot of a healthy writer");
+        check_some(&snapshot, &self.current, &mut self.choices);
+    }
+
+    fn refresh(&mut self) {
+        let news = self.reader.refresh(self.choices.next() % 2 == 1).expect("a sound file");
+        let changed = self.seen.records.len() != self.committed.records.len()
+            || self.seen.metadata != self.committed.metadata;
+        assert!(news || !changed, "a reader missed what was committed");
+        self.seen = self.committed.clone();
+        let snapshot = self.reader.snapshot().expect("a reader has its snapshot");
+        check_some(&snapshot, &self.seen, &mut self.choices);
+    }
+
+    fn verify(&mut self) {
+        let report = verify(&self.path).expect("a sound file");
+        assert_eq!(report.problems, []);
+        assert_eq!(report.record_count, self.committed.records.len() as u64);
+        assert_eq!(report.records_checked, report.record_count);
+    }
+
+    /// Leaves what a crash can leave: rubbish past the committed pages, and a torn slot that is not
+    /// current.
+    fn litter(&mut self) {
+        self.close();
+        let reader = CaptureFile::open(&self.path).expect("a sound file");
+        let snapshot = reader.snapshot().expect("a reader has its snapshot");
+        let page = u64::from(self.geometry.page_size);
+        let unused = snapshot.file_limit() / page * page;
+        let slot = 2 * page + u64::from(self.geometry.block_size);
+        let old_slot = page + u64::from(snapshot.serial() % 2 == 0) * slot;
+        drop((reader, snapshot));
+        let rubbish = self.choices.entry();
+        let file = fs::OpenOptions::new().write(true).open(&self.path).expect("the file is there");
+        file.write_all_at(&rubbish, unused).expect("room for rubbish");
+        if self.choices.next() % 2 == 1 {
+            let torn = &rubbish[..rubbish.len().min(usize::try_from(slot).expect("a small slot"))];
+            file.write_all_at(torn, old_slot).expect("room for rubbish");
+        }
+        self.reopen();
+    }
+
+    /// Puts a new file in the place of the old one, which whoever has it open still reads.
+    fn replace(&mut self) {
+        self.close();
+        let options = options(&mut self.choices, self.geometry).replace(true);
+        self.writer = options.open(&self.path).expect("a new file");
+        self.check_reader();
+        self.reader = self.writer.observer().expect("a sound file");
+        self.committed = State::default();
+        self.current = State::default();
+        self.seen = State::default();
+    }
+
+    fn check_reader(&self) {
+        check_all(&self.reader.snapshot().expect("a reader has its snapshot"), &self.seen);
+    }
+
+    fn check_everything(&mut self) {
+        check_all(&self.writer.snapshot().expect("a snapshot of a healthy writer"), &self.current);
+        self.check_reader();
+        self.refresh();
+        self.check_reader();
+        self.close();
+        for (snapshot, state) in &self.held {
+            check_all(snapshot, state);
+        }
+        self.verify();
+        let reader = CaptureFile::open(&self.path).expect("a sound file");
+        check_all(&reader.snapshot().expect("a reader has its snapshot"), &self.committed);
+    }
+}
+
+/// The snapshot shows this state as far as one looks: its size, its metadata, a record, a few together.
+fn check_some(snapshot: &Arc<Snapshot>, state: &State, choices: &mut Choices) {
+    check_outline(snapshot, state);
+    let count = state.records.len();
+    if count == 0 {
+        return;
+    }
+    let first = choices.below(count);
+    let number = first as u64 + 1;
+    if let Some(record) = snapshot.record_in_memory(number).expect("a sound file") {
+        assert_record(&record, state, first);
+    }
+    assert_record(&snapshot.record(number).expect("a sound file"), state, first);
+    let indices: Vec<usize> = (0..choices.next() % 16).map(|_| choices.below(count)).collect();
+    let numbers: Vec<u64> = indices.iter().map(|&index| index as u64 + 1).collect();
+    let mut gather = snapshot.records_at(&numbers).expect("these records exist");
+    let mut given = 0;
+    while let Some(batch) = gather.next_batch().expect("a sound file") {
+        for (place, record) in batch {
+            assert_record(&record, state, indices[place]);
+            given += 1;
+        }
+    }
+    assert_eq!(given, indices.len());
+}
+
+/// The snapshot shows this state in every record, from both ends.
+fn check_all(snapshot: &Arc<Snapshot>, state: &State) {
+    check_outline(snapshot, state);
+    let mut records = snapshot.records(1);
+    for index in 0..state.records.len() {
+        let record = records.next_in_memory();
+        let next = || records.next().expect("a record is left").expect("a sound file");
+        assert_record(&record.unwrap_or_else(next), state, index);
+    }
+    assert!(records.next().is_none());
+    let mut records = snapshot.records(1);
+    for index in (0..state.records.len()).rev().take(100) {
+        assert_record(&records.next_back().expect("a record is left").expect("a sound file"), state, index);
+    }
+}
+
+fn check_outline(snapshot: &Snapshot, state: &State) {
+    let count = state.records.len() as u64;
+    assert_eq!(snapshot.record_count(), count);
+    for outside in [0, count + 1] {
+        assert!(matches!(snapshot.record(outside), Err(Error::NoSuchRecord { .. })));
+    }
+    let metadata = snapshot.metadata().expect("a sound file");
+    assert_eq!(metadata.as_deref(), state.metadata.as_deref());
+}
+
+fn assert_record(record: &Record, state: &State, index: usize) {
+    assert!(**record == *state.records[index], "record {} is not the one that was added", index + 1);
+}

@@ -1,0 +1,185 @@
+//! All that can be done with a file, whatever its bytes are, and what must hold however damaged it is.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use capturefile::{CaptureFile, Error, OpenOptions, Record, Result, Snapshot, SyncMode, verify};
+
+/// So many records are read from each end; between them, at the bits of the record count.
+const FROM_EACH_END: u64 = 6;
+/// With no more records than this, all of them are read.
+const FEW_RECORDS: u64 = 32;
+const ADDED: u64 = 5;
+/// Longer than the blocks of most small files.
+const LONG_RECORD: [u8; 700] = [b'+'; 700];
+
+/// Reads, verifies and appends to the file.
+pub(crate) fn use_fully(path: &Path) {
+    let opened = may_be_damaged(CaptureFile::open(path));
+    let report = may_be_damaged(verify(path));
+    assert_eq!(opened.is_some(), report.is_some(), "opening and verifying disagree");
+    if let (Some(file), Some(report)) = (opened, report) {
+        let snapshot = file.snapshot().expect("a reader has its snapshot");
+        let all_sound = read(&file, &snapshot);
+        assert_eq!(report.record_count, snapshot.record_count());
+        if report.problems.is_empty() {
+            assert!(all_sound, "what was verified as sound is not");
+        }
+        append(path, Some(snapshot.record_count()));
+    } else {
+        append(path, None);
+    }
+}
+
+/// What came of something, unless the file's damage was in the way; no other error will do.
+fn may_be_damaged<T>(result: Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(Error::Invalid { damage, .. }) => {
+            assert!(!damage.to_string().is_empty());
+            None
+        }
+        Err(error) => panic!("not the error for a damaged file: {error}"),
+    }
+}
+
+/// Reads in every way that there is; returns whether all was sound.
+fn read(file: &CaptureFile, snapshot: &Arc<Snapshot>) -> bool {
+    let count = snapshot.record_count();
+    for outside in [Some(0), count.checked_add(1)].into_iter().flatten() {
+        let refused = snapshot.record(outside);
+        assert!(matches!(refused, Err(Error::NoSuchRecord { .. })), "record {outside} of {count}");
+    }
+    let metadata = may_be_damaged(snapshot.metadata());
+    let numbers = chosen_numbers(count);
+    let records: Vec<_> = numbers.iter().map(|&number| read_one(snapshot, number)).collect();
+    read_in_order(snapshot, &numbers, &records);
+    read_together(snapshot, &numbers, &records);
+    look_again(file, count);
+    metadata.is_some() && records.iter().all(Option::is_some)
+}
+
+/// The numbers of some records, rising.
+fn chosen_numbers(count: u64) -> Vec<u64> {
+    if count <= FEW_RECORDS {
+        return (1..=count).collect();
+    }
+    let first = 1..=FROM_EACH_END;
+    let last = count - FROM_EACH_END + 1..=count;
+    let between = (0..u64::BITS).step_by(7).map(|bits| count >> bits).filter(|&number| number > 0);
+    let mut numbers: Vec<u64> = first.chain(last).chain(between).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+/// One record for itself; what is in memory must be the same.
+fn read_one(snapshot: &Snapshot, number: u64) -> Option<Record> {
+    let in_memory = may_be_damaged(snapshot.record_in_memory(number)).flatten();
+    let record = may_be_damaged(snapshot.record(number));
+    if let Some(in_memory) = in_memory {
+        assert_same(number, Some(&in_memory), record.as_ref());
+    }
+    record
+}
+
+/// Runs of the records forwards and backwards give what each gives alone.
+fn read_in_order(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Record>]) {
+    let alone = |number| numbers.binary_search(&number).ok().map(|index| records[index].as_ref());
+    let mut forwards = snapshot.records(1);
+    for number in 1..=snapshot.record_count() {
+        let Some(expected) = alone(number) else {
+            break;
+        };
+        let in_memory = forwards.next_in_memory();
+        let next = || may_be_damaged(forwards.next().expect("a record is left"));
+        let record = in_memory.or_else(next);
+        assert_same(number, record.as_ref(), expected);
+    }
+    let mut backwards = snapshot.records(1);
+    for number in (1..=snapshot.record_count()).rev() {
+        let Some(expected) = alone(number) else {
+            break;
+        };
+        let record = may_be_damaged(backwards.next_back().expect("a record is left"));
+        assert_same(number, record.as_ref(), expected);
+    }
+}
+
+/// Many at once come only if each comes alone, and are the same.
+fn read_together(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Record>]) {
+    let sound: Vec<_> = numbers.iter().zip(records).filter(|(_, record)| record.is_some()).collect();
+    let numbers_of_sound: Vec<u64> = sound.iter().map(|(number, _)| **number).collect();
+    let mut gather = snapshot.records_at(&numbers_of_sound).expect("each of them came alone");
+    let mut seen = 0;
+    while let Some(batch) = gather.next_batch().expect("each of them came alone") {
+        for (index, record) in batch {
+            assert_same(*sound[index].0, Some(&record), sound[index].1.as_ref());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, sound.len());
+    let mut all = may_be_damaged(snapshot.records_at(numbers));
+    while let Some(Some(batch)) = all.as_mut().and_then(|all| may_be_damaged(all.next_batch())) {
+        assert!(!batch.is_empty());
+    }
+}
+
+/// Nothing has happened to the file, so there is nothing new.
+fn look_again(file: &CaptureFile, count: u64) {
+    for durable in [false, true] {
+        assert_eq!(may_be_damaged(file.refresh(durable)), Some(false));
+    }
+    assert_eq!(file.record_count().expect("a reader has its count"), count);
+    let observer = may_be_damaged(file.observer()).expect("it opened before");
+    assert_eq!(observer.record_count().expect("a reader has its count"), count);
+}
+
+/// Appends to a file in which a reader sees `count` records, if it can be opened at all; what is added
+/// must be there, in this object and in the next one.
+fn append(path: &Path, count: Option<u64>) {
+    let options = OpenOptions::new().write(true).sync(SyncMode::Never).threads(1);
+    let writer = may_be_damaged(options.open(path));
+    assert_eq!(writer.is_some(), count.is_some(), "reading and writing disagree");
+    let (Some(writer), Some(count)) = (writer, count) else {
+        return;
+    };
+    assert_eq!(writer.record_count().expect("a writer has its count"), count);
+    match add_some(&writer) {
+        Ok(()) => check_added(&writer, count),
+        Err(Error::IndexFull { .. }) => {
+            writer.rollback().expect("nothing is in the way");
+            assert_eq!(writer.record_count().expect("a writer has its count"), count);
+            return;
+        }
+        Err(error) => panic!("cannot append: {error}"),
+    }
+    drop(writer);
+    let reader = CaptureFile::open(path).expect("a writer left it sound");
+    check_added(&reader, count);
+}
+
+fn add_some(writer: &CaptureFile) -> Result<()> {
+    for _ in 0..ADDED - 1 {
+        writer.add_record(b"added")?;
+    }
+    writer.add_record(&LONG_RECORD)?;
+    writer.set_metadata(Some(b"metadata"))?;
+    writer.commit()
+}
+
+fn check_added(file: &CaptureFile, count: u64) {
+    let snapshot = file.snapshot().expect("there is a snapshot");
+    assert_eq!(snapshot.record_count(), count + ADDED);
+    for number in count + 1..count + ADDED {
+        assert_eq!(&*snapshot.record(number).expect("it was added"), b"added");
+    }
+    assert_eq!(&*snapshot.record(count + ADDED).expect("it was added"), LONG_RECORD);
+    let metadata = snapshot.metadata().expect("it was set").expect("it was set");
+    assert_eq!(&*metadata, b"metadata");
+}
+
+fn assert_same(number: u64, one: Option<&Record>, other: Option<&Record>) {
+    let (one, other) = (one.map(|record| &**record), other.map(|record| &**record));
+    assert!(one == other, "record {number} read in two ways differs");
+}

@@ -1,0 +1,189 @@
+//! Files made to cost memory, larger than those that fuzzing makes.
+
+use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use capturefile::{CaptureFile, Error, Result, verify};
+use libdeflater::{CompressionLvl, Compressor, crc32};
+
+const PAGE: usize = 4096;
+const MEBIBYTE: usize = 1024 * 1024;
+/// More than the children that a page has room for, so that all records are on the rightmost path.
+const WIDE: u32 = 1000;
+/// So many records are read from each end.
+const MOST_READ: u64 = 1000;
+
+/// The memory counted is that of all threads, so the tests run one after the other.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn my_turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The head of a file: where its slots say what is where.
+struct Head {
+    block_size: usize,
+    fan_out: u32,
+}
+
+impl Head {
+    fn slot_size(&self) -> usize {
+        2 * PAGE + self.block_size
+    }
+
+    fn data_start(&self) -> usize {
+        PAGE + 2 * self.slot_size()
+    }
+
+    fn header(&self) -> Vec<u8> {
+        let mut header = b"MioCapture\0".to_vec();
+        for number in [2, PAGE, self.block_size, self.fan_out as usize] {
+            header.extend_from_slice(&u32::try_from(number).unwrap().to_be_bytes());
+        }
+        header.resize(PAGE, 0);
+        header
+    }
+
+    fn slot(&self, serial: u32, limit: usize, children: &[(u8, usize, u32)], tail: &[u8]) -> Vec<u8> {
+        let mut slot = serial.to_be_bytes().to_vec();
+        slot.extend_from_slice(&(limit as u64).to_be_bytes());
+        slot.extend_from_slice(&[0; 16]);
+        slot.extend_from_slice(&u32::try_from(children.len()).unwrap().to_be_bytes());
+        for &(height, frame, offset) in children {
+            slot.push(height);
+            slot.extend_from_slice(&(frame as u64).to_be_bytes());
+            slot.extend_from_slice(&offset.to_be_bytes());
+        }
+        slot.resize(PAGE - 4, 0);
+        slot.extend_from_slice(tail);
+        slot.resize(self.slot_size() - 4, 0);
+        [crc32(&slot).to_be_bytes().to_vec(), slot].concat()
+    }
+
+    /// A file of these frames; `children` says from their positions what the rightmost path holds.
+    fn file(&self, frames: &[Vec<u8>], children: impl Fn(&[usize]) -> Vec<(u8, usize, u32)>) -> Vec<u8> {
+        let mut limit = self.data_start();
+        let mut positions = Vec::new();
+        for frame in frames {
+            positions.push(limit);
+            limit += frame.len();
+        }
+        let data = frames.concat();
+        let (pages, tail) = data.split_at(data.len() - limit % PAGE);
+        let children = children(&positions);
+        let slots = [2, 1].map(|serial| self.slot(serial, limit, &children, tail));
+        [self.header(), slots.concat(), pages.to_vec()].concat()
+    }
+}
+
+fn frame(block: &[u8]) -> Vec<u8> {
+    let mut compressor = Compressor::new(CompressionLvl::best());
+    let mut frame = vec![0; 4 + compressor.zlib_compress_bound(block.len())];
+    let length = compressor.zlib_compress(block, &mut frame[4..]).unwrap();
+    frame.truncate(4 + length);
+    frame[..4].copy_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
+    frame
+}
+
+/// A block of one record of zeros, `size` bytes long in all.
+fn record_block(size: usize) -> Vec<u8> {
+    let mut block = u32::try_from(size - 4).unwrap().to_be_bytes().to_vec();
+    block.resize(size, 0);
+    block
+}
+
+/// One child of height 1 in each frame, and one past the end of the last block.
+fn one_in_each_and_a_wrong_one(positions: &[usize]) -> Vec<(u8, usize, u32)> {
+    let wrong = positions.last().map(|&last| (1, last, u32::MAX));
+    positions.iter().map(|&at| (1, at, 0)).chain(wrong).collect()
+}
+
+/// Reads all records in two ways and verifies the file; each finds what is wrong, and costs what it may.
+fn check(name: &str, data: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(&path, data).unwrap();
+    let allowed = 16 * data.len() + 64 * MEBIBYTE;
+    let uses: [(&str, &dyn Fn() -> bool); 4] = [
+        ("in order", &|| is_refused(&read_in_order(&CaptureFile::open(&path).unwrap()))),
+        ("together", &|| is_refused(&read_together(&CaptureFile::open(&path).unwrap()))),
+        ("both", &|| {
+            let file = CaptureFile::open(&path).unwrap();
+            is_refused(&read_in_order(&file)) && is_refused(&read_together(&file))
+        }),
+        ("verify", &|| !verify(&path).unwrap().problems.is_empty()),
+    ];
+    for (usage, work) in uses {
+        let most = capturefile_fuzz::most_memory(|| assert!(work(), "{name}, {usage}: nothing was found"));
+        println!("{name} of {} bytes, {usage}: {most} of {allowed} bytes", data.len());
+        assert!(most <= allowed, "{name} of {} bytes, {usage}: {most} of {allowed} bytes", data.len());
+    }
+}
+
+fn is_refused(result: &Result<()>) -> bool {
+    matches!(result, Err(Error::Invalid { .. }))
+}
+
+fn read_in_order(file: &CaptureFile) -> Result<()> {
+    let snapshot = file.snapshot()?;
+    let last = snapshot.record_count().saturating_sub(MOST_READ);
+    let first = snapshot.records(1).take(MOST_READ as usize);
+    first.chain(snapshot.records(last + 1)).try_for_each(|record| record.map(drop))
+}
+
+fn read_together(file: &CaptureFile) -> Result<()> {
+    let snapshot = file.snapshot()?;
+    let count = snapshot.record_count();
+    let last = count.saturating_sub(MOST_READ);
+    let numbers: Vec<u64> = (1..=count.min(MOST_READ)).chain(last + 1..=count).collect();
+    let mut gather = Arc::clone(&snapshot).records_at(&numbers)?;
+    while gather.next_batch()?.is_some() {}
+    Ok(())
+}
+
+#[test]
+fn files_that_blow_up_cost_no_more_than_they_may() {
+    let _turn = my_turn();
+    let small = Head { block_size: 4096, fan_out: WIDE };
+    for size in [8192, 300_000, 500_000, MEBIBYTE] {
+        let frames = vec![frame(&record_block(size)); 250];
+        check(&format!("250 blocks of {size}"), &small.file(&frames, one_in_each_and_a_wrong_one));
+    }
+}
+
+#[test]
+fn large_blocks_cost_no_more_than_they_may() {
+    let _turn = my_turn();
+    for block_size in [MEBIBYTE, 4 * MEBIBYTE] {
+        let head = Head { block_size, fan_out: WIDE };
+        let frames = vec![frame(&record_block(2 * block_size)); 250];
+        check(
+            &format!("250 blocks of two of {block_size}"),
+            &head.file(&frames, one_in_each_and_a_wrong_one),
+        );
+    }
+}
+
+#[test]
+fn wide_index_nodes_cost_no_more_than_they_may() {
+    let _turn = my_turn();
+    for fan_out in [1000, 80_000, 600_000] {
+        let head = Head { block_size: 4096, fan_out };
+        let node = |at: usize| {
+            let child = [(at as u64).to_be_bytes().to_vec(), vec![0; 4]].concat();
+            frame(&child.repeat(fan_out as usize))
+        };
+        // Each node lies in a frame whose children are the frame before; the first is made of nothing.
+        let mut frames = vec![frame(&record_block(100))];
+        for _ in 0..40 {
+            let at = head.data_start() + frames[..frames.len() - 1].iter().map(Vec::len).sum::<usize>();
+            frames.push(node(at));
+        }
+        let children = |positions: &[usize]| {
+            let nodes = positions[1..].iter().take(2).rev().zip([3, 2]);
+            let wrong = (1, positions[0], u32::MAX);
+            std::iter::once(wrong).chain(nodes.map(|(&at, height)| (height, at, 0)).rev()).collect()
+        };
+        check(&format!("nodes of {fan_out} children"), &head.file(&frames, children));
+    }
+}
