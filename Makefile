@@ -35,6 +35,10 @@ test-rust: ## Run the tests of the crate, which need no Python
 test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, from its wheel
 	$(BIN)/pytest
 
+.PHONY: bench
+bench: $(VENV)/peers $(VENV)/installed ## Measure the library beside its peers; a table and plots in benchmarks/results
+	$(BIN)/python benchmarks/compare.py
+
 .PHONY: format
 format: $(VENV)/tools ## Format everything
 	cargo fmt
@@ -62,6 +66,10 @@ $(VENV)/made:
 
 $(VENV)/tools: $(VENV)/made pyproject.toml
 	$(BIN)/pip install --quiet --group test
+	touch $@
+
+$(VENV)/peers: $(VENV)/made pyproject.toml
+	$(BIN)/pip install --quiet --group bench
 	touch $@
 
 $(VENV)/built: $(VENV)/made $(SOURCES)

@@ -1,0 +1,177 @@
+"""Measures the library beside its peers, in one run on one machine, and writes a table and plots.
+
+    python benchmarks/compare.py [--quick] [--results FOLDER]
+
+Each figure is the median of several rounds, in which the stores take turns, so that what disturbs the machine disturbs
+all of them. Absolute figures are worth little; the ratios are what counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import stores
+import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Figures = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is stored, and how often it is committed."""
+
+    name: str
+    records: Sequence[bytes]
+    every: int
+
+    @property
+    def raw(self) -> int:
+        return sum(map(len, self.records))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """The seconds that `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def rounds(load: Load, count: int, folder: Path) -> Figures:
+    """Medians of all figures, by figure and store."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for _ in range(count):
+        for store in stores.installed():
+            for figure, value in measure(store, load, folder / "store").items():
+                found[figure][store.name].append(value)
+    return {
+        figure: {store: statistics.median(values) for store, values in by_store.items()}
+        for figure, by_store in found.items()
+    }
+
+
+def measure(store: stores.Store, load: Load, path: Path) -> dict[str, float]:
+    """One round of one store."""
+    figures = {}
+    count = len(load.records)
+    if store.can_sync:
+        part = load.records[: max(load.every, count // 10)]
+        figures["append, synced (records/s)"] = len(part) / timed(
+            lambda: store.write(path, part, load.every, sync=True)
+        )
+        stores.remove(path)
+    figures["append (records/s)"] = count / timed(lambda: store.write(path, load.records, load.every, sync=False))
+    figures["size (% of the bytes)"] = 100 * stores.size(path) / load.raw
+    figures |= read(store, load, path)
+    stores.remove(path)
+    one_by_one = load.records[: count // 100]
+    figures["commit of one (1/s)"] = len(one_by_one) / timed(lambda: store.write(path, one_by_one, 1, sync=False))
+    stores.remove(path)
+    return figures
+
+
+def read(store: stores.Store, load: Load, path: Path) -> dict[str, float]:
+    """Scanning from a fresh start, and reading at random what is in memory by then."""
+    count = len(load.records)
+    reader = store.reader(path)
+    scan = timed(lambda: sum(1 for _ in reader.scan()))
+    numbers = random.Random(0).choices(range(count), k=min(20_000, count))
+    right = all(reader.get(number) == load.records[number] for number in numbers)
+    if not right:
+        raise SystemExit(f"{store.name} gives other records than it was given")
+    get = timed(lambda: [reader.get(number) for number in numbers])
+    return {"scan (records/s)": count / scan, "random get, warm (us)": 1e6 * get / len(numbers)}
+
+
+def table(figures: Figures, load: Load) -> str:
+    """The figures as Markdown, each with its ratio to the library's own in brackets."""
+    own = stores.ALL[0].name
+    names = list(next(iter(figures.values())))
+    names += [name for by_store in figures.values() for name in by_store if name not in names]
+    rows = [
+        f"| {load.name}: {len(load.records):,} records, {load.raw / 1e6:.0f} MB | {' | '.join(figures)} |",
+        "|---" * (len(figures) + 1) + "|",
+    ]
+    for name in dict.fromkeys(names):
+        cells = (cell(by_store.get(name), by_store[own]) for by_store in figures.values())
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def cell(value: float | None, own: float) -> str:
+    """A figure and its ratio to the library's own."""
+    if value is None:
+        return ""
+    text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return text if value == own else f"{text} ({value / own:.2f})"
+
+
+def plot(all_figures: dict[str, Figures], folder: Path) -> None:
+    """One bar chart a load, as PNG and SVG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    for load, figures in all_figures.items():
+        picture, axes = pyplot.subplots(1, len(figures), figsize=(3.2 * len(figures), 3.4), layout="constrained")
+        for axis, (figure, by_store) in zip(axes, figures.items(), strict=True):
+            axis.barh(list(by_store)[::-1], list(by_store.values())[::-1])
+            axis.set_title(figure, fontsize=9)
+            axis.tick_params(labelsize=8)
+        picture.suptitle(load)
+        for ending in ("png", "svg"):
+            picture.savefig(folder / f"{load.replace(' ', '-')}.{ending}", dpi=110)
+        pyplot.close(picture)
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    described = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = (line.partition(":")[2].strip() for line in described if line.startswith("model name"))
+    model = next(models, platform.processor())
+    return f"{os.cpu_count()} cores of {model}, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    """Runs all loads."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the records, one round, no plots")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    scale, count = (10, 1) if options.quick else (1, 3)
+    loads = [
+        Load("lines", texts.lines(300_000 // scale), 1000),
+        Load("1 KB records", texts.pieces(60_000 // scale), 1000),
+        Load("64 KB binary records", texts.noise(2000 // scale), 100),
+    ]
+    print(machine())
+    all_figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for load in loads:
+            all_figures[load.name] = rounds(load, count, Path(folder))
+            print("\n" + table(all_figures[load.name], load), flush=True)
+    if options.quick:
+        return
+    options.results.mkdir(exist_ok=True)
+    text = "\n\n".join(table(all_figures[load.name], load) for load in loads)
+    (options.results / "README.md").write_text(f"# Results\n\n{machine()}\n\n{text}\n", encoding="utf-8")
+    (options.results / "figures.json").write_text(json.dumps(all_figures, indent=1) + "\n", encoding="utf-8")
+    plot(all_figures, options.results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The library and its peers, each behind the same few calls. A peer that is not installed is left out."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sqlite3
+from contextlib import suppress
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+import capturefile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+MAP_SIZE = 1 << 36
+
+
+class Reader(Protocol):
+    """A store that was opened for reading; records are numbered from 0."""
+
+    def get(self, number: int) -> bytes: ...
+    def scan(self) -> Iterator[bytes]: ...
+
+
+class Store(Protocol):
+    """A kind of record store."""
+
+    name: str
+    compresses: bool
+    can_sync: bool
+    module: str
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        """Makes a new store of the records, with a commit after each `every` of them."""
+
+    def reader(self, path: Path) -> Reader: ...
+
+
+def batches(records: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """The records in runs of `size`."""
+    return (records[start : start + size] for start in range(0, len(records), size))
+
+
+class Capture:
+    """capturefile itself, record by record."""
+
+    can_sync = compresses = True
+    module = "capturefile"
+
+    def __init__(self, name: str = "capturefile", compression_level: int = 6) -> None:
+        self.name, self.level = name, compression_level
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        with capturefile.open(path, "w", encoding=None, sync=sync, compression_level=self.level) as cf:
+            add = cf.add_record
+            for batch in batches(records, every):
+                for record in batch:
+                    add(record)
+                cf.commit()
+
+    def reader(self, path: Path) -> Reader:
+        return _CaptureReader(path)
+
+
+class _CaptureReader:
+    def __init__(self, path: Path) -> None:
+        self.file = capturefile.open(path, encoding=None)
+
+    def get(self, number: int) -> bytes:
+        return self.file.record_at(number + 1)
+
+    def scan(self) -> Iterator[bytes]:
+        return iter(self.file)
+
+
+class Reference:
+    """The pure-Python package of the same format; it never syncs."""
+
+    name, module = "CaptureFile", "CaptureFile"
+    compresses, can_sync = True, False
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        from CaptureFile import CaptureFile
+
+        with CaptureFile(str(path), True, force_new_empty_file=True, encoding=None) as cf:
+            for batch in batches(records, every):
+                for record in batch:
+                    cf.add_record(record)
+                cf.commit()
+
+    def reader(self, path: Path) -> Reader:
+        from CaptureFile import CaptureFile
+
+        file = CaptureFile(str(path), encoding=None)
+        return _Calls(lambda number: file.record_at(number + 1), lambda: iter(file))
+
+
+class _Calls:
+    def __init__(self, get: Callable[[int], bytes], scan: Callable[[], Iterator[bytes]]) -> None:
+        self.get, self.scan = get, scan
+
+
+class Lmdb:
+    """py-lmdb, with the record's number as the key."""
+
+    name, module = "py-lmdb", "lmdb"
+    compresses, can_sync = False, True
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        import lmdb
+
+        with lmdb.open(str(path), subdir=False, map_size=MAP_SIZE, sync=sync) as environment:
+            numbers = count()
+            for batch in batches(records, every):
+                with environment.begin(write=True) as transaction:
+                    for number, record in zip(numbers, batch, strict=False):
+                        transaction.put(number.to_bytes(8), record, append=True)
+                    # `zip` took one number more than there were records.
+                    numbers = count(number + 1)
+
+    def reader(self, path: Path) -> Reader:
+        import lmdb
+
+        transaction = lmdb.open(str(path), subdir=False, readonly=True, lock=False).begin()
+        return _Calls(
+            lambda number: transaction.get(number.to_bytes(8)),
+            lambda: transaction.cursor().iternext(keys=False),
+        )
+
+
+class Sqlite:
+    """sqlite3 in WAL mode, with the record's number as the row's."""
+
+    name, module = "sqlite3", "sqlite3"
+    compresses, can_sync = False, True
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'OFF'}")
+        connection.execute("CREATE TABLE records (number INTEGER PRIMARY KEY, record BLOB)")
+        for batch in batches(records, every):
+            connection.execute("BEGIN")
+            connection.executemany("INSERT INTO records (record) VALUES (?)", ((record,) for record in batch))
+            connection.execute("COMMIT")
+        connection.close()
+
+    def reader(self, path: Path) -> Reader:
+        connection = sqlite3.connect(path)
+        get = "SELECT record FROM records WHERE number = ?"
+        scan = "SELECT record FROM records ORDER BY number"
+        return _Calls(
+            lambda number: connection.execute(get, (number + 1,)).fetchone()[0],
+            lambda: (record for (record,) in connection.execute(scan)),
+        )
+
+
+class ArrayRecord:
+    """ArrayRecord in groups of 64, compressed by zstd; it has no commits."""
+
+    name, module = "ArrayRecord", "array_record"
+    compresses, can_sync = True, False
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        from array_record.python.array_record_module import ArrayRecordWriter
+
+        writer = ArrayRecordWriter(str(path), "group_size:64")
+        for record in records:
+            writer.write(record)
+        writer.close()
+
+    def reader(self, path: Path) -> Reader:
+        from array_record.python.array_record_module import ArrayRecordReader
+
+        one = ArrayRecordReader(str(path), "readahead_buffer_size:0")
+        all_in_order = ArrayRecordReader(str(path))
+        return _Calls(
+            lambda number: one.read([number])[0],
+            lambda: (all_in_order.read() for _ in range(all_in_order.num_records())),
+        )
+
+
+class Bagz:
+    """Bagz, each record compressed by zstd; it has no commits."""
+
+    name, module = "Bagz", "bagz"
+    compresses, can_sync = True, False
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        import bagz
+
+        with bagz.Writer(path.with_suffix(".bagz")) as writer:
+            for record in records:
+                writer.write(record)
+        path.with_suffix(".bagz").rename(path)
+
+    def reader(self, path: Path) -> Reader:
+        import bagz
+
+        link = path.with_suffix(".bagz")
+        link.unlink(missing_ok=True)
+        link.symlink_to(path)
+        reader = bagz.Reader(link)
+        return _Calls(lambda number: reader[number], lambda: iter(reader))
+
+
+ALL: tuple[Store, ...] = (
+    Capture(),
+    Capture("capturefile, level 1", compression_level=1),
+    Reference(),
+    Lmdb(),
+    Sqlite(),
+    ArrayRecord(),
+    Bagz(),
+)
+
+
+def installed() -> list[Store]:
+    """Those stores that can be measured here."""
+    return [store for store in ALL if importlib.util.find_spec(store.module) is not None]
+
+
+def size(path: Path) -> int:
+    """The bytes on the disk of all files of a store, those that it uses."""
+    return sum(part.stat().st_blocks * 512 for part in path.parent.iterdir() if part.name.startswith(path.name))
+
+
+def remove(path: Path) -> None:
+    """Deletes a store with all its files."""
+    for part in path.parent.iterdir():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
