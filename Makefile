@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE $(shell find src python -type f -not -name '*.pyc')
+FUZZ_SECONDS ?= 600
+# The fuzz targets without the engine that drives them; they share what is built for the crate.
+IN_FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features
 
 .PHONY: help
 help: ## Say what there is
@@ -14,7 +17,7 @@ demo: $(VENV)/installed ## Capture a real text, read it back, follow and check i
 	$(BIN)/python examples/demo.py
 
 .PHONY: test
-test: lint test-rust test-python ## Run all checks and tests
+test: lint test-rust test-fuzz test-python ## Run all checks and tests
 
 .PHONY: lint
 lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
@@ -22,6 +25,8 @@ lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --all-targets --features python -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo clippy $(IN_FUZZ) --all-targets -- --deny warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -30,6 +35,15 @@ lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
 .PHONY: test-rust
 test-rust: ## Run the tests of the crate, which need no Python
 	cargo test --locked --profile fast
+
+.PHONY: test-fuzz
+test-fuzz: ## Replay hostile files and operations that are known, then fuzz for a minute
+	cargo test $(IN_FUZZ) --profile fast
+	fuzz/run 60
+
+.PHONY: fuzz
+fuzz: ## Look for new hostile files and operations, for FUZZ_SECONDS
+	fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: test-python
 test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, from its wheel
@@ -42,6 +56,7 @@ bench: $(VENV)/peers $(VENV)/installed ## Measure the library beside its peers; 
 .PHONY: format
 format: $(VENV)/tools ## Format everything
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
@@ -57,7 +72,7 @@ release: $(VENV)/made ## Build the source package and, from it, a wheel into dis
 
 .PHONY: clean
 clean: ## Remove all that was made
-	rm -rf $(VENV) dist target .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist target fuzz/target fuzz/found .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)

@@ -1,12 +1,12 @@
-"""Makes the files that fuzzing starts from, in `fuzz/corpus/files/`; run it with `tests/` on PYTHONPATH.
+"""Makes the files that fuzzing starts from, in `fuzz/corpus/`; run it with `tests/` on PYTHONPATH.
 
 Files as writers make them, some by the reference package, and files that no writer makes but that are sound; all with
-small pages, and cut off where their last whole page ends, which changes nothing. What fuzzing then makes of them it finds
-out by itself.
+small pages, and cut off where their last whole page ends, which changes nothing.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 import sys
@@ -30,9 +30,9 @@ from builder import (
 from CaptureFile import CaptureFile as Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-FOLDER = Path(__file__).parent / "corpus" / "files"
+CORPUS = Path(__file__).parent / "corpus"
 DEEP = Geometry(512, 512, 2)
 WIDE = Geometry(512, 512, 32)
 MIDDLE = Geometry(512, 1024, 5)
@@ -81,21 +81,25 @@ def of_reference(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def unlikely() -> Iterator[tuple[str, bytes]]:
-    """Sound files that no writer makes: shared subtrees, trees that run in circles, blocks that explode."""
+    """Sound files that no writer makes: shared subtrees, trees that run in circles, entries that overlap."""
     for level in (0, 9):
         yield f"shared-{level}", shared(level)
     builder = FileBuilder(DEEP)
     builder.frames = frame(index_node([Coordinates(DEEP.data_start, 0)] * 2), 0)
     builder.levels = [[Coordinates(DEEP.data_start, 0)] for _ in range(30)]
     yield "circle", finished(builder)
-    builder = FileBuilder(DEEP, level=9)
-    for length in (300_000, 3, 1_100_000):
-        builder.add_record(bytes(length))
-    yield "bomb", finished(builder)
     builder = FileBuilder(WIDE, level=9)
     entry = builder.add_entry(sized(bytes(100_000)))
     builder.levels = [[Coordinates(entry.position, 4 * number) for number in range(20)]]
     yield "overlapping", finished(builder)
+
+
+def bombs() -> Iterator[tuple[str, bytes]]:
+    """The same with blocks so long that fuzzing is slow with them; for a run of their own."""
+    builder = FileBuilder(DEEP, level=9)
+    for length in (300_000, 3, 1_100_000):
+        builder.add_record(bytes(length))
+    yield "bomb", finished(builder)
     builder = FileBuilder(WIDE, level=9)
     first = builder.add_entry(sized(b"record") + index_node([Coordinates(WIDE.data_start, 0)] * 32) * 2000)
     builder.levels = [[], [first._replace(offset=10)] * 5]
@@ -127,17 +131,22 @@ def cut(data: bytes) -> bytes:
     return data[: parsed.geometry.page_floor(parsed.current.file_limit)]
 
 
+def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Makes the folder anew, with these files."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, data in files:
+        content = cut(data)
+        if len(content) > LONGEST:
+            raise ValueError(f"{name} has {len(content)} bytes; {LONGEST} are enough")
+        (folder / f"{name}.capture").write_bytes(content)
+
+
 def main() -> None:
     """Makes all files anew."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder:
-        sources = (built(), of_reference(Path(folder)), unlikely())
-        for name, data in (pair for source in sources for pair in source):
-            content = cut(data)
-            if len(content) > LONGEST:
-                raise ValueError(f"{name} has {len(content)} bytes; {LONGEST} are enough")
-            (FOLDER / f"{name}.capture").write_bytes(content)
+        write(CORPUS / "files", itertools.chain(built(), of_reference(Path(folder)), unlikely()))
+    write(CORPUS / "bombs", bombs())
 
 
 if __name__ == "__main__":

@@ -274,7 +274,7 @@ impl<'a> World<'a> {
         let page = u64::from(self.geometry.page_size);
         let unused = snapshot.file_limit() / page * page;
         let slot = 2 * page + u64::from(self.geometry.block_size);
-        let old_slot = page + u64::from(snapshot.serial() % 2 == 0) * slot;
+        let old_slot = page + u64::from(snapshot.serial().is_multiple_of(2)) * slot;
         drop((reader, snapshot));
         let rubbish = self.choices.entry();
         let file = fs::OpenOptions::new().write(true).open(&self.path).expect("the file is there");

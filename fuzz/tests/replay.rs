@@ -33,8 +33,10 @@ fn replay(folder: &str, target: Target) {
 
 #[test]
 fn what_fuzzing_starts_from_has_no_fault() {
-    replay("corpus/files", capturefile_fuzz::open_and_read);
-    replay("corpus/files", capturefile_fuzz::open_with_right_checksums);
+    for folder in ["corpus/files", "corpus/bombs"] {
+        replay(folder, capturefile_fuzz::open_and_read);
+        replay(folder, capturefile_fuzz::open_with_right_checksums);
+    }
     replay("corpus/operate", capturefile_fuzz::operate);
 }
 
