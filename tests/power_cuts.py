@@ -172,8 +172,8 @@ def work_until_cut(
 ) -> None:
     """Runs `actor` on `path` and cuts the power at a random moment after it has said some lines.
 
-    The disk is mounted again afterwards. With `stir`, the system is made to write parts of the file before the cut, in any
-    order.
+    The disk is mounted again afterwards. With `stir`, the system is made to write parts of the file before the cut,
+    in any order.
     """
     with acting(actor, path, *arguments, source.getrandbits(32)) as process:
         for _ in range(lines):
