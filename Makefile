@@ -39,7 +39,7 @@ test-rust: ## Run the tests of the crate, which need no Python
 .PHONY: test-fuzz
 test-fuzz: ## Replay hostile files and operations that are known, then fuzz for a minute
 	cargo test $(IN_FUZZ) --profile fast
-	fuzz/run 60
+	fuzz/run 60 1
 
 .PHONY: fuzz
 fuzz: ## Look for new hostile files and operations, for FUZZ_SECONDS
