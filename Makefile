@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE $(shell find src python -type f -not -name '*.pyc')
 FUZZ_SECONDS ?= 600
+SOAK_SECONDS ?= 3600
 # The fuzz targets without the engine that drives them; they share what is built for the crate.
 IN_FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features
 
@@ -48,6 +49,10 @@ fuzz: ## Look for new hostile files and operations, for FUZZ_SECONDS
 .PHONY: test-python
 test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, from its wheel
 	$(BIN)/pytest
+
+.PHONY: soak
+soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
+	$(BIN)/python tests/soak.py $(SOAK_SECONDS)
 
 .PHONY: bench
 bench: $(VENV)/peers $(VENV)/installed ## Measure the library beside its peers; a table and plots in benchmarks/results

@@ -20,7 +20,7 @@ from actors import PATIENCE, fork, listen, say
 from capturefile import CaptureFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 SyncMode: TypeAlias = Literal["full", "barrier", "none"]
 HUGE_EVERY = 701
@@ -197,6 +197,11 @@ JOBS = [Job("refresh", _refresh), Job("open", _open_anew), Job("iterate", _itera
 
 def read_beside(path: str) -> None:
     """Reads in a thread for each job until it is told to stop; says how many checks each has made."""
+    work_beside(path, JOBS)
+
+
+def work_beside(path: str, jobs: Sequence[Job]) -> None:
+    """Does each job in a thread until it is told to stop; says how many checks each has made."""
     done = threading.Event()
     checks: dict[str, int | BaseException] = {}
 
@@ -207,7 +212,7 @@ def read_beside(path: str) -> None:
             checks[job.name] = error
             raise
 
-    threads = [threading.Thread(target=run, args=(job,)) for job in JOBS]
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
     for thread in threads:
         thread.start()
     say("reading")
@@ -215,7 +220,7 @@ def read_beside(path: str) -> None:
     done.set()
     for thread in threads:
         thread.join(PATIENCE)
-    for job in JOBS:
+    for job in jobs:
         say(job.name, repr(checks[job.name]))
 
 

@@ -15,6 +15,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,16 +60,22 @@ class Impossible(Exception):  # noqa: N818
     """Power cannot be cut on this machine; says what is missing."""
 
 
-def run(*command: str | Path) -> None:
-    """Runs a command as root; what it complains of is what is missing here."""
+def look_for_tools(kind: Kind) -> None:
+    """Raises `Impossible` if this process cannot make and mount file systems."""
     if os.geteuid() != 0:
         raise Impossible("power cuts need root, to mount file systems")
-    program = shutil.which(command[0], path=TOOLS)
-    if program is None:
-        raise Impossible(f"power cuts need {command[0]}, of the packages e2fsprogs, xfsprogs and mount")
-    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+    if not Path("/dev/loop-control").exists():
+        raise Impossible("power cuts need loop devices, and there is no /dev/loop-control")
+    for tool in (kind.make[0], "mount", "umount"):
+        if shutil.which(tool, path=TOOLS) is None:
+            raise Impossible(f"power cuts need {tool}, of the packages e2fsprogs, xfsprogs and mount")
+
+
+def run(*command: str | Path) -> None:
+    """Runs one of the tools."""
+    done = subprocess.run(command, env={"PATH": TOOLS}, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Impossible(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
+        raise OSError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
 
 
 class Disk:
@@ -76,6 +83,7 @@ class Disk:
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         """Makes and mounts it in `folder`."""
+        look_for_tools(kind)
         self.kind = kind
         self.image = folder / "image"
         self.root = folder / "disk"
@@ -83,7 +91,10 @@ class Disk:
         with self.image.open("wb") as file:
             file.truncate(kind.size)
         run(*kind.make, self.image)
-        self.mount()
+        try:
+            self.mount()
+        except OSError as error:
+            raise Impossible(f"power cuts need to mount file systems: {error}") from error
 
     def mount(self) -> None:
         """Makes the files visible; the file system recovers by its journal."""
@@ -172,8 +183,7 @@ def work_until_cut(
 ) -> None:
     """Runs `actor` on `path` and cuts the power at a random moment after it has said some lines.
 
-    The disk is mounted again afterwards. With `stir`, the system is made to write parts of the file before the cut,
-    in any order.
+    With `stir`, the system is made to write parts of the file before the cut, in any order.
     """
     with acting(actor, path, *arguments, source.getrandbits(32)) as process:
         for _ in range(lines):
@@ -187,7 +197,6 @@ def work_until_cut(
         for line in process.finish():
             history.hear(line)
     assert history.failed, "the writer did not notice that the disk was gone"
-    disk.restart()
 
 
 def write_some_pages(path: Path, source: random.Random) -> None:
@@ -220,13 +229,31 @@ def _identity(cf: CaptureFile[bytes]) -> tuple[int, int]:
 def write_on(path: Path) -> int:
     """Repairs what is left and adds to it, as the next writer would; returns the number of its commit."""
     with CaptureFile(path, to_write=True, encoding=None) as cf:
-        commit = add_commit(cf, 1, lambda _: None)
+        commit = add_commit(cf, 1)
     check(path, {commit})
     assert capturefile.verify(path).sound
     return commit
 
 
-def add_commit(cf: CaptureFile[bytes], size: int, begin: Callable[[int], None]) -> int:
+def cut_again_and_again(disk: Disk, source: random.Random, sync: str, cuts: int, replacements: int = 0) -> None:
+    """Cuts the power while one writer after another goes on with a file, and checks it each time.
+
+    In so many of a hundred cases a writer replaces the file instead of making a commit.
+    """
+    path = disk.root / "log.capture"
+    CaptureFile(path, to_write=True, initial_metadata=metadata(0, 0)).close()
+    commit = acknowledged = 0
+    for lines in islice(cycle(MOMENTS), cuts):
+        history = History(acknowledged=[commit])
+        work_until_cut(disk, write, path, sync, replacements, source=source, history=history, lines=lines)
+        disk.restart()
+        check(path, history.allowed(lost=int(sync == "barrier")))
+        acknowledged += len(history.acknowledged) - 1
+        commit = write_on(path)
+    assert acknowledged > 0, "the writers got nothing done"
+
+
+def add_commit(cf: CaptureFile[bytes], size: int, begin: Callable[[int], None] = lambda _: None) -> int:
     """Makes a commit of `size` more records; says its number to `begin` before, and returns it afterwards."""
     commit = _identity(cf)[0] + 1
     count = cf.record_count()
