@@ -599,11 +599,6 @@ impl CaptureFile {
         Self::reader(Arc::clone(&self.file), current)
     }
 
-    /// What is wrong with the master node that is not current, if anything is.
-    pub(crate) fn damaged_slot(&self) -> Result<Option<Damage>> {
-        slots::find_damage(&self.file)
-    }
-
     /// Length of the file now, in bytes, room for growth included.
     pub fn file_size(&self) -> Result<u64> {
         let length = self.file.storage.length();

@@ -60,5 +60,5 @@ pub use error::{Damage, Error, Result};
 pub use format::Geometry;
 pub use scan::{Gather, Records};
 pub use snapshot::{Record, Snapshot};
-pub use verify::{Report, verify};
+pub use verify::{Report, verify, verify_quickly};
 pub use writer::SyncMode;
