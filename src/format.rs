@@ -91,6 +91,8 @@ impl Default for Geometry {
 }
 
 impl Geometry {
+    /// No file's first frame begins before this.
+    pub(crate) const LEAST_DATA_START: u64 = 5 * SMALLEST_PAGE as u64;
     /// Length of the header's own fields in bytes.
     const FIELDS_SIZE: usize = MAGIC.len() + 4 * size_of::<u32>();
     /// Encoded length of the header with its checksum in bytes; zeros fill the rest of its page.

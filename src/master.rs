@@ -118,6 +118,23 @@ impl MasterNode {
         decode_slot(geometry, slot, bytes).map_err(|damage| BadSlot { damage: place(damage), whole: true })
     }
 
+    /// The serial number on a slot that is not whole, if the file limit beside it can be one.
+    pub(crate) fn serial_said(geometry: &Geometry, bytes: &[u8]) -> Option<u32> {
+        let file_limit = get_u64(bytes, FILE_LIMIT)?;
+        (file_limit >= geometry.data_start()).then(|| get_u32(bytes, SERIAL)).flatten()
+    }
+
+    /// How many children of one height a slot lists at most, whatever the fan-out.
+    pub(crate) fn most_children(geometry: &Geometry, bytes: &[u8]) -> u32 {
+        let count = get_u32(bytes, CHILD_COUNT).unwrap_or_default() as usize;
+        let listed = bytes.get(CHILDREN..geometry.page_size as usize).unwrap_or_default();
+        let mut counts = [0; 1 << u8::BITS];
+        for child in listed.chunks_exact(CHILD_SIZE).take(count) {
+            counts[usize::from(child[0])] += 1;
+        }
+        counts.into_iter().max().unwrap_or_default()
+    }
+
     /// Whether this is the later of two good nodes; serial numbers wrap, so they are compared by
     /// their wrapping difference.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {

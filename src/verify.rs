@@ -54,7 +54,9 @@ impl Report {
         let last = first.saturating_add(count - 1);
         let full = self.unreadable.len() == MOST_LISTED;
         match self.unreadable.last_mut() {
-            Some(range) if full || range.end().checked_add(1) == Some(first) => *range = *range.start()..=last,
+            Some(range) if full || range.end().checked_add(1) == Some(first) => {
+                *range = *range.start()..=last
+            }
             _ => self.unreadable.push(first..=last),
         }
     }
@@ -356,24 +358,38 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         if item.height == 1 && matches!(self.order, Order::Rising(_)) {
-            self.check_end_of_leaf(block, at, &node);
+            self.check_end_of_leaf(block, at, &node)?;
         }
         Ok(Some(Arc::new(node)))
     }
 
-    /// Coordinates that go on behind a node are those of the next one, or of this one if the fan-out that
-    /// the header says is too small.
-    fn check_end_of_leaf(&mut self, block: &Block, at: Coordinates, node: &Node) {
-        if self.next_leaf.take().is_some_and(|expected| expected != at) {
-            self.note_at(at, "an index node behind coordinates that are no other's".into(), "none between");
+    /// Coordinates of records that go on behind a node are those of the next one, or of this one if the
+    /// fan-out that the header says is too small.
+    fn check_end_of_leaf(&mut self, block: &Block, at: Coordinates, node: &Node) -> Result<()> {
+        if let Some(expected) = self.next_leaf.take().filter(|expected| *expected != at) {
+            let found = format!("coordinates of records behind an index node, at offset {}", expected.offset);
+            self.note_at(expected, found, "the next index node there");
         }
-        let length = node.children.len() * Coordinates::SIZE;
-        let end = at.offset as usize + length;
-        let goes_on = Coordinates::decode(&block.bytes, end)
-            .is_some_and(|next| node.children.last().is_some_and(|last| next > *last) && next < at);
-        if goes_on {
+        let end = at.offset as usize + node.children.len() * Coordinates::SIZE;
+        let next = Coordinates::decode(&block.bytes, end)
+            .filter(|next| node.children.last().is_some_and(|last| next > last) && *next < at);
+        if let Some(next) = next
+            && !self.is_node(next)?
+        {
             self.next_leaf = u32::try_from(end).ok().map(|offset| Coordinates { offset, ..at });
         }
+        Ok(())
+    }
+
+    /// Whether coordinates that rise as those of a node's children do stand at `at`.
+    fn is_node(&mut self, at: Coordinates) -> Result<bool> {
+        let Some(block) = self.block(at.frame)? else {
+            return Ok(true);
+        };
+        Ok(self.snapshot.node_in(&block, at).is_ok_and(|node| {
+            let rising = node.children.windows(2).all(|pair| pair[0] < pair[1]);
+            rising && node.children[0].frame >= self.geometry().data_start() && node.children[0] < at
+        }))
     }
 
     /// Nodes that begin inside others, which only a wrong fan-out makes of sound bytes.

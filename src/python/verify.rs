@@ -48,10 +48,7 @@ pub(super) fn problems<'py>(py: Python<'py>, damage: &[Damage]) -> PyResult<Boun
 }
 
 /// Numbers of records as a tuple of `RecordRange`.
-pub(super) fn ranges<'py>(
-    py: Python<'py>,
-    ranges: &[RangeInclusive<u64>],
-) -> PyResult<Bound<'py, PyTuple>> {
+pub(super) fn ranges<'py>(py: Python<'py>, ranges: &[RangeInclusive<u64>]) -> PyResult<Bound<'py, PyTuple>> {
     static RANGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let range = RANGE.import(py, "capturefile._info", "RecordRange")?;
     let ranges = ranges.iter().map(|numbers| range.call1((*numbers.start(), *numbers.end())));
