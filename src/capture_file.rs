@@ -344,7 +344,7 @@ fn move_into_place(temporary: NamedTempFile<File>, target: &Path, existing: &Exi
 }
 
 /// Opens a regular file; anything else is an error at once, even where opening it would wait.
-fn open_plain(path: &Path, write: bool) -> Result<File> {
+pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
     let failed = |error| Error::io(path, "open", error);
     let file = fs::OpenOptions::new()
         .read(true)
@@ -365,7 +365,7 @@ fn open_plain(path: &Path, write: bool) -> Result<File> {
 
 /// Follows symbolic links, also one that points at nothing yet, so that files are created and replaced
 /// where the link points and the link stays.
-fn resolve_links(path: &Path) -> Result<PathBuf> {
+pub(crate) fn resolve_links(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&path) {
@@ -380,7 +380,7 @@ fn exists(path: &Path) -> Result<bool> {
     path.try_exists().map_err(|error| Error::io(path, "open", error))
 }
 
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -388,7 +388,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Makes a new name in a folder survive a power cut.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         // Some file systems cannot sync a folder, and say so in this way.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
@@ -597,11 +597,6 @@ impl CaptureFile {
     pub fn observer(&self) -> Result<Self> {
         let current = slots::read_current(&self.file, |_| Ok(()))?;
         Self::reader(Arc::clone(&self.file), current)
-    }
-
-    /// What is wrong with the master node that is not current, if anything is.
-    pub(crate) fn damaged_slot(&self) -> Result<Option<Damage>> {
-        slots::find_damage(&self.file)
     }
 
     /// Length of the file now, in bytes, room for growth included.

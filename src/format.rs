@@ -2,6 +2,8 @@
 //!
 //! Every integer of the format is unsigned and big-endian.
 
+use libdeflater::crc32;
+
 use crate::error::{Damage, Error, Result};
 
 /// The name that every new file starts with.
@@ -10,6 +12,11 @@ const MAGIC: &[u8; 11] = b"MioCapture\0";
 const OLD_MAGIC: &[u8; 11] = b"WebCapture\0";
 /// The version that new files have, and the highest that is read.
 const VERSION: u32 = 2;
+/// Stands before the header's checksum; files of the reference package have zeros there.
+const CHECKSUM_TAG: &[u8; 4] = b"HCRC";
+/// Where the tag stands, behind the header in its page.
+const TAG: usize = 32;
+const CHECKSUM: usize = TAG + CHECKSUM_TAG.len();
 /// A page that is smaller has no room for a useful master node.
 const SMALLEST_PAGE: u32 = 512;
 /// A new file is this many pages long, so that small files do not grow bit by bit.
@@ -84,8 +91,12 @@ impl Default for Geometry {
 }
 
 impl Geometry {
-    /// Encoded length of the header in bytes; zeros fill the rest of its page.
-    pub(crate) const HEADER_SIZE: usize = MAGIC.len() + 4 * size_of::<u32>();
+    /// No file's first frame begins before this.
+    pub(crate) const LEAST_DATA_START: u64 = 5 * SMALLEST_PAGE as u64;
+    /// Length of the header's own fields in bytes.
+    const FIELDS_SIZE: usize = MAGIC.len() + 4 * size_of::<u32>();
+    /// Encoded length of the header with its checksum in bytes; zeros fill the rest of its page.
+    pub(crate) const HEADER_SIZE: usize = CHECKSUM + size_of::<u32>();
 
     /// Checks sizes that a caller wants for a new file.
     pub(crate) fn check_settings(&self) -> Result<()> {
@@ -114,10 +125,14 @@ impl Geometry {
         for number in [self.version, self.page_size, self.block_size, self.fan_out] {
             out.extend_from_slice(&number.to_be_bytes());
         }
+        let checksum = crc32(&out);
+        out.resize(TAG, 0);
+        out.extend_from_slice(CHECKSUM_TAG);
+        out.extend_from_slice(&checksum.to_be_bytes());
         out
     }
 
-    /// Reads the header from the first bytes of a file.
+    /// Reads the header from the first bytes of a file, and checks it by its checksum if it has one.
     pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Self, Damage> {
         let magic = bytes.get(..MAGIC.len());
         if magic != Some(MAGIC) && magic != Some(OLD_MAGIC) {
@@ -132,7 +147,7 @@ impl Geometry {
             get_u32(bytes, MAGIC.len() + index * size_of::<u32>()).ok_or_else(|| {
                 Damage::new(
                     format!("a file of {} bytes", bytes.len()),
-                    format!("a header of {} bytes", Self::HEADER_SIZE),
+                    format!("a header of {} bytes", Self::FIELDS_SIZE),
                 )
                 .at(0)
             })
@@ -140,7 +155,19 @@ impl Geometry {
         let geometry =
             Self { version: number(0)?, page_size: number(1)?, block_size: number(2)?, fan_out: number(3)? };
         geometry.check_header().map_err(|damage| damage.at(0))?;
+        check_checksum(bytes).map_err(|damage| damage.at(0))?;
         Ok(geometry)
+    }
+
+    /// What is wrong in the place of the header's checksum, of a file that opens all the same: neither a
+    /// checksum nor the zeros of a file without one.
+    pub(crate) fn damaged_tag(bytes: &[u8]) -> Option<Damage> {
+        let place = bytes.get(TAG..Self::HEADER_SIZE)?;
+        let known = has_checksum(bytes) || place.iter().all(|&byte| byte == 0);
+        (!known).then(|| {
+            let found = format!("{:?} behind the header", String::from_utf8_lossy(place));
+            Damage::new(found, "a checksum of the header, or zeros").at(TAG as u64)
+        })
     }
 
     fn check_header(&self) -> std::result::Result<(), Damage> {
@@ -194,6 +221,23 @@ impl Geometry {
     }
 }
 
+/// Whether a checksum of the header follows it.
+pub(crate) fn has_checksum(bytes: &[u8]) -> bool {
+    bytes.get(TAG..CHECKSUM) == Some(CHECKSUM_TAG)
+}
+
+fn check_checksum(bytes: &[u8]) -> std::result::Result<(), Damage> {
+    let Some(stored) = get_u32(bytes, CHECKSUM).filter(|_| has_checksum(bytes)) else {
+        return Ok(());
+    };
+    let checksum = crc32(&bytes[..Geometry::FIELDS_SIZE]);
+    if stored == checksum {
+        return Ok(());
+    }
+    let found = format!("checksum {stored:#010x} on the header");
+    Err(Damage::new(found, format!("{checksum:#010x}")))
+}
+
 /// One of the two places where a master node can stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
@@ -232,11 +276,37 @@ mod tests {
             assert!(Geometry::decode(&bytes).is_err(), "byte {at}");
         }
         for (at, bytes) in [(11, [0, 0, 0, 3]), (15, [0, 0, 0, 1]), (19, [0, 0, 0, 7]), (23, [0; 4])] {
-            let mut header = good.clone();
+            let mut header = good[..TAG].to_vec();
             header[at..at + 4].copy_from_slice(&bytes);
             assert!(Geometry::decode(&header).is_err(), "number at {at}");
         }
         assert!(Geometry::decode(&good[..26]).is_err());
+    }
+
+    #[test]
+    fn a_flipped_bit_in_any_number_of_the_header_or_in_its_checksum_is_refused() {
+        let good = Geometry { fan_out: 33, ..Geometry::default() }.encode();
+        for at in (0..Geometry::FIELDS_SIZE).chain(CHECKSUM..Geometry::HEADER_SIZE) {
+            for bit in 0..8 {
+                let mut bytes = good.clone();
+                bytes[at] ^= 1 << bit;
+                assert!(Geometry::decode(&bytes).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+        assert_eq!(Geometry::damaged_tag(&good), None);
+    }
+
+    #[test]
+    fn a_header_without_a_checksum_is_read_and_one_with_something_else_is_noticed() {
+        let geometry = Geometry::default();
+        let mut header = geometry.encode();
+        header[TAG..].fill(0);
+        assert_eq!(Geometry::decode(&header), Ok(geometry));
+        assert_eq!(Geometry::decode(&header[..Geometry::FIELDS_SIZE]), Ok(geometry));
+        assert_eq!(Geometry::damaged_tag(&header), None);
+        header[TAG + 1] = 1;
+        assert_eq!(Geometry::decode(&header), Ok(geometry));
+        assert!(Geometry::damaged_tag(&header).is_some());
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! any number of reading threads and processes, which share the memory-mapped file.
 //!
 //! [`OpenOptions`] opens a [`CaptureFile`]; a [`Snapshot`] is what it sees at one moment; [`Records`]
-//! goes through a snapshot in order, and [`Gather`] fetches a given set of its records.
+//! goes through a snapshot in order, and [`Gather`] fetches a given set of its records. [`verify`] finds
+//! what is damaged in a file, and [`recover`] makes a sound one of the rest.
 //!
 //! ```
 //! use capturefile::{CaptureFile, OpenOptions};
@@ -48,6 +49,7 @@ mod pipeline;
 mod writer;
 mod capture_file;
 mod verify;
+mod recover;
 
 #[cfg(feature = "python")]
 mod python;
@@ -58,7 +60,8 @@ pub use block::CompressionLevel;
 pub use capture_file::{Batch, CaptureFile, OpenOptions};
 pub use error::{Damage, Error, Result};
 pub use format::Geometry;
+pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
 pub use scan::{Gather, Records};
 pub use snapshot::{Record, Snapshot};
-pub use verify::{Report, verify};
+pub use verify::{Report, verify, verify_quickly};
 pub use writer::SyncMode;

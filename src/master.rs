@@ -21,6 +21,8 @@ pub(crate) struct MasterNode {
     pub(crate) pending: Vec<u8>,
 }
 
+/// The polynomial of CRC-32, lowest bit first.
+const POLYNOMIAL: u32 = 0xEDB8_8320;
 const CHECKSUM_END: usize = size_of::<u32>();
 const SERIAL: usize = CHECKSUM_END;
 const FILE_LIMIT: usize = SERIAL + size_of::<u32>();
@@ -116,6 +118,23 @@ impl MasterNode {
         decode_slot(geometry, slot, bytes).map_err(|damage| BadSlot { damage: place(damage), whole: true })
     }
 
+    /// The serial number on a slot that is not whole, if the file limit beside it can be one.
+    pub(crate) fn serial_said(geometry: &Geometry, bytes: &[u8]) -> Option<u32> {
+        let file_limit = get_u64(bytes, FILE_LIMIT)?;
+        (file_limit >= geometry.data_start()).then(|| get_u32(bytes, SERIAL)).flatten()
+    }
+
+    /// How many children of one height a slot lists at most, whatever the fan-out.
+    pub(crate) fn most_children(geometry: &Geometry, bytes: &[u8]) -> u32 {
+        let count = get_u32(bytes, CHILD_COUNT).unwrap_or_default() as usize;
+        let listed = bytes.get(CHILDREN..geometry.page_size as usize).unwrap_or_default();
+        let mut counts = [0; 1 << u8::BITS];
+        for child in listed.chunks_exact(CHILD_SIZE).take(count) {
+            counts[usize::from(child[0])] += 1;
+        }
+        counts.into_iter().max().unwrap_or_default()
+    }
+
     /// Whether this is the later of two good nodes; serial numbers wrap, so they are compared by
     /// their wrapping difference.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
@@ -152,6 +171,20 @@ fn check_whole(geometry: &Geometry, bytes: &[u8]) -> Result<(), Damage> {
         ));
     }
     Ok(())
+}
+
+/// Whether a single flipped bit explains why a slot's checksum is wrong. A write that was cut off hardly
+/// ever looks like that, so it tells a slot that has decayed from one that is torn.
+pub(crate) fn differs_in_one_bit(bytes: &[u8]) -> bool {
+    let Some(stored) = get_u32(bytes, 0) else {
+        return false;
+    };
+    let difference = stored ^ crc32(&bytes[CHECKSUM_END..]);
+    // Checksums of two texts differ by what the bits make in which the texts differ: a bit that is followed
+    // by n others makes 1, moved on n + 1 times through the polynomial.
+    let step = |register: &u32| Some((register >> 1) ^ if register & 1 == 1 { POLYNOMIAL } else { 0 });
+    let mut made = std::iter::successors(step(&1), step).take((bytes.len() - CHECKSUM_END) * 8);
+    difference.is_power_of_two() || made.any(|register| register == difference)
 }
 
 fn decode_slot(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<MasterNode, Damage> {
@@ -299,6 +332,27 @@ mod tests {
             assert!(MasterNode::decode(&geometry, Slot::A, &bytes).is_err(), "byte {at}");
             bytes[at] ^= 1 << (at % 8);
         }
+    }
+
+    #[test]
+    fn one_flipped_bit_is_told_from_more() {
+        let (geometry, node) = sample();
+        let mut bytes = Vec::new();
+        node.encode(node.serial, &geometry, &mut bytes);
+        for at in (0..bytes.len()).step_by(997).chain(0..40).chain([bytes.len() - 1]) {
+            for bit in [0, 3, 7] {
+                bytes[at] ^= 1 << bit;
+                assert!(differs_in_one_bit(&bytes), "bit {bit} of byte {at}");
+                bytes[at] ^= 1 << bit;
+            }
+            bytes[at] ^= 0x81;
+            assert!(!differs_in_one_bit(&bytes), "byte {at}");
+            bytes[at] ^= 0x81;
+        }
+        assert!(!differs_in_one_bit(&bytes));
+        assert!(!differs_in_one_bit(&[]));
+        bytes.truncate(5000);
+        assert!(!differs_in_one_bit(&bytes));
     }
 
     #[test]

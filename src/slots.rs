@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Damage, Error, Result};
 use crate::format::{Geometry, Slot, in_memory};
-use crate::master::{MasterNode, STAMP_SIZE};
+use crate::master::{self, MasterNode, STAMP_SIZE};
 use crate::mutants::{self, Mutant};
 use crate::snapshot::OpenFile;
 use crate::storage::{Storage, read_up_to, write_all};
@@ -139,21 +139,45 @@ pub(crate) fn read_stamps(storage: &dyn Storage, geometry: &Geometry) -> io::Res
     Ok(Some(stamps))
 }
 
-/// What is wrong with one of the slots, if anything is while no writer is at work.
-pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<Damage>> {
-    let (storage, geometry) = (&*file.storage, &file.geometry);
-    let look = |slot| -> Result<Option<Damage>> {
-        let bytes = read_slot(storage, geometry, slot).map_err(file.failed("read the master nodes of"))?;
-        Ok(MasterNode::decode(geometry, slot, &bytes).err().map(|bad| bad.damage))
-    };
+/// Something wrong with the slots of a file that can be opened all the same.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) damage: Damage,
+    /// Whether a crash leaves this, and the next writer puts it right.
+    pub(crate) repairable: bool,
+}
+
+/// What is wrong with the slots while no writer is at work.
+pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<Finding>> {
+    let look = || look_for_damage(file).map_err(file.failed("read the master nodes of"));
+    let found = look()?;
+    // Seen twice, it is no write that was under way.
+    Ok(if found.is_some() && found == look()? { found } else { None })
+}
+
+fn look_for_damage(file: &OpenFile) -> io::Result<Option<Finding>> {
+    let geometry = &file.geometry;
+    let mut serials = Vec::new();
     for slot in Slot::BOTH {
-        let damage = look(slot)?;
-        // Seen twice, it is no write that was under way.
-        if damage.is_some() && damage == look(slot)? {
-            return Ok(damage);
+        let bytes = read_slot(&*file.storage, geometry, slot)?;
+        match MasterNode::decode(geometry, slot, &bytes) {
+            Ok(master) => serials.push(master.serial),
+            Err(bad) => {
+                let repairable = !bad.whole && !master::differs_in_one_bit(&bytes);
+                return Ok(Some(Finding { damage: bad.damage, repairable }));
+            }
         }
     }
-    Ok(None)
+    Ok(gap(&serials).map(|damage| Finding { damage: damage.at(geometry.page()), repairable: true }))
+}
+
+/// Serial numbers that do not follow each other, as commits leave them that were never synced.
+fn gap(serials: &[u32]) -> Option<Damage> {
+    let (&a, &b) = (serials.first()?, serials.last()?);
+    let apart = a.wrapping_sub(b).min(b.wrapping_sub(a));
+    (apart != 1).then(|| {
+        Damage::new(format!("master nodes of the commits {a} and {b}"), "two that follow each other")
+    })
 }
 
 /// What a writer knows to stand in each slot; `None` where that is nothing whole.

@@ -25,6 +25,41 @@ pub(crate) fn measure(stream: &[u8]) -> Result<u64, InflateError> {
     }
 }
 
+/// The first `length` bytes of the block that `stream` inflates to.
+pub(crate) fn head(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateError> {
+    Inflater::new(stream).take(length)
+}
+
+/// What `stream` inflates to as far as it goes, and at most `length` bytes of it; nothing tells whether
+/// that is right.
+pub(crate) fn start(stream: &[u8], length: u64) -> Box<[u8]> {
+    let mut inflater = Inflater::new(stream);
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; PIECE_SIZE];
+    while (bytes.len() as u64) < length {
+        let (count, ended) = inflater.read_some(&mut piece);
+        bytes.extend_from_slice(&piece[..count]);
+        if ended {
+            break;
+        }
+    }
+    bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+    bytes.into_boxed_slice()
+}
+
+/// Whether a stream can begin with these bytes; most bytes that no stream begins with are soon found out.
+pub(crate) fn could_begin(bytes: &[u8]) -> bool {
+    let mut inflater = Inflater::new(bytes);
+    let mut piece = vec![0; PIECE_SIZE];
+    loop {
+        match inflater.read(&mut piece) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(_) => return inflater.rest.is_empty(),
+        }
+    }
+}
+
 /// The bytes of the record or metadata at `offset` of the block, which is `size` bytes long.
 pub(crate) fn entry(stream: &[u8], size: u64, offset: u32) -> Result<Box<[u8]>, InflateError> {
     if u64::from(offset) + LENGTH_SIZE as u64 > size {
@@ -87,6 +122,20 @@ impl<'a> Inflater<'a> {
     /// Fills `buffer` with the next bytes, of which there must be as many.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), InflateError> {
         if self.read(buffer)? == buffer.len() { Ok(()) } else { Err(InflateError::broken_stream()) }
+    }
+
+    /// Fills `buffer` as far as the stream makes sense; returns how far that was, and whether it was the end.
+    fn read_some(&mut self, buffer: &mut [u8]) -> (usize, bool) {
+        let mut done = 0;
+        while done < buffer.len() {
+            let step = inflate(&mut self.state, self.rest, &mut buffer[done..], MZFlush::None);
+            self.rest = &self.rest[step.bytes_consumed..];
+            done += step.bytes_written;
+            if !matches!(step.status, Ok(MZStatus::Ok)) || step.bytes_consumed + step.bytes_written == 0 {
+                return (done, true);
+            }
+        }
+        (done, false)
     }
 
     /// Fills `buffer` as far as the block goes; returns how far that was.

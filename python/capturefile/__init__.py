@@ -16,6 +16,7 @@ from capturefile._capturefile import (
     Transaction,
     __version__,
     open,
+    recover,
     verify,
 )
 from capturefile._errors import (
@@ -29,7 +30,7 @@ from capturefile._errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from capturefile._info import Info, Problem, Report
+    from capturefile._info import Info, LostRange, Problem, RecordRange, Recovery, Report
 
 __all__ = [
     "CaptureFile",
@@ -41,27 +42,32 @@ __all__ = [
     "Follower",
     "Info",
     "InvalidCaptureFile",
+    "LostRange",
     "Problem",
     "RecordIterator",
+    "RecordRange",
+    "Recovery",
     "Report",
     "Transaction",
     "__version__",
     "open",
+    "recover",
     "verify",
 ]
 
 if not TYPE_CHECKING:
+    _DESCRIPTIONS = ("Info", "LostRange", "Problem", "RecordRange", "Recovery", "Report")
 
     def __getattr__(name: str) -> type:
         """Loads what describes a file when it is first asked for.
 
         These are dataclasses, and the module that makes those takes longer to load than all the rest.
         """
-        if name not in {"Info", "Problem", "Report"}:
+        if name not in _DESCRIPTIONS:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from capturefile import _info
 
         return getattr(_info, name)
 
     def __dir__() -> list[str]:
-        return [*globals(), "Info", "Problem", "Report"]
+        return [*globals(), *_DESCRIPTIONS]

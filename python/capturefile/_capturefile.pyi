@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Self, SupportsIndex, TypeAlias, final,
 
 from typing_extensions import Buffer, TypeVar, disjoint_base
 
-from capturefile._info import Info, Report
+from capturefile._info import Info, Recovery, Report
 
 __all__ = [
     "CaptureFile",
@@ -20,6 +20,7 @@ __all__ = [
     "__version__",
     "_reopen",
     "open",
+    "recover",
     "verify",
 ]
 
@@ -346,11 +347,26 @@ def open(
     threads: int | None = None,
     cache_size: int = 50331648,
 ) -> CaptureFile[bytes]: ...
-def verify(path: _Path) -> Report:
+def recover(source: _Path, target: _Path, *, overwrite: bool = False, keep_numbers: bool = False) -> Recovery:
+    """Makes a new sound file at `target` of all that can be read of the damaged one at `source`.
+
+    The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file cut short:
+    all records outside of destroyed blocks are found, in order. Lost records are left out, so that those
+    behind them get lower numbers; with `keep_numbers` an empty record stands in the place of each. The source
+    is only read. The target appears under its name when it is whole and on the disk; one that exists is
+    refused unless `overwrite` is true. Returns a `Recovery`.
+
+    Raises FileExistsError if the target exists, ValueError if it is the source, InvalidCaptureFile if the
+    source keeps being written, and OSError if a file cannot be read or written.
+    """
+
+def verify(path: _Path, *, quick: bool = False) -> Report:
     """Reads everything in a capture file and says what is damaged.
 
-    Both master nodes, every frame, every index node, the bounds of every record, and the metadata are
-    looked at. Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
+    The header, both master nodes, every frame, every index node, the bounds of every record, and the
+    metadata are looked at. With `quick` only what costs little however large the file is: the header, the
+    master nodes, the edges of the index tree and the records there, the last frames, and the metadata.
+    Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
 
     Raises InvalidCaptureFile if the file cannot be opened as a capture file at all, and OSError if it
     cannot be read.

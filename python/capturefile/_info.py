@@ -1,6 +1,7 @@
 """What the library tells about a file, as plain data."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,31 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class RecordRange:
+    """Records that follow each other, by their numbers."""
+
+    first: int
+    """Number of the first one; the first record of a file is 1."""
+    last: int
+    """Number of the last one, which is included."""
+
+    def __str__(self) -> str:
+        """The range in words."""
+        return f"record {self.first}" if self.first == self.last else f"records {self.first} to {self.last}"
+
+
+@dataclass(frozen=True)
+class LostRange(RecordRange):
+    """Records of a damaged file that could not be recovered, by their numbers there."""
+
+    exact: bool
+    """Whether it is certain that these records are missing and no others. If not, the numbers are the most likely
+    ones, and those of the records behind them are as uncertain."""
+
+
+@dataclass(frozen=True)
 class Report:
-    """What a walk through a whole file found."""
+    """What a walk through a file found."""
 
     record_count: int
     """Records that the file says it has."""
@@ -55,8 +79,46 @@ class Report:
     """Index nodes that were looked at."""
     problems: tuple[Problem, ...]
     """What is damaged; empty if all is sound. At most a thousand things."""
+    repairable: tuple[Problem, ...] = ()
+    """What a crash leaves and the next writer puts right, such as a half-written master node. No harm was done to
+    what was committed before."""
+    unreadable: tuple[RecordRange, ...] = ()
+    """The records that cannot be read, in order. At most a thousand ranges; if there were more, the last one goes on
+    to the last such record."""
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is damaged."""
+        """Whether nothing is damaged. What the next writer repairs does not count."""
         return not self.problems
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a recovery found, and what it did not."""
+
+    record_count: int
+    """Records of the new file."""
+    recovered: int
+    """Records that were found. The new file has more if empty ones stand in the place of lost ones."""
+    expected: int | None
+    """How many there were by the last commit that can be read; None if none can."""
+    lost: tuple[LostRange, ...]
+    """Records that are lost, by their numbers in the damaged file."""
+    uncertain: tuple[RecordRange, ...]
+    """Records, by their numbers in the new file, that may be old metadata, or may never have been committed."""
+    metadata: Literal["recovered", "none", "lost"]
+    """Whether the new file has the metadata, or the last readable commit had none, or it is lost: it could not be
+    read, or no commit can be that would say where it is."""
+    last_metadata: bytes | None
+    """Where the metadata is lost and no commit can be read: the last blob that certainly was metadata, perhaps an
+    older one. It is not written to the new file."""
+    later_commit_lost: bool
+    """Whether a later commit may have been lost than the last one that can be read."""
+    problems: tuple[Problem, ...]
+    """What is damaged. At most a thousand things."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the new file has for certain all that was committed, and nothing else."""
+        whole = self.expected == self.recovered and self.metadata != "lost"
+        return whole and not (self.lost or self.uncertain or self.later_commit_lost)

@@ -3,9 +3,10 @@
 Results go to standard output, everything else to standard error. Records are written as the bytes that they
 are, each with a newline after it. Exit codes:
 
-    0    done; `verify`: the file is sound
+    0    done; `verify`: the file is sound; `recover`: all that was committed is there
     1    failed; `verify`: the file is damaged
     2    wrong usage; `verify`: the file could not be checked, for example because it is no capture file
+    3    `recover`: done, but something is lost or uncertain
     130  interrupted by Ctrl-C
     141  whoever read standard output stopped reading, as for a program that SIGPIPE ends
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 DONE = 0
 FAILED = 1
 UNUSABLE = 2
+INCOMPLETE = 3
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
@@ -163,29 +165,69 @@ def _info(options: argparse.Namespace, output: BinaryIO) -> int:
 def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
     try:
         with _interrupts_ending_process():
-            report = capturefile.verify(options.file)
+            report = capturefile.verify(options.file, quick=options.quick)
     except EXPECTED_ERRORS as error:
         _say(_describe(error))
         return UNUSABLE
     if options.json:
         _write_json(output, {"sound": report.sound, **_fields(report)})
     else:
-        _write_report(output, report)
+        _write_report(output, report, quick=options.quick)
     return DONE if report.sound else FAILED
 
 
-def _write_report(output: BinaryIO, report: capturefile.Report) -> None:
+def _write_report(output: BinaryIO, report: capturefile.Report, *, quick: bool) -> None:
     records = _counted(report.record_count, "record")
-    if report.sound:
-        blocks = _counted(report.frames, "compressed block")
-        nodes = _counted(report.index_nodes, "index node")
+    checked = f"of {records}, {report.records_checked} found sound"
+    blocks = _counted(report.frames, "compressed block")
+    nodes = _counted(report.index_nodes, "index node")
+    if not report.sound:
+        _write_line(output, f"damaged: {_counted(len(report.problems), 'problem')}; {checked}")
+    elif quick:
+        _write_line(output, f"nothing wrong at a quick look: {checked}, {blocks}, {nodes}")
+    else:
         _write_line(output, f"sound: {records}, {blocks}, {nodes}")
-        return
-    problems = _counted(len(report.problems), "problem")
-    _write_line(output, f"damaged: {problems}; of {records}, {report.records_checked} found sound")
-    for problem in report.problems:
-        place = "" if problem.position is None else f"at byte {problem.position}: "
-        _write_line(output, place + problem.message)
+    _write_problems(output, report.problems)
+    for numbers in report.unreadable:
+        _write_line(output, f"{numbers} cannot be read")
+    for problem in report.repairable:
+        _write_line(output, f"the next writer repairs: {_placed(problem)}")
+
+
+def _write_problems(output: BinaryIO, problems: Iterable[capturefile.Problem]) -> None:
+    for problem in problems:
+        _write_line(output, _placed(problem))
+
+
+def _placed(problem: capturefile.Problem) -> str:
+    return problem.message if problem.position is None else f"at byte {problem.position}: {problem.message}"
+
+
+def _recover(options: argparse.Namespace, output: BinaryIO) -> int:
+    recovery = capturefile.recover(
+        options.source, options.target, overwrite=options.overwrite, keep_numbers=options.keep_numbers
+    )
+    if options.json:
+        told = {"complete": recovery.complete, **_fields(recovery)}
+        if recovery.last_metadata is not None:
+            told["last_metadata"] = recovery.last_metadata.hex()
+        _write_json(output, told)
+    else:
+        _write_recovery(output, recovery)
+    return DONE if recovery.complete else INCOMPLETE
+
+
+def _write_recovery(output: BinaryIO, recovery: capturefile.Recovery) -> None:
+    expected = "" if recovery.expected is None else f" of {recovery.expected}"
+    verdict = "complete" if recovery.complete else "incomplete"
+    _write_line(output, f"{verdict}: {recovery.recovered}{expected} records recovered, metadata {recovery.metadata}")
+    for lost in recovery.lost:
+        _write_line(output, f"lost: {'' if lost.exact else 'about '}{lost}")
+    for numbers in recovery.uncertain:
+        _write_line(output, f"uncertain, in the new file: {numbers}")
+    if recovery.later_commit_lost:
+        _write_line(output, "lost, perhaps: commits after the last one that can be read")
+    _write_problems(output, recovery.problems)
 
 
 def _get_metadata(options: argparse.Namespace, output: BinaryIO) -> int:
@@ -337,7 +379,7 @@ def _write_line(output: BinaryIO, line: str) -> None:
     output.write(line.encode() + b"\n")
 
 
-def _fields(facts: capturefile.Info | capturefile.Report) -> dict[str, object]:
+def _fields(facts: capturefile.Info | capturefile.Recovery | capturefile.Report) -> dict[str, object]:
     from dataclasses import asdict
 
     return asdict(facts)
@@ -402,7 +444,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="capturefile",
         description="Reads, writes and checks capture files: compressed, append-only logs of records.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 output no longer read.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 recovered with loss, 130 interrupted, 141 output no longer read.",
     )
     version = f"%(prog)s {capturefile.__version__}"
     parser.add_argument("--version", action="version", version=version, help="show the version and exit")
@@ -458,8 +500,22 @@ def _add_inspecting_commands(commands: _Commands) -> None:
     info = _add(commands, "info", _info, "write the sizes and numbers that describe the file")
     verify = _add(commands, "verify", _verify, "read everything in the file and say what is damaged")
     verify.epilog = "Exit codes: 0 sound, 1 damaged, 2 the file could not be checked."
-    for command in (info, verify):
+    verify.add_argument("--quick", action="store_true", help="look only where it costs little")
+    for command in (info, verify, _add_recover(commands)):
         command.add_argument("--json", action="store_true", help="write JSON")
+
+
+def _add_recover(commands: _Commands) -> argparse.ArgumentParser:
+    recover = _add_bare(commands, "recover", "make a new sound file of all that can be read of a damaged one")
+    recover.add_argument("source", metavar="SRC", help="path of the damaged file, which is only read")
+    recover.add_argument("target", metavar="DST", help="path of the new file")
+    recover.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
+    recover.add_argument(
+        "--keep-numbers", action="store_true", help="put an empty record in the place of each lost one"
+    )
+    recover.epilog = "Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 done, but something is lost or uncertain."
+    recover.set_defaults(run=_recover)
+    return recover
 
 
 def _add_metadata_commands(commands: _Commands) -> None:

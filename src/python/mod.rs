@@ -4,6 +4,7 @@ mod convert;
 mod errors;
 mod file;
 mod iterators;
+mod recover;
 mod verify;
 
 use pyo3::prelude::*;
@@ -15,6 +16,8 @@ mod extension {
     use super::file::{CaptureFile, Transaction, open, reopen};
     #[pymodule_export]
     use super::iterators::{Follower, RecordIterator};
+    #[pymodule_export]
+    use super::recover::recover;
     #[pymodule_export]
     use super::verify::verify;
 

@@ -2,37 +2,55 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
+use crate::Damage;
+
 /// Reads everything in a capture file and says what is damaged.
 ///
-/// Both master nodes, every frame, every index node, the bounds of every record, and the metadata are
-/// looked at. Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
+/// The header, both master nodes, every frame, every index node, the bounds of every record, and the
+/// metadata are looked at. With `quick` only what costs little however large the file is: the header, the
+/// master nodes, the edges of the index tree and the records there, the last frames, and the metadata.
+/// Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
 ///
 /// Raises InvalidCaptureFile if the file cannot be opened as a capture file at all, and OSError if it
 /// cannot be read.
 #[pyfunction]
-pub(super) fn verify(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> {
-    static PROBLEM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+#[pyo3(signature = (path, *, quick = false))]
+pub(super) fn verify(py: Python<'_>, path: PathBuf, quick: bool) -> PyResult<Bound<'_, PyAny>> {
     static REPORT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let report = py.detach(|| crate::verify(path))?;
-    let problem = PROBLEM.import(py, "capturefile._info", "Problem")?;
-    let problems = report
-        .problems
-        .iter()
-        .map(|damage| {
-            problem.call1((damage.position, format!("found {}, expected {}", damage.found, damage.expected)))
-        })
-        .collect::<PyResult<Vec<_>>>()?;
+    let look = if quick { crate::verify_quickly } else { crate::verify };
+    let report = py.detach(|| look(path))?;
     REPORT.import(py, "capturefile._info", "Report")?.call1((
         report.record_count,
         report.records_checked,
         report.frames,
         report.index_nodes,
-        PyTuple::new(py, problems)?,
+        problems(py, &report.problems)?,
+        problems(py, &report.repairable)?,
+        ranges(py, &report.unreadable)?,
     ))
+}
+
+/// Damage as a tuple of `Problem`.
+pub(super) fn problems<'py>(py: Python<'py>, damage: &[Damage]) -> PyResult<Bound<'py, PyTuple>> {
+    static PROBLEM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let problem = PROBLEM.import(py, "capturefile._info", "Problem")?;
+    let problems = damage.iter().map(|damage| {
+        problem.call1((damage.position, format!("found {}, expected {}", damage.found, damage.expected)))
+    });
+    PyTuple::new(py, problems.collect::<PyResult<Vec<_>>>()?)
+}
+
+/// Numbers of records as a tuple of `RecordRange`.
+pub(super) fn ranges<'py>(py: Python<'py>, ranges: &[RangeInclusive<u64>]) -> PyResult<Bound<'py, PyTuple>> {
+    static RANGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let range = RANGE.import(py, "capturefile._info", "RecordRange")?;
+    let ranges = ranges.iter().map(|numbers| range.call1((*numbers.start(), *numbers.end())));
+    PyTuple::new(py, ranges.collect::<PyResult<Vec<_>>>()?)
 }

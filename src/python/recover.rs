@@ -1,0 +1,74 @@
+//! Recovering a damaged file from Python.
+
+#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
+
+use super::convert::to_bytes;
+use super::verify::{problems, ranges};
+use crate::{Lost, Metadata, RecoverOptions, Recovery};
+
+/// Makes a new sound file at `target` of all that can be read of the damaged one at `source`.
+///
+/// The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file cut short:
+/// all records outside of destroyed blocks are found, in order. Lost records are left out, so that those
+/// behind them get lower numbers; with `keep_numbers` an empty record stands in the place of each. The source
+/// is only read. The target appears under its name when it is whole and on the disk; one that exists is
+/// refused unless `overwrite` is true. Returns a `Recovery`.
+///
+/// Raises FileExistsError if the target exists, ValueError if it is the source, InvalidCaptureFile if the
+/// source keeps being written, and OSError if a file cannot be read or written.
+#[pyfunction]
+#[pyo3(signature = (source, target, *, overwrite = false, keep_numbers = false))]
+pub(super) fn recover(
+    py: Python<'_>,
+    source: PathBuf,
+    target: PathBuf,
+    overwrite: bool,
+    keep_numbers: bool,
+) -> PyResult<Bound<'_, PyAny>> {
+    let options = RecoverOptions::new().overwrite(overwrite).keep_numbers(keep_numbers);
+    let mut raised = None;
+    let recovery = py.detach(|| {
+        options.recover_while(source, target, &mut || {
+            let checked = Python::attach(|py| -> PyResult<()> { py.check_signals() });
+            raised = checked.err();
+            raised.is_none()
+        })
+    });
+    match raised {
+        Some(error) => Err(error),
+        None => report(py, &recovery?),
+    }
+}
+
+fn report<'py>(py: Python<'py>, recovery: &Recovery) -> PyResult<Bound<'py, PyAny>> {
+    static RECOVERY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let last_metadata = recovery.last_metadata.as_ref().map(|bytes| to_bytes(py, bytes)).transpose()?;
+    RECOVERY.import(py, "capturefile._info", "Recovery")?.call1((
+        recovery.record_count,
+        recovery.recovered,
+        recovery.expected,
+        lost(py, &recovery.lost)?,
+        ranges(py, &recovery.uncertain)?,
+        match recovery.metadata {
+            Metadata::None => "none",
+            Metadata::Recovered => "recovered",
+            Metadata::Lost => "lost",
+        },
+        last_metadata,
+        recovery.later_commit_lost,
+        problems(py, &recovery.problems)?,
+    ))
+}
+
+fn lost<'py>(py: Python<'py>, ranges: &[Lost]) -> PyResult<Bound<'py, PyTuple>> {
+    static LOST: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = LOST.import(py, "capturefile._info", "LostRange")?;
+    let ranges = ranges.iter().map(|lost| class.call1((lost.first, lost.last, lost.exact)));
+    PyTuple::new(py, ranges.collect::<PyResult<Vec<_>>>()?)
+}

@@ -1,0 +1,283 @@
+//! Making a sound file of all that can be read of a damaged one.
+//!
+//! The index leads to every record as long as it can be read. Where it cannot, three properties of the
+//! format help: frames follow each other without gaps, so that a lost one ends where the next one starts;
+//! a block can be taken apart entry by entry; and each full index node repeats where its records are, a
+//! little behind them, so that records are told from metadata and counted without the tree above.
+
+mod sink;
+mod sizes;
+mod source;
+mod survey;
+mod target;
+mod walk;
+
+use std::fs::File;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use crate::capture_file::open_plain;
+use crate::error::{Damage, Error, Result};
+use crate::format::Coordinates;
+use crate::lock;
+use crate::master::MasterNode;
+use crate::storage::FileStorage;
+
+use sink::Sink;
+use sizes::{Sizes, SlotState};
+use source::{Raw, Source};
+use survey::Region;
+use target::Target;
+use walk::Walk;
+
+/// Records of the damaged file that are not in the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The first one's number in the damaged file.
+    pub first: u64,
+    /// The last one's.
+    pub last: u64,
+    /// Whether these are the numbers for certain. If not, they are the most likely ones, and numbers behind
+    /// them are as uncertain.
+    pub exact: bool,
+}
+
+/// What became of the metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Metadata {
+    /// The last readable commit has none.
+    #[default]
+    None,
+    /// The new file has it.
+    Recovered,
+    /// It could not be read, or no commit can be that would say where it is.
+    Lost,
+}
+
+/// What a recovery found, and what it did not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Records of the new file.
+    pub record_count: u64,
+    /// Those that were found in the damaged one; fewer if empty ones stand in the place of lost ones.
+    pub recovered: u64,
+    /// How many there were by the last commit that can be read; `None` if none can.
+    pub expected: Option<u64>,
+    /// Records that are lost, by their numbers in the damaged file.
+    pub lost: Vec<Lost>,
+    /// Records, by their numbers in the new file, that may be old metadata, or may never have been
+    /// committed.
+    pub uncertain: Vec<RangeInclusive<u64>>,
+    /// What became of the metadata.
+    pub metadata: Metadata,
+    /// Where the metadata is lost: the last of which is sure that it was metadata, perhaps an older one.
+    pub last_metadata: Option<Vec<u8>>,
+    /// Whether a later commit may have been lost than the last one that can be read.
+    pub later_commit_lost: bool,
+    /// What is damaged, at most a thousand things.
+    pub problems: Vec<Damage>,
+}
+
+impl Recovery {
+    /// Whether the new file has for certain all that was committed, and nothing else.
+    pub fn is_complete(&self) -> bool {
+        self.lost.is_empty()
+            && self.uncertain.is_empty()
+            && self.expected == Some(self.recovered)
+            && self.metadata != Metadata::Lost
+            && !self.later_commit_lost
+    }
+}
+
+/// How a damaged file is recovered.
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use]
+pub struct RecoverOptions {
+    overwrite: bool,
+    keep_numbers: bool,
+}
+
+impl RecoverOptions {
+    /// Refusing an existing target, and leaving out what is lost.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces a target that exists, once all is recovered.
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Puts an empty record in the place of each lost one, so that the others keep their numbers.
+    pub fn keep_numbers(mut self, keep_numbers: bool) -> Self {
+        self.keep_numbers = keep_numbers;
+        self
+    }
+
+    /// Recovers `source` into the new file `target`; see [`recover`].
+    pub fn recover(&self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Recovery> {
+        self.recover_while(source, target, &mut || true)
+    }
+
+    /// The same, asking `go_on` now and then. If that says no, nothing is left behind, and the error is an
+    /// [`Error::Io`] of the kind `Interrupted`.
+    pub fn recover_while(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Recovery> {
+        let (source, target) = (source.as_ref(), target.as_ref());
+        let file = open_plain(source, false)?;
+        check_target(&file, target, self.overwrite)?;
+        let raw = Raw::new(source, Box::new(FileStorage::new(file)))?;
+        let (sizes, raw) = sizes::find(raw)?;
+        let target = Target::create(target, sizes.geometry, self.overwrite)?;
+        let mut recovery = Recovery::default();
+        let mut sink = Sink::new(&target.log, &mut recovery, self.keep_numbers, go_on);
+        let filled = salvage(raw, sizes, &mut sink).and_then(|metadata| {
+            target.log.set_metadata(metadata.as_deref())?;
+            target.log.record_count()
+        });
+        recovery.record_count = filled.map_err(|error| target.name_in(error))?;
+        target.finish()?;
+        Ok(recovery)
+    }
+}
+
+/// Makes a new sound file at `target` of all that can be read of the damaged one at `source`, which stays
+/// as it is: from files with destroyed frames, index nodes, master nodes or header, and from those cut short.
+///
+/// All records that stand outside of destroyed frames are found, in order. Those that are lost are left
+/// out, so that records behind them get lower numbers; the report says which are missing, and
+/// [`RecoverOptions::keep_numbers`] puts empty records in their place. A target that exists is refused. The
+/// new file appears under its name only when it is whole and on the disk.
+pub fn recover(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Recovery> {
+    RecoverOptions::new().recover(source, target)
+}
+
+fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
+    let Ok(existing) = File::open(target) else {
+        return Ok(());
+    };
+    let failed = |error| Error::io(target, "create", error);
+    if lock::file_id(source).map_err(failed)? == lock::file_id(&existing).map_err(failed)? {
+        let got = target.display().to_string();
+        return Err(Error::Setting {
+            name: "target",
+            got,
+            expected: "it must be another file than the source",
+        });
+    }
+    if overwrite { Ok(()) } else { Err(failed(target::exists_already())) }
+}
+
+/// Finds all records and hands them to `sink`; returns the metadata.
+fn salvage(raw: Raw, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
+    let mut source = Source::open_ended(raw, sizes.geometry, sizes.data_start);
+    source.guessed = !sizes.known;
+    if let Some(damage) = sizes.damage {
+        source.note(damage);
+    }
+    for slot in &sizes.slots {
+        if let SlotState::Bad { damage, .. } = slot {
+            source.note(damage.clone());
+        }
+    }
+    let metadata: Vec<Coordinates> = sizes.slots.iter().filter_map(SlotState::metadata).collect();
+    let (current, later_commit_lost) = choose(sizes.slots);
+    sink.recovery.later_commit_lost = later_commit_lost;
+    let metadata = match current {
+        None => salvage_all(&mut source, sink)?,
+        Some(current) => salvage_commit(&mut source, sink, &current, &metadata)?,
+    };
+    sink.recovery.problems = source.take_problems();
+    Ok(metadata)
+}
+
+/// The current master node, and whether the other slot may have held a later one.
+fn choose(slots: [SlotState; 2]) -> (Option<MasterNode>, bool) {
+    match slots {
+        [SlotState::Good(a), SlotState::Good(b)] => (Some(if b.is_newer_than(&a) { *b } else { *a }), false),
+        [SlotState::Good(good), SlotState::Bad { serial, .. }]
+        | [SlotState::Bad { serial, .. }, SlotState::Good(good)] => {
+            // The slot of the commit before is of no use any more; its number tells it from a later one's.
+            let is_older = serial == Some(good.serial.wrapping_sub(1));
+            (Some(*good), !is_older)
+        }
+        [SlotState::Bad { .. }, SlotState::Bad { .. }] => (None, true),
+    }
+}
+
+/// Without a commit to go by: whatever the frames hold.
+fn salvage_all(source: &mut Source, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
+    let mut walk = Walk::new(source, sink, Some(&[]));
+    walk.rest(Region { after: None, before: None, start: walk.data_start() }, &[])?;
+    let last_metadata = walk.metadata;
+    sink.recovery.metadata = Metadata::Lost;
+    note_last_metadata(source, sink, last_metadata)?;
+    Ok(None)
+}
+
+/// All records of a commit, and those behind it if the other slot may have held a later one.
+fn salvage_commit(
+    source: &mut Source,
+    sink: &mut Sink<'_>,
+    master: &MasterNode,
+    known_metadata: &[Coordinates],
+) -> Result<Option<Vec<u8>>> {
+    source.end_with(master);
+    sink.recovery.expected = master.path.record_count();
+    let had_metadata = Some(known_metadata).filter(|known| !known.is_empty());
+    Walk::new(source, sink, had_metadata).commit(master)?;
+    let metadata = salvage_metadata(source, sink, master)?;
+    if sink.recovery.later_commit_lost {
+        salvage_later(source, sink, master, known_metadata)?;
+    }
+    Ok(metadata)
+}
+
+fn salvage_metadata(
+    source: &mut Source,
+    sink: &mut Sink<'_>,
+    master: &MasterNode,
+) -> Result<Option<Vec<u8>>> {
+    if master.metadata.is_none() {
+        return Ok(None);
+    }
+    let found = source.with_entry(master.metadata, |bytes, _| Ok(bytes.to_vec()))?;
+    sink.recovery.metadata = if found.is_some() { Metadata::Recovered } else { Metadata::Lost };
+    Ok(found)
+}
+
+/// What was written behind a commit whose successor is lost: in the file it goes on with the block that the
+/// commit has pending, if that can be read.
+fn salvage_later(
+    source: &mut Source,
+    sink: &mut Sink<'_>,
+    master: &MasterNode,
+    known_metadata: &[Coordinates],
+) -> Result<()> {
+    source.open_end();
+    if source.block(master.file_limit)?.is_some_and(|block| !block.head.starts_with(&master.pending)) {
+        return Ok(());
+    }
+    sink.doubt = true;
+    let offset = u32::try_from(master.pending.len()).unwrap_or(u32::MAX);
+    let end = Coordinates { frame: master.file_limit, offset };
+    // The last that is no part of what follows: the byte before, or, without a pending block, the last frame.
+    let after = match offset.checked_sub(1) {
+        Some(offset) => Coordinates { offset, ..end },
+        None => Coordinates { frame: master.file_limit - 1, offset: u32::MAX },
+    };
+    let region = Region { after: Some(after), before: None, start: master.file_limit };
+    Walk::new(source, sink, Some(known_metadata)).rest(region, master.path.children(1))
+}
+
+fn note_last_metadata(source: &mut Source, sink: &mut Sink<'_>, at: Option<Coordinates>) -> Result<()> {
+    if let Some(at) = at {
+        sink.recovery.last_metadata = source.with_entry(at, |bytes, _| Ok(bytes.to_vec()))?;
+    }
+    Ok(())
+}

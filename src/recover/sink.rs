@@ -1,0 +1,85 @@
+//! Where recovered records go: the new file, and the account of what was lost.
+
+use std::ops::RangeInclusive;
+
+use crate::capture_file::CaptureFile;
+use crate::error::{Error, Result};
+
+use super::{Lost, Recovery};
+
+/// So many records are handled between two looks at whether to go on.
+const RECORDS_PER_LOOK: u64 = 4096;
+
+/// Takes the records of a damaged file in order, and notes which are missing.
+pub(super) struct Sink<'a> {
+    target: &'a CaptureFile,
+    pub(super) recovery: &'a mut Recovery,
+    /// Whether a lost record leaves an empty one in its place.
+    keep_numbers: bool,
+    /// Whether all that follows is uncertain.
+    pub(super) doubt: bool,
+    go_on: &'a mut dyn FnMut() -> bool,
+    looked: u64,
+    /// Records handled so far, found or lost.
+    pub(super) records: u64,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(
+        target: &'a CaptureFile,
+        recovery: &'a mut Recovery,
+        keep_numbers: bool,
+        go_on: &'a mut dyn FnMut() -> bool,
+    ) -> Self {
+        Self { target, recovery, keep_numbers, doubt: false, go_on, looked: 0, records: 0 }
+    }
+
+    /// Adds a record to the new file. One that is not `certain` may be something else.
+    pub(super) fn add(&mut self, record: &[u8], certain: bool) -> Result<()> {
+        self.look()?;
+        let number = self.target.add_record(record)?;
+        self.recovery.recovered += 1;
+        self.records = self.records.saturating_add(1);
+        if !certain || self.doubt {
+            push(&mut self.recovery.uncertain, number);
+        }
+        Ok(())
+    }
+
+    /// Notes `count` records as lost; `exact` if there are so many for certain, and just here.
+    pub(super) fn lose(&mut self, count: u64, exact: bool) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        let first = self.records.saturating_add(1);
+        let last = self.records.saturating_add(count);
+        self.records = last;
+        match self.recovery.lost.last_mut() {
+            Some(before) if before.last + 1 == first && before.exact == exact => before.last = last,
+            _ => self.recovery.lost.push(Lost { first, last, exact }),
+        }
+        if self.keep_numbers {
+            for _ in 0..count {
+                self.look()?;
+                self.target.add_record(b"")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<()> {
+        self.looked += 1;
+        if self.looked.is_multiple_of(RECORDS_PER_LOOK) && !(self.go_on)() {
+            let interrupted = std::io::ErrorKind::Interrupted.into();
+            return Err(Error::io(self.target.path(), "go on recovering into", interrupted));
+        }
+        Ok(())
+    }
+}
+
+fn push(ranges: &mut Vec<RangeInclusive<u64>>, number: u64) {
+    match ranges.last_mut() {
+        Some(range) if *range.end() + 1 == number => *range = *range.start()..=number,
+        _ => ranges.push(number..=number),
+    }
+}

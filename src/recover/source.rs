@@ -1,0 +1,524 @@
+//! The damaged file: its bytes as far as they can be read, its frames, and where frames go on after damage.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use libdeflater::adler32;
+use nix::libc;
+
+use crate::block::{self, InflateError, reserve};
+use crate::error::{Damage, Error, Result};
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
+use crate::master::MasterNode;
+use crate::storage::{Storage, read_up_to};
+use crate::stream;
+
+/// Frames are looked for in pieces of this length.
+const PIECE: u64 = 1 << 20;
+/// As much of a candidate's stream is tried before all of it is read.
+const FIRST_TRY: u64 = 16 * 1024;
+/// A disk that fails does so in units of at least this size.
+const SECTOR: usize = 512;
+/// Two bytes of header, one of an empty block at least, four of a checksum.
+const SHORTEST_STREAM: u32 = 7;
+/// Every zlib stream ends with a checksum of so many bytes.
+const CHECKSUM_SIZE: u64 = 4;
+/// Length prefix and the two bytes that every zlib stream starts with.
+const FRAME_START: u64 = LENGTH_SIZE as u64 + 2;
+/// Inflated blocks kept, in bytes.
+const KEPT: usize = 64 * 1024 * 1024;
+/// As many problems are listed at most.
+const MOST_LISTED: usize = 1000;
+
+/// A file's bytes, read without trust in the disk.
+pub(super) struct Raw {
+    pub(super) path: PathBuf,
+    pub(super) storage: Box<dyn Storage>,
+    pub(super) length: u64,
+}
+
+impl Raw {
+    pub(super) fn new(path: &Path, storage: Box<dyn Storage>) -> Result<Self> {
+        let length = storage.length().map_err(|error| Error::io(path, "read the length of", error))?;
+        Ok(Self { path: path.to_owned(), storage, length })
+    }
+
+    /// The bytes of `range`, if they are all there; what the disk cannot read is zeros.
+    pub(super) fn read(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        if range.start > range.end || range.end > self.length {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        reserve(&mut bytes, in_memory(range.end - range.start), "a part of the file")?;
+        bytes.resize(in_memory(range.end - range.start), 0);
+        let failed = |error| Error::io(&self.path, "read", error);
+        match read_up_to(&*self.storage, &mut bytes, range.start) {
+            Ok(length) if length == bytes.len() => Ok(Some(bytes)),
+            Ok(_) => Ok(None),
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
+                self.read_sectors(&mut bytes, range.start).map_err(failed)?;
+                Ok(Some(bytes))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Fills `bytes` with the sectors that can be read, and zeros for the others.
+    fn read_sectors(&self, bytes: &mut [u8], position: u64) -> io::Result<()> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = position + done as u64;
+            let end = (done + SECTOR - in_memory(at % SECTOR as u64)).min(bytes.len());
+            let sector = &mut bytes[done..end];
+            match read_up_to(&*self.storage, sector, at) {
+                Ok(_) => {}
+                Err(error) if error.raw_os_error() == Some(libc::EIO) => sector.fill(0),
+                Err(error) => return Err(error),
+            }
+            done = end;
+        }
+        Ok(())
+    }
+}
+
+/// An inflated block, or the start of one that is too large to be kept.
+pub(super) struct Block {
+    pub(super) at: u64,
+    /// Where its frame ends.
+    pub(super) end: u64,
+    pub(super) head: Box<[u8]>,
+    pub(super) size: u64,
+    /// Whether it ends where it was closed, which its checksum proves. If not, the rest is lost.
+    pub(super) whole: bool,
+}
+
+/// What stands somewhere among the frames.
+pub(super) enum Found {
+    Block(Arc<Block>),
+    /// Bytes that are no frame, up to the next one.
+    Hole(Hole),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hole {
+    pub(super) range: Range<u64>,
+    /// Whether the next frame is where the length of the damaged one says.
+    pub(super) bridged: bool,
+}
+
+/// The frames of a damaged file.
+pub(super) struct Source {
+    pub(super) raw: Raw,
+    pub(super) geometry: Geometry,
+    pub(super) data_start: u64,
+    /// Where the frames end, or the file if nothing says where they do.
+    pub(super) limit: u64,
+    open_ended: bool,
+    /// Whether the file's sizes are only guessed. Then blocks of any size count, and the first frames may
+    /// have been anywhere.
+    pub(super) guessed: bool,
+    /// From here on, bytes below the limit stand in `tail`.
+    written: u64,
+    tail: Vec<u8>,
+    /// The block at the limit; empty if there is none.
+    pub(super) pending: Arc<Block>,
+    /// Blocks that were used last, newest last.
+    blocks: VecDeque<Arc<Block>>,
+    broken: HashSet<u64>,
+    holes: BTreeMap<u64, Hole>,
+    problems: Vec<Damage>,
+}
+
+impl Source {
+    /// All that may be frames from `data_start` to the end of the file.
+    pub(super) fn open_ended(raw: Raw, geometry: Geometry, data_start: u64) -> Self {
+        let limit = raw.length;
+        Self {
+            raw,
+            geometry,
+            data_start,
+            limit,
+            open_ended: true,
+            guessed: false,
+            written: limit,
+            tail: Vec::new(),
+            pending: Arc::new(Block { at: limit, end: limit, head: Box::default(), size: 0, whole: true }),
+            blocks: VecDeque::new(),
+            broken: HashSet::new(),
+            holes: BTreeMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Ends where the commit of `master` does, and takes from it what is not in the file.
+    pub(super) fn end_with(&mut self, master: &MasterNode) {
+        (self.limit, self.open_ended) = (master.file_limit, false);
+        self.written = self.geometry.whole_pages(master.file_limit);
+        self.tail.clone_from(&master.tail);
+        let head = master.pending.clone().into_boxed_slice();
+        self.pending =
+            Arc::new(Block { at: self.limit, end: self.limit, size: head.len() as u64, head, whole: true });
+        self.forget();
+    }
+
+    /// Goes on to the end of the file, behind the commit that it ended with.
+    pub(super) fn open_end(&mut self) {
+        (self.limit, self.open_ended) = (self.raw.length, true);
+        self.written = self.limit;
+        self.tail = Vec::new();
+        self.pending =
+            Arc::new(Block { at: self.limit, end: self.limit, head: Box::default(), size: 0, whole: true });
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.blocks.clear();
+        self.broken.clear();
+        self.holes.clear();
+    }
+
+    pub(super) fn note(&mut self, damage: Damage) {
+        if self.problems.len() < MOST_LISTED && !self.problems.contains(&damage) {
+            self.problems.push(damage);
+        }
+    }
+
+    pub(super) fn take_problems(&mut self) -> Vec<Damage> {
+        std::mem::take(&mut self.problems)
+    }
+
+    /// The bytes of `range`, from the file and the master node; `None` where they are not all there.
+    fn bytes(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        let tail_end = self.written + self.tail.len() as u64;
+        if range.start > range.end || range.end > tail_end.max(self.written) {
+            return Ok(None);
+        }
+        let in_file = range.start.min(self.written)..range.end.min(self.written);
+        let Some(mut bytes) = self.raw.read(in_file)? else {
+            return Ok(None);
+        };
+        let from = range.start.max(self.written) - self.written;
+        let to = range.end.max(self.written) - self.written;
+        bytes.extend_from_slice(&self.tail[in_memory(from)..in_memory(to)]);
+        Ok(Some(bytes))
+    }
+
+    /// The block whose frame starts at `at`, or the pending one; `None` if it cannot be read.
+    pub(super) fn block(&mut self, at: u64) -> Result<Option<Arc<Block>>> {
+        if at == self.pending.at {
+            return Ok(Some(Arc::clone(&self.pending)).filter(|pending| pending.size > 0));
+        }
+        if let Some(index) = self.blocks.iter().position(|block| block.at == at) {
+            let block = self.blocks.remove(index);
+            self.blocks.extend(block.clone());
+            return Ok(block);
+        }
+        if self.broken.contains(&at) {
+            return Ok(None);
+        }
+        let found = self.read_block(at)?;
+        match &found {
+            Some(block) => self.keep(block),
+            None => {
+                self.broken.insert(at);
+            }
+        }
+        Ok(found)
+    }
+
+    fn read_block(&mut self, at: u64) -> Result<Option<Arc<Block>>> {
+        if let Some(block) = self.frame(at)? {
+            if self.ends_well(&block)? {
+                return Ok(Some(block));
+            }
+            // Its length is too large, but the stream is whole: the frame ends at the latest where another starts.
+            self.note_broken(at);
+            let end = self.search(at + FRAME_START)?.filter(|next| *next < block.end).unwrap_or(block.end);
+            return Ok(Some(Arc::new(Block { end, head: block.head.clone(), ..*block })));
+        }
+        let found = match self.frame_of_unknown_length(at)? {
+            None => self.frame_cut_off(at)?,
+            found => found,
+        };
+        if found.is_some() {
+            self.note_broken(at);
+        }
+        Ok(found)
+    }
+
+    /// Whether the stream of a frame fills it, or something else says that it ends where its length does.
+    fn ends_well(&self, block: &Block) -> Result<bool> {
+        let checksum = self.bytes(block.end - CHECKSUM_SIZE..block.end)?.and_then(|bytes| get_u32(&bytes, 0));
+        let partial = block.head.len() as u64 != block.size;
+        Ok(partial
+            || checksum == Some(adler32(&block.head))
+            || block.end == self.limit
+            || self.frame_end(block.end)?.is_some())
+    }
+
+    fn keep(&mut self, block: &Arc<Block>) {
+        self.blocks.push_back(Arc::clone(block));
+        while self.blocks.len() > 1 && self.blocks.iter().map(|block| block.head.len()).sum::<usize>() > KEPT
+        {
+            self.blocks.pop_front();
+        }
+    }
+
+    /// The frame at `at`, if it is a whole one.
+    fn frame(&self, at: u64) -> Result<Option<Arc<Block>>> {
+        match self.frame_end(at)? {
+            Some(end) => self.inflate(at, end),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the frame at `at` ends, if it starts like one.
+    fn frame_end(&self, at: u64) -> Result<Option<u64>> {
+        Ok(self.frame_start_end(at)?.filter(|&end| end <= self.limit))
+    }
+
+    /// Where the frame at `at` says that it ends, if it starts like one.
+    fn frame_start_end(&self, at: u64) -> Result<Option<u64>> {
+        let Some(start) =
+            at.checked_add(FRAME_START).filter(|&end| at >= self.data_start && end <= self.limit)
+        else {
+            return Ok(None);
+        };
+        let start = self.bytes(at..start)?;
+        Ok(start.and_then(|start| end_of(&start, at)))
+    }
+
+    fn inflate(&self, at: u64, end: u64) -> Result<Option<Arc<Block>>> {
+        let Some(stream) = self.bytes(at + LENGTH_SIZE as u64..end)? else {
+            return Ok(None);
+        };
+        let (head, size) = match block::inflate(&stream, self.geometry.block_size) {
+            Ok(head) => {
+                let size = head.len() as u64;
+                (head, size)
+            }
+            Err(InflateError::Damage(_)) => return Ok(None),
+            Err(InflateError::OutOfMemory(bytes)) => return Err(out_of_memory(bytes)),
+            Err(InflateError::Oversized) => {
+                let node = u64::from(self.geometry.fan_out) * Coordinates::SIZE as u64;
+                let kept = u64::from(self.geometry.block_size) + node + LENGTH_SIZE as u64;
+                let start = stream::measure(&stream)
+                    .and_then(|size| stream::head(&stream, size.min(kept)).map(|head| (head, size)));
+                match start {
+                    Ok(start) => start,
+                    Err(InflateError::OutOfMemory(bytes)) => return Err(out_of_memory(bytes)),
+                    Err(_) => return Ok(None),
+                }
+            }
+        };
+        Ok(Some(Arc::new(Block { at, end, head, size, whole: true })))
+    }
+
+    /// The frame at `at` whose length is damaged and whose stream is not: it reaches to the next frame.
+    fn frame_of_unknown_length(&mut self, at: u64) -> Result<Option<Arc<Block>>> {
+        if at < self.data_start || at >= self.limit {
+            return Ok(None);
+        }
+        let start = self.bytes(at..self.limit.min(at + FRAME_START))?;
+        if !start.is_some_and(|start| starts_stream(&start[LENGTH_SIZE.min(start.len())..])) {
+            return Ok(None);
+        }
+        let hole = self.hole(at)?;
+        if hole.bridged || hole.range.end < at + FRAME_START {
+            return Ok(None);
+        }
+        self.inflate(at, hole.range.end)
+    }
+
+    /// As much of the frame at `at` as there is, if the end of it is not in the file: the file was cut short,
+    /// or nothing is left of the master node that holds the end of the last frame.
+    fn frame_cut_off(&mut self, at: u64) -> Result<Option<Arc<Block>>> {
+        let Some(end) = self.frame_start_end(at)? else {
+            return Ok(None);
+        };
+        let last = self.open_ended && self.hole(at)?.range.end == self.limit;
+        let cut = if last { self.geometry.whole_pages(end).min(self.raw.length) } else { self.raw.length };
+        if cut >= end.min(self.written) && !last {
+            return Ok(None);
+        }
+        let Some(stream) = self.bytes((at + LENGTH_SIZE as u64).min(cut)..cut)? else {
+            return Ok(None);
+        };
+        let most = u64::from(self.geometry.block_size.max(self.geometry.page_size)) * 2;
+        let head = stream::start(&stream, most);
+        let size = head.len() as u64;
+        Ok((size > 0).then(|| Arc::new(Block { at, end, head, size, whole: false })))
+    }
+
+    /// What is at `at`, which is below the limit.
+    pub(super) fn find(&mut self, at: u64) -> Result<Found> {
+        if let Some(block) = self.block(at)? {
+            return Ok(Found::Block(block));
+        }
+        let hole = self.hole(at)?;
+        // Where the frames are not known to end, what is behind the last one need not be damage.
+        if hole.range.end < self.limit || !self.open_ended {
+            self.note_broken(at);
+        }
+        Ok(Found::Hole(hole))
+    }
+
+    fn note_broken(&mut self, at: u64) {
+        self.note(Damage::new("bytes that are no compressed block", "a length and a zlib stream").at(at));
+    }
+
+    /// Like [`block`](Self::block), noting what is broken.
+    fn block_of(&mut self, at: Coordinates) -> Result<Option<Arc<Block>>> {
+        let block = self.block(at.frame)?;
+        if block.is_none() {
+            self.note_broken(at.frame);
+        }
+        Ok(block)
+    }
+
+    /// The damage that starts at `at`, up to the next frame or the limit.
+    fn hole(&mut self, at: u64) -> Result<Hole> {
+        if let Some((_, around)) = self.holes.range(..=at).next_back().filter(|(_, hole)| hole.range.end > at)
+        {
+            let same = around.range.start == at;
+            return Ok(Hole { range: at..around.range.end, bridged: same && around.bridged });
+        }
+        let hole = match self.frame_end(at)? {
+            Some(end) if end == self.limit || self.frame(end)?.is_some() => {
+                Hole { range: at..end, bridged: true }
+            }
+            _ => Hole { range: at..self.search(at + 1)?.unwrap_or(self.limit), bridged: false },
+        };
+        self.holes.insert(at, hole.clone());
+        Ok(hole)
+    }
+
+    /// The next frame that starts at `from` or later: a length and a stream that inflates whole.
+    pub(super) fn search(&self, from: u64) -> Result<Option<u64>> {
+        let mut start = from.max(self.data_start);
+        while start + FRAME_START <= self.limit {
+            if (self.raw.length..self.written).contains(&start) {
+                start = self.written;
+                continue;
+            }
+            let end = (start + PIECE).min(self.limit);
+            if let Some(piece) = self.bytes(start..end)? {
+                for offset in 0..piece.len().saturating_sub(in_memory(FRAME_START) - 1) {
+                    let at = start + offset as u64;
+                    if end_of(&piece[offset..], at).is_some() && self.is_frame(at)? {
+                        return Ok(Some(at));
+                    }
+                }
+            }
+            start = end - (FRAME_START - 1).min(end - start - 1);
+        }
+        Ok(None)
+    }
+
+    /// Whether a frame starts at `at` that is likely to be one of the file's own and not part of a record:
+    /// it is as long as a writer makes blocks, or another one follows.
+    fn is_frame(&self, at: u64) -> Result<bool> {
+        let Some(end) = self.frame_end(at)? else {
+            return Ok(false);
+        };
+        let stream = at + LENGTH_SIZE as u64;
+        let first = self.bytes(stream..end.min(stream + FIRST_TRY))?;
+        if !first.is_some_and(|first| stream::could_begin(&first)) {
+            return Ok(false);
+        }
+        let Some(block) = self.inflate(at, end)? else {
+            return Ok(false);
+        };
+        let full = block.size >= u64::from(self.geometry.block_size.max(1));
+        Ok(full
+            || (self.guessed && block.size > 0)
+            || block.end == self.limit
+            || self.frame_end(block.end)?.is_some())
+    }
+
+    /// Calls `work` with the bytes of the record or metadata at `at`, and whether a checksum proves them;
+    /// `None` if it cannot be read.
+    pub(super) fn with_entry<T>(
+        &mut self,
+        at: Coordinates,
+        work: impl FnOnce(&[u8], bool) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Some(block) = self.block_of(at)? else {
+            return Ok(None);
+        };
+        let Some(end) = block.entry_end(at.offset as usize) else {
+            return Ok(None);
+        };
+        if let Some(bytes) = block.head.get(at.offset as usize + LENGTH_SIZE..in_memory(end)) {
+            return work(bytes, block.whole).map(Some);
+        }
+        let Some(stream) = self.bytes(at.frame + LENGTH_SIZE as u64..block.end)? else {
+            return Ok(None);
+        };
+        match stream::entry(&stream, block.size, at.offset) {
+            Ok(bytes) => work(&bytes, block.whole).map(Some),
+            Err(InflateError::OutOfMemory(bytes)) => Err(out_of_memory(bytes)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The children of the index node at `at`; `None` if it cannot be read, or cannot be one.
+    pub(super) fn node(&mut self, at: Coordinates) -> Result<Option<Vec<Coordinates>>> {
+        let Some(block) = self.block_of(at)? else {
+            return Ok(None);
+        };
+        let children = block::node_at(&block.head, at.offset, self.geometry.fan_out).ok();
+        let inside = self.data_start..=self.limit;
+        Ok(children.filter(|children| children.iter().all(|child| inside.contains(&child.frame))))
+    }
+
+    /// Where the first frame can be at the earliest.
+    pub(super) fn least_position(&self) -> u64 {
+        if self.guessed { Geometry::LEAST_DATA_START } else { self.data_start }
+    }
+
+    /// The same, or `None` if there are no coordinates that rise up to `at`, as a writer's do.
+    pub(super) fn rising_node(&self, block: &Block, offset: usize) -> Option<Vec<Coordinates>> {
+        let first = Coordinates::decode(&block.head, offset)?;
+        let at = Coordinates { frame: block.at, offset: u32::try_from(offset).ok()? };
+        if first.frame < self.least_position() || first >= at {
+            return None;
+        }
+        let children = block::node_at(&block.head, at.offset, self.geometry.fan_out).ok()?;
+        let rising = children.windows(2).all(|pair| pair[0] < pair[1]);
+        (rising && children.last().is_some_and(|last| *last < at)).then_some(children)
+    }
+}
+
+impl Block {
+    /// Where the record or metadata at `offset` ends, if it does so within the block.
+    pub(super) fn entry_end(&self, offset: usize) -> Option<u64> {
+        let length = get_u32(&self.head, offset)?;
+        let end = (offset + LENGTH_SIZE) as u64 + u64::from(length);
+        (end <= self.size).then_some(end)
+    }
+}
+
+/// Where a frame that starts with `start` at `at` would end; `None` if no frame starts like that.
+fn end_of(start: &[u8], at: u64) -> Option<u64> {
+    let length = get_u32(start, 0)?;
+    let plausible = length >= SHORTEST_STREAM && starts_stream(start.get(LENGTH_SIZE..)?);
+    plausible.then(|| at + LENGTH_SIZE as u64 + u64::from(length))
+}
+
+/// Whether a zlib stream without a preset dictionary can start with these bytes.
+fn starts_stream(bytes: &[u8]) -> bool {
+    let &[method, flags, ..] = bytes else {
+        return false;
+    };
+    let deflate = method & 0x0F == 8 && method >> 4 <= 7;
+    let dictionary = flags & 0x20 != 0;
+    deflate && !dictionary && u16::from_be_bytes([method, flags]).is_multiple_of(31)
+}
+
+fn out_of_memory(bytes: u64) -> Error {
+    Error::OutOfMemory { bytes, what: "an inflated block" }
+}

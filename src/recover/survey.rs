@@ -1,0 +1,222 @@
+//! Records won back without the index above them: blocks are taken apart entry by entry, and the full index
+//! nodes among the entries tell records from metadata and how many are missing.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{Damage, Result};
+use crate::format::{Coordinates, in_memory};
+
+use super::source::{Block, Found, Hole, Source};
+
+/// Behind the end of a region so many frames are looked through for index nodes of its last records.
+const FRAMES_BEHIND: usize = 64;
+
+/// A part of the data, between two records whose places are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Region {
+    /// The last record before it.
+    pub(super) after: Option<Coordinates>,
+    /// The first record behind it; `None` at the end of the data.
+    pub(super) before: Option<Coordinates>,
+    /// Where to begin.
+    pub(super) start: u64,
+}
+
+/// What is found in a region, in the order of the records.
+pub(super) enum Event<'a> {
+    /// A full index node over records, which follow: all its children, but for those before the region.
+    Leaf { at: Coordinates, records: &'a [Coordinates] },
+    /// An entry that no node points at, between records: one itself, or old metadata.
+    Loose(Coordinates),
+    /// Any number of records may be missing here, in so many bytes of damage.
+    Break { bytes: u64, position: u64, bridged: bool },
+    /// Any full index node, after what it says about records.
+    Node { at: Coordinates, children: &'a [Coordinates] },
+    /// Something that is no record, for certain.
+    Metadata(Coordinates),
+}
+
+/// What lets entries be told apart from the start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// Records before the region that no node points at yet.
+    pub(super) records: &'a [Coordinates],
+    /// Metadata, as master nodes say.
+    pub(super) metadata: &'a [Coordinates],
+}
+
+type Handler<'a> = dyn FnMut(&mut Source, Event<'_>) -> Result<()> + 'a;
+
+/// Goes through a region and hands what it finds to a handler.
+pub(super) struct Survey<'a> {
+    region: Region,
+    metadata: &'a [Coordinates],
+    /// Entries that no node has pointed at so far, in order.
+    loose: Vec<Coordinates>,
+    holes: Vec<Hole>,
+    /// Holes before this one are behind the last record that was handed over.
+    next_hole: usize,
+    /// The last record that was handed over.
+    last: Option<Coordinates>,
+    handle: &'a mut Handler<'a>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn run(
+        source: &mut Source,
+        region: Region,
+        known: Known<'a>,
+        handle: &'a mut Handler<'a>,
+    ) -> Result<()> {
+        let mut survey = Self {
+            region,
+            metadata: known.metadata,
+            loose: known.records.to_vec(),
+            holes: Vec::new(),
+            next_hole: 0,
+            last: region.after,
+            handle,
+        };
+        survey.blocks(source)?;
+        survey.finish(source)
+    }
+
+    /// Goes through the blocks of the region, and on to those with its last nodes.
+    fn blocks(&mut self, source: &mut Source) -> Result<()> {
+        let mut position = self.region.start;
+        let mut behind = 0;
+        while position < source.limit || (position == source.limit && source.pending.size > 0) {
+            let is_behind = self.region.before.is_some_and(|before| position > before.frame);
+            behind += usize::from(is_behind);
+            if is_behind && (self.loose.is_empty() || behind > FRAMES_BEHIND) {
+                break;
+            }
+            match source.find(position)? {
+                Found::Block(block) => {
+                    if self.entries(source, &block)? || block.at == source.limit {
+                        break;
+                    }
+                    position = block.end;
+                }
+                Found::Hole(hole) => {
+                    position = hole.range.end;
+                    self.holes.push(hole);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a block apart; true once the nodes of the region are over.
+    fn entries(&mut self, source: &mut Source, block: &Arc<Block>) -> Result<bool> {
+        let mut offset = 0;
+        while (offset as u64) < block.size {
+            let Ok(at) = u32::try_from(offset) else {
+                break;
+            };
+            let at = Coordinates { frame: block.at, offset: at };
+            if let Some(children) = source.rising_node(block, offset) {
+                if self.region.before.is_some_and(|before| children[0] >= before) {
+                    return Ok(true);
+                }
+                self.node(source, at, &children)?;
+                offset += children.len() * Coordinates::SIZE;
+            } else if let Some(end) = block.entry_end(offset) {
+                let inside = self.region.after.is_none_or(|after| at > after)
+                    && self.region.before.is_none_or(|before| at < before);
+                if self.metadata.contains(&at) {
+                    (self.handle)(source, Event::Metadata(at))?;
+                } else if inside {
+                    self.loose.push(at);
+                }
+                offset = in_memory(end);
+            } else {
+                self.unreadable_rest(source, block, offset);
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    /// The rest of a block makes no sense, or is lost.
+    fn unreadable_rest(&mut self, source: &mut Source, block: &Block, offset: usize) {
+        if block.whole {
+            let found = format!("bytes that are no entry at offset {offset} of a block");
+            source.note(Damage::new(found, "an entry").at(block.at));
+        }
+        let range = block.at..block.at + 1;
+        self.holes.push(Hole { range, bridged: true });
+    }
+
+    fn node(&mut self, source: &mut Source, at: Coordinates, children: &[Coordinates]) -> Result<()> {
+        if children.iter().any(|child| self.loose.binary_search(child).is_ok()) {
+            self.leaf(source, at, children)?;
+        }
+        (self.handle)(source, Event::Node { at, children })
+    }
+
+    /// A node over records: what comes before them, and is no record of a lost node, is metadata, as is
+    /// what lies between them.
+    fn leaf(&mut self, source: &mut Source, at: Coordinates, children: &[Coordinates]) -> Result<()> {
+        let (first, last) = (children[0], children[children.len() - 1]);
+        let end = self.loose.partition_point(|entry| *entry <= last);
+        for entry in self.loose.drain(..end).collect::<Vec<_>>() {
+            if entry < first && self.is_damaged(entry.frame..at.frame) {
+                self.hand_over_loose(source, entry)?;
+            } else if children.binary_search(&entry).is_err() {
+                (self.handle)(source, Event::Metadata(entry))?;
+            }
+        }
+        let known = self.region.after.map_or(0, |after| children.partition_point(|child| *child <= after));
+        let records = &children[known..];
+        let Some(first) = records.first() else {
+            return Ok(());
+        };
+        if known == 0 {
+            self.note_break(source, *first)?;
+        }
+        self.last = records.last().copied();
+        (self.handle)(source, Event::Leaf { at, records })
+    }
+
+    /// Whether frames are damaged from the one at the start of `range` on up to the one at its end.
+    fn is_damaged(&self, range: Range<u64>) -> bool {
+        let last = self.holes.partition_point(|hole| hole.range.start <= range.end);
+        self.holes[..last].last().is_some_and(|hole| hole.range.end > range.start)
+    }
+
+    fn hand_over_loose(&mut self, source: &mut Source, entry: Coordinates) -> Result<()> {
+        if self.region.after.is_some_and(|after| entry <= after) {
+            return Ok(());
+        }
+        self.note_break(source, entry)?;
+        self.last = Some(entry);
+        (self.handle)(source, Event::Loose(entry))
+    }
+
+    /// Hands over the holes between the last record and `next`, as one.
+    fn note_break(&mut self, source: &mut Source, next: Coordinates) -> Result<()> {
+        let from = self.last.map_or(0, |last| last.frame);
+        let known = &self.holes[self.next_hole..];
+        let passed = &known[..known.partition_point(|hole| hole.range.start <= next.frame)];
+        self.next_hole += passed.len();
+        let between = &passed[passed.partition_point(|hole| hole.range.end <= from)..];
+        let Some(first) = between.first() else {
+            return Ok(());
+        };
+        let position = first.range.start;
+        let bytes = between.iter().map(|hole| hole.range.end - hole.range.start).sum();
+        let bridged = between.iter().all(|hole| hole.bridged);
+        (self.handle)(source, Event::Break { bytes, position, bridged })
+    }
+
+    /// What no node points at by the end, and the damage up to there.
+    fn finish(&mut self, source: &mut Source) -> Result<()> {
+        for entry in std::mem::take(&mut self.loose) {
+            self.hand_over_loose(source, entry)?;
+        }
+        let end = self.region.before.unwrap_or(Coordinates { frame: source.limit, offset: 0 });
+        self.note_break(source, end)
+    }
+}
