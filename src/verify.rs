@@ -55,7 +55,7 @@ impl Report {
         let full = self.unreadable.len() == MOST_LISTED;
         match self.unreadable.last_mut() {
             Some(range) if full || range.end().checked_add(1) == Some(first) => {
-                *range = *range.start()..=last
+                *range = *range.start()..=last;
             }
             _ => self.unreadable.push(first..=last),
         }
@@ -195,13 +195,11 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// From the last record's frame on, frames follow each other to the file limit.
+    /// From the last frame that the rightmost path leads to, frames follow each other to the file limit.
     fn last_frames(&mut self) -> Result<()> {
-        let count = self.snapshot.record_count();
-        let Some(last) = self.keep(self.snapshot.leaf(count.max(1)).or_else(no_record))?.flatten() else {
+        let Some(mut position) = self.snapshot.roots().map(|(_, at)| at.frame).max() else {
             return Ok(());
         };
-        let mut position = last.root.frame;
         while position < self.snapshot.file_limit() {
             let Some(end) = self.keep(self.snapshot.frame_end(position))? else {
                 break;
@@ -432,12 +430,4 @@ enum Visit {
     Done,
     InDisorder,
     TooMany,
-}
-
-/// A file without records has no last one.
-fn no_record<T>(error: Error) -> Result<Option<T>> {
-    match error {
-        Error::NoSuchRecord { .. } => Ok(None),
-        error => Err(error),
-    }
 }

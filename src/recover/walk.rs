@@ -178,7 +178,14 @@ impl Tally {
     fn count(&mut self, event: &Event<'_>, fan_out: u64) {
         match *event {
             Event::Break { bytes, .. } => {
-                self.breaks.push(Gap { bytes, loose: 0, node: None, residue: 0, modulus: 1, followed: false })
+                self.breaks.push(Gap {
+                    bytes,
+                    loose: 0,
+                    node: None,
+                    residue: 0,
+                    modulus: 1,
+                    followed: false,
+                });
             }
             Event::Loose(_) => {
                 self.records += 1;
