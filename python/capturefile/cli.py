@@ -444,7 +444,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="capturefile",
         description="Reads, writes and checks capture files: compressed, append-only logs of records.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 recovered with loss, 130 interrupted, 141 output no longer read.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 recovered with loss, 130 interrupted, "
+        "141 output no longer read.",
     )
     version = f"%(prog)s {capturefile.__version__}"
     parser.add_argument("--version", action="version", version=version, help="show the version and exit")
