@@ -9,38 +9,11 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from capturefile import CaptureFile
+from files import MEBIBYTE, RefusedError, committed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-MEBIBYTE = 1024 * 1024
-
-
-class RefusedError(Exception):
-    """What the tests raise in the middle of things."""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a test's file is to be."""
-    return tmp_path / "log.capture"
-
-
-@pytest.fixture
-def writer(path: Path) -> Iterator[Any]:
-    """A writing object over a new file, with records as bytes."""
-    with CaptureFile(path, True, encoding=None) as cf:
-        yield cf
-        if not cf.closed:
-            cf.rollback()
-
-
-def committed(path: Path) -> list[bytes]:
-    """All records that others see, which a check of the whole file finds sound."""
-    assert capturefile.verify(path).problems == ()
-    with CaptureFile(path, encoding=None) as cf:
-        return list(cf)
 
 
 def then_raise(*records: bytes) -> Iterator[bytes]:

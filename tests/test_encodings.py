@@ -12,12 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a test's file is to be."""
-    return tmp_path / "log.capture"
-
-
 def write(path: Path, records: Iterable[str | bytes | bytearray | memoryview], **options: Any) -> None:  # noqa: ANN401
     """Makes a file, or appends to it."""
     with CaptureFile(path, True, sync=False, **options) as cf:

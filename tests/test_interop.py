@@ -22,6 +22,7 @@ from builder import (
     trillion_file,
     trillion_record,
 )
+from files import MEBIBYTE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     Open = Callable[..., Any]
 
-MEBIBYTE = 1024 * 1024
 WRAP = 2**32
 OPENING_TAKES = 1.0
 """Seconds in which a file opens on the busiest machine, whatever the number of its records."""

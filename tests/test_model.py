@@ -13,6 +13,7 @@ import capturefile
 import pytest
 from builder import Geometry, build_file, parse
 from CaptureFile import CaptureFile as Reference
+from files import RefusedError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -32,10 +33,6 @@ SEVERAL_RECORDS = st.lists(RECORDS, max_size=8)
 METADATA = st.none() | st.binary(max_size=20) | st.builds(bytes, st.integers(0, 1500))
 ENDS = st.none() | st.integers(-40, 40)
 FRACTIONS = st.floats(0, 1)
-
-
-class RefusedError(Exception):
-    """What the tests raise in the middle of things."""
 
 
 @dataclass(frozen=True)

@@ -13,29 +13,10 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from capturefile import CaptureFile
+from files import write
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a test's file is to be."""
-    return tmp_path / "log.capture"
-
-
-@pytest.fixture
-def full(path: Path) -> Path:
-    """A file of the records "one" and "two" with metadata."""
-    write(path, "one", "two", metadata=b"metadata")
-    return path
-
-
-def write(path: Path, *records: str, metadata: bytes | None = None) -> None:
-    """Makes a file, or appends to it."""
-    with CaptureFile(path, True, initial_metadata=metadata) as cf:
-        cf.add_records(records)
-        cf.commit()
 
 
 def test_an_object_tells_how_it_was_opened(full: Path) -> None:

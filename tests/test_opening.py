@@ -15,6 +15,7 @@ import capturefile
 import pytest
 from builder import Geometry, parse
 from capturefile import CaptureFile
+from files import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,26 +30,6 @@ CREATES = [
     ],
 ]
 NAMES = ["plain", "with space", "new\nline", "Grüße", "日本語", "\N{GRINNING FACE}", "-", "*", '"quoted"', "n" * 255]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a test's file is to be."""
-    return tmp_path / "log.capture"
-
-
-@pytest.fixture
-def full(path: Path) -> Path:
-    """A file of the records "one" and "two" with metadata."""
-    write(path, "one", "two", metadata=b"metadata")
-    return path
-
-
-def write(path: Path, *records: str, metadata: bytes | None = None) -> None:
-    """Makes a file, or appends to it."""
-    with CaptureFile(path, True, initial_metadata=metadata) as cf:
-        cf.add_records(records)
-        cf.commit()
 
 
 def contents(path: Path | str) -> list[str]:

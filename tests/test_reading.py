@@ -24,12 +24,6 @@ HUGE = [2**31, 2**63 - 1, 2**63, 2**64, 2**200]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a test's file is to be."""
-    return tmp_path / "log.capture"
-
-
-@pytest.fixture
 def seven(path: Path) -> Iterator[Any]:
     """A reading object over the records "1" to "7"."""
     write(path, map(str, range(1, 8)))

@@ -21,26 +21,6 @@ CREATES = [
 ]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a test's file is to be."""
-    return tmp_path / "log.capture"
-
-
-@pytest.fixture
-def full(path: Path) -> Path:
-    """A file of the records "one" and "two" with metadata."""
-    write(path, "one", "two", metadata=b"metadata")
-    return path
-
-
-def write(path: Path, *records: str, metadata: bytes | None = None) -> None:
-    """Makes a file, or appends to it."""
-    with CaptureFile(path, True, initial_metadata=metadata) as cf:
-        cf.add_records(records)
-        cf.commit()
-
-
 def names(folder: Path) -> list[str]:
     """What is in a folder."""
     return [each.name for each in folder.iterdir()]

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 TINY = Geometry(page_size=512, block_size=512, fan_out=2)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a test's file is to be."""
-    return tmp_path / "log.capture"
-
-
 def test_the_facts_are_those_of_the_file(path: Path) -> None:
     records = [f"record {number}".encode() * 20 for number in range(100)]
     path.write_bytes(build_file(records, b"metadata", TINY, serial=2**32 - 1))

@@ -1,0 +1,35 @@
+"""What many tests start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from capturefile import CaptureFile
+from files import write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test's file is to be."""
+    return tmp_path / "log.capture"
+
+
+@pytest.fixture
+def full(path: Path) -> Path:
+    """A file of the records "one" and "two" with metadata."""
+    write(path, "one", "two", metadata=b"metadata")
+    return path
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[Any]:
+    """A writing object over a new file, with records as bytes."""
+    with CaptureFile(path, True, encoding=None) as cf:
+        yield cf
+        if not cf.closed:
+            cf.rollback()
