@@ -90,9 +90,10 @@ pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
     let mut walk = Walk::new(&snapshot);
     walk.header_and_slots()?;
     walk.frames()?;
-    let before = walk.report.clone();
+    let before = (walk.report.clone(), walk.broken.clone());
     if walk.tree()? == Walked::InDisorder {
-        walk.report = before;
+        // What is broken is to be reported again.
+        (walk.report, walk.broken) = before;
         walk.order = Order::Any(HashSet::new());
         walk.tree()?;
         walk.overlaps();
@@ -356,14 +357,14 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         if item.height == 1 && matches!(self.order, Order::Rising(_)) {
-            self.check_end_of_leaf(block, at, &node)?;
+            self.check_end_of_leaf(block, at, &node);
         }
         Ok(Some(Arc::new(node)))
     }
 
     /// Coordinates of records that go on behind a node are those of the next one, or of this one if the
     /// fan-out that the header says is too small.
-    fn check_end_of_leaf(&mut self, block: &Block, at: Coordinates, node: &Node) -> Result<()> {
+    fn check_end_of_leaf(&mut self, block: &Block, at: Coordinates, node: &Node) {
         if let Some(expected) = self.next_leaf.take().filter(|expected| *expected != at) {
             let found = format!("coordinates of records behind an index node, at offset {}", expected.offset);
             self.note_at(expected, found, "the next index node there");
@@ -371,23 +372,25 @@ impl<'a> Walk<'a> {
         let end = at.offset as usize + node.children.len() * Coordinates::SIZE;
         let next = Coordinates::decode(&block.bytes, end)
             .filter(|next| node.children.last().is_some_and(|last| next > last) && *next < at);
-        if let Some(next) = next
-            && !self.is_node(next)?
-        {
+        if next.is_some_and(|next| self.is_record(next)) {
             self.next_leaf = u32::try_from(end).ok().map(|offset| Coordinates { offset, ..at });
         }
-        Ok(())
     }
 
-    /// Whether coordinates that rise as those of a node's children do stand at `at`.
-    fn is_node(&mut self, at: Coordinates) -> Result<bool> {
-        let Some(block) = self.block(at.frame)? else {
-            return Ok(true);
+    /// Whether an entry stands at `at` that is no index node. What looks like coordinates may be bytes of a
+    /// record, so that what they lead to is no problem of the file if it cannot be read.
+    fn is_record(&self, at: Coordinates) -> bool {
+        if self.broken.contains(&at.frame) {
+            return false;
+        }
+        let Ok(block) = self.snapshot.block(at.frame) else {
+            return false;
         };
-        Ok(self.snapshot.node_in(&block, at).is_ok_and(|node| {
+        let is_node = self.snapshot.node_in(&block, at).is_ok_and(|node| {
             let rising = node.children.windows(2).all(|pair| pair[0] < pair[1]);
             rising && node.children[0].frame >= self.geometry().data_start() && node.children[0] < at
-        }))
+        });
+        !is_node && self.snapshot.entry_in(block, at).is_ok()
     }
 
     /// Nodes that begin inside others, which only a wrong fan-out makes of sound bytes.
