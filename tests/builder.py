@@ -21,6 +21,8 @@ SERIALS = 2**32
 """How many serial numbers there are before they start again from 0."""
 
 _HEADER = struct.Struct(">11sIIII")
+_HEADER_CHECKSUM_TAG = b"HCRC"
+_HEADER_CHECKSUM_TAG_AT = 32
 _CHECKSUM = struct.Struct(">I")
 _FIXED = struct.Struct(">IQIQII")
 _CHILD = struct.Struct(">BQI")
@@ -113,10 +115,25 @@ class Slot:
         return sum(fan_out ** (child.height - 1) for child in self.children)
 
 
-def encode_header(geometry: Geometry) -> bytes:
-    """The first page of a file."""
-    fields = (geometry.version, geometry.page_size, geometry.block_size, geometry.fan_out)
-    return _HEADER.pack(geometry.magic, *fields).ljust(geometry.page_size, b"\0")
+def encode_header(geometry: Geometry, *, checksum: bool = False) -> bytes:
+    """The first page of a file, with or without the checksum that the reference does not know."""
+    header = _HEADER.pack(geometry.magic, geometry.version, geometry.page_size, geometry.block_size, geometry.fan_out)
+    if checksum:
+        sealed = _HEADER_CHECKSUM_TAG + _CHECKSUM.pack(zlib.crc32(header))
+        header = header.ljust(_HEADER_CHECKSUM_TAG_AT, b"\0") + sealed
+    return header.ljust(geometry.page_size, b"\0")
+
+
+def put_header_checksum(data: bytes) -> bytes:
+    """The same file with the checksum of its header, as the library writes it."""
+    geometry = decode_header(data)
+    return encode_header(geometry, checksum=True) + data[geometry.page_size :]
+
+
+def without_header_checksum(data: bytes) -> bytes:
+    """The same file with zeros in the place of its header's checksum, which must be there."""
+    assert data[: decode_header(data).page_size] == put_header_checksum(data)[: decode_header(data).page_size]
+    return encode_header(decode_header(data)) + data[decode_header(data).page_size :]
 
 
 def decode_header(data: bytes) -> Geometry:

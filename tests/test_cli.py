@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import random
+import re
 import select
 import signal
 import subprocess
@@ -474,11 +475,12 @@ def test_verify_says_that_a_sound_file_is_sound(path: Path) -> None:
 def test_verify_says_what_is_damaged_and_where(damaged: Path) -> None:
     done = run("verify", damaged)
     assert (done.returncode, done.stderr) == (DAMAGED, b"")
-    verdict, *problems = done.stdout.splitlines()
+    verdict, *problems, unreadable = done.stdout.splitlines()
     assert verdict.startswith(b"damaged: ")
     assert b"2000 records" in verdict
     assert problems
     assert all(problem.startswith(b"at byte ") for problem in problems)
+    assert re.fullmatch(rb"records \d+ to \d+ cannot be read", unreadable)
 
 
 def test_verify_as_json_tells_the_same(damaged: Path) -> None:

@@ -55,7 +55,7 @@ fn the_worked_example_comes_out_byte_by_byte() {
 
     let written = std::fs::read(&place.path).unwrap();
     let lines = dumped("three.cf");
-    assert_eq!(lines.len(), 29);
+    assert_eq!(lines.len(), 32);
     for (position, bytes) in &lines {
         assert_eq!(&written[*position..][..bytes.len()], bytes, "at {position:#x}");
     }

@@ -76,11 +76,16 @@ pub(crate) fn push_coordinates(out: &mut Vec<u8>, (position, offset): At) {
     out.extend(offset.to_be_bytes());
 }
 
+/// The header's page, with its checksum.
 pub(crate) fn header(magic: &[u8; 11], geometry: &Geometry) -> Vec<u8> {
     let mut out = magic.to_vec();
     for number in [geometry.version, geometry.page_size, geometry.block_size, geometry.fan_out] {
         out.extend(number.to_be_bytes());
     }
+    let checksum = crc32(&out);
+    out.resize(32, 0);
+    out.extend(b"HCRC");
+    out.extend(checksum.to_be_bytes());
     out.resize(geometry.page_size as usize, 0);
     out
 }
