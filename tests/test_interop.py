@@ -180,7 +180,9 @@ def test_a_new_file_with_a_block_size_of_its_own_is_the_same_from_both(path: Pat
         assert mine.metadata() == b"first"
 
 
-def test_a_file_without_compressed_blocks_is_the_same_byte_for_byte_but_for_the_headers_checksum(tmp_path: Path) -> None:
+def test_a_file_without_compressed_blocks_is_the_same_byte_for_byte_but_for_the_headers_checksum(
+    tmp_path: Path,
+) -> None:
     images = []
     for opened in (ours, theirs):
         each = tmp_path / opened.__name__
