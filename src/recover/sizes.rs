@@ -16,6 +16,8 @@ use super::source::{Block, Found, Raw, Source};
 const LARGEST_PAGE: u32 = 1 << 16;
 /// Block sizes that are tried go up to this.
 const LARGEST_BLOCK: u32 = 1 << 24;
+/// Longer blocks than this are believed only where the file has room for them.
+const LARGEST_USUAL_BLOCK: u32 = 1 << 20;
 /// As many frames are looked at to find out how many children an index node has.
 const FRAMES_FOR_FAN_OUT: usize = 200;
 /// So many of the nodes that the slots point at are looked at, too.
@@ -59,7 +61,7 @@ pub(super) struct Sizes {
 /// or a whole slot confirms, a slot whose checksum fits some sizes, what the frames hold.
 pub(super) fn find(raw: Raw) -> Result<(Sizes, Raw)> {
     let header = raw.read(0..raw.length.min(Geometry::HEADER_SIZE as u64))?.unwrap_or_default();
-    let decoded = Geometry::decode(&header);
+    let decoded = Geometry::decode(&header).and_then(|sizes| check_likely(sizes, raw.length));
     let said = decoded.clone().ok().or_else(|| sizes_said(&header));
     let mut damage = decoded.as_ref().err().cloned();
     let sure = decoded.is_ok() && format::has_checksum(&header);
@@ -97,6 +99,17 @@ pub(super) fn find(raw: Raw) -> Result<(Sizes, Raw)> {
 
 fn differs(what: &str, other: &str) -> Damage {
     Damage::new(format!("{what} in the header that the file does not have"), other)
+}
+
+/// Refuses sizes that would take far more memory than the file has bytes. Usual ones may be those of a file
+/// that was cut short.
+fn check_likely(sizes: Geometry, length: u64) -> std::result::Result<Geometry, Damage> {
+    let usual = sizes.page_size <= LARGEST_PAGE && sizes.block_size <= LARGEST_USUAL_BLOCK;
+    if usual || sizes.data_start() <= length {
+        return Ok(sizes);
+    }
+    let found = format!("a file of {length} bytes");
+    Err(Damage::new(found, format!("at least {}, which its master nodes need", sizes.data_start())))
 }
 
 /// The sizes in a header that is not sound, as far as they are possible.
