@@ -9,6 +9,7 @@ mod sink;
 mod sizes;
 mod source;
 mod survey;
+mod tally;
 mod target;
 mod walk;
 
@@ -135,10 +136,10 @@ impl RecoverOptions {
         let (sizes, raw) = sizes::find(raw)?;
         let target = Target::create(target, sizes.geometry, self.overwrite)?;
         let mut recovery = Recovery::default();
-        let mut sink = Sink::new(&target.log, &mut recovery, self.keep_numbers, go_on);
+        let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, go_on);
         let filled = salvage(raw, sizes, &mut sink).and_then(|metadata| {
-            target.log.set_metadata(metadata.as_deref())?;
-            target.log.record_count()
+            target.log().set_metadata(metadata.as_deref())?;
+            target.log().record_count()
         });
         recovery.record_count = filled.map_err(|error| target.name_in(error))?;
         target.finish()?;

@@ -387,7 +387,7 @@ impl Source {
             return Ok(Hole { range: at..around.range.end, bridged: same && around.bridged });
         }
         let hole = match self.frame_end(at)? {
-            Some(end) if end == self.limit || self.frame(end)?.is_some() => {
+            Some(end) if end == self.limit || self.frame_start_end(end)?.is_some() => {
                 Hole { range: at..end, bridged: true }
             }
             _ => Hole { range: at..self.search(at + 1)?.unwrap_or(self.limit), bridged: false },
@@ -475,11 +475,6 @@ impl Source {
         Ok(children.filter(|children| children.iter().all(|child| inside.contains(&child.frame))))
     }
 
-    /// Where the first frame can be at the earliest.
-    pub(super) fn least_position(&self) -> u64 {
-        if self.guessed { Geometry::LEAST_DATA_START } else { self.data_start }
-    }
-
     /// The same, or `None` if there are no coordinates that rise up to `at`, as a writer's do.
     pub(super) fn rising_node(&self, block: &Block, offset: usize) -> Option<Vec<Coordinates>> {
         let first = Coordinates::decode(&block.head, offset)?;
@@ -490,6 +485,24 @@ impl Source {
         let children = block::node_at(&block.head, at.offset, self.geometry.fan_out).ok()?;
         let rising = children.windows(2).all(|pair| pair[0] < pair[1]);
         (rising && children.last().is_some_and(|last| *last < at)).then_some(children)
+    }
+
+    /// Where the first frame can be at the earliest.
+    pub(super) fn least_position(&self) -> u64 {
+        if self.guessed { Geometry::LEAST_DATA_START } else { self.data_start }
+    }
+
+    /// Whether what stands at `at`, at the end of a block of which the rest is lost, may be the start of an
+    /// index node: the upper half of a position looks like the length of an empty record.
+    pub(super) fn is_cut_node(&self, block: &Block, at: Coordinates) -> bool {
+        let node = self.geometry.fan_out as usize * Coordinates::SIZE;
+        if block.whole || block.head.len() - at.offset as usize >= node {
+            return false;
+        }
+        match Coordinates::decode(&block.head, at.offset as usize) {
+            Some(child) => child.frame >= self.least_position() && child < at,
+            None => get_u32(&block.head, at.offset as usize).map(u64::from) <= Some(at.frame >> u32::BITS),
+        }
     }
 }
 

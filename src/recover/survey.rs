@@ -29,8 +29,8 @@ pub(super) enum Event<'a> {
     Leaf { at: Coordinates, records: &'a [Coordinates] },
     /// An entry that no node points at, between records: one itself, or old metadata.
     Loose(Coordinates),
-    /// Any number of records may be missing here, in so many bytes of damage.
-    Break { bytes: u64, position: u64, bridged: bool },
+    /// Any number of records may be missing here, where these bytes are damaged.
+    Break { bytes: Range<u64>, bridged: bool },
     /// Any full index node, after what it says about records.
     Node { at: Coordinates, children: &'a [Coordinates] },
     /// Something that is no record, for certain.
@@ -122,7 +122,9 @@ impl<'a> Survey<'a> {
                 }
                 self.node(source, at, &children)?;
                 offset += children.len() * Coordinates::SIZE;
-            } else if let Some(end) = block.entry_end(offset) {
+            } else if let Some(end) = block.entry_end(offset)
+                && !source.is_cut_node(block, at)
+            {
                 let inside = self.region.after.is_none_or(|after| at > after)
                     && self.region.before.is_none_or(|before| at < before);
                 if self.metadata.contains(&at) {
@@ -145,7 +147,7 @@ impl<'a> Survey<'a> {
             let found = format!("bytes that are no entry at offset {offset} of a block");
             source.note(Damage::new(found, "an entry").at(block.at));
         }
-        let range = block.at..block.at + 1;
+        let range = block.end - 1..block.end;
         self.holes.push(Hole { range, bridged: true });
     }
 
@@ -202,13 +204,12 @@ impl<'a> Survey<'a> {
         let passed = &known[..known.partition_point(|hole| hole.range.start <= next.frame)];
         self.next_hole += passed.len();
         let between = &passed[passed.partition_point(|hole| hole.range.end <= from)..];
-        let Some(first) = between.first() else {
+        let (Some(first), Some(last)) = (between.first(), between.last()) else {
             return Ok(());
         };
-        let position = first.range.start;
-        let bytes = between.iter().map(|hole| hole.range.end - hole.range.start).sum();
+        let bytes = first.range.start..last.range.end;
         let bridged = between.iter().all(|hole| hole.bridged);
-        (self.handle)(source, Event::Break { bytes, position, bridged })
+        (self.handle)(source, Event::Break { bytes, bridged })
     }
 
     /// What no node points at by the end, and the damage up to there.

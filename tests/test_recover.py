@@ -1,0 +1,676 @@
+"""`recover`: each part of a real file is destroyed in turn, and what comes back is counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import capturefile
+import pytest
+from builder import (
+    Coordinates,
+    Frame,
+    Geometry,
+    Parsed,
+    build_file,
+    encode_slot,
+    parse,
+    put_slot,
+    trillion_file,
+    without_header_checksum,
+)
+from CaptureFile import CaptureFile as Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+TINY = Geometry(page_size=512, block_size=512, fan_out=2)
+SMALL = Geometry(page_size=512, block_size=1024, fan_out=3)
+COUNT = 2500
+PATIENCE = 60.0
+
+
+def some_records(count: int, longest: int = 90) -> list[bytes]:
+    """Records of many lengths that all differ."""
+    source = random.Random(count)
+    return [b"%d:" % number + source.randbytes(source.randrange(longest)) for number in range(1, count + 1)]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sound file and what is in it."""
+
+    data: bytes
+    records: Sequence[bytes]
+
+    @cached_property
+    def parsed(self) -> Parsed:
+        """The file taken apart."""
+        return parse(self.data)
+
+    @cached_property
+    def frames(self) -> list[Frame]:
+        """All frames in file order."""
+        return list(self.parsed.frames())
+
+    @cached_property
+    def blocks(self) -> dict[int, bytes]:
+        """All blocks by the positions of their frames, the pending one included."""
+        blocks = {frame.position: frame.block for frame in self.frames}
+        return {**blocks, self.parsed.current.file_limit: self.parsed.current.pending}
+
+    @cached_property
+    def places(self) -> list[Coordinates]:
+        """Where the records are, in order."""
+
+        def below(child: Coordinates, height: int) -> Iterable[Coordinates]:
+            if height == 1:
+                return [child]
+            block, fan_out = self.blocks[child.position], self.parsed.geometry.fan_out
+            node = (block[child.offset + 12 * index :][:12] for index in range(fan_out))
+            found = [Coordinates(int.from_bytes(each[:8]), int.from_bytes(each[8:])) for each in node]
+            return (place for each in found for place in below(each, height - 1))
+
+        children = sorted(self.parsed.current.children, key=lambda child: -child.height)
+        return [place for child in children for place in below(Coordinates(*child[1:]), child.height)]
+
+    @property
+    def whole(self) -> int:
+        """Where the bytes end that stand in the file and not in a slot's partial page."""
+        return self.parsed.geometry.page_floor(self.parsed.current.file_limit)
+
+    def numbers_in(self, positions: Iterable[int]) -> set[int]:
+        """The numbers of the records in the frames at these positions."""
+        positions = set(positions)
+        return {number for number, place in enumerate(self.places, start=1) if place.position in positions}
+
+    def without(self, numbers: Iterable[int]) -> list[bytes]:
+        """The records but for those with these numbers."""
+        numbers = set(numbers)
+        return [record for number, record in enumerate(self.records, start=1) if number not in numbers]
+
+    def slot(self, parity: int) -> tuple[int, int]:
+        """Where slot A (0) or B (1) begins and ends."""
+        start = self.parsed.geometry.slot_position(parity)
+        return start, start + self.parsed.geometry.slot_size
+
+    @property
+    def current_slot(self) -> tuple[int, int]:
+        """Where the slot of the last commit begins and ends."""
+        return self.slot(self.parsed.current.serial % 2)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a recovery gave."""
+
+    report: capturefile.Recovery
+    records: list[bytes]
+    metadata: bytes | None
+    geometry: Geometry
+
+    @property
+    def lost(self) -> set[int]:
+        """The numbers that were reported as lost."""
+        return {number for lost in self.report.lost for number in range(lost.first, lost.last + 1)}
+
+    @property
+    def uncertain(self) -> set[int]:
+        """The numbers in the new file that were reported as uncertain."""
+        return {number for each in self.report.uncertain for number in range(each.first, each.last + 1)}
+
+    @property
+    def certain(self) -> list[bytes]:
+        """The records that were not reported as uncertain."""
+        return [record for number, record in enumerate(self.records, start=1) if number not in self.uncertain]
+
+
+@pytest.fixture
+def recovered(tmp_path: Path) -> Callable[..., Outcome]:
+    """A function that recovers a damaged file, given as bytes, and looks at the result."""
+    source, target = tmp_path / "source.capture", tmp_path / "target.capture"
+
+    def recover(data: bytes, **options: bool) -> Outcome:
+        source.write_bytes(data)
+        report = capturefile.recover(source, target, overwrite=True, **options)
+        assert source.read_bytes() == data
+        assert capturefile.verify(target).sound
+        assert {path.name for path in tmp_path.iterdir()} == {source.name, target.name}
+        with capturefile.open(target, encoding=None) as cf:
+            outcome = Outcome(report, list(cf), cf.get_metadata(), parse(target.read_bytes()).geometry)
+        assert report.record_count == len(outcome.records)
+        return outcome
+
+    return recover
+
+
+def written_by_us(path: Path, metadata: bool) -> Sample:
+    """A file with many commits, the newest slot being B, whose metadata was replaced again and again."""
+    records = some_records(COUNT)
+    with capturefile.open(path, "w", encoding=None, threads=3, sync=False) as cf:
+        for start in range(0, COUNT, 500):
+            cf.add_records(records[start : start + 500])
+            cf.set_metadata(b"up to %d" % start if metadata else None)
+            cf.commit()
+        assert cf.info().serial_number % 2 == 1
+    return Sample(path.read_bytes(), records)
+
+
+def written_by_the_reference(path: Path, metadata: bool) -> Sample:
+    """A file with many commits of the reference package."""
+    records = some_records(COUNT)
+    with Reference(str(path), to_write=True, force_new_empty_file=True) as cf:
+        for number, record in enumerate(records):
+            cf.add_record(record)
+            if number % 500 == 499:
+                cf.set_metadata(b"up to %d" % number if metadata else None)
+                cf.commit()
+    return Sample(path.read_bytes(), records)
+
+
+WRITERS = {"us": written_by_us, "the-reference": written_by_the_reference}
+
+
+@pytest.fixture(scope="module", params=WRITERS)
+def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """A real file without metadata."""
+    return WRITERS[request.param](tmp_path_factory.mktemp("plain") / "file", False)
+
+
+@pytest.fixture(scope="module", params=WRITERS)
+def marked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """A real file with metadata, old and new."""
+    return WRITERS[request.param](tmp_path_factory.mktemp("marked") / "file", True)
+
+
+def destroy(data: bytes, start: int, end: int, how: str = "zeros") -> bytes:
+    """The file with the bytes from `start` to `end` made zeros, noise, or the opposite of what they were."""
+    old = data[start:end]
+    new = {
+        "zeros": bytes(len(old)),
+        "noise": random.Random(start).randbytes(len(old)),
+        "flipped": bytes(byte ^ 0xFF for byte in old),
+    }[how]
+    return data[:start] + new + data[end:]
+
+
+HOW = ["zeros", "noise", "flipped"]
+
+
+def is_part_of(some: Iterable[bytes], everything: Iterable[bytes]) -> bool:
+    """Whether all of `some` are in `everything`, in the same order."""
+    rest = iter(everything)
+    return all(record in rest for record in some)
+
+
+# One part after another
+
+
+def test_a_sound_file_is_recovered_whole(marked: Sample, recovered: Callable[..., Outcome]) -> None:
+    outcome = recovered(marked.data)
+    assert outcome.records == marked.records
+    assert outcome.metadata == marked.parsed.metadata()
+    assert (outcome.geometry.page_size, outcome.geometry.block_size, outcome.geometry.fan_out) == (4096, 32768, 32)
+    report = outcome.report
+    assert (report.complete, report.expected, report.metadata) == (True, COUNT, "recovered")
+    assert (report.lost, report.uncertain, report.problems, report.last_metadata) == ((), (), (), None)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_nothing_is_lost_with_the_header(marked: Sample, recovered: Callable[..., Outcome], how: str) -> None:
+    for end in (4096, 27):
+        outcome = recovered(destroy(marked.data, 0, end, how))
+        assert (outcome.records, outcome.metadata) == (marked.records, marked.parsed.metadata())
+        assert outcome.geometry.fan_out == 32
+        assert outcome.report.complete
+        assert [problem.position for problem in outcome.report.problems] == [0]
+
+
+@pytest.mark.parametrize("field", [11, 15, 19, 23])
+def test_nothing_is_lost_with_any_number_in_the_header(
+    plain: Sample, recovered: Callable[..., Outcome], field: int
+) -> None:
+    for bit in range(8 * field, 8 * field + 32):
+        data = bytearray(plain.data)
+        data[bit // 8] ^= 1 << bit % 8
+        outcome = recovered(bytes(data))
+        assert outcome.records == plain.records, bit
+        assert outcome.report.complete
+        assert {problem.position for problem in outcome.report.problems} <= {0}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_the_slot_of_the_commit_before_costs_nothing(
+    marked: Sample, recovered: Callable[..., Outcome], how: str
+) -> None:
+    start, end = marked.slot(1 - marked.parsed.current.serial % 2)
+    outcome = recovered(destroy(marked.data, start, end, how))
+    assert (outcome.records, outcome.metadata) == (marked.records, marked.parsed.metadata())
+    assert outcome.report.later_commit_lost, "nothing says which commit it was"
+    outcome = recovered(destroy(marked.data, start + 5000, end, how))
+    assert outcome.records == marked.records
+    assert outcome.report.complete, "its serial number says that it was the one before"
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_without_the_current_slot_all_comes_back_that_is_in_the_file(
+    marked: Sample, recovered: Callable[..., Outcome], how: str
+) -> None:
+    outcome = recovered(destroy(marked.data, *marked.current_slot, how))
+    in_file = [frame.position for frame in marked.frames if frame.position + frame.length <= marked.whole]
+    assert outcome.report.expected == COUNT - 500
+    assert outcome.report.later_commit_lost
+    assert outcome.metadata == b"up to %d" % (int(str(marked.parsed.metadata())[8:-1]) - 500)
+    assert outcome.certain == marked.records[: COUNT - 500]
+    records = [record for record in outcome.records if not record.startswith(b"up to")]
+    assert is_part_of(records, marked.records)
+    assert len(records) >= max(COUNT - 500, len(marked.numbers_in(in_file)))
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("with_header", [False, True])
+def test_without_both_slots_all_comes_back_but_the_pending_block(
+    plain: Sample, recovered: Callable[..., Outcome], how: str, with_header: bool
+) -> None:
+    start = 0 if with_header else plain.slot(0)[0]
+    outcome = recovered(destroy(plain.data, start, plain.parsed.geometry.data_start, how))
+    pending = plain.numbers_in([plain.parsed.current.file_limit])
+    last = plain.numbers_in([plain.frames[-1].position])
+    assert is_part_of(outcome.records, plain.records)
+    assert is_part_of(plain.without(pending | last), outcome.certain + outcome.records[-32:])
+    # Of the last frame all is there but for what stood in the partial page, 4 KB of its 30.
+    assert len(outcome.records) >= COUNT - len(pending) - len(last) // 4
+    report = outcome.report
+    assert (report.complete, report.expected, report.metadata) == (False, None, "lost")
+    assert report.later_commit_lost
+    assert outcome.metadata is None
+
+
+def test_without_both_slots_metadata_is_told_from_records(marked: Sample, recovered: Callable[..., Outcome]) -> None:
+    outcome = recovered(destroy(marked.data, marked.slot(0)[0], marked.parsed.geometry.data_start))
+    assert is_part_of(outcome.certain, marked.records)
+    found = outcome.report.last_metadata
+    assert found is not None
+    assert found.startswith(b"up to")
+    strange = [record for record in outcome.records if record.startswith(b"up to")]
+    assert len(strange) <= 1
+    assert outcome.metadata is None
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_frame_costs_its_own_records_and_no_others(
+    plain: Sample, recovered: Callable[..., Outcome], how: str
+) -> None:
+    assert len(plain.frames) >= 3
+    for frame in plain.frames:
+        lost = plain.numbers_in([frame.position])
+        outcome = recovered(destroy(plain.data, frame.position, frame.position + frame.length, how))
+        assert outcome.records == plain.without(lost)
+        assert outcome.lost == lost
+        assert all(lost.exact for lost in outcome.report.lost)
+        assert (outcome.uncertain, outcome.report.expected, outcome.report.complete) == (set(), COUNT, False)
+        assert {problem.position for problem in outcome.report.problems} == {frame.position}
+
+
+def test_in_a_file_with_metadata_a_frame_costs_no_other_records_either(
+    marked: Sample, recovered: Callable[..., Outcome]
+) -> None:
+    for frame in marked.frames:
+        lost = marked.numbers_in([frame.position])
+        outcome = recovered(destroy(marked.data, frame.position, frame.position + frame.length))
+        assert is_part_of(marked.without(lost), outcome.records)
+        assert is_part_of(outcome.certain, marked.records)
+        assert len(outcome.records) - (COUNT - len(lost)) <= 1
+        assert len(outcome.uncertain) < 32
+        assert outcome.metadata == marked.parsed.metadata()
+
+
+@pytest.mark.parametrize("geometry", [TINY, SMALL, replace(SMALL, block_size=0), Geometry(1024, 4096, 5)])
+@pytest.mark.parametrize("late_nodes", [False, True])
+def test_every_frame_of_deep_trees_costs_its_own_records_and_no_others(
+    recovered: Callable[..., Outcome], geometry: Geometry, late_nodes: bool
+) -> None:
+    records = some_records(150)
+    sample = Sample(build_file(records, None, geometry, late_nodes=late_nodes), records)
+    nodes_only = 0
+    for frame in sample.frames[:: 1 if geometry.block_size else 7]:
+        lost = sample.numbers_in([frame.position])
+        nodes_only += not lost
+        outcome = recovered(destroy(sample.data, frame.position, frame.position + frame.length))
+        in_tail = frame.position >= sample.whole
+        assert outcome.records == (records if in_tail else sample.without(lost))
+        assert outcome.lost == (set() if in_tail else lost)
+        assert all(lost.exact for lost in outcome.report.lost)
+        assert outcome.report.complete == (in_tail or not lost)
+    assert nodes_only or not late_nodes or geometry.block_size == 4096
+
+
+@pytest.mark.parametrize("geometry", [TINY, SMALL, Geometry(4096, 8192, 100), Geometry(512, 512, 33)])
+@pytest.mark.parametrize("late_nodes", [False, True])
+def test_the_header_of_unusual_sizes_is_found_again(
+    recovered: Callable[..., Outcome], geometry: Geometry, late_nodes: bool
+) -> None:
+    records = some_records(700)
+    data = build_file(records, b"metadata", geometry, late_nodes=late_nodes)
+    outcome = recovered(destroy(data, 0, geometry.page_size))
+    assert (outcome.records, outcome.metadata) == (records, b"metadata")
+    assert outcome.geometry == geometry
+    assert outcome.report.complete
+
+
+@pytest.mark.parametrize("fan_out", [2, 16, 31, 33, 34, 48, 64, 96, 2**31 + 32])
+def test_a_wrong_fan_out_without_a_checksum_is_put_right(recovered: Callable[..., Outcome], fan_out: int) -> None:
+    records = some_records(COUNT)
+    data = build_file(records)
+    outcome = recovered(data[:23] + fan_out.to_bytes(4) + data[27:])
+    assert outcome.records == records
+    assert outcome.geometry.fan_out == 32
+    assert [problem.position for problem in outcome.report.problems] == [0]
+
+
+def test_a_frame_of_which_only_the_length_is_destroyed_costs_nothing(
+    plain: Sample, recovered: Callable[..., Outcome]
+) -> None:
+    for frame in plain.frames[:-1]:
+        for how in HOW:
+            outcome = recovered(destroy(plain.data, frame.position, frame.position + 4, how))
+            assert outcome.records == plain.records
+            assert outcome.report.complete
+            assert {problem.position for problem in outcome.report.problems} == {frame.position}
+
+
+def test_a_file_cut_short_gives_all_up_to_the_cut(plain: Sample, recovered: Callable[..., Outcome]) -> None:
+    source = random.Random(0)
+    for length in [plain.parsed.geometry.data_start, *source.sample(range(90_000, plain.whole), 12)]:
+        outcome = recovered(plain.data[:length])
+        gone = {frame.position for frame in plain.frames if frame.position + frame.length > length}
+        in_tail = {frame.position for frame in plain.frames if frame.position >= plain.whole}
+        cut = plain.numbers_in(gone - in_tail)
+        assert is_part_of(plain.without(cut), outcome.records)
+        assert outcome.certain == plain.without(cut)
+        assert is_part_of(outcome.records, plain.records)
+        assert outcome.report.expected == COUNT
+        assert not outcome.report.complete
+        assert len(outcome.lost) == COUNT - len(outcome.records)
+    assert len(outcome.records) > len(outcome.certain), "some of the last frame comes back as well"
+
+
+def test_without_slots_and_with_a_frame_destroyed_the_rest_comes_back(
+    plain: Sample, recovered: Callable[..., Outcome]
+) -> None:
+    no_slots = destroy(plain.data, plain.slot(0)[0], plain.parsed.geometry.data_start)
+    for frame in plain.frames[:-1]:
+        lost = plain.numbers_in([frame.position])
+        outcome = recovered(destroy(no_slots, frame.position + 6, frame.position + frame.length))
+        after = plain.numbers_in([plain.parsed.current.file_limit, plain.frames[-1].position])
+        assert is_part_of(plain.without(lost | after), outcome.records)
+        assert is_part_of(outcome.records, plain.records)
+        assert outcome.lost <= lost, "the index nodes around say how many there were, as far as they are left"
+
+
+# Whatever happens
+
+
+def hits(source: random.Random, sample: Sample) -> list[tuple[int, int]]:
+    """A few ranges to be destroyed: header, slots, frames, and any bytes."""
+    geometry, limit = sample.parsed.geometry, sample.parsed.current.file_limit
+    chosen = []
+    for _ in range(source.randrange(1, 4)):
+        frame = source.choice(sample.frames)
+        start = source.randrange(limit)
+        kinds = [
+            (0, geometry.page_size),
+            sample.slot(source.randrange(2)),
+            (frame.position, frame.position + frame.length),
+            (start, start + source.choice([1, 100, 2000])),
+            (frame.position, frame.position + source.randrange(20)),
+        ]
+        chosen.append(source.choice(kinds))
+    return chosen
+
+
+def survivors(sample: Sample, chosen: Sequence[tuple[int, int]]) -> list[bytes]:
+    """The records outside of what was destroyed: in whole frames, and in a pending block that is left."""
+
+    def hit(start: int, end: int) -> bool:
+        return any(first < end and start < last for first, last in chosen)
+
+    slot_lost = hit(*sample.current_slot)
+    good = {
+        frame.position
+        for frame in sample.frames
+        if not hit(frame.position, frame.position + frame.length)
+        and not (slot_lost and frame.position + frame.length > sample.whole)
+    }
+    good |= set() if slot_lost else {sample.parsed.current.file_limit}
+    return [record for record, place in zip(sample.records, sample.places, strict=True) if place.position in good]
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_all_outside_of_what_was_destroyed_comes_back_whatever_that_is(
+    recovered: Callable[..., Outcome], seed: int
+) -> None:
+    source = random.Random(seed)
+    records = some_records(source.randrange(60, 400))
+    geometry = source.choice([TINY, SMALL, replace(TINY, block_size=0), Geometry(1024, 4096, 5), Geometry(4096, 4096)])
+    data = build_file(
+        records,
+        source.choice([None, b"metadata"]),
+        geometry,
+        serial=source.choice([2, 3, 0]),
+        previous=source.randrange(len(records)),
+        late_nodes=source.random() < 0.3,
+    )
+    sample = Sample(data, records)
+    chosen = hits(source, sample)
+    for start, end in chosen:
+        data = destroy(data, start, min(end, len(data)), source.choice(HOW))
+    outcome = recovered(data)
+    assert is_part_of(survivors(sample, chosen), outcome.records)
+    assert is_part_of(outcome.certain, records)
+    if outcome.report.complete:
+        assert outcome.records == records
+    if outcome.report.expected == len(records) and not outcome.uncertain and all(x.exact for x in outcome.report.lost):
+        assert outcome.records == sample.without(outcome.lost)
+
+
+def test_noise_and_nothing_give_an_empty_file(recovered: Callable[..., Outcome]) -> None:
+    for data in (b"", b"x", bytes(500_000), random.Random(1).randbytes(300_000), b"some text\n" * 30_000):
+        outcome = recovered(data)
+        assert (outcome.records, outcome.report.complete, outcome.report.expected) == ([], False, None)
+        assert outcome.report.problems
+
+
+def test_old_frames_behind_the_end_are_taken_for_uncertain(tmp_path: Path, recovered: Callable[..., Outcome]) -> None:
+    path = tmp_path.parent / f"{tmp_path.name}-stale.capture"
+    with capturefile.open(path, "w", encoding=None, threads=1, sync=False) as cf:
+        cf.add_records(some_records(1500))
+        cf.commit()
+        cf.add_records(b"taken back" + record for record in some_records(3000))
+        cf.rollback()
+        cf.add_records(some_records(1600)[1500:])
+        cf.commit()
+        data = path.read_bytes()
+    outcome = recovered(destroy(data, 4096, 86_016))
+    assert any(record.startswith(b"taken back") for record in outcome.records)
+    assert not any(record.startswith(b"taken back") for record in outcome.certain)
+    assert recovered(data).records == some_records(1500) + some_records(1600)[1500:]
+
+
+def test_a_commit_whose_slot_is_lost_is_found_behind_the_one_before(recovered: Callable[..., Outcome]) -> None:
+    records = some_records(300)
+    data = build_file(records, b"metadata", SMALL, previous=100)
+    sample = Sample(data, records)
+    outcome = recovered(destroy(data, *sample.current_slot))
+    in_file = [frame.position for frame in sample.frames if frame.position + frame.length <= sample.whole]
+    assert outcome.certain == records[:100]
+    assert len(outcome.records) >= len(sample.numbers_in(in_file)) > 200
+    assert is_part_of(outcome.records, records)
+
+
+# Options, and what is refused
+
+
+def test_empty_records_keep_the_numbers_of_the_others(plain: Sample, recovered: Callable[..., Outcome]) -> None:
+    frame = plain.frames[1]
+    outcome = recovered(destroy(plain.data, frame.position, frame.position + frame.length), keep_numbers=True)
+    lost = plain.numbers_in([frame.position])
+    assert lost
+    assert outcome.lost == lost
+    assert outcome.report.recovered == COUNT - len(lost)
+    assert outcome.records == [
+        b"" if number in lost else record for number, record in enumerate(plain.records, start=1)
+    ]
+
+
+def test_a_target_that_exists_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(build_file([b"1"]))
+    target.write_bytes(b"precious")
+    with pytest.raises(FileExistsError) as caught:
+        capturefile.recover(source, target)
+    assert caught.value.filename == os.fspath(target)
+    assert target.read_bytes() == b"precious"
+    assert capturefile.recover(source, target, overwrite=True).complete
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
+
+
+def test_the_source_is_never_the_target(tmp_path: Path) -> None:
+    source, link = tmp_path / "source", tmp_path / "link"
+    source.write_bytes(build_file([b"1"]))
+    link.symlink_to(source)
+    before = source.read_bytes()
+    for target in (source, link):
+        with pytest.raises(ValueError, match="another file than the source"):
+            capturefile.recover(source, target, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_files_that_cannot_be_read_or_made_are_named(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with pytest.raises(FileNotFoundError) as caught:
+        capturefile.recover(source, tmp_path / "target")
+    assert caught.value.filename == os.fspath(source)
+    with pytest.raises(IsADirectoryError):
+        capturefile.recover(tmp_path, tmp_path / "target")
+    source.write_bytes(build_file([b"1"]))
+    nowhere = tmp_path / "missing" / "target"
+    with pytest.raises(FileNotFoundError) as caught:
+        capturefile.recover(source, nowhere)
+    assert caught.value.filename == os.fspath(nowhere)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_the_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    source, target, other = tmp_path / "source", tmp_path / "target", tmp_path / "other"
+    source.write_bytes(build_file([b"1"]))
+    capturefile.recover(source, target)
+    capturefile.open(other, "x").close()
+    assert target.stat().st_mode == other.stat().st_mode
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
+    class Interrupted(Exception):  # noqa: N818
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    source = tmp_path / "source"
+    with capturefile.open(source, "w", encoding=None, sync=False) as cf:
+        cf.add_records(b"%d" % number for number in range(1_000_000))
+        cf.commit()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Interrupted):
+            capturefile.recover(source, tmp_path / "target")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_large_records_and_shared_subtrees_are_recovered(recovered: Callable[..., Outcome]) -> None:
+    records = [b"small", bytes(5_000_000), random.Random(2).randbytes(300_000), b"", b"x" * 70_000, b"last"]
+    outcome = recovered(destroy(build_file(records, b"metadata"), 0, 4096))
+    assert outcome.records == records
+    shared = parse(trillion_file())
+    few = encode_slot(replace(shared.current, children=[c for c in shared.current.children if c.height == 1]))
+    outcome = recovered(put_slot(put_slot(shared.data, few, 0), bytes(shared.geometry.slot_size), 1))
+    assert outcome.records[:7] == [b"after the subtree: %d" % number for number in range(1, 8)]
+
+
+def test_the_reference_reads_what_was_recovered(plain: Sample, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(destroy(plain.data, 0, 4096))
+    capturefile.recover(source, target)
+    with Reference(str(target), to_write=True, encoding=None) as reference:
+        assert list(reference.record_generator()) == plain.records
+        reference.add_record(b"one more")
+        reference.commit()
+    assert without_header_checksum(target.read_bytes()) != target.read_bytes(), "its header keeps the checksum"
+    assert capturefile.verify(target).record_count == COUNT + 1
+
+
+# The command
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """Runs the command `capturefile recover` to its end."""
+    command = [sys.executable, "-m", "capturefile", "recover", *arguments]
+    return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+
+
+def test_the_command_says_what_was_recovered_and_what_was_lost(plain: Sample, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(plain.data)
+    done = run(source, target)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"complete: 2500 of 2500 records recovered, metadata none\n"
+
+    frame = plain.frames[1]
+    lost = sorted(plain.numbers_in([frame.position]))
+    source.write_bytes(destroy(plain.data, frame.position, frame.position + frame.length))
+    done = run(source, target, "--overwrite")
+    assert (done.returncode, done.stderr) == (3, b"")
+    verdict, loss, problem = done.stdout.decode().splitlines()
+    assert verdict == f"incomplete: {COUNT - len(lost)} of {COUNT} records recovered, metadata none"
+    assert loss == f"lost: records {lost[0]} to {lost[-1]}"
+    assert problem.startswith(f"at byte {frame.position}: ")
+
+    done = run(source, target, "--overwrite", "--keep-numbers", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["complete"], told["record_count"]) == (3, False, COUNT)
+    assert told["lost"] == [{"first": lost[0], "last": lost[-1], "exact": True}]
+
+
+def test_the_command_names_what_is_uncertain(marked: Sample, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(destroy(marked.data, 4096, 86_016))
+    done = run(source, target)
+    assert done.returncode == 3
+    assert b"\nuncertain, in the new file: records " in done.stdout
+    assert b"\nlost, perhaps: commits after the last one that can be read\n" in done.stdout
+    done = run(source, target, "--overwrite", "--json")
+    assert bytes.fromhex(json.loads(done.stdout)["last_metadata"]).startswith(b"up to")
+
+
+def test_the_command_tells_failure_and_wrong_usage_apart(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    done = run(source, target)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == f"capturefile: {source}: No such file or directory\n".encode()
+    source.write_bytes(build_file([b"1"]))
+    target.touch()
+    assert run(source, target).returncode == 1
+    assert run(source).returncode == 2
+    assert run(source, target, "--nonsense").returncode == 2
