@@ -14,8 +14,9 @@ use tempfile::NamedTempFile;
 
 use crate::block::CompressionLevel;
 use crate::cache::Cache;
+use crate::cross_check::check_fan_out;
 use crate::error::{Damage, Error, Result};
-use crate::format::Geometry;
+use crate::format::{Geometry, has_checksum};
 use crate::lock::{self, Refusal, WriterLock};
 use crate::slots::{self, Current, Stamps};
 use crate::snapshot::{OpenFile, Snapshot, check_length};
@@ -178,9 +179,9 @@ impl OpenOptions {
 
     /// Opens for reading what `storage` holds; `path` is for messages.
     pub(crate) fn read_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<CaptureFile> {
-        let file = self.attach(path, storage)?;
+        let (file, header) = self.attach(path, storage)?;
         let current = slots::read_current(&file, |_| Ok(()))?;
-        CaptureFile::reader(Arc::new(file), current)
+        header.check(CaptureFile::reader(Arc::new(file), current)?)
     }
 
     /// Opens for writing what `storage` holds, for the one who has the right to write it.
@@ -190,8 +191,8 @@ impl OpenOptions {
         storage: Box<dyn Storage>,
         lock: Option<WriterLock>,
     ) -> Result<CaptureFile> {
-        let file = Arc::new(self.attach(path, storage)?);
-        CaptureFile::writer(Writer::open(file, lock, self.writer_options())?)
+        let (file, header) = self.attach(path, storage)?;
+        header.check(CaptureFile::writer(Writer::open(Arc::new(file), lock, self.writer_options())?)?)
     }
 
     /// Makes a new file of the empty `storage`, which nobody else can see yet.
@@ -294,19 +295,21 @@ impl OpenOptions {
         CaptureFile::writer(writer)
     }
 
-    fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<OpenFile> {
+    fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<(OpenFile, Header)> {
         let failed = |error| Error::io(path, "read", error);
         let invalid = |damage| Error::invalid(path, damage);
         let mut header = [0; Geometry::HEADER_SIZE];
         let length = read_up_to(&*storage, &mut header, 0).map_err(failed)?;
         let geometry = Geometry::decode(&header[..length]).map_err(invalid)?;
+        let header = if has_checksum(&header) { Header::Checked } else { Header::Unchecked };
         let length = storage.length().map_err(failed)?;
         if length < geometry.data_start() {
             let found = format!("a file of {length} bytes");
             let expected = format!("at least {}, which its master nodes need", geometry.data_start());
             return Err(invalid(Damage::new(found, expected)));
         }
-        Ok(OpenFile { path: path.to_owned(), storage, geometry, cache: Cache::new(self.cache_size) })
+        let cache = Cache::new(self.cache_size);
+        Ok((OpenFile { path: path.to_owned(), storage, geometry, cache }, header))
     }
 
     fn writer_options(&self) -> WriterOptions {
@@ -316,6 +319,24 @@ impl OpenOptions {
             level: self.level,
             threads: self.threads.unwrap_or_else(|| cores().min(MOST_DEFAULT_THREADS)),
         }
+    }
+}
+
+/// What is known of the header of an existing file.
+enum Header {
+    /// Its checksum is right.
+    Checked,
+    /// It has none.
+    Unchecked,
+}
+
+impl Header {
+    /// Gives out the file, unless its index shows that the header is wrong.
+    fn check(&self, file: CaptureFile) -> Result<CaptureFile> {
+        if let Self::Unchecked = self {
+            check_fan_out(&*file.snapshot()?)?;
+        }
+        Ok(file)
     }
 }
 

@@ -44,6 +44,7 @@ mod storage;
 mod cache;
 mod snapshot;
 mod scan;
+mod cross_check;
 mod slots;
 mod pipeline;
 mod writer;

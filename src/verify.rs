@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::cache::{Block, Node};
 use crate::capture_file::CaptureFile;
+use crate::cross_check::{check_children, doubtful};
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, Geometry};
 use crate::slots;
@@ -350,10 +351,7 @@ impl<'a> Walk<'a> {
         let Some(node) = self.keep(self.snapshot.node_in(block, at))? else {
             return Ok(None);
         };
-        let data = self.geometry().data_start()..=self.snapshot.file_limit();
-        if let Some(child) = node.children.iter().find(|child| !data.contains(&child.frame)) {
-            let found = format!("a child at ({}, {}) in an index node", child.frame, child.offset);
-            self.note_at(at, found, &format!("a frame from {} up to {}", data.start(), data.end()));
+        if self.keep(check_children(self.snapshot, at, &node))?.is_none() {
             return Ok(None);
         }
         if item.height == 1 && matches!(self.order, Order::Rising(_)) {
@@ -413,9 +411,7 @@ impl<'a> Walk<'a> {
 
     /// Notes a problem of the index in the frame of `at`.
     fn note_at(&mut self, at: Coordinates, found: String, expected: &str) {
-        let fan_out = self.geometry().fan_out;
-        let expected = format!("{expected}; the header's fan-out of {fan_out} may be wrong");
-        self.report.note(Damage::new(found, expected).at(at.frame));
+        self.report.note(doubtful(self.snapshot, found, expected).at(at.frame));
     }
 }
 

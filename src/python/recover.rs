@@ -2,7 +2,9 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -32,13 +34,15 @@ pub(super) fn recover(
     keep_numbers: bool,
 ) -> PyResult<Bound<'_, PyAny>> {
     let options = RecoverOptions::new().overwrite(overwrite).keep_numbers(keep_numbers);
-    let mut raised = None;
-    let recovery = py.detach(|| {
-        options.recover_while(source, target, &mut || {
+    let (recovery, raised) = py.detach(|| {
+        let raised = Rc::new(RefCell::new(None));
+        let signals = Rc::clone(&raised);
+        let recovery = options.recover_while(source, target, move || {
             let checked = Python::attach(|py| -> PyResult<()> { py.check_signals() });
-            raised = checked.err();
-            raised.is_none()
-        })
+            *signals.borrow_mut() = checked.err();
+            signals.borrow().is_none()
+        });
+        (recovery, raised.take())
     });
     match raised {
         Some(error) => Err(error),

@@ -5,6 +5,8 @@
 //! a block can be taken apart entry by entry; and each full index node repeats where its records are, a
 //! little behind them, so that records are told from metadata and counted without the tree above.
 
+mod entries;
+mod raw;
 mod sink;
 mod sizes;
 mod source;
@@ -24,9 +26,10 @@ use crate::lock;
 use crate::master::MasterNode;
 use crate::storage::FileStorage;
 
+use raw::{Raw, Watch};
 use sink::Sink;
 use sizes::{Sizes, SlotState};
-use source::{Raw, Source};
+use source::Source;
 use survey::Region;
 use target::Target;
 use walk::Walk;
@@ -118,7 +121,7 @@ impl RecoverOptions {
 
     /// Recovers `source` into the new file `target`; see [`recover`].
     pub fn recover(&self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Recovery> {
-        self.recover_while(source, target, &mut || true)
+        self.recover_while(source, target, || true)
     }
 
     /// The same, asking `go_on` now and then. If that says no, nothing is left behind, and the error is an
@@ -127,16 +130,17 @@ impl RecoverOptions {
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        go_on: &mut dyn FnMut() -> bool,
+        go_on: impl FnMut() -> bool + 'static,
     ) -> Result<Recovery> {
         let (source, target) = (source.as_ref(), target.as_ref());
         let file = open_plain(source, false)?;
         check_target(&file, target, self.overwrite)?;
-        let raw = Raw::new(source, Box::new(FileStorage::new(file)))?;
+        let watch = Watch::new(target, go_on);
+        let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch.clone())?;
         let (sizes, raw) = sizes::find(raw)?;
         let target = Target::create(target, sizes.geometry, self.overwrite)?;
         let mut recovery = Recovery::default();
-        let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, go_on);
+        let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, watch);
         let filled = salvage(raw, sizes, &mut sink).and_then(|metadata| {
             target.log().set_metadata(metadata.as_deref())?;
             target.log().record_count()

@@ -3,12 +3,10 @@
 use std::ops::RangeInclusive;
 
 use crate::capture_file::CaptureFile;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
+use super::raw::Watch;
 use super::{Lost, Recovery};
-
-/// So many records are handled between two looks at whether to go on.
-const RECORDS_PER_LOOK: u64 = 4096;
 
 /// Takes the records of a damaged file in order, and notes which are missing.
 pub(super) struct Sink<'a> {
@@ -18,8 +16,7 @@ pub(super) struct Sink<'a> {
     keep_numbers: bool,
     /// Whether all that follows is uncertain.
     pub(super) doubt: bool,
-    go_on: &'a mut dyn FnMut() -> bool,
-    looked: u64,
+    watch: Watch,
     /// Records handled so far, found or lost.
     pub(super) records: u64,
 }
@@ -29,14 +26,14 @@ impl<'a> Sink<'a> {
         target: &'a CaptureFile,
         recovery: &'a mut Recovery,
         keep_numbers: bool,
-        go_on: &'a mut dyn FnMut() -> bool,
+        watch: Watch,
     ) -> Self {
-        Self { target, recovery, keep_numbers, doubt: false, go_on, looked: 0, records: 0 }
+        Self { target, recovery, keep_numbers, doubt: false, watch, records: 0 }
     }
 
     /// Adds a record to the new file. One that is not `certain` may be something else.
     pub(super) fn add(&mut self, record: &[u8], certain: bool) -> Result<()> {
-        self.look()?;
+        self.watch.note(record.len() as u64)?;
         let number = self.target.add_record(record)?;
         self.recovery.recovered += 1;
         self.records = self.records.saturating_add(1);
@@ -60,18 +57,9 @@ impl<'a> Sink<'a> {
         }
         if self.keep_numbers {
             for _ in 0..count {
-                self.look()?;
+                self.watch.note(0)?;
                 self.target.add_record(b"")?;
             }
-        }
-        Ok(())
-    }
-
-    fn look(&mut self) -> Result<()> {
-        self.looked += 1;
-        if self.looked.is_multiple_of(RECORDS_PER_LOOK) && !(self.go_on)() {
-            let interrupted = std::io::ErrorKind::Interrupted.into();
-            return Err(Error::io(self.target.path(), "go on recovering into", interrupted));
         }
         Ok(())
     }

@@ -10,7 +10,8 @@ use crate::error::{Damage, Error, Result};
 use crate::format::{self, Coordinates, Geometry, Slot, get_u32};
 use crate::master::MasterNode;
 
-use super::source::{Block, Found, Raw, Source};
+use super::raw::Raw;
+use super::source::{Block, Found, Source};
 
 /// Page sizes that are tried where nothing says which it was: powers of two up to this.
 const LARGEST_PAGE: u32 = 1 << 16;

@@ -1,88 +1,34 @@
-//! The damaged file: its bytes as far as they can be read, its frames, and where frames go on after damage.
+//! The frames of a damaged file, and where they go on after damage.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libdeflater::adler32;
-use nix::libc;
 
-use crate::block::{self, InflateError, reserve};
+use crate::block::{self, InflateError};
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
 use crate::master::MasterNode;
-use crate::storage::{Storage, read_up_to};
 use crate::stream;
+
+use super::raw::Raw;
 
 /// Frames are looked for in pieces of this length.
 const PIECE: u64 = 1 << 20;
 /// As much of a candidate's stream is tried before all of it is read.
 const FIRST_TRY: u64 = 16 * 1024;
-/// A disk that fails does so in units of at least this size.
-const SECTOR: usize = 512;
 /// Two bytes of header, one of an empty block at least, four of a checksum.
 const SHORTEST_STREAM: u32 = 7;
 /// Every zlib stream ends with a checksum of so many bytes.
 const CHECKSUM_SIZE: u64 = 4;
 /// Length prefix and the two bytes that every zlib stream starts with.
 const FRAME_START: u64 = LENGTH_SIZE as u64 + 2;
-/// Inflated blocks kept, in bytes.
-const KEPT: usize = 64 * 1024 * 1024;
+/// Inflated blocks kept: how many, and how many bytes.
+const BLOCKS_KEPT: usize = 128;
+const BYTES_KEPT: usize = 64 * 1024 * 1024;
 /// As many problems are listed at most.
 const MOST_LISTED: usize = 1000;
-
-/// A file's bytes, read without trust in the disk.
-pub(super) struct Raw {
-    pub(super) path: PathBuf,
-    pub(super) storage: Box<dyn Storage>,
-    pub(super) length: u64,
-}
-
-impl Raw {
-    pub(super) fn new(path: &Path, storage: Box<dyn Storage>) -> Result<Self> {
-        let length = storage.length().map_err(|error| Error::io(path, "read the length of", error))?;
-        Ok(Self { path: path.to_owned(), storage, length })
-    }
-
-    /// The bytes of `range`, if they are all there; what the disk cannot read is zeros.
-    pub(super) fn read(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
-        if range.start > range.end || range.end > self.length {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        reserve(&mut bytes, in_memory(range.end - range.start), "a part of the file")?;
-        bytes.resize(in_memory(range.end - range.start), 0);
-        let failed = |error| Error::io(&self.path, "read", error);
-        match read_up_to(&*self.storage, &mut bytes, range.start) {
-            Ok(length) if length == bytes.len() => Ok(Some(bytes)),
-            Ok(_) => Ok(None),
-            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
-                self.read_sectors(&mut bytes, range.start).map_err(failed)?;
-                Ok(Some(bytes))
-            }
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// Fills `bytes` with the sectors that can be read, and zeros for the others.
-    fn read_sectors(&self, bytes: &mut [u8], position: u64) -> io::Result<()> {
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = position + done as u64;
-            let end = (done + SECTOR - in_memory(at % SECTOR as u64)).min(bytes.len());
-            let sector = &mut bytes[done..end];
-            match read_up_to(&*self.storage, sector, at) {
-                Ok(_) => {}
-                Err(error) if error.raw_os_error() == Some(libc::EIO) => sector.fill(0),
-                Err(error) => return Err(error),
-            }
-            done = end;
-        }
-        Ok(())
-    }
-}
 
 /// An inflated block, or the start of one that is too large to be kept.
 pub(super) struct Block {
@@ -93,6 +39,12 @@ pub(super) struct Block {
     pub(super) size: u64,
     /// Whether it ends where it was closed, which its checksum proves. If not, the rest is lost.
     pub(super) whole: bool,
+}
+
+impl Block {
+    fn in_memory(at: u64, bytes: &[u8]) -> Self {
+        Self { at, end: at, head: bytes.into(), size: bytes.len() as u64, whole: true }
+    }
 }
 
 /// What stands somewhere among the frames.
@@ -123,7 +75,7 @@ pub(super) struct Source {
     /// From here on, bytes below the limit stand in `tail`.
     written: u64,
     tail: Vec<u8>,
-    /// The block at the limit; empty if there is none.
+    /// The block at the limit, which is not in the file; empty if there is none.
     pub(super) pending: Arc<Block>,
     /// Blocks that were used last, newest last.
     blocks: VecDeque<Arc<Block>>,
@@ -145,7 +97,7 @@ impl Source {
             guessed: false,
             written: limit,
             tail: Vec::new(),
-            pending: Arc::new(Block { at: limit, end: limit, head: Box::default(), size: 0, whole: true }),
+            pending: Arc::new(Block::in_memory(limit, &[])),
             blocks: VecDeque::new(),
             broken: HashSet::new(),
             holes: BTreeMap::new(),
@@ -158,9 +110,7 @@ impl Source {
         (self.limit, self.open_ended) = (master.file_limit, false);
         self.written = self.geometry.whole_pages(master.file_limit);
         self.tail.clone_from(&master.tail);
-        let head = master.pending.clone().into_boxed_slice();
-        self.pending =
-            Arc::new(Block { at: self.limit, end: self.limit, size: head.len() as u64, head, whole: true });
+        self.pending = Arc::new(Block::in_memory(self.limit, &master.pending));
         self.forget();
     }
 
@@ -169,8 +119,7 @@ impl Source {
         (self.limit, self.open_ended) = (self.raw.length, true);
         self.written = self.limit;
         self.tail = Vec::new();
-        self.pending =
-            Arc::new(Block { at: self.limit, end: self.limit, head: Box::default(), size: 0, whole: true });
+        self.pending = Arc::new(Block::in_memory(self.limit, &[]));
         self.forget();
     }
 
@@ -191,7 +140,7 @@ impl Source {
     }
 
     /// The bytes of `range`, from the file and the master node; `None` where they are not all there.
-    fn bytes(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+    pub(super) fn bytes(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
         let tail_end = self.written + self.tail.len() as u64;
         if range.start > range.end || range.end > tail_end.max(self.written) {
             return Ok(None);
@@ -261,8 +210,9 @@ impl Source {
 
     fn keep(&mut self, block: &Arc<Block>) {
         self.blocks.push_back(Arc::clone(block));
-        while self.blocks.len() > 1 && self.blocks.iter().map(|block| block.head.len()).sum::<usize>() > KEPT
-        {
+        let bytes =
+            |blocks: &VecDeque<Arc<Block>>| blocks.iter().map(|block| block.head.len()).sum::<usize>();
+        while self.blocks.len() > BLOCKS_KEPT || (self.blocks.len() > 1 && bytes(&self.blocks) > BYTES_KEPT) {
             self.blocks.pop_front();
         }
     }
@@ -371,7 +321,7 @@ impl Source {
     }
 
     /// Like [`block`](Self::block), noting what is broken.
-    fn block_of(&mut self, at: Coordinates) -> Result<Option<Arc<Block>>> {
+    pub(super) fn block_of(&mut self, at: Coordinates) -> Result<Option<Arc<Block>>> {
         let block = self.block(at.frame)?;
         if block.is_none() {
             self.note_broken(at.frame);
@@ -438,81 +388,6 @@ impl Source {
             || block.end == self.limit
             || self.frame_end(block.end)?.is_some())
     }
-
-    /// Calls `work` with the bytes of the record or metadata at `at`, and whether a checksum proves them;
-    /// `None` if it cannot be read.
-    pub(super) fn with_entry<T>(
-        &mut self,
-        at: Coordinates,
-        work: impl FnOnce(&[u8], bool) -> Result<T>,
-    ) -> Result<Option<T>> {
-        let Some(block) = self.block_of(at)? else {
-            return Ok(None);
-        };
-        let Some(end) = block.entry_end(at.offset as usize) else {
-            return Ok(None);
-        };
-        if let Some(bytes) = block.head.get(at.offset as usize + LENGTH_SIZE..in_memory(end)) {
-            return work(bytes, block.whole).map(Some);
-        }
-        let Some(stream) = self.bytes(at.frame + LENGTH_SIZE as u64..block.end)? else {
-            return Ok(None);
-        };
-        match stream::entry(&stream, block.size, at.offset) {
-            Ok(bytes) => work(&bytes, block.whole).map(Some),
-            Err(InflateError::OutOfMemory(bytes)) => Err(out_of_memory(bytes)),
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// The children of the index node at `at`; `None` if it cannot be read, or cannot be one.
-    pub(super) fn node(&mut self, at: Coordinates) -> Result<Option<Vec<Coordinates>>> {
-        let Some(block) = self.block_of(at)? else {
-            return Ok(None);
-        };
-        let children = block::node_at(&block.head, at.offset, self.geometry.fan_out).ok();
-        let inside = self.data_start..=self.limit;
-        Ok(children.filter(|children| children.iter().all(|child| inside.contains(&child.frame))))
-    }
-
-    /// The same, or `None` if there are no coordinates that rise up to `at`, as a writer's do.
-    pub(super) fn rising_node(&self, block: &Block, offset: usize) -> Option<Vec<Coordinates>> {
-        let first = Coordinates::decode(&block.head, offset)?;
-        let at = Coordinates { frame: block.at, offset: u32::try_from(offset).ok()? };
-        if first.frame < self.least_position() || first >= at {
-            return None;
-        }
-        let children = block::node_at(&block.head, at.offset, self.geometry.fan_out).ok()?;
-        let rising = children.windows(2).all(|pair| pair[0] < pair[1]);
-        (rising && children.last().is_some_and(|last| *last < at)).then_some(children)
-    }
-
-    /// Where the first frame can be at the earliest.
-    pub(super) fn least_position(&self) -> u64 {
-        if self.guessed { Geometry::LEAST_DATA_START } else { self.data_start }
-    }
-
-    /// Whether what stands at `at`, at the end of a block of which the rest is lost, may be the start of an
-    /// index node: the upper half of a position looks like the length of an empty record.
-    pub(super) fn is_cut_node(&self, block: &Block, at: Coordinates) -> bool {
-        let node = self.geometry.fan_out as usize * Coordinates::SIZE;
-        if block.whole || block.head.len() - at.offset as usize >= node {
-            return false;
-        }
-        match Coordinates::decode(&block.head, at.offset as usize) {
-            Some(child) => child.frame >= self.least_position() && child < at,
-            None => get_u32(&block.head, at.offset as usize).map(u64::from) <= Some(at.frame >> u32::BITS),
-        }
-    }
-}
-
-impl Block {
-    /// Where the record or metadata at `offset` ends, if it does so within the block.
-    pub(super) fn entry_end(&self, offset: usize) -> Option<u64> {
-        let length = get_u32(&self.head, offset)?;
-        let end = (offset + LENGTH_SIZE) as u64 + u64::from(length);
-        (end <= self.size).then_some(end)
-    }
 }
 
 /// Where a frame that starts with `start` at `at` would end; `None` if no frame starts like that.
@@ -532,6 +407,6 @@ fn starts_stream(bytes: &[u8]) -> bool {
     deflate && !dictionary && u16::from_be_bytes([method, flags]).is_multiple_of(31)
 }
 
-fn out_of_memory(bytes: u64) -> Error {
+pub(super) fn out_of_memory(bytes: u64) -> Error {
     Error::OutOfMemory { bytes, what: "an inflated block" }
 }

@@ -1,7 +1,7 @@
 //! Handing over the records of a damaged file in order: along the index where it can be read, and by what
 //! the blocks tell where it cannot.
 
-use crate::error::Result;
+use crate::error::{Damage, Error, Result};
 use crate::format::Coordinates;
 use crate::master::MasterNode;
 
@@ -9,6 +9,10 @@ use super::sink::Sink;
 use super::source::Source;
 use super::survey::{Event, Known, Region, Survey};
 use super::tally::Tally;
+
+/// A record or an index node may stand in the file before one that it follows so many times. No writer lets
+/// that happen; it is how a few kilobytes hold more records than any disk.
+const MOST_RETURNS: u32 = 10_000;
 
 /// A walk through a file.
 pub(super) struct Walk<'a, 'b> {
@@ -21,6 +25,9 @@ pub(super) struct Walk<'a, 'b> {
     last: Option<Coordinates>,
     /// Records below index nodes that could not be read, since that record.
     unreachable: u64,
+    /// The last thing of each height on the way, records being of height 0.
+    passed: Vec<Coordinates>,
+    returns: u32,
     /// Where the last thing is that is metadata for certain.
     pub(super) metadata: Option<Coordinates>,
 }
@@ -31,7 +38,16 @@ impl<'a, 'b> Walk<'a, 'b> {
         sink: &'a mut Sink<'b>,
         known_metadata: Option<&'a [Coordinates]>,
     ) -> Self {
-        Self { source, sink, known_metadata, last: None, unreachable: 0, metadata: None }
+        Self {
+            source,
+            sink,
+            known_metadata,
+            last: None,
+            unreachable: 0,
+            passed: Vec::new(),
+            returns: 0,
+            metadata: None,
+        }
     }
 
     pub(super) fn data_start(&self) -> u64 {
@@ -50,6 +66,7 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// The records below `at`. The height falls with each step, and is at most 64.
     fn subtree(&mut self, at: Coordinates, height: u32) -> Result<()> {
+        self.pass(at, height)?;
         if height == 0 {
             return self.record(at);
         }
@@ -59,6 +76,22 @@ impl<'a, 'b> Walk<'a, 'b> {
         let below = u64::from(self.source.geometry.fan_out).saturating_pow(height);
         self.unreachable = self.unreachable.saturating_add(below);
         Ok(())
+    }
+
+    /// Refuses to go on for ever where index nodes are shared.
+    fn pass(&mut self, at: Coordinates, height: u32) -> Result<()> {
+        let height = height as usize;
+        if self.passed.len() <= height {
+            self.passed.resize(height + 1, Coordinates::NONE);
+        }
+        let before = std::mem::replace(&mut self.passed[height], at);
+        self.returns += u32::from(at <= before);
+        if self.returns <= MOST_RETURNS {
+            return Ok(());
+        }
+        let found = format!("an index that leads back to the same places more than {MOST_RETURNS} times");
+        let damage = Damage::new(found, "records in the order in which writers add them").at(at.frame);
+        Err(Error::invalid(&self.source.raw.path, damage))
     }
 
     fn record(&mut self, at: Coordinates) -> Result<()> {

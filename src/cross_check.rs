@@ -1,0 +1,43 @@
+//! What the index says about the header: whether its nodes can have the fan-out that the header claims.
+
+use crate::cache::Node;
+use crate::error::{Damage, Error, Result};
+use crate::format::Coordinates;
+use crate::snapshot::Snapshot;
+
+/// Checks the fan-out of a file whose header has no checksum by the first node of each height that the
+/// rightmost path leads to. A fan-out that is too large takes what follows these nodes for coordinates,
+/// which then point outside of the data.
+pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
+    let mut checked = 0;
+    for (height, at) in snapshot.roots().filter(|(height, _)| *height > 0) {
+        if height == checked {
+            continue;
+        }
+        checked = height;
+        // A block that cannot be read says nothing about the header; whoever needs it will be told.
+        match snapshot.block(at.frame) {
+            Ok(block) => check_children(snapshot, at, &snapshot.node_in(&block, at)?)?,
+            Err(Error::Invalid { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the children of the node at `at` are in the data.
+pub(crate) fn check_children(snapshot: &Snapshot, at: Coordinates, node: &Node) -> Result<()> {
+    let data = snapshot.geometry().data_start()..=snapshot.file_limit();
+    let Some(child) = node.children.iter().find(|child| !data.contains(&child.frame)) else {
+        return Ok(());
+    };
+    let found = format!("a child at ({}, {}) in an index node", child.frame, child.offset);
+    let expected = format!("a frame from {} up to {}", data.start(), data.end());
+    Err(snapshot.invalid(doubtful(snapshot, found, &expected).at(at.frame)))
+}
+
+/// Damage to an index node, or else to the fan-out in the header.
+pub(crate) fn doubtful(snapshot: &Snapshot, found: impl Into<String>, expected: &str) -> Damage {
+    let fan_out = snapshot.geometry().fan_out;
+    Damage::new(found, format!("{expected}; the header's fan-out of {fan_out} may be wrong"))
+}

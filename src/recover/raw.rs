@@ -1,0 +1,177 @@
+//! A damaged file's bytes, as far as the disk gives them.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use nix::libc;
+
+use crate::block::reserve;
+use crate::error::{Error, Result};
+use crate::format::in_memory;
+use crate::storage::{Storage, read_up_to};
+
+/// A disk that fails does so in units of at least this size.
+const SECTOR: usize = 512;
+/// So much work is done between two looks at whether to go on: bytes, and a thousand for each step.
+const WORK_PER_LOOK: u64 = 4 * 1024 * 1024;
+const WORK_PER_STEP: u64 = 1000;
+
+/// Whether to go on, asked now and then.
+#[derive(Clone)]
+pub(super) struct Watch {
+    path: PathBuf,
+    go_on: Rc<RefCell<dyn FnMut() -> bool>>,
+    work: Rc<Cell<u64>>,
+}
+
+impl Watch {
+    pub(super) fn new(path: &Path, go_on: impl FnMut() -> bool + 'static) -> Self {
+        Self { path: path.to_owned(), go_on: Rc::new(RefCell::new(go_on)), work: Rc::default() }
+    }
+
+    /// Notes a step of work on so many bytes; an error if it is time to stop.
+    pub(super) fn note(&self, bytes: u64) -> Result<()> {
+        self.work.set(self.work.get() + WORK_PER_STEP + bytes);
+        if self.work.get() < WORK_PER_LOOK {
+            return Ok(());
+        }
+        self.work.set(0);
+        if (self.go_on.borrow_mut())() {
+            return Ok(());
+        }
+        Err(Error::io(&self.path, "go on recovering", io::ErrorKind::Interrupted.into()))
+    }
+}
+
+/// A file's bytes, read without trust in the disk.
+pub(super) struct Raw {
+    pub(super) path: PathBuf,
+    pub(super) storage: Box<dyn Storage>,
+    pub(super) length: u64,
+    pub(super) watch: Watch,
+}
+
+impl Raw {
+    pub(super) fn new(path: &Path, storage: Box<dyn Storage>, watch: Watch) -> Result<Self> {
+        let length = storage.length().map_err(|error| Error::io(path, "read the length of", error))?;
+        Ok(Self { path: path.to_owned(), storage, length, watch })
+    }
+
+    /// The bytes of `range`, if they are all there; what the disk cannot read is zeros.
+    pub(super) fn read(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        if range.start > range.end || range.end > self.length {
+            return Ok(None);
+        }
+        self.watch.note(range.end - range.start)?;
+        let mut bytes = Vec::new();
+        reserve(&mut bytes, in_memory(range.end - range.start), "a part of the file")?;
+        bytes.resize(in_memory(range.end - range.start), 0);
+        let failed = |error| Error::io(&self.path, "read", error);
+        match read_up_to(&*self.storage, &mut bytes, range.start) {
+            Ok(length) if length == bytes.len() => Ok(Some(bytes)),
+            Ok(_) => Ok(None),
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
+                self.read_sectors(&mut bytes, range.start).map_err(failed)?;
+                Ok(Some(bytes))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Fills `bytes` with the sectors that can be read, and zeros for the others.
+    fn read_sectors(&self, bytes: &mut [u8], position: u64) -> io::Result<()> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = position + done as u64;
+            let end = (done + SECTOR - in_memory(at % SECTOR as u64)).min(bytes.len());
+            let sector = &mut bytes[done..end];
+            match read_up_to(&*self.storage, sector, at) {
+                Ok(_) => {}
+                Err(error) if error.raw_os_error() == Some(libc::EIO) => sector.fill(0),
+                Err(error) => return Err(error),
+            }
+            done = end;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::storage::Map;
+
+    /// A disk of a few sectors, some of which cannot be read.
+    #[derive(Debug)]
+    struct BadDisk {
+        bytes: Vec<u8>,
+        bad: Range<usize>,
+    }
+
+    impl Storage for BadDisk {
+        fn length(&self) -> io::Result<u64> {
+            Ok(self.bytes.len() as u64)
+        }
+
+        fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+            let start = in_memory(position);
+            let end = (start + buffer.len()).min(self.bytes.len());
+            if start < self.bad.end && self.bad.start < end {
+                return Err(io::Error::from_raw_os_error(libc::EIO));
+            }
+            buffer[..end - start].copy_from_slice(&self.bytes[start..end]);
+            Ok(end - start)
+        }
+
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn set_length(&self, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn drop_cached(&self, _: u64, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn map(&self, _: u64) -> io::Result<Map> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    fn raw(bad: Range<usize>, go_on: impl FnMut() -> bool + 'static) -> Raw {
+        let path = Path::new("bad.capture");
+        let storage = Box::new(BadDisk { bytes: vec![7; 4000], bad });
+        Raw::new(path, storage, Watch::new(path, go_on)).unwrap()
+    }
+
+    #[test]
+    fn sectors_that_cannot_be_read_are_zeros_and_the_others_are_there() {
+        let raw = raw(1024..1536, || true);
+        let bytes = raw.read(100..3900).unwrap().unwrap();
+        let expected = |at: usize| if (1024..1536).contains(&at) { 0 } else { 7 };
+        assert!(bytes.iter().enumerate().all(|(index, &byte)| byte == expected(100 + index)));
+        assert_eq!(raw.read(3000..4000).unwrap(), Some(vec![7; 1000]));
+        assert_eq!(raw.read(3000..4001).unwrap(), None);
+    }
+
+    #[test]
+    fn work_stops_when_it_is_told_to() {
+        let mut left = 3;
+        let raw = raw(0..0, move || {
+            left -= 1;
+            left > 0
+        });
+        let reads = (0..10_000).take_while(|_| raw.read(0..4000).is_ok()).count();
+        assert!((2000..3000).contains(&reads), "{reads}");
+    }
+}
