@@ -609,6 +609,14 @@ def test_large_records_and_shared_subtrees_are_recovered(recovered: Callable[...
     assert outcome.records[:7] == [b"after the subtree: %d" % number for number in range(1, 8)]
 
 
+def test_an_index_that_leads_back_for_ever_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(trillion_file())
+    with pytest.raises(capturefile.InvalidCaptureFile, match="leads back"):
+        capturefile.recover(source, tmp_path / "target")
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_the_reference_reads_what_was_recovered(plain: Sample, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(destroy(plain.data, 0, 4096))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import struct
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import capturefile
 import pytest
-from builder import Geometry, build_file, parse
+from builder import Frame, Geometry, build_file, encode_slot, parse, put_slot, trillion_file
 from capturefile import CaptureFile
 
 if TYPE_CHECKING:
@@ -114,3 +117,195 @@ def test_a_damaged_block_costs_its_own_records_and_no_others(path: Path) -> None
                 with pytest.raises(capturefile.InvalidCaptureFile, match=rf"log\.capture.*at byte {damaged}"):
                     read()
         assert next(in_order, None) is None
+
+
+# What a crash leaves, and what is damage
+
+
+def torn(data: bytes, geometry: Geometry, parity: int) -> bytes:
+    """The file with a slot a part of which is of another commit."""
+    position = geometry.slot_position(parity)
+    half = position + geometry.slot_size // 2
+    return data[:half] + b"\x5a" * 700 + data[half + 700 :]
+
+
+@pytest.mark.parametrize("parity", [0, 1])
+def test_a_torn_slot_is_no_damage_and_the_next_writer_repairs_it(path: Path, parity: int) -> None:
+    path.write_bytes(torn(build_file([b"1", b"2"], previous=1), Geometry(), parity))
+    report = capturefile.verify(path)
+    assert (report.sound, report.problems) == (True, ())
+    (repairable,) = report.repairable
+    assert repairable.position == Geometry().slot_position(parity)
+    assert "checksum" in repairable.message
+    CaptureFile(path, to_write=True).close()
+    assert capturefile.verify(path).repairable == ()
+
+
+@pytest.mark.parametrize("offset", [0, 3, 4, 20, 5000, 40_959])
+def test_one_flipped_bit_in_a_slot_is_damage(path: Path, offset: int) -> None:
+    data = bytearray(build_file([b"1", b"2"], previous=1))
+    data[Geometry().slot_position(0) + offset] ^= 1 << offset % 8
+    path.write_bytes(data)
+    report = capturefile.verify(path)
+    assert [problem.position for problem in report.problems] == [Geometry().slot_position(0)]
+    assert report.repairable == ()
+
+
+def test_a_gap_between_the_serial_numbers_is_repairable(path: Path) -> None:
+    data = build_file([b"1"], serial=6)
+    older = encode_slot(replace(parse(data).current, serial=3))
+    path.write_bytes(put_slot(data, older, 1))
+    report = capturefile.verify(path)
+    assert report.sound
+    assert "commits 6 and 3" in report.repairable[0].message
+
+
+def test_frames_of_an_abandoned_transaction_are_not_looked_at(path: Path) -> None:
+    with CaptureFile(path, True, encoding=None, compression_block_size=4096) as cf:
+        cf.add_record(b"committed")
+        cf.commit()
+        limit = cf.info().file_limit
+        cf.add_records(random.Random(n).randbytes(3000) for n in range(30))
+        assert cf.info().file_limit > limit + 50_000
+        with path.open("r+b") as file:
+            file.seek(limit + 20_000)
+            file.write(bytes(5000))
+        assert capturefile.verify(path) == capturefile.Report(1, 1, 0, 0, ())
+        cf.rollback()
+
+
+def numbers_in(ranges: tuple[capturefile.RecordRange, ...]) -> set[int]:
+    """All numbers in the ranges."""
+    return {number for numbers in ranges for number in range(numbers.first, numbers.last + 1)}
+
+
+def readable(path: Path) -> set[int]:
+    """The numbers of the records that can be read."""
+    found = set()
+    with CaptureFile(path, encoding=None, cache_size=0) as cf:
+        for number in range(1, len(cf) + 1):
+            with suppress(capturefile.InvalidCaptureFile):
+                cf.record_at(number)
+                found.add(number)
+    return found
+
+
+def frames_in_file(data: bytes) -> list[Frame]:
+    """The frames of which a good part stands in the file, and not in the partial page of the slot."""
+    parsed = parse(data)
+    whole = parsed.geometry.page_floor(parsed.current.file_limit)
+    return [frame for frame in parsed.frames() if frame.position + 30 < whole]
+
+
+def destroyed(data: bytes, frame: Frame) -> bytes:
+    """The file with the stream of a frame in zeros, and its length as it was."""
+    start, end = frame.position + 6, frame.position + frame.length
+    return data[:start] + bytes(end - start) + data[end:]
+
+
+@pytest.mark.parametrize("late_nodes", [False, True])
+def test_unreadable_records_are_named_whatever_block_is_destroyed(path: Path, late_nodes: bool) -> None:
+    records = [b"%d" % number * 20 for number in range(100)]
+    data = build_file(records, b"metadata", TINY, late_nodes=late_nodes)
+    everything = set(range(1, 101))
+    assert len(frames_in_file(data)) > 8
+    for frame in frames_in_file(data):
+        path.write_bytes(destroyed(data, frame))
+        report = capturefile.verify(path)
+        assert numbers_in(report.unreadable) == everything - readable(path)
+        assert {problem.position for problem in report.problems} == {frame.position}
+        assert report.records_checked == 100 - len(numbers_in(report.unreadable))
+
+
+def test_a_range_of_records_reads_well() -> None:
+    assert str(capturefile.RecordRange(1025, 2048)) == "records 1025 to 2048"
+    assert str(capturefile.RecordRange(7, 7)) == "record 7"
+
+
+# The header
+
+
+def with_fan_out(data: bytes, fan_out: int) -> bytes:
+    """The file with another fan-out in its header."""
+    return data[:23] + struct.pack(">I", fan_out) + data[27:]
+
+
+@pytest.mark.parametrize("bit", range(32))
+def test_a_flipped_bit_of_the_fan_out_is_refused_by_the_headers_checksum(path: Path, bit: int) -> None:
+    CaptureFile(path, True).close()
+    path.write_bytes(with_fan_out(path.read_bytes(), 32 ^ 1 << bit))
+    for use in (CaptureFile, partial(CaptureFile, to_write=True), capturefile.verify):
+        with pytest.raises(capturefile.InvalidCaptureFile, match=r"checksum 0x\w+ on the header|fan-out"):
+            use(path)
+
+
+@pytest.mark.parametrize("bit", [*range(11), 20, 31])
+@pytest.mark.parametrize("count", [33, 1024, 1025, 1500])
+def test_a_flipped_bit_of_the_fan_out_is_noticed_without_a_checksum_when_the_file_is_opened(
+    path: Path, count: int, bit: int
+) -> None:
+    records = [random.Random(number).randbytes(number % 50) for number in range(count)]
+    path.write_bytes(with_fan_out(build_file(records), 32 ^ 1 << bit))
+    for use in (CaptureFile, partial(CaptureFile, to_write=True)):
+        with pytest.raises(capturefile.InvalidCaptureFile, match="fan-out|bytes from there"):
+            use(path)
+
+
+@pytest.mark.parametrize("geometry", [TINY, Geometry(512, 1024, 3), Geometry(1024, 4096, 5), Geometry(4096, 8192, 24)])
+@pytest.mark.parametrize("late_nodes", [False, True])
+def test_any_wrong_fan_out_is_noticed_without_a_checksum(path: Path, geometry: Geometry, late_nodes: bool) -> None:
+    records = [random.Random(number).randbytes(number % 40) for number in range(1000)]
+    data = build_file(records, b"metadata", geometry, late_nodes=late_nodes)
+    path.write_bytes(data)
+    assert capturefile.verify(path).sound
+    for fan_out in range(2, 70):
+        if fan_out != geometry.fan_out:
+            path.write_bytes(with_fan_out(data, fan_out))
+            with suppress(capturefile.InvalidCaptureFile):
+                assert not capturefile.verify(path).sound, fan_out
+
+
+def test_a_tag_that_is_none_is_damage_that_does_not_keep_anybody_out(path: Path) -> None:
+    CaptureFile(path, True).close()
+    data = bytearray(path.read_bytes())
+    data[33] ^= 1
+    path.write_bytes(data)
+    assert [problem.position for problem in capturefile.verify(path).problems] == [32]
+    CaptureFile(path, True).close()
+
+
+# A quick look
+
+
+def test_a_quick_look_at_a_sound_file_finds_nothing(path: Path) -> None:
+    records = [b"%d" % number * 20 for number in range(300)]
+    for geometry in (TINY, Geometry(512, 1024, 7), Geometry()):
+        path.write_bytes(build_file(records, b"metadata", geometry))
+        report = capturefile.verify(path, quick=True)
+        assert (report.sound, report.record_count, report.unreadable) == (True, 300, ())
+        assert 0 < report.records_checked < 60
+    path.write_bytes(trillion_file())
+    assert capturefile.verify(path, quick=True).sound
+    assert capturefile.verify(path).sound
+    CaptureFile(path, force_new_empty_file=True).close()
+    assert capturefile.verify(path, quick=True) == capturefile.Report(0, 0, 0, 0, ())
+
+
+def test_a_quick_look_finds_damage_at_both_ends_and_not_in_the_middle(path: Path) -> None:
+    records = [b"%d" % number * 20 for number in range(300)]
+    data = build_file(records, b"metadata", TINY)
+    frames = frames_in_file(data)
+    found = []
+    for frame in (frames[0], frames[5], frames[-1]):
+        path.write_bytes(destroyed(data, frame))
+        found.append([problem.position for problem in capturefile.verify(path, quick=True).problems])
+    assert found == [[frames[0].position], [], [frames[-1].position]]
+
+
+def test_a_quick_look_finds_a_torn_slot_and_lost_metadata(path: Path) -> None:
+    data = build_file([random.Random(1).randbytes(600)], b"metadata", TINY)
+    (frame,) = frames_in_file(data)
+    path.write_bytes(torn(destroyed(data, frame), TINY, 1))
+    report = capturefile.verify(path, quick=True)
+    assert {problem.position for problem in report.problems} == {frame.position}
+    assert [problem.position for problem in report.repairable] == [TINY.slot_position(1)]
