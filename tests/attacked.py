@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -85,6 +86,18 @@ def _verify(path: Path) -> None:
         raise capturefile.InvalidCaptureFile(report.problems[0].message)
 
 
+def _recover(path: Path) -> None:
+    """Makes a new file of what there is, which must be sound whatever that is."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "target"
+        report = capturefile.recover(path, target)
+        assert capturefile.verify(target, quick=True).sound
+        with CaptureFile(target, encoding=None) as cf:
+            assert cf.record_count() == report.record_count
+    if report.problems or not report.complete:
+        raise capturefile.InvalidCaptureFile("not everything is there")
+
+
 def _write(path: Path) -> None:
     """Appends to a file that says that it can be; what was added must be there."""
     with CaptureFile(path, to_write=True, encoding=None, sync=False) as cf:
@@ -102,6 +115,7 @@ USES: dict[str, Callable[[Path], None]] = {
     "verify": _verify,
     "read": _read,
     "read-past-damage": _read_past_damage,
+    "recover": _recover,
     "write": _write,
 }
 

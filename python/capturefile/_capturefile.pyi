@@ -357,7 +357,7 @@ def recover(source: _Path, target: _Path, *, overwrite: bool = False, keep_numbe
     refused unless `overwrite` is true. Returns a `Recovery`.
 
     Raises FileExistsError if the target exists, ValueError if it is the source, InvalidCaptureFile if the
-    source keeps being written, and OSError if a file cannot be read or written.
+    source keeps being written or its index leads in circles, and OSError if a file cannot be read or written.
     """
 
 def verify(path: _Path, *, quick: bool = False) -> Report:

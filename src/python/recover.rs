@@ -23,7 +23,7 @@ use crate::{Lost, Metadata, RecoverOptions, Recovery};
 /// refused unless `overwrite` is true. Returns a `Recovery`.
 ///
 /// Raises FileExistsError if the target exists, ValueError if it is the source, InvalidCaptureFile if the
-/// source keeps being written, and OSError if a file cannot be read or written.
+/// source keeps being written or its index leads in circles, and OSError if a file cannot be read or written.
 #[pyfunction]
 #[pyo3(signature = (source, target, *, overwrite = false, keep_numbers = false))]
 pub(super) fn recover(
