@@ -397,9 +397,7 @@ def test_a_bomb_costs_no_more_memory_than_its_file_allows(tmp_path: Path) -> Non
 def test_a_record_that_compresses_like_a_bomb_is_read(tmp_path: Path) -> None:
     size = 96 << 20
     files = {"honest": hostile_file([bomb(size + 4, struct.pack(">I", size))], [(1, 0, 0)])}
-    outcomes = {outcome.use: outcome.result for outcome in attack(tmp_path / "files", files)}
-    assert outcomes.pop("recover") == INVALID, "nobody has room for all the records"
-    assert set(outcomes.values()) == {FINE}
+    assert {outcome.result for outcome in attack(tmp_path / "files", files)} == {FINE}
     with CaptureFile(tmp_path / "files" / "honest", encoding=None) as cf:
         assert cf[1] == bytes(size)
 
@@ -426,9 +424,7 @@ def test_a_file_of_any_shorter_length_is_refused_or_whole(tmp_path: Path) -> Non
 
 def test_garbage_after_the_end_is_no_part_of_the_file(tmp_path: Path) -> None:
     files = {"garbage": build_file(some_records(60), geometry=SMALL) + random.Random(4).randbytes(100_000)}
-    outcomes = {outcome.use: outcome.result for outcome in attack(tmp_path / "files", files)}
-    assert outcomes.pop("recover") == INVALID, "nobody has room for all the records"
-    assert set(outcomes.values()) == {FINE}
+    assert {outcome.result for outcome in attack(tmp_path / "files", files)} == {FINE}
 
 
 # Mutations

@@ -247,7 +247,7 @@ def test_a_flipped_bit_of_the_fan_out_is_noticed_without_a_checksum_when_the_fil
     records = [random.Random(number).randbytes(number % 50) for number in range(count)]
     path.write_bytes(with_fan_out(build_file(records), 32 ^ 1 << bit))
     for use in (CaptureFile, partial(CaptureFile, to_write=True)):
-        with pytest.raises(capturefile.InvalidCaptureFile, match="fan-out|bytes from there"):
+        with pytest.raises(capturefile.InvalidCaptureFile, match=r"fan-out|bytes from there"):
             use(path)
 
 
