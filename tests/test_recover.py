@@ -16,6 +16,7 @@ import capturefile
 import pytest
 from builder import (
     Coordinates,
+    FileBuilder,
     Frame,
     Geometry,
     Parsed,
@@ -414,6 +415,53 @@ def test_without_slots_and_with_a_frame_destroyed_the_rest_comes_back(
         assert is_part_of(plain.without(lost | after), outcome.records)
         assert is_part_of(outcome.records, plain.records)
         assert outcome.lost <= lost, "the index nodes around say how many there were, as far as they are left"
+
+
+def test_a_length_that_is_too_large_costs_no_frame_though_nothing_else_leads_to_it(
+    plain: Sample, recovered: Callable[..., Outcome]
+) -> None:
+    no_slots = destroy(plain.data, plain.slot(0)[0], plain.parsed.geometry.data_start)
+    whole = recovered(no_slots).records
+    for frame in plain.frames[:-1]:
+        length = (frame.length - 4 + 50).to_bytes(4)
+        outcome = recovered(no_slots[: frame.position] + length + no_slots[frame.position + 4 :])
+        assert outcome.records == whole
+        assert outcome.lost == set()
+
+
+def test_nodes_far_above_tell_how_many_records_a_gap_had(recovered: Callable[..., Outcome]) -> None:
+    large = some_records(900, longest=200)
+    records = [*large[:100], *(b"%d" % number for number in range(500)), *large[100:]]
+    sample = Sample(build_file(records, None, Geometry(512, 1024, 4)), records)
+    small = sample.numbers_in([sample.places[n].position for n in range(110, 590)])
+    positions = {sample.places[number - 1].position for number in small}
+    data = destroy(sample.data, sample.slot(0)[0], sample.parsed.geometry.data_start)
+    for frame in sample.frames:
+        if frame.position in positions:
+            data = destroy(data, frame.position, frame.position + frame.length)
+    outcome = recovered(data)
+    assert outcome.lost == small, "far more than the length of the gap makes likely"
+    assert not any(lost.exact for lost in outcome.report.lost if lost.last - lost.first > 100)
+
+
+def test_old_metadata_in_the_place_of_a_lost_record_is_uncertain(recovered: Callable[..., Outcome]) -> None:
+    records = [b"%d" % number * 20 for number in range(40)]
+    builder = FileBuilder(replace(TINY, block_size=0))
+    builder.set_metadata(b"old")
+    for record in records[:30]:
+        builder.add_record(record)
+    builder.set_metadata(b"new")
+    for record in records[30:]:
+        builder.add_record(record)
+    builder.commit()
+    builder.commit()
+    data = builder.image()
+    _, lost, _, node = list(parse(data).frames())[:4]
+    data = destroy(data, lost.position, lost.position + lost.length)
+    outcome = recovered(destroy(data, node.position, node.position + node.length))
+    assert outcome.records == [b"old", *records[1:]]
+    assert outcome.uncertain == {1, 2}
+    assert not outcome.report.complete
 
 
 # Whatever happens

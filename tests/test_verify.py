@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 
 import capturefile
 import pytest
-from builder import Frame, Geometry, build_file, encode_slot, parse, put_slot, trillion_file
+from builder import (
+    FileBuilder,
+    Frame,
+    Geometry,
+    build_file,
+    encode_slot,
+    index_node,
+    parse,
+    put_slot,
+    sized,
+    trillion_file,
+)
 from capturefile import CaptureFile
 
 if TYPE_CHECKING:
@@ -263,6 +274,25 @@ def test_any_wrong_fan_out_is_noticed_without_a_checksum(path: Path, geometry: G
             path.write_bytes(with_fan_out(data, fan_out))
             with suppress(capturefile.InvalidCaptureFile):
                 assert not capturefile.verify(path).sound, fan_out
+
+
+def test_a_fan_out_is_noticed_that_makes_nodes_overlap_and_nothing_else_wrong(path: Path) -> None:
+    builder = FileBuilder(Geometry(512, 4096, 2))
+    level = [builder.add_entry(sized(b"%d" % number)) for number in range(8)]
+    while len(level) > 1:
+        below = level
+        level = [builder.add_entry(index_node(pair)) for pair in zip(below[::2], below[1::2], strict=True)]
+    builder.levels = [[], [], [], level]
+    builder.add_entry(index_node(below))
+    builder.commit()
+    builder.commit()
+    data = builder.image()
+    path.write_bytes(data)
+    assert capturefile.verify(path).sound
+    path.write_bytes(with_fan_out(data, 4))
+    problems = capturefile.verify(path).problems
+    assert "index nodes at offsets" in problems[0].message
+    assert "fan-out of 4 may be wrong" in problems[0].message
 
 
 def test_a_tag_that_is_none_is_damage_that_does_not_keep_anybody_out(path: Path) -> None:

@@ -183,9 +183,9 @@ impl Source {
             if self.ends_well(&block)? {
                 return Ok(Some(block));
             }
-            // Its length is too large, but the stream is whole: the frame ends at the latest where another starts.
+            // The stream is whole, so that only the length can be wrong.
             self.note_broken(at);
-            let end = self.search(at + FRAME_START)?.filter(|next| *next < block.end).unwrap_or(block.end);
+            let end = self.end_of_stream(&block)?;
             return Ok(Some(Arc::new(Block { end, head: block.head.clone(), ..*block })));
         }
         let found = match self.frame_of_unknown_length(at)? {
@@ -206,6 +206,14 @@ impl Source {
             || checksum == Some(adler32(&block.head))
             || block.end == self.limit
             || self.frame_end(block.end)?.is_some())
+    }
+
+    /// Where the stream of a frame ends that is shorter than its length says: behind its checksum.
+    fn end_of_stream(&self, block: &Block) -> Result<u64> {
+        let checksum = adler32(&block.head).to_be_bytes();
+        let stream = self.bytes(block.at..block.end)?.unwrap_or_default();
+        let found = stream.windows(checksum.len()).position(|bytes| bytes == checksum);
+        Ok(found.map_or(block.end, |start| block.at + start as u64 + CHECKSUM_SIZE))
     }
 
     fn keep(&mut self, block: &Arc<Block>) {
