@@ -377,6 +377,17 @@ def test_a_wrong_fan_out_without_a_checksum_is_put_right(recovered: Callable[...
     assert [problem.position for problem in outcome.report.problems] == [0]
 
 
+def test_a_fan_out_of_which_nothing_is_left_is_not_made_up(recovered: Callable[..., Outcome]) -> None:
+    records = [random.Random(number).randbytes(150) for number in range(8)]
+    sample = Sample(build_file(records, None, SMALL), records)
+    (frame,) = sample.frames
+    assert sample.parsed.current.counts() == [2, 2]
+    outcome = recovered(destroy(destroy(sample.data, frame.position, frame.position + frame.length), 0, 512))
+    assert outcome.records == sample.without(sample.numbers_in([frame.position]))
+    assert outcome.report.expected is None
+    assert not any(lost.exact for lost in outcome.report.lost)
+
+
 def test_a_frame_of_which_only_the_length_is_destroyed_costs_nothing(
     plain: Sample, recovered: Callable[..., Outcome]
 ) -> None:

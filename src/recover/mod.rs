@@ -193,6 +193,8 @@ fn salvage(raw: Raw, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>
     let metadata: Vec<Coordinates> = sizes.slots.iter().filter_map(SlotState::metadata).collect();
     let (current, later_commit_lost) = choose(sizes.slots);
     sink.recovery.later_commit_lost = later_commit_lost;
+    sink.counts_known =
+        sizes.fan_out_known || current.as_ref().is_none_or(|master| master.path.height() <= 1);
     let metadata = match current {
         None => salvage_all(&mut source, sink)?,
         Some(current) => salvage_commit(&mut source, sink, &current, &metadata)?,
@@ -233,7 +235,7 @@ fn salvage_commit(
     known_metadata: &[Coordinates],
 ) -> Result<Option<Vec<u8>>> {
     source.end_with(master);
-    sink.recovery.expected = master.path.record_count();
+    sink.recovery.expected = master.path.record_count().filter(|_| sink.counts_known);
     let had_metadata = Some(known_metadata).filter(|known| !known.is_empty());
     Walk::new(source, sink, had_metadata).commit(master)?;
     let metadata = salvage_metadata(source, sink, master)?;

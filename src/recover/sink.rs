@@ -14,6 +14,8 @@ pub(super) struct Sink<'a> {
     pub(super) recovery: &'a mut Recovery,
     /// Whether a lost record leaves an empty one in its place.
     keep_numbers: bool,
+    /// Whether it is certain how many records are below an index node.
+    pub(super) counts_known: bool,
     /// Whether all that follows is uncertain.
     pub(super) doubt: bool,
     watch: Watch,
@@ -28,7 +30,7 @@ impl<'a> Sink<'a> {
         keep_numbers: bool,
         watch: Watch,
     ) -> Self {
-        Self { target, recovery, keep_numbers, doubt: false, watch, records: 0 }
+        Self { target, recovery, keep_numbers, counts_known: true, doubt: false, watch, records: 0 }
     }
 
     /// Adds a record to the new file. One that is not `certain` may be something else.
@@ -48,6 +50,7 @@ impl<'a> Sink<'a> {
         if count == 0 {
             return Ok(());
         }
+        let exact = exact && self.counts_known;
         let first = self.records.saturating_add(1);
         let last = self.records.saturating_add(count);
         self.records = last;

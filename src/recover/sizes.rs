@@ -53,6 +53,8 @@ pub(super) struct Sizes {
     pub(super) data_start: u64,
     /// Whether the sizes are known, and not only the usual ones.
     pub(super) known: bool,
+    /// Whether a sound header or an index node says what the fan-out is.
+    pub(super) fan_out_known: bool,
     pub(super) slots: [SlotState; 2],
     /// What is wrong with the header.
     pub(super) damage: Option<Damage>,
@@ -87,15 +89,28 @@ pub(super) fn find(raw: Raw) -> Result<(Sizes, Raw)> {
         source.data_start = first.min(geometry.data_start());
     }
     let data_start = source.data_start;
+    let mut fan_out_known = decoded.is_ok();
     if !sure {
-        let fan_out = find_fan_out(&mut source, decoded.as_ref().ok().map(|header| header.fan_out))?;
+        let (fan_out, from_nodes) =
+            find_fan_out(&mut source, decoded.as_ref().ok().map(|header| header.fan_out))?;
         if decoded.is_ok() && fan_out != geometry.fan_out {
             damage = Some(differs("a fan-out", "that of the index nodes"));
         }
         geometry.fan_out = fan_out;
+        fan_out_known |= from_nodes;
     }
     let slots = read_slots(&source.raw, &geometry)?;
-    Ok((Sizes { geometry, data_start, known, slots, damage: damage.map(|damage| damage.at(0)) }, source.raw))
+    Ok((
+        Sizes {
+            geometry,
+            data_start,
+            known,
+            fan_out_known,
+            slots,
+            damage: damage.map(|damage| damage.at(0)),
+        },
+        source.raw,
+    ))
 }
 
 fn differs(what: &str, other: &str) -> Damage {
@@ -207,8 +222,9 @@ fn decode(geometry: &Geometry, slot: Slot, bytes: Option<&[u8]>) -> SlotState {
     }
 }
 
-/// The fan-out under which the first blocks make most sense. `said` is what a sound header says.
-fn find_fan_out(source: &mut Source, said: Option<u32>) -> Result<u32> {
+/// The fan-out under which the first blocks make most sense, and whether there is any index node to say so.
+/// `said` is what a sound header says.
+fn find_fan_out(source: &mut Source, said: Option<u32>) -> Result<(u32, bool)> {
     let most_children = most_children(&source.raw, &source.geometry)?;
     let half_said = source.geometry.fan_out;
     // The smallest that the slots allow; enough to read from them where the data ends.
@@ -234,7 +250,8 @@ fn find_fan_out(source: &mut Source, said: Option<u32>) -> Result<u32> {
             best = Some((score, fan_out));
         }
     }
-    Ok(best.map_or(most_children.saturating_add(1).max(2), |(_, fan_out)| fan_out))
+    let least = most_children.saturating_add(1).max(2);
+    Ok((best.map_or(least, |(_, fan_out)| fan_out), !runs.is_empty()))
 }
 
 /// The master nodes of the slots with a right checksum.
