@@ -290,7 +290,7 @@ impl OpenOptions {
         writer.hold(lock);
         move_into_place(temporary, target, existing).map_err(failed)?;
         if self.sync != SyncMode::Never {
-            sync_folder(folder).map_err(|error| Error::io(folder, "sync", error))?;
+            sync_name(target).map_err(|error| Error::io(folder, "sync", error))?;
         }
         CaptureFile::writer(writer)
     }
@@ -408,13 +408,15 @@ pub(crate) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes a new name in a folder survive a power cut.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
+/// Makes the new name of a file survive a power cut.
+pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
+    match File::open(parent(path))?.sync_all() {
         // Some file systems cannot sync a folder, and say so in this way.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-        done => done,
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+        done => done?,
     }
+    // XFS has no error for a folder whose disk is gone meanwhile, but for a file it has.
+    File::open(path)?.sync_data()
 }
 
 fn keeps_changing(path: &Path) -> Error {

@@ -49,7 +49,7 @@ def test_a_power_cut_takes_back_one_commit_at_most_in_barrier_mode(disk: Disk, s
 
 
 def test_a_power_cut_leaves_the_file_or_its_replacement(disk: Disk, source: random.Random) -> None:
-    cut_again_and_again(disk, source, "full", FEW_CUTS, replacements=50)
+    cut_again_and_again(disk, source, "full", CUTS, replacements=50)
 
 
 def test_a_file_that_was_created_is_there_after_a_power_cut(disk: Disk, source: random.Random) -> None:

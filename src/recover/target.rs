@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use tempfile::NamedTempFile;
 
-use crate::capture_file::{CaptureFile, OpenOptions, parent, resolve_links, sync_folder};
+use crate::capture_file::{CaptureFile, OpenOptions, parent, resolve_links, sync_name};
 use crate::error::{Error, Result};
 use crate::format::Geometry;
 
@@ -55,7 +55,7 @@ impl Target {
         };
         let failed = |error| Error::io(&self.place, "create", error);
         moved.map_err(|error| failed(error.error))?.close();
-        sync_folder(parent(&self.place)).map_err(failed)
+        sync_name(&self.place).map_err(failed)
     }
 }
 
