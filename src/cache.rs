@@ -1,17 +1,22 @@
 //! Inflated blocks and index nodes, bounded in bytes and shared by threads.
 
+use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use quick_cache::sync::Cache as ConcurrentCache;
+use quick_cache::sync::{Cache as ConcurrentCache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::format::Coordinates;
 use crate::lock;
+use crate::node::Node;
 
 /// One shard for each so many bytes of capacity, so that threads seldom meet and large blocks fit.
 const BYTES_PER_SHARD: u64 = 4 * 1024 * 1024;
 const MOST_SHARDS: u64 = 16;
+/// The capacity is divided between blocks and nodes in so many parts.
+const STEPS: u64 = 16;
 /// What an entry costs besides its bytes: key, counters and the allocator's share.
 const ENTRY_OVERHEAD: u64 = 128;
 
@@ -65,44 +70,30 @@ impl Block {
     }
 }
 
-/// A decoded index node.
-#[derive(Debug)]
-pub(crate) struct Node {
-    /// Where the frame starts that holds it.
-    pub(crate) frame: u64,
-    pub(crate) children: Box<[Coordinates]>,
-    pub(crate) validity: Validity,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
-    Block(u64),
-    Node(Coordinates),
+enum NodeKey {
+    At(Coordinates),
     /// A node of the lowest level, by its number among them: most records are found without going
     /// through the levels above.
     Leaf(u64),
 }
 
 #[derive(Clone)]
-enum Entry {
-    Block(Arc<Block>),
-    Node(Arc<Node>),
-}
-
-#[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Key, Entry> for Bytes {
-    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
-        ENTRY_OVERHEAD
-            + match entry {
-                Entry::Block(block) => block.bytes.len() as u64,
-                Entry::Node(node) => (node.children.len() * size_of::<Coordinates>()) as u64,
-            }
+impl Weighter<u64, Arc<Block>> for Bytes {
+    fn weight(&self, _: &u64, block: &Arc<Block>) -> u64 {
+        ENTRY_OVERHEAD + block.bytes.len() as u64
     }
 }
 
-type Entries = ConcurrentCache<Key, Entry, Bytes>;
+impl Weighter<NodeKey, Node> for Bytes {
+    fn weight(&self, _: &NodeKey, node: &Node) -> u64 {
+        ENTRY_OVERHEAD + node.size()
+    }
+}
+
+type Entries<K, V> = ConcurrentCache<K, V, Bytes>;
 
 /// The cache of one open file.
 pub(crate) struct Cache {
@@ -114,7 +105,10 @@ pub(crate) struct Cache {
 /// thread that did not come along may have held a lock inside.
 struct Generation {
     forks: u64,
-    entries: Entries,
+    blocks: Entries<u64, Arc<Block>>,
+    nodes: Entries<NodeKey, Node>,
+    /// Bytes of the capacity that the blocks leave to the nodes.
+    for_nodes: AtomicU64,
 }
 
 impl Cache {
@@ -123,76 +117,97 @@ impl Cache {
     }
 
     pub(crate) fn block(&self, frame: u64, trust: Trust) -> Option<Arc<Block>> {
-        match self.get(&Key::Block(frame))? {
-            Entry::Block(block) if trust.accepts(block.validity) => Some(block),
-            _ => None,
-        }
+        self.get(|entries| entries.blocks.get(&frame)).filter(|block| trust.accepts(block.validity))
     }
 
-    pub(crate) fn node(&self, at: Coordinates, trust: Trust) -> Option<Arc<Node>> {
-        match self.get(&Key::Node(at))? {
-            Entry::Node(node) if trust.accepts(node.validity) => Some(node),
-            _ => None,
-        }
+    pub(crate) fn node(&self, at: Coordinates, trust: Trust) -> Option<Node> {
+        self.get(|entries| entries.nodes.get(&NodeKey::At(at))).filter(|node| trust.accepts(node.validity()))
     }
 
     /// The leaf with this number, if `trust` of its frame accepts it.
-    pub(crate) fn leaf(&self, number: u64, trust: impl Fn(u64) -> Trust) -> Option<Arc<Node>> {
-        match self.get(&Key::Leaf(number))? {
-            Entry::Node(node) if trust(node.frame).accepts(node.validity) => Some(node),
-            _ => None,
-        }
+    pub(crate) fn leaf(&self, number: u64, trust: impl Fn(u64) -> Trust) -> Option<Node> {
+        self.get(|entries| entries.nodes.get(&NodeKey::Leaf(number)))
+            .filter(|node| trust(node.frame()).accepts(node.validity()))
     }
 
     pub(crate) fn keep_block(&self, frame: u64, block: Arc<Block>) {
-        self.insert(Key::Block(frame), Entry::Block(block));
+        self.change(|entries| entries.blocks.insert(frame, block));
     }
 
-    pub(crate) fn keep_node(&self, at: Coordinates, node: Arc<Node>) {
-        self.insert(Key::Node(at), Entry::Node(node));
+    pub(crate) fn keep_node(&self, at: Coordinates, node: Node) {
+        self.keep(NodeKey::At(at), node);
     }
 
-    pub(crate) fn keep_leaf(&self, number: u64, leaf: Arc<Node>) {
-        self.insert(Key::Leaf(number), Entry::Node(leaf));
+    pub(crate) fn keep_leaf(&self, number: u64, leaf: Node) {
+        self.keep(NodeKey::Leaf(number), leaf);
     }
 
-    fn get(&self, key: &Key) -> Option<Entry> {
+    fn keep(&self, key: NodeKey, node: Node) {
+        self.change(|entries| {
+            entries.nodes.insert(key, node);
+            entries.divide(self.capacity);
+        });
+    }
+
+    fn get<T>(&self, look: impl FnOnce(&Generation) -> Option<T>) -> Option<T> {
         let generation = self.inner.load();
         if generation.forks != lock::forks() {
             return None;
         }
-        generation.entries.get(key)
+        look(&generation)
     }
 
-    fn insert(&self, key: Key, entry: Entry) {
+    fn change(&self, work: impl FnOnce(&Generation)) {
         if self.inner.load().forks != lock::forks() {
             self.inner.store(Arc::new(Generation::new(self.capacity)));
         }
-        self.inner.load().entries.insert(key, entry);
+        work(&self.inner.load());
     }
 }
 
 impl Generation {
     fn new(capacity: u64) -> Self {
-        let shards = (capacity / BYTES_PER_SHARD).clamp(1, MOST_SHARDS);
-        let options = OptionsBuilder::new()
-            .weight_capacity(capacity)
-            .estimated_items_capacity(64)
-            .shards(usize::try_from(shards).unwrap_or(1))
-            .build();
-        let entries = options.map_or_else(
-            |_| Entries::with_weighter(64, capacity, Bytes),
-            |options| {
-                Entries::with_options(
-                    options,
-                    Bytes,
-                    DefaultHashBuilder::default(),
-                    quick_cache::sync::DefaultLifecycle::default(),
-                )
-            },
-        );
-        Self { forks: lock::forks(), entries }
+        Self {
+            forks: lock::forks(),
+            blocks: entries(capacity),
+            nodes: entries(most_for_nodes(capacity)),
+            for_nodes: AtomicU64::new(0),
+        }
     }
+
+    /// Gives the nodes what they have come to take, in steps, and the blocks the rest. Nodes go first: one
+    /// of them leads to many records, and without it a record costs inflating one more block.
+    fn divide(&self, capacity: u64) {
+        let step = (capacity / STEPS).max(1);
+        let for_nodes = self.nodes.weight().next_multiple_of(step).min(most_for_nodes(capacity));
+        if for_nodes != self.for_nodes.swap(for_nodes, Ordering::Relaxed) {
+            self.blocks.set_capacity(capacity - for_nodes);
+        }
+    }
+}
+
+/// Bytes of `capacity` that nodes take at most.
+fn most_for_nodes(capacity: u64) -> u64 {
+    capacity / 4 * 3
+}
+
+fn entries<K: Eq + Hash, V: Clone>(capacity: u64) -> Entries<K, V>
+where
+    Bytes: Weighter<K, V>,
+{
+    let shards = (capacity / BYTES_PER_SHARD).clamp(1, MOST_SHARDS);
+    let options = OptionsBuilder::new()
+        .weight_capacity(capacity)
+        .estimated_items_capacity(64)
+        .shards(usize::try_from(shards).unwrap_or(1))
+        .build();
+    options.map_or_else(
+        |_| Entries::with_weighter(64, capacity, Bytes),
+        |options| {
+            let hashing = DefaultHashBuilder::default();
+            Entries::with_options(options, Bytes, hashing, DefaultLifecycle::default())
+        },
+    )
 }
 
 impl std::fmt::Debug for Cache {

@@ -1,6 +1,5 @@
 //! What the index says about the header: whether its nodes can have the fan-out that the header claims.
 
-use crate::cache::Node;
 use crate::error::{Damage, Error, Result};
 use crate::format::Coordinates;
 use crate::snapshot::Snapshot;
@@ -26,9 +25,9 @@ pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
 }
 
 /// Checks that the children of the node at `at` are in the data.
-pub(crate) fn check_children(snapshot: &Snapshot, at: Coordinates, node: &Node) -> Result<()> {
+pub(crate) fn check_children(snapshot: &Snapshot, at: Coordinates, children: &[Coordinates]) -> Result<()> {
     let data = snapshot.geometry().data_start()..=snapshot.file_limit();
-    let Some(child) = node.children.iter().find(|child| !data.contains(&child.frame)) else {
+    let Some(child) = children.iter().find(|child| !data.contains(&child.frame)) else {
         return Ok(());
     };
     let found = format!("a child at ({}, {}) in an index node", child.frame, child.offset);

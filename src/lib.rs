@@ -34,6 +34,7 @@
 
 mod error;
 mod mutants;
+mod node;
 mod format;
 mod tree;
 mod master;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::block::reserve;
-use crate::cache::{Block, Node};
+use crate::cache::Block;
 use crate::error::Result;
 use crate::format::Coordinates;
+use crate::node::Node;
 use crate::snapshot::{Place, Record, Snapshot, Source};
 
 /// The records of a snapshot in order, or in reverse order with [`next_back`](Records::next_back).
@@ -30,7 +31,7 @@ impl fmt::Debug for Records {
 /// A full node of the lowest level and the number of its first record.
 struct Leaf {
     first: u64,
-    node: Arc<Node>,
+    node: Node,
 }
 
 impl Records {
@@ -75,7 +76,7 @@ impl Records {
     fn known_coordinates(&self, number: u64) -> Option<Coordinates> {
         let leaf = self.leaf.as_ref()?;
         let index = usize::try_from(number.checked_sub(leaf.first)?).ok()?;
-        leaf.node.children.get(index).copied()
+        leaf.node.child(index)
     }
 
     fn coordinates(&mut self, number: u64) -> Result<Coordinates> {
@@ -85,7 +86,7 @@ impl Records {
         match self.snapshot.place(number, Source::File)? {
             Some(Place::Loose(at)) => Ok(at),
             Some(Place::InLeaf(node, child)) => {
-                let at = node.children[child];
+                let at = self.snapshot.child(&node, child)?;
                 self.leaf = Some(Leaf { first: number - child as u64, node });
                 Ok(at)
             }

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::block::{self, InflateError};
-use crate::cache::{Block, Cache, Node, Trust, Validity};
+use crate::cache::{Block, Cache, Trust, Validity};
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
 use crate::lock;
 use crate::master::{Extent, MasterNode};
 use crate::mutants::{self, Mutant};
+use crate::node::Node;
 use crate::storage::{Storage, too_short};
 use crate::stream;
 use crate::tree::Descent;
@@ -134,7 +135,7 @@ pub(crate) enum Place {
     /// Off the rightmost path, with these coordinates.
     Loose(Coordinates),
     /// Off a full node of the lowest level, as this child of it.
-    InLeaf(Arc<Node>, usize),
+    InLeaf(Node, usize),
 }
 
 impl Snapshot {
@@ -288,7 +289,7 @@ impl Snapshot {
     fn find(&self, number: u64, source: Source) -> Result<Option<Record>> {
         match self.place(number, source)? {
             Some(Place::Loose(at)) => self.entry(at, source),
-            Some(Place::InLeaf(leaf, child)) => self.entry(leaf.children[child], source),
+            Some(Place::InLeaf(leaf, child)) => self.entry(self.child(&leaf, child)?, source),
             None => Ok(None),
         }
     }
@@ -308,7 +309,7 @@ impl Snapshot {
     }
 
     /// The full node of the lowest level with the given number, counted from 0.
-    fn leaf(&self, number: u64, source: Source) -> Result<Option<Arc<Node>>> {
+    fn leaf(&self, number: u64, source: Source) -> Result<Option<Node>> {
         if let Some(leaf) = self.file.cache.leaf(number, |frame| self.trust(frame)) {
             return Ok(Some(leaf));
         }
@@ -317,7 +318,7 @@ impl Snapshot {
         };
         let leaf = self.read_node(at, source)?;
         if let Some(leaf) = &leaf {
-            self.file.cache.keep_leaf(number, Arc::clone(leaf));
+            self.file.cache.keep_leaf(number, leaf.clone());
         }
         Ok(leaf)
     }
@@ -334,7 +335,7 @@ impl Snapshot {
                 return Ok(None);
             };
             let (child, index) = descent.step(fan_out);
-            descent = Descent { root: node.children[child], height: descent.height - 1, index };
+            descent = Descent { root: self.child(&node, child)?, height: descent.height - 1, index };
         }
         Ok(Some(descent.root))
     }
@@ -358,28 +359,35 @@ impl Snapshot {
         Ok(Record { block, range })
     }
 
-    fn node(&self, at: Coordinates, source: Source) -> Result<Option<Arc<Node>>> {
+    /// A child of a full node, which has as many as the fan-out says.
+    pub(crate) fn child(&self, node: &Node, index: usize) -> Result<Coordinates> {
+        let missing = || self.invalid(Damage::new("an index node without a child", "one").at(node.frame()));
+        node.child(index).ok_or_else(missing)
+    }
+
+    fn node(&self, at: Coordinates, source: Source) -> Result<Option<Node>> {
         if let Some(node) = self.file.cache.node(at, self.trust(at.frame)) {
             return Ok(Some(node));
         }
         let node = self.read_node(at, source)?;
         if let Some(node) = &node {
-            self.file.cache.keep_node(at, Arc::clone(node));
+            self.file.cache.keep_node(at, node.clone());
         }
         Ok(node)
     }
 
-    fn read_node(&self, at: Coordinates, source: Source) -> Result<Option<Arc<Node>>> {
+    fn read_node(&self, at: Coordinates, source: Source) -> Result<Option<Node>> {
         match self.block_from(at.frame, source)? {
             Some(block) if block.is_whole() || source == Source::File => {
-                Ok(Some(Arc::new(self.node_in(&block, at)?)))
+                let children = self.node_in(&block, at)?;
+                Ok(Some(Node::new(at.frame, block.validity, &children)))
             }
             _ => Ok(None),
         }
     }
 
-    /// The index node at `at`, whose block is `block`.
-    pub(crate) fn node_in(&self, block: &Block, at: Coordinates) -> Result<Node> {
+    /// The children of the index node at `at`, whose block is `block`.
+    pub(crate) fn node_in(&self, block: &Block, at: Coordinates) -> Result<Vec<Coordinates>> {
         let fan_out = self.file.geometry.fan_out;
         let children = if block.is_whole() {
             block::node_at(&block.bytes, at.offset, fan_out)
@@ -387,8 +395,7 @@ impl Snapshot {
             let bytes = self.part(at, |stream| stream::node(stream, block.size, at.offset, fan_out))?;
             block::node_at(&bytes, 0, fan_out)
         };
-        let children = children.map_err(|damage| self.invalid(damage.at(at.frame)))?;
-        Ok(Node { frame: at.frame, children: children.into_boxed_slice(), validity: block.validity })
+        children.map_err(|damage| self.invalid(damage.at(at.frame)))
     }
 
     /// The inflated block whose frame starts at `frame`, from the cache or the file.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cache::{Block, Node};
+use crate::cache::Block;
 use crate::capture_file::CaptureFile;
 use crate::cross_check::{check_children, doubtful};
 use crate::error::{Damage, Error, Result};
@@ -232,7 +232,7 @@ impl<'a> Walk<'a> {
     /// Goes through the tree in the order of its records, without recursion.
     fn tree(&mut self) -> Result<Walked> {
         for root in self.roots() {
-            let mut path: Vec<(Item, Arc<Node>, usize)> = Vec::new();
+            let mut path: Vec<(Item, Vec<Coordinates>, usize)> = Vec::new();
             let mut next = Some(root);
             loop {
                 if let Some(item) = next.take() {
@@ -246,7 +246,7 @@ impl<'a> Walk<'a> {
                 let Some((parent, node, index)) = path.last_mut() else {
                     break;
                 };
-                let Some(&at) = node.children.get(*index) else {
+                let Some(&at) = node.get(*index) else {
                     path.pop();
                     continue;
                 };
@@ -273,9 +273,9 @@ impl<'a> Walk<'a> {
                         break;
                     };
                     let height = item.height - 1;
-                    let index = if last { node.children.len() - 1 } else { 0 };
+                    let index = if last { node.len() - 1 } else { 0 };
                     let first = item.first + self.records_below(height).saturating_mul(index as u64);
-                    next = Some(Item { at: node.children[index], height, first });
+                    next = Some(Item { at: node[index], height, first });
                 }
             }
         }
@@ -346,7 +346,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The index node in `block` that `item` points at, if its children can be.
-    fn node(&mut self, block: &Block, item: Item) -> Result<Option<Arc<Node>>> {
+    fn node(&mut self, block: &Block, item: Item) -> Result<Option<Vec<Coordinates>>> {
         let at = item.at;
         let Some(node) = self.keep(self.snapshot.node_in(block, at))? else {
             return Ok(None);
@@ -357,19 +357,19 @@ impl<'a> Walk<'a> {
         if item.height == 1 && matches!(self.order, Order::Rising(_)) {
             self.check_end_of_leaf(block, at, &node);
         }
-        Ok(Some(Arc::new(node)))
+        Ok(Some(node))
     }
 
     /// Coordinates of records that go on behind a node are those of the next one, or of this one if the
     /// fan-out that the header says is too small.
-    fn check_end_of_leaf(&mut self, block: &Block, at: Coordinates, node: &Node) {
+    fn check_end_of_leaf(&mut self, block: &Block, at: Coordinates, children: &[Coordinates]) {
         if let Some(expected) = self.next_leaf.take().filter(|expected| *expected != at) {
             let found = format!("coordinates of records behind an index node, at offset {}", expected.offset);
             self.note_at(expected, found, "the next index node there");
         }
-        let end = at.offset as usize + node.children.len() * Coordinates::SIZE;
+        let end = at.offset as usize + children.len() * Coordinates::SIZE;
         let next = Coordinates::decode(&block.bytes, end)
-            .filter(|next| node.children.last().is_some_and(|last| next > last) && *next < at);
+            .filter(|next| children.last().is_some_and(|last| next > last) && *next < at);
         if next.is_some_and(|next| self.is_record(next)) {
             self.next_leaf = u32::try_from(end).ok().map(|offset| Coordinates { offset, ..at });
         }
@@ -385,8 +385,8 @@ impl<'a> Walk<'a> {
             return false;
         };
         let is_node = self.snapshot.node_in(&block, at).is_ok_and(|node| {
-            let rising = node.children.windows(2).all(|pair| pair[0] < pair[1]);
-            rising && node.children[0].frame >= self.geometry().data_start() && node.children[0] < at
+            let rising = node.windows(2).all(|pair| pair[0] < pair[1]);
+            rising && node[0].frame >= self.geometry().data_start() && node[0] < at
         });
         !is_node && self.snapshot.entry_in(block, at).is_ok()
     }
@@ -425,7 +425,7 @@ enum Meeting {
 
 /// What became of an item.
 enum Visit {
-    Node(Arc<Node>),
+    Node(Vec<Coordinates>),
     Done,
     InDisorder,
     TooMany,

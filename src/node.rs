@@ -1,0 +1,141 @@
+//! Index nodes in memory, packed: the children of a node mostly lie in few frames, near each other.
+
+use std::sync::Arc;
+
+use crate::cache::Validity;
+use crate::format::Coordinates;
+
+/// A decoded index node in one piece of memory, a third of what its coordinates take.
+///
+/// The words are the epoch and the frame of the node, how many children and how many runs it has, the runs,
+/// and the children's offsets, two to a word where all have 16 bits. A run is some children of the same
+/// frame that follow each other: the index of the first one, and the frame.
+#[derive(Debug, Clone)]
+pub(crate) struct Node(Arc<[u32]>);
+
+const EPOCH: usize = 0;
+const FRAME: usize = 2;
+const CHILDREN: usize = 4;
+const RUNS: usize = 5;
+const HEADER: usize = 6;
+/// Words of a run.
+const RUN: usize = 3;
+/// The epoch of what is true always, which is no epoch's number.
+const ALWAYS: u64 = 0;
+
+impl Node {
+    /// The node with these children, which lies in the frame that starts at `frame`.
+    pub(crate) fn new(frame: u64, validity: Validity, children: &[Coordinates]) -> Self {
+        let epoch = match validity {
+            Validity::Always => ALWAYS,
+            Validity::Epoch(epoch) => epoch,
+        };
+        let mut words = Vec::with_capacity(HEADER + 2 * RUN + children.len());
+        words.extend(halves(epoch));
+        words.extend(halves(frame));
+        words.extend([word(children.len()), 0]);
+        let mut first = 0;
+        for run in children.chunk_by(|one, next| one.frame == next.frame) {
+            words.push(word(first));
+            words.extend(halves(run[0].frame));
+            words[RUNS] += 1;
+            first += run.len();
+        }
+        if children.iter().all(|child| child.offset <= u16::MAX.into()) {
+            let pack =
+                |pair: &[Coordinates]| pair[0].offset | pair.get(1).map_or(0, |child| child.offset << 16);
+            words.extend(children.chunks(2).map(pack));
+        } else {
+            words.extend(children.iter().map(|child| child.offset));
+        }
+        Self(words.into())
+    }
+
+    /// Where the frame starts that holds it.
+    pub(crate) fn frame(&self) -> u64 {
+        self.long(FRAME)
+    }
+
+    pub(crate) fn validity(&self) -> Validity {
+        match self.long(EPOCH) {
+            ALWAYS => Validity::Always,
+            epoch => Validity::Epoch(epoch),
+        }
+    }
+
+    /// How many bytes it takes.
+    pub(crate) fn size(&self) -> u64 {
+        size_of_val(&*self.0) as u64
+    }
+
+    /// The child with this index, counted from 0.
+    pub(crate) fn child(&self, index: usize) -> Option<Coordinates> {
+        let children = self.0[CHILDREN] as usize;
+        if index >= children {
+            return None;
+        }
+        let (runs, offsets) = self.0[HEADER..].split_at(RUN * self.0[RUNS] as usize);
+        let (runs, _) = runs.as_chunks::<RUN>();
+        let run = runs.partition_point(|run| run[0] as usize <= index).checked_sub(1)?;
+        let [_, high, low] = runs[run];
+        let offset = if offsets.len() == children {
+            offsets[index]
+        } else {
+            offsets[index / 2] >> (16 * (index % 2)) & u32::from(u16::MAX)
+        };
+        Some(Coordinates { frame: u64::from(high) << 32 | u64::from(low), offset })
+    }
+
+    fn long(&self, at: usize) -> u64 {
+        u64::from(self.0[at]) << 32 | u64::from(self.0[at + 1])
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
+fn halves(number: u64) -> [u32; 2] {
+    [(number >> 32) as u32, number as u32]
+}
+
+/// A count of children, which are no more than the fan-out, a number of 32 bits.
+fn word(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(children: &[Coordinates]) {
+        let node = Node::new(1 << 40, Validity::Epoch(3 << 33), children);
+        assert_eq!((node.frame(), node.validity()), (1 << 40, Validity::Epoch(3 << 33)));
+        for (index, child) in children.iter().enumerate() {
+            assert_eq!(node.child(index), Some(*child));
+        }
+        assert_eq!(node.child(children.len()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_children_come_out_as_they_went_in(
+            children in prop::collection::vec((0..4_u64, any::<u32>()), 1..70),
+            far in any::<u32>(),
+            narrow in any::<bool>(),
+        ) {
+            let child = |&(frame, offset): &(u64, u32)| Coordinates {
+                frame: (frame * u64::from(far)) << 30,
+                offset: if narrow { offset >> 16 } else { offset },
+            };
+            check(&children.iter().map(child).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_leaf_of_one_block_takes_a_third_of_its_coordinates() {
+        let child = |offset| Coordinates { frame: 1 << 41, offset };
+        let children: Vec<_> = (0..32).map(|index| child(index * 90)).collect();
+        let node = Node::new(1, Validity::Always, &children);
+        assert!(node.size() * 3 <= (children.len() * Coordinates::SIZE) as u64);
+        assert_eq!(node.validity(), Validity::Always);
+    }
+}
