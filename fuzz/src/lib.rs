@@ -7,6 +7,7 @@
 mod checksums;
 mod memory;
 mod operations;
+mod recovery;
 mod scratch;
 mod uses;
 
@@ -25,6 +26,16 @@ pub fn open_with_right_checksums(data: &[u8]) {
 /// Runs `work` and returns by how many bytes the memory in use grew at most meanwhile, in all threads.
 pub fn most_memory(work: impl FnOnce()) -> usize {
     memory::most_during(work)
+}
+
+/// Recovers what a file of these bytes holds; with its checksums put right if their number is odd.
+pub fn recover(data: &[u8]) {
+    let mut data = data.to_vec();
+    if !data.len().is_multiple_of(2) {
+        checksums::put_right(&mut data);
+    }
+    let keep_numbers = data.len() % 4 > 1;
+    memory::bounded(data.len(), || recovery::recover_and_compare(&scratch::holding(&data), keep_numbers));
 }
 
 /// Does the operations that these bytes stand for to a file, and to a plain list beside it.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 3] = [
+const TARGETS: [(&str, Target); 4] = [
     ("open_and_read", capturefile_fuzz::open_and_read),
     ("open_with_right_checksums", capturefile_fuzz::open_with_right_checksums),
+    ("recover", capturefile_fuzz::recover),
     ("operate", capturefile_fuzz::operate),
 ];
 
@@ -36,6 +37,7 @@ fn what_fuzzing_starts_from_has_no_fault() {
     for folder in ["corpus/files", "corpus/bombs"] {
         replay(folder, capturefile_fuzz::open_and_read);
         replay(folder, capturefile_fuzz::open_with_right_checksums);
+        replay(folder, capturefile_fuzz::recover);
     }
     replay("corpus/operate", capturefile_fuzz::operate);
 }

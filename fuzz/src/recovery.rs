@@ -1,0 +1,69 @@
+//! Recovering what a file holds, and what must hold of the new file.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+use capturefile::{CaptureFile, Error, Metadata, RecoverOptions, Recovery, Snapshot, verify};
+
+/// Recovering is told to stop when it has asked so often: a small file can hold more than anybody waits for.
+const PATIENCE: u32 = 4;
+/// So many records are compared, from each end.
+const COMPARED: u64 = 20;
+
+/// Recovers the file at `source` into a new one, and compares the two.
+pub(crate) fn recover_and_compare(source: &Path, keep_numbers: bool) {
+    let target = source.with_extension("recovered");
+    let mut patience = PATIENCE;
+    let mut go_on = || {
+        patience -= 1;
+        patience > 0
+    };
+    let options = RecoverOptions::new().overwrite(true).keep_numbers(keep_numbers);
+    match options.recover_while(source, &target, &mut go_on) {
+        Ok(recovery) => {
+            let new = check_new(&target, &recovery);
+            compare(source, &new, &recovery);
+        }
+        // Full is the index of the new file, if the old one says that it has so small a one.
+        Err(Error::Invalid { .. } | Error::IndexFull { .. }) => {}
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::Interrupted => {}
+        Err(error) => panic!("not the error for a file that cannot be recovered: {error}"),
+    }
+}
+
+/// The new file is sound, and what the report says.
+fn check_new(target: &Path, recovery: &Recovery) -> Arc<Snapshot> {
+    let report = verify(target).expect("a new file");
+    assert_eq!(report.problems, []);
+    assert_eq!(report.record_count, recovery.record_count);
+    assert!(recovery.recovered <= recovery.record_count);
+    let snapshot = CaptureFile::open(target).and_then(|file| file.snapshot()).expect("a new file");
+    let has_metadata = snapshot.metadata().expect("a new file").is_some();
+    assert_eq!(has_metadata, recovery.metadata == Metadata::Recovered);
+    snapshot
+}
+
+/// All of a sound file comes back. Of one that is damaged more can come back than can be read, but nothing
+/// else, if it is said to be complete.
+fn compare(source: &Path, new: &Arc<Snapshot>, recovery: &Recovery) {
+    let Ok(report) = verify(source) else {
+        return;
+    };
+    let sound = report.problems.is_empty() && report.repairable.is_empty();
+    assert!(recovery.is_complete() || !sound, "not all of a sound file was recovered: {recovery:?}");
+    if !recovery.is_complete() {
+        return;
+    }
+    let old = CaptureFile::open(source).and_then(|file| file.snapshot()).expect("it was verified");
+    let count = old.record_count();
+    assert_eq!(count, new.record_count());
+    for number in (1..=count.min(COMPARED)).chain(count.saturating_sub(COMPARED) + 1..=count) {
+        let recovered = new.record(number).expect("a new file");
+        let same = old.record(number).map_or(!sound, |record| *record == *recovered);
+        assert!(same, "record {number} is another one");
+    }
+    let recovered = new.metadata().expect("a new file");
+    let same = old.metadata().map_or(!sound, |metadata| metadata.as_deref() == recovered.as_deref());
+    assert!(same, "the metadata is another one");
+}
