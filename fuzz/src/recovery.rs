@@ -15,12 +15,12 @@ const COMPARED: u64 = 20;
 pub(crate) fn recover_and_compare(source: &Path, keep_numbers: bool) {
     let target = source.with_extension("recovered");
     let mut patience = PATIENCE;
-    let mut go_on = || {
+    let go_on = move || {
         patience -= 1;
         patience > 0
     };
     let options = RecoverOptions::new().overwrite(true).keep_numbers(keep_numbers);
-    match options.recover_while(source, &target, &mut go_on) {
+    match options.recover_while(source, &target, go_on) {
         Ok(recovery) => {
             let new = check_new(&target, &recovery);
             compare(source, &new, &recovery);
