@@ -1,11 +1,13 @@
 //! Blocks and frames: entries packed into a block, deflated into a frame, and inflated again.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use libdeflater::{CompressionError, CompressionLvl, Compressor, DecompressionError, Decompressor};
 
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, get_u32};
+use crate::pipeline::Task;
 
 /// A block is inflated on trust up to so many times the length of its frame, though deflate can make a
 /// thousand bytes out of one.
@@ -119,6 +121,21 @@ pub(crate) fn node_at(
     let children = bytes.chunks_exact(Coordinates::SIZE);
     // Each chunk is long enough to be decoded, and a length known beforehand takes the memory once.
     Ok(children.map(|child| Coordinates::decode(child, 0).unwrap_or_default()).collect())
+}
+
+/// A closed block on its way to the file.
+pub(crate) struct ClosedBlock {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) level: CompressionLevel,
+}
+
+impl Task for ClosedBlock {
+    /// The frame.
+    type Outcome = Arc<Vec<u8>>;
+
+    fn run(&self) -> Result<Self::Outcome> {
+        deflate(&self.bytes, self.level).map(Arc::new)
+    }
 }
 
 /// Compresses `block` into a frame: a length, then one zlib stream.

@@ -116,6 +116,11 @@ impl Cache {
         Self { capacity, inner: ArcSwap::from_pointee(Generation::new(capacity)) }
     }
 
+    /// Bytes that are kept at most.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     pub(crate) fn block(&self, frame: u64, trust: Trust) -> Option<Arc<Block>> {
         self.get(|entries| entries.blocks.get(&frame)).filter(|block| trust.accepts(block.validity))
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use nix::libc;
@@ -144,8 +144,8 @@ impl OpenOptions {
         self
     }
 
-    /// On how many threads blocks are compressed, the calling one included. By default as many as the
-    /// machine has cores, up to four.
+    /// On how many threads blocks are compressed, and inflated ahead of whoever reads many records, the
+    /// calling one included. By default as many as the machine has cores, up to four.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -198,7 +198,8 @@ impl OpenOptions {
     /// Makes a new file of the empty `storage`, which nobody else can see yet.
     pub(crate) fn create_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<Writer> {
         let cache = Cache::new(self.cache_size);
-        let file = OpenFile { path: path.to_owned(), storage, geometry: self.geometry, cache };
+        let threads = self.thread_count();
+        let file = OpenFile { path: path.to_owned(), storage, geometry: self.geometry, cache, threads };
         Writer::create(&Arc::new(file), self.initial_metadata.as_deref(), self.writer_options())
     }
 
@@ -309,16 +310,19 @@ impl OpenOptions {
             return Err(invalid(Damage::new(found, expected)));
         }
         let cache = Cache::new(self.cache_size);
-        Ok((OpenFile { path: path.to_owned(), storage, geometry, cache }, header))
+        let threads = self.thread_count();
+        Ok((OpenFile { path: path.to_owned(), storage, geometry, cache, threads }, header))
+    }
+
+    fn thread_count(&self) -> usize {
+        // Asked once, since the answer takes longer than opening a file.
+        static CORES: LazyLock<usize> =
+            LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+        self.threads.unwrap_or_else(|| MOST_DEFAULT_THREADS.min(*CORES)).max(1)
     }
 
     fn writer_options(&self) -> WriterOptions {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        WriterOptions {
-            sync: self.sync,
-            level: self.level,
-            threads: self.threads.unwrap_or_else(|| cores().min(MOST_DEFAULT_THREADS)),
-        }
+        WriterOptions { sync: self.sync, level: self.level }
     }
 }
 

@@ -38,6 +38,7 @@ mod node;
 mod format;
 mod tree;
 mod master;
+mod ahead;
 mod block;
 mod stream;
 mod lock;

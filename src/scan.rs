@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::ahead::{Ahead, Following};
 use crate::block::reserve;
 use crate::cache::Block;
 use crate::error::Result;
 use crate::format::Coordinates;
 use crate::node::Node;
-use crate::snapshot::{Place, Record, Snapshot, Source};
+use crate::snapshot::{Place, Record, Snapshot};
+
+/// Whoever has read so many blocks in order will want the next ones.
+const BLOCKS_OF_A_SCAN: u32 = 3;
 
 /// The records of a snapshot in order, or in reverse order with [`next_back`](Records::next_back).
 pub struct Records {
@@ -19,6 +22,9 @@ pub struct Records {
     end: u64,
     leaf: Option<Leaf>,
     block: Option<(u64, Arc<Block>)>,
+    /// How many blocks in a row lay behind the one before.
+    rising: u32,
+    ahead: Option<Ahead<Following>>,
 }
 
 impl fmt::Debug for Records {
@@ -35,9 +41,10 @@ struct Leaf {
 }
 
 impl Records {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, first: u64) -> Self {
-        let end = snapshot.record_count().saturating_add(1);
-        Self { snapshot, next: first.clamp(1, end), end, leaf: None, block: None }
+    pub(crate) fn new(snapshot: Arc<Snapshot>, first: u64, last: u64) -> Self {
+        let end = snapshot.record_count().min(last).saturating_add(1);
+        let next = first.clamp(1, end);
+        Self { snapshot, next, end, leaf: None, block: None, rising: 0, ahead: None }
     }
 
     /// How many records are left to give.
@@ -64,13 +71,35 @@ impl Records {
         let at = self.coordinates(number)?;
         let block = match &self.block {
             Some((frame, block)) if *frame == at.frame => Arc::clone(block),
-            _ => {
-                let block = self.snapshot.block(at.frame)?;
-                self.block = Some((at.frame, Arc::clone(&block)));
-                block
-            }
+            _ => self.go_to(at.frame)?,
         };
         self.snapshot.entry_in(block, at)
+    }
+
+    /// Makes the block of `frame` the one at hand.
+    fn go_to(&mut self, frame: u64) -> Result<Arc<Block>> {
+        let is_behind = self.block.as_ref().is_some_and(|(before, _)| *before < frame);
+        self.rising = if is_behind { self.rising.saturating_add(1) } else { 0 };
+        let block = self.fetch(frame)?;
+        if self.rising == BLOCKS_OF_A_SCAN {
+            let last = self.coordinates_of_last()?.frame;
+            self.ahead = Some(Ahead::new(&self.snapshot, Following::new(&self.snapshot, frame, last)));
+        }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.pass(frame);
+        }
+        self.block = Some((frame, Arc::clone(&block)));
+        Ok(block)
+    }
+
+    fn fetch(&mut self, frame: u64) -> Result<Arc<Block>> {
+        self.ahead.take_if(|ahead| ahead.is_inherited());
+        if let Some(ahead) = &mut self.ahead
+            && let Some(block) = ahead.get(frame)?
+        {
+            return Ok(block);
+        }
+        self.snapshot.block(frame)
     }
 
     fn known_coordinates(&self, number: u64) -> Option<Coordinates> {
@@ -83,15 +112,32 @@ impl Records {
         if let Some(known) = self.known_coordinates(number) {
             return Ok(known);
         }
-        match self.snapshot.place(number, Source::File)? {
-            Some(Place::Loose(at)) => Ok(at),
-            Some(Place::InLeaf(node, child)) => {
+        match self.snapshot.place(number)? {
+            Place::Loose(at) => Ok(at),
+            Place::InLeaf(leaf, child) => {
+                let node = self.leaf(leaf)?;
                 let at = self.snapshot.child(&node, child)?;
                 self.leaf = Some(Leaf { first: number - child as u64, node });
                 Ok(at)
             }
-            None => Err(self.snapshot.no_such_record(number)),
         }
+    }
+
+    /// A leaf; it is not kept in the cache, since a scan passes it once.
+    fn leaf(&mut self, number: u64) -> Result<Node> {
+        if let Some(leaf) = self.snapshot.cached_leaf(number) {
+            return Ok(leaf);
+        }
+        let at = self.snapshot.leaf_position(number)?;
+        let block = self.fetch(at.frame)?;
+        self.snapshot.packed_node_in(&block, at)
+    }
+
+    fn coordinates_of_last(&mut self) -> Result<Coordinates> {
+        let leaf = self.leaf.take();
+        let last = self.coordinates(self.end - 1);
+        self.leaf = leaf;
+        last
     }
 }
 
@@ -124,12 +170,10 @@ impl DoubleEndedIterator for Records {
     }
 }
 
-/// As many blocks are inflated at most before their records are handed over...
+/// The records of so many blocks are handed over together at most...
 const BLOCKS_PER_BATCH: usize = 64;
-/// ...and no more once they have so many bytes together, which bounds the memory.
+/// ...and no more once these have so many bytes, which bounds the memory.
 const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
-/// With fewer blocks to inflate than this, threads cost more than they save.
-const BLOCKS_WORTH_THREADS: usize = 4;
 
 /// A set of records, gathered block by block so that each block is inflated once.
 pub struct Gather {
@@ -137,6 +181,7 @@ pub struct Gather {
     /// Where the records are and their places in the order asked, sorted by where they are.
     wanted: Vec<(Coordinates, usize)>,
     done: usize,
+    blocks: Ahead<std::vec::IntoIter<u64>>,
 }
 
 impl fmt::Debug for Gather {
@@ -149,113 +194,121 @@ impl fmt::Debug for Gather {
 
 impl Gather {
     pub(crate) fn new(snapshot: Arc<Snapshot>, numbers: &[u64]) -> Result<Self> {
-        let mut order: Vec<usize> = Vec::new();
+        let mut order: Vec<(u64, usize)> = Vec::new();
         reserve(&mut order, numbers.len(), "record numbers")?;
-        order.extend(0..numbers.len());
-        order.sort_unstable_by_key(|&index| numbers[index]);
+        order.extend(numbers.iter().copied().zip(0..));
         // In the order of their numbers, so that each index node is looked at once.
-        let mut cursor = Records::new(Arc::clone(&snapshot), 1);
-        let mut wanted = Vec::new();
-        reserve(&mut wanted, numbers.len(), "record positions")?;
-        for index in order {
-            wanted.push((cursor.coordinates(numbers[index])?, index));
-        }
-        wanted.sort_unstable();
-        Ok(Self { snapshot, wanted, done: 0 })
+        order.sort_unstable();
+        let wanted = coordinates(&snapshot, &order)?;
+        let blocks = blocks_of(&snapshot, wanted.iter().map(|(at, _)| at.frame))?;
+        Ok(Self { snapshot, wanted, done: 0, blocks })
     }
 
     /// The next records, each with its place in the order asked; `None` when all have been given.
     pub fn next_batch(&mut self) -> Result<Option<Vec<(usize, Record)>>> {
-        let rest = &self.wanted[self.done..];
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        let mut frames: Vec<u64> = Vec::new();
-        for (at, _) in rest {
-            if frames.last() != Some(&at.frame) {
-                if frames.len() == BLOCKS_PER_BATCH {
-                    break;
-                }
-                frames.push(at.frame);
-            }
-        }
-        let blocks = self.blocks(&frames)?;
-        let mut blocks = frames.into_iter().zip(blocks).peekable();
         let mut batch = Vec::new();
-        // Records of a block that is not kept whole are copies, and may be of the same bytes.
-        let mut copied = 0;
-        for &(at, index) in rest {
-            while blocks.peek().is_some_and(|(frame, _)| *frame != at.frame) {
-                blocks.next();
-            }
-            let Some((_, block)) = blocks.peek().filter(|_| copied < BYTES_PER_BATCH) else {
+        let mut at_hand: Option<(u64, Arc<Block>)> = None;
+        let (mut blocks, mut bytes) = (0, 0);
+        for &(at, index) in &self.wanted[self.done..] {
+            if bytes > BYTES_PER_BATCH {
                 break;
+            }
+            let block = match &at_hand {
+                Some((frame, block)) if *frame == at.frame => Arc::clone(block),
+                _ if blocks == BLOCKS_PER_BATCH => break,
+                _ => {
+                    let block = fetch(&mut self.blocks, &self.snapshot, at.frame)?;
+                    (blocks, bytes) = (blocks + 1, bytes + block.bytes.len());
+                    at_hand = Some((at.frame, Arc::clone(&block)));
+                    block
+                }
             };
-            let record = self.snapshot.entry_in(Arc::clone(block), at)?;
-            copied += if block.is_whole() { 0 } else { record.len() };
+            let is_whole = block.is_whole();
+            let record = self.snapshot.entry_in(block, at)?;
+            // Records of a block that is not kept whole are copies, and may be of the same bytes.
+            bytes += if is_whole { 0 } else { record.len() };
             batch.push((index, record));
         }
         self.done += batch.len();
-        Ok(Some(batch))
+        Ok(Some(batch).filter(|batch| !batch.is_empty()))
     }
+}
 
-    /// The blocks of the first of `frames`, at least of one of them, inflated side by side where there are
-    /// enough.
-    fn blocks(&self, frames: &[u64]) -> Result<Vec<Arc<Block>>> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(frames.len());
-        let work = SharedWork { gather: self, frames, next: AtomicUsize::new(0), bytes: AtomicUsize::new(0) };
-        if threads == 1 || frames.len() < BLOCKS_WORTH_THREADS {
-            return work.own_share().and_then(|done| work.in_order(done));
-        }
-        let done = std::thread::scope(|scope| {
-            let start = |_| std::thread::Builder::new().spawn_scoped(scope, || work.own_share());
-            let helpers: Vec<_> = (1..threads).map(start).collect();
-            let mut done = work.own_share()?;
-            // A thread that could not start or that died leaves its share to this one.
-            for part in helpers.into_iter().filter_map(|helper| helper.ok()?.join().ok()) {
-                done.extend(part?);
+/// The coordinates of the records with these numbers, which rise, sorted by where they are.
+fn coordinates(snapshot: &Arc<Snapshot>, numbers: &[(u64, usize)]) -> Result<Vec<(Coordinates, usize)>> {
+    let mut places: Vec<(Place, usize)> = Vec::new();
+    reserve(&mut places, numbers.len(), "record places")?;
+    for &(number, index) in numbers {
+        places.push((snapshot.place(number)?, index));
+    }
+    let leaves = leaves(snapshot, &places)?;
+    let mut leaf = leaves.iter().peekable();
+    let mut found = Vec::new();
+    reserve(&mut found, numbers.len(), "record positions")?;
+    for (place, index) in places {
+        let at = match place {
+            Place::Loose(at) => at,
+            Place::InLeaf(number, child) => {
+                while leaf.next_if(|(at_hand, _)| *at_hand < number).is_some() {}
+                match leaf.peek() {
+                    Some((_, node)) => snapshot.child(node, child)?,
+                    None => continue,
+                }
             }
-            Ok(done)
-        })?;
-        work.in_order(done)
-    }
-}
-
-/// Frames to inflate, of which each thread takes the next one, until there is enough for one batch.
-struct SharedWork<'a> {
-    gather: &'a Gather,
-    frames: &'a [u64],
-    next: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl SharedWork<'_> {
-    /// Inflates what this thread gets to take.
-    fn own_share(&self) -> Result<Vec<(usize, Arc<Block>)>> {
-        let mut done = Vec::new();
-        while self.bytes.load(Ordering::Relaxed) < BYTES_PER_BATCH {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&frame) = self.frames.get(index) else {
-                break;
-            };
-            let block = self.gather.snapshot.block(frame)?;
-            self.bytes.fetch_add(block.bytes.len(), Ordering::Relaxed);
-            done.push((index, block));
-        }
-        Ok(done)
-    }
-
-    /// All blocks that were taken, in the order of their frames.
-    fn in_order(&self, done: Vec<(usize, Arc<Block>)>) -> Result<Vec<Arc<Block>>> {
-        let taken = self.next.load(Ordering::Relaxed).min(self.frames.len());
-        let mut blocks = vec![None; taken];
-        for (index, block) in done {
-            blocks[index] = Some(block);
-        }
-        let or_now = |(&frame, block): (&u64, Option<_>)| match block {
-            Some(block) => Ok(block),
-            None => self.gather.snapshot.block(frame),
         };
-        self.frames.iter().zip(blocks).map(or_now).collect()
+        found.push((at, index));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The leaves that the records hang off, in the order of their numbers.
+fn leaves(snapshot: &Arc<Snapshot>, places: &[(Place, usize)]) -> Result<Vec<(u64, Node)>> {
+    let mut leaves = Vec::new();
+    let mut missing = Vec::new();
+    let mut last = None;
+    for (place, _) in places {
+        if let Place::InLeaf(number, _) = *place
+            && last != Some(number)
+        {
+            last = Some(number);
+            match snapshot.cached_leaf(number) {
+                Some(leaf) => leaves.push((number, leaf)),
+                None => missing.push((snapshot.leaf_position(number)?, number)),
+            }
+        }
+    }
+    missing.sort_unstable();
+    let mut blocks = blocks_of(snapshot, missing.iter().map(|(at, _)| at.frame))?;
+    for (at, number) in missing {
+        let block = fetch(&mut blocks, snapshot, at.frame)?;
+        let leaf = snapshot.packed_node_in(&block, at)?;
+        snapshot.file().cache.keep_leaf(number, leaf.clone());
+        leaves.push((number, leaf));
+    }
+    leaves.sort_unstable_by_key(|(number, _)| *number);
+    Ok(leaves)
+}
+
+/// The blocks of these frames, which rise, inflated side by side.
+fn blocks_of(
+    snapshot: &Arc<Snapshot>,
+    rising: impl Iterator<Item = u64>,
+) -> Result<Ahead<std::vec::IntoIter<u64>>> {
+    let mut frames: Vec<u64> = Vec::new();
+    for frame in rising {
+        if frames.last() != Some(&frame) {
+            reserve(&mut frames, 1, "frame positions")?;
+            frames.push(frame);
+        }
+    }
+    Ok(Ahead::new(snapshot, frames.into_iter()))
+}
+
+fn fetch(blocks: &mut Ahead<std::vec::IntoIter<u64>>, snapshot: &Snapshot, frame: u64) -> Result<Arc<Block>> {
+    blocks.pass(frame);
+    match blocks.get(frame)? {
+        Some(block) => Ok(block),
+        None => snapshot.block(frame),
     }
 }

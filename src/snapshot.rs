@@ -26,6 +26,8 @@ pub(crate) struct OpenFile {
     pub(crate) storage: Box<dyn Storage>,
     pub(crate) geometry: Geometry,
     pub(crate) cache: Cache,
+    /// On how many threads blocks are compressed and inflated, the calling one included.
+    pub(crate) threads: usize,
 }
 
 impl OpenFile {
@@ -130,12 +132,12 @@ pub(crate) enum Source {
 }
 
 /// Where a record hangs in the index tree.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
     /// Off the rightmost path, with these coordinates.
     Loose(Coordinates),
-    /// Off a full node of the lowest level, as this child of it.
-    InLeaf(Node, usize),
+    /// Off the full node of the lowest level with this number, counted from 0, as this child of it.
+    InLeaf(u64, usize),
 }
 
 impl Snapshot {
@@ -265,7 +267,12 @@ impl Snapshot {
 
     /// The records from `first` on, in order.
     pub fn records(self: &Arc<Self>, first: u64) -> crate::scan::Records {
-        crate::scan::Records::new(Arc::clone(self), first)
+        crate::scan::Records::new(Arc::clone(self), first, u64::MAX)
+    }
+
+    /// The records from `first` to `last`, in order, or those of them that there are.
+    pub fn records_between(self: &Arc<Self>, first: u64, last: u64) -> crate::scan::Records {
+        crate::scan::Records::new(Arc::clone(self), first, last)
     }
 
     /// The records with these numbers, block by block; see [`Gather`](crate::scan::Gather).
@@ -279,7 +286,7 @@ impl Snapshot {
     }
 
     fn trust(&self, frame: u64) -> Trust {
-        Trust { epoch: self.epoch, committed: frame < self.committed_limit }
+        Trust { epoch: self.epoch, committed: self.is_committed(frame) }
     }
 
     pub(crate) fn no_such_record(&self, number: u64) -> Error {
@@ -287,30 +294,36 @@ impl Snapshot {
     }
 
     fn find(&self, number: u64, source: Source) -> Result<Option<Record>> {
-        match self.place(number, source)? {
-            Some(Place::Loose(at)) => self.entry(at, source),
-            Some(Place::InLeaf(leaf, child)) => self.entry(self.child(&leaf, child)?, source),
-            None => Ok(None),
-        }
+        let at = match self.place(number)? {
+            Place::Loose(at) => at,
+            Place::InLeaf(leaf, child) => match self.leaf(leaf, source)? {
+                Some(leaf) => self.child(&leaf, child)?,
+                None => return Ok(None),
+            },
+        };
+        self.entry(at, source)
     }
 
-    /// Where record `number` hangs; `None` where `source` does not have it.
-    pub(crate) fn place(&self, number: u64, source: Source) -> Result<Option<Place>> {
+    /// Where record `number` hangs.
+    pub(crate) fn place(&self, number: u64) -> Result<Place> {
         let index = number.checked_sub(1).filter(|&index| index < self.extent.records);
         let index = index.ok_or_else(|| self.no_such_record(number))?;
         let loose = self.master.path.children(1);
         let in_leaves = self.extent.records - loose.len() as u64;
         if let Some(behind_leaves) = index.checked_sub(in_leaves) {
-            return Ok(Some(Place::Loose(loose[in_memory(behind_leaves)])));
+            return Ok(Place::Loose(loose[in_memory(behind_leaves)]));
         }
         let fan_out = u64::from(self.file.geometry.fan_out);
-        let leaf = self.leaf(index / fan_out, source)?;
-        Ok(leaf.map(|leaf| Place::InLeaf(leaf, in_memory(index % fan_out))))
+        Ok(Place::InLeaf(index / fan_out, in_memory(index % fan_out)))
     }
 
-    /// The full node of the lowest level with the given number, counted from 0.
+    /// The leaf with the given number if it is in memory.
+    pub(crate) fn cached_leaf(&self, number: u64) -> Option<Node> {
+        self.file.cache.leaf(number, |frame| self.trust(frame))
+    }
+
     fn leaf(&self, number: u64, source: Source) -> Result<Option<Node>> {
-        if let Some(leaf) = self.file.cache.leaf(number, |frame| self.trust(frame)) {
+        if let Some(leaf) = self.cached_leaf(number) {
             return Ok(Some(leaf));
         }
         let Some(at) = self.descend_to_leaf(number, source)? else {
@@ -321,6 +334,12 @@ impl Snapshot {
             self.file.cache.keep_leaf(number, leaf.clone());
         }
         Ok(leaf)
+    }
+
+    /// Where the leaf with the given number is.
+    pub(crate) fn leaf_position(&self, number: u64) -> Result<Coordinates> {
+        let missing = || self.no_such_record(number.saturating_mul(self.file.geometry.fan_out.into()) + 1);
+        self.descend_to_leaf(number, Source::File)?.ok_or_else(missing)
     }
 
     /// Goes from the rightmost path down to a leaf.
@@ -379,11 +398,15 @@ impl Snapshot {
     fn read_node(&self, at: Coordinates, source: Source) -> Result<Option<Node>> {
         match self.block_from(at.frame, source)? {
             Some(block) if block.is_whole() || source == Source::File => {
-                let children = self.node_in(&block, at)?;
-                Ok(Some(Node::new(at.frame, block.validity, &children)))
+                self.packed_node_in(&block, at).map(Some)
             }
             _ => Ok(None),
         }
+    }
+
+    /// The index node at `at`, whose block is `block`.
+    pub(crate) fn packed_node_in(&self, block: &Block, at: Coordinates) -> Result<Node> {
+        Ok(Node::new(at.frame, block.validity, &self.node_in(block, at)?))
     }
 
     /// The children of the index node at `at`, whose block is `block`.
@@ -404,6 +427,16 @@ impl Snapshot {
             Some(block) => Ok(block),
             None => Err(self.invalid(Damage::new("no frame", "one").at(frame))),
         }
+    }
+
+    /// The same if it is in memory.
+    pub(crate) fn cached_block(&self, frame: u64) -> Option<Arc<Block>> {
+        self.block_from(frame, Source::CacheOnly).ok().flatten()
+    }
+
+    /// Whether the frame that starts at `frame`, if one does, is part of a commit.
+    pub(crate) fn is_committed(&self, frame: u64) -> bool {
+        frame < self.committed_limit
     }
 
     fn block_from(&self, frame: u64, source: Source) -> Result<Option<Arc<Block>>> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use crate::block::{self, CompressionLevel};
+use crate::block::{self, ClosedBlock, CompressionLevel};
 use crate::error::{Error, Result};
 use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, Slot, in_memory};
 use crate::lock::WriterLock;
@@ -19,6 +19,9 @@ use crate::tree::MOST_RECORDS;
 
 /// A file that is too short is made longer by at most this much at a time.
 const LARGEST_GROWTH: u64 = 5 * 1024 * 1024;
+
+/// Closed blocks in flight are at most so many bytes before the next one has to wait.
+const MOST_IN_FLIGHT: usize = 64 * 1024 * 1024;
 
 /// When a commit waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,7 +51,6 @@ impl SyncMode {
 pub(crate) struct WriterOptions {
     pub(crate) sync: SyncMode,
     pub(crate) level: CompressionLevel,
-    pub(crate) threads: usize,
 }
 
 /// The one writer of a file.
@@ -70,8 +72,9 @@ pub(crate) struct Writer {
     images: SlotImages,
     /// Room for the next slot image, kept to save making it anew.
     spare_image: Vec<u8>,
+    level: CompressionLevel,
     /// Closed blocks that are not in the file yet.
-    pipeline: Pipeline,
+    pipeline: Pipeline<ClosedBlock>,
     /// Number of the open block, which is `draft.pending`; closed ones have lower numbers.
     open_block: u64,
     /// Entries whose block has no position yet, in the order in which they were made.
@@ -169,6 +172,7 @@ impl Writer {
         length: u64,
     ) -> Self {
         let record_count = draft.path.record_count().unwrap_or(u64::MAX);
+        let threads = file.threads;
         let committed_limit = draft.file_limit;
         Self {
             file,
@@ -180,7 +184,8 @@ impl Writer {
             committed_limit,
             images,
             spare_image: Vec::new(),
-            pipeline: Pipeline::new(options.level, options.threads),
+            level: options.level,
+            pipeline: Pipeline::new(threads),
             open_block: 0,
             unplaced: VecDeque::new(),
             transaction: Transaction::new(),
@@ -272,12 +277,13 @@ impl Writer {
 
     /// Compresses a block at once that may be too large for a frame, to refuse its last entry if it is.
     fn close_huge_block(&mut self, offset: usize, entry: Entry) -> Result<()> {
-        match self.pipeline.compress_now(&self.draft.pending) {
+        match block::deflate(&self.draft.pending, self.level) {
             Ok(frame) => {
                 // Placed when the frame is written: an index node that it fills belongs in the next block.
                 self.remember(offset, entry);
                 self.draft.pending = Vec::new();
-                self.pipeline.push_frame(frame);
+                let bytes = frame.len();
+                self.pipeline.push_outcome(Arc::new(frame), bytes);
                 self.open_block += 1;
                 Ok(())
             }
@@ -310,8 +316,9 @@ impl Writer {
             && !self.draft.pending.is_empty()
         {
             let room = Vec::with_capacity(self.file.geometry.block_size as usize);
-            let block = std::mem::replace(&mut self.draft.pending, room);
-            self.pipeline.push(block);
+            let bytes = std::mem::replace(&mut self.draft.pending, room);
+            let size = bytes.len();
+            self.pipeline.push(ClosedBlock { bytes, level: self.level }, size);
             self.open_block += 1;
         }
     }
@@ -344,10 +351,17 @@ impl Writer {
 
     /// Writes blocks that are compressed already, and waits for one if too many are on their way.
     fn make_room(&mut self) -> Result<()> {
-        while self.pipeline.is_full() || self.pipeline.front_is_ready() {
+        while self.pipeline_is_full() || self.pipeline.front_is_ready() {
             self.write_front()?;
         }
         Ok(())
+    }
+
+    /// Whether the oldest block should reach the file before another one is closed.
+    fn pipeline_is_full(&self) -> bool {
+        let threads = self.pipeline.threads();
+        let for_threads = if threads == 1 { 1 } else { 2 * threads };
+        self.pipeline.len() >= for_threads || self.pipeline.bytes() >= MOST_IN_FLIGHT
     }
 
     /// Writes the oldest closed block and places its entries.
@@ -651,8 +665,9 @@ mod tests {
     fn new_writer() -> Writer {
         let storage = Box::new(FileStorage::new(tempfile::tempfile().unwrap()));
         let geometry = Geometry::default();
-        let file = OpenFile { path: "log.capture".into(), storage, geometry, cache: Cache::new(0) };
-        let options = WriterOptions { sync: SyncMode::Never, level: CompressionLevel::default(), threads: 1 };
+        let file =
+            OpenFile { path: "log.capture".into(), storage, geometry, cache: Cache::new(0), threads: 1 };
+        let options = WriterOptions { sync: SyncMode::Never, level: CompressionLevel::default() };
         Writer::create(&Arc::new(file), None, options).unwrap()
     }
 

@@ -1,0 +1,129 @@
+//! Blocks that will be wanted soon, inflated on other threads while earlier ones are worked on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::cache::Block;
+use crate::error::Result;
+use crate::format::in_memory;
+use crate::pipeline::{Pipeline, Task};
+use crate::snapshot::Snapshot;
+
+/// So many blocks for each thread are inflated ahead at most: a writer with many threads stores an index
+/// node several blocks behind its records, and a scan wants both.
+const BLOCKS_PER_THREAD: usize = 8;
+/// With fewer blocks to inflate than this, threads cost more than they save.
+const BLOCKS_WORTH_THREADS: usize = 4;
+/// Blocks inflated ahead take this part of the cache at most.
+const PART_OF_CACHE: u64 = 4;
+
+/// The blocks of some frames, in the order of the file.
+#[derive(Debug)]
+pub(crate) struct Ahead<F> {
+    snapshot: Arc<Snapshot>,
+    /// Frames to come, which rise.
+    source: F,
+    /// Where the frames start whose blocks are in the pipeline.
+    frames: VecDeque<u64>,
+    pipeline: Pipeline<Inflation>,
+    depth: usize,
+}
+
+/// A frame to inflate.
+struct Inflation {
+    snapshot: Arc<Snapshot>,
+    frame: u64,
+}
+
+impl Task for Inflation {
+    type Outcome = Arc<Block>;
+
+    fn run(&self) -> Result<Arc<Block>> {
+        self.snapshot.block(self.frame)
+    }
+}
+
+impl<F: Iterator<Item = u64>> Ahead<F> {
+    /// Starts on the first of `frames`, on as many threads as the file is opened with.
+    pub(crate) fn new(snapshot: &Arc<Snapshot>, frames: F) -> Self {
+        let few = frames.size_hint().1.is_some_and(|most| most < BLOCKS_WORTH_THREADS);
+        let threads = if few { 1 } else { snapshot.file().threads };
+        let block_size = u64::from(snapshot.geometry().block_size).max(1);
+        let in_cache = in_memory(snapshot.file().cache.capacity() / PART_OF_CACHE / block_size);
+        let depth = if threads == 1 { 1 } else { in_cache.clamp(1, BLOCKS_PER_THREAD * threads) };
+        Self {
+            snapshot: Arc::clone(snapshot),
+            source: frames,
+            frames: VecDeque::new(),
+            pipeline: Pipeline::new(if depth == 1 { 1 } else { threads }),
+            depth,
+        }
+    }
+
+    /// Whether a forked child has it from its parent; then it must only be dropped.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.pipeline.is_inherited()
+    }
+
+    fn fill(&mut self) {
+        while self.frames.len() < self.depth
+            && let Some(frame) = self.source.next()
+        {
+            self.frames.push_back(frame);
+            match self.snapshot.cached_block(frame) {
+                Some(block) => self.pipeline.push_outcome(block, 0),
+                None => self.pipeline.push(Inflation { snapshot: Arc::clone(&self.snapshot), frame }, 0),
+            }
+        }
+    }
+
+    /// The block of `frame`, if that is one of the next.
+    pub(crate) fn get(&mut self, frame: u64) -> Result<Option<Arc<Block>>> {
+        self.fill();
+        match self.frames.iter().position(|&next| next == frame) {
+            Some(index) => self.pipeline.get(index),
+            None => Ok(None),
+        }
+    }
+
+    /// Lets go of the blocks before that of `frame`.
+    pub(crate) fn pass(&mut self, frame: u64) {
+        while self.frames.front().is_some_and(|&first| first < frame) {
+            self.frames.pop_front();
+            self.pipeline.pop();
+        }
+    }
+}
+
+/// The frames from one on, as they follow each other in the file.
+#[derive(Debug)]
+pub(crate) struct Following {
+    snapshot: Arc<Snapshot>,
+    next: u64,
+    /// No frame starts behind this.
+    last: u64,
+}
+
+impl Following {
+    /// The committed frames behind the one at `frame`, up to the one at `last`.
+    pub(crate) fn new(snapshot: &Arc<Snapshot>, frame: u64, last: u64) -> Self {
+        let mut following = Self { snapshot: Arc::clone(snapshot), next: frame, last };
+        // Whoever asks has that one.
+        following.next();
+        following
+    }
+}
+
+impl Iterator for Following {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let frame = self.next;
+        if frame > self.last || !self.snapshot.is_committed(frame) {
+            return None;
+        }
+        // Behind a damaged frame nothing can be foreseen.
+        self.next = self.snapshot.frame_end(frame).unwrap_or(u64::MAX);
+        Some(frame)
+    }
+}
