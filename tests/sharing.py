@@ -33,8 +33,8 @@ CHILD_PATIENCE = 20
 
 
 def make_file(path: str, count: int) -> None:
-    """A new file of `count` records and metadata that says so."""
-    with CaptureFile(path, to_write=True, force_new_empty_file=True, sync=False) as cf:
+    """A new file of `count` records, in many blocks, and metadata that says so."""
+    with CaptureFile(path, to_write=True, force_new_empty_file=True, compression_block_size=4096, sync=False) as cf:
         cf.add_records(record(number) for number in range(1, count + 1))
         cf.set_metadata(b"%d" % count)
         cf.commit()
@@ -254,7 +254,8 @@ def fork_with_open_readers(path: str) -> None:
     faulthandler.cancel_dump_traceback_later()
     count = 2000
     make_file(path, count)
-    with CaptureFile(path, cache_size=1 << 17) as cf:
+    # With room for several blocks, which are inflated ahead by threads that do not come along.
+    with CaptureFile(path, cache_size=1 << 20, threads=3) as cf:
         ahead, back, follower = iter(cf), reversed(cf), cf.follow(1, timeout=0)
         for number in range(1, 500):
             assert next(ahead) == next(follower) == record(number)

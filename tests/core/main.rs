@@ -19,6 +19,7 @@ mod image;
 mod locking;
 mod opening;
 mod parsed;
+mod scanning;
 mod state_machine;
 mod support;
 mod threads;

@@ -1,0 +1,119 @@
+//! Scans and sets of records, which inflate ahead on other threads.
+
+use std::sync::Arc;
+
+use capturefile::{CaptureFile, Error, Geometry, OpenOptions, Snapshot};
+
+use crate::image::SMALL;
+use crate::support::{Place, add, noise, record, records, writing_as};
+
+const COUNT: u64 = 3000;
+const CACHE_SIZES: [u64; 3] = [0, 1 << 16, 48 << 20];
+
+fn reading(threads: usize, cache_size: u64) -> OpenOptions {
+    OpenOptions::new().threads(threads).cache_size(cache_size)
+}
+
+fn filled(geometry: Geometry, threads: usize) -> Place {
+    let place = Place::new();
+    let file = writing_as(geometry).threads(threads).open(&place.path).unwrap();
+    for number in 1..=COUNT {
+        add(&file, number);
+        // Blocks without records between the others.
+        if number % 500 == 0 {
+            file.set_metadata(Some(&noise(number, 5000))).unwrap();
+            file.commit().unwrap();
+        }
+    }
+    place
+}
+
+fn taken(records: capturefile::Records) -> Vec<Vec<u8>> {
+    records.map(|record| record.unwrap().to_vec()).collect()
+}
+
+/// Reads in all the ways that go through many records.
+fn check_scans(snapshot: &Arc<Snapshot>, count: u64) {
+    let expected = records(count);
+    assert_eq!(taken(snapshot.records(1)), expected);
+    assert_eq!(taken(snapshot.records(count / 3)), expected[count as usize / 3 - 1..]);
+    assert_eq!(taken(snapshot.records_between(100, 999)), expected[99..999]);
+    assert_eq!(taken(snapshot.records_between(count - 1, u64::MAX)), expected[count as usize - 2..]);
+    let mut both_ways = snapshot.records(1);
+    for number in 1..=count / 2 {
+        assert_eq!(*both_ways.next().unwrap().unwrap(), record(number));
+        assert_eq!(*both_ways.next_back().unwrap().unwrap(), record(count + 1 - number));
+    }
+    let numbers: Vec<u64> = (1..=count).map(|number| number * 7919 % count + 1).collect();
+    let mut gather = snapshot.records_at(&numbers).unwrap();
+    let mut found = vec![None; numbers.len()];
+    while let Some(batch) = gather.next_batch().unwrap() {
+        batch.into_iter().for_each(|(index, record)| found[index] = Some(record.to_vec()));
+    }
+    let wanted: Vec<_> = numbers.into_iter().map(|number| Some(record(number))).collect();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn scans_give_all_records_in_order_with_any_number_of_threads_and_any_cache() {
+    for geometry in [SMALL, Geometry { block_size: 4096, ..Geometry::default() }] {
+        for threads in [1, 2, 8] {
+            let place = filled(geometry, threads);
+            for (cache_size, threads) in CACHE_SIZES.into_iter().zip([2, 8, 4]) {
+                let file = reading(threads, cache_size).open(&place.path).unwrap();
+                let snapshot = file.snapshot().unwrap();
+                check_scans(&snapshot, COUNT);
+                check_scans(&snapshot, COUNT);
+            }
+        }
+    }
+}
+
+#[test]
+fn scans_go_through_what_is_not_committed_yet_and_go_on_when_it_is_taken_back() {
+    let place = filled(SMALL, 4);
+    let file = writing_as(SMALL).threads(4).open(&place.path).unwrap();
+    (COUNT + 1..=COUNT + 2000).for_each(|number| add(&file, number));
+    let snapshot = file.snapshot().unwrap();
+    check_scans(&snapshot, COUNT + 2000);
+    let mut records = snapshot.records(1);
+    (1..=COUNT).for_each(|number| assert_eq!(*records.next().unwrap().unwrap(), record(number)));
+    file.rollback().unwrap();
+    for _ in 0..2000 {
+        file.add_record(b"something else").unwrap();
+    }
+    file.commit().unwrap();
+    (COUNT + 1..=COUNT + 2000)
+        .for_each(|number| assert_eq!(*records.next().unwrap().unwrap(), record(number)));
+    assert!(records.next().is_none());
+}
+
+#[test]
+fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_it() {
+    let place = filled(SMALL, 1);
+    let whole = CaptureFile::open(&place.path).unwrap().snapshot().unwrap();
+    let errors = |snapshot: &Arc<Snapshot>| -> Vec<u64> {
+        let is_bad = |(number, found): (u64, capturefile::Result<capturefile::Record>)| match found {
+            Ok(found) => {
+                assert_eq!(*found, record(number));
+                None
+            }
+            Err(Error::Invalid { .. }) => Some(number),
+            Err(error) => panic!("{error}"),
+        };
+        (1..).zip(snapshot.records(1)).filter_map(is_bad).collect()
+    };
+    assert_eq!(errors(&whole), []);
+    let mut bytes = std::fs::read(&place.path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8].iter_mut().for_each(|byte| *byte ^= 0x55);
+    let damaged = Place::with(&bytes);
+    for threads in [1, 4] {
+        let file = reading(threads, 48 << 20).open(&damaged.path).unwrap();
+        let snapshot = file.snapshot().unwrap();
+        let one_by_one: Vec<u64> = (1..=COUNT).filter(|&number| snapshot.record(number).is_err()).collect();
+        assert!(!one_by_one.is_empty() && one_by_one.len() < 1000, "{} are lost", one_by_one.len());
+        let again = reading(threads, 48 << 20).open(&damaged.path).unwrap();
+        assert_eq!(errors(&again.snapshot().unwrap()), one_by_one);
+    }
+}
