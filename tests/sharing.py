@@ -26,7 +26,7 @@ from capturefile import CaptureFile
 from crowd import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 CHILD_PATIENCE = 20
 """Seconds after which a forked child is ended by a signal, which its parent then sees."""
@@ -276,6 +276,27 @@ def fork_with_open_readers(path: str) -> None:
         in_a_child(lambda: in_a_child(go_on))
         go_on()
     say("done")
+
+
+def fork_while_blocks_are_inflated_ahead(path: str) -> None:
+    """Forks while threads that do not come along are at work for an iterator, which the child goes on with."""
+    faulthandler.cancel_dump_traceback_later()
+    block_size = 1 << 20
+    with CaptureFile(path, to_write=True, compression_block_size=block_size, sync=False) as cf:
+        cf.add_records(str(number).ljust(block_size) for number in range(50))
+        cf.commit()
+    with CaptureFile(path, threads=4) as cf:
+        for first in range(5, 15, 3):
+            records = iter(cf)
+            for number in range(first):
+                assert int(next(records)) == number
+            in_a_child(lambda records=records, first=first: _check_numbers(records, first))  # type: ignore[misc]
+            _check_numbers(records, first)
+    say("done")
+
+
+def _check_numbers(records: Iterator[str], first: int) -> None:
+    assert [int(record) for record in records] == list(range(first, 50))
 
 
 def fork_beside_threads(path: str) -> None:

@@ -52,6 +52,10 @@ def test_open_readers_and_their_iterators_survive_a_fork_on_both_sides(path: Pat
     assert act(sharing.fork_with_open_readers, path) == ["done"]
 
 
+def test_an_iterator_goes_on_in_a_forked_child_without_the_threads_that_inflated_for_it(path: Path) -> None:
+    assert act(sharing.fork_while_blocks_are_inflated_ahead, path) == ["done"]
+
+
 def test_a_fork_beside_busy_threads_leaves_a_child_that_can_read_and_close(path: Path) -> None:
     assert act(sharing.fork_beside_threads, path) == ["done"]
 
