@@ -64,7 +64,7 @@ pub use capture_file::{Batch, CaptureFile, OpenOptions};
 pub use error::{Damage, Error, Result};
 pub use format::Geometry;
 pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
-pub use scan::{Gather, Records};
+pub use scan::{Gather, Packed, Records};
 pub use snapshot::{Record, Snapshot};
 pub use verify::{Report, verify, verify_quickly};
 pub use writer::SyncMode;

@@ -141,6 +141,67 @@ impl Records {
     }
 }
 
+/// Records side by side in one piece of memory.
+#[derive(Debug)]
+pub struct Packed {
+    bytes: Vec<u8>,
+    offsets: Vec<i64>,
+}
+
+impl Default for Packed {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), offsets: vec![0] }
+    }
+}
+
+impl Packed {
+    /// How many records there are.
+    pub fn record_count(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// The bytes of all records.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where each record starts among the bytes, and last where they end.
+    pub fn offsets(&self) -> &[i64] {
+        &self.offsets
+    }
+
+    /// The bytes and the offsets.
+    pub fn into_parts(self) -> (Vec<u8>, Vec<i64>) {
+        (self.bytes, self.offsets)
+    }
+
+    fn push(&mut self, record: &[u8]) -> Result<()> {
+        reserve(&mut self.bytes, record.len(), "records")?;
+        reserve(&mut self.offsets, 1, "record offsets")?;
+        self.bytes.extend_from_slice(record);
+        self.offsets.push(i64::try_from(self.bytes.len()).unwrap_or(i64::MAX));
+        Ok(())
+    }
+}
+
+impl Records {
+    /// Appends the next records to `packed` until it has `most_records`, or at least `most_bytes`; false once
+    /// there are no more. A record that cannot be read is an error, and passed over by the next call.
+    pub fn pack(&mut self, packed: &mut Packed, most_records: usize, most_bytes: usize) -> Result<bool> {
+        while packed.record_count() < most_records && packed.bytes.len() < most_bytes {
+            let record = match self.next_in_memory() {
+                Some(record) => record,
+                None => match self.next() {
+                    Some(record) => record?,
+                    None => return Ok(false),
+                },
+            };
+            packed.push(&record)?;
+        }
+        Ok(self.remaining() > 0)
+    }
+}
+
 impl Iterator for Records {
     type Item = Result<Record>;
 

@@ -68,8 +68,8 @@ class CaptureFile(Generic[_RecordT_co]):
             power cut takes back the last commit at most, and never harms the file. "none" (or False): a
             commit survives the process, but a power cut may cost the file.
         compression_level: from 1, the fastest, to 12, the smallest.
-        threads: on how many threads blocks are compressed, the calling one included; by default as many
-            as the machine has cores, up to four.
+        threads: on how many threads blocks are compressed, and inflated ahead of whoever reads many records,
+            the calling one included; by default as many as the machine has cores, up to four.
         cache_size: bytes of inflated blocks and index nodes that are kept in memory at most.
 
     Raises:
@@ -175,6 +175,24 @@ class CaptureFile(Generic[_RecordT_co]):
         """A list of the records with the given numbers, in the order asked; each block is inflated once.
 
         Raises IndexError if a number is below 1 or past the end; otherwise as `record_at`.
+        """
+    def read_range(
+        self, first_record_number: SupportsIndex, last_record_number: SupportsIndex
+    ) -> list[_RecordT_co]:
+        """A list of the records from `first_record_number` to `last_record_number`, both included.
+
+        It is empty if the last number is below the first. Raises IndexError, where there are records asked
+        for, if one of them is below 1 or past the end; otherwise as `record_at`.
+        """
+    def read_range_buffers(
+        self, first_record_number: SupportsIndex, last_record_number: SupportsIndex
+    ) -> tuple[memoryview[int], memoryview[int]]:
+        """The records of `read_range`, not decoded, as two buffers `(offsets, data)` without an object for each.
+
+        `data` is a memoryview of the bytes of all records, one behind the other. `offsets` is a memoryview of
+        signed 64-bit integers, one more than there are records: record i of the range, counted from 0, is
+        `data[offsets[i]:offsets[i + 1]]`. NumPy, Arrow and whatever else knows the buffer protocol take both
+        without copying. Raises what `read_range` raises, but UnicodeDecodeError.
         """
     def record_generator(self, starting_record_number: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
         """Iterates over the records there are now, from `starting_record_number` to the last.

@@ -9,21 +9,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
-use pyo3::exceptions::{
-    PyIndexError, PyMemoryError, PyResourceWarning, PyRuntimeError, PyTypeError, PyValueError,
-};
+use pyo3::exceptions::{PyIndexError, PyResourceWarning, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PySlice, PyTuple, PyType};
 
 use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to_bytes, with_bytes};
 use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
-use super::iterators::{Follower, RecordIterator, next_record};
+use super::iterators::{Follower, RecordIterator};
+use super::ranges::{self, SliceOfRecords};
 use crate::{CompressionLevel, Geometry, OpenOptions, Records, Snapshot, SyncMode};
 
-/// Ctrl-C is looked for once in so many records.
-const RECORDS_PER_CHECK: usize = 4096;
 const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 
 /// A capture file: a compressed, transactional, append-only log of records.
@@ -61,8 +58,8 @@ const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 ///         power cut takes back the last commit at most, and never harms the file. "none" (or False): a
 ///         commit survives the process, but a power cut may cost the file.
 ///     compression_level: from 1, the fastest, to 12, the smallest.
-///     threads: on how many threads blocks are compressed, the calling one included; by default as many
-///         as the machine has cores, up to four.
+///     threads: on how many threads blocks are compressed, and inflated ahead of whoever reads many records,
+///         the calling one included; by default as many as the machine has cores, up to four.
 ///     cache_size: bytes of inflated blocks and index nodes that are kept in memory at most.
 ///
 /// Raises:
@@ -228,47 +225,32 @@ impl CaptureFile {
         PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &message, 1)
     }
 
-    /// The next `count` of `records` as a list.
-    fn list<'py>(&self, py: Python<'py>, mut records: Records, count: usize) -> PyResult<Bound<'py, PyList>> {
-        let encoding = self.encoding()?;
-        let list = PyList::empty(py);
-        for index in 0..count {
-            let Some(record) = next_record(py, &mut records, false)? else {
-                break;
-            };
-            list.append(encoding.decode(py, &record)?)?;
-            if index % RECORDS_PER_CHECK == 0 {
-                py.check_signals()?;
-            }
-        }
-        Ok(list)
-    }
-
-    fn gather<'py>(&self, py: Python<'py>, numbers: &[u64]) -> PyResult<Bound<'py, PyList>> {
-        let encoding = self.encoding()?;
-        let snapshot = self.snapshot(py)?;
-        let mut gather = py.detach(|| snapshot.records_at(numbers))?;
-        let mut found: Vec<Option<Bound<'py, PyAny>>> = list_for(numbers.len() as u64)?;
-        found.resize(numbers.len(), None);
-        while let Some(batch) = py.detach(|| gather.next_batch())? {
-            py.check_signals()?;
-            for (index, record) in batch {
-                found[index] = Some(encoding.decode(py, &record)?);
-            }
-        }
-        PyList::new(py, found)
-    }
-
     fn slice<'py>(&self, py: Python<'py>, slice: &Bound<'py, PySlice>) -> PyResult<Bound<'py, PyList>> {
         let snapshot = self.snapshot(py)?;
-        let range = SliceOfRecords::new(slice, snapshot.record_count())?;
-        match range.step {
-            1 => {
-                let count = range.count();
-                self.list(py, snapshot.records(range.start), count)
-            }
-            _ => self.gather(py, &range.numbers()?),
+        let slice = SliceOfRecords::new(slice, snapshot.record_count())?;
+        if let Some((first, last)) = slice.range() {
+            return ranges::list(py, self.encoding()?, snapshot.records_between(first, last));
         }
+        let numbers = slice.numbers()?;
+        let gather = py.detach(|| snapshot.records_at(&numbers))?;
+        ranges::gathered(py, self.encoding()?, gather, numbers.len())
+    }
+
+    /// The records from `first` to `last`, all of which must be there.
+    fn range(&self, py: Python<'_>, first: RecordNumber, last: RecordNumber) -> PyResult<Records> {
+        let snapshot = self.snapshot(py)?;
+        let count = snapshot.record_count();
+        let Some(start) = first.positive() else {
+            return Err(self.below_the_first(py, first)?);
+        };
+        let end = u64::try_from(last.0).unwrap_or_default();
+        if end < start {
+            return Ok(snapshot.records_between(count + 1, count));
+        }
+        if end > count {
+            return Err(snapshot.no_such_record(start.max(count + 1)).into());
+        }
+        Ok(snapshot.records_between(start, end))
     }
 
     fn record<'py>(&self, py: Python<'py>, number: RecordNumber) -> PyResult<Bound<'py, PyAny>> {
@@ -321,14 +303,6 @@ impl CaptureFile {
     }
 }
 
-/// Room for a list of so many things, or an error where there is no memory for it.
-fn list_for<T>(count: u64) -> PyResult<Vec<T>> {
-    let mut list = Vec::new();
-    let room = usize::try_from(count).ok().and_then(|count| list.try_reserve_exact(count).ok());
-    let message = || PyMemoryError::new_err(format!("not enough memory for a list of {count} records"));
-    room.map(|()| list).ok_or_else(message)
-}
-
 /// How long `seconds` are; `None` where that is for ever.
 fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
     if seconds.is_nan() || seconds < 0.0 {
@@ -340,46 +314,6 @@ fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
 
 fn counted(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
-/// A slice in record numbers: `start` up to, and without, `stop` in steps of `step`.
-struct SliceOfRecords {
-    start: u64,
-    stop: u64,
-    step: i64,
-}
-
-impl SliceOfRecords {
-    fn new(slice: &Bound<'_, PySlice>, count: u64) -> PyResult<Self> {
-        let part = |name| slice.getattr(name)?.extract::<Option<RecordNumber>>();
-        let step = part("step")?.map_or(1, |step| step.0);
-        if step == 0 {
-            return Err(PyValueError::new_err("slice step cannot be zero"));
-        }
-        let (first, end) = if step > 0 { (1, count + 1) } else { (count, 0) };
-        let (low, high) = (first.min(end), first.max(end));
-        let cut = |number: Option<RecordNumber>, default| {
-            number.map_or(default, |number| number.in_file_of(count).clamp(low, high))
-        };
-        Ok(Self { start: cut(part("start")?, first), stop: cut(part("stop")?, end), step })
-    }
-
-    fn count(&self) -> usize {
-        usize::try_from(self.stop.saturating_sub(self.start)).unwrap_or(usize::MAX)
-    }
-
-    fn numbers(&self) -> PyResult<Vec<u64>> {
-        let stride = usize::try_from(self.step.unsigned_abs()).unwrap_or(usize::MAX);
-        let (low, high) =
-            if self.step > 0 { (self.start, self.stop) } else { (self.stop + 1, self.start + 1) };
-        let mut numbers = list_for(high.saturating_sub(low).div_ceil(stride as u64))?;
-        if self.step > 0 {
-            numbers.extend((low..high).step_by(stride));
-        } else {
-            numbers.extend((low..high).rev().step_by(stride));
-        }
-        Ok(numbers)
-    }
 }
 
 #[pymethods]
@@ -536,12 +470,43 @@ impl CaptureFile {
                     .ok_or_else(|| self.below_the_first(py, number).unwrap_or_else(|error| error))
             })
             .collect::<PyResult<Vec<u64>>>()?;
-        self.gather(py, &numbers)
+        let snapshot = self.snapshot(py)?;
+        let gather = py.detach(|| snapshot.records_at(&numbers))?;
+        ranges::gathered(py, self.encoding()?, gather, numbers.len())
+    }
+
+    /// A list of the records from `first_record_number` to `last_record_number`, both included.
+    ///
+    /// It is empty if the last number is below the first. Raises IndexError, where there are records asked
+    /// for, if one of them is below 1 or past the end; otherwise as `record_at`.
+    fn read_range<'py>(
+        &self,
+        py: Python<'py>,
+        first_record_number: RecordNumber,
+        last_record_number: RecordNumber,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let records = self.range(py, first_record_number, last_record_number)?;
+        ranges::list(py, self.encoding()?, records)
+    }
+
+    /// The records of `read_range`, not decoded, as two buffers `(offsets, data)` without an object for each.
+    ///
+    /// `data` is a memoryview of the bytes of all records, one behind the other. `offsets` is a memoryview of
+    /// signed 64-bit integers, one more than there are records: record i of the range, counted from 0, is
+    /// `data[offsets[i]:offsets[i + 1]]`. NumPy, Arrow and whatever else knows the buffer protocol take both
+    /// without copying. Raises what `read_range` raises, but UnicodeDecodeError.
+    fn read_range_buffers<'py>(
+        &self,
+        py: Python<'py>,
+        first_record_number: RecordNumber,
+        last_record_number: RecordNumber,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyMemoryView>)> {
+        ranges::buffers(py, self.range(py, first_record_number, last_record_number)?)
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         if let Ok(slice) = key.cast::<PySlice>() {
-            return self.slice(py, slice).map(Bound::into_any);
+            return Ok(self.slice(py, slice)?.into_any());
         }
         let number: RecordNumber = key.extract()?;
         if number.0 >= 0 {

@@ -4,6 +4,7 @@ mod convert;
 mod errors;
 mod file;
 mod iterators;
+mod ranges;
 mod recover;
 mod verify;
 

@@ -103,7 +103,7 @@ fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_i
         };
         (1..).zip(snapshot.records(1)).filter_map(is_bad).collect()
     };
-    assert_eq!(errors(&whole), []);
+    assert!(errors(&whole).is_empty());
     let mut bytes = std::fs::read(&place.path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 8].iter_mut().for_each(|byte| *byte ^= 0x55);

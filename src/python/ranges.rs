@@ -1,0 +1,154 @@
+//! Many records at once as Python objects: lists, and pairs of buffers.
+
+use std::ffi::c_int;
+
+use pyo3::exceptions::{PyBufferError, PyMemoryError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyMemoryView, PySlice};
+
+use super::convert::{Encoding, RecordNumber};
+use super::iterators::next_record;
+use crate::{Gather, Packed, Records};
+
+/// Ctrl-C is looked for once in so many records...
+const RECORDS_PER_CHECK: usize = 4096;
+/// ...or bytes.
+const BYTES_PER_CHECK: usize = 16 * 1024 * 1024;
+
+/// A slice in record numbers: `start` up to, and without, `stop` in steps of `step`.
+pub(super) struct SliceOfRecords {
+    start: u64,
+    stop: u64,
+    step: i64,
+}
+
+impl SliceOfRecords {
+    pub(super) fn new(slice: &Bound<'_, PySlice>, count: u64) -> PyResult<Self> {
+        let part = |name| slice.getattr(name)?.extract::<Option<RecordNumber>>();
+        let step = part("step")?.map_or(1, |step| step.0);
+        if step == 0 {
+            return Err(PyValueError::new_err("slice step cannot be zero"));
+        }
+        let (first, end) = if step > 0 { (1, count + 1) } else { (count, 0) };
+        let (low, high) = (first.min(end), first.max(end));
+        let cut = |number: Option<RecordNumber>, default| {
+            number.map_or(default, |number| number.in_file_of(count).clamp(low, high))
+        };
+        Ok(Self { start: cut(part("start")?, first), stop: cut(part("stop")?, end), step })
+    }
+
+    /// The first and the last number, if it is of all numbers between them.
+    pub(super) fn range(&self) -> Option<(u64, u64)> {
+        (self.step == 1).then(|| (self.start, self.stop.saturating_sub(1)))
+    }
+
+    pub(super) fn numbers(&self) -> PyResult<Vec<u64>> {
+        let stride = usize::try_from(self.step.unsigned_abs()).unwrap_or(usize::MAX);
+        let (low, high) =
+            if self.step > 0 { (self.start, self.stop) } else { (self.stop + 1, self.start + 1) };
+        let mut numbers = list_for(high.saturating_sub(low).div_ceil(stride as u64))?;
+        if self.step > 0 {
+            numbers.extend((low..high).step_by(stride));
+        } else {
+            numbers.extend((low..high).rev().step_by(stride));
+        }
+        Ok(numbers)
+    }
+}
+
+/// Room for a list of so many things, or an error where there is no memory for it.
+fn list_for<T>(count: u64) -> PyResult<Vec<T>> {
+    let mut list = Vec::new();
+    let room = usize::try_from(count).ok().and_then(|count| list.try_reserve_exact(count).ok());
+    let message = || PyMemoryError::new_err(format!("not enough memory for a list of {count} records"));
+    room.map(|()| list).ok_or_else(message)
+}
+
+/// All of `records` as a list.
+pub(super) fn list<'py>(
+    py: Python<'py>,
+    encoding: &Encoding,
+    mut records: Records,
+) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    while let Some(record) = next_record(py, &mut records, false)? {
+        list.append(encoding.decode(py, &record)?)?;
+        if list.len() % RECORDS_PER_CHECK == 0 {
+            py.check_signals()?;
+        }
+    }
+    Ok(list)
+}
+
+/// All of a set of `count` records as a list, in the order asked.
+pub(super) fn gathered<'py>(
+    py: Python<'py>,
+    encoding: &Encoding,
+    mut gather: Gather,
+    count: usize,
+) -> PyResult<Bound<'py, PyList>> {
+    let mut found: Vec<Option<Bound<'py, PyAny>>> = list_for(count as u64)?;
+    found.resize(count, None);
+    while let Some(batch) = py.detach(|| gather.next_batch())? {
+        py.check_signals()?;
+        for (index, record) in batch {
+            found[index] = Some(encoding.decode(py, &record)?);
+        }
+    }
+    PyList::new(py, found)
+}
+
+/// All of `records` as two memory views: where each record starts among the bytes, and last where they end,
+/// as integers of 64 bits; and the bytes.
+pub(super) fn buffers(
+    py: Python<'_>,
+    mut records: Records,
+) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyMemoryView>)> {
+    let mut packed = Packed::default();
+    while py.detach(|| {
+        let enough = packed.bytes().len().saturating_add(BYTES_PER_CHECK);
+        records.pack(&mut packed, usize::MAX, enough)
+    })? {
+        py.check_signals()?;
+    }
+    let (bytes, offsets) = packed.into_parts();
+    let offsets = Buffer(Content::Numbers(offsets)).view(py)?.call_method1("cast", ("q",))?;
+    Ok((offsets, Buffer(Content::Bytes(bytes)).view(py)?))
+}
+
+/// Memory that Python looks at where it is.
+#[pyclass(frozen)]
+struct Buffer(Content);
+
+enum Content {
+    Bytes(Vec<u8>),
+    Numbers(Vec<i64>),
+}
+
+impl Buffer {
+    fn view(self, py: Python<'_>) -> PyResult<Bound<'_, PyMemoryView>> {
+        PyMemoryView::from(Bound::new(py, self)?.as_any())
+    }
+}
+
+#[pymethods]
+impl Buffer {
+    #[expect(unsafe_code, reason = "Python's buffer protocol is one of pointers")]
+    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let (start, size) = match &slf.get().0 {
+            Content::Bytes(bytes) => (bytes.as_ptr().cast_mut().cast(), size_of_val(bytes.as_slice())),
+            Content::Numbers(numbers) => {
+                (numbers.as_ptr().cast_mut().cast(), size_of_val(numbers.as_slice()))
+            }
+        };
+        let size = isize::try_from(size).map_err(|_| PyBufferError::new_err("too large a buffer"))?;
+        // SAFETY: the view comes from Python, which fills it by this call, and keeps this object alive for as
+        // long as there are views of it. The memory is not changed or moved while the object lives, since it is
+        // frozen, and Python is told that it is for reading only.
+        match unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, size, 1, flags) } {
+            0 => Ok(()),
+            _ => Err(PyErr::fetch(slf.py())),
+        }
+    }
+}
