@@ -5,36 +5,45 @@ from __future__ import annotations
 import json
 import os
 import pty
-import random
 import re
 import select
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import capturefile
 import pytest
+from command import (
+    BROKEN_PIPE,
+    COMMAND,
+    DAMAGED,
+    FAILED,
+    INTERRUPTED,
+    PATIENCE,
+    SUCCEEDED,
+    UNUSABLE,
+    WRONG_USAGE,
+    assert_one_line,
+    count_of,
+    lines,
+    make,
+    metadata_of,
+    noise,
+    output,
+    pipe_of,
+    read,
+    records_of,
+    run,
+    running,
+    shell,
+    wait_until,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-COMMAND = (sys.executable, "-m", "capturefile")
-PATIENCE = 30.0
-"""Seconds after which something that should happen counts as not happening."""
-DATA_START = 86_016
-"""Where the first compressed block of a file with the default sizes starts."""
-
-SUCCEEDED = 0
-FAILED = 1
-DAMAGED = 1
-WRONG_USAGE = 2
-UNUSABLE = 2
-INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 COMMANDS_THAT_READ = [
     ("cat",),
@@ -45,9 +54,12 @@ COMMANDS_THAT_READ = [
     ("count",),
     ("info",),
     ("info", "--json"),
+    ("info", "--blocks"),
+    ("follow", "--from", "begin", "--exit-at-end"),
+    ("export",),
     ("metadata", "get"),
 ]
-COMMANDS_THAT_WRITE = [("append",), ("metadata", "set"), ("metadata", "clear")]
+COMMANDS_THAT_WRITE = [("append",), ("import",), ("metadata", "set"), ("metadata", "clear")]
 COMMANDS = [*COMMANDS_THAT_READ, *COMMANDS_THAT_WRITE, ("verify",)]
 
 
@@ -55,141 +67,6 @@ def on(path: Path | str, command: Sequence[str]) -> list[str]:
     """The arguments that run `command` on the file at `path`."""
     words = 2 if command[0] == "metadata" else 1
     return [*command[:words], os.fspath(path), *command[words:]]
-
-
-def run(
-    *arguments: str | bytes | os.PathLike[str],
-    given: bytes = b"",
-    environment: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[bytes]:
-    """Runs the command to its end, with `given` as its standard input."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        input=given,
-        capture_output=True,
-        env={**os.environ, **(environment or {})},
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-def output(*arguments: str | bytes | os.PathLike[str], given: bytes = b"") -> bytes:
-    """What the command writes to standard output, after it succeeded without a word on standard error."""
-    done = run(*arguments, given=given)
-    assert (done.returncode, done.stderr) == (SUCCEEDED, b"")
-    return done.stdout
-
-
-def shell(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-    """Runs a script in which `"$@"` is the command with `arguments`."""
-    command = ["bash", "-c", script, "bash", *COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
-
-
-@contextmanager
-def running(*arguments: str | os.PathLike[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """The command while it runs, with pipes for its standard streams."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen([*COMMAND, *arguments], bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def pipe_of(stream: IO[bytes] | None) -> IO[bytes]:
-    """The stream, which is a pipe."""
-    assert stream is not None
-    return stream
-
-
-def read(stream: IO[bytes] | None, length: int) -> bytes:
-    """The next `length` bytes of a pipe; fewer if it ends."""
-    pipe, got = pipe_of(stream), b""
-    while len(got) < length:
-        assert select.select([pipe], [], [], PATIENCE)[0], f"nothing follows {got!r}"
-        more = os.read(pipe.fileno(), length - len(got))
-        if not more:
-            break
-        got += more
-    return got
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Waits for something that another process does."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.01)
-
-
-def assert_one_line(message: bytes) -> None:
-    """That `message` is what an error looks like."""
-    assert message.startswith(b"capturefile: ")
-    assert message.endswith(b"\n")
-    assert message.count(b"\n") == 1
-
-
-def make(path: Path, records: Sequence[bytes] = (), metadata: bytes | None = None) -> Path:
-    """A new capture file at `path`."""
-    with capturefile.open(path, "x", initial_metadata=metadata, encoding=None) as cf:
-        cf.add_records(records)
-        cf.commit()
-    return path
-
-
-def records_of(path: Path) -> list[bytes]:
-    """All records of the file."""
-    with capturefile.open(path, encoding=None) as cf:
-        return list(cf)
-
-
-def count_of(path: Path) -> int:
-    """How many records the file has; none if there is no file yet."""
-    if not path.exists():
-        return 0
-    with capturefile.open(path) as cf:
-        return cf.record_count()
-
-
-def metadata_of(path: Path) -> bytes | None:
-    """The metadata of the file."""
-    with capturefile.open(path) as cf:
-        return cf.get_metadata()
-
-
-def lines(*records: bytes) -> bytes:
-    """The records as the command writes them."""
-    return b"".join(record + b"\n" for record in records)
-
-
-def noise(count: int, length: int = 100) -> list[bytes]:
-    """Records that compression makes no smaller; none holds a newline."""
-    source = random.Random(count)
-    return [source.randbytes(length).replace(b"\n", b"\r") for _ in range(count)]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a capture file can be made."""
-    return tmp_path / "log.capture"
-
-
-@pytest.fixture
-def numbers(path: Path) -> Path:
-    """A file of the records 1 to 20."""
-    return make(path, [b"%d" % number for number in range(1, 21)])
-
-
-@pytest.fixture
-def damaged(path: Path) -> Path:
-    """A file whose second compressed block has a byte that is wrong."""
-    make(path, noise(2000))
-    data = bytearray(path.read_bytes())
-    length = int.from_bytes(data[DATA_START : DATA_START + 4])
-    data[DATA_START + 4 + length + 1000] ^= 0xFF
-    path.write_bytes(data)
-    return path
 
 
 # append
@@ -224,7 +101,7 @@ def test_append_commits_a_last_batch_that_is_not_full(path: Path, size: int) -> 
 
 
 def test_append_shows_each_batch_to_readers_while_it_waits_for_more(path: Path) -> None:
-    with running("append", path, "--commit-every", "2") as process:
+    with running("append", path, "--commit-every", "2", "--commit-interval", "inf") as process:
         pipe_of(process.stdin).write(b"a\nb\nc\n")
         wait_until(lambda: count_of(path) == 2)
         pipe_of(process.stdin).close()
@@ -239,7 +116,7 @@ def test_append_stores_a_million_lines(path: Path) -> None:
 
 
 def test_ctrl_c_ends_append_and_keeps_only_the_batches_that_are_full(path: Path) -> None:
-    with running("append", path, "--commit-every", "2") as process:
+    with running("append", path, "--commit-every", "2", "--commit-interval", "inf") as process:
         pipe_of(process.stdin).write(b"a\nb\nc\nd\ne\n")
         wait_until(lambda: count_of(path) == 4)
         process.send_signal(signal.SIGINT)
@@ -257,7 +134,7 @@ def test_append_to_a_full_disk_fails_and_keeps_the_batches_before(path: Path) ->
     )
     records = noise(10_000)
     done = subprocess.run(
-        [sys.executable, "-c", limited, "append", path, "--commit-every", "100"],
+        [sys.executable, "-c", limited, "append", path, "--commit-every", "100", "--commit-interval", "inf"],
         input=lines(*records),
         capture_output=True,
         timeout=PATIENCE,
@@ -339,6 +216,7 @@ def test_head_and_tail_write_as_many_records_as_asked(numbers: Path, arguments: 
         (["-20-2"], b"1\n2\n"),
         (["5", "-2--1", "1-2"], b"5\n19\n20\n1\n2\n"),
         (["--", "-1", "-2--2"], b"20\n19\n"),
+        (["18-", "-2-"], b"18\n19\n20\n19\n20\n"),
     ],
 )
 def test_get_writes_records_in_the_order_asked(numbers: Path, asked: list[str], expected: bytes) -> None:
@@ -361,7 +239,7 @@ def test_get_of_a_range_that_runs_backwards_fails(numbers: Path, asked: str) -> 
     assert b"backwards" in done.stderr
 
 
-@pytest.mark.parametrize("asked", ["x", "1.5", "", "3-", "--1-", "1-2-3", "1..3", "٣"])
+@pytest.mark.parametrize("asked", ["x", "1.5", "", "-", "--1-", "3--", "1-2-3", "1..3", "٣"])
 def test_get_of_something_that_is_no_number_is_wrong_usage(numbers: Path, asked: str) -> None:
     done = run("get", numbers, "--", asked)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
@@ -664,6 +542,19 @@ def test_an_error_is_quiet_where_standard_error_is_closed(path: Path) -> None:
         ["metadata"],
         ["metadata", "bogus", "file"],
         ["metadata", "set", "file", "one", "two"],
+        ["follow", "--from", "0", "file"],
+        ["follow", "--from", "middle", "file"],
+        ["grep", "pattern"],
+        ["cat", "--format", "xml", "file"],
+        ["cat", "--range", "a-b", "file"],
+        ["append", "--commit-interval", "-1", "file"],
+        ["append", "--commit-interval", "nan", "file"],
+        ["copy", "file"],
+        ["copy", "--level", "13", "file", "other"],
+        ["copy", "--block-size", "1G", "file", "other"],
+        ["copy", "--split", "0", "file", "other"],
+        ["export", "--format", "xml", "file"],
+        ["completion", "tcsh"],
     ],
 )
 def test_wrong_usage_is_told_apart_from_failure(arguments: list[str]) -> None:
