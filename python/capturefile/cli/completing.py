@@ -44,6 +44,7 @@ class Option(NamedTuple):
     names: list[str]
     help: str
     takes_value: bool
+    takes_file: bool
     choices: list[str]
 
 
@@ -75,7 +76,7 @@ def _entries(parser: argparse.ArgumentParser, words: tuple[str, ...]) -> Iterato
 def _option(action: argparse.Action) -> Option:
     choices = [str(choice) for choice in action.choices or ()]
     text = re.sub(r"%\((\w+)\)\w", lambda found: str(getattr(action, found[1])), action.help or "")
-    return Option(list(action.option_strings), text, action.nargs != 0, choices)
+    return Option(list(action.option_strings), text, action.nargs != 0, action.metavar == "PATH", choices)
 
 
 def _quoted(text: str) -> str:
@@ -131,7 +132,7 @@ def _path(entry: Entry) -> str:
 def _bash_value(entry: Entry, option: Option) -> str:
     """What is completed behind an option that takes a value."""
     cases = "|".join(_quoted(f"{_path(entry)}:{name}") for name in option.names)
-    kind = f"-W {_quoted(' '.join(option.choices))}" if option.choices else "-f"
+    kind = "-f" if option.takes_file else f"-W {_quoted(' '.join(option.choices))}"
     return f'        {cases}) mapfile -t COMPREPLY < <(compgen {kind} -- "$word"); return ;;'
 
 
@@ -184,7 +185,7 @@ def _zsh_option(option: Option) -> str:
     meaning = re.sub(r"([\[\]:])", r"\\\1", option.help)
     value = ""
     if option.takes_value:
-        value = f": :({' '.join(option.choices)})" if option.choices else ": :_files"
+        value = ": :_files" if option.takes_file else f": :({' '.join(option.choices)})"
     if len(option.names) == 1:
         return _quoted(f"{option.names[0]}[{meaning}]{value}")
     both = " ".join(option.names)
@@ -199,11 +200,11 @@ function __capturefile_at
     set -l words (commandline -opc)
     set -l path
     for word in $words[2..]
-        if contains -- (string join ' ' $path $word) {paths}
+        if contains -- (string trim -- "$path $word") {paths}
             set -a path $word
         end
     end
-    test (string join ' ' $path) = "$argv"
+    test "$path" = "$argv"
 end
 {lines}"""
 
@@ -222,9 +223,9 @@ def _fish_lines(entry: Entry) -> Iterator[str]:
         yield f"{start} -f -a {_fish_quoted(' '.join(entry.choices))}"
     for option in entry.options:
         names = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names]
-        value = " -r" if option.takes_value else ""
-        if option.choices:
-            value = f" -x -a {_fish_quoted(' '.join(option.choices))}"
+        value = ""
+        if option.takes_value:
+            value = " -r -F" if option.takes_file else f" -x -a {_fish_quoted(' '.join(option.choices))}"
         yield f"{start} {' '.join(names)}{value} -d {_fish_quoted(option.help)}"
 
 

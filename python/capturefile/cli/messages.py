@@ -7,9 +7,18 @@ from contextlib import suppress
 
 import capturefile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+in_the_way: list[Callable[[], None]] = []
+"""What removes from the terminal's last line that which is not there to stay."""
+
 
 def say(message: str) -> None:
     """Writes one line to standard error; where that is closed or broken, there is nobody to tell."""
+    for remove in in_the_way:
+        remove()
     if sys.stderr is not None:
         one_line = message.replace("\n", "\\n")
         with suppress(OSError):

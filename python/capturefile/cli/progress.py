@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 
+from capturefile.cli.messages import in_the_way
 from capturefile.cli.streams import STANDARD_ERROR, STANDARD_OUTPUT
 
 TYPE_CHECKING = False
@@ -59,7 +60,7 @@ class Progress:
             self.due = now + PAUSE
 
     def clear(self) -> None:
-        """Leaves the line to others."""
+        """Leaves the line to others, until it is time to show it again."""
         if self.shown:
             self._show("")
             self.shown = False
@@ -102,7 +103,9 @@ def progress(
     if beside_output and os.isatty(STANDARD_OUTPUT):
         visible = False
     shown = Progress(doing, unit, total, position, visible=visible)
+    in_the_way.append(shown.clear)
     try:
         yield shown
     finally:
+        in_the_way.remove(shown.clear)
         shown.clear()
