@@ -80,6 +80,7 @@ def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
     if options.split:
         for name in names:
             write_line(output, name)
+        output.flush()
     say(f"{counted(copied, 'record')} copied")
     return max(selection.code for selection in selections) or DONE
 
