@@ -198,8 +198,7 @@ impl OpenOptions {
     /// Makes a new file of the empty `storage`, which nobody else can see yet.
     pub(crate) fn create_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<Writer> {
         let cache = Cache::new(self.cache_size);
-        let threads = self.thread_count();
-        let file = OpenFile { path: path.to_owned(), storage, geometry: self.geometry, cache, threads };
+        let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
         Writer::create(&Arc::new(file), self.initial_metadata.as_deref(), self.writer_options())
     }
 
@@ -310,8 +309,7 @@ impl OpenOptions {
             return Err(invalid(Damage::new(found, expected)));
         }
         let cache = Cache::new(self.cache_size);
-        let threads = self.thread_count();
-        Ok((OpenFile { path: path.to_owned(), storage, geometry, cache, threads }, header))
+        Ok((OpenFile::new(path, storage, geometry, cache, self.thread_count()), header))
     }
 
     fn thread_count(&self) -> usize {
@@ -624,6 +622,21 @@ impl CaptureFile {
     pub fn observer(&self) -> Result<Self> {
         let current = slots::read_current(&self.file, |_| Ok(()))?;
         Self::reader(Arc::clone(&self.file), current)
+    }
+
+    /// Checks that the file has not been cut short since it was looked at.
+    pub fn check_length(&self) -> Result<()> {
+        self.current.load().check_length()
+    }
+
+    /// Whether another file, or none, stands under the name that this one was opened with. Where the
+    /// system does not say what stands there, that is no reason to think so.
+    pub fn is_replaced(&self) -> Result<bool> {
+        match self.file.storage.is_at(&self.file.location) {
+            Ok(in_place) => Ok(!in_place),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+            Err(error) => Err(self.file.failed("look for")(error)),
+        }
     }
 
     /// Length of the file now, in bytes, room for growth included.

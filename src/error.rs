@@ -63,6 +63,16 @@ pub enum Error {
         damage: Damage,
     },
 
+    /// Another file stands under the name of one that is followed, or none.
+    #[error(
+        "{path:?} has been replaced or removed: all records of the file that was followed have been given, and \
+         no more will come; open it again to go on with the file that stands there now"
+    )]
+    Replaced {
+        /// The file's name.
+        path: PathBuf,
+    },
+
     /// Somebody else has the file open for writing.
     #[error(
         "{path:?} is already open for writing in {holder}; a capture file has one writer at a time: \

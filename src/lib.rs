@@ -5,7 +5,8 @@
 //! any number of reading threads and processes, which share the memory-mapped file.
 //!
 //! [`OpenOptions`] opens a [`CaptureFile`]; a [`Snapshot`] is what it sees at one moment; [`Records`]
-//! goes through a snapshot in order, and [`Gather`] fetches a given set of its records. [`verify`] finds
+//! goes through a snapshot in order, [`Gather`] fetches a given set of its records, and [`Blocks`] are what it
+//! consists of. [`verify`] finds
 //! what is damaged in a file, and [`recover`] makes a sound one of the rest.
 //!
 //! ```
@@ -46,6 +47,7 @@ mod storage;
 mod cache;
 mod snapshot;
 mod scan;
+mod blocks;
 mod cross_check;
 mod slots;
 mod pipeline;
@@ -60,6 +62,7 @@ mod python;
 mod simulation;
 
 pub use block::CompressionLevel;
+pub use blocks::{BlockInfo, Blocks};
 pub use capture_file::{Batch, CaptureFile, OpenOptions};
 pub use error::{Damage, Error, Result};
 pub use format::Geometry;

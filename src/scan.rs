@@ -108,7 +108,7 @@ impl Records {
         leaf.node.child(index)
     }
 
-    fn coordinates(&mut self, number: u64) -> Result<Coordinates> {
+    pub(crate) fn coordinates(&mut self, number: u64) -> Result<Coordinates> {
         if let Some(known) = self.known_coordinates(number) {
             return Ok(known);
         }

@@ -22,7 +22,10 @@ use crate::tree::Descent;
 /// What all snapshots of one open file share.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
+    /// As it was given, for messages.
     pub(crate) path: PathBuf,
+    /// The same when the working folder changes.
+    pub(crate) location: PathBuf,
     pub(crate) storage: Box<dyn Storage>,
     pub(crate) geometry: Geometry,
     pub(crate) cache: Cache,
@@ -31,6 +34,18 @@ pub(crate) struct OpenFile {
 }
 
 impl OpenFile {
+    pub(crate) fn new(
+        path: &Path,
+        storage: Box<dyn Storage>,
+        geometry: Geometry,
+        cache: Cache,
+        threads: usize,
+    ) -> Self {
+        // Only where the working folder is gone there is no such path.
+        let location = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self { path: path.to_owned(), location, storage, geometry, cache, threads }
+    }
+
     /// The error for a call of the system that failed while it was to do `action` to the file.
     pub(crate) fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> Error + '_ {
         move |error| Error::io(&self.path, action, error)
@@ -231,6 +246,11 @@ impl Snapshot {
         self.transaction.is_some()
     }
 
+    /// Checks that the file is as long as this state needs.
+    pub(crate) fn check_length(&self) -> Result<()> {
+        check_length(&self.file, &self.master)
+    }
+
     /// Whether both show the same records and metadata.
     pub(crate) fn shows_the_same_as(&self, other: &Self) -> bool {
         self.extent == other.extent && self.master.metadata == other.master.metadata
@@ -278,6 +298,11 @@ impl Snapshot {
     /// The records with these numbers, block by block; see [`Gather`](crate::scan::Gather).
     pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<crate::scan::Gather> {
         crate::scan::Gather::new(Arc::clone(self), numbers)
+    }
+
+    /// The compressed blocks, in the order in which they stand in the file.
+    pub fn blocks(self: &Arc<Self>) -> crate::blocks::Blocks {
+        crate::blocks::Blocks::new(Arc::clone(self))
     }
 
     /// Where the whole pages end that belong to a commit.

@@ -6,7 +6,8 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -30,6 +31,8 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
     /// Forgets what memory holds of these bytes, so that the next read sees the disk.
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
+    /// Whether the file called `path` is still this one; false where there is no such file any more.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
     /// The file's bytes, at least the first `length` of them; an error if it is shorter.
     fn map(&self, length: u64) -> io::Result<Map>;
 }
@@ -145,6 +148,18 @@ impl Storage for FileStorage {
         };
         posix_fadvise(&self.file, position, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
             .map_err(io::Error::from)
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let there = match std::fs::metadata(path) {
+            Ok(there) => there,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let here = self.file.metadata()?;
+        Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
     }
 
     fn map(&self, needed: u64) -> io::Result<Map> {

@@ -657,6 +657,8 @@ fn changed_pages<'a>(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::cache::Cache;
     use crate::format::Geometry;
@@ -665,8 +667,7 @@ mod tests {
     fn new_writer() -> Writer {
         let storage = Box::new(FileStorage::new(tempfile::tempfile().unwrap()));
         let geometry = Geometry::default();
-        let file =
-            OpenFile { path: "log.capture".into(), storage, geometry, cache: Cache::new(0), threads: 1 };
+        let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
         let options = WriterOptions { sync: SyncMode::Never, level: CompressionLevel::default() };
         Writer::create(&Arc::new(file), None, options).unwrap()
     }

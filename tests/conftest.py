@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from capturefile import CaptureFile
+from command import DATA_START, make, noise
 from files import write
 
 if TYPE_CHECKING:
@@ -33,3 +34,20 @@ def writer(path: Path) -> Iterator[Any]:
         yield cf
         if not cf.closed:
             cf.rollback()
+
+
+@pytest.fixture
+def numbers(path: Path) -> Path:
+    """A file of the records 1 to 20."""
+    return make(path, [b"%d" % number for number in range(1, 21)])
+
+
+@pytest.fixture
+def damaged(path: Path) -> Path:
+    """A file whose second compressed block has a byte that is wrong."""
+    make(path, noise(2000))
+    data = bytearray(path.read_bytes())
+    length = int.from_bytes(data[DATA_START : DATA_START + 4])
+    data[DATA_START + 4 + length + 1000] ^= 0xFF
+    path.write_bytes(data)
+    return path

@@ -277,6 +277,16 @@ def wait_for_news(path: str) -> None:
             say(cf[1])
 
 
+def commit_in_sevens(path: str) -> None:
+    """Commits seven records at a time until it is told to stop."""
+    told = threading.Thread(target=listen)
+    told.start()
+    with CaptureFile(path, to_write=True, sync=False) as cf:
+        while told.is_alive():
+            cf.add_records(map(record, range(len(cf) + 1, len(cf) + 8)))
+            cf.commit()
+
+
 def read_while_cut(path: str, length: str) -> None:
     """Reads in every way while the file is cut to `length` bytes, and again once it is whole."""
     whole = Path(path).read_bytes()

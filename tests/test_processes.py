@@ -172,7 +172,7 @@ def test_a_follower_in_another_process_sees_commits_soon(tmp_path: Path) -> None
             cf.add_record(repr(time.monotonic()))
             cf.commit()
             late.append(float(follower.hear()))
-    assert statistics.median(late) < 0.1, late
+    assert statistics.median(late) < 0.05, late
 
 
 def test_ctrl_c_ends_a_wait_for_news_which_costs_next_to_nothing(path: Path) -> None:
@@ -184,7 +184,7 @@ def test_ctrl_c_ends_a_wait_for_news_which_costs_next_to_nothing(path: Path) -> 
         word, used = follower.hear().split()
         assert time.monotonic() - start < LONGEST_WAIT
         assert word == "interrupted"
-        assert float(used) < 0.25
+        assert float(used) < 0.1
         assert follower.finish() == [record(1)]
 
 
@@ -202,7 +202,9 @@ def test_a_reader_goes_on_with_the_old_file_when_it_is_replaced(path: Path) -> N
             cf.add_record("another file")
             cf.commit()
             assert not reader.refresh()
-            assert list(records) == list(follower) == expected[1:]
+            assert list(records) == [next(follower) for _ in expected[1:]] == expected[1:]
+            with pytest.raises(capturefile.CaptureFileReplaced):
+                next(follower)
             assert check_state(reader) == 2001
         reader.close()
         reader.open()

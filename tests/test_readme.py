@@ -1,4 +1,4 @@
-"""Every example of the README, run in the order in which a reader would.
+"""Every example of the README and of the pages that are made of examples, run in the order in which a reader would.
 
 A Python example says in comments what its `print` calls print. A shell session shows its commands after `$`,
 and what they print below.
@@ -16,30 +16,33 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+COMMAND_LINE = (PROJECT / "docs" / "command-line.md").read_text(encoding="utf-8")
 PATIENCE = 60.0
 LANGUAGES = {"python", "console", "sh", "rust", "text"}
 """`sh` is for commands that install or build, and `text` for nothing that is run."""
 
 
 class Example(NamedTuple):
-    """A fenced block of the README."""
+    """A fenced block of a page."""
 
     language: str
     text: str
     line: int
 
 
-def all_examples() -> list[Example]:
+def all_examples(page: str = README) -> list[Example]:
     """All fenced blocks, in order."""
-    blocks = re.finditer(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    return [Example(block[1], block[2], README.count("\n", 0, block.start()) + 1) for block in blocks]
+    blocks = re.finditer(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [Example(block[1], block[2], page.count("\n", 0, block.start()) + 1) for block in blocks]
 
 
-def examples(language: str) -> list[Example]:
+def examples(language: str, page: str = README) -> list[Example]:
     """The blocks in one language; there must be some."""
-    found = [example for example in all_examples() if example.language == language]
+    found = [example for example in all_examples(page) if example.language == language]
     assert found
     return found
 
@@ -67,10 +70,10 @@ def test_the_python_examples_print_what_they_promise(tmp_path: Path) -> None:
             assert printed.getvalue().splitlines() == promised
 
 
-def sessions() -> list[tuple[str, list[str]]]:
+def sessions(page: str) -> list[tuple[str, list[str]]]:
     """The commands of the shell sessions, each with the lines that it is to print."""
     found: list[tuple[str, list[str]]] = []
-    for example in examples("console"):
+    for example in examples("console", page):
         for line in example.text.splitlines():
             if line.startswith("$ "):
                 found.append((line.removeprefix("$ "), []))
@@ -79,9 +82,10 @@ def sessions() -> list[tuple[str, list[str]]]:
     return found
 
 
-def test_the_shell_examples_print_what_they_show(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [README, COMMAND_LINE], ids=["README.md", "command-line.md"])
+def test_the_shell_examples_print_what_they_show(tmp_path: Path, page: str) -> None:
     beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    for command, shown in sessions():
+    for command, shown in sessions(page):
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", command],
             cwd=tmp_path,
@@ -113,12 +117,24 @@ def test_the_rust_example_is_the_one_that_the_crate_tests() -> None:
     assert example.text.splitlines() == visible
 
 
-def test_links_lead_to_files_and_headings_that_exist() -> None:
-    links = re.findall(r"\]\(([^)]+)\)", README)
+@pytest.mark.parametrize("page", ["README.md", "docs/command-line.md"])
+def test_links_lead_to_files_and_headings_that_exist(page: str) -> None:
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
     inside = [link.partition("#") for link in links if "://" not in link]
     assert inside
     for file, _, heading in inside:
-        text = (PROJECT / file).read_text(encoding="utf-8") if file else README
-        titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        target = (PROJECT / page).parent / file if file else PROJECT / page
+        titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
         anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
         assert not heading or heading in anchors, f"{file}#{heading}"
+
+
+def test_the_page_of_the_command_line_has_every_command() -> None:
+    import capturefile.cli
+
+    named = [command for group in capturefile.cli.GROUPS.values() for command in group]
+    titles = " ".join(re.findall(r"^## (.*)$", COMMAND_LINE, re.MULTILINE))
+    for command in named:
+        assert re.search(rf"\b{command}\b", titles), command
+        assert f"`{command}" in README, command

@@ -10,6 +10,7 @@ Records are numbered from 1. `help(capturefile.CaptureFile)` says the rest.
 """
 
 from capturefile._capturefile import (
+    BlockIterator,
     CaptureFile,
     Follower,
     RecordIterator,
@@ -24,20 +25,24 @@ from capturefile._errors import (
     CaptureFileError,
     CaptureFileNotOpen,
     CaptureFileNotOpenForWrite,
+    CaptureFileReplaced,
     CommitUncertain,
     InvalidCaptureFile,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from capturefile._info import Info, LostRange, Problem, RecordRange, Recovery, Report
+    from capturefile._info import Block, Info, LostRange, Problem, RecordRange, Recovery, Report
 
 __all__ = [
+    "Block",
+    "BlockIterator",
     "CaptureFile",
     "CaptureFileAlreadyOpen",
     "CaptureFileError",
     "CaptureFileNotOpen",
     "CaptureFileNotOpenForWrite",
+    "CaptureFileReplaced",
     "CommitUncertain",
     "Follower",
     "Info",
@@ -56,7 +61,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _DESCRIPTIONS = ("Info", "LostRange", "Problem", "RecordRange", "Recovery", "Report")
+    _DESCRIPTIONS = ("Block", "Info", "LostRange", "Problem", "RecordRange", "Recovery", "Report")
 
     def __getattr__(name: str) -> type:
         """Loads what describes a file when it is first asked for.

@@ -10,9 +10,10 @@ from typing import Any, Generic, Literal, Self, SupportsIndex, TypeAlias, final,
 
 from typing_extensions import Buffer, TypeVar, disjoint_base
 
-from capturefile._info import Info, Recovery, Report
+from capturefile._info import Block, Info, Recovery, Report
 
 __all__ = [
+    "BlockIterator",
     "CaptureFile",
     "Follower",
     "RecordIterator",
@@ -206,16 +207,19 @@ class CaptureFile(Generic[_RecordT_co]):
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> Follower[_RecordT_co]:
         """Iterates over committed records and goes on with those that are committed later, by anybody.
 
-        It waits for them without burning the processor, gives a new record within some 20 milliseconds of
-        its commit, and never half a commit. What this object itself sees does not change.
+        It waits for them without burning the processor: it looks again after 0.2 milliseconds, then ever more
+        seldom, in the end every 20, which is how late it can be. It never gives half a commit, and
+        `operator.length_hint` says how many records it has at hand. What this object itself sees does not change.
 
         Arguments:
             start: number of the first record; by default the first that this object does not see yet.
             timeout: seconds without news after which it ends; by default it waits for ever. It also ends
                 when this object is closed, or when nothing refers to it any more.
 
-        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number; while
-        it goes on, what `record_at` and `refresh` raise.
+        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While
+        it goes on it raises CaptureFileReplaced, once there are no more records, if another file stands under
+        the name by then, or none; InvalidCaptureFile if the file has been cut short; and what `record_at` and
+        `refresh` raise.
         """
     def refresh(self, durable: bool = False) -> bool:
         """Looks at what has been committed since; returns True if there are more records to see, or other
@@ -231,6 +235,12 @@ class CaptureFile(Generic[_RecordT_co]):
         """The metadata as `bytes`, or None; of the same commit as the records, or as it was set here since."""
     def info(self) -> Info:
         """The sizes and numbers that describe the file; see `Info`."""
+    def blocks(self) -> BlockIterator:
+        """Iterates over the blocks that the file consists of now, in the order in which they stand there; see
+        `Block`.
+
+        What is inflated for that is not kept. Raises InvalidCaptureFile, while it goes on, if a block is damaged.
+        """
     def add_record(self, record: str | Buffer) -> int:
         """Adds a record; returns the new record count.
 
@@ -317,7 +327,19 @@ class Follower(Generic[_RecordT_co]):
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> _RecordT_co: ...
+    def __length_hint__(self) -> int:
+        """How many records it can give without looking for more."""
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
+
+@final
+class BlockIterator:
+    """Iterates over the blocks that there were when it was made; see `CaptureFile.blocks`.
+
+    A block that cannot be inflated raises InvalidCaptureFile; the next call goes on behind it if it can.
+    """
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Block: ...
 
 @final
 class Transaction(Generic[_RecordT_co]):

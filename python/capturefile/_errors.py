@@ -21,6 +21,10 @@ class InvalidCaptureFile(CaptureFileError):
     """The file is not a capture file, or a damaged one; the message says what is wrong and where."""
 
 
+class CaptureFileReplaced(CaptureFileError):
+    """Another file stands under the name of the one that is followed, or none; see `CaptureFile.follow`."""
+
+
 class CommitUncertain(CaptureFileError, OSError):
     """A commit failed at a point where it may or may not have happened.
 

@@ -66,6 +66,21 @@ class LostRange(RecordRange):
 
 
 @dataclass(frozen=True)
+class Block:
+    """One of the blocks that a file consists of; what is in one is compressed together."""
+
+    position: int | None
+    """Where its compressed form starts, in bytes from the start of the file. None for the last block, which is not
+    compressed yet and is kept with the commit."""
+    compressed_size: int | None
+    """Bytes that it takes in the file, its length included; None for the last block."""
+    size: int
+    """Bytes that it has when it is inflated, the lengths of its records included."""
+    records: RecordRange | None
+    """The records in it. None where it holds nothing but nodes of the index, or metadata."""
+
+
+@dataclass(frozen=True)
 class Report:
     """What a walk through a file found."""
 

@@ -16,6 +16,7 @@ mod classes {
     import_exception!(capturefile._errors, CaptureFileError);
     import_exception!(capturefile._errors, CaptureFileNotOpen);
     import_exception!(capturefile._errors, CaptureFileNotOpenForWrite);
+    import_exception!(capturefile._errors, CaptureFileReplaced);
     import_exception!(capturefile._errors, CommitUncertain);
     import_exception!(capturefile._errors, InvalidCaptureFile);
 }
@@ -37,6 +38,7 @@ impl From<Error> for PyErr {
                 classes::CommitUncertain::new_err((source.raw_os_error(), message, path.into_os_string()))
             }
             Error::Invalid { .. } => classes::InvalidCaptureFile::new_err(message),
+            Error::Replaced { .. } => classes::CaptureFileReplaced::new_err(message),
             Error::Closed { .. } => classes::CaptureFileNotOpen::new_err(message),
             Error::AlreadyOpen { .. } => classes::CaptureFileAlreadyOpen::new_err(message),
             Error::NotOpenForWrite { .. } | Error::Forked { .. } => {

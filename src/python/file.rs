@@ -17,7 +17,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PySlice, PyTuple, PyTyp
 
 use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to_bytes, with_bytes};
 use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
-use super::iterators::{Follower, RecordIterator};
+use super::iterators::{BlockIterator, Follower, RecordIterator};
 use super::ranges::{self, SliceOfRecords};
 use crate::{CompressionLevel, Geometry, OpenOptions, Records, Snapshot, SyncMode};
 
@@ -553,16 +553,19 @@ impl CaptureFile {
 
     /// Iterates over committed records and goes on with those that are committed later, by anybody.
     ///
-    /// It waits for them without burning the processor, gives a new record within some 20 milliseconds of
-    /// its commit, and never half a commit. What this object itself sees does not change.
+    /// It waits for them without burning the processor: it looks again after 0.2 milliseconds, then ever more
+    /// seldom, in the end every 20, which is how late it can be. It never gives half a commit, and
+    /// `operator.length_hint` says how many records it has at hand. What this object itself sees does not change.
     ///
     /// Arguments:
     ///     start: number of the first record; by default the first that this object does not see yet.
     ///     timeout: seconds without news after which it ends; by default it waits for ever. It also ends
     ///         when this object is closed, or when nothing refers to it any more.
     ///
-    /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number; while
-    /// it goes on, what `record_at` and `refresh` raise.
+    /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While
+    /// it goes on it raises CaptureFileReplaced, once there are no more records, if another file stands under
+    /// the name by then, or none; InvalidCaptureFile if the file has been cut short; and what `record_at` and
+    /// `refresh` raise.
     #[pyo3(signature = (start=None, timeout=None))]
     fn follow(
         &self,
@@ -625,6 +628,14 @@ impl CaptureFile {
             snapshot.pending_bytes(),
             metadata.map(|metadata| metadata.len()),
         ))
+    }
+
+    /// Iterates over the blocks that the file consists of now, in the order in which they stand there; see
+    /// `Block`.
+    ///
+    /// What is inflated for that is not kept. Raises InvalidCaptureFile, while it goes on, if a block is damaged.
+    fn blocks(&self, py: Python<'_>) -> PyResult<BlockIterator> {
+        Ok(BlockIterator::new(self.snapshot(py)?.blocks()))
     }
 
     /// Adds a record; returns the new record count.

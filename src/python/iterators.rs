@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
+use pyo3::sync::{MutexExt, PyOnceLock};
+use pyo3::types::PyType;
 
 use super::convert::Encoding;
 use super::errors::CaptureFileNotOpen;
-use crate::{CaptureFile, Record, Records};
+use super::verify::range;
+use crate::{Blocks, CaptureFile, Record, Records};
 
 /// The first pause of a follower that has nothing to give; each next one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
@@ -80,6 +82,42 @@ impl RecordIterator {
     }
 }
 
+/// Iterates over the blocks that there were when it was made; see `CaptureFile.blocks`.
+///
+/// A block that cannot be inflated raises InvalidCaptureFile; the next call goes on behind it if it can.
+#[pyclass(frozen, module = "capturefile")]
+pub(super) struct BlockIterator {
+    blocks: Shared<Blocks>,
+}
+
+impl BlockIterator {
+    pub(super) fn new(blocks: Blocks) -> Self {
+        Self { blocks: Shared::new(blocks) }
+    }
+}
+
+#[pymethods]
+impl BlockIterator {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        static BLOCK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let mut guard = self.blocks.lock(py)?;
+        let blocks: &mut Blocks = &mut guard;
+        let block = py.detach(|| blocks.next()).transpose()?;
+        drop(guard);
+        let Some(block) = block else {
+            return Ok(None);
+        };
+        let class = BLOCK.import(py, "capturefile._info", "Block")?;
+        let (position, length) = block.frame.unzip();
+        let records = block.records.map(|records| range(py, &records)).transpose()?;
+        class.call1((position, length, block.size, records)).map(Some)
+    }
+}
+
 /// The next record; the interpreter is let go only where the record takes reading or inflating.
 pub(super) fn next_record(py: Python<'_>, records: &mut Records, reversed: bool) -> PyResult<Option<Record>> {
     if reversed {
@@ -145,10 +183,17 @@ impl Follower {
 
 impl Following {
     /// Looks for records that were committed since; true if there are any to give.
+    ///
+    /// A file that was replaced still gives what was committed to it: nothing can come after that look.
     fn look(&mut self) -> crate::Result<bool> {
+        let replaced = self.observer.is_replaced()?;
+        self.observer.check_length()?;
         self.observer.refresh(false)?;
         let snapshot = self.observer.snapshot()?;
         if snapshot.record_count() < self.next {
+            if replaced {
+                return Err(crate::Error::Replaced { path: self.observer.path().to_owned() });
+            }
             return Ok(false);
         }
         self.records = snapshot.records(self.next);
@@ -175,5 +220,11 @@ impl Follower {
                 return Ok(None);
             }
         }
+    }
+
+    /// How many records it can give without looking for more.
+    fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
+        let at_hand = self.state.lock(py)?.records.remaining();
+        Ok(usize::try_from(at_hand).unwrap_or(usize::MAX))
     }
 }

@@ -16,7 +16,7 @@ mod extension {
     #[pymodule_export]
     use super::file::{CaptureFile, Transaction, open, reopen};
     #[pymodule_export]
-    use super::iterators::{Follower, RecordIterator};
+    use super::iterators::{BlockIterator, Follower, RecordIterator};
     #[pymodule_export]
     use super::recover::recover;
     #[pymodule_export]

@@ -49,8 +49,12 @@ pub(super) fn problems<'py>(py: Python<'py>, damage: &[Damage]) -> PyResult<Boun
 
 /// Numbers of records as a tuple of `RecordRange`.
 pub(super) fn ranges<'py>(py: Python<'py>, ranges: &[RangeInclusive<u64>]) -> PyResult<Bound<'py, PyTuple>> {
-    static RANGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let range = RANGE.import(py, "capturefile._info", "RecordRange")?;
-    let ranges = ranges.iter().map(|numbers| range.call1((*numbers.start(), *numbers.end())));
+    let ranges = ranges.iter().map(|numbers| range(py, numbers));
     PyTuple::new(py, ranges.collect::<PyResult<Vec<_>>>()?)
+}
+
+/// Numbers of records as a `RecordRange`.
+pub(super) fn range<'py>(py: Python<'py>, numbers: &RangeInclusive<u64>) -> PyResult<Bound<'py, PyAny>> {
+    static RANGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    RANGE.import(py, "capturefile._info", "RecordRange")?.call1((*numbers.start(), *numbers.end()))
 }

@@ -143,6 +143,10 @@ mod tests {
             Err(io::ErrorKind::Unsupported.into())
         }
 
+        fn is_at(&self, _: &Path) -> io::Result<bool> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
         fn map(&self, _: u64) -> io::Result<Map> {
             Err(io::ErrorKind::Unsupported.into())
         }

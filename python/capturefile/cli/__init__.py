@@ -1,0 +1,99 @@
+"""The command `capturefile`: capture files in the shell.
+
+Results go to standard output, everything else to standard error. Exit codes:
+
+    0    done; `verify`: the file is sound; `recover`: all that was committed is there; `grep`: something was found
+    1    failed; `verify`: the file is damaged; `grep`: nothing was found
+    2    wrong usage; `verify`, `grep`: the file could not be looked at, for example because it is no capture file
+    3    done with loss: `recover`, or a command with `--skip-unreadable`
+    130  interrupted by Ctrl-C
+    141  whoever read standard output stopped reading, as for a program that SIGPIPE ends
+
+Each module here has a group of commands, or what they share. What is slow to import is imported where it is
+used, so that the command starts fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+import capturefile
+from capturefile.cli.arguments import HelpFormatter, protect_numbers
+from capturefile.cli.codes import BROKEN_PIPE, DONE, EXPECTED_ERRORS, FAILED, INTERRUPTED, WRONG_USAGE, WrongUsage
+from capturefile.cli.messages import describe, say
+from capturefile.cli.streams import abandon_output, flush_help, occupy_closed_streams, standard_output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from capturefile.cli.arguments import Command
+
+GROUPS = {
+    "appending": ["append"],
+    "printing": ["cat", "head", "tail", "get", "count"],
+    "following": ["follow"],
+    "searching": ["grep"],
+    "inspecting": ["info", "verify", "recover"],
+    "copying": ["copy"],
+    "exchanging": ["import", "export"],
+    "metadata": ["metadata"],
+    "completing": ["completion"],
+}
+"""The modules here that describe and run commands, and which ones."""
+
+EPILOG = """\
+examples:
+  my-program | capturefile append log.capture
+  capturefile tail --follow log.capture
+  capturefile COMMAND --help
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with loss, 130 interrupted, 141 output no longer read."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command with `arguments`, by default the process's own, and returns its exit code."""
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        abandon_output()
+        return BROKEN_PIPE
+    except WrongUsage as error:
+        say(describe(error))
+        return WRONG_USAGE
+    except EXPECTED_ERRORS as error:
+        say(describe(error))
+        return FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        options = parser(arguments[0] if arguments else None).parse_args(protect_numbers(arguments))
+    except SystemExit as stop:
+        flush_help()
+        return stop.code if isinstance(stop.code, int) else DONE
+    occupy_closed_streams()
+    run: Command = options.run
+    with standard_output() as output:
+        return run(options, output)
+
+
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """What describes all commands; to be fast, only the group of `command` if that is one."""
+    described = argparse.ArgumentParser(
+        prog="capturefile",
+        description="Reads, writes and checks capture files: compressed, append-only logs of records.",
+        epilog=EPILOG,
+        formatter_class=HelpFormatter,
+    )
+    version = f"%(prog)s {capturefile.__version__}"
+    described.add_argument("--version", action="version", version=version, help="show the version and exit")
+    commands = described.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile")
+    if command != "--version":
+        for name in [name for name, group in GROUPS.items() if command in group] or GROUPS:
+            import_module(f"capturefile.cli.{name}").add_to(commands)
+    return described

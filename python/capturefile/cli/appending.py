@@ -1,0 +1,160 @@
+"""The command `append`: what comes from standard input or files becomes records."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager, suppress
+
+import capturefile
+from capturefile.cli.arguments import add_command, positive, seconds
+from capturefile.cli.codes import DONE
+from capturefile.cli.messages import counted, say
+from capturefile.cli.progress import progress
+from capturefile.cli.splitting import SPLITTERS
+from capturefile.cli.streams import STANDARD, check_inputs, open_input, shown_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+CHUNK_SIZE = 1 << 18
+EXAMPLE = """\
+my-program | capturefile append log.capture
+capturefile append --commit-every 100000 log.capture monday.txt tuesday.txt
+find . -print0 | capturefile append --format nul paths.capture"""
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    append = add_command(
+        commands, "append", _append, "add records from standard input or files, each line as one", EXAMPLE
+    )
+    append.add_argument(
+        "inputs", metavar="INPUT", nargs="*", help="files to read, one after the other (default: -, standard input)"
+    )
+    append.add_argument(
+        "--format",
+        choices=list(SPLITTERS),
+        default="text",
+        help="text: a record is a line (default); nul: it ends with a zero byte; prefixed: before it stands its "
+        "length in four bytes, big-endian",
+    )
+    append.add_argument(
+        "--commit-every",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="commit after each N records and at the end (default: %(default)s)",
+    )
+    append.add_argument(
+        "--commit-interval",
+        type=seconds,
+        default=1.0,
+        metavar="SECONDS",
+        help="commit at the latest so long after a record has come; inf: never because of the time "
+        "(default: %(default)g)",
+    )
+
+
+def _append(options: argparse.Namespace, _output: BinaryIO) -> int:
+    inputs = options.inputs or [STANDARD]
+    check_inputs(inputs)
+    with (
+        capturefile.open(options.file, "a", encoding=None) as cf,
+        reporting(cf),
+        progress("append", "records") as shown,
+    ):
+        batches = Batches(cf, options.commit_every, options.commit_interval)
+        for name in inputs:
+            for records in _pieces(name, options.format, batches.time_left):
+                batches.add(records)
+                shown.count += len(records)
+                shown.look()
+        batches.commit()
+    return DONE
+
+
+def _pieces(name: str, form: str, time_left: Callable[[], float]) -> Iterator[list[bytes]]:
+    """The records of one input as they come; none of them when the time is over."""
+    splitter = SPLITTERS[form]()
+    with open_input(name) as stream:
+        for data in _chunks(stream, time_left):
+            yield splitter.feed(data)
+        yield splitter.finish(shown_name(name))
+
+
+def _chunks(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]:
+    """What can be read at once, again and again; nothing when the time is over before there is something."""
+    import os
+    import select
+
+    descriptor = stream.fileno()
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while True:
+        left = time_left()
+        if not poll.poll(None if left == math.inf else math.ceil(left * 1000)):
+            yield b""
+            continue
+        data = os.read(descriptor, CHUNK_SIZE)
+        if not data:
+            return
+        yield data
+
+
+class Batches:
+    """Adds records, and commits by their number and by time."""
+
+    def __init__(self, cf: capturefile.CaptureFile[bytes], size: int, interval: float) -> None:
+        """Commits after `size` records, or `interval` seconds after the first of them."""
+        self.cf = cf
+        self.size = size
+        self.interval = interval
+        self.pending = 0
+        self.due = math.inf
+
+    def time_left(self) -> float:
+        """Seconds until the next commit."""
+        return max(0.0, self.due - time.monotonic()) if self.due != math.inf else math.inf
+
+    def add(self, records: list[bytes]) -> None:
+        """Adds records; whenever there are enough of them, or it is time, they are committed."""
+        start = 0
+        while start < len(records):
+            batch = records[start : start + self.size - self.pending]
+            self.cf.add_records(batch)
+            start += len(batch)
+            if not self.pending:
+                self.due = time.monotonic() + self.interval
+            self.pending += len(batch)
+            if self.pending == self.size:
+                self.commit()
+        if self.time_left() <= 0:
+            self.commit()
+
+    def commit(self) -> None:
+        """Commits what there is."""
+        self.cf.commit()
+        self.pending = 0
+        self.due = math.inf
+
+
+@contextmanager
+def reporting(cf: capturefile.CaptureFile[bytes]) -> Iterator[None]:
+    """Says at the end how many records were added and stay.
+
+    The file knows, while an interrupt can come between a commit and the line that would have counted it.
+    After a commit that is uncertain nobody knows; its own message says so.
+    """
+    before = cf.record_count()
+    try:
+        yield
+    finally:
+        with suppress(capturefile.CaptureFileError):
+            cf.rollback()
+            say(f"{counted(cf.record_count() - before, 'record')} added")

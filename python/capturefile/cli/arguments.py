@@ -1,0 +1,162 @@
+"""The words in which all commands describe themselves, and the kinds of arguments that they take."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, BinaryIO, ClassVar, TypeAlias
+
+    Command: TypeAlias = Callable[[argparse.Namespace, BinaryIO], int]
+    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+SPAN = re.compile(r"(?P<first>-?[0-9]+)(?P<open>-(?P<last>-?[0-9]+)?)?", re.ASCII)
+SIZES = {"": 1, "K": 1024, "M": 1024 * 1024}
+
+
+class Span:
+    """Records from `first` to `last`, both included; negative numbers count from the end."""
+
+    def __init__(self, first: int, last: int) -> None:
+        """The numbers are not checked against any file yet."""
+        self.first = first
+        self.last = last
+
+    def __str__(self) -> str:
+        """As it is written on the command line."""
+        return f"{self.first}-{self.last}"
+
+
+EVERYTHING = Span(1, -1)
+"""The range that is meant where none is given; also that of a file without records."""
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Formats help to the width of the terminal.
+
+    argparse makes one for every argument that is described, and would each time ask for the width with a module
+    that takes long to import.
+    """
+
+    width: ClassVar[int | None] = None
+
+    def __init__(self, prog: str, **options: Any) -> None:  # noqa: ANN401 - whatever argparse has
+        """Finds out the width when the first one is made."""
+        if HelpFormatter.width is None:
+            HelpFormatter.width = _terminal_width() - 2
+        super().__init__(prog, **{"width": HelpFormatter.width, **options})
+
+
+def _terminal_width() -> int:
+    with suppress(ValueError):
+        return max(40, int(os.environ.get("COLUMNS", "")))
+    with suppress(OSError):
+        return max(40, os.get_terminal_size(1).columns)
+    return 80
+
+
+def add_command(commands: Commands, name: str, run: Command, summary: str, example: str) -> argparse.ArgumentParser:
+    """A command that takes one capture file."""
+    command = add_bare(commands, name, summary, example)
+    command.add_argument("file", metavar="FILE", help="path of the capture file")
+    command.set_defaults(run=run)
+    return command
+
+
+def add_bare(commands: Commands, name: str, summary: str, example: str = "") -> argparse.ArgumentParser:
+    """A command without arguments yet."""
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        allow_abbrev=False,
+        formatter_class=HelpFormatter,
+    )
+    if example:
+        command.epilog = "examples:\n" + "\n".join(f"  {line}" for line in example.splitlines())
+    return command
+
+
+def add_number(command: argparse.ArgumentParser) -> None:
+    """How many records."""
+    command.add_argument(
+        "-n", "--number", type=natural, default=10, metavar="N", help="how many (default: %(default)s)"
+    )
+
+
+def add_selection(command: argparse.ArgumentParser) -> None:
+    """Which records are read, and what becomes of those that cannot be."""
+    command.add_argument(
+        "--range",
+        type=span,
+        default=EVERYTHING,
+        metavar="RANGE",
+        help="only these records: 10-20, 10- (to the end), -100- (the last hundred), 7",
+    )
+    command.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="leave out records in damaged blocks; the exit code is then 3",
+    )
+
+
+def natural(text: str) -> int:
+    """A number from 0 up."""
+    return whole_number(text, 0)
+
+
+def positive(text: str) -> int:
+    """A number from 1 up."""
+    return whole_number(text, 1)
+
+
+def whole_number(text: str, lowest: int) -> int:
+    """A whole number that is not too low."""
+    with suppress(ValueError):
+        if (number := int(text)) >= lowest:
+            return number
+    raise argparse.ArgumentTypeError(f"expected a whole number from {lowest} up, not {text!r}")
+
+
+def seconds(text: str) -> float:
+    """A time that is not negative; `inf` is for ever."""
+    with suppress(ValueError):
+        if (number := float(text)) >= 0 and not math.isnan(number):
+            return number
+    raise argparse.ArgumentTypeError(f"expected a number of seconds from 0 up, or inf, not {text!r}")
+
+
+def size(text: str) -> int:
+    """A number of bytes such as 65536, 64K or 1M."""
+    digits, unit = (text[:-1], text[-1]) if text[-1:] in ("K", "M") else (text, "")
+    return positive(digits) * SIZES[unit]
+
+
+def span(text: str) -> Span:
+    """A record number or a range."""
+    found = SPAN.fullmatch(text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"expected a record number or a range such as 3-7 or 3-, not {text!r}")
+    first = int(found["first"])
+    if found["open"] is None:
+        return Span(first, first)
+    return Span(first, int(found["last"] or -1))
+
+
+def protect_numbers(arguments: Sequence[str]) -> list[str]:
+    """Keeps argparse from taking ranges such as -3--1 for options: a space before it says that it is none."""
+    protected: list[str] = []
+    numbers_wanted = arguments[:1] == ["get"]
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            return [*protected, *arguments[index:]]
+        is_range = argument.startswith("-") and SPAN.fullmatch(argument)
+        wanted = numbers_wanted or (index > 0 and arguments[index - 1] == "--range")
+        protected.append(f" {argument}" if is_range and wanted else argument)
+    return protected

@@ -1,0 +1,24 @@
+"""The exit codes of the command, and the errors that lead to them."""
+
+from __future__ import annotations
+
+import signal
+
+import capturefile
+
+DONE = 0
+FAILED = 1
+WRONG_USAGE = 2
+UNUSABLE = 2
+"""Of `verify` and `grep`, for which 1 is an answer: the file could not be looked at."""
+LOSSY = 3
+"""Done, but something of the source is not in the result."""
+INTERRUPTED = 128 + signal.SIGINT
+BROKEN_PIPE = 128 + signal.SIGPIPE
+
+EXPECTED_ERRORS = (capturefile.CaptureFileError, OSError, IndexError, ValueError, MemoryError)
+"""What a file, a disk or an argument can cause; anything else is a mistake in this program."""
+
+
+class WrongUsage(Exception):  # noqa: N818 - the name is that of the exit code
+    """Arguments that are well formed, but cannot be meant together or with these files."""

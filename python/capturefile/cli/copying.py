@@ -1,0 +1,134 @@
+"""The command `copy`: records into new files, compressed anew, joined, or split."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+import capturefile
+from capturefile.cli.arguments import EVERYTHING, add_bare, add_selection, positive, size
+from capturefile.cli.codes import DONE, WrongUsage
+from capturefile.cli.messages import counted, say
+from capturefile.cli.progress import progress
+from capturefile.cli.records import Selection
+from capturefile.cli.streams import new_name, write_line
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+EXAMPLE = """\
+capturefile copy --level 12 --block-size 256K log.capture small.capture
+capturefile copy monday.capture tuesday.capture both.capture
+capturefile copy --split 1000000 log.capture part.capture
+capturefile copy --range -1000- log.capture last.capture"""
+BATCH = 1000
+"""Records that are added in one call."""
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    copy = add_bare(commands, "copy", "copy records to a new file: compress anew, join, split", EXAMPLE)
+    copy.add_argument("sources", metavar="SRC", nargs="+", help="capture files to read, one after the other")
+    copy.add_argument("target", metavar="DST", help="path of the new file")
+    copy.add_argument(
+        "--level",
+        type=int,
+        choices=range(1, 13),
+        metavar="N",
+        default=6,
+        help="how hard to compress, from 1, the fastest, to 12, the smallest (default: %(default)s)",
+    )
+    copy.add_argument(
+        "--block-size",
+        type=size,
+        metavar="BYTES",
+        help="how many bytes are compressed together, a multiple of 4K such as 64K (default: as the first SRC)",
+    )
+    copy.add_argument(
+        "--split",
+        type=positive,
+        metavar="N",
+        help="make files of N records, with numbers in their names, and write the names: DST-1.capture, ...",
+    )
+    copy.add_argument(
+        "--no-metadata", action="store_true", help="leave the metadata out (default: that of the last SRC)"
+    )
+    copy.add_argument("--overwrite", action="store_true", help="replace what exists, once the copy is whole")
+    add_selection(copy)
+    copy.set_defaults(run=_copy)
+
+
+def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
+    with ExitStack() as stack:
+        sources = [stack.enter_context(capturefile.open(name, encoding=None)) for name in options.sources]
+        if len(sources) > 1 and options.range is not EVERYTHING:
+            raise WrongUsage("--range goes with one SRC: its numbers are those of one file")
+        selections = [Selection(cf, options, name) for cf, name in zip(sources, options.sources, strict=True)]
+        total = sum(map(len, selections))
+        shown = stack.enter_context(progress("copy", "records", total))
+        records = (record for _, record in shown.over(chain.from_iterable(selections)))
+        names = part_names(options.target, total, options.split) if options.split else [options.target]
+        metadata = None if options.no_metadata else sources[-1].get_metadata()
+        block_size = options.block_size or sources[0].info().block_size
+        copied = _write_parts(options, names, records, metadata, block_size)
+    if options.split:
+        for name in names:
+            write_line(output, name)
+        output.flush()
+    say(f"{counted(copied, 'record')} copied")
+    return max(selection.code for selection in selections) or DONE
+
+
+def part_names(target: str, total: int, size: int) -> list[str]:
+    """The names for parts of `size` records, so that they sort by their numbers."""
+    parts = max(1, -(-total // size))
+    stem, extension = os.path.splitext(target)
+    return [f"{stem}-{number:0{len(str(parts))}}{extension}" for number in range(1, parts + 1)]
+
+
+def _write_parts(
+    options: argparse.Namespace, names: list[str], records: Iterator[bytes], metadata: bytes | None, block_size: int
+) -> int:
+    """Makes the files; none of them gets its name before all are whole."""
+    copied = 0
+    with ExitStack() as unnamed:
+        for name in names:
+            hidden = unnamed.enter_context(_target(name, overwrite=options.overwrite))
+            with capturefile.open(
+                hidden,
+                "x",
+                encoding=None,
+                initial_metadata=metadata,
+                compression_block_size=block_size,
+                compression_level=options.level,
+            ) as cf:
+                copied += _fill(cf, islice(records, options.split))
+    return copied
+
+
+def _fill(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes]) -> int:
+    count = 0
+    try:
+        while (added := cf.add_records(islice(records, BATCH))) > count:
+            count = added
+        cf.commit()
+    except BaseException:
+        with suppress(capturefile.CaptureFileError):
+            cf.rollback()
+        raise
+    return count
+
+
+@contextmanager
+def _target(name: str, *, overwrite: bool) -> Iterator[str]:
+    """The name for a file that becomes `name` at the end; a capture file there that somebody writes is refused."""
+    with ExitStack() as stack:
+        if overwrite and os.path.exists(name):
+            stack.enter_context(capturefile.open(name, "a"))
+        yield stack.enter_context(new_name(name, overwrite=overwrite))

@@ -1,0 +1,53 @@
+"""Records in the fields of a row: as text where they are text, and in base 64 where they are not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+IN_BASE64 = "_base64"
+
+
+def decoded(fields: Mapping[str, object], column: str) -> bytes:
+    """The record in `fields`, under the name `column` or that name with `_base64` behind it."""
+    encoded = fields.get(column + IN_BASE64)
+    value = fields.get(column)
+    # A table has both columns, and in each row one of them is empty.
+    if encoded or value is None:
+        if value:
+            raise ValueError(f"both {column} and {column}{IN_BASE64} have a value")
+        if encoded is None:
+            raise ValueError(f"there is neither {column} nor {column}{IN_BASE64}")
+        return from_base64(encoded, column + IN_BASE64)
+    if not isinstance(value, str):
+        raise ValueError(f"{column} is {type(value).__name__} and no text")
+    return value.encode()
+
+
+def from_base64(value: object, name: str) -> bytes:
+    """The bytes that the text `value` stands for."""
+    from base64 import b64decode
+
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {type(value).__name__} and no text")
+    try:
+        return b64decode(value, validate=True)
+    except ValueError as error:
+        raise ValueError(f"{name} is not in base 64: {error}") from error
+
+
+def checked_text(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """The same records, all of which must be UTF-8."""
+    for number, record in records:
+        as_text(number, record)
+        yield number, record
+
+
+def as_text(number: int, record: bytes) -> str:
+    """The text of record `number`."""
+    try:
+        return record.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"record {number} is no text in UTF-8: {error}") from error

@@ -1,0 +1,92 @@
+"""The forms in which records are printed, and in which `append` takes them."""
+
+from __future__ import annotations
+
+from capturefile.cli.streams import refuse_terminal, writes_to_terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable
+    from typing import BinaryIO, TypeAlias
+
+    Encoder: TypeAlias = Callable[[int, bytes], bytes]
+    """Makes of a record's number and the record what is written."""
+
+FORMATS = ("text", "jsonl", "raw", "hex", "nul", "prefixed")
+BINARY = frozenset({"raw", "nul", "prefixed"})
+LENGTH_SIZE = 4
+"""Bytes of the big-endian length before each record in the form `prefixed`."""
+
+FORMATS_HELP = (
+    "text: the record and a newline (default); jsonl: a line of JSON; raw: the records and nothing else; "
+    "hex: a line of hexadecimal digits; nul: the record and a zero byte; prefixed: a length of four bytes, "
+    "big-endian, and the record"
+)
+
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+CONTROLS_IN_JSON = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""What a terminal would take for a command, as it is shown instead."""
+
+
+def add_format(command: argparse.ArgumentParser) -> None:
+    """The options that say how records are printed."""
+    command.add_argument("--format", choices=FORMATS, default="text", help=FORMATS_HELP)
+    command.add_argument("--force", action="store_true", help="write raw, nul and prefixed records even to a terminal")
+
+
+def encoder(options: argparse.Namespace) -> Encoder:
+    """What encodes records in the form that is asked for."""
+    name: str = options.format
+    if name in BINARY:
+        refuse_terminal(f"the format {name}", force=options.force)
+    on_terminal = writes_to_terminal()
+    if name == "jsonl":
+        return json_encoder(on_terminal=on_terminal)
+    if name == "text" and on_terminal:
+        return lambda _, record: printable(record).encode() + b"\n"
+    return PLAIN[name]
+
+
+PLAIN: dict[str, Encoder] = {
+    "text": lambda _, record: record + b"\n",
+    "raw": lambda _, record: record,
+    "hex": lambda _, record: record.hex().encode() + b"\n",
+    "nul": lambda _, record: record + b"\0",
+    "prefixed": lambda _, record: len(record).to_bytes(LENGTH_SIZE) + record,
+}
+
+
+def printable(data: bytes) -> str:
+    """The text in `data` as a terminal can show it, with everything else escaped."""
+    return data.decode(errors="backslashreplace").translate(CONTROLS)
+
+
+def json_encoder(*, on_terminal: bool = False) -> Encoder:
+    """What makes a line of JSON of a record; bytes that are no UTF-8 go into base 64."""
+    from json import JSONEncoder
+
+    encode = JSONEncoder(ensure_ascii=False).encode
+
+    def line(number: int, record: bytes) -> bytes:
+        text = encode({"record_number": number, **value_of(record)})
+        return (text.translate(CONTROLS_IN_JSON) if on_terminal else text).encode() + b"\n"
+
+    return line
+
+
+def value_of(record: bytes) -> dict[str, str]:
+    """The record under the name that says how it is to be read."""
+    try:
+        return {"record": record.decode()}
+    except UnicodeDecodeError:
+        from base64 import b64encode
+
+        return {"record_base64": b64encode(record).decode()}
+
+
+def write_records(output: BinaryIO, encode: Encoder, records: Iterable[tuple[int, bytes]]) -> None:
+    """Writes records with their numbers."""
+    write = output.write
+    for number, record in records:
+        write(encode(number, record))

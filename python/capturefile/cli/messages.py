@@ -1,0 +1,39 @@
+"""What the command says on standard error, and in which words."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+import capturefile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+in_the_way: list[Callable[[], None]] = []
+"""What removes from the terminal's last line that which is not there to stay."""
+
+
+def say(message: str) -> None:
+    """Writes one line to standard error; where that is closed or broken, there is nobody to tell."""
+    for remove in in_the_way:
+        remove()
+    if sys.stderr is not None:
+        one_line = message.replace("\n", "\\n")
+        with suppress(OSError):
+            print(f"capturefile: {one_line}", file=sys.stderr, flush=True)
+
+
+def describe(error: BaseException) -> str:
+    """The error in one sentence that names the file."""
+    if isinstance(error, capturefile.CommitUncertain):
+        return error.strerror or str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or repr('')}: {error.strerror}"
+    return str(error) or "out of memory"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

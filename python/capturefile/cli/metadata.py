@@ -1,0 +1,77 @@
+"""The commands `metadata get`, `metadata set` and `metadata clear`."""
+
+from __future__ import annotations
+
+import os
+
+from capturefile.cli.arguments import add_bare, add_command
+from capturefile.cli.codes import DONE, FAILED
+from capturefile.cli.formats import printable
+from capturefile.cli.messages import say
+from capturefile.cli.records import reading
+from capturefile.cli.streams import STANDARD, open_input, write_line, writes_to_terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+EXAMPLE = """\
+capturefile metadata set log.capture 'read up to line 2000'
+capturefile metadata get log.capture"""
+GET_EXAMPLE = "capturefile metadata get log.capture > state.json"
+SET_EXAMPLE = """\
+capturefile metadata set log.capture 'read up to line 2000'
+capturefile metadata set log.capture < state.json"""
+CLEAR_EXAMPLE = "capturefile metadata clear log.capture"
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the commands."""
+    metadata = add_bare(commands, "metadata", "get, set or clear the metadata", EXAMPLE)
+    actions = metadata.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile metadata")
+    get_summary = "write the metadata, exactly; on a terminal, as text with a newline after it"
+    add_command(actions, "get", _get, get_summary, GET_EXAMPLE)
+    setter = add_command(actions, "set", _set, "replace the metadata", SET_EXAMPLE)
+    setter.add_argument("value", metavar="VALUE", nargs="?", help="the metadata (default: standard input)")
+    add_command(actions, "clear", _clear, "remove the metadata", CLEAR_EXAMPLE)
+
+
+def _get(options: argparse.Namespace, output: BinaryIO) -> int:
+    with reading(options) as cf:
+        metadata = cf.get_metadata()
+    if metadata is None:
+        say(f"{options.file}: the file has no metadata")
+        return FAILED
+    if writes_to_terminal():
+        write_line(output, printable(metadata))
+    else:
+        output.write(metadata)
+    return DONE
+
+
+def _set(options: argparse.Namespace, _output: BinaryIO) -> int:
+    with reading(options):
+        pass  # A file that is missing or none of ours is refused before standard input is read.
+    if options.value is not None:
+        _replace(options, os.fsencode(options.value))
+        return DONE
+    with open_input(STANDARD) as stream:
+        _replace(options, stream.read())
+    return DONE
+
+
+def _clear(options: argparse.Namespace, _output: BinaryIO) -> int:
+    _replace(options, None)
+    return DONE
+
+
+def _replace(options: argparse.Namespace, value: bytes | None) -> None:
+    with reading(options) as cf:
+        # Opened for reading first, since opening for writing would create a missing file.
+        cf.close()
+        cf.open(to_write=True)
+        cf.set_metadata(value)
+        cf.commit()

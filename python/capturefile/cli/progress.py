@@ -1,0 +1,111 @@
+"""The line on a terminal that says how far long work has come, how fast it is, and how long it will take."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+
+from capturefile.cli.messages import in_the_way
+from capturefile.cli.streams import STANDARD_ERROR, STANDARD_OUTPUT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+SILENCE = 1.0
+"""Seconds of work before there is anything to see."""
+PAUSE = 0.2
+"""Seconds between two looks."""
+CLEARED = "\r\x1b[K"
+
+
+class Progress:
+    """Counts what goes through it. Without a terminal on standard error it does nothing."""
+
+    def __init__(
+        self, doing: str, unit: str, total: int | None, position: Callable[[], int] | None, *, visible: bool
+    ) -> None:
+        """Shows work on `total` things, of which `position` tells how many are done, or else the count."""
+        self.doing = doing
+        self.unit = unit
+        self.total = total
+        self.position = position
+        self.visible = visible
+        self.count = 0
+        self.started = time.monotonic()
+        self.due = self.started + SILENCE
+        self.shown = False
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        """The same items, seen to go by."""
+        return self._counted(items) if self.visible else iter(items)
+
+    def _counted(self, items: Iterable[T]) -> Iterator[T]:
+        for item in items:
+            yield item
+            self.count += 1
+            self.look()
+
+    def look(self) -> None:
+        """Shows the line if it is time to."""
+        now = time.monotonic()
+        if self.visible and now >= self.due:
+            done = self.count if self.position is None else self.position()
+            self._show(line(self.doing, self.unit, done, self.total, now - self.started))
+            self.due = now + PAUSE
+
+    def clear(self) -> None:
+        """Leaves the line to others, until it is time to show it again."""
+        if self.shown:
+            self._show("")
+            self.shown = False
+
+    def _show(self, text: str) -> None:
+        self.shown = True
+        os.write(STANDARD_ERROR, f"{CLEARED}{text}".encode())
+
+
+def line(doing: str, unit: str, done: int, total: int | None, seconds: float) -> str:
+    """What there is to say after so many seconds."""
+    rate = done / seconds
+    if total is None or done > total:
+        return f"{doing}: {done:,} {unit}, {rate:,.0f} a second"
+    share = f"{done:,} of {total:,} {unit}, {100 * done // max(1, total)} %, {rate:,.0f} a second"
+    return f"{doing}: {share}, {duration((total - done) / rate)} left" if done else f"{doing}: {share}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as coarse as they are long."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@contextmanager
+def progress(
+    doing: str,
+    unit: str,
+    total: int | None = None,
+    *,
+    position: Callable[[], int] | None = None,
+    beside_output: bool = False,
+) -> Iterator[Progress]:
+    """The progress of long work. With `beside_output` a terminal that shows results is left to them."""
+    visible = sys.stderr is not None and os.isatty(STANDARD_ERROR)
+    if beside_output and os.isatty(STANDARD_OUTPUT):
+        visible = False
+    shown = Progress(doing, unit, total, position, visible=visible)
+    in_the_way.append(shown.clear)
+    try:
+        yield shown
+    finally:
+        in_the_way.remove(shown.clear)
+        shown.clear()

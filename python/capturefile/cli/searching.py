@@ -1,0 +1,113 @@
+"""The command `grep`: the records that a pattern is found in."""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import islice
+
+from capturefile.cli.arguments import add_bare, add_selection, natural
+from capturefile.cli.codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE, WrongUsage
+from capturefile.cli.formats import BINARY, add_format, encoder, write_records
+from capturefile.cli.messages import describe, say
+from capturefile.cli.progress import progress
+from capturefile.cli.records import Selection, reading
+from capturefile.cli.streams import write_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+    from capturefile.cli.formats import Encoder
+
+EXAMPLE = """\
+capturefile grep 'error|warning' log.capture
+capturefile grep -i -n --fixed 'disk full' log.capture
+capturefile grep -c -v ok --range -1000- log.capture"""
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    grep = add_bare(commands, "grep", "write the records that a pattern is found in", EXAMPLE)
+    grep.add_argument("pattern", metavar="PATTERN", help="a regular expression, as in Python's module re")
+    grep.add_argument("file", metavar="FILE", help="path of the capture file")
+    grep.add_argument("-i", "--ignore-case", action="store_true", help="take upper and lower case for the same")
+    grep.add_argument("-v", "--invert-match", action="store_true", help="the records that it is not found in")
+    grep.add_argument("-c", "--count", action="store_true", help="write only how many records there are")
+    grep.add_argument("-n", "--number", action="store_true", help="write each record's number before it: 7:record")
+    grep.add_argument("-F", "--fixed", action="store_true", help="PATTERN is a text and no regular expression")
+    grep.add_argument("-m", "--max-count", type=natural, metavar="N", help="end after N records")
+    add_selection(grep)
+    add_format(grep)
+    codes = "Exit codes: 0 something found, 1 nothing found, 2 failed, 3 unreadable records were left out."
+    grep.epilog = f"{grep.epilog}\n\n{codes}"
+    grep.set_defaults(run=_grep)
+
+
+def _grep(options: argparse.Namespace, output: BinaryIO) -> int:
+    matches = _matcher(options)
+    encode = _numbered(encoder(options), options)
+    try:
+        with reading(options) as cf:
+            selection = Selection(cf, options, options.file)
+            with progress("grep", "records", len(selection), beside_output=True) as shown:
+                found = (pair for pair in shown.over(selection) if matches(pair[1]))
+                count = _write(output, encode, islice(found, options.max_count), only_count=options.count)
+    except BrokenPipeError:
+        raise
+    except EXPECTED_ERRORS as error:
+        say(describe(error))
+        return UNUSABLE
+    return selection.code or (DONE if count else FAILED)
+
+
+def _write(output: BinaryIO, encode: Encoder, found: Iterator[tuple[int, bytes]], *, only_count: bool) -> int:
+    """Writes what was found, or how much it is; returns how much it is."""
+    if only_count:
+        count = sum(1 for _ in found)
+        write_line(output, str(count))
+        return count
+    count = 0
+
+    def counted() -> Iterator[tuple[int, bytes]]:
+        nonlocal count
+        for pair in found:
+            count += 1
+            yield pair
+
+    write_records(output, encode, counted())
+    return count
+
+
+def _matcher(options: argparse.Namespace) -> Callable[[bytes], bool]:
+    wanted = not options.invert_match
+    pattern = os.fsencode(options.pattern)
+    if options.fixed and not options.ignore_case:
+        return lambda record: (pattern in record) is wanted
+    search = _compile(_as_text(pattern), options).search
+    return lambda record: (search(_as_text(record)) is not None) is wanted
+
+
+def _compile(pattern: str, options: argparse.Namespace) -> re.Pattern[str]:
+    flags = re.IGNORECASE if options.ignore_case else re.NOFLAG
+    try:
+        return re.compile(re.escape(pattern) if options.fixed else pattern, flags)
+    except re.error as error:
+        raise WrongUsage(f"{options.pattern!r} is no regular expression: {error}") from error
+
+
+def _as_text(data: bytes) -> str:
+    """Text that patterns can be written for; bytes that are none stay, and equal only themselves."""
+    return data.decode(errors="surrogateescape")
+
+
+def _numbered(encode: Encoder, options: argparse.Namespace) -> Encoder:
+    """Puts the number before each record, in a format that does not have it anyway."""
+    if not options.number or options.format == "jsonl":
+        return encode
+    if options.format in BINARY:
+        raise WrongUsage(f"--number cannot be told from the records in the format {options.format}")
+    return lambda number, record: b"%d:%b" % (number, encode(number, record))

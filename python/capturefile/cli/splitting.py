@@ -1,0 +1,72 @@
+"""Streams of bytes taken apart into records, as they come."""
+
+from __future__ import annotations
+
+from capturefile.cli.formats import LENGTH_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Separated:
+    """Records with a byte behind each; behind the last one it may be missing."""
+
+    def __init__(self, separator: bytes) -> None:
+        """Starts a stream."""
+        self.separator = separator
+        self.begun: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The records that end in `data`, which comes next."""
+        first, *records = data.split(self.separator)
+        self.begun.append(first)
+        if not records:
+            return []
+        whole = b"".join(self.begun)
+        self.begun = [records.pop()]
+        return [whole, *records]
+
+    def finish(self, name: str) -> list[bytes]:
+        """The record that has no separator behind it, if there is one."""
+        rest = b"".join(self.begun)
+        return [rest] if rest else []
+
+
+class Prefixed:
+    """Records with their length in big-endian bytes before each."""
+
+    def __init__(self) -> None:
+        """Starts a stream."""
+        self.begun = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The records that end in `data`, which comes next."""
+        begun = self.begun
+        begun += data
+        records = []
+        start = 0
+        while (end := self._end(start)) <= len(begun):
+            records.append(bytes(begun[start + LENGTH_SIZE : end]))
+            start = end
+        del begun[:start]
+        return records
+
+    def _end(self, start: int) -> int:
+        """Where the record that starts there ends, or at least its length does."""
+        body = start + LENGTH_SIZE
+        return body if body > len(self.begun) else body + int.from_bytes(self.begun[start:body])
+
+    def finish(self, name: str) -> list[bytes]:
+        """Makes sure that nothing is left."""
+        if self.begun:
+            whole = self._end(0)
+            raise ValueError(f"{name}: it ends after {len(self.begun)} of the {whole} bytes of a record and its length")
+        return []
+
+
+SPLITTERS: dict[str, Callable[[], Separated | Prefixed]] = {
+    "text": lambda: Separated(b"\n"),
+    "nul": lambda: Separated(b"\0"),
+    "prefixed": Prefixed,
+}

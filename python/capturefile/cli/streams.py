@@ -1,0 +1,181 @@
+"""Standard input and output, and the other files that records come from and go to."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import contextmanager, suppress
+
+from capturefile.cli.codes import WrongUsage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+STANDARD_INPUT = 0
+STANDARD_OUTPUT = 1
+STANDARD_ERROR = 2
+BUFFER_SIZE = 1 << 16
+
+STANDARD = "-"
+"""The name of a standard stream in the place of a file's."""
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Standard output, buffered whatever PYTHONUNBUFFERED says, and flushed at the end.
+
+    What is written before an error is still delivered. After an interrupt it is not: whoever reads may have
+    stopped without going away, and flushing would then wait for ever.
+    """
+    with (
+        named_errors("standard output"),
+        open(STANDARD_OUTPUT, "wb", buffering=BUFFER_SIZE, closefd=False) as stream,
+    ):
+        try:
+            yield stream
+        except (KeyboardInterrupt, BrokenPipeError):
+            abandon_output()
+            raise
+
+
+def writes_to_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return os.isatty(STANDARD_OUTPUT)
+
+
+def refuse_terminal(content: str, *, force: bool) -> None:
+    """Keeps bytes that would put a terminal into disorder from it, unless that is what is asked for."""
+    if writes_to_terminal() and not force:
+        raise WrongUsage(f"{content} may put the terminal into disorder; use a file or a pipe, or --force")
+
+
+def write_line(output: BinaryIO, line: str) -> None:
+    """Writes a line of text."""
+    output.write(line.encode() + b"\n")
+
+
+def write_json(output: BinaryIO, value: object) -> None:
+    """Writes a value for programs to read."""
+    import json
+
+    write_line(output, json.dumps(value, indent=2))
+
+
+def shown_name(name: str) -> str:
+    """What messages call the input called `name`."""
+    return "standard input" if name == STANDARD else name
+
+
+@contextmanager
+def open_input(name: str) -> Iterator[BinaryIO]:
+    """The file called `name`, or standard input."""
+    file: int | str = STANDARD_INPUT if name == STANDARD else name
+    with (
+        named_errors(shown_name(name)),
+        open(file, "rb", buffering=BUFFER_SIZE, closefd=name != STANDARD) as stream,
+    ):
+        yield stream
+
+
+def check_inputs(names: list[str]) -> None:
+    """Finds a file that is not there, or not ours to read, before anything is done with the others."""
+    for name in names:
+        if name != STANDARD and not os.access(name, os.R_OK):
+            os.stat(name)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+
+
+@contextmanager
+def named_errors(stream: str) -> Iterator[None]:
+    """Names the stream in errors that name no file; those of the library all do."""
+    try:
+        yield
+    except OSError as error:
+        if not isinstance(error.filename, str):
+            error.filename = stream
+        raise
+
+
+@contextmanager
+def _visible_name(hidden: str, name: str) -> Iterator[None]:
+    """Lets errors of the file called `hidden` name the one that it is to become."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename in (None, hidden):
+            error.filename, error.filename2 = name, None
+        raise
+
+
+@contextmanager
+def new_file(name: str, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """A new file, which appears under its name when it is whole. A pipe or a device is written as it stands."""
+    if os.path.exists(name) and not os.path.isfile(name):
+        with named_errors(name), open(name, "wb", buffering=BUFFER_SIZE) as stream:
+            yield stream
+        return
+    with new_name(name, overwrite=overwrite) as hidden, open(hidden, "xb", buffering=BUFFER_SIZE) as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def new_name(name: str, *, overwrite: bool) -> Iterator[str]:
+    """The name for a file that is to become `name` at the end, if nothing fails until then."""
+    target = os.path.realpath(name)
+    if os.path.exists(target) and not overwrite:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+    folder, base = os.path.split(target)
+    hidden = os.path.join(folder, f".{base}.{os.getpid()}.tmp")
+    with suppress(OSError):
+        os.unlink(hidden)  # Of a process with the same number that was killed.
+    with _visible_name(hidden, name):
+        try:
+            yield hidden
+            publish(hidden, target, overwrite=overwrite)
+        finally:
+            with suppress(OSError):
+                os.unlink(hidden)
+
+
+def publish(hidden: str, target: str, *, overwrite: bool) -> None:
+    """Gives a finished file its name, in one step and for good."""
+    if overwrite:
+        os.replace(hidden, target)
+    else:
+        os.link(hidden, target)
+    folder = os.open(os.path.dirname(target), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def abandon_output() -> None:
+    """Sends what is still buffered for standard output nowhere, so that nothing fails or waits at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STANDARD_OUTPUT)
+    os.close(nowhere)
+
+
+def flush_help() -> None:
+    """Brings what argparse has printed to its reader, or finds out that there is none."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def occupy_closed_streams() -> None:
+    """Keeps a capture file from taking the number of a standard stream that is closed, and its output.
+
+    The numbers are taken in the wrong direction, so that using the stream is an error as before.
+    """
+    directions = {STANDARD_INPUT: os.O_WRONLY, STANDARD_OUTPUT: os.O_RDONLY, STANDARD_ERROR: os.O_RDONLY}
+    for descriptor, direction in directions.items():
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, direction)  # It gets the lowest free number, which is this one.

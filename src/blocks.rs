@@ -1,0 +1,82 @@
+//! The compressed blocks of a snapshot, one after the other, and which records lie in each.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::scan::Records;
+use crate::snapshot::Snapshot;
+
+/// One block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockInfo {
+    /// Where its frame starts, in bytes from the start of the file, and how many bytes it has; `None` for
+    /// the last block, which is not compressed yet and is kept with the commit.
+    pub frame: Option<(u64, u64)>,
+    /// Bytes that it has inflated.
+    pub size: u64,
+    /// The records in it; `None` where it holds nothing but nodes of the index, or metadata.
+    pub records: Option<RangeInclusive<u64>>,
+}
+
+/// Goes through the blocks of a snapshot in the order in which they stand in the file.
+///
+/// After a block that cannot be inflated it goes on; after a length or an index node that cannot be read it
+/// ends.
+pub struct Blocks {
+    snapshot: Arc<Snapshot>,
+    records: Records,
+    /// Where the next frame starts; `None` at the end.
+    next: Option<u64>,
+    next_record: u64,
+}
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = out.debug_struct("Blocks");
+        out.field("snapshot", &self.snapshot).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl Blocks {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
+        let records = snapshot.records(1);
+        let next = Some(snapshot.geometry().data_start());
+        Self { snapshot, records, next, next_record: 1 }
+    }
+
+    fn take(&mut self, start: u64) -> Result<Option<BlockInfo>> {
+        if start >= self.snapshot.file_limit() {
+            let size = self.snapshot.pending_bytes() as u64;
+            let records = self.records_in(self.snapshot.file_limit())?;
+            return Ok((size > 0).then_some(BlockInfo { frame: None, size, records }));
+        }
+        let end = self.snapshot.frame_end(start)?;
+        let records = self.records_in(start)?;
+        self.next = Some(end);
+        let size = self.snapshot.inflate_frame(start)?.size;
+        Ok(Some(BlockInfo { frame: Some((start, end - start)), size, records }))
+    }
+
+    /// The records whose block has its frame at `frame`: the next ones, as far as they lie there.
+    fn records_in(&mut self, frame: u64) -> Result<Option<RangeInclusive<u64>>> {
+        let first = self.next_record;
+        while self.next_record <= self.snapshot.record_count()
+            && self.records.coordinates(self.next_record)?.frame == frame
+        {
+            self.next_record += 1;
+        }
+        Ok((first < self.next_record).then(|| first..=self.next_record - 1))
+    }
+}
+
+impl Iterator for Blocks {
+    type Item = Result<BlockInfo>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Whatever ends it leaves nothing to go on from.
+        let start = self.next.take()?;
+        self.take(start).transpose()
+    }
+}

@@ -1,0 +1,91 @@
+"""The blocks that a file consists of."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from capturefile import Block, CaptureFile, InvalidCaptureFile, RecordRange, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA_START = 86_016
+
+
+def fill(path: Path, count: int, length: int = 1000) -> None:
+    """A file of records that compression makes no smaller."""
+    with CaptureFile(path, True, sync=False) as cf:
+        cf.add_records(os.urandom(length) for _ in range(count))
+        cf.commit()
+
+
+def test_an_empty_file_has_no_blocks(path: Path) -> None:
+    fill(path, 0)
+    with CaptureFile(path) as cf:
+        assert list(cf.blocks()) == []
+
+
+def test_what_is_not_compressed_yet_is_a_block_without_a_position(path: Path) -> None:
+    fill(path, 3)
+    with CaptureFile(path) as cf:
+        pending = Block(position=None, compressed_size=None, size=3 * 1004, records=RecordRange(1, 3))
+        assert list(cf.blocks()) == [pending]
+        assert cf.info().pending_bytes == pending.size
+
+
+@pytest.mark.parametrize("count", [200, 5000, 20_000])
+def test_blocks_follow_each_other_and_have_every_record_once(path: Path, count: int) -> None:
+    fill(path, count, 200)
+    with CaptureFile(path) as cf:
+        blocks = list(cf.blocks())
+        limit = cf.info().file_limit
+    records = [block.records for block in blocks if block.records]
+    assert [numbers.first for numbers in records] == [1, *(numbers.last + 1 for numbers in records[:-1])]
+    assert records[-1].last == count
+    frames = [(block.position or 0, block.compressed_size or 0) for block in blocks if block.position is not None]
+    assert [start for start, _ in frames] == [DATA_START, *(start + size for start, size in frames[:-1])]
+    assert sum(frames[-1]) == limit
+    assert len(frames) == verify(path).frames
+    assert all(block.size >= 32_768 for block in blocks if block.position is not None)
+
+
+def test_a_block_of_metadata_has_no_records(path: Path) -> None:
+    fill(path, 1)
+    with CaptureFile(path, True) as cf:
+        cf.set_metadata(os.urandom(100_000))
+        cf.commit()
+        cf.set_metadata(os.urandom(100_000))
+        cf.commit()
+        first, second = cf.blocks()
+    assert first.records == RecordRange(1, 1)
+    assert (second.records, second.size) == (None, 100_004)
+
+
+def test_the_blocks_are_those_of_the_moment_and_a_writer_sees_its_own(path: Path) -> None:
+    with CaptureFile(path, True, sync=False) as writer:
+        writer.add_records(os.urandom(1000) for _ in range(50))
+        before = writer.blocks()
+        assert next(before).records == RecordRange(1, 33)
+        writer.add_records(os.urandom(1000) for _ in range(50))
+        assert [block.records for block in before] == [RecordRange(34, 50)]
+        writer.rollback()
+        assert list(writer.blocks()) == []
+
+
+def test_a_damaged_block_is_an_error_and_the_next_one_comes_all_the_same(path: Path) -> None:
+    fill(path, 200)
+    with CaptureFile(path) as cf:
+        sound = list(cf.blocks())
+    start = sound[1].position
+    assert start is not None
+    with path.open("r+b") as file:
+        file.seek(start + 100)
+        file.write(b"\0" * 100)
+    with CaptureFile(path) as cf:
+        blocks = cf.blocks()
+        assert next(blocks) == sound[0]
+        with pytest.raises(InvalidCaptureFile, match=f"at byte {start}"):
+            next(blocks)
+        assert list(blocks) == sound[2:]

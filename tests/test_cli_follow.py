@@ -1,0 +1,189 @@
+"""The command `follow`: records as they are committed, and the cursor that remembers how far they were printed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import capturefile
+import pytest
+from command import (
+    BROKEN_PIPE,
+    FAILED,
+    INTERRUPTED,
+    PATIENCE,
+    SUCCEEDED,
+    assert_one_line,
+    lines,
+    make,
+    output,
+    pipe_of,
+    read,
+    run,
+    running,
+    shell,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def cursor(tmp_path: Path) -> Path:
+    """Where the cursor is to be."""
+    return tmp_path / "consumer.cursor"
+
+
+def add(path: Path, *records: str) -> None:
+    """Commits some more records."""
+    with capturefile.open(path, "a") as cf:
+        cf.add_records(records)
+        cf.commit()
+
+
+def kept(cursor: Path) -> int:
+    """The next record by the cursor."""
+    number = json.loads(cursor.read_text())["next_record_number"]
+    assert isinstance(number, int)
+    return number
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [("begin", range(1, 21)), ("end", []), ("18", [18, 19, 20]), ("-2", [19, 20]), ("-99", range(1, 21)), ("21", [])],
+)
+def test_follow_starts_where_it_is_told(numbers: Path, start: str, expected: list[int]) -> None:
+    written = output("follow", "--from", start, "--exit-at-end", numbers)
+    assert written == lines(*(b"%d" % number for number in expected))
+
+
+def test_follow_goes_on_with_what_is_committed_later(numbers: Path) -> None:
+    with running("follow", "--from", "-1", numbers) as process:
+        assert read(process.stdout, 3) == b"20\n"
+        for record in ("21", "22"):
+            add(numbers, record)
+            assert read(process.stdout, 3) == f"{record}\n".encode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == INTERRUPTED
+        assert read(process.stderr, 1000) == b""
+
+
+def test_follow_waits_for_a_record_that_is_far_ahead(numbers: Path) -> None:
+    with running("follow", "--from", "23", numbers) as process:
+        add(numbers, "21", "22", "23")
+        assert read(process.stdout, 3) == b"23\n"
+
+
+def test_follow_ends_quietly_once_nobody_reads_it(numbers: Path) -> None:
+    with running("follow", "--from", "-1", numbers) as process:
+        assert read(process.stdout, 3) == b"20\n"
+        pipe_of(process.stdout).close()
+        add(numbers, "21")
+        assert process.wait(PATIENCE) == BROKEN_PIPE
+        assert read(process.stderr, 1000) == b""
+
+
+def test_follow_gives_all_of_a_file_and_then_says_that_it_was_replaced(numbers: Path) -> None:
+    with running("follow", "--from", "-1", numbers) as process:
+        assert read(process.stdout, 3) == b"20\n"
+        make(numbers.with_name("new"), [b"other"] * 50).rename(numbers)
+        assert process.wait(PATIENCE) == FAILED
+        message = read(process.stderr, 1000)
+        assert_one_line(message)
+        assert b"replaced or removed" in message
+        assert read(process.stdout, 10) == b""
+
+
+# The cursor
+
+
+def test_follow_goes_on_where_it_stopped(numbers: Path, cursor: Path) -> None:
+    follow = ("follow", "--from", "19", "--cursor-file", cursor, "--exit-at-end", numbers)
+    assert output(*follow) == b"19\n20\n"
+    assert kept(cursor) == 21
+    assert output(*follow) == b""
+    add(numbers, "21", "22")
+    assert output(*follow) == b"21\n22\n"
+    assert kept(cursor) == 23
+
+
+def test_a_run_that_saw_nothing_still_remembers_where_it_started(numbers: Path, cursor: Path) -> None:
+    follow = ("follow", "--cursor-file", cursor, "--exit-at-end", numbers)
+    assert output(*follow) == b""
+    add(numbers, "21")
+    assert output(*follow) == b"21\n"
+
+
+def test_the_cursor_moves_while_follow_waits_for_more(numbers: Path, cursor: Path) -> None:
+    with running("follow", "--cursor-file", cursor, numbers) as process:
+        wait_until(cursor.exists)
+        add(numbers, "21", "22")
+        assert read(process.stdout, 6) == b"21\n22\n"
+        wait_until(lambda: kept(cursor) == 23)
+        process.kill()
+    assert output("follow", "--cursor-file", cursor, "--exit-at-end", numbers) == b""
+
+
+def test_a_cursor_never_says_more_than_was_delivered(path: Path, cursor: Path) -> None:
+    """However often it is killed, no record is missing from what was written."""
+    make(path, [b"%06d" % number for number in range(1, 200_001)])
+    seen: set[int] = set()
+    for _ in range(5):
+        with running("follow", "--from", "begin", "--cursor-file", cursor, path) as process:
+            for _ in range(3):
+                seen.update(int(line) for line in read(process.stdout, 7000).splitlines())
+            process.kill()
+            rest = pipe_of(process.stdout).read()
+            seen.update(int(line) for line in rest[: len(rest) // 7 * 7].splitlines())
+        assert seen >= set(range(1, kept(cursor)))
+    rest = output("follow", "--cursor-file", cursor, "--exit-at-end", path)
+    seen.update(int(line) for line in rest.splitlines())
+    assert seen == set(range(1, 200_001))
+
+
+def test_a_cursor_stays_where_the_output_cannot_be_written(numbers: Path, cursor: Path) -> None:
+    command = ["follow", "--from", "begin", "--cursor-file", str(cursor), "--exit-at-end", str(numbers)]
+    done = shell('"$@" > /dev/full', *command)
+    assert done.returncode == FAILED
+    assert done.stderr == b"capturefile: standard output: No space left on device\n"
+    assert kept(cursor) == 1
+    assert output(*command).count(b"\n") == 20
+
+
+def test_a_cursor_beyond_the_end_is_for_another_file(numbers: Path, cursor: Path) -> None:
+    cursor.write_text('{"next_record_number": 22}')
+    done = run("follow", "--cursor-file", cursor, "--exit-at-end", numbers)
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    assert_one_line(done.stderr)
+    assert b"is it for another file?" in done.stderr
+    assert kept(cursor) == 22
+
+
+@pytest.mark.parametrize(
+    "content", ["", "7", "{}", '{"next_record_number": 0}', '{"next_record_number": true}', "\xff"]
+)
+def test_a_file_that_is_none_is_left_alone(numbers: Path, cursor: Path, content: str) -> None:
+    cursor.write_text(content, encoding="latin-1")
+    done = run("follow", "--cursor-file", cursor, "--exit-at-end", numbers)
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    assert_one_line(done.stderr)
+    assert b"no cursor file" in done.stderr
+    assert cursor.read_text(encoding="latin-1") == content
+
+
+def test_a_cursor_that_cannot_be_kept_is_an_error_before_anything_is_written(numbers: Path, tmp_path: Path) -> None:
+    cursor = tmp_path / "missing" / "cursor"
+    done = run("follow", "--from", "begin", "--cursor-file", cursor, "--exit-at-end", numbers)
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    assert done.stderr == f"capturefile: {cursor}: No such file or directory\n".encode()
+
+
+def test_a_cursor_behind_a_link_is_replaced_where_it_is(numbers: Path, cursor: Path) -> None:
+    real = cursor.with_name("real.cursor")
+    cursor.symlink_to(real)
+    assert run("follow", "--cursor-file", cursor, "--exit-at-end", numbers).returncode == SUCCEEDED
+    assert cursor.is_symlink()
+    assert kept(real) == 21
+    assert [file for file in cursor.parent.iterdir() if file.name.startswith(".")] == []

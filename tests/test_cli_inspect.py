@@ -1,0 +1,180 @@
+"""The commands `info`, `verify` and `metadata`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import capturefile
+import capturefile.cli
+from command import (
+    COMMAND,
+    DAMAGED,
+    DATA_START,
+    FAILED,
+    PATIENCE,
+    UNUSABLE,
+    assert_one_line,
+    count_of,
+    make,
+    metadata_of,
+    noise,
+    output,
+    run,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_info_names_every_fact_on_a_line(path: Path) -> None:
+    facts = dict(line.split(b": ") for line in output("info", make(path, [b"abc"])).splitlines())
+    assert facts[b"version"] == b"2"
+    assert facts[b"page size"] == b"4096"
+    assert facts[b"record count"] == b"1"
+    assert facts[b"metadata length"] == b"none"
+    assert len(facts) == 11
+
+
+def test_info_as_json_is_what_the_library_says(path: Path) -> None:
+    make(path, [b"abc"] * 100, metadata=b"1234")
+    facts = json.loads(output("info", "--json", path))
+    with capturefile.open(path) as cf:
+        info = cf.info()
+    assert facts == {name: getattr(info, name) for name in facts}
+    assert (facts["record_count"], facts["metadata_length"], facts["file_size"]) == (100, 4, 409_600)
+
+
+def test_info_as_json_has_null_where_there_is_no_metadata(path: Path) -> None:
+    assert json.loads(output("info", make(path), "--json"))["metadata_length"] is None
+
+
+def test_verify_says_that_a_sound_file_is_sound(path: Path) -> None:
+    written = output("verify", make(path, noise(2000)))
+    assert written.startswith(b"sound: 2000 records, ")
+    assert written.count(b"\n") == 1
+
+
+def test_verify_says_what_is_damaged_and_where(damaged: Path) -> None:
+    done = run("verify", damaged)
+    assert (done.returncode, done.stderr) == (DAMAGED, b"")
+    verdict, *problems, unreadable = done.stdout.splitlines()
+    assert verdict.startswith(b"damaged: ")
+    assert b"2000 records" in verdict
+    assert problems
+    assert all(problem.startswith(b"at byte ") for problem in problems)
+    assert re.fullmatch(rb"records \d+ to \d+ cannot be read", unreadable)
+
+
+def test_verify_as_json_tells_the_same(damaged: Path) -> None:
+    done = run("verify", "--json", damaged)
+    assert done.returncode == DAMAGED
+    told = json.loads(done.stdout)
+    report = capturefile.verify(damaged)
+    assert told["sound"] is False
+    assert told["record_count"] == 2000
+    assert told["records_checked"] == report.records_checked
+    assert told["problems"] == [
+        {"position": problem.position, "message": problem.message} for problem in report.problems
+    ]
+
+
+def test_verify_as_json_of_a_sound_file_has_no_problems(numbers: Path) -> None:
+    told = json.loads(output("verify", "--json", numbers))
+    assert (told["sound"], told["records_checked"], told["problems"]) == (True, 20, [])
+
+
+def test_verify_cannot_use_a_file_whose_master_nodes_are_both_damaged(numbers: Path) -> None:
+    data = bytearray(numbers.read_bytes())
+    data[4096 + 100] ^= 1
+    data[4096 + 40_960 + 100] ^= 1
+    numbers.write_bytes(data)
+    done = run("verify", numbers)
+    assert (done.returncode, done.stdout) == (UNUSABLE, b"")
+    assert_one_line(done.stderr)
+
+
+def test_info_lists_the_blocks(path: Path) -> None:
+    make(path, noise(2000))
+    facts, _, table = output("info", "--blocks", path).decode().partition("\n\n")
+    head, *rows = (line.split() for line in table.splitlines())
+    assert facts.splitlines() == output("info", path).decode().splitlines()
+    assert head == ["position", "compressed", "size", "records"]
+    assert [int(word) for word in rows[0][:1]] == [DATA_START]
+    ranges = [row[-1].split("-") for row in rows if row[-1] != "none"]
+    assert (ranges[0][0], ranges[-1][1]) == ("1", "2000")
+    assert rows[-1][:4] == ["in", "the", "commit", "no"]
+
+
+def test_info_lists_the_blocks_as_json(path: Path) -> None:
+    make(path, noise(2000))
+    told = json.loads(output("info", "--json", "--blocks", path))
+    with capturefile.open(path) as cf:
+        blocks = list(cf.blocks())
+    assert [block["position"] for block in told["blocks"]] == [block.position for block in blocks]
+    first = blocks[0].records
+    assert first is not None
+    assert told["blocks"][0]["records"] == {"first": 1, "last": first.last}
+    assert told["blocks"][-1]["compressed_size"] is None
+    assert told["record_count"] == 2000
+
+
+# metadata
+
+
+def test_metadata_that_was_set_can_be_got(path: Path) -> None:
+    make(path)
+    assert output("metadata", "set", path, "some text") == b""
+    assert output("metadata", "get", path) == b"some text"
+
+
+def test_metadata_is_set_to_exactly_the_bytes_of_standard_input(path: Path) -> None:
+    value = b"\0\xff\r\n\nlast\n"
+    make(path)
+    output("metadata", "set", path, given=value)
+    assert metadata_of(path) == value
+    assert output("metadata", "get", path) == value
+
+
+def test_metadata_can_be_any_argument(path: Path) -> None:
+    make(path)
+    output("metadata", "set", path, b"\xff\xfe")
+    assert metadata_of(path) == b"\xff\xfe"
+    output("metadata", "set", path, "--", "-n")
+    assert metadata_of(path) == b"-n"
+    output("metadata", "set", path, "")
+    assert metadata_of(path) == b""
+    assert output("metadata", "get", path) == b""
+
+
+def test_metadata_that_was_cleared_is_gone(path: Path) -> None:
+    make(path, metadata=b"old")
+    output("metadata", "clear", path)
+    assert metadata_of(path) is None
+
+
+def test_getting_metadata_where_there_is_none_fails(numbers: Path) -> None:
+    done = run("metadata", "get", numbers)
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    assert_one_line(done.stderr)
+    assert b"no metadata" in done.stderr
+
+
+def test_setting_metadata_keeps_the_records(numbers: Path) -> None:
+    output("metadata", "set", numbers, "x")
+    assert count_of(numbers) == 20
+
+
+def test_metadata_on_a_terminal_ends_with_a_newline(path: Path) -> None:
+    make(path, metadata=b"value")
+    master, terminal = pty.openpty()
+    try:
+        subprocess.run([*COMMAND, "metadata", "get", path], stdout=terminal, timeout=PATIENCE, check=True)
+        assert os.read(master, 1000) == b"value\r\n"
+    finally:
+        os.close(terminal)
+        os.close(master)

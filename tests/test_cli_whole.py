@@ -1,0 +1,123 @@
+"""The command as a whole: its help, and how fast it starts."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+import time
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import capturefile
+import capturefile.cli
+import pytest
+from capturefile.cli.arguments import protect_numbers
+from command import (
+    PATIENCE,
+    output,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+
+def test_version_is_the_librarys() -> None:
+    assert output("--version") == f"capturefile {capturefile.__version__}\n".encode()
+
+
+def described() -> dict[str, argparse.ArgumentParser]:
+    """Every command, by its words, and what describes it."""
+
+    def below(parser: argparse.ArgumentParser, words: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+        for action in parser._actions:
+            for name, command in action.choices.items() if isinstance(action.choices, dict) else ():
+                yield f"{words}{name}", command
+                yield from below(command, f"{words}{name} ")
+
+    return dict(below(capturefile.cli.parser(), ""))
+
+
+EVERY_COMMAND = list(described())
+
+
+def test_help_names_every_command() -> None:
+    written = output("--help").decode()
+    named = re.findall(r"^    ([a-z]+)\b", written.replace("\n              ", " "), re.MULTILINE)
+    assert named == [command for command in EVERY_COMMAND if " " not in command]
+    assert len(named) == 16
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    written = output(*command.split(), "--help").decode()
+    assert written.startswith(f"usage: capturefile {command} ")
+    examples = written.partition("\nexamples:\n")[2].partition("\n\n")[0].splitlines()
+    assert examples
+    assert all(example.startswith("  ") and f"capturefile {command}" in example for example in examples)
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_the_examples_in_help_are_right_usage(command: str) -> None:
+    found = [arguments for line in (described()[command].epilog or "").splitlines() for arguments in examples_in(line)]
+    assert found
+    for arguments in found:
+        assert capturefile.cli.parser().parse_args(protect_numbers(arguments)).run
+
+
+def examples_in(line: str) -> Iterator[list[str]]:
+    """The arguments of each `capturefile` in a line of shell; lines of prose have none."""
+    if not line.startswith("  "):
+        return
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    for is_control, group in groupby(words, lambda word: set(word) <= set("|<>();&")):
+        arguments = list(group)
+        if not is_control and arguments[0] == "capturefile":
+            yield arguments[1:]
+
+
+def test_every_option_is_explained() -> None:
+    for words, command in described().items():
+        for action in command._actions:
+            assert action.help or action.choices, (words, action)
+
+
+# Starting fast
+
+
+HEAVY = {
+    "asyncio", "base64", "csv", "dataclasses", "hashlib", "importlib.metadata", "inspect", "json", "logging", "pathlib",
+    "pyarrow", "random", "select", "shutil", "socket", "subprocess", "tempfile", "threading", "typing", "zlib",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--version",), ("count",), ("cat",), ("grep", "x"), ("append",), ("follow", "--exit-at-end")]
+)
+def test_a_command_imports_nothing_that_is_slow_to_import(numbers: Path, arguments: Sequence[str]) -> None:
+    program = (
+        "import sys; from capturefile.cli import main; main();print(*sorted(sys.modules), file=sys.stderr, flush=True)"
+    )
+    file = [] if arguments == ("--version",) else [str(numbers)]
+    # Isolated, since `site` imports what the environment asks it to.
+    command = [sys.executable, "-I", "-S", "-c", f"sys_path = {sys.path!r}; import sys; sys.path = sys_path; {program}"]
+    done = subprocess.run(
+        [*command, *arguments, *file], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
+    )
+    loaded = set(done.stderr.decode().splitlines()[-1].split())
+    assert "capturefile.cli.codes" in loaded
+    needed = {"select"} if arguments == ("append",) else set()
+    assert loaded & HEAVY == needed
+
+
+def test_the_command_starts_within_a_second(numbers: Path) -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        output("count", numbers)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 1.0

@@ -1,0 +1,206 @@
+"""What a follower says of a file that is replaced, removed or cut short, and how it takes commits."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import chdir
+from itertools import islice
+from operator import length_hint
+from typing import TYPE_CHECKING
+
+import crowd
+import pytest
+from capturefile import CaptureFile, CaptureFileReplaced, InvalidCaptureFile
+from files import write
+from processes import acting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from capturefile import Follower
+
+PATIENCE = 60.0
+DATA_START = 86_016
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of the records "1" and "2"."""
+    path = tmp_path / "folder" / "log.capture"
+    path.parent.mkdir()
+    write(path, "1", "2")
+    return path
+
+
+def replace(path: Path) -> None:
+    """Starts a new file in its place, with more records than the old one."""
+    with CaptureFile(path, to_write=True, force_new_empty_file=True) as cf:
+        cf.add_records("abcde")
+        cf.commit()
+
+
+def rename_over(path: Path) -> None:
+    """Moves another file to its place."""
+    other = path.with_name("other.capture")
+    write(other, *"abcde")
+    other.rename(path)
+
+
+def move_away(path: Path) -> None:
+    """Gives it another name."""
+    path.rename(path.with_name("old.capture"))
+
+
+def remove(path: Path) -> None:
+    """Removes it."""
+    path.unlink()
+
+
+def remove_folder(path: Path) -> None:
+    """Puts a plain file where its folder was."""
+    moved = path.parent.with_name("moved")
+    path.parent.rename(moved)
+    path.parent.write_text("no folder")
+
+
+REPLACEMENTS = [replace, rename_over, move_away, remove, remove_folder]
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_a_follower_gives_what_there_was_and_then_reports_that_the_file_is_replaced(
+    path: Path, replacement: Callable[[Path], None]
+) -> None:
+    with CaptureFile(path) as cf:
+        follower = cf.follow(1, timeout=PATIENCE)
+        assert next(follower) == "1"
+        write(path, "3")
+        replacement(path)
+        assert [next(follower), next(follower)] == ["2", "3"]
+        for _ in range(2):
+            with pytest.raises(CaptureFileReplaced, match=r"log\.capture.*replaced or removed"):
+                next(follower)
+        assert cf[:] == ["1", "2"]
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_a_waiting_follower_reports_that_the_file_is_replaced(path: Path, replacement: Callable[[Path], None]) -> None:
+    with CaptureFile(path) as cf:
+        heard = waiting(cf.follow())
+        replacement(path)
+        assert isinstance(heard(), CaptureFileReplaced)
+
+
+def waiting(follower: Follower[str]) -> Callable[[], object]:
+    """Lets a thread wait for news; gives what tells the news, or the error."""
+    heard: list[object] = []
+
+    def wait() -> None:
+        try:
+            heard.append(next(follower))
+        except (CaptureFileReplaced, InvalidCaptureFile) as error:
+            heard.append(error)
+
+    def join() -> object:
+        thread.join(PATIENCE)
+        assert heard, "nothing comes"
+        return heard[0]
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return join
+
+
+def test_a_follower_reports_a_link_that_leads_to_another_file(path: Path) -> None:
+    link, other = path.with_name("link.capture"), path.with_name("other.capture")
+    link.symlink_to(path)
+    write(other, *"abcde")
+    with CaptureFile(link) as cf:
+        follower = cf.follow(1, timeout=0)
+        assert list(follower) == ["1", "2"]
+        link.unlink()
+        link.symlink_to(other)
+        with pytest.raises(CaptureFileReplaced):
+            next(follower)
+
+
+def test_a_file_that_is_only_known_by_another_name_is_not_replaced(path: Path) -> None:
+    link, moved = path.with_name("link.capture"), path.with_name("moved.capture")
+    link.symlink_to(path)
+    with CaptureFile(link) as cf:
+        follower = cf.follow(timeout=0)
+        path.rename(moved)
+        link.unlink()
+        link.symlink_to(moved)
+        write(moved, "3")
+        assert list(follower) == ["3"]
+
+
+def test_a_process_that_changes_its_folder_goes_on_following(
+    path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with chdir(path.parent), CaptureFile(path.name) as cf:
+        follower = cf.follow(timeout=0)
+        with chdir(tmp_path_factory.mktemp("elsewhere")):
+            write(path, "3")
+            assert list(follower) == ["3"]
+
+
+def test_a_file_moved_away_still_gives_what_its_writer_commits_before_anybody_looks(path: Path) -> None:
+    with CaptureFile(path, to_write=True) as writer, CaptureFile(path) as reader:
+        follower = reader.follow(timeout=0)
+        move_away(path)
+        writer.add_record("3")
+        writer.commit()
+        assert next(follower) == "3"
+        with pytest.raises(CaptureFileReplaced):
+            next(follower)
+
+
+@pytest.mark.parametrize("length", [0, 27, 4096, 45_056, DATA_START - 1, DATA_START, DATA_START + 4096])
+def test_a_waiting_follower_reports_a_file_that_is_cut_short(path: Path, length: int) -> None:
+    with CaptureFile(path, to_write=True) as cf:
+        cf.add_records(os.urandom(10_000) for _ in range(50))
+        cf.commit()
+    with CaptureFile(path) as reader:
+        heard = waiting(reader.follow())
+        os.truncate(path, length)
+        error = heard()
+        assert isinstance(error, InvalidCaptureFile)
+        assert "log.capture" in str(error)
+        assert "cut short" in str(error)
+
+
+def test_the_room_at_the_end_of_a_file_may_go_while_it_is_followed(path: Path) -> None:
+    with CaptureFile(path) as cf:
+        follower = cf.follow(timeout=0.05)
+        os.truncate(path, DATA_START)
+        assert list(follower) == []
+
+
+def test_a_follower_says_how_many_records_it_has_at_hand(path: Path) -> None:
+    with CaptureFile(path) as cf:
+        follower = cf.follow(1, timeout=0)
+        assert length_hint(follower) == 2
+        assert (next(follower), length_hint(follower)) == ("1", 1)
+        write(path, "3", "4", "5")
+        assert (next(follower), length_hint(follower)) == ("2", 0)
+        assert (next(follower), length_hint(follower)) == ("3", 2)
+        assert list(follower) == ["4", "5"]
+
+
+def test_a_follower_never_has_half_a_commit_at_hand(path: Path) -> None:
+    path.unlink()
+    write(path)
+    pauses = 0
+    with CaptureFile(path) as cf, acting(crowd.commit_in_sevens, path) as writer:
+        follower = cf.follow(timeout=PATIENCE)
+        for number, found in enumerate(islice(follower, 7 * 1000), 1):
+            assert found == crowd.record(number)
+            if not length_hint(follower):
+                pauses += 1
+                assert number % 7 == 0
+        writer.tell("stop")
+        writer.finish()
+    assert pauses > 10
