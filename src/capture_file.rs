@@ -21,6 +21,7 @@ use crate::lock::{self, Refusal, WriterLock};
 use crate::slots::{self, Current, Stamps};
 use crate::snapshot::{OpenFile, Snapshot, check_length};
 use crate::storage::{FileStorage, Storage, read_up_to};
+use crate::wait::Watch;
 use crate::writer::{Savepoint, SyncMode, Writer, WriterOptions};
 
 /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
@@ -637,6 +638,10 @@ impl CaptureFile {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
             Err(error) => Err(self.file.failed("look for")(error)),
         }
+    }
+
+    pub(crate) fn watch(&self) -> Watch {
+        self.file.storage.watch()
     }
 
     /// Length of the file now, in bytes, room for growth included.

@@ -12,12 +12,10 @@ use pyo3::types::PyType;
 use super::convert::Encoding;
 use super::errors::CaptureFileNotOpen;
 use super::verify::range;
-use crate::{Blocks, CaptureFile, Record, Records};
+use crate::{Blocks, CaptureFile, Record, Records, Waiter};
 
-/// The first pause of a follower that has nothing to give; each next one is half as long again.
-const FIRST_PAUSE: Duration = Duration::from_micros(200);
-/// The longest pause, which is how late a follower can be.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// How long a follower waits at most before it looks for Ctrl-C.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// A lock that threads wait for without holding the interpreter, and that a forked child does not wait
 /// for when its holder did not come along.
@@ -141,6 +139,7 @@ pub(super) struct Follower {
 
 struct Following {
     observer: CaptureFile,
+    waiter: Waiter,
     records: Records,
     /// Number of the next record to give.
     next: u64,
@@ -155,14 +154,14 @@ impl Follower {
     ) -> crate::Result<Self> {
         let observer = owner.observer()?;
         let records = observer.snapshot()?.records(start);
-        let state = Shared::new(Following { observer, records, next: start });
+        let state = Shared::new(Following { observer, waiter: Waiter::default(), records, next: start });
         Ok(Self { state, owner: Arc::downgrade(owner), encoding, timeout })
     }
 
     /// Waits until there are records to give; false if there is no use in waiting longer.
     fn wait(&self, py: Python<'_>, following: &mut Following) -> PyResult<bool> {
         let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut pause = FIRST_PAUSE;
+        following.waiter.restart();
         loop {
             if self.owner.strong_count() == 0 {
                 return Ok(false);
@@ -174,8 +173,8 @@ impl Follower {
             if left == Some(Duration::ZERO) {
                 return Ok(false);
             }
-            py.detach(|| std::thread::sleep(left.map_or(pause, |left| left.min(pause))));
-            pause = (pause + pause / 2).min(LONGEST_PAUSE);
+            let most = left.map_or(LONGEST_WAIT, |left| left.min(LONGEST_WAIT));
+            py.detach(|| following.waiter.wait(&following.observer, most));
             py.check_signals()?;
         }
     }
