@@ -57,6 +57,15 @@ soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose
 .PHONY: bench
 bench: $(VENV)/peers $(VENV)/installed ## Measure the library beside its peers; a table and plots in benchmarks/results
 	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/alone.py
+
+.PHONY: bench-quick
+bench-quick: $(VENV)/peers $(VENV)/installed ## Check in a minute that the library is still faster where it was
+	$(BIN)/python benchmarks/quick.py
+
+.PHONY: bench-core
+bench-core: ## Measure the crate without Python
+	cargo bench --locked
 
 .PHONY: format
 format: $(VENV)/tools ## Format everything

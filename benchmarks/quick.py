@@ -1,0 +1,85 @@
+"""Checks in a minute that what was faster than other stores still is: ratios in one run, and a floor under each.
+
+    python benchmarks/quick.py
+
+A ratio is how many times as fast the library is. The floors are well below what was measured when they were set, and
+are there for what is lost by accident; `compare.py` is for measuring. Ends with 1 if a ratio is below its floor.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import compare
+import texts
+
+APPEND, SYNCED, SCAN, GET = (
+    "append (records/s)",
+    "append, synced (records/s)",
+    "scan (records/s)",
+    "random get, warm (us)",
+)
+SIZE = "size (% of the bytes)"
+OURS, FAST = "capturefile", "capturefile, level 1"
+
+
+class Floor(NamedTuple):
+    """A ratio that is not to be lost: of a load, a figure, a store of ours and another one."""
+
+    load: str
+    figure: str
+    ours: str
+    other: str
+    ratio: float
+
+
+FLOORS = [
+    Floor("lines", APPEND, OURS, "CaptureFile", 4),
+    Floor("lines", APPEND, OURS, "ArrayRecord", 1.5),
+    Floor("lines", APPEND, OURS, "Bagz", 2),
+    Floor("lines", SCAN, OURS, "CaptureFile", 6),
+    Floor("lines", SCAN, OURS, "ArrayRecord", 2),
+    Floor("lines", GET, OURS, "py-lmdb", 1.5),
+    Floor("lines", GET, OURS, "sqlite3", 5),
+    Floor("lines", SIZE, OURS, "CaptureFile", 0.99),
+    Floor("1 KB records", APPEND, OURS, "CaptureFile", 2),
+    Floor("1 KB records", APPEND, FAST, "ArrayRecord", 2),
+    Floor("1 KB records", SCAN, OURS, "ArrayRecord", 1),
+]
+
+
+def ratio(floor: Floor, figures: compare.Figures) -> float | None:
+    """How many times as good ours is; None if the other store is not installed."""
+    by_store = figures[floor.figure]
+    if floor.other not in by_store:
+        return None
+    quotient = by_store[floor.ours] / by_store[floor.other]
+    return 1 / quotient if floor.figure in {GET, SIZE} else quotient
+
+
+def main() -> None:
+    """Measures and checks."""
+    loads = [
+        compare.Load("lines", texts.lines(60_000), 1000),
+        compare.Load("1 KB records", texts.pieces(8000), 1000),
+    ]
+    lost = 0
+    with tempfile.TemporaryDirectory() as folder:
+        figures = {load.name: compare.rounds(load, 2, Path(folder)) for load in loads}
+    for floor in FLOORS:
+        value = ratio(floor, figures[floor.load])
+        if value is None:
+            print(f"{floor.other} is not installed")
+            continue
+        verdict = "" if value >= floor.ratio else "LOST"
+        lost += value < floor.ratio
+        what = f"{floor.load}: {floor.figure.partition(' (')[0]}, {floor.ours} against {floor.other}"
+        print(f"{what:<70}{value:8.2f}   at least {floor.ratio:<6}{verdict}")
+    if lost:
+        raise SystemExit(f"{lost} of {len(FLOORS)} ratios are lost")
+
+
+if __name__ == "__main__":
+    main()
