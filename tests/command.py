@@ -107,7 +107,7 @@ def assert_one_line(message: bytes) -> None:
 
 def make(path: Path, records: Sequence[bytes] = (), metadata: bytes | None = None) -> Path:
     """A new capture file at `path`."""
-    with capturefile.open(path, "x", initial_metadata=metadata, encoding=None) as cf:
+    with capturefile.open(path, "x", initial_metadata=metadata, encoding=None, sync="none") as cf:
         cf.add_records(records)
         cf.commit()
     return path

@@ -215,7 +215,9 @@ def run_unread(*arguments: str, environment: Mapping[str, str] | None = None) ->
         os.close(writer)
 
 
-@pytest.mark.parametrize("command", [("cat",), ("count",), ("info", "--json"), ("verify",)])
+@pytest.mark.parametrize(
+    "command", [("cat",), ("count",), ("info", "--json"), ("verify",), ("export",), ("export", "--format", "parquet")]
+)
 def test_results_that_nobody_reads_end_the_command_quietly(numbers: Path, command: Sequence[str]) -> None:
     done = run_unread(*on(numbers, command))
     assert (done.returncode, done.stderr) == (BROKEN_PIPE, b"")

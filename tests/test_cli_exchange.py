@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import pyarrow.parquet as parquet
 import pytest
 from command import (
     FAILED,
+    INTERRUPTED,
     PATIENCE,
     SUCCEEDED,
     WRONG_USAGE,
@@ -23,8 +25,11 @@ from command import (
     make,
     metadata_of,
     output,
+    pipe_of,
+    read,
     records_of,
     run,
+    running,
     shell,
 )
 from hypothesis import HealthCheck, given, settings
@@ -74,8 +79,8 @@ def test_what_is_exported_comes_in_again_the_same(tmp_path: Path, form: str) -> 
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(records=st.lists(st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode)), max_size=20))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records=st.lists(st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode)), max_size=100))
 def test_any_records_come_in_again_the_same(tmp_path: Path, form: str, records: list[bytes]) -> None:
     source, middle, target = tmp_path / "a", tmp_path / f"b.{form}", tmp_path / "c"
     for file in (source, target):
@@ -284,6 +289,16 @@ def test_import_commits_on_the_way_if_told(path: Path) -> None:
     done = run("import", "--commit-every", "10", path, given=given)
     assert (done.returncode, done.stderr.splitlines()[0]) == (FAILED, b"capturefile: 20 records added")
     assert records_of(path) == [b"%d" % number for number in range(20)]
+
+
+def test_ctrl_c_ends_import_and_nothing_is_added(path: Path) -> None:
+    make(path, [b"old"])
+    with running("import", path) as process:
+        pipe_of(process.stdin).write(b'{"record": "new"}\n' * 50_000)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == INTERRUPTED
+        assert read(process.stderr, 1000) == b"capturefile: 0 records added\n"
+    assert records_of(path) == [b"old"]
 
 
 # Files that stand there already

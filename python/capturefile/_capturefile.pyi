@@ -177,9 +177,7 @@ class CaptureFile(Generic[_RecordT_co]):
 
         Raises IndexError if a number is below 1 or past the end; otherwise as `record_at`.
         """
-    def read_range(
-        self, first_record_number: SupportsIndex, last_record_number: SupportsIndex
-    ) -> list[_RecordT_co]:
+    def read_range(self, first_record_number: SupportsIndex, last_record_number: SupportsIndex) -> list[_RecordT_co]:
         """A list of the records from `first_record_number` to `last_record_number`, both included.
 
         It is empty if the last number is below the first. Raises IndexError, where there are records asked
