@@ -298,7 +298,7 @@ impl Source {
             return Ok(None);
         };
         let last = self.open_ended && self.hole(at)?.range.end == self.limit;
-        let cut = if last { self.geometry.whole_pages(end).min(self.raw.length) } else { self.raw.length };
+        let cut = if last { self.cut(end) } else { self.raw.length };
         if cut >= end.min(self.written) && !last {
             return Ok(None);
         }
@@ -309,6 +309,16 @@ impl Source {
         let head = stream::start(&stream, most);
         let size = head.len() as u64;
         Ok((size > 0).then(|| Arc::new(Block { at, end, head, size, whole: false })))
+    }
+
+    /// Up to where a frame that would end at `end` is in the file, if the rest was in a master node.
+    fn cut(&self, end: u64) -> u64 {
+        self.geometry.whole_pages(end).min(self.raw.length)
+    }
+
+    /// Up to where the bytes of a block's frame can be read.
+    pub(super) fn readable_end(&self, block: &Block) -> u64 {
+        if block.whole { block.end } else { self.cut(block.end) }
     }
 
     /// What is at `at`, which is below the limit.

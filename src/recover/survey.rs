@@ -25,12 +25,14 @@ pub(super) struct Region {
 
 /// What is found in a region, in the order of the records.
 pub(super) enum Event<'a> {
+    /// A frame that can be read, before what is in it.
+    Block { bytes: u64 },
     /// A full index node over records, which follow: all its children, but for those before the region.
     Leaf { at: Coordinates, records: &'a [Coordinates] },
     /// An entry that no node points at, between records: one itself, or old metadata.
     Loose(Coordinates),
-    /// Any number of records may be missing here, where these bytes are damaged.
-    Break { bytes: Range<u64>, bridged: bool },
+    /// Any number of records may be missing here, where these bytes are damaged, before `next`.
+    Break { bytes: Range<u64>, bridged: bool, next: Coordinates },
     /// Any full index node, after what it says about records.
     Node { at: Coordinates, children: &'a [Coordinates] },
     /// Something that is no record, for certain.
@@ -94,6 +96,8 @@ impl<'a> Survey<'a> {
             }
             match source.find(position)? {
                 Found::Block(block) => {
+                    let bytes = source.readable_end(&block).saturating_sub(block.at);
+                    (self.handle)(source, Event::Block { bytes })?;
                     if self.entries(source, &block)? || block.at == source.limit {
                         break;
                     }
@@ -209,7 +213,7 @@ impl<'a> Survey<'a> {
         };
         let bytes = first.range.start..last.range.end;
         let bridged = between.iter().all(|hole| hole.bridged);
-        (self.handle)(source, Event::Break { bytes, bridged })
+        (self.handle)(source, Event::Break { bytes, bridged, next })
     }
 
     /// What no node points at by the end, and the damage up to there.
