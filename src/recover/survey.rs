@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::block::reserve;
 use crate::error::{Damage, Result};
 use crate::format::{Coordinates, in_memory};
 
@@ -11,6 +12,9 @@ use super::source::{Block, Found, Hole, Source};
 
 /// Behind the end of a region so many frames are looked through for index nodes of its last records.
 const FRAMES_BEHIND: usize = 64;
+
+/// So many entries, or twice the fan-out, wait at most for a node that tells what they are.
+const MOST_LOOSE: usize = 1 << 18;
 
 /// A part of the data, between two records whose places are known.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +138,7 @@ impl<'a> Survey<'a> {
                 if self.metadata.contains(&at) {
                     (self.handle)(source, Event::Metadata(at))?;
                 } else if inside {
-                    self.loose.push(at);
+                    self.wait(source, at)?;
                 }
                 offset = in_memory(end);
             } else {
@@ -143,6 +147,18 @@ impl<'a> Survey<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Keeps an entry until a node points at it, or until there are too many for any node.
+    fn wait(&mut self, source: &mut Source, at: Coordinates) -> Result<()> {
+        if self.loose.len() >= MOST_LOOSE.max(2 * source.geometry.fan_out as usize) {
+            for entry in self.loose.drain(..self.loose.len() / 2).collect::<Vec<_>>() {
+                self.hand_over_loose(source, entry)?;
+            }
+        }
+        reserve(&mut self.loose, 1, "entries that no index node points at")?;
+        self.loose.push(at);
+        Ok(())
     }
 
     /// The rest of a block makes no sense, or is lost.
@@ -174,7 +190,7 @@ impl<'a> Survey<'a> {
                 (self.handle)(source, Event::Metadata(entry))?;
             }
         }
-        let known = self.region.after.map_or(0, |after| children.partition_point(|child| *child <= after));
+        let known = self.last.map_or(0, |last| children.partition_point(|child| *child <= last));
         let records = &children[known..];
         let Some(first) = records.first() else {
             return Ok(());

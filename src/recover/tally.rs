@@ -8,6 +8,9 @@ use crate::format::Coordinates;
 use super::source::Source;
 use super::survey::{Event, Known, Region, Survey};
 
+/// How many are missing is estimated for the first so many gaps only.
+const MOST_GAPS: usize = 100_000;
+
 /// What a region holds, counted before any of it is handed over.
 pub(super) struct Tally {
     /// Records that were found, and those that index nodes name though they cannot be read.
@@ -125,6 +128,9 @@ impl Tally {
     }
 
     fn add_gap(&mut self, bytes: &Range<u64>, next: Coordinates) {
+        if self.breaks.len() == MOST_GAPS {
+            return;
+        }
         // A node stands right behind its last record, so that the last one between the gap and what follows
         // says how many records there are up to there.
         let between = |(at, _): &&(Coordinates, u64)| bytes.end <= at.frame && *at < next;
