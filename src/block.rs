@@ -1,6 +1,7 @@
 //! Blocks and frames: entries packed into a block, deflated into a frame, and inflated again.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use libdeflater::{CompressionError, CompressionLvl, Compressor, DecompressionError, Decompressor};
@@ -131,14 +132,23 @@ pub(crate) fn node_at(
     offset: u32,
     fan_out: u32,
 ) -> std::result::Result<Vec<Coordinates>, Damage> {
-    let start = offset as usize;
-    let length = fan_out as usize * Coordinates::SIZE;
-    let bytes = start
-        .checked_add(length)
-        .and_then(|end| block.get(start..end))
-        .ok_or_else(|| node_outside(offset, length as u64, block.len() as u64))?;
-    let children = bytes.chunks_exact(Coordinates::SIZE);
+    children_at(block, offset, fan_out, 0..fan_out)
+}
+
+/// Decodes some children of the index node at `offset` of `block`, all of which must be in the block.
+pub(crate) fn children_at(
+    block: &[u8],
+    offset: u32,
+    fan_out: u32,
+    children: Range<u32>,
+) -> std::result::Result<Vec<Coordinates>, Damage> {
+    let length = u64::from(fan_out) * Coordinates::SIZE as u64;
+    let outside = || node_outside(offset, length, block.len() as u64);
+    let node = block.get(offset as usize..).filter(|rest| rest.len() as u64 >= length).ok_or_else(outside)?;
+    let place = |index: u32| index as usize * Coordinates::SIZE;
+    let bytes = node.get(place(children.start)..place(children.end)).ok_or_else(outside)?;
     // Each chunk is long enough to be decoded, and a length known beforehand takes the memory once.
+    let children = bytes.chunks_exact(Coordinates::SIZE);
     Ok(children.map(|child| Coordinates::decode(child, 0).unwrap_or_default()).collect())
 }
 

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use quick_cache::sync::{Cache as ConcurrentCache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use crate::format::Coordinates;
+use crate::format::NodePart;
 use crate::lock;
 use crate::node::Node;
 
@@ -72,8 +72,8 @@ impl Block {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum NodeKey {
-    At(Coordinates),
-    /// A node of the lowest level, by its number among them: most records are found without going
+    At(NodePart),
+    /// A part of a node of the lowest level, by its number among them: most records are found without going
     /// through the levels above.
     Leaf(u64),
 }
@@ -125,7 +125,7 @@ impl Cache {
         self.get(|entries| entries.blocks.get(&frame)).filter(|block| trust.accepts(block.validity))
     }
 
-    pub(crate) fn node(&self, at: Coordinates, trust: Trust) -> Option<Node> {
+    pub(crate) fn node(&self, at: NodePart, trust: Trust) -> Option<Node> {
         self.get(|entries| entries.nodes.get(&NodeKey::At(at))).filter(|node| trust.accepts(node.validity()))
     }
 
@@ -139,7 +139,7 @@ impl Cache {
         self.change(|entries| entries.blocks.insert(frame, block));
     }
 
-    pub(crate) fn keep_node(&self, at: Coordinates, node: Node) {
+    pub(crate) fn keep_node(&self, at: NodePart, node: Node) {
         self.keep(NodeKey::At(at), node);
     }
 

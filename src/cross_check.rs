@@ -1,11 +1,11 @@
 //! What the index says about the header: whether its nodes can have the fan-out that the header claims.
 
 use crate::error::{Damage, Error, Result};
-use crate::format::Coordinates;
+use crate::format::{Coordinates, NodePart};
 use crate::snapshot::Snapshot;
 
 /// Checks the fan-out of a file whose header has no checksum by the first node of each height that the
-/// rightmost path leads to. A fan-out that is too large takes what follows these nodes for coordinates,
+/// rightmost path leads to, by the parts at its ends where it is large. A fan-out that is too large takes what follows these nodes for coordinates,
 /// which then point outside of the data.
 pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
     let mut checked = 0;
@@ -16,7 +16,12 @@ pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
         checked = height;
         // A block that cannot be read says nothing about the header; whoever needs it will be told.
         match snapshot.block(at.frame) {
-            Ok(block) => check_children(snapshot, at, &snapshot.node_in(&block, at)?)?,
+            Ok(block) => {
+                for child in [0, snapshot.geometry().fan_out - 1] {
+                    let part = NodePart::with_child(at, child as usize);
+                    check_children(snapshot, at, &snapshot.children_in(&block, part)?)?;
+                }
+            }
             Err(Error::Invalid { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -2,6 +2,8 @@
 //!
 //! Every integer of the format is unsigned and big-endian.
 
+use std::ops::Range;
+
 use libdeflater::crc32;
 
 use crate::error::{Damage, Error, Result};
@@ -68,6 +70,44 @@ impl Coordinates {
 
     pub(crate) fn decode(bytes: &[u8], at: usize) -> Option<Self> {
         Some(Self { frame: get_u64(bytes, at)?, offset: get_u32(bytes, at.checked_add(size_of::<u64>())?)? })
+    }
+}
+
+/// A part of an index node, from the child with the index `start` on. Nodes of usual fan-outs are one part; those
+/// of large ones are never in memory whole, since a few bytes of a file can stand for a giant one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodePart {
+    /// Where the node's frame starts.
+    pub(crate) frame: u64,
+    /// Where the node starts in its block.
+    pub(crate) offset: u32,
+    pub(crate) start: u32,
+}
+
+impl NodePart {
+    /// How many children are in a part, but for the last one.
+    pub(crate) const SIZE: u32 = 256;
+
+    /// The part with the child of this index.
+    pub(crate) fn with_child(node: Coordinates, index: usize) -> Self {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        Self { frame: node.frame, offset: node.offset, start: index - index % Self::SIZE }
+    }
+
+    /// The node that it is a part of.
+    pub(crate) fn node(self) -> Coordinates {
+        Coordinates { frame: self.frame, offset: self.offset }
+    }
+
+    /// The indices of its children.
+    pub(crate) fn children(self, fan_out: u32) -> Range<u32> {
+        self.start..self.start.saturating_add(Self::SIZE).min(fan_out)
+    }
+
+    /// The part behind it.
+    pub(crate) fn next(self, fan_out: u32) -> Option<Self> {
+        let start = self.start.checked_add(Self::SIZE).filter(|start| *start < fan_out)?;
+        Some(Self { start, ..self })
     }
 }
 

@@ -10,13 +10,13 @@ use std::sync::{Arc, OnceLock};
 use crate::block::{self, InflateError};
 use crate::cache::{Block, Cache, Trust, Validity};
 use crate::error::{Damage, Error, Result};
-use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32, in_memory};
 use crate::lock;
 use crate::master::{Extent, MasterNode};
 use crate::mutants::{self, Mutant};
 use crate::node::Node;
 use crate::storage::{Storage, too_short};
-use crate::stream;
+use crate::stream::{self, Stream};
 use crate::tree::Descent;
 
 /// What all snapshots of one open file share.
@@ -339,10 +339,17 @@ impl Snapshot {
             return Ok(Place::Loose(loose[in_memory(behind_leaves)]));
         }
         let fan_out = u64::from(self.file.geometry.fan_out);
-        Ok(Place::InLeaf(index / fan_out, in_memory(index % fan_out)))
+        let (leaf, child) = (index / fan_out, index % fan_out);
+        let part = leaf * self.parts_of_node() + child / u64::from(NodePart::SIZE);
+        Ok(Place::InLeaf(part, in_memory(child % u64::from(NodePart::SIZE))))
     }
 
-    /// The leaf with the given number if it is in memory.
+    /// Into how many parts nodes are divided in memory.
+    fn parts_of_node(&self) -> u64 {
+        u64::from(self.file.geometry.fan_out).div_ceil(NodePart::SIZE.into())
+    }
+
+    /// The part of a leaf with the given number, if it is in memory; parts are counted through all leaves.
     pub(crate) fn cached_leaf(&self, number: u64) -> Option<Node> {
         self.file.cache.leaf(number, |frame| self.trust(frame))
     }
@@ -351,37 +358,39 @@ impl Snapshot {
         if let Some(leaf) = self.cached_leaf(number) {
             return Ok(Some(leaf));
         }
-        let Some(at) = self.descend_to_leaf(number, source)? else {
+        let Some(part) = self.descend_to_leaf(number, source)? else {
             return Ok(None);
         };
-        let leaf = self.read_node(at, source)?;
+        let leaf = self.read_node(part, source)?;
         if let Some(leaf) = &leaf {
             self.file.cache.keep_leaf(number, leaf.clone());
         }
         Ok(leaf)
     }
 
-    /// Where the leaf with the given number is.
-    pub(crate) fn leaf_position(&self, number: u64) -> Result<Coordinates> {
-        let missing = || self.no_such_record(number.saturating_mul(self.file.geometry.fan_out.into()) + 1);
-        self.descend_to_leaf(number, Source::File)?.ok_or_else(missing)
+    /// Where the part of a leaf with the given number is.
+    pub(crate) fn leaf_position(&self, number: u64) -> Result<NodePart> {
+        self.descend_to_leaf(number, Source::File)?.ok_or_else(|| self.no_such_record(self.extent.records))
     }
 
-    /// Goes from the rightmost path down to a leaf.
-    fn descend_to_leaf(&self, number: u64, source: Source) -> Result<Option<Coordinates>> {
+    /// Goes from the rightmost path down to a part of a leaf.
+    fn descend_to_leaf(&self, number: u64, source: Source) -> Result<Option<NodePart>> {
         let fan_out = self.file.geometry.fan_out;
-        let first = number * u64::from(fan_out);
+        let first = number / self.parts_of_node() * u64::from(fan_out);
         let Some(mut descent) = self.master.path.descend(first) else {
             return Err(self.no_such_record(first + 1));
         };
         while descent.height > 1 {
-            let Some(node) = self.node(descent.root, source)? else {
+            let (child, index) = descent.step(fan_out);
+            let part = NodePart::with_child(descent.root, child);
+            let Some(node) = self.node(part, source)? else {
                 return Ok(None);
             };
-            let (child, index) = descent.step(fan_out);
-            descent = Descent { root: self.child(&node, child)?, height: descent.height - 1, index };
+            let root = self.child(&node, child - part.start as usize)?;
+            descent = Descent { root, height: descent.height - 1, index };
         }
-        Ok(Some(descent.root))
+        let part = number % self.parts_of_node();
+        Ok(Some(NodePart::with_child(descent.root, in_memory(part * u64::from(NodePart::SIZE)))))
     }
 
     fn entry(&self, at: Coordinates, source: Source) -> Result<Option<Record>> {
@@ -409,7 +418,7 @@ impl Snapshot {
         node.child(index).ok_or_else(missing)
     }
 
-    fn node(&self, at: Coordinates, source: Source) -> Result<Option<Node>> {
+    fn node(&self, at: NodePart, source: Source) -> Result<Option<Node>> {
         if let Some(node) = self.file.cache.node(at, self.trust(at.frame)) {
             return Ok(Some(node));
         }
@@ -420,7 +429,7 @@ impl Snapshot {
         Ok(node)
     }
 
-    fn read_node(&self, at: Coordinates, source: Source) -> Result<Option<Node>> {
+    fn read_node(&self, at: NodePart, source: Source) -> Result<Option<Node>> {
         match self.block_from(at.frame, source)? {
             Some(block) if block.is_whole() || source == Source::File => {
                 self.packed_node_in(&block, at).map(Some)
@@ -429,21 +438,24 @@ impl Snapshot {
         }
     }
 
-    /// The index node at `at`, whose block is `block`.
-    pub(crate) fn packed_node_in(&self, block: &Block, at: Coordinates) -> Result<Node> {
-        Ok(Node::new(at.frame, block.validity, &self.node_in(block, at)?))
+    /// A part of an index node whose block is `block`.
+    pub(crate) fn packed_node_in(&self, block: &Block, part: NodePart) -> Result<Node> {
+        Ok(Node::new(part.frame, block.validity, &self.children_in(block, part)?))
     }
 
-    /// The children of the index node at `at`, whose block is `block`.
-    pub(crate) fn node_in(&self, block: &Block, at: Coordinates) -> Result<Vec<Coordinates>> {
+    /// The children in a part of an index node whose block is `block`, all of which the node must be in.
+    pub(crate) fn children_in(&self, block: &Block, part: NodePart) -> Result<Vec<Coordinates>> {
         let fan_out = self.file.geometry.fan_out;
-        let children = if block.is_whole() {
-            block::node_at(&block.bytes, at.offset, fan_out)
+        let (offset, children) = (part.offset, part.children(fan_out));
+        let found = if block.is_whole() {
+            block::children_at(&block.bytes, offset, fan_out, children)
         } else {
-            let bytes = self.part(at, |stream| stream::node(stream, block.size, at.offset, fan_out))?;
-            block::node_at(&bytes, 0, fan_out)
+            let count = children.end - children.start;
+            let some =
+                |stream: &[u8]| stream::children(stream, block.size, offset, fan_out, children.clone());
+            block::node_at(&self.part(part.node(), some)?, 0, count)
         };
-        children.map_err(|damage| self.invalid(damage.at(at.frame)))
+        found.map_err(|damage| self.invalid(damage.at(part.frame)))
     }
 
     /// The inflated block whose frame starts at `frame`, from the cache or the file.
@@ -570,20 +582,37 @@ impl Snapshot {
         at: Coordinates,
         take: impl Fn(&[u8]) -> std::result::Result<T, InflateError>,
     ) -> Result<T> {
-        // A writer closes a block that is full. So the way to an entry is short, however long the block.
-        let full = self.file.geometry.block_size.max(1);
-        if at.offset >= full {
-            let found = format!("an entry at offset {}", at.offset);
-            let expected = format!("one that starts before its block is full, at {full} bytes");
-            return Err(self.invalid(Damage::new(found, expected).at(at.frame)));
-        }
+        self.check_near(at)?;
         self.with_frames(|pieces| {
             let stream = pieces.bytes(self.frame_body(pieces, at.frame)?)?;
             take(&stream).map_err(|error| self.inflate_error(error, at.frame))
         })
     }
 
-    fn inflate_error(&self, error: InflateError, frame: u64) -> Error {
+    /// Checks that an entry starts where one can: a writer closes a block that is full, so the way to an entry is
+    /// short, however long the block.
+    pub(crate) fn check_near(&self, at: Coordinates) -> Result<()> {
+        let full = self.file.geometry.block_size.max(1);
+        if at.offset < full {
+            return Ok(());
+        }
+        let found = format!("an entry at offset {}", at.offset);
+        let expected = format!("one that starts before its block is full, at {full} bytes");
+        Err(self.invalid(Damage::new(found, expected).at(at.frame)))
+    }
+
+    /// The compressed bytes of the block whose frame starts at `frame`.
+    pub(crate) fn stream_of(&self, frame: u64) -> Result<Stream> {
+        self.with_frames(|pieces| {
+            let stream = pieces.bytes(self.frame_body(pieces, frame)?)?;
+            let mut copy = Vec::new();
+            block::reserve(&mut copy, stream.len(), "a compressed block")?;
+            copy.extend_from_slice(&stream);
+            Ok(Stream::new(copy))
+        })
+    }
+
+    pub(crate) fn inflate_error(&self, error: InflateError, frame: u64) -> Error {
         match error {
             InflateError::Damage(damage) => self.invalid(damage.at(frame)),
             InflateError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "an inflated block" },

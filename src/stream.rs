@@ -3,8 +3,11 @@
 //! A damaged or malicious frame can inflate to a thousand times its length before it turns out to be
 //! wrong. Such a block is measured in little memory first, and then only what is asked for is kept.
 
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
 use miniz_oxide::inflate::stream::{InflateState, inflate};
-use miniz_oxide::{DataFormat, MZFlush, MZStatus};
+use miniz_oxide::{DataFormat, MZFlush, MZResult, MZStatus};
 
 use crate::block::{InflateError, check_entry, entry_outside, node_outside};
 use crate::format::{Coordinates, LENGTH_SIZE};
@@ -32,19 +35,20 @@ pub(crate) fn head(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateError
 
 /// What `stream` inflates to as far as it goes, and at most `length` bytes of it; nothing tells whether
 /// that is right.
-pub(crate) fn start(stream: &[u8], length: u64) -> Box<[u8]> {
+pub(crate) fn start(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateError> {
     let mut inflater = Inflater::new(stream);
     let mut bytes = Vec::new();
     let mut piece = vec![0; PIECE_SIZE];
     while (bytes.len() as u64) < length {
         let (count, ended) = inflater.read_some(&mut piece);
+        bytes.try_reserve(count).map_err(|_| InflateError::OutOfMemory(length))?;
         bytes.extend_from_slice(&piece[..count]);
         if ended {
             break;
         }
     }
     bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-    bytes.into_boxed_slice()
+    Ok(bytes.into_boxed_slice())
 }
 
 /// Whether a stream can begin with these bytes; most bytes that no stream begins with are soon found out.
@@ -55,7 +59,7 @@ pub(crate) fn could_begin(bytes: &[u8]) -> bool {
         match inflater.read(&mut piece) {
             Ok(0) => return true,
             Ok(_) => {}
-            Err(_) => return inflater.rest.is_empty(),
+            Err(_) => return inflater.consumed == bytes.len(),
         }
     }
 }
@@ -74,27 +78,91 @@ pub(crate) fn entry(stream: &[u8], size: u64, offset: u32) -> Result<Box<[u8]>, 
     inflater.take(length.into())
 }
 
-/// The bytes of the index node at `offset` of the block, which is `size` bytes long.
-pub(crate) fn node(stream: &[u8], size: u64, offset: u32, fan_out: u32) -> Result<Box<[u8]>, InflateError> {
-    let length = u64::from(fan_out) * Coordinates::SIZE as u64;
-    if u64::from(offset) + length > size {
-        return Err(InflateError::Damage(node_outside(offset, length, size)));
+/// The bytes of some children of the index node at `offset` of the block, which is `size` bytes long.
+pub(crate) fn children(
+    stream: &[u8],
+    size: u64,
+    offset: u32,
+    fan_out: u32,
+    children: Range<u32>,
+) -> Result<Box<[u8]>, InflateError> {
+    let bytes = |count: u32| u64::from(count) * Coordinates::SIZE as u64;
+    if u64::from(offset) + bytes(fan_out) > size {
+        return Err(InflateError::Damage(node_outside(offset, bytes(fan_out), size)));
     }
     let mut inflater = Inflater::new(stream);
-    inflater.skip(offset.into())?;
-    inflater.take(length)
+    inflater.skip(u64::from(offset) + bytes(children.start))?;
+    inflater.take(bytes(children.end - children.start))
+}
+
+/// The compressed bytes of a block, in memory of their own.
+#[derive(Clone)]
+pub(crate) struct Stream(Arc<Vec<u8>>);
+
+impl Stream {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl Deref for Stream {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A way through a block from its start to its end, for those who look at one place behind the other.
+pub(crate) struct Cursor {
+    inflater: Inflater<Stream>,
+    position: u64,
+}
+
+impl Cursor {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { inflater: Inflater::new(stream), position: 0 }
+    }
+
+    pub(crate) fn stream(&self) -> Stream {
+        self.inflater.stream.clone()
+    }
+
+    /// Reads `length` bytes at `offset`; returns also how many were passed on the way there. What is behind
+    /// is reached by starting anew.
+    pub(crate) fn read(&mut self, offset: u64, length: u64) -> Result<(Box<[u8]>, u64), InflateError> {
+        if offset < self.position {
+            *self = Self::new(self.stream());
+        }
+        let passed = offset - self.position;
+        self.inflater.skip(passed)?;
+        self.position = offset;
+        let bytes = self.inflater.take(length)?;
+        self.position += length;
+        Ok((bytes, passed + length))
+    }
 }
 
 /// A stream that gives its block from the start on.
-struct Inflater<'a> {
+struct Inflater<S> {
     state: Box<InflateState>,
-    rest: &'a [u8],
+    stream: S,
+    /// Bytes of the stream that are used up.
+    consumed: usize,
     ended: bool,
 }
 
-impl<'a> Inflater<'a> {
-    fn new(stream: &'a [u8]) -> Self {
-        Self { state: InflateState::new_boxed(DataFormat::Zlib), rest: stream, ended: false }
+impl<S: Deref<Target = [u8]>> Inflater<S> {
+    fn new(stream: S) -> Self {
+        Self { state: InflateState::new_boxed(DataFormat::Zlib), stream, consumed: 0, ended: false }
+    }
+
+    /// Inflates some bytes into `buffer`; returns how many were taken and given, and what then is the case.
+    fn step(&mut self, buffer: &mut [u8]) -> (usize, usize, MZResult) {
+        let rest = &self.stream[self.consumed..];
+        let step = inflate(&mut self.state, rest, buffer, MZFlush::None);
+        self.consumed += step.bytes_consumed;
+        (step.bytes_consumed, step.bytes_written, step.status)
     }
 
     /// Passes over `count` bytes.
@@ -128,10 +196,9 @@ impl<'a> Inflater<'a> {
     fn read_some(&mut self, buffer: &mut [u8]) -> (usize, bool) {
         let mut done = 0;
         while done < buffer.len() {
-            let step = inflate(&mut self.state, self.rest, &mut buffer[done..], MZFlush::None);
-            self.rest = &self.rest[step.bytes_consumed..];
-            done += step.bytes_written;
-            if !matches!(step.status, Ok(MZStatus::Ok)) || step.bytes_consumed + step.bytes_written == 0 {
+            let (taken, given, status) = self.step(&mut buffer[done..]);
+            done += given;
+            if !matches!(status, Ok(MZStatus::Ok)) || taken + given == 0 {
                 return (done, true);
             }
         }
@@ -142,13 +209,12 @@ impl<'a> Inflater<'a> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, InflateError> {
         let mut done = 0;
         while done < buffer.len() && !self.ended {
-            let step = inflate(&mut self.state, self.rest, &mut buffer[done..], MZFlush::None);
-            self.rest = &self.rest[step.bytes_consumed..];
-            done += step.bytes_written;
-            match step.status {
+            let (taken, given, status) = self.step(&mut buffer[done..]);
+            done += given;
+            match status {
                 Ok(MZStatus::StreamEnd) => self.ended = true,
                 // Neither taking nor giving anything, it waits for input that there is not.
-                Ok(MZStatus::Ok) if step.bytes_consumed + step.bytes_written > 0 => {}
+                Ok(MZStatus::Ok) if taken + given > 0 => {}
                 _ => return Err(InflateError::broken_stream()),
             }
         }
@@ -174,13 +240,27 @@ mod tests {
         let (block, stream) = sample();
         assert_eq!(measure(&stream).unwrap(), block.len() as u64);
         for (start, length) in [(0, 10), (65_535, 65_537), (1_199_990, 10), (1_200_000, 0)] {
-            let mut inflater = Inflater::new(&stream);
+            let mut inflater = Inflater::new(&stream[..]);
             let mut part = vec![0; length];
             inflater.skip(start as u64).unwrap();
             inflater.fill(&mut part).unwrap();
             assert_eq!(part, block[start..start + length]);
         }
-        assert!(Inflater::new(&stream).skip(block.len() as u64 + 1).is_err());
+        assert!(Inflater::new(&stream[..]).skip(block.len() as u64 + 1).is_err());
+    }
+
+    #[test]
+    fn a_cursor_goes_on_where_it_is_and_back_by_starting_anew() {
+        let (block, stream) = sample();
+        let mut cursor = Cursor::new(Stream::new(stream));
+        for (offset, length, passed) in [(10, 5, 15), (15, 70_000, 70_000), (800_000, 1, 729_986), (3, 9, 12)]
+        {
+            let (bytes, on_the_way) = cursor.read(offset, length).unwrap();
+            let start = usize::try_from(offset).unwrap();
+            assert_eq!(*bytes, block[start..start + bytes.len()]);
+            assert_eq!((bytes.len() as u64, on_the_way), (length, passed));
+        }
+        assert!(cursor.read(block.len() as u64, 1).is_err());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Files made to cost memory, larger than those that fuzzing makes.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use capturefile::{CaptureFile, Error, Result, verify};
+use capturefile::{CaptureFile, Error, RecoverOptions, Recovery, Result, verify};
 use libdeflater::{CompressionLvl, Compressor, crc32};
 
 const PAGE: usize = 4096;
@@ -104,7 +107,8 @@ fn check(name: &str, data: &[u8]) {
     let path = folder.path().join("log");
     fs::write(&path, data).unwrap();
     let allowed = 16 * data.len() + 64 * MEBIBYTE;
-    let uses: [(&str, &dyn Fn() -> bool); 4] = [
+    let target = folder.path().join("recovered");
+    let uses: [(&str, &dyn Fn() -> bool); 5] = [
         ("in order", &|| is_refused(&read_in_order(&CaptureFile::open(&path).unwrap()))),
         ("together", &|| is_refused(&read_together(&CaptureFile::open(&path).unwrap()))),
         ("both", &|| {
@@ -112,6 +116,7 @@ fn check(name: &str, data: &[u8]) {
             is_refused(&read_in_order(&file)) && is_refused(&read_together(&file))
         }),
         ("verify", &|| !verify(&path).unwrap().problems.is_empty()),
+        ("recover", &|| ends(&recover(&path, &target, 200))),
     ];
     for (usage, work) in uses {
         let most = capturefile_fuzz::most_memory(|| assert!(work(), "{name}, {usage}: nothing was found"));
@@ -122,6 +127,23 @@ fn check(name: &str, data: &[u8]) {
 
 fn is_refused(result: &Result<()>) -> bool {
     matches!(result, Err(Error::Invalid { .. }))
+}
+
+/// Recovers until it has asked so often whether to go on: there is more in a small file than anybody waits for.
+fn recover(source: &Path, target: &Path, mut patience: u32) -> Result<Recovery> {
+    let go_on = move || {
+        patience -= 1;
+        patience > 0
+    };
+    RecoverOptions::new().overwrite(true).recover_while(source, target, go_on)
+}
+
+/// Whether recovering went well, found that there is no end to it, or was told to stop.
+fn ends(result: &Result<Recovery>) -> bool {
+    match result {
+        Err(Error::Io { source, .. }) => source.kind() == ErrorKind::Interrupted,
+        result => matches!(result, Ok(_) | Err(Error::Invalid { .. })),
+    }
 }
 
 fn read_in_order(file: &CaptureFile) -> Result<()> {
@@ -162,10 +184,72 @@ fn large_blocks_cost_no_more_than_they_may() {
     }
 }
 
+/// Frames of empty entries, which take far more memory than the file if each is remembered.
+#[test]
+fn entries_that_no_node_points_at_cost_no_more_than_they_may() {
+    let _turn = my_turn();
+    let head = Head { block_size: 4096, fan_out: WIDE };
+    let frames = vec![frame(&vec![0; MEBIBYTE]); 60];
+    check("sixty blocks of empty entries", &head.file(&frames, one_in_each_and_a_wrong_one));
+    let mut data = head.file(&frames, one_in_each_and_a_wrong_one);
+    data[PAGE..head.data_start()].fill(0);
+    check_recovering("the same without slots", &data);
+}
+
+/// Small frames with damage between them, each of which is a gap of its own.
+#[test]
+fn gaps_without_number_cost_no_more_than_they_may() {
+    let _turn = my_turn();
+    let head = Head { block_size: 0, fan_out: 2 };
+    let small = frame(&record_block(4));
+    let frames = vec![[&small[..], &[0]].concat(); 120_000];
+    let mut data = head.file(&frames, |_| Vec::new());
+    data[PAGE..head.data_start()].fill(0);
+    check_recovering("gaps", &data);
+}
+
+fn check_recovering(name: &str, data: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(&path, data).unwrap();
+    let allowed = 16 * data.len() + 64 * MEBIBYTE;
+    let work = || {
+        let result = recover(&path, &folder.path().join("recovered"), 2000);
+        println!(
+            "{name}: {:?}",
+            result.as_ref().map(|found| (found.recovered, found.lost.len(), found.uncertain.len()))
+        );
+        assert!(ends(&result), "{name}");
+    };
+    let most = capturefile_fuzz::most_memory(work);
+    println!("{name} of {} bytes, recover: {most} of {allowed} bytes", data.len());
+    assert!(most <= allowed, "{name} of {} bytes, recover: {most} of {allowed} bytes", data.len());
+}
+
+/// The same two records in turn, whose blocks are too large for the cache, and would be inflated for each.
+#[test]
+fn an_index_that_leads_back_and_forth_is_given_up_soon() {
+    let _turn = my_turn();
+    let head = Head { block_size: 4 * MEBIBYTE, fan_out: WIDE };
+    let mut block = record_block(40 * MEBIBYTE);
+    let noise =
+        std::iter::successors(Some(1_u32), |n| Some(n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)));
+    block[4..].iter_mut().zip(noise.take(6 * MEBIBYTE)).for_each(|(byte, n)| *byte = n.to_be_bytes()[0]);
+    let frames = vec![frame(&block); 2];
+    let in_turn = |positions: &[usize]| (0..300).map(|n| (1, positions[n % 2], 0)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(&path, head.file(&frames, in_turn)).unwrap();
+    let start = Instant::now();
+    let problems = verify(&path).unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.to_string().contains("again and again")), "{problems:?}");
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
 #[test]
 fn wide_index_nodes_cost_no_more_than_they_may() {
     let _turn = my_turn();
-    for fan_out in [1000, 80_000, 1_000_000] {
+    for fan_out in [1000, 80_000, 1_000_000, 8_000_000] {
         let head = Head { block_size: 4096, fan_out };
         let node = |at: usize| {
             let child = [(at as u64).to_be_bytes().to_vec(), vec![0; 4]].concat();

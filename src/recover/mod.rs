@@ -19,6 +19,7 @@ use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use crate::block::reserve;
 use crate::capture_file::open_plain;
 use crate::error::{Damage, Error, Result};
 use crate::format::Coordinates;
@@ -67,10 +68,11 @@ pub struct Recovery {
     pub recovered: u64,
     /// How many there were by the last commit that can be read; `None` if none can.
     pub expected: Option<u64>,
-    /// Records that are lost, by their numbers in the damaged file.
+    /// Records that are lost, by their numbers in the damaged file. There are at most a hundred thousand ranges;
+    /// if there were more, the last one goes on to the last such record.
     pub lost: Vec<Lost>,
     /// Records, by their numbers in the new file, that may be old metadata, or may never have been
-    /// committed.
+    /// committed. There are at most a hundred thousand ranges, too.
     pub uncertain: Vec<RangeInclusive<u64>>,
     /// What became of the metadata.
     pub metadata: Metadata,
@@ -136,11 +138,11 @@ impl RecoverOptions {
         let file = open_plain(source, false)?;
         check_target(&file, target, self.overwrite)?;
         let watch = Watch::new(target, go_on);
-        let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch.clone())?;
+        let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch)?;
         let (sizes, raw) = sizes::find(raw)?;
         let target = Target::create(target, sizes.geometry, self.overwrite)?;
         let mut recovery = Recovery::default();
-        let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, watch);
+        let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, &raw);
         let filled = salvage(raw, sizes, &mut sink).and_then(|metadata| {
             target.log().set_metadata(metadata.as_deref())?;
             target.log().record_count()
@@ -253,7 +255,7 @@ fn salvage_metadata(
     if master.metadata.is_none() {
         return Ok(None);
     }
-    let found = source.with_entry(master.metadata, |bytes, _| Ok(bytes.to_vec()))?;
+    let found = source.with_entry(master.metadata, |bytes, _| copy(bytes))?;
     sink.recovery.metadata = if found.is_some() { Metadata::Recovered } else { Metadata::Lost };
     Ok(found)
 }
@@ -284,7 +286,14 @@ fn salvage_later(
 
 fn note_last_metadata(source: &mut Source, sink: &mut Sink<'_>, at: Option<Coordinates>) -> Result<()> {
     if let Some(at) = at {
-        sink.recovery.last_metadata = source.with_entry(at, |bytes, _| Ok(bytes.to_vec()))?;
+        sink.recovery.last_metadata = source.with_entry(at, |bytes, _| copy(bytes))?;
     }
     Ok(())
+}
+
+fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    reserve(&mut copy, bytes.len(), "metadata")?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }

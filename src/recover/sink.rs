@@ -1,12 +1,18 @@
 //! Where recovered records go: the new file, and the account of what was lost.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use crate::capture_file::CaptureFile;
-use crate::error::Result;
+use crate::error::{Damage, Error, Result};
 
-use super::raw::Watch;
+use super::raw::{Raw, Watch};
 use super::{Lost, Recovery};
+
+/// As many ranges of numbers are listed at most.
+const MOST_RANGES: usize = 100_000;
+/// Each record takes four bytes of a block at least, of which a byte of the file can stand for a thousand.
+const MOST_RECORDS_PER_BYTE: u64 = 258;
 
 /// Takes the records of a damaged file in order, and notes which are missing.
 pub(super) struct Sink<'a> {
@@ -18,7 +24,10 @@ pub(super) struct Sink<'a> {
     pub(super) counts_known: bool,
     /// Whether all that follows is uncertain.
     pub(super) doubt: bool,
+    source: PathBuf,
     watch: Watch,
+    /// How many empty records may still stand in the place of lost ones.
+    room: u64,
     /// Records handled so far, found or lost.
     pub(super) records: u64,
 }
@@ -28,9 +37,19 @@ impl<'a> Sink<'a> {
         target: &'a CaptureFile,
         recovery: &'a mut Recovery,
         keep_numbers: bool,
-        watch: Watch,
+        raw: &Raw,
     ) -> Self {
-        Self { target, recovery, keep_numbers, counts_known: true, doubt: false, watch, records: 0 }
+        Self {
+            target,
+            recovery,
+            keep_numbers,
+            counts_known: true,
+            doubt: false,
+            source: raw.path.clone(),
+            watch: raw.watch.clone(),
+            room: raw.length.saturating_mul(MOST_RECORDS_PER_BYTE),
+            records: 0,
+        }
     }
 
     /// Adds a record to the new file. One that is not `certain` may be something else.
@@ -54,11 +73,14 @@ impl<'a> Sink<'a> {
         let first = self.records.saturating_add(1);
         let last = self.records.saturating_add(count);
         self.records = last;
+        let full = self.recovery.lost.len() >= MOST_RANGES;
         match self.recovery.lost.last_mut() {
             Some(before) if before.last + 1 == first && before.exact == exact => before.last = last,
+            Some(before) if full => (before.last, before.exact) = (last, false),
             _ => self.recovery.lost.push(Lost { first, last, exact }),
         }
         if self.keep_numbers {
+            self.room = self.room.checked_sub(count).ok_or_else(|| self.too_many(count))?;
             for _ in 0..count {
                 self.watch.note(0)?;
                 self.target.add_record(b"")?;
@@ -66,11 +88,18 @@ impl<'a> Sink<'a> {
         }
         Ok(())
     }
+
+    fn too_many(&self, count: u64) -> Error {
+        let found =
+            format!("an index that says that {count} records are lost after {}", self.recovery.recovered);
+        Error::invalid(&self.source, Damage::new(found, "no more than the file can have held"))
+    }
 }
 
 fn push(ranges: &mut Vec<RangeInclusive<u64>>, number: u64) {
+    let full = ranges.len() >= MOST_RANGES;
     match ranges.last_mut() {
-        Some(range) if *range.end() + 1 == number => *range = *range.start()..=number,
+        Some(range) if full || *range.end() + 1 == number => *range = *range.start()..=number,
         _ => ranges.push(number..=number),
     }
 }

@@ -19,8 +19,13 @@ const LARGEST_PAGE: u32 = 1 << 16;
 const LARGEST_BLOCK: u32 = 1 << 24;
 /// Longer blocks than this are believed only where the file has room for them.
 const LARGEST_USUAL_BLOCK: u32 = 1 << 20;
+/// Larger fan-outs than this are believed only where the file has so many times as many bytes.
+const LARGEST_USUAL_FAN_OUT: u32 = 1 << 17;
+const BYTES_PER_CHILD: u64 = 16;
 /// As many frames are looked at to find out how many children an index node has.
 const FRAMES_FOR_FAN_OUT: usize = 200;
+/// Their blocks have so many bytes at most.
+const BYTES_FOR_FAN_OUT: usize = 8 * 1024 * 1024;
 /// So many of the nodes that the slots point at are looked at, too.
 const MOST_ROOTS: usize = 64;
 /// A slot that a writer may be writing is read so many times, with a pause.
@@ -66,7 +71,7 @@ pub(super) struct Sizes {
 pub(super) fn find(raw: Raw) -> Result<(Sizes, Raw)> {
     let header = raw.read(0..raw.length.min(Geometry::HEADER_SIZE as u64))?.unwrap_or_default();
     let decoded = Geometry::decode(&header).and_then(|sizes| check_likely(sizes, raw.length));
-    let said = decoded.clone().ok().or_else(|| sizes_said(&header));
+    let said = decoded.clone().ok().or_else(|| sizes_said(&header, raw.length));
     let mut damage = decoded.as_ref().err().cloned();
     let sure = decoded.is_ok() && format::has_checksum(&header);
     let guesses = [said, Some(Geometry::default())];
@@ -122,18 +127,29 @@ fn differs(what: &str, other: &str) -> Damage {
 /// that was cut short.
 fn check_likely(sizes: Geometry, length: u64) -> std::result::Result<Geometry, Damage> {
     let usual = sizes.page_size <= LARGEST_PAGE && sizes.block_size <= LARGEST_USUAL_BLOCK;
-    if usual || sizes.data_start() <= length {
-        return Ok(sizes);
-    }
     let found = format!("a file of {length} bytes");
-    Err(Damage::new(found, format!("at least {}, which its master nodes need", sizes.data_start())))
+    if !usual && sizes.data_start() > length {
+        let expected = format!("at least {}, which its master nodes need", sizes.data_start());
+        return Err(Damage::new(found, expected));
+    }
+    if !is_likely_fan_out(sizes.fan_out, length) {
+        let expected = format!("one with room for the {} children of an index node", sizes.fan_out);
+        return Err(Damage::new(found, expected));
+    }
+    Ok(sizes)
+}
+
+fn is_likely_fan_out(fan_out: u32, length: u64) -> bool {
+    fan_out <= LARGEST_USUAL_FAN_OUT || u64::from(fan_out) * BYTES_PER_CHILD <= length
 }
 
 /// The sizes in a header that is not sound, as far as they are possible.
-fn sizes_said(header: &[u8]) -> Option<Geometry> {
+fn sizes_said(header: &[u8], length: u64) -> Option<Geometry> {
     let mut number = [11, 15, 19, 23].into_iter().map(|at| get_u32(header, at));
     let _version = number.next()?;
     let (page_size, block_size, fan_out) = (number.next()??, number.next()??, number.next()??);
+    let likely = Some(fan_out).filter(|&fan_out| is_likely_fan_out(fan_out, length));
+    let fan_out = likely.unwrap_or(Geometry::default().fan_out);
     let geometry = Geometry { page_size, block_size, fan_out, ..Geometry::default() };
     let possible = Geometry { fan_out: fan_out.max(2), ..geometry }.check_settings().is_ok();
     (possible && page_size <= LARGEST_BLOCK).then_some(geometry)
@@ -273,12 +289,17 @@ fn roots_of(master: &MasterNode) -> impl Iterator<Item = Coordinates> {
 
 /// The first blocks, and those with the roots, in order.
 fn telling_blocks(source: &mut Source, roots: &HashSet<Coordinates>) -> Result<Vec<Arc<Block>>> {
-    let mut blocks = Vec::new();
+    let mut blocks: Vec<Arc<Block>> = Vec::new();
     for root in roots {
-        blocks.extend(source.block(root.frame)?);
+        let block = source.block(root.frame)?;
+        let bytes: usize = blocks.iter().chain(&block).map(|block| block.head.len()).sum();
+        blocks.extend(block.filter(|_| blocks.is_empty() || bytes <= BYTES_FOR_FAN_OUT));
     }
     let mut position = source.data_start;
     for _ in 0..FRAMES_FOR_FAN_OUT {
+        if blocks.iter().map(|block| block.head.len()).sum::<usize>() > BYTES_FOR_FAN_OUT {
+            break;
+        }
         if position >= source.limit {
             blocks.push(Arc::clone(&source.pending));
             break;

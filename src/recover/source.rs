@@ -14,8 +14,9 @@ use crate::stream;
 
 use super::raw::Raw;
 
-/// Frames are looked for in pieces of this length.
-const PIECE: u64 = 1 << 20;
+/// Frames are looked for in pieces from this length, since most are near, up to that one.
+const FIRST_PIECE: u64 = 1 << 12;
+const LARGEST_PIECE: u64 = 1 << 20;
 /// As much of a candidate's stream is tried before all of it is read.
 const FIRST_TRY: u64 = 16 * 1024;
 /// Two bytes of header, one of an empty block at least, four of a checksum.
@@ -26,7 +27,7 @@ const CHECKSUM_SIZE: u64 = 4;
 const FRAME_START: u64 = LENGTH_SIZE as u64 + 2;
 /// Inflated blocks kept: how many, and how many bytes.
 const BLOCKS_KEPT: usize = 128;
-const BYTES_KEPT: usize = 64 * 1024 * 1024;
+const BYTES_KEPT: usize = 24 * 1024 * 1024;
 /// As many problems are listed at most.
 const MOST_LISTED: usize = 1000;
 
@@ -298,7 +299,7 @@ impl Source {
             return Ok(None);
         };
         let last = self.open_ended && self.hole(at)?.range.end == self.limit;
-        let cut = if last { self.geometry.whole_pages(end).min(self.raw.length) } else { self.raw.length };
+        let cut = if last { self.cut(end) } else { self.raw.length };
         if cut >= end.min(self.written) && !last {
             return Ok(None);
         }
@@ -306,9 +307,19 @@ impl Source {
             return Ok(None);
         };
         let most = u64::from(self.geometry.block_size.max(self.geometry.page_size)) * 2;
-        let head = stream::start(&stream, most);
+        let head = stream::start(&stream, most).map_err(|_| out_of_memory(most))?;
         let size = head.len() as u64;
         Ok((size > 0).then(|| Arc::new(Block { at, end, head, size, whole: false })))
+    }
+
+    /// Up to where a frame that would end at `end` is in the file, if the rest was in a master node.
+    fn cut(&self, end: u64) -> u64 {
+        self.geometry.whole_pages(end).min(self.raw.length)
+    }
+
+    /// Up to where the bytes of a block's frame can be read.
+    pub(super) fn readable_end(&self, block: &Block) -> u64 {
+        if block.whole { block.end } else { self.cut(block.end) }
     }
 
     /// What is at `at`, which is below the limit.
@@ -357,12 +368,14 @@ impl Source {
     /// The next frame that starts at `from` or later: a length and a stream that inflates whole.
     pub(super) fn search(&self, from: u64) -> Result<Option<u64>> {
         let mut start = from.max(self.data_start);
+        let mut length = FIRST_PIECE;
         while start + FRAME_START <= self.limit {
             if (self.raw.length..self.written).contains(&start) {
                 start = self.written;
                 continue;
             }
-            let end = (start + PIECE).min(self.limit);
+            let end = (start + length).min(self.limit);
+            length = (2 * length).min(LARGEST_PIECE);
             if let Some(piece) = self.bytes(start..end)? {
                 for offset in 0..piece.len().saturating_sub(in_memory(FRAME_START) - 1) {
                     let at = start + offset as u64;

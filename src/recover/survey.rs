@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::block::reserve;
 use crate::error::{Damage, Result};
 use crate::format::{Coordinates, in_memory};
 
@@ -11,6 +12,9 @@ use super::source::{Block, Found, Hole, Source};
 
 /// Behind the end of a region so many frames are looked through for index nodes of its last records.
 const FRAMES_BEHIND: usize = 64;
+
+/// So many entries, or twice the fan-out, wait at most for a node that tells what they are.
+const MOST_LOOSE: usize = 1 << 18;
 
 /// A part of the data, between two records whose places are known.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +29,14 @@ pub(super) struct Region {
 
 /// What is found in a region, in the order of the records.
 pub(super) enum Event<'a> {
+    /// A frame that can be read, before what is in it.
+    Block { bytes: u64 },
     /// A full index node over records, which follow: all its children, but for those before the region.
     Leaf { at: Coordinates, records: &'a [Coordinates] },
     /// An entry that no node points at, between records: one itself, or old metadata.
     Loose(Coordinates),
-    /// Any number of records may be missing here, where these bytes are damaged.
-    Break { bytes: Range<u64>, bridged: bool },
+    /// Any number of records may be missing here, where these bytes are damaged, before `next`.
+    Break { bytes: Range<u64>, bridged: bool, next: Coordinates },
     /// Any full index node, after what it says about records.
     Node { at: Coordinates, children: &'a [Coordinates] },
     /// Something that is no record, for certain.
@@ -94,6 +100,8 @@ impl<'a> Survey<'a> {
             }
             match source.find(position)? {
                 Found::Block(block) => {
+                    let bytes = source.readable_end(&block).saturating_sub(block.at);
+                    (self.handle)(source, Event::Block { bytes })?;
                     if self.entries(source, &block)? || block.at == source.limit {
                         break;
                     }
@@ -130,7 +138,7 @@ impl<'a> Survey<'a> {
                 if self.metadata.contains(&at) {
                     (self.handle)(source, Event::Metadata(at))?;
                 } else if inside {
-                    self.loose.push(at);
+                    self.wait(source, at)?;
                 }
                 offset = in_memory(end);
             } else {
@@ -139,6 +147,18 @@ impl<'a> Survey<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Keeps an entry until a node points at it, or until there are too many for any node.
+    fn wait(&mut self, source: &mut Source, at: Coordinates) -> Result<()> {
+        if self.loose.len() >= MOST_LOOSE.max(2 * source.geometry.fan_out as usize) {
+            for entry in self.loose.drain(..self.loose.len() / 2).collect::<Vec<_>>() {
+                self.hand_over_loose(source, entry)?;
+            }
+        }
+        reserve(&mut self.loose, 1, "entries that no index node points at")?;
+        self.loose.push(at);
+        Ok(())
     }
 
     /// The rest of a block makes no sense, or is lost.
@@ -170,7 +190,7 @@ impl<'a> Survey<'a> {
                 (self.handle)(source, Event::Metadata(entry))?;
             }
         }
-        let known = self.region.after.map_or(0, |after| children.partition_point(|child| *child <= after));
+        let known = self.last.map_or(0, |last| children.partition_point(|child| *child <= last));
         let records = &children[known..];
         let Some(first) = records.first() else {
             return Ok(());
@@ -209,7 +229,7 @@ impl<'a> Survey<'a> {
         };
         let bytes = first.range.start..last.range.end;
         let bridged = between.iter().all(|hole| hole.bridged);
-        (self.handle)(source, Event::Break { bytes, bridged })
+        (self.handle)(source, Event::Break { bytes, bridged, next })
     }
 
     /// What no node points at by the end, and the damage up to there.

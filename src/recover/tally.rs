@@ -8,6 +8,9 @@ use crate::format::Coordinates;
 use super::source::Source;
 use super::survey::{Event, Known, Region, Survey};
 
+/// How many are missing is estimated for the first so many gaps only.
+const MOST_GAPS: usize = 100_000;
+
 /// What a region holds, counted before any of it is handed over.
 pub(super) struct Tally {
     /// Records that were found, and those that index nodes name though they cannot be read.
@@ -15,8 +18,15 @@ pub(super) struct Tally {
     /// Those of them that no index node names.
     pub(super) loose: u64,
     pub(super) breaks: Vec<Gap>,
+    /// Bytes of frames that can be read.
+    bytes: u64,
     /// The records of the last full node.
     last_leaf: Vec<Coordinates>,
+    /// That node and those above it; records since then that no node points at yet.
+    last: Option<Lineage>,
+    since: u64,
+    /// The nodes above it that were met, and how many records they have behind those of the last full node.
+    above: Vec<(Coordinates, u64)>,
 }
 
 /// A place where any number of records may be missing.
@@ -25,21 +35,63 @@ pub(super) struct Gap {
     bytes: Range<u64>,
     /// Records in them that index nodes on both sides name.
     named: u64,
-    /// Records behind it, up to a full index node over records.
+    /// The last full index node over records before it, if there is no other gap between, and how many records
+    /// there are.
+    before: Option<Lineage>,
+    since: u64,
+    /// Records behind it, up to the next full index node over records.
     loose: u64,
-    /// That node, or the one above that was met last; `None` while there is none.
-    node: Option<Coordinates>,
-    /// How many records there are before the node's, as far as nodes above tell: this many, or as many and
-    /// any multiple of `modulus`.
-    residue: u64,
-    modulus: u64,
+    /// That node.
+    behind: Option<Lineage>,
+    /// How many are missing, where nodes above tell.
+    missing: Option<u64>,
     /// Whether anything follows it.
     followed: bool,
 }
 
+/// A full index node over records, known by the one farthest above it that was met.
+#[derive(Clone, Copy)]
+struct Lineage {
+    top: Coordinates,
+    /// How many records there are below the one above...
+    size: u64,
+    /// ...and how many of them are before those of the node.
+    earlier: u64,
+}
+
+impl Lineage {
+    fn new(leaf: Coordinates, fan_out: u64) -> Self {
+        Self { top: leaf, size: fan_out, earlier: 0 }
+    }
+
+    /// Goes up to a node, if it is the one above; says whether it is.
+    fn rise(&mut self, at: Coordinates, children: &[Coordinates], fan_out: u64) -> bool {
+        let (Some(size), Ok(index)) = (self.size.checked_mul(fan_out), children.binary_search(&self.top))
+        else {
+            return false;
+        };
+        *self = Self { top: at, size, earlier: self.earlier + index as u64 * self.size };
+        true
+    }
+
+    /// How many records below the one above are behind those of the node.
+    fn later(&self, fan_out: u64) -> u64 {
+        self.size - self.earlier - fan_out
+    }
+}
+
 impl Tally {
     pub(super) fn of(source: &mut Source, region: Region, known: Known<'_>, fan_out: u32) -> Result<Self> {
-        let mut tally = Self { records: 0, loose: 0, breaks: Vec::new(), last_leaf: Vec::new() };
+        let mut tally = Self {
+            records: 0,
+            loose: 0,
+            breaks: Vec::new(),
+            bytes: 0,
+            last_leaf: Vec::new(),
+            last: None,
+            since: 0,
+            above: Vec::new(),
+        };
         Survey::run(source, region, known, &mut |_: &mut Source, event: Event<'_>| {
             tally.count(&event, u64::from(fan_out));
             Ok(())
@@ -49,35 +101,24 @@ impl Tally {
 
     fn count(&mut self, event: &Event<'_>, fan_out: u64) {
         match *event {
-            Event::Break { ref bytes, .. } => {
-                self.breaks.push(Gap {
-                    bytes: bytes.clone(),
-                    named: count_in(bytes, &self.last_leaf),
-                    loose: 0,
-                    node: None,
-                    residue: 0,
-                    modulus: 1,
-                    followed: false,
-                });
-            }
+            Event::Block { bytes } => self.bytes += bytes,
+            Event::Break { ref bytes, next, .. } => self.add_gap(bytes, next),
             Event::Loose(_) => {
                 self.records += 1;
                 self.loose += 1;
-                if let Some(gap) = self.breaks.last_mut().filter(|gap| gap.node.is_none()) {
+                self.since += 1;
+                if let Some(gap) = self.breaks.last_mut().filter(|gap| gap.behind.is_none()) {
                     gap.loose += 1;
                     gap.followed = true;
                 }
             }
-            Event::Leaf { at, records, .. } => {
-                self.records += records.len() as u64;
-                self.last_leaf.clear();
-                self.last_leaf.extend_from_slice(records);
-                if let Some(gap) = self.breaks.last_mut().filter(|gap| gap.node.is_none()) {
-                    gap.named += count_in(&gap.bytes, records);
-                    (gap.node, gap.modulus, gap.followed) = (Some(at), fan_out, true);
-                }
-            }
+            Event::Leaf { at, records, .. } => self.add_leaf(Lineage::new(at, fan_out), records),
             Event::Node { at, children } => {
+                if let Some(last) = &mut self.last
+                    && last.rise(at, children, fan_out)
+                {
+                    self.above.push((at, last.later(fan_out)));
+                }
                 for gap in &mut self.breaks {
                     gap.learn(at, children, fan_out);
                 }
@@ -86,13 +127,48 @@ impl Tally {
         }
     }
 
+    fn add_gap(&mut self, bytes: &Range<u64>, next: Coordinates) {
+        if self.breaks.len() == MOST_GAPS {
+            return;
+        }
+        // A node stands right behind its last record, so that the last one between the gap and what follows
+        // says how many records there are up to there.
+        let between = |(at, _): &&(Coordinates, u64)| bytes.end <= at.frame && *at < next;
+        let told = self.above.iter().rev().find(between).and_then(|(_, later)| later.checked_sub(self.since));
+        // What is missing since the last full node is missing here, unless there is another gap since then.
+        let alone = self.breaks.last().is_none_or(|gap| gap.behind.is_some());
+        self.breaks.push(Gap {
+            bytes: bytes.clone(),
+            named: count_in(bytes, &self.last_leaf),
+            before: self.last.filter(|_| alone),
+            since: self.since,
+            loose: 0,
+            behind: None,
+            missing: told.filter(|_| alone),
+            followed: false,
+        });
+    }
+
+    fn add_leaf(&mut self, leaf: Lineage, records: &[Coordinates]) {
+        self.records += records.len() as u64;
+        self.last_leaf.clear();
+        self.last_leaf.extend_from_slice(records);
+        (self.last, self.since) = (Some(leaf), 0);
+        self.above.clear();
+        if let Some(gap) = self.breaks.last_mut().filter(|gap| gap.behind.is_none()) {
+            gap.named += count_in(&gap.bytes, records);
+            (gap.behind, gap.followed) = (Some(leaf), true);
+        }
+    }
+
     fn damaged(&self) -> u64 {
         self.breaks.iter().map(Gap::length).sum()
     }
 
-    /// How many records there are in how many bytes, in a region of the given length without its damage.
-    pub(super) fn density(&self, length: u64) -> (u64, u64) {
-        (self.records, length.saturating_sub(self.damaged()).max(1))
+    /// How many records there are in how many bytes of frames.
+    pub(super) fn density(&self) -> (u64, u64) {
+        let in_gaps: u64 = self.breaks.iter().map(|gap| gap.named).sum();
+        (self.records.saturating_sub(in_gaps), self.bytes.max(1))
     }
 
     /// Gives each break its share of `missing` records: all to the only one, else by their lengths.
@@ -112,14 +188,15 @@ impl Tally {
 }
 
 impl Gap {
-    /// A node above says which of its children the one behind the gap is.
+    /// A node above says which of its children those on the sides of the gap are.
     fn learn(&mut self, at: Coordinates, children: &[Coordinates], fan_out: u64) {
-        let Some(modulus) = self.modulus.checked_mul(fan_out) else {
-            return;
+        let rise = |side: &mut Option<Lineage>| {
+            let rises = side.as_mut().is_some_and(|side| side.rise(at, children, fan_out));
+            side.filter(|_| rises)
         };
-        if let Some(index) = self.node.and_then(|node| children.binary_search(&node).ok()) {
-            self.residue += index as u64 * self.modulus;
-            (self.node, self.modulus) = (Some(at), modulus);
+        if let (Some(before), Some(behind)) = (rise(&mut self.before), rise(&mut self.behind)) {
+            let between = behind.earlier.checked_sub(before.earlier + fan_out);
+            self.missing = self.missing.or(between.and_then(|all| all.checked_sub(self.since + self.loose)));
         }
     }
 
@@ -130,18 +207,23 @@ impl Gap {
     /// How many records are probably missing, after `before` records, if there are so many records in so
     /// many bytes elsewhere.
     pub(super) fn estimate(&self, before: u64, density: (u64, u64)) -> u64 {
+        if let Some(missing) = self.missing {
+            return missing;
+        }
         if !self.followed {
             return 0;
         }
         let guess = u128::from(self.length()) * u128::from(density.0) / u128::from(density.1);
         let guess = u64::try_from(guess).unwrap_or(u64::MAX).min(u64::MAX / 4).saturating_sub(self.named);
-        if self.node.is_none() {
+        let Some(Lineage { size, earlier, .. }) = self.behind else {
             return guess;
-        }
-        // The number of those missing is known but for multiples of the modulus; the nearest to the guess.
-        let least = (self.residue + self.modulus - (before + self.loose) % self.modulus) % self.modulus;
-        let rounds = (guess.saturating_sub(least) + self.modulus / 2) / self.modulus;
-        least + rounds * self.modulus
+        };
+        // The number of those missing is known but for multiples of the size; the nearest to the guess.
+        let found = u128::from(before) + u128::from(self.loose);
+        let (wide, earlier) = (u128::from(size), u128::from(earlier));
+        let least = u64::try_from((earlier + wide - found % wide) % wide).unwrap_or(size);
+        let rounds = (guess.saturating_sub(least) + size / 2) / size;
+        least + rounds * size
     }
 }
 

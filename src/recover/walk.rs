@@ -130,7 +130,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                     left -= gap;
                     sink.lose(gap, exact)?;
                 }
-                Event::Node { .. } | Event::Metadata(_) => {}
+                Event::Block { .. } | Event::Node { .. } | Event::Metadata(_) => {}
             }
             Ok(())
         })?;
@@ -143,7 +143,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         let known = Known { records, metadata: self.known_metadata.unwrap_or_default() };
         let fan_out = self.source.geometry.fan_out;
         let tally = Tally::of(self.source, region, known, fan_out)?;
-        let density = tally.density(self.source.limit.saturating_sub(region.start));
+        let density = tally.density();
         let mut breaks = tally.breaks.into_iter();
         let certain = self.known_metadata.is_none();
         let (sink, metadata) = (&mut *self.sink, &mut self.metadata);
@@ -161,7 +161,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                     sink.doubt |= !bridged;
                 }
                 Event::Metadata(at) => *metadata = Some(at),
-                Event::Node { .. } => {}
+                Event::Block { .. } | Event::Node { .. } => {}
             }
             Ok(())
         })
