@@ -259,7 +259,7 @@ impl<'a> Walk<'a> {
                 if let Some(item) = next.take() {
                     match self.visit(item, 0)? {
                         Visit::Node(children) => {
-                            path.push(Level { node: item, start: 0, children, index: 0 })
+                            path.push(Level { node: item, start: 0, children, index: 0 });
                         }
                         Visit::Done => {}
                         Visit::InDisorder => return Ok(Walked::InDisorder),
