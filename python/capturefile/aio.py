@@ -86,9 +86,7 @@ class _Watcher:
 
     def _run(self) -> None:
         while self._wait():
-            with self._changed:
-                waiting = list(self._waiting)
-            self._look(waiting)
+            self._look()
 
     def _wait(self) -> bool:
         """Sleeps until somebody is due; false if there is nobody left."""
@@ -102,7 +100,10 @@ class _Watcher:
             self._changed.wait(max(0.0, min(each.due for each in self._waiting) - time.monotonic()))
             return True
 
-    def _look(self, waiting: list[_Waiting]) -> None:
+    def _look(self) -> None:
+        # Not kept any longer: it would keep files open whose followers are gone.
+        with self._changed:
+            waiting = list(self._waiting)
         now = time.monotonic()
         for each in waiting:
             # Who is due soon is looked at now, so that many followers share their wake-ups.
