@@ -50,6 +50,10 @@ fuzz: ## Look for new hostile files and operations, for FUZZ_SECONDS
 test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, from its wheel
 	$(BIN)/pytest
 
+.PHONY: test-data
+test-data: $(VENV)/loaders $(VENV)/installed ## Test sequences with PyTorch and Grain, some gigabytes that are installed for it
+	$(BIN)/pytest tests/loaders.py
+
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
 	$(BIN)/python tests/soak.py $(SOAK_SECONDS)
@@ -95,6 +99,10 @@ $(VENV)/made:
 
 $(VENV)/tools: $(VENV)/made pyproject.toml
 	$(BIN)/pip install --quiet --group test
+	touch $@
+
+$(VENV)/loaders: $(VENV)/tools
+	$(BIN)/pip install --quiet --group data
 	touch $@
 
 $(VENV)/peers: $(VENV)/made pyproject.toml

@@ -20,9 +20,9 @@ use crate::format::{Geometry, has_checksum};
 use crate::lock::{self, Refusal, WriterLock};
 use crate::slots::{self, Current, Stamps};
 use crate::snapshot::{OpenFile, Snapshot, check_length};
-use crate::storage::{FileStorage, Storage, read_up_to};
+use crate::storage::{FileIdentity, FileStorage, Storage, read_up_to};
 use crate::wait::Watch;
-use crate::writer::{Savepoint, SyncMode, Writer, WriterOptions};
+use crate::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
 
 /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
 /// What a hostile file may cost is 64 MiB and sixteen times its length; the rest is for what is being read.
@@ -650,6 +650,21 @@ impl CaptureFile {
         length.map_err(self.file.failed("read the length of"))
     }
 
+    /// Which file is open, whatever stands at its path; `None` where the bytes are in no file.
+    pub fn identity(&self) -> Result<Option<FileIdentity>> {
+        self.file.storage.identity().map_err(self.file.failed("identify"))
+    }
+
+    /// What was committed through this object so far.
+    pub fn totals(&self) -> Totals {
+        match &self.role {
+            Role::Writer(role) if role.forks == lock::forks() => {
+                role.lock().as_ref().map(Writer::totals).unwrap_or_default()
+            }
+            _ => Totals::default(),
+        }
+    }
+
     /// Whether the file is open for writing.
     pub fn is_writer(&self) -> bool {
         matches!(self.role, Role::Writer(_))
@@ -702,6 +717,11 @@ impl CaptureFile {
 
     /// Makes everything since the last commit visible to others and durable, together.
     pub fn commit(&self) -> Result<()> {
+        self.commit_measured().map(drop)
+    }
+
+    /// Does what [`commit`](Self::commit) does; returns what was committed, or `None` if there was nothing.
+    pub fn commit_measured(&self) -> Result<Option<Totals>> {
         self.write(Writer::commit)
     }
 

@@ -70,6 +70,7 @@ pub use format::Geometry;
 pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
 pub use scan::{Gather, Packed, Records};
 pub use snapshot::{Record, Snapshot};
+pub use storage::FileIdentity;
 pub use verify::{Report, verify, verify_quickly};
 pub use wait::Waiter;
-pub use writer::SyncMode;
+pub use writer::{SyncMode, Totals};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::{Deref, Range};
+use std::ops::{Deref, Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -277,6 +277,20 @@ impl Snapshot {
         self.find(number, Source::CacheOnly)
     }
 
+    /// The numbers of the records that are compressed together with record `number`, itself included.
+    pub fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
+        let frame = self.frame_of(number)?;
+        let first = farthest(number - 1, |back| Ok(self.frame_of(number - back)? == frame))?;
+        let behind = self.record_count() - number;
+        let last = farthest(behind, |ahead| Ok(self.frame_of(number + ahead)? == frame))?;
+        Ok(number - first..=number + last)
+    }
+
+    fn frame_of(&self, number: u64) -> Result<u64> {
+        let at = self.coordinates(number, Source::File)?;
+        at.map(|at| at.frame).ok_or_else(|| self.no_such_record(number))
+    }
+
     /// The metadata of the same commit as the records.
     pub fn metadata(&self) -> Result<Option<Record>> {
         if self.master.metadata.is_none() {
@@ -319,14 +333,20 @@ impl Snapshot {
     }
 
     fn find(&self, number: u64, source: Source) -> Result<Option<Record>> {
-        let at = match self.place(number)? {
-            Place::Loose(at) => at,
-            Place::InLeaf(leaf, child) => match self.leaf(leaf, source)? {
-                Some(leaf) => self.child(&leaf, child)?,
-                None => return Ok(None),
-            },
-        };
-        self.entry(at, source)
+        match self.coordinates(number, source)? {
+            Some(at) => self.entry(at, source),
+            None => Ok(None),
+        }
+    }
+
+    /// Where record `number` is; `None` where `source` does not have that.
+    fn coordinates(&self, number: u64, source: Source) -> Result<Option<Coordinates>> {
+        match self.place(number)? {
+            Place::Loose(at) => Ok(Some(at)),
+            Place::InLeaf(leaf, child) => {
+                self.leaf(leaf, source)?.map(|leaf| self.child(&leaf, child)).transpose()
+            }
+        }
     }
 
     /// Where record `number` hangs.
@@ -680,6 +700,24 @@ impl<'a> Pieces<'a> {
         }
         Ok(Cow::Owned(joined))
     }
+}
+
+/// How far one can go, at most `limit`, with `holds` true all the way; it is true at 0. Steps double
+/// until it is false and are halved from there, since a block has few records of the file's many.
+fn farthest(limit: u64, holds: impl Fn(u64) -> Result<bool>) -> Result<u64> {
+    let mut near = 0;
+    let mut step = 1;
+    while near + step <= limit && holds(near + step)? {
+        near += step;
+        step *= 2;
+    }
+    while step > 1 {
+        step /= 2;
+        if near + step <= limit && holds(near + step)? {
+            near += step;
+        }
+    }
+    Ok(near)
 }
 
 /// Checks that the file still has the whole pages that a master node counts on.

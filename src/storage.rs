@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use memmap2::Mmap;
@@ -41,6 +42,30 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     }
     /// The file's bytes, at least the first `length` of them; an error if it is shorter.
     fn map(&self, length: u64) -> io::Result<Map>;
+    /// Which file this is; `None` where the bytes are in no file.
+    fn identity(&self) -> io::Result<Option<FileIdentity>> {
+        Ok(None)
+    }
+}
+
+/// Which file something is, among all that one machine has ever had at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there, which is used again once the file is gone.
+    pub inode: u64,
+    /// Nanoseconds from the epoch to its creation, where the file system knows.
+    pub birth: Option<u64>,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(metadata: &std::fs::Metadata) -> Self {
+        let since = |birth: SystemTime| birth.duration_since(UNIX_EPOCH).ok();
+        let nanoseconds = metadata.created().ok().and_then(since).map(|birth| birth.as_nanos());
+        let birth = nanoseconds.and_then(|birth| u64::try_from(birth).ok());
+        Self { device: metadata.dev(), inode: metadata.ino(), birth }
+    }
 }
 
 /// Bytes of a file, shared with whoever else maps it.
@@ -184,5 +209,9 @@ impl Storage for FileStorage {
         let map = self.map_anew(length)?;
         self.map.store(Some(Arc::clone(&map)));
         Ok(Map::File(map))
+    }
+
+    fn identity(&self) -> io::Result<Option<FileIdentity>> {
+        Ok(Some(FileIdentity::of(&self.file.metadata()?)))
     }
 }

@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::AddAssign;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::block::{self, ClosedBlock, CompressionLevel};
 use crate::error::{Error, Result};
@@ -46,6 +48,28 @@ impl SyncMode {
     }
 }
 
+/// What was committed, at once or in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Commits of anything; a call without anything to commit is none.
+    pub commits: u64,
+    /// Records that were added.
+    pub records: u64,
+    /// The bytes of these records, before they are compressed.
+    pub bytes: u64,
+    /// How long the commits took together.
+    pub time: Duration,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, more: Self) {
+        self.commits += more.commits;
+        self.records += more.records;
+        self.bytes += more.bytes;
+        self.time += more.time;
+    }
+}
+
 /// How a writer works.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriterOptions {
@@ -66,6 +90,9 @@ pub(crate) struct Writer {
     record_count: u64,
     /// The last commit's record count.
     committed_count: u64,
+    /// Bytes of the records that were added since.
+    uncommitted_bytes: u64,
+    totals: Totals,
     /// The last commit's file limit.
     committed_limit: u64,
     /// What stands in the two slots.
@@ -122,6 +149,7 @@ enum Entry {
 pub(crate) struct Savepoint {
     draft: MasterNode,
     record_count: u64,
+    uncommitted_bytes: u64,
     dirty: bool,
 }
 
@@ -181,6 +209,8 @@ impl Writer {
             draft,
             record_count,
             committed_count: record_count,
+            uncommitted_bytes: 0,
+            totals: Totals::default(),
             committed_limit,
             images,
             spare_image: Vec::new(),
@@ -227,6 +257,7 @@ impl Writer {
         }
         self.add_entry(record, Entry::Child(1))?;
         self.record_count += 1;
+        self.uncommitted_bytes += record.len() as u64;
         self.note_change();
         Ok(self.record_count)
     }
@@ -429,12 +460,31 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes everything since the last commit visible and, as the sync mode says, durable.
-    pub(crate) fn commit(&mut self) -> Result<()> {
+    /// Makes everything since the last commit visible and, as the sync mode says, durable. Returns what that
+    /// was; `None` if there was nothing to commit.
+    pub(crate) fn commit(&mut self) -> Result<Option<Totals>> {
         self.check_health()?;
         if !self.dirty {
-            return Ok(());
+            return Ok(None);
         }
+        let began = Instant::now();
+        self.commit_changes()?;
+        let committed = Totals {
+            commits: 1,
+            records: self.record_count - self.committed_count,
+            bytes: self.uncommitted_bytes,
+            time: began.elapsed(),
+        };
+        self.totals += committed;
+        self.begin_transaction();
+        Ok(Some(committed))
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    fn commit_changes(&mut self) -> Result<()> {
         if mutants::on(Mutant::SerialMovedEarly) {
             self.draft.serial = self.draft.serial.wrapping_add(1);
         }
@@ -451,7 +501,6 @@ impl Writer {
             done => done.map(|()| serial),
         }
         .map_err(|source| self.fail_uncertain(source))?;
-        self.begin_transaction();
         Ok(())
     }
 
@@ -518,6 +567,7 @@ impl Writer {
 
     fn begin_transaction(&mut self) {
         self.committed_count = self.record_count;
+        self.uncommitted_bytes = 0;
         self.committed_limit = self.draft.file_limit;
         self.transaction = Transaction::new();
         self.dirty = false;
@@ -552,6 +602,7 @@ impl Writer {
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
         let committed = self.committed()?;
+        self.uncommitted_bytes = 0;
         self.go_back(committed, self.committed_count, false);
         Ok(())
     }
@@ -560,11 +611,17 @@ impl Writer {
     pub(crate) fn savepoint(&mut self) -> Result<Savepoint> {
         self.check_health()?;
         self.settle()?;
-        Ok(Savepoint { draft: self.draft.clone(), record_count: self.record_count, dirty: self.dirty })
+        Ok(Savepoint {
+            draft: self.draft.clone(),
+            record_count: self.record_count,
+            uncommitted_bytes: self.uncommitted_bytes,
+            dirty: self.dirty,
+        })
     }
 
     /// Forgets everything since the savepoint, which was taken in this transaction.
     pub(crate) fn restore(&mut self, savepoint: Savepoint) {
+        self.uncommitted_bytes = savepoint.uncommitted_bytes;
         self.go_back(savepoint.draft, savepoint.record_count, savepoint.dirty);
     }
 

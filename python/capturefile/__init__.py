@@ -32,7 +32,9 @@ from capturefile._errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from capturefile._info import Block, Info, LostRange, Problem, RecordRange, Recovery, Report
+    from capturefile import aio, checkpoint, logging, otel, sequence, structlog
+    from capturefile._info import Block, Info, LostRange, Problem, RecordRange, Recovery, Report, Stats
+    from capturefile.sequence import RecordSequence, concat
 
 __all__ = [
     "Block",
@@ -51,28 +53,41 @@ __all__ = [
     "Problem",
     "RecordIterator",
     "RecordRange",
+    "RecordSequence",
     "Recovery",
     "Report",
+    "Stats",
     "Transaction",
     "__version__",
+    "aio",
+    "checkpoint",
+    "concat",
+    "logging",
     "open",
+    "otel",
     "recover",
+    "sequence",
+    "structlog",
     "verify",
 ]
 
 if not TYPE_CHECKING:
-    _DESCRIPTIONS = ("Block", "Info", "LostRange", "Problem", "RecordRange", "Recovery", "Report")
+    _MODULES = ("aio", "checkpoint", "logging", "otel", "sequence", "structlog")
+    _HOMES = {
+        "_info": ("Block", "Info", "LostRange", "Problem", "RecordRange", "Recovery", "Report", "Stats"),
+        "sequence": ("RecordSequence", "concat"),
+    }
 
-    def __getattr__(name: str) -> type:
-        """Loads what describes a file when it is first asked for.
+    def __getattr__(name: str) -> object:
+        """Loads what many programs do without when it is first asked for: it takes longer than all the rest."""
+        from importlib import import_module
 
-        These are dataclasses, and the module that makes those takes longer to load than all the rest.
-        """
-        if name not in _DESCRIPTIONS:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from capturefile import _info
-
-        return getattr(_info, name)
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{home}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return [*globals(), *_DESCRIPTIONS]
+        return sorted({*globals(), *__all__})

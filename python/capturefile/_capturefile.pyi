@@ -4,13 +4,14 @@ All of it is also in `capturefile`, which is where to import it from.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import GenericAlias
 from typing import Any, Generic, Literal, Self, SupportsIndex, TypeAlias, final, overload
 
 from typing_extensions import Buffer, TypeVar, disjoint_base
 
-from capturefile._info import Block, Info, Recovery, Report
+from capturefile._info import Block, Info, Recovery, Report, Stats
+from capturefile.sequence import RecordSequence
 
 __all__ = [
     "BlockIterator",
@@ -240,6 +241,27 @@ class CaptureFile(Generic[_RecordT_co]):
 
         What is inflated for that is not kept. Raises InvalidCaptureFile, while it goes on, if a block is damaged.
         """
+    def stats(self) -> Stats:
+        """What was committed through this object since it was opened, or while it was open; see `Stats`."""
+    def as_sequence(self) -> RecordSequence[_RecordT_co]:
+        """The records that are committed and seen here, as a sequence counted from 0 whose length never changes;
+        see `capturefile.RecordSequence`.
+
+        It lives on when this object is closed. Its slices are views of the same kind, and it can be passed to other
+        processes. Raises what `refresh` raises.
+        """
+    def _observer(self) -> CaptureFile[_RecordT_co]:
+        """A reading object over the same open file, with its own idea of what is new. It outlives this one."""
+    def _identity(self) -> tuple[int, int, int | None] | None:
+        """Device, inode, and nanoseconds from the epoch to the creation of the open file, or None where the file
+        system does not know them.
+        """
+    def _block_of(self, record_number: SupportsIndex) -> tuple[int, int]:
+        """The numbers of the first and the last record that are compressed together with record `record_number`."""
+    def _on_commit(self, hook: Callable[[int, int, float], object] | None) -> None:
+        """Has `hook` called after each commit with its records, their bytes, and the seconds that it took; None ends
+        that.
+        """
     def add_record(self, record: str | Buffer) -> int:
         """Adds a record; returns the new record count.
 
@@ -329,6 +351,17 @@ class Follower(Generic[_RecordT_co]):
     def __length_hint__(self) -> int:
         """How many records it can give without looking for more."""
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
+    @property
+    def file_name(self) -> str:
+        """The path that the file was opened with."""
+    def ready(self) -> bool:
+        """Whether the next call would not wait: there is a record to give, or an error or the end to tell. It does
+        not wait itself, also while another thread waits for the next record.
+        """
+    def lag(self) -> int:
+        """How many records are committed now and were not given yet. It does not wait, also while another
+        thread waits for the next record. Raises what `refresh` raises.
+        """
 
 @final
 class BlockIterator:

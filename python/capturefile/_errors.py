@@ -22,7 +22,8 @@ class InvalidCaptureFile(CaptureFileError):
 
 
 class CaptureFileReplaced(CaptureFileError):
-    """Another file stands under the name of the one that is followed, or none; see `CaptureFile.follow`."""
+    """Another file, or none, stands where the one should be that is followed, or that a sequence or a consumer has read
+    from; see `CaptureFile.follow`, `RecordSequence` and `checkpoint.consume`."""
 
 
 class CommitUncertain(CaptureFileError, OSError):

@@ -33,6 +33,20 @@ class Info:
 
 
 @dataclass(frozen=True)
+class Stats:
+    """What was committed through one object since it was opened. All zero for an object that reads."""
+
+    records: int
+    """Records that were committed."""
+    bytes: int
+    """Bytes of these records, before they are compressed."""
+    commits: int
+    """Commits; a call of `commit()` that had nothing to commit is none."""
+    commit_seconds: float
+    """How long these commits took together."""
+
+
+@dataclass(frozen=True)
 class Problem:
     """Something in a file that is damaged."""
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use pyo3::exceptions::{PyIndexError, PyResourceWarning, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -19,7 +19,7 @@ use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to
 use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
 use super::iterators::{BlockIterator, Follower, RecordIterator};
 use super::ranges::{self, SliceOfRecords};
-use crate::{CompressionLevel, Geometry, OpenOptions, Records, Snapshot, SyncMode};
+use crate::{CompressionLevel, Geometry, OpenOptions, Records, Snapshot, SyncMode, Totals};
 
 const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 
@@ -78,10 +78,14 @@ pub(super) struct CaptureFile {
     writes: AtomicBool,
     /// The record count that was last seen, for an object that is closed.
     last_count: AtomicU64,
+    /// The totals of when it was last closed.
+    last_totals: ArcSwap<Totals>,
+    /// What is called with the records, bytes and seconds of each commit.
+    commit_hook: ArcSwapOption<Py<PyAny>>,
 }
 
 /// What an object keeps while it is closed, to be opened again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Settings {
     path: PathBuf,
     encoding_name: Option<String>,
@@ -129,6 +133,8 @@ impl CaptureFile {
             open: ArcSwapOption::empty(),
             writes: AtomicBool::new(false),
             last_count: AtomicU64::new(0),
+            last_totals: ArcSwap::from_pointee(Totals::default()),
+            commit_hook: ArcSwapOption::empty(),
         }
     }
 
@@ -209,6 +215,7 @@ impl CaptureFile {
         };
         py.detach(|| {
             let count = file.record_count().unwrap_or_default();
+            self.last_totals.store(Arc::new(file.totals()));
             let lost = file.close();
             self.last_count.store(count.saturating_sub(lost), Ordering::Relaxed);
             lost
@@ -279,6 +286,17 @@ impl CaptureFile {
             })?;
         }
         Ok(())
+    }
+
+    /// Calls the hook, whose own errors take nothing from a commit that is done.
+    fn tell_of_commit(&self, py: Python<'_>, committed: Totals) {
+        let hook = self.commit_hook.load();
+        if let Some(hook) = hook.as_ref()
+            && let Err(error) =
+                hook.call1(py, (committed.records, committed.bytes, committed.time.as_secs_f64()))
+        {
+            error.write_unraisable(py, Some(hook.bind(py)));
+        }
     }
 
     /// The error for a number that no record has, as the caller gave it.
@@ -639,6 +657,80 @@ impl CaptureFile {
         Ok(BlockIterator::new(self.snapshot(py)?.blocks()))
     }
 
+    /// What was committed through this object since it was opened, or while it was open; see `Stats`.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static STATS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        self.settings()?;
+        let totals = match self.open.load_full() {
+            Some(file) => py.detach(|| file.totals()),
+            None => **self.last_totals.load(),
+        };
+        STATS.import(py, "capturefile._info", "Stats")?.call1((
+            totals.records,
+            totals.bytes,
+            totals.commits,
+            totals.time.as_secs_f64(),
+        ))
+    }
+
+    /// The records that are committed and seen here, as a sequence counted from 0 whose length never changes;
+    /// see `capturefile.RecordSequence`.
+    ///
+    /// It lives on when this object is closed. Its slices are views of the same kind, and it can be passed to other
+    /// processes. Raises what `refresh` raises.
+    fn as_sequence(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        let py = slf.py();
+        py.import("capturefile.sequence")?.getattr("_sequence_of")?.call1((slf,))
+    }
+
+    /// A reading object over the same open file, with its own idea of what is new. It outlives this one.
+    fn _observer(&self, py: Python<'_>) -> PyResult<Self> {
+        let settings = self.settings()?.clone();
+        let file = self.file()?;
+        let observer = Self::unopened();
+        observer.open.store(Some(Arc::new(py.detach(|| file.observer())?)));
+        // A new cell is empty.
+        let _ = observer.settings.set(settings);
+        Ok(observer)
+    }
+
+    /// Device, inode, and nanoseconds from the epoch to the creation of the open file, or None where the file
+    /// system does not know them.
+    fn _identity(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, Option<u64>)>> {
+        let file = self.file()?;
+        let identity = py.detach(|| file.identity())?;
+        Ok(identity.map(|identity| (identity.device, identity.inode, identity.birth)))
+    }
+
+    /// The numbers of the first and the last record that are compressed together with record `record_number`.
+    fn _block_of(&self, py: Python<'_>, record_number: RecordNumber) -> PyResult<(u64, u64)> {
+        let Some(number) = record_number.positive() else {
+            return Err(self.below_the_first(py, record_number)?);
+        };
+        let snapshot = self.snapshot(py)?;
+        let block = py.detach(|| snapshot.block_of(number))?;
+        Ok(block.into_inner())
+    }
+
+    /// Has `hook` called after each commit with its records, their bytes, and the seconds that it took; None ends
+    /// that.
+    #[pyo3(signature = (hook))]
+    fn _on_commit(&self, hook: Option<Py<PyAny>>) {
+        self.commit_hook.store(hook.map(Arc::new));
+    }
+
+    /// The garbage collector has to see a hook, which may hold this object.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.commit_hook.load().as_ref() {
+            Some(hook) => visit.call(&**hook),
+            None => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.commit_hook.store(None);
+    }
+
     /// Adds a record; returns the new record count.
     ///
     /// Others see it after `commit()`. `record` is `str`, or anything with the buffer protocol.
@@ -702,7 +794,10 @@ impl CaptureFile {
     /// the object refuses further work with CaptureFileError until it is opened again.
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
         let file = self.file()?;
-        Ok(py.detach(|| file.commit())?)
+        if let Some(committed) = py.detach(|| file.commit_measured())? {
+            self.tell_of_commit(py, committed);
+        }
+        Ok(())
     }
 
     /// Forgets everything since the last commit.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+use std::ffi::OsStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
@@ -128,9 +130,12 @@ pub(super) fn next_record(py: Python<'_>, records: &mut Records, reversed: bool)
 }
 
 /// Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
-#[pyclass(frozen, generic, module = "capturefile")]
+#[pyclass(frozen, weakref, generic, module = "capturefile")]
 pub(super) struct Follower {
-    state: Shared<Following>,
+    observer: CaptureFile,
+    following: Shared<Following>,
+    /// Number of the next record to give.
+    next: AtomicU64,
     /// The object that is followed; gone once it is closed.
     owner: Weak<CaptureFile>,
     encoding: Encoding,
@@ -138,11 +143,8 @@ pub(super) struct Follower {
 }
 
 struct Following {
-    observer: CaptureFile,
     waiter: Waiter,
     records: Records,
-    /// Number of the next record to give.
-    next: u64,
 }
 
 impl Follower {
@@ -154,8 +156,14 @@ impl Follower {
     ) -> crate::Result<Self> {
         let observer = owner.observer()?;
         let records = observer.snapshot()?.records(start);
-        let state = Shared::new(Following { observer, waiter: Waiter::default(), records, next: start });
-        Ok(Self { state, owner: Arc::downgrade(owner), encoding, timeout })
+        Ok(Self {
+            observer,
+            following: Shared::new(Following { waiter: Waiter::default(), records }),
+            next: AtomicU64::new(start),
+            owner: Arc::downgrade(owner),
+            encoding,
+            timeout,
+        })
     }
 
     /// Waits until there are records to give; false if there is no use in waiting longer.
@@ -166,7 +174,8 @@ impl Follower {
             if self.owner.strong_count() == 0 {
                 return Ok(false);
             }
-            if py.detach(|| following.look())? {
+            if let Some(news) = py.detach(|| self.look())? {
+                following.records = news;
                 return Ok(true);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -174,29 +183,27 @@ impl Follower {
                 return Ok(false);
             }
             let most = left.map_or(LONGEST_WAIT, |left| left.min(LONGEST_WAIT));
-            py.detach(|| following.waiter.wait(&following.observer, most));
+            py.detach(|| following.waiter.wait(&self.observer, most));
             py.check_signals()?;
         }
     }
-}
 
-impl Following {
-    /// Looks for records that were committed since; true if there are any to give.
+    /// Looks for records that were committed since.
     ///
     /// A file that was replaced still gives what was committed to it: nothing can come after that look.
-    fn look(&mut self) -> crate::Result<bool> {
+    fn look(&self) -> crate::Result<Option<Records>> {
         let replaced = self.observer.is_replaced()?;
         self.observer.check_length()?;
         self.observer.refresh(false)?;
         let snapshot = self.observer.snapshot()?;
-        if snapshot.record_count() < self.next {
-            if replaced {
-                return Err(crate::Error::Replaced { path: self.observer.path().to_owned() });
-            }
-            return Ok(false);
+        let next = self.next.load(Ordering::Relaxed);
+        if snapshot.record_count() >= next {
+            return Ok(Some(snapshot.records(next)));
         }
-        self.records = snapshot.records(self.next);
-        Ok(true)
+        if replaced {
+            return Err(crate::Error::Replaced { path: self.observer.path().to_owned() });
+        }
+        Ok(None)
     }
 }
 
@@ -207,11 +214,11 @@ impl Follower {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut following = self.state.lock(py)?;
+        let mut following = self.following.lock(py)?;
         loop {
             // One that cannot be read is passed over, here and by `records`.
             if let Some(record) = next_record(py, &mut following.records, false).transpose() {
-                following.next += 1;
+                self.next.fetch_add(1, Ordering::Relaxed);
                 drop(following);
                 return self.encoding.decode(py, &record?).map(Some);
             }
@@ -223,7 +230,29 @@ impl Follower {
 
     /// How many records it can give without looking for more.
     fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
-        let at_hand = self.state.lock(py)?.records.remaining();
+        let at_hand = self.following.lock(py)?.records.remaining();
         Ok(usize::try_from(at_hand).unwrap_or(usize::MAX))
+    }
+
+    /// The path that the file was opened with.
+    #[getter]
+    fn file_name(&self) -> &OsStr {
+        self.observer.path().as_os_str()
+    }
+
+    /// Whether the next call would not wait: there is a record to give, or an error or the end to tell. It does
+    /// not wait itself, also while another thread waits for the next record.
+    fn ready(&self, py: Python<'_>) -> bool {
+        self.owner.strong_count() == 0 || py.detach(|| !matches!(self.look(), Ok(None)))
+    }
+
+    /// How many records are committed now and were not given yet. It does not wait, also while another
+    /// thread waits for the next record. Raises what `refresh` raises.
+    fn lag(&self, py: Python<'_>) -> PyResult<u64> {
+        let count = py.detach(|| {
+            self.observer.refresh(false)?;
+            self.observer.record_count()
+        })?;
+        Ok((count + 1).saturating_sub(self.next.load(Ordering::Relaxed)))
     }
 }

@@ -309,3 +309,19 @@ fn what_is_printed_for_debugging_names_the_file_and_spares_its_bytes() {
         assert!(printed.len() < 500, "{} bytes of debug output", printed.len());
     }
 }
+
+#[test]
+fn a_file_has_one_identity_under_all_its_names_and_another_one_none_of_it() {
+    let place = with_records();
+    let link = place.folder.path().join("link");
+    symlink(&place.path, &link).unwrap();
+    let file = place.reader();
+    let identity = file.identity().unwrap().unwrap();
+    assert_eq!(CaptureFile::open(&link).unwrap().identity().unwrap().unwrap(), identity);
+    add(&place.writer(), 6);
+    let moved = place.folder.path().join("moved");
+    fs::rename(&place.path, &moved).unwrap();
+    fs::copy(&moved, &place.path).unwrap();
+    assert_eq!(file.identity().unwrap().unwrap(), identity);
+    assert_ne!(place.reader().identity().unwrap().unwrap(), identity);
+}

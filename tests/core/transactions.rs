@@ -422,3 +422,46 @@ fn record_numbers_outside_the_file_are_refused() {
         }
     }
 }
+
+#[test]
+fn what_was_committed_is_counted_and_nothing_that_was_taken_back() {
+    let place = Place::new();
+    let file = in_transaction(&place, SMALL, 40, 60);
+    let bytes = |from, to| (from..=to).map(|number| record(number).len() as u64).sum::<u64>();
+    let first = file.totals();
+    assert_eq!((first.commits, first.records, first.bytes), (1, 40, bytes(1, 40)));
+    file.rollback().unwrap();
+    (41..=50).for_each(|number| add(&file, number));
+    let mut batch = file.begin_batch().unwrap();
+    (51..=10_000).try_for_each(|number| batch.add(&noise(number, 1000))).unwrap();
+    drop(batch);
+    let committed = file.commit_measured().unwrap().unwrap();
+    assert_eq!((committed.commits, committed.records, committed.bytes), (1, 10, bytes(41, 50)));
+    assert!(file.commit_measured().unwrap().is_none());
+    file.set_metadata(Some(b"no record")).unwrap();
+    file.commit().unwrap();
+    let all = file.totals();
+    assert_eq!((all.commits, all.records, all.bytes), (3, 50, bytes(1, 50)));
+    assert!(all.time >= first.time + committed.time);
+    assert_eq!(place.reader().totals(), capturefile::Totals::default());
+}
+
+#[test]
+fn the_records_of_a_block_are_known_from_each_of_them() {
+    let place = Place::new();
+    let file = in_transaction(&place, SMALL, 700, 900);
+    let snapshot = file.snapshot().unwrap();
+    let mut first = 1;
+    let mut blocks = 0;
+    while first <= 900 {
+        let block = snapshot.block_of(first).unwrap();
+        assert!(*block.start() == first && *block.end() >= first);
+        assert!(block.clone().all(|number| snapshot.block_of(number).unwrap() == block));
+        first = block.end() + 1;
+        blocks += 1;
+    }
+    assert!(first == 901 && blocks > 20, "{blocks} blocks end at record {first}");
+    for number in [0, 901, u64::MAX] {
+        assert!(matches!(snapshot.block_of(number), Err(Error::NoSuchRecord { .. })));
+    }
+}

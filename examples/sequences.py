@@ -1,0 +1,64 @@
+"""Share the records of several files out to worker processes, and fetch batches at random.
+
+Run it as it is: it makes its own files in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import capturefile
+
+if TYPE_CHECKING:
+    from capturefile import RecordSequence
+
+
+def make_files(folder: Path) -> list[Path]:
+    """Three files of 10,000 words each."""
+    paths = [folder / f"{name}.capture" for name in ("first", "second", "third")]
+    for path in paths:
+        with capturefile.open(path, "w", sync="none") as cf:
+            cf.add_records(f"{path.stem} {'word ' * (number % 20)}" for number in range(10_000))
+            cf.commit()
+    return paths
+
+
+def count_words(records: RecordSequence[str]) -> int:
+    """What a worker does with its share; it opens the files by itself."""
+    return sum(len(record.split()) for record in records)
+
+
+def count_in_parallel(paths: list[Path]) -> int:
+    """All words of all files."""
+    records = capturefile.concat(paths)
+    with ProcessPoolExecutor(2) as workers:
+        return sum(workers.map(count_words, records.split(8)))
+
+
+def sample(records: RecordSequence[str]) -> list[str]:
+    """A batch of records at random; each block is inflated once."""
+    indices = random.sample(range(len(records)), 100)
+    return records.__getitems__(indices)
+
+
+def main() -> None:
+    """Counts, and shows what views are."""
+    with TemporaryDirectory() as folder:
+        paths = make_files(Path(folder))
+        print(f"{count_in_parallel(paths):,} words")
+
+        with capturefile.open(paths[0]) as cf:
+            records = cf.as_sequence()
+        every_tenth = records[::10]
+        last_hundred = records[-100:]
+        print(len(records), len(every_tenth), len(last_hundred))
+        print(every_tenth[1] == records[10], last_hundred[0] == records[9_900])
+        print(len(sample(records)), "records at random")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Records that come one by one, committed in groups: by count, by age, or at once where one is urgent."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from capturefile._errors import CaptureFileNotOpenForWrite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Buffer
+
+    from capturefile._capturefile import CaptureFile
+
+
+class GroupCommit:
+    """Adds records to a file that is open for writing, and commits them in groups.
+
+    A thread waits for the oldest uncommitted record to come of age, and only while there is one; it never keeps the
+    process alive. A forked child is refused before it touches anything that a thread of its parent may have held.
+    """
+
+    def __init__(
+        self,
+        cf: CaptureFile[Any],
+        *,
+        commit_every: int,
+        commit_interval: float | None,
+        failed: Callable[[], object] | None = None,
+    ) -> None:
+        """Takes over `cf`; `failed` is called in an `except` block where a commit by age has failed."""
+        if commit_every < 1:
+            raise ValueError(f"commit_every cannot be {commit_every}: it must be a number of records, from 1 up")
+        if commit_interval is not None and not commit_interval > 0:
+            raise ValueError(f"commit_interval cannot be {commit_interval}: it must be a number of seconds, or None")
+        self.cf = cf
+        self._commit_every = commit_every
+        self._commit_interval = commit_interval
+        self._failed = failed
+        self._lock = threading.RLock()
+        self._uncommitted = 0
+        self._timer: threading.Timer | None = None
+        self._process = os.getpid()
+
+    def add(self, record: str | Buffer, *, urgent: bool = False) -> None:
+        """Adds a record, and commits if it is urgent or there are enough.
+
+        Raises CaptureFileNotOpenForWrite in a forked child, and otherwise what adding and committing raise; the
+        record stays if only the commit fails.
+        """
+        if self._forked():
+            raise CaptureFileNotOpenForWrite(
+                f"{self.cf.file_name!r} is written by process {self._process}, of which this one is a forked child; "
+                "open a file of its own in the child, or send its records to the parent"
+            )
+        with self._lock:
+            self.cf.add_record(record)
+            self._uncommitted += 1
+            if urgent or self._uncommitted >= self._commit_every or not self._wait_for_age():
+                self.commit()
+
+    def commit(self) -> None:
+        """Commits what there is. Does nothing in a forked child, whose parent does it."""
+        if self._forked():
+            return
+        with self._lock:
+            if self._uncommitted:
+                self.cf.commit()
+                self._uncommitted = 0
+
+    def close(self) -> None:
+        """Commits what there is and closes the file, also if the commit fails. A forked child only closes it."""
+        if self._forked():
+            self.cf.close()
+            return
+        with self._lock:
+            self._stop_timer()
+            try:
+                if not self.cf.closed:
+                    self.commit()
+            finally:
+                self._uncommitted = 0
+                self.cf.close()
+
+    def _forked(self) -> bool:
+        return os.getpid() != self._process
+
+    def _wait_for_age(self) -> bool:
+        """Sees that the records are committed in time; false if nobody can."""
+        if self._commit_interval is None or self._timer is not None:
+            return True
+        # It must not keep alive what everybody else has forgotten.
+        self._timer = threading.Timer(self._commit_interval, _come_of_age, [weakref.ref(self)])
+        self._timer.daemon = True
+        try:
+            self._timer.start()
+        except RuntimeError:
+            # The interpreter is ending, and starts no threads any more.
+            self._timer = None
+            return False
+        return True
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _commit_old(self) -> None:
+        try:
+            with self._lock:
+                self._timer = None
+                if not self.cf.closed:
+                    self.commit()
+        except Exception:
+            # Not under the lock: what is called here may add records, or wait for someone who does.
+            if self._failed is None:
+                raise
+            self._failed()
+        finally:
+            self._try_again()
+
+    def _try_again(self) -> None:
+        with self._lock:
+            if self._uncommitted and not self.cf.closed:
+                self._wait_for_age()
+
+
+def _come_of_age(reference: weakref.ref[GroupCommit]) -> None:
+    group = reference()
+    if group is not None:
+        group._commit_old()

@@ -1,0 +1,333 @@
+"""Following a capture file in asyncio: `async for record in capturefile.aio.follow("log.capture")`.
+
+The event loop never waits for a file. Records are read on the loop's own executor, a batch at a time, and one thread
+looks on behalf of all followers in the process whether there is more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+
+from capturefile._capturefile import CaptureFile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from typing import Self
+
+    from capturefile._capturefile import Follower as _BlockingFollower
+
+    _Path: TypeAlias = str | os.PathLike[str]
+
+__all__ = ["Follower", "follow"]
+
+_RecordT = TypeVar("_RecordT", bound=str | bytes)
+_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
+
+_BYTES_PER_BATCH = 1 << 20
+_FIRST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.02
+"""How late a follower can be, in seconds."""
+_LINGER = 1.0
+"""Seconds after which the thread ends that has nothing to look at."""
+
+
+class _Waiting:
+    """Someone who wants to know when there is something to read."""
+
+    def __init__(self, follower: _BlockingFollower[Any]) -> None:
+        self.follower = follower
+        self.loop = asyncio.get_running_loop()
+        self.news: asyncio.Future[None] = self.loop.create_future()
+        self.pause = _FIRST_PAUSE
+        self.due = time.monotonic() + self.pause
+
+    def put_off(self, now: float) -> None:
+        self.pause = min(self.pause * 1.5, _LONGEST_PAUSE)
+        self.due = now + self.pause
+
+    def tell(self) -> None:
+        """Wakes whoever waits, from another thread."""
+        try:
+            self.loop.call_soon_threadsafe(self._set)
+        except RuntimeError:
+            # The loop is closed, and nobody waits any more.
+            return
+
+    def _set(self) -> None:
+        if not self.news.done():
+            self.news.set_result(None)
+
+
+class _Watcher:
+    """Looks on behalf of all who wait, in one thread that lives while there are any."""
+
+    def __init__(self) -> None:
+        # Never held during a look, so that a loop never waits for a file through it.
+        self._changed = threading.Condition()
+        self._waiting: set[_Waiting] = set()
+        self._running = False
+
+    def add(self, waiting: _Waiting) -> None:
+        with self._changed:
+            self._waiting.add(waiting)
+            self._changed.notify()
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="capturefile-follow", daemon=True).start()
+
+    def discard(self, waiting: _Waiting) -> None:
+        with self._changed:
+            self._waiting.discard(waiting)
+
+    def _run(self) -> None:
+        while self._wait():
+            self._look()
+
+    def _wait(self) -> bool:
+        """Sleeps until somebody is due; false if there is nobody left."""
+        with self._changed:
+            if not self._waiting:
+                self._changed.wait(_LINGER)
+            if not self._waiting:
+                self._running = False
+                return False
+            # One who comes meanwhile has the shortest pause.
+            self._changed.wait(max(0.0, min(each.due for each in self._waiting) - time.monotonic()))
+            return True
+
+    def _look(self) -> None:
+        # Not kept any longer: it would keep files open whose followers are gone.
+        with self._changed:
+            waiting = list(self._waiting)
+        now = time.monotonic()
+        for each in waiting:
+            # Who is due soon is looked at now, so that many followers share their wake-ups.
+            if each.due > now + each.pause / 2:
+                continue
+            if each.follower.ready():
+                self.discard(each)
+                each.tell()
+            else:
+                each.put_off(now)
+
+
+_watcher = _Watcher()
+
+
+def _start_anew() -> None:
+    global _watcher
+    _watcher = _Watcher()
+
+
+# The thread does not come along, and it may have held the lock.
+os.register_at_fork(after_in_child=_start_anew)
+
+
+class Follower(Generic[_RecordT_co]):
+    """Iterates over records as they are committed, waiting for more without holding up the event loop.
+
+    Made by `follow`. As an asynchronous context manager it opens the file at the beginning and closes it at the end.
+    A call that is cancelled, also by `asyncio.timeout`, loses no record: the next one goes on where it was.
+    """
+
+    def __init__(
+        self,
+        source: CaptureFile[_RecordT_co] | _Path,
+        start: int | None,
+        timeout: float | None,
+        batch_size: int,
+        encoding: str | None,
+    ) -> None:
+        """Use `follow`."""
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, from 0 up")
+        if batch_size < 1:
+            raise ValueError(f"batch_size cannot be {batch_size}: a batch has at least one record")
+        self._source = source
+        self._encoding = encoding
+        self._start = start
+        self._timeout = timeout
+        self._batch_size = batch_size
+        self._cf: CaptureFile[_RecordT_co] | None = None
+        self._follower: _BlockingFollower[_RecordT_co] | None = None
+        self._taken: deque[_RecordT_co] = deque()
+        self._error: BaseException | None = None
+        self._working: asyncio.Future[None] | None = None
+        self._closed = False
+
+    def __aiter__(self) -> Self:
+        """The object itself."""
+        return self
+
+    async def __anext__(self) -> _RecordT_co:
+        """The next record, once it is committed."""
+        if not await self._fill():
+            raise StopAsyncIteration
+        return self._taken.popleft()
+
+    async def batches(self) -> AsyncIterator[list[_RecordT_co]]:
+        """Iterates over lists of records: all that there are, at most `batch_size` at once and about a mebibyte."""
+        while await self._fill():
+            batch = list(self._taken)
+            self._taken.clear()
+            yield batch
+
+    @property
+    def file_name(self) -> str:
+        """The path of the file."""
+        return self._source.file_name if isinstance(self._source, CaptureFile) else os.fspath(self._source)
+
+    def lag(self) -> int:
+        """How many records are committed now and were not given yet; 0 before the file is opened.
+
+        Raises what `CaptureFile.refresh` raises.
+        """
+        return len(self._taken) + (self._follower.lag() if self._follower else 0)
+
+    async def aclose(self) -> None:
+        """Ends the iteration, and closes the file if it was opened here."""
+        self._closed = True
+        self._taken.clear()
+        if self._working:
+            await self._working
+        self._follower = None
+        if self._cf and self._cf is not self._source:
+            self._cf.close()
+
+    async def __aenter__(self) -> Self:
+        """Opens the file; without `start`, what is committed from now on is followed."""
+        await self._in_thread(self._open)
+        self._raise_error()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Calls `aclose`."""
+        await self.aclose()
+
+    async def _fill(self) -> bool:
+        """Waits until records are at hand; false at the end."""
+        while not self._taken:
+            self._raise_error()
+            if self._closed:
+                return False
+            await self._in_thread(self._take)
+            if self._taken or self._error:
+                continue
+            if not self._cf or self._cf.closed or not await self._news(self._follower):
+                return False
+        return True
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error:
+            raise error
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        """Does `work` on the executor; or waits for what an earlier call, cancelled meanwhile, began."""
+        if self._working is None:
+            self._working = asyncio.get_running_loop().run_in_executor(None, self._guarded, work)
+        await asyncio.shield(self._working)
+        self._working = None
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._error = error
+
+    def _open(self) -> None:
+        if self._follower or self._closed:
+            return
+        cf: CaptureFile[Any]
+        if isinstance(self._source, CaptureFile):
+            cf = self._source
+        else:
+            options: dict[str, Any] = {"encoding": self._encoding}
+            cf = CaptureFile(self._source, **options)
+        self._cf = cf
+        self._follower = cf.follow(self._start, timeout=0)
+
+    def _take(self) -> None:
+        """Takes what there is, up to a batch, without waiting for more."""
+        self._open()
+        size = 0
+        for record in self._follower or ():
+            self._taken.append(record)
+            size += len(record)
+            if len(self._taken) >= self._batch_size or size >= _BYTES_PER_BATCH:
+                return
+
+    async def _news(self, follower: _BlockingFollower[_RecordT_co] | None) -> bool:
+        """Waits until there is something to take; false if it took too long."""
+        if follower is None:
+            return False
+        waiting = _Waiting(follower)
+        _watcher.add(waiting)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await waiting.news
+        except TimeoutError:
+            return False
+        finally:
+            _watcher.discard(waiting)
+        return True
+
+
+@overload
+def follow(
+    source: CaptureFile[_RecordT], start: int | None = None, *, timeout: float | None = None, batch_size: int = 1000
+) -> Follower[_RecordT]: ...
+@overload
+def follow(
+    source: _Path,
+    start: int | None = None,
+    *,
+    timeout: float | None = None,
+    batch_size: int = 1000,
+    encoding: str = "utf_8",
+) -> Follower[str]: ...
+@overload
+def follow(
+    source: _Path,
+    start: int | None = None,
+    *,
+    timeout: float | None = None,
+    batch_size: int = 1000,
+    encoding: None,
+) -> Follower[bytes]: ...
+def follow(
+    source: CaptureFile[Any] | _Path,
+    start: int | None = None,
+    *,
+    timeout: float | None = None,
+    batch_size: int = 1000,
+    encoding: str | None = "utf_8",
+) -> Follower[Any]:
+    """Iterates over committed records and goes on with those that are committed later, by anybody.
+
+        async for record in capturefile.aio.follow("log.capture"):
+            ...
+
+    A new record is given within some 20 milliseconds of its commit, and never half a commit. Any number of followers
+    share one thread that waits.
+
+    Arguments:
+        source: a path, or an object that is open; what the object itself sees does not change, and the iteration
+            ends when it is closed. A path is opened by the first step, or by `async with`.
+        start: number of the first record, counted from 1; by default the first that is committed after the file is
+            opened or, for an object, the first that it does not see yet.
+        timeout: seconds without news after which the iteration ends; by default it goes on for ever.
+        batch_size: how many records are read at once at most, and given at once by `batches()`.
+        encoding: as for `CaptureFile`, where `source` is a path.
+
+    Raises ValueError for a timeout or batch size that cannot be. The iteration raises what opening the file and
+    `CaptureFile.follow` raise: among these, CaptureFileReplaced if another file stands at the path by now,
+    FileNotFoundError if none does, and InvalidCaptureFile if the file was cut short; after the last record that was
+    committed.
+    """
+    return Follower(source, start, timeout, batch_size, encoding)

@@ -1,0 +1,332 @@
+"""Records as sequences counted from 0 that never change: views, many files as one, shares of the work.
+
+`CaptureFile.as_sequence` makes one of a file, and `concat` one of many.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate, chain, islice, pairwise
+from operator import neg
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, overload
+
+from capturefile._capturefile import CaptureFile
+from capturefile._errors import CaptureFileReplaced, InvalidCaptureFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import SupportsIndex
+
+    _Path: TypeAlias = str | os.PathLike[str]
+    _Identity: TypeAlias = tuple[int, int, int | None] | None
+
+__all__ = ["RecordSequence", "concat"]
+
+_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
+_RecordT = TypeVar("_RecordT", bound=str | bytes)
+
+_RECORDS_PER_FETCH = 256
+"""How many records are fetched at once where they do not follow each other."""
+
+
+class _File(Generic[_RecordT_co]):
+    """A capture file with the records that it had at some time, opened in each process when it is first read."""
+
+    __slots__ = ("_identity", "_options", "_path", "_reader", "count")
+
+    def __init__(
+        self,
+        path: str,
+        options: dict[str, Any],
+        identity: _Identity,
+        count: int,
+        reader: CaptureFile[_RecordT_co] | None = None,
+    ) -> None:
+        self._path = path
+        self._options = options
+        self._identity = identity
+        self._reader = reader
+        self.count = count
+
+    @classmethod
+    def of(cls, cf: CaptureFile[_RecordT_co], *, keep_open: bool) -> _File[_RecordT_co]:
+        """The file that `cf` has open, with what is committed there and seen by `cf`."""
+        count = cf.record_count()
+        reader = cf._observer()
+        _, (_, path, options), _ = reader.__reduce__()
+        identity = reader._identity()
+        # A writer also counts what is not committed.
+        count = min(count, reader.record_count())
+        return cls(path, options, identity, count, reader if keep_open else None)
+
+    def reader(self) -> CaptureFile[_RecordT_co]:
+        """The file, open for reading."""
+        # Two threads may both open it; whichever object stays, both are of the right file.
+        if self._reader is None:
+            self._reader = self._open()
+        return self._reader
+
+    def _open(self) -> CaptureFile[_RecordT_co]:
+        cf: CaptureFile[_RecordT_co] = CaptureFile(self._path, **self._options)
+        if cf._identity() != self._identity:
+            raise CaptureFileReplaced(
+                f"{self._path!r} is another file than the one that this sequence was made of; make a new sequence"
+            )
+        if cf.record_count() < self.count:
+            raise InvalidCaptureFile(
+                f"{self._path!r} has {cf.record_count()} records, where this sequence was made of {self.count}"
+            )
+        return cf
+
+    def _key(self) -> tuple[object, object]:
+        return self._identity or self._path, self._options["encoding"]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _File) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return repr(self._path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _File, (self._path, self._options, self._identity, self.count)
+
+
+class _Run(NamedTuple):
+    """Records of one file, by their numbers there."""
+
+    file: _File[Any]
+    numbers: range
+
+    def records(self) -> Iterator[Any]:
+        """Its records in order."""
+        if self.numbers.step == 1:
+            return islice(self.file.reader().record_generator(self.numbers.start), len(self.numbers))
+        return self._fetched()
+
+    def _fetched(self) -> Iterator[Any]:
+        for start in range(0, len(self.numbers), _RECORDS_PER_FETCH):
+            yield from self.file.reader().records_at(self.numbers[start : start + _RECORDS_PER_FETCH])
+
+    def block_around(self, index: int) -> tuple[int, int]:
+        """Where in `numbers` those begin and end that are compressed together with the one at `index`."""
+        first, last = self.file.reader()._block_of(self.numbers[index])
+        if self.numbers.step > 0:
+            return bisect_left(self.numbers, first), bisect_right(self.numbers, last)
+        return bisect_left(self.numbers, -last, key=neg), bisect_right(self.numbers, -first, key=neg)
+
+    def continues(self, other: _Run) -> bool:
+        """Whether `other` goes on where this one ends."""
+        step = self.numbers.step
+        return self.file == other.file and step == other.numbers.step and self.numbers[-1] + step == other.numbers[0]
+
+
+def _simplified(runs: Iterable[_Run]) -> tuple[_Run, ...]:
+    """The same records in as few runs as possible, so that equal sequences look equal."""
+    simple: list[_Run] = []
+    for run in runs:
+        if not run.numbers:
+            continue
+        if simple and simple[-1].continues(run):
+            first = simple.pop().numbers
+            run = _Run(run.file, range(first.start, run.numbers.stop, first.step))
+        simple.append(run)
+    return tuple(simple)
+
+
+class RecordSequence(Sequence[_RecordT_co]):
+    """Records of one capture file or of several, as a sequence counted from 0 whose length never changes.
+
+    `CaptureFile.as_sequence()` makes one of a file: `records[0]` is the file's record 1. What is committed later is
+    not in it. `concat` makes one of many files. Negative indices count from the end, and slices are sequences of the
+    same kind, which copy nothing:
+
+        records = capturefile.open("log.capture").as_sequence()
+        every_tenth = records[::10]
+        last_thousand = records[-1000:]
+
+    It can be pickled, and used in a forked child. Another process opens the files again when it first reads from
+    them, and raises CaptureFileReplaced if another file stands there by then, or InvalidCaptureFile if records are
+    missing. A file stays open as long as a sequence that has read from it lives.
+
+    Two sequences are equal if they are of the same records of the same files; what is in the records is not looked
+    at. Reading raises what `CaptureFile.record_at` raises, and IndexError past both ends.
+    """
+
+    __slots__ = ("_length", "_runs", "_starts")
+
+    def __init__(self, _runs: Iterable[_Run] = ()) -> None:
+        """An empty sequence; others come from `CaptureFile.as_sequence`, `concat`, and from other sequences."""
+        self._runs = _simplified(_runs)
+        ends = list(accumulate((len(run.numbers) for run in self._runs), initial=0))
+        self._length = ends.pop()
+        self._starts = ends
+
+    def __len__(self) -> int:
+        """How many records there are."""
+        return self._length
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> _RecordT_co: ...
+    @overload
+    def __getitem__(self, index: slice[Any, Any, Any], /) -> RecordSequence[_RecordT_co]: ...
+    def __getitem__(self, index: SupportsIndex | slice[Any, Any, Any], /) -> _RecordT_co | RecordSequence[_RecordT_co]:
+        """The record at `index`, counted from 0, or a view of the records of a slice."""
+        if isinstance(index, slice):
+            return self._view(range(self._length)[index])
+        file, number = self._locate(self._position(index))
+        return cast("_RecordT_co", file.reader().record_at(number))
+
+    def __getitems__(self, indices: Iterable[SupportsIndex], /) -> list[_RecordT_co]:
+        """A list of the records at `indices`, in the order asked; each block is inflated once.
+
+        PyTorch's DataLoader fetches its batches by it.
+        """
+        places = [self._locate(self._position(index)) for index in indices]
+        wanted: dict[_File[Any], list[int]] = {}
+        for file, number in places:
+            wanted.setdefault(file, []).append(number)
+        found = {file: iter(file.reader().records_at(numbers)) for file, numbers in wanted.items()}
+        return [next(found[file]) for file, _ in places]
+
+    def __iter__(self) -> Iterator[_RecordT_co]:
+        """Iterates over the records, as fast as over the files themselves."""
+        return chain.from_iterable(run.records() for run in self._runs)
+
+    def __reversed__(self) -> Iterator[_RecordT_co]:
+        """Iterates from the last record to the first."""
+        return iter(self[::-1])
+
+    def split(self, n: SupportsIndex, /) -> list[RecordSequence[_RecordT_co]]:
+        """Cuts the sequence into `n` views that follow each other and have each record once, for `n` workers.
+
+        They are about equally long. A cut is moved to the border of a compressed block, so that no two workers have
+        to inflate the same one, if that is no farther away than a quarter of a view's length: the longest view is at
+        most about three times as long as the shortest. With more views than records some are empty. Raises
+        ValueError for less than one view.
+        """
+        count = operator.index(n)
+        if count < 1:
+            raise ValueError(f"a sequence cannot be split into {count} views: there must be at least one")
+        # Less than half of what lies between two cuts, so that they never pass each other.
+        reach = self._length // count // 4
+        inner = [self._aligned(self._length * share // count, reach) for share in range(1, count)]
+        cuts = [0, *inner, self._length]
+        return [self._view(range(start, end)) for start, end in pairwise(cuts)]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether `other` is a sequence of the same records of the same files."""
+        if not isinstance(other, RecordSequence):
+            return NotImplemented
+        return self._runs == other._runs
+
+    def __hash__(self) -> int:
+        """A hash that equal sequences share."""
+        return hash(self._runs)
+
+    def __repr__(self) -> str:
+        """Its length, and where its records are."""
+        files = {run.file for run in self._runs}
+        place = f" of {next(iter(files))!r}" if len(files) == 1 else f" of {len(files)} files" if files else ""
+        return f"<RecordSequence: {self._length} record{'' if self._length == 1 else 's'}{place}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The files' paths, how they were opened, and which records these are; no record itself."""
+        return RecordSequence, (self._runs,)
+
+    def _position(self, index: SupportsIndex) -> int:
+        position = operator.index(index)
+        found = position + self._length if position < 0 else position
+        if 0 <= found < self._length:
+            return found
+        raise IndexError(f"there is no record at index {position} of a sequence of {self._length}, counted from 0")
+
+    def _run_at(self, position: int) -> int:
+        return bisect_right(self._starts, position) - 1
+
+    def _locate(self, position: int) -> tuple[_File[Any], int]:
+        """The file with the record at `position`, and its number there."""
+        index = self._run_at(position)
+        file, numbers = self._runs[index]
+        return file, numbers[position - self._starts[index]]
+
+    def _view(self, positions: range) -> RecordSequence[_RecordT_co]:
+        if not positions:
+            return RecordSequence()
+        if positions.step < 0:
+            runs = self._view(positions[::-1])._runs
+            return RecordSequence(_Run(file, numbers[::-1]) for file, numbers in reversed(runs))
+        touched = range(self._run_at(positions[0]), self._run_at(positions[-1]) + 1)
+        return RecordSequence(self._part(index, positions) for index in touched)
+
+    def _part(self, index: int, positions: range) -> _Run:
+        """What the ascending `positions` take of the run at `index`."""
+        file, numbers = self._runs[index]
+        start = self._starts[index]
+        first = bisect_left(positions, start)
+        inside = positions[first : bisect_left(positions, start + len(numbers))]
+        return _Run(file, numbers[inside.start - start : inside.stop - start : inside.step])
+
+    def _aligned(self, position: int, reach: int) -> int:
+        """The border of a block that is nearest to `position`, if one is within `reach`, else `position`."""
+        if not reach:
+            return position
+        index = self._run_at(position)
+        start = self._starts[index]
+        borders = [start + border for border in self._runs[index].block_around(position - start)]
+        nearest = min(borders, key=lambda border: abs(border - position))
+        return nearest if abs(nearest - position) <= reach else position
+
+
+def _sequence_of(cf: CaptureFile[_RecordT]) -> RecordSequence[_RecordT]:
+    """What `CaptureFile.as_sequence` returns."""
+    file = _File.of(cf, keep_open=True)
+    return RecordSequence([_Run(file, range(1, file.count + 1))])
+
+
+@overload
+def concat(parts: Iterable[RecordSequence[_RecordT] | CaptureFile[_RecordT]], /) -> RecordSequence[_RecordT]: ...
+@overload
+def concat(
+    parts: Iterable[_Path], /, *, encoding: str = "utf_8", cache_size: int | None = None
+) -> RecordSequence[str]: ...
+@overload
+def concat(parts: Iterable[_Path], /, *, encoding: None, cache_size: int | None = None) -> RecordSequence[bytes]: ...
+def concat(
+    parts: Iterable[RecordSequence[Any] | CaptureFile[Any] | _Path],
+    /,
+    *,
+    encoding: str | None = "utf_8",
+    cache_size: int | None = None,
+) -> RecordSequence[Any]:
+    """One sequence of the records of many files or sequences, one after another.
+
+    Arguments:
+        parts: sequences, reading or writing objects, or paths. A path is opened to see how many records there are,
+            and again when a record of it is read for the first time.
+        encoding: as for `CaptureFile`, for the files given by path.
+        cache_size: as for `CaptureFile`, likewise. Each open file has a cache of its own, so that many files want small
+            ones.
+
+    Raises what `CaptureFile` raises for a path, and TypeError for a single path in place of a list.
+    """
+    if isinstance(parts, str | bytes | os.PathLike):
+        raise TypeError(f"parts must be several sequences, files or paths, not one: use [{parts!r}]")
+    options: dict[str, Any] = {} if cache_size is None else {"cache_size": cache_size}
+    sequences = [_sequence(part, encoding=encoding, **options) for part in parts]
+    return RecordSequence(chain.from_iterable(sequence._runs for sequence in sequences))
+
+
+def _sequence(part: RecordSequence[Any] | CaptureFile[Any] | _Path, **options: Any) -> RecordSequence[Any]:  # noqa: ANN401
+    if isinstance(part, RecordSequence):
+        return part
+    if isinstance(part, CaptureFile):
+        return _sequence_of(part)
+    with CaptureFile(part, **options) as cf:
+        file = _File.of(cf, keep_open=False)
+    return RecordSequence([_Run(file, range(1, file.count + 1))])

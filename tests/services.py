@@ -1,0 +1,126 @@
+"""What programs do that log to a capture file, fork, are ended and killed.
+
+The functions are actors, like those of `actors.py`, and are run in the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import os
+import threading
+import time
+
+import actors
+import capturefile
+from actors import fork, listen, say
+from capturefile.logging import CaptureHandler
+from capturefile.structlog import LoggerFactory
+
+
+def configured(path: str, **options: object) -> logging.Logger:
+    """A logger that writes to the file alone, configured as programs do."""
+    handler = {"class": "capturefile.logging.CaptureHandler", "filename": path, "sync": "none", **options}
+    logging.config.dictConfig(
+        {"version": 1, "handlers": {"file": handler}, "root": {"level": "DEBUG", "handlers": ["file"]}}
+    )
+    return logging.getLogger("service")
+
+
+def log_and_end(path: str, how: str) -> None:
+    """Logs something that nothing but the end of the process commits."""
+    logger = configured(path, commit_interval=None if how == "no timer" else 1000.0)
+    for number in range(10):
+        logger.info("record %d", number)
+    if how == "exit":
+        raise SystemExit(0)
+    if how == "wait to be killed":
+        say("logged")
+        listen()
+
+
+def log_events_and_end(path: str) -> None:
+    """The same by a logger for structlog."""
+    logger = LoggerFactory(path, sync="none", commit_interval=1000.0)()
+    for number in range(10):
+        logger.info(f"record {number}")
+
+
+def log_while_ending(path: str) -> None:
+    """Logs from daemon threads while the interpreter ends."""
+    logger = configured(path, commit_interval=0.001)
+
+    def log_for_ever() -> None:
+        while True:
+            logger.info("from a thread")
+
+    logging.raiseExceptions = False
+    for _ in range(4):
+        threading.Thread(target=log_for_ever, daemon=True).start()
+    time.sleep(0.05)
+    say("ending")
+
+
+def fork_while_logging(path: str, rounds: str) -> None:
+    """Forks again and again beside threads that log; a child that logs is refused, and goes on."""
+    logger = configured(path, commit_interval=0.001, commit_every=3)
+    done = threading.Event()
+    written = [0, 0]
+
+    def log(name: int) -> None:
+        while not done.is_set():
+            logger.info("from thread %d", name)
+            written[name] += 1
+
+    threads = [threading.Thread(target=log, args=(name,)) for name in range(2)]
+    for thread in threads:
+        thread.start()
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, CaptureHandler)
+    try:
+        for _ in range(int(rounds)):
+            child = fork()
+            if not child:
+                _be_a_child_that_logs(handler)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        done.set()
+    for thread in threads:
+        thread.join()
+    logging.shutdown()
+    with capturefile.open(path) as cf:
+        say("all there" if len(cf) == sum(written) else f"{len(cf)} records, not {sum(written)}")
+
+
+class CountingHandler(logging.Handler):
+    """Counts what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Counts."""
+        self.count += 1
+
+
+def _be_a_child_that_logs(handler: CaptureHandler) -> None:
+    import signal
+    import sys
+
+    signal.alarm(20)
+    seen: list[type[BaseException] | None] = []
+    handler.handleError = lambda record: seen.append(sys.exc_info()[0])  # type: ignore[method-assign]
+    also = CountingHandler()
+    logging.getLogger().addHandler(also)
+    for _ in range(3):
+        logging.getLogger("child").error("from a child")
+    logging.shutdown()
+    fine = seen == [capturefile.CaptureFileNotOpenForWrite] * 3 and also.count == 3
+    os._exit(0 if fine else 1)
+
+
+if __name__ == "__main__":
+    import sys
+
+    actors.main(globals(), *sys.argv[1:])

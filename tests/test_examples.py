@@ -1,0 +1,77 @@
+"""The examples, run as a stranger runs them, and the pages that quote them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+PATIENCE = 60.0
+
+OUTPUT = {
+    "sequences": "315,000 words\n10000 1000 100\nTrue True\n100 records at random\n",
+    "following": "".join(f"order {number}\n" for number in range(1, 6)) + "5 orders counted, 0 to come\n",
+    "exactly_once": (
+        "stopped with ['London', 'Rouen']\n"
+        "ended with ['London', 'Rouen', 'London', 'Rotterdam']\n"
+        "announced 1: Ada, from London\n"
+        "announced 2: Blaise, from Rouen\n"
+        "announced 3: Charles, from London\n"
+        "announced 4: Edsger, from Rotterdam\n"
+    ),
+    "services": (
+        "0 records are committed\n"
+        "INFO shop order 1\n"
+        "ERROR shop no stock for order 1\n"
+        "2 records and 8 bytes in 1 commit\n"
+    ),
+}
+PAGES = {
+    "sequences.md": "sequences",
+    "following.md": "following",
+    "exactly-once.md": "exactly_once",
+    "services.md": "services",
+}
+
+
+@pytest.mark.parametrize("name", OUTPUT)
+def test_an_example_prints_what_it_should(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", PROJECT / "examples" / f"{name}.py"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", OUTPUT[name])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_quotes_stands_in_its_example(page: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", (PROJECT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    script = (PROJECT / "examples" / f"{PAGES[page]}.py").read_text()
+    for block in blocks:
+        assert any(textwrap.indent(block, " " * depth) in script for depth in (0, 4, 8)), block
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)", (PROJECT / "docs" / page).read_text())
+    assert links
+    for link in links:
+        assert (PROJECT / "docs" / link).exists(), link
+
+
+def test_the_tests_that_a_page_names_exist() -> None:
+    text = "".join((PROJECT / "docs" / page).read_text() for page in PAGES)
+    names = re.findall(r"`(test_\w+)`", text)
+    assert names
+    tests = "".join(path.read_text() for path in (PROJECT / "tests").glob("test_*.py"))
+    for name in names:
+        assert f"def {name}(" in tests
