@@ -138,6 +138,41 @@ def plot(all_figures: dict[str, Figures], folder: Path) -> None:
         pyplot.close(picture)
 
 
+LOWER_IS_BETTER = {"size (% of the bytes)", "random get, warm (us)"}
+MARKS = ("<!-- From the benchmarks, by `make bench`. -->", "<!-- Up to here. -->")
+README = Path(__file__).parent.parent / "README.md"
+
+
+def losses(all_figures: dict[str, Figures]) -> str:
+    """In what other stores are better, as Markdown."""
+    own = stores.ALL[0].name
+    lines = []
+    for load, figures in all_figures.items():
+        for figure, by_store in figures.items():
+            if own not in by_store:
+                continue
+            ratios = {name: value / by_store[own] for name, value in by_store.items()}
+            better = {
+                name: 1 / ratio if figure in LOWER_IS_BETTER else ratio
+                for name, ratio in ratios.items()
+                if not name.startswith(own) and (ratio < 1 if figure in LOWER_IS_BETTER else ratio > 1)
+            }
+            if better:
+                named = ", ".join(f"{name} {ratio:.2g} times" for name, ratio in better.items())
+                lines.append(f"- {load}, {figure.partition(' (')[0]}: {named}")
+    return "\n".join(lines)
+
+
+def into_readme(text: str) -> None:
+    """Puts the results where the README has a place for them."""
+    content = README.read_text(encoding="utf-8")
+    before, begin, rest = content.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not begin or not end:
+        raise SystemExit("README.md has no place for the results")
+    README.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
 def machine() -> str:
     """What the figures were measured on."""
     described = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -169,6 +204,8 @@ def main() -> None:
     options.results.mkdir(exist_ok=True)
     text = "\n\n".join(table(all_figures[load.name], load) for load in loads)
     (options.results / "README.md").write_text(f"# Results\n\n{machine()}\n\n{text}\n", encoding="utf-8")
+    worse = f"Better than this library at its default level, in so many times:\n\n{losses(all_figures)}"
+    into_readme(f"Measured on {machine()}:\n\n{table(all_figures[loads[0].name], loads[0])}\n\n{worse}")
     (options.results / "figures.json").write_text(json.dumps(all_figures, indent=1) + "\n", encoding="utf-8")
     plot(all_figures, options.results)
 
