@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+import termios
+from pathlib import Path
 
 import capturefile
 import pytest
@@ -25,9 +29,6 @@ from command import (
     shell,
     wait_until,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -129,18 +130,42 @@ def test_the_cursor_moves_while_follow_waits_for_more(numbers: Path, cursor: Pat
 def test_a_cursor_never_says_more_than_was_delivered(path: Path, cursor: Path) -> None:
     """However often it is killed, no record is missing from what was written."""
     make(path, [b"%06d" % number for number in range(1, 200_001)])
+    eager = (
+        "import sys, capturefile.cli.following as following; following.MOST_AT_RISK = -1;"
+        "from capturefile.cli import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", eager, "follow", "--from", "begin", "--cursor-file", str(cursor), str(path)]
     seen: set[int] = set()
-    for _ in range(5):
-        with running("follow", "--from", "begin", "--cursor-file", cursor, path) as process:
-            for _ in range(3):
-                seen.update(int(line) for line in read(process.stdout, 7000).splitlines())
-            process.kill()
+    for _ in range(3):
+        with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE) as process:
+            try:
+                seen.update(int(line) for line in read(process.stdout, 21_000).splitlines())
+                wait_until_it_waits(process)
+            finally:
+                process.kill()
+                # Until it is dead, what is read here makes room for what it waits to write.
+                process.wait()
             rest = pipe_of(process.stdout).read()
             seen.update(int(line) for line in rest[: len(rest) // 7 * 7].splitlines())
         assert seen >= set(range(1, kept(cursor)))
+    assert kept(cursor) > 3000
     rest = output("follow", "--cursor-file", cursor, "--exit-at-end", path)
     seen.update(int(line) for line in rest.splitlines())
     assert seen == set(range(1, 200_001))
+
+
+def wait_until_it_waits(process: subprocess.Popen[bytes]) -> None:
+    """Waits until it sleeps since nobody reads what it has written, and not for the disk."""
+    pipe = pipe_of(process.stdout)
+    looks = [b""]
+
+    def sleeps() -> bool:
+        state = Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b") ")[2][:1]
+        held = fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4)
+        looks.append(held if state == b"S" and int.from_bytes(held, sys.byteorder) > 32_768 else b"")
+        return looks[-1] != b"" and looks[-20:] == looks[-1:] * 20
+
+    wait_until(sleeps)
 
 
 def test_a_cursor_stays_where_the_output_cannot_be_written(numbers: Path, cursor: Path) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from capturefile.cli.fields import IN_BASE64, as_text, decoded
 from capturefile.cli.formats import printable
-from capturefile.cli.streams import STANDARD_OUTPUT, writes_to_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +47,7 @@ def _record(names: list[str], row: list[str], column: str) -> bytes:
 
 def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool) -> None:
     """Writes the names of the columns and a row for each record."""
-    on_terminal = target.fileno() == STANDARD_OUTPUT and writes_to_terminal()
+    on_terminal = target.isatty()
     with _as_text(target, "utf-8") as lines:
         # Quotes around every text keep a carriage return in one, which would else be taken for a line's end.
         row = csv.writer(lines, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow

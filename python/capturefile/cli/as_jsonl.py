@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from capturefile.cli.fields import checked_text, decoded
 from capturefile.cli.formats import json_encoder, write_records
-from capturefile.cli.streams import writes_to_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,4 +30,4 @@ def read(source: BinaryIO, column: str) -> Iterator[bytes]:
 
 def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool) -> None:
     """Writes a line for each record."""
-    write_records(target, json_encoder(on_terminal=writes_to_terminal()), checked_text(records) if text else records)
+    write_records(target, json_encoder(on_terminal=target.isatty()), checked_text(records) if text else records)

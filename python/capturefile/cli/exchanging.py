@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, cast
 
 import capturefile
@@ -122,8 +123,6 @@ def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
 
 def _add(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes], commit_every: int | None) -> None:
     """Adds all records, and commits so often, and at the end."""
-    from itertools import islice
-
     before = cf.record_count()
     size = commit_every or BATCH
     while (count := cf.add_records(islice(records, size))) > before:

@@ -147,12 +147,22 @@ def publish(hidden: str, target: str, *, overwrite: bool) -> None:
     if overwrite:
         os.replace(hidden, target)
     else:
-        os.link(hidden, target)
+        _rename_to_new(hidden, target)
     folder = os.open(os.path.dirname(target), os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _rename_to_new(hidden: str, target: str) -> None:
+    """Renames, but not over a file; where links are unknown, somebody could make one in the last instant."""
+    try:
+        os.link(hidden, target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS) or os.path.lexists(target):
+            raise
+        os.rename(hidden, target)
 
 
 def abandon_output() -> None:
