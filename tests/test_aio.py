@@ -275,7 +275,7 @@ def test_a_waiting_follower_hears_that_its_file_is_gone(full: Path, harm: str) -
         cf.commit()
     errors: dict[str, type[Exception]] = {
         "replace": capturefile.CaptureFileReplaced,
-        "delete": FileNotFoundError,
+        "delete": capturefile.CaptureFileReplaced,
         "cut": capturefile.InvalidCaptureFile,
     }
 

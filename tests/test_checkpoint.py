@@ -226,7 +226,7 @@ def test_batches_are_bounded_in_bytes_too(tmp_path: Path, path: Path) -> None:
 
 def test_a_following_consumer_goes_on_with_what_is_committed_later(source: Path, path: Path) -> None:
     def follow() -> None:
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(capturefile.CaptureFileReplaced):
             copy(source, path, follow=True)
         ended.set()
 

@@ -12,8 +12,8 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import capturefile
+import loggers
 import pytest
-import services
 import structlog
 from capturefile import CaptureFile
 from capturefile.logging import CaptureHandler, JSONFormatter
@@ -182,12 +182,12 @@ def test_a_json_record_has_what_the_program_gave(logger: logging.Logger, path: P
 
 @pytest.mark.parametrize("how", ["return", "exit", "no timer"])
 def test_the_end_of_the_process_commits_what_there_is(path: Path, how: str) -> None:
-    act(services.log_and_end, path, how)
+    act(loggers.log_and_end, path, how)
     assert committed(path) == [f"record {number}" for number in range(10)]
 
 
 def test_a_killed_process_loses_what_was_not_committed(path: Path) -> None:
-    with acting(services.log_and_end, path, "wait to be killed") as actor:
+    with acting(loggers.log_and_end, path, "wait to be killed") as actor:
         actor.expect("logged")
         actor.kill()
     assert committed(path) == []
@@ -195,12 +195,12 @@ def test_a_killed_process_loses_what_was_not_committed(path: Path) -> None:
 
 def test_the_interpreter_ends_beside_threads_that_log(path: Path) -> None:
     for _ in range(3):
-        assert act(services.log_while_ending, path) == ["ending"]
+        assert act(loggers.log_while_ending, path) == ["ending"]
     assert capturefile.verify(path).sound
 
 
 def test_a_forked_child_is_refused_and_neither_child_nor_parent_stops_logging(path: Path) -> None:
-    assert act(services.fork_while_logging, path, 40) == ["all there"]
+    assert act(loggers.fork_while_logging, path, 40) == ["all there"]
 
 
 def test_a_forgotten_handler_is_let_go(path: Path) -> None:
@@ -384,7 +384,7 @@ def test_events_are_committed_by_level_count_and_age(tmp_path: Path) -> None:
 
 
 def test_the_end_of_the_process_commits_the_last_events(path: Path) -> None:
-    act(services.log_events_and_end, path)
+    act(loggers.log_events_and_end, path)
     assert committed(path) == [f"record {number}" for number in range(10)]
 
 

@@ -22,8 +22,10 @@ class InvalidCaptureFile(CaptureFileError):
 
 
 class CaptureFileReplaced(CaptureFileError):
-    """Another file, or none, stands where the one should be that is followed, or that a sequence or a consumer has read
-    from; see `CaptureFile.follow`, `RecordSequence` and `checkpoint.consume`."""
+    """Another file, or none, stands where the one should be that is followed or was read before.
+
+    See `CaptureFile.follow`, `RecordSequence` and `capturefile.checkpoint`.
+    """
 
 
 class CommitUncertain(CaptureFileError, OSError):

@@ -326,8 +326,7 @@ def follow(
         encoding: as for `CaptureFile`, where `source` is a path.
 
     Raises ValueError for a timeout or batch size that cannot be. The iteration raises what opening the file and
-    `CaptureFile.follow` raise: among these, CaptureFileReplaced if another file stands at the path by now,
-    FileNotFoundError if none does, and InvalidCaptureFile if the file was cut short; after the last record that was
-    committed.
+    `CaptureFile.follow` raise: among these, CaptureFileReplaced, once there are no more records, if another file
+    stands at the path by then, or none, and InvalidCaptureFile if the file was cut short.
     """
     return Follower(source, start, timeout, batch_size, encoding)
