@@ -33,6 +33,12 @@
 //! Limits: a record has at most 2^32 - 1 bytes, and as much when compressed; a file with the default
 //! sizes holds more than 10^15 records. The format is described in `docs/format.md`.
 
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+compile_error!(
+    "capturefile is for Linux and, less tested, macOS: on this system it has no lock that keeps a second writer out \
+     (src/lock.rs) and no positioned reads and writes (src/storage.rs)"
+);
+
 mod error;
 mod mutants;
 mod node;

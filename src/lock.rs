@@ -1,11 +1,11 @@
 //! Who may write: the advisory byte-range lock, the registry of this process's writers, and forks.
 //!
-//! The lock belongs to the open file description (an OFD lock), not to the process, so closing another
+//! The lock belongs to the open file description (an OFD lock of Linux or macOS), not to the process, so closing another
 //! handle of the same file does not drop it. It conflicts with the POSIX locks that the pure-Python
 //! package takes on the same bytes. The registry keeps a second writer out of this process even where
 //! locks are switched off; it goes by device and inode, so links and spellings of a path are one file.
 
-#![expect(unsafe_code, reason = "fork handlers and closing by number have no safe form")]
+#![expect(unsafe_code, reason = "fork handlers, closing by number and locks outside of Linux have no safe form")]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,7 +18,6 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::error::{Error, Result as CrateResult};
@@ -133,7 +132,7 @@ impl WriterLock {
         }
         let file = os_lock.then_some(file);
         if let Some(file) = &file {
-            lock_range(file, libc::F_WRLCK, WRITER_BYTE, 1).map_err(|errno| match errno {
+            lock_range(file, true, WRITER_BYTE, 1).map_err(|errno| match errno {
                 Errno::EAGAIN | Errno::EACCES => Refusal::OtherProcess,
                 other => Refusal::Unavailable(other.into()),
             })?;
@@ -154,7 +153,7 @@ impl WriterLock {
         let length = i64::try_from(2 * geometry.slot_size()).ok()?;
         let deadline = Instant::now() + SLOT_LOCK_WAIT;
         let mut pause = Duration::from_micros(20);
-        while lock_range(file, libc::F_WRLCK, start, length).is_err() {
+        while lock_range(file, true, start, length).is_err() {
             if Instant::now() >= deadline {
                 return None;
             }
@@ -182,7 +181,7 @@ impl Drop for WriterLock {
         if let Some(file) = &self.file {
             // Closing is not enough where a child that is about to start another program has a copy of
             // the descriptor for a moment. If this fails, closing will do.
-            let _ = lock_range(file, libc::F_UNLCK, WRITER_BYTE, 1);
+            let _ = lock_range(file, false, WRITER_BYTE, 1);
         }
         // Closed while the registry is held, so that no fork falls between the two.
         self.file = None;
@@ -200,20 +199,24 @@ pub(crate) struct SlotLock<'a> {
 impl Drop for SlotLock<'_> {
     fn drop(&mut self) {
         // Letting go of a lock that is held does not fail; if it did, the file's close would end it.
-        let _ = lock_range(self.file, libc::F_UNLCK, self.start, self.length);
+        let _ = lock_range(self.file, false, self.start, self.length);
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "these constants are all below 3")]
-fn lock_range(file: &File, kind: libc::c_int, start: i64, length: i64) -> Result<(), Errno> {
+/// Takes or lets go of a lock, at once or not at all. Called by the system's own name for it, since that is
+/// the same on Linux and macOS.
+#[expect(clippy::cast_possible_truncation, reason = "these constants are all below 4")]
+fn lock_range(file: &File, locked: bool, start: i64, length: i64) -> Result<(), Errno> {
     let range = libc::flock {
-        l_type: kind as libc::c_short,
+        l_type: if locked { libc::F_WRLCK } else { libc::F_UNLCK } as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: start,
         l_len: length,
         l_pid: 0,
     };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&range)).map(drop)
+    // SAFETY: `file` keeps the descriptor open, and the call only reads `range`, which outlives it.
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const range) };
+    Errno::result(done).map(drop)
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use memmap2::Mmap;
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::wait::Watch;
 
@@ -126,6 +125,22 @@ pub(crate) fn too_short(length: u64, needed: u64) -> io::Error {
     )
 }
 
+#[cfg(target_os = "linux")]
+fn drop_cached(file: &File, position: u64, length: u64) -> io::Result<()> {
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+    let (Ok(position), Ok(length)) = (position.try_into(), length.try_into()) else {
+        return Ok(());
+    };
+    posix_fadvise(file, position, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(io::Error::from)
+}
+
+/// macOS has no such call. What memory holds there after a sync that failed is taken for what is on the disk.
+#[cfg(not(target_os = "linux"))]
+fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
 /// A real file: positioned reads and writes, and one shared map of it that grows with the file.
 #[derive(Debug)]
 pub(crate) struct FileStorage {
@@ -174,11 +189,7 @@ impl Storage for FileStorage {
     }
 
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
-        let (Ok(position), Ok(length)) = (position.try_into(), length.try_into()) else {
-            return Ok(());
-        };
-        posix_fadvise(&self.file, position, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
-            .map_err(io::Error::from)
+        drop_cached(&self.file, position, length)
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {

@@ -1,12 +1,9 @@
 //! Waiting for what others write to a file: short pauses at first, then until the system reports a write.
 
-use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::fs::File;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-
+use self::reports::Reports;
 use crate::capture_file::CaptureFile;
 use crate::lock::forks;
 
@@ -14,7 +11,7 @@ use crate::lock::forks;
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 /// When pauses have become so long, the system is asked to report writes.
 const LONGEST_BLIND_PAUSE: Duration = Duration::from_millis(1);
-/// The longest pause, for file systems that report nothing, such as those of other machines.
+/// The longest pause, for systems and file systems that report nothing, such as those of other machines.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Pauses between looks at a file, as short as they need to be and as long as they may.
@@ -57,7 +54,7 @@ impl Waiter {
 #[derive(Debug)]
 pub(crate) struct Watch {
     /// `None` where there are no reports.
-    reports: Option<Inotify>,
+    reports: Option<Reports>,
     forks: u64,
 }
 
@@ -67,15 +64,9 @@ impl Watch {
     }
 
     /// Watches an open file, whatever has become of its name.
-    pub(crate) fn file(file: impl AsFd) -> Self {
-        let reports = || -> io::Result<Inotify> {
-            let reports = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-            let name = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-            reports.add_watch(name.as_str(), AddWatchFlags::IN_MODIFY)?;
-            Ok(reports)
-        };
+    pub(crate) fn file(file: &File) -> Self {
         // A user may have too many watches already, or the system none.
-        Self { reports: reports().ok(), forks: forks() }
+        Self { reports: Reports::of(file).ok(), forks: forks() }
     }
 
     /// Whether a forked child has it from its parent, and would take away its reports.
@@ -84,16 +75,65 @@ impl Watch {
     }
 
     fn wait(&self, most: Duration) {
-        let Some(reports) = &self.reports else {
-            return std::thread::sleep(most);
-        };
-        let timeout = PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO);
-        let mut files = [PollFd::new(reports.as_fd(), PollFlags::POLLIN)];
-        // A signal ends the wait like a report; so does an error, after a pause.
-        match poll(&mut files, timeout) {
-            Ok(0) | Err(nix::Error::EINTR) => {}
-            Ok(_) => while reports.read_events().is_ok_and(|events| !events.is_empty()) {},
-            Err(_) => std::thread::sleep(most),
+        match &self.reports {
+            Some(reports) => reports.wait(most),
+            None => std::thread::sleep(most),
+        }
+    }
+}
+
+/// Linux reports writes by inotify.
+#[cfg(target_os = "linux")]
+mod reports {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::time::Duration;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+    #[derive(Debug)]
+    pub(super) struct Reports(Inotify);
+
+    impl Reports {
+        pub(super) fn of(file: &File) -> io::Result<Self> {
+            let reports = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+            let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+            reports.add_watch(name.as_str(), AddWatchFlags::IN_MODIFY)?;
+            Ok(Self(reports))
+        }
+
+        pub(super) fn wait(&self, most: Duration) {
+            let timeout = PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO);
+            let mut files = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+            // A signal ends the wait like a report; so does an error, after a pause.
+            match poll(&mut files, timeout) {
+                Ok(0) | Err(nix::Error::EINTR) => {}
+                Ok(_) => while self.0.read_events().is_ok_and(|events| !events.is_empty()) {},
+                Err(_) => std::thread::sleep(most),
+            }
+        }
+    }
+}
+
+/// Other systems are asked by pauses alone.
+#[cfg(not(target_os = "linux"))]
+mod reports {
+    use std::fs::File;
+    use std::io;
+    use std::time::Duration;
+
+    #[derive(Debug)]
+    pub(super) enum Reports {}
+
+    impl Reports {
+        pub(super) fn of(_: &File) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(super) fn wait(&self, _: Duration) {
+            match *self {}
         }
     }
 }
@@ -101,8 +141,6 @@ impl Watch {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use std::fs::{self, File};
-    use std::io::Write;
     use std::time::Instant;
 
     use super::*;
@@ -110,8 +148,12 @@ mod tests {
     /// Longer than anything here takes on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(60);
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_write_by_whoever_ends_the_wait_also_when_the_file_has_another_name_by_then() {
+        use std::fs;
+        use std::io::Write;
+
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("a"), folder.path().join("b"));
         fs::write(&path, "1").unwrap();
