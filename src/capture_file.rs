@@ -26,7 +26,7 @@ use crate::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
 
 /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
 /// What a hostile file may cost is 64 MiB and sixteen times its length; the rest is for what is being read.
-const DEFAULT_CACHE_SIZE: u64 = 48 * 1024 * 1024;
+pub(crate) const DEFAULT_CACHE_SIZE: u64 = 48 * 1024 * 1024;
 /// More threads than this do not make one writer faster unless they are asked for.
 const MOST_DEFAULT_THREADS: usize = 4;
 /// How often opening starts anew because the file was replaced meanwhile.

@@ -5,7 +5,10 @@
 //! package takes on the same bytes. The registry keeps a second writer out of this process even where
 //! locks are switched off; it goes by device and inode, so links and spellings of a path are one file.
 
-#![expect(unsafe_code, reason = "fork handlers, closing by number and locks outside of Linux have no safe form")]
+#![expect(
+    unsafe_code,
+    reason = "fork handlers, closing by number and locks outside of Linux have no safe form"
+)]
 
 use std::cell::RefCell;
 use std::collections::HashMap;

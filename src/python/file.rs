@@ -19,6 +19,7 @@ use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to
 use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
 use super::iterators::{BlockIterator, Follower, RecordIterator};
 use super::ranges::{self, SliceOfRecords};
+use crate::capture_file::DEFAULT_CACHE_SIZE;
 use crate::{CompressionLevel, Geometry, OpenOptions, Records, Snapshot, SyncMode, Totals};
 
 const METADATA_EXPECTED: &str = "metadata must be bytes-like";
@@ -350,7 +351,7 @@ impl CaptureFile {
     #[pyo3(signature = (
         file_name, to_write=false, initial_metadata=None, force_new_empty_file=false, encoding=Some("utf_8".into()),
         use_os_file_locking=true, compression_block_size=32768, *, sync=SyncMode::Full,
-        compression_level=CompressionLevel::default(), threads=None, cache_size=64 << 20
+        compression_level=CompressionLevel::default(), threads=None, cache_size=DEFAULT_CACHE_SIZE
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are the reference package's, and ours")]
     fn __init__(
@@ -938,7 +939,7 @@ impl Transaction {
     signature = (
         path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), use_os_file_locking=true,
         compression_block_size=32768, sync=SyncMode::Full, compression_level=CompressionLevel::default(),
-        threads=None, cache_size=64 << 20
+        threads=None, cache_size=DEFAULT_CACHE_SIZE
     ),
     text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', use_os_file_locking=True, \
                       compression_block_size=32768, sync='full', compression_level=6, threads=None, \
