@@ -420,9 +420,13 @@ async def work_again(path: Path) -> None:
 
 def test_a_forked_child_follows_on_its_own(full: Path) -> None:
     seen: list[str] = []
+    from_child, to_parent = os.pipe()
 
     async def follow_in_child() -> None:
-        seen.extend(await take(aio.follow(full, 1), 3))
+        follower = aio.follow(full, 1)
+        seen.extend(await take(follower, 2))
+        os.write(to_parent, b".")
+        seen.extend(await take(follower, 1))
 
     async def work() -> None:
         async with aio.follow(full) as follower:
@@ -433,11 +437,15 @@ def test_a_forked_child_follows_on_its_own(full: Path) -> None:
             if not child:
                 ended = threading.Thread(target=lambda: run(follow_in_child()))
                 ended.start()
-                ended.join(PATIENCE)
+                ended.join(PATIENCE / 3)
                 os._exit(0 if seen == ["one", "two", "three"] else 1)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, os.read, from_child, 1)
+            # By now the child waits, or will not be late.
+            await asyncio.sleep(0.1)
             add(full, "three")
             assert await waiting == "three"
-            status = await asyncio.get_running_loop().run_in_executor(None, os.waitpid, child, 0)
+            status = await loop.run_in_executor(None, os.waitpid, child, 0)
             assert os.waitstatus_to_exitcode(status[1]) == 0
 
     run(work())

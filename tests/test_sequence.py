@@ -151,7 +151,7 @@ def test_uncommitted_records_are_not_in_a_sequence(full: Path) -> None:
     with CaptureFile(full, True) as writer:
         writer.add_record("three")
         records = writer.as_sequence()
-        assert list(records) == ["one", "two"]
+        assert (len(records), records[-1], list(records)) == (2, "two", ["one", "two"])
         writer.rollback()
         writer.add_record("another")
         writer.commit()
