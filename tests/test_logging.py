@@ -94,15 +94,18 @@ def test_a_record_is_committed_when_it_is_old(logger: logging.Logger, path: Path
 
 
 def test_a_thread_waits_only_while_there_is_something_to_commit(logger: logging.Logger, path: Path) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
+
+    def more() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread not in before]
+
     attach(logger, path, commit_interval=1000.0, commit_every=2)
-    assert threading.active_count() == before
+    assert more() == []
     for number in range(5):
         logger.info("%d", number)
-    assert threading.active_count() == before + 1
-    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    assert [thread.daemon for thread in more()] == [True]
     logger.handlers[0].close()
-    wait_until(lambda: threading.active_count() == before)
+    wait_until(lambda: more() == [])
     assert len(committed(path)) == 5
 
 
