@@ -8,6 +8,7 @@ FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 3600
 # The fuzz targets without the engine that drives them; they share what is built for the crate.
 IN_FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features
+IN_SCHEDULES := --locked --manifest-path schedules/Cargo.toml --target-dir target
 
 .PHONY: help
 help: ## Say what there is
@@ -18,7 +19,7 @@ demo: $(VENV)/installed ## Capture a real text, read it back, follow and check i
 	$(BIN)/python examples/demo.py
 
 .PHONY: test
-test: lint test-rust test-fuzz test-python ## Run all checks and tests
+test: lint test-rust test-schedules test-fuzz test-python ## Run all checks and tests
 
 .PHONY: lint
 lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
@@ -28,6 +29,8 @@ lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(IN_FUZZ) --all-targets -- --deny warnings
+	cargo fmt --manifest-path schedules/Cargo.toml --check
+	cargo clippy $(IN_SCHEDULES) --all-targets -- --deny warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -36,6 +39,10 @@ lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
 .PHONY: test-rust
 test-rust: ## Run the tests of the crate, which need no Python
 	cargo test --locked --profile fast
+
+.PHONY: test-schedules
+test-schedules: ## Run what threads share under a scheduler that goes through many orders
+	cargo test $(IN_SCHEDULES) --profile fast
 
 .PHONY: test-fuzz
 test-fuzz: ## Replay hostile files and operations that are known, then fuzz for a minute
@@ -75,6 +82,7 @@ bench-core: ## Measure the crate without Python
 format: $(VENV)/tools ## Format everything
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
+	cargo fmt --manifest-path schedules/Cargo.toml
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 

@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -18,6 +17,7 @@ use crate::cross_check::check_fan_out;
 use crate::error::{Damage, Error, Result};
 use crate::format::{Geometry, has_checksum};
 use crate::lock::{self, Refusal, WriterLock};
+use crate::shown::Shown;
 use crate::slots::{self, Current, Stamps};
 use crate::snapshot::{OpenFile, Snapshot, check_length};
 use crate::storage::{FileIdentity, FileStorage, Storage, read_up_to};
@@ -430,7 +430,7 @@ fn keeps_changing(path: &Path) -> Error {
 /// An open capture file, for reading or for writing. All methods may be called from many threads.
 pub struct CaptureFile {
     file: Arc<OpenFile>,
-    current: ArcSwap<Snapshot>,
+    shown: Shown<Snapshot>,
     role: Role,
 }
 
@@ -445,8 +445,6 @@ enum Role {
 struct WriterRole {
     /// `None` once closed.
     writer: Mutex<Option<Writer>>,
-    /// Whether the writer has gone on since the current snapshot.
-    stale: AtomicBool,
     /// The count of forks when the file was opened; a forked child never touches the writer, whose
     /// lock a thread that did not come along may hold.
     forks: u64,
@@ -470,7 +468,7 @@ impl CaptureFile {
         let snapshot = Snapshot::committed(Arc::clone(&file), current.master);
         Ok(Self {
             file,
-            current: ArcSwap::from_pointee(snapshot),
+            shown: Shown::new(snapshot),
             role: Role::Reader(ArcSwap::from_pointee(current.stamps)),
         })
     }
@@ -479,10 +477,9 @@ impl CaptureFile {
         let snapshot = writer.snapshot()?;
         Ok(Self {
             file: Arc::clone(snapshot.file()),
-            current: ArcSwap::from_pointee(snapshot),
+            shown: Shown::new(snapshot),
             role: Role::Writer(Box::new(WriterRole {
                 writer: Mutex::new(Some(writer)),
-                stale: AtomicBool::new(false),
                 forks: lock::forks(),
             })),
         })
@@ -496,9 +493,8 @@ impl CaptureFile {
     /// The state that this object sees: as of the last refresh, or with all that was added here. In a
     /// forked child a writer shows what its parent has committed.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        // Looked at in this order: the current snapshot is put back only after `stale` was set.
-        let current = self.current.load_full();
-        match self.stale_role() {
+        let (current, is_latest) = self.shown.look();
+        match self.writer_here().filter(|_| !is_latest) {
             Some(role) => self.bring_up_to_date(role),
             None if self.is_orphaned(&current) => self.show_committed(),
             None => Ok(current),
@@ -507,8 +503,9 @@ impl CaptureFile {
 
     /// The same without the cost of sharing it; for one quick look. `None` if it takes waiting.
     pub fn quick_snapshot(&self) -> Option<Guard<Arc<Snapshot>>> {
-        let current = self.current.load();
-        (self.stale_role().is_none() && !self.is_orphaned(&current)).then_some(current)
+        let (current, is_latest) = self.shown.peek();
+        let is_usable = is_latest || self.writer_here().is_none();
+        (is_usable && !self.is_orphaned(&current)).then_some(current)
     }
 
     /// Whether a forked child would see a transaction of its parent, which may have taken it back.
@@ -519,33 +516,28 @@ impl CaptureFile {
     fn show_committed(&self) -> Result<Arc<Snapshot>> {
         let current = slots::read_current(&self.file, |_| Ok(()))?;
         check_length(&self.file, &current.master)?;
-        self.current.store(Arc::new(Snapshot::committed(Arc::clone(&self.file), current.master)));
-        Ok(self.current.load_full())
+        Ok(self.shown.renew(Snapshot::committed(Arc::clone(&self.file), current.master)))
     }
 
-    /// The writer, if it has gone on since the current snapshot. A forked child leaves it alone.
-    fn stale_role(&self) -> Option<&WriterRole> {
+    /// The writer. A forked child leaves it alone.
+    fn writer_here(&self) -> Option<&WriterRole> {
         match &self.role {
-            Role::Writer(role) => {
-                (role.stale.load(Ordering::Acquire) && role.forks == lock::forks()).then_some(role)
-            }
+            Role::Writer(role) => Some(&**role).filter(|role| role.forks == lock::forks()),
             Role::Reader(_) => None,
         }
     }
 
     fn bring_up_to_date(&self, role: &WriterRole) -> Result<Arc<Snapshot>> {
-        let mut writer = role.lock();
-        if let Some(writer) = writer.as_mut() {
-            self.current.store(Arc::new(writer.snapshot()?));
+        match role.lock().as_mut() {
+            Some(writer) => Ok(self.shown.renew(writer.snapshot()?)),
+            None => Ok(self.shown.look().0),
         }
-        role.stale.store(false, Ordering::Release);
-        Ok(self.current.load_full())
     }
 
     /// How many records this object sees.
     pub fn record_count(&self) -> Result<u64> {
-        let current = self.current.load();
-        if let Some(role) = self.stale_role()
+        let (current, is_latest) = self.shown.peek();
+        if let Some(role) = self.writer_here().filter(|_| !is_latest)
             && let Some(writer) = role.lock().as_ref()
         {
             return Ok(writer.record_count());
@@ -559,11 +551,8 @@ impl CaptureFile {
     /// Lets go of a snapshot of uncommitted frames before they are taken back: they are saved in memory
     /// for whoever still holds one, and that should only be somebody who reads them.
     fn let_go_of_uncommitted(&self, writer: &Writer) -> Result<()> {
-        if let Role::Writer(role) = &self.role
-            && self.current.load().is_uncommitted()
-        {
-            role.stale.store(true, Ordering::Release);
-            self.current.store(Arc::new(writer.committed_snapshot()?));
+        if self.shown.peek().0.is_uncommitted() {
+            self.shown.put_back(writer.committed_snapshot()?);
         }
         Ok(())
     }
@@ -575,7 +564,7 @@ impl CaptureFile {
         let Role::Reader(stamps) = &self.role else {
             return Ok(false);
         };
-        let held = self.current.load_full();
+        let (held, _) = self.shown.look();
         let now = slots::read_stamps(&*self.file.storage, &self.file.geometry)
             .map_err(self.file.failed("read the master nodes of"))?;
         let unchanged = now.is_some() && now == **stamps.load();
@@ -600,23 +589,10 @@ impl CaptureFile {
         }
         // The stamps must never be newer than the snapshot: cleared first, set last.
         stamps.store(Arc::new(None));
-        if self.advance(held, &fresh) {
+        if self.shown.advance(&fresh, Snapshot::is_newer_than) {
             stamps.store(Arc::new(current.stamps));
         }
         Ok(true)
-    }
-
-    /// Puts `fresh` in place of `held`, or of what other threads have put there meanwhile, unless that
-    /// is as new; returns whether it did.
-    fn advance(&self, mut held: Arc<Snapshot>, fresh: &Arc<Snapshot>) -> bool {
-        while fresh.is_newer_than(&held) {
-            let before = self.current.compare_and_swap(&held, Arc::clone(fresh));
-            if Arc::ptr_eq(&before, &held) {
-                return true;
-            }
-            held = Guard::into_inner(before);
-        }
-        false
     }
 
     /// A reading object over the same open file, with its own idea of what is new.
@@ -627,7 +603,7 @@ impl CaptureFile {
 
     /// Checks that the file has not been cut short since it was looked at.
     pub fn check_length(&self) -> Result<()> {
-        self.current.load().check_length()
+        self.shown.peek().0.check_length()
     }
 
     /// Whether another file, or none, stands under the name that this one was opened with. Where the
@@ -691,7 +667,7 @@ impl CaptureFile {
             return Ok(None);
         };
         let result = work(writer);
-        role.stale.store(true, Ordering::Release);
+        self.shown.outdate();
         result
     }
 
@@ -755,7 +731,7 @@ impl CaptureFile {
         };
         // Without the last commit at hand, what there is stays as it is.
         if let Ok(snapshot) = writer.committed_snapshot() {
-            self.current.store(Arc::new(snapshot));
+            self.shown.renew(snapshot);
         }
         writer.uncommitted_records()
     }
@@ -776,7 +752,7 @@ impl CaptureFile {
             return Err(Error::Closed { path: self.file.path.clone() });
         };
         let result = work(writer);
-        role.stale.store(true, Ordering::Release);
+        self.shown.outdate();
         result
     }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::error::Result;
 use crate::lock::forks;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 
 /// More threads than this are not started, however many are asked for.
 const MOST_THREADS: usize = 256;
@@ -256,7 +257,7 @@ fn start_workers<T: Task>(count: usize) -> (Arc<Queue<T>>, usize) {
     let queue = Arc::new(Queue { work, changed: Condvar::new() });
     let start = |_: &usize| {
         let queue = Arc::clone(&queue);
-        std::thread::Builder::new().name("capturefile".into()).spawn(move || work_off(&queue)).is_ok()
+        thread::Builder::new().name("capturefile".into()).spawn(move || work_off(&queue)).is_ok()
     };
     // Without a worker the calling thread does all the work, in `get`.
     let started = (0..count).take_while(start).count();

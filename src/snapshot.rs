@@ -4,19 +4,20 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use crate::block::{self, InflateError};
 use crate::cache::{Block, Cache, Trust, Validity};
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32, in_memory};
-use crate::lock;
 use crate::master::{Extent, MasterNode};
 use crate::mutants::{self, Mutant};
 use crate::node::Node;
+use crate::shown::Versioned;
 use crate::storage::{Storage, too_short};
 use crate::stream::{self, Stream};
+use crate::transaction::Transaction;
 use crate::tree::Descent;
 
 /// What all snapshots of one open file share.
@@ -58,42 +59,6 @@ pub(crate) fn new_epoch() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An open transaction, as the snapshots see it that hold its uncommitted frames.
-///
-/// The frames are in the file until the transaction is taken back; then they are saved here first,
-/// for those who still read them.
-#[derive(Debug)]
-pub(crate) struct Transaction {
-    pub(crate) epoch: u64,
-    /// The count of forks when it was opened: a forked child does not hear that it is taken back.
-    forks: u64,
-    saved: OnceLock<Vec<u8>>,
-}
-
-impl Transaction {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { epoch: new_epoch(), forks: lock::forks(), saved: OnceLock::new() })
-    }
-
-    /// Keeps the whole pages that were written past the last commit, before they are written over.
-    pub(crate) fn save(&self, pages: Vec<u8>) {
-        // A transaction is taken back once; a second save would be of the same bytes.
-        let _ = self.saved.set(pages);
-    }
-
-    /// What was saved, if the frames are not in the file any more, or may not be.
-    fn saved(&self) -> Option<&[u8]> {
-        if self.is_inherited() {
-            return Some(&[]);
-        }
-        self.saved.get().map(Vec::as_slice)
-    }
-
-    fn is_inherited(&self) -> bool {
-        self.forks != lock::forks()
-    }
-}
-
 /// The records and metadata of one moment, readable for as long as the snapshot lives.
 pub struct Snapshot {
     file: Arc<OpenFile>,
@@ -106,6 +71,18 @@ pub struct Snapshot {
     written: u64,
     epoch: u64,
     transaction: Option<Arc<Transaction>>,
+    /// Which of its writer's states it is.
+    version: u64,
+}
+
+impl Versioned for Snapshot {
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn set_version(&mut self, version: u64) {
+        self.version = version;
+    }
 }
 
 impl fmt::Debug for Snapshot {
@@ -195,6 +172,7 @@ impl Snapshot {
             committed_limit,
             epoch,
             transaction,
+            version: 0,
         }
     }
 
@@ -528,18 +506,11 @@ impl Snapshot {
         self.with_frames(|pieces| self.inflate(pieces, frame))
     }
 
-    /// What `work` makes of the frames, again if their transaction was taken back meanwhile.
+    /// What `work` makes of the frames.
     fn with_frames<T>(&self, work: impl Fn(&Pieces<'_>) -> Result<T>) -> Result<T> {
-        loop {
-            let saved = self.transaction.as_ref().and_then(|open| open.saved());
-            let result = self.with_pieces(saved, &work);
-            // If the transaction was taken back while its pages were read, they may have been written
-            // over; now they are in memory.
-            let taken_back =
-                self.transaction.as_ref().is_some_and(|open| saved.is_none() && open.saved().is_some());
-            if !taken_back {
-                return result;
-            }
+        match &self.transaction {
+            Some(open) => open.read(|saved| self.with_pieces(saved, &work)),
+            None => self.with_pieces(None, work),
         }
     }
 

@@ -15,8 +15,9 @@ use crate::master::MasterNode;
 use crate::mutants::{self, Mutant};
 use crate::pipeline::Pipeline;
 use crate::slots::{self, SlotImages, image_index};
-use crate::snapshot::{OpenFile, Snapshot, Transaction};
+use crate::snapshot::{OpenFile, Snapshot, new_epoch};
 use crate::storage::write_all;
+use crate::transaction::Transaction;
 use crate::tree::MOST_RECORDS;
 
 /// A file that is too short is made longer by at most this much at a time.
@@ -218,7 +219,7 @@ impl Writer {
             pipeline: Pipeline::new(threads),
             open_block: 0,
             unplaced: VecDeque::new(),
-            transaction: Transaction::new(),
+            transaction: Transaction::new(new_epoch()),
             dirty: false,
             changes: 0,
             lent_room: false,
@@ -569,7 +570,7 @@ impl Writer {
         self.committed_count = self.record_count;
         self.uncommitted_bytes = 0;
         self.committed_limit = self.draft.file_limit;
-        self.transaction = Transaction::new();
+        self.transaction = Transaction::new(new_epoch());
         self.dirty = false;
         self.changes += 1;
     }
@@ -633,7 +634,7 @@ impl Writer {
         self.record_count = record_count;
         self.dirty = dirty;
         self.changes += 1;
-        self.transaction = Transaction::new();
+        self.transaction = Transaction::new(new_epoch());
     }
 
     /// Saves the frames of the transaction for the snapshots that read them, before they are written

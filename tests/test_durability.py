@@ -24,7 +24,9 @@ def existing_tests() -> set[str]:
     """The names of all tests, in both languages."""
     python = (path.read_text(encoding="utf-8") for path in (PROJECT / "tests").glob("test_*.py"))
     rust = [
-        path.read_text(encoding="utf-8") for folder in ("src", "tests") for path in (PROJECT / folder).rglob("*.rs")
+        path.read_text(encoding="utf-8")
+        for folder in ("src", "tests", "schedules")
+        for path in (PROJECT / folder).rglob("*.rs")
     ]
     names = {name for text in python for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
     return names | {name for text in rust for name in re.findall(r"#\[test\]\s+fn (\w+)\(\)", text)}

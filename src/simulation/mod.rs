@@ -24,6 +24,20 @@ const FAILED_SYNCS: Search =
 /// A disk that is full now and then, and does things by halves.
 const FULL_DISK: Search =
     Search { steps: 15, one_end_in: 1, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 15 } };
+/// Seeds at which something once went wrong, by a mistake of the library or by one that was put into it. The seed
+/// that a failure prints belongs here.
+const ONCE_FAILED: [(Search, u64); 10] = [
+    (CRASHES, 0),
+    (CRASHES, 1),
+    (CRASHES, 5),
+    (CRASHES, 7),
+    (FAILED_SYNCS, 1),
+    (FAILED_SYNCS, 19),
+    (FAILED_SYNCS, 48),
+    (FULL_DISK, 1),
+    (FULL_DISK, 132),
+    (FULL_DISK, 279),
+];
 /// A mistake that takes longer to be noticed counts as not noticed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -55,6 +69,15 @@ fn crash(half: u64) {
 
 fn fail_syncs(half: u64) {
     search("failed syncs", FAILED_SYNCS, half << 32, |_, seeds| seeds >= 50_000 * soak());
+}
+
+#[test]
+fn seeds_that_once_failed_fail_no_more() {
+    for (search, seed) in ONCE_FAILED {
+        if let Err(problem) = Explorer::new(seed, search).explore() {
+            panic!("seed {seed} of {search:?}: {problem}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! Each scenario in many orders: random ones, and such that a thread is held up where it hurts most.
+//!
+//! A failure prints the order; `shuttle::replay` runs it again.
+
+use capturefile_schedules::scenarios;
+
+const RANDOM: usize = 4000;
+const HELD_UP: usize = 2000;
+/// So many times is a thread held up in one order.
+const DEPTH: usize = 3;
+
+fn in_many_orders(scenario: fn()) {
+    shuttle::check_random(scenario, RANDOM);
+    shuttle::check_pct(scenario, HELD_UP, DEPTH);
+}
+
+#[test]
+fn a_pipeline_hands_over_in_order() {
+    in_many_orders(scenarios::a_pipeline_hands_over_in_order);
+}
+
+#[test]
+fn a_pipeline_is_cleared_while_threads_are_at_work() {
+    in_many_orders(scenarios::a_pipeline_is_cleared_while_threads_are_at_work);
+}
+
+#[test]
+fn a_failure_leaves_nobody_waiting() {
+    in_many_orders(scenarios::a_failure_leaves_nobody_waiting);
+}
+
+#[test]
+fn a_state_that_is_shown_is_never_behind() {
+    in_many_orders(scenarios::a_state_that_is_shown_is_never_behind);
+}
+
+#[test]
+fn a_reader_never_goes_back() {
+    in_many_orders(scenarios::a_reader_never_goes_back);
+}
+
+#[test]
+fn frames_are_saved_before_they_are_written_over() {
+    in_many_orders(scenarios::frames_are_saved_before_they_are_written_over);
+}
