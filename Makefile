@@ -61,6 +61,10 @@ test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, fr
 test-data: $(VENV)/loaders $(VENV)/installed ## Test sequences with PyTorch and Grain, some gigabytes that are installed for it
 	$(BIN)/pytest tests/loaders.py
 
+.PHONY: test-frames
+test-frames: $(VENV)/frames $(VENV)/installed ## Test what polars and pandas make of records, for which 400 MB are installed
+	$(BIN)/pytest tests/frames.py
+
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
 	$(BIN)/python tests/soak.py $(SOAK_SECONDS)
@@ -111,6 +115,10 @@ $(VENV)/tools: $(VENV)/made pyproject.toml
 
 $(VENV)/loaders: $(VENV)/tools
 	$(BIN)/pip install --quiet --group data
+	touch $@
+
+$(VENV)/frames: $(VENV)/tools
+	$(BIN)/pip install --quiet --group frames
 	touch $@
 
 $(VENV)/peers: $(VENV)/made pyproject.toml

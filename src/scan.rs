@@ -141,20 +141,20 @@ impl Records {
     }
 }
 
-/// Records side by side in one piece of memory.
+/// Records side by side in one piece of memory, with offsets of a type that can tell how long it may be.
 #[derive(Debug)]
-pub struct Packed {
+pub struct Packed<Offset = i64> {
     bytes: Vec<u8>,
-    offsets: Vec<i64>,
+    offsets: Vec<Offset>,
 }
 
-impl Default for Packed {
+impl<Offset: Default> Default for Packed<Offset> {
     fn default() -> Self {
-        Self { bytes: Vec::new(), offsets: vec![0] }
+        Self { bytes: Vec::new(), offsets: vec![Offset::default()] }
     }
 }
 
-impl Packed {
+impl<Offset: TryFrom<usize>> Packed<Offset> {
     /// How many records there are.
     pub fn record_count(&self) -> usize {
         self.offsets.len() - 1
@@ -166,21 +166,25 @@ impl Packed {
     }
 
     /// Where each record starts among the bytes, and last where they end.
-    pub fn offsets(&self) -> &[i64] {
+    pub fn offsets(&self) -> &[Offset] {
         &self.offsets
     }
 
     /// The bytes and the offsets.
-    pub fn into_parts(self) -> (Vec<u8>, Vec<i64>) {
+    pub fn into_parts(self) -> (Vec<u8>, Vec<Offset>) {
         (self.bytes, self.offsets)
     }
 
-    fn push(&mut self, record: &[u8]) -> Result<()> {
+    /// Puts a copy of `record` behind the others; false if there would be more bytes than an offset can tell.
+    pub fn push(&mut self, record: &[u8]) -> Result<bool> {
+        let Ok(end) = Offset::try_from(self.bytes.len() + record.len()) else {
+            return Ok(false);
+        };
         reserve(&mut self.bytes, record.len(), "records")?;
         reserve(&mut self.offsets, 1, "record offsets")?;
         self.bytes.extend_from_slice(record);
-        self.offsets.push(i64::try_from(self.bytes.len()).unwrap_or(i64::MAX));
-        Ok(())
+        self.offsets.push(end);
+        Ok(true)
     }
 }
 
@@ -196,7 +200,8 @@ impl Records {
                     None => return Ok(false),
                 },
             };
-            packed.push(&record)?;
+            // No memory is so large that 64 bits do not suffice.
+            let _fits = packed.push(&record)?;
         }
         Ok(self.remaining() > 0)
     }

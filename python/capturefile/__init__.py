@@ -10,6 +10,7 @@ Records are numbered from 1. `help(capturefile.CaptureFile)` says the rest.
 """
 
 from capturefile._capturefile import (
+    ArrowRecords,
     BlockIterator,
     CaptureFile,
     Follower,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from capturefile.sequence import RecordSequence, concat
 
 __all__ = [
+    "ArrowRecords",
     "Block",
     "BlockIterator",
     "CaptureFile",

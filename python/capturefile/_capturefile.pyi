@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from types import GenericAlias
 from typing import Any, Generic, Literal, Self, SupportsIndex, TypeAlias, final, overload
 
-from typing_extensions import Buffer, TypeVar, disjoint_base
+from typing_extensions import Buffer, CapsuleType, TypeVar, disjoint_base
 
 from capturefile._info import Block, Info, Recovery, Report, Stats
 from capturefile.sequence import RecordSequence
 
 __all__ = [
+    "ArrowRecords",
     "BlockIterator",
     "CaptureFile",
     "Follower",
@@ -194,6 +195,23 @@ class CaptureFile(Generic[_RecordT_co]):
         `data[offsets[i]:offsets[i + 1]]`. NumPy, Arrow and whatever else knows the buffer protocol take both
         without copying. Raises what `read_range` raises, but UnicodeDecodeError.
         """
+    def as_arrow(
+        self,
+        first_record_number: SupportsIndex = 1,
+        last_record_number: SupportsIndex | None = None,
+        *,
+        text: bool = False,
+    ) -> ArrowRecords:
+        """The records from `first_record_number` to `last_record_number`, both included, or to the last there is now,
+        as a table for whatever takes Arrow data: `pyarrow.table(cf.as_arrow())`; see `ArrowRecords`.
+
+        Nothing is read yet. What it stands for never changes, and it lives on when this object is closed. It is
+        empty if the last number is below the first, and, where no last number is given, if the first is past the
+        end. With `text`, the records are strings, and have to be UTF-8; otherwise they are bytes.
+
+        Raises IndexError, where there are records asked for, if one of them is below 1 or past the end, and
+        ValueError if there is to be text of a file whose encoding is another than UTF-8 or None.
+        """
     def record_generator(self, starting_record_number: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
         """Iterates over the records there are now, from `starting_record_number` to the last.
 
@@ -329,6 +347,31 @@ class CaptureFile(Generic[_RecordT_co]):
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
     def __reduce__(self) -> tuple[Any, ...]:
         """An object that reads is pickled as its path and settings; the other side opens the file again."""
+
+@final
+class ArrowRecords:
+    """A range of records as a table for whatever takes Arrow data (pyarrow, polars, DuckDB, pandas, nanoarrow); see
+    `CaptureFile.as_arrow`.
+
+    Its columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary, or
+    string where text was asked for). It is read as a stream of batches of at most 65,536 records and 16 MiB; a larger
+    record is a batch of its own. Each consumer gets a stream that starts at the first record. Streams can be read
+    in other threads, without the interpreter lock, and when the file is closed.
+
+    A stream ends with an error, which the consumer raises as its own kind of exception with our message, behind the
+    batch of the records before it, if a record cannot be read, is not UTF-8 where text was asked for, or has more
+    than 2,147,483,647 bytes.
+    """
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
+        """A new stream of the records, as a capsule that holds an ArrowArrayStream.
+
+        `requested_schema`, a capsule that holds an ArrowSchema, may ask for strings instead of bytes, or for bytes
+        instead of strings. Other types of integers, bytes and text are answered with the nearest of ours. Raises
+        ValueError if it is not of two such columns.
+        """
+    def __arrow_c_schema__(self) -> CapsuleType:
+        """The types of the columns, as a capsule that holds an ArrowSchema."""
 
 @final
 class RecordIterator(Generic[_RecordT_co]):

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PySlice, PyTuple, PyType};
 
+use super::arrow::ArrowRecords;
 use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to_bytes, with_bytes};
 use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
 use super::iterators::{BlockIterator, Follower, RecordIterator};
@@ -247,18 +248,30 @@ impl CaptureFile {
     /// The records from `first` to `last`, all of which must be there.
     fn range(&self, py: Python<'_>, first: RecordNumber, last: RecordNumber) -> PyResult<Records> {
         let snapshot = self.snapshot(py)?;
+        let (first, last) = self.bounds(py, &snapshot, first, last)?;
+        Ok(snapshot.records_between(first, last))
+    }
+
+    /// The numbers of these records, all of which must be there; where there are none, `last` is below `first`.
+    fn bounds(
+        &self,
+        py: Python<'_>,
+        snapshot: &Snapshot,
+        first: RecordNumber,
+        last: RecordNumber,
+    ) -> PyResult<(u64, u64)> {
         let count = snapshot.record_count();
         let Some(start) = first.positive() else {
             return Err(self.below_the_first(py, first)?);
         };
         let end = u64::try_from(last.0).unwrap_or_default();
         if end < start {
-            return Ok(snapshot.records_between(count + 1, count));
+            return Ok((count + 1, count));
         }
         if end > count {
             return Err(snapshot.no_such_record(start.max(count + 1)).into());
         }
-        Ok(snapshot.records_between(start, end))
+        Ok((start, end))
     }
 
     fn record<'py>(&self, py: Python<'py>, number: RecordNumber) -> PyResult<Bound<'py, PyAny>> {
@@ -521,6 +534,33 @@ impl CaptureFile {
         last_record_number: RecordNumber,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyMemoryView>)> {
         ranges::buffers(py, self.range(py, first_record_number, last_record_number)?)
+    }
+
+    /// The records from `first_record_number` to `last_record_number`, both included, or to the last there is now,
+    /// as a table for whatever takes Arrow data: `pyarrow.table(cf.as_arrow())`; see `ArrowRecords`.
+    ///
+    /// Nothing is read yet. What it stands for never changes, and it lives on when this object is closed. It is
+    /// empty if the last number is below the first, and, where no last number is given, if the first is past the
+    /// end. With `text`, the records are strings, and have to be UTF-8; otherwise they are bytes.
+    ///
+    /// Raises IndexError, where there are records asked for, if one of them is below 1 or past the end, and
+    /// ValueError if there is to be text of a file whose encoding is another than UTF-8 or None.
+    #[pyo3(
+        signature = (first_record_number=RecordNumber(1), last_record_number=None, *, text=false),
+        text_signature = "($self, first_record_number=1, last_record_number=None, *, text=False)"
+    )]
+    fn as_arrow(
+        &self,
+        py: Python<'_>,
+        first_record_number: RecordNumber,
+        last_record_number: Option<RecordNumber>,
+        text: bool,
+    ) -> PyResult<ArrowRecords> {
+        let snapshot = self.snapshot(py)?;
+        let end = || RecordNumber(i64::try_from(snapshot.record_count()).unwrap_or(i64::MAX));
+        let last = last_record_number.unwrap_or_else(end);
+        let (first, last) = self.bounds(py, &snapshot, first_record_number, last)?;
+        ArrowRecords::new(snapshot, first, last, text, self.encoding()?)
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

@@ -1,5 +1,7 @@
 //! The Python extension module: a thin face over the crate's public API.
 
+mod arrow;
+mod arrow_abi;
 mod convert;
 mod errors;
 mod file;
@@ -13,6 +15,8 @@ use pyo3::prelude::*;
 /// The part of `capturefile` that is written in Rust.
 #[pymodule(gil_used = false, name = "_capturefile")]
 mod extension {
+    #[pymodule_export]
+    use super::arrow::ArrowRecords;
     #[pymodule_export]
     use super::file::{CaptureFile, Transaction, open, reopen};
     #[pymodule_export]

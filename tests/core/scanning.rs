@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capturefile::{CaptureFile, Error, Geometry, OpenOptions, Snapshot};
+use capturefile::{CaptureFile, Error, Geometry, OpenOptions, Packed, Snapshot};
 
 use crate::image::SMALL;
 use crate::support::{Place, add, noise, record, records, writing_as};
@@ -116,4 +116,18 @@ fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_i
         let again = reading(threads, 48 << 20).open(&damaged.path).unwrap();
         assert_eq!(errors(&again.snapshot().unwrap()), one_by_one);
     }
+}
+
+#[test]
+fn packed_records_end_where_their_offsets_do() {
+    let mut packed = Packed::<i8>::default();
+    assert!(packed.push(&[1; 100]).unwrap());
+    assert!(!packed.push(&[2; 28]).unwrap());
+    assert!(packed.push(&[3; 27]).unwrap());
+    assert!(packed.push(b"").unwrap());
+    assert!(!packed.push(b"4").unwrap());
+    assert_eq!(packed.record_count(), 3);
+    let (bytes, offsets) = packed.into_parts();
+    assert_eq!(offsets, [0, 100, 127, 127]);
+    assert_eq!(bytes, [vec![1; 100], vec![3; 27]].concat());
 }

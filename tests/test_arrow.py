@@ -1,0 +1,340 @@
+"""Records as Arrow data: what pyarrow, nanoarrow and DuckDB get; `frames.py` asks polars and pandas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+import duckdb
+import nanoarrow
+import pyarrow
+import pytest
+from arrow_c import stream_of
+from capturefile import CaptureFile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MEBIBYTE = 1024 * 1024
+MOST_ROWS = 65_536
+RECORDS = [b"%d " % number * (number % 40) for number in range(1, 2001)]
+NUMBER = pyarrow.field("record_number", pyarrow.int64(), nullable=False)
+SCHEMA = pyarrow.schema([NUMBER, pyarrow.field("record", pyarrow.binary(), nullable=False)])
+TEXT_SCHEMA = pyarrow.schema([NUMBER, pyarrow.field("record", pyarrow.string(), nullable=False)])
+
+
+def make(path: Path, records: Sequence[str | bytes]) -> Path:
+    """A file of these records, in small blocks."""
+    with CaptureFile(path, True, sync=False, compression_block_size=4096) as cf:
+        cf.add_records(records)
+        cf.commit()
+    return path
+
+
+@pytest.fixture
+def cf(path: Path) -> Any:  # noqa: ANN401
+    """A file of `RECORDS`, open."""
+    with CaptureFile(make(path, RECORDS), encoding=None, threads=3) as cf:
+        yield cf
+
+
+@pytest.fixture(scope="module")
+def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of a million records."""
+    path = tmp_path_factory.mktemp("million") / "log.capture"
+    with CaptureFile(path, True, sync=False, compression_level=1) as cf:
+        cf.add_records(b"%d is the number of this record" % number for number in range(1, 1_000_001))
+        cf.commit()
+    return path
+
+
+def expected(first: int, last: int) -> dict[str, list[int] | list[bytes]]:
+    """The columns of a range of `RECORDS`."""
+    return {"record_number": list(range(first, last + 1)), "record": RECORDS[first - 1 : last]}
+
+
+# What is in a table
+
+
+def test_a_table_has_the_numbers_and_the_records(cf: CaptureFile[bytes]) -> None:
+    table = pyarrow.table(cf.as_arrow())
+    table.validate(full=True)
+    assert table.schema == SCHEMA
+    assert table.to_pydict() == expected(1, 2000)
+
+
+def test_records_that_are_text_can_be_had_as_strings(path: Path) -> None:
+    records = ["", "ÄÖÜ" * 50, "one\0two", "𝄞", ""]
+    with CaptureFile(make(path, records)) as cf:
+        table = pyarrow.table(cf.as_arrow(text=True))
+    table.validate(full=True)
+    assert table.schema == TEXT_SCHEMA
+    assert table.column("record").to_pylist() == records
+
+
+def test_the_schema_can_be_had_without_a_stream(cf: CaptureFile[bytes]) -> None:
+    assert pyarrow.schema(cf.as_arrow()) == SCHEMA
+    assert pyarrow.schema(cf.as_arrow(text=True)) == TEXT_SCHEMA
+    assert nanoarrow.c_schema(cf.as_arrow()).format == "+s"
+
+
+def test_nanoarrow_reads_a_stream(cf: CaptureFile[bytes]) -> None:
+    rows = nanoarrow.ArrayStream(cf.as_arrow(1990)).read_all().to_pylist()
+    assert [row["record_number"] for row in rows] == list(range(1990, 2001))
+    assert [row["record"] for row in rows] == RECORDS[1989:]
+
+
+def test_what_a_writer_has_not_committed_is_there(writer: CaptureFile[bytes]) -> None:
+    writer.add_records(RECORDS)
+    assert pyarrow.table(writer.as_arrow()).to_pydict() == expected(1, 2000)
+
+
+# Ranges
+
+
+def test_a_range_has_both_its_ends(cf: CaptureFile[bytes]) -> None:
+    for first, last in [(1, 1), (1, 2000), (7, 9), (2000, 2000), (500, 1500)]:
+        assert pyarrow.table(cf.as_arrow(first, last)).to_pydict() == expected(first, last)
+    assert pyarrow.table(cf.as_arrow(first_record_number=1999)).to_pydict() == expected(1999, 2000)
+    assert pyarrow.table(cf.as_arrow(last_record_number=2)).to_pydict() == expected(1, 2)
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_range_is_what_read_range_gives(cf: CaptureFile[bytes], data: st.DataObject) -> None:
+    first, last = data.draw(st.integers(1, 2000)), data.draw(st.integers(0, 2000))
+    found = pyarrow.table(cf.as_arrow(first, last)).to_pydict()
+    assert found["record"] == cf.read_range(first, last)
+    assert found["record_number"] == list(range(first, last + 1))
+
+
+def test_a_range_without_records_has_a_schema_and_no_batch(cf: CaptureFile[bytes], tmp_path: Path) -> None:
+    with CaptureFile(tmp_path / "empty.capture", True) as empty:
+        for table in (empty.as_arrow(), cf.as_arrow(5, 4), cf.as_arrow(2001), cf.as_arrow(9000), cf.as_arrow(7, -1)):
+            reader = pyarrow.RecordBatchReader.from_stream(table)
+            assert (reader.schema, list(reader)) == (SCHEMA, [])
+
+
+def test_a_range_past_the_end_is_an_error(cf: CaptureFile[bytes]) -> None:
+    for first, last, number in [(1, 2001, 2001), (2001, 2001, 2001), (3000, 4000, 3000), (1, 10**30, 2001)]:
+        with pytest.raises(IndexError, match=f"record {number} does not exist in .*, which has 2000 records"):
+            cf.as_arrow(first, last)
+    with pytest.raises(IndexError, match="record 0 does not exist"):
+        cf.as_arrow(0)
+    with pytest.raises(TypeError):
+        cf.as_arrow(1.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        cf.as_arrow(1, 2, True)  # type: ignore[call-arg]
+    cf.close()
+    with pytest.raises(capturefile.CaptureFileNotOpen):
+        cf.as_arrow()
+
+
+# Batches
+
+
+def lengths(table: capturefile.ArrowRecords) -> list[int]:
+    """How many rows the batches have."""
+    return [batch.num_rows for batch in pyarrow.RecordBatchReader.from_stream(table)]
+
+
+def test_a_batch_has_65536_rows_at_most(million: Path) -> None:
+    with CaptureFile(million) as cf:
+        assert lengths(cf.as_arrow(last_record_number=MOST_ROWS)) == [MOST_ROWS]
+        assert lengths(cf.as_arrow(2, 3 * MOST_ROWS + 2)) == [MOST_ROWS] * 3 + [1]
+
+
+def test_a_batch_has_16_mebibytes_at_most_or_one_record(path: Path) -> None:
+    sizes = [5, 5, 6, 1, 17, 14, 2, 0, 16, 0]
+    with CaptureFile(make(path, [bytes(size * MEBIBYTE) for size in sizes])) as cf:
+        table = cf.as_arrow()
+        assert lengths(table) == [3, 1, 1, 3, 2]
+        read = pyarrow.table(table)
+    assert [len(value.as_py()) for value in read.column("record")] == [size * MEBIBYTE for size in sizes]
+    assert read.column("record_number").to_pylist() == list(range(1, 11))
+
+
+# Again, later, elsewhere
+
+
+def test_each_consumer_gets_a_stream_of_its_own_from_the_first_record_on(cf: CaptureFile[bytes]) -> None:
+    table = cf.as_arrow(3, 1900)
+    readers = [pyarrow.RecordBatchReader.from_stream(table) for _ in range(3)]
+    for reader in readers:
+        assert reader.read_all().to_pydict() == expected(3, 1900)
+
+
+def test_a_table_stands_still_while_the_file_goes_on(path: Path) -> None:
+    with CaptureFile(make(path, RECORDS), True, encoding=None) as writer, CaptureFile(path, encoding=None) as cf:
+        tables = [cf.as_arrow(), writer.as_arrow()]
+        writer.add_records(RECORDS)
+        writer.commit()
+        cf.refresh()
+        tables.append(writer.as_arrow(last_record_number=2000))
+        writer.add_record("taken back")
+        writer.rollback()
+        for table in tables:
+            assert pyarrow.table(table).to_pydict() == expected(1, 2000)
+        assert pyarrow.table(cf.as_arrow()).num_rows == 4000
+
+
+def test_a_table_outlives_its_file_and_its_name(cf: CaptureFile[bytes], path: Path) -> None:
+    table, reader = cf.as_arrow(), pyarrow.RecordBatchReader.from_stream(cf.as_arrow())
+    cf.close()
+    path.unlink()
+    assert pyarrow.table(table).to_pydict() == reader.read_all().to_pydict() == expected(1, 2000)
+
+
+# Larger work
+
+
+def test_duckdb_counts_a_million_records(million: Path) -> None:
+    with CaptureFile(million) as cf:
+        records = cf.as_arrow(text=True)
+        with duckdb.connect() as database:
+            assert database.sql("SELECT count(*) FROM records").fetchall() == [(1_000_000,)]
+            query = (
+                "SELECT count(*), sum(record_number), min(record_number), max(length(record)), "
+                "count(*) FILTER (record LIKE record_number || ' is the number of%') FROM records"
+            )
+            assert database.sql(query).fetchall() == [(1_000_000, 500_000_500_000, 1, 36, 1_000_000)]
+            del records
+
+
+def test_parquet_written_from_a_stream_is_read_in_again_as_it_was(million: Path, tmp_path: Path) -> None:
+    with CaptureFile(million) as cf:
+        reader = pyarrow.RecordBatchReader.from_stream(cf.as_arrow(last_record_number=300_000))
+        with parquet.ParquetWriter(tmp_path / "log.parquet", reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        read = parquet.read_table(tmp_path / "log.parquet")
+        assert read.schema == SCHEMA
+        assert read.equals(pyarrow.table(cf.as_arrow(1, 300_000)))
+        with CaptureFile(tmp_path / "again.capture", True, sync=False) as again:
+            again.add_records(value.as_buffer() for value in read.column("record"))
+            assert again.read_range_buffers(1, 300_000)[1] == cf.read_range_buffers(1, 300_000)[1]
+            again.commit()
+
+
+# Requests for another schema
+
+
+def asked_for(table: capturefile.ArrowRecords, number: Any, record: Any) -> pyarrow.Schema:  # noqa: ANN401
+    """What comes when columns of these types are asked for; its records are what they always are."""
+    schema = pyarrow.schema([("record_number", number), ("record", record)])
+    reader = pyarrow.RecordBatchReader.from_stream(table, schema=schema)
+    read = reader.read_all()
+    read.validate(full=True)
+    assert read.column("record").cast(pyarrow.binary()).to_pylist() == RECORDS
+    return read.schema
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_bytes_or_text_are_had_for_the_asking(cf: CaptureFile[bytes], text: bool) -> None:
+    table = cf.as_arrow(text=text)
+    for kind in (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()):
+        assert asked_for(table, pyarrow.int64(), kind) == TEXT_SCHEMA
+    for kind in (pyarrow.binary(), pyarrow.large_binary(), pyarrow.binary_view(), pyarrow.binary(3)):
+        assert asked_for(table, pyarrow.int64(), kind) == SCHEMA
+    for number in (pyarrow.int8(), pyarrow.uint16(), pyarrow.int32(), pyarrow.uint64()):
+        assert asked_for(table, number, pyarrow.binary()) == SCHEMA
+    assert asked_for(table, pyarrow.int64(), pyarrow.dictionary(pyarrow.int8(), pyarrow.string())) == TEXT_SCHEMA
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"record": pyarrow.binary()},
+        {"record": pyarrow.binary(), "record_number": pyarrow.int64()},
+        {"record_number": pyarrow.int64(), "message": pyarrow.binary()},
+        {"record_number": pyarrow.int64(), "record": pyarrow.int64()},
+        {"record_number": pyarrow.float64(), "record": pyarrow.binary()},
+        {"record_number": pyarrow.int64(), "record": pyarrow.list_(pyarrow.binary())},
+        {"record_number": pyarrow.int64(), "record": pyarrow.binary(), "more": pyarrow.int64()},
+    ],
+)
+def test_a_schema_of_something_else_is_refused(cf: CaptureFile[bytes], columns: dict[str, Any]) -> None:
+    requested = pyarrow.schema(list(columns.items())).__arrow_c_schema__()
+    with pytest.raises(ValueError, match="requested_schema cannot be had: it must be one of two columns"):
+        cf.as_arrow().__arrow_c_stream__(requested)
+
+
+def test_what_is_no_schema_is_refused(cf: CaptureFile[bytes]) -> None:
+    table = cf.as_arrow()
+    with pytest.raises(TypeError):
+        table.__arrow_c_stream__(SCHEMA)
+    with pytest.raises(ValueError, match="incorrect name"):
+        table.__arrow_c_stream__(table.__arrow_c_stream__())
+    with pytest.raises(ValueError, match="requested_schema cannot be had"):
+        table.__arrow_c_stream__(pyarrow.binary().__arrow_c_schema__())
+    taken = SCHEMA.__arrow_c_schema__()
+    pyarrow.Schema._import_from_c_capsule(taken)
+    with pytest.raises(ValueError, match="requested_schema cannot be had"):
+        table.__arrow_c_stream__(taken)
+    table.__arrow_c_stream__(requested_schema=None)
+
+
+def test_text_of_a_file_in_another_encoding_is_refused_and_never_guessed(path: Path) -> None:
+    make(path, ["é".encode("latin-1")])
+    with CaptureFile(path, encoding="latin-1") as cf:
+        with pytest.raises(ValueError, match="text in UTF-8 only"):
+            cf.as_arrow(text=True)
+        reader = pyarrow.RecordBatchReader.from_stream(cf.as_arrow(), schema=TEXT_SCHEMA)
+        assert (reader.schema, reader.read_all().column("record").to_pylist()) == (SCHEMA, [b"\xe9"])
+
+
+# Errors on the way
+
+
+def test_a_damaged_record_is_an_error_behind_those_before_it(path: Path) -> None:
+    with CaptureFile(make(path, RECORDS)) as cf:
+        place = cf.info().file_limit - 5000
+    content = bytearray(path.read_bytes())
+    content[place : place + 100] = bytes(100)
+    path.write_bytes(content)
+    with CaptureFile(path, encoding=None) as cf:
+        reader = pyarrow.RecordBatchReader.from_stream(cf.as_arrow())
+        good = reader.read_next_batch()
+        assert good.to_pydict() == expected(1, good.num_rows)
+        for _ in range(3):
+            with pytest.raises(
+                pyarrow.ArrowInvalid, match=r"log.capture.* is not a sound capture file: at byte .*zlib"
+            ):
+                reader.read_next_batch()
+        with pytest.raises(capturefile.InvalidCaptureFile):
+            cf.record_at(good.num_rows + 1)
+        records = cf.as_arrow()
+        with pytest.raises(RuntimeError, match="not a sound capture file"):
+            nanoarrow.ArrayStream(records).read_all()
+        with duckdb.connect() as database, pytest.raises(duckdb.Error, match="not a sound capture file"):
+            database.sql("SELECT max(record_number) FROM records").fetchall()
+
+
+def test_a_record_that_is_no_text_is_an_error_behind_those_before_it(path: Path) -> None:
+    with CaptureFile(make(path, ["one", "two", b"\xff\xfe", "four"])) as cf:
+        stream = stream_of(cf.as_arrow(text=True))
+        code, batch = stream.next()
+        assert (code, batch.child(1).values()) == (0, [b"one", b"two"])
+        batch.let_go()
+        for _ in range(2):
+            assert stream.next()[0] == 22
+            assert stream.error() == f'record 3 of "{path}" is not text in UTF-8; ask for bytes'
+        stream.let_go()
+        with pytest.raises(pyarrow.ArrowInvalid, match=r"record 3 of .* is not text in UTF-8"):
+            pyarrow.table(cf.as_arrow(3, text=True))
+        assert pyarrow.table(cf.as_arrow(4, text=True)).num_rows == 1
+        assert pyarrow.table(cf.as_arrow()).num_rows == 4
+
+
+def test_characters_that_two_records_share_are_no_text(path: Path) -> None:
+    first, second = "é".encode()[:1], "é".encode()[1:]
+    with (
+        CaptureFile(make(path, [first, second])) as cf,
+        pytest.raises(pyarrow.ArrowInvalid, match=r"record 1 of .* is not text"),
+    ):
+        pyarrow.table(cf.as_arrow(text=True))
