@@ -14,6 +14,9 @@ PROJECT = Path(__file__).parent.parent
 PATIENCE = 60.0
 
 OUTPUT = {
+    "bookmark": "250 lines added\n2 lines added\n0 lines added\n252 records, the last of them line 252\n",
+    "readers": "1000 records, the last of them 49,19\n1000 records, the last of them 49,19\n",
+    "rescue": ("sound: True\nsound: False\nunreadable: 1249 to 3433\nrecovered: 7815\nrecord 10,000: record 10000\n"),
     "sequences": "315,000 words\n10000 1000 100\nTrue True\n100 records at random\n",
     "following": "".join(f"order {number}\n" for number in range(1, 6)) + "5 orders counted, 0 to come\n",
     "exactly_once": (
