@@ -42,6 +42,11 @@ PAGES = {
 }
 
 
+def test_every_example_is_run() -> None:
+    """The demonstration has tests of its own."""
+    assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, "demo", "smoke"}
+
+
 @pytest.mark.parametrize("name", OUTPUT)
 def test_an_example_prints_what_it_should(name: str) -> None:
     done = subprocess.run(
@@ -52,6 +57,13 @@ def test_an_example_prints_what_it_should(name: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", OUTPUT[name])
+
+
+def test_the_smoke_test_passes_where_the_package_works() -> None:
+    command = [sys.executable, "-W", "error", PROJECT / "examples" / "smoke.py"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("capturefile ")
 
 
 @pytest.mark.parametrize("page", PAGES)
