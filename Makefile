@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE $(shell find src python -type f -not -name '*.pyc')
 FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 3600
+# What `make wheels` builds for; Rust needs the standard library of each, from `rustup target add`.
+LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
 # The fuzz targets without the engine that drives them; they share what is built for the crate.
 IN_FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features
 IN_SCHEDULES := --locked --manifest-path schedules/Cargo.toml --target-dir target
@@ -19,10 +21,10 @@ demo: $(VENV)/installed ## Capture a real text, read it back, follow and check i
 	$(BIN)/python examples/demo.py
 
 .PHONY: test
-test: lint test-rust test-schedules test-fuzz test-python ## Run all checks and tests
+test: lint docs test-rust test-schedules test-fuzz test-python ## Run all checks and tests
 
 .PHONY: lint
-lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
+lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, types and stubs
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --all-targets --features python -- --deny warnings
@@ -34,7 +36,14 @@ lint: $(VENV)/tools $(VENV)/installed ## Check format, lints, types and stubs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/stubtest capturefile --mypy-config-file pyproject.toml --allowlist tests/stubtest.allowlist
+
+.PHONY: docs
+docs: $(VENV)/writers ## Build the documentation site in target/site, with warnings as errors
+	$(BIN)/python docs/build.py
 
 .PHONY: test-rust
 test-rust: ## Run the tests of the crate, which need no Python
@@ -100,9 +109,20 @@ release: $(VENV)/made ## Build the source package and, from it, a wheel into dis
 	$(BIN)/maturin sdist --out dist
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/*.tar.gz
 
+.PHONY: wheels
+wheels: $(VENV)/made ## Build the source package, and wheels for Linux on x86-64 and arm64, with glibc and musl, into dist/
+	$(BIN)/pip install --quiet --group wheels
+	rm -rf dist
+	$(BIN)/maturin sdist --out dist
+	for target in $(LINUX); do $(BIN)/maturin build --release --locked --zig --target $$target --out dist || exit; done
+
+.PHONY: smoke
+smoke: $(VENV)/installed ## Try whether the wheel works on this machine
+	$(BIN)/python examples/smoke.py
+
 .PHONY: clean
 clean: ## Remove all that was made
-	rm -rf $(VENV) dist target fuzz/target fuzz/found .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist target fuzz/target fuzz/found .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
@@ -111,6 +131,10 @@ $(VENV)/made:
 
 $(VENV)/tools: $(VENV)/made pyproject.toml
 	$(BIN)/pip install --quiet --group test
+	touch $@
+
+$(VENV)/writers: $(VENV)/made pyproject.toml
+	$(BIN)/pip install --quiet --group docs
 	touch $@
 
 $(VENV)/loaders: $(VENV)/tools

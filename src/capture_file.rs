@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +19,7 @@ use crate::lock::{self, Refusal, WriterLock};
 use crate::shown::Shown;
 use crate::slots::{self, Current, Stamps};
 use crate::snapshot::{OpenFile, Snapshot, check_length};
-use crate::storage::{FileIdentity, FileStorage, Storage, read_up_to};
+use crate::storage::{self, FileIdentity, FileStorage, Storage, read_up_to};
 use crate::wait::Watch;
 use crate::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
 
@@ -35,8 +34,6 @@ const MOST_ATTEMPTS: u32 = 100;
 const MOST_HELD: usize = 4 * 1024 * 1024;
 /// As many links as the system itself follows in a path.
 const MOST_LINKS: u32 = 40;
-/// Permissions of a new file, less the process's umask.
-const NEW_FILE_MODE: u32 = 0o666;
 
 /// How a capture file is opened.
 ///
@@ -353,9 +350,7 @@ enum Existing {
 /// A new file of its own name in `folder`, which is deleted unless it is moved into place. It is made by
 /// the standard library for the sake of its errors, which have the system's number.
 fn temporary_file(folder: &Path) -> io::Result<NamedTempFile<File>> {
-    let create = |path: &Path| {
-        fs::OpenOptions::new().read(true).write(true).create_new(true).mode(NEW_FILE_MODE).open(path)
-    };
+    let create = |path: &Path| storage::create(path);
     tempfile::Builder::new().prefix(".new-").suffix(".capture.tmp").make_in(folder, create)
 }
 
@@ -370,12 +365,7 @@ fn move_into_place(temporary: NamedTempFile<File>, target: &Path, existing: &Exi
 /// Opens a regular file; anything else is an error at once, even where opening it would wait.
 pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
     let failed = |error| Error::io(path, "open", error);
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .write(write)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .map_err(failed)?;
+    let file = storage::open(path, write).map_err(failed)?;
     let kind = file.metadata().map_err(failed)?.file_type();
     if kind.is_dir() {
         return Err(failed(io::Error::from_raw_os_error(libc::EISDIR)));

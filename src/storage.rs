@@ -6,13 +6,14 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use memmap2::Mmap;
+use nix::libc;
 
 use crate::wait::Watch;
 
@@ -123,6 +124,16 @@ pub(crate) fn too_short(length: u64, needed: u64) -> io::Error {
         io::ErrorKind::UnexpectedEof,
         format!("a file of {length} bytes, where {needed} bytes were committed"),
     )
+}
+
+/// Makes a new file, with the usual permissions less the process's umask.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)
+}
+
+/// Opens what is called `path`, without waiting for the other end of a pipe.
+pub(crate) fn open(path: &Path, write: bool) -> io::Result<File> {
+    std::fs::OpenOptions::new().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 #[cfg(target_os = "linux")]

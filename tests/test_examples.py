@@ -14,6 +14,9 @@ PROJECT = Path(__file__).parent.parent
 PATIENCE = 60.0
 
 OUTPUT = {
+    "bookmark": "250 lines added\n2 lines added\n0 lines added\n252 records, the last of them line 252\n",
+    "readers": "1000 records, the last of them 49,19\n1000 records, the last of them 49,19\n",
+    "rescue": ("sound: True\nsound: False\nunreadable: 1249 to 3433\nrecovered: 7815\nrecord 10,000: record 10000\n"),
     "sequences": "315,000 words\n10000 1000 100\nTrue True\n100 records at random\n",
     "following": "".join(f"order {number}\n" for number in range(1, 6)) + "5 orders counted, 0 to come\n",
     "exactly_once": (
@@ -39,6 +42,11 @@ PAGES = {
 }
 
 
+def test_every_example_is_run() -> None:
+    """The demonstration has tests of its own."""
+    assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, "demo", "smoke"}
+
+
 @pytest.mark.parametrize("name", OUTPUT)
 def test_an_example_prints_what_it_should(name: str) -> None:
     done = subprocess.run(
@@ -49,6 +57,13 @@ def test_an_example_prints_what_it_should(name: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", OUTPUT[name])
+
+
+def test_the_smoke_test_passes_where_the_package_works() -> None:
+    command = [sys.executable, "-W", "error", PROJECT / "examples" / "smoke.py"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("capturefile ")
 
 
 @pytest.mark.parametrize("page", PAGES)

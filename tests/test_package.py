@@ -57,8 +57,25 @@ def test_the_license_and_the_readme_are_in_the_wheel() -> None:
 
 
 def test_one_wheel_serves_all_versions_of_python_from_3_11_on() -> None:
+    """Interpreters without the lock have no stable ABI to rely on, and need a wheel of their own."""
     assert distribution.metadata["Requires-Python"] == ">=3.11"
-    assert "Tag: cp311-abi3-linux" in (distribution.read_text("WHEEL") or "")
+    own = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    tag = f"{own}-{own}t-" if sysconfig.get_config_var("Py_GIL_DISABLED") else "cp311-abi3-"
+    assert f"Tag: {tag}{sysconfig.get_platform().split('-')[0]}" in (distribution.read_text("WHEEL") or "")
+
+
+def test_what_the_index_shows_is_what_there_is() -> None:
+    shown = distribution.metadata.get_all("Classifier") or []
+    assert "Operating System :: POSIX :: Linux" in shown
+    assert "Programming Language :: Python :: 3.11" in shown
+    assert not any("Windows" in classifier for classifier in shown)
+
+
+def test_the_extra_called_all_is_all_extras() -> None:
+    extras = set(distribution.metadata.get_all("Provides-Extra") or [])
+    (everything,) = (line for line in distribution.requires or [] if line.startswith("capturefile-rs["))
+    named = everything.partition("[")[2].partition("]")[0]
+    assert set(named.split(",")) == extras - {"all"} >= {"arrow", "otel"}
 
 
 def test_type_checkers_find_the_types() -> None:

@@ -20,6 +20,7 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+TUTORIALS = ["README.md", "docs/quick-start.md", "docs/numbering.md"]
 COMMAND_LINE = (PROJECT / "docs" / "command-line.md").read_text(encoding="utf-8")
 PATIENCE = 60.0
 LANGUAGES = {"python", "console", "sh", "rust", "text"}
@@ -56,15 +57,16 @@ def test_every_example_is_of_a_kind_that_is_tested() -> None:
     assert {example.language for example in all_examples()} == LANGUAGES
 
 
-def test_the_python_examples_print_what_they_promise(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", TUTORIALS)
+def test_the_python_examples_print_what_they_promise(tmp_path: Path, page: str) -> None:
     names: dict[str, object] = {}
     with chdir(tmp_path):
-        for example in examples("python"):
+        for example in examples("python", (PROJECT / page).read_text(encoding="utf-8")):
             promised = promised_output(example)
             assert len(promised) == example.text.count("print(") > 0
             printed = StringIO()
-            # Lines count from where the block stands, so that a traceback names a line of the README.
-            code = compile("\n" * example.line + example.text, PROJECT / "README.md", "exec")
+            # Lines count from where the block stands, so that a traceback names a line of the page.
+            code = compile("\n" * example.line + example.text, PROJECT / page, "exec")
             with redirect_stdout(printed):
                 exec(code, names)
             assert printed.getvalue().splitlines() == promised
@@ -84,6 +86,17 @@ def sessions(page: str) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("page", [README, COMMAND_LINE], ids=["README.md", "command-line.md"])
 def test_the_shell_examples_print_what_they_show(tmp_path: Path, page: str) -> None:
+    check_sessions(tmp_path, page)
+
+
+def test_the_shell_sees_the_same_numbers(tmp_path: Path) -> None:
+    """The shell examples of the page on numbers are about the file that its Python examples make."""
+    test_the_python_examples_print_what_they_promise(tmp_path, "docs/numbering.md")
+    check_sessions(tmp_path, (PROJECT / "docs" / "numbering.md").read_text(encoding="utf-8"))
+
+
+def check_sessions(tmp_path: Path, page: str) -> None:
+    """Runs the commands of a page, and compares what they print with what it shows."""
     beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for command, shown in sessions(page):
         done = subprocess.run(

@@ -1,0 +1,215 @@
+"""Build the documentation site in target/site: gather its pages, build them strictly, and check what came out.
+
+The pages are those of docs/ and a few others of the repository. A link from one to another is a link on the site,
+too; a link to a file that is no page, such as source code, becomes plain text there. A link to a program that stands
+alone in its paragraph becomes the program.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
+
+PROJECT = Path(__file__).parent.parent
+DOCS = PROJECT / "docs"
+PAGES = PROJECT / "target" / "pages"
+SITE = PROJECT / "target" / "site"
+ELSEWHERE = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "benchmarks/results/README.md": "results.md",
+}
+"""Pages that stand elsewhere in the repository, and their names on the site."""
+Navigation: TypeAlias = "str | list[Navigation] | dict[str, Navigation]"
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+LOADED = {("img", "src"), ("script", "src"), ("link", "href"), ("iframe", "src"), ("source", "src")}
+"""What a browser fetches by itself."""
+
+
+class BrokenSiteError(Exception):
+    """What is wrong with the site, one line each."""
+
+
+def find_pages() -> dict[Path, str]:
+    """All pages of the site: where they stand in the repository, and their names on the site."""
+    pages = {path: path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    elsewhere = {PROJECT / path: name for path, name in ELSEWHERE.items() if (PROJECT / path).exists()}
+    return pages | elsewhere
+
+
+def gather(pages: dict[Path, str]) -> None:
+    """Copies pages and pictures to where the site is built from."""
+    shutil.rmtree(PAGES, ignore_errors=True)
+    shutil.copytree(DOCS / "pictures", PAGES / "pictures")
+    for path in PROJECT.glob("benchmarks/results/*.svg"):
+        shutil.copy(path, PAGES)
+    for path, name in pages.items():
+        target = PAGES / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(with_links_of_the_site(path, pages), encoding="utf-8")
+
+
+def with_programs(text: str) -> str:
+    """The text with a program in place of each link to one that stands alone."""
+
+    def program(link: re.Match[str]) -> str:
+        return f"```python\n{(DOCS / link[1]).read_text(encoding='utf-8')}```"
+
+    return re.sub(r"^\[`\w+\.py`\]\((\S+\.py)\)$", program, text, flags=re.MULTILINE)
+
+
+def with_links_of_the_site(page: Path, pages: dict[Path, str]) -> str:
+    """The page's text, with the links that it has on the site."""
+
+    def on_the_site(link: re.Match[str]) -> str:
+        picture, text, target = link.groups()
+        name, separator, anchor = target.partition("#")
+        if picture or not name or urlsplit(target).scheme:
+            return link[0]
+        file = Path(os.path.normpath(page.parent / name))
+        if not file.exists():
+            raise BrokenSiteError(f"{page.relative_to(PROJECT)}: a link to {target}, which does not exist")
+        if file not in pages:
+            return text
+        there = os.path.relpath(PAGES / pages[file], (PAGES / pages[page]).parent)
+        return f"[{text}]({there}{separator}{anchor})"
+
+    # The generator takes a block's second word for a setting; it is the block's title.
+    text = re.sub(r"^```(\w+) ([\w.]+)$", r'```\1 title="\2"', page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    parts = re.split(r"(^```.*?^```$)", with_programs(text), flags=re.MULTILINE | re.DOTALL)
+    return "".join(part if part.startswith("```") else LINK.sub(on_the_site, part) for part in parts)
+
+
+def names_in(navigation: Navigation) -> Iterator[str]:
+    """The names of all pages in the navigation."""
+    if isinstance(navigation, str):
+        yield navigation
+        return
+    for part in navigation.values() if isinstance(navigation, dict) else navigation:
+        yield from names_in(part)
+
+
+def check_navigation(pages: dict[Path, str]) -> None:
+    """Each page is in the navigation, once, and nothing else is."""
+    settings = tomllib.loads((PROJECT / "zensical.toml").read_text(encoding="utf-8"))
+    listed = sorted(names_in(settings["project"]["nav"]))
+    if listed != sorted(pages.values()):
+        difference = set(listed).symmetric_difference(pages.values()) or "a page that is listed twice"
+        raise BrokenSiteError(f"the navigation in zensical.toml and the pages differ: {difference}")
+
+
+def build() -> None:
+    """Lets the generator make the site; a warning of it, or of what reads the docstrings, is an error."""
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    done = subprocess.run(
+        command, cwd=PROJECT, capture_output=True, encoding="utf-8", env={**os.environ, "NO_COLOR": "1"}, check=False
+    )
+    output = done.stdout + done.stderr
+    if done.returncode or re.search(r"warning|error|griffe", output, re.IGNORECASE):
+        raise BrokenSiteError(output)
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a page of the site has and what it points at."""
+
+    path: Path
+    anchors: set[str] = field(default_factory=set)
+    links: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Notes anchors, links, and what is loaded."""
+        for name, value in attributes:
+            if name == "id" and value:
+                self.anchors.add(value)
+            elif (tag, name) in LOADED and value:
+                self.loaded.append(value)
+            elif (tag, name) == ("a", "href") and value:
+                self.links.append(value)
+
+
+def problems(pages: dict[Path, Page]) -> Iterator[str]:
+    """Links of the site that lead nowhere, and what it would load from elsewhere."""
+    for page in pages.values():
+        name = page.path.relative_to(SITE)
+        if "```" in page.path.read_text(encoding="utf-8"):
+            yield f"{name}: a block of code that was not understood"
+        yield from (f"{name} loads {url}" for url in page.loaded if urlsplit(url).netloc)
+        for link in [*page.links, *page.loaded]:
+            if not urlsplit(link).scheme and not leads_somewhere(page, link, pages):
+                yield f"{name}: a link to {link}, which is not there"
+
+
+def leads_somewhere(page: Page, link: str, pages: dict[Path, Page]) -> bool:
+    """Whether there is such a file, with such an anchor."""
+    parts = urlsplit(link)
+    target = Path(os.path.normpath(page.path.parent / unquote(parts.path))) if parts.path else page.path
+    target = target / "index.html" if target.is_dir() else target
+    if target in pages and parts.fragment:
+        return unquote(parts.fragment) in pages[target].anchors
+    return target.exists()
+
+
+def undocumented(pages: dict[Path, Page]) -> Iterator[str]:
+    """Public names of the package that the site does not describe."""
+    tree = ast.parse((PROJECT / "python" / "capturefile" / "__init__.py").read_text(encoding="utf-8"))
+    (public,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    described = set().union(*(page.anchors for page in pages.values()))
+    for name in public:
+        # A module is described by what is in it.
+        if not any(
+            anchor == f"capturefile.{name}" or anchor.startswith(f"capturefile.{name}.") for anchor in described
+        ):
+            yield f"capturefile.{name} is not described"
+
+
+def check() -> int:
+    """Checks the site that was built; returns the number of its pages."""
+    # What is shown for an address that is wrong can stand anywhere, and so has absolute links.
+    pages = {path: Page(path) for path in SITE.rglob("*.html") if path.name != "404.html"}
+    found = [*problems(pages), *undocumented(pages)]
+    found += [f"{path.relative_to(SITE)} loads fonts" for path in SITE.rglob("*.css") if "url(http" in path.read_text()]
+    if found:
+        raise BrokenSiteError("\n".join(found))
+    return len(pages)
+
+
+def main() -> int:
+    """Builds the site, and says where it is or what is wrong with it."""
+    try:
+        pages = find_pages()
+        check_navigation(pages)
+        gather(pages)
+        build()
+        count = check()
+    except BrokenSiteError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{count} pages in {SITE.relative_to(PROJECT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
