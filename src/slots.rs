@@ -117,7 +117,9 @@ fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) 
 fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let size = in_memory(geometry.slot_size());
-    bytes.try_reserve_exact(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    // The node that is made of it takes as much again. That there is no room for it is told here.
+    bytes.try_reserve_exact(size.saturating_mul(2)).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    bytes.shrink_to(size);
     bytes.resize(size, 0);
     let length = if mutants::on(Mutant::ShortSlotAccepted) {
         storage.read_at(&mut bytes, geometry.slot_position(slot))?

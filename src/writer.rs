@@ -347,7 +347,9 @@ impl Writer {
         if self.draft.pending.len() >= self.file.geometry.block_size as usize
             && !self.draft.pending.is_empty()
         {
-            let room = Vec::with_capacity(self.file.geometry.block_size as usize);
+            let mut room = Vec::new();
+            // Without memory for all of it now, there may be some as entries come; they tell of it.
+            let _ = room.try_reserve_exact(self.file.geometry.block_size as usize);
             let bytes = std::mem::replace(&mut self.draft.pending, room);
             let size = bytes.len();
             self.pipeline.push(ClosedBlock { bytes, level: self.level }, size);
@@ -547,6 +549,8 @@ impl Writer {
     fn write_slot(&mut self, serial: u32) -> io::Result<()> {
         let geometry = self.file.geometry;
         let mut image = std::mem::take(&mut self.spare_image);
+        image.clear();
+        image.try_reserve_exact(in_memory(geometry.slot_size())).map_err(|_| io::ErrorKind::OutOfMemory)?;
         self.draft.encode(serial, &geometry, &mut image);
         let standing = &mut self.images[image_index(serial)];
         let position = geometry.slot_position(Slot::of_serial(serial));

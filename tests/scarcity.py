@@ -130,6 +130,7 @@ def open_beyond_memory(path: str) -> None:
             lambda: CaptureFile(path),
             lambda: CaptureFile(path, to_write=True),
             lambda: capturefile.verify(path),
+            lambda: capturefile.recover(path, path + ".new"),
         ):
             say(name_of_error(work))
 

@@ -303,4 +303,4 @@ def test_slots_that_memory_does_not_hold_are_a_memory_error(tmp_path: Path) -> N
     path = tmp_path / "log.capture"
     path.write_bytes(encode_header(Geometry(block_size=2**32 - 4096)))
     os.truncate(path, 2**34)
-    assert act(scarcity.open_beyond_memory, path) == ["MemoryError"] * 3
+    assert act(scarcity.open_beyond_memory, path) == ["MemoryError"] * 4
