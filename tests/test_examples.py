@@ -60,7 +60,7 @@ def test_an_example_prints_what_it_should(name: str) -> None:
 
 
 def test_the_smoke_test_passes_where_the_package_works() -> None:
-    command = [sys.executable, "-W", "error", PROJECT / "examples" / "smoke.py"]
+    command = [sys.executable, "-W", "error", str(PROJECT / "examples" / "smoke.py")]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("capturefile ")
