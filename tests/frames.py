@@ -53,6 +53,7 @@ def test_pandas_makes_a_frame(filled: Path) -> None:
 def test_a_record_that_is_no_text_is_an_error_with_its_number(path: Path) -> None:
     with CaptureFile(path, True, sync=False) as cf:
         cf.add_records(["one", b"\xff"])
+        cf.commit()
         for make in (polars.DataFrame, pandas.DataFrame.from_arrow):
             with pytest.raises(Exception, match=r"record 2 of .* is not text in UTF-8"):
                 make(cf.as_arrow(text=True))
