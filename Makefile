@@ -58,6 +58,11 @@ test-fuzz: ## Replay hostile files and operations that are known, then fuzz for 
 	cargo test $(IN_FUZZ) --profile fast
 	fuzz/run 60 1
 
+.PHONY: sanitize
+sanitize: ## Run the crate's tests, but for the crash tests, under valgrind
+	cargo test --locked --profile fast --config "target.'cfg(unix)'.runner = ['valgrind', '--quiet', \
+		'--error-exitcode=9', '--leak-check=no']" --lib --test core -- --skip simulation --skip inflated_once
+
 .PHONY: fuzz
 fuzz: ## Look for new hostile files and operations, for FUZZ_SECONDS
 	fuzz/run $(FUZZ_SECONDS)
