@@ -33,6 +33,7 @@ OUTPUT = {
         "ERROR shop no stock for order 1\n"
         "2 records and 8 bytes in 1 commit\n"
     ),
+    "tables": "[(14286, 99998)]\n[(14286, 99998)]\n",
 }
 PAGES = {
     "sequences.md": "sequences",
