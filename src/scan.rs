@@ -21,7 +21,10 @@ pub struct Records {
     /// One past the last record to give.
     end: u64,
     leaf: Option<Leaf>,
+    /// The block that the last record lies in, and where its frame starts.
     block: Option<(u64, Arc<Block>)>,
+    /// The same of the last leaf, whose neighbours mostly lie there, too.
+    leaf_block: Option<(u64, Arc<Block>)>,
     /// How many blocks in a row lay behind the one before.
     rising: u32,
     ahead: Option<Ahead<Following>>,
@@ -44,7 +47,7 @@ impl Records {
     pub(crate) fn new(snapshot: Arc<Snapshot>, first: u64, last: u64) -> Self {
         let end = snapshot.record_count().min(last).saturating_add(1);
         let next = first.clamp(1, end);
-        Self { snapshot, next, end, leaf: None, block: None, rising: 0, ahead: None }
+        Self { snapshot, next, end, leaf: None, block: None, leaf_block: None, rising: 0, ahead: None }
     }
 
     /// How many records are left to give.
@@ -93,6 +96,10 @@ impl Records {
     }
 
     fn fetch(&mut self, frame: u64) -> Result<Arc<Block>> {
+        let mut at_hand = [&self.block, &self.leaf_block].into_iter().flatten();
+        if let Some((_, block)) = at_hand.find(|(at, _)| *at == frame) {
+            return Ok(Arc::clone(block));
+        }
         self.ahead.take_if(|ahead| ahead.is_inherited());
         if let Some(ahead) = &mut self.ahead
             && let Some(block) = ahead.get(frame)?
@@ -130,6 +137,7 @@ impl Records {
         }
         let at = self.snapshot.leaf_position(number)?;
         let block = self.fetch(at.frame)?;
+        self.leaf_block = Some((at.frame, Arc::clone(&block)));
         self.snapshot.packed_node_in(&block, at)
     }
 
