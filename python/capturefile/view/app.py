@@ -101,7 +101,7 @@ class Viewer:
         return StreamingResponse(self.jobs.lines(task, request.is_disconnected), media_type="application/x-ndjson")
 
     def _source(self, request: Request) -> Source:
-        index = request.path_params["file"]
+        index: int = request.path_params["file"]
         if index >= len(self.sources):
             raise HTTPException(404, "There is no such file.")
         return self.sources[index]
