@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import time
 import urllib.request
@@ -13,7 +14,7 @@ import capturefile
 import pytest
 from builder import TRILLION_RECORDS, trillion_file, trillion_record
 from capturefile.view import live
-from capturefile.view.app import application
+from capturefile.view.app import STATIC, application
 from capturefile.view.previews import text_of
 from capturefile.view.security import HEADERS, is_known_host
 from capturefile.view.sources import Source
@@ -444,3 +445,60 @@ def test_a_deleted_file_is_said_so(full: Path, tmp_path: Path) -> None:
     source = Source(full)
     shutil.move(full, tmp_path / "elsewhere")
     assert source.look().replaced
+
+
+# Colours
+
+TEXT_ON_GROUND = [
+    *((text, ground) for text in ("ink", "quiet") for ground in ("ground", "panel", "raised", "soft")),
+    *((text, "panel") for text in ("accent", "bad", "warm", "string", "figure")),
+    ("accent", "soft"), ("on-accent", "accent"), ("bad", "bad-soft"), ("warm", "warm-soft"), ("accent", "raised"),
+    ("bad", "raised"), ("bad", "soft"),
+]  # fmt: skip
+READABLE = 4.5
+"""The contrast that WCAG AA asks of text; of the edges of controls, it asks 3."""
+VISIBLE = 3.0
+
+
+def palettes() -> list[dict[str, str]]:
+    """The colours of the page: light, dark because the system is, and dark because the user said so."""
+    sheet = (STATIC / "style.css").read_text(encoding="utf-8")
+    return [
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", body)) for body in re.findall(r":root[^{]*\{([^}]*)\}", sheet)
+    ]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, as WCAG defines it."""
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """How bright a colour is, from 0 to 1."""
+    shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_all_text_has_the_contrast_that_wcag_asks_for() -> None:
+    light, dark, chosen_dark = palettes()
+    assert dark == chosen_dark
+    for colours in (light, dark):
+        for text, ground in TEXT_ON_GROUND:
+            assert contrast(colours[text], colours[ground]) >= READABLE, (text, ground)
+        for ground in ("ground", "panel", "raised"):
+            assert contrast(colours["edge"], colours[ground]) >= VISIBLE, ground
+
+
+def test_nothing_of_the_page_comes_from_elsewhere_or_makes_markup_of_text() -> None:
+    for file in STATIC.iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert set(re.findall(r"https?://[^\s\"']+", text)) <= {"http://www.w3.org/2000/svg"}, file
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|style=", text), file
+
+
+def test_each_file_of_the_page_is_in_the_package() -> None:
+    assert {"index.html", "main.js", "style.css", "icon.svg"} <= {file.name for file in STATIC.iterdir()}
+    for name in re.findall(r'from "\./([a-z]+\.js)"', (STATIC / "main.js").read_text(encoding="utf-8")):
+        assert (STATIC / name).exists()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from capturefile.view.sources import Source
 
-LOOK_EVERY = 0.05
+LOOK_EVERY = 0.03
 """Seconds between two looks at the file, which read a few bytes of it."""
 SILENCE = 10.0
 """Seconds after which something is sent, so that a lost connection is noticed on both sides."""

@@ -33,7 +33,8 @@ def row(cf: Readable, number: int) -> dict[str, Any]:
     try:
         record = cf.record_at(number)
     except BROKEN as error:
-        return {"number": str(number), "error": told(error)}
+        # In a list it is clear which file is meant, and room is short.
+        return {"number": str(number), "error": told(error).partition("capture file: ")[2] or told(error)}
     text, is_text = text_of(record)
     return {"number": str(number), "size": len(record), "text": text, "utf8": is_text}
 

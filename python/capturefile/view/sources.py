@@ -11,6 +11,8 @@ from typing import Any
 import capturefile
 
 Readable = capturefile.CaptureFile[bytes]
+CACHE_SIZE = 8 * 1024 * 1024
+"""Bytes of inflated blocks kept for each file: somebody looks at a few pages at a time."""
 BROKEN = (capturefile.CaptureFileError, OSError, MemoryError)
 """What a file or a disk can cause."""
 
@@ -51,7 +53,7 @@ class Source:
         """Opens the file that stands under the name now, in the place of the one that was open."""
         with self._lock:
             try:
-                self._file = capturefile.open(self.path, encoding=None)
+                self._file = capturefile.open(self.path, encoding=None, cache_size=CACHE_SIZE)
                 self._error = None
             except BROKEN as error:
                 self._error = told(error)

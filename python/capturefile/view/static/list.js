@@ -35,6 +35,7 @@ export class List {
   reset(base) {
     this.base = base;
     this.pages = new Map();
+    this.stale = new Set(); // Pages that have fewer records than there are by now.
     this.waiting?.abort();
     this.waiting = new AbortController();
     this.top = 0n;
@@ -66,7 +67,7 @@ export class List {
     const wasAtEnd = this.count > 0n && this.where() >= this.lowest - 2n;
     const last = this.count;
     this.count = count;
-    if (last < count) this.pages.delete((last / PAGE).toString());
+    if (last < count) this.stale.add((last / PAGE).toString());
     if (last > count) this.pages.clear();
     this.resized();
     return wasAtEnd;
@@ -184,9 +185,9 @@ export class List {
       row.classList.add("bad");
       row.append(h("span", { className: "text" }, `⚠ ${found.error}`));
     } else {
-      row.append(h("span", { className: "text", dir: "ltr" }, found.text || "(empty)"),
-        found.utf8 ? null : h("span", { className: "tag" }, "binary"),
-        h("span", { className: "size" }, bytes(found.size)));
+      row.append(h("span", { className: "text", dir: "ltr" }, found.text || "(empty)"));
+      if (!found.utf8) row.append(h("span", { className: "tag" }, "binary"));
+      row.append(h("span", { className: "size" }, bytes(found.size)));
     }
     return row;
   }
@@ -195,8 +196,9 @@ export class List {
   fetch(from, to) {
     for (let page = from; page <= to; page += 1n) {
       const key = page.toString();
-      if (this.pages.has(key)) continue;
-      this.pages.set(key, null);
+      const isStale = this.stale.delete(key);
+      if (this.pages.has(key) && !isStale) continue;
+      if (!isStale) this.pages.set(key, null);
       this.load(key, page, this.waiting.signal);
     }
   }
@@ -212,8 +214,8 @@ export class List {
     }
     try {
       const answer = await json(`${this.base}/records?first=${page * PAGE + 1n}&count=${PAGE}`, { signal });
-      this.pages.set(key, answer.records);
-      // The file grew on the way; what is missing is asked for when it is to be seen.
+      // Of two answers about a page that grows the longer one is the later one.
+      if ((this.pages.get(key)?.length ?? 0) <= answer.records.length) this.pages.set(key, answer.records);
       while (this.pages.size > MOST_PAGES) this.pages.delete(this.pages.keys().next().value);
     } catch (error) {
       if (error.name === "AbortError") return;

@@ -18,6 +18,7 @@ export class Pane {
 
   clear(message = "") {
     this.waiting?.abort();
+    this.data = null;
     this.element.replaceChildren(h("p", { className: "empty" }, message));
   }
 
@@ -31,7 +32,8 @@ export class Pane {
       if (!signal.aborted) this.draw(data, total);
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.element.replaceChildren(h("h2", {}, title), h("p", { className: "problem" }, error.message));
+      this.data = null;
+      this.element.replaceChildren(h("div", { className: "head" }, h("h2", {}, title)), h("p", { className: "problem" }, error.message));
     }
   }
 

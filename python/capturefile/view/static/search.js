@@ -8,7 +8,7 @@ export class Search {
     this.open = open; // Gets the number of a hit that was chosen.
     $("search").addEventListener("submit", (event) => {
       event.preventDefault();
-      if ($("text").value) this.start();
+      if ($("text").value && this.base) this.start();
     });
     $("cancel").addEventListener("click", () => this.cancel());
     $("hits").addEventListener("click", (event) => {

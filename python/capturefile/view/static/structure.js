@@ -196,7 +196,7 @@ const drawBlocks = (open) => (body, done) => {
   const plot = (label, value, top) => [h("p", { className: "quiet" }, `${label}, up to ${top}`),
     svg("svg", { viewBox: "0 0 960 80", preserveAspectRatio: "none", class: "bars", role: "img", "aria-label": label }, ...each(value))];
   if (written.length) {
-    body.append(...plot("Compression", (segment) => segment.size / segment.compressed / most, `${most.toFixed(1)} to 1`),
+    body.append(...plot("Compression, on a logarithmic scale", (segment) => Math.log1p(segment.size / segment.compressed) / Math.log1p(most), `${most.toFixed(1)} to 1`),
       ...plot("Records in a block", (segment) => segment.records / segment.blocks / dense, grouped(Math.round(dense))));
   }
   const pending = segments.find((segment) => segment.compressed === null);
@@ -210,7 +210,9 @@ const drawBlocks = (open) => (body, done) => {
 function drawSizes(body, done) {
   const last = done.buckets.reduce((last, count, index) => (count ? index : last), 0);
   const most = Math.max(1, ...done.buckets);
-  const rows = done.buckets.slice(0, last + 1).map((count, index) => {
+  const first = Math.max(0, done.buckets.findIndex((count) => count > 0));
+  const rows = done.buckets.slice(first, last + 1).map((count, above) => {
+    const index = first + above;
     const meter = h("meter", { max: most, value: count, "aria-label": String(count) });
     return h("div", { className: "size-row" }, h("span", { className: "what" }, sizeRange(index)), meter, h("span", {}, grouped(count)));
   });
