@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import capturefile
 import pytest
 from builder import TRILLION_RECORDS, trillion_file
-from command import DATA_START, make, noise, running
+from command import DATA_START, PATIENCE, make, noise, running, wait_until
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
@@ -30,6 +33,12 @@ with capturefile.open(sys.argv[1], "a", sync="none") as cf:
         print(time.time(), flush=True)
 """
 
+SERVE = """
+import sys, uvicorn
+from capturefile.view.app import application
+from capturefile.view.sources import Source
+uvicorn.run(application([Source(sys.argv[1])], "token", "127.0.0.1"), port=int(sys.argv[2]), log_level="error")
+"""
 WATCH = """count => {
     window.seen = new Promise(done => new MutationObserver(() => {
         if (document.querySelectorAll('.row .text').length === count) done(Date.now());
@@ -167,6 +176,39 @@ def test_a_commit_of_another_process_is_seen_at_once_and_a_pause_holds_it_back(
         page.keyboard.press("p")
         expect(page.locator("#count")).to_have_text("8 records")
         writer.stdin.close()
+
+
+def test_a_lost_connection_is_said_so_and_made_again(page: Page, path: Path) -> None:
+    make(path, [b"before"])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(path), str(port)]) as first:
+        page.goto(answering(port))
+        expect(page.locator("#live")).to_have_text("Live")
+        first.kill()
+    expect(page.locator("#live")).to_have_text("Connecting …")
+    with capturefile.open(path, "a", sync="none") as cf:
+        cf.add_record("meanwhile")
+        cf.commit()
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(path), str(port)]) as second:
+        expect(page.locator("#live")).to_have_text("Live", timeout=30_000)
+        expect(page.locator(".row .text").last).to_have_text("meanwhile")
+        second.kill()
+
+
+def answering(port: int) -> str:
+    """The address of a server that has just been started, once it answers."""
+    address = f"http://127.0.0.1:{port}/token/"
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(address, timeout=PATIENCE):
+                return True
+        except OSError:
+            return False
+
+    wait_until(answers)
+    return address
 
 
 def test_a_replaced_file_is_said_so_and_the_new_one_shown(page: Page, viewed: Viewed, path: Path) -> None:
