@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import socket
 
 from capturefile.cli.arguments import add_bare, whole_number
 from capturefile.cli.codes import DONE, WrongUsage
@@ -12,6 +11,7 @@ from capturefile.cli.streams import write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
@@ -87,6 +87,8 @@ def _source(kind: type[Source], path: str) -> Source:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    import socket
+
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=128)
 
