@@ -99,6 +99,10 @@ def test_a_record_is_opened_as_text_as_json_and_in_hexadecimal(page: Page, viewe
         expect(page.locator("#record pre")).to_contain_text('"tags"')
         page.get_by_role("tab", name="JSON").click()
         expect(page.locator("#record .tree")).to_contain_text("12345678901234567890")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Copy").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == '{"id": 12345678901234567890, "tags": ["a", "b"]}'
         page.get_by_role("tab", name="Hex").click()
         expect(page.locator("#record pre")).to_contain_text("00000000  7b 22 69 64")
 

@@ -81,8 +81,10 @@ export class Pane {
   }
 
   async copy(button) {
-    await navigator.clipboard.writeText(this.kind === "hex" ? this.body.textContent : decode(this.data));
-    button.textContent = "Copied";
+    const text = this.kind === "hex" ? this.body.textContent : decode(this.data);
+    // Without encryption browsers give the clipboard to pages of their own machine only.
+    const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    button.textContent = copied ? "Copied" : "Not allowed";
     setTimeout(() => (button.textContent = "Copy"), 1200);
   }
 
