@@ -79,6 +79,10 @@ test-data: $(VENV)/loaders $(VENV)/installed ## Test sequences with PyTorch and 
 test-frames: $(VENV)/frames $(VENV)/installed ## Test what polars and pandas make of records, for which 400 MB are installed
 	$(BIN)/pytest tests/frames.py
 
+.PHONY: test-view
+test-view: $(VENV)/browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
+	$(BIN)/pytest tests/browsing.py
+
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
 	$(BIN)/python tests/soak.py $(SOAK_SECONDS)
@@ -148,6 +152,10 @@ $(VENV)/loaders: $(VENV)/tools
 
 $(VENV)/frames: $(VENV)/tools
 	$(BIN)/pip install --quiet --group frames
+	touch $@
+
+$(VENV)/browser: $(VENV)/tools
+	$(BIN)/pip install --quiet --group browser
 	touch $@
 
 $(VENV)/peers: $(VENV)/made pyproject.toml

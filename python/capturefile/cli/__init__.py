@@ -40,6 +40,7 @@ GROUPS = {
     "copying": ["copy"],
     "exchanging": ["import", "export"],
     "metadata": ["metadata"],
+    "viewing": ["view"],
     "completing": ["completion"],
 }
 """The modules here that describe and run commands, and which ones."""

@@ -1,0 +1,100 @@
+"""The command `view`: a local web page that shows what is in files."""
+
+from __future__ import annotations
+
+import argparse
+
+from capturefile.cli.arguments import add_bare, whole_number
+from capturefile.cli.codes import DONE, WrongUsage
+from capturefile.cli.messages import say
+from capturefile.cli.streams import write_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+    from capturefile.view.sources import Source
+
+EXAMPLE = """\
+capturefile view log.capture
+capturefile view --no-browser --port 8080 *.capture"""
+
+LOOPBACK = "127.0.0.1"
+MOST_PORT = 65_535
+GRACE = 1
+"""Seconds that open connections have at the end, of which some would never end by themselves."""
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    view = add_bare(commands, "view", "show files in a local web page, and how they grow", EXAMPLE)
+    view.add_argument("files", nargs="+", metavar="FILE", help="path of a capture file; it may be damaged")
+    view.add_argument(
+        "--host",
+        default=LOOPBACK,
+        metavar="ADDRESS",
+        help="the address to listen at (default: %(default)s, which only this machine can reach)",
+    )
+    view.add_argument("--port", type=_port, default=0, metavar="N", help="the port (default: any that is free)")
+    view.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
+    view.set_defaults(run=_view)
+
+
+def _port(text: str) -> int:
+    if (number := whole_number(text, 0)) > MOST_PORT:
+        raise argparse.ArgumentTypeError(f"expected a port up to {MOST_PORT}, not {text!r}")
+    return number
+
+
+def _view(options: argparse.Namespace, output: BinaryIO) -> int:
+    try:
+        import uvicorn
+
+        from capturefile.view.app import application
+        from capturefile.view.security import new_token
+        from capturefile.view.sources import Source as OpenSource
+    except ModuleNotFoundError as error:
+        raise WrongUsage(f"view needs {error.name}: pip install 'capturefile-rs[view]'") from error
+    sources = [_source(OpenSource, path) for path in options.files]
+    token = new_token()
+    with _listening(options.host, options.port) as listener:
+        config = uvicorn.Config(
+            application(sources, token, options.host),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACE,
+        )
+        address = f"http://{_name(options.host)}:{listener.getsockname()[1]}/{token}/"
+        write_line(output, address)
+        output.flush()
+        say("Ctrl-C ends it")
+        if not options.no_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+        uvicorn.Server(config).run(sockets=[listener])
+    return DONE
+
+
+def _source(kind: type[Source], path: str) -> Source:
+    """A file that is shown; one that is not there is a mistake, one that is damaged is not."""
+    with open(path, "rb"):
+        return kind(path)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
+
+
+def _name(host: str) -> str:
+    """The address as a browser on this machine writes it."""
+    if host in ("0.0.0.0", "::"):
+        return LOOPBACK if host == "0.0.0.0" else "[::1]"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,195 @@
+"""The web application: which address gives what. All of it only reads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+import capturefile
+from capturefile.view import live, records, structure
+from capturefile.view.jobs import Jobs
+from capturefile.view.search import finder
+from capturefile.view.security import Guard
+from capturefile.view.sources import BROKEN, Source, Unreadable, told
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+
+STATIC = Path(__file__).parent / "static"
+LONGEST_QUERY = 2000
+"""Characters of what is searched for."""
+KINDS = ("search", "verify", "blocks", "sizes")
+MOST_DIGITS = 20
+"""Of a record number; the largest has so many."""
+
+
+class Viewer:
+    """The answers about some files."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        """The files stay open as long as this lives."""
+        self.sources = sources
+        self.jobs = Jobs()
+
+    def files(self, request: Request) -> Response:
+        """All files that are shown."""
+        return JSONResponse({"version": capturefile.__version__, "files": [one.describe() for one in self.sources]})
+
+    def file(self, request: Request) -> Response:
+        """One of them."""
+        return JSONResponse(self._source(request).describe())
+
+    def reopen(self, request: Request) -> Response:
+        """Shows the file that stands under the name now."""
+        self._source(request).open()
+        return self.file(request)
+
+    def page(self, request: Request) -> Response:
+        """A page of records."""
+        cf = self._source(request).file()
+        return JSONResponse(records.page(cf, number_in(request, "first", 1), number_in(request, "count", 100)))
+
+    def record(self, request: Request) -> Response:
+        """A part of a record."""
+        return self._part(request, self._record(request))
+
+    def download(self, request: Request) -> Response:
+        """A whole record, to be saved."""
+        return saved(self._record(request), f"{self._source(request).path.stem}-{request.path_params['number']}.bin")
+
+    def metadata(self, request: Request) -> Response:
+        """A part of the metadata."""
+        return self._part(request, self._metadata(request))
+
+    def download_metadata(self, request: Request) -> Response:
+        """All metadata, to be saved."""
+        return saved(self._metadata(request), f"{self._source(request).path.stem}-metadata.bin")
+
+    def structure(self, request: Request) -> Response:
+        """The header and both master nodes."""
+        return JSONResponse(structure.describe(self._source(request).path))
+
+    def way(self, request: Request) -> Response:
+        """The way to a record through the index."""
+        return JSONResponse(structure.way(self._source(request).path, record_number(request)))
+
+    async def events(self, request: Request) -> Response:
+        """How far the file has grown, as long as somebody listens."""
+        told_events = live.events(self._source(request), request.is_disconnected)
+        return StreamingResponse(told_events, media_type="text/event-stream")
+
+    async def job(self, request: Request) -> Response:
+        """The lines of a job, which ends with the connection."""
+        kind = request.path_params["kind"]
+        if kind not in KINDS:
+            raise HTTPException(404, "There is no such job.")
+        task: dict[str, Any] = {"kind": kind, "path": str(self._source(request).path.absolute())}
+        if kind == "search":
+            task.update(query_of(request))
+        if self.jobs.full:
+            raise HTTPException(429, "There are enough jobs at work; end one of them.")
+        return StreamingResponse(self.jobs.lines(task, request.is_disconnected), media_type="application/x-ndjson")
+
+    def _source(self, request: Request) -> Source:
+        index: int = request.path_params["file"]
+        if index >= len(self.sources):
+            raise HTTPException(404, "There is no such file.")
+        return self.sources[index]
+
+    def _record(self, request: Request) -> bytes:
+        return self._source(request).file().record_at(record_number(request))
+
+    def _metadata(self, request: Request) -> bytes:
+        data = self._source(request).file().get_metadata()
+        if data is None:
+            raise HTTPException(404, "The file has no metadata.")
+        return data
+
+    def _part(self, request: Request, data: bytes) -> Response:
+        start, length = number_in(request, "start", 0), number_in(request, "length", 64 * 1024)
+        headers = {"X-Total-Bytes": str(len(data))}
+        return Response(records.part(data, start, length), headers=headers, media_type="application/octet-stream")
+
+
+def saved(data: bytes, name: str) -> Response:
+    """An answer that a browser saves and never shows."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    headers = {"Content-Disposition": f'attachment; filename="{safe}"', "Content-Length": str(len(data))}
+    return StreamingResponse(records.parts(data), headers=headers, media_type="application/octet-stream")
+
+
+def record_number(request: Request) -> int:
+    """The number in the address, which a browser keeps as text."""
+    return _natural(request.path_params["number"])
+
+
+def number_in(request: Request, name: str, default: int) -> int:
+    """A number behind the question mark."""
+    text = request.query_params.get(name)
+    return default if text is None else _natural(text)
+
+
+def _natural(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise HTTPException(400, "A number is expected.")
+    return int(text)
+
+
+def query_of(request: Request) -> dict[str, Any]:
+    """What is to be searched for, if that can be done."""
+    given = request.query_params
+    query: dict[str, Any] = {
+        "text": given.get("text", ""),
+        "pattern": "pattern" in given,
+        "any_case": "any_case" in given,
+    }
+    if not 0 < len(query["text"]) <= LONGEST_QUERY:
+        raise HTTPException(400, f"A text of 1 to {LONGEST_QUERY} characters is expected.")
+    try:
+        finder(query["text"], is_pattern=query["pattern"], any_case=query["any_case"])
+    except (re.error, OverflowError, RecursionError) as error:
+        raise HTTPException(400, f"That is no regular expression: {error}") from error
+    return {**query, "first": number_in(request, "first", 1), "last": number_in(request, "last", 0)}
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """What the page shows in the place of what it asked for."""
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code)
+    return JSONResponse({"error": told(error)}, 404 if isinstance(error, IndexError) else 422)
+
+
+def application(sources: Sequence[Source], token: str, host: str) -> Starlette:
+    """The whole application, under an address that begins with the token."""
+    viewer = Viewer(sources)
+    routes = [
+        Route("/files", viewer.files),
+        Route("/files/{file:int}", viewer.file),
+        Route("/files/{file:int}/reopen", viewer.reopen, methods=["POST"]),
+        Route("/files/{file:int}/records", viewer.page),
+        Route("/files/{file:int}/records/{number}", viewer.record),
+        Route("/files/{file:int}/records/{number}/download", viewer.download),
+        Route("/files/{file:int}/metadata", viewer.metadata),
+        Route("/files/{file:int}/metadata/download", viewer.download_metadata),
+        Route("/files/{file:int}/structure", viewer.structure),
+        Route("/files/{file:int}/way/{number}", viewer.way),
+        Route("/files/{file:int}/events", viewer.events),
+        Route("/files/{file:int}/jobs/{kind}", viewer.job),
+    ]
+    everything = [Mount("/api", routes=routes), Mount("/", StaticFiles(directory=STATIC, html=True))]
+    handlers: dict[Any, Any] = dict.fromkeys((HTTPException, Unreadable, IndexError, *BROKEN), failed)
+    return Starlette(
+        routes=[Mount(f"/{token}", routes=everything)],
+        middleware=[Middleware(Guard, token=token, host=host)],
+        exception_handlers=handlers,
+    )

@@ -1,0 +1,67 @@
+"""Work that takes long, each in a process of its own: it can be ended at any moment, and pages stay fast meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+MOST = 4
+"""Jobs at the same time."""
+BEAT = 0.5
+"""Seconds after which an empty line is sent, which shows whether anybody listens."""
+LONGEST_LINE = 4 * 1024 * 1024
+
+
+class Jobs:
+    """The jobs of one server."""
+
+    def __init__(self) -> None:
+        """There are none at first."""
+        self.running = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no further job may start now."""
+        return self.running >= MOST
+
+    async def lines(self, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+        """What the worker says, line by line, until it ends or whoever asked is gone."""
+        self.running += 1
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "capturefile.view.worker",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
+            )  # fmt: skip
+            try:
+                async for line in _relay(process, task, is_gone):
+                    yield line
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        finally:
+            self.running -= 1
+
+
+async def _relay(
+    process: asyncio.subprocess.Process, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[bytes]:
+    given, said = process.stdin, process.stdout
+    if given is None or said is None:
+        return
+    given.write(json.dumps(task).encode() + b"\n")
+    given.close()
+    while not await is_gone():
+        try:
+            line = await asyncio.wait_for(said.readline(), BEAT)
+        except TimeoutError:
+            yield b"\n"
+            continue
+        if not line:
+            break
+        yield line

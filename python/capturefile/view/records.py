@@ -1,0 +1,50 @@
+"""Pages of records as previews, and single records as bytes, always of a bounded length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from capturefile.view.previews import text_of
+from capturefile.view.sources import BROKEN, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from capturefile.view.sources import Readable
+
+MOST_RECORDS = 500
+"""On a page."""
+MOST_BYTES = 1024 * 1024
+"""Of a record in one answer; a longer one is fetched part by part, or downloaded."""
+PART = 256 * 1024
+"""A download goes out in parts of so many bytes."""
+
+
+def page(cf: Readable, first: int, count: int) -> dict[str, Any]:
+    """Records from number `first` on; a damaged one has its error in the place of its text."""
+    total = cf.record_count()
+    first = max(1, first)
+    last = min(total, first + min(count, MOST_RECORDS) - 1)
+    return {"count": str(total), "first": str(first), "records": [row(cf, number) for number in range(first, last + 1)]}
+
+
+def row(cf: Readable, number: int) -> dict[str, Any]:
+    """One record as a list shows it."""
+    try:
+        record = cf.record_at(number)
+    except BROKEN as error:
+        # In a list it is clear which file is meant, and room is short.
+        return {"number": str(number), "error": told(error).partition("capture file: ")[2] or told(error)}
+    text, is_text = text_of(record)
+    return {"number": str(number), "size": len(record), "text": text, "utf8": is_text}
+
+
+def part(data: bytes, start: int, length: int) -> bytes:
+    """At most MOST_BYTES of a record."""
+    return data[start : start + min(length, MOST_BYTES)]
+
+
+def parts(data: bytes) -> Iterator[bytes]:
+    """All of a record, piece by piece."""
+    for start in range(0, len(data), PART):
+        yield data[start : start + PART]

@@ -1,0 +1,70 @@
+"""Searching the records of a file for a text or a regular expression, with progress."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+from capturefile.view.previews import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MOST_HITS = 1000
+TELL_EVERY = 0.15
+"""Seconds between two lines of progress."""
+LOOK_EVERY = 64
+"""Records after which the clock is looked at."""
+BEFORE, BEHIND = 40, 160
+"""Characters shown around what was found."""
+
+
+def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The hits from record `first` to record `last` of the file, and in between how far it has come."""
+    find = finder(task["text"], is_pattern=task["pattern"], any_case=task["any_case"])
+    with capturefile.open(task["path"], encoding=None) as cf:
+        first, last = max(1, task["first"]), min(cf.record_count(), task["last"] or cf.record_count())
+        hits = unreadable = 0
+        records = cf.record_generator(first)
+        told = time.monotonic()
+        number = first - 1
+        for number in range(first, last + 1):
+            try:
+                excerpt = find(next(records))
+            except capturefile.InvalidCaptureFile:
+                unreadable += 1
+                excerpt = None
+            if excerpt is not None:
+                hits += 1
+                yield {"hit": {"number": str(number), "text": excerpt}}
+            if hits >= MOST_HITS:
+                break
+            if number % LOOK_EVERY == 0 and (now := time.monotonic()) > told + TELL_EVERY:
+                told = now
+                yield {"progress": {"at": str(number), "of": str(last)}}
+        yield {"done": {"at": str(number), "of": str(last), "hits": hits, "unreadable": unreadable}}
+
+
+def finder(text: str, *, is_pattern: bool, any_case: bool) -> Callable[[bytes], str | None]:
+    """What gives of a record the place where the text is found, or None. Raises re.error for a bad pattern."""
+    wanted = text.encode(errors="surrogateescape")
+    compiled = re.compile(text if is_pattern else re.escape(text), re.IGNORECASE if any_case else re.NOFLAG)
+    plain = not (is_pattern or any_case)
+
+    def find(record: bytes) -> str | None:
+        if plain and wanted not in record:
+            return None
+        decoded = record.decode(errors="surrogateescape")
+        found = compiled.search(decoded)
+        return None if found is None else _excerpt(decoded, found.start())
+
+    return find
+
+
+def _excerpt(text: str, start: int) -> str:
+    first = max(0, start - BEFORE)
+    part = text[first : start + BEHIND]
+    shown = part.encode(errors="surrogateescape").decode(errors="replace")
+    return ("…" if first else "") + visible(shown) + ("…" if len(text) > start + BEHIND else "")

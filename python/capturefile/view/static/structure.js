@@ -1,0 +1,242 @@
+// How the file is built: header, master nodes, the way through the index, blocks, sizes, and what a check finds.
+
+import { bytes, counted, grouped, h, svg } from "./dom.js";
+import { job, json } from "./api.js";
+
+export class Structure {
+  constructor(element, open) {
+    this.element = element;
+    this.open = open; // Shows a record.
+    this.commits = [];
+  }
+
+  reset(base) {
+    this.base = base;
+    this.commits = [];
+    this.stop();
+    this.element.replaceChildren();
+    this.shown = false;
+  }
+
+  stop() {
+    this.waiting?.abort();
+    this.waiting = new AbortController();
+  }
+
+  // Builds the page when it is first looked at; later only what a commit changes is drawn again.
+  async show(number) {
+    if (!this.shown) {
+      this.shown = true;
+      this.nodes = h("div", { className: "cards" });
+      this.way = h("section", { className: "card wide" });
+      this.history = h("section", { className: "card wide" });
+      this.element.replaceChildren(this.nodes, this.way, this.history, ...this.jobs());
+      this.drawCommits();
+    }
+    await Promise.all([this.drawNodes(), this.drawWay(number ?? 1n)]);
+  }
+
+  jobs() {
+    return [
+      this.card("Blocks along the file", "Read all blocks", "blocks", drawBlocks(this.open)),
+      this.card("Sizes of records", "Count sizes", "sizes", drawSizes),
+      this.card("Verification", "Check the whole file", "verify", drawReport(this.open)),
+    ];
+  }
+
+  card(title, verb, kind, draw) {
+    const told = h("output", { className: "quiet" });
+    const body = h("div", { className: "plot" });
+    const button = h("button", {}, verb);
+    let running = null;
+    const end = () => {
+      running = null;
+      button.textContent = verb;
+    };
+    button.onclick = async () => {
+      if (running) {
+        running.abort();
+        told.textContent = "Cancelled";
+        return end();
+      }
+      running = new AbortController();
+      this.waiting.signal.addEventListener("abort", () => running?.abort());
+      button.textContent = "Cancel";
+      told.textContent = "Reading …";
+      body.replaceChildren();
+      const findings = [];
+      try {
+        await job(`${this.base}/jobs/${kind}`, ({ progress, finding, done, error }) => {
+          if (progress) told.textContent = `${share(progress)} %`;
+          if (finding) findings.push(finding);
+          if (error) told.textContent = error;
+          if (done) told.textContent = draw(body, done, findings);
+        }, running.signal);
+      } catch (error) {
+        if (error.name !== "AbortError") told.textContent = error.message;
+      }
+      end();
+    };
+    return h("section", { className: "card wide" }, h("div", { className: "bar" }, h("h2", {}, title), told, h("span", { className: "stretch" }), button), body);
+  }
+
+  async drawNodes() {
+    const told = await json(`${this.base}/structure`).catch((error) => ({ error: error.message, slots: [] }));
+    const cards = [];
+    if (told.error) cards.push(h("p", { className: "problem" }, told.error));
+    if (told.header) cards.push(headerCard(told));
+    told.slots.forEach((slot, index) => cards.push(slotCard(slot, index === told.current)));
+    this.nodes.replaceChildren(...cards);
+    this.lastCommit = told.last_commit;
+    this.drawCommits();
+  }
+
+  async drawWay(number) {
+    const told = await json(`${this.base}/way/${number}`).catch((error) => ({ error: error.message, steps: [] }));
+    const rows = told.steps.map((step) => this.level(step));
+    const caption = "From the current master node down. A cell is a child; the filled one leads to the record.";
+    this.way.replaceChildren(h("h2", {}, `The way to record ${grouped(number)}`), h("p", { className: "quiet" }, caption),
+      h("div", { className: "levels" }, rows), told.error ? h("p", { className: "problem" }, told.error) : "");
+  }
+
+  level(step) {
+    if (step.height === 0) {
+      const place = step.pending ? "in the pending block" : `in the block at byte ${grouped(step.at[0])}`;
+      return h("div", { className: "level" }, h("span", { className: "what" }, "record"), h("span", { className: "leafcell" }, `${place}, offset ${grouped(step.at[1])}`));
+    }
+    const where = step.unfinished ? "master node" : `byte ${grouped(step.at[0])} + ${grouped(step.at[1])}`;
+    const most = Math.min(step.children, 64);
+    const cells = Array.from({ length: most }, (_, index) => {
+      const first = BigInt(step.first) + BigInt(index) * BigInt(step.below);
+      const label = step.below === "1" ? `record ${grouped(first)}` : `records ${grouped(first)} to ${grouped(first + BigInt(step.below) - 1n)}`;
+      return h("button", { className: index === step.chosen ? "cell chosen" : "cell", title: label, "aria-label": label, onclick: () => this.drawWay(first) });
+    });
+    const passed = step.chosen === null ? h("span", { className: "quiet" }, step.children ? "→ to the right of all these" : "no children yet") : null;
+    return h("div", { className: "level" },
+      h("span", { className: "what" }, `height ${step.height}`, h("small", {}, where)),
+      h("span", { className: "cells" }, cells, step.children > most ? h("span", { className: "quiet" }, `… ${step.children} in all`) : null, passed));
+  }
+
+  // What commits added: the last one by the two master nodes, others as they are seen while the page is open.
+  seen(before, now) {
+    const commits = (now.serial - before.serial + 2 ** 32) % 2 ** 32;
+    if (commits === 0) return;
+    this.commits.push({ commits, records: BigInt(now.count) - BigInt(before.count) });
+    if (this.commits.length > 120) this.commits.shift();
+    if (this.shown) this.drawCommits();
+  }
+
+  drawCommits() {
+    const last = this.lastCommit == null ? "What the last commit added cannot be seen any more." : `The last commit added ${counted(this.lastCommit, "record")}.`;
+    const most = this.commits.reduce((most, { records }) => (records > most ? records : most), 1n);
+    const bars = this.commits.map(({ commits, records }, index) => {
+      const height = Math.max(1, (Number(records) / Number(most)) * 60);
+      return bar(index * 8, 64 - height, 6, height, `${counted(records, "record")} in ${counted(commits, "commit")}`);
+    });
+    const plot = bars.length ? h("div", { className: "plot" }, svg("svg", { viewBox: "0 0 960 64", class: "bars", role: "img", "aria-label": "Records per commit" }, ...bars)) : h("p", { className: "quiet" }, "Commits that come while this page is open are drawn here.");
+    this.history.replaceChildren(h("h2", {}, "Records per commit"), h("p", {}, last), plot);
+  }
+}
+
+function list(pairs) {
+  return h("dl", { className: "facts" }, pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+}
+
+function headerCard({ header, size }) {
+  const checksum = { right: "right", wrong: "wrong", none: "none, as the format allows" }[header.checksum];
+  return h("section", { className: "card" }, h("h2", {}, "Header"), list([
+    ["Format", `${header.magic}, version ${header.version}`],
+    ["Page", bytes(header.page_size)],
+    ["Block", bytes(header.block_size)],
+    ["Fan-out", grouped(header.fan_out)],
+    ["Checksum", h("span", { className: header.checksum === "wrong" ? "wrong" : "" }, checksum)],
+    ["File", bytes(size)],
+  ]));
+}
+
+function slotCard(slot, isCurrent) {
+  const right = slot.stored === slot.computed;
+  return h("section", { className: isCurrent ? "card current" : "card" },
+    h("div", { className: "bar" }, h("h2", {}, `Master node ${slot.name}`), isCurrent ? h("span", { className: "pill" }, "current") : null),
+    list([
+      ["Serial", grouped(slot.serial)],
+      ["Checksum", h("span", { className: right ? "right" : "wrong" }, right ? `${slot.stored} right` : `${slot.stored}, but it is ${slot.computed}`)],
+      ["Records", grouped(slot.records)],
+      ["Limit", `byte ${grouped(slot.file_limit)}`],
+      ["Pending", bytes(slot.pending)],
+      ["Levels", slot.levels.length ? slot.levels.map((count, index) => `${index + 1}: ${count}`).join("   ") : "none"],
+      ["Metadata", slot.metadata ? `byte ${grouped(slot.metadata[0])} + ${grouped(slot.metadata[1])}` : "none"],
+    ]),
+    slot.problem ? h("p", { className: "problem" }, slot.problem) : "");
+}
+
+const share = ({ at, of }) => (BigInt(of) ? Number((BigInt(at) * 1000n) / BigInt(of)) / 10 : 100).toFixed(1);
+
+function bar(x, y, width, height, label, action) {
+  const title = svg("title");
+  title.textContent = label;
+  const rect = svg("rect", { x, y, width: Math.max(width, 0.5), height, class: action ? "link" : "" }, title);
+  if (action) rect.addEventListener("click", action);
+  return rect;
+}
+
+const drawBlocks = (open) => (body, done) => {
+  const { segments, limit } = done;
+  const start = segments.length ? segments[0].position : 0;
+  const scale = 960 / Math.max(1, limit - start);
+  const written = segments.filter((segment) => segment.compressed);
+  const most = Math.max(1, ...written.map((segment) => segment.size / segment.compressed));
+  const dense = Math.max(1, ...written.map((segment) => segment.records / segment.blocks));
+  const each = (value) => written.map((segment) => {
+    const ratio = segment.size / segment.compressed;
+    const label = `byte ${grouped(segment.position)}: ${counted(segment.blocks, "block")}, ${bytes(segment.size)} in ${bytes(segment.compressed)} (${ratio.toFixed(1)} to 1), ${counted(segment.records, "record")}`;
+    const height = Math.max(1, value(segment) * 78);
+    return bar((segment.position - start) * scale, 80 - height, segment.compressed * scale - (written.length < 200 ? 1 : 0), height, label, segment.first && (() => open(BigInt(segment.first))));
+  });
+  const plot = (label, value, top) => [h("p", { className: "quiet" }, `${label}, up to ${top}`),
+    svg("svg", { viewBox: "0 0 960 80", preserveAspectRatio: "none", class: "bars", role: "img", "aria-label": label }, ...each(value))];
+  if (written.length) {
+    body.append(...plot("Compression, on a logarithmic scale", (segment) => Math.log1p(segment.size / segment.compressed) / Math.log1p(most), `${most.toFixed(1)} to 1`),
+      ...plot("Records in a block", (segment) => segment.records / segment.blocks / dense, grouped(Math.round(dense))));
+  }
+  const pending = segments.find((segment) => segment.compressed === null);
+  if (pending) body.append(h("p", { className: "quiet" }, `The pending block: ${bytes(pending.size)}, ${counted(pending.records, "record")}, not compressed yet.`));
+  for (const problem of done.problems) body.append(h("p", { className: "problem" }, problem));
+  const total = written.reduce((sum, segment) => sum + segment.size, 0);
+  const packed = written.reduce((sum, segment) => sum + segment.compressed, 0);
+  return `${counted(done.blocks, "block")}${packed ? `, ${bytes(total)} in ${bytes(packed)}, ${(total / packed).toFixed(1)} to 1` : ""}`;
+};
+
+function drawSizes(body, done) {
+  const last = done.buckets.reduce((last, count, index) => (count ? index : last), 0);
+  const most = Math.max(1, ...done.buckets);
+  const first = Math.max(0, done.buckets.findIndex((count) => count > 0));
+  const rows = done.buckets.slice(first, last + 1).map((count, above) => {
+    const index = first + above;
+    const meter = h("meter", { max: most, value: count, "aria-label": String(count) });
+    return h("div", { className: "size-row" }, h("span", { className: "what" }, sizeRange(index)), meter, h("span", {}, grouped(count)));
+  });
+  body.append(h("div", { className: "sizes" }, rows));
+  const sampled = String(done.looked) === done.count ? "" : `, a sample of ${grouped(done.looked)}`;
+  return `${counted(done.count, "record")}${sampled}; the largest has ${bytes(done.largest)}`;
+}
+
+function sizeRange(index) {
+  if (index === 0) return "empty";
+  if (index === 1) return "1 B";
+  return `${bytes(2 ** (index - 1))} to ${bytes(2 ** index - 1)}`;
+}
+
+const drawReport = (open) => (body, done, findings) => {
+  for (const { kind, position, message } of findings) {
+    const where = position === null ? "" : ` (byte ${grouped(position)})`;
+    const after = kind === "repairable" ? " The next writer puts this right; nothing that was committed before is lost." : "";
+    body.append(h("p", { className: kind === "repairable" ? "note" : "problem" }, `${message}${where}${after}`));
+  }
+  for (const [first, last] of done.unreadable) {
+    const text = first === last ? `Record ${grouped(first)} cannot be read` : `Records ${grouped(first)} to ${grouped(last)} cannot be read`;
+    body.append(h("p", {}, h("button", { onclick: () => open(BigInt(first)) }, text)));
+  }
+  const looked = `${counted(done.checked, "record")}, ${counted(done.frames, "block")}, ${counted(done.nodes, "index node")}`;
+  return done.sound ? `✓ Sound: ${looked}` : `✗ Damaged: ${counted(done.problems, "problem")} in ${looked}`;
+};

@@ -1,0 +1,64 @@
+"""The process of one job: a task comes as a line of JSON on standard input, and lines of JSON go out.
+
+A line has one key: `progress`, what the task finds, and at its end `done` or `error`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from capturefile.view.sources import BROKEN, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def main() -> None:
+    """Does the task."""
+    task = json.loads(sys.stdin.readline())
+    try:
+        for line in TASKS[task["kind"]](task):
+            print(json.dumps(line), flush=True)
+    except BrokenPipeError:
+        # Nobody listens any more; there is nobody to tell that to either.
+        os._exit(0)
+    except BROKEN as error:
+        print(json.dumps({"error": told(error)}), flush=True)
+
+
+def _search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from capturefile.view.search import search
+
+    return search(task)
+
+
+def _verify(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from capturefile.view.walks import verification
+
+    return verification(task["path"])
+
+
+def _blocks(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from capturefile.view.walks import blocks
+
+    return blocks(task["path"])
+
+
+def _sizes(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from capturefile.view.walks import sizes
+
+    return sizes(task["path"])
+
+
+TASKS: dict[str, Callable[[dict[str, Any]], Iterator[dict[str, Any]]]] = {
+    "search": _search,
+    "verify": _verify,
+    "blocks": _blocks,
+    "sizes": _sizes,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,338 @@
+"""The viewer's page in Debian's Chromium: `make test-view`."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import capturefile
+import pytest
+from builder import TRILLION_RECORDS, trillion_file
+from command import DATA_START, PATIENCE, make, noise, running, wait_until
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    Viewed = Callable[..., AbstractContextManager[str]]
+
+LAST = f"{TRILLION_RECORDS:,}"
+APPEND = """
+import sys, time, capturefile
+with capturefile.open(sys.argv[1], "a", sync="none") as cf:
+    for _ in sys.stdin:
+        cf.add_record("appended by another process")
+        cf.commit()
+        print(time.time(), flush=True)
+"""
+
+SERVE = """
+import sys, uvicorn
+from capturefile.view.app import application
+from capturefile.view.sources import Source
+uvicorn.run(application([Source(sys.argv[1])], "token", "127.0.0.1"), port=int(sys.argv[2]), log_level="error")
+"""
+WATCH = """count => {
+    window.seen = new Promise(done => new MutationObserver(() => {
+        if (document.querySelectorAll('.row .text').length === count) done(Date.now());
+    }).observe(document.querySelector('.rows'), { childList: true, subtree: true }));
+}"""
+"""Notes when the page has so many rows with text."""
+
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. It opens nothing but the viewer, so it may do without a sandbox, which containers refuse."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A new page; whatever fails in it, or is refused there by the policy, fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("dialog", lambda dialog: failures.append(f"a dialog says {dialog.message}"))
+    page.on("console", lambda message: failures.append(message.text) if "Security Policy" in message.text else None)
+    yield page
+    context.close()
+    assert failures == []
+
+
+@pytest.fixture
+def viewed() -> Viewed:
+    """Starts the viewer on files; gives the address that it prints."""
+
+    @contextmanager
+    def view(*paths: Path) -> Iterator[str]:
+        with running("view", "--no-browser", *paths) as process:
+            assert process.stdout is not None
+            yield process.stdout.readline().decode().strip()
+
+    return view
+
+
+def rows(page: Page) -> list[str]:
+    """The numbers of the rows that are seen."""
+    return page.locator(".row .number").all_text_contents()
+
+
+def test_a_record_is_opened_as_text_as_json_and_in_hexadecimal(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"plain", b'{"id": 12345678901234567890, "tags": ["a", "b"]}'])
+    with viewed(path) as address:
+        page.goto(address)
+        page.locator(".row").nth(1).click()
+        expect(page.locator("#record pre")).to_contain_text('"tags"')
+        page.get_by_role("tab", name="JSON").click()
+        expect(page.locator("#record .tree")).to_contain_text("12345678901234567890")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Copy").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == '{"id": 12345678901234567890, "tags": ["a", "b"]}'
+        page.get_by_role("tab", name="Hex").click()
+        expect(page.locator("#record pre")).to_contain_text("00000000  7b 22 69 64")
+
+
+def test_the_list_scrolls_to_the_end_of_a_trillion_records_and_back(page: Page, viewed: Viewed, path: Path) -> None:
+    path.write_bytes(trillion_file())
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator("#count")).to_have_text(f"{LAST} records")
+        page.locator("#list").evaluate("list => { list.scrollTop = list.scrollHeight; }")
+        expect(page.locator(".row").last).to_contain_text("after the subtree: 7")
+        assert rows(page)[-1] == LAST
+        page.mouse.move(300, 400)
+        before = int(rows(page)[0].replace(",", ""))
+        page.mouse.wheel(0, -280)
+        expect(page.locator(".row .number").first).to_have_text(f"{before - 10:,}")
+        page.locator("#list").focus()
+        page.keyboard.press("Home")
+        expect(page.locator(".row .number").first).to_have_text("1")
+        page.keyboard.press("End")
+        expect(page.locator("#record")).to_contain_text(f"Record {LAST}")
+
+
+def test_a_number_is_gone_to_and_its_link_opens_it_again(page: Page, viewed: Viewed, path: Path) -> None:
+    path.write_bytes(trillion_file())
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text").first).to_be_visible()
+        page.keyboard.press("g")
+        page.keyboard.type("1,000,000,000,000")
+        page.keyboard.press("Enter")
+        expect(page.locator("#record h2")).to_have_text("Record 1,000,000,000,000")
+        expect(page.locator("#record pre")).to_have_text(f"modulo 37: {(10**12 - 1) % 37}")
+        assert page.url.endswith("#0/records/1000000000000")
+        page.reload()
+        expect(page.locator("#record h2")).to_have_text("Record 1,000,000,000,000")
+        expect(page.locator(".row.chosen .number")).to_have_text("1,000,000,000,000")
+
+
+def test_keys_move_from_record_to_record(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"%d" % number for number in range(1, 1001)])
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text").first).to_be_visible()
+        for key, number in {"j": 2, "ArrowDown": 3, "k": 2, "End": 1000, "ArrowUp": 999, "Home": 1}.items():
+            page.keyboard.press(key)
+            expect(page.locator("#record h2")).to_have_text(f"Record {number:,}")
+
+
+def test_a_commit_of_another_process_is_seen_at_once_and_a_pause_holds_it_back(
+    page: Page, viewed: Viewed, path: Path
+) -> None:
+    make(path, [b"first"])
+    command = [sys.executable, "-c", APPEND, str(path)]
+    pipe = subprocess.PIPE
+    with viewed(path) as address, subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        page.goto(address)
+        expect(page.locator("#live")).to_have_text("Live")
+        seen = []
+        for count in range(2, 8):
+            page.evaluate(WATCH, count)
+            writer.stdin.write("\n")
+            committed = float(writer.stdout.readline())
+            seen.append(page.evaluate("window.seen") / 1000 - committed)
+            expect(page.locator(".row .text")).to_have_count(count)
+        print(f"a commit is on the screen after {sorted(seen)[len(seen) // 2] * 1000:.0f} ms")
+        # A fifth of a second on a machine that does nothing else.
+        assert sorted(seen)[len(seen) // 2] < 2
+        page.keyboard.press("p")
+        writer.stdin.write("\n")
+        expect(page.locator("#news")).to_have_text("+1 new")
+        expect(page.locator("#count")).to_have_text("7 records")
+        page.keyboard.press("p")
+        expect(page.locator("#count")).to_have_text("8 records")
+        writer.stdin.close()
+
+
+def test_a_lost_connection_is_said_so_and_made_again(page: Page, path: Path) -> None:
+    make(path, [b"before"])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(path), str(port)]) as first:
+        page.goto(answering(port))
+        expect(page.locator("#live")).to_have_text("Live")
+        first.kill()
+    expect(page.locator("#live")).to_have_text("Connecting …")
+    with capturefile.open(path, "a", sync="none") as cf:
+        cf.add_record("meanwhile")
+        cf.commit()
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(path), str(port)]) as second:
+        expect(page.locator("#live")).to_have_text("Live", timeout=30_000)
+        expect(page.locator(".row .text").last).to_have_text("meanwhile")
+        second.kill()
+
+
+def answering(port: int) -> str:
+    """The address of a server that has just been started, once it answers."""
+    address = f"http://127.0.0.1:{port}/token/"
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(address, timeout=PATIENCE):
+                return True
+        except OSError:
+            return False
+
+    wait_until(answers)
+    return address
+
+
+def test_a_replaced_file_is_said_so_and_the_new_one_shown(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"old"])
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text")).to_have_text("old")
+        make(path.with_name("new"), [b"new"]).replace(path)
+        expect(page.locator("#notice")).to_contain_text("Another file")
+        page.get_by_role("button", name="Show the new file").click()
+        expect(page.locator(".row .text")).to_have_text("new")
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_search_shows_hits_and_opens_them(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"record %d" % number for number in range(1, 501)])
+    with viewed(path) as address:
+        page.goto(address)
+        page.locator("#text").fill("D 4[0-9]7$")
+        page.get_by_label("Regex").check()
+        page.get_by_role("button", name="Search").click()
+        expect(page.locator("#told")).to_have_text("Found 10 records")
+        page.locator("#hits button").nth(2).click()
+        expect(page.locator("#record h2")).to_have_text("Record 427")
+
+
+def test_a_search_over_a_trillion_records_is_cancelled(page: Page, viewed: Viewed, path: Path) -> None:
+    path.write_bytes(trillion_file())
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text").first).to_be_visible()
+        page.locator("#text").fill("nowhere")
+        page.keyboard.press("Enter")
+        expect(page.locator("#told")).to_contain_text(f"of {LAST}")
+        page.locator("#cancel").click()
+        expect(page.locator("#told")).to_have_text("Cancelled")
+
+
+def test_hostile_records_are_shown_and_do_nothing(page: Page, viewed: Viewed, path: Path) -> None:
+    script = b"<script>alert(1)</script><img src=x onerror=alert(2)>"
+    hostile = [
+        script,
+        b"\xff\xfe\x00",
+        b"\x1b]0;owned\x07",
+        "\u202egnp.exe".encode(),
+        b'{"<img src=x onerror=alert(3)>": "\\u202e"}',
+    ]
+    make(path, hostile, metadata=script)
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text").first).to_have_text(script.decode())
+        for number, expected in enumerate([script.decode(), "Not UTF-8", "␛]0;owned␇", "U+202Egnp.exe", "onerror"]):
+            page.locator(".row").nth(number).click()
+            expect(page.locator("#record h2")).to_have_text(f"Record {number + 1}")
+            for kind in ("Hex", "JSON", "Text"):
+                page.get_by_role("tab", name=kind).click()
+            expect(page.locator("#record")).to_contain_text(expected)
+        page.locator("#text").fill("<")
+        page.keyboard.press("Enter")
+        expect(page.locator("#hits li")).to_have_count(2)
+        page.keyboard.press("Escape")
+        page.locator("#tab-metadata").click()
+        expect(page.locator("#metadata pre")).to_have_text(script.decode())
+        assert page.locator("main img, main script").count() == 0
+
+
+def test_a_long_record_is_opened_in_full_on_a_click_and_saved(page: Page, viewed: Viewed, path: Path) -> None:
+    long = b"0123456789" * 250_000
+    make(path, [long])
+    with viewed(path) as address:
+        page.goto(address)
+        page.locator(".row").first.click()
+        expect(page.locator("#record .rest")).to_contain_text("The first 16 KiB of 2.4 MiB")
+        page.get_by_role("button", name="Show all").click()
+        expect(page.locator("#record .rest")).to_have_count(0)
+        assert len(page.locator("#record pre").text_content() or "") == len(long)
+        with page.expect_download() as download:
+            page.get_by_text("Download").click()
+        assert Path(download.value.path()).read_bytes() == long
+
+
+def test_a_damaged_file_is_shown_as_far_as_it_goes(page: Page, viewed: Viewed, path: Path) -> None:
+    data = bytearray(make(path, noise(2000)).read_bytes())
+    length = int.from_bytes(data[DATA_START : DATA_START + 4])
+    data[DATA_START + 4 + length + 1000] ^= 0xFF
+    path.write_bytes(data)
+    with viewed(path) as address:
+        page.goto(f"{address}#0/records/400")
+        expect(page.locator("#record .problem")).to_be_visible()
+        expect(page.locator(".row.bad").first).to_be_visible()
+        page.locator("#tab-structure").click()
+        page.get_by_role("button", name="Check the whole file").click()
+        expect(page.locator("#structure")).to_contain_text("✗ Damaged: 1 problem")
+        expect(page.locator("#structure")).to_contain_text(re.compile("Records .* cannot be read"))
+
+
+def test_what_is_no_capture_file_is_said_so(page: Page, viewed: Viewed, path: Path) -> None:
+    path.write_bytes(b"something else")
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator("#notice")).to_be_visible()
+
+
+def test_the_way_to_a_record_is_drawn_and_followed(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"%d" % number for number in range(1, 5001)])
+    with viewed(path) as address:
+        page.goto(f"{address}#0/structure/1234")
+        expect(page.locator(".level")).to_have_count(4)
+        expect(page.locator(".cell.chosen")).to_have_count(3)
+        expect(page.locator(".pill")).to_have_text("current")
+        page.locator(".cell").last.click()
+        expect(page.locator("#structure")).to_contain_text("The way to record 1,248")
+
+
+@pytest.mark.parametrize("width", [360, 700, 1600])
+def test_nothing_is_wider_than_the_window(page: Page, viewed: Viewed, path: Path, width: int) -> None:
+    make(path, [b"x" * 5000] * 50, metadata=b"y" * 5000)
+    page.set_viewport_size({"width": width, "height": 700})
+    with viewed(path) as address:
+        for view in ("records", "structure", "metadata"):
+            page.goto(f"{address}#0/{view}/1")
+            expect(page.locator(f"#{view} h2").first).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width

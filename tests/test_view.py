@@ -1,0 +1,510 @@
+"""What the viewer's server answers, asked without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+import pytest
+from builder import TRILLION_RECORDS, trillion_file, trillion_record
+from capturefile.view import live
+from capturefile.view.app import STATIC, application
+from capturefile.view.previews import text_of
+from capturefile.view.security import HEADERS, is_known_host
+from capturefile.view.sources import Source
+from command import WRONG_USAGE, make, noise, run, running
+from starlette.testclient import TestClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+TOKEN = "token"
+HERE = "http://127.0.0.1:8000"
+
+
+def client(*paths: Path) -> TestClient:
+    """A page that knows the token, about these files."""
+    app = application([Source(path) for path in paths], TOKEN, "127.0.0.1")
+    return TestClient(app, base_url=f"{HERE}/{TOKEN}/")
+
+
+def api(path: Path, address: str, **query: str | int) -> Any:  # noqa: ANN401 - whatever the answer is
+    """The answer about one file, which must be a good one."""
+    answer = client(path).get(f"api/files/0{address}", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def job(path: Path, kind: str, **query: str | int) -> list[dict[str, Any]]:
+    """All lines of a job."""
+    answer = client(path).get(f"api/files/0/jobs/{kind}", params=query)
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines() if line]
+
+
+# Who may ask
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/api/files", "/other/api/files", "/toke/", f"/{TOKEN}x/api/files", "/index.html"]
+)
+def test_without_the_token_there_is_nothing(full: Path, address: str) -> None:
+    answer = client(full).get(f"{HERE}{address}")
+    assert (answer.status_code, answer.text.startswith("Open the address")) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "[evil]:8000", "10.1.2.3"]
+)
+def test_a_name_that_was_made_to_lead_here_is_refused(full: Path, host: str) -> None:
+    assert client(full).get("api/files", headers={"Host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1234", "LOCALHOST", "[::1]:8000"])
+def test_the_machines_own_names_are_taken(full: Path, host: str) -> None:
+    assert client(full).get("api/files", headers={"Host": host}).status_code == 200
+
+
+def test_a_server_for_the_network_takes_numbers_and_its_own_name_and_no_others() -> None:
+    assert is_known_host("192.168.1.7:80", "0.0.0.0")
+    assert is_known_host("box.lan:80", "box.lan")
+    assert not is_known_host("evil.example", "0.0.0.0")
+
+
+def test_other_pages_may_not_ask_even_with_the_token(full: Path) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Origin": "https://evil.example"}
+    assert client(full).get("api/files", headers=headers).status_code == 403
+    answer = client(full).get("api/files", headers={"Origin": "https://evil.example"})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("address", ["", "api/files", "api/files/0/records/1", "nothing", f"{HERE}/stranger"])
+def test_every_answer_carries_the_policy(full: Path, address: str) -> None:
+    headers = client(full).get(address).headers
+    for name, value in HEADERS.items():
+        assert headers[name] == value
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("address", ["..%2f..%2f__init__.py", "../__init__.py", "%2e%2e/app.py", "api/../../app.py"])
+def test_nothing_outside_of_the_page_is_served(full: Path, address: str) -> None:
+    assert "import" not in client(full).get(f"{HERE}/{TOKEN}/{address}").text
+
+
+def test_the_files_are_only_read(full: Path) -> None:
+    before = full.read_bytes()
+    page = client(full)
+    for address in ("", "/records", "/records/1", "/metadata", "/structure", "/way/2", "/jobs/verify", "/jobs/blocks"):
+        assert page.get(f"api/files/0{address}").status_code == 200
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            assert page.request(method, f"api/files/0{address}").status_code == 405
+    assert full.read_bytes() == before
+    with capturefile.open(full, "a"):
+        assert page.get("api/files/0/records").status_code == 200
+
+
+# Records
+
+
+def test_a_page_has_the_records_asked_for(numbers: Path) -> None:
+    page = api(numbers, "/records", first=19, count=100)
+    assert page["count"] == "20"
+    assert page["records"] == [
+        {"number": "19", "size": 2, "text": "19", "utf8": True},
+        {"number": "20", "size": 2, "text": "20", "utf8": True},
+    ]
+    assert api(numbers, "/records", first=21)["records"] == []
+
+
+def test_a_trillion_records_are_numbered_in_text(path: Path) -> None:
+    path.write_bytes(trillion_file())
+    assert api(path, "")["state"]["count"] == str(TRILLION_RECORDS)
+    page = api(path, "/records", first=TRILLION_RECORDS - 1)["records"]
+    assert [row["number"] for row in page] == [str(TRILLION_RECORDS - 1), str(TRILLION_RECORDS)]
+    assert page[1]["text"] == trillion_record(TRILLION_RECORDS).decode()
+
+
+@pytest.mark.parametrize("number", ["0", "21", "-1", "1.5", "x", "9" * 30, "%D9%A1"])
+def test_a_number_without_a_record_is_an_error_with_words(numbers: Path, number: str) -> None:
+    answer = client(numbers).get(f"api/files/0/records/{number}")
+    assert answer.status_code in (400, 404)
+    assert answer.json()["error"]
+
+
+def test_answers_are_bounded_however_long_records_are(path: Path) -> None:
+    long = b"x" * 3_000_000
+    make(path, [long] * 3 + [b"short"] * 1000)
+    page = client(path)
+    listed = page.get("api/files/0/records?count=100000")
+    assert len(listed.json()["records"]) == 500
+    assert len(listed.content) < 100_000
+    part = page.get("api/files/0/records/1?start=10&length=99999999")
+    assert (len(part.content), part.headers["X-Total-Bytes"]) == (1024 * 1024, "3000000")
+    whole = page.get("api/files/0/records/1/download")
+    assert whole.content == long
+    assert whole.headers["Content-Disposition"] == 'attachment; filename="log-1.bin"'
+
+
+HOSTILE = [
+    b"<script>alert(1)</script>",
+    b"\xff\xfe\x80 no text",
+    b"\x1b[2J\x1b]0;title\x07",
+    "\u202egnp.exe\u2066\u200b\ufeff".encode(),
+    "\u0085\u2028\x00\x7f".encode(),
+]
+
+
+def test_hostile_records_come_as_data_and_are_shown_with_nothing_to_obey(path: Path) -> None:
+    make(path, HOSTILE)
+    answer = client(path).get("api/files/0/records")
+    assert answer.headers["Content-Type"] == "application/json"
+    rows = answer.json()["records"]
+    assert [row["text"] for row in rows] == [
+        "<script>alert(1)</script>",
+        "\ufffd\ufffd\ufffd no text",
+        "␛[2J␛]0;title␇",
+        "⟨U+202E⟩gnp.exe⟨U+2066⟩⟨U+200B⟩⟨U+FEFF⟩",
+        "⟨U+0085⟩⟨U+2028⟩␀␡",
+    ]
+    assert [row["utf8"] for row in rows] == [True, False, True, True, True]
+    for number, record in enumerate(HOSTILE, 1):
+        raw = client(path).get(f"api/files/0/records/{number}")
+        assert (raw.content, raw.headers["Content-Type"]) == (record, "application/octet-stream")
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "€", "😀"])
+def test_a_preview_ends_with_a_whole_character(letter: str) -> None:
+    for shift in range(4):
+        text, is_text = text_of(("." * shift + letter * 400).encode())
+        assert is_text
+        assert text.strip(".").replace(letter, "") == ""
+
+
+def test_a_page_of_a_hundred_records_comes_fast(path: Path) -> None:
+    make(path, noise(20_000, 300))
+    page = client(path)
+    page.get("api/files/0/records?first=1").raise_for_status()
+    source = Source(path)
+    from capturefile.view import records
+
+    times = []
+    for first in range(100, 20_000, 1000):
+        start = time.perf_counter()
+        json.dumps(records.page(source.file(), first, 100))
+        times.append(time.perf_counter() - start)
+    # Five milliseconds on a machine that does nothing else.
+    assert sorted(times)[len(times) // 2] < 0.1
+
+
+# Metadata
+
+
+def test_metadata_is_served_like_a_record(full: Path, path: Path) -> None:
+    assert client(full).get("api/files/0/metadata").content == b"metadata"
+    assert client(full).get("api/files/0/metadata/download").content == b"metadata"
+
+
+def test_a_file_without_metadata_says_so(numbers: Path) -> None:
+    assert client(numbers).get("api/files/0/metadata").status_code == 404
+
+
+# Damage
+
+
+def test_a_damaged_file_is_shown_as_far_as_it_goes(damaged: Path) -> None:
+    rows = [
+        row for first in (1, 501, 1001, 1501) for row in api(damaged, "/records", first=first, count=500)["records"]
+    ]
+    bad = [int(row["number"]) for row in rows if "error" in row]
+    assert len(rows) == 2000
+    assert bad == list(range(bad[0], bad[-1] + 1))
+    assert 0 < len(bad) < 1000
+    (finding,) = [line["finding"] for line in job(damaged, "verify") if "finding" in line]
+    assert finding["kind"] == "problems"
+    assert job(damaged, "verify")[-1]["done"]["unreadable"] == [[str(bad[0]), str(bad[-1])]]
+    assert job(damaged, "blocks")[-1]["done"]["problems"]
+
+
+@pytest.mark.parametrize("data", [b"", b"no capture file", b"\0" * 100_000, b"MioCapture\0" + b"\xff" * 100_000])
+def test_what_is_no_capture_file_is_shown_with_the_error(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    assert api(path, "")["state"]["error"]
+    assert client(path).get("api/files/0/records").status_code == 422
+    assert api(path, "/structure")["error"]
+    assert api(path, "/way/1")["error"]
+    assert "error" in job(path, "verify")[-1]
+
+
+def test_a_torn_master_node_is_shown_beside_the_whole_one(full: Path) -> None:
+    data = bytearray(full.read_bytes())
+    serial = capturefile.open(full).info().serial_number
+    data[4096 + (serial + 1) % 2 * 40_960 + 8] ^= 0xFF
+    full.write_bytes(data)
+    told = api(full, "/structure")
+    assert told["current"] == serial % 2
+    assert [slot["problem"] is None for slot in told["slots"]] == [serial % 2 == 0, serial % 2 == 1]
+
+
+# Live
+
+
+async def _gone_after(path: Path, grow: int) -> list[dict[str, Any]]:
+    source = Source(path)
+    told: AsyncIterator[str] = live.events(source, _never)
+    states: list[dict[str, Any]] = []
+    async for event in told:
+        if event.startswith("data: "):
+            states.append(json.loads(event[6:]))
+            if len(states) > grow:
+                break
+            with capturefile.open(path, "a", sync="none") as cf:
+                cf.add_record("more")
+                cf.commit()
+    return states
+
+
+async def _never() -> bool:
+    return False
+
+
+def test_commits_of_others_are_told_in_numbers(numbers: Path) -> None:
+    states = asyncio.run(asyncio.wait_for(_gone_after(numbers, 3), 30))
+    assert [state["count"] for state in states] == ["20", "21", "22", "23"]
+    assert set(states[0]) == {"count", "serial", "size", "replaced", "error"}
+
+
+def test_a_replaced_file_is_said_so_and_the_new_one_is_opened_when_asked(numbers: Path, tmp_path: Path) -> None:
+    page = client(numbers)
+    assert page.get("api/files/0").json()["state"]["replaced"] is False
+    make(tmp_path / "new.capture", [b"new"]).replace(numbers)
+    state = page.get("api/files/0").json()["state"]
+    assert (state["replaced"], state["count"]) == (True, "20")
+    state = page.post("api/files/0/reopen").json()["state"]
+    assert (state["replaced"], state["count"]) == (False, "1")
+
+
+def test_a_file_that_was_cut_short_keeps_what_was_seen_and_has_the_error_beside_it(path: Path) -> None:
+    make(path, noise(2000))
+    source = Source(path)
+    with path.open("r+b") as file:
+        file.truncate(5000)
+    state = source.look()
+    assert state.count == "2000"
+    assert state.error
+
+
+# Search
+
+
+def test_a_search_gives_hits_and_ends(numbers: Path) -> None:
+    lines = job(numbers, "search", text="1")
+    assert [line["hit"]["number"] for line in lines[:-1]] == ["1", *map(str, range(10, 20))]
+    assert lines[-1]["done"] == {"at": "20", "of": "20", "hits": 11, "unreadable": 0}
+
+
+def test_a_search_takes_patterns_cases_and_ranges(path: Path) -> None:
+    make(path, [b"Alpha", b"beta", b"ALP", b"a.b"])
+    hits = [
+        [line["hit"]["number"] for line in job(path, "search", **query) if "hit" in line]
+        for query in (
+            {"text": "^alp", "pattern": "", "any_case": ""},
+            {"text": "alp", "any_case": "", "first": 2},
+            {"text": "."},
+        )
+    ]
+    assert hits == [["1", "3"], ["3"], ["4"]]
+
+
+@pytest.mark.parametrize("query", ["text=(&pattern", "text=", "", f"text={'x' * 3000}"])
+def test_a_search_that_cannot_be_is_refused(numbers: Path, query: str) -> None:
+    assert client(numbers).get(f"api/files/0/jobs/search?{query}").status_code == 400
+
+
+def test_a_hit_shows_where_it_is_and_nothing_to_obey(path: Path) -> None:
+    make(path, [b"x" * 10_000 + b"\x1b[needle\xff" + b"y" * 10_000])
+    (hit, _) = job(path, "search", text="needle")
+    assert "␛[needle\ufffdyy" in hit["hit"]["text"]
+    assert len(hit["hit"]["text"]) < 300
+
+
+def test_a_search_goes_on_behind_damage(damaged: Path) -> None:
+    done = job(damaged, "search", text="nowhere to be found")[-1]["done"]
+    assert done["at"] == "2000"
+    assert done["unreadable"] > 0
+
+
+def test_a_search_ends_when_nobody_listens_even_within_one_pattern(path: Path) -> None:
+    from capturefile.view.jobs import Jobs
+
+    make(path, [b"a" * 100 + b"b"])
+    asked = 0
+
+    async def is_gone() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 2
+
+    async def search() -> Jobs:
+        jobs = Jobs()
+        task = {"kind": "search", "path": str(path), "text": "(a+)+$", "pattern": True, "any_case": False}
+        async for _ in jobs.lines({**task, "first": 1, "last": 0}, is_gone):
+            assert jobs.running == 1
+        return jobs
+
+    assert asyncio.run(asyncio.wait_for(search(), 30)).running == 0
+
+
+# Structure
+
+
+@pytest.mark.parametrize("commits", [1, 2])
+def test_both_master_nodes_are_told_with_the_current_one(full: Path, commits: int) -> None:
+    with capturefile.open(full, "a") as cf:
+        for _ in range(commits):
+            cf.add_records(["three", "four", "five"])
+            cf.commit()
+        info = cf.info()
+    told = api(full, "/structure")
+    assert told["header"]["fan_out"] == 32
+    assert told["header"]["checksum"] == "right"
+    now, before = told["slots"][told["current"]], told["slots"][1 - told["current"]]
+    assert (now["serial"], now["records"], now["levels"]) == (
+        info.serial_number,
+        str(2 + 3 * commits),
+        [2 + 3 * commits],
+    )
+    assert now["stored"] == now["computed"]
+    assert int(before["records"]) == int(now["records"]) - 3
+    assert told["last_commit"] == "3"
+
+
+@pytest.mark.parametrize("number", [1, 32, 33, 1024, 1025, 39_999, 40_000])
+def test_the_way_down_ends_at_the_record(path: Path, number: int) -> None:
+    make(path, [b"%d" % index for index in range(1, 40_001)])
+    told = api(path, f"/way/{number}")
+    assert told["error"] is None
+    *nodes, record = told["steps"]
+    last = nodes[-1]
+    assert int(last["first"]) + int(last["below"]) * last["chosen"] == number
+    with capturefile.open(path) as cf:
+        places = [block.position for block in cf.blocks() if block.records and block.records.first <= number]
+    expected = None if record["pending"] else int(record["at"][0])
+    assert places[-1] == expected
+
+
+def test_the_way_into_a_trillion_records_is_short(path: Path) -> None:
+    path.write_bytes(trillion_file())
+    steps = api(path, "/way/1000000000000")["steps"]
+    assert [step["height"] for step in steps] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+
+
+def test_the_blocks_are_told_in_few_segments(path: Path) -> None:
+    make(path, noise(60_000, 300))
+    done = job(path, "blocks")[-1]["done"]
+    assert len(done["segments"]) <= 512
+    assert sum(segment["records"] for segment in done["segments"]) == 60_000
+    assert sum(segment["blocks"] for segment in done["segments"]) == done["blocks"]
+
+
+def test_the_sizes_of_records_are_counted(path: Path) -> None:
+    make(path, [b"", b"a", b"ab", b"abc", b"x" * 1000])
+    done = job(path, "sizes")[-1]["done"]
+    assert [(size, count) for size, count in enumerate(done["buckets"]) if count] == [(0, 1), (1, 1), (2, 2), (10, 1)]
+    assert (done["looked"], done["largest"]) == (5, 1000)
+
+
+# The command
+
+
+def test_the_command_prints_an_address_that_works(full: Path) -> None:
+    with running("view", "--no-browser", full) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().decode().strip()
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{address}api/files", timeout=30) as answer:
+            assert json.load(answer)["files"][0]["state"]["count"] == "2"
+        process.terminate()
+
+
+def test_the_command_refuses_a_file_that_is_not_there(path: Path) -> None:
+    done = run("view", "--no-browser", path)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"No such file" in done.stderr
+
+
+def test_the_command_says_what_it_needs(full: Path, tmp_path: Path) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError(name='uvicorn')")
+    done = run("view", "--no-browser", full, environment={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == WRONG_USAGE
+    assert b"pip install 'capturefile-rs[view]'" in done.stderr
+
+
+def test_a_deleted_file_is_said_so(full: Path, tmp_path: Path) -> None:
+    source = Source(full)
+    shutil.move(full, tmp_path / "elsewhere")
+    assert source.look().replaced
+
+
+# Colours
+
+TEXT_ON_GROUND = [
+    *((text, ground) for text in ("ink", "quiet") for ground in ("ground", "panel", "raised", "soft")),
+    *((text, "panel") for text in ("accent", "bad", "warm", "string", "figure")),
+    ("accent", "soft"), ("on-accent", "accent"), ("bad", "bad-soft"), ("warm", "warm-soft"), ("accent", "raised"),
+    ("bad", "raised"), ("bad", "soft"),
+]  # fmt: skip
+READABLE = 4.5
+"""The contrast that WCAG AA asks of text; of the edges of controls, it asks 3."""
+VISIBLE = 3.0
+
+
+def palettes() -> list[dict[str, str]]:
+    """The colours of the page: light, dark because the system is, and dark because the user said so."""
+    sheet = (STATIC / "style.css").read_text(encoding="utf-8")
+    return [
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", body)) for body in re.findall(r":root[^{]*\{([^}]*)\}", sheet)
+    ]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, as WCAG defines it."""
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """How bright a colour is, from 0 to 1."""
+    shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_all_text_has_the_contrast_that_wcag_asks_for() -> None:
+    light, dark, chosen_dark = palettes()
+    assert dark == chosen_dark
+    for colours in (light, dark):
+        for text, ground in TEXT_ON_GROUND:
+            assert contrast(colours[text], colours[ground]) >= READABLE, (text, ground)
+        for ground in ("ground", "panel", "raised"):
+            assert contrast(colours["edge"], colours[ground]) >= VISIBLE, ground
+
+
+def test_nothing_of_the_page_comes_from_elsewhere_or_makes_markup_of_text() -> None:
+    for file in STATIC.iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert set(re.findall(r"https?://[^\s\"']+", text)) <= {"http://www.w3.org/2000/svg"}, file
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|style=", text), file
+
+
+def test_each_file_of_the_page_is_in_the_package() -> None:
+    assert {"index.html", "main.js", "style.css", "icon.svg"} <= {file.name for file in STATIC.iterdir()}
+    for name in re.findall(r'from "\./([a-z]+\.js)"', (STATIC / "main.js").read_text(encoding="utf-8")):
+        assert (STATIC / name).exists()
