@@ -88,7 +88,8 @@ def viewed() -> Viewed:
 
 def rows(page: Page) -> list[str]:
     """The numbers of the rows that are seen."""
-    return page.locator(".row .number").all_text_contents()
+    found: list[str] = page.locator(".row .number").all_text_contents()
+    return found
 
 
 def test_a_record_is_opened_as_text_as_json_and_in_hexadecimal(page: Page, viewed: Viewed, path: Path) -> None:
