@@ -37,6 +37,9 @@ THREADS = (1, 2, 4, 8)
 CACHE_OF_A_TENTH = 10
 """Data that is this many times as large as the cache counts as cold."""
 
+HEADING = "## Alone"
+"""What this script writes stands under it, behind what `compare.py` has written."""
+
 Table = dict[str, dict[str, float]]
 """Figures by what was measured, and by the size or the number of threads that it was measured with."""
 
@@ -331,9 +334,16 @@ def main() -> None:
     ]
     print("\n\n".join(tables))
     options.results.mkdir(exist_ok=True)
-    (options.results / "alone.md").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
     plot(grown, "Cost of a record as the file grows", options.results / "growth")
     plot(threaded, "Lines a second by threads or processes", options.results / "threads")
+    grown_table, threads_table, limits_table = tables
+    alone = (
+        f"{HEADING}\n\n{grown_table}\n\n![Cost of a record as the file grows](growth.svg)\n\n{threads_table}\n\n"
+        f"![Lines a second by threads or processes](threads.svg)\n\n{limits_table}\n"
+    )
+    page = options.results / "README.md"
+    before = page.read_text(encoding="utf-8").partition(HEADING)[0] if page.exists() else ""
+    page.write_text(before + alone, encoding="utf-8")
 
 
 if __name__ == "__main__":
