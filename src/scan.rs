@@ -85,7 +85,8 @@ impl Records {
         self.rising = if is_behind { self.rising.saturating_add(1) } else { 0 };
         let block = self.fetch(frame)?;
         if self.rising == BLOCKS_OF_A_SCAN {
-            let last = self.coordinates_of_last()?.frame;
+            // Where the end cannot be found, only who comes to it needs to know.
+            let last = self.coordinates_of_last().map_or(u64::MAX, |at| at.frame);
             self.ahead = Some(Ahead::new(&self.snapshot, Following::new(&self.snapshot, frame, last)));
         }
         if let Some(ahead) = &mut self.ahead {

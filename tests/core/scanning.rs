@@ -104,17 +104,25 @@ fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_i
         (1..).zip(snapshot.records(1)).filter_map(is_bad).collect()
     };
     assert!(errors(&whole).is_empty());
-    let mut bytes = std::fs::read(&place.path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 8].iter_mut().for_each(|byte| *byte ^= 0x55);
-    let damaged = Place::with(&bytes);
-    for threads in [1, 4] {
-        let file = reading(threads, 48 << 20).open(&damaged.path).unwrap();
-        let snapshot = file.snapshot().unwrap();
-        let one_by_one: Vec<u64> = (1..=COUNT).filter(|&number| snapshot.record(number).is_err()).collect();
-        assert!(!one_by_one.is_empty() && one_by_one.len() < 1000, "{} are lost", one_by_one.len());
-        let again = reading(threads, 48 << 20).open(&damaged.path).unwrap();
-        assert_eq!(errors(&again.snapshot().unwrap()), one_by_one);
+    let bytes = std::fs::read(&place.path).unwrap();
+    // The last part has the end of the index, too, which a scan looks up to know how far to read ahead.
+    let length = bytes.len();
+    for start in (length / 10..length - 12_000)
+        .step_by(length / 5)
+        .chain((length - 12_000..length - 5000).step_by(500))
+    {
+        let mut bytes = bytes.clone();
+        bytes[start..start + 8].iter_mut().for_each(|byte| *byte ^= 0x55);
+        let damaged = Place::with(&bytes);
+        for threads in [1, 4] {
+            let file = reading(threads, 48 << 20).open(&damaged.path).unwrap();
+            let snapshot = file.snapshot().unwrap();
+            let one_by_one: Vec<u64> =
+                (1..=COUNT).filter(|&number| snapshot.record(number).is_err()).collect();
+            assert!(one_by_one.len() < 2000, "{} are lost", one_by_one.len());
+            let again = reading(threads, 48 << 20).open(&damaged.path).unwrap();
+            assert_eq!(errors(&again.snapshot().unwrap()), one_by_one);
+        }
     }
 }
 
