@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import capturefile
 
@@ -124,7 +124,8 @@ class Lmdb:
     def reader(self, path: Path) -> Reader:
         import lmdb
 
-        transaction = lmdb.open(str(path), subdir=False, readonly=True, lock=False).begin()
+        # Types of lmdb are known only where it is installed.
+        transaction: Any = lmdb.open(str(path), subdir=False, readonly=True, lock=False).begin()
         return _Calls(
             lambda number: transaction.get(number.to_bytes(8)),
             lambda: transaction.cursor().iternext(keys=False),
