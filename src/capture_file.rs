@@ -20,7 +20,6 @@ use crate::shown::Shown;
 use crate::slots::{self, Current, Stamps};
 use crate::snapshot::{OpenFile, Snapshot, check_length};
 use crate::storage::{self, FileIdentity, FileStorage, Storage, read_up_to};
-use crate::wait::Watch;
 use crate::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
 
 /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
@@ -604,10 +603,6 @@ impl CaptureFile {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
             Err(error) => Err(self.file.failed("look for")(error)),
         }
-    }
-
-    pub(crate) fn watch(&self) -> Watch {
-        self.file.storage.watch()
     }
 
     /// Length of the file now, in bytes, room for growth included.

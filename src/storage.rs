@@ -15,8 +15,6 @@ use arc_swap::ArcSwapOption;
 use memmap2::Mmap;
 use nix::libc;
 
-use crate::wait::Watch;
-
 /// The bytes of one open capture file.
 ///
 /// Reads and writes may do less than asked, like the system calls they stand for: [`read_up_to`] and
@@ -36,10 +34,6 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
     /// Whether the file called `path` is still this one; false where there is no such file any more.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
-    /// The system's reports of what is written to it from now on, by whoever.
-    fn watch(&self) -> Watch {
-        Watch::nothing()
-    }
     /// The file's bytes, at least the first `length` of them; an error if it is shorter.
     fn map(&self, length: u64) -> io::Result<Map>;
     /// Which file this is; `None` where the bytes are in no file.
@@ -213,10 +207,6 @@ impl Storage for FileStorage {
         };
         let here = self.file.metadata()?;
         Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
-    }
-
-    fn watch(&self) -> Watch {
-        Watch::file(&self.file)
     }
 
     fn map(&self, needed: u64) -> io::Result<Map> {

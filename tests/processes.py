@@ -49,7 +49,10 @@ class Actor:
 
     def tell(self, line: str = "") -> None:
         """Says a line to it."""
-        _pipe(self.process.stdin).write(f"{line}\n".encode())
+        try:
+            _pipe(self.process.stdin).write(f"{line}\n".encode())
+        except BrokenPipeError:
+            raise AssertionError(f"the other process has ended: {self.errors()}") from None
 
     def finish(self) -> list[str]:
         """Waits for its end, which must be one without errors; returns what it still said."""

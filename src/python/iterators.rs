@@ -183,7 +183,7 @@ impl Follower {
                 return Ok(false);
             }
             let most = left.map_or(LONGEST_WAIT, |left| left.min(LONGEST_WAIT));
-            py.detach(|| following.waiter.wait(&self.observer, most));
+            py.detach(|| following.waiter.wait(most));
             py.check_signals()?;
         }
     }
@@ -194,7 +194,8 @@ impl Follower {
     fn look(&self) -> crate::Result<Option<Records>> {
         let replaced = self.observer.is_replaced()?;
         self.observer.check_length()?;
-        self.observer.refresh(false)?;
+        // It may have been cut short between the two looks, and that says more.
+        self.observer.refresh(false).or_else(|error| self.observer.check_length().and(Err(error)))?;
         let snapshot = self.observer.snapshot()?;
         let next = self.next.load(Ordering::Relaxed);
         if snapshot.record_count() >= next {
