@@ -36,16 +36,18 @@ class Floor(NamedTuple):
 
 
 FLOORS = [
-    Floor("lines", APPEND, OURS, "CaptureFile", 4),
-    Floor("lines", APPEND, OURS, "ArrayRecord", 1.5),
-    Floor("lines", APPEND, OURS, "Bagz", 2),
-    Floor("lines", SCAN, OURS, "CaptureFile", 6),
+    Floor("lines", APPEND, OURS, "CaptureFile", 3),
+    Floor("lines", APPEND, OURS, "sqlite3", 1.3),
+    Floor("lines", APPEND, OURS, "Bagz", 1.8),
+    Floor("lines", APPEND, FAST, "ArrayRecord", 1.4),
+    Floor("lines", SYNCED, OURS, "sqlite3", 1.5),
+    Floor("lines", SCAN, OURS, "CaptureFile", 5),
     Floor("lines", SCAN, OURS, "ArrayRecord", 2),
-    Floor("lines", GET, OURS, "py-lmdb", 1.5),
+    Floor("lines", GET, OURS, "py-lmdb", 0.9),
     Floor("lines", GET, OURS, "sqlite3", 5),
     Floor("lines", SIZE, OURS, "CaptureFile", 0.99),
-    Floor("1 KB records", APPEND, OURS, "CaptureFile", 2),
-    Floor("1 KB records", APPEND, FAST, "ArrayRecord", 2),
+    Floor("1 KB records", APPEND, OURS, "CaptureFile", 2.5),
+    Floor("1 KB records", APPEND, FAST, "ArrayRecord", 1.2),
     Floor("1 KB records", SCAN, OURS, "ArrayRecord", 1),
 ]
 
