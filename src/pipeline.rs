@@ -63,7 +63,22 @@ struct Queue<T: Task> {
 
 struct Work<T: Task> {
     jobs: VecDeque<Arc<Job<T>>>,
+    /// How many workers are at a task.
+    busy: usize,
     closed: bool,
+}
+
+/// A worker at a task; one that panics is not at it any more, either.
+struct Busy<'a, T: Task>(&'a Queue<T>);
+
+impl<T: Task> Drop for Busy<'_, T> {
+    fn drop(&mut self) {
+        let mut work = lock(&self.0.work);
+        work.busy -= 1;
+        if work.closed {
+            self.0.changed.notify_all();
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -180,6 +195,8 @@ impl<T: Task> Pipeline<T> {
     }
 }
 
+/// Returns once no worker is at a task any more: whoever has let go of a file may do with it what they like,
+/// also cut it short, which would be fatal for one who still reads its map.
 impl<T: Task> Drop for Pipeline<T> {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.as_ref().filter(|_| !self.is_inherited()) {
@@ -187,6 +204,9 @@ impl<T: Task> Drop for Pipeline<T> {
             work.jobs.clear();
             work.closed = true;
             queue.changed.notify_all();
+            while work.busy > 0 {
+                work = queue.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+            }
         }
     }
 }
@@ -253,7 +273,7 @@ impl<T: Task> Drop for Taken<'_, T> {
 
 /// Starts up to `count` workers; says how many there are.
 fn start_workers<T: Task>(count: usize) -> (Arc<Queue<T>>, usize) {
-    let work = Mutex::new(Work { jobs: VecDeque::new(), closed: false });
+    let work = Mutex::new(Work { jobs: VecDeque::new(), busy: 0, closed: false });
     let queue = Arc::new(Queue { work, changed: Condvar::new() });
     let start = |_: &usize| {
         let queue = Arc::clone(&queue);
@@ -272,10 +292,13 @@ fn work_off<T: Task>(queue: &Queue<T>) {
         }
         work = match work.jobs.pop_front() {
             Some(job) => {
+                work.busy += 1;
                 drop(work);
+                let busy = Busy(queue);
                 // The caller finds a task that failed still waiting, and learns why by trying.
                 let _ = job.run();
                 drop(job);
+                drop(busy);
                 lock(&queue.work)
             }
             None => queue.changed.wait(work).unwrap_or_else(PoisonError::into_inner),
@@ -353,6 +376,34 @@ mod tests {
         assert_eq!(pipeline.front().unwrap(), Some(4));
         assert!(pipeline.get(1).is_err());
         assert_eq!(pipeline.get(1).unwrap(), Some(9));
+    }
+
+    /// Says while it runs that it does.
+    struct Visible(Arc<Mutex<u32>>);
+
+    impl Task for Visible {
+        type Outcome = ();
+
+        fn run(&self) -> Result<()> {
+            *lock(&self.0) += 1;
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            *lock(&self.0) -= 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn once_it_is_dropped_nobody_is_at_its_tasks() {
+        for _ in 0..20 {
+            let running = Arc::new(Mutex::new(0));
+            let mut pipeline = Pipeline::new(3);
+            for _ in 0..4 {
+                pipeline.push(Visible(Arc::clone(&running)), 0);
+            }
+            pipeline.front().unwrap();
+            drop(pipeline);
+            assert_eq!(*lock(&running), 0);
+        }
     }
 
     #[test]

@@ -317,3 +317,32 @@ def test_a_newest_commit_that_makes_no_sense_is_refused_and_not_overwritten(tmp_
     with pytest.raises(capturefile.InvalidCaptureFile, match="pending block of 40000 bytes"):
         CaptureFile(path, to_write)
     assert path.read_bytes() == data
+
+
+CUTTING_SHORT = """
+import os, sys
+from capturefile import CaptureFile
+
+path = sys.argv[1]
+with open(path, "rb") as file:
+    content = file.read()
+for round in range(50):
+    with CaptureFile(path, encoding=None, threads=4) as cf:
+        for number, _ in enumerate(cf):
+            if number == 8 + round:
+                break
+    os.truncate(path, 0)
+    with open(path, "r+b") as file:
+        file.write(content)
+print("alive")
+"""
+"""Blocks were still inflated ahead when the loop had ended and the file was closed."""
+
+
+def test_a_file_may_be_cut_short_once_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "log.capture"
+    with CaptureFile(path, True, sync="none") as cf:
+        cf.add_records([noise(3000) + bytes(20_000)] * 200)
+        cf.commit()
+    done = run(CUTTING_SHORT, path)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

@@ -82,6 +82,31 @@ pub fn a_failure_leaves_nobody_waiting() {
     }
 }
 
+/// Counts who is at it.
+struct Visible(Arc<AtomicU64>);
+
+impl Task for Visible {
+    type Outcome = ();
+
+    fn run(&self) -> Result<()> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        self.0.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// Once a pipeline is dropped nobody is at its tasks, so that what they read may go.
+pub fn a_dropped_pipeline_leaves_nobody_at_work() {
+    let running = Arc::new(AtomicU64::new(0));
+    let mut pipeline = Pipeline::new(3);
+    for _ in 0..3 {
+        pipeline.push(Visible(Arc::clone(&running)), 1);
+    }
+    pipeline.front().unwrap();
+    drop(pipeline);
+    assert_eq!(running.load(Ordering::SeqCst), 0);
+}
+
 /// What a writer had at one moment: how many records each of two threads had added.
 #[derive(Clone, Copy)]
 struct Counts {

@@ -30,6 +30,11 @@ fn a_failure_leaves_nobody_waiting() {
 }
 
 #[test]
+fn a_dropped_pipeline_leaves_nobody_at_work() {
+    in_many_orders(scenarios::a_dropped_pipeline_leaves_nobody_at_work);
+}
+
+#[test]
 fn a_state_that_is_shown_is_never_behind() {
     in_many_orders(scenarios::a_state_that_is_shown_is_never_behind);
 }
