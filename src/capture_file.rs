@@ -16,10 +16,11 @@ use crate::cross_check::check_fan_out;
 use crate::error::{Damage, Error, Result};
 use crate::format::{Geometry, has_checksum};
 use crate::lock::{self, Refusal, WriterLock};
+use crate::mutants::{self, Mutant};
 use crate::shown::Shown;
 use crate::slots::{self, Current, Stamps};
 use crate::snapshot::{OpenFile, Snapshot, check_length};
-use crate::storage::{self, FileIdentity, FileStorage, Storage, read_up_to};
+use crate::storage::{self, FileIdentity, FileStorage, Storage, parent, read_up_to};
 use crate::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
 
 /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
@@ -181,22 +182,41 @@ impl OpenOptions {
         header.check(CaptureFile::reader(Arc::new(file), current)?)
     }
 
-    /// Opens for writing what `storage` holds, for the one who has the right to write it.
+    /// Opens for writing what `storage` holds, the file called `target`, for the one who has the right to write it.
     pub(crate) fn write_storage(
         &self,
         path: &Path,
+        target: &Path,
         storage: Box<dyn Storage>,
         lock: Option<WriterLock>,
     ) -> Result<CaptureFile> {
+        if self.sync != SyncMode::Never {
+            // Whoever made the file may have done without.
+            storage.sync_folder(target).map_err(|error| Error::io(parent(target), "sync", error))?;
+        }
         let (file, header) = self.attach(path, storage)?;
         header.check(CaptureFile::writer(Writer::open(Arc::new(file), lock, self.writer_options())?)?)
     }
 
-    /// Makes a new file of the empty `storage`, which nobody else can see yet.
-    pub(crate) fn create_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<Writer> {
+    /// Makes a new file of the empty `storage`, which nobody else can see before `move_in` gives it the name `target`.
+    pub(crate) fn create_storage(
+        &self,
+        path: &Path,
+        target: &Path,
+        storage: Box<dyn Storage>,
+        lock: Option<WriterLock>,
+        move_in: impl FnOnce() -> io::Result<()>,
+    ) -> Result<CaptureFile> {
         let cache = Cache::new(self.cache_size);
         let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
-        Writer::create(&Arc::new(file), self.initial_metadata.as_deref(), self.writer_options())
+        // With its lock before anybody can see the file, so that nobody gets to write it in between.
+        let metadata = self.initial_metadata.as_deref();
+        let writer = Writer::create(&Arc::new(file), lock, metadata, self.writer_options())?;
+        move_in().map_err(|error| Error::io(path, "create", error))?;
+        if self.sync != SyncMode::Never && !mutants::on(Mutant::NameNotSynced) {
+            writer.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))?;
+        }
+        CaptureFile::writer(writer)
     }
 
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
@@ -224,7 +244,7 @@ impl OpenOptions {
         let Some((file, lock)) = self.lock_existing(path, target)? else {
             return Ok(None);
         };
-        self.write_storage(path, Box::new(FileStorage::new(file)), Some(lock)).map(Some)
+        self.write_storage(path, target, Box::new(FileStorage::new(file)), Some(lock)).map(Some)
     }
 
     /// Opens a file and takes the right to write it; `None` if another file stands there by then.
@@ -274,22 +294,15 @@ impl OpenOptions {
     /// Makes a whole new file beside `target` and moves it there.
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let failed = |error| Error::io(path, "create", error);
-        let folder = parent(target);
-        let temporary = temporary_file(folder).map_err(failed)?;
+        let temporary = temporary_file(parent(target)).map_err(failed)?;
         if let Existing::Replace(permissions) = existing {
             fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
         }
         let reopen = || open_plain(temporary.path(), true);
         let lock = self.take_lock(path, reopen)?;
         let storage = FileStorage::new(reopen()?);
-        let mut writer = self.create_storage(path, Box::new(storage))?;
-        // Held before anybody can see the file, so that nobody gets to write it in between.
-        writer.hold(lock);
-        move_into_place(temporary, target, existing).map_err(failed)?;
-        if self.sync != SyncMode::Never {
-            sync_name(target).map_err(|error| Error::io(folder, "sync", error))?;
-        }
-        CaptureFile::writer(writer)
+        let move_in = || move_into_place(temporary, target, existing);
+        self.create_storage(path, target, Box::new(storage), Some(lock), move_in)
     }
 
     fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<(OpenFile, Header)> {
@@ -391,24 +404,6 @@ pub(crate) fn resolve_links(path: &Path) -> Result<PathBuf> {
 
 fn exists(path: &Path) -> Result<bool> {
     path.try_exists().map_err(|error| Error::io(path, "open", error))
-}
-
-pub(crate) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes the new name of a file survive a power cut.
-pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
-    match File::open(parent(path))?.sync_all() {
-        // Some file systems cannot sync a folder, and say so in this way.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
-        done => done?,
-    }
-    // XFS has no error for a folder whose disk is gone meanwhile, but for a file it has.
-    File::open(path)?.sync_data()
 }
 
 fn keeps_changing(path: &Path) -> Error {

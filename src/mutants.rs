@@ -27,11 +27,15 @@ pub(crate) enum Mutant {
     BlockDroppedEarly,
     /// What was cached of a transaction stays after its rollback.
     CacheKeptAfterRollback,
+    /// A new file gets its name before what is in it is on the disk.
+    NewFileNotSynced,
+    /// A new file is given out before its name is on the disk.
+    NameNotSynced,
 }
 
 #[cfg(test)]
 impl Mutant {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::FirstSyncLeftOut,
         Self::SecondSyncLeftOut,
         Self::BarrierOnlyWithData,
@@ -44,6 +48,8 @@ impl Mutant {
         Self::ShortSlotAccepted,
         Self::BlockDroppedEarly,
         Self::CacheKeptAfterRollback,
+        Self::NewFileNotSynced,
+        Self::NameNotSynced,
     ];
 }
 

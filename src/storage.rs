@@ -30,6 +30,8 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn set_length(&self, length: u64) -> io::Result<()>;
     /// Returns once everything written before, and the length, would survive a power cut.
     fn sync(&self) -> io::Result<()>;
+    /// Makes the name `path` of the file survive a power cut, as of the next sync.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Forgets what memory holds of these bytes, so that the next read sees the disk.
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
     /// Whether the file called `path` is still this one; false where there is no such file any more.
@@ -125,6 +127,31 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)
 }
 
+/// The folder that a file is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match File::open(parent(path)).and_then(|folder| folder.sync_all()) {
+        // Some file systems cannot sync a folder, and say so in this way.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        // Who may write into a folder but not look into it cannot sync it; the sync of the file has to do.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
+}
+
+/// Makes the name of a file survive a power cut. The file comes last: XFS has no error for a folder whose disk
+/// is gone meanwhile, but for a file it has.
+pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
+    sync_folder(path)?;
+    File::open(path)?.sync_data()
+}
+
 /// Opens what is called `path`, without waiting for the other end of a pipe.
 pub(crate) fn open(path: &Path, write: bool) -> io::Result<File> {
     std::fs::OpenOptions::new().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)
@@ -191,6 +218,10 @@ impl Storage for FileStorage {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        sync_folder(path)
     }
 
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {

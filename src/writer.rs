@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::AddAssign;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -82,7 +83,7 @@ pub(crate) struct WriterOptions {
 #[derive(Debug)]
 pub(crate) struct Writer {
     file: Arc<OpenFile>,
-    /// `None` only while a file is made that nobody else can see yet.
+    /// `None` where the bytes are in no file.
     lock: Option<WriterLock>,
     sync: SyncMode,
     /// The state so far, uncommitted entries included; its serial number is the last commit's.
@@ -172,6 +173,7 @@ impl Writer {
     /// Fills an empty file that nobody else can see yet: header, both slots, and the metadata.
     pub(crate) fn create(
         file: &Arc<OpenFile>,
+        lock: Option<WriterLock>,
         metadata: Option<&[u8]>,
         options: WriterOptions,
     ) -> Result<Self> {
@@ -180,14 +182,16 @@ impl Writer {
         file.storage.set_length(length).map_err(file.failed("set the length of"))?;
         write_all(&*file.storage, &geometry.encode(), 0).map_err(file.failed("write the header of"))?;
         let draft = MasterNode::empty(&geometry);
-        let mut writer = Self::new(Arc::clone(file), None, options, draft, SlotImages::default(), length);
+        let mut writer = Self::new(Arc::clone(file), lock, options, draft, SlotImages::default(), length);
         writer.set_metadata(metadata)?;
         writer.settle()?;
         for serial in [1, 2] {
             writer.write_slot(serial).map_err(file.failed("write the master nodes of"))?;
             writer.draft.serial = serial;
         }
-        file.storage.sync().map_err(file.failed("sync"))?;
+        if !mutants::on(Mutant::NewFileNotSynced) {
+            file.storage.sync().map_err(file.failed("sync"))?;
+        }
         writer.begin_transaction();
         Ok(writer)
     }
@@ -229,8 +233,11 @@ impl Writer {
         }
     }
 
-    pub(crate) fn hold(&mut self, lock: WriterLock) {
-        self.lock = Some(lock);
+    /// Makes the name `target` of the file survive a power cut. The file is synced last: XFS has no error for a
+    /// folder whose disk is gone meanwhile, but for a file it has.
+    pub(crate) fn sync_name(&self, target: &Path) -> io::Result<()> {
+        self.file.storage.sync_folder(target)?;
+        self.file.storage.sync()
     }
 
     pub(crate) fn record_count(&self) -> u64 {
@@ -731,7 +738,7 @@ mod tests {
         let geometry = Geometry::default();
         let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
         let options = WriterOptions { sync: SyncMode::Never, level: CompressionLevel::default() };
-        Writer::create(&Arc::new(file), None, options).unwrap()
+        Writer::create(&Arc::new(file), None, None, options).unwrap()
     }
 
     #[test]

@@ -81,6 +81,18 @@ def read_only(path: str, folder: str) -> None:
             say(way, type(error).__name__, errno.errorcode[error.errno or 0], error.filename)
 
 
+def write_unseen(path: str) -> None:
+    """Creates and extends a file as a user who may use the folder, but not look into it."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    for number in range(2):
+        with CaptureFile(path, to_write=True) as cf:
+            cf.add_record(f"record {number}")
+            cf.commit()
+    say(*CaptureFile(path))
+
+
 def add_beyond_memory(path: str) -> None:
     """Adds and reads records that memory does not hold, and goes on."""
     size = 200 << 20

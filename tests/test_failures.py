@@ -276,6 +276,16 @@ def test_a_file_is_written_where_no_thread_can_be_started(tmp_path: Path) -> Non
     assert act(scarcity.write_without_threads, folder / "log.capture") == ["done"]
 
 
+@as_root
+def test_a_file_is_written_in_a_folder_that_may_not_be_looked_into(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    folder = tmp_path / "of nobody"
+    folder.mkdir(mode=0o300)
+    os.chown(folder, scarcity.NOBODY, scarcity.NOBODY)
+    assert act(scarcity.write_unseen, folder / "log.capture") == ["record 0 record 1"]
+
+
 # Memory
 
 

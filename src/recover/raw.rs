@@ -143,6 +143,10 @@ mod tests {
             Err(io::ErrorKind::Unsupported.into())
         }
 
+        fn sync_folder(&self, _: &Path) -> io::Result<()> {
+            Ok(())
+        }
+
         fn is_at(&self, _: &Path) -> io::Result<bool> {
             Err(io::ErrorKind::Unsupported.into())
         }

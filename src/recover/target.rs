@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use tempfile::NamedTempFile;
 
-use crate::capture_file::{CaptureFile, OpenOptions, parent, resolve_links, sync_name};
+use crate::capture_file::{CaptureFile, OpenOptions, resolve_links};
 use crate::error::{Error, Result};
 use crate::format::Geometry;
+use crate::storage::{parent, sync_name};
 
 /// A file in the making, beside its place; deleted unless it gets there.
 pub(super) struct Target {

@@ -1,6 +1,6 @@
 //! Cutting lives off at every step, and looking at what is left.
 
-use super::disk::{Change, Disk, DiskState, Event, Plan};
+use super::disk::{Change, Disk, DiskState, Event, Name, Plan};
 use super::random::Random;
 use super::workload::{Commits, Habits, Life, Mark, Outcome, State, expect, path, read_all, text};
 use crate::capture_file::CaptureFile;
@@ -23,6 +23,16 @@ pub(super) struct Search {
     pub(super) faults: Plan,
 }
 
+/// A file at one moment of its lives, and what is known of it.
+#[derive(Debug, Clone)]
+struct Moment {
+    disk: DiskState,
+    name: Name,
+    commits: Commits,
+    /// Whether its creation was acknowledged.
+    created: bool,
+}
+
 /// One file's many ends.
 pub(super) struct Explorer {
     random: Random,
@@ -43,101 +53,85 @@ impl Explorer {
     /// Creates a file, works with it, and tries all ends.
     pub(super) fn explore(&mut self) -> Outcome {
         let habits = Habits::new(&mut self.random, !matches!(self.search.faults, Plan::None));
-        let mut life = Life::create(habits.clone(), self.fork())?;
-        life.disk.take_log();
-        let start = life.disk.state();
+        let disk = Disk::new(DiskState::default(), self.fork());
+        let mut life = Life::create(disk, habits.clone(), self.fork()).map_err(text)?;
         life.fail(self.search.faults);
         life.run(self.search.steps)?;
-        self.try_ends(start, &life, &habits, Commits { last: 0, previous: 0, begun: None, fragile: false }, 1)
+        let commits = Commits { last: 0, previous: 0, begun: None, fragile: habits.is_fragile() };
+        let start = Moment { disk: DiskState::default(), name: Name::Missing, commits, created: false };
+        self.try_ends(start, &life, &habits, 1)
     }
 
     /// Goes through what happened to the disk again, with a crash behind, and inside, each change.
-    fn try_ends(
-        &mut self,
-        mut disk: DiskState,
-        life: &Life,
-        habits: &Habits,
-        mut commits: Commits,
-        lives: u32,
-    ) -> Outcome {
+    fn try_ends(&mut self, mut now: Moment, life: &Life, habits: &Habits, lives: u32) -> Outcome {
         for event in life.disk.take_log() {
-            if let Event::Marked(Mark(known)) = event {
-                commits = known;
-                continue;
-            }
             // Later lives are many; a few ends of each are enough.
             let rarity = if lives == 1 { 1 } else { 6 };
             let chosen = self.random.one_in(rarity * self.search.one_end_in);
             if chosen && let Event::Changed(change) = &event {
-                self.kill_inside(&disk, change, life, habits, &commits)?;
+                self.kill_inside(&now, change, life, habits)?;
             }
-            event.replay(&mut disk);
+            event.replay(&mut now.disk);
+            match event {
+                Event::Marked(Mark(known)) => (now.commits, now.created) = (known, true),
+                Event::Named(name) => now.name = name,
+                _ => {}
+            }
             if chosen {
-                self.try_ends_here(&disk, life, habits, &commits, lives)?;
+                self.try_ends_here(&now, life, habits, lives)?;
             }
         }
         Ok(())
     }
 
-    fn kill_inside(
-        &mut self,
-        disk: &DiskState,
-        change: &Change,
-        life: &Life,
-        habits: &Habits,
-        commits: &Commits,
-    ) -> Outcome {
-        let Some(part) = change.cut(&mut self.random) else {
+    fn kill_inside(&mut self, now: &Moment, change: &Change, life: &Life, habits: &Habits) -> Outcome {
+        let Some(part) = change.cut(&mut self.random).filter(|_| now.name != Name::Missing) else {
             return Ok(());
         };
-        let mut left = disk.clone();
+        let mut left = now.disk.clone();
         left.change(part);
-        self.look_at(&left, life, habits, commits).map(drop)
+        self.look_at(&left, life, habits, &now.commits).map(drop)
     }
 
-    fn try_ends_here(
-        &mut self,
-        disk: &DiskState,
-        life: &Life,
-        habits: &Habits,
-        commits: &Commits,
-        lives: u32,
-    ) -> Outcome {
-        self.look_at(disk, life, habits, commits)?;
-        if lives < MOST_LIVES && self.random.one_in(25) {
-            self.live_on(disk.clone(), life.states.clone(), commits.clone(), habits.clone(), lives + 1)?;
+    fn try_ends_here(&mut self, now: &Moment, life: &Life, habits: &Habits, lives: u32) -> Outcome {
+        // Without its name the file is as if it had never been.
+        if now.name == Name::Missing {
+            return Ok(());
         }
-        if commits.fragile {
+        self.look_at(&now.disk, life, habits, &now.commits)?;
+        if lives < MOST_LIVES && self.random.one_in(25) {
+            self.live_on(now.clone(), life.states.clone(), habits.clone(), lives + 1)?;
+        }
+        if now.commits.fragile {
             return Ok(());
         }
         for _ in 0..self.search.power_cuts {
-            let left = disk.after_power_cut(&mut self.random);
-            let found = self.look_at(&left, life, habits, commits)?;
+            if !now.name.after_power_cut(&mut self.random) {
+                expect(!now.created, || "the file's name is gone".into())?;
+                continue;
+            }
+            let left = now.disk.after_power_cut(&mut self.random);
+            let found = self.look_at(&left, life, habits, &now.commits)?;
             if lives < MOST_LIVES && self.random.one_in(25) {
                 // Until a writer has repaired the file, another power cut can mix the half-written slot of
                 // the commit that was begun with the repair's, and bring it back whole.
-                let commits = Commits { last: found, previous: found, begun: commits.begun, fragile: false };
-                self.live_on(left, life.states.clone(), commits, habits.clone(), lives + 1)?;
+                let begun = now.commits.begun;
+                let commits = Commits { last: found, previous: found, begun, fragile: false };
+                let left = Moment { disk: left, name: Name::OnDisk, commits, created: true };
+                self.live_on(left, life.states.clone(), habits.clone(), lives + 1)?;
             }
         }
         Ok(())
     }
 
     /// The next process opens what was left, goes on with it, and has its own ends.
-    fn live_on(
-        &mut self,
-        disk: DiskState,
-        states: Vec<State>,
-        commits: Commits,
-        mut habits: Habits,
-        lives: u32,
-    ) -> Outcome {
+    fn live_on(&mut self, from: Moment, states: Vec<State>, mut habits: Habits, lives: u32) -> Outcome {
         habits.change(&mut self.random);
         let random = self.fork();
-        let recorder = Disk::new(disk.clone(), self.fork());
-        let mut life = Life::new(recorder, states, commits.clone(), habits.clone(), random);
+        let recorder = Disk::new(from.disk.clone(), self.fork());
+        let mut life = Life::new(recorder, states, from.commits.clone(), habits.clone(), random);
         life.run(1 + self.search.steps / 3)?;
-        self.try_ends(disk, &life, &habits, commits, lives)
+        self.try_ends(from, &life, &habits, lives)
     }
 
     /// Opens what a crash left, as a reader and then as a writer; returns the number of the state found.
@@ -164,7 +158,7 @@ impl Explorer {
     /// A writer repairs what is left and adds to it.
     fn go_on_with(&mut self, disk: &Disk<Mark>, life: &Life, habits: &Habits, commits: &Commits) -> Outcome {
         let options = habits.clone().for_looking().options();
-        let writer = options.write_storage(path(), Box::new(disk.clone()), None);
+        let writer = options.write_storage(path(), path(), Box::new(disk.clone()), None);
         let writer = writer.map_err(|error| format!("what is left does not open for writing: {error}"))?;
         // What a reader saw may be in memory only, after a sync that failed; the repair goes by the disk.
         let mut expected = read_all(&writer).map_err(text)?;

@@ -179,13 +179,39 @@ fn write_some(
     }
 }
 
+/// Whether the file's name is there, instead of what stood in its place or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    /// It has none yet.
+    Missing,
+    /// For those who look now; a power cut may take it back.
+    InMemory,
+    OnDisk,
+}
+
+impl Name {
+    /// Whether the name is there after a power cut.
+    pub(super) fn after_power_cut(self, random: &mut Random) -> bool {
+        match self {
+            Self::Missing => false,
+            Self::InMemory => random.one_in(2),
+            Self::OnDisk => true,
+        }
+    }
+}
+
 /// What happened to a disk, in order, for going through it again.
 #[derive(Debug, Clone)]
 pub(super) enum Event<Mark> {
     Changed(Change),
     Synced,
     SyncFailed(Box<DiskState>),
-    Dropped { position: usize, length: usize },
+    Dropped {
+        position: usize,
+        length: usize,
+    },
+    /// The file got its name, or the name got to the disk.
+    Named(Name),
     Marked(Mark),
 }
 
@@ -197,7 +223,7 @@ impl<Mark> Event<Mark> {
             Self::Synced => disk.sync(),
             Self::SyncFailed(after) => disk.clone_from(after),
             Self::Dropped { position, length } => disk.drop_cached(*position, *length),
-            Self::Marked(_) => {}
+            Self::Named(_) | Self::Marked(_) => {}
         }
     }
 }
@@ -210,6 +236,8 @@ pub(super) enum Call {
     Length,
     Sync,
     Map,
+    /// About the file's name.
+    Name,
 }
 
 /// How a call goes wrong.
@@ -293,6 +321,18 @@ impl<Mark> Disk<Mark> {
         self.inner().failed_syncs
     }
 
+    /// Gives the file its name.
+    pub(super) fn move_in(&self) -> io::Result<()> {
+        self.set_name(Name::InMemory)
+    }
+
+    fn set_name(&self, name: Name) -> io::Result<()> {
+        let mut inner = self.inner();
+        inner.admit(Call::Name, 0)?;
+        inner.log.push(Event::Named(name));
+        Ok(())
+    }
+
     pub(super) fn mark(&self, mark: Mark) {
         self.inner().log.push(Event::Marked(mark));
     }
@@ -325,7 +365,7 @@ impl<Mark> Inner<Mark> {
     fn random_fault(&mut self, call: Call, syncs: usize, others: usize) -> Option<Fault> {
         let struck = match call {
             Call::Sync => self.random.chance(syncs),
-            Call::Write | Call::Length | Call::Read => self.random.chance(others),
+            Call::Write | Call::Length | Call::Read | Call::Name => self.random.chance(others),
             Call::Map => false,
         };
         struck.then(|| Fault::ALL[self.random.below(Fault::ALL.len())])
@@ -398,6 +438,10 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
         inner.state.drop_cached(position, length);
         inner.log.push(Event::Dropped { position, length });
         Ok(())
+    }
+
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        self.set_name(Name::OnDisk)
     }
 
     fn is_at(&self, _: &Path) -> io::Result<bool> {

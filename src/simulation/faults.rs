@@ -2,18 +2,25 @@
 
 use nix::libc;
 
-use super::disk::{Disk, Fault, Plan};
+use super::disk::{Disk, DiskState, Event, Fault, Plan};
 use super::random::Random;
-use super::workload::{Habits, Life, Outcome};
+use super::workload::{Habits, Life, Mark, Outcome, expect, path, read_all, text};
+use crate::error::Error;
 
 /// Steps of a life whose calls fail one by one.
 const STEPS: usize = 30;
 const SEEDS: u64 = 12;
+/// Creations are short.
+const SEEDS_OF_CREATIONS: u64 = 200;
+
+fn empty_disk(random: &Random) -> Disk<Mark> {
+    Disk::new(DiskState::default(), random.clone())
+}
 
 fn live(seed: u64, plan: Plan) -> Outcome<u64> {
     let mut random = Random::new(seed);
     let habits = Habits::new(&mut random, true);
-    let created = Life::create(habits.clone(), random.clone())?;
+    let created = Life::create(empty_disk(&random), habits.clone(), random.clone()).map_err(text)?;
     let disk = Disk::new(created.disk.state(), random.clone());
     let mut life = Life::new(disk, created.states, created.commits, habits, random);
     life.fail(plan);
@@ -24,10 +31,41 @@ fn live(seed: u64, plan: Plan) -> Outcome<u64> {
     Ok(calls)
 }
 
+/// Creates a file; what has its name then must be whole, whether or not that was acknowledged.
+fn create(seed: u64, plan: Plan) -> Outcome<u64> {
+    let mut random = Random::new(seed);
+    let habits = Habits::new(&mut random, true);
+    let disk = empty_disk(&random);
+    disk.set_plan(plan);
+    let created = Life::create(disk.clone(), habits.clone(), random.clone());
+    let calls = disk.calls();
+    disk.set_plan(Plan::None);
+    let has_name = disk.take_log().iter().any(|event| matches!(event, Event::Named(_)));
+    match created {
+        Err(Error::Io { .. }) if !has_name => Ok(calls),
+        Err(Error::Io { .. }) => read_new(&disk, &habits).map(|()| calls),
+        Err(error) => Err(format!("creating fails: {error}")),
+        Ok(_) if !has_name => Err("there is no file".into()),
+        Ok(_) => read_new(&disk, &habits).map(|()| calls),
+    }
+}
+
+fn read_new(disk: &Disk<Mark>, habits: &Habits) -> Outcome {
+    let file = habits.options().read_storage(path(), Box::new(disk.clone())).map_err(text)?;
+    let found = read_all(&file).map_err(text)?;
+    let is_new = found.records.is_empty() && found.metadata.as_deref() == habits.initial_metadata.as_deref();
+    expect(is_new, || "the new file holds something else".into())
+}
+
 /// Lives through every call's failure; returns how many failures that were.
-fn fail_each_call(plan: impl Fn(u64, Fault) -> Plan, meaningful: impl Fn(Fault) -> bool) -> u64 {
+fn fail_each_call(
+    seeds: u64,
+    live: impl Fn(u64, Plan) -> Outcome<u64>,
+    plan: impl Fn(u64, Fault) -> Plan,
+    meaningful: impl Fn(Fault) -> bool,
+) -> u64 {
     let mut failures = 0;
-    for seed in 0..SEEDS * super::soak() {
+    for seed in 0..seeds * super::soak() {
         let Ok(calls) = live(seed, Plan::None) else {
             panic!("seed {seed} fails without a fault");
         };
@@ -45,13 +83,21 @@ fn fail_each_call(plan: impl Fn(u64, Fault) -> Plan, meaningful: impl Fn(Fault) 
 
 #[test]
 fn a_call_that_fails_once_costs_no_acknowledged_commit() {
-    let failures = fail_each_call(Plan::Once, |_| true);
+    let failures = fail_each_call(SEEDS, live, Plan::Once, |_| true);
     println!("single faults: {failures}");
 }
 
 #[test]
 fn calls_that_fail_from_some_point_on_cost_no_acknowledged_commit() {
     // An interrupted call is tried again, for as long as it takes.
-    let failures = fail_each_call(Plan::From, |fault| fault != Fault::Error(libc::EINTR));
+    let failures = fail_each_call(SEEDS, live, Plan::From, |fault| fault != Fault::Error(libc::EINTR));
     println!("lasting faults: {failures}");
+}
+
+#[test]
+fn a_creation_that_fails_leaves_a_whole_file_or_none() {
+    let once = fail_each_call(SEEDS_OF_CREATIONS, create, Plan::Once, |_| true);
+    let lasting =
+        fail_each_call(SEEDS_OF_CREATIONS, create, Plan::From, |fault| fault != Fault::Error(libc::EINTR));
+    println!("faults in creations: {}", once + lasting);
 }

@@ -1,9 +1,10 @@
 //! What a user does to a file, at random, beside a model of what must come of it.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::{Disk, DiskState, Plan};
+use super::disk::{Disk, Plan};
 use super::random::Random;
 use crate::capture_file::{CaptureFile, OpenOptions};
 use crate::error::Error;
@@ -117,6 +118,11 @@ impl Habits {
         self
     }
 
+    /// Whether a power cut may cost the file.
+    pub(super) fn is_fragile(&self) -> bool {
+        self.sync == SyncMode::Never
+    }
+
     pub(super) fn options(&self) -> OpenOptions {
         OpenOptions::new()
             .geometry(self.geometry)
@@ -130,6 +136,20 @@ impl Habits {
 /// The path that messages name.
 pub(super) fn path() -> &'static Path {
     Path::new("simulated.capture")
+}
+
+/// Numbers the two commits of a new file so that a few more pass the largest serial number.
+fn bring_serials_to(last: u32, geometry: Geometry, disk: &Disk<Mark>) -> io::Result<()> {
+    for (slot, serial) in [(Slot::B, last - 1), (Slot::A, last)] {
+        let position = geometry.slot_position(slot);
+        let mut image = vec![0; in_memory(geometry.slot_size())];
+        read_up_to(disk, &mut image, position)?;
+        let node = MasterNode::decode(&geometry, slot, &image)
+            .map_err(|bad| io::Error::other(bad.damage.to_string()))?;
+        node.encode(serial, &geometry, &mut image);
+        write_all(disk, &image, position)?;
+    }
+    disk.sync()
 }
 
 /// A process that works with a file, from opening it to its end.
@@ -149,34 +169,22 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Creates a file, for a process that has yet to open it.
-    pub(super) fn create(habits: Habits, random: Random) -> Outcome<Self> {
-        let disk = Disk::new(DiskState::default(), random.clone());
-        let writer = habits.options().create_storage(path(), Box::new(disk.clone())).map_err(text)?;
+    /// Creates a file on an empty disk, for a process that has yet to open it.
+    pub(super) fn create(disk: Disk<Mark>, habits: Habits, mut random: Random) -> Result<Self, Error> {
+        let last_serial = random.one_in(4).then(|| u32::MAX - 1 - 2 * u32::from(random.one_in(2)));
+        let move_in = || {
+            if let Some(last) = last_serial {
+                bring_serials_to(last, habits.geometry, &disk)?;
+            }
+            disk.move_in()
+        };
+        habits.options().create_storage(path(), path(), Box::new(disk.clone()), None, move_in)?;
         let state =
             State { records: Vec::new(), metadata: habits.initial_metadata.as_deref().map(Into::into) };
-        let commits = Commits { last: 0, previous: 0, begun: None, fragile: false };
-        drop(writer);
-        let mut life = Self::new(disk, vec![state], commits, habits, random);
-        if life.random.one_in(4) {
-            life.bring_serials_to_their_wrap()?;
-        }
+        let commits = Commits { last: 0, previous: 0, begun: None, fragile: habits.is_fragile() };
+        let life = Self::new(disk, vec![state], commits, habits, random);
+        life.mark();
         Ok(life)
-    }
-
-    /// Numbers the two commits of a new file so that a few more pass the largest serial number.
-    fn bring_serials_to_their_wrap(&mut self) -> Outcome {
-        let geometry = self.habits.geometry;
-        let last = u32::MAX - 1 - 2 * u32::from(self.random.one_in(2));
-        for (slot, serial) in [(Slot::B, last - 1), (Slot::A, last)] {
-            let position = geometry.slot_position(slot);
-            let mut image = vec![0; in_memory(geometry.slot_size())];
-            read_up_to(&self.disk, &mut image, position).map_err(|error| error.to_string())?;
-            let node = MasterNode::decode(&geometry, slot, &image).map_err(|bad| bad.damage.to_string())?;
-            node.encode(serial, &geometry, &mut image);
-            write_all(&self.disk, &image, position).map_err(|error| error.to_string())?;
-        }
-        self.disk.sync().map_err(|error| error.to_string())
     }
 
     /// A process that finds a file as another one left it; it has yet to open it.
@@ -230,7 +238,7 @@ impl Life {
     }
 
     fn open_and_read(&self) -> Result<(CaptureFile, State), Error> {
-        let file = self.habits.options().write_storage(path(), Box::new(self.disk.clone()), None)?;
+        let file = self.habits.options().write_storage(path(), path(), Box::new(self.disk.clone()), None)?;
         let found = read_all(&file)?;
         Ok((file, found))
     }
