@@ -17,6 +17,14 @@ OUTPUT = {
     "bookmark": "250 lines added\n2 lines added\n0 lines added\n252 records, the last of them line 252\n",
     "readers": "1000 records, the last of them 49,19\n1000 records, the last of them 49,19\n",
     "rescue": ("sound: True\nsound: False\nunreadable: 1249 to 3433\nrecovered: 7815\nrecord 10,000: record 10000\n"),
+    "rotation": (
+        "100000 records in 17 files\n"
+        "order 26000 and order 26001\n"
+        "100000 records, from order 1 to order 100000\n"
+        "order 99999\norder 100000\n"
+        "order 100000\n"
+        "gone on with order 83001 of 3 files\n"
+    ),
     "sequences": "315,000 words\n10000 1000 100\nTrue True\n100 records at random\n",
     "following": "".join(f"order {number}\n" for number in range(1, 6)) + "5 orders counted, 0 to come\n",
     "exactly_once": (
@@ -40,6 +48,7 @@ PAGES = {
     "following.md": "following",
     "exactly-once.md": "exactly_once",
     "services.md": "services",
+    "rotation.md": "rotation",
 }
 
 

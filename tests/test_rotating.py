@@ -480,13 +480,37 @@ def test_a_follower_goes_on_over_rotations(folder: Path) -> None:
         every, later, far = log.follow(1, timeout=0), log.follow(timeout=0), log.follow(6, timeout=0)
         assert (list(every), list(later), list(far)) == (numbered(1, 2), [], [])
         write_files(folder, 2, 3, 1)
+        assert all(follower.ready() for follower in (every, later, far))
         assert every.lag() == later.lag() == 6
         assert far.lag() == 3
-        assert all(follower.ready() for follower in (every, later, far))
         assert list(every) == list(later) == numbered(3, 8)
         assert list(far) == numbered(6, 8)
         assert every.lag() == 0
         assert not every.ready()
+
+
+@pytest.mark.parametrize("looks", [1, 2], ids=["alone", "beside a thread that looks first"])
+def test_a_follower_that_has_just_looked_misses_nothing_of_a_file_that_is_sealed_then(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    write_files(folder, 1)
+    look = _manifest.Manifest.look
+    with RotatingReader(folder) as log:
+        follower = log.follow(1, timeout=0)
+
+        def look_late(manifest: _manifest.Manifest) -> bool:
+            """Between the look at the file and that at the manifest, the file grows and is sealed."""
+            monkeypatch.setattr(_manifest.Manifest, "look", look)
+            with RotatingWriter(folder, sync="none") as writer:
+                writer.add_records(numbered(2, 4))
+                writer.rotate()
+                writer.add_record("record 5")
+                writer.commit()
+            return [look(manifest) for _ in range(looks)][-1]
+
+        assert next(follower) == "record 1"
+        monkeypatch.setattr(_manifest.Manifest, "look", look_late)
+        assert list(follower) == numbered(2, 5)
 
 
 def test_a_follower_waits_and_ends_with_its_timeout_or_its_reader(folder: Path) -> None:
