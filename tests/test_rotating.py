@@ -545,6 +545,16 @@ def test_a_follower_reads_a_deleted_file_that_it_has_open_to_its_end(folder: Pat
         assert list(follower) == numbered(2, 5)
 
 
+def test_a_follower_at_the_end_of_a_file_that_was_sealed_and_deleted_goes_on(folder: Path) -> None:
+    write_files(folder, 3)
+    with RotatingReader(folder) as log:
+        follower = log.follow(1, timeout=0)
+        assert list(follower) == numbered(1, 3)
+        write_files(folder, 2)
+        (folder / "00000000000000000001.capture").unlink()
+        assert next(follower) == "record 4"
+
+
 @pytest.mark.parametrize("step", [lambda follower: next(follower), lambda follower: follower.lag()])
 def test_a_log_that_is_replaced_is_reported(folder: Path, step: Callable[[Any], object]) -> None:
     write_files(folder, 1)

@@ -283,10 +283,13 @@ class RotatingFollower(Generic[_RecordT_co]):
         with self._stepping:
             since = time.monotonic()
             while not self._reader.closed:
+                known = len(self._manifest.entries)
                 record = self._take()
                 if record is not None:
                     return record
-                if self._manifest.look() or self._left_behind():
+                self._manifest.look()
+                # Another thread may have looked before, and it is news here all the same.
+                if len(self._manifest.entries) > known or self._left_behind():
                     continue
                 if self._timeout is not None and time.monotonic() - since >= self._timeout:
                     break
@@ -334,7 +337,8 @@ class RotatingFollower(Generic[_RecordT_co]):
             record = next(part.follower, None)
         except BaseException as error:
             self._note_position(part)
-            if isinstance(error, CaptureFileReplaced) and end is None and self._manifest.look():
+            # A file that was deleted may have been sealed before.
+            if isinstance(error, CaptureFileReplaced) and end is None and self._is_sealed(part):
                 return None
             raise
         if record is not None:
@@ -368,6 +372,10 @@ class RotatingFollower(Generic[_RecordT_co]):
             return False
         self._part = None
         return True
+
+    def _is_sealed(self, part: _Part) -> bool:
+        self._manifest.look()
+        return self._manifest.end(part.place) is not None
 
     def _step(self) -> float:
         return _STEP if self._timeout is None else min(self._timeout, _STEP)
