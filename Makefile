@@ -83,6 +83,14 @@ test-frames: $(VENV)/frames $(VENV)/installed ## Test what polars and pandas mak
 test-view: $(VENV)/browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
 	$(BIN)/pytest tests/browsing.py
 
+.PHONY: test-dask
+test-dask: $(VENV)/dask $(VENV)/installed ## Test data frames and bags of Dask in a cluster of processes
+	$(BIN)/pytest tests/clustering.py
+
+.PHONY: test-recipes
+test-recipes: $(VENV)/recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 550 MB that are installed for them
+	$(BIN)/pytest tests/recipes.py
+
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
 	$(BIN)/python tests/soak.py $(SOAK_SECONDS)
@@ -156,6 +164,14 @@ $(VENV)/frames: $(VENV)/tools
 
 $(VENV)/browser: $(VENV)/tools
 	$(BIN)/pip install --quiet --group browser
+	touch $@
+
+$(VENV)/dask: $(VENV)/tools
+	$(BIN)/pip install --quiet --group dask
+	touch $@
+
+$(VENV)/recipes: $(VENV)/tools
+	$(BIN)/pip install --quiet --group recipes
 	touch $@
 
 $(VENV)/peers: $(VENV)/made pyproject.toml
