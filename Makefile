@@ -23,6 +23,10 @@ demo: $(VENV)/installed ## Capture a real text, read it back, follow and check i
 .PHONY: test
 test: lint docs test-rust test-schedules test-fuzz test-python ## Run all checks and tests
 
+.PHONY: test-all
+test-all: test ## Run all checks and tests, and what `make test` leaves out: test-view, -frames, -dask, ..., -data
+	$(PYTHON) tests/lanes.py
+
 .PHONY: lint
 lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, types and stubs
 	cargo fmt --check
