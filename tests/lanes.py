@@ -1,8 +1,8 @@
 """Run the lanes: the tests that `make test` leaves out because of what they install, in the order of what they cost.
 
 `LANES_SECONDS` bounds the time of all together. Then a lane is only started if it can be expected to end in time, and
-is stopped when its time is up. At the end a line for each lane says: passed, failed, or skipped and why. A lane that was
-stopped counts as skipped; one that has failed fails the run.
+is stopped when its time is up. At the end a line for each lane says: passed, failed, or skipped and why. A lane that
+was stopped counts as skipped; one that has failed fails the run.
 """
 
 from __future__ import annotations
