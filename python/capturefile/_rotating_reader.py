@@ -6,9 +6,9 @@ import operator
 import os
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, overload
 
@@ -34,6 +34,10 @@ _RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
 
 _STEP = 0.02
 """Seconds that a follower waits for one file before it looks into the manifest."""
+_MOST_AT_HAND = 256
+"""How many records a follower takes at once at most."""
+_BYTES_AT_HAND = 1 << 18
+"""How many bytes these have, if they are about as large as the first."""
 _MOST_OPEN = 8
 """How many files `record_at` keeps open."""
 
@@ -269,9 +273,13 @@ class RotatingFollower(Generic[_RecordT_co]):
         """Use `RotatingReader.follow`."""
         self._reader = reader
         self._manifest = reader._manifest
+        # Of the next record to take.
         self._number = number
         self._timeout = timeout
         self._part: _Part | None = None
+        # What was at hand beyond the record that was asked for, and the error behind it.
+        self._taken: deque[_RecordT_co] = deque()
+        self._error: Exception | None = None
         self._stepping = threading.Lock()
 
     def __iter__(self) -> Self:
@@ -281,19 +289,28 @@ class RotatingFollower(Generic[_RecordT_co]):
     def __next__(self) -> _RecordT_co:
         """The next record, once it is committed."""
         with self._stepping:
-            since = time.monotonic()
-            while not self._reader.closed:
-                known = len(self._manifest.entries)
-                record = self._take()
-                if record is not None:
-                    return record
-                self._manifest.look()
-                # Another thread may have looked before, and it is news here all the same.
-                if len(self._manifest.entries) > known or self._left_behind():
-                    continue
-                if self._timeout is not None and time.monotonic() - since >= self._timeout:
-                    break
-            raise StopIteration
+            if not self._taken:
+                self._fill()
+            return self._taken.popleft()
+
+    def _fill(self) -> None:
+        """Waits until records are at hand; raises StopIteration if that takes too long."""
+        error, self._error = self._error, None
+        if error:
+            raise error
+        since = time.monotonic()
+        while not self._reader.closed:
+            known = len(self._manifest.entries)
+            self._take()
+            if self._taken:
+                return
+            self._manifest.look()
+            # Another thread may have looked before, and it is news here all the same.
+            if len(self._manifest.entries) > known or self._left_behind():
+                continue
+            if self._timeout is not None and time.monotonic() - since >= self._timeout:
+                break
+        raise StopIteration
 
     @property
     def file_name(self) -> str:
@@ -305,7 +322,7 @@ class RotatingFollower(Generic[_RecordT_co]):
         another thread waits for the next record.
         """
         part = self._part
-        if self._reader.closed or self._manifest.has_news():
+        if self._taken or self._error or self._reader.closed or self._manifest.has_news():
             return True
         if part is None:
             return bool(self._manifest.entries)
@@ -318,36 +335,45 @@ class RotatingFollower(Generic[_RecordT_co]):
         self._manifest.look()
         part = self._part
         if part and self._manifest.end(part.place) is None:
-            return part.follower.lag()
+            return part.follower.lag() + len(self._taken)
         last, _ = self._reader._newest()
-        return max(last + 1 - self._number, 0)
+        return max(last + 1 - self._number, 0) + len(self._taken)
 
-    def _take(self) -> _RecordT_co | None:
-        """The next record, if there is one in the file at hand within a short time."""
+    def _take(self) -> None:
+        """Takes what there is in the file at hand, within a short time."""
         part = self._part or self._enter()
         if part is None:
             # The writer is about to announce the first file.
             time.sleep(self._step())
-            return None
+            return
         # Looked up before the file is: all that it will ever have is there then.
         end = self._manifest.end(part.place)
         if end is not None and self._number >= end:
-            return None
+            return
         try:
-            record = next(part.follower, None)
-        except BaseException as error:
+            self._take_from(part.follower, end)
+        except Exception as error:
             self._note_position(part)
             # A file that was deleted may have been sealed before.
             if isinstance(error, CaptureFileReplaced) and end is None and self._is_sealed(part):
-                return None
-            raise
-        if record is not None:
-            self._number += 1
-        elif end is not None:
+                return
+            if not self._taken:
+                raise
+            self._error = error
+        if end is not None and not self._taken:
             raise InvalidCaptureFile(
                 f"{part.file.file_name!r} ends before record {self._number} of the log, and should go on to {end - 1}"
             )
-        return cast("_RecordT_co | None", record)
+
+    def _take_from(self, follower: Follower[Any], end: int | None) -> None:
+        """Takes a record, for which it may wait a little, and some of those that are at hand behind it."""
+        try:
+            for record in islice(follower, 1):
+                self._taken.append(record)
+                more = min(operator.length_hint(follower), _MOST_AT_HAND, _BYTES_AT_HAND // (len(record) + 1))
+                self._taken.extend(islice(follower, more if end is None else min(more, end - self._number - 1)))
+        finally:
+            self._number += len(self._taken)
 
     def _enter(self) -> _Part | None:
         """Opens the file of the next record; None if there is no file yet."""
