@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,4 +187,17 @@ def test_a_worker_that_is_killed_costs_nothing(folder: Path, tmp_path: Path) -> 
     assert (tmp_path / "mark").exists()
     assert [record for path in paths for record in committed(Path(path))] == [
         b"%d" % number for number in range(1, COUNT + 1)
+    ]
+
+
+def test_the_example_prints_what_it_should() -> None:
+    example = Path(__file__).parent.parent / "examples" / "with_dask.py"
+    done = subprocess.run([sys.executable, example], capture_output=True, encoding="utf-8", timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "5 partitions (1, 10001, 20001, 30001, 40001, 50000)",
+        "7143 visits from 3",
+        "visit 1 on tuesday from 1",
+        "180000 words",
+        "7143 records in 5 files",
     ]

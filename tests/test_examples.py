@@ -49,13 +49,15 @@ PAGES = {
     "exactly-once.md": "exactly_once",
     "services.md": "services",
     "rotation.md": "rotation",
+    "dask.md": "with_dask",
 }
 
 
 def test_every_example_is_run() -> None:
-    """The demonstration has tests of its own, and those that take an engine are run by `tests/recipes.py`."""
-    engines = set(re.findall(r'"(with_\w+)"', (PROJECT / "tests" / "recipes.py").read_text()))
-    assert engines
+    """The demonstration has tests of its own, and those that take an engine are run by its lane."""
+    lanes = "".join((PROJECT / "tests" / f"{name}.py").read_text() for name in ("recipes", "clustering"))
+    engines = set(re.findall(r'"(with_[a-z]+)(?:\.py)?"', lanes))
+    assert len(engines) == 3
     assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, *engines, "demo", "smoke"}
 
 
