@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 from actors import main, say
 from capturefile.rotating import RotatingReader, RotatingWriter
+from power_cuts import record
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -55,6 +57,27 @@ def follow_log(folder: str, last: str) -> None:
             if number == int(last):
                 break
     say("seen", last)
+
+
+def rotate_until_cut(folder: str, sync: str, seed: str) -> None:
+    """Writes commits of all sizes and rotates often, until the disk is gone; see `power_cuts.History`."""
+    source = random.Random(int(seed))
+    mode: Any = sync
+    say("opening")
+    try:
+        log = RotatingWriter(folder, max_bytes=150_000, encoding=None, sync=mode)
+        while True:
+            first = log.record_count() + 1
+            last = log.add_records(map(record, range(first, first + source.choice([1, 1, 2, 10, 50]))))
+            log.set_metadata(b"%d" % last)
+            say("begun", last)
+            log.commit()
+            say("done", last)
+            if source.random() < 0.3:
+                log.rotate()
+    except OSError:
+        say("failed")
+        os._exit(0)  # Nothing is left to be closed.
 
 
 def die_at_each_line(folder: str) -> None:

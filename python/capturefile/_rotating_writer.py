@@ -97,7 +97,7 @@ class RotatingWriter:
         self._current = Entry(1, 0)
         # None once the object is closed, and in a rotation from the step on that may make another file the last one.
         self._file: CaptureFile[Any] | None = None
-        self._folder.mkdir(exist_ok=True)
+        self._make_folder()
         self._manifest, entries = _manifest.open_for_writing(self._folder, use_os_file_locking=use_os_file_locking)
         try:
             self._delete_unannounced(entries)
@@ -109,6 +109,11 @@ class RotatingWriter:
         except BaseException:
             self._manifest.close()
             raise
+
+    def _make_folder(self) -> None:
+        if not self._folder.is_dir():
+            self._folder.mkdir()
+            _sync(self._folder.parent)
 
     def _delete_unannounced(self, entries: list[Entry]) -> None:
         """Deletes what a crash left in a rotation: files without records that the manifest does not know."""
