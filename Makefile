@@ -92,7 +92,7 @@ test-dask: $(VENV)/dask $(VENV)/installed ## Test data frames and bags of Dask i
 	$(BIN)/pytest tests/clustering.py
 
 .PHONY: test-recipes
-test-recipes: $(VENV)/recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 550 MB that are installed for them
+test-recipes: $(VENV)/recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 400 MB that are installed for them
 	$(BIN)/pytest tests/recipes.py
 
 .PHONY: soak
