@@ -24,7 +24,7 @@ demo: $(VENV)/installed ## Capture a real text, read it back, follow and check i
 test: lint docs test-rust test-schedules test-fuzz test-python ## Run all checks and tests
 
 .PHONY: test-all
-test-all: test ## Run all checks and tests, and what `make test` leaves out: test-view, -frames, -dask, ..., -data
+test-all: test ## Run all checks and tests, and what `make test` leaves out: test-frames, test-view, ..., test-data
 	$(PYTHON) tests/lanes.py
 
 .PHONY: lint

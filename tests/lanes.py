@@ -58,12 +58,12 @@ class Lane:
 
 
 LANES = (
+    Lane("test-frames", 45),
     Lane("test-view", 60, missing_program("chromium")),
-    Lane("test-frames", 60),
-    Lane("test-dask", 90),
-    Lane("test-recipes", 120),
+    Lane("test-dask", 70),
+    Lane("test-recipes", 75),
     Lane("test-spark", 150, missing_program("java")),
-    Lane("test-data", 240),
+    Lane("test-data", 180),
 )
 """The cheapest first: torch alone is some gigabytes."""
 
