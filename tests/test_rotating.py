@@ -183,6 +183,7 @@ def test_a_forked_child_does_not_write(folder: Path) -> None:
     with RotatingWriter(folder, sync="none") as log:
         if not (child := os.fork()):
             try:
+                log.close()
                 log.add_record("from the child")
             except capturefile.CaptureFileNotOpenForWrite:
                 os._exit(0)
@@ -194,6 +195,7 @@ def test_a_forked_child_does_not_write(folder: Path) -> None:
 
 def test_threads_share_a_writer_over_rotations(folder: Path) -> None:
     numbers: list[int] = []
+    counts: list[int] = []
     with RotatingWriter(folder, max_bytes=95_000, sync="none") as log:
 
         def write() -> None:
@@ -201,12 +203,18 @@ def test_threads_share_a_writer_over_rotations(folder: Path) -> None:
                 numbers.append(log.add_record(random.randbytes(300)))
                 log.commit()
 
-        threads = [threading.Thread(target=write) for _ in range(4)]
+        def look() -> None:
+            while len(numbers) < 1200:
+                assert not log.closed
+                counts.append(log.record_count())
+
+        threads = [threading.Thread(target=each) for each in (write, write, write, write, look)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     assert sorted(numbers) == list(range(1, 1201))
+    assert counts == sorted(counts)
     with RotatingReader(folder, encoding=None) as reader:
         assert len(reader.as_sequence()) == 1200
         assert len(reader.files()) > 3
@@ -453,6 +461,26 @@ def test_records_that_were_deleted_are_reported_with_where_to_go_on(folder: Path
         with pytest.raises(RecordsDeleted):
             next(follower)
         assert list(follower) == numbered(6, 9)
+
+
+def test_a_reader_whose_last_file_was_sealed_and_deleted_sees_the_later_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(folder, 2)
+    look = _manifest.Manifest.look
+    with RotatingReader(folder) as log:
+
+        def look_late(manifest: _manifest.Manifest) -> bool:
+            """Just after the look into the manifest, there is a rotation, and the old file is deleted."""
+            monkeypatch.setattr(_manifest.Manifest, "look", look)
+            found = look(manifest)
+            write_files(folder, 3)
+            (folder / "00000000000000000001.capture").unlink()
+            return found
+
+        monkeypatch.setattr(_manifest.Manifest, "look", look_late)
+        assert log.refresh()
+        assert (log.record_count(), log.record_at(5)) == (5, "record 5")
 
 
 def test_a_folder_without_a_log_is_an_error(folder: Path) -> None:

@@ -209,7 +209,12 @@ class RotatingReader(Generic[_RecordT_co]):
         while self._manifest.entries:
             index = len(self._manifest.entries) - 1
             first = self._manifest.entries[index].first
-            with self._opened(index, first) as cf:
+            try:
+                cf = self._opened(index, first)
+            except RecordsDeleted:
+                # It was sealed and deleted meanwhile: there is a later file.
+                continue
+            with cf:
                 count = cf.record_count()
                 metadata = cf.get_metadata()
             # A rotation meanwhile has made another file the last one; this one may have grown before that.

@@ -91,7 +91,7 @@ class RotatingWriter:
             "cache_size": cache_size,
         }
         self._process = os.getpid()
-        # Held by all that writes: a rotation is between two changes.
+        # Held by all that uses the current file: a rotation is between two changes.
         self._writing = threading.RLock()
         self._changed = False
         self._current = Entry(1, 0)
@@ -150,15 +150,17 @@ class RotatingWriter:
     @property
     def closed(self) -> bool:
         """Whether the object is closed, by `close` or by a rotation that failed where it may have happened."""
-        return self._file is None
+        with self._writing:
+            return self._file is None
 
     def record_count(self) -> int:
         """How many records the log has, those included that were deleted with their files, or not committed yet."""
-        return self._current.first - 1 + self._open_file().record_count()
+        with self._alone():
+            return self._current.first - 1 + self._open_file().record_count()
 
     def add_record(self, record: str | Buffer) -> int:
         """Adds a record; returns its number in the log. Raises what `CaptureFile.add_record` and `rotate` raise."""
-        with self._writing:
+        with self._alone():
             return self._current_file().add_record(record) + self._current.first - 1
 
     def add_records(self, records: Iterable[str | Buffer]) -> int:
@@ -166,30 +168,31 @@ class RotatingWriter:
 
         Raises what `CaptureFile.add_records` and `rotate` raise.
         """
-        with self._writing:
+        with self._alone():
             return self._current_file().add_records(records) + self._current.first - 1
 
     def get_metadata(self) -> bytes | None:
         """The metadata, or None; as it was committed last, or set here since."""
-        return self._open_file().get_metadata()
+        with self._alone():
+            return self._open_file().get_metadata()
 
     def set_metadata(self, new_metadata: Buffer | None) -> None:
         """Replaces the metadata of the log, from the next commit on; None removes it.
 
         Raises what `CaptureFile.set_metadata` and `rotate` raise.
         """
-        with self._writing:
+        with self._alone():
             self._current_file().set_metadata(new_metadata)
 
     def commit(self) -> None:
         """Makes everything since the last commit visible to others and durable, together; see `CaptureFile.commit`."""
-        with self._writing:
+        with self._alone():
             self._open_file().commit()
             self._changed = False
 
     def rollback(self) -> None:
         """Forgets everything since the last commit; see `CaptureFile.rollback`."""
-        with self._writing:
+        with self._alone():
             self._open_file().rollback()
             self._changed = False
 
@@ -212,13 +215,15 @@ class RotatingWriter:
         tried again. If the manifest cannot be written, the object closes itself before it raises that error: opening
         the log again tells whether the new file is the last one.
         """
-        with self._writing:
+        with self._alone():
             self.commit()
             if self._open_file().record_count():
                 self._rotate()
 
     def close(self) -> None:
-        """Closes the log without committing. Does nothing on a closed object."""
+        """Closes the log without committing. Does nothing on a closed object, and in a forked child."""
+        if self._process != os.getpid():
+            return
         with self._writing:
             file, self._file = self._file, None
             try:
@@ -237,13 +242,18 @@ class RotatingWriter:
 
     def __repr__(self) -> str:
         """Where the log is."""
-        return f"<RotatingWriter: {str(self._folder)!r}{', closed' if self.closed else ''}>"
+        return f"<RotatingWriter: {str(self._folder)!r}{', closed' if self._file is None else ''}>"
 
     # How it rotates
 
-    def _open_file(self) -> CaptureFile[Any]:
+    def _alone(self) -> threading.RLock:
+        """What is held while something is done, by one thread at a time, in the process that opened the log."""
+        # A forked child may have a lock that nobody will release.
         if self._process != os.getpid():
             raise CaptureFileNotOpenForWrite(f"the log {str(self._folder)!r} is written by the parent of this process")
+        return self._writing
+
+    def _open_file(self) -> CaptureFile[Any]:
         if self._file is None:
             raise CaptureFileNotOpen(f"the log {str(self._folder)!r} is closed")
         return self._file
