@@ -141,6 +141,13 @@ def test_a_frame_and_a_bag_go_to_files_and_come_back_as_they_were(client: Client
     assert read_bag(text).count().compute() == COUNT // 10
 
 
+def test_a_series_is_written_too_and_a_null_is_refused(client: Client, folder: Path, tmp_path: Path) -> None:
+    text = read_capture(folder / "a.capture", text=True)["record"]
+    assert read_bag(to_capture(text.str.slice(0, 1), tmp_path / "first")).distinct().count().compute() == 9
+    with pytest.raises(TypeError, match="NAType"):
+        to_capture(text.where(text != "77"), tmp_path / "null")
+
+
 def test_parts_that_are_there_are_only_replaced_on_demand(client: Client, folder: Path, tmp_path: Path) -> None:
     bag = read_bag(folder / "a.capture", records_per_partition=60_000)
     assert len(to_capture(bag, tmp_path)) == 2

@@ -264,7 +264,7 @@ def to_capture(
     same file again. If something fails, the parts that are done stay: the data is whole when this call has returned.
 
     Arguments:
-        data: a Dask data frame, or a bag of `str` or `bytes`.
+        data: a Dask data frame, or a series or bag of `str` or `bytes`.
         folder: where the files are to be, at the same path for each worker. It is created if there is none.
         column: the column of a data frame that has the records, `str` or `bytes` without nulls.
         overwrite: delete the parts that the folder has already, before anything is computed.
@@ -275,12 +275,13 @@ def to_capture(
         sync: what a file waits for before it gets its name.
 
     Returns the paths of the files in order, or tasks that give them. Raises FileExistsError if the folder has parts
-    already, KeyError if there is no such column, and what `CaptureFile.add_records` and `commit` raise.
+    already, KeyError if there is no such column, and what `CaptureFile.add_records` and `commit` raise, such as TypeError
+    for a null.
     """
     import dask
 
     place = Path(folder).absolute()
-    partitions = (data[column] if hasattr(data, "columns") else data).to_delayed()
+    partitions = (data[column] if getattr(data, "ndim", 1) == 2 else data).to_delayed()
     place.mkdir(parents=True, exist_ok=True)
     for old in place.glob(f"part-*{_manifest.SUFFIX}"):
         if not overwrite:
