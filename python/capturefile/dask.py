@@ -275,8 +275,8 @@ def to_capture(
         sync: what a file waits for before it gets its name.
 
     Returns the paths of the files in order, or tasks that give them. Raises FileExistsError if the folder has parts
-    already, KeyError if there is no such column, and what `CaptureFile.add_records` and `commit` raise, such as TypeError
-    for a null.
+    already, KeyError if there is no such column, and what `CaptureFile.add_records` and `commit` raise, such as
+    TypeError for a null.
     """
     import dask
 
