@@ -10,6 +10,8 @@ import pickle
 import random
 import threading
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import capturefile
@@ -21,8 +23,7 @@ from files import RefusedError
 from processes import act, acting, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -223,12 +224,19 @@ def test_threads_share_a_writer_over_rotations(folder: Path) -> None:
 # Crashes and errors
 
 
-def test_a_writer_that_dies_at_any_line_loses_nothing(tmp_path: Path) -> None:
-    (deaths,) = act(rotating_actors.die_at_each_line, tmp_path)
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, if there is such a place: for tests of kills, not of disks, that sync often."""
+    with TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as folder:
+        yield Path(folder)
+
+
+def test_a_writer_that_dies_at_any_line_loses_nothing(memory: Path) -> None:
+    (deaths,) = act(rotating_actors.die_at_each_line, memory)
     counts: list[int] = []
     leftovers = 0
     for line in range(int(deaths)):
-        folder = tmp_path / str(line)
+        folder = memory / str(line)
         files = len(list(folder.glob("0*.capture")))
         if (folder / _manifest.NAME).exists():
             with RotatingReader(folder) as reader:
