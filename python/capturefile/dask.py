@@ -85,7 +85,12 @@ def _rotated(folder: Path) -> Iterator[_File]:
 def _in_folder(folder: Path) -> Iterator[_File]:
     if (folder / _manifest.NAME).exists():
         return _rotated(folder)
-    return (_File(path) for path in sorted(folder.glob(f"*{_manifest.SUFFIX}")) if path.name[0] not in "._")
+    return _seen(folder.glob(f"*{_manifest.SUFFIX}"))
+
+
+def _seen(paths: Iterable[Path]) -> Iterator[_File]:
+    """Files in the order of their names, without what is hidden: manifests, and parts that are being written."""
+    return (_File(path) for path in sorted(paths) if path.name[0] not in "._")
 
 
 def _find(paths: _Path | Iterable[_Path]) -> Iterator[_File]:
@@ -95,7 +100,7 @@ def _find(paths: _Path | Iterable[_Path]) -> Iterator[_File]:
         if place.exists():
             found = list(_in_folder(place) if place.is_dir() else [_File(place)])
         else:
-            found = [_File(Path(name)) for name in sorted(glob.glob(str(place)))]  # noqa: PTH207  # of absolute patterns
+            found = list(_seen(map(Path, glob.glob(str(place)))))  # noqa: PTH207  # patterns are absolute
         if not found:
             raise FileNotFoundError(f"there are no capture files at {str(path)!r}")
         yield from found
@@ -175,7 +180,8 @@ def read_capture(
     Arguments:
         paths: a file, a folder, a pattern such as `visits/*.capture`, or several of them. Of a folder, all files
             `*.capture` are read, in the order of their names; or, if it is a rotated log, its files, with the log's own
-            record numbers. Each worker has to see the files at the same paths.
+            record numbers. Names that begin with `_` or a dot are left out. Each worker has to see the files at the
+            same paths.
         records_per_partition: by default as many as take some 16 MiB in the file, and at most a million.
         text: make the column `record` strings, of records that are UTF-8.
         include_path: add the columns `path`, and `number_in_file`, the record's number in that file.
