@@ -119,8 +119,9 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return ends
         given = {path: count * most // total for path, count in new.items()}
         left = most - sum(given.values())
-        for path, count in new.items():
-            more = min(left, count - given[path])
+        # What is left by rounding goes to small files first, which would else wait as long as large ones grow.
+        for path in sorted(new, key=new.__getitem__):
+            more = min(left, new[path] - given[path])
             given[path] += more
             left -= more
         return {path: self._done(start, path) + count for path, count in given.items() if count or path in start}

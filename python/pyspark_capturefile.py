@@ -1,5 +1,0 @@
-"""What Spark looks for to find the format `capturefile` by itself: a module `pyspark_...` with a `DefaultSource`."""
-
-from capturefile.spark import CaptureDataSource as DefaultSource
-
-__all__ = ["DefaultSource"]
