@@ -85,7 +85,7 @@ def test_columns_are_those_asked_for_in_that_order(numbers: Path) -> None:
 def test_numbers_without_records_are_read_without_inflating_anything(damaged: Path) -> None:
     found = table(damaged, columns="record_number")
     assert found.column(0).to_pylist() == list(range(1, 2001))
-    with pytest.raises(pa.ArrowInvalid, match=r"block|checksum"):
+    with pytest.raises(pa.ArrowInvalid, match="is not a sound capture file"):
         table(damaged)
 
 
