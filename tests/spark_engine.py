@@ -18,7 +18,7 @@ import capturefile
 from capturefile import CaptureFile
 from files import committed
 from pyspark.sql import SparkSession, functions
-from pyspark.sql.streaming import datasource as limits
+from pyspark.sql.datasource import DataSourceStreamReader
 from spark_faults import AFTER_COMMIT, BEFORE_COMMIT, WRITING, MortalDataSource
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PATIENCE = 120.0
 """Seconds after which something that should happen counts as not happening."""
 MILLION = 1_000_000
+EXAMPLE = Path(__file__).parent.parent / "examples" / "in_spark.py"
 
 # pyspark leaves sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -49,6 +50,8 @@ def spark(faults: Path) -> Iterator[Any]:
         session = (
             SparkSession.builder.master("local[2,4]")
             .config("spark.ui.enabled", "false")
+            # A short life is not worth optimising.
+            .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.warehouse.dir", str(faults))
             .getOrCreate()
@@ -72,12 +75,6 @@ def load(spark: Any, path: Path, **options: object) -> Any:  # noqa: ANN401
 def records_in_order(folder: Path) -> list[bytes]:
     """All records of a folder."""
     return list(capturefile.concat(sorted(folder.glob("*.capture")), encoding=None))
-
-
-def refuse(query: Any, message: str) -> None:  # noqa: ANN401
-    """Waits for a query to fail."""
-    with pytest.raises(Exception, match=message):
-        query.awaitTermination(PATIENCE)
 
 
 # Batches
@@ -170,12 +167,13 @@ def wait_for(query: Any, sink: Path, least: int) -> None:  # noqa: ANN401
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(not hasattr(limits, "ReadMaxRows"), reason="pyspark before 4.2 limits no batches")
 def test_a_stream_that_is_restarted_reads_each_record_once_while_a_writer_appends(
     spark: Any,  # noqa: ANN401
     tmp_path: Path,
 ) -> None:
     log, sink = fill(tmp_path / "log.capture", []), tmp_path / "sink.capture"
+    # Before 4.2 batches have no limit.
+    limit = {"maxRecordsPerBatch": 2000} if hasattr(DataSourceStreamReader, "getDefaultReadLimit") else {}
     stopped = threading.Event()
 
     def append() -> None:
@@ -188,7 +186,7 @@ def test_a_stream_that_is_restarted_reads_each_record_once_while_a_writer_append
     writer.start()
     try:
         for round_number in range(1, 4):
-            query = start(spark, log, sink, maxRecordsPerBatch=2000, recordsPerPartition=500)
+            query = start(spark, log, sink, recordsPerPartition=500, **limit)
             wait_for(query, sink, count(sink) + 2000 * round_number)
             query.stop()
     finally:
@@ -206,22 +204,22 @@ def test_a_sink_that_is_killed_around_its_commit_has_each_batch_once(
     tmp_path: Path,
     faults: Path,
 ) -> None:
-    log, sink = fill(tmp_path / "log.capture", lines(100)), tmp_path / "sink.capture"
-    for number, fault in enumerate([BEFORE_COMMIT, AFTER_COMMIT], 1):
-        (faults / fault).touch()
-        refuse(start(spark, log, sink, "mortal"), "")
-        assert not (faults / fault).exists()
-        assert count(sink) == (0 if fault == BEFORE_COMMIT else 200)
+    log, sink = tmp_path / "log.capture", tmp_path / "sink.capture"
+    for fault, before, after in [(BEFORE_COMMIT, 0, 100), (AFTER_COMMIT, 200, 200)]:
         fill(log, lines(100))
+        (faults / fault).touch()
+        with pytest.raises(Exception, match="Python worker exited unexpectedly"):
+            start(spark, log, sink, "mortal").awaitTermination(PATIENCE)
+        assert (count(sink), (faults / fault).exists()) == (before, False)
         query = start(spark, log, sink, "mortal")
-        wait_for(query, sink, 100 * (number + 1))
         query.processAllAvailable()
         query.stop()
+        assert count(sink) == after
     with CaptureFile(log, encoding=None) as cf:
         assert committed(sink) == cf[:]
     with CaptureFile(sink) as cf:
         (batch,) = json.loads(cf.get_metadata() or b"{}")["capturefile.spark"].values()
-    assert batch == 2
+    assert batch == 1
     assert {path.name for path in tmp_path.iterdir()} == {"log.capture", "sink.capture", "checkpoint"}
 
 
@@ -247,3 +245,16 @@ def test_counts_replace_each_other_in_the_mode_complete(spark: Any, tmp_path: Pa
         assert sorted(committed(sink)) == expected
         fill(log, ["a"])
     query.stop()
+
+
+# The example
+
+
+def test_the_example_prints_what_it_should(spark: Any, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ANN401
+    runpy.run_path(str(EXAMPLE))["main"](spark)
+    assert capsys.readouterr().out == (
+        "{'0': 30000, '1': 30000, '2': 30000, 'line': 90000}\n"
+        "90000 records in 4 files\n"
+        "90000 records through the stream\n"
+        "91000 records through the stream\n"
+    )
