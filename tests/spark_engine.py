@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 import threading
 import time
@@ -173,7 +174,9 @@ def test_a_stream_that_is_restarted_reads_each_record_once_while_a_writer_append
 ) -> None:
     log, sink = fill(tmp_path / "log.capture", []), tmp_path / "sink.capture"
     # Before 4.2 batches have no limit.
-    limit = {"maxRecordsPerBatch": 2000} if hasattr(DataSourceStreamReader, "getDefaultReadLimit") else {}
+    limit: dict[str, Any] = (
+        {"maxRecordsPerBatch": 2000} if hasattr(DataSourceStreamReader, "getDefaultReadLimit") else {}
+    )
     stopped = threading.Event()
 
     def append() -> None:
