@@ -329,9 +329,12 @@ def test_a_file_that_somebody_is_writing_is_refused(tasks: Tasks, path: Path) ->
 
 
 def test_rows_are_taken_as_spark_4_0_gives_them(tasks: Tasks, path: Path) -> None:
-    part = tasks.write(sink(path), [Row(record=b"one"), Row(record=b"two")], 0, "q")
+    records = [b"%d" % number for number in range(2500)]
+    part = tasks.write(sink(path), (Row(record=record) for record in records), 0, "q")
     sink(path).commit([part], 0)
-    assert committed(path) == [b"one", b"two"]
+    assert committed(path) == records
+    with pytest.raises(ValueError, match="has a null"):
+        tasks.write(sink(path), [Row(record=None)], 0, "q")
 
 
 def test_spark_gives_arrow_batches_where_it_can(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 LARGEST_RECORD = 2**31 - 2**16
 """Bytes of the largest record that fits, with the other columns, into a row of Spark, which is one array of the JVM."""
 _ROWS_WITHOUT_RECORDS = 65_536
+_ROWS_AT_ONCE = 1000
 
 
 class Batches:
@@ -93,11 +95,13 @@ def records_of(data: Iterable[Any], column: str, encoding: str | None) -> Iterat
 
     Raises ValueError for a null.
     """
-    for item in data:
+    items = iter(data)
+    for item in items:
         if isinstance(item, pa.RecordBatch):
             yield _encoded(item.column(column), column, encoding)
         else:
-            yield _encoded(pa.array([item[column]]), column, encoding)
+            rows = [item, *islice(items, _ROWS_AT_ONCE - 1)]
+            yield _encoded(pa.array([row[column] for row in rows]), column, encoding)
 
 
 def _encoded(values: pa.Array, column: str, encoding: str | None) -> list[bytes]:
