@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 from pathlib import Path
@@ -77,6 +78,22 @@ def test_overwriting_replaces_the_capture_files_and_nothing_else(tasks: Tasks, f
     save(tasks, folder, (b"new",), overwrite=True)
     assert names(folder) == ["_SUCCESS", "notes.txt", "part-00000.capture"]
     assert records_in_order(folder) == [b"new"]
+
+
+def test_the_marker_is_away_while_parts_are_moved(tasks: Tasks, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tasks, folder, (b"old",))
+    seen = []
+    rename = os.rename
+
+    def watched(source_path: str, target: str) -> None:
+        if target.startswith(f"{folder}/part-"):
+            seen.append((folder / "_SUCCESS").exists())
+        rename(source_path, target)
+
+    monkeypatch.setattr(os, "rename", watched)
+    save(tasks, folder, (b"new",), (b"newer",))
+    assert seen == [False, False]
+    assert (folder / "_SUCCESS").exists()
 
 
 def test_a_folder_can_be_overwritten_by_what_is_read_from_it(tasks: Tasks, folder: Path) -> None:
@@ -304,6 +321,21 @@ def test_in_the_mode_complete_each_batch_replaces_the_records(tasks: Tasks, path
     assert committed(path) == [b"three"]
     assert metadata(path) == {"mine": 1, "capturefile.spark": {"q": 1}}
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_nobody_can_write_a_file_while_it_is_replaced(
+    tasks: Tasks, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def attacked(source_path: str, target: str) -> None:
+        with pytest.raises(CaptureFileAlreadyOpen):
+            CaptureFile(path, True)
+        replace(source_path, target)
+
+    monkeypatch.setattr(os, "replace", attacked)
+    add(tasks, path, 0, b"one", overwrite=True)
+    assert committed(path) == [b"one"]
 
 
 def test_an_abort_removes_what_the_tasks_have_written(tasks: Tasks, path: Path) -> None:
