@@ -40,12 +40,13 @@ PAGES = {
     "following.md": "following",
     "exactly-once.md": "exactly_once",
     "services.md": "services",
+    "spark.md": "in_spark",
 }
 
 
 def test_every_example_is_run() -> None:
-    """The demonstration has tests of its own."""
-    assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, "demo", "smoke"}
+    """The demonstration has tests of its own, and `make test-spark` runs the example for Spark."""
+    assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, "demo", "smoke", "in_spark"}
 
 
 @pytest.mark.parametrize("name", OUTPUT)
