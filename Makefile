@@ -83,6 +83,10 @@ test-data: $(VENV)/loaders $(VENV)/installed ## Test sequences with PyTorch and 
 test-frames: $(VENV)/frames $(VENV)/installed ## Test what polars and pandas make of records, for which 400 MB are installed
 	$(BIN)/pytest tests/frames.py
 
+.PHONY: test-spark
+test-spark: $(VENV)/engine $(VENV)/installed ## Test capture files in Spark, which needs Java 17 and installs 500 MB
+	$(BIN)/pytest tests/test_spark*.py tests/spark_engine.py
+
 .PHONY: test-view
 test-view: $(VENV)/browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
 	$(BIN)/pytest tests/browsing.py
@@ -164,6 +168,10 @@ $(VENV)/loaders: $(VENV)/tools
 
 $(VENV)/frames: $(VENV)/tools
 	$(BIN)/pip install --quiet --group frames
+	touch $@
+
+$(VENV)/engine: $(VENV)/tools
+	$(BIN)/pip install --quiet --group spark-engine
 	touch $@
 
 $(VENV)/browser: $(VENV)/tools

@@ -50,14 +50,16 @@ PAGES = {
     "services.md": "services",
     "rotation.md": "rotation",
     "dask.md": "with_dask",
+    "spark.md": "in_spark",
 }
 
 
 def test_every_example_is_run() -> None:
     """The demonstration has tests of its own, and those that take an engine are run by its lane."""
-    lanes = "".join((PROJECT / "tests" / f"{name}.py").read_text() for name in ("recipes", "clustering"))
-    engines = set(re.findall(r'"(with_[a-z]+)(?:\.py)?"', lanes))
-    assert len(engines) == 3
+    names = ("recipes", "clustering", "spark_engine")
+    lanes = "".join((PROJECT / "tests" / f"{name}.py").read_text() for name in names)
+    engines = set(re.findall(r'"((?:with|in)_[a-z]+)(?:\.py)?"', lanes))
+    assert len(engines) == 4
     assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, *engines, "demo", "smoke"}
 
 

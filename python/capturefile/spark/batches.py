@@ -1,0 +1,115 @@
+"""Records as Arrow batches for Spark, and out of those that come from it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from capturefile._errors import InvalidCaptureFile
+from capturefile.spark.columns import check
+from capturefile.spark.files import open_to_read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pyspark.sql.types import StructType
+
+    from capturefile._capturefile import CaptureFile
+    from capturefile.spark.shares import Extent, Share
+
+LARGEST_RECORD = 2**31 - 2**16
+"""Bytes of the largest record that fits, with the other columns, into a row of Spark, which is one array of the JVM."""
+_ROWS_WITHOUT_RECORDS = 65_536
+_ROWS_AT_ONCE = 1000
+
+
+class Batches:
+    """How shares are read: as which columns, and in which encoding. It goes to the tasks, and is small."""
+
+    def __init__(self, schema: StructType, encoding: str | None) -> None:
+        """Raises ValueError for columns that capture files do not have."""
+        check(schema)
+        self.schema = to_arrow_schema(schema)
+        self.encoding = encoding or "utf-8"
+
+    def of(self, share: Share) -> Iterator[pa.RecordBatch]:
+        """The records of a share, as batches whose schema is exactly the declared one.
+
+        Raises FileNotFoundError, with the host's name, if a file is not there, InvalidCaptureFile if it has fewer
+        records than when the read was planned, and ValueError for a record that is too large or not text.
+        """
+        for extent in share.extents:
+            with open_to_read(extent.path) as cf:
+                if cf.record_count() < extent.last:
+                    raise InvalidCaptureFile(
+                        f"{extent.path!r} has {cf.record_count()} records, but had at least {extent.last} when the "
+                        "read was planned: it is not the same file any more, or not on all hosts"
+                    )
+                yield from self._of(cf, extent)
+
+    def _of(self, cf: CaptureFile[bytes], extent: Extent) -> Iterator[pa.RecordBatch]:
+        for numbers, records in self._chunks(cf, extent):
+            values = {"record_number": numbers, "record": records}
+            if "path" in self.schema.names:
+                values["path"] = pa.repeat(pa.scalar(extent.path), len(numbers))
+            yield pa.RecordBatch.from_arrays([values[name] for name in self.schema.names], schema=self.schema)
+
+    def _chunks(self, cf: CaptureFile[bytes], extent: Extent) -> Iterator[tuple[pa.Array, pa.Array | None]]:
+        if "record" not in self.schema.names:
+            for first in range(extent.first, extent.last + 1, _ROWS_WITHOUT_RECORDS):
+                yield pa.array(range(first, min(first + _ROWS_WITHOUT_RECORDS, extent.last + 1)), pa.int64()), None
+            return
+        as_text = self.schema.field("record").type == pa.string()
+        in_utf_8 = self.encoding == "utf-8"
+        stream = cf.as_arrow(extent.first, extent.last, text=as_text and in_utf_8)
+        for batch in pa.RecordBatchReader.from_stream(stream):
+            numbers, records = batch.columns
+            _check_size(numbers, records, extent.path)
+            yield numbers, self._decoded(numbers, records, extent.path) if as_text and not in_utf_8 else records
+
+    def _decoded(self, numbers: pa.Array, records: pa.Array, path: str) -> pa.Array:
+        texts = []
+        for number, record in zip(numbers.to_pylist(), records.to_pylist(), strict=True):
+            try:
+                texts.append(record.decode(self.encoding))
+            except UnicodeDecodeError as error:
+                raise ValueError(f"record {number} of {path!r} is not text in {self.encoding}: {error}") from error
+        return pa.array(texts, pa.string())
+
+
+def _check_size(numbers: pa.Array, records: pa.Array, path: str) -> None:
+    # A record that is larger than a batch usually is stands alone in one.
+    size = len(records[0].as_buffer()) if len(records) == 1 else 0
+    if size > LARGEST_RECORD:
+        raise ValueError(
+            f"record {numbers[0]} of {path!r} has {size:,} bytes, and a row of Spark holds {LARGEST_RECORD:,} at most; "
+            "leave it out by the options firstRecord and lastRecord, or leave out the column record"
+        )
+
+
+def records_of(data: Iterable[Any], column: str, encoding: str | None) -> Iterator[list[bytes]]:
+    """The records to write, in lists, out of Arrow batches, or out of the rows that Spark before 4.1 gives a stream.
+
+    Raises ValueError for a null.
+    """
+    items = iter(data)
+    for item in items:
+        if isinstance(item, pa.RecordBatch):
+            yield _encoded(item.column(column), column, encoding)
+        else:
+            rows = [item, *islice(items, _ROWS_AT_ONCE - 1)]
+            yield _encoded(pa.array([row[column] for row in rows]), column, encoding)
+
+
+def _encoded(values: pa.Array, column: str, encoding: str | None) -> list[bytes]:
+    if values.null_count:
+        raise ValueError(f"the column {column!r} has a null, which is no record: filter it out, or fill in something")
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        if encoding not in {None, "utf-8"}:
+            return [text.encode(encoding) for text in values.to_pylist()]
+        values = values.cast(pa.large_binary())
+    records: list[bytes] = values.to_pylist()
+    return records

@@ -1,0 +1,93 @@
+"""The options of a read or write, checked and with their types."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from capturefile.spark.files import local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COLUMNS = ("record_number", "record", "path")
+"""The columns that there can be, in their usual order."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for; see docs/spark.md for the names and meanings."""
+
+    paths: tuple[str, ...]
+    first_record: int
+    last_record: int | None
+    records_per_partition: int | None
+    max_records_per_batch: int | None
+    columns: tuple[str, ...] | None
+    encoding: str | None
+    pushdown: bool
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> Options:
+        """The options as Spark gives them, with names in any case. Raises ValueError for one that does not fit."""
+        return cls(
+            paths=_paths(given),
+            first_record=_number(given, "firstRecord") or 1,
+            last_record=_number(given, "lastRecord"),
+            records_per_partition=_number(given, "recordsPerPartition"),
+            max_records_per_batch=_number(given, "maxRecordsPerBatch"),
+            columns=_columns(given),
+            encoding=_encoding(given),
+            pushdown=_switch(given, "pushdown"),
+        )
+
+    def only_path(self) -> str:
+        """The path to write to. Raises ValueError if there are several."""
+        if len(self.paths) > 1:
+            raise ValueError(f"one path can be written to, not {len(self.paths)}: {', '.join(self.paths)}")
+        return self.paths[0]
+
+
+def _paths(given: Mapping[str, str]) -> tuple[str, ...]:
+    # Spark gives one path as `path` and several as a JSON list.
+    several: list[str] = json.loads(given.get("paths", "[]"))
+    paths = [given["path"], *several] if "path" in given else several
+    if not paths:
+        raise ValueError("no path was given: use load(path), save(path), start(path) or the option path")
+    return tuple(map(local_path, paths))
+
+
+def _number(given: Mapping[str, str], name: str) -> int | None:
+    if name not in given:
+        return None
+    text = given[name].strip()
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ValueError(f"the option {name} must be a whole number from 1, not {given[name]!r}")
+    return int(text)
+
+
+def _columns(given: Mapping[str, str]) -> tuple[str, ...] | None:
+    if "columns" not in given:
+        return None
+    names = tuple(name.strip() for name in given["columns"].split(","))
+    if len(set(names)) < len(names) or not set(names) <= set(COLUMNS):
+        raise ValueError(f"the option columns must name some of {', '.join(COLUMNS)}, not {given['columns']!r}")
+    return names
+
+
+def _encoding(given: Mapping[str, str]) -> str | None:
+    if "encoding" not in given:
+        return None
+    try:
+        return codecs.lookup(given["encoding"]).name
+    except LookupError:
+        raise ValueError(f"the option encoding must be one that Python knows, not {given['encoding']!r}") from None
+
+
+def _switch(given: Mapping[str, str], name: str) -> bool:
+    value = given.get(name, "false").strip().lower()
+    if value not in {"true", "false"}:
+        raise ValueError(f"the option {name} must be true or false, not {given[name]!r}")
+    return value == "true"

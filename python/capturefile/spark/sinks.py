@@ -1,0 +1,125 @@
+"""Streaming writes into one capture file: the number of a batch is committed together with its records."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from pyspark.sql import datasource
+from pyspark.sql.datasource import WriterCommitMessage
+
+from capturefile._capturefile import CaptureFile
+from capturefile.spark.batches import records_of
+from capturefile.spark.files import open_to_read
+from capturefile.spark.tasks import this_task
+from capturefile.spark.writing import check_is_here, sync_folder, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "capturefile.spark"
+"""The key of the file's metadata, a JSON object, under which stands the last batch of each query, by the query's id."""
+
+# Before 4.1 a stream's tasks get rows in place of Arrow batches.
+_Base: Any = getattr(datasource, "DataSourceStreamArrowWriter", datasource.DataSourceStreamWriter)
+
+
+@dataclass
+class StreamPart(WriterCommitMessage):
+    """What a task has written aside."""
+
+    path: str
+    partition: int
+    query: str
+
+
+class StreamWriter(_Base):
+    """Writes parts aside in tasks, and adds them to the file on the driver."""
+
+    # Spark makes one for the tasks of a batch and another one to commit it, so that nothing is kept in between.
+
+    def __init__(self, path: str, column: str, encoding: str | None, *, overwrite: bool) -> None:
+        """With `overwrite`, as Spark asks for in the mode "complete", each batch replaces all records."""
+        self.path = path
+        self.column = column
+        self.encoding = encoding
+        self.overwrite = overwrite
+
+    def write(self, iterator: Iterator[Any]) -> StreamPart:
+        """Writes one part. Raises ValueError for a null."""
+        task = this_task()
+        if task.query is None:
+            raise RuntimeError("this task is not part of a streaming query")
+        folder = self._aside(task.query)
+        os.makedirs(folder, exist_ok=True)
+        part = StreamPart(os.path.join(folder, uuid4().hex), task.partition, task.query)
+        # A power cut makes Spark repeat the batch.
+        write_file(part.path, records_of(iterator, self.column, self.encoding), sync="none")
+        return part
+
+    def commit(self, messages: list[StreamPart | None], batch_id: int) -> None:
+        """Adds the parts to the file, in one commit with the number of the batch; a batch that is there is skipped.
+
+        Raises CaptureFileAlreadyOpen if somebody else is writing the file, ValueError if its metadata is no JSON
+        object, and FileNotFoundError if a part is not there.
+        """
+        parts = sorted((part for part in messages if part is not None), key=attrgetter("partition"))
+        if not parts:
+            return
+        query = parts[0].query
+        with CaptureFile(self.path, True, encoding=None) as cf:
+            metadata = _decoded(cf)
+            batches = metadata.setdefault(KEY, {})
+            if batch_id > batches.get(query, -1):
+                batches[query] = batch_id
+                self._add(cf, parts, json.dumps(metadata).encode())
+        shutil.rmtree(self._aside(query), ignore_errors=True)
+
+    def abort(self, messages: list[StreamPart | None], batch_id: int) -> None:
+        """Removes what the tasks have written; the file was not touched."""
+        for query in {part.query for part in messages if part is not None}:
+            shutil.rmtree(self._aside(query), ignore_errors=True)
+
+    def _aside(self, query: str) -> str:
+        folder, name = os.path.split(self.path)
+        return os.path.join(folder, f".{name}.spark-{query}")
+
+    def _add(self, cf: CaptureFile[bytes], parts: list[StreamPart], metadata: bytes) -> None:
+        for part in parts:
+            check_is_here(part.path)
+        if not self.overwrite:
+            _fill(cf, parts, metadata)
+            return
+        # The lock on the file that is replaced, which `cf` holds, keeps others from doing the same.
+        new = os.path.join(os.path.dirname(parts[0].path), "whole")
+        with CaptureFile(new, True, force_new_empty_file=True, encoding=None) as whole:
+            _fill(whole, parts, metadata)
+        os.replace(new, self.path)
+        sync_folder(os.path.dirname(self.path))
+
+
+def _decoded(cf: CaptureFile[bytes]) -> dict[str, Any]:
+    content = cf.get_metadata()
+    try:
+        found = json.loads(content) if content else {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get(KEY, {}), dict):
+        raise ValueError(
+            f"the metadata of {cf.file_name!r} is no JSON object, so that no number of a batch can be kept in it: "
+            f"{content!r}"
+        )
+    return found
+
+
+def _fill(cf: CaptureFile[bytes], parts: list[StreamPart], metadata: bytes) -> None:
+    with cf.transaction():
+        for part in parts:
+            with open_to_read(part.path) as source:
+                cf.add_records(source)
+        cf.set_metadata(metadata)

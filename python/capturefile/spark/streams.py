@@ -1,0 +1,135 @@
+"""Streaming reads: the offset of a stream says, for each file, how many of its records are done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql.datasource import DataSourceStreamReader
+
+from capturefile._errors import InvalidCaptureFile
+from capturefile.spark.batches import Batches
+from capturefile.spark.files import find, open_to_read
+from capturefile.spark.shares import Extent, Share, plan
+
+try:
+    from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadLimit, ReadMaxRows, SupportsTriggerAvailableNow
+except ImportError:  # before 4.2
+    ReadMaxRows = None
+    SupportsTriggerAvailableNow = object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+    from pyspark.sql.types import StructType
+
+    from capturefile.spark.options import Options
+
+    Offset = dict[str, int]
+
+
+class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
+    """Finds out on the driver what is new, and reads it in tasks.
+
+    The checkpoint of the query is the only memory: two readers with the same offsets give the same records, since
+    records never change.
+    """
+
+    def __init__(self, options: Options, schema: StructType) -> None:
+        """Raises ValueError for options that a stream does not have."""
+        if options.last_record is not None or options.pushdown:
+            raise ValueError("a stream has no end and takes no filters: lastRecord and pushdown are for batch reads")
+        if options.max_records_per_batch and ReadMaxRows is None:
+            raise ValueError("the option maxRecordsPerBatch needs pyspark 4.2 or newer")
+        self.options = options
+        self.batches = Batches(schema, options.encoding)
+        self.target: Offset | None = None
+        self.seen: Offset = {}
+
+    def initialOffset(self) -> Offset:  # noqa: N802
+        """No file was read yet; where one begins is the option firstRecord, also for those that come later."""
+        return {}
+
+    def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802
+        """How much a batch may have."""
+        most = self.options.max_records_per_batch
+        return ReadMaxRows(most) if most else ReadAllAvailable()
+
+    def latestOffset(self, start: Offset | None = None, limit: ReadLimit | None = None) -> Offset:  # noqa: N802
+        """Where the next batch ends. Before Spark 4.2 it is not told where that begins, nor how long it may be.
+
+        Raises InvalidCaptureFile if a file has fewer records than were read of it, and FileNotFoundError if one that
+        was named is not there.
+        """
+        begin = self.seen if start is None else start
+        ends = self._ends(begin, self._counts(begin) if self.target is None else self.target)
+        if ReadMaxRows is not None and isinstance(limit, ReadMaxRows):
+            return self._limited(begin, ends, limit.max_rows)
+        return ends
+
+    def reportLatestOffset(self) -> Offset:  # noqa: N802
+        """Where the stream would be if it had read everything; Spark shows it."""
+        return self._ends(self.seen, self._counts(self.seen))
+
+    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802
+        """What is committed from now on is not read by this query."""
+        self.target = self._counts({})
+
+    def partitions(self, start: Offset, end: Offset) -> list[Share]:
+        """The shares of a batch. Raises what `latestOffset` raises."""
+        self.seen = end
+        extents = [Extent(path, self._done(start, path) + 1, last) for path, last in end.items()]
+        for path, first, last in extents:
+            _check_not_shorter(path, last, first - 1 if path in start else 0)
+        return plan(extents, self.options.records_per_partition)
+
+    def read(self, partition: Share) -> Iterator[pa.RecordBatch]:
+        """The records of a share; see `Batches.of` for what it raises."""
+        return self.batches.of(partition)
+
+    def _done(self, offset: Offset, path: str) -> int:
+        return offset.get(path, self.options.first_record - 1)
+
+    def _counts(self, start: Offset) -> Offset:
+        """How many records each file has now."""
+        counts = {}
+        for path in find(self.options.paths, may_be_none=True):
+            with open_to_read(path) as cf:
+                if cf.record_count() > self._done(start, path):
+                    # A power cut must not take back what a checkpoint counts as read.
+                    cf.refresh(durable=True)
+                counts[path] = cf.record_count()
+        return counts
+
+    def _ends(self, start: Offset, counts: Offset) -> Offset:
+        """The offset with these numbers of records. A file that is gone keeps its place in case that it returns."""
+        ends = dict(start)
+        for path, count in counts.items():
+            _check_not_shorter(path, count, start.get(path, 0))
+            if count > self._done(start, path):
+                ends[path] = count
+        # Spark compares offsets as text.
+        return dict(sorted(ends.items()))
+
+    def _limited(self, start: Offset, ends: Offset, most: int) -> Offset:
+        """An offset before `ends` with at most so many records, of each file in proportion to what is new in it."""
+        new = {path: end - self._done(start, path) for path, end in ends.items()}
+        total = sum(new.values())
+        if total <= most:
+            return ends
+        given = {path: count * most // total for path, count in new.items()}
+        left = most - sum(given.values())
+        # What is left by rounding goes to small files first, which would else wait as long as large ones grow.
+        for path in sorted(new, key=new.__getitem__):
+            more = min(left, new[path] - given[path])
+            given[path] += more
+            left -= more
+        return {path: self._done(start, path) + count for path, count in given.items() if count or path in start}
+
+
+def _check_not_shorter(path: str, count: int, done: int) -> None:
+    if count < done:
+        raise InvalidCaptureFile(
+            f"{path!r} has {count} records, of which {done} were read: it is not the same file any more; begin anew "
+            "with another checkpoint"
+        )
