@@ -62,7 +62,7 @@ LANES = (
     Lane("test-view", 60, missing_program("chromium")),
     Lane("test-dask", 70),
     Lane("test-recipes", 75),
-    Lane("test-spark", 150, missing_program("java")),
+    Lane("test-spark", 120, missing_program("java")),
     Lane("test-data", 180),
 )
 """The cheapest first: torch alone is some gigabytes."""
