@@ -328,6 +328,30 @@ def test_the_way_to_a_record_is_drawn_and_followed(page: Page, viewed: Viewed, p
         expect(page.locator("#structure")).to_contain_text("The way to record 1,248")
 
 
+def test_the_bars_of_the_blocks_are_reached_by_keyboard(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"%d" % number * 100 for number in range(1, 5001)])
+    with viewed(path) as address:
+        page.goto(f"{address}#0/structure/1")
+        page.get_by_role("button", name="Read all blocks").focus()
+        page.keyboard.press("Enter")
+        bars = page.get_by_role("group", name="Records in a block").get_by_role("button")
+        expect(bars.first).to_be_visible()
+        page.get_by_role("button", name="Read all blocks").focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        expect(bars.first).to_be_focused()
+        page.keyboard.press("ArrowRight")
+        expect(bars.nth(1)).to_be_focused()
+        label = bars.nth(1).get_attribute("aria-label") or ""
+        expect(page.locator(".words").last).to_have_text(label)
+        for key, at in (("Home", 0), ("ArrowLeft", 0), ("End", bars.count() - 1), ("ArrowRight", bars.count() - 1)):
+            page.keyboard.press(key)
+            expect(bars.nth(at)).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#tab-records")).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#list")).to_be_visible()
+
+
 @pytest.mark.parametrize("width", [360, 700, 1600])
 def test_nothing_is_wider_than_the_window(page: Page, viewed: Viewed, path: Path, width: int) -> None:
     make(path, [b"x" * 5000] * 50, metadata=b"y" * 5000)

@@ -57,7 +57,7 @@ def test_a_signal_ends_the_command_and_leaves_nothing_behind(
 
 def test_a_shell_sees_143(source: Path, tmp_path: Path) -> None:
     script = 'cd "$0"; "$@" & until [ -n "$(ls -A)" ]; do sleep 0.01; done; kill $!; wait $!'
-    command = ["bash", "-c", script, tmp_path, *COMMAND, "copy", "--level", "12", source, "target"]
+    command = ["bash", "-c", script, str(tmp_path), *COMMAND, "copy", "--level", "12", str(source), "target"]
     assert subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False).returncode == 143
     assert list(tmp_path.iterdir()) == []
 

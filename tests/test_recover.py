@@ -139,9 +139,9 @@ def recovered(tmp_path: Path) -> Callable[..., Outcome]:
     """A function that recovers a damaged file, given as bytes, and looks at the result."""
     source, target = tmp_path / "source.capture", tmp_path / "target.capture"
 
-    def recover(data: bytes, **options: bool) -> Outcome:
+    def recover(data: bytes, *, keep_numbers: bool = False) -> Outcome:
         source.write_bytes(data)
-        report = capturefile.recover(source, target, overwrite=True, **options)
+        report = capturefile.recover(source, target, overwrite=True, keep_numbers=keep_numbers)
         assert source.read_bytes() == data
         assert capturefile.verify(target).sound
         assert {path.name for path in tmp_path.iterdir()} == {source.name, target.name}
