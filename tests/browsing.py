@@ -236,6 +236,7 @@ def test_a_search_shows_hits_and_opens_them(page: Page, viewed: Viewed, path: Pa
         page.get_by_label("Regex").check()
         page.get_by_role("button", name="Search").click()
         expect(page.locator("#told")).to_have_text("Found 10 records")
+        expect(page.locator("#hits mark")).to_have_count(10)
         page.locator("#hits button").nth(2).click()
         expect(page.locator("#record h2")).to_have_text("Record 427")
 
