@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import re
+import select
 import shutil
 import time
 import urllib.parse
@@ -454,6 +455,21 @@ def test_answers_do_not_wait_for_the_browser_to_confirm_half_of_them(full: Path)
 
         assert min(seconds() for _ in range(50)) < 0.02
         connection.close()
+
+
+def test_jobs_that_end_or_are_left_leave_no_word_on_standard_error(full: Path) -> None:
+    with running("view", "--no-browser", full) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address = process.stdout.readline().decode().strip()
+        job = f"{address}api/files/0/jobs/verify"
+        for number in range(15):
+            with urllib.request.urlopen(job, timeout=30) as answer:
+                select.select([answer], [], [], number / 50)
+        with urllib.request.urlopen(job, timeout=30) as answer:
+            assert b'"sound": true' in answer.read()
+        process.terminate()
+        assert process.stderr.read() == b"capturefile: Ctrl-C ends it\n"
 
 
 def test_the_command_refuses_a_file_that_is_not_there(path: Path) -> None:

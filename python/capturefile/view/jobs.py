@@ -23,6 +23,7 @@ class Jobs:
     def __init__(self) -> None:
         """There are none at first."""
         self.running = 0
+        self.ending: set[asyncio.Future[int]] = set()
 
     @property
     def full(self) -> bool:
@@ -41,9 +42,14 @@ class Jobs:
                 async for line in _relay(process, task, is_gone):
                     yield line
             finally:
-                if process.returncode is None:
+                # One at its end is left to end: killing it would take its exit code away from whoever waits for it.
+                if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
                     process.kill()
-                    await process.wait()
+                # Not here, where whoever asked may be gone and waiting be cancelled: a process that is forgotten before
+                # its end is looked after twice, and one of the two says so on standard error.
+                ending = asyncio.ensure_future(process.wait())
+                self.ending.add(ending)
+                ending.add_done_callback(self.ending.discard)
         finally:
             self.running -= 1
 
