@@ -63,6 +63,7 @@ mod pipeline;
 mod wait;
 mod writer;
 mod capture_file;
+mod watch;
 mod verify;
 mod recover;
 
@@ -80,6 +81,6 @@ pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
 pub use scan::{Gather, Packed, Records};
 pub use snapshot::{Record, Snapshot};
 pub use storage::FileIdentity;
-pub use verify::{Report, verify, verify_quickly};
+pub use verify::{Report, verify, verify_quickly, verify_while};
 pub use wait::Waiter;
 pub use writer::{SyncMode, Totals};

@@ -15,6 +15,7 @@ use crate::slots;
 use crate::snapshot::{OpenFile, Snapshot};
 use crate::storage::read_up_to;
 use crate::stream::Cursor;
+use crate::watch::Watch;
 
 /// As many problems, and ranges of records, are listed at most; more say no more.
 const MOST_LISTED: usize = 1000;
@@ -75,7 +76,16 @@ impl Report {
 ///
 /// An error means that the file cannot be opened as a capture file at all.
 pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
-    verify_open(&CaptureFile::open(path)?)
+    verify_while(path, |_, _| true)
+}
+
+/// Like [`verify`], telling `go_on` now and then how many bytes of the file are done, and how many it has: first
+/// none, last all of them. If that says no, the error is an [`Error::Io`] of the kind `Interrupted`.
+///
+/// A byte is half done when its block has been read, and done when the index has led there.
+pub fn verify_while(path: impl AsRef<Path>, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Result<Report> {
+    let watch = Watch::new(path.as_ref(), go_on);
+    verify_watched(&CaptureFile::open(path)?, &watch)
 }
 
 /// Like [`verify`], but looks only where it costs little, however large the file: the header, the master
@@ -83,7 +93,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
 pub fn verify_quickly(path: impl AsRef<Path>) -> Result<Report> {
     let file = CaptureFile::open(path)?;
     let snapshot = file.snapshot()?;
-    let mut walk = Walk::new(&snapshot);
+    let mut walk = Walk::new(&snapshot, Watch::new(file.path(), |_, _| true));
     walk.header_and_slots()?;
     walk.edges()?;
     walk.last_frames()?;
@@ -92,9 +102,16 @@ pub fn verify_quickly(path: impl AsRef<Path>) -> Result<Report> {
 }
 
 /// The same as [`verify`] for a file that is open already.
+#[cfg(test)]
 pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
+    verify_watched(file, &Watch::new(file.path(), |_, _| true))
+}
+
+fn verify_watched(file: &CaptureFile, watch: &Watch) -> Result<Report> {
     let snapshot = file.snapshot()?;
-    let mut walk = Walk::new(&snapshot);
+    watch.expect(snapshot.file_limit());
+    watch.look()?;
+    let mut walk = Walk::new(&snapshot, watch.clone());
     walk.header_and_slots()?;
     walk.patience = Some(walk.frames()?);
     let before = (walk.report.clone(), walk.broken.clone(), walk.patience);
@@ -106,6 +123,7 @@ pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
         walk.overlaps();
     }
     walk.keep(snapshot.metadata().map(drop))?;
+    watch.finish()?;
     Ok(walk.report)
 }
 
@@ -147,11 +165,12 @@ struct Walk<'a> {
     patience: Option<u64>,
     /// Where the next node of the lowest height must be, because coordinates stand there.
     next_leaf: Option<Coordinates>,
+    watch: Watch,
     report: Report,
 }
 
 impl<'a> Walk<'a> {
-    fn new(snapshot: &'a Arc<Snapshot>) -> Self {
+    fn new(snapshot: &'a Arc<Snapshot>, watch: Watch) -> Self {
         let report = Report { record_count: snapshot.record_count(), ..Report::default() };
         Self {
             snapshot,
@@ -161,6 +180,7 @@ impl<'a> Walk<'a> {
             cursors: Vec::new(),
             patience: None,
             next_leaf: None,
+            watch,
             report,
         }
     }
@@ -213,6 +233,8 @@ impl<'a> Walk<'a> {
             } else {
                 self.broken.insert(position);
             }
+            self.watch.reach(end / 2);
+            self.watch.note(end - position)?;
             position = end;
         }
         Ok(inflated.saturating_mul(MOST_TIMES_INFLATED).saturating_add(MOST_INFLATED))
@@ -325,6 +347,10 @@ impl<'a> Walk<'a> {
 
     /// Looks at a record, or at a node and its part from the child `start` on.
     fn visit(&mut self, item: Item, start: u32) -> Result<Visit> {
+        if item.height == 0 {
+            self.watch.reach(self.snapshot.file_limit().midpoint(item.at.frame));
+        }
+        self.watch.note(0)?;
         match self.meet(item) {
             Meeting::New if self.patience != Some(0) => {}
             Meeting::Again => return Ok(Visit::Done),

@@ -236,6 +236,7 @@ def test_a_search_shows_hits_and_opens_them(page: Page, viewed: Viewed, path: Pa
         page.get_by_label("Regex").check()
         page.get_by_role("button", name="Search").click()
         expect(page.locator("#told")).to_have_text("Found 10 records")
+        expect(page.locator("#hits mark")).to_have_count(10)
         page.locator("#hits button").nth(2).click()
         expect(page.locator("#record h2")).to_have_text("Record 427")
 
@@ -326,6 +327,30 @@ def test_the_way_to_a_record_is_drawn_and_followed(page: Page, viewed: Viewed, p
         expect(page.locator(".pill")).to_have_text("current")
         page.locator(".cell").last.click()
         expect(page.locator("#structure")).to_contain_text("The way to record 1,248")
+
+
+def test_the_bars_of_the_blocks_are_reached_by_keyboard(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"%d" % number * 100 for number in range(1, 5001)])
+    with viewed(path) as address:
+        page.goto(f"{address}#0/structure/1")
+        page.get_by_role("button", name="Read all blocks").focus()
+        page.keyboard.press("Enter")
+        bars = page.get_by_role("group", name="Records in a block").get_by_role("button")
+        expect(bars.first).to_be_visible()
+        page.get_by_role("button", name="Read all blocks").focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        expect(bars.first).to_be_focused()
+        page.keyboard.press("ArrowRight")
+        expect(bars.nth(1)).to_be_focused()
+        label = bars.nth(1).get_attribute("aria-label") or ""
+        expect(page.locator(".words").last).to_have_text(label)
+        for key, at in (("Home", 0), ("ArrowLeft", 0), ("End", bars.count() - 1), ("ArrowRight", bars.count() - 1)):
+            page.keyboard.press(key)
+            expect(bars.nth(at)).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#tab-records")).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#list")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [360, 700, 1600])

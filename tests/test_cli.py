@@ -165,6 +165,7 @@ def test_an_error_is_quiet_where_standard_error_is_closed(path: Path) -> None:
         ["copy", "file"],
         ["copy", "--level", "13", "file", "other"],
         ["copy", "--block-size", "1G", "file", "other"],
+        ["copy", "--block-size", "5000", "file", "other"],
         ["copy", "--split", "0", "file", "other"],
         ["export", "--format", "xml", "file"],
         ["completion", "tcsh"],

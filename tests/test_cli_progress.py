@@ -9,6 +9,7 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import capturefile.cli.progress
 import pytest
 from capturefile.cli.messages import say
 from capturefile.cli.progress import Progress, duration, line, progress
@@ -134,3 +135,21 @@ def test_nothing_is_shown_without_a_terminal(path: Path) -> None:
 def test_an_export_of_nothing_divides_by_no_zero(path: Path) -> None:
     assert run("export", make(path)).returncode == SUCCEEDED
     assert line("export", "records", 0, 0, 1.0) == "export: 0 of 0 records, 0 %, 0 a second"
+
+
+@pytest.mark.parametrize("command", ["verify", "recover"])
+def test_work_of_the_library_shows_how_far_it_is(
+    numbers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(capturefile.cli.progress, "SILENCE", 0.0)
+    monkeypatch.setattr(capturefile.cli.progress, "PAUSE", 0.0)
+    monkeypatch.setattr(os, "isatty", lambda _: True)
+    monkeypatch.setattr(os, "write", lambda _, data: written.append(data))
+    targets = [os.fspath(tmp_path / "target")] if command == "recover" else []
+    assert capturefile.cli.main([command, os.fspath(numbers), *targets]) == SUCCEEDED
+    shown = b"".join(written).split(b"\r\x1b[K")
+    assert shown[1].startswith(f"{command}: 0 of ".encode())
+    assert b" bytes, 100 %, " in shown[-2]
+    assert shown[-2].endswith(b", 0 s left")
+    assert shown[-1] == b""

@@ -44,6 +44,7 @@ OUTPUT = {
     "tables": "[(14286, 99998)]\n[(14286, 99998)]\n",
 }
 PAGES = {
+    "arrow.md": "tables",
     "sequences.md": "sequences",
     "following.md": "following",
     "exactly-once.md": "exactly_once",

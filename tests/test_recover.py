@@ -139,9 +139,9 @@ def recovered(tmp_path: Path) -> Callable[..., Outcome]:
     """A function that recovers a damaged file, given as bytes, and looks at the result."""
     source, target = tmp_path / "source.capture", tmp_path / "target.capture"
 
-    def recover(data: bytes, **options: bool) -> Outcome:
+    def recover(data: bytes, *, keep_numbers: bool = False) -> Outcome:
         source.write_bytes(data)
-        report = capturefile.recover(source, target, overwrite=True, **options)
+        report = capturefile.recover(source, target, overwrite=True, keep_numbers=keep_numbers)
         assert source.read_bytes() == data
         assert capturefile.verify(target).sound
         assert {path.name for path in tmp_path.iterdir()} == {source.name, target.name}
@@ -679,6 +679,38 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_progress_goes_from_nothing_to_all(tmp_path: Path, whole: bool) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    with capturefile.open(source, "x", encoding=None, sync=False) as cf:
+        cf.add_records(b"%d" % number for number in range(1_000_000))
+        cf.commit()
+    if not whole:
+        source.write_bytes(destroy(source.read_bytes(), 4096, 86_016))
+    told: list[tuple[int, int]] = []
+    recovery = capturefile.recover(source, target, progress=lambda *at: told.append(at))
+    assert recovery.recovered == 1_000_000
+    size = source.stat().st_size
+    assert [told[0], told[-1]] == [(0, size), (size, size)]
+    assert told == sorted(told)
+    assert len(told) > 2
+
+
+def test_an_error_in_progress_stops_the_work_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with capturefile.open(source, "x", encoding=None, sync=False) as cf:
+        cf.add_records(b"%d" % number for number in range(1_000_000))
+        cf.commit()
+
+    def stop_half_way(done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        capturefile.recover(source, tmp_path / "target", progress=stop_half_way)
     assert list(tmp_path.iterdir()) == [source]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import struct
+import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -339,3 +340,39 @@ def test_a_quick_look_finds_a_torn_slot_and_lost_metadata(path: Path) -> None:
     report = capturefile.verify(path, quick=True)
     assert {problem.position for problem in report.problems} == {frame.position}
     assert [problem.position for problem in report.repairable] == [TINY.slot_position(1)]
+
+
+@pytest.fixture
+def long_work(tmp_path: Path) -> Path:
+    """A file that takes some time to read."""
+    path = tmp_path / "long"
+    with capturefile.open(path, "x", encoding=None, sync=False) as cf:
+        cf.add_records(b"%d" % number for number in range(1_000_000))
+        cf.commit()
+    return path
+
+
+def test_progress_goes_from_nothing_to_all_at_most_ten_times_a_second(long_work: Path) -> None:
+    told: list[tuple[int, int, float]] = []
+    assert capturefile.verify(long_work, progress=lambda *at: told.append((*at, time.monotonic()))).sound
+    with capturefile.open(long_work) as cf:
+        limit = cf.info().file_limit
+    assert [told[0][:2], told[-1][:2]] == [(0, limit), (limit, limit)]
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert len(told) <= 2 + 10 * (told[-1][2] - told[0][2])
+
+
+def test_an_error_in_progress_stops_the_work(long_work: Path) -> None:
+    calls: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        calls.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        capturefile.verify(long_work, progress=stop)
+    assert calls == [0]
+
+
+def test_a_quick_look_has_no_progress(long_work: Path) -> None:
+    assert capturefile.verify(long_work, quick=True, progress=lambda *_: pytest.fail("it was called")).sound

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use capturefile::{CaptureFile, Error, Metadata, RecoverOptions, Recovery, Snapshot, verify};
 
 /// Recovering is told to stop when it has asked so often: a small file can hold more than anybody waits for.
-const PATIENCE: u32 = 4;
+const PATIENCE: u32 = 5;
 /// So many records are compared, from each end.
 const COMPARED: u64 = 20;
 
@@ -15,7 +15,7 @@ const COMPARED: u64 = 20;
 pub(crate) fn recover_and_compare(source: &Path, keep_numbers: bool) {
     let target = source.with_extension("recovered");
     let mut patience = PATIENCE;
-    let go_on = move || {
+    let go_on = move |_, _| {
         patience -= 1;
         patience > 0
     };

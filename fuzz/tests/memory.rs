@@ -131,7 +131,7 @@ fn is_refused(result: &Result<()>) -> bool {
 
 /// Recovers until it has asked so often whether to go on: there is more in a small file than anybody waits for.
 fn recover(source: &Path, target: &Path, mut patience: u32) -> Result<Recovery> {
-    let go_on = move || {
+    let go_on = move |_, _| {
         patience -= 1;
         patience > 0
     };

@@ -461,7 +461,14 @@ def open(
     threads: int | None = None,
     cache_size: int = 50331648,
 ) -> CaptureFile[bytes]: ...
-def recover(source: _Path, target: _Path, *, overwrite: bool = False, keep_numbers: bool = False) -> Recovery:
+def recover(
+    source: _Path,
+    target: _Path,
+    *,
+    overwrite: bool = False,
+    keep_numbers: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> Recovery:
     """Makes a new sound file at `target` of all that can be read of the damaged one at `source`.
 
     The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file cut short:
@@ -470,17 +477,23 @@ def recover(source: _Path, target: _Path, *, overwrite: bool = False, keep_numbe
     is only read. The target appears under its name when it is whole and on the disk; one that exists is
     refused unless `overwrite` is true. Returns a `Recovery`.
 
+    `progress` is called with the bytes of the source that are done and those that it has: at the start, at most
+    ten times a second, and at the end with all. An error that it raises stops the work, and no target is left.
+
     Raises FileExistsError if the target exists, ValueError if it is the source, InvalidCaptureFile if the
     source keeps being written or its index leads in circles, and OSError if a file cannot be read or written.
     """
 
-def verify(path: _Path, *, quick: bool = False) -> Report:
+def verify(path: _Path, *, quick: bool = False, progress: Callable[[int, int], object] | None = None) -> Report:
     """Reads everything in a capture file and says what is damaged.
 
     The header, both master nodes, every frame, every index node, the bounds of every record, and the
     metadata are looked at. With `quick` only what costs little however large the file is: the header, the
     master nodes, the edges of the index tree and the records there, the last frames, and the metadata.
     Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
+
+    `progress` is called with the bytes of the file that are done and those that it has: at the start, at most
+    ten times a second, and at the end with all; not with `quick`. An error that it raises stops the work.
 
     Raises InvalidCaptureFile if the file cannot be opened as a capture file at all, and OSError if it
     cannot be read.

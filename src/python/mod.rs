@@ -6,6 +6,7 @@ mod convert;
 mod errors;
 mod file;
 mod iterators;
+mod progress;
 mod ranges;
 mod recover;
 mod verify;

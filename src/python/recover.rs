@@ -2,15 +2,14 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
-use std::cell::RefCell;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
 use super::convert::to_bytes;
+use super::progress::watched;
 use super::verify::{problems, ranges};
 use crate::{Lost, Metadata, RecoverOptions, Recovery};
 
@@ -22,32 +21,24 @@ use crate::{Lost, Metadata, RecoverOptions, Recovery};
 /// is only read. The target appears under its name when it is whole and on the disk; one that exists is
 /// refused unless `overwrite` is true. Returns a `Recovery`.
 ///
+/// `progress` is called with the bytes of the source that are done and those that it has: at the start, at most
+/// ten times a second, and at the end with all. An error that it raises stops the work, and no target is left.
+///
 /// Raises FileExistsError if the target exists, ValueError if it is the source, InvalidCaptureFile if the
 /// source keeps being written or its index leads in circles, and OSError if a file cannot be read or written.
 #[pyfunction]
-#[pyo3(signature = (source, target, *, overwrite = false, keep_numbers = false))]
+#[pyo3(signature = (source, target, *, overwrite = false, keep_numbers = false, progress = None))]
 pub(super) fn recover(
     py: Python<'_>,
     source: PathBuf,
     target: PathBuf,
     overwrite: bool,
     keep_numbers: bool,
+    progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'_, PyAny>> {
     let options = RecoverOptions::new().overwrite(overwrite).keep_numbers(keep_numbers);
-    let (recovery, raised) = py.detach(|| {
-        let raised = Rc::new(RefCell::new(None));
-        let signals = Rc::clone(&raised);
-        let recovery = options.recover_while(source, target, move || {
-            let checked = Python::attach(|py| -> PyResult<()> { py.check_signals() });
-            *signals.borrow_mut() = checked.err();
-            signals.borrow().is_none()
-        });
-        (recovery, raised.take())
-    });
-    match raised {
-        Some(error) => Err(error),
-        None => report(py, &recovery?),
-    }
+    let recovery = watched(py, progress, |go_on| options.recover_while(source, target, go_on))?;
+    report(py, &recovery)
 }
 
 fn report<'py>(py: Python<'py>, recovery: &Recovery) -> PyResult<Bound<'py, PyAny>> {

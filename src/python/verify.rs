@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
+use super::progress::watched;
 use crate::Damage;
 
 /// Reads everything in a capture file and says what is damaged.
@@ -18,14 +19,25 @@ use crate::Damage;
 /// master nodes, the edges of the index tree and the records there, the last frames, and the metadata.
 /// Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
 ///
+/// `progress` is called with the bytes of the file that are done and those that it has: at the start, at most
+/// ten times a second, and at the end with all; not with `quick`. An error that it raises stops the work.
+///
 /// Raises InvalidCaptureFile if the file cannot be opened as a capture file at all, and OSError if it
 /// cannot be read.
 #[pyfunction]
-#[pyo3(signature = (path, *, quick = false))]
-pub(super) fn verify(py: Python<'_>, path: PathBuf, quick: bool) -> PyResult<Bound<'_, PyAny>> {
+#[pyo3(signature = (path, *, quick = false, progress = None))]
+pub(super) fn verify(
+    py: Python<'_>,
+    path: PathBuf,
+    quick: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'_, PyAny>> {
     static REPORT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let look = if quick { crate::verify_quickly } else { crate::verify };
-    let report = py.detach(|| look(path))?;
+    let report = if quick {
+        py.detach(|| crate::verify_quickly(path))?
+    } else {
+        watched(py, progress, |go_on| crate::verify_while(path, go_on))?
+    };
     REPORT.import(py, "capturefile._info", "Report")?.call1((
         report.record_count,
         report.records_checked,

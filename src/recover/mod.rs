@@ -26,8 +26,9 @@ use crate::format::Coordinates;
 use crate::lock;
 use crate::master::MasterNode;
 use crate::storage::FileStorage;
+use crate::watch::Watch;
 
-use raw::{Raw, Watch};
+use raw::Raw;
 use sink::Sink;
 use sizes::{Sizes, SlotState};
 use source::Source;
@@ -123,22 +124,25 @@ impl RecoverOptions {
 
     /// Recovers `source` into the new file `target`; see [`recover`].
     pub fn recover(&self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Recovery> {
-        self.recover_while(source, target, || true)
+        self.recover_while(source, target, |_, _| true)
     }
 
-    /// The same, asking `go_on` now and then. If that says no, nothing is left behind, and the error is an
-    /// [`Error::Io`] of the kind `Interrupted`.
+    /// The same, telling `go_on` now and then how many bytes of the source are done, and how many it has: first
+    /// none, last all of them. If that says no, nothing is left behind, and the error is an [`Error::Io`] of the
+    /// kind `Interrupted`.
     pub fn recover_while(
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        go_on: impl FnMut() -> bool + 'static,
+        go_on: impl FnMut(u64, u64) -> bool + 'static,
     ) -> Result<Recovery> {
         let (source, target) = (source.as_ref(), target.as_ref());
         let file = open_plain(source, false)?;
         check_target(&file, target, self.overwrite)?;
         let watch = Watch::new(target, go_on);
         let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch)?;
+        let watch = raw.watch.clone();
+        watch.look()?;
         let (sizes, raw) = sizes::find(raw)?;
         let target = Target::create(target, sizes.geometry, self.overwrite)?;
         let mut recovery = Recovery::default();
@@ -148,6 +152,7 @@ impl RecoverOptions {
             target.log().record_count()
         });
         recovery.record_count = filled.map_err(|error| target.name_in(error))?;
+        watch.finish()?;
         target.finish()?;
         Ok(recovery)
     }

@@ -1,10 +1,8 @@
 //! A damaged file's bytes, as far as the disk gives them.
 
-use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use nix::libc;
 
@@ -12,40 +10,10 @@ use crate::block::reserve;
 use crate::error::{Error, Result};
 use crate::format::in_memory;
 use crate::storage::{Storage, read_up_to};
+use crate::watch::Watch;
 
 /// A disk that fails does so in units of at least this size.
 const SECTOR: usize = 512;
-/// So much work is done between two looks at whether to go on: bytes, and a thousand for each step.
-const WORK_PER_LOOK: u64 = 4 * 1024 * 1024;
-const WORK_PER_STEP: u64 = 1000;
-
-/// Whether to go on, asked now and then.
-#[derive(Clone)]
-pub(super) struct Watch {
-    path: PathBuf,
-    go_on: Rc<RefCell<dyn FnMut() -> bool>>,
-    work: Rc<Cell<u64>>,
-}
-
-impl Watch {
-    pub(super) fn new(path: &Path, go_on: impl FnMut() -> bool + 'static) -> Self {
-        Self { path: path.to_owned(), go_on: Rc::new(RefCell::new(go_on)), work: Rc::default() }
-    }
-
-    /// Notes a step of work on so many bytes; an error if it is time to stop.
-    pub(super) fn note(&self, bytes: u64) -> Result<()> {
-        self.work.set(self.work.get() + WORK_PER_STEP + bytes);
-        if self.work.get() < WORK_PER_LOOK {
-            return Ok(());
-        }
-        self.work.set(0);
-        if (self.go_on.borrow_mut())() {
-            return Ok(());
-        }
-        Err(Error::io(&self.path, "go on recovering", io::ErrorKind::Interrupted.into()))
-    }
-}
-
 /// A file's bytes, read without trust in the disk.
 pub(super) struct Raw {
     pub(super) path: PathBuf,
@@ -57,6 +25,7 @@ pub(super) struct Raw {
 impl Raw {
     pub(super) fn new(path: &Path, storage: Box<dyn Storage>, watch: Watch) -> Result<Self> {
         let length = storage.length().map_err(|error| Error::io(path, "read the length of", error))?;
+        watch.expect(length);
         Ok(Self { path: path.to_owned(), storage, length, watch })
     }
 
@@ -156,7 +125,7 @@ mod tests {
         }
     }
 
-    fn raw(bad: Range<usize>, go_on: impl FnMut() -> bool + 'static) -> Raw {
+    fn raw(bad: Range<usize>, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Raw {
         let path = Path::new("bad.capture");
         let storage = Box::new(BadDisk { bytes: vec![7; 4000], bad });
         Raw::new(path, storage, Watch::new(path, go_on)).unwrap()
@@ -164,7 +133,7 @@ mod tests {
 
     #[test]
     fn sectors_that_cannot_be_read_are_zeros_and_the_others_are_there() {
-        let raw = raw(1024..1536, || true);
+        let raw = raw(1024..1536, |_, _| true);
         let bytes = raw.read(100..3900).unwrap().unwrap();
         let expected = |at: usize| if (1024..1536).contains(&at) { 0 } else { 7 };
         assert!(bytes.iter().enumerate().all(|(index, &byte)| byte == expected(100 + index)));
@@ -175,7 +144,7 @@ mod tests {
     #[test]
     fn work_stops_when_it_is_told_to() {
         let mut left = 3;
-        let raw = raw(0..0, move || {
+        let raw = raw(0..0, move |_, _| {
             left -= 1;
             left > 0
         });

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use crate::capture_file::CaptureFile;
 use crate::error::{Damage, Error, Result};
+use crate::watch::Watch;
 
-use super::raw::{Raw, Watch};
+use super::raw::Raw;
 use super::{Lost, Recovery};
 
 /// As many ranges of numbers are listed at most.

@@ -70,6 +70,9 @@ pub(super) struct Source {
     /// Where the frames end, or the file if nothing says where they do.
     pub(super) limit: u64,
     open_ended: bool,
+    /// The last frame whose records were handed over, and the last that was counted before, to say how far it is.
+    handed: u64,
+    surveyed: u64,
     /// Whether the file's sizes are only guessed. Then blocks of any size count, and the first frames may
     /// have been anywhere.
     pub(super) guessed: bool,
@@ -95,6 +98,8 @@ impl Source {
             data_start,
             limit,
             open_ended: true,
+            handed: 0,
+            surveyed: 0,
             guessed: false,
             written: limit,
             tail: Vec::new(),
@@ -104,6 +109,22 @@ impl Source {
             holes: BTreeMap::new(),
             problems: Vec::new(),
         }
+    }
+
+    /// Says how far it is once records of `frame` are handed over.
+    pub(super) fn hand_over(&mut self, frame: u64) {
+        self.handed = self.handed.max(frame);
+        self.tell();
+    }
+
+    /// The same once the frames before `position` are counted, which is half of the work on them.
+    pub(super) fn survey(&mut self, position: u64) {
+        self.surveyed = self.surveyed.max(position);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.raw.watch.reach(self.handed.max(self.handed.midpoint(self.surveyed)));
     }
 
     /// Ends where the commit of `master` does, and takes from it what is not in the file.

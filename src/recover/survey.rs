@@ -93,6 +93,7 @@ impl<'a> Survey<'a> {
         let mut position = self.region.start;
         let mut behind = 0;
         while position < source.limit || (position == source.limit && source.pending.size > 0) {
+            source.survey(position);
             let is_behind = self.region.before.is_some_and(|before| position > before.frame);
             behind += usize::from(is_behind);
             if is_behind && (self.loose.is_empty() || behind > FRAMES_BEHIND) {

@@ -169,6 +169,7 @@ impl<'a, 'b> Walk<'a, 'b> {
 }
 
 fn hand_over(source: &mut Source, sink: &mut Sink<'_>, at: Coordinates, certain: bool) -> Result<()> {
+    source.hand_over(at.frame);
     match source.with_entry(at, |bytes, proven| sink.add(bytes, certain && proven))? {
         Some(()) => Ok(()),
         None => sink.lose(1, true),

@@ -8,6 +8,7 @@ Results go to standard output, everything else to standard error. Exit codes:
     3    done with loss: `recover`, or a command with `--skip-unreadable`
     130  interrupted by Ctrl-C
     141  whoever read standard output stopped reading, as for a program that SIGPIPE ends
+    143  ended by SIGTERM
 
 Each module here has a group of commands, or what they share. What is slow to import is imported where it is
 used, so that the command starts fast.
@@ -16,12 +17,22 @@ used, so that the command starts fast.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
 import capturefile
 from capturefile.cli.arguments import HelpFormatter, protect_numbers
-from capturefile.cli.codes import BROKEN_PIPE, DONE, EXPECTED_ERRORS, FAILED, INTERRUPTED, WRONG_USAGE, WrongUsage
+from capturefile.cli.codes import (
+    BROKEN_PIPE,
+    DONE,
+    EXPECTED_ERRORS,
+    FAILED,
+    INTERRUPTED,
+    WRONG_USAGE,
+    Terminated,
+    WrongUsage,
+)
 from capturefile.cli.messages import describe, say
 from capturefile.cli.streams import abandon_output, flush_help, occupy_closed_streams, standard_output
 
@@ -60,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Terminated as end:
+        os.kill(os.getpid(), end.number)
+        raise
     except BrokenPipeError:
         abandon_output()
         return BROKEN_PIPE

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 SPAN = re.compile(r"(?P<first>-?[0-9]+)(?P<open>-(?P<last>-?[0-9]+)?)?", re.ASCII)
+PAGE_SIZE = 4096
+"""Of the files that commands make, in bytes."""
 SIZES = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 
@@ -133,9 +135,12 @@ def seconds(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """A number of bytes such as 65536, 64K or 1M."""
+    """A number of bytes, in whole pages, such as 65536, 64K or 1M."""
     digits, unit = (text[:-1], text[-1]) if text[-1:] in ("K", "M") else (text, "")
-    return positive(digits) * SIZES[unit]
+    number = positive(digits) * SIZES[unit]
+    if number % PAGE_SIZE:
+        raise argparse.ArgumentTypeError(f"expected a multiple of 4K, not {text!r}")
+    return number
 
 
 def span(text: str) -> Span:

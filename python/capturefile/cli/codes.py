@@ -20,5 +20,14 @@ EXPECTED_ERRORS = (capturefile.CaptureFileError, OSError, IndexError, ValueError
 """What a file, a disk or an argument can cause; anything else is a mistake in this program."""
 
 
+class Terminated(BaseException):
+    """The system or somebody asks the process to end; the work is to be cleared away first."""
+
+    def __init__(self, number: int) -> None:
+        """`number` is that of the signal."""
+        super().__init__(number)
+        self.number = number
+
+
 class WrongUsage(Exception):  # noqa: N818 - the name is that of the exit code
     """Arguments that are well formed, but cannot be meant together or with these files."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 import capturefile
 from capturefile.cli.arguments import EVERYTHING, add_bare, add_selection, positive, size
@@ -15,6 +14,7 @@ from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection
 from capturefile.cli.streams import new_name, write_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ import os
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol, cast
 
 import capturefile
 from capturefile.cli.appending import reporting
@@ -17,12 +16,23 @@ from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, reading
 from capturefile.cli.streams import STANDARD, check_inputs, new_file, open_input, refuse_terminal, shown_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO, Protocol
 
     from capturefile.cli.arguments import Commands
+
+    class Form(Protocol):
+        """A module that knows one form of files."""
+
+        def read(self, source: BinaryIO, column: str) -> Iterator[bytes]:
+            """The records in a file."""
+
+        def write(self, target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool) -> None:
+            """Writes records with their numbers."""
+
 
 MODULES = {"jsonl": "as_jsonl", "csv": "as_csv", "parquet": "as_parquet"}
 EXTENSIONS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -36,16 +46,6 @@ capturefile export --text log.capture records.parquet
 capturefile export --range -1000- log.capture | jq .record"""
 BATCH = 1000
 """Records that are added in one call."""
-
-
-class Form(Protocol):
-    """A module that knows one form of files."""
-
-    def read(self, source: BinaryIO, column: str) -> Iterator[bytes]:
-        """The records in a file."""
-
-    def write(self, target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool) -> None:
-        """Writes records with their numbers."""
 
 
 def add_to(commands: Commands) -> None:
@@ -104,7 +104,8 @@ def _add_form(command: argparse.ArgumentParser, file: str) -> None:
 def _form(name: str | None, file: str) -> tuple[str, Form]:
     extension = os.path.splitext(file)[1].lower()
     name = name or EXTENSIONS.get(extension, "jsonl")
-    return name, cast("Form", import_module(f"capturefile.cli.{MODULES[name]}"))
+    module: Any = import_module(f"capturefile.cli.{MODULES[name]}")
+    return name, module
 
 
 def _import(options: argparse.Namespace, _output: BinaryIO) -> int:

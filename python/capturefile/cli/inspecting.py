@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
-
 import capturefile
 from capturefile.cli.arguments import add_bare, add_command
 from capturefile.cli.codes import DONE, EXPECTED_ERRORS, FAILED, LOSSY, UNUSABLE
 from capturefile.cli.messages import counted, describe, say
+from capturefile.cli.progress import progress
 from capturefile.cli.records import reading
-from capturefile.cli.streams import write_json, write_line
+from capturefile.cli.streams import ending_cleanly, write_json, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
@@ -86,8 +84,8 @@ def _write_blocks(output: BinaryIO, blocks: Iterable[capturefile.Block]) -> None
 
 def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
     try:
-        with _interrupts_ending_process():
-            report = capturefile.verify(options.file, quick=options.quick)
+        with progress("verify", "bytes") as shown:
+            report = capturefile.verify(options.file, quick=options.quick, progress=shown.at)
     except EXPECTED_ERRORS as error:
         say(describe(error))
         return UNUSABLE
@@ -126,9 +124,14 @@ def _placed(problem: capturefile.Problem) -> str:
 
 
 def _recover(options: argparse.Namespace, output: BinaryIO) -> int:
-    recovery = capturefile.recover(
-        options.source, options.target, overwrite=options.overwrite, keep_numbers=options.keep_numbers
-    )
+    with ending_cleanly(), progress("recover", "bytes") as shown:
+        recovery = capturefile.recover(
+            options.source,
+            options.target,
+            overwrite=options.overwrite,
+            keep_numbers=options.keep_numbers,
+            progress=shown.at,
+        )
     if options.json:
         told = {"complete": recovery.complete, **_fields(recovery)}
         if recovery.last_metadata is not None:
@@ -158,19 +161,3 @@ def _fields(
     from dataclasses import asdict
 
     return asdict(facts)
-
-
-@contextmanager
-def _interrupts_ending_process() -> Iterator[None]:
-    """Lets Ctrl-C end the process in a long call that would not notice it and leaves nothing behind."""
-    import threading
-
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from contextlib import contextmanager, suppress
 
-from capturefile.cli.codes import WrongUsage
+from capturefile.cli.codes import Terminated, WrongUsage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def standard_output() -> Iterator[BinaryIO]:
     ):
         try:
             yield stream
-        except (KeyboardInterrupt, BrokenPipeError):
+        except (KeyboardInterrupt, Terminated, BrokenPipeError):
             abandon_output()
             raise
 
@@ -124,6 +125,25 @@ def new_file(name: str, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 
 @contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """Lets SIGTERM and SIGHUP end the process only after what is unfinished has been deleted."""
+    taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in taken:
+            signal.signal(number, _terminate)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _terminate(number: int, _frame: object) -> None:
+    for further in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(further, signal.SIG_IGN)
+    raise Terminated(number)
+
+
+@contextmanager
 def new_name(name: str, *, overwrite: bool) -> Iterator[str]:
     """The name for a file that is to become `name` at the end, if nothing fails until then."""
     target = os.path.realpath(name)
@@ -133,7 +153,7 @@ def new_name(name: str, *, overwrite: bool) -> Iterator[str]:
     hidden = os.path.join(folder, f".{base}.{os.getpid()}.tmp")
     with suppress(OSError):
         os.unlink(hidden)  # Of a process with the same number that was killed.
-    with _visible_name(hidden, name):
+    with ending_cleanly(), _visible_name(hidden, name):
         try:
             yield hidden
             publish(hidden, target, overwrite=overwrite)

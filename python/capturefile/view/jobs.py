@@ -23,6 +23,7 @@ class Jobs:
     def __init__(self) -> None:
         """There are none at first."""
         self.running = 0
+        self.ending: set[asyncio.Future[int]] = set()
 
     @property
     def full(self) -> bool:
@@ -41,9 +42,15 @@ class Jobs:
                 async for line in _relay(process, task, is_gone):
                     yield line
             finally:
-                if process.returncode is None:
+                # One at its end is left to end: killing it would take its exit code away from whoever waits for it.
+                if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
                     process.kill()
-                    await process.wait()
+                # If whoever asked is gone, this waiting is cancelled, and another one has to go on: a process that is
+                # forgotten before its end is looked after twice, and one of the two says so on standard error.
+                ending = asyncio.ensure_future(process.wait())
+                self.ending.add(ending)
+                ending.add_done_callback(self.ending.discard)
+                await asyncio.shield(ending)
         finally:
             self.running -= 1
 

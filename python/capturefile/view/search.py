@@ -47,24 +47,31 @@ def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"done": {"at": str(number), "of": str(last), "hits": hits, "unreadable": unreadable}}
 
 
-def finder(text: str, *, is_pattern: bool, any_case: bool) -> Callable[[bytes], str | None]:
-    """What gives of a record the place where the text is found, or None. Raises re.error for a bad pattern."""
+def finder(text: str, *, is_pattern: bool, any_case: bool) -> Callable[[bytes], list[str] | None]:
+    """What gives of a record the text before the hit, the hit, and the text behind it; None without one.
+
+    Raises re.error for a bad pattern.
+    """
     wanted = text.encode(errors="surrogateescape")
     compiled = re.compile(text if is_pattern else re.escape(text), re.IGNORECASE if any_case else re.NOFLAG)
     plain = not (is_pattern or any_case)
 
-    def find(record: bytes) -> str | None:
+    def find(record: bytes) -> list[str] | None:
         if plain and wanted not in record:
             return None
         decoded = record.decode(errors="surrogateescape")
         found = compiled.search(decoded)
-        return None if found is None else _excerpt(decoded, found.start())
+        return None if found is None else _excerpt(decoded, *found.span())
 
     return find
 
 
-def _excerpt(text: str, start: int) -> str:
-    first = max(0, start - BEFORE)
-    part = text[first : start + BEHIND]
-    shown = part.encode(errors="surrogateescape").decode(errors="replace")
-    return ("…" if first else "") + visible(shown) + ("…" if len(text) > start + BEHIND else "")
+def _excerpt(text: str, start: int, end: int) -> list[str]:
+    first, last = max(0, start - BEFORE), start + BEHIND
+    before, found, behind = text[first:start], text[start : min(end, last)], text[end:last]
+    dots = "…" if len(text) > last else ""
+    return [("…" if first else "") + _shown(before), _shown(found), _shown(behind) + dots]
+
+
+def _shown(text: str) -> str:
+    return visible(text.encode(errors="surrogateescape").decode(errors="replace"))

@@ -65,9 +65,9 @@ export class Pane {
       h("h2", {}, this.title), h("span", { className: "quiet" }, counted(total, "byte")),
       h("span", { className: "stretch" }),
       h("div", { className: "segments", role: "tablist", "aria-label": "Shown as" }, Object.keys(KINDS).map(tab)),
-      copy,
-      this.link ? h("a", { className: "button", href: this.link, title: "The address of this record" }, "Link") : null,
-      h("a", { className: "button", href: `api/${this.address}/download`, download: "" }, "Download"));
+      h("div", { className: "together" }, copy,
+        this.link ? h("a", { className: "button", href: this.link, title: "The address of this record" }, "Link") : null,
+        h("a", { className: "button", href: `api/${this.address}/download`, download: "" }, "Download")));
     this.body = h("div", { className: `body ${this.kind}`, tabIndex: 0, "aria-label": this.title }, this[this.kind](data, total));
     this.element.replaceChildren(head, this.body, this.rest(data, total));
   }

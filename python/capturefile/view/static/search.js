@@ -64,9 +64,9 @@ export class Search {
     }
   }
 
-  hit({ number, text }) {
+  hit({ number, text: [before, found, behind] }) {
     this.hits += 1;
-    const button = h("button", {}, h("span", { className: "number" }, grouped(number)), h("span", { className: "text", dir: "ltr" }, text));
+    const button = h("button", {}, h("span", { className: "number" }, grouped(number)), h("span", { className: "text", dir: "ltr" }, before, h("mark", {}, found), behind));
     button.dataset.number = number;
     $("hits").append(h("li", {}, button));
   }

@@ -133,8 +133,10 @@ export class Structure {
       const height = Math.max(1, (Number(records) / Number(most)) * 60);
       return bar(index * 8, 64 - height, 6, height, `${counted(records, "record")} in ${counted(commits, "commit")}`);
     });
-    const plot = bars.length ? h("div", { className: "plot" }, svg("svg", { viewBox: "0 0 960 64", class: "bars", role: "img", "aria-label": "Records per commit" }, ...bars)) : h("p", { className: "quiet" }, "Commits that come while this page is open are drawn here.");
+    const held = [...this.history.querySelectorAll("rect")].indexOf(document.activeElement);
+    const plot = bars.length ? h("div", { className: "plot" }, plotted("Records per commit", "0 0 960 64", bars)) : h("p", { className: "quiet" }, "Commits that come while this page is open are drawn here.");
     this.history.replaceChildren(h("h2", {}, "Records per commit"), h("p", {}, last), plot);
+    if (held >= 0) bars[held]?.focus();
   }
 }
 
@@ -175,9 +177,34 @@ const share = ({ at, of }) => (BigInt(of) ? Number((BigInt(at) * 1000n) / BigInt
 function bar(x, y, width, height, label, action) {
   const title = svg("title");
   title.textContent = label;
-  const rect = svg("rect", { x, y, width: Math.max(width, 0.5), height, class: action ? "link" : "" }, title);
+  const role = action ? "button" : "img";
+  const rect = svg("rect", { x, y, width: Math.max(width, 0.5), height, role, class: action ? "link" : "", "aria-label": label }, title);
   if (action) rect.addEventListener("click", action);
   return rect;
+}
+
+// A plot of bars, and the words of the one that is pointed at or has the focus. All bars are one stop of the Tab key,
+// and the arrow keys go from one to the next.
+function plotted(label, viewBox, bars) {
+  const words = h("p", { className: "quiet words" }, "\u00a0");
+  const step = { ArrowLeft: (at) => at - 1, ArrowRight: (at) => at + 1, Home: () => 0, End: () => bars.length - 1 };
+  const focus = (index) => {
+    for (const bar of bars) bar.setAttribute("tabindex", bar === bars[index] ? 0 : -1);
+    bars[index].focus();
+  };
+  bars.forEach((bar, index) => {
+    bar.setAttribute("tabindex", index ? -1 : 0);
+    for (const event of ["focus", "pointerenter"]) bar.addEventListener(event, () => { words.textContent = bar.getAttribute("aria-label"); });
+    bar.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key === "Enter" || event.key === " ") bar.dispatchEvent(new MouseEvent("click"));
+      else if (event.key in step) focus(Math.min(bars.length - 1, Math.max(0, step[event.key](index))));
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  });
+  return [svg("svg", { viewBox, preserveAspectRatio: "none", class: "bars", role: "group", "aria-label": label }, ...bars), words];
 }
 
 const drawBlocks = (open) => (body, done) => {
@@ -194,7 +221,7 @@ const drawBlocks = (open) => (body, done) => {
     return bar((segment.position - start) * scale, 80 - height, segment.compressed * scale - (written.length < 200 ? 1 : 0), height, label, segment.first && (() => open(BigInt(segment.first))));
   });
   const plot = (label, value, top) => [h("p", { className: "quiet" }, `${label}, up to ${top}`),
-    svg("svg", { viewBox: "0 0 960 80", preserveAspectRatio: "none", class: "bars", role: "img", "aria-label": label }, ...each(value))];
+    ...plotted(label, "0 0 960 80", each(value))];
   if (written.length) {
     body.append(...plot("Compression, on a logarithmic scale", (segment) => Math.log1p(segment.size / segment.compressed) / Math.log1p(most), `${most.toFixed(1)} to 1`),
       ...plot("Records in a block", (segment) => segment.records / segment.blocks / dense, grouped(Math.round(dense))));
