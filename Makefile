@@ -23,6 +23,10 @@ demo: $(VENV)/installed ## Capture a real text, read it back, follow and check i
 .PHONY: test
 test: lint docs test-rust test-schedules test-fuzz test-python ## Run all checks and tests
 
+.PHONY: test-all
+test-all: test ## Run all checks and tests, and what `make test` leaves out: test-frames, test-view, ..., test-data
+	$(PYTHON) tests/lanes.py
+
 .PHONY: lint
 lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, types and stubs
 	cargo fmt --check
@@ -86,6 +90,14 @@ test-spark: $(VENV)/engine $(VENV)/installed ## Test capture files in Spark, whi
 .PHONY: test-view
 test-view: $(VENV)/browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
 	$(BIN)/pytest tests/browsing.py
+
+.PHONY: test-dask
+test-dask: $(VENV)/dask $(VENV)/installed ## Test data frames and bags of Dask in a cluster of processes
+	$(BIN)/pytest tests/clustering.py
+
+.PHONY: test-recipes
+test-recipes: $(VENV)/recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 400 MB that are installed for them
+	$(BIN)/pytest tests/recipes.py
 
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
@@ -164,6 +176,14 @@ $(VENV)/engine: $(VENV)/tools
 
 $(VENV)/browser: $(VENV)/tools
 	$(BIN)/pip install --quiet --group browser
+	touch $@
+
+$(VENV)/dask: $(VENV)/tools
+	$(BIN)/pip install --quiet --group dask
+	touch $@
+
+$(VENV)/recipes: $(VENV)/tools
+	$(BIN)/pip install --quiet --group recipes
 	touch $@
 
 $(VENV)/peers: $(VENV)/made pyproject.toml

@@ -17,6 +17,14 @@ OUTPUT = {
     "bookmark": "250 lines added\n2 lines added\n0 lines added\n252 records, the last of them line 252\n",
     "readers": "1000 records, the last of them 49,19\n1000 records, the last of them 49,19\n",
     "rescue": ("sound: True\nsound: False\nunreadable: 1249 to 3433\nrecovered: 7815\nrecord 10,000: record 10000\n"),
+    "rotation": (
+        "100000 records in 17 files\n"
+        "order 26000 and order 26001\n"
+        "100000 records, from order 1 to order 100000\n"
+        "order 99999\norder 100000\n"
+        "order 100000\n"
+        "gone on with order 83001 of 3 files\n"
+    ),
     "sequences": "315,000 words\n10000 1000 100\nTrue True\n100 records at random\n",
     "following": "".join(f"order {number}\n" for number in range(1, 6)) + "5 orders counted, 0 to come\n",
     "exactly_once": (
@@ -41,13 +49,19 @@ PAGES = {
     "following.md": "following",
     "exactly-once.md": "exactly_once",
     "services.md": "services",
+    "rotation.md": "rotation",
+    "dask.md": "with_dask",
     "spark.md": "in_spark",
 }
 
 
 def test_every_example_is_run() -> None:
-    """The demonstration has tests of its own, and `make test-spark` runs the example for Spark."""
-    assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, "demo", "smoke", "in_spark"}
+    """The demonstration has tests of its own, and those that take an engine are run by its lane."""
+    names = ("recipes", "clustering", "spark_engine")
+    lanes = "".join((PROJECT / "tests" / f"{name}.py").read_text() for name in names)
+    engines = set(re.findall(r'"((?:with|in)_[a-z]+)(?:\.py)?"', lanes))
+    assert len(engines) == 4
+    assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, *engines, "demo", "smoke"}
 
 
 @pytest.mark.parametrize("name", OUTPUT)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from itertools import cycle
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import capturefile
 import power_cuts
 import pytest
 from capturefile import CaptureFile
+from capturefile.rotating import RotatingReader, RotatingWriter
 from power_cuts import KINDS, MOMENTS, Disk, History, cut_again_and_again, metadata, work_until_cut
+from rotating_actors import rotate_until_cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,6 +83,34 @@ def test_a_power_cut_takes_back_nothing_that_a_durable_refresh_has_shown(disk: D
         losses += power_cuts.check(path, {commit - 1, commit}) != commit
         power_cuts.write_on(path)
     assert not losses if durable else losses
+
+
+@pytest.mark.parametrize("sync", ["full", "barrier"])
+def test_a_power_cut_leaves_a_rotated_log_whole(disk: Disk, source: random.Random, sync: str) -> None:
+    folder = disk.root / "log"
+    RotatingWriter(folder, initial_metadata=b"0").close()
+    last = 0
+    for lines in islice(cycle(MOMENTS), FEW_CUTS):
+        history = History(acknowledged=[last])
+        work_until_cut(disk, rotate_until_cut, folder, sync, source=source, history=history, lines=lines)
+        disk.restart()
+        check_log(folder, history.allowed(lost=int(sync == "barrier")))
+        with RotatingWriter(folder, encoding=None) as log:
+            log.rotate()
+            last = log.add_record(power_cuts.record(log.record_count() + 1))
+            log.set_metadata(b"%d" % last)
+            log.commit()
+    with RotatingReader(folder) as reader:
+        assert len(reader.files()) > FEW_CUTS / 2
+
+
+def check_log(folder: Path, allowed: set[int]) -> None:
+    """Checks that a rotated log has one of these numbers of records, and all of them."""
+    with RotatingReader(folder, encoding=None) as log:
+        assert log.record_count() in allowed
+        assert log.get_metadata() == b"%d" % log.record_count()
+        for number, found in enumerate(log.as_sequence(), start=1):
+            assert found == power_cuts.record(number), f"record {number} is not what it was"
 
 
 def count_losses(disk: Disk, source: random.Random, actor: Callable[..., None], *arguments: object) -> int:

@@ -395,3 +395,47 @@ def test_a_sequence_is_not_split_into_nothing(full: Path) -> None:
             sequence(full).split(n)
     assert [list(view) for view in sequence(full).split(3)] == [[], ["one"], ["two"]]
     assert RecordSequence[str]().split(2) == [RecordSequence(), RecordSequence()]
+
+
+# Many files
+
+
+@pytest.fixture
+def hundreds(tmp_path: Path) -> RecordSequence[str]:
+    """A sequence over 300 files of two records."""
+    paths = [tmp_path / f"{number}.capture" for number in range(300)]
+    for number, path in enumerate(paths):
+        with CaptureFile(path, True, sync="none") as cf:
+            cf.add_records([str(2 * number), str(2 * number + 1)])
+            cf.commit()
+    return capturefile.concat(paths)
+
+
+def test_iterating_over_many_files_keeps_none_open(hundreds: RecordSequence[str]) -> None:
+    before = open_files()
+    most = 0
+    for number, record in enumerate(hundreds):
+        assert record == str(number)
+        most = max(most, open_files() - before)
+    assert most <= 3
+    assert open_files() == before
+
+
+def test_fetching_from_many_files_keeps_a_bounded_number_open(hundreds: RecordSequence[str]) -> None:
+    before = open_files()
+    for _ in range(2):
+        assert hundreds[::-1].__getitems__(range(600)) == [str(number) for number in range(599, -1, -1)]
+        assert open_files() - before <= 256 < len(hundreds) // 2
+    assert hundreds[5] == hundreds[4:6][1] == "5"
+
+
+def test_a_file_that_was_replaced_after_it_was_closed_is_reported(
+    hundreds: RecordSequence[str], tmp_path: Path
+) -> None:
+    assert hundreds[0] == "0"
+    capturefile.open(tmp_path / "0.capture", "w").close()
+    assert hundreds[1] == "1"
+    for number in range(2, 600, 2):
+        assert hundreds[number] == str(number)
+    with pytest.raises(capturefile.CaptureFileReplaced, match=r"0\.capture' is another file"):
+        hundreds[0]

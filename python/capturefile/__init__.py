@@ -33,7 +33,7 @@ from capturefile._errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from capturefile import aio, checkpoint, logging, otel, sequence, structlog
+    from capturefile import aio, checkpoint, dask, logging, otel, rotating, sequence, structlog
     from capturefile._info import Block, Info, LostRange, Problem, RecordRange, Recovery, Report, Stats
     from capturefile.sequence import RecordSequence, concat
 
@@ -64,17 +64,19 @@ __all__ = [
     "aio",
     "checkpoint",
     "concat",
+    "dask",
     "logging",
     "open",
     "otel",
     "recover",
+    "rotating",
     "sequence",
     "structlog",
     "verify",
 ]
 
 if not TYPE_CHECKING:
-    _MODULES = ("aio", "checkpoint", "logging", "otel", "sequence", "structlog")
+    _MODULES = ("aio", "checkpoint", "dask", "logging", "otel", "rotating", "sequence", "structlog")
     _HOMES = {
         "_info": ("Block", "Info", "LostRange", "Problem", "RecordRange", "Recovery", "Report", "Stats"),
         "sequence": ("RecordSequence", "concat"),

@@ -34,3 +34,19 @@ class CommitUncertain(CaptureFileError, OSError):
     Opening the file again tells: its record count and metadata are those of the commit, or of the one
     before. `errno` and `filename` are set.
     """
+
+
+class RecordsDeleted(CaptureFileError):
+    """Records of a rotated log were asked for whose file was deleted.
+
+    `first_record` is the number of the next record that is still there.
+    """
+
+    def __init__(self, message: str, first_record: int) -> None:
+        """Raised by `RotatingReader`."""
+        super().__init__(message, first_record)
+        self.first_record = first_record
+
+    def __str__(self) -> str:
+        """What was asked for, and what is there."""
+        return str(self.args[0])

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import Self
 
-    from capturefile._capturefile import Follower as _BlockingFollower
+    from capturefile._capturefile import Follower as _FileFollower
+    from capturefile.rotating import RotatingFollower, RotatingReader
 
+    _BlockingFollower: TypeAlias = _FileFollower[Any] | RotatingFollower[Any]
     _Path: TypeAlias = str | os.PathLike[str]
 
 __all__ = ["Follower", "follow"]
@@ -39,7 +41,7 @@ _LINGER = 1.0
 class _Waiting:
     """Someone who wants to know when there is something to read."""
 
-    def __init__(self, follower: _BlockingFollower[Any]) -> None:
+    def __init__(self, follower: _BlockingFollower) -> None:
         self.follower = follower
         self.loop = asyncio.get_running_loop()
         self.news: asyncio.Future[None] = self.loop.create_future()
@@ -137,7 +139,7 @@ class Follower(Generic[_RecordT_co]):
 
     def __init__(
         self,
-        source: CaptureFile[_RecordT_co] | _Path,
+        source: CaptureFile[_RecordT_co] | RotatingReader[_RecordT_co] | _Path,
         start: int | None,
         timeout: float | None,
         batch_size: int,
@@ -153,8 +155,8 @@ class Follower(Generic[_RecordT_co]):
         self._start = start
         self._timeout = timeout
         self._batch_size = batch_size
-        self._cf: CaptureFile[_RecordT_co] | None = None
-        self._follower: _BlockingFollower[_RecordT_co] | None = None
+        self._cf: CaptureFile[_RecordT_co] | RotatingReader[_RecordT_co] | None = None
+        self._follower: _BlockingFollower | None = None
         self._taken: deque[_RecordT_co] = deque()
         self._error: BaseException | None = None
         self._working: asyncio.Future[None] | None = None
@@ -180,7 +182,7 @@ class Follower(Generic[_RecordT_co]):
     @property
     def file_name(self) -> str:
         """The path of the file."""
-        return self._source.file_name if isinstance(self._source, CaptureFile) else os.fspath(self._source)
+        return os.fspath(self._source) if isinstance(self._source, str | os.PathLike) else self._source.file_name
 
     def lag(self) -> int:
         """How many records are committed now and were not given yet; 0 before the file is opened.
@@ -243,12 +245,12 @@ class Follower(Generic[_RecordT_co]):
     def _open(self) -> None:
         if self._follower or self._closed:
             return
-        cf: CaptureFile[Any]
-        if isinstance(self._source, CaptureFile):
-            cf = self._source
-        else:
+        cf: CaptureFile[Any] | RotatingReader[Any]
+        if isinstance(self._source, str | os.PathLike):
             options: dict[str, Any] = {"encoding": self._encoding}
             cf = CaptureFile(self._source, **options)
+        else:
+            cf = self._source
         self._cf = cf
         self._follower = cf.follow(self._start, timeout=0)
 
@@ -262,7 +264,7 @@ class Follower(Generic[_RecordT_co]):
             if len(self._taken) >= self._batch_size or size >= _BYTES_PER_BATCH:
                 return
 
-    async def _news(self, follower: _BlockingFollower[_RecordT_co] | None) -> bool:
+    async def _news(self, follower: _BlockingFollower | None) -> bool:
         """Waits until there is something to take; false if it took too long."""
         if follower is None:
             return False
@@ -280,7 +282,11 @@ class Follower(Generic[_RecordT_co]):
 
 @overload
 def follow(
-    source: CaptureFile[_RecordT], start: int | None = None, *, timeout: float | None = None, batch_size: int = 1000
+    source: CaptureFile[_RecordT] | RotatingReader[_RecordT],
+    start: int | None = None,
+    *,
+    timeout: float | None = None,
+    batch_size: int = 1000,
 ) -> Follower[_RecordT]: ...
 @overload
 def follow(
@@ -301,7 +307,7 @@ def follow(
     encoding: None,
 ) -> Follower[bytes]: ...
 def follow(
-    source: CaptureFile[Any] | _Path,
+    source: CaptureFile[Any] | RotatingReader[Any] | _Path,
     start: int | None = None,
     *,
     timeout: float | None = None,
@@ -317,8 +323,8 @@ def follow(
     share one thread that waits.
 
     Arguments:
-        source: a path, or an object that is open; what the object itself sees does not change, and the iteration
-            ends when it is closed. A path is opened by the first step, or by `async with`.
+        source: a path, or an object that is open, also a `RotatingReader`; what the object itself sees does not change,
+            and the iteration ends when it is closed. A path is opened by the first step, or by `async with`.
         start: number of the first record, counted from 1; by default the first that is committed after the file is
             opened or, for an object, the first that it does not see yet.
         timeout: seconds without news after which the iteration ends; by default it goes on for ever.
@@ -326,7 +332,7 @@ def follow(
         encoding: as for `CaptureFile`, where `source` is a path.
 
     Raises ValueError for a timeout or batch size that cannot be. The iteration raises what opening the file and
-    `CaptureFile.follow` raise: among these, CaptureFileReplaced, once there are no more records, if another file
-    stands at the path by then, or none, and InvalidCaptureFile if the file was cut short.
+    `CaptureFile.follow`, or `RotatingReader.follow`, raise: among these, CaptureFileReplaced, once there are no more
+    records, if another file stands at the path by then, or none, and InvalidCaptureFile if the file was cut short.
     """
     return Follower(source, start, timeout, batch_size, encoding)

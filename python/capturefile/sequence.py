@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import operator
 import os
+import weakref
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate, chain, islice, pairwise
 from operator import neg
@@ -30,12 +32,14 @@ _RecordT = TypeVar("_RecordT", bound=str | bytes)
 
 _RECORDS_PER_FETCH = 256
 """How many records are fetched at once where they do not follow each other."""
+_MOST_OPEN = 256
+"""How many files stay open in a process for what is read next from sequences over many of them."""
 
 
 class _File(Generic[_RecordT_co]):
     """A capture file with the records that it had at some time, opened in each process when it is first read."""
 
-    __slots__ = ("_identity", "_options", "_path", "_reader", "count")
+    __slots__ = ("__weakref__", "_identity", "_options", "_path", "_reader", "count")
 
     def __init__(
         self,
@@ -63,11 +67,25 @@ class _File(Generic[_RecordT_co]):
         return cls(path, options, identity, count, reader if keep_open else None)
 
     def reader(self) -> CaptureFile[_RecordT_co]:
-        """The file, open for reading."""
-        # Two threads may both open it; whichever object stays, both are of the right file.
-        if self._reader is None:
-            self._reader = self._open()
-        return self._reader
+        """The file, open for reading, and kept open until many others have been opened."""
+        reader = self._reader
+        if reader is None:
+            # Two threads may both open it; whichever object stays, both are of the right file.
+            self._reader = reader = self._open()
+            _opened.append(weakref.ref(self))
+            if len(_opened) > _MOST_OPEN:
+                self._close_oldest()
+        return reader
+
+    def passed_once(self) -> CaptureFile[_RecordT_co]:
+        """The same for one who goes through it: it is not kept open for that."""
+        return self._reader or self._open()
+
+    def _close_oldest(self) -> None:
+        oldest = _opened.popleft()()
+        if oldest is not None and oldest is not self:
+            # Whoever reads from it right now has the reader, too.
+            oldest._reader = None
 
     def _open(self) -> CaptureFile[_RecordT_co]:
         cf: CaptureFile[_RecordT_co] = CaptureFile(self._path, **self._options)
@@ -97,6 +115,10 @@ class _File(Generic[_RecordT_co]):
         return _File, (self._path, self._options, self._identity, self.count)
 
 
+_opened: deque[weakref.ref[_File[Any]]] = deque()
+"""The files that were opened to be read from, the oldest first."""
+
+
 class _Run(NamedTuple):
     """Records of one file, by their numbers there."""
 
@@ -106,7 +128,7 @@ class _Run(NamedTuple):
     def records(self) -> Iterator[Any]:
         """Its records in order."""
         if self.numbers.step == 1:
-            return islice(self.file.reader().record_generator(self.numbers.start), len(self.numbers))
+            return islice(self.file.passed_once().record_generator(self.numbers.start), len(self.numbers))
         return self._fetched()
 
     def _fetched(self) -> Iterator[Any]:
@@ -152,7 +174,8 @@ class RecordSequence(Sequence[_RecordT_co]):
 
     It can be pickled, and used in a forked child. Another process opens the files again when it first reads from
     them, and raises CaptureFileReplaced if another file stands there by then, or InvalidCaptureFile if records are
-    missing. A file stays open as long as a sequence that has read from it lives.
+    missing. A file that records are fetched from stays open for the next ones, up to 256 files in a process; iterating
+    keeps open none but the one that it is in.
 
     Two sequences are equal if they are of the same records of the same files; what is in the records is not looked
     at. Reading raises what `CaptureFile.record_at` raises, and IndexError past both ends.

@@ -1,0 +1,190 @@
+"""Following a rotated log over its rotations: `RotatingFollower`, which `RotatingReader.follow` makes."""
+
+from __future__ import annotations
+
+import operator
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from capturefile._errors import CaptureFileError, CaptureFileReplaced, InvalidCaptureFile, RecordsDeleted
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from capturefile._capturefile import CaptureFile, Follower
+    from capturefile._rotating_reader import RotatingReader
+
+_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
+
+_STEP = 0.02
+"""Seconds that a follower waits for one file before it looks into the manifest."""
+_MOST_AT_HAND = 256
+"""How many records a follower takes at once at most."""
+_BYTES_AT_HAND = 1 << 18
+"""How many bytes these have, if they are about as large as the first."""
+
+
+class _Part(NamedTuple):
+    """The file that a follower is in."""
+
+    place: int
+    """Index of its entry in the manifest."""
+    first: int
+    """Number of its first record in the log."""
+    file: CaptureFile[Any]
+    follower: Follower[Any]
+
+
+class RotatingFollower(Generic[_RecordT_co]):
+    """Iterates over the records of a rotated log as they are committed; made by `RotatingReader.follow`."""
+
+    def __init__(self, reader: RotatingReader[_RecordT_co], number: int, timeout: float | None) -> None:
+        """Use `RotatingReader.follow`."""
+        self._reader = reader
+        self._manifest = reader._manifest
+        # Of the next record to take.
+        self._number = number
+        self._timeout = timeout
+        self._part: _Part | None = None
+        # What was at hand beyond the record that was asked for, and the error behind it.
+        self._taken: deque[_RecordT_co] = deque()
+        self._error: Exception | None = None
+        self._stepping = threading.Lock()
+
+    def __iter__(self) -> Self:
+        """The object itself."""
+        return self
+
+    def __next__(self) -> _RecordT_co:
+        """The next record, once it is committed."""
+        with self._stepping:
+            if not self._taken:
+                self._fill()
+            return self._taken.popleft()
+
+    def _fill(self) -> None:
+        """Waits until records are at hand; raises StopIteration if that takes too long."""
+        error, self._error = self._error, None
+        if error:
+            raise error
+        since = time.monotonic()
+        while not self._reader.closed:
+            known = len(self._manifest.entries)
+            self._take()
+            if self._taken:
+                return
+            self._manifest.look()
+            # Another thread may have looked before, and it is news here all the same.
+            if len(self._manifest.entries) > known or self._left_behind():
+                continue
+            if self._timeout is not None and time.monotonic() - since >= self._timeout:
+                break
+        raise StopIteration
+
+    @property
+    def file_name(self) -> str:
+        """The path of the log's folder."""
+        return self._reader.file_name
+
+    def ready(self) -> bool:
+        """Whether there may be something to give, or an error or the end to tell. It does not wait itself, also while
+        another thread waits for the next record.
+        """
+        part = self._part
+        if self._taken or self._error or self._reader.closed or self._manifest.has_news():
+            return True
+        if part is None:
+            return bool(self._manifest.entries)
+        return self._manifest.end(part.place) is not None or part.follower.ready()
+
+    def lag(self) -> int:
+        """How many records are committed now and were not given yet; those that were deleted count. It does not wait,
+        also while another thread waits for the next record. Raises what `RotatingReader.refresh` raises.
+        """
+        self._manifest.look()
+        part = self._part
+        if part and self._manifest.end(part.place) is None:
+            return part.follower.lag() + len(self._taken)
+        last, _ = self._reader._newest()
+        return max(last + 1 - self._number, 0) + len(self._taken)
+
+    def _take(self) -> None:
+        """Takes what there is in the file at hand, within a short time."""
+        part = self._part or self._enter()
+        if part is None:
+            # The writer is about to announce the first file.
+            time.sleep(self._step())
+            return
+        # Looked up before the file is: all that it will ever have is there then.
+        end = self._manifest.end(part.place)
+        if end is not None and self._number >= end:
+            return
+        try:
+            self._take_from(part.follower, end)
+        except Exception as error:
+            self._note_position(part)
+            # A file that was deleted may have been sealed before.
+            if isinstance(error, CaptureFileReplaced) and end is None and self._is_sealed(part):
+                return
+            if not self._taken:
+                raise
+            self._error = error
+        if end is not None and not self._taken:
+            raise InvalidCaptureFile(
+                f"{part.file.file_name!r} ends before record {self._number} of the log, and should go on to {end - 1}"
+            )
+
+    def _take_from(self, follower: Follower[Any], end: int | None) -> None:
+        """Takes a record, for which it may wait a little, and some of those that are at hand behind it."""
+        try:
+            for record in islice(follower, 1):
+                self._taken.append(record)
+                more = min(operator.length_hint(follower), _MOST_AT_HAND, _BYTES_AT_HAND // (len(record) + 1))
+                self._taken.extend(islice(follower, more if end is None else min(more, end - self._number - 1)))
+        finally:
+            self._number += len(self._taken)
+
+    def _enter(self) -> _Part | None:
+        """Opens the file of the next record; None if there is no file yet."""
+        index = self._manifest.index_of(self._number)
+        if index < 0:
+            return None
+        first = self._manifest.entries[index].first
+        try:
+            file = self._reader._opened(index, self._number)
+        except RecordsDeleted as gap:
+            self._number = gap.first_record
+            raise
+        follower = file.follow(self._number - first + 1, timeout=self._step())
+        self._part = _Part(index, first, file, follower)
+        return self._part
+
+    def _left_behind(self) -> bool:
+        """Whether the file at hand is at its end for good; then the next one is its successor."""
+        part = self._part
+        end = self._manifest.end(part.place) if part else None
+        if end is None or self._number < end:
+            return False
+        self._part = None
+        return True
+
+    def _is_sealed(self, part: _Part) -> bool:
+        self._manifest.look()
+        return self._manifest.end(part.place) is not None
+
+    def _step(self) -> float:
+        return _STEP if self._timeout is None else min(self._timeout, _STEP)
+
+    def _note_position(self, part: _Part) -> None:
+        """After an error: a record that cannot be read was passed over, and only the follower knows."""
+        with suppress(CaptureFileError, OSError):
+            count = -1
+            while count != part.file.record_count():
+                count = part.file.record_count()
+                lag = part.follower.lag()
+                part.file.refresh()
+            self._number = max(self._number, part.first + count - lag)

@@ -1,0 +1,249 @@
+"""Reading a rotated log: `RotatingReader`."""
+
+from __future__ import annotations
+
+import operator
+import os
+import threading
+from collections import OrderedDict
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
+
+from capturefile._capturefile import CaptureFile
+from capturefile._errors import (
+    CaptureFileNotOpen,
+    InvalidCaptureFile,
+    RecordsDeleted,
+)
+from capturefile._manifest import Manifest, RotatedFile
+from capturefile._rotating_follower import RotatingFollower
+from capturefile.sequence import RecordSequence, concat
+
+if TYPE_CHECKING:
+    from typing import Self, SupportsIndex
+
+    _Path: TypeAlias = str | os.PathLike[str]
+
+_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
+
+_MOST_OPEN = 8
+"""How many files `record_at` keeps open."""
+
+
+class RotatingReader(Generic[_RecordT_co]):
+    """Reads a log that a `RotatingWriter` writes, all its files as one.
+
+        with RotatingReader("orders") as log:
+            print(log.record_count(), log.record_at(1))
+            for record in log.follow(1):
+                ...
+
+    Records are numbered over the whole log, from 1. What the object sees stands still until `refresh()`. One object may
+    be used by many threads.
+
+    Arguments:
+        folder: where the log is.
+        encoding: as for `CaptureFile`; None for records that are `bytes`.
+        cache_size: as for `CaptureFile`, for each file that is open.
+
+    Raises FileNotFoundError if there is no log, InvalidCaptureFile if its manifest is damaged or its last file is gone,
+    and what `CaptureFile` raises. Reading raises `RecordsDeleted` for records whose file was deleted.
+    """
+
+    @overload
+    def __init__(
+        self: RotatingReader[str], folder: _Path, *, encoding: str = "utf_8", cache_size: int = 50331648
+    ) -> None: ...
+    @overload
+    def __init__(self: RotatingReader[bytes], folder: _Path, *, encoding: None, cache_size: int = 50331648) -> None: ...
+    def __init__(self, folder: _Path, *, encoding: str | None = "utf_8", cache_size: int = 50331648) -> None:
+        """Opens the log at `folder` for reading."""
+        self._options: dict[str, Any] = {"encoding": encoding, "cache_size": cache_size}
+        self._open: OrderedDict[int, CaptureFile[_RecordT_co]] = OrderedDict()
+        self._opening = threading.Lock()
+        self.closed = False
+        """Whether the object is closed."""
+        self._manifest = Manifest(Path(folder))
+        try:
+            self._seen, self._metadata = self._newest()
+        except BaseException:
+            self._manifest.close()
+            raise
+
+    @property
+    def folder(self) -> Path:
+        """Where the log is."""
+        return self._manifest.folder
+
+    @property
+    def file_name(self) -> str:
+        """The path of the folder, as `str`."""
+        return str(self.folder)
+
+    def files(self) -> tuple[RotatedFile, ...]:
+        """The files that are there, with the records that this object sees of them; those deleted are left out.
+
+        None is opened.
+        """
+        manifest = self._manifest
+        found = []
+        for index in range(manifest.index_of(max(self._seen, 1)) + 1):
+            entry, end = manifest.entries[index], manifest.end(index)
+            last = min(self._seen, end - 1) if end else self._seen
+            file = RotatedFile(manifest.path_of(index), entry.first, last, end is not None, entry.started)
+            if file.path.exists():
+                found.append(file)
+        return tuple(found)
+
+    def record_count(self) -> int:
+        """The number of the last record that this object sees; those that were deleted count."""
+        return self._seen
+
+    def get_metadata(self) -> bytes | None:
+        """The metadata of the log, or None; of the same commit as the last record that this object sees."""
+        return self._metadata
+
+    def refresh(self) -> bool:
+        """Looks at what has been committed since; returns True if there are more records to see, or other metadata.
+
+        Raises CaptureFileReplaced if another log stands there, or none, and what `CaptureFile.refresh` raises.
+        """
+        self._check_open()
+        self._manifest.look()
+        before = self._seen, self._metadata
+        self._seen, self._metadata = self._newest()
+        return before != (self._seen, self._metadata)
+
+    def record_at(self, record_number: SupportsIndex) -> _RecordT_co:
+        """Record `record_number` of the log.
+
+        Raises IndexError below 1 and past the end, RecordsDeleted if its file was deleted, and what
+        `CaptureFile.record_at` raises.
+        """
+        number = operator.index(record_number)
+        if not 1 <= number <= self._seen:
+            raise IndexError(
+                f"record {number} does not exist in {self.file_name!r}, which has {self._seen} records, numbered from 1"
+            )
+        index = self._manifest.index_of(number)
+        return self._file(index, number).record_at(number - self._manifest.entries[index].first + 1)
+
+    def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[_RecordT_co]:
+        """The records from `first_record_number` to the last that this object sees, as a sequence counted from 0 whose
+        length never changes; see `RecordSequence`.
+
+        Each file is opened to see that it is the right one. Raises IndexError below 1, RecordsDeleted if the first
+        record's file was deleted, or a later one, and InvalidCaptureFile if a file has lost records.
+        """
+        number = operator.index(first_record_number)
+        if number < 1:
+            raise IndexError(f"record {number} does not exist: records are numbered from 1")
+        if number > self._seen:
+            return RecordSequence()
+        first = self._manifest.index_of(number)
+        parts = [self._part(index) for index in range(first, self._manifest.index_of(self._seen) + 1)]
+        everything = RecordSequence[_RecordT_co](chain.from_iterable(part._runs for part in parts))
+        return everything[number - self._manifest.entries[first].first :]
+
+    def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> RotatingFollower[_RecordT_co]:
+        """Iterates over committed records and goes on with those that are committed later, over any rotation.
+
+        It gives each record once, and never half a commit. It is at most some 20 milliseconds late, 40 behind a
+        rotation. What this object itself sees does not change.
+
+        Arguments:
+            start: number of the first record; by default the first that this object does not see yet.
+            timeout: seconds without news after which it ends; by default it waits for ever. It also ends when this
+                object is closed.
+
+        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While it goes
+        on it raises RecordsDeleted if the file of the next record was deleted, and the next step goes on behind the
+        gap; CaptureFileReplaced if another log stands there, or none; and what `CaptureFile.follow` raises.
+        """
+        self._check_open()
+        number = self._seen + 1 if start is None else operator.index(start)
+        if number < 1:
+            raise IndexError(f"record {number} does not exist: records are numbered from 1")
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, from 0 up")
+        return RotatingFollower(self, number, timeout)
+
+    def close(self) -> None:
+        """Closes the log, and ends what follows it. Sequences live on. Does nothing on a closed object."""
+        with self._opening:
+            self.closed = True
+            while self._open:
+                self._open.popitem()[1].close()
+        self._manifest.close()
+
+    def __enter__(self) -> Self:
+        """The object itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Calls `close`."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Where the log is, and how many records are seen of it."""
+        return f"<RotatingReader: {self._seen} records of {self.file_name!r}{', closed' if self.closed else ''}>"
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise CaptureFileNotOpen(f"the log {self.file_name!r} is closed")
+
+    def _newest(self) -> tuple[int, bytes | None]:
+        """The number of the last record, and the metadata, of the last file."""
+        while self._manifest.entries:
+            index = len(self._manifest.entries) - 1
+            first = self._manifest.entries[index].first
+            try:
+                cf = self._opened(index, first)
+            except RecordsDeleted:
+                # It was sealed and deleted meanwhile: there is a later file.
+                continue
+            with cf:
+                count = cf.record_count()
+                metadata = cf.get_metadata()
+            # A rotation meanwhile has made another file the last one; this one may have grown before that.
+            if not self._manifest.look():
+                return first - 1 + count, metadata
+        return 0, None
+
+    def _opened(self, index: int, number: int) -> CaptureFile[_RecordT_co]:
+        """The file at `index`, opened for record `number`."""
+        try:
+            return CaptureFile(self._manifest.path_of(index), **self._options)
+        except FileNotFoundError:
+            # Without the manifest it is not the file that is gone, but the log.
+            self._manifest.look()
+            raise self._manifest.deleted(number, index) from None
+
+    def _file(self, index: int, number: int) -> CaptureFile[_RecordT_co]:
+        """The same, kept open among a few."""
+        with self._opening:
+            self._check_open()
+            cf = self._open.pop(index, None) or self._opened(index, number)
+            if cf.record_count() <= self._seen - self._manifest.entries[index].first:
+                cf.refresh()
+            self._open[index] = cf
+            if len(self._open) > _MOST_OPEN:
+                self._open.popitem(last=False)
+            return cf
+
+    def _part(self, index: int) -> RecordSequence[_RecordT_co]:
+        """The records of one file that belong to the log and are seen here."""
+        manifest = self._manifest
+        first, end = manifest.entries[index].first, manifest.end(index)
+        try:
+            found = cast("RecordSequence[_RecordT_co]", concat([manifest.path_of(index)], **self._options))
+        except FileNotFoundError:
+            manifest.look()
+            raise manifest.deleted(first, index) from None
+        wanted = min(self._seen, end - 1 if end else self._seen) - first + 1
+        if len(found) < wanted:
+            raise InvalidCaptureFile(
+                f"{str(manifest.path_of(index))!r} has {len(found)} records, where it had {wanted}"
+            )
+        return found[:wanted]

@@ -1,0 +1,307 @@
+"""Capture files as Dask data frames and bags, and back: `read_capture`, `read_bag`, `to_capture`.
+
+    from capturefile.dask import read_capture, to_capture
+
+    visits = read_capture("visits/*.capture", text=True)
+    print(visits.record.str.len().mean().compute())
+    to_capture(visits[visits.record.str.contains("London")], "london")
+
+It takes the extra `dask`. Nothing of Dask is imported before a function is called.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from capturefile import _manifest
+from capturefile._capturefile import CaptureFile
+from capturefile._errors import InvalidCaptureFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Literal
+
+    _Path: TypeAlias = str | os.PathLike[str]
+    _Sync: TypeAlias = Literal["full", "barrier", "none"] | bool
+
+__all__ = ["read_bag", "read_capture", "to_capture"]
+
+_BYTES_PER_PARTITION = 16 << 20
+"""Of compressed data, roughly."""
+_MOST_RECORDS_PER_PARTITION = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Records of one file, which become a partition."""
+
+    path: str
+    first: int
+    """Number of the first record in the file."""
+    last: int
+    number: int
+    """Number of the first record among all that are read."""
+    identity: object
+    """Of the file when it was planned, so that another one gets other names in the graph."""
+
+    def opened(self) -> CaptureFile[bytes]:
+        """The file where the partition is made, perhaps on another machine."""
+        try:
+            cf = CaptureFile(self.path, encoding=None)
+        except FileNotFoundError as error:
+            message = f"{error.strerror}; each worker has to see the files at the same paths"
+            raise FileNotFoundError(error.errno, message, self.path) from None
+        if cf.record_count() < self.last:
+            raise InvalidCaptureFile(
+                f"{self.path!r} has {cf.record_count()} records, where there were {self.last} or more when the "
+                "partitions were planned"
+            )
+        return cf
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to read, with the number of its last record, if it is not to be read to its end."""
+
+    path: Path
+    last: int | None = None
+    number: int | None = None
+    """Number of its first record in the log that it is part of."""
+
+
+def _rotated(folder: Path) -> Iterator[_File]:
+    """The files of a rotated log that are there."""
+    from capturefile.rotating import RotatingReader
+
+    with RotatingReader(folder) as log:
+        yield from (_File(file.path, file.record_count, file.first_record) for file in log.files())
+
+
+def _in_folder(folder: Path) -> Iterator[_File]:
+    if (folder / _manifest.NAME).exists():
+        return _rotated(folder)
+    return _seen(folder.glob(f"*{_manifest.SUFFIX}"))
+
+
+def _seen(paths: Iterable[Path]) -> Iterator[_File]:
+    """Files in the order of their names, without what is hidden: manifests, and parts that are being written."""
+    return (_File(path) for path in sorted(paths) if path.name[0] not in "._")
+
+
+def _find(paths: _Path | Iterable[_Path]) -> Iterator[_File]:
+    """The files that are meant, in order."""
+    for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
+        place = Path(path).absolute()
+        if place.exists():
+            found = list(_in_folder(place) if place.is_dir() else [_File(place)])
+        else:
+            found = list(_seen(map(Path, glob.glob(str(place)))))  # noqa: PTH207  # patterns are absolute
+        if not found:
+            raise FileNotFoundError(f"there are no capture files at {str(path)!r}")
+        yield from found
+
+
+def _plan(paths: _Path | Iterable[_Path], records_per_partition: int | None) -> list[_Part]:
+    """The partitions: no two files share one, and each has its last record fixed now."""
+    if records_per_partition is not None and records_per_partition < 1:
+        raise ValueError(
+            f"records_per_partition cannot be {records_per_partition}: a partition has at least one record"
+        )
+    parts: list[_Part] = []
+    number = 1
+    for file in _find(paths):
+        number = max(number, file.number or 1)
+        with CaptureFile(file.path, encoding=None) as cf:
+            count = cf.record_count() if file.last is None else file.last
+            size = records_per_partition or _records_per_partition(cf)
+            for first in range(1, count + 1, size):
+                last = min(first + size - 1, count)
+                parts.append(_Part(str(file.path), first, last, number + first - 1, cf._identity()))
+        number += count
+    return parts
+
+
+def _records_per_partition(cf: CaptureFile[bytes]) -> int:
+    """As many as have some megabytes in the file."""
+    share = cf.record_count() * _BYTES_PER_PARTITION // max(cf.info().file_limit, 1)
+    return min(max(share, 1), _MOST_RECORDS_PER_PARTITION)
+
+
+def _table(part: _Part, text: bool) -> Any:  # noqa: ANN401
+    """The records of a part as an Arrow table of one column."""
+    import pyarrow
+
+    with part.opened() as cf:
+        return pyarrow.table(cf.as_arrow(part.first, part.last, text=text)).select(["record"])
+
+
+def _frame(part: _Part | None, text: bool, include_path: bool) -> Any:  # noqa: ANN401
+    """The partition of a data frame; without a part, an empty one, whose types are those of all."""
+    import pandas
+    import pyarrow
+
+    kind = pandas.ArrowDtype(pyarrow.string() if text else pyarrow.binary())
+    if part is None:
+        frame = pandas.DataFrame({"record": pandas.Series([], dtype=kind)}, index=_numbers(0, 0))
+    else:
+        frame = _table(part, text).to_pandas(types_mapper=pandas.ArrowDtype)
+        frame.index = _numbers(part.number, len(frame))
+    if include_path:
+        first, path = (part.first, part.path) if part else (1, "")
+        frame["path"] = pandas.Series([path] * len(frame), dtype=pandas.ArrowDtype(pyarrow.string()), index=frame.index)
+        frame["number_in_file"] = pandas.Series(range(first, first + len(frame)), dtype="int64", index=frame.index)
+    return frame
+
+
+def _numbers(first: int, count: int) -> Any:  # noqa: ANN401
+    import pandas
+
+    return pandas.RangeIndex(first, first + count, name="record_number")
+
+
+def read_capture(
+    paths: _Path | Iterable[_Path],
+    *,
+    records_per_partition: int | None = None,
+    text: bool = False,
+    include_path: bool = False,
+) -> Any:  # noqa: ANN401
+    """A Dask data frame of the records of one or many files, with known divisions.
+
+    Its index `record_number` is the number of the record in its file; where several are read, it goes on counting from
+    file to file, in their order. The column `record` has Arrow's type `binary`. The last record of each file is fixed
+    now: what is committed later is not in it, however late it is computed.
+
+    Arguments:
+        paths: a file, a folder, a pattern such as `visits/*.capture`, or several of them. Of a folder, all files
+            `*.capture` are read, in the order of their names; or, if it is a rotated log, its files, with the log's own
+            record numbers. Names that begin with `_` or a dot are left out. Each worker has to see the files at the
+            same paths.
+        records_per_partition: by default as many as take some 16 MiB in the file, and at most a million.
+        text: make the column `record` strings, of records that are UTF-8.
+        include_path: add the columns `path`, and `number_in_file`, the record's number in that file.
+
+    Raises FileNotFoundError if there is no such file, ValueError for less than one record in a partition, ImportError
+    without Dask, and what `CaptureFile` raises. Computing raises FileNotFoundError where a worker does not see a file,
+    and InvalidCaptureFile if a file is damaged or has lost records.
+    """
+    import dask.dataframe
+
+    parts = _plan(paths, records_per_partition)
+    meta = _frame(None, text, include_path)
+    if not parts:
+        return dask.dataframe.from_pandas(meta, npartitions=1)
+    return dask.dataframe.from_map(
+        _frame,
+        parts,
+        args=[text, include_path],
+        meta=meta,
+        divisions=[*(part.number for part in parts), parts[-1].number + parts[-1].last - parts[-1].first],
+        label="read-capture",
+    )
+
+
+def _records(part: _Part, encoding: str | None) -> list[str] | list[bytes]:
+    """The partition of a bag."""
+    with part.opened() as cf:
+        records = cf.read_range(part.first, part.last)
+    return records if encoding is None else [record.decode(encoding) for record in records]
+
+
+def read_bag(
+    paths: _Path | Iterable[_Path], *, records_per_partition: int | None = None, encoding: str | None = "utf_8"
+) -> Any:  # noqa: ANN401
+    """A Dask bag of the records of one or many files, in order, as `str`, or `bytes` if `encoding` is None.
+
+    The other arguments, and what is raised, are as for `read_capture`; computing raises UnicodeDecodeError for a record
+    that is not text in the encoding.
+    """
+    import dask
+    import dask.bag
+
+    parts = _plan(paths, records_per_partition)
+    if not parts:
+        return dask.bag.from_sequence([], npartitions=1)
+    read = dask.delayed(_records, pure=True)
+    return dask.bag.from_delayed([read(part, encoding) for part in parts])
+
+
+def _write_part(records: Iterable[str | bytes], path: str, options: dict[str, Any]) -> str:
+    """Makes a file of the records, which has its name once it is whole; an older one of that name is replaced."""
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-", suffix=".tmp")
+    os.close(descriptor)
+    try:
+        with CaptureFile(temporary, True, force_new_empty_file=True, **options) as cf:
+            cf.add_records(records)
+            cf.commit()
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return path
+
+
+def to_capture(
+    data: Any,  # noqa: ANN401
+    folder: _Path,
+    *,
+    column: str = "record",
+    overwrite: bool = False,
+    compute: bool = True,
+    encoding: str | None = "utf_8",
+    compression_block_size: int = 32768,
+    compression_level: int = 6,
+    sync: _Sync = "full",
+) -> list[Any]:
+    """Writes a data frame or a bag to a folder, each partition to a file `part-NNNNN.capture` there.
+
+    A file gets its name once it is whole and, unless `sync` is "none", on the disk. A task that runs twice writes the
+    same file again. If something fails, the parts that are done stay: the data is whole when this call has returned.
+
+    Arguments:
+        data: a Dask data frame, or a series or bag of `str` or `bytes`.
+        folder: where the files are to be, at the same path for each worker. It is created if there is none.
+        column: the column of a data frame that has the records, `str` or `bytes` without nulls.
+        overwrite: delete the parts that the folder has already, before anything is computed.
+        compute: write at once. Otherwise the call returns tasks, to be computed by the caller.
+        encoding: as for `CaptureFile`, like all that follow.
+        compression_block_size: bytes that are compressed together.
+        compression_level: from 1 to 12.
+        sync: what a file waits for before it gets its name.
+
+    Returns the paths of the files in order, or tasks that give them. Raises FileExistsError if the folder has parts
+    already, KeyError if there is no such column, and what `CaptureFile.add_records` and `commit` raise, such as
+    TypeError for a null.
+    """
+    import dask
+
+    place = Path(folder).absolute()
+    partitions = (data[column] if getattr(data, "ndim", 1) == 2 else data).to_delayed()
+    place.mkdir(parents=True, exist_ok=True)
+    for old in place.glob(f"part-*{_manifest.SUFFIX}"):
+        if not overwrite:
+            raise FileExistsError(f"{str(place)!r} has parts already, such as {old.name}")
+        old.unlink()
+    options = {
+        "encoding": encoding,
+        "compression_block_size": compression_block_size,
+        "compression_level": compression_level,
+        "sync": sync,
+    }
+    write = dask.delayed(_write_part)
+    tasks = [
+        write(partition, str(place / f"part-{index:05}{_manifest.SUFFIX}"), options)
+        for index, partition in enumerate(partitions)
+    ]
+    return list(dask.compute(*tasks)) if compute else tasks

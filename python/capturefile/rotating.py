@@ -1,0 +1,18 @@
+"""A log in many files: a writer that starts a new one by size or age, and readers to whom they are one.
+
+from capturefile.rotating import RotatingReader, RotatingWriter
+
+with RotatingWriter("orders", max_bytes=1 << 30, max_age=24 * 3600) as log:
+    log.add_record("first")
+    log.commit()
+with RotatingReader("orders") as log:
+    print(log.record_at(1))
+"""
+
+from capturefile._errors import RecordsDeleted
+from capturefile._manifest import RotatedFile
+from capturefile._rotating_follower import RotatingFollower
+from capturefile._rotating_reader import RotatingReader
+from capturefile._rotating_writer import RotatingWriter
+
+__all__ = ["RecordsDeleted", "RotatedFile", "RotatingFollower", "RotatingReader", "RotatingWriter"]

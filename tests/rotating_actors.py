@@ -1,0 +1,122 @@
+"""What other processes do in the tests of rotated logs; see `actors.py`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+from actors import main, say
+from capturefile.rotating import RotatingReader, RotatingWriter
+from power_cuts import record
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+EXIT = 9
+"""The exit status of a process that died where it was told to."""
+OF_THE_ROTATION = ("_rotating_writer.py", "_manifest.py")
+
+
+def try_to_write_log(folder: str) -> None:
+    """Says whether the log can be opened for writing."""
+    try:
+        with RotatingWriter(folder):
+            say("opened")
+    except capturefile.CaptureFileAlreadyOpen:
+        say("refused")
+
+
+def write_log(folder: str, sync: str) -> None:
+    """Goes on with a log of numbers, in small files and commits of several sizes, until it is killed.
+
+    Before a commit it says the number of the last record, and after it the same again.
+    """
+    mode: Any = sync
+    with RotatingWriter(folder, max_bytes=89_000, sync=mode) as log:
+        say("open", log.record_count(), int(log.get_metadata() or b"0"))
+        for size in itertools.cycle((1, 30, 7, 150)):
+            first = log.record_count() + 1
+            last = log.add_records(f"record {number}" for number in range(first, first + size))
+            log.set_metadata(str(last).encode())
+            say("commits", last)
+            log.commit()
+            say("committed", last)
+
+
+def follow_log(folder: str, last: str) -> None:
+    """Follows a log of numbers to record `last`, and sees that each comes once, in order."""
+    with RotatingReader(folder) as log:
+        say("following")
+        for number, record in enumerate(log.follow(1), 1):
+            assert record == f"record {number}", (number, record)
+            if number == int(last):
+                break
+    say("seen", last)
+
+
+def rotate_until_cut(folder: str, sync: str, seed: str) -> None:
+    """Writes commits of all sizes and rotates often, until the disk is gone; see `power_cuts.History`."""
+    source = random.Random(int(seed))
+    mode: Any = sync
+    say("opening")
+    try:
+        log = RotatingWriter(folder, max_bytes=150_000, encoding=None, sync=mode)
+        while True:
+            first = log.record_count() + 1
+            last = log.add_records(map(record, range(first, first + source.choice([1, 1, 2, 10, 50]))))
+            log.set_metadata(b"%d" % last)
+            say("begun", last)
+            log.commit()
+            say("done", last)
+            if source.random() < 0.3:
+                log.rotate()
+    except OSError:
+        say("failed")
+        os._exit(0)  # Nothing is left to be closed.
+
+
+def die_at_each_line(folder: str) -> None:
+    """Has children make, write and rotate a log each, one of which dies at each line of the library on its way.
+
+    Says how many died; the log of child n is in `folder`/n.
+    """
+    for line in itertools.count():
+        if not (child := os.fork()):
+            _rotate_and_die(Path(folder) / str(line), line)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status == 0:
+            say(line)
+            return
+        assert status == EXIT, status
+
+
+def _rotate_and_die(folder: Path, at: int) -> None:
+    lines = itertools.count()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401
+        if event == "call":
+            return trace if frame.f_code.co_filename.endswith(OF_THE_ROTATION) else None
+        if event == "line" and next(lines) == at:
+            os._exit(EXIT)
+        return trace
+
+    sys.settrace(trace)
+    log = RotatingWriter(folder, sync="none", initial_metadata=b"0")
+    log.add_records(["record 1", "record 2"])
+    log.set_metadata(b"2")
+    log.commit()
+    log.rotate()
+    log.add_record("record 3")
+    log.set_metadata(b"3")
+    log.commit()
+    log.close()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(globals(), *sys.argv[1:])

@@ -1,0 +1,35 @@
+"""Rotated logs that tests make and check, in few words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capturefile.rotating import RotatingReader, RotatingWriter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_files(folder: Path, *sizes: int) -> None:
+    """Makes a log, or goes on with one, so that it has new files of so many records that tell their numbers."""
+    with RotatingWriter(folder, sync="none") as log:
+        for size in sizes:
+            log.rotate()
+            first = log.record_count() + 1
+            log.add_records(f"record {number}" for number in range(first, first + size))
+            log.set_metadata(str(log.record_count()).encode())
+            log.commit()
+
+
+def numbered(first: int, last: int) -> list[str]:
+    """The records from one number to another."""
+    return [f"record {number}" for number in range(first, last + 1)]
+
+
+def check(folder: Path, count: int) -> None:
+    """Sees that a log has so many records, each once, and metadata that belongs to the last."""
+    with RotatingReader(folder) as log:
+        assert list(log.as_sequence()) == numbered(1, count)
+        assert list(log.follow(1, timeout=0)) == numbered(1, count)
+        assert log.record_count() == count
+        assert int(log.get_metadata() or b"0") == count

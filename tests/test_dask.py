@@ -1,0 +1,136 @@
+"""What `capturefile.dask` does without Dask: which partitions there are, what is in one, how one is written.
+
+`tests/clustering.py` has the rest.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import capturefile
+import pytest
+from capturefile import CaptureFile
+from capturefile.dask import _plan, _records, _table, _write_part
+from capturefile.rotating import RotatingReader, RotatingWriter
+from files import RefusedError, committed, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of three files with 25, 0 and 7 records, and some things that are not meant."""
+    for name, count in (("a", 25), ("b", 0), ("c", 7)):
+        write(tmp_path / f"{name}.capture", *(f"{name} {number}" for number in range(1, count + 1)))
+    write(tmp_path / "_hidden.capture", "hidden")
+    write(tmp_path / ".hidden.capture", "hidden")
+    (tmp_path / "notes.txt").write_text("no capture file")
+    return tmp_path
+
+
+def spans(paths: Path | str | list[Path], size: int | None = None) -> list[tuple[str, int, int, int]]:
+    """The partitions, each with the name of its file, its records there, and the number of the first."""
+    return [(part.path.rpartition("/")[2], part.first, part.last, part.number) for part in _plan(paths, size)]
+
+
+def test_partitions_go_through_the_files_in_order_and_number_all_records(folder: Path) -> None:
+    expected = [
+        ("a.capture", 1, 10, 1),
+        ("a.capture", 11, 20, 11),
+        ("a.capture", 21, 25, 21),
+        ("c.capture", 1, 7, 26),
+    ]
+    assert spans(folder, 10) == expected
+    assert spans(str(folder / "*.capture"), 10) == spans(str(folder / "[_ac]*.capture"), 10) == expected
+    assert spans([folder / "c.capture", folder / "a.capture"]) == [("c.capture", 1, 7, 1), ("a.capture", 1, 25, 8)]
+
+
+def test_what_is_not_there_is_an_error_and_so_is_a_partition_of_nothing(folder: Path) -> None:
+    for path in (folder / "missing.capture", folder / "*.log"):
+        with pytest.raises(FileNotFoundError, match="there are no capture files at"):
+            _plan(path, None)
+    with pytest.raises(ValueError, match="records_per_partition cannot be 0"):
+        _plan(folder, 0)
+
+
+def test_partitions_hold_some_megabytes_of_the_file(path: Path) -> None:
+    with CaptureFile(path, True, encoding=None, sync=False, compression_level=1) as cf:
+        noise = bytes(range(256)) * 4096
+        cf.add_records(noise[number:] + bytes([number % 256]) for number in range(40))
+        cf.commit()
+        cf.add_records(random.randbytes(1 << 20) for _ in range(40))
+        cf.commit()
+    sizes = [last - first + 1 for _, first, last, _ in spans(path)]
+    assert sum(sizes) == 80
+    assert 2 <= len(sizes) <= 4
+
+
+def test_a_rotated_log_keeps_its_numbers(tmp_path: Path) -> None:
+    with RotatingWriter(tmp_path / "log", sync="none") as log:
+        for count in (5, 3, 4):
+            log.add_records(["x"] * count)
+            log.rotate()
+    with RotatingReader(tmp_path / "log") as reader:
+        reader.files()[0].path.unlink()
+    assert [(first, last, number) for _, first, last, number in spans(tmp_path / "log", 3)] == [
+        (1, 3, 6),
+        (1, 3, 9),
+        (4, 4, 12),
+    ]
+
+
+def test_a_partition_is_what_was_there_when_it_was_planned(folder: Path) -> None:
+    *_, part, _ = _plan(folder, 10)
+    write(folder / "a.capture", "later")
+    assert _table(part, text=True).column("record").to_pylist() == [f"a {number}" for number in range(21, 26)]
+    assert _table(part, text=False).schema.field("record").type == "binary"
+    assert _records(part, "utf_8") == [f"a {number}" for number in range(21, 26)]
+    assert _records(part, None)[0] == b"a 21"
+
+
+def test_a_worker_without_the_file_or_its_records_says_so(folder: Path) -> None:
+    part = _plan(folder, 10)[2]
+    with CaptureFile(folder / "a.capture", True, force_new_empty_file=True):
+        pass
+    with pytest.raises(capturefile.InvalidCaptureFile, match="has 0 records, where there were 25 or more"):
+        _records(part, None)
+    (folder / "a.capture").unlink()
+    with pytest.raises(FileNotFoundError, match=r"each worker has to see .*: '.*a\.capture'"):
+        _table(part, text=False)
+
+
+def test_a_part_has_its_name_once_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "part-00000.capture"
+
+    def records() -> Iterator[str]:
+        assert not target.exists()
+        yield "one"
+        yield "two"
+
+    assert _write_part(records(), str(target), {}) == str(target)
+    assert committed(target) == [b"one", b"two"]
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_a_part_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "part-00000.capture"
+    write(target, "old")
+
+    def records() -> Iterator[str]:
+        yield "new"
+        raise RefusedError
+
+    with pytest.raises(RefusedError):
+        _write_part(records(), str(target), {"sync": "none"})
+    assert committed(target) == [b"old"]
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_the_module_can_be_imported_without_dask() -> None:
+    program = "import sys; sys.modules.update(dask=None, pandas=None, pyarrow=None); import capturefile.dask"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

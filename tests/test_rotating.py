@@ -1,0 +1,363 @@
+"""Rotated logs: writers that start new files, and what a crash leaves."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+import pytest
+import rotating_actors
+from capturefile import CaptureFile, _manifest, _rotating_writer
+from capturefile.rotating import RotatingReader, RotatingWriter
+from files import RefusedError
+from processes import act, acting
+from rotating_logs import check, numbered, write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a log is to be."""
+    return tmp_path / "log"
+
+
+# Writing
+
+
+def test_a_new_file_is_started_where_one_has_its_size(folder: Path) -> None:
+    with RotatingWriter(folder, max_bytes=200_000, sync="none") as log:
+        for number in range(1, 301):
+            log.add_record(random.randbytes(10_000))
+            assert log.record_count() == number
+            log.commit()
+    with RotatingReader(folder, encoding=None) as log:
+        files = log.files()
+    assert [file.first_record for file in files[1:]] == [file.last_record + 1 for file in files[:-1]]
+    assert files[-1].last_record == 300
+    assert [file.sealed for file in files] == [True] * (len(files) - 1) + [False]
+    assert len(files) > 10
+    for file in files[:-1]:
+        with CaptureFile(file.path) as cf:
+            assert len(cf) == file.record_count
+            assert 200_000 <= cf.info().file_limit + cf.info().pending_bytes < 220_000
+
+
+def test_a_new_file_is_started_where_one_has_its_age(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    log = RotatingWriter(folder, max_age=3600, sync="none")
+    log.add_record("record 1")
+    now += 3599
+    log.commit()
+    log.add_record("record 2")
+    now += 1
+    log.commit()
+    log.close()
+    log = RotatingWriter(folder, max_age=3600, sync="none")
+    assert log.record_count() == 2
+    assert log.add_record("record 3") == 3
+    now += 3600
+    log.add_record("record 4")
+    log.commit()
+    log.close()
+    with RotatingReader(folder) as reader:
+        files = reader.files()
+    assert [file.record_count for file in files] == [2, 2]
+    assert [file.started for file in files] == [now - 7200, now - 3600]
+
+
+def test_a_transaction_stays_in_one_file_however_large(folder: Path) -> None:
+    with RotatingWriter(folder, max_bytes=10_000, sync="none") as log, log.transaction():
+        for number in range(1, 2001):
+            log.add_record(f"{number} {random.random()}")
+    with RotatingReader(folder) as reader:
+        assert [file.record_count for file in reader.files()] == [2000]
+
+
+def test_without_a_limit_only_the_user_rotates_and_never_an_empty_file(folder: Path) -> None:
+    with RotatingWriter(folder, sync="none") as log:
+        log.rotate()
+        log.add_record("record 1")
+        log.rotate()
+        log.rotate()
+        assert log.file_name == str(folder / "00000000000000000002.capture")
+        assert log.add_records(numbered(2, 3)) == 3
+        log.commit()
+    write_files(folder, 2)
+    with RotatingReader(folder) as reader:
+        assert [(file.first_record, file.last_record) for file in reader.files()] == [(1, 1), (2, 3), (4, 5)]
+
+
+def test_the_metadata_goes_along_with_a_rotation(folder: Path) -> None:
+    with RotatingWriter(folder, initial_metadata=b"at the beginning", sync="none") as log:
+        assert log.get_metadata() == b"at the beginning"
+        log.add_record("record 1")
+        log.set_metadata(b"later")
+        log.rotate()
+        assert log.get_metadata() == b"later"
+        log.set_metadata(None)
+        log.rollback()
+    with RotatingWriter(folder, initial_metadata=b"not looked at") as log:
+        assert log.get_metadata() == b"later"
+    with RotatingReader(folder) as reader:
+        assert reader.get_metadata() == b"later"
+
+
+def test_a_transaction_that_raises_leaves_nothing(folder: Path) -> None:
+    with RotatingWriter(folder, sync="none") as log:
+        with pytest.raises(RefusedError), log.transaction():  # noqa: PT012  # a block is what it is about
+            log.add_record("never seen")
+            raise RefusedError
+        assert log.record_count() == 0
+        with log.transaction() as same:
+            assert same.add_record("record 1") == 1
+    with RotatingReader(folder) as reader:
+        assert list(reader.as_sequence()) == ["record 1"]
+
+
+def test_closing_does_not_commit_and_ends_all_writing(folder: Path) -> None:
+    log = RotatingWriter(folder, sync="none")
+    log.add_record("lost")
+    with pytest.warns(ResourceWarning):
+        log.close()
+    log.close()
+    assert log.closed
+    for write in (log.commit, log.rollback, log.rotate, log.record_count, lambda: log.add_record("more")):
+        with pytest.raises(capturefile.CaptureFileNotOpen, match="is closed"):
+            write()
+    with RotatingReader(folder) as reader:
+        assert reader.record_count() == 0
+
+
+@pytest.mark.parametrize("limit", [{"max_bytes": 0}, {"max_age": -1.0}, {"max_age": float("nan")}])
+def test_a_limit_that_cannot_be_is_refused_before_anything_is_made(folder: Path, limit: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(limit))):
+        RotatingWriter(folder, **limit)
+    assert not folder.exists()
+
+
+def test_a_log_has_one_writer(folder: Path) -> None:
+    with RotatingWriter(folder):
+        assert act(rotating_actors.try_to_write_log, folder) == ["refused"]
+        with pytest.raises(capturefile.CaptureFileAlreadyOpen):
+            RotatingWriter(folder)
+    assert act(rotating_actors.try_to_write_log, folder) == ["opened"]
+
+
+def test_a_forked_child_does_not_write(folder: Path) -> None:
+    with RotatingWriter(folder, sync="none") as log:
+        if not (child := os.fork()):
+            try:
+                log.close()
+                log.add_record("from the child")
+            except capturefile.CaptureFileNotOpenForWrite:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        log.add_record("record 1")
+        log.commit()
+
+
+def test_threads_share_a_writer_over_rotations(folder: Path) -> None:
+    numbers: list[int] = []
+    counts: list[int] = []
+    with RotatingWriter(folder, max_bytes=95_000, sync="none") as log:
+
+        def write() -> None:
+            for _ in range(300):
+                numbers.append(log.add_record(random.randbytes(300)))
+                log.commit()
+
+        def look() -> None:
+            while len(numbers) < 1200:
+                assert not log.closed
+                counts.append(log.record_count())
+
+        threads = [threading.Thread(target=each) for each in (write, write, write, write, look)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(numbers) == list(range(1, 1201))
+    assert counts == sorted(counts)
+    with RotatingReader(folder, encoding=None) as reader:
+        assert len(reader.as_sequence()) == 1200
+        assert len(reader.files()) > 3
+
+
+# Crashes and errors
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, if there is such a place: for tests of kills, not of disks, that sync often."""
+    with TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as folder:
+        yield Path(folder)
+
+
+def test_a_writer_that_dies_at_any_line_loses_nothing(memory: Path) -> None:
+    (deaths,) = act(rotating_actors.die_at_each_line, memory)
+    counts: list[int] = []
+    leftovers = 0
+    for line in range(int(deaths)):
+        folder = memory / str(line)
+        files = len(list(folder.glob("0*.capture")))
+        if (folder / _manifest.NAME).exists():
+            with RotatingReader(folder) as reader:
+                counts.append(reader.record_count())
+                leftovers += files > len(reader.files())
+            check(folder, counts[-1])
+        write_files(folder, 2)
+        check(folder, (counts or [0])[-1] + 2)
+    # What was committed stays, and all states came up.
+    assert counts == sorted(counts)
+    assert set(counts) == {0, 2, 3}
+    assert leftovers > 2
+    assert int(deaths) > 100
+
+
+@pytest.mark.parametrize("sync", ["full", "none"])
+def test_killed_writers_lose_and_repeat_nothing_for_followers(folder: Path, sync: str) -> None:
+    write_files(folder, 1)
+    acknowledged, rounds = 1, 8
+    target = 2000
+    with acting(rotating_actors.follow_log, folder, target) as follower:
+        follower.expect("following")
+        while rounds or acknowledged < target:
+            rounds = max(rounds - 1, 0)
+            acknowledged = write_and_kill(folder, sync, acknowledged, random.randrange(1, 60))
+        follower.expect(f"seen {target}")
+        follower.finish()
+    with RotatingReader(folder) as reader:
+        assert len(reader.files()) > 5
+        check(folder, reader.record_count())
+
+
+def write_and_kill(folder: Path, sync: str, acknowledged: int, lines: int) -> int:
+    """Lets a writer say so many lines before it is killed; returns how many records must be there."""
+    with acting(rotating_actors.write_log, folder, sync) as writer:
+        word, count, bookmark = writer.hear().split()
+        assert (word, count) == ("open", bookmark)
+        assert int(count) >= acknowledged
+        acknowledged = int(count)
+        for _ in range(lines):
+            word, number = writer.hear().split()
+            acknowledged = int(number) if word == "committed" else acknowledged
+        writer.kill()
+    return acknowledged
+
+
+def fail_with_a_full_disk(*_: object) -> None:
+    """What a step raises when the disk is full."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_rotation_that_finds_the_disk_full_is_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """The three syncs are the old file's, the new one's and the folder's."""
+    calls: list[Path] = []
+    sync = _rotating_writer._sync
+
+    def fail_once(path: Path) -> None:
+        calls.append(path)
+        if len(calls) == failing:
+            fail_with_a_full_disk()
+        sync(path)
+
+    with RotatingWriter(folder, sync="none") as log:
+        log.add_record("record 1")
+        log.set_metadata(b"1")
+        log.commit()
+        monkeypatch.setattr(_rotating_writer, "_sync", fail_once)
+        with pytest.raises(OSError, match="No space"):
+            log.rotate()
+        assert [path.name for path in folder.glob("0*")] == ["00000000000000000001.capture"]
+        log.rotate()
+        assert log.file_name.endswith("02.capture")
+        assert calls[-3:] == [folder / "00000000000000000001.capture", folder / "00000000000000000002.capture", folder]
+        log.add_record("record 2")
+        log.set_metadata(b"2")
+        log.commit()
+    check(folder, 2)
+
+
+def test_a_writer_closes_itself_where_the_manifest_cannot_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RotatingWriter(folder, sync="none")
+    log.add_record("record 1")
+    log.set_metadata(b"1")
+    with monkeypatch.context() as patch:
+        patch.setattr(_manifest, "announce", fail_with_a_full_disk)
+        with pytest.raises(OSError, match="No space"):
+            log.rotate()
+    assert log.closed
+    with pytest.raises(capturefile.CaptureFileNotOpen):
+        log.add_record("record 2")
+    write_files(folder, 1)
+    check(folder, 2)
+
+
+def test_a_file_with_records_that_the_manifest_does_not_know_is_never_deleted(folder: Path) -> None:
+    write_files(folder, 2)
+    old_manifest = (folder / _manifest.NAME).read_bytes()
+    write_files(folder, 3)
+    (folder / _manifest.NAME).write_bytes(old_manifest)
+    with pytest.raises(capturefile.InvalidCaptureFile, match=r"000003.capture' has 3 records, and the manifest"):
+        RotatingWriter(folder)
+    assert (folder / "00000000000000000003.capture").exists()
+
+
+def test_a_log_without_its_last_file_is_not_gone_on_with(folder: Path) -> None:
+    write_files(folder, 2, 2)
+    (folder / "00000000000000000003.capture").unlink()
+    with pytest.raises(capturefile.InvalidCaptureFile, match="last file of a log"):
+        RotatingWriter(folder)
+    with pytest.raises(capturefile.InvalidCaptureFile, match="every file behind it"):
+        RotatingReader(folder)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["{}"], "announces no file"),
+        (['{"first": 1'], "announces no file"),
+        (['{"first": 1.5, "started": 0}'], "announces no file"),
+        (['{"first": 2, "started": 0}'], "record 2 as the first one"),
+        (['{"first": 1, "started": 0}', '{"first": 1, "started": 0}'], "record 1 behind one that starts with record 1"),
+    ],
+)
+def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, lines: list[str], message: str) -> None:
+    folder.mkdir()
+    with CaptureFile(folder / _manifest.NAME, True, _manifest.FORMAT) as cf:
+        cf.add_records(lines)
+        cf.commit()
+    for opened in (RotatingReader, RotatingWriter):
+        with pytest.raises(capturefile.InvalidCaptureFile, match=message):
+            opened(folder)
+
+
+def test_a_manifest_of_a_later_version_is_refused(folder: Path) -> None:
+    folder.mkdir()
+    CaptureFile(folder / _manifest.NAME, True, b'{"capturefile.rotating": 2}').close()
+    for opened in (RotatingReader, RotatingWriter):
+        with pytest.raises(capturefile.InvalidCaptureFile, match="no manifest that this version knows"):
+            opened(folder)
+
+
+def test_the_manifest_can_be_read_by_whoever_wants(folder: Path) -> None:
+    write_files(folder, 3, 2)
+    with CaptureFile(folder / "_manifest.capture") as cf:
+        assert [json.loads(line)["first"] for line in cf] == [1, 4]
