@@ -76,27 +76,27 @@ test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, fr
 	$(BIN)/pytest
 
 .PHONY: test-data
-test-data: $(VENV)/loaders $(VENV)/installed ## Test sequences with PyTorch and Grain, some gigabytes that are installed for it
+test-data: $(VENV)/group-data $(VENV)/installed ## Test sequences with PyTorch and Grain, some gigabytes that are installed for it
 	$(BIN)/pytest tests/loaders.py
 
 .PHONY: test-frames
-test-frames: $(VENV)/frames $(VENV)/installed ## Test what polars and pandas make of records, for which 400 MB are installed
+test-frames: $(VENV)/group-frames $(VENV)/installed ## Test what polars and pandas make of records, for which 400 MB are installed
 	$(BIN)/pytest tests/frames.py
 
 .PHONY: test-spark
-test-spark: $(VENV)/engine $(VENV)/installed ## Test capture files in Spark, which needs Java 17 and installs 500 MB
+test-spark: $(VENV)/group-spark-engine $(VENV)/installed ## Test capture files in Spark, which needs Java 17 and installs 500 MB
 	$(BIN)/pytest tests/test_spark*.py tests/spark_engine.py
 
 .PHONY: test-view
-test-view: $(VENV)/browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
+test-view: $(VENV)/group-browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
 	$(BIN)/pytest tests/browsing.py
 
 .PHONY: test-dask
-test-dask: $(VENV)/dask $(VENV)/installed ## Test data frames and bags of Dask in a cluster of processes
+test-dask: $(VENV)/group-dask $(VENV)/installed ## Test data frames and bags of Dask in a cluster of processes
 	$(BIN)/pytest tests/clustering.py
 
 .PHONY: test-recipes
-test-recipes: $(VENV)/recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 400 MB that are installed for them
+test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 400 MB that are installed for them
 	$(BIN)/pytest tests/recipes.py
 
 .PHONY: soak
@@ -162,28 +162,9 @@ $(VENV)/writers: $(VENV)/made pyproject.toml
 	$(BIN)/pip install --quiet --group docs
 	touch $@
 
-$(VENV)/loaders: $(VENV)/tools
-	$(BIN)/pip install --quiet --group data
-	touch $@
-
-$(VENV)/frames: $(VENV)/tools
-	$(BIN)/pip install --quiet --group frames
-	touch $@
-
-$(VENV)/engine: $(VENV)/tools
-	$(BIN)/pip install --quiet --group spark-engine
-	touch $@
-
-$(VENV)/browser: $(VENV)/tools
-	$(BIN)/pip install --quiet --group browser
-	touch $@
-
-$(VENV)/dask: $(VENV)/tools
-	$(BIN)/pip install --quiet --group dask
-	touch $@
-
-$(VENV)/recipes: $(VENV)/tools
-	$(BIN)/pip install --quiet --group recipes
+# What a lane installs, by the name of its group.
+$(VENV)/group-%: $(VENV)/tools
+	$(BIN)/pip install --quiet --group $*
 	touch $@
 
 $(VENV)/peers: $(VENV)/made pyproject.toml

@@ -213,10 +213,11 @@ impl OpenOptions {
         let metadata = self.initial_metadata.as_deref();
         let writer = Writer::create(&Arc::new(file), lock, metadata, self.writer_options())?;
         move_in().map_err(|error| Error::io(path, "create", error))?;
+        let file = CaptureFile::writer(writer)?;
         if self.sync != SyncMode::Never && !mutants::on(Mutant::NameNotSynced) {
-            writer.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))?;
+            file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
-        CaptureFile::writer(writer)
+        Ok(file)
     }
 
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
@@ -467,6 +468,13 @@ impl CaptureFile {
                 forks: lock::forks(),
             })),
         })
+    }
+
+    /// Makes the name `target` of the file survive a power cut. The file is synced last: XFS has no error for a
+    /// folder whose disk is gone meanwhile, but for a file it has.
+    pub(crate) fn sync_name(&self, target: &Path) -> io::Result<()> {
+        self.file.storage.sync_folder(target)?;
+        self.file.storage.sync()
     }
 
     /// The file's path, as it was opened.

@@ -145,13 +145,6 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the name of a file survive a power cut. The file comes last: XFS has no error for a folder whose disk
-/// is gone meanwhile, but for a file it has.
-pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
-    sync_folder(path)?;
-    File::open(path)?.sync_data()
-}
-
 /// Opens what is called `path`, without waiting for the other end of a pipe.
 pub(crate) fn open(path: &Path, write: bool) -> io::Result<File> {
     std::fs::OpenOptions::new().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::AddAssign;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -231,13 +230,6 @@ impl Writer {
             length,
             health: Health::Good,
         }
-    }
-
-    /// Makes the name `target` of the file survive a power cut. The file is synced last: XFS has no error for a
-    /// folder whose disk is gone meanwhile, but for a file it has.
-    pub(crate) fn sync_name(&self, target: &Path) -> io::Result<()> {
-        self.file.storage.sync_folder(target)?;
-        self.file.storage.sync()
     }
 
     pub(crate) fn record_count(&self) -> u64 {

@@ -16,6 +16,7 @@ import capturefile
 import pytest
 import rotating_actors
 from capturefile import CaptureFile, _manifest, _rotating_writer
+from capturefile._files import sync_path
 from capturefile.rotating import RotatingReader, RotatingWriter
 from files import RefusedError
 from processes import act, acting
@@ -268,7 +269,7 @@ def test_a_rotation_that_finds_the_disk_full_is_tried_again(
 ) -> None:
     """The three syncs are the old file's, the new one's and the folder's."""
     calls: list[Path] = []
-    sync = _rotating_writer._sync
+    sync = sync_path
 
     def fail_once(path: Path) -> None:
         calls.append(path)
@@ -280,7 +281,7 @@ def test_a_rotation_that_finds_the_disk_full_is_tried_again(
         log.add_record("record 1")
         log.set_metadata(b"1")
         log.commit()
-        monkeypatch.setattr(_rotating_writer, "_sync", fail_once)
+        monkeypatch.setattr(_rotating_writer, "sync_path", fail_once)
         with pytest.raises(OSError, match="No space"):
             log.rotate()
         assert [path.name for path in folder.glob("0*")] == ["00000000000000000001.capture"]

@@ -148,7 +148,7 @@ def test_a_commit_that_fails_half_way_is_undone_by_the_abort(
         (folder / parts[1].name).mkdir()
         error: type[OSError] = OSError
     else:
-        monkeypatch.setattr("capturefile.spark.writing.sync_folder", refuse)
+        monkeypatch.setattr("capturefile.spark.writing.sync_path", refuse)
         error = BlockingIOError
     with pytest.raises(error):
         writer.commit(parts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import CaptureFileError, InvalidCaptureFile, RecordsDeleted
+from capturefile._files import SUFFIX
 
 if TYPE_CHECKING:
     from capturefile._capturefile import Follower
@@ -20,7 +21,6 @@ NAME = "_manifest.capture"
 """Engines that read whole folders pass over what begins with an underscore."""
 FORMAT = b'{"capturefile.rotating": 1}'
 """The metadata of a manifest."""
-SUFFIX = ".capture"
 
 
 @dataclass(frozen=True)

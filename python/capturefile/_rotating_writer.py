@@ -14,6 +14,7 @@ from capturefile import _manifest
 from capturefile._capturefile import CaptureFile
 from capturefile._capturefile import open as open_file
 from capturefile._errors import CaptureFileError, CaptureFileNotOpen, CaptureFileNotOpenForWrite, InvalidCaptureFile
+from capturefile._files import SUFFIX, sync_path
 from capturefile._manifest import Entry
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     _Path: TypeAlias = str | os.PathLike[str]
     _Sync: TypeAlias = Literal["full", "barrier", "none"] | bool
 
-_NAMED_BY_NUMBER = re.compile(r"\d{20}" + re.escape(_manifest.SUFFIX))
+_NAMED_BY_NUMBER = re.compile(r"\d{20}" + re.escape(SUFFIX))
 
 
 class RotatingWriter:
@@ -113,7 +114,7 @@ class RotatingWriter:
     def _make_folder(self) -> None:
         if not self._folder.is_dir():
             self._folder.mkdir()
-            _sync(self._folder.parent)
+            sync_path(self._folder.parent)
 
     def _delete_unannounced(self, entries: list[Entry]) -> None:
         """Deletes what a crash left in a rotation: files without records that the manifest does not know."""
@@ -282,7 +283,7 @@ class RotatingWriter:
     def _rotate(self) -> None:
         """Starts a new file behind the current one, all of which is committed."""
         old = self._open_file()
-        _sync(Path(self.file_name))
+        sync_path(Path(self.file_name))
         try:
             self._start(self._current.first + old.record_count(), old.get_metadata())
         finally:
@@ -294,8 +295,8 @@ class RotatingWriter:
         path = self._folder / Entry(first, 0).name
         new: CaptureFile[Any] = open_file(path, "x", initial_metadata=metadata, **self._options)
         try:
-            _sync(path)
-            _sync(self._folder)
+            sync_path(path)
+            sync_path(self._folder)
         except BaseException:
             new.close()
             path.unlink()
@@ -312,12 +313,3 @@ class RotatingWriter:
             self._manifest.close()
             raise
         self._file = new
-
-
-def _sync(path: Path) -> None:
-    """Brings a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from itertools import islice
@@ -26,6 +25,7 @@ from zlib import crc32
 
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import CaptureFileError, CaptureFileReplaced
+from capturefile._files import replacing, sync_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -301,21 +301,9 @@ class AtLeastOnceConsumer(Consumer[_RecordT_co]):
 
 def _replace(path: Path, content: bytes) -> None:
     """Gives a file new content in one step: after a power cut it has the old one or the new one."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+        sync_path(temporary)
 
 
 @overload

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import glob
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from capturefile import _manifest
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import InvalidCaptureFile
+from capturefile._files import SUFFIX, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,7 +85,7 @@ def _rotated(folder: Path) -> Iterator[_File]:
 def _in_folder(folder: Path) -> Iterator[_File]:
     if (folder / _manifest.NAME).exists():
         return _rotated(folder)
-    return _seen(folder.glob(f"*{_manifest.SUFFIX}"))
+    return _seen(folder.glob(f"*{SUFFIX}"))
 
 
 def _seen(paths: Iterable[Path]) -> Iterator[_File]:
@@ -233,22 +233,9 @@ def read_bag(
 
 def _write_part(records: Iterable[str | bytes], path: str, options: dict[str, Any]) -> str:
     """Makes a file of the records, which has its name once it is whole; an older one of that name is replaced."""
-    target = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-", suffix=".tmp")
-    os.close(descriptor)
-    try:
-        with CaptureFile(temporary, True, force_new_empty_file=True, **options) as cf:
-            cf.add_records(records)
-            cf.commit()
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with replacing(Path(path)) as temporary, CaptureFile(temporary, True, force_new_empty_file=True, **options) as cf:
+        cf.add_records(records)
+        cf.commit()
     return path
 
 
@@ -289,7 +276,7 @@ def to_capture(
     place = Path(folder).absolute()
     partitions = (data[column] if getattr(data, "ndim", 1) == 2 else data).to_delayed()
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.glob(f"part-*{_manifest.SUFFIX}"):
+    for old in place.glob(f"part-*{SUFFIX}"):
         if not overwrite:
             raise FileExistsError(f"{str(place)!r} has parts already, such as {old.name}")
         old.unlink()
@@ -301,7 +288,6 @@ def to_capture(
     }
     write = dask.delayed(_write_part)
     tasks = [
-        write(partition, str(place / f"part-{index:05}{_manifest.SUFFIX}"), options)
-        for index, partition in enumerate(partitions)
+        write(partition, str(place / f"part-{index:05}{SUFFIX}"), options) for index, partition in enumerate(partitions)
     ]
     return list(dask.compute(*tasks)) if compute else tasks

@@ -14,6 +14,7 @@ use crate::watch::Watch;
 
 /// A disk that fails does so in units of at least this size.
 const SECTOR: usize = 512;
+
 /// A file's bytes, read without trust in the disk.
 pub(super) struct Raw {
     pub(super) path: PathBuf,

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use crate::capture_file::{CaptureFile, OpenOptions, resolve_links};
 use crate::error::{Error, Result};
 use crate::format::Geometry;
-use crate::storage::{parent, sync_name};
+use crate::storage::parent;
 
 /// A file in the making, beside its place; deleted unless it gets there.
 pub(super) struct Target {
@@ -55,8 +55,7 @@ impl Target {
             self.file.persist_noclobber(&self.place)
         };
         let failed = |error| Error::io(&self.place, "create", error);
-        moved.map_err(|error| failed(error.error))?.close();
-        sync_name(&self.place).map_err(failed)
+        moved.map_err(|error| failed(error.error))?.sync_name(&self.place).map_err(failed)
     }
 }
 

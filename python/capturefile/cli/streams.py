@@ -164,15 +164,13 @@ def new_name(name: str, *, overwrite: bool) -> Iterator[str]:
 
 def publish(hidden: str, target: str, *, overwrite: bool) -> None:
     """Gives a finished file its name, in one step and for good."""
+    from capturefile._files import sync_path
+
     if overwrite:
         os.replace(hidden, target)
     else:
         _rename_to_new(hidden, target)
-    folder = os.open(os.path.dirname(target), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_path(os.path.dirname(target))
 
 
 def _rename_to_new(hidden: str, target: str) -> None:

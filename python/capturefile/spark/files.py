@@ -7,9 +7,7 @@ import os
 import socket
 
 from capturefile._capturefile import CaptureFile
-
-SUFFIX = ".capture"
-"""What the names of the files end with that are read of a folder."""
+from capturefile._files import SUFFIX
 
 
 def local_path(path: str) -> str:

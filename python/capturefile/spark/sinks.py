@@ -14,10 +14,11 @@ from pyspark.sql import datasource
 from pyspark.sql.datasource import WriterCommitMessage
 
 from capturefile._capturefile import CaptureFile
+from capturefile._files import sync_path
 from capturefile.spark.batches import records_of
 from capturefile.spark.files import open_to_read
 from capturefile.spark.tasks import this_task
-from capturefile.spark.writing import check_is_here, sync_folder, write_file
+from capturefile.spark.writing import check_is_here, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,7 @@ class StreamWriter(_Base):
         with CaptureFile(new, True, force_new_empty_file=True, encoding=None) as whole:
             _fill(whole, parts, metadata)
         os.replace(new, self.path)
-        sync_folder(os.path.dirname(self.path))
+        sync_path(os.path.dirname(self.path))
 
 
 def _decoded(cf: CaptureFile[bytes]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from uuid import uuid4
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 
 from capturefile._capturefile import CaptureFile
+from capturefile._files import SUFFIX, sync_path
 from capturefile.spark.batches import records_of
-from capturefile.spark.files import SUFFIX, capture_files
+from capturefile.spark.files import capture_files
 from capturefile.spark.tasks import this_task
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ class BatchWriter(DataSourceArrowWriter):
             os.rename(part.aside, os.path.join(self.folder, part.name))
         for path in old:
             self._replace(os.path.basename(path))
-        sync_folder(self.folder)
+        sync_path(self.folder)
         Path(self.folder, MARKER).touch()
-        sync_folder(self.folder)
+        sync_path(self.folder)
         shutil.rmtree(self.aside, ignore_errors=True)
 
     def abort(self, messages: list[Part | None]) -> None:
@@ -127,12 +128,3 @@ def check_is_here(path: str) -> None:
             f"{path!r} was written by a task, but does not exist on {socket.gethostname()}, where the write is "
             "committed: all hosts of the cluster need the same folder under the same path"
         )
-
-
-def sync_folder(folder: str) -> None:
-    """Brings what was made and renamed in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
