@@ -311,6 +311,21 @@ def test_a_writer_closes_itself_where_the_manifest_cannot_be_written(
     check(folder, 2)
 
 
+def test_the_error_of_the_manifest_is_told_and_not_the_warning_of_its_close(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_and_fail(manifest: CaptureFile[str], _first: int) -> None:
+        manifest.add_record("never committed")
+        fail_with_a_full_disk()
+
+    log = RotatingWriter(folder, sync="none")
+    log.add_record("record 1")
+    monkeypatch.setattr(_manifest, "announce", add_and_fail)
+    with pytest.raises(OSError, match="No space"):
+        log.rotate()
+    assert log.closed
+
+
 def test_a_file_with_records_that_the_manifest_does_not_know_is_never_deleted(folder: Path) -> None:
     write_files(folder, 2)
     old_manifest = (folder / _manifest.NAME).read_bytes()

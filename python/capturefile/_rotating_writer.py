@@ -310,6 +310,8 @@ class RotatingWriter:
             self._current = _manifest.announce(self._manifest, first)
         except BaseException:
             new.close()
-            self._manifest.close()
+            # It warns of what it could not commit, which may be an error; the first error says more.
+            with suppress(ResourceWarning):
+                self._manifest.close()
             raise
         self._file = new
