@@ -686,13 +686,13 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_progress_goes_from_nothing_to_all(tmp_path: Path, whole: bool) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     with capturefile.open(source, "x", encoding=None, sync=False) as cf:
-        cf.add_records(b"%d" % number for number in range(1_000_000))
+        cf.add_records(b"%d" % number for number in range(4_000_000))
         cf.commit()
     if not whole:
         source.write_bytes(destroy(source.read_bytes(), 4096, 86_016))
     told: list[tuple[int, int]] = []
     recovery = capturefile.recover(source, target, progress=lambda *at: told.append(at))
-    assert recovery.recovered == 1_000_000
+    assert recovery.recovered == 4_000_000
     size = source.stat().st_size
     assert [told[0], told[-1]] == [(0, size), (size, size)]
     assert told == sorted(told)
@@ -702,7 +702,7 @@ def test_progress_goes_from_nothing_to_all(tmp_path: Path, whole: bool) -> None:
 def test_an_error_in_progress_stops_the_work_and_leaves_nothing_behind(tmp_path: Path) -> None:
     source = tmp_path / "source"
     with capturefile.open(source, "x", encoding=None, sync=False) as cf:
-        cf.add_records(b"%d" % number for number in range(1_000_000))
+        cf.add_records(b"%d" % number for number in range(4_000_000))
         cf.commit()
 
     def stop_half_way(done: int, total: int) -> None:
