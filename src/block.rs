@@ -26,8 +26,15 @@ const BYTES_OF_A_SAMPLE: usize = 64;
 /// The squares of the counts of 1024 random bytes come to 5116 together, in all likelihood to less than this;
 /// bytes of which each holds half a bit less information come to more.
 const MOST_EVEN: u32 = 6000;
-/// So much of what looks like noise is compressed, to see whether parts of it come again.
+/// So much of what looks like noise is searched for parts that come again.
 const PROBE: usize = 8192;
+/// A part that comes again is looked for at each position of this many.
+const STRIDE: usize = 8;
+/// With more positions than one in so many at which one begins, it is worth compressing.
+const POSITIONS_OF_NOISE: usize = 100;
+const HASH_BITS: u32 = 12;
+/// 2^64 divided by the golden ratio, which spreads what it multiplies over the upper bits.
+const HASH_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// How hard blocks are compressed: 1 is fastest, 12 makes the smallest files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,10 +43,6 @@ pub struct CompressionLevel(CompressionLvl);
 impl CompressionLevel {
     /// No compression.
     const STORED: CompressionLvl = CompressionLvl::fastest();
-    const FASTEST: CompressionLvl = match CompressionLvl::new(1) {
-        Ok(level) => level,
-        Err(_) => Self::STORED,
-    };
 
     /// The level from 1 to 12.
     pub fn new(level: u32) -> Result<Self> {
@@ -170,7 +173,7 @@ impl Task for ClosedBlock {
 /// Compresses `block` into a frame: a length, then one zlib stream. What does not compress is stored as it
 /// is, which takes a tenth of the time of trying, and to inflate none.
 pub(crate) fn deflate(block: &[u8], level: CompressionLevel) -> Result<Vec<u8>> {
-    let level = if is_noise(block)? { CompressionLevel::STORED } else { level.0 };
+    let level = if is_noise(block) { CompressionLevel::STORED } else { level.0 };
     deflate_at(block, level)
 }
 
@@ -196,22 +199,39 @@ fn deflate_at(block: &[u8], level: CompressionLvl) -> Result<Vec<u8>> {
 }
 
 /// Whether compressing would save nothing: all bytes are about as frequent in samples from all over the
-/// block, and the fastest level finds nothing at its beginning.
-fn is_noise(block: &[u8]) -> Result<bool> {
+/// block, and hardly anything in its middle stands there twice.
+fn is_noise(block: &[u8]) -> bool {
     if block.len() < SMALLEST_NOISE {
-        return Ok(false);
+        return false;
     }
     let mut counts = [0_u32; 256];
-    for sample in block.chunks(block.len() / SAMPLES).take(SAMPLES) {
-        for &byte in &sample[..BYTES_OF_A_SAMPLE] {
+    for part in block.chunks_exact(block.len() / SAMPLES) {
+        // An index node, which is no noise, may stand where the first part begins.
+        for &byte in &part[part.len() / 2..][..BYTES_OF_A_SAMPLE] {
             counts[usize::from(byte)] += 1;
         }
     }
     if counts.iter().map(|count| count * count).sum::<u32>() > MOST_EVEN {
-        return Ok(false);
+        return false;
     }
-    let beginning = &block[..block.len().min(PROBE)];
-    Ok(deflate_at(beginning, CompressionLevel::FASTEST)?.len() >= beginning.len() / 100 * 99)
+    let length = block.len().min(PROBE);
+    repeats(&block[(block.len() - length) / 2..][..length]) * POSITIONS_OF_NOISE <= length / STRIDE
+}
+
+/// At how many of the positions that are looked at there are eight bytes that stood earlier in `bytes`, too.
+fn repeats(bytes: &[u8]) -> usize {
+    let mut seen = [0; 1 << HASH_BITS];
+    let mut found = 0;
+    for (at, word) in bytes.windows(size_of::<u64>()).enumerate() {
+        let word = word.iter().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+        // The upper half tells words apart well enough; its upper bits say where a word is noted.
+        let hash = word.wrapping_mul(HASH_FACTOR) >> u32::BITS;
+        let hash = u32::try_from(hash).unwrap_or_default();
+        let last = &mut seen[(hash >> (u32::BITS - HASH_BITS)) as usize];
+        found += usize::from(at % STRIDE == 0 && *last == hash);
+        *last = hash;
+    }
+    found
 }
 
 /// Whether a block of `length` bytes could compress to more than a frame can hold.
@@ -317,10 +337,13 @@ mod tests {
             |block: &[u8]| deflate(block, CompressionLevel::default()).unwrap().len() > block.len();
         assert!(is_stored(&noise(65_536)));
         assert!(is_stored(&noise(SMALLEST_NOISE)));
+        // What an index node puts in front of a large record changes nothing.
+        assert!(is_stored(&[vec![0; 384], noise(65_536)].concat()));
         assert!(!is_stored(&noise(1000).repeat(32)));
+        assert!(!is_stored(&noise(7000).repeat(5)));
         assert!(!is_stored(&[noise(16_384), vec![b' '; 16_384]].concat()));
         assert!(!is_stored(&noise(32_768).iter().map(|byte| byte & 127).collect::<Vec<_>>()));
-        assert!(is_noise(&noise(32_768)).unwrap());
+        assert!(is_noise(&noise(32_768)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use nix::libc;
@@ -14,11 +15,11 @@ use crate::block::CompressionLevel;
 use crate::cache::Cache;
 use crate::cross_check::check_fan_out;
 use crate::error::{Damage, Error, Result};
-use crate::format::{Geometry, has_checksum};
+use crate::format::{Geometry, Slot, has_checksum};
 use crate::lock::{self, Refusal, WriterLock};
 use crate::mutants::{self, Mutant};
 use crate::shown::Shown;
-use crate::slots::{self, Current, Stamps};
+use crate::slots::{self, Current, Stamps, image_index};
 use crate::snapshot::{OpenFile, Snapshot, check_length};
 use crate::storage::{self, FileIdentity, FileStorage, Storage, parent, read_up_to};
 use crate::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
@@ -585,6 +586,22 @@ impl CaptureFile {
             stamps.store(Arc::new(current.stamps));
         }
         Ok(true)
+    }
+
+    /// Waits for a commit that is newer than what this reading object shows, for `most` at most; it may return
+    /// sooner. Not every commit ends it: not one that soon follows another, nor one by another library.
+    pub(crate) fn wait_for_commit(&self, most: Duration) {
+        let stamps = match &self.role {
+            Role::Reader(stamps) => **stamps.load(),
+            Role::Writer(_) => None,
+        };
+        let Some(stamps) = stamps else {
+            return std::thread::sleep(most);
+        };
+        let next = self.shown.peek().0.serial().wrapping_add(1);
+        let [a, b, c, d, ..] = stamps[image_index(next)];
+        let position = self.file.geometry.slot_position(Slot::of_serial(next));
+        self.file.storage.wait_for_change(position, [a, b, c, d], most);
     }
 
     /// A reading object over the same open file, with its own idea of what is new.

@@ -52,6 +52,7 @@ mod lock;
 mod sync;
 mod shown;
 mod transaction;
+mod futex;
 mod storage;
 mod cache;
 mod snapshot;

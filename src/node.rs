@@ -70,24 +70,48 @@ impl Node {
 
     /// The child with this index, counted from 0.
     pub(crate) fn child(&self, index: usize) -> Option<Coordinates> {
-        let children = self.0[CHILDREN] as usize;
+        let children = self.children();
         if index >= children {
             return None;
         }
-        let (runs, offsets) = self.0[HEADER..].split_at(RUN * self.0[RUNS] as usize);
-        let (runs, _) = runs.as_chunks::<RUN>();
+        let (runs, offsets) = self.runs_and_offsets();
         let run = runs.partition_point(|run| run[0] as usize <= index).checked_sub(1)?;
         let [_, high, low] = runs[run];
-        let offset = if offsets.len() == children {
-            offsets[index]
-        } else {
-            offsets[index / 2] >> (16 * (index % 2)) & u32::from(u16::MAX)
-        };
-        Some(Coordinates { frame: u64::from(high) << 32 | u64::from(low), offset })
+        let frame = u64::from(high) << 32 | u64::from(low);
+        Some(Coordinates { frame, offset: offset(offsets, children, index) })
+    }
+
+    /// Appends to `found` the offsets of the children behind the one with this index, up to the first that
+    /// does not lie in the frame that starts at `frame`.
+    pub(crate) fn offsets_behind(&self, index: usize, frame: u64, found: &mut Vec<u32>) {
+        let (runs, offsets) = self.runs_and_offsets();
+        let run = runs.partition_point(|run| run[0] as usize <= index).saturating_sub(1);
+        if runs.get(run).is_some_and(|run| run[1..] == halves(frame)) {
+            let end = runs.get(run + 1).map_or(self.children(), |next| next[0] as usize);
+            found.extend((index + 1..end).map(|index| offset(offsets, self.children(), index)));
+        }
+    }
+
+    fn children(&self) -> usize {
+        self.0[CHILDREN] as usize
+    }
+
+    fn runs_and_offsets(&self) -> (&[[u32; RUN]], &[u32]) {
+        let (runs, offsets) = self.0[HEADER..].split_at(RUN * self.0[RUNS] as usize);
+        (runs.as_chunks().0, offsets)
     }
 
     fn long(&self, at: usize) -> u64 {
         u64::from(self.0[at]) << 32 | u64::from(self.0[at + 1])
+    }
+}
+
+/// The offset of the child with this index, one of so many.
+fn offset(offsets: &[u32], children: usize, index: usize) -> u32 {
+    if offsets.len() == children {
+        offsets[index]
+    } else {
+        offsets[index / 2] >> (16 * (index % 2)) & u32::from(u16::MAX)
     }
 }
 
@@ -111,6 +135,13 @@ mod tests {
         assert_eq!((node.frame(), node.validity()), (1 << 40, Validity::Epoch(3 << 33)));
         for (index, child) in children.iter().enumerate() {
             assert_eq!(node.child(index), Some(*child));
+            let behind = children[index + 1..].iter().take_while(|next| next.frame == child.frame);
+            let behind: Vec<_> = behind.map(|next| next.offset).collect();
+            let mut found = Vec::new();
+            node.offsets_behind(index, child.frame, &mut found);
+            assert_eq!(found, behind);
+            node.offsets_behind(index, child.frame + 1, &mut found);
+            assert_eq!(found, behind);
         }
         assert_eq!(node.child(children.len()), None);
     }

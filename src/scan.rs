@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ahead::{Ahead, Following};
-use crate::block::reserve;
+use crate::block::{entry_range, reserve};
 use crate::cache::Block;
 use crate::error::Result;
 use crate::format::Coordinates;
@@ -23,11 +23,20 @@ pub struct Records {
     leaf: Option<Leaf>,
     /// The block that the last record lies in, and where its frame starts.
     block: Option<(u64, Arc<Block>)>,
-    /// The same of the last leaf, whose neighbours mostly lie there, too.
+    /// Where in this block the records behind it lie, as far as they do.
+    run: Run,
+    /// Block and frame of the last leaf, whose neighbours mostly lie there, too.
     leaf_block: Option<(u64, Arc<Block>)>,
     /// How many blocks in a row lay behind the one before.
     rising: u32,
     ahead: Option<Ahead<Following>>,
+}
+
+/// Offsets in one block, of which the first ones are done with.
+#[derive(Default)]
+struct Run {
+    offsets: Vec<u32>,
+    done: usize,
 }
 
 impl fmt::Debug for Records {
@@ -47,7 +56,8 @@ impl Records {
     pub(crate) fn new(snapshot: Arc<Snapshot>, first: u64, last: u64) -> Self {
         let end = snapshot.record_count().min(last).saturating_add(1);
         let next = first.clamp(1, end);
-        Self { snapshot, next, end, leaf: None, block: None, leaf_block: None, rising: 0, ahead: None }
+        let run = Run::default();
+        Self { snapshot, next, end, leaf: None, block: None, run, leaf_block: None, rising: 0, ahead: None }
     }
 
     /// How many records are left to give.
@@ -55,22 +65,35 @@ impl Records {
         self.end - self.next
     }
 
-    /// The next record if it lies in the block at hand; never waits for the disk or inflates.
-    pub fn next_in_memory(&mut self) -> Option<Record> {
+    /// The next record if it is known to lie in the block at hand; never waits for the disk or inflates.
+    pub fn next_in_memory(&mut self) -> Option<&[u8]> {
+        let offset = *self.run.offsets.get(self.run.done)?;
         if self.next >= self.end {
             return None;
         }
-        let at = self.known_coordinates(self.next)?;
-        let (frame, block) = self.block.as_ref()?;
-        if *frame != at.frame || !block.is_whole() {
-            return None;
-        }
-        let record = self.snapshot.entry_in(Arc::clone(block), at).ok()?;
+        let (_, block) = self.block.as_ref()?;
+        // One that is not sound is left for `next`, which tells why.
+        let range = entry_range(&block.bytes, offset).ok()?;
+        self.run.done += 1;
         self.next += 1;
-        Some(record)
+        Some(&block.bytes[range])
+    }
+
+    /// Notes which records behind the one with this number, which was taken last, lie in the same block.
+    fn look_behind(&mut self, number: u64) {
+        let (Some(leaf), Some((frame, block))) = (&self.leaf, &self.block) else {
+            return;
+        };
+        if block.is_whole()
+            && let Some(index) = number.checked_sub(leaf.first).and_then(|index| usize::try_from(index).ok())
+        {
+            leaf.node.offsets_behind(index, *frame, &mut self.run.offsets);
+        }
     }
 
     fn take(&mut self, number: u64) -> Result<Record> {
+        self.run.offsets.clear();
+        self.run.done = 0;
         let at = self.coordinates(number)?;
         let block = match &self.block {
             Some((frame, block)) if *frame == at.frame => Arc::clone(block),
@@ -202,15 +225,14 @@ impl Records {
     /// there are no more. A record that cannot be read is an error, and passed over by the next call.
     pub fn pack(&mut self, packed: &mut Packed, most_records: usize, most_bytes: usize) -> Result<bool> {
         while packed.record_count() < most_records && packed.bytes.len() < most_bytes {
-            let record = match self.next_in_memory() {
-                Some(record) => record,
+            // No memory is so large that 64 bits do not suffice.
+            let _fits = match self.next_in_memory() {
+                Some(record) => packed.push(record)?,
                 None => match self.next() {
-                    Some(record) => record?,
+                    Some(record) => packed.push(&record?)?,
                     None => return Ok(false),
                 },
             };
-            // No memory is so large that 64 bits do not suffice.
-            let _fits = packed.push(&record)?;
         }
         Ok(self.remaining() > 0)
     }
@@ -223,9 +245,13 @@ impl Iterator for Records {
         if self.next >= self.end {
             return None;
         }
-        let record = self.take(self.next);
+        let number = self.next;
+        let record = self.take(number);
         // A record that cannot be read is passed over, so that the next call goes on behind it.
         self.next += 1;
+        if record.is_ok() {
+            self.look_behind(number);
+        }
         Some(record)
     }
 

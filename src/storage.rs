@@ -1,6 +1,6 @@
 //! Where the bytes of a capture file are: a trait of a few methods, and the real file behind it.
 
-#![expect(unsafe_code, reason = "mapping a file and asking its system for memory advice have no safe form")]
+#![expect(unsafe_code, reason = "mapping a file has no safe form")]
 
 use std::fmt;
 use std::fs::File;
@@ -9,11 +9,14 @@ use std::ops::Deref;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use memmap2::Mmap;
 use nix::libc;
+
+use crate::format::in_memory;
+use crate::futex;
 
 /// The bytes of one open capture file.
 ///
@@ -38,6 +41,13 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn is_at(&self, path: &Path) -> io::Result<bool>;
     /// The file's bytes, at least the first `length` of them; an error if it is shorter.
     fn map(&self, length: u64) -> io::Result<Map>;
+    /// Waits until somebody tells, by [`tell_change`](Self::tell_change), that the four bytes at `position` have
+    /// changed; not at all if they are not `seen` any more, and for `most` at most.
+    fn wait_for_change(&self, _position: u64, _seen: [u8; 4], most: Duration) {
+        std::thread::sleep(most);
+    }
+    /// Ends the waiting of all who wait, in whatever process, for a change of the four bytes at `position`.
+    fn tell_change(&self, _position: u64) {}
     /// Which file this is; `None` where the bytes are in no file.
     fn identity(&self) -> io::Result<Option<FileIdentity>> {
         Ok(None)
@@ -192,6 +202,14 @@ impl FileStorage {
     }
 }
 
+impl FileStorage {
+    /// Calls `work` with the four bytes at `position`, if the file can be mapped.
+    fn with_word<T>(&self, position: u64, work: impl FnOnce(*const u8) -> T) -> Option<T> {
+        let map = self.map(position + size_of::<u32>() as u64).ok()?;
+        Some(work(map[in_memory(position)..].as_ptr()))
+    }
+}
+
 impl Storage for FileStorage {
     fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
@@ -245,6 +263,17 @@ impl Storage for FileStorage {
         let map = self.map_anew(length)?;
         self.map.store(Some(Arc::clone(&map)));
         Ok(Map::File(map))
+    }
+
+    fn wait_for_change(&self, position: u64, seen: [u8; 4], most: Duration) {
+        let waited = self.with_word(position, |word| futex::wait(word, seen, most));
+        if waited != Some(true) {
+            std::thread::sleep(most);
+        }
+    }
+
+    fn tell_change(&self, position: u64) {
+        self.with_word(position, futex::wake);
     }
 
     fn identity(&self) -> io::Result<Option<FileIdentity>> {

@@ -19,6 +19,7 @@ use crate::snapshot::{OpenFile, Snapshot, new_epoch};
 use crate::storage::write_all;
 use crate::transaction::Transaction;
 use crate::tree::MOST_RECORDS;
+use crate::wait::SOON;
 
 /// A file that is too short is made longer by at most this much at a time.
 const LARGEST_GROWTH: u64 = 5 * 1024 * 1024;
@@ -94,6 +95,8 @@ pub(crate) struct Writer {
     /// Bytes of the records that were added since.
     uncommitted_bytes: u64,
     totals: Totals,
+    /// When the last commit ended.
+    last_commit: Option<Instant>,
     /// The last commit's file limit.
     committed_limit: u64,
     /// What stands in the two slots.
@@ -215,6 +218,7 @@ impl Writer {
             committed_count: record_count,
             uncommitted_bytes: 0,
             totals: Totals::default(),
+            last_commit: None,
             committed_limit,
             images,
             spare_image: Vec::new(),
@@ -346,13 +350,30 @@ impl Writer {
         if self.draft.pending.len() >= self.file.geometry.block_size as usize
             && !self.draft.pending.is_empty()
         {
-            let mut room = Vec::new();
-            // Without memory for all of it now, there may be some as entries come; they tell of it.
-            let _ = room.try_reserve_exact(self.file.geometry.block_size as usize);
-            let bytes = std::mem::replace(&mut self.draft.pending, room);
-            let size = bytes.len();
-            self.pipeline.push(ClosedBlock { bytes, level: self.level }, size);
-            self.open_block += 1;
+            self.close_block();
+        }
+    }
+
+    fn close_block(&mut self) {
+        let mut room = Vec::new();
+        // Without memory for all of it now, there may be some as entries come; they tell of it.
+        let _ = room.try_reserve_exact(self.file.geometry.block_size as usize);
+        let bytes = std::mem::replace(&mut self.draft.pending, room);
+        let size = bytes.len();
+        self.pipeline.push(ClosedBlock { bytes, level: self.level }, size);
+        self.open_block += 1;
+    }
+
+    /// Closes the open block already if the index nodes that are still to come would fill it: beside the
+    /// others it is compressed at once, behind them alone.
+    fn close_block_early(&mut self) {
+        if self.pipeline.is_empty() || self.pipeline.threads() == 1 {
+            return;
+        }
+        let nodes = self.unplaced.len() / self.file.geometry.fan_out as usize;
+        let to_come = nodes * self.file.geometry.fan_out as usize * Coordinates::SIZE;
+        if self.draft.pending.len() + to_come >= self.file.geometry.block_size as usize {
+            self.close_block();
         }
     }
 
@@ -479,7 +500,18 @@ impl Writer {
         };
         self.totals += committed;
         self.begin_transaction();
+        self.tell_followers(began + committed.time);
         Ok(Some(committed))
+    }
+
+    /// Ends the pauses of those who wait for a commit, of which one has just ended. They are short as long as
+    /// commits follow each other closely, and then this would only take time.
+    fn tell_followers(&mut self, now: Instant) {
+        let before = self.last_commit.replace(now);
+        if before.is_none_or(|before| now - before > SOON / 2) {
+            let slot = Slot::of_serial(self.draft.serial);
+            self.file.storage.tell_change(self.file.geometry.slot_position(slot));
+        }
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -490,6 +522,7 @@ impl Writer {
         if mutants::on(Mutant::SerialMovedEarly) {
             self.draft.serial = self.draft.serial.wrapping_add(1);
         }
+        self.close_block_early();
         self.settle()?;
         if !MasterNode::index_fits(&self.draft.path, &self.file.geometry) {
             return Err(Error::IndexFull { path: self.file.path.clone() });

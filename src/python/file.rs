@@ -613,8 +613,9 @@ impl CaptureFile {
     /// Iterates over committed records and goes on with those that are committed later, by anybody.
     ///
     /// It waits for them without burning the processor: it looks again within a millisecond in the second after
-    /// there was something new, and later within 20, which is how late it can be. It never gives half a commit, and
-    /// `operator.length_hint` says how many records it has at hand. What this object itself sees does not change.
+    /// there was something new, and later within 20 or, on Linux, as soon as this library commits something. It never
+    /// gives half a commit, and `operator.length_hint` says how many records it has at hand. What this object itself
+    /// sees does not change.
     ///
     /// Arguments:
     ///     start: number of the first record; by default the first that this object does not see yet.

@@ -14,7 +14,7 @@ use pyo3::types::PyType;
 use super::convert::Encoding;
 use super::errors::CaptureFileNotOpen;
 use super::verify::range;
-use crate::{Blocks, CaptureFile, Record, Records, Waiter};
+use crate::{Blocks, CaptureFile, Records, Waiter};
 
 /// How long a follower waits at most before it looks for Ctrl-C.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -71,9 +71,9 @@ impl RecordIterator {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut records = self.records.lock(py)?;
-        let record = next_record(py, &mut records, self.reversed)?;
+        let record = next_record(py, &self.encoding, &mut records, self.reversed)?;
         drop(records);
-        record.map(|record| self.encoding.decode(py, &record)).transpose()
+        record.map(|record| self.encoding.finish(record)).transpose()
     }
 
     fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -118,15 +118,22 @@ impl BlockIterator {
     }
 }
 
-/// The next record; the interpreter is let go only where the record takes reading or inflating.
-pub(super) fn next_record(py: Python<'_>, records: &mut Records, reversed: bool) -> PyResult<Option<Record>> {
-    if reversed {
-        return Ok(py.detach(|| records.next_back()).transpose()?);
-    }
-    match records.next_in_memory() {
-        Some(record) => Ok(Some(record)),
-        None => Ok(py.detach(|| records.next()).transpose()?),
-    }
+/// The next record, for [`Encoding::finish`]; the interpreter is let go only where the record takes reading or
+/// inflating.
+pub(super) fn next_record<'py>(
+    py: Python<'py>,
+    encoding: &Encoding,
+    records: &mut Records,
+    reversed: bool,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let record = if reversed {
+        py.detach(|| records.next_back())
+    } else if let Some(record) = records.next_in_memory() {
+        return encoding.begin(py, record).map(Some);
+    } else {
+        py.detach(|| records.next())
+    };
+    record.transpose()?.map(|record| encoding.begin(py, &record)).transpose()
 }
 
 /// Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
@@ -183,7 +190,7 @@ impl Follower {
                 return Ok(false);
             }
             let most = left.map_or(LONGEST_WAIT, |left| left.min(LONGEST_WAIT));
-            py.detach(|| following.waiter.wait(most));
+            py.detach(|| following.waiter.wait(&self.observer, most));
             py.check_signals()?;
         }
     }
@@ -218,10 +225,11 @@ impl Follower {
         let mut following = self.following.lock(py)?;
         loop {
             // One that cannot be read is passed over, here and by `records`.
-            if let Some(record) = next_record(py, &mut following.records, false).transpose() {
+            let record = next_record(py, &self.encoding, &mut following.records, false).transpose();
+            if let Some(record) = record {
                 self.next.fetch_add(1, Ordering::Relaxed);
                 drop(following);
-                return self.encoding.decode(py, &record?).map(Some);
+                return self.encoding.finish(record?).map(Some);
             }
             if !self.wait(py, &mut following)? {
                 return Ok(None);

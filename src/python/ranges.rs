@@ -72,8 +72,8 @@ pub(super) fn list<'py>(
     mut records: Records,
 ) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
-    while let Some(record) = next_record(py, &mut records, false)? {
-        list.append(encoding.decode(py, &record)?)?;
+    while let Some(record) = next_record(py, encoding, &mut records, false)? {
+        list.append(encoding.finish(record)?)?;
         if list.len() % RECORDS_PER_CHECK == 0 {
             py.check_signals()?;
         }

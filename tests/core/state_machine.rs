@@ -240,8 +240,9 @@ impl Machine {
         for (records, expected) in &mut self.iterators {
             assert_eq!(records.remaining(), expected.len() as u64);
             for _ in 0..front {
-                let found = records.next_in_memory().map(Ok).or_else(|| records.next());
-                assert!(found.map(|found| found.unwrap().to_vec()) == expected.pop_front());
+                let found = records.next_in_memory().map(<[u8]>::to_vec);
+                let found = found.or_else(|| records.next().map(|found| found.unwrap().to_vec()));
+                assert!(found == expected.pop_front());
             }
             for _ in 0..back {
                 let found = records.next_back();
