@@ -13,6 +13,7 @@ import json
 import os
 import random
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -221,6 +222,11 @@ def limits(folder: Path, lines: Sequence[bytes]) -> dict[str, float]:
         for stream, size in streams:
             deflate.zlib_decompress(stream, size)
 
+    def inflate_on_all_cores() -> None:
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(lambda stream: deflate.zlib_decompress(*stream), streams, chunksize=len(streams) // cores))
+
+    cores = os.cpu_count() or 1
     blocks = [deflate.zlib_decompress(stream, size) for stream, size in streams]
 
     def compress() -> None:
@@ -241,6 +247,8 @@ def limits(folder: Path, lines: Sequence[bytes]) -> dict[str, float]:
         "append on one thread": least(processor, lambda: write(path.with_name("w"), lines, threads=1)) * nano,
         "libdeflate alone, inflating": least(processor, inflate) * nano,
         "buffers on one thread": least(processor, partial(pack_afresh, path, 1)) * nano,
+        "libdeflate alone, inflating on all cores": least(wall, inflate_on_all_cores) * nano,
+        "buffers on all cores": least(wall, partial(pack_afresh, path, cores)) * nano,
         "loop on one thread": least(processor, partial(scan_afresh, path, 1)) * nano,
         "copying the bytes": least(processor, lambda: bytearray(raw)) * nano,
         "an object for each": least(processor, lambda: [bytes(memoryview(line)) for line in lines]) * nano,
@@ -255,6 +263,7 @@ def limits(folder: Path, lines: Sequence[bytes]) -> dict[str, float]:
         / len(cold_numbers),
         "open and close (us)": MICRO * least(processor, lambda: again(1000, lambda: reader(path).close())) / 1000,
         "refresh without news (us)": MICRO * least(processor, lambda: again(10_000, cf.refresh)) / 10_000,
+        "a commit seen by a follower, after a second without any (us)": MICRO * seen_by_follower(folder / "followed"),
         "one sync (us)": MICRO * syncs(folder / "synced"),
         "commit of one, durable (us)": MICRO * durable_commits(folder / "durable.capture"),
     }
@@ -282,6 +291,28 @@ def durable_commits(path: Path) -> float:
             cf.commit()
 
         return wall(lambda: again(300, add_and_commit)) / 300
+
+
+def seen_by_follower(path: Path) -> float:
+    """The seconds, in the median, from before a commit until a follower in another process has its record."""
+    command = [sys.executable, __file__, "--follow", path]
+    with (
+        capturefile.open(path, "w", sync="none") as cf,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower,
+    ):
+        for _ in range(5):
+            time.sleep(1.2)
+            cf.add_record(repr(time.perf_counter()))
+            cf.commit()
+        seen, _ = follower.communicate()
+    return statistics.median(map(float, seen.split()))
+
+
+def follow(path: Path) -> None:
+    """Prints how long after the time that a record says it has come, for some records."""
+    with capturefile.open(path) as cf:
+        for _, began in zip(range(5), cf.follow(1), strict=False):
+            print(time.perf_counter() - float(began))
 
 
 def as_markdown(title: str, table: Table) -> str:
@@ -326,12 +357,16 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--grow", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--follow", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.grow:
         print(json.dumps(grow(Path(options.grow[0]), int(options.grow[1]))))
         return
     if options.read:
         print(json.dumps(read_costs(options.read)))
+        return
+    if options.follow:
+        follow(options.follow)
         return
     lines = texts.lines(300_000)
     with tempfile.TemporaryDirectory() as name:

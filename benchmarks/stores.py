@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import capturefile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 MAP_SIZE = 1 << 36
@@ -21,16 +21,19 @@ MAP_SIZE = 1 << 36
 class Reader(Protocol):
     """A store that was opened for reading; records are numbered from 0."""
 
-    def get(self, number: int) -> bytes: ...
-    def scan(self) -> Iterator[bytes]: ...
+    def gets(self, numbers: Iterable[int]) -> Iterator[bytes]:
+        """Each of these records, got by itself."""
+
+    def scan(self) -> Iterator[bytes]:
+        """All records in order, by the store's own iterator where it has one."""
 
 
 class Store(Protocol):
     """A kind of record store."""
 
     name: str
-    compresses: bool
     can_sync: bool
+    has_commits: bool
     module: str
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
@@ -44,10 +47,17 @@ def batches(records: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
     return (records[start : start + size] for start in range(0, len(records), size))
 
 
+class _Reader:
+    """A reader of two functions. A generator costs less for a record than a function of Python's would."""
+
+    def __init__(self, gets: Callable[[Iterable[int]], Iterator[bytes]], scan: Callable[[], Iterator[bytes]]) -> None:
+        self.gets, self.scan = gets, scan
+
+
 class Capture:
     """capturefile itself, record by record."""
 
-    can_sync = compresses = True
+    can_sync = has_commits = True
     module = "capturefile"
 
     def __init__(self, name: str = "capturefile", compression_level: int = 6) -> None:
@@ -62,25 +72,15 @@ class Capture:
                 cf.commit()
 
     def reader(self, path: Path) -> Reader:
-        return _CaptureReader(path)
-
-
-class _CaptureReader:
-    def __init__(self, path: Path) -> None:
-        self.file = capturefile.open(path, encoding=None)
-
-    def get(self, number: int) -> bytes:
-        return self.file.record_at(number + 1)
-
-    def scan(self) -> Iterator[bytes]:
-        return iter(self.file)
+        file = capturefile.open(path, encoding=None)
+        return _Reader(lambda numbers: (file.record_at(number + 1) for number in numbers), lambda: iter(file))
 
 
 class Reference:
     """The pure-Python package of the same format; it never syncs."""
 
     name, module = "CaptureFile", "CaptureFile"
-    compresses, can_sync = True, False
+    can_sync, has_commits = False, True
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
         from CaptureFile import CaptureFile
@@ -95,19 +95,14 @@ class Reference:
         from CaptureFile import CaptureFile
 
         file = CaptureFile(str(path), encoding=None)
-        return _Calls(lambda number: file.record_at(number + 1), lambda: iter(file))
-
-
-class _Calls:
-    def __init__(self, get: Callable[[int], bytes], scan: Callable[[], Iterator[bytes]]) -> None:
-        self.get, self.scan = get, scan
+        return _Reader(lambda numbers: (file.record_at(number + 1) for number in numbers), lambda: iter(file))
 
 
 class Lmdb:
     """py-lmdb, with the record's number as the key."""
 
     name, module = "py-lmdb", "lmdb"
-    compresses, can_sync = False, True
+    can_sync, has_commits = True, True
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
         import lmdb
@@ -126,8 +121,8 @@ class Lmdb:
 
         # Types of lmdb are known only where it is installed.
         transaction: Any = lmdb.open(str(path), subdir=False, readonly=True, lock=False).begin()
-        return _Calls(
-            lambda number: transaction.get(number.to_bytes(8)),
+        return _Reader(
+            lambda numbers: (transaction.get(number.to_bytes(8)) for number in numbers),
             lambda: transaction.cursor().iternext(keys=False),
         )
 
@@ -136,7 +131,7 @@ class Sqlite:
     """sqlite3 in WAL mode, with the record's number as the row's."""
 
     name, module = "sqlite3", "sqlite3"
-    compresses, can_sync = False, True
+    can_sync, has_commits = True, True
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
         connection = sqlite3.connect(path, isolation_level=None)
@@ -153,8 +148,8 @@ class Sqlite:
         connection = sqlite3.connect(path)
         get = "SELECT record FROM records WHERE number = ?"
         scan = "SELECT record FROM records ORDER BY number"
-        return _Calls(
-            lambda number: connection.execute(get, (number + 1,)).fetchone()[0],
+        return _Reader(
+            lambda numbers: (connection.execute(get, (number + 1,)).fetchone()[0] for number in numbers),
             lambda: (record for (record,) in connection.execute(scan)),
         )
 
@@ -163,7 +158,7 @@ class ArrayRecord:
     """ArrayRecord in groups of 64, compressed by zstd; it has no commits."""
 
     name, module = "ArrayRecord", "array_record"
-    compresses, can_sync = True, False
+    can_sync, has_commits = False, False
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
         from array_record.python.array_record_module import ArrayRecordWriter
@@ -178,8 +173,8 @@ class ArrayRecord:
 
         one = ArrayRecordReader(str(path), "readahead_buffer_size:0")
         all_in_order = ArrayRecordReader(str(path))
-        return _Calls(
-            lambda number: one.read([number])[0],
+        return _Reader(
+            lambda numbers: (one.read([number])[0] for number in numbers),
             lambda: (all_in_order.read() for _ in range(all_in_order.num_records())),
         )
 
@@ -188,7 +183,7 @@ class Bagz:
     """Bagz, each record compressed by zstd; it has no commits."""
 
     name, module = "Bagz", "bagz"
-    compresses, can_sync = True, False
+    can_sync, has_commits = False, False
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
         import bagz
@@ -205,7 +200,7 @@ class Bagz:
         link.unlink(missing_ok=True)
         link.symlink_to(path)
         reader = bagz.Reader(link)
-        return _Calls(lambda number: reader[number], lambda: iter(reader))
+        return _Reader(lambda numbers: (reader[number] for number in numbers), lambda: iter(reader))
 
 
 ALL: tuple[Store, ...] = (
