@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from CaptureFile import CaptureFile as Reference
 from capturefile import CaptureFile
 from command import DATA_START, make, noise
 from files import write
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 # Jobs that a shell runs in the background, as in many a CI, ignore Ctrl-C, and would hand that on to what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An object of the pure-Python package that is found unused closes itself, for which it takes locks. That happens at any
+# moment, also while another one, in the same thread, holds them: then both would wait for ever.
+del Reference.__del__
 
 
 @pytest.fixture
