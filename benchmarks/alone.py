@@ -295,7 +295,7 @@ def durable_commits(path: Path) -> float:
 
 def seen_by_follower(path: Path) -> float:
     """The seconds, in the median, from before a commit until a follower in another process has its record."""
-    command = [sys.executable, __file__, "--follow", path]
+    command = [sys.executable, __file__, "--follow", str(path)]
     with (
         capturefile.open(path, "w", sync="none") as cf,
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower,

@@ -350,30 +350,13 @@ impl Writer {
         if self.draft.pending.len() >= self.file.geometry.block_size as usize
             && !self.draft.pending.is_empty()
         {
-            self.close_block();
-        }
-    }
-
-    fn close_block(&mut self) {
-        let mut room = Vec::new();
-        // Without memory for all of it now, there may be some as entries come; they tell of it.
-        let _ = room.try_reserve_exact(self.file.geometry.block_size as usize);
-        let bytes = std::mem::replace(&mut self.draft.pending, room);
-        let size = bytes.len();
-        self.pipeline.push(ClosedBlock { bytes, level: self.level }, size);
-        self.open_block += 1;
-    }
-
-    /// Closes the open block already if the index nodes that are still to come would fill it: beside the
-    /// others it is compressed at once, behind them alone.
-    fn close_block_early(&mut self) {
-        if self.pipeline.is_empty() || self.pipeline.threads() == 1 {
-            return;
-        }
-        let nodes = self.unplaced.len() / self.file.geometry.fan_out as usize;
-        let to_come = nodes * self.file.geometry.fan_out as usize * Coordinates::SIZE;
-        if self.draft.pending.len() + to_come >= self.file.geometry.block_size as usize {
-            self.close_block();
+            let mut room = Vec::new();
+            // Without memory for all of it now, there may be some as entries come; they tell of it.
+            let _ = room.try_reserve_exact(self.file.geometry.block_size as usize);
+            let bytes = std::mem::replace(&mut self.draft.pending, room);
+            let size = bytes.len();
+            self.pipeline.push(ClosedBlock { bytes, level: self.level }, size);
+            self.open_block += 1;
         }
     }
 
@@ -522,7 +505,6 @@ impl Writer {
         if mutants::on(Mutant::SerialMovedEarly) {
             self.draft.serial = self.draft.serial.wrapping_add(1);
         }
-        self.close_block_early();
         self.settle()?;
         if !MasterNode::index_fits(&self.draft.path, &self.file.geometry) {
             return Err(Error::IndexFull { path: self.file.path.clone() });

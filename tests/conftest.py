@@ -19,9 +19,19 @@ if TYPE_CHECKING:
 # Jobs that a shell runs in the background, as in many a CI, ignore Ctrl-C, and would hand that on to what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The same for the end of a terminal, as for what `nohup` starts.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def _close_file(unused: object) -> None:
+    file = getattr(unused, "_file", None)
+    if file:
+        file.close()
+
+
 # An object of the pure-Python package that is found unused closes itself, for which it takes locks. That happens at any
 # moment, also while another one, in the same thread, holds them: then both would wait for ever.
-del Reference.__del__
+Reference.__del__ = _close_file
 
 
 @pytest.fixture
