@@ -127,6 +127,15 @@ format: $(VENV)/tools ## Format everything
 .PHONY: wheel
 wheel: $(VENV)/built ## Build the wheel into dist/
 
+.PHONY: trained
+trained: $(VENV)/made ## Build and install the wheel as releases have it, the compiler told by a run what is done often
+	rustup component add llvm-tools
+	$(BIN)/pip install --quiet --group release
+	rm -rf dist
+	$(BIN)/maturin build --release --locked --pgo --out dist
+	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
+	touch $(VENV)/built $(VENV)/installed
+
 .PHONY: release
 release: $(VENV)/made ## Build the source package and, from it, a wheel into dist/
 	$(BIN)/pip install --quiet --group release

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use libdeflater::{CompressionError, CompressionLvl, Compressor, DecompressionError, Decompressor};
 
 use crate::error::{Damage, Error, Result};
+use crate::fast_deflate;
 use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, get_u32};
 use crate::pipeline::Task;
 
@@ -41,6 +42,8 @@ const HASH_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 pub struct CompressionLevel(CompressionLvl);
 
 impl CompressionLevel {
+    /// The one that has an encoder of its own.
+    const FASTEST: i32 = 1;
     /// No compression.
     const STORED: CompressionLvl = CompressionLvl::fastest();
 
@@ -173,28 +176,38 @@ impl Task for ClosedBlock {
 /// Compresses `block` into a frame: a length, then one zlib stream. What does not compress is stored as it
 /// is, which takes a tenth of the time of trying, and to inflate none.
 pub(crate) fn deflate(block: &[u8], level: CompressionLevel) -> Result<Vec<u8>> {
-    let level = if is_noise(block) { CompressionLevel::STORED } else { level.0 };
-    deflate_at(block, level)
+    let mut frame = Vec::new();
+    reserve(&mut frame, LENGTH_SIZE, "a compressed block")?;
+    frame.resize(LENGTH_SIZE, 0);
+    if is_noise(block) {
+        append_stream(block, CompressionLevel::STORED, &mut frame)?;
+    } else if level.number() == CompressionLevel::FASTEST {
+        fast_deflate::compress(block, &mut frame)?;
+    } else {
+        append_stream(block, level.0, &mut frame)?;
+    }
+    let length = frame.len() - LENGTH_SIZE;
+    let prefix = u32::try_from(length).map_err(|_| too_large(length))?;
+    frame[..LENGTH_SIZE].copy_from_slice(&prefix.to_be_bytes());
+    Ok(frame)
 }
 
-fn deflate_at(block: &[u8], level: CompressionLvl) -> Result<Vec<u8>> {
+/// Appends `block` to `out` as a zlib stream by libdeflate.
+fn append_stream(block: &[u8], level: CompressionLvl, out: &mut Vec<u8>) -> Result<()> {
     COMPRESSORS.with_borrow_mut(|compressors| {
         let index = compressors.iter().position(|(made_for, _)| *made_for == level).unwrap_or_else(|| {
             compressors.push((level, Compressor::new(level)));
             compressors.len() - 1
         });
         let compressor = &mut compressors[index].1;
-        let bound = compressor.zlib_compress_bound(block.len());
-        let mut frame = Vec::new();
-        reserve(&mut frame, LENGTH_SIZE + bound, "a compressed block")?;
-        frame.resize(LENGTH_SIZE + bound, 0);
+        let (start, bound) = (out.len(), compressor.zlib_compress_bound(block.len()));
+        reserve(out, bound, "a compressed block")?;
+        out.resize(start + bound, 0);
         let length = compressor
-            .zlib_compress(block, &mut frame[LENGTH_SIZE..])
+            .zlib_compress(block, &mut out[start..])
             .map_err(|CompressionError::InsufficientSpace| too_large(bound))?;
-        let prefix = u32::try_from(length).map_err(|_| too_large(length))?;
-        frame[..LENGTH_SIZE].copy_from_slice(&prefix.to_be_bytes());
-        frame.truncate(LENGTH_SIZE + length);
-        Ok(frame)
+        out.truncate(start + length);
+        Ok(())
     })
 }
 

@@ -121,6 +121,7 @@ impl Cache {
         self.capacity
     }
 
+    #[inline]
     pub(crate) fn block(&self, frame: u64, trust: Trust) -> Option<Arc<Block>> {
         self.get(|entries| entries.blocks.get(&frame)).filter(|block| trust.accepts(block.validity))
     }
@@ -130,6 +131,7 @@ impl Cache {
     }
 
     /// The leaf with this number, if `trust` of its frame accepts it.
+    #[inline]
     pub(crate) fn leaf(&self, number: u64, trust: impl Fn(u64) -> Trust) -> Option<Node> {
         self.get(|entries| entries.nodes.get(&NodeKey::Leaf(number)))
             .filter(|node| trust(node.frame()).accepts(node.validity()))
@@ -154,6 +156,7 @@ impl Cache {
         });
     }
 
+    #[inline]
     fn get<T>(&self, look: impl FnOnce(&Generation) -> Option<T>) -> Option<T> {
         let generation = self.inner.load();
         if generation.forks != lock::forks() {

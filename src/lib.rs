@@ -47,6 +47,7 @@ mod tree;
 mod master;
 mod ahead;
 mod block;
+mod fast_deflate;
 mod stream;
 mod lock;
 mod sync;

@@ -251,6 +251,7 @@ impl Snapshot {
     }
 
     /// Record `number` if all that it takes is in memory; never waits for the disk or inflates.
+    #[inline]
     pub fn record_in_memory(&self, number: u64) -> Result<Option<Record>> {
         self.find(number, Source::CacheOnly)
     }
@@ -302,14 +303,17 @@ impl Snapshot {
         self.file.geometry.whole_pages(self.committed_limit)
     }
 
+    #[inline]
     fn trust(&self, frame: u64) -> Trust {
         Trust { epoch: self.epoch, committed: self.is_committed(frame) }
     }
 
+    #[cold]
     pub(crate) fn no_such_record(&self, number: u64) -> Error {
         Error::NoSuchRecord { path: self.file.path.clone(), number, count: self.extent.records }
     }
 
+    #[inline]
     fn find(&self, number: u64, source: Source) -> Result<Option<Record>> {
         match self.coordinates(number, source)? {
             Some(at) => self.entry(at, source),
@@ -318,6 +322,7 @@ impl Snapshot {
     }
 
     /// Where record `number` is; `None` where `source` does not have that.
+    #[inline]
     fn coordinates(&self, number: u64, source: Source) -> Result<Option<Coordinates>> {
         match self.place(number)? {
             Place::Loose(at) => Ok(Some(at)),
@@ -328,6 +333,7 @@ impl Snapshot {
     }
 
     /// Where record `number` hangs.
+    #[inline]
     pub(crate) fn place(&self, number: u64) -> Result<Place> {
         let index = number.checked_sub(1).filter(|&index| index < self.extent.records);
         let index = index.ok_or_else(|| self.no_such_record(number))?;
@@ -343,15 +349,18 @@ impl Snapshot {
     }
 
     /// Into how many parts nodes are divided in memory.
+    #[inline]
     fn parts_of_node(&self) -> u64 {
         u64::from(self.file.geometry.fan_out).div_ceil(NodePart::SIZE.into())
     }
 
     /// The part of a leaf with the given number, if it is in memory; parts are counted through all leaves.
+    #[inline]
     pub(crate) fn cached_leaf(&self, number: u64) -> Option<Node> {
         self.file.cache.leaf(number, |frame| self.trust(frame))
     }
 
+    #[inline]
     fn leaf(&self, number: u64, source: Source) -> Result<Option<Node>> {
         if let Some(leaf) = self.cached_leaf(number) {
             return Ok(Some(leaf));
@@ -391,6 +400,7 @@ impl Snapshot {
         Ok(Some(NodePart::with_child(descent.root, in_memory(part * u64::from(NodePart::SIZE)))))
     }
 
+    #[inline]
     fn entry(&self, at: Coordinates, source: Source) -> Result<Option<Record>> {
         match self.block_from(at.frame, source)? {
             Some(block) if block.is_whole() || source == Source::File => self.entry_in(block, at).map(Some),
@@ -399,6 +409,7 @@ impl Snapshot {
     }
 
     /// The entry at `at`, whose block is `block`.
+    #[inline]
     pub(crate) fn entry_in(&self, block: Arc<Block>, at: Coordinates) -> Result<Record> {
         if !block.is_whole() {
             let bytes = self.part(at, |stream| stream::entry(stream, block.size, at.offset))?;
@@ -411,6 +422,7 @@ impl Snapshot {
     }
 
     /// A child of a full node, which has as many as the fan-out says.
+    #[inline]
     pub(crate) fn child(&self, node: &Node, index: usize) -> Result<Coordinates> {
         let missing = || self.invalid(Damage::new("an index node without a child", "one").at(node.frame()));
         node.child(index).ok_or_else(missing)
@@ -470,10 +482,12 @@ impl Snapshot {
     }
 
     /// Whether the frame that starts at `frame`, if one does, is part of a commit.
+    #[inline]
     pub(crate) fn is_committed(&self, frame: u64) -> bool {
         frame < self.committed_limit
     }
 
+    #[inline]
     fn block_from(&self, frame: u64, source: Source) -> Result<Option<Arc<Block>>> {
         if frame == self.master.file_limit {
             return Ok(Some(Arc::clone(&self.pending)));
