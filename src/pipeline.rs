@@ -43,7 +43,10 @@ struct Job<T: Task> {
 enum State<T: Task> {
     Waiting(T),
     /// Somebody is at it.
-    Taken,
+    Taken {
+        /// Whether somebody else waits for the outcome. Waking nobody would cost as much as waking somebody.
+        awaited: bool,
+    },
     Done(T::Outcome),
 }
 
@@ -65,6 +68,8 @@ struct Work<T: Task> {
     jobs: VecDeque<Arc<Job<T>>>,
     /// How many workers are at a task.
     busy: usize,
+    /// How many wait for one.
+    idle: usize,
     closed: bool,
 }
 
@@ -145,8 +150,11 @@ impl<T: Task> Pipeline<T> {
         });
         // What nobody takes out again is not put in: it would stay in memory.
         if self.threads > 1 {
-            lock(&queue.work).jobs.push_back(job);
-            queue.changed.notify_one();
+            let mut work = lock(&queue.work);
+            work.jobs.push_back(job);
+            if work.idle > 0 {
+                queue.changed.notify_one();
+            }
         }
     }
 
@@ -239,7 +247,7 @@ impl<T: Task> Job<T> {
         if !matches!(*state, State::Waiting(_)) {
             return None;
         }
-        let State::Waiting(task) = std::mem::replace(&mut *state, State::Taken) else {
+        let State::Waiting(task) = std::mem::replace(&mut *state, State::Taken { awaited: false }) else {
             return None;
         };
         Some(Taken { job: self, task: Some(task), outcome: None })
@@ -249,11 +257,14 @@ impl<T: Task> Job<T> {
         loop {
             // A worker that failed left the task waiting; trying it here tells why.
             self.run()?;
-            let state = lock(&self.state);
-            match &*state {
+            let mut state = lock(&self.state);
+            match &mut *state {
                 State::Done(outcome) => return Ok(outcome.clone()),
                 State::Waiting(_) => {}
-                State::Taken => drop(self.done.wait_while(state, |state| matches!(state, State::Taken))),
+                State::Taken { awaited } => {
+                    *awaited = true;
+                    drop(self.done.wait_while(state, |state| matches!(state, State::Taken { .. })));
+                }
             }
         }
     }
@@ -266,14 +277,16 @@ impl<T: Task> Drop for Taken<'_, T> {
             (None, Some(task)) => State::Waiting(task),
             (None, None) => return,
         };
-        *lock(&self.job.state) = state;
-        self.job.done.notify_all();
+        let before = std::mem::replace(&mut *lock(&self.job.state), state);
+        if matches!(before, State::Taken { awaited: true }) {
+            self.job.done.notify_all();
+        }
     }
 }
 
 /// Starts up to `count` workers; says how many there are.
 fn start_workers<T: Task>(count: usize) -> (Arc<Queue<T>>, usize) {
-    let work = Mutex::new(Work { jobs: VecDeque::new(), busy: 0, closed: false });
+    let work = Mutex::new(Work { jobs: VecDeque::new(), busy: 0, idle: 0, closed: false });
     let queue = Arc::new(Queue { work, changed: Condvar::new() });
     let start = |_: &usize| {
         let queue = Arc::clone(&queue);
@@ -290,19 +303,20 @@ fn work_off<T: Task>(queue: &Queue<T>) {
         if work.closed {
             return;
         }
-        work = match work.jobs.pop_front() {
-            Some(job) => {
-                work.busy += 1;
-                drop(work);
-                let busy = Busy(queue);
-                // The caller finds a task that failed still waiting, and learns why by trying.
-                let _ = job.run();
-                drop(job);
-                drop(busy);
-                lock(&queue.work)
-            }
-            None => queue.changed.wait(work).unwrap_or_else(PoisonError::into_inner),
-        };
+        if let Some(job) = work.jobs.pop_front() {
+            work.busy += 1;
+            drop(work);
+            let busy = Busy(queue);
+            // The caller finds a task that failed still waiting, and learns why by trying.
+            let _ = job.run();
+            drop(job);
+            drop(busy);
+            work = lock(&queue.work);
+        } else {
+            work.idle += 1;
+            work = queue.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+            work.idle -= 1;
+        }
     }
 }
 
