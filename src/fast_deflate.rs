@@ -74,10 +74,11 @@ thread_local! {
 pub(crate) fn compress(block: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let start = out.len();
     let result = DEFLATER.with_borrow_mut(|slot| {
-        if slot.is_none() {
-            *slot = Some(Deflater { window: zeros()?, slots: zeros()?, tokens: zeros()? });
-        }
-        slot.as_mut().map_or(Ok(()), |deflater| deflater.compress(block, out))
+        let deflater = match slot {
+            Some(deflater) => deflater,
+            none => none.insert(Deflater { window: zeros()?, slots: zeros()?, tokens: zeros()? }),
+        };
+        deflater.compress(block, out)
     });
     if result.is_err() {
         out.truncate(start);
