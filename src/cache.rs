@@ -8,13 +8,19 @@ use arc_swap::ArcSwap;
 use quick_cache::sync::{Cache as ConcurrentCache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use crate::format::NodePart;
+use crate::format::{NodePart, in_memory};
 use crate::lock;
 use crate::node::Node;
 
 /// One shard for each so many bytes of capacity, so that threads seldom meet and large blocks fit.
-const BYTES_PER_SHARD: u64 = 4 * 1024 * 1024;
+const BYTES_PER_SHARD: u64 = 16 * 1024 * 1024;
 const MOST_SHARDS: u64 = 16;
+/// For each so many bytes of capacity it is noted of one block, or node, that has left the cache that it was
+/// there. What comes back is kept: without notes, what is wanted again and again would not find its way into a
+/// cache full of what is not wanted any more.
+const BYTES_PER_NOTED_BLOCK: u64 = 16 * 1024;
+const BYTES_PER_NOTED_NODE: u64 = 4 * 1024;
+const FEWEST_NOTED: usize = 64;
 /// The capacity is divided between blocks and nodes in so many parts.
 const STEPS: u64 = 16;
 /// What an entry costs besides its bytes: key, counters and the allocator's share.
@@ -177,8 +183,8 @@ impl Generation {
     fn new(capacity: u64) -> Self {
         Self {
             forks: lock::forks(),
-            blocks: entries(capacity),
-            nodes: entries(most_for_nodes(capacity)),
+            blocks: entries(capacity, BYTES_PER_NOTED_BLOCK),
+            nodes: entries(most_for_nodes(capacity), BYTES_PER_NOTED_NODE),
             for_nodes: AtomicU64::new(0),
         }
     }
@@ -199,18 +205,21 @@ fn most_for_nodes(capacity: u64) -> u64 {
     capacity / 4 * 3
 }
 
-fn entries<K: Eq + Hash, V: Clone>(capacity: u64) -> Entries<K, V>
+fn entries<K: Eq + Hash, V: Clone>(capacity: u64, bytes_per_noted: u64) -> Entries<K, V>
 where
     Bytes: Weighter<K, V>,
 {
     let shards = (capacity / BYTES_PER_SHARD).clamp(1, MOST_SHARDS);
+    // Nothing is made for so many entries; it is how many notes there are.
+    let noted = in_memory(capacity / bytes_per_noted).max(FEWEST_NOTED);
     let options = OptionsBuilder::new()
         .weight_capacity(capacity)
-        .estimated_items_capacity(64)
+        .estimated_items_capacity(noted)
+        .ghost_allocation(1.0)
         .shards(usize::try_from(shards).unwrap_or(1))
         .build();
     options.map_or_else(
-        |_| Entries::with_weighter(64, capacity, Bytes),
+        |_| Entries::with_weighter(FEWEST_NOTED, capacity, Bytes),
         |options| {
             let hashing = DefaultHashBuilder::default();
             Entries::with_options(options, Bytes, hashing, DefaultLifecycle::default())
@@ -221,5 +230,37 @@ where
 impl std::fmt::Debug for Cache {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Cache").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_again_and_again_finds_its_way_into_a_full_cache() {
+        const CAPACITY: u64 = 8 * 1024 * 1024;
+        let cache = Cache::new(CAPACITY);
+        let trust = Trust { epoch: 1, committed: true };
+        let block = || Arc::new(Block::whole(vec![0; 32 * 1024].into(), Validity::Always));
+        let read = |frame| {
+            let hit = cache.block(frame, trust).is_some();
+            if !hit {
+                cache.keep_block(frame, block());
+            }
+            hit
+        };
+        // Each twice, so that it seems worth keeping.
+        for frame in 0..2000 {
+            read(frame);
+            read(frame);
+        }
+        let working_set = || 5000..5000 + CAPACITY / (64 * 1024);
+        for _ in 0..3 {
+            for frame in working_set() {
+                read(frame);
+            }
+        }
+        assert!(working_set().all(read));
     }
 }
