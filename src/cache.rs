@@ -13,12 +13,12 @@ use crate::lock;
 use crate::node::Node;
 
 /// One shard for each so many bytes of capacity, so that threads seldom meet and large blocks fit.
-const BYTES_PER_SHARD: u64 = 16 * 1024 * 1024;
+const BYTES_PER_SHARD: u64 = 24 * 1024 * 1024;
 const MOST_SHARDS: u64 = 16;
-/// For each so many bytes of capacity it is noted of one block, or node, that has left the cache that it was
-/// there. What comes back is kept: without notes, what is wanted again and again would not find its way into a
-/// cache full of what is not wanted any more.
-const BYTES_PER_NOTED_BLOCK: u64 = 16 * 1024;
+/// For each so many bytes of capacity the cache notes one block, or node, that has left it. What comes back is
+/// kept: without notes, what is wanted again and again would not find its way into a cache full of what is not
+/// wanted any more. There are about as many notes of blocks as blocks.
+const BYTES_PER_NOTED_BLOCK: u64 = 32 * 1024;
 const BYTES_PER_NOTED_NODE: u64 = 4 * 1024;
 const FEWEST_NOTED: usize = 64;
 /// The capacity is divided between blocks and nodes in so many parts.
