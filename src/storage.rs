@@ -203,7 +203,7 @@ impl FileStorage {
 }
 
 impl FileStorage {
-    /// Calls `work` with the four bytes at `position`, if the file can be mapped.
+    /// Calls `work` with the place of the four bytes at `position`, if the file can be mapped.
     fn with_word<T>(&self, position: u64, work: impl FnOnce(*const u8) -> T) -> Option<T> {
         let map = self.map(position + size_of::<u32>() as u64).ok()?;
         Some(work(map[in_memory(position)..].as_ptr()))

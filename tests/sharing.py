@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import actors
 import capturefile
-from actors import PATIENCE, fork, listen, say
+from actors import PATIENCE, fork, say
 from capturefile import CaptureFile
 from crowd import record
 
@@ -455,7 +455,10 @@ def end_while_working(path: str, how: str) -> None:
     if how == "exit":
         sys.exit(0)
     if how == "interrupt":
-        listen()
+        # One long wait would not end by a signal that comes while the interpreter, which the others want, is let go
+        # for it: Python looks for signals before that, and the system interrupts only what has begun.
+        for _ in range(1000):
+            time.sleep(0.05)
 
 
 if __name__ == "__main__":
