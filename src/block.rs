@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use libdeflater::{CompressionError, CompressionLvl, Compressor, DecompressionError, Decompressor};
 
-use crate::error::{Damage, Error, Result};
+use crate::error::{Damage, Error, Result, reserve};
 use crate::fast_deflate;
 use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, get_u32};
 use crate::pipeline::Task;
@@ -88,12 +88,6 @@ pub(crate) fn push_node(block: &mut Vec<u8>, children: &[Coordinates]) {
     for child in children {
         child.encode(block);
     }
-}
-
-/// Makes room in `buffer` for `more` things, or says that there is no memory for them.
-pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: &'static str) -> Result<()> {
-    let bytes = more.saturating_mul(size_of::<T>()) as u64;
-    buffer.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes, what })
 }
 
 /// Where in `block` the entry at `offset` has its bytes.

@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 /// What every fallible call of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Makes room in `buffer` for `more` things, or says that there is no memory for them.
+pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: &'static str) -> Result<()> {
+    let bytes = more.saturating_mul(size_of::<T>()) as u64;
+    buffer.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes, what })
+}
+
 /// Something in a file that cannot be right: where it stands, what was found, what belongs there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {

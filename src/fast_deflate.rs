@@ -5,8 +5,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::block::reserve;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reserve};
 
 /// What memory is for, where there is none.
 const PURPOSE: &str = "a compressed block";
@@ -70,20 +69,15 @@ thread_local! {
     static DEFLATER: RefCell<Option<Deflater>> = const { RefCell::new(None) };
 }
 
-/// Appends `block` to `out` as a zlib stream.
+/// Appends `block` to `out` as a zlib stream; after an error `out` may end with a part of it.
 pub(crate) fn compress(block: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let start = out.len();
-    let result = DEFLATER.with_borrow_mut(|slot| {
+    DEFLATER.with_borrow_mut(|slot| {
         let deflater = match slot {
             Some(deflater) => deflater,
             none => none.insert(Deflater { window: zeros()?, slots: zeros()?, tokens: zeros()? }),
         };
         deflater.compress(block, out)
-    });
-    if result.is_err() {
-        out.truncate(start);
-    }
-    result
+    })
 }
 
 /// Memory to compress in. Nothing in it outlasts a block.

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ahead::{Ahead, Following};
-use crate::block::{entry_range, reserve};
+use crate::block::entry_range;
 use crate::cache::Block;
-use crate::error::Result;
+use crate::error::{Result, reserve};
 use crate::format::Coordinates;
 use crate::node::Node;
 use crate::snapshot::{Place, Record, Snapshot};

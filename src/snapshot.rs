@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::block::{self, InflateError};
 use crate::cache::{Block, Cache, Trust, Validity};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Damage, Error, Result, reserve};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32, in_memory};
 use crate::master::{Extent, MasterNode};
 use crate::mutants::{self, Mutant};
@@ -611,7 +611,7 @@ impl Snapshot {
         self.with_frames(|pieces| {
             let stream = pieces.bytes(self.frame_body(pieces, frame)?)?;
             let mut copy = Vec::new();
-            block::reserve(&mut copy, stream.len(), "a compressed block")?;
+            reserve(&mut copy, stream.len(), "a compressed block")?;
             copy.extend_from_slice(&stream);
             Ok(Stream::new(copy))
         })
@@ -680,7 +680,7 @@ impl<'a> Pieces<'a> {
             if part.len() == in_memory(range.end - range.start) {
                 return Ok(Cow::Borrowed(part));
             }
-            block::reserve(&mut joined, part.len(), "a compressed block")?;
+            reserve(&mut joined, part.len(), "a compressed block")?;
             joined.extend_from_slice(part);
         }
         Ok(Cow::Owned(joined))

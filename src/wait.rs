@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::capture_file::CaptureFile;
-
 /// The first pause; each next one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 /// The longest pause while something may come soon, because something has just come.
@@ -28,13 +26,8 @@ impl Default for Waiter {
 }
 
 impl Waiter {
-    /// Waits until it is time to look for a commit that `file`, an object for reading, does not show yet; for
-    /// `most` at most.
-    pub fn wait(&mut self, file: &CaptureFile, most: Duration) {
-        file.wait_for_commit(self.next_pause().min(most));
-    }
-
-    fn next_pause(&mut self) -> Duration {
+    /// How long to wait until the next look, or until a commit.
+    pub fn next_pause(&mut self) -> Duration {
         let longest = if self.news.elapsed() < SOON { LONGEST_PAUSE_SOON } else { LONGEST_PAUSE };
         let pause = self.pause.min(longest);
         self.pause = pause + pause / 2;
@@ -48,10 +41,8 @@ impl Waiter {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::OpenOptions;
 
     #[test]
     fn pauses_are_short_after_news_and_grow_up_to_the_longest() {
@@ -63,36 +54,5 @@ mod tests {
         assert_eq!(tenth(), Some(LONGEST_PAUSE));
         waiter.restart();
         assert_eq!(waiter.next_pause(), FIRST_PAUSE);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_commit_ends_the_longest_wait_for_it() {
-        const FAR_TOO_LONG: Duration = Duration::from_secs(60);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log.capture");
-        for commits in 0..3 {
-            let writer = OpenOptions::new().write(true).open(&path).unwrap();
-            for _ in 0..commits {
-                writer.add_record(b"before").unwrap();
-                writer.commit().unwrap();
-            }
-            // As long as a writer takes before it ends pauses again.
-            std::thread::sleep(SOON / 2);
-            let reader = CaptureFile::open(&path).unwrap();
-            let began = Instant::now();
-            std::thread::scope(|scope| {
-                scope.spawn(|| reader.wait_for_commit(FAR_TOO_LONG));
-                std::thread::sleep(Duration::from_millis(50));
-                writer.add_record(b"news").unwrap();
-                writer.commit().unwrap();
-            });
-            // What was committed since it looked is news at once.
-            reader.wait_for_commit(FAR_TOO_LONG);
-            assert!(began.elapsed() < FAR_TOO_LONG);
-            assert!(reader.refresh(false).unwrap());
-            drop(writer);
-            std::fs::remove_file(&path).unwrap();
-        }
     }
 }

@@ -190,7 +190,8 @@ impl Follower {
                 return Ok(false);
             }
             let most = left.map_or(LONGEST_WAIT, |left| left.min(LONGEST_WAIT));
-            py.detach(|| following.waiter.wait(&self.observer, most));
+            let pause = following.waiter.next_pause().min(most);
+            py.detach(|| self.observer.wait_for_commit(pause));
             py.check_signals()?;
         }
     }

@@ -19,9 +19,8 @@ use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use crate::block::reserve;
 use crate::capture_file::open_plain;
-use crate::error::{Damage, Error, Result};
+use crate::error::{Damage, Error, Result, reserve};
 use crate::format::Coordinates;
 use crate::lock;
 use crate::master::MasterNode;

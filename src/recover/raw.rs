@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use crate::block::reserve;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reserve};
 use crate::format::in_memory;
 use crate::storage::{Storage, read_up_to};
 use crate::watch::Watch;

@@ -4,8 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::block::reserve;
-use crate::error::{Damage, Result};
+use crate::error::{Damage, Result, reserve};
 use crate::format::{Coordinates, in_memory};
 
 use super::source::{Block, Found, Hole, Source};
