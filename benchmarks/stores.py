@@ -54,6 +54,11 @@ class _Reader:
         self.gets, self.scan = gets, scan
 
 
+def _of_capture_file(file: Any) -> Reader:  # noqa: ANN401
+    """A reader of a capture file, opened by this library or the pure-Python package."""
+    return _Reader(lambda numbers: (file.record_at(number + 1) for number in numbers), lambda: iter(file))
+
+
 class Capture:
     """capturefile itself, record by record."""
 
@@ -72,8 +77,7 @@ class Capture:
                 cf.commit()
 
     def reader(self, path: Path) -> Reader:
-        file = capturefile.open(path, encoding=None)
-        return _Reader(lambda numbers: (file.record_at(number + 1) for number in numbers), lambda: iter(file))
+        return _of_capture_file(capturefile.open(path, encoding=None))
 
 
 class Reference:
@@ -94,8 +98,7 @@ class Reference:
     def reader(self, path: Path) -> Reader:
         from CaptureFile import CaptureFile
 
-        file = CaptureFile(str(path), encoding=None)
-        return _Reader(lambda numbers: (file.record_at(number + 1) for number in numbers), lambda: iter(file))
+        return _of_capture_file(CaptureFile(str(path), encoding=None))
 
 
 class Lmdb:

@@ -1,6 +1,6 @@
 """What a build is trained with: the usual calls, on text, so that the compiler knows which ways are taken often.
 
-maturin build --release --pgo
+`make trained` runs it.
 """
 
 from __future__ import annotations
