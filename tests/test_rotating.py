@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 import rotating_actors
-from capturefile import CaptureFile, _manifest, _rotating_writer
+from capturefile import CaptureFile
 from capturefile._files import sync_path
-from capturefile.rotating import RotatingReader, RotatingWriter
+from capturefile.rotating import RotatingReader, RotatingWriter, manifest, writer
 from files import RefusedError
 from processes import act, acting
 from rotating_logs import check, numbered, write_files
@@ -213,7 +213,7 @@ def test_a_writer_that_dies_at_any_line_loses_nothing(memory: Path) -> None:
     for line in range(int(deaths)):
         folder = memory / str(line)
         files = len(list(folder.glob("0*.capture")))
-        if (folder / _manifest.NAME).exists():
+        if (folder / manifest.NAME).exists():
             with RotatingReader(folder) as reader:
                 counts.append(reader.record_count())
                 leftovers += files > len(reader.files())
@@ -281,7 +281,7 @@ def test_a_rotation_that_finds_the_disk_full_is_tried_again(
         log.add_record("record 1")
         log.set_metadata(b"1")
         log.commit()
-        monkeypatch.setattr(_rotating_writer, "sync_path", fail_once)
+        monkeypatch.setattr(writer, "sync_path", fail_once)
         with pytest.raises(OSError, match="No space"):
             log.rotate()
         assert [path.name for path in folder.glob("0*")] == ["00000000000000000001.capture"]
@@ -301,7 +301,7 @@ def test_a_writer_closes_itself_where_the_manifest_cannot_be_written(
     log.add_record("record 1")
     log.set_metadata(b"1")
     with monkeypatch.context() as patch:
-        patch.setattr(_manifest, "announce", fail_with_a_full_disk)
+        patch.setattr(manifest, "announce", fail_with_a_full_disk)
         with pytest.raises(OSError, match="No space"):
             log.rotate()
     assert log.closed
@@ -320,7 +320,7 @@ def test_the_error_of_the_manifest_is_told_and_not_the_warning_of_its_close(
 
     log = RotatingWriter(folder, sync="none")
     log.add_record("record 1")
-    monkeypatch.setattr(_manifest, "announce", add_and_fail)
+    monkeypatch.setattr(manifest, "announce", add_and_fail)
     with pytest.raises(OSError, match="No space"):
         log.rotate()
     assert log.closed
@@ -328,9 +328,9 @@ def test_the_error_of_the_manifest_is_told_and_not_the_warning_of_its_close(
 
 def test_a_file_with_records_that_the_manifest_does_not_know_is_never_deleted(folder: Path) -> None:
     write_files(folder, 2)
-    old_manifest = (folder / _manifest.NAME).read_bytes()
+    old_manifest = (folder / manifest.NAME).read_bytes()
     write_files(folder, 3)
-    (folder / _manifest.NAME).write_bytes(old_manifest)
+    (folder / manifest.NAME).write_bytes(old_manifest)
     with pytest.raises(capturefile.InvalidCaptureFile, match=r"000003.capture' has 3 records, and the manifest"):
         RotatingWriter(folder)
     assert (folder / "00000000000000000003.capture").exists()
@@ -357,7 +357,7 @@ def test_a_log_without_its_last_file_is_not_gone_on_with(folder: Path) -> None:
 )
 def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, lines: list[str], message: str) -> None:
     folder.mkdir()
-    with CaptureFile(folder / _manifest.NAME, True, _manifest.FORMAT) as cf:
+    with CaptureFile(folder / manifest.NAME, True, manifest.FORMAT) as cf:
         cf.add_records(lines)
         cf.commit()
     for opened in (RotatingReader, RotatingWriter):
@@ -367,7 +367,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, lines: list[str
 
 def test_a_manifest_of_a_later_version_is_refused(folder: Path) -> None:
     folder.mkdir()
-    CaptureFile(folder / _manifest.NAME, True, b'{"capturefile.rotating": 2}').close()
+    CaptureFile(folder / manifest.NAME, True, b'{"capturefile.rotating": 2}').close()
     for opened in (RotatingReader, RotatingWriter):
         with pytest.raises(capturefile.InvalidCaptureFile, match="no manifest that this version knows"):
             opened(folder)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import capturefile
 import pytest
-from capturefile import CaptureFile, _manifest, aio
-from capturefile.rotating import RecordsDeleted, RotatingReader, RotatingWriter
+from capturefile import CaptureFile, aio
+from capturefile.rotating import RecordsDeleted, RotatingReader, RotatingWriter, manifest
 from processes import wait_until
 from rotating_logs import check, numbered, write_files
 
@@ -112,18 +112,18 @@ def test_a_reader_whose_last_file_was_sealed_and_deleted_sees_the_later_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_files(folder, 2)
-    look = _manifest.Manifest.look
+    look = manifest.Manifest.look
     with RotatingReader(folder) as log:
 
-        def look_late(manifest: _manifest.Manifest) -> bool:
+        def look_late(seen: manifest.Manifest) -> bool:
             """Just after the look into the manifest, there is a rotation, and the old file is deleted."""
-            monkeypatch.setattr(_manifest.Manifest, "look", look)
-            found = look(manifest)
+            monkeypatch.setattr(manifest.Manifest, "look", look)
+            found = look(seen)
             write_files(folder, 3)
             (folder / "00000000000000000001.capture").unlink()
             return found
 
-        monkeypatch.setattr(_manifest.Manifest, "look", look_late)
+        monkeypatch.setattr(manifest.Manifest, "look", look_late)
         assert log.refresh()
         assert (log.record_count(), log.record_at(5)) == (5, "record 5")
 
@@ -135,7 +135,7 @@ def test_a_folder_without_a_log_is_an_error(folder: Path) -> None:
 
 def test_a_log_that_was_just_begun_has_no_records(folder: Path) -> None:
     folder.mkdir()
-    _manifest.open_for_writing(folder)[0].close()
+    manifest.open_for_writing(folder)[0].close()
     with RotatingReader(folder) as log:
         assert (log.record_count(), log.files(), list(log.as_sequence())) == (0, (), [])
         follower = log.follow(1, timeout=0)
@@ -167,22 +167,22 @@ def test_a_follower_that_has_just_looked_misses_nothing_of_a_file_that_is_sealed
     folder: Path, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
     write_files(folder, 1)
-    look = _manifest.Manifest.look
+    look = manifest.Manifest.look
     with RotatingReader(folder) as log:
         follower = log.follow(1, timeout=0)
 
-        def look_late(manifest: _manifest.Manifest) -> bool:
+        def look_late(seen: manifest.Manifest) -> bool:
             """Between the look at the file and that at the manifest, the file grows and is sealed."""
-            monkeypatch.setattr(_manifest.Manifest, "look", look)
+            monkeypatch.setattr(manifest.Manifest, "look", look)
             with RotatingWriter(folder, sync="none") as writer:
                 writer.add_records(numbered(2, 4))
                 writer.rotate()
                 writer.add_record("record 5")
                 writer.commit()
-            return [look(manifest) for _ in range(looks)][-1]
+            return [look(seen) for _ in range(looks)][-1]
 
         assert next(follower) == "record 1"
-        monkeypatch.setattr(_manifest.Manifest, "look", look_late)
+        monkeypatch.setattr(manifest.Manifest, "look", look_late)
         assert list(follower) == numbered(2, 5)
 
 

@@ -3,14 +3,14 @@
 All of it is also in `capturefile`, which is where to import it from.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from types import GenericAlias
-from typing import Any, Generic, Literal, Self, SupportsIndex, TypeAlias, final, overload
+from typing import Any, Generic, Literal, Self, SupportsIndex, final, overload
 
 from typing_extensions import Buffer, CapsuleType, TypeVar, disjoint_base
 
 from capturefile._info import Block, Info, Recovery, Report, Stats
+from capturefile._typing import StrPath, SyncMode
 from capturefile.sequence import RecordSequence
 
 __all__ = [
@@ -27,8 +27,6 @@ __all__ = [
     "verify",
 ]
 
-_Path: TypeAlias = str | os.PathLike[str]
-_Sync: TypeAlias = Literal["full", "barrier", "none"] | bool
 _RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True, default=str)
 
 __version__: str
@@ -87,7 +85,7 @@ class CaptureFile(Generic[_RecordT_co]):
     @overload
     def __init__(
         self: CaptureFile[str],
-        file_name: _Path,
+        file_name: StrPath,
         to_write: bool = False,
         initial_metadata: Buffer | None = None,
         force_new_empty_file: bool = False,
@@ -95,7 +93,7 @@ class CaptureFile(Generic[_RecordT_co]):
         use_os_file_locking: bool = True,
         compression_block_size: int = 32768,
         *,
-        sync: _Sync = "full",
+        sync: SyncMode = "full",
         compression_level: int = 6,
         threads: int | None = None,
         cache_size: int = 50331648,
@@ -103,7 +101,7 @@ class CaptureFile(Generic[_RecordT_co]):
     @overload
     def __init__(
         self: CaptureFile[bytes],
-        file_name: _Path,
+        file_name: StrPath,
         to_write: bool = False,
         initial_metadata: Buffer | None = None,
         force_new_empty_file: bool = False,
@@ -111,7 +109,7 @@ class CaptureFile(Generic[_RecordT_co]):
         encoding: None,
         use_os_file_locking: bool = True,
         compression_block_size: int = 32768,
-        sync: _Sync = "full",
+        sync: SyncMode = "full",
         compression_level: int = 6,
         threads: int | None = None,
         cache_size: int = 50331648,
@@ -119,7 +117,7 @@ class CaptureFile(Generic[_RecordT_co]):
     @overload
     def __init__(
         self: CaptureFile[bytes],
-        file_name: _Path,
+        file_name: StrPath,
         to_write: bool,
         initial_metadata: Buffer | None,
         force_new_empty_file: bool,
@@ -127,7 +125,7 @@ class CaptureFile(Generic[_RecordT_co]):
         use_os_file_locking: bool = True,
         compression_block_size: int = 32768,
         *,
-        sync: _Sync = "full",
+        sync: SyncMode = "full",
         compression_level: int = 6,
         threads: int | None = None,
         cache_size: int = 50331648,
@@ -426,14 +424,14 @@ class Transaction(Generic[_RecordT_co]):
 
 @overload
 def open(
-    path: _Path,
+    path: StrPath,
     mode: Literal["r", "a", "x", "w"] = "r",
     *,
     initial_metadata: Buffer | None = None,
     encoding: str = "utf_8",
     use_os_file_locking: bool = True,
     compression_block_size: int = 32768,
-    sync: _Sync = "full",
+    sync: SyncMode = "full",
     compression_level: int = 6,
     threads: int | None = None,
     cache_size: int = 50331648,
@@ -450,21 +448,21 @@ def open(
 
 @overload
 def open(
-    path: _Path,
+    path: StrPath,
     mode: Literal["r", "a", "x", "w"] = "r",
     *,
     initial_metadata: Buffer | None = None,
     encoding: None,
     use_os_file_locking: bool = True,
     compression_block_size: int = 32768,
-    sync: _Sync = "full",
+    sync: SyncMode = "full",
     compression_level: int = 6,
     threads: int | None = None,
     cache_size: int = 50331648,
 ) -> CaptureFile[bytes]: ...
 def recover(
-    source: _Path,
-    target: _Path,
+    source: StrPath,
+    target: StrPath,
     *,
     overwrite: bool = False,
     keep_numbers: bool = False,
@@ -485,7 +483,7 @@ def recover(
     source keeps being written or its index leads in circles, and OSError if a file cannot be read or written.
     """
 
-def verify(path: _Path, *, quick: bool = False, progress: Callable[[int, int], object] | None = None) -> Report:
+def verify(path: StrPath, *, quick: bool = False, progress: Callable[[int, int], object] | None = None) -> Report:
     """Reads everything in a capture file and says what is damaged.
 
     The header, both master nodes, every frame, every index node, the bounds of every record, and the

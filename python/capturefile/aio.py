@@ -11,24 +11,23 @@ import os
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
 from capturefile._capturefile import CaptureFile
+from capturefile._typing import RecordT, RecordT_co
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import Self
 
     from capturefile._capturefile import Follower as _FileFollower
+    from capturefile._typing import StrPath
     from capturefile.rotating import RotatingFollower, RotatingReader
 
     _BlockingFollower: TypeAlias = _FileFollower[Any] | RotatingFollower[Any]
-    _Path: TypeAlias = str | os.PathLike[str]
 
 __all__ = ["Follower", "follow"]
 
-_RecordT = TypeVar("_RecordT", bound=str | bytes)
-_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
 
 _BYTES_PER_BATCH = 1 << 20
 _FIRST_PAUSE = 0.001
@@ -130,7 +129,7 @@ def _start_anew() -> None:
 os.register_at_fork(after_in_child=_start_anew)
 
 
-class Follower(Generic[_RecordT_co]):
+class Follower(Generic[RecordT_co]):
     """Iterates over records as they are committed, waiting for more without holding up the event loop.
 
     Made by `follow`. As an asynchronous context manager it opens the file at the beginning and closes it at the end.
@@ -139,7 +138,7 @@ class Follower(Generic[_RecordT_co]):
 
     def __init__(
         self,
-        source: CaptureFile[_RecordT_co] | RotatingReader[_RecordT_co] | _Path,
+        source: CaptureFile[RecordT_co] | RotatingReader[RecordT_co] | StrPath,
         start: int | None,
         timeout: float | None,
         batch_size: int,
@@ -155,9 +154,9 @@ class Follower(Generic[_RecordT_co]):
         self._start = start
         self._timeout = timeout
         self._batch_size = batch_size
-        self._cf: CaptureFile[_RecordT_co] | RotatingReader[_RecordT_co] | None = None
+        self._cf: CaptureFile[RecordT_co] | RotatingReader[RecordT_co] | None = None
         self._follower: _BlockingFollower | None = None
-        self._taken: deque[_RecordT_co] = deque()
+        self._taken: deque[RecordT_co] = deque()
         self._error: BaseException | None = None
         self._working: asyncio.Future[None] | None = None
         self._closed = False
@@ -166,13 +165,13 @@ class Follower(Generic[_RecordT_co]):
         """The object itself."""
         return self
 
-    async def __anext__(self) -> _RecordT_co:
+    async def __anext__(self) -> RecordT_co:
         """The next record, once it is committed."""
         if not await self._fill():
             raise StopAsyncIteration
         return self._taken.popleft()
 
-    async def batches(self) -> AsyncIterator[list[_RecordT_co]]:
+    async def batches(self) -> AsyncIterator[list[RecordT_co]]:
         """Iterates over lists of records: all that there are, at most `batch_size` at once and about a mebibyte."""
         while await self._fill():
             batch = list(self._taken)
@@ -282,15 +281,15 @@ class Follower(Generic[_RecordT_co]):
 
 @overload
 def follow(
-    source: CaptureFile[_RecordT] | RotatingReader[_RecordT],
+    source: CaptureFile[RecordT] | RotatingReader[RecordT],
     start: int | None = None,
     *,
     timeout: float | None = None,
     batch_size: int = 1000,
-) -> Follower[_RecordT]: ...
+) -> Follower[RecordT]: ...
 @overload
 def follow(
-    source: _Path,
+    source: StrPath,
     start: int | None = None,
     *,
     timeout: float | None = None,
@@ -299,7 +298,7 @@ def follow(
 ) -> Follower[str]: ...
 @overload
 def follow(
-    source: _Path,
+    source: StrPath,
     start: int | None = None,
     *,
     timeout: float | None = None,
@@ -307,7 +306,7 @@ def follow(
     encoding: None,
 ) -> Follower[bytes]: ...
 def follow(
-    source: CaptureFile[Any] | RotatingReader[Any] | _Path,
+    source: CaptureFile[Any] | RotatingReader[Any] | StrPath,
     start: int | None = None,
     *,
     timeout: float | None = None,

@@ -15,19 +15,17 @@ import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from capturefile import _manifest
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import InvalidCaptureFile
 from capturefile._files import SUFFIX, replacing
+from capturefile.rotating import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Literal
 
-    _Path: TypeAlias = str | os.PathLike[str]
-    _Sync: TypeAlias = Literal["full", "barrier", "none"] | bool
+    from capturefile._typing import StrPath, SyncMode
 
 __all__ = ["read_bag", "read_capture", "to_capture"]
 
@@ -83,7 +81,7 @@ def _rotated(folder: Path) -> Iterator[_File]:
 
 
 def _in_folder(folder: Path) -> Iterator[_File]:
-    if (folder / _manifest.NAME).exists():
+    if (folder / manifest.NAME).exists():
         return _rotated(folder)
     return _seen(folder.glob(f"*{SUFFIX}"))
 
@@ -93,7 +91,7 @@ def _seen(paths: Iterable[Path]) -> Iterator[_File]:
     return (_File(path) for path in sorted(paths) if path.name[0] not in "._")
 
 
-def _find(paths: _Path | Iterable[_Path]) -> Iterator[_File]:
+def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_File]:
     """The files that are meant, in order."""
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         place = Path(path).absolute()
@@ -106,7 +104,7 @@ def _find(paths: _Path | Iterable[_Path]) -> Iterator[_File]:
         yield from found
 
 
-def _plan(paths: _Path | Iterable[_Path], records_per_partition: int | None) -> list[_Part]:
+def _plan(paths: StrPath | Iterable[StrPath], records_per_partition: int | None) -> list[_Part]:
     """The partitions: no two files share one, and each has its last record fixed now."""
     if records_per_partition is not None and records_per_partition < 1:
         raise ValueError(
@@ -165,7 +163,7 @@ def _numbers(first: int, count: int) -> Any:  # noqa: ANN401
 
 
 def read_capture(
-    paths: _Path | Iterable[_Path],
+    paths: StrPath | Iterable[StrPath],
     *,
     records_per_partition: int | None = None,
     text: bool = False,
@@ -214,7 +212,7 @@ def _records(part: _Part, encoding: str | None) -> list[str] | list[bytes]:
 
 
 def read_bag(
-    paths: _Path | Iterable[_Path], *, records_per_partition: int | None = None, encoding: str | None = "utf_8"
+    paths: StrPath | Iterable[StrPath], *, records_per_partition: int | None = None, encoding: str | None = "utf_8"
 ) -> Any:  # noqa: ANN401
     """A Dask bag of the records of one or many files, in order, as `str`, or `bytes` if `encoding` is None.
 
@@ -241,7 +239,7 @@ def _write_part(records: Iterable[str | bytes], path: str, options: dict[str, An
 
 def to_capture(
     data: Any,  # noqa: ANN401
-    folder: _Path,
+    folder: StrPath,
     *,
     column: str = "record",
     overwrite: bool = False,
@@ -249,7 +247,7 @@ def to_capture(
     encoding: str | None = "utf_8",
     compression_block_size: int = 32768,
     compression_level: int = 6,
-    sync: _Sync = "full",
+    sync: SyncMode = "full",
 ) -> list[Any]:
     """Writes a data frame or a bag to a folder, each partition to a file `part-NNNNN.capture` there.
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from capturefile._capturefile import CaptureFile
 from capturefile._group_commit import GroupCommit
 
 if TYPE_CHECKING:
-    _Path: TypeAlias = str | os.PathLike[str]
+    from capturefile._typing import StrPath
 
 __all__ = ["CaptureHandler", "JSONFormatter"]
 
@@ -48,7 +47,7 @@ class CaptureHandler(logging.Handler):
 
     def __init__(
         self,
-        filename: _Path,
+        filename: StrPath,
         level: int | str = logging.NOTSET,
         *,
         commit_every: int = 1000,

@@ -13,22 +13,22 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate, chain, islice, pairwise
 from operator import neg
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, cast, overload
 
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import CaptureFileReplaced, InvalidCaptureFile
+from capturefile._typing import RecordT, RecordT_co
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import SupportsIndex
 
-    _Path: TypeAlias = str | os.PathLike[str]
+    from capturefile._typing import StrPath
+
     _Identity: TypeAlias = tuple[int, int, int | None] | None
 
 __all__ = ["RecordSequence", "concat"]
 
-_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
-_RecordT = TypeVar("_RecordT", bound=str | bytes)
 
 _RECORDS_PER_FETCH = 256
 """How many records are fetched at once where they do not follow each other."""
@@ -36,7 +36,7 @@ _MOST_OPEN = 256
 """How many files stay open in a process for what is read next from sequences over many of them."""
 
 
-class _File(Generic[_RecordT_co]):
+class _File(Generic[RecordT_co]):
     """A capture file with the records that it had at some time, opened in each process when it is first read."""
 
     __slots__ = ("__weakref__", "_identity", "_options", "_path", "_reader", "count")
@@ -47,7 +47,7 @@ class _File(Generic[_RecordT_co]):
         options: dict[str, Any],
         identity: _Identity,
         count: int,
-        reader: CaptureFile[_RecordT_co] | None = None,
+        reader: CaptureFile[RecordT_co] | None = None,
     ) -> None:
         self._path = path
         self._options = options
@@ -56,7 +56,7 @@ class _File(Generic[_RecordT_co]):
         self.count = count
 
     @classmethod
-    def of(cls, cf: CaptureFile[_RecordT_co], *, keep_open: bool) -> _File[_RecordT_co]:
+    def of(cls, cf: CaptureFile[RecordT_co], *, keep_open: bool) -> _File[RecordT_co]:
         """The file that `cf` has open, with what is committed there and seen by `cf`."""
         count = cf.record_count()
         reader = cf._observer()
@@ -66,7 +66,7 @@ class _File(Generic[_RecordT_co]):
         count = min(count, reader.record_count())
         return cls(path, options, identity, count, reader if keep_open else None)
 
-    def reader(self) -> CaptureFile[_RecordT_co]:
+    def reader(self) -> CaptureFile[RecordT_co]:
         """The file, open for reading, and kept open until many others have been opened."""
         reader = self._reader
         if reader is None:
@@ -77,7 +77,7 @@ class _File(Generic[_RecordT_co]):
                 self._close_oldest()
         return reader
 
-    def passed_once(self) -> CaptureFile[_RecordT_co]:
+    def passed_once(self) -> CaptureFile[RecordT_co]:
         """The same for one who goes through it: it is not kept open for that."""
         return self._reader or self._open()
 
@@ -87,8 +87,8 @@ class _File(Generic[_RecordT_co]):
             # Whoever reads from it right now has the reader, too.
             oldest._reader = None
 
-    def _open(self) -> CaptureFile[_RecordT_co]:
-        cf: CaptureFile[_RecordT_co] = CaptureFile(self._path, **self._options)
+    def _open(self) -> CaptureFile[RecordT_co]:
+        cf: CaptureFile[RecordT_co] = CaptureFile(self._path, **self._options)
         if cf._identity() != self._identity:
             raise CaptureFileReplaced(
                 f"{self._path!r} is another file than the one that this sequence was made of; make a new sequence"
@@ -161,7 +161,7 @@ def _simplified(runs: Iterable[_Run]) -> tuple[_Run, ...]:
     return tuple(simple)
 
 
-class RecordSequence(Sequence[_RecordT_co]):
+class RecordSequence(Sequence[RecordT_co]):
     """Records of one capture file or of several, as a sequence counted from 0 whose length never changes.
 
     `CaptureFile.as_sequence()` makes one of a file: `records[0]` is the file's record 1. What is committed later is
@@ -195,17 +195,17 @@ class RecordSequence(Sequence[_RecordT_co]):
         return self._length
 
     @overload
-    def __getitem__(self, index: SupportsIndex, /) -> _RecordT_co: ...
+    def __getitem__(self, index: SupportsIndex, /) -> RecordT_co: ...
     @overload
-    def __getitem__(self, index: slice[Any, Any, Any], /) -> RecordSequence[_RecordT_co]: ...
-    def __getitem__(self, index: SupportsIndex | slice[Any, Any, Any], /) -> _RecordT_co | RecordSequence[_RecordT_co]:
+    def __getitem__(self, index: slice[Any, Any, Any], /) -> RecordSequence[RecordT_co]: ...
+    def __getitem__(self, index: SupportsIndex | slice[Any, Any, Any], /) -> RecordT_co | RecordSequence[RecordT_co]:
         """The record at `index`, counted from 0, or a view of the records of a slice."""
         if isinstance(index, slice):
             return self._view(range(self._length)[index])
         file, number = self._locate(self._position(index))
-        return cast("_RecordT_co", file.reader().record_at(number))
+        return cast("RecordT_co", file.reader().record_at(number))
 
-    def __getitems__(self, indices: Iterable[SupportsIndex], /) -> list[_RecordT_co]:
+    def __getitems__(self, indices: Iterable[SupportsIndex], /) -> list[RecordT_co]:
         """A list of the records at `indices`, in the order asked; each block is inflated once.
 
         PyTorch's DataLoader fetches its batches by it.
@@ -217,15 +217,15 @@ class RecordSequence(Sequence[_RecordT_co]):
         found = {file: iter(file.reader().records_at(numbers)) for file, numbers in wanted.items()}
         return [next(found[file]) for file, _ in places]
 
-    def __iter__(self) -> Iterator[_RecordT_co]:
+    def __iter__(self) -> Iterator[RecordT_co]:
         """Iterates over the records, as fast as over the files themselves."""
         return chain.from_iterable(run.records() for run in self._runs)
 
-    def __reversed__(self) -> Iterator[_RecordT_co]:
+    def __reversed__(self) -> Iterator[RecordT_co]:
         """Iterates from the last record to the first."""
         return iter(self[::-1])
 
-    def split(self, n: SupportsIndex, /) -> list[RecordSequence[_RecordT_co]]:
+    def split(self, n: SupportsIndex, /) -> list[RecordSequence[RecordT_co]]:
         """Cuts the sequence into `n` views that follow each other and have each record once, for `n` workers.
 
         They are about equally long. A cut is moved to the border of a compressed block, so that no two workers have
@@ -278,7 +278,7 @@ class RecordSequence(Sequence[_RecordT_co]):
         file, numbers = self._runs[index]
         return file, numbers[position - self._starts[index]]
 
-    def _view(self, positions: range) -> RecordSequence[_RecordT_co]:
+    def _view(self, positions: range) -> RecordSequence[RecordT_co]:
         if not positions:
             return RecordSequence()
         if positions.step < 0:
@@ -306,22 +306,22 @@ class RecordSequence(Sequence[_RecordT_co]):
         return nearest if abs(nearest - position) <= reach else position
 
 
-def _sequence_of(cf: CaptureFile[_RecordT]) -> RecordSequence[_RecordT]:
+def _sequence_of(cf: CaptureFile[RecordT]) -> RecordSequence[RecordT]:
     """What `CaptureFile.as_sequence` returns."""
     file = _File.of(cf, keep_open=True)
     return RecordSequence([_Run(file, range(1, file.count + 1))])
 
 
 @overload
-def concat(parts: Iterable[RecordSequence[_RecordT] | CaptureFile[_RecordT]], /) -> RecordSequence[_RecordT]: ...
+def concat(parts: Iterable[RecordSequence[RecordT] | CaptureFile[RecordT]], /) -> RecordSequence[RecordT]: ...
 @overload
 def concat(
-    parts: Iterable[_Path], /, *, encoding: str = "utf_8", cache_size: int | None = None
+    parts: Iterable[StrPath], /, *, encoding: str = "utf_8", cache_size: int | None = None
 ) -> RecordSequence[str]: ...
 @overload
-def concat(parts: Iterable[_Path], /, *, encoding: None, cache_size: int | None = None) -> RecordSequence[bytes]: ...
+def concat(parts: Iterable[StrPath], /, *, encoding: None, cache_size: int | None = None) -> RecordSequence[bytes]: ...
 def concat(
-    parts: Iterable[RecordSequence[Any] | CaptureFile[Any] | _Path],
+    parts: Iterable[RecordSequence[Any] | CaptureFile[Any] | StrPath],
     /,
     *,
     encoding: str | None = "utf_8",
@@ -345,7 +345,7 @@ def concat(
     return RecordSequence(chain.from_iterable(sequence._runs for sequence in sequences))
 
 
-def _sequence(part: RecordSequence[Any] | CaptureFile[Any] | _Path, **options: Any) -> RecordSequence[Any]:  # noqa: ANN401
+def _sequence(part: RecordSequence[Any] | CaptureFile[Any] | StrPath, **options: Any) -> RecordSequence[Any]:  # noqa: ANN401
     if isinstance(part, RecordSequence):
         return part
     if isinstance(part, CaptureFile):

@@ -12,16 +12,15 @@ structlog.configure(
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from capturefile._capturefile import CaptureFile
 from capturefile._group_commit import GroupCommit
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Collection
 
-    _Path: TypeAlias = str | os.PathLike[str]
+    from capturefile._typing import StrPath
 
 __all__ = ["CaptureLogger", "LoggerFactory"]
 
@@ -91,7 +90,7 @@ class LoggerFactory:
 
     def __init__(
         self,
-        filename: _Path,
+        filename: StrPath,
         *,
         commit_every: int = 1000,
         commit_interval: float | None = 1.0,

@@ -10,9 +10,9 @@ with RotatingReader("orders") as log:
 """
 
 from capturefile._errors import RecordsDeleted
-from capturefile._manifest import RotatedFile
-from capturefile._rotating_follower import RotatingFollower
-from capturefile._rotating_reader import RotatingReader
-from capturefile._rotating_writer import RotatingWriter
+from capturefile.rotating.follower import RotatingFollower
+from capturefile.rotating.manifest import RotatedFile
+from capturefile.rotating.reader import RotatingReader
+from capturefile.rotating.writer import RotatingWriter
 
 __all__ = ["RecordsDeleted", "RotatedFile", "RotatingFollower", "RotatingReader", "RotatingWriter"]

@@ -8,23 +8,23 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from capturefile import _manifest
 from capturefile._capturefile import CaptureFile
 from capturefile._capturefile import open as open_file
 from capturefile._errors import CaptureFileError, CaptureFileNotOpen, CaptureFileNotOpenForWrite, InvalidCaptureFile
 from capturefile._files import SUFFIX, sync_path
-from capturefile._manifest import Entry
+from capturefile.rotating import manifest
+from capturefile.rotating.manifest import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Literal, Self
+    from typing import Self
 
     from typing_extensions import Buffer
 
-    _Path: TypeAlias = str | os.PathLike[str]
-    _Sync: TypeAlias = Literal["full", "barrier", "none"] | bool
+    from capturefile._typing import StrPath, SyncMode
+
 
 _NAMED_BY_NUMBER = re.compile(r"\d{20}" + re.escape(SUFFIX))
 
@@ -62,7 +62,7 @@ class RotatingWriter:
 
     def __init__(
         self,
-        folder: _Path,
+        folder: StrPath,
         *,
         max_bytes: int | None = None,
         max_age: float | None = None,
@@ -70,7 +70,7 @@ class RotatingWriter:
         encoding: str | None = "utf_8",
         use_os_file_locking: bool = True,
         compression_block_size: int = 32768,
-        sync: _Sync = "full",
+        sync: SyncMode = "full",
         compression_level: int = 6,
         threads: int | None = None,
         cache_size: int = 50331648,
@@ -99,7 +99,7 @@ class RotatingWriter:
         # None once the object is closed, and in a rotation from the step on that may make another file the last one.
         self._file: CaptureFile[Any] | None = None
         self._make_folder()
-        self._manifest, entries = _manifest.open_for_writing(self._folder, use_os_file_locking=use_os_file_locking)
+        self._manifest, entries = manifest.open_for_writing(self._folder, use_os_file_locking=use_os_file_locking)
         try:
             self._delete_unannounced(entries)
             if entries:
@@ -307,7 +307,7 @@ class RotatingWriter:
         # From here on nobody can know which file is the last one until the commit has succeeded.
         self._file = None
         try:
-            self._current = _manifest.announce(self._manifest, first)
+            self._current = manifest.announce(self._manifest, first)
         except BaseException:
             new.close()
             # It warns of what it could not commit, which may be an error; the first error says more.

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import operator
-import os
 import threading
 from collections import OrderedDict
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, cast, overload
 
-from capturefile._capturefile import CaptureFile
-from capturefile._errors import (
-    CaptureFileNotOpen,
-    InvalidCaptureFile,
-    RecordsDeleted,
-)
-from capturefile._manifest import Manifest, RotatedFile
-from capturefile._rotating_follower import RotatingFollower
+from capturefile._errors import CaptureFileNotOpen, InvalidCaptureFile
+from capturefile._typing import RecordT_co
+from capturefile.rotating.follower import RotatingFollower
+from capturefile.rotating.log import Log
+from capturefile.rotating.manifest import RotatedFile
 from capturefile.sequence import RecordSequence, concat
 
 if TYPE_CHECKING:
     from typing import Self, SupportsIndex
 
-    _Path: TypeAlias = str | os.PathLike[str]
+    from capturefile._capturefile import CaptureFile
+    from capturefile._typing import StrPath
 
-_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
 
 _MOST_OPEN = 8
 """How many files `record_at` keeps open."""
 
 
-class RotatingReader(Generic[_RecordT_co]):
+class RotatingReader(Generic[RecordT_co]):
     """Reads a log that a `RotatingWriter` writes, all its files as one.
 
         with RotatingReader("orders") as log:
@@ -53,22 +49,23 @@ class RotatingReader(Generic[_RecordT_co]):
 
     @overload
     def __init__(
-        self: RotatingReader[str], folder: _Path, *, encoding: str = "utf_8", cache_size: int = 50331648
+        self: RotatingReader[str], folder: StrPath, *, encoding: str = "utf_8", cache_size: int = 50331648
     ) -> None: ...
     @overload
-    def __init__(self: RotatingReader[bytes], folder: _Path, *, encoding: None, cache_size: int = 50331648) -> None: ...
-    def __init__(self, folder: _Path, *, encoding: str | None = "utf_8", cache_size: int = 50331648) -> None:
+    def __init__(
+        self: RotatingReader[bytes], folder: StrPath, *, encoding: None, cache_size: int = 50331648
+    ) -> None: ...
+    def __init__(self, folder: StrPath, *, encoding: str | None = "utf_8", cache_size: int = 50331648) -> None:
         """Opens the log at `folder` for reading."""
-        self._options: dict[str, Any] = {"encoding": encoding, "cache_size": cache_size}
-        self._open: OrderedDict[int, CaptureFile[_RecordT_co]] = OrderedDict()
+        options: dict[str, Any] = {"encoding": encoding, "cache_size": cache_size}
+        self._open: OrderedDict[int, CaptureFile[RecordT_co]] = OrderedDict()
         self._opening = threading.Lock()
-        self.closed = False
-        """Whether the object is closed."""
-        self._manifest = Manifest(Path(folder))
+        self._log: Log[RecordT_co] = Log(Path(folder), options)
+        self._manifest = self._log.manifest
         try:
-            self._seen, self._metadata = self._newest()
+            self._seen, self._metadata = self._log.newest()
         except BaseException:
-            self._manifest.close()
+            self._log.close()
             raise
 
     @property
@@ -79,7 +76,12 @@ class RotatingReader(Generic[_RecordT_co]):
     @property
     def file_name(self) -> str:
         """The path of the folder, as `str`."""
-        return str(self.folder)
+        return self._log.file_name
+
+    @property
+    def closed(self) -> bool:
+        """Whether the object is closed."""
+        return self._log.closed
 
     def files(self) -> tuple[RotatedFile, ...]:
         """The files that are there, with the records that this object sees of them; those deleted are left out.
@@ -112,10 +114,10 @@ class RotatingReader(Generic[_RecordT_co]):
         self._check_open()
         self._manifest.look()
         before = self._seen, self._metadata
-        self._seen, self._metadata = self._newest()
+        self._seen, self._metadata = self._log.newest()
         return before != (self._seen, self._metadata)
 
-    def record_at(self, record_number: SupportsIndex) -> _RecordT_co:
+    def record_at(self, record_number: SupportsIndex) -> RecordT_co:
         """Record `record_number` of the log.
 
         Raises IndexError below 1 and past the end, RecordsDeleted if its file was deleted, and what
@@ -129,7 +131,7 @@ class RotatingReader(Generic[_RecordT_co]):
         index = self._manifest.index_of(number)
         return self._file(index, number).record_at(number - self._manifest.entries[index].first + 1)
 
-    def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[_RecordT_co]:
+    def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[RecordT_co]:
         """The records from `first_record_number` to the last that this object sees, as a sequence counted from 0 whose
         length never changes; see `RecordSequence`.
 
@@ -143,10 +145,10 @@ class RotatingReader(Generic[_RecordT_co]):
             return RecordSequence()
         first = self._manifest.index_of(number)
         parts = [self._part(index) for index in range(first, self._manifest.index_of(self._seen) + 1)]
-        everything = RecordSequence[_RecordT_co](chain.from_iterable(part._runs for part in parts))
+        everything = RecordSequence[RecordT_co](chain.from_iterable(part._runs for part in parts))
         return everything[number - self._manifest.entries[first].first :]
 
-    def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> RotatingFollower[_RecordT_co]:
+    def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> RotatingFollower[RecordT_co]:
         """Iterates over committed records and goes on with those that are committed later, over any rotation.
 
         It gives each record once, and never half a commit. It is at most some 20 milliseconds late, 40 behind a
@@ -167,15 +169,14 @@ class RotatingReader(Generic[_RecordT_co]):
             raise IndexError(f"record {number} does not exist: records are numbered from 1")
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, from 0 up")
-        return RotatingFollower(self, number, timeout)
+        return RotatingFollower(self._log, number, timeout)
 
     def close(self) -> None:
         """Closes the log, and ends what follows it. Sequences live on. Does nothing on a closed object."""
+        self._log.close()
         with self._opening:
-            self.closed = True
             while self._open:
                 self._open.popitem()[1].close()
-        self._manifest.close()
 
     def __enter__(self) -> Self:
         """The object itself."""
@@ -193,38 +194,11 @@ class RotatingReader(Generic[_RecordT_co]):
         if self.closed:
             raise CaptureFileNotOpen(f"the log {self.file_name!r} is closed")
 
-    def _newest(self) -> tuple[int, bytes | None]:
-        """The number of the last record, and the metadata, of the last file."""
-        while self._manifest.entries:
-            index = len(self._manifest.entries) - 1
-            first = self._manifest.entries[index].first
-            try:
-                cf = self._opened(index, first)
-            except RecordsDeleted:
-                # It was sealed and deleted meanwhile: there is a later file.
-                continue
-            with cf:
-                count = cf.record_count()
-                metadata = cf.get_metadata()
-            # A rotation meanwhile has made another file the last one; this one may have grown before that.
-            if not self._manifest.look():
-                return first - 1 + count, metadata
-        return 0, None
-
-    def _opened(self, index: int, number: int) -> CaptureFile[_RecordT_co]:
-        """The file at `index`, opened for record `number`."""
-        try:
-            return CaptureFile(self._manifest.path_of(index), **self._options)
-        except FileNotFoundError:
-            # Without the manifest it is not the file that is gone, but the log.
-            self._manifest.look()
-            raise self._manifest.deleted(number, index) from None
-
-    def _file(self, index: int, number: int) -> CaptureFile[_RecordT_co]:
-        """The same, kept open among a few."""
+    def _file(self, index: int, number: int) -> CaptureFile[RecordT_co]:
+        """The file at `index`, kept open among a few."""
         with self._opening:
             self._check_open()
-            cf = self._open.pop(index, None) or self._opened(index, number)
+            cf = self._open.pop(index, None) or self._log.open_file(index, number)
             if cf.record_count() <= self._seen - self._manifest.entries[index].first:
                 cf.refresh()
             self._open[index] = cf
@@ -232,12 +206,12 @@ class RotatingReader(Generic[_RecordT_co]):
                 self._open.popitem(last=False)
             return cf
 
-    def _part(self, index: int) -> RecordSequence[_RecordT_co]:
+    def _part(self, index: int) -> RecordSequence[RecordT_co]:
         """The records of one file that belong to the log and are seen here."""
         manifest = self._manifest
         first, end = manifest.entries[index].first, manifest.end(index)
         try:
-            found = cast("RecordSequence[_RecordT_co]", concat([manifest.path_of(index)], **self._options))
+            found = cast("RecordSequence[RecordT_co]", concat([manifest.path_of(index)], **self._log.options))
         except FileNotFoundError:
             manifest.look()
             raise manifest.deleted(first, index) from None

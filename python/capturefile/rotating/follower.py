@@ -8,17 +8,16 @@ import time
 from collections import deque
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from capturefile._errors import CaptureFileError, CaptureFileReplaced, InvalidCaptureFile, RecordsDeleted
+from capturefile._typing import RecordT_co
 
 if TYPE_CHECKING:
     from typing import Self
 
     from capturefile._capturefile import CaptureFile, Follower
-    from capturefile._rotating_reader import RotatingReader
-
-_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True)
+    from capturefile.rotating.log import Log
 
 _STEP = 0.02
 """Seconds that a follower waits for one file before it looks into the manifest."""
@@ -39,19 +38,19 @@ class _Part(NamedTuple):
     follower: Follower[Any]
 
 
-class RotatingFollower(Generic[_RecordT_co]):
+class RotatingFollower(Generic[RecordT_co]):
     """Iterates over the records of a rotated log as they are committed; made by `RotatingReader.follow`."""
 
-    def __init__(self, reader: RotatingReader[_RecordT_co], number: int, timeout: float | None) -> None:
+    def __init__(self, log: Log[RecordT_co], number: int, timeout: float | None) -> None:
         """Use `RotatingReader.follow`."""
-        self._reader = reader
-        self._manifest = reader._manifest
+        self._log = log
+        self._manifest = log.manifest
         # Of the next record to take.
         self._number = number
         self._timeout = timeout
         self._part: _Part | None = None
         # What was at hand beyond the record that was asked for, and the error behind it.
-        self._taken: deque[_RecordT_co] = deque()
+        self._taken: deque[RecordT_co] = deque()
         self._error: Exception | None = None
         self._stepping = threading.Lock()
 
@@ -59,7 +58,7 @@ class RotatingFollower(Generic[_RecordT_co]):
         """The object itself."""
         return self
 
-    def __next__(self) -> _RecordT_co:
+    def __next__(self) -> RecordT_co:
         """The next record, once it is committed."""
         with self._stepping:
             if not self._taken:
@@ -72,7 +71,7 @@ class RotatingFollower(Generic[_RecordT_co]):
         if error:
             raise error
         since = time.monotonic()
-        while not self._reader.closed:
+        while not self._log.closed:
             known = len(self._manifest.entries)
             self._take()
             if self._taken:
@@ -88,14 +87,14 @@ class RotatingFollower(Generic[_RecordT_co]):
     @property
     def file_name(self) -> str:
         """The path of the log's folder."""
-        return self._reader.file_name
+        return self._log.file_name
 
     def ready(self) -> bool:
         """Whether there may be something to give, or an error or the end to tell. It does not wait itself, also while
         another thread waits for the next record.
         """
         part = self._part
-        if self._taken or self._error or self._reader.closed or self._manifest.has_news():
+        if self._taken or self._error or self._log.closed or self._manifest.has_news():
             return True
         if part is None:
             return bool(self._manifest.entries)
@@ -109,7 +108,7 @@ class RotatingFollower(Generic[_RecordT_co]):
         part = self._part
         if part and self._manifest.end(part.place) is None:
             return part.follower.lag() + len(self._taken)
-        last, _ = self._reader._newest()
+        last, _ = self._log.newest()
         return max(last + 1 - self._number, 0) + len(self._taken)
 
     def _take(self) -> None:
@@ -155,7 +154,7 @@ class RotatingFollower(Generic[_RecordT_co]):
             return None
         first = self._manifest.entries[index].first
         try:
-            file = self._reader._opened(index, self._number)
+            file = self._log.open_file(index, self._number)
         except RecordsDeleted as gap:
             self._number = gap.first_record
             raise
