@@ -36,53 +36,37 @@
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 compile_error!(
     "capturefile is for Linux and, less tested, macOS: on this system it has no lock that keeps a second writer out \
-     (src/lock.rs) and no positioned reads and writes (src/storage.rs)"
+     (src/lock.rs) and no positioned reads and writes (src/storage/)"
 );
 
+mod codec;
 mod error;
-mod mutants;
-mod node;
+mod file;
 mod format;
-mod tree;
-mod master;
-mod ahead;
-mod fast_deflate;
-mod block;
-mod stream;
 mod lock;
-mod sync;
-mod shown;
-mod transaction;
-mod futex;
-mod storage;
-mod cache;
-mod snapshot;
-mod scan;
-mod blocks;
-mod cross_check;
-mod slots;
-mod pipeline;
-mod wait;
-mod writer;
-mod capture_file;
-mod watch;
-mod verify;
+mod mutants;
+mod read;
 mod recover;
+mod storage;
+mod sync;
+mod tree;
+mod verify;
+mod write;
 
 #[cfg(feature = "python")]
 mod python;
 #[cfg(test)]
 mod simulation;
 
-pub use block::CompressionLevel;
-pub use blocks::{BlockInfo, Blocks};
-pub use capture_file::{Batch, CaptureFile, OpenOptions};
+pub use codec::frame::CompressionLevel;
 pub use error::{Damage, Error, Result};
+pub use file::capture_file::{Batch, CaptureFile, OpenOptions};
 pub use format::Geometry;
+pub use read::blocks::{BlockInfo, Blocks};
+pub use read::records::{Gather, Packed, Records};
+pub use read::snapshot::{Record, Snapshot};
 pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
-pub use scan::{Gather, Packed, Records};
-pub use snapshot::{Record, Snapshot};
 pub use storage::FileIdentity;
+pub use sync::backoff::Waiter;
 pub use verify::{Report, verify, verify_quickly, verify_while};
-pub use wait::Waiter;
-pub use writer::{SyncMode, Totals};
+pub use write::writer::{SyncMode, Totals};

@@ -5,14 +5,14 @@
 //! memory.
 
 #[expect(dead_code, reason = "the crate uses the rest")]
-#[path = "../../src/pipeline.rs"]
+#[path = "../../src/sync/pipeline.rs"]
 mod pipeline;
 #[expect(dead_code, reason = "the crate uses the rest")]
-#[path = "../../src/shown.rs"]
-mod shown;
+#[path = "../../src/sync/published.rs"]
+mod published;
 mod sync;
 #[expect(dead_code, reason = "the crate uses the rest")]
-#[path = "../../src/transaction.rs"]
+#[path = "../../src/sync/transaction.rs"]
 mod transaction;
 
 pub mod scenarios;

@@ -3,7 +3,7 @@
 use capturefile::{Error, Result};
 
 use crate::pipeline::{Pipeline, Task};
-use crate::shown::{Shown, Versioned};
+use crate::published::{Shown, Versioned};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, thread};
 use crate::transaction::Transaction;
 

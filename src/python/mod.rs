@@ -1,7 +1,6 @@
 //! The Python extension module: a thin face over the crate's public API.
 
 mod arrow;
-mod arrow_abi;
 mod convert;
 mod errors;
 mod file;

@@ -19,13 +19,13 @@ use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use crate::capture_file::open_plain;
 use crate::error::{Damage, Error, Result, reserve};
+use crate::file::capture_file::open_plain;
 use crate::format::Coordinates;
+use crate::format::master::MasterNode;
 use crate::lock;
-use crate::master::MasterNode;
 use crate::storage::FileStorage;
-use crate::watch::Watch;
+use crate::sync::progress::Watch;
 
 use raw::Raw;
 use sink::Sink;

@@ -9,7 +9,7 @@ use nix::libc;
 use crate::error::{Error, Result, reserve};
 use crate::format::in_memory;
 use crate::storage::{Storage, read_up_to};
-use crate::watch::Watch;
+use crate::sync::progress::Watch;
 
 /// A disk that fails does so in units of at least this size.
 const SECTOR: usize = 512;

@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use crate::capture_file::CaptureFile;
 use crate::error::{Damage, Error, Result};
-use crate::watch::Watch;
+use crate::file::capture_file::CaptureFile;
+use crate::sync::progress::Watch;
 
 use super::raw::Raw;
 use super::{Lost, Recovery};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use libdeflater::{Crc, crc32};
 
 use crate::error::{Damage, Error, Result};
+use crate::format::master::MasterNode;
 use crate::format::{self, Coordinates, Geometry, Slot, get_u32};
-use crate::master::MasterNode;
 
 use super::raw::Raw;
 use super::source::{Block, Found, Source};

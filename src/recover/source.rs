@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use libdeflater::adler32;
 
-use crate::block::{self, InflateError};
+use crate::codec::frame::{self, InflateError};
+use crate::codec::inflate_stream;
 use crate::error::{Damage, Error, Result};
+use crate::format::master::MasterNode;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
-use crate::master::MasterNode;
-use crate::stream;
 
 use super::raw::Raw;
 
@@ -275,7 +275,7 @@ impl Source {
         let Some(stream) = self.bytes(at + LENGTH_SIZE as u64..end)? else {
             return Ok(None);
         };
-        let (head, size) = match block::inflate(&stream, self.geometry.block_size) {
+        let (head, size) = match frame::inflate(&stream, self.geometry.block_size) {
             Ok(head) => {
                 let size = head.len() as u64;
                 (head, size)
@@ -285,8 +285,8 @@ impl Source {
             Err(InflateError::Oversized) => {
                 let node = u64::from(self.geometry.fan_out) * Coordinates::SIZE as u64;
                 let kept = u64::from(self.geometry.block_size) + node + LENGTH_SIZE as u64;
-                let start = stream::measure(&stream)
-                    .and_then(|size| stream::head(&stream, size.min(kept)).map(|head| (head, size)));
+                let start = inflate_stream::measure(&stream)
+                    .and_then(|size| inflate_stream::head(&stream, size.min(kept)).map(|head| (head, size)));
                 match start {
                     Ok(start) => start,
                     Err(InflateError::OutOfMemory(bytes)) => return Err(out_of_memory(bytes)),
@@ -328,7 +328,7 @@ impl Source {
             return Ok(None);
         };
         let most = u64::from(self.geometry.block_size.max(self.geometry.page_size)) * 2;
-        let head = stream::start(&stream, most).map_err(|_| out_of_memory(most))?;
+        let head = inflate_stream::start(&stream, most).map_err(|_| out_of_memory(most))?;
         let size = head.len() as u64;
         Ok((size > 0).then(|| Arc::new(Block { at, end, head, size, whole: false })))
     }
@@ -418,7 +418,7 @@ impl Source {
         };
         let stream = at + LENGTH_SIZE as u64;
         let first = self.bytes(stream..end.min(stream + FIRST_TRY))?;
-        if !first.is_some_and(|first| stream::could_begin(&first)) {
+        if !first.is_some_and(|first| inflate_stream::could_begin(&first)) {
             return Ok(false);
         }
         let Some(block) = self.inflate(at, end)? else {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use tempfile::NamedTempFile;
 
-use crate::capture_file::{CaptureFile, OpenOptions, resolve_links};
 use crate::error::{Error, Result};
+use crate::file::capture_file::{CaptureFile, OpenOptions, resolve_links};
 use crate::format::Geometry;
 use crate::storage::parent;
 

@@ -3,7 +3,7 @@
 
 use crate::error::{Damage, Error, Result};
 use crate::format::Coordinates;
-use crate::master::MasterNode;
+use crate::format::master::MasterNode;
 
 use super::sink::Sink;
 use super::source::Source;

@@ -3,7 +3,7 @@
 use super::disk::{Change, Disk, DiskState, Event, Name, Plan};
 use super::random::Random;
 use super::workload::{Commits, Habits, Life, Mark, Outcome, State, expect, path, read_all, text};
-use crate::capture_file::CaptureFile;
+use crate::file::capture_file::CaptureFile;
 use crate::format::Slot;
 use crate::verify::verify_open;
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::disk::{Disk, Plan};
 use super::random::Random;
-use crate::capture_file::{CaptureFile, OpenOptions};
 use crate::error::Error;
+use crate::file::capture_file::{CaptureFile, OpenOptions};
+use crate::format::master::MasterNode;
 use crate::format::{Geometry, Slot, in_memory};
-use crate::master::MasterNode;
-use crate::snapshot::Snapshot;
+use crate::read::snapshot::Snapshot;
 use crate::storage::{Storage, read_up_to, write_all};
-use crate::writer::SyncMode;
+use crate::write::writer::SyncMode;
 
 /// What a check found to be wrong, in words.
 pub(super) type Outcome<T = ()> = Result<T, String>;

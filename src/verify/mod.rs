@@ -5,17 +5,17 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::block::{check_entry, entry_outside, node_at};
-use crate::cache::Block;
-use crate::capture_file::CaptureFile;
-use crate::cross_check::{check_children, doubtful};
+use crate::codec::frame::{check_entry, entry_outside, node_at};
+use crate::codec::inflate_stream::Cursor;
 use crate::error::{Damage, Error, Result};
+use crate::file::capture_file::CaptureFile;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32};
-use crate::slots;
-use crate::snapshot::{OpenFile, Snapshot};
+use crate::read::cache::Block;
+use crate::read::current;
+use crate::read::fan_out::{check_children, doubtful};
+use crate::read::snapshot::{OpenFile, Snapshot};
 use crate::storage::read_up_to;
-use crate::stream::Cursor;
-use crate::watch::Watch;
+use crate::sync::progress::Watch;
 
 /// As many problems, and ranges of records, are listed at most; more say no more.
 const MOST_LISTED: usize = 1000;
@@ -208,7 +208,7 @@ impl<'a> Walk<'a> {
         if let Some(damage) = Geometry::damaged_tag(&header) {
             self.report.note(damage);
         }
-        if let Some(found) = slots::find_damage(file)? {
+        if let Some(found) = current::find_damage(file)? {
             if found.repairable {
                 self.report.repairable.push(found.damage);
             } else {

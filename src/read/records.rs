@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ahead::{Ahead, Following};
-use crate::block::entry_range;
-use crate::cache::Block;
+use crate::codec::frame::entry_range;
 use crate::error::{Result, reserve};
 use crate::format::Coordinates;
-use crate::node::Node;
-use crate::snapshot::{Place, Record, Snapshot};
+use crate::read::cache::Block;
+use crate::read::node::Node;
+use crate::read::read_ahead::{Ahead, Following};
+use crate::read::snapshot::{Place, Record, Snapshot};
 
 /// Whoever has read so many blocks in order will want the next ones.
 const BLOCKS_OF_A_SCAN: u32 = 3;

@@ -16,7 +16,7 @@ use memmap2::Mmap;
 use nix::libc;
 
 use crate::format::in_memory;
-use crate::futex;
+use crate::storage::futex;
 
 /// The bytes of one open capture file.
 ///

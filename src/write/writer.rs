@@ -7,19 +7,19 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::block::{self, ClosedBlock, CompressionLevel};
+use crate::codec::frame::{self, ClosedBlock, CompressionLevel};
 use crate::error::{Error, Result};
+use crate::format::master::MasterNode;
 use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, Slot, in_memory};
 use crate::lock::WriterLock;
-use crate::master::MasterNode;
 use crate::mutants::{self, Mutant};
-use crate::pipeline::Pipeline;
-use crate::slots::{self, SlotImages, image_index};
-use crate::snapshot::{OpenFile, Snapshot, new_epoch};
+use crate::read::current::{self, SlotImages, image_index};
+use crate::read::snapshot::{OpenFile, Snapshot, new_epoch};
 use crate::storage::write_all;
-use crate::transaction::Transaction;
+use crate::sync::backoff::SOON;
+use crate::sync::pipeline::Pipeline;
+use crate::sync::transaction::Transaction;
 use crate::tree::MOST_RECORDS;
-use crate::wait::SOON;
 
 /// A file that is too short is made longer by at most this much at a time.
 const LARGEST_GROWTH: u64 = 5 * 1024 * 1024;
@@ -165,9 +165,9 @@ impl Writer {
         options: WriterOptions,
     ) -> Result<Self> {
         let guard = lock.as_ref().and_then(|lock| lock.slots(&file.geometry));
-        let (draft, images) = slots::repair(&file, options.sync != SyncMode::Never)?;
+        let (draft, images) = current::repair(&file, options.sync != SyncMode::Never)?;
         drop(guard);
-        crate::snapshot::check_length(&file, &draft)?;
+        crate::read::snapshot::check_length(&file, &draft)?;
         let length = file.storage.length().map_err(file.failed("read the length of"))?;
         Ok(Self::new(file, lock, options, draft, images, length))
     }
@@ -301,8 +301,8 @@ impl Writer {
             self.make_room()?;
         }
         let offset = self.draft.pending.len();
-        block::push_entry(&mut self.draft.pending, bytes)?;
-        if block::may_not_fit(self.draft.pending.len()) {
+        frame::push_entry(&mut self.draft.pending, bytes)?;
+        if frame::may_not_fit(self.draft.pending.len()) {
             self.close_huge_block(offset, entry)
         } else {
             self.note(offset, entry);
@@ -312,7 +312,7 @@ impl Writer {
 
     /// Compresses a block at once that may be too large for a frame, to refuse its last entry if it is.
     fn close_huge_block(&mut self, offset: usize, entry: Entry) -> Result<()> {
-        match block::deflate(&self.draft.pending, self.level) {
+        match frame::deflate(&self.draft.pending, self.level) {
             Ok(frame) => {
                 // Placed when the frame is written: an index node that it fills belongs in the next block.
                 self.remember(offset, entry);
@@ -381,7 +381,7 @@ impl Writer {
 
     fn store_node(&mut self, level: u8, children: &[Coordinates]) {
         let offset = u32::try_from(self.draft.pending.len()).unwrap_or(u32::MAX);
-        block::push_node(&mut self.draft.pending, children);
+        frame::push_node(&mut self.draft.pending, children);
         self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry: Entry::Child(level) });
         self.close_block_if_full();
     }
@@ -736,8 +736,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cache::Cache;
     use crate::format::Geometry;
+    use crate::read::cache::Cache;
     use crate::storage::FileStorage;
 
     fn new_writer() -> Writer {
@@ -757,7 +757,7 @@ mod tests {
         }
         let offset = writer.draft.pending.len();
         let huge = vec![7; 100_000];
-        block::push_entry(&mut writer.draft.pending, &huge).unwrap();
+        frame::push_entry(&mut writer.draft.pending, &huge).unwrap();
         writer.close_huge_block(offset, Entry::Child(1)).unwrap();
         assert_eq!(writer.pipeline.len(), 1);
         writer.record_count += 1;

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::scan::Records;
-use crate::snapshot::Snapshot;
+use crate::read::records::Records;
+use crate::read::snapshot::Snapshot;
 
 /// One block.
 #[derive(Debug, Clone, PartialEq, Eq)]

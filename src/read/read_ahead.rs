@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::cache::Block;
 use crate::error::Result;
 use crate::format::in_memory;
-use crate::pipeline::{Pipeline, Task};
-use crate::snapshot::Snapshot;
+use crate::read::cache::Block;
+use crate::read::snapshot::Snapshot;
+use crate::sync::pipeline::{Pipeline, Task};
 
 /// So many blocks for each thread are inflated ahead at most: a writer with many threads stores an index
 /// node several blocks behind its records, and a scan wants both.

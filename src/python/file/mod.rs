@@ -20,7 +20,7 @@ use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to
 use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
 use super::iterators::{BlockIterator, Follower, RecordIterator};
 use super::ranges::{self, SliceOfRecords};
-use crate::capture_file::DEFAULT_CACHE_SIZE;
+use crate::file::capture_file::DEFAULT_CACHE_SIZE;
 use crate::{CompressionLevel, Geometry, OpenOptions, Records, Snapshot, SyncMode, Totals};
 
 const METADATA_EXPECTED: &str = "metadata must be bytes-like";

@@ -11,18 +11,18 @@ use arc_swap::{ArcSwap, Guard};
 use nix::libc;
 use tempfile::NamedTempFile;
 
-use crate::block::CompressionLevel;
-use crate::cache::Cache;
-use crate::cross_check::check_fan_out;
+use crate::codec::frame::CompressionLevel;
 use crate::error::{Damage, Error, Result};
 use crate::format::{Geometry, Slot, has_checksum};
 use crate::lock::{self, Refusal, WriterLock};
 use crate::mutants::{self, Mutant};
-use crate::shown::Shown;
-use crate::slots::{self, Current, Stamps, image_index};
-use crate::snapshot::{OpenFile, Snapshot, check_length};
+use crate::read::cache::Cache;
+use crate::read::current::{self, Current, Stamps, image_index};
+use crate::read::fan_out::check_fan_out;
+use crate::read::snapshot::{OpenFile, Snapshot, check_length};
 use crate::storage::{self, FileIdentity, FileStorage, Storage, parent, read_up_to};
-use crate::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
+use crate::sync::published::Shown;
+use crate::write::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
 
 /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
 /// What a hostile file may cost is 64 MiB and sixteen times its length; the rest is for what is being read.
@@ -179,7 +179,7 @@ impl OpenOptions {
     /// Opens for reading what `storage` holds; `path` is for messages.
     pub(crate) fn read_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<CaptureFile> {
         let (file, header) = self.attach(path, storage)?;
-        let current = slots::read_current(&file, |_| Ok(()))?;
+        let current = current::read_current(&file, |_| Ok(()))?;
         header.check(CaptureFile::reader(Arc::new(file), current)?)
     }
 
@@ -507,7 +507,7 @@ impl CaptureFile {
     }
 
     fn show_committed(&self) -> Result<Arc<Snapshot>> {
-        let current = slots::read_current(&self.file, |_| Ok(()))?;
+        let current = current::read_current(&self.file, |_| Ok(()))?;
         check_length(&self.file, &current.master)?;
         Ok(self.shown.renew(Snapshot::committed(Arc::clone(&self.file), current.master)))
     }
@@ -558,13 +558,13 @@ impl CaptureFile {
             return Ok(false);
         };
         let (held, _) = self.shown.look();
-        let now = slots::read_stamps(&*self.file.storage, &self.file.geometry)
+        let now = current::read_stamps(&*self.file.storage, &self.file.geometry)
             .map_err(self.file.failed("read the master nodes of"))?;
         let unchanged = now.is_some() && now == **stamps.load();
         if unchanged && !durable {
             return Ok(false);
         }
-        let current = slots::read_current(&self.file, |master| {
+        let current = current::read_current(&self.file, |master| {
             if !master.extent().is_before(held.extent()) {
                 return Ok(());
             }
@@ -607,7 +607,7 @@ impl CaptureFile {
 
     /// A reading object over the same open file, with its own idea of what is new.
     pub fn observer(&self) -> Result<Self> {
-        let current = slots::read_current(&self.file, |_| Ok(()))?;
+        let current = current::read_current(&self.file, |_| Ok(()))?;
         Self::reader(Arc::clone(&self.file), current)
     }
 

@@ -10,10 +10,12 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use super::arrow_abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Producer};
+mod abi;
+
 use super::convert::Encoding;
 use super::errors::quoted;
 use crate::{Error, Packed, Record, Records, Snapshot};
+use abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Producer};
 
 /// A batch has so many records at most...
 const MOST_RECORDS: usize = 65_536;

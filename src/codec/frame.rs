@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use libdeflater::{CompressionError, CompressionLvl, Compressor, DecompressionError, Decompressor};
 
+use crate::codec::deflate;
 use crate::error::{Damage, Error, Result, reserve};
-use crate::fast_deflate;
 use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, get_u32};
-use crate::pipeline::Task;
+use crate::sync::pipeline::Task;
 
 /// A block is inflated on trust up to so many times the length of its frame, though deflate can make a
 /// thousand bytes out of one.
@@ -176,7 +176,7 @@ pub(crate) fn deflate(block: &[u8], level: CompressionLevel) -> Result<Vec<u8>> 
     if is_noise(block) {
         append_stream(block, CompressionLevel::STORED, &mut frame)?;
     } else if level.number() == CompressionLevel::FASTEST {
-        fast_deflate::compress(block, &mut frame)?;
+        deflate::compress(block, &mut frame)?;
     } else {
         append_stream(block, level.0, &mut frame)?;
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cache::Validity;
 use crate::format::Coordinates;
+use crate::read::cache::Validity;
 
 /// A decoded index node in one piece of memory, a third of what its coordinates take.
 ///

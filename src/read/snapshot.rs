@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::block::{self, InflateError};
-use crate::cache::{Block, Cache, Trust, Validity};
+use crate::codec::frame::{self, InflateError};
+use crate::codec::inflate_stream::{self, Stream};
 use crate::error::{Damage, Error, Result, reserve};
+use crate::format::master::{Extent, MasterNode};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32, in_memory};
-use crate::master::{Extent, MasterNode};
 use crate::mutants::{self, Mutant};
-use crate::node::Node;
-use crate::shown::Versioned;
+use crate::read::cache::{Block, Cache, Trust, Validity};
+use crate::read::node::Node;
 use crate::storage::{Storage, too_short};
-use crate::stream::{self, Stream};
-use crate::transaction::Transaction;
+use crate::sync::published::Versioned;
+use crate::sync::transaction::Transaction;
 use crate::tree::Descent;
 
 /// What all snapshots of one open file share.
@@ -279,23 +279,23 @@ impl Snapshot {
     }
 
     /// The records from `first` on, in order.
-    pub fn records(self: &Arc<Self>, first: u64) -> crate::scan::Records {
-        crate::scan::Records::new(Arc::clone(self), first, u64::MAX)
+    pub fn records(self: &Arc<Self>, first: u64) -> crate::read::records::Records {
+        crate::read::records::Records::new(Arc::clone(self), first, u64::MAX)
     }
 
     /// The records from `first` to `last`, in order, or those of them that there are.
-    pub fn records_between(self: &Arc<Self>, first: u64, last: u64) -> crate::scan::Records {
-        crate::scan::Records::new(Arc::clone(self), first, last)
+    pub fn records_between(self: &Arc<Self>, first: u64, last: u64) -> crate::read::records::Records {
+        crate::read::records::Records::new(Arc::clone(self), first, last)
     }
 
-    /// The records with these numbers, block by block; see [`Gather`](crate::scan::Gather).
-    pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<crate::scan::Gather> {
-        crate::scan::Gather::new(Arc::clone(self), numbers)
+    /// The records with these numbers, block by block; see [`Gather`](crate::read::records::Gather).
+    pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<crate::read::records::Gather> {
+        crate::read::records::Gather::new(Arc::clone(self), numbers)
     }
 
     /// The compressed blocks, in the order in which they stand in the file.
-    pub fn blocks(self: &Arc<Self>) -> crate::blocks::Blocks {
-        crate::blocks::Blocks::new(Arc::clone(self))
+    pub fn blocks(self: &Arc<Self>) -> crate::read::blocks::Blocks {
+        crate::read::blocks::Blocks::new(Arc::clone(self))
     }
 
     /// Where the whole pages end that belong to a commit.
@@ -412,11 +412,11 @@ impl Snapshot {
     #[inline]
     pub(crate) fn entry_in(&self, block: Arc<Block>, at: Coordinates) -> Result<Record> {
         if !block.is_whole() {
-            let bytes = self.part(at, |stream| stream::entry(stream, block.size, at.offset))?;
+            let bytes = self.part(at, |stream| inflate_stream::entry(stream, block.size, at.offset))?;
             let range = 0..bytes.len();
             return Ok(Record { block: Arc::new(Block::whole(bytes, block.validity)), range });
         }
-        let range = block::entry_range(&block.bytes, at.offset)
+        let range = frame::entry_range(&block.bytes, at.offset)
             .map_err(|damage| self.invalid(damage.at(at.frame)))?;
         Ok(Record { block, range })
     }
@@ -458,12 +458,13 @@ impl Snapshot {
         let fan_out = self.file.geometry.fan_out;
         let (offset, children) = (part.offset, part.children(fan_out));
         let found = if block.is_whole() {
-            block::children_at(&block.bytes, offset, fan_out, children)
+            frame::children_at(&block.bytes, offset, fan_out, children)
         } else {
             let count = children.end - children.start;
-            let some =
-                |stream: &[u8]| stream::children(stream, block.size, offset, fan_out, children.clone());
-            block::node_at(&self.part(part.node(), some)?, 0, count)
+            let some = |stream: &[u8]| {
+                inflate_stream::children(stream, block.size, offset, fan_out, children.clone())
+            };
+            frame::node_at(&self.part(part.node(), some)?, 0, count)
         };
         found.map_err(|damage| self.invalid(damage.at(part.frame)))
     }
@@ -571,10 +572,11 @@ impl Snapshot {
         } else {
             Validity::Epoch(self.epoch)
         };
-        match block::inflate(&stream, self.file.geometry.block_size) {
+        match frame::inflate(&stream, self.file.geometry.block_size) {
             Ok(bytes) => Ok(Block::whole(bytes, validity)),
             Err(InflateError::Oversized) => {
-                let size = stream::measure(&stream).map_err(|error| self.inflate_error(error, frame))?;
+                let size =
+                    inflate_stream::measure(&stream).map_err(|error| self.inflate_error(error, frame))?;
                 Ok(Block { bytes: Box::default(), size, validity })
             }
             Err(error) => Err(self.inflate_error(error, frame)),

@@ -10,7 +10,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::format::{NodePart, in_memory};
 use crate::lock;
-use crate::node::Node;
+use crate::read::node::Node;
 
 /// One shard for each so many bytes of capacity, so that threads seldom meet and large blocks fit.
 const BYTES_PER_SHARD: u64 = 24 * 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, NodePart};
-use crate::snapshot::Snapshot;
+use crate::read::snapshot::Snapshot;
 
 /// Checks the fan-out of a file whose header has no checksum by the first node of each height that the
 /// rightmost path leads to, by the parts at its ends where it is large. A fan-out that is too large takes what follows these nodes for coordinates,

@@ -5,10 +5,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Damage, Error, Result};
+use crate::format::master::{self, MasterNode, STAMP_SIZE};
 use crate::format::{Geometry, Slot, in_memory};
-use crate::master::{self, MasterNode, STAMP_SIZE};
 use crate::mutants::{self, Mutant};
-use crate::snapshot::OpenFile;
+use crate::read::snapshot::OpenFile;
 use crate::storage::{Storage, read_up_to, write_all};
 
 /// How long a reader goes on looking for a whole node before it calls the file damaged.
@@ -266,7 +266,7 @@ mod tests {
     //! Every way in which one look at the slots can fall together with four commits, page by page.
 
     use super::*;
-    use crate::master::tail_length;
+    use crate::format::master::tail_length;
 
     /// Commits that a writer makes while a reader looks, at most.
     const IN_FLIGHT: usize = 4;

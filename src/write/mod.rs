@@ -1,0 +1,3 @@
+//! Writing: the uncommitted state, and the order of steps that makes a commit durable.
+
+pub(crate) mod writer;
