@@ -110,7 +110,7 @@ def test_a_command_imports_nothing_that_is_slow_to_import(numbers: Path, argumen
         [*command, *arguments, *file], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
     )
     loaded = set(done.stderr.decode().splitlines()[-1].split())
-    assert "capturefile.cli.codes" in loaded
+    assert "capturefile.cli.exit_codes" in loaded
     needed = {"select"} if arguments == ("append",) else set()
     assert loaded & HEAVY == needed
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from builder import TRILLION_RECORDS, trillion_file, trillion_record
-from capturefile.view import live
 from capturefile.view.app import STATIC, application
+from capturefile.view.events import events
 from capturefile.view.previews import text_of
 from capturefile.view.security import HEADERS, is_known_host
 from capturefile.view.sources import Source
@@ -261,7 +261,7 @@ def test_a_torn_master_node_is_shown_beside_the_whole_one(full: Path) -> None:
 
 async def _gone_after(path: Path, grow: int) -> list[dict[str, Any]]:
     source = Source(path)
-    told: AsyncIterator[str] = live.events(source, _never)
+    told: AsyncIterator[str] = events(source, _never)
     states: list[dict[str, Any]] = []
     async for event in told:
         if event.startswith("data: "):

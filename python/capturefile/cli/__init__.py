@@ -10,7 +10,7 @@ Results go to standard output, everything else to standard error. Exit codes:
     141  whoever read standard output stopped reading, as for a program that SIGPIPE ends
     143  ended by SIGTERM
 
-Each module here has a group of commands, or what they share. What is slow to import is imported where it is
+Each command has a module in `commands`; what they share is here. What is slow to import is imported where it is
 used, so that the command starts fast.
 """
 
@@ -23,7 +23,7 @@ from importlib import import_module
 
 import capturefile
 from capturefile.cli.arguments import HelpFormatter, protect_numbers
-from capturefile.cli.codes import (
+from capturefile.cli.exit_codes import (
     BROKEN_PIPE,
     DONE,
     EXPECTED_ERRORS,
@@ -42,19 +42,11 @@ if TYPE_CHECKING:
 
     from capturefile.cli.arguments import Command
 
-GROUPS = {
-    "appending": ["append"],
-    "printing": ["cat", "head", "tail", "get", "count"],
-    "following": ["follow"],
-    "searching": ["grep"],
-    "inspecting": ["info", "verify", "recover"],
-    "copying": ["copy"],
-    "exchanging": ["import", "export"],
-    "metadata": ["metadata"],
-    "viewing": ["view"],
-    "completing": ["completion"],
-}
-"""The modules here that describe and run commands, and which ones."""
+COMMANDS = (
+    *("append", "cat", "head", "tail", "get", "count", "follow", "grep", "info", "verify", "recover", "copy"),
+    *("import", "export", "metadata", "view", "completion"),
+)
+"""In the order of the help; each is described and run by the module of its name in `capturefile.cli.commands`."""
 
 EPILOG = """\
 examples:
@@ -98,7 +90,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """What describes all commands; to be fast, only the group of `command` if that is one."""
+    """What describes all commands; to be fast, only `command` if that is one."""
     described = argparse.ArgumentParser(
         prog="capturefile",
         description="Reads, writes and checks capture files: compressed, append-only logs of records.",
@@ -109,6 +101,10 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     described.add_argument("--version", action="version", version=version, help="show the version and exit")
     commands = described.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile")
     if command != "--version":
-        for name in [name for name, group in GROUPS.items() if command in group] or GROUPS:
-            import_module(f"capturefile.cli.{name}").add_to(commands)
+        for name in [command] if command in COMMANDS else COMMANDS:
+            import_module(f"capturefile.cli.commands.{_module_name(name)}").add_to(commands)
     return described
+
+
+def _module_name(command: str) -> str:
+    return f"{command}_" if command == "import" else command  # A keyword cannot be imported by name.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import capturefile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 in_the_way: list[Callable[[], None]] = []
 """What removes from the terminal's last line that which is not there to stay."""
@@ -37,3 +37,19 @@ def describe(error: BaseException) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and what is counted."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@contextmanager
+def reporting(cf: capturefile.CaptureFile[bytes]) -> Iterator[None]:
+    """Says at the end how many records were added and stay.
+
+    The file knows, while an interrupt can come between a commit and the line that would have counted it.
+    After a commit that is uncertain nobody knows; its own message says so.
+    """
+    before = cf.record_count()
+    try:
+        yield
+    finally:
+        with suppress(capturefile.CaptureFileError):
+            cf.rollback()
+            say(f"{counted(cf.record_count() - before, 'record')} added")

@@ -6,7 +6,7 @@ from itertools import islice
 
 import capturefile
 from capturefile.cli.arguments import EVERYTHING, Span
-from capturefile.cli.codes import DONE, LOSSY
+from capturefile.cli.exit_codes import DONE, LOSSY
 from capturefile.cli.messages import counted, say
 
 TYPE_CHECKING = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capturefile.cli.formats import LENGTH_SIZE
+from capturefile.cli.encoders import LENGTH_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 
-from capturefile.cli.codes import Terminated, WrongUsage
+from capturefile.cli.exit_codes import Terminated, WrongUsage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import capturefile
-from capturefile.view import live, records, structure
+from capturefile.view import records, structure
+from capturefile.view.events import events
 from capturefile.view.jobs import Jobs
 from capturefile.view.search import finder
 from capturefile.view.security import Guard
-from capturefile.view.sources import BROKEN, Source, Unreadable, told
+from capturefile.view.sources import BROKEN, Source, Unreadable, message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +86,8 @@ class Viewer:
 
     async def events(self, request: Request) -> Response:
         """How far the file has grown, as long as somebody listens."""
-        told_events = live.events(self._source(request), request.is_disconnected)
-        return StreamingResponse(told_events, media_type="text/event-stream")
+        changes = events(self._source(request), request.is_disconnected)
+        return StreamingResponse(changes, media_type="text/event-stream")
 
     async def job(self, request: Request) -> Response:
         """The lines of a job, which ends with the connection."""
@@ -166,7 +167,7 @@ def failed(request: Request, error: Exception) -> Response:
     """What the page shows in the place of what it asked for."""
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
-    return JSONResponse({"error": told(error)}, 404 if isinstance(error, IndexError) else 422)
+    return JSONResponse({"error": message(error)}, 404 if isinstance(error, IndexError) else 422)
 
 
 def application(sources: Sequence[Source], token: str, host: str) -> Starlette:

@@ -56,7 +56,7 @@ class Source:
                 self._file = capturefile.open(self.path, encoding=None, cache_size=CACHE_SIZE)
                 self._error = None
             except BROKEN as error:
-                self._error = told(error)
+                self._error = message(error)
 
     def file(self) -> Readable:
         """The open file; raises Unreadable if there is none, after a further attempt to open it."""
@@ -77,7 +77,7 @@ class Source:
             self._error = None
         except BROKEN as error:
             # What was seen before stays readable.
-            self._error = told(error)
+            self._error = message(error)
         info = file.info()
         return State(str(info.record_count), info.serial_number, info.file_size, self._replaced(file), self._error)
 
@@ -98,7 +98,7 @@ class Source:
         return identity is not None and identity[:2] != (found.st_dev, found.st_ino)
 
 
-def told(error: BaseException) -> str:
+def message(error: BaseException) -> str:
     """The error in words."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or ''}: {error.strerror}".removeprefix(": ")

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from capturefile.view.sources import BROKEN, told
+from capturefile.view.sources import BROKEN, message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,7 +211,7 @@ def describe(path: Path) -> dict[str, Any]:
             told_so_far["current"] = current_of(slots)
             told_so_far["last_commit"] = _last_commit(header, slots)
     except (Nonsense, *BROKEN) as error:
-        told_so_far["error"] = told(error)
+        told_so_far["error"] = message(error)
     return told_so_far
 
 
@@ -256,7 +256,7 @@ def way(path: Path, number: int) -> dict[str, Any]:
                 raise Nonsense("neither master node is whole")
             _descend(structure, header, slots[current], number - 1, steps)
     except (Nonsense, *BROKEN) as problem:
-        error = told(problem)
+        error = message(problem)
     return {"number": str(number), "steps": steps, "error": error}
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from capturefile.view.sources import BROKEN, told
+from capturefile.view.sources import BROKEN, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def main() -> None:
         # Nobody listens any more; there is nobody to tell that to either.
         os._exit(0)
     except BROKEN as error:
-        print(json.dumps({"error": told(error)}), flush=True)
+        print(json.dumps({"error": message(error)}), flush=True)
 
 
 def _search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -36,19 +36,19 @@ def _search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _verify(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    from capturefile.view.walks import verification
+    from capturefile.view.scans import verification
 
     return verification(task["path"])
 
 
 def _blocks(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    from capturefile.view.walks import blocks
+    from capturefile.view.scans import blocks
 
     return blocks(task["path"])
 
 
 def _sizes(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    from capturefile.view.walks import sizes
+    from capturefile.view.scans import sizes
 
     return sizes(task["path"])
 

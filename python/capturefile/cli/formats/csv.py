@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from capturefile.cli.fields import IN_BASE64, as_text, decoded
-from capturefile.cli.formats import printable
+from capturefile.cli.encoders import printable
+from capturefile.cli.formats.fields import IN_BASE64, as_text, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

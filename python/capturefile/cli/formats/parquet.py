@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from capturefile.cli.codes import WrongUsage
-from capturefile.cli.fields import as_text
+from capturefile.cli.exit_codes import WrongUsage
+from capturefile.cli.formats.fields import as_text
 
 try:
     import pyarrow as arrow

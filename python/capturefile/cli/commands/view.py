@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from capturefile.cli.arguments import add_bare, whole_number
-from capturefile.cli.codes import DONE, WrongUsage
+from capturefile.cli.exit_codes import DONE, WrongUsage
 from capturefile.cli.messages import say
 from capturefile.cli.streams import write_line
 

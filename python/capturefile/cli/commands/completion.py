@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from capturefile.cli.arguments import add_bare
-from capturefile.cli.codes import DONE
+from capturefile.cli.exit_codes import DONE
 from capturefile.cli.streams import write_line
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from contextlib import suppress
 from operator import length_hint
 
 from capturefile.cli.arguments import add_command
-from capturefile.cli.codes import DONE
-from capturefile.cli.formats import add_format, encoder
+from capturefile.cli.encoders import add_format, encoder
+from capturefile.cli.exit_codes import DONE
 from capturefile.cli.messages import counted
 from capturefile.cli.records import reading
 from capturefile.cli.streams import new_file
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import capturefile
     from capturefile.cli.arguments import Commands
-    from capturefile.cli.formats import Encoder
+    from capturefile.cli.encoders import Encoder
 
 EXAMPLE = """\
 capturefile follow log.capture

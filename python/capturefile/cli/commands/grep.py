@@ -7,8 +7,8 @@ import re
 from itertools import islice
 
 from capturefile.cli.arguments import add_bare, add_selection, natural
-from capturefile.cli.codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE, WrongUsage
-from capturefile.cli.formats import BINARY, add_format, encoder, write_records
+from capturefile.cli.encoders import BINARY, add_format, encoder, write_records
+from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE, WrongUsage
 from capturefile.cli.messages import describe, say
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, reading
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
-    from capturefile.cli.formats import Encoder
+    from capturefile.cli.encoders import Encoder
 
 EXAMPLE = """\
 capturefile grep 'error|warning' log.capture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from capturefile.cli.arguments import add_bare, add_command
-from capturefile.cli.codes import DONE, FAILED
-from capturefile.cli.formats import printable
+from capturefile.cli.encoders import printable
+from capturefile.cli.exit_codes import DONE, FAILED
 from capturefile.cli.messages import say
 from capturefile.cli.records import reading
 from capturefile.cli.streams import STANDARD, open_input, write_line, writes_to_terminal

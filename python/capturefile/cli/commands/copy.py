@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 import capturefile
 from capturefile.cli.arguments import EVERYTHING, add_bare, add_selection, positive, size
-from capturefile.cli.codes import DONE, WrongUsage
+from capturefile.cli.exit_codes import DONE, WrongUsage
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import contextmanager, suppress
 
 import capturefile
 from capturefile.cli.arguments import add_command, positive, seconds
-from capturefile.cli.codes import DONE
-from capturefile.cli.messages import counted, say
+from capturefile.cli.exit_codes import DONE
+from capturefile.cli.messages import reporting
 from capturefile.cli.progress import progress
 from capturefile.cli.splitting import SPLITTERS
 from capturefile.cli.streams import STANDARD, check_inputs, open_input, shown_name
@@ -142,19 +141,3 @@ class Batches:
         self.cf.commit()
         self.pending = 0
         self.due = math.inf
-
-
-@contextmanager
-def reporting(cf: capturefile.CaptureFile[bytes]) -> Iterator[None]:
-    """Says at the end how many records were added and stay.
-
-    The file knows, while an interrupt can come between a commit and the line that would have counted it.
-    After a commit that is uncertain nobody knows; its own message says so.
-    """
-    before = cf.record_count()
-    try:
-        yield
-    finally:
-        with suppress(capturefile.CaptureFileError):
-            cf.rollback()
-            say(f"{counted(cf.record_count() - before, 'record')} added")

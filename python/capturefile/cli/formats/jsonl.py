@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from capturefile.cli.fields import checked_text, decoded
-from capturefile.cli.formats import json_encoder, write_records
+from capturefile.cli.encoders import json_encoder, write_records
+from capturefile.cli.formats.fields import checked_text, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -1,0 +1,43 @@
+"""The command `get`: records by their numbers."""
+
+from __future__ import annotations
+
+from capturefile.cli.arguments import add_command, span
+from capturefile.cli.encoders import add_format, encoder, write_records
+from capturefile.cli.exit_codes import DONE
+from capturefile.cli.records import in_span, reading, resolve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+EXAMPLE = """\
+capturefile get log.capture 7
+capturefile get log.capture 10-20 -1
+capturefile get log.capture --format hex -3-"""
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    get = add_command(commands, "get", _get, "write the records with the given numbers, in the order asked", EXAMPLE)
+    get.add_argument(
+        "numbers",
+        type=span,
+        nargs="+",
+        metavar="N",
+        help="a number, or a range with both ends in it: 7, 10-20, 10- (to the end); 1 is the first record, "
+        "-1 the last, -3--1 and -3- the last three",
+    )
+    add_format(get)
+
+
+def _get(options: argparse.Namespace, output: BinaryIO) -> int:
+    encode = encoder(options)
+    with reading(options) as cf:
+        spans = [resolve(span, cf.record_count(), options.file) for span in options.numbers]
+        for each in spans:
+            write_records(output, encode, in_span(cf, each))
+    return DONE

@@ -1,0 +1,90 @@
+"""The command `import`: records from JSON lines, CSV and Parquet."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from itertools import islice
+
+import capturefile
+from capturefile.cli.arguments import add_command, positive
+from capturefile.cli.exit_codes import DONE
+from capturefile.cli.formats import add_file_format, file_format
+from capturefile.cli.messages import reporting
+from capturefile.cli.progress import progress
+from capturefile.cli.streams import STANDARD, check_inputs, open_input, shown_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+EXAMPLE = """\
+capturefile import log.capture records.jsonl
+capturefile import --column message log.capture messages.csv
+zcat records.jsonl.gz | capturefile import log.capture"""
+BATCH = 1000
+"""Records that are added in one call."""
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    importer = add_command(commands, "import", _import, "add records from JSON lines, CSV or Parquet", EXAMPLE)
+    importer.add_argument(
+        "input", metavar="INPUT", nargs="?", default=STANDARD, help="file to read (default: -, standard input)"
+    )
+    add_file_format(importer, "INPUT")
+    importer.add_argument(
+        "--column",
+        default="record",
+        metavar="NAME",
+        help="the field or column that has the records (default: %(default)s, and for bytes that are no text "
+        "%(default)s_base64)",
+    )
+    importer.add_argument(
+        "--commit-every",
+        type=positive,
+        metavar="N",
+        help="commit after each N records (default: once, at the end, so that all are added or none)",
+    )
+
+
+def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
+    _, form = file_format(options.format, options.input)
+    check_inputs([options.input])
+    with (
+        open_input(options.input) as source,
+        _named(options.input),
+        capturefile.open(options.file, "a", encoding=None) as cf,
+        reporting(cf),
+        progress("import", "bytes", _size(source), position=source.tell if source.seekable() else None) as shown,
+    ):
+        _add(cf, shown.over(form.read(source, options.column)), options.commit_every)
+    return DONE
+
+
+def _add(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes], commit_every: int | None) -> None:
+    """Adds all records, and commits so often, and at the end."""
+    before = cf.record_count()
+    size = commit_every or BATCH
+    while (count := cf.add_records(islice(records, size))) > before:
+        if commit_every:
+            cf.commit()
+        before = count
+    cf.commit()
+
+
+def _size(source: BinaryIO) -> int | None:
+    return os.fstat(source.fileno()).st_size if source.seekable() else None
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Names the input in errors that say what is wrong in it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{shown_name(name)}: {error}") from error

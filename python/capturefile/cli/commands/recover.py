@@ -1,0 +1,67 @@
+"""The command `recover`: makes a new sound file of all that can be read of a damaged one."""
+
+from __future__ import annotations
+
+import capturefile
+from capturefile.cli.arguments import add_bare
+from capturefile.cli.exit_codes import DONE, LOSSY
+from capturefile.cli.progress import progress
+from capturefile.cli.reports import as_fields, write_problems
+from capturefile.cli.streams import ending_cleanly, write_json, write_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+EXAMPLE = "capturefile recover damaged.capture rescued.capture"
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    summary = "make a new sound file of all that can be read of a damaged one"
+    recover = add_bare(commands, "recover", summary, EXAMPLE)
+    recover.add_argument("source", metavar="SRC", help="path of the damaged file, which is only read")
+    recover.add_argument("target", metavar="DST", help="path of the new file")
+    recover.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
+    recover.add_argument(
+        "--keep-numbers", action="store_true", help="put an empty record in the place of each lost one"
+    )
+    codes = "Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 done, but something is lost or uncertain."
+    recover.epilog = f"{recover.epilog}\n\n{codes}"
+    recover.set_defaults(run=_recover)
+    recover.add_argument("--json", action="store_true", help="write JSON")
+
+
+def _recover(options: argparse.Namespace, output: BinaryIO) -> int:
+    with ending_cleanly(), progress("recover", "bytes") as shown:
+        recovery = capturefile.recover(
+            options.source,
+            options.target,
+            overwrite=options.overwrite,
+            keep_numbers=options.keep_numbers,
+            progress=shown.at,
+        )
+    if options.json:
+        told = {"complete": recovery.complete, **as_fields(recovery)}
+        if recovery.last_metadata is not None:
+            told["last_metadata"] = recovery.last_metadata.hex()
+        write_json(output, told)
+    else:
+        _write_recovery(output, recovery)
+    return DONE if recovery.complete else LOSSY
+
+
+def _write_recovery(output: BinaryIO, recovery: capturefile.Recovery) -> None:
+    expected = "" if recovery.expected is None else f" of {recovery.expected}"
+    verdict = "complete" if recovery.complete else "incomplete"
+    write_line(output, f"{verdict}: {recovery.recovered}{expected} records recovered, metadata {recovery.metadata}")
+    for lost in recovery.lost:
+        write_line(output, f"lost: {'' if lost.exact else 'about '}{lost}")
+    for numbers in recovery.uncertain:
+        write_line(output, f"uncertain, in the new file: {numbers}")
+    if recovery.later_commit_lost:
+        write_line(output, "lost, perhaps: commits after the last one that can be read")
+    write_problems(output, recovery.problems)

@@ -1,0 +1,39 @@
+"""The command `tail`: the last records, and those that are committed later."""
+
+from __future__ import annotations
+
+from capturefile.cli.arguments import Span, add_command, add_number
+from capturefile.cli.commands.follow import deliver
+from capturefile.cli.encoders import add_format, encoder, write_records
+from capturefile.cli.exit_codes import DONE
+from capturefile.cli.records import in_span, reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+EXAMPLE = """\
+capturefile tail -n 3 log.capture
+capturefile tail --follow log.capture"""
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    tail = add_command(commands, "tail", _tail, "write the last records", EXAMPLE)
+    add_number(tail)
+    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is committed later")
+    add_format(tail)
+
+
+def _tail(options: argparse.Namespace, output: BinaryIO) -> int:
+    encode = encoder(options)
+    with reading(options) as cf:
+        count = cf.record_count()
+        write_records(output, encode, in_span(cf, Span(max(1, count + 1 - options.number), count)))
+        if options.follow:
+            output.flush()
+            deliver(cf.follow(), count + 1, output, encode)
+    return DONE
