@@ -9,9 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import shutil
 import struct
-import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ import actors
 import capturefile
 from actors import say
 from capturefile import CaptureFile
+from mounts import Impossible, require, run
 from processes import acting
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ MOMENTS = (1, 2, 10, 50)
 """After so many lines of a writer the power is cut: while it opens the file, and later."""
 SLOTS = (4096, 45_056)
 """Where the two master slots begin in a file with the default sizes."""
-TOOLS = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 class Kind(NamedTuple):
@@ -56,34 +54,12 @@ KINDS = {
 }
 
 
-class Impossible(Exception):  # noqa: N818
-    """Power cannot be cut on this machine; says what is missing."""
-
-
-def look_for_tools(kind: Kind) -> None:
-    """Raises `Impossible` if this process cannot make and mount file systems."""
-    if os.geteuid() != 0:
-        raise Impossible("power cuts need root, to mount file systems")
-    if not Path("/dev/loop-control").exists():
-        raise Impossible("power cuts need loop devices, and there is no /dev/loop-control")
-    for tool in (kind.make[0], "mount", "umount"):
-        if shutil.which(tool, path=TOOLS) is None:
-            raise Impossible(f"power cuts need {tool}, of the packages e2fsprogs, xfsprogs and mount")
-
-
-def run(*command: str | Path) -> None:
-    """Runs one of the tools."""
-    done = subprocess.run(command, env={"PATH": TOOLS}, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise OSError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
-
-
 class Disk:
     """A file system of its own, whose power can be cut."""
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         """Makes and mounts it in `folder`."""
-        look_for_tools(kind)
+        require(kind.make[0], device="/dev/loop-control")
         self.kind = kind
         self.image = folder / "image"
         self.root = folder / "disk"
@@ -94,7 +70,7 @@ class Disk:
         try:
             self.mount()
         except OSError as error:
-            raise Impossible(f"power cuts need to mount file systems: {error}") from error
+            raise Impossible(str(error)) from error
 
     def mount(self) -> None:
         """Makes the files visible; the file system recovers by its journal."""

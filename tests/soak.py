@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import capturefile
+import mounts
 import power_cuts
 import soak_actors
 from CaptureFile import CaptureFile as Reference
@@ -95,7 +96,7 @@ def cut_power(seconds: float) -> Counter[str]:
         try:
             with TemporaryDirectory() as folder, power_cuts.disk(Path(folder), kind) as disk:
                 power_cuts.cut_again_and_again(disk, source, sync, CUTS_OF_A_DISK, source.choice([0, 0, 10, 50]))
-        except power_cuts.Impossible as reason:
+        except mounts.Impossible as reason:
             raise Skipped(str(reason)) from None
         cuts += CUTS_OF_A_DISK
         if time.monotonic() >= end:

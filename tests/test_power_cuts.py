@@ -7,6 +7,7 @@ from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import capturefile
+import mounts
 import power_cuts
 import pytest
 from capturefile import CaptureFile
@@ -30,7 +31,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
     try:
         with power_cuts.disk(tmp_path, KINDS[request.param]) as disk:
             yield disk
-    except power_cuts.Impossible as reason:
+    except mounts.Impossible as reason:
         pytest.skip(str(reason))
 
 
