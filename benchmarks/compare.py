@@ -105,25 +105,29 @@ def through(records: Iterator[bytes]) -> None:
 
 
 def table(figures: Figures, load: Load) -> str:
-    """The figures as Markdown, each with its ratio to the library's own in brackets."""
+    """The figures as Markdown, each with its ratio to the library's own in brackets, and the best of each in bold."""
     own = stores.ALL[0].name
     names = list(next(iter(figures.values())))
     names += [name for by_store in figures.values() for name in by_store if name not in names]
     rows = [
         f"| {load.name}: {len(load.records):,} records, {load.raw / 1e6:.0f} MB | {' | '.join(figures)} |",
-        "|---" * (len(figures) + 1) + "|",
+        "|---" + "|--:" * len(figures) + "|",
     ]
+    best = {
+        figure: (min if figure in LOWER_IS_BETTER else max)(by_store.values()) for figure, by_store in figures.items()
+    }
     for name in dict.fromkeys(names):
-        cells = (cell(by_store.get(name), by_store[own]) for by_store in figures.values())
+        cells = (cell(by_store.get(name), by_store[own], best[figure]) for figure, by_store in figures.items())
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
-def cell(value: float | None, own: float) -> str:
+def cell(value: float | None, own: float, best: float) -> str:
     """A figure and its ratio to the library's own."""
     if value is None:
         return ""
     text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    text = f"**{text}**" if value == best else text
     return text if value == own else f"{text} ({value / own:.2f})"
 
 
@@ -146,9 +150,10 @@ def plot(all_figures: dict[str, Figures], folder: Path) -> None:
         pyplot.close(picture)
 
 
+LOSSES = "Where other stores are better than this library at its default level, and by what factor"
 LOWER_IS_BETTER = {"size (% of the bytes)", "random get, warm (us)"}
 MARKS = ("<!-- From the benchmarks, by `make bench`. -->", "<!-- Up to here. -->")
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
 def losses(all_figures: dict[str, Figures]) -> str:
@@ -166,19 +171,19 @@ def losses(all_figures: dict[str, Figures]) -> str:
                 if not name.startswith(own) and (ratio < 1 if figure in LOWER_IS_BETTER else ratio > 1)
             }
             if better:
-                named = ", ".join(f"{name} {ratio:.2g} times" for name, ratio in better.items())
+                named = ", ".join(f"{name} {ratio:.3g}" for name, ratio in better.items())
                 lines.append(f"- {load}, {figure.partition(' (')[0]}: {named}")
     return "\n".join(lines)
 
 
-def into_readme(text: str) -> None:
-    """Puts the results where the README has a place for them."""
-    content = README.read_text(encoding="utf-8")
+def into_page(text: str) -> None:
+    """Puts the results where the page on performance has a place for them."""
+    content = PAGE.read_text(encoding="utf-8")
     before, begin, rest = content.partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not begin or not end:
-        raise SystemExit("README.md has no place for the results")
-    README.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+        raise SystemExit(f"{PAGE} has no place for the results")
+    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def machine() -> str:
@@ -212,8 +217,8 @@ def main() -> None:
     options.results.mkdir(exist_ok=True)
     text = "\n\n".join(table(all_figures[load.name], load) for load in loads)
     (options.results / "README.md").write_text(f"# Results\n\n{machine()}\n\n{text}\n", encoding="utf-8")
-    worse = f"Better than this library at its default level, in so many times:\n\n{losses(all_figures)}"
-    into_readme(f"Measured on {machine()}:\n\n{table(all_figures[loads[0].name], loads[0])}\n\n{worse}")
+    worse = f"{LOSSES}:\n\n{losses(all_figures)}"
+    into_page(f"Measured on {machine()}:\n\n{table(all_figures[loads[0].name], loads[0])}\n\n{worse}")
     (options.results / "figures.json").write_text(json.dumps(all_figures, indent=1) + "\n", encoding="utf-8")
     plot(all_figures, options.results)
 
