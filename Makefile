@@ -18,7 +18,8 @@ help: ## Say what there is
 
 .PHONY: demo
 demo: $(VENV)/installed ## Capture a real text, read it back, follow and check it from a second process
-	$(BIN)/python examples/demo.py
+	rm -f target/demo.capture
+	$(BIN)/python examples/demo.py --file target/demo.capture
 
 .PHONY: test
 test: lint docs test-rust test-schedules test-fuzz test-python ## Run all checks and tests
@@ -130,7 +131,6 @@ wheel: $(VENV)/built ## Build the wheel into dist/
 .PHONY: trained
 trained: $(VENV)/made ## Build and install the wheel as releases have it, the compiler told by a run what is done often
 	rustup component add llvm-tools
-	$(BIN)/pip install --quiet --group release
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --pgo --out dist
 	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
@@ -138,7 +138,6 @@ trained: $(VENV)/made ## Build and install the wheel as releases have it, the co
 
 .PHONY: release
 release: $(VENV)/made ## Build the source package and, from it, a wheel into dist/
-	$(BIN)/pip install --quiet --group release
 	rm -rf dist
 	$(BIN)/maturin sdist --out dist
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/*.tar.gz
@@ -161,28 +160,29 @@ clean: ## Remove all that was made
 $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --group release
 	touch $@
 
 $(VENV)/tools: $(VENV)/made pyproject.toml
-	$(BIN)/pip install --quiet --group test
+	$(BIN)/pip install --group test
 	touch $@
 
 $(VENV)/writers: $(VENV)/made pyproject.toml
-	$(BIN)/pip install --quiet --group docs
+	$(BIN)/pip install --group docs
 	touch $@
 
 # What a lane installs, by the name of its group.
 $(VENV)/group-%: $(VENV)/tools
-	$(BIN)/pip install --quiet --group $*
+	$(BIN)/pip install --group $*
 	touch $@
 
 $(VENV)/peers: $(VENV)/made pyproject.toml
-	$(BIN)/pip install --quiet --group bench
+	$(BIN)/pip install --group bench
 	touch $@
 
 $(VENV)/built: $(VENV)/made $(SOURCES)
 	rm -rf dist
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/maturin build --release --locked --out dist
 	touch $@
 
 $(VENV)/installed: $(VENV)/built

@@ -152,8 +152,7 @@ def main() -> None:
         read_back(path, text)
         look_at(path, size)
     if options.file:
-        title("Look into it yourself")
-        print(f"    capturefile tail {path}\n    capturefile info {path}")
+        show_what_to_try(options.file)
     print("\nEverything was as it should be.")
 
 
@@ -269,6 +268,19 @@ def look_at(path: Path, text_size: int) -> None:
     say("verified", f"{report.frames:,} blocks, {report.index_nodes:,} index nodes, all sound, in {seconds:.2f} s")
     size = path.stat().st_size
     say("size", f"{megabytes(size)}, {size / text_size:.0%} of the text, index and all")
+
+
+def show_what_to_try(path: Path) -> None:
+    """Prints commands that look into the file that is left."""
+    command = Path(sys.executable).with_name("capturefile")
+    if command.is_relative_to(Path.cwd()):
+        command = command.relative_to(Path.cwd())
+    title("Look into it yourself")
+    for arguments in ("info {}", "tail -n 3 {}", "grep -n '^def main' {}"):
+        print(f"    {command} {arguments.format(path)}")
+    print("or see it in a browser:")
+    print(f"    {command.with_name('pip')} install 'capturefile-rs[view]'")
+    print(f"    {command} view {path}")
 
 
 # Checking and printing

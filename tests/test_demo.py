@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,11 @@ def test_the_demo_survives_its_crash_and_leaves_a_sound_file(tmp_path: Path) -> 
     with capturefile.open(path) as log:
         assert len(log) == 5000
         assert json.loads(log.get_metadata() or b"").keys() == {"file", "line"}
+    to_try = re.findall(r"^    (\S+/capturefile (?:info|tail|grep) .*)$", done.stdout, re.MULTILINE)
+    assert len(to_try) == 3
+    for command in to_try:
+        assert subprocess.run(shlex.split(command), capture_output=True, timeout=PATIENCE, check=True).stdout
+    assert f"capturefile view {path}" in done.stdout
 
 
 @pytest.mark.parametrize(
