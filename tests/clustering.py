@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask
+import dask.bag
 import dask.dataframe
 import pandas
 import pyarrow
@@ -153,10 +154,29 @@ def test_parts_that_are_there_are_only_replaced_on_demand(client: Client, folder
     assert len(to_capture(bag, tmp_path)) == 2
     with pytest.raises(FileExistsError, match=r"has parts already, such as part-0000\d\.capture"):
         to_capture(bag, tmp_path)
-    (later,) = to_capture(bag.repartition(1), tmp_path, overwrite=True, compute=False)
-    assert list(tmp_path.iterdir()) == []
-    assert later.compute() == str(tmp_path / "part-00000.capture")
-    assert len(list(tmp_path.iterdir())) == 1
+    later = to_capture(bag.repartition(1), tmp_path, overwrite=True, compute=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert later.compute() == [str(tmp_path / "part-00000.capture")]
+    assert [path.name for path in tmp_path.glob("*.capture")] == ["part-00000.capture"]
+
+
+@pytest.mark.parametrize("compute", [True, False])
+def test_what_is_overwritten_may_be_what_is_read(client: Client, tmp_path: Path, *, compute: bool) -> None:
+    to_capture(dask.bag.from_sequence(map(str, range(1000)), npartitions=3), tmp_path, sync="none")
+    kept = read_bag(tmp_path).filter(lambda record: "7" in record)
+    made = to_capture(kept, tmp_path, overwrite=True, sync="none", compute=compute)
+    paths = made if compute else made.compute()
+    assert read_bag(paths).compute() == [str(number) for number in range(1000) if "7" in str(number)]
+    assert sorted(map(str, tmp_path.glob("*.capture"))) == paths
+
+
+@pytest.mark.parametrize("compute", [True, False])
+def test_a_job_that_fails_keeps_the_old_result(client: Client, tmp_path: Path, *, compute: bool) -> None:
+    to_capture(dask.bag.from_sequence(map(str, range(1000)), npartitions=3), tmp_path, sync="none")
+    failing = read_bag(tmp_path).map(lambda record: record if record != "999" else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        to_capture(failing, tmp_path, overwrite=True, sync="none", compute=compute).compute()
+    assert read_bag(tmp_path).compute() == [str(number) for number in range(1000)]
 
 
 def test_a_column_that_is_not_there_is_an_error_before_anything_is_deleted(

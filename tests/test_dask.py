@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import capturefile
 import pytest
 from capturefile import CaptureFile
-from capturefile.dask import _plan, _records, _table, _write_part
+from capturefile._swap import Swap, part_names
+from capturefile.dask import _plan, _put_in_place, _put_in_place_by_a_task, _records, _table, _write_part
 from capturefile.rotating import RotatingReader, RotatingWriter
 from files import RefusedError, committed, write
 
@@ -104,31 +105,64 @@ def test_a_worker_without_the_file_or_its_records_says_so(folder: Path) -> None:
         _table(part, text=False)
 
 
-def test_a_part_has_its_name_once_it_is_whole(tmp_path: Path) -> None:
-    target = tmp_path / "part-00000.capture"
+def write_parts(folder: Path, job: str, *parts: list[str], overwrite: bool = False) -> list[str]:
+    """Does what the tasks of a job do, one after another."""
+    swap = Swap(str(folder), job)
+    names = part_names("part-", range(len(parts)))
+    written = [_write_part(part, swap, names[index], {"sync": "none"}) for index, part in enumerate(parts)]
+    return _put_in_place_by_a_task(written, swap, overwrite)
 
+
+def test_parts_are_in_the_folder_once_all_of_them_are_whole(tmp_path: Path) -> None:
     def records() -> Iterator[str]:
-        assert not target.exists()
         yield "one"
+        assert list(tmp_path.glob("*.capture")) == []
         yield "two"
 
-    assert _write_part(records(), str(target), {}) == str(target)
-    assert committed(target) == [b"one", b"two"]
-    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+    swap = Swap(str(tmp_path), "job")
+    written = [_write_part(records(), swap, name, {}) for name in ("part-00000.capture", "part-00001.capture")]
+    assert _put_in_place(written, swap, overwrite=False) == [
+        str(tmp_path / "part-00000.capture"),
+        str(tmp_path / "part-00001.capture"),
+    ]
+    assert committed(tmp_path / "part-00001.capture") == [b"one", b"two"]
 
 
 def test_a_part_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
-    target = tmp_path / "part-00000.capture"
-    write(target, "old")
+    write(tmp_path / "part-00000.capture", "old")
 
     def records() -> Iterator[str]:
         yield "new"
         raise RefusedError
 
     with pytest.raises(RefusedError):
-        _write_part(records(), str(target), {"sync": "none"})
-    assert committed(target) == [b"old"]
-    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+        _write_part(records(), Swap(str(tmp_path), "job"), "part-00000.capture", {"sync": "none"})
+    assert committed(tmp_path / "part-00000.capture") == [b"old"]
+    assert list(tmp_path.glob("_temporary-job/*")) == []
+
+
+def test_new_parts_replace_all_old_ones(tmp_path: Path) -> None:
+    write_parts(tmp_path, "first", ["a"], ["b"], ["c"])
+    with pytest.raises(FileExistsError, match=r"has parts already, such as part-00000\.capture"):
+        write_parts(tmp_path, "refused", ["d"])
+    assert len(write_parts(tmp_path, "second", ["d"], overwrite=True)) == 1
+    assert [committed(path) for path in tmp_path.glob("*.capture")] == [[b"d"]]
+
+
+def test_a_job_whose_tasks_are_repeated_after_it_is_done_stays_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "part-00000.capture", "1")
+
+    def doubled() -> list[str]:
+        return [record.decode() * 2 for record in committed(tmp_path / "part-00000.capture")]
+
+    paths = write_parts(tmp_path, "job", doubled(), overwrite=True)
+    assert write_parts(tmp_path, "job", doubled(), overwrite=True) == paths
+    assert committed(tmp_path / "part-00000.capture") == [b"11"]
+
+
+def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="each worker has to see the folder at the same path"):
+        write_parts(tmp_path / "elsewhere", "job", ["a"])
 
 
 def test_the_module_can_be_imported_without_dask() -> None:

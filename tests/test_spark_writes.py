@@ -85,8 +85,8 @@ def test_the_marker_is_away_while_parts_are_moved(tasks: Tasks, folder: Path, mo
     seen = []
     rename = os.rename
 
-    def watched(source_path: str, target: str) -> None:
-        if target.startswith(f"{folder}/part-"):
+    def watched(source_path: Path, target: Path) -> None:
+        if str(target).startswith(f"{folder}/part-"):
             seen.append((folder / "_SUCCESS").exists())
         rename(source_path, target)
 
@@ -144,19 +144,35 @@ def test_a_commit_that_fails_half_way_is_undone_by_the_abort(
     save(tasks, folder, (b"old",), (b"older",))
     writer = source(folder).writer(RECORD, overwrite)
     parts = [tasks.write(writer, batches(b"new"), number) for number in range(2)]
-    if step == "rename":
-        (folder / parts[1].name).mkdir()
-        error: type[OSError] = OSError
-    else:
-        monkeypatch.setattr("capturefile.spark.writing.sync_path", refuse)
-        error = BlockingIOError
-    with pytest.raises(error):
-        writer.commit(parts)
-    if step == "rename":
-        (folder / parts[1].name).rmdir()
+    with monkeypatch.context() as patch:
+        if step == "rename":
+            patch.setattr("capturefile._swap.sync_path", refuse)
+        else:
+            patch.setattr("capturefile.spark.writing.sync_path", refuse)
+        with pytest.raises(BlockingIOError):
+            writer.commit(parts)
     writer.abort(parts)
     assert names(folder) == ["_SUCCESS", "part-00000.capture", "part-00001.capture"]
     assert records_in_order(folder) == [b"old", b"older"]
+
+
+def test_a_failed_first_write_leaves_no_mark_of_success(
+    tasks: Tasks, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    writer = source(folder).writer(RECORD, overwrite=False)
+    parts = [tasks.write(writer, batches(b"new"))]
+    monkeypatch.setattr("capturefile.spark.writing.sync_path", refuse)
+    with pytest.raises(BlockingIOError):
+        writer.commit(parts)
+    writer.abort(parts)
+    assert names(folder) == []
+
+
+def test_more_parts_than_five_digits_count_stay_in_order(tasks: Tasks, folder: Path) -> None:
+    writer = source(folder).writer(RECORD, overwrite=False)
+    writer.commit([tasks.write(writer, batches(b"%d" % number), number) for number in (100_000, 99_999, 3)])
+    assert records_in_order(folder) == [b"3", b"99999", b"100000"]
 
 
 def refuse(*_: object) -> None:
@@ -328,7 +344,7 @@ def test_nobody_can_write_a_file_while_it_is_replaced(
 ) -> None:
     replace = os.replace
 
-    def attacked(source_path: str, target: str) -> None:
+    def attacked(source_path: Path, target: Path) -> None:
         with pytest.raises(CaptureFileAlreadyOpen):
             CaptureFile(path, True)
         replace(source_path, target)

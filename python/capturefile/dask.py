@@ -16,10 +16,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import InvalidCaptureFile
 from capturefile._files import SUFFIX, replacing
+from capturefile._swap import Swap, part_names
 from capturefile.rotating import manifest
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ __all__ = ["read_bag", "read_capture", "to_capture"]
 
 _BYTES_PER_PARTITION = 16 << 20
 """Of compressed data, roughly."""
-_MOST_RECORDS_PER_PARTITION = 1_000_000
+_MAX_RECORDS_PER_PARTITION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _plan(paths: StrPath | Iterable[StrPath], records_per_partition: int | None)
 def _records_per_partition(cf: CaptureFile[bytes]) -> int:
     """As many as have some megabytes in the file."""
     share = cf.record_count() * _BYTES_PER_PARTITION // max(cf.info().file_limit, 1)
-    return min(max(share, 1), _MOST_RECORDS_PER_PARTITION)
+    return min(max(share, 1), _MAX_RECORDS_PER_PARTITION)
 
 
 def _table(part: _Part, text: bool) -> Any:  # noqa: ANN401
@@ -229,12 +231,49 @@ def read_bag(
     return dask.bag.from_delayed([read(part, encoding) for part in parts])
 
 
-def _write_part(records: Iterable[str | bytes], path: str, options: dict[str, Any]) -> str:
-    """Makes a file of the records, which has its name once it is whole; an older one of that name is replaced."""
-    with replacing(Path(path)) as temporary, CaptureFile(temporary, True, force_new_empty_file=True, **options) as cf:
+def _write_part(records: Iterable[str | bytes], swap: Swap, name: str, options: dict[str, Any]) -> str:
+    """Makes a file of the records aside, which has its name once it is whole; returns its path.
+
+    Once parts are being moved into place, the task is done again only because its result was lost with a worker. What
+    it reads may have been overwritten by then.
+    """
+    path = swap.aside / name
+    if swap.has_begun():
+        return str(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except FileNotFoundError as error:
+        message = f"{error.strerror}; each worker has to see the folder at the same path"
+        raise FileNotFoundError(error.errno, message, swap.folder) from None
+    with replacing(path) as temporary, CaptureFile(temporary, True, force_new_empty_file=True, **options) as cf:
         cf.add_records(records)
         cf.commit()
-    return path
+    return str(path)
+
+
+def _parts(folder: str) -> list[str]:
+    """The names of the parts that a folder has."""
+    return sorted(path.name for path in Path(folder).glob(f"part-*{SUFFIX}"))
+
+
+def _check_has_no_parts(folder: str) -> None:
+    for name in _parts(folder)[:1]:
+        raise FileExistsError(f"{folder!r} has parts already, such as {name}")
+
+
+def _put_in_place(parts: Iterable[str], swap: Swap, overwrite: bool) -> list[str]:
+    """Moves the parts into the folder, and those that were there out of it; returns their paths there."""
+    if not overwrite and not swap.has_begun():
+        _check_has_no_parts(swap.folder)
+    new = {path.name: path for path in map(Path, parts)}
+    swap.run(new, _parts(swap.folder) if overwrite else ())
+    return [str(Path(swap.folder, name)) for name in new]
+
+
+def _put_in_place_by_a_task(parts: Iterable[str], swap: Swap, overwrite: bool) -> list[str]:
+    paths = _put_in_place(parts, swap, overwrite)
+    swap.clear_but_trace()
+    return paths
 
 
 def to_capture(
@@ -248,44 +287,53 @@ def to_capture(
     compression_block_size: int = 32768,
     compression_level: int = 6,
     sync: SyncMode = "full",
-) -> list[Any]:
+) -> Any:  # noqa: ANN401
     """Writes a data frame or a bag to a folder, each partition to a file `part-NNNNN.capture` there.
 
-    A file gets its name once it is whole and, unless `sync` is "none", on the disk. A task that runs twice writes the
-    same file again. If something fails, the parts that are done stay: the data is whole when this call has returned.
+    The files are written aside, in a hidden folder inside the folder, and moved into place when all of them are whole
+    and, unless `sync` is "none", on the disk. If something fails, the folder is as it was. What is overwritten may be
+    what is read.
 
     Arguments:
         data: a Dask data frame, or a series or bag of `str` or `bytes`.
         folder: where the files are to be, at the same path for each worker. It is created if there is none.
         column: the column of a data frame that has the records, `str` or `bytes` without nulls.
-        overwrite: delete the parts that the folder has already, before anything is computed.
-        compute: write at once. Otherwise the call returns tasks, to be computed by the caller.
+        overwrite: replace the parts that the folder has already, once the new ones are whole.
+        compute: write at once. Otherwise the call returns a `Delayed`, to be computed once by the caller.
         encoding: as for `CaptureFile`, like all that follow.
         compression_block_size: bytes that are compressed together.
         compression_level: from 1 to 12.
         sync: what a file waits for before it gets its name.
 
-    Returns the paths of the files in order, or tasks that give them. Raises FileExistsError if the folder has parts
-    already, KeyError if there is no such column, and what `CaptureFile.add_records` and `commit` raise, such as
-    TypeError for a null.
+    Returns the paths of the files in order, or the `Delayed` that gives them. Raises FileExistsError if the folder has
+    parts already, KeyError if there is no such column, FileNotFoundError where a worker, or this process, does not see
+    the folder or a part, and what `CaptureFile.add_records` and `commit` raise, such as TypeError for a null.
     """
     import dask
 
     place = Path(folder).absolute()
     partitions = (data[column] if getattr(data, "ndim", 1) == 2 else data).to_delayed()
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.glob(f"part-*{SUFFIX}"):
-        if not overwrite:
-            raise FileExistsError(f"{str(place)!r} has parts already, such as {old.name}")
-        old.unlink()
+    if not overwrite:
+        _check_has_no_parts(str(place))
     options = {
         "encoding": encoding,
         "compression_block_size": compression_block_size,
         "compression_level": compression_level,
         "sync": sync,
     }
+    swap = Swap(str(place), uuid4().hex)
+    names = part_names("part-", range(len(partitions)))
     write = dask.delayed(_write_part)
-    tasks = [
-        write(partition, str(place / f"part-{index:05}{SUFFIX}"), options) for index, partition in enumerate(partitions)
-    ]
-    return list(dask.compute(*tasks)) if compute else tasks
+    tasks = [write(partition, swap, names[index], options) for index, partition in enumerate(partitions)]
+    if not compute:
+        return dask.delayed(_put_in_place_by_a_task)(tasks, swap, overwrite)
+    try:
+        paths = _put_in_place(dask.compute(*tasks), swap, overwrite)
+    except BaseException:
+        # What could not be put back stays where it is.
+        if not swap.has_begun():
+            swap.clear()
+        raise
+    swap.clear()
+    return paths

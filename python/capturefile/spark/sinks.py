@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,11 +15,12 @@ from pyspark.sql import datasource
 from pyspark.sql.datasource import WriterCommitMessage
 
 from capturefile._capturefile import CaptureFile
-from capturefile._files import sync_path
+from capturefile._files import replacing
+from capturefile._swap import check_is_here
 from capturefile.spark.batches import records_of
 from capturefile.spark.files import open_to_read
 from capturefile.spark.tasks import this_task
-from capturefile.spark.writing import check_is_here, write_file
+from capturefile.spark.writing import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,16 +94,16 @@ class StreamWriter(_Base):
 
     def _add(self, cf: CaptureFile[bytes], parts: list[StreamPart], metadata: bytes) -> None:
         for part in parts:
-            check_is_here(part.path)
+            check_is_here(Path(part.path))
         if not self.overwrite:
             _fill(cf, parts, metadata)
             return
         # The lock on the file that is replaced, which `cf` holds, keeps others from doing the same.
-        new = os.path.join(os.path.dirname(parts[0].path), "whole")
-        with CaptureFile(new, True, force_new_empty_file=True, encoding=None) as whole:
+        with (
+            replacing(Path(self.path)) as new,
+            CaptureFile(new, True, force_new_empty_file=True, encoding=None) as whole,
+        ):
             _fill(whole, parts, metadata)
-        os.replace(new, self.path)
-        sync_path(os.path.dirname(self.path))
 
 
 def _decoded(cf: CaptureFile[bytes]) -> dict[str, Any]:

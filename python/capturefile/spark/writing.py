@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from uuid import uuid4
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 
 from capturefile._capturefile import CaptureFile
-from capturefile._files import SUFFIX, sync_path
+from capturefile._files import sync_path
+from capturefile._swap import Swap, part_names
 from capturefile.spark.batches import records_of
 from capturefile.spark.files import capture_files
 from capturefile.spark.tasks import this_task
@@ -35,8 +35,7 @@ class Part(WriterCommitMessage):
 
     aside: str
     """Its path until the commit."""
-    name: str
-    """Its name in the folder."""
+    partition: int
 
 
 class BatchWriter(DataSourceArrowWriter):
@@ -49,67 +48,52 @@ class BatchWriter(DataSourceArrowWriter):
         self.encoding = encoding
         self.overwrite = overwrite
         # By time first, so that the parts of later writes stand behind those of earlier ones.
-        self.job = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}"
-        self.aside = os.path.join(folder, f"_temporary-{self.job}")
+        self.swap = Swap(folder, f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}")
         self.is_new = not os.path.exists(folder)
-        os.makedirs(self.aside)
+        os.makedirs(self.swap.aside)
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Part:
         """Writes one part. Raises FileNotFoundError where the folder is not that of the driver, and ValueError for a
         null.
         """
-        if not os.path.isdir(self.aside):
+        aside = str(self.swap.aside)
+        if not os.path.isdir(aside):
             raise FileNotFoundError(
-                f"{self.aside!r}, which was made where the write is planned, does not exist on {socket.gethostname()}: "
+                f"{aside!r}, which was made where the write is planned, does not exist on {socket.gethostname()}: "
                 "all hosts of the cluster need the same folder under the same path"
             )
         task = this_task()
-        name = f"part-{self.job}-{task.partition:05}{SUFFIX}"
         # Two attempts at the same part may run at the same time.
-        aside = os.path.join(self.aside, f"{task.attempt}-{name}")
-        write_file(aside, records_of(iterator, self.column, self.encoding), sync="full")
-        return Part(aside, name)
+        part = Part(os.path.join(aside, f"{task.partition}-{task.attempt}"), task.partition)
+        write_file(part.aside, records_of(iterator, self.column, self.encoding), sync="full")
+        return part
 
     def commit(self, messages: list[Part | None]) -> None:
         """Moves the parts into the folder; those that were there are moved out if they are to be replaced.
 
         Raises FileNotFoundError, with nothing moved, if a part is not there.
         """
-        parts = [part for part in messages if part is not None]
-        for part in parts:
-            check_is_here(part.aside)
-        old = capture_files(self.folder) if self.overwrite else []
-        self._replace(MARKER)
-        for part in parts:
-            os.rename(part.aside, os.path.join(self.folder, part.name))
-        for path in old:
-            self._replace(os.path.basename(path))
-        sync_path(self.folder)
+        old = map(os.path.basename, capture_files(self.folder)) if self.overwrite else ()
+        self.swap.run(self._named(messages), [MARKER, *old])
         Path(self.folder, MARKER).touch()
         sync_path(self.folder)
-        shutil.rmtree(self.aside, ignore_errors=True)
+        self.swap.clear()
 
     def abort(self, messages: list[Part | None]) -> None:
         """Leaves the folder as it was, also after a commit that failed half-way."""
-        for part in messages:
-            if part is not None:
-                Path(self.folder, part.name).unlink(missing_ok=True)
-        with suppress(FileNotFoundError):
-            for name in os.listdir(self._replaced()):
-                os.rename(os.path.join(self._replaced(), name), os.path.join(self.folder, name))
-        shutil.rmtree(self.aside, ignore_errors=True)
+        if self.swap.has_begun():
+            Path(self.folder, MARKER).unlink(missing_ok=True)
+            self.swap.undo(self._named(messages))
+        self.swap.clear()
         if self.is_new:
             with suppress(OSError):  # Somebody else has put something there.
                 os.rmdir(self.folder)
 
-    def _replaced(self) -> str:
-        return os.path.join(self.aside, "replaced")
-
-    def _replace(self, name: str) -> None:
-        """Moves a file out of the folder, so that an abort can move it back."""
-        os.makedirs(self._replaced(), exist_ok=True)
-        with suppress(FileNotFoundError):
-            os.rename(os.path.join(self.folder, name), os.path.join(self._replaced(), name))
+    def _named(self, messages: list[Part | None]) -> dict[str, Path]:
+        """The paths of the parts by the names that they get, which sort in their order."""
+        parts = {part.partition: part.aside for part in messages if part is not None}
+        names = part_names(f"part-{self.swap.job}-", parts)
+        return {names[partition]: Path(aside) for partition, aside in parts.items()}
 
 
 def write_file(path: str, batches: Iterable[list[bytes]], *, sync: str) -> int:
@@ -119,12 +103,3 @@ def write_file(path: str, batches: Iterable[list[bytes]], *, sync: str) -> int:
         for records in batches:
             cf.add_records(records)
         return len(cf)
-
-
-def check_is_here(path: str) -> None:
-    """Raises FileNotFoundError for a part that a task has written, but not where the driver can see it."""
-    if not os.path.exists(path):
-        raise FileNotFoundError(
-            f"{path!r} was written by a task, but does not exist on {socket.gethostname()}, where the write is "
-            "committed: all hosts of the cluster need the same folder under the same path"
-        )
