@@ -8,6 +8,7 @@ alone in its paragraph becomes the program.
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -122,6 +123,28 @@ def build() -> None:
         raise BrokenSiteError(output)
 
 
+def bring_search_to_the_disk() -> None:
+    """Lets the search work in a site that is opened from the disk, where browsers start no worker from a file.
+
+    The generator would load a substitute for such workers from elsewhere. In its place comes a script that has the
+    worker's source in it.
+    """
+    scripts = SITE / "assets" / "javascripts"
+    (worker,) = (scripts / "workers").glob("search.*.js")
+    (scripts / "worker.js").write_text(
+        'if (location.protocol === "file:") {\n'
+        f"  const source = {json.dumps(worker.read_text(encoding='utf-8'))};\n"
+        "  const FileWorker = Worker;\n"
+        "  Worker = function () { return new FileWorker(URL.createObjectURL(new Blob([source]))); };\n"
+        "}\n",
+        encoding="utf-8",
+    )
+    for page in SITE.rglob("*.html"):
+        base = os.path.relpath(scripts, page.parent)
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(r"https://[^\"]*/iframe-worker/shim", f"{base}/worker.js", text), encoding="utf-8")
+
+
 @dataclass
 class Page(HTMLParser):
     """What a page of the site has and what it points at."""
@@ -203,6 +226,7 @@ def main() -> int:
         check_navigation(pages)
         gather(pages)
         build()
+        bring_search_to_the_disk()
         count = check()
     except BrokenSiteError as error:
         print(error, file=sys.stderr)

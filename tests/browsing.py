@@ -1,4 +1,4 @@
-"""The viewer's page in Debian's Chromium: `make test-view`."""
+"""The viewer's page, and the search of the documentation, in Debian's Chromium: `make test-view`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import capturefile
@@ -362,3 +365,25 @@ def test_nothing_is_wider_than_the_window(page: Page, viewed: Viewed, path: Path
             page.goto(f"{address}#0/{view}/1")
             expect(page.locator(f"#{view} h2").first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+SITE = Path(__file__).parent.parent / "target" / "site"
+
+
+@pytest.mark.skipif(not SITE.exists(), reason="the site of the documentation is not built: make docs")
+@pytest.mark.parametrize("over", ["disk", "http"])
+def test_the_search_of_the_documentation_finds_words(browser: Browser, over: str) -> None:
+    """Browsers start no worker from a file; the site brings what it takes."""
+    page = browser.new_page()
+    handler = partial(SimpleHTTPRequestHandler, directory=SITE)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        start = SITE.as_uri() if over == "disk" else f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            page.goto(f"{start}/api/capturefile.html")
+            page.keyboard.press("/")
+            page.keyboard.type("savepoint")
+            page.get_by_text(re.compile(r"^\d+ results?$")).wait_for()
+        finally:
+            server.shutdown()
+            page.close()
