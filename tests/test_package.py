@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import inspect
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -53,7 +55,23 @@ def test_the_license_and_the_readme_are_in_the_wheel() -> None:
     license_text = distribution.read_text("licenses/LICENSE")
     assert license_text == (PROJECT / "LICENSE").read_text(encoding="utf-8")
     assert metadata["Description-Content-Type"].startswith("text/markdown")
-    assert "capturefile.open(" in str(metadata)
+    assert "capturefile.open(" in metadata.json["description"]
+
+
+def test_links_of_the_readme_work_on_the_package_indexes(tmp_path: Path) -> None:
+    for name in ("README.md", "pyproject.toml", "Cargo.toml", "docs/for_indexes.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(PROJECT / name, tmp_path / name)
+    base = "https://example.org/somebody/capturefile"
+    subprocess.run([sys.executable, tmp_path / "docs" / "for_indexes.py", f"{base}/-", "v9"], check=True)
+    links = re.findall(r"(!?)\[[^\]]*\]\((\S+)\)", (tmp_path / "README.md").read_text(encoding="utf-8"))
+    assert {link for _, link in links if not link.startswith("https://")} == set()
+    for picture, link in links:
+        if rest := link.removeprefix(f"{base}/-/{'raw' if picture else 'blob'}/v9/"):
+            assert (PROJECT / rest.partition("#")[0]).is_file(), link
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["urls"]["Source"] == base
+    assert tomllib.loads((tmp_path / "Cargo.toml").read_text(encoding="utf-8"))["package"]["repository"] == base
 
 
 def test_one_wheel_serves_all_versions_of_python_from_3_11_on() -> None:
