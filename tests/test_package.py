@@ -79,7 +79,7 @@ def test_one_wheel_serves_all_versions_of_python_from_3_11_on() -> None:
     assert distribution.metadata["Requires-Python"] == ">=3.11"
     own = f"cp{sys.version_info.major}{sys.version_info.minor}"
     tag = f"{own}-{own}t-" if sysconfig.get_config_var("Py_GIL_DISABLED") else "cp311-abi3-"
-    assert f"Tag: {tag}{sysconfig.get_platform().split('-')[0]}" in (distribution.read_text("WHEEL") or "")
+    assert f"Tag: {tag}" in (distribution.read_text("WHEEL") or "")
 
 
 def test_what_the_index_shows_is_what_there_is() -> None:
