@@ -124,21 +124,32 @@ def test_a_task_that_is_killed_is_done_again_and_its_records_are_there_once(
     assert len(list((tmp_path / "copy").iterdir())) == 3
 
 
-@pytest.mark.skipif(not hasattr(datasource, "Filter"), reason="pyspark before 4.1 has no filters")
-def test_filters_are_handed_over_if_both_sides_are_told_to(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
-    log = fill(tmp_path / "log.capture", lines(1000))
-    condition = "record_number > 990 AND record_number IN (5, 992, 1000)"
-    expected = [992, 1000]
-    assert [row.record_number for row in load(spark, log).where(condition).collect()] == expected
-    asked = load(spark, log, pushdown="true").where(condition)
-    with pytest.raises(Exception, match=r"spark\.sql\.python\.filterPushdown\.enabled"):
-        asked.collect()
+def test_queries_of_one_frame_do_not_meet_even_if_spark_hands_over_filters(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    frame = load(spark, fill(tmp_path / "log.capture", lines(1000)))
     spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
     try:
-        assert [row.record_number for row in load(spark, log, pushdown="true").where(condition).collect()] == expected
-        assert [row.record_number for row in load(spark, log).where(condition).collect()] == expected
+        low, high = frame.where("record_number <= 3"), frame.where("record_number > 995")
+        assert [low.count(), high.count(), low.count(), frame.count(), low.union(high).count()] == [3, 5, 3, 1000, 8]
+        assert frame.where("record LIKE '%99'").count() == 10
     finally:
         spark.conf.unset("spark.sql.python.filterPushdown.enabled")
+
+
+def test_a_frame_keeps_what_it_was_planned_with_and_a_new_load_sees_more(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    log = fill(tmp_path / "log.capture", lines(10))
+    frame = load(spark, log)
+    append(log, "before the first query")
+    assert frame.count() == 11
+    append(log, "later")
+    assert (frame.count(), frame.where("record_number > 5").count()) == (11, 6)
+    assert load(spark, log).count() == 12
+
+
+def append(log: Path, record: str) -> None:
+    """Commits one more record."""
+    with CaptureFile(log, True) as cf:
+        cf.add_record(record)
+        cf.commit()
 
 
 # Streams

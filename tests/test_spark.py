@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from spark_tools import fill, read, source, table, varied
@@ -23,8 +22,6 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import BinaryType, IntegerType, LongType, StringType, StructField, StructType
 
 PATIENCE = 60.0
-
-needs_filters = pytest.mark.skipif(not hasattr(datasource, "Filter"), reason="pyspark before 4.1 has no filters")
 
 
 def ranges(planned: list[Share]) -> list[tuple[str, int, int]]:
@@ -153,7 +150,6 @@ def test_nothing_to_read_is_an_error_but_for_an_empty_folder(tmp_path: Path) -> 
         ({"path": "x", "columns": "record,line"}, "columns must name some of record_number, record, path"),
         ({"path": "x", "columns": "record,record"}, "columns must name some of"),
         ({"path": "x", "encoding": "utf-9"}, "encoding must be one that Python knows"),
-        ({"path": "x", "pushdown": "yes"}, "pushdown must be true or false"),
     ],
 )
 def test_an_option_that_does_not_fit_is_refused(options: dict[str, str], message: str) -> None:
@@ -260,61 +256,11 @@ def test_a_record_that_no_row_can_hold_is_an_error_with_its_number(path: Path, m
         table(path)
 
 
-# Filters
-
-
-def filtered(path: Path, *conditions: Any, **options: object) -> tuple[list[int], list[Any]]:  # noqa: ANN401
-    """The numbers that are read, and the conditions that are left to Spark."""
-    made = source(path, pushdown="true", **options)
-    reader = made.reader(made.schema())
-    left = list(reader.pushFilters(list(conditions)))
-    return read(reader).column("record_number").to_pylist(), left
-
-
-@needs_filters
-def test_only_a_read_that_asks_for_it_takes_filters(numbers: Path) -> None:
-    """Spark refuses to read with a reader that does, unless it is told to hand filters over."""
-    usual, asked = source(numbers), source(numbers, pushdown="TRUE")
-    base = datasource.DataSourceReader.pushFilters
-    assert type(usual.reader(usual.schema())).pushFilters is base
-    assert type(asked.reader(asked.schema())).pushFilters is not base
-
-
-@needs_filters
-def test_conditions_on_the_number_narrow_what_is_read(numbers: Path) -> None:
-    number = ("record_number",)
-    d = datasource
-    assert filtered(numbers, d.EqualTo(number, 7)) == ([7], [])
-    assert filtered(numbers, d.GreaterThan(number, 18)) == ([19, 20], [])
-    assert filtered(numbers, d.GreaterThanOrEqual(number, 19), d.LessThan(number, 20)) == ([19], [])
-    assert filtered(numbers, d.LessThanOrEqual(number, 3), firstRecord=2) == ([2, 3], [])
-    assert filtered(numbers, d.GreaterThan(number, 5), d.LessThan(number, 3)) == ([], [])
-    assert filtered(numbers, d.LessThan(number, -4)) == ([], [])
-    some = d.In(number, (3, 5))
-    assert filtered(numbers, some) == ([3, 4, 5], [some])
-
-
-@needs_filters
-def test_conditions_that_are_not_understood_stay_with_spark(numbers: Path) -> None:
-    d = datasource
-    for condition in (
-        d.EqualTo(("record",), b"7"),
-        d.EqualTo(("record_number",), 7.5),
-        d.EqualTo(("record_number",), None),
-        d.Not(d.EqualTo(("record_number",), 7)),
-        d.In(("record_number",), (3, None)),
-    ):
-        assert filtered(numbers, condition) == (list(range(1, 21)), [condition])
-
-
-@needs_filters
-def test_a_condition_on_the_path_leaves_one_file(numbers: Path) -> None:
-    fill(numbers.with_name("other.capture"), ["one"])
-    d = datasource
-    first, second = d.EqualTo(("path",), str(numbers)), d.EqualTo(("path",), "elsewhere")
-    assert filtered(numbers.parent, first) == (list(range(1, 21)), [])
-    assert filtered(numbers.parent, second) == ([], [])
-    assert filtered(numbers.parent, first, second) == (list(range(1, 21)), [second])
+def test_no_reader_takes_filters(numbers: Path) -> None:
+    """Spark would keep those of the last query for all queries of the frame."""
+    made = source(numbers)
+    base = getattr(datasource.DataSourceReader, "pushFilters", None)
+    assert getattr(type(made.reader(made.schema())), "pushFilters", None) is base
 
 
 def test_extents_without_records_are_no_shares() -> None:

@@ -53,10 +53,9 @@ class CaptureDataSource(DataSource):
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """What plans and does a batch read."""
-        from capturefile.spark.reading import BatchReader, filtering_reader
+        from capturefile.spark.reading import BatchReader
 
-        options = Options.of(self.options)
-        return (filtering_reader() if options.pushdown else BatchReader)(options, schema)
+        return BatchReader(Options.of(self.options), schema)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802
         """What plans and does a streaming read."""

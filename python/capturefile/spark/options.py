@@ -27,7 +27,6 @@ class Options:
     max_records_per_batch: int | None
     columns: tuple[str, ...] | None
     encoding: str | None
-    pushdown: bool
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Options:
@@ -40,7 +39,6 @@ class Options:
             max_records_per_batch=_number(given, "maxRecordsPerBatch"),
             columns=_columns(given),
             encoding=_encoding(given),
-            pushdown=_switch(given, "pushdown"),
         )
 
     def only_path(self) -> str:
@@ -84,10 +82,3 @@ def _encoding(given: Mapping[str, str]) -> str | None:
         return codecs.lookup(given["encoding"]).name
     except LookupError:
         raise ValueError(f"the option encoding must be one that Python knows, not {given['encoding']!r}") from None
-
-
-def _switch(given: Mapping[str, str], name: str) -> bool:
-    value = given.get(name, "false").strip().lower()
-    if value not in {"true", "false"}:
-        raise ValueError(f"the option {name} must be true or false, not {given[name]!r}")
-    return value == "true"

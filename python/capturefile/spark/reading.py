@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
-from pyspark.sql import datasource
 from pyspark.sql.datasource import DataSourceReader
 
 from capturefile.spark.batches import Batches
@@ -28,39 +26,22 @@ class BatchReader(DataSourceReader):
         """Raises ValueError for columns that capture files do not have."""
         self.options = options
         self.batches = Batches(schema, options.encoding)
-        self.first = options.first_record
-        self.last = options.last_record
-        self.only_file: str | None = None
 
     def partitions(self) -> list[Share]:
         """The shares. What is committed from now on is not part of the read.
 
         Raises FileNotFoundError if there is nothing to read.
         """
-        files = find(self.options.paths)
-        wanted = [file for file in files if self.only_file in {None, file}]
-        shares = plan(map(self._extent, wanted), self.options.records_per_partition)
+        shares = plan(map(self._extent, find(self.options.paths)), self.options.records_per_partition)
         # Spark takes no shares at all for one whose value is None.
         return shares or [Share([])]
 
     def _extent(self, path: str) -> Extent:
         with open_to_read(path) as cf:
             count = cf.record_count()
-        return Extent(path, self.first, count if self.last is None else min(count, self.last))
+        last = self.options.last_record
+        return Extent(path, self.options.first_record, count if last is None else min(count, last))
 
     def read(self, partition: Share) -> Iterator[pa.RecordBatch]:
         """The records of a share; see `Batches.of` for what it raises."""
         return self.batches.of(partition)
-
-
-@cache
-def filtering_reader() -> type[BatchReader]:
-    """A reader that takes filters from Spark, which is a class of its own since Spark refuses one by default.
-
-    Raises ValueError if this pyspark cannot hand over filters.
-    """
-    if not hasattr(datasource, "Filter"):
-        raise ValueError("the option pushdown needs pyspark 4.1 or newer")
-    from capturefile.spark.filters import FilteringReader
-
-    return FilteringReader

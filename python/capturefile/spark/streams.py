@@ -37,8 +37,8 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def __init__(self, options: Options, schema: StructType) -> None:
         """Raises ValueError for options that a stream does not have."""
-        if options.last_record is not None or options.pushdown:
-            raise ValueError("a stream has no end and takes no filters: lastRecord and pushdown are for batch reads")
+        if options.last_record is not None:
+            raise ValueError("a stream has no end: lastRecord is for batch reads")
         if options.max_records_per_batch and ReadMaxRows is None:
             raise ValueError("the option maxRecordsPerBatch needs pyspark 4.2 or newer")
         self.options = options
