@@ -58,15 +58,18 @@ mod python;
 #[cfg(test)]
 mod simulation;
 
-pub use codec::frame::CompressionLevel;
+pub use codec::level::CompressionLevel;
 pub use error::{Damage, Error, Result};
 pub use file::capture_file::{Batch, CaptureFile, OpenOptions};
 pub use format::Geometry;
 pub use read::blocks::{BlockInfo, Blocks};
-pub use read::records::{Gather, Packed, Records};
-pub use read::snapshot::{Record, Snapshot};
+pub use read::gather::Gather;
+pub use read::packed::Packed;
+pub use read::record::Record;
+pub use read::records::Records;
+pub use read::snapshot::Snapshot;
 pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
 pub use storage::FileIdentity;
 pub use sync::backoff::Waiter;
 pub use verify::{Report, verify, verify_quickly, verify_while};
-pub use write::writer::{SyncMode, Totals};
+pub use write::options::{SyncMode, Totals};

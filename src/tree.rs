@@ -4,37 +4,35 @@
 //! unfinished rightmost node of each level can, and those live in the master node. Nothing here reads
 //! or writes: a node that fills up is handed to the caller, who stores it and adds it one level higher.
 
-use crate::format::Coordinates;
-
 /// A file with more records than this is not sound, so that the number after the last one is a number too.
 pub(crate) const MOST_RECORDS: u64 = u64::MAX - 1;
 
 /// The unfinished rightmost node of each level. Level 1 is the one whose children are records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RightmostPath {
+pub(crate) struct RightmostPath<C> {
     fan_out: u32,
     /// Children by level, level 1 first; each holds fewer than `fan_out`.
-    levels: Vec<Vec<Coordinates>>,
+    levels: Vec<Vec<C>>,
 }
 
 /// The first step from the rightmost path down to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Descent {
+pub(crate) struct Descent<C> {
     /// A record if `height` is 0, else the root of a perfect subtree of that height.
-    pub(crate) root: Coordinates,
+    pub(crate) root: C,
     pub(crate) height: u32,
     /// Index of the record among those below `root`, from 0.
     pub(crate) index: u64,
 }
 
-impl RightmostPath {
+impl<C: Copy> RightmostPath<C> {
     pub(crate) fn new(fan_out: u32) -> Self {
         Self { fan_out, levels: Vec::new() }
     }
 
     /// Adds a child to the level `level`. A node that this fills is emptied here and returned: it is
     /// the caller's to store, and its coordinates to add to the level above.
-    pub(crate) fn add(&mut self, level: u8, child: Coordinates) -> Option<Vec<Coordinates>> {
+    pub(crate) fn add(&mut self, level: u8, child: C) -> Option<Vec<C>> {
         let level = usize::from(level);
         if self.levels.len() < level {
             self.levels.resize(level, Vec::new());
@@ -45,7 +43,7 @@ impl RightmostPath {
     }
 
     /// Children of the level `level`, oldest first.
-    pub(crate) fn children(&self, level: u8) -> &[Coordinates] {
+    pub(crate) fn children(&self, level: u8) -> &[C] {
         usize::from(level).checked_sub(1).and_then(|index| self.levels.get(index)).map_or(&[], Vec::as_slice)
     }
 
@@ -74,7 +72,7 @@ impl RightmostPath {
     }
 
     /// The way to the record with the given index, counted from 0; `None` past the end.
-    pub(crate) fn descend(&self, mut index: u64) -> Option<Descent> {
+    pub(crate) fn descend(&self, mut index: u64) -> Option<Descent<C>> {
         for (height, children) in (0..self.height().into()).zip(&self.levels).rev() {
             if children.is_empty() {
                 continue;
@@ -90,7 +88,7 @@ impl RightmostPath {
     }
 }
 
-impl Descent {
+impl<C: Copy> Descent<C> {
     /// Which child of `root` the record is under, and the index that is left below that child.
     pub(crate) fn step(self, fan_out: u32) -> (usize, u64) {
         // `height` is at least 1 here, and this power was small enough to count the records.
@@ -106,29 +104,29 @@ mod tests {
     use std::collections::HashMap;
 
     /// Adds `count` records and keeps every full node, as a writer would.
-    fn grow(fan_out: u32, count: u64) -> (RightmostPath, HashMap<u64, Vec<Coordinates>>) {
+    fn grow(fan_out: u32, count: u64) -> (RightmostPath<u64>, HashMap<u64, Vec<u64>>) {
         let mut path = RightmostPath::new(fan_out);
         let mut nodes = HashMap::new();
         for record in 0..count {
-            let mut child = Coordinates { frame: record, offset: 0 };
+            let mut child = record;
             for level in 1.. {
                 let Some(full) = path.add(level, child) else {
                     break;
                 };
-                child = Coordinates { frame: nodes.len() as u64, offset: u32::from(level) };
-                nodes.insert(child.frame, full);
+                child = nodes.len() as u64;
+                nodes.insert(child, full);
             }
         }
         (path, nodes)
     }
 
-    fn find(path: &RightmostPath, nodes: &HashMap<u64, Vec<Coordinates>>, index: u64) -> Option<u64> {
+    fn find(path: &RightmostPath<u64>, nodes: &HashMap<u64, Vec<u64>>, index: u64) -> Option<u64> {
         let mut descent = path.descend(index)?;
         while descent.height > 0 {
             let (child, index) = descent.step(path.fan_out);
-            descent = Descent { root: nodes[&descent.root.frame][child], height: descent.height - 1, index };
+            descent = Descent { root: nodes[&descent.root][child], height: descent.height - 1, index };
         }
-        Some(descent.root.frame)
+        Some(descent.root)
     }
 
     #[test]
@@ -158,9 +156,9 @@ mod tests {
     #[test]
     fn a_count_past_64_bits_is_no_number() {
         let mut path = RightmostPath::new(32);
-        path.add(13, Coordinates::NONE);
+        path.add(13, 0);
         assert_eq!(path.record_count(), Some(1 << 60));
-        path.add(14, Coordinates::NONE);
+        path.add(14, 0);
         assert_eq!(path.record_count(), None);
     }
 
@@ -168,10 +166,10 @@ mod tests {
     fn the_number_after_the_last_record_is_a_number_too() {
         // With x for the fan-out, 2^64 - 1 is x^2 + 2 x.
         let mut path = RightmostPath::new(u32::MAX);
-        path.add(3, Coordinates::NONE);
-        path.add(2, Coordinates::NONE);
+        path.add(3, 0);
+        path.add(2, 0);
         assert_eq!(path.record_count(), Some(u64::MAX - u64::from(u32::MAX)));
-        path.add(2, Coordinates::NONE);
+        path.add(2, 0);
         assert_eq!(path.record_count(), None);
     }
 }

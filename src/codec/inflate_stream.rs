@@ -9,7 +9,8 @@ use std::sync::Arc;
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZFlush, MZResult, MZStatus};
 
-use crate::codec::frame::{InflateError, check_entry, entry_outside, node_outside};
+use crate::codec::frame::InflateError;
+use crate::format::entries::{check_entry, entry_outside, node_outside};
 use crate::format::{Coordinates, LENGTH_SIZE};
 
 /// How much is inflated at a time of what is not kept.
@@ -231,7 +232,7 @@ mod tests {
 
     fn sample() -> (Vec<u8>, Vec<u8>) {
         let block: Vec<u8> = (0..300_000_u32).flat_map(|index| (index / 7).to_le_bytes()).collect();
-        let frame = deflate(&block, crate::codec::frame::CompressionLevel::default()).unwrap();
+        let frame = deflate(&block, crate::codec::level::CompressionLevel::default()).unwrap();
         (block, frame[LENGTH_SIZE..].to_vec())
     }
 

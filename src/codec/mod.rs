@@ -3,3 +3,5 @@
 pub(crate) mod deflate;
 pub(crate) mod frame;
 pub(crate) mod inflate_stream;
+pub(crate) mod level;
+mod noise;

@@ -11,18 +11,20 @@ use arc_swap::{ArcSwap, Guard};
 use nix::libc;
 use tempfile::NamedTempFile;
 
-use crate::codec::frame::CompressionLevel;
+use crate::codec::level::CompressionLevel;
 use crate::error::{Damage, Error, Result};
-use crate::format::{Geometry, Slot, has_checksum};
+use crate::format::{Geometry, Slot, has_checksum, image_index};
 use crate::lock::{self, Refusal, WriterLock};
 use crate::mutants::{self, Mutant};
 use crate::read::cache::Cache;
-use crate::read::current::{self, Current, Stamps, image_index};
+use crate::read::current::{self, Current, Stamps};
 use crate::read::fan_out::check_fan_out;
-use crate::read::snapshot::{OpenFile, Snapshot, check_length};
+use crate::read::open_file::{OpenFile, check_length};
+use crate::read::snapshot::Snapshot;
 use crate::storage::{self, FileIdentity, FileStorage, Storage, parent, read_up_to};
 use crate::sync::published::Shown;
-use crate::write::writer::{Savepoint, SyncMode, Totals, Writer, WriterOptions};
+use crate::write::options::{SyncMode, Totals, WriterOptions};
+use crate::write::writer::{Savepoint, Writer};
 
 /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
 /// What a hostile file may cost is 64 MiB and sixteen times its length; the rest is for what is being read.

@@ -1,12 +1,9 @@
-//! The bytes of a capture file: header, coordinates, and where everything stands.
-//!
-//! Every integer of the format is unsigned and big-endian.
-
-use std::ops::Range;
+//! The header of a capture file: its sizes, and the positions that follow from them.
 
 use libdeflater::crc32;
 
 use crate::error::{Damage, Error, Result};
+use crate::format::{Slot, get_u32};
 
 /// The name that every new file starts with.
 const MAGIC: &[u8; 11] = b"MioCapture\0";
@@ -23,93 +20,6 @@ const CHECKSUM: usize = TAG + CHECKSUM_TAG.len();
 const SMALLEST_PAGE: u32 = 512;
 /// A new file is this many pages long, so that small files do not grow bit by bit.
 const INITIAL_PAGES: u64 = 100;
-
-/// Length of an entry's size prefix, and of a frame's.
-pub(crate) const LENGTH_SIZE: usize = 4;
-/// The longest record or metadata, in bytes: what the size prefix can say.
-pub(crate) const LONGEST_ENTRY: u64 = u32::MAX as u64;
-
-/// Reads the big-endian number at `at`, if it is there whole.
-pub(crate) fn get_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    let end = at.checked_add(size_of::<u32>())?;
-    Some(u32::from_be_bytes(bytes.get(at..end)?.try_into().ok()?))
-}
-
-/// Reads the big-endian number at `at`, if it is there whole.
-pub(crate) fn get_u64(bytes: &[u8], at: usize) -> Option<u64> {
-    let end = at.checked_add(size_of::<u64>())?;
-    Some(u64::from_be_bytes(bytes.get(at..end)?.try_into().ok()?))
-}
-
-/// A length or position of something that is in memory whole; past the memory's end where it is not.
-pub(crate) fn in_memory(length: u64) -> usize {
-    usize::try_from(length).unwrap_or(usize::MAX)
-}
-
-/// Where an entry is: the position of its frame in the file, and its offset in the inflated block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub(crate) struct Coordinates {
-    pub(crate) frame: u64,
-    pub(crate) offset: u32,
-}
-
-impl Coordinates {
-    /// Encoded length in bytes.
-    pub(crate) const SIZE: usize = 12;
-    /// What stands where there is nothing to point at.
-    pub(crate) const NONE: Self = Self { frame: 0, offset: 0 };
-
-    pub(crate) fn is_none(self) -> bool {
-        self == Self::NONE
-    }
-
-    pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.frame.to_be_bytes());
-        out.extend_from_slice(&self.offset.to_be_bytes());
-    }
-
-    pub(crate) fn decode(bytes: &[u8], at: usize) -> Option<Self> {
-        Some(Self { frame: get_u64(bytes, at)?, offset: get_u32(bytes, at.checked_add(size_of::<u64>())?)? })
-    }
-}
-
-/// A part of an index node, from the child with the index `start` on. Nodes of usual fan-outs are one part; those
-/// of large ones are never in memory whole, since a few bytes of a file can stand for a giant one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct NodePart {
-    /// Where the node's frame starts.
-    pub(crate) frame: u64,
-    /// Where the node starts in its block.
-    pub(crate) offset: u32,
-    pub(crate) start: u32,
-}
-
-impl NodePart {
-    /// How many children are in a part, but for the last one.
-    pub(crate) const SIZE: u32 = 256;
-
-    /// The part with the child of this index.
-    pub(crate) fn with_child(node: Coordinates, index: usize) -> Self {
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        Self { frame: node.frame, offset: node.offset, start: index - index % Self::SIZE }
-    }
-
-    /// The node that it is a part of.
-    pub(crate) fn node(self) -> Coordinates {
-        Coordinates { frame: self.frame, offset: self.offset }
-    }
-
-    /// The indices of its children.
-    pub(crate) fn children(self, fan_out: u32) -> Range<u32> {
-        self.start..self.start.saturating_add(Self::SIZE).min(fan_out)
-    }
-
-    /// The part behind it.
-    pub(crate) fn next(self, fan_out: u32) -> Option<Self> {
-        let start = self.start.checked_add(Self::SIZE).filter(|start| *start < fan_out)?;
-        Some(Self { start, ..self })
-    }
-}
 
 /// The sizes that a file's header fixes for ever, and the positions that follow from them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,22 +188,6 @@ fn check_checksum(bytes: &[u8]) -> std::result::Result<(), Damage> {
     Err(Damage::new(found, format!("{checksum:#010x}")))
 }
 
-/// One of the two places where a master node can stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Slot {
-    A,
-    B,
-}
-
-impl Slot {
-    pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
-
-    /// Even serial numbers live in A, odd ones in B.
-    pub(crate) fn of_serial(serial: u32) -> Self {
-        if serial.is_multiple_of(2) { Self::A } else { Self::B }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,15 +241,5 @@ mod tests {
         header[TAG + 1] = 1;
         assert_eq!(Geometry::decode(&header), Ok(geometry));
         assert!(Geometry::damaged_tag(&header).is_some());
-    }
-
-    #[test]
-    fn coordinates_survive_the_round_trip() {
-        let coordinates = Coordinates { frame: 0x0102_0304_0506_0708, offset: 0x090A_0B0C };
-        let mut bytes = Vec::new();
-        coordinates.encode(&mut bytes);
-        assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-        assert_eq!(Coordinates::decode(&bytes, 0), Some(coordinates));
-        assert_eq!(Coordinates::decode(&bytes, 1), None);
     }
 }

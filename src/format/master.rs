@@ -14,7 +14,7 @@ pub(crate) struct MasterNode {
     /// Where the next frame will start.
     pub(crate) file_limit: u64,
     pub(crate) metadata: Coordinates,
-    pub(crate) path: RightmostPath,
+    pub(crate) path: RightmostPath<Coordinates>,
     /// The bytes from `file_limit` rounded down to a page up to `file_limit`.
     pub(crate) tail: Vec<u8>,
     /// Entries added but not yet compressed; shorter than a block.
@@ -82,7 +82,7 @@ impl MasterNode {
     }
 
     /// Whether the children of the rightmost path fit in the first page of a slot.
-    pub(crate) fn index_fits(path: &RightmostPath, geometry: &Geometry) -> bool {
+    pub(crate) fn index_fits(path: &RightmostPath<Coordinates>, geometry: &Geometry) -> bool {
         CHILDREN + CHILD_SIZE * path.child_count() <= geometry.page_size as usize
     }
 
@@ -232,7 +232,7 @@ fn decode_path(
     file_limit: u64,
     pending_length: u32,
     bytes: &[u8],
-) -> Result<RightmostPath, Damage> {
+) -> Result<RightmostPath<Coordinates>, Damage> {
     let count = get_u32(bytes, CHILD_COUNT).unwrap_or_default();
     let room = (geometry.page_size as usize - CHILDREN) / CHILD_SIZE;
     if count as usize > room {

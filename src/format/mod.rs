@@ -1,7 +1,14 @@
 //! The bytes of a capture file: what is where, and what a number may be. No I/O and no threads.
 
+mod coordinates;
+pub(crate) mod entries;
 mod header;
 pub(crate) mod master;
+mod numbers;
+mod slot;
 
+pub(crate) use coordinates::{Coordinates, NodePart};
 pub use header::Geometry;
-pub(crate) use header::*;
+pub(crate) use header::has_checksum;
+pub(crate) use numbers::{LENGTH_SIZE, LONGEST_ENTRY, get_u32, get_u64, in_memory};
+pub(crate) use slot::{Slot, image_index};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::read::records::Records;
-use crate::read::snapshot::Snapshot;
+use crate::read::snapshot::{Snapshot, Source};
 
 /// One block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,4 +79,43 @@ impl Iterator for Blocks {
         let start = self.next.take()?;
         self.take(start).transpose()
     }
+}
+
+impl Snapshot {
+    /// The numbers of the records that are compressed together with record `number`, itself included.
+    pub fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
+        let frame = self.frame_of(number)?;
+        let first = farthest(number - 1, |back| Ok(self.frame_of(number - back)? == frame))?;
+        let behind = self.record_count() - number;
+        let last = farthest(behind, |ahead| Ok(self.frame_of(number + ahead)? == frame))?;
+        Ok(number - first..=number + last)
+    }
+
+    fn frame_of(&self, number: u64) -> Result<u64> {
+        let at = self.coordinates(number, Source::File)?;
+        at.map(|at| at.frame).ok_or_else(|| self.no_such_record(number))
+    }
+
+    /// The compressed blocks, in the order in which they stand in the file.
+    pub fn blocks(self: &Arc<Self>) -> Blocks {
+        Blocks::new(Arc::clone(self))
+    }
+}
+
+/// How far one can go, at most `limit`, with `holds` true all the way; it is true at 0. Steps double
+/// until it is false and are halved from there, since a block has few records of the file's many.
+fn farthest(limit: u64, holds: impl Fn(u64) -> Result<bool>) -> Result<u64> {
+    let mut near = 0;
+    let mut step = 1;
+    while near + step <= limit && holds(near + step)? {
+        near += step;
+        step *= 2;
+    }
+    while step > 1 {
+        step /= 2;
+        if near + step <= limit && holds(near + step)? {
+            near += step;
+        }
+    }
+    Ok(near)
 }

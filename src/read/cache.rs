@@ -10,7 +10,9 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::format::{NodePart, in_memory};
 use crate::lock;
+use crate::read::block::Block;
 use crate::read::node::Node;
+use crate::read::validity::Trust;
 
 /// One shard for each so many bytes of capacity, so that threads seldom meet and large blocks fit.
 const BYTES_PER_SHARD: u64 = 24 * 1024 * 1024;
@@ -25,56 +27,6 @@ const FEWEST_NOTED: usize = 64;
 const STEPS: u64 = 16;
 /// What an entry costs besides its bytes: key, counters and the allocator's share.
 const ENTRY_OVERHEAD: u64 = 128;
-
-/// For whom something cached is true: everybody who has it committed, or the snapshots of one epoch.
-///
-/// A frame that ends within the whole pages of a commit can never change. What lies further may belong
-/// to a transaction that is taken back, and is true only for the epoch that it was read in. So a snapshot
-/// of a transaction that was taken back must not take what was committed in its place later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Validity {
-    Always,
-    Epoch(u64),
-}
-
-/// Which entries a snapshot may take from the cache for a given frame.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Trust {
-    pub(crate) epoch: u64,
-    /// Whether the frame is part of a commit for this snapshot. If it is one of an open transaction, what
-    /// is true for everybody may be another frame, which took its place after the transaction ended.
-    pub(crate) committed: bool,
-}
-
-impl Trust {
-    fn accepts(self, validity: Validity) -> bool {
-        match validity {
-            Validity::Always => self.committed,
-            Validity::Epoch(epoch) => epoch == self.epoch,
-        }
-    }
-}
-
-/// An inflated block.
-#[derive(Debug)]
-pub(crate) struct Block {
-    /// All of it; empty where it is too large to be kept.
-    pub(crate) bytes: Box<[u8]>,
-    /// Its length in bytes, also where it is not kept.
-    pub(crate) size: u64,
-    pub(crate) validity: Validity,
-}
-
-impl Block {
-    pub(crate) fn whole(bytes: Box<[u8]>, validity: Validity) -> Self {
-        Self { size: bytes.len() as u64, bytes, validity }
-    }
-
-    /// Whether its bytes are at hand.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.bytes.len() as u64 == self.size
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum NodeKey {
@@ -236,6 +188,7 @@ impl std::fmt::Debug for Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read::validity::Validity;
 
     #[test]
     fn what_is_wanted_again_and_again_finds_its_way_into_a_full_cache() {

@@ -1,10 +1,16 @@
 //! Reading: immutable snapshots, what they find records by, and what goes through many records.
 
+pub(crate) mod block;
 pub(crate) mod blocks;
 pub(crate) mod cache;
 pub(crate) mod current;
 pub(crate) mod fan_out;
+pub(crate) mod gather;
 pub(crate) mod node;
+pub(crate) mod open_file;
+pub(crate) mod packed;
 pub(crate) mod read_ahead;
+pub(crate) mod record;
 pub(crate) mod records;
 pub(crate) mod snapshot;
+pub(crate) mod validity;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::format::Coordinates;
-use crate::read::cache::Validity;
+use crate::read::validity::Validity;
 
 /// A decoded index node in one piece of memory, a third of what its coordinates take.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::format::in_memory;
-use crate::read::cache::Block;
+use crate::read::block::Block;
 use crate::read::snapshot::Snapshot;
 use crate::sync::pipeline::{Pipeline, Task};
 

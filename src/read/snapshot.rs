@@ -2,62 +2,24 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::{Deref, Range, RangeInclusive};
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::codec::frame::{self, InflateError};
 use crate::codec::inflate_stream::{self, Stream};
 use crate::error::{Damage, Error, Result, reserve};
 use crate::format::master::{Extent, MasterNode};
-use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32, in_memory};
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, entries, get_u32, in_memory};
 use crate::mutants::{self, Mutant};
-use crate::read::cache::{Block, Cache, Trust, Validity};
+use crate::read::block::Block;
 use crate::read::node::Node;
-use crate::storage::{Storage, too_short};
+use crate::read::open_file::{OpenFile, check_length};
+use crate::read::record::Record;
+use crate::read::validity::{Trust, Validity, new_epoch};
 use crate::sync::published::Versioned;
 use crate::sync::transaction::Transaction;
 use crate::tree::Descent;
-
-/// What all snapshots of one open file share.
-#[derive(Debug)]
-pub(crate) struct OpenFile {
-    /// As it was given, for messages.
-    pub(crate) path: PathBuf,
-    /// The same when the working folder changes.
-    pub(crate) location: PathBuf,
-    pub(crate) storage: Box<dyn Storage>,
-    pub(crate) geometry: Geometry,
-    pub(crate) cache: Cache,
-    /// On how many threads blocks are compressed and inflated, the calling one included.
-    pub(crate) threads: usize,
-}
-
-impl OpenFile {
-    pub(crate) fn new(
-        path: &Path,
-        storage: Box<dyn Storage>,
-        geometry: Geometry,
-        cache: Cache,
-        threads: usize,
-    ) -> Self {
-        // Only where the working folder is gone there is no such path.
-        let location = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Self { path: path.to_owned(), location, storage, geometry, cache, threads }
-    }
-
-    /// The error for a call of the system that failed while it was to do `action` to the file.
-    pub(crate) fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> Error + '_ {
-        move |error| Error::io(&self.path, action, error)
-    }
-}
-
-/// A number that no other epoch of this process has.
-pub(crate) fn new_epoch() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
 
 /// The records and metadata of one moment, readable for as long as the snapshot lives.
 pub struct Snapshot {
@@ -92,27 +54,6 @@ impl fmt::Debug for Snapshot {
             .field("serial", &self.serial())
             .field("record_count", &self.record_count())
             .finish_non_exhaustive()
-    }
-}
-
-/// One record's bytes, inside the inflated block that holds them.
-#[derive(Clone)]
-pub struct Record {
-    block: Arc<Block>,
-    range: Range<usize>,
-}
-
-impl Deref for Record {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.block.bytes[self.range.clone()]
-    }
-}
-
-impl fmt::Debug for Record {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Record of {} bytes", self.len())
     }
 }
 
@@ -256,46 +197,12 @@ impl Snapshot {
         self.find(number, Source::CacheOnly)
     }
 
-    /// The numbers of the records that are compressed together with record `number`, itself included.
-    pub fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
-        let frame = self.frame_of(number)?;
-        let first = farthest(number - 1, |back| Ok(self.frame_of(number - back)? == frame))?;
-        let behind = self.record_count() - number;
-        let last = farthest(behind, |ahead| Ok(self.frame_of(number + ahead)? == frame))?;
-        Ok(number - first..=number + last)
-    }
-
-    fn frame_of(&self, number: u64) -> Result<u64> {
-        let at = self.coordinates(number, Source::File)?;
-        at.map(|at| at.frame).ok_or_else(|| self.no_such_record(number))
-    }
-
     /// The metadata of the same commit as the records.
     pub fn metadata(&self) -> Result<Option<Record>> {
         if self.master.metadata.is_none() {
             return Ok(None);
         }
         self.entry(self.master.metadata, Source::File)
-    }
-
-    /// The records from `first` on, in order.
-    pub fn records(self: &Arc<Self>, first: u64) -> crate::read::records::Records {
-        crate::read::records::Records::new(Arc::clone(self), first, u64::MAX)
-    }
-
-    /// The records from `first` to `last`, in order, or those of them that there are.
-    pub fn records_between(self: &Arc<Self>, first: u64, last: u64) -> crate::read::records::Records {
-        crate::read::records::Records::new(Arc::clone(self), first, last)
-    }
-
-    /// The records with these numbers, block by block; see [`Gather`](crate::read::records::Gather).
-    pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<crate::read::records::Gather> {
-        crate::read::records::Gather::new(Arc::clone(self), numbers)
-    }
-
-    /// The compressed blocks, in the order in which they stand in the file.
-    pub fn blocks(self: &Arc<Self>) -> crate::read::blocks::Blocks {
-        crate::read::blocks::Blocks::new(Arc::clone(self))
     }
 
     /// Where the whole pages end that belong to a commit.
@@ -323,7 +230,7 @@ impl Snapshot {
 
     /// Where record `number` is; `None` where `source` does not have that.
     #[inline]
-    fn coordinates(&self, number: u64, source: Source) -> Result<Option<Coordinates>> {
+    pub(super) fn coordinates(&self, number: u64, source: Source) -> Result<Option<Coordinates>> {
         match self.place(number)? {
             Place::Loose(at) => Ok(Some(at)),
             Place::InLeaf(leaf, child) => {
@@ -416,7 +323,7 @@ impl Snapshot {
             let range = 0..bytes.len();
             return Ok(Record { block: Arc::new(Block::whole(bytes, block.validity)), range });
         }
-        let range = frame::entry_range(&block.bytes, at.offset)
+        let range = entries::entry_range(&block.bytes, at.offset)
             .map_err(|damage| self.invalid(damage.at(at.frame)))?;
         Ok(Record { block, range })
     }
@@ -458,13 +365,13 @@ impl Snapshot {
         let fan_out = self.file.geometry.fan_out;
         let (offset, children) = (part.offset, part.children(fan_out));
         let found = if block.is_whole() {
-            frame::children_at(&block.bytes, offset, fan_out, children)
+            entries::children_at(&block.bytes, offset, fan_out, children)
         } else {
             let count = children.end - children.start;
             let some = |stream: &[u8]| {
                 inflate_stream::children(stream, block.size, offset, fan_out, children.clone())
             };
-            frame::node_at(&self.part(part.node(), some)?, 0, count)
+            entries::node_at(&self.part(part.node(), some)?, 0, count)
         };
         found.map_err(|damage| self.invalid(damage.at(part.frame)))
     }
@@ -687,34 +594,4 @@ impl<'a> Pieces<'a> {
         }
         Ok(Cow::Owned(joined))
     }
-}
-
-/// How far one can go, at most `limit`, with `holds` true all the way; it is true at 0. Steps double
-/// until it is false and are halved from there, since a block has few records of the file's many.
-fn farthest(limit: u64, holds: impl Fn(u64) -> Result<bool>) -> Result<u64> {
-    let mut near = 0;
-    let mut step = 1;
-    while near + step <= limit && holds(near + step)? {
-        near += step;
-        step *= 2;
-    }
-    while step > 1 {
-        step /= 2;
-        if near + step <= limit && holds(near + step)? {
-            near += step;
-        }
-    }
-    Ok(near)
-}
-
-/// Checks that the file still has the whole pages that a master node counts on.
-pub(crate) fn check_length(file: &OpenFile, master: &MasterNode) -> Result<()> {
-    let needed = file.geometry.whole_pages(master.file_limit);
-    let length = file.storage.length().map_err(file.failed("read the length of"))?;
-    if length >= needed {
-        return Ok(());
-    }
-    let found = too_short(length, needed).to_string();
-    let expected = "all of what was committed: the file has been cut short";
-    Err(Error::invalid(&file.path, Damage::new(found, expected)))
 }

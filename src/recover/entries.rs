@@ -1,9 +1,9 @@
 //! What is in the blocks of a damaged file: records, metadata and index nodes.
 
-use crate::codec::frame::{self, InflateError};
+use crate::codec::frame::InflateError;
 use crate::codec::inflate_stream;
 use crate::error::Result;
-use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, entries, get_u32, in_memory};
 
 use super::source::{Block, Source, out_of_memory};
 
@@ -39,7 +39,7 @@ impl Source {
         let Some(block) = self.block_of(at)? else {
             return Ok(None);
         };
-        let children = frame::node_at(&block.head, at.offset, self.geometry.fan_out).ok();
+        let children = entries::node_at(&block.head, at.offset, self.geometry.fan_out).ok();
         let inside = self.data_start..=self.limit;
         Ok(children.filter(|children| children.iter().all(|child| inside.contains(&child.frame))))
     }
@@ -52,7 +52,7 @@ impl Source {
         if first.frame < self.least_position() || first >= at {
             return None;
         }
-        let children = frame::node_at(&block.head, at.offset, self.geometry.fan_out).ok()?;
+        let children = entries::node_at(&block.head, at.offset, self.geometry.fan_out).ok()?;
         let rising = children.windows(2).all(|pair| pair[0] < pair[1]);
         (rising && children.last().is_some_and(|last| *last < at)).then_some(children)
     }

@@ -1,8 +1,10 @@
 //! Cutting lives off at every step, and looking at what is left.
 
-use super::disk::{Change, Disk, DiskState, Event, Name, Plan};
+use super::disk::{Disk, Event, Name, Plan};
+use super::disk_state::{Change, DiskState};
+use super::habits::Habits;
 use super::random::Random;
-use super::workload::{Commits, Habits, Life, Mark, Outcome, State, expect, path, read_all, text};
+use super::workload::{Commits, Life, Mark, Outcome, State, expect, path, read_all, text};
 use crate::file::capture_file::CaptureFile;
 use crate::format::Slot;
 use crate::verify::verify_open;

@@ -2,9 +2,11 @@
 
 use nix::libc;
 
-use super::disk::{Disk, DiskState, Event, Fault, Plan};
+use super::disk::{Disk, Event, Fault, Plan};
+use super::disk_state::DiskState;
+use super::habits::Habits;
 use super::random::Random;
-use super::workload::{Habits, Life, Mark, Outcome, expect, path, read_all, text};
+use super::workload::{Life, Mark, Outcome, expect, path, read_all, text};
 use crate::error::Error;
 
 /// Steps of a life whose calls fail one by one.

@@ -6,15 +6,18 @@
 
 mod crashes;
 mod disk;
+mod disk_state;
 mod faults;
+mod habits;
 mod random;
 mod workload;
 
 use std::time::{Duration, Instant};
 
-use crate::mutants::{self, Mutant};
 use crashes::{Explorer, Search};
 use disk::Plan;
+
+use crate::mutants::{self, Mutant};
 
 /// Power cuts and kills at every step.
 const CRASHES: Search = Search { steps: 25, one_end_in: 1, power_cuts: 4, faults: Plan::None };

@@ -1,7 +1,132 @@
-//! The bytes of a file, wherever they are: a trait, and the file of the operating system.
+//! The bytes of a file, wherever they are: a trait of a few methods, and the file of the operating system.
 
 mod file;
-pub(crate) mod futex;
+mod futex;
+mod names;
 
-pub use file::FileIdentity;
-pub(crate) use file::*;
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use memmap2::Mmap;
+
+pub(crate) use file::FileStorage;
+pub(crate) use names::{create, open, parent};
+
+/// The bytes of one open capture file.
+///
+/// Reads and writes may do less than asked, like the system calls they stand for: [`read_up_to`] and
+/// [`write_all`] go on until they are done.
+pub(crate) trait Storage: Send + Sync + fmt::Debug {
+    /// Length in bytes now.
+    fn length(&self) -> io::Result<u64>;
+    /// Reads some bytes at `position`; 0 only at the end.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Writes some bytes at `position`.
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize>;
+    /// Makes the file this long; new bytes are zeros.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+    /// Returns once everything written before, and the length, would survive a power cut.
+    fn sync(&self) -> io::Result<()>;
+    /// Makes the name `path` of the file survive a power cut, as of the next sync.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    /// Forgets what memory holds of these bytes, so that the next read sees the disk.
+    fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
+    /// Whether the file called `path` is still this one; false where there is no such file any more.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
+    /// The file's bytes, at least the first `length` of them; an error if it is shorter.
+    fn map(&self, length: u64) -> io::Result<Map>;
+    /// Waits until somebody tells, by [`tell_change`](Self::tell_change), that the four bytes at `position` have
+    /// changed; not at all if they are not `seen` any more, and for `most` at most.
+    fn wait_for_change(&self, _position: u64, _seen: [u8; 4], most: Duration) {
+        std::thread::sleep(most);
+    }
+    /// Ends the waiting of all who wait, in whatever process, for a change of the four bytes at `position`.
+    fn tell_change(&self, _position: u64) {}
+    /// Which file this is; `None` where the bytes are in no file.
+    fn identity(&self) -> io::Result<Option<FileIdentity>> {
+        Ok(None)
+    }
+}
+
+/// Which file something is, among all that one machine has ever had at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there, which is used again once the file is gone.
+    pub inode: u64,
+    /// Nanoseconds from the epoch to its creation, where the file system knows.
+    pub birth: Option<u64>,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(metadata: &std::fs::Metadata) -> Self {
+        let since = |birth: SystemTime| birth.duration_since(UNIX_EPOCH).ok();
+        let nanoseconds = metadata.created().ok().and_then(since).map(|birth| birth.as_nanos());
+        let birth = nanoseconds.and_then(|birth| u64::try_from(birth).ok());
+        Self { device: metadata.dev(), inode: metadata.ino(), birth }
+    }
+}
+
+/// Bytes of a file, shared with whoever else maps it.
+#[derive(Debug, Clone)]
+pub(crate) enum Map {
+    File(Arc<Mmap>),
+    #[cfg(test)]
+    Memory(Arc<[u8]>),
+}
+
+impl Deref for Map {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::File(map) => map,
+            #[cfg(test)]
+            Self::Memory(bytes) => bytes,
+        }
+    }
+}
+
+/// Fills `buffer` from `position` on, as far as the file goes; returns how far that was.
+pub(crate) fn read_up_to(storage: &dyn Storage, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match storage.read_at(&mut buffer[done..], position + done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Writes all of `bytes` at `position`.
+pub(crate) fn write_all(storage: &dyn Storage, mut bytes: &[u8], mut position: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match storage.write_at(bytes, position) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                position += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The error for a file that ends before `needed` bytes.
+pub(crate) fn too_short(length: u64, needed: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        format!("a file of {length} bytes, where {needed} bytes were committed"),
+    )
+}

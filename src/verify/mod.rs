@@ -5,15 +5,16 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::codec::frame::{check_entry, entry_outside, node_at};
 use crate::codec::inflate_stream::Cursor;
 use crate::error::{Damage, Error, Result};
 use crate::file::capture_file::CaptureFile;
+use crate::format::entries::{check_entry, entry_outside, node_at};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32};
-use crate::read::cache::Block;
+use crate::read::block::Block;
 use crate::read::current;
 use crate::read::fan_out::{check_children, doubtful};
-use crate::read::snapshot::{OpenFile, Snapshot};
+use crate::read::open_file::OpenFile;
+use crate::read::snapshot::Snapshot;
 use crate::storage::read_up_to;
 use crate::sync::progress::Watch;
 

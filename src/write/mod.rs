@@ -1,3 +1,6 @@
-//! Writing: the uncommitted state, and the order of steps that makes a commit durable.
+//! Writing: the uncommitted state of a file, and its way to the disk.
 
+mod closed_block;
+pub(crate) mod options;
+mod repair;
 pub(crate) mod writer;

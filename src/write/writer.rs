@@ -3,81 +3,33 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::AddAssign;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::codec::frame::{self, ClosedBlock, CompressionLevel};
+use crate::codec::frame;
+use crate::codec::level::CompressionLevel;
 use crate::error::{Error, Result};
 use crate::format::master::MasterNode;
-use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, Slot, in_memory};
+use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, Slot, entries, image_index, in_memory};
 use crate::lock::WriterLock;
 use crate::mutants::{self, Mutant};
-use crate::read::current::{self, SlotImages, image_index};
-use crate::read::snapshot::{OpenFile, Snapshot, new_epoch};
+use crate::read::open_file::{OpenFile, check_length};
+use crate::read::snapshot::Snapshot;
+use crate::read::validity::new_epoch;
 use crate::storage::write_all;
 use crate::sync::backoff::SOON;
 use crate::sync::pipeline::Pipeline;
 use crate::sync::transaction::Transaction;
 use crate::tree::MOST_RECORDS;
+use crate::write::closed_block::ClosedBlock;
+use crate::write::options::{SyncMode, Totals, WriterOptions};
+use crate::write::repair::{SlotImages, repair};
 
 /// A file that is too short is made longer by at most this much at a time.
 const LARGEST_GROWTH: u64 = 5 * 1024 * 1024;
 
 /// Closed blocks in flight are at most so many bytes before the next one has to wait.
 const MOST_IN_FLIGHT: usize = 64 * 1024 * 1024;
-
-/// When a commit waits for the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SyncMode {
-    /// A commit returns when it would survive a power cut.
-    #[default]
-    Full,
-    /// A power cut takes back the last commit at most, and never harms the file.
-    Barrier,
-    /// A commit survives the end of the process; a power cut may cost the file.
-    Never,
-}
-
-impl SyncMode {
-    /// The mode in a word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Barrier => "barrier",
-            Self::Never => "none",
-        }
-    }
-}
-
-/// What was committed, at once or in all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Commits of anything; a call without anything to commit is none.
-    pub commits: u64,
-    /// Records that were added.
-    pub records: u64,
-    /// The bytes of these records, before they are compressed.
-    pub bytes: u64,
-    /// How long the commits took together.
-    pub time: Duration,
-}
-
-impl AddAssign for Totals {
-    fn add_assign(&mut self, more: Self) {
-        self.commits += more.commits;
-        self.records += more.records;
-        self.bytes += more.bytes;
-        self.time += more.time;
-    }
-}
-
-/// How a writer works.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct WriterOptions {
-    pub(crate) sync: SyncMode,
-    pub(crate) level: CompressionLevel,
-}
 
 /// The one writer of a file.
 #[derive(Debug)]
@@ -165,9 +117,9 @@ impl Writer {
         options: WriterOptions,
     ) -> Result<Self> {
         let guard = lock.as_ref().and_then(|lock| lock.slots(&file.geometry));
-        let (draft, images) = current::repair(&file, options.sync != SyncMode::Never)?;
+        let (draft, images) = repair(&file, options.sync != SyncMode::Never)?;
         drop(guard);
-        crate::read::snapshot::check_length(&file, &draft)?;
+        check_length(&file, &draft)?;
         let length = file.storage.length().map_err(file.failed("read the length of"))?;
         Ok(Self::new(file, lock, options, draft, images, length))
     }
@@ -301,7 +253,7 @@ impl Writer {
             self.make_room()?;
         }
         let offset = self.draft.pending.len();
-        frame::push_entry(&mut self.draft.pending, bytes)?;
+        entries::push_entry(&mut self.draft.pending, bytes)?;
         if frame::may_not_fit(self.draft.pending.len()) {
             self.close_huge_block(offset, entry)
         } else {
@@ -381,7 +333,7 @@ impl Writer {
 
     fn store_node(&mut self, level: u8, children: &[Coordinates]) {
         let offset = u32::try_from(self.draft.pending.len()).unwrap_or(u32::MAX);
-        frame::push_node(&mut self.draft.pending, children);
+        entries::push_node(&mut self.draft.pending, children);
         self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry: Entry::Child(level) });
         self.close_block_if_full();
     }
@@ -757,7 +709,7 @@ mod tests {
         }
         let offset = writer.draft.pending.len();
         let huge = vec![7; 100_000];
-        frame::push_entry(&mut writer.draft.pending, &huge).unwrap();
+        entries::push_entry(&mut writer.draft.pending, &huge).unwrap();
         writer.close_huge_block(offset, Entry::Child(1)).unwrap();
         assert_eq!(writer.pipeline.len(), 1);
         writer.record_count += 1;

@@ -1,0 +1,239 @@
+//! Huffman codes: their lengths from frequencies, the codes themselves, and the header that tells them.
+
+use std::ops::Range;
+
+use super::bits::{Code, Writer};
+use super::tokens::HALF;
+use super::{END, LITERALS};
+
+/// Symbols of literals, of the end and of lengths; the last two are used in no block.
+pub(super) const SYMBOLS: usize = 288;
+
+/// Symbols of distances; the last two are used in no block.
+pub(super) const DISTANCES: usize = 32;
+
+pub(super) const USED_DISTANCES: usize = 30;
+
+/// Symbols of a header: lengths of codes, and runs of them.
+pub(super) const HEADER_SYMBOLS: usize = 19;
+
+pub(super) const LONGEST_CODE: usize = 15;
+
+pub(super) const LONGEST_HEADER_CODE: usize = 7;
+
+/// How many bits follow the symbols of lengths.
+pub(super) const LENGTH_EXTRA: [u8; 29] =
+    [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
+
+/// How many bits follow the last symbols of a header.
+pub(super) const RUN_EXTRA: [u8; 3] = [2, 3, 7];
+
+/// In this order a header tells the lengths of its own codes.
+pub(super) const HEADER_ORDER: [usize; HEADER_SYMBOLS] =
+    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+
+/// The lengths of the codes of all symbols: 0 for those that do not occur.
+pub(super) struct Codes {
+    pub(super) symbols: [u8; SYMBOLS],
+    pub(super) distances: [u8; DISTANCES],
+}
+
+impl Codes {
+    /// Those that need no header.
+    pub(super) fn fixed() -> Self {
+        let mut symbols = [8; SYMBOLS];
+        symbols[144..256].fill(9);
+        symbols[256..280].fill(7);
+        Self { symbols, distances: [5; DISTANCES] }
+    }
+
+    /// How many bits a block takes, but for its header, when symbols are so frequent.
+    pub(super) fn size(&self, symbols: &[u32; SYMBOLS], distances: &[u32; DISTANCES]) -> usize {
+        3 + total_size(symbols, &self.symbols, length_extra)
+            + total_size(distances, &self.distances, distance_extra)
+    }
+}
+
+/// How a block tells its codes: as lengths and runs of these, which have codes themselves.
+pub(super) struct Header {
+    symbols: usize,
+    distances: usize,
+    /// Each symbol with the bits that follow it.
+    runs: [(u8, u8); SYMBOLS + DISTANCES],
+    count: usize,
+    frequencies: [u32; HEADER_SYMBOLS],
+    lengths: [u8; HEADER_SYMBOLS],
+    /// How many of its own lengths it tells.
+    told: usize,
+}
+
+impl Header {
+    pub(super) fn new(codes: &Codes) -> Self {
+        let used = |lengths: &[u8], least: usize| {
+            lengths.iter().rposition(|length| *length > 0).map_or(least, |last| least.max(last + 1))
+        };
+        let symbols = used(&codes.symbols, END + 1);
+        let distances = used(&codes.distances, 1);
+        let mut lengths = [0; SYMBOLS + DISTANCES];
+        lengths[..symbols].copy_from_slice(&codes.symbols[..symbols]);
+        lengths[symbols..symbols + distances].copy_from_slice(&codes.distances[..distances]);
+
+        let mut runs = [(0, 0); SYMBOLS + DISTANCES];
+        let mut count = 0;
+        let mut frequencies = [0; HEADER_SYMBOLS];
+        let mut rest = &lengths[..symbols + distances];
+        let mut before = None;
+        while let Some(&length) = rest.first() {
+            let same = rest.iter().take_while(|other| **other == length).count();
+            let (symbol, extra, taken) = match (length, same) {
+                (0, 11..) => (18, same.min(138) - 11, same.min(138)),
+                (0, 3..) => (17, same - 3, same),
+                (_, 3..) if before == Some(length) => (16, same.min(6) - 3, same.min(6)),
+                _ => (length, 0, 1),
+            };
+            runs[count] = (symbol, extra as u8);
+            count += 1;
+            frequencies[usize::from(symbol)] += 1;
+            rest = &rest[taken..];
+            before = Some(length);
+        }
+        let lengths = code_lengths(&frequencies, LONGEST_HEADER_CODE);
+        let told = used(&HEADER_ORDER.map(|symbol| lengths[symbol]), 4);
+        Self { symbols, distances, runs, count, frequencies, lengths, told }
+    }
+
+    /// How many bits it takes.
+    pub(super) fn size(&self) -> usize {
+        14 + 3 * self.told + total_size(&self.frequencies, &self.lengths, run_extra)
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        let counts = (self.symbols - 257) | (self.distances - 1) << 5 | (self.told - 4) << 10;
+        writer.put(counts as u64, 14);
+        for &symbol in &HEADER_ORDER[..self.told] {
+            writer.put(self.lengths[symbol].into(), 3);
+        }
+        let codes = assign(&self.lengths);
+        for &(symbol, extra) in &self.runs[..self.count] {
+            writer.put_code(codes[usize::from(symbol)]);
+            writer.put(extra.into(), run_extra(symbol.into()).into());
+        }
+    }
+}
+
+/// The symbols of lengths, each with the halves of tokens that become it.
+pub(super) fn length_symbols() -> impl Iterator<Item = (usize, Range<usize>)> {
+    let mut start = LITERALS;
+    LENGTH_EXTRA.iter().zip(END + 1..).map(move |(&extra, symbol)| {
+        // The last but one would have the greatest length, too.
+        let end = start + (1 << extra) - usize::from(symbol == END + LENGTH_EXTRA.len() - 1);
+        (symbol, std::mem::replace(&mut start, end)..end)
+    })
+}
+
+/// How many bits follow the symbol of a length, or of anything else in its place.
+pub(super) fn length_extra(symbol: usize) -> u8 {
+    LENGTH_EXTRA.get(symbol.wrapping_sub(END + 1)).copied().unwrap_or(0)
+}
+
+/// How many bits follow the symbol of a distance.
+pub(super) fn distance_extra(symbol: usize) -> u8 {
+    (symbol as u8 / 2).saturating_sub(1)
+}
+
+/// How many bits follow a symbol of a header.
+pub(super) fn run_extra(symbol: usize) -> u8 {
+    RUN_EXTRA.get(symbol.wrapping_sub(16)).copied().unwrap_or(0)
+}
+
+/// How many bits symbols take that are so frequent, with what follows them.
+pub(super) fn total_size(frequencies: &[u32], lengths: &[u8], extra: fn(usize) -> u8) -> usize {
+    let all = frequencies.iter().zip(lengths).enumerate();
+    all.map(|(symbol, (&frequency, &length))| frequency as usize * usize::from(length + extra(symbol))).sum()
+}
+
+/// The lengths of the codes in which symbols that are so frequent take the fewest bits; about the fewest, when
+/// codes would be longer than `longest`. There are at least two, for not everyone reads one alone.
+pub(super) fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usize) -> [u8; N] {
+    let mut lengths = [0; N];
+    let mut leaves = [0; N];
+    let mut used = 0;
+    for (symbol, &frequency) in frequencies.iter().enumerate() {
+        leaves[used] = frequency << 9 | symbol as u32;
+        used += usize::from(frequency > 0);
+    }
+    if used < 2 {
+        let only = if used == 0 { 0 } else { leaves[0] as usize % HALF };
+        lengths[only] = 1;
+        lengths[usize::from(only == 0)] = 1;
+        return lengths;
+    }
+    let leaves = &mut leaves[..used];
+    leaves.sort_unstable();
+
+    // The two rarest nodes become one, until all are one. New nodes come in the order of their weights.
+    let mut weights = [u32::MAX; N];
+    let mut parents_of_leaves = [0_u16; N];
+    let mut parents = [0_u16; N];
+    let (mut leaf, mut inner) = (0, 0);
+    for node in 0..used - 1 {
+        let mut weight = 0;
+        for _ in 0..2 {
+            if leaf < used && leaves[leaf] >> 9 <= weights[inner] {
+                weight += leaves[leaf] >> 9;
+                parents_of_leaves[leaf] = node as u16;
+                leaf += 1;
+            } else {
+                weight += weights[inner];
+                parents[inner] = node as u16;
+                inner += 1;
+            }
+        }
+        weights[node] = weight;
+    }
+    let mut depths = [0; N];
+    for node in (0..used - 2).rev() {
+        depths[node] = depths[usize::from(parents[node])] + 1;
+    }
+    let mut counts = [0_usize; LONGEST_CODE + 1];
+    for &parent in &parents_of_leaves[..used] {
+        counts[longest.min(depths[usize::from(parent)] + 1)] += 1;
+    }
+
+    // Codes that were shortened take too much room. One of the longest that are not becomes longer, and gives
+    // half of its room to one that was shortened.
+    let mut room = (1..=longest).map(|length| counts[length] << (longest - length)).sum::<usize>();
+    while room > 1 << longest {
+        let length = (1..longest).rfind(|length| counts[*length] > 0).unwrap_or(1);
+        counts[length] -= 1;
+        counts[length + 1] += 2;
+        counts[longest] -= 1;
+        room -= 1;
+    }
+    let mut rarest = leaves.iter();
+    for length in (1..=longest).rev() {
+        for &leaf in rarest.by_ref().take(counts[length]) {
+            lengths[leaf as usize % HALF] = length as u8;
+        }
+    }
+    lengths
+}
+
+/// The codes of these lengths.
+pub(super) fn assign<const N: usize>(lengths: &[u8; N]) -> [Code; N] {
+    let mut counts = [0; LONGEST_CODE + 1];
+    for &length in lengths {
+        counts[usize::from(length)] += 1;
+    }
+    let mut next = [0_u32; LONGEST_CODE + 1];
+    for length in 2..=LONGEST_CODE {
+        next[length] = (next[length - 1] + counts[length - 1]) << 1;
+    }
+    let mut codes = [Code::default(); N];
+    for (code, &length) in codes.iter_mut().zip(lengths).filter(|(_, length)| **length > 0) {
+        let bits = &mut next[usize::from(length)];
+        *code = Code { bits: bits.reverse_bits() >> (u32::BITS - u32::from(length)), length, total: length };
+        *bits += 1;
+    }
+    codes
+}

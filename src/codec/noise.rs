@@ -1,0 +1,63 @@
+//! Telling blocks that do not compress, without trying.
+
+/// Shorter blocks are compressed whatever they hold.
+pub(super) const SMALLEST_NOISE: usize = 4096;
+
+/// So many samples of a block show whether all bytes are as frequent.
+const SAMPLES: usize = 16;
+
+const BYTES_OF_A_SAMPLE: usize = 64;
+
+/// The squares of the counts of 1024 random bytes come to 5116 together, in all likelihood to less than this;
+/// bytes of which each holds half a bit less information come to more.
+const MOST_EVEN: u32 = 6000;
+
+/// So much of what looks like noise is searched for parts that come again.
+const PROBE: usize = 8192;
+
+/// A part that comes again is looked for at each position of this many.
+const STRIDE: usize = 8;
+
+/// With more positions than one in so many at which one begins, it is worth compressing.
+const POSITIONS_OF_NOISE: usize = 100;
+
+const HASH_BITS: u32 = 12;
+
+/// 2^64 divided by the golden ratio, which spreads what it multiplies over the upper bits.
+const HASH_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Whether compressing would save nothing: all bytes are about as frequent in samples from all over the
+/// block, and hardly anything in its middle stands there twice.
+pub(super) fn is_noise(block: &[u8]) -> bool {
+    if block.len() < SMALLEST_NOISE {
+        return false;
+    }
+    let mut counts = [0_u32; 256];
+    for part in block.chunks_exact(block.len() / SAMPLES) {
+        // An index node, which is no noise, may stand where the first part begins.
+        for &byte in &part[part.len() / 2..][..BYTES_OF_A_SAMPLE] {
+            counts[usize::from(byte)] += 1;
+        }
+    }
+    if counts.iter().map(|count| count * count).sum::<u32>() > MOST_EVEN {
+        return false;
+    }
+    let length = block.len().min(PROBE);
+    repeats(&block[(block.len() - length) / 2..][..length]) * POSITIONS_OF_NOISE <= length / STRIDE
+}
+
+/// At how many of the positions that are looked at there are eight bytes that stood earlier in `bytes`, too.
+fn repeats(bytes: &[u8]) -> usize {
+    let mut seen = [0; 1 << HASH_BITS];
+    let mut found = 0;
+    for (at, word) in bytes.windows(size_of::<u64>()).enumerate() {
+        let word = word.iter().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+        // The upper half tells words apart well enough; its upper bits say where a word is noted.
+        let hash = word.wrapping_mul(HASH_FACTOR) >> u32::BITS;
+        let hash = u32::try_from(hash).unwrap_or_default();
+        let last = &mut seen[(hash >> (u32::BITS - HASH_BITS)) as usize];
+        found += usize::from(at % STRIDE == 0 && *last == hash);
+        *last = hash;
+    }
+    found
+}

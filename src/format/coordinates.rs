@@ -1,0 +1,85 @@
+//! Where an entry is, and the parts of an index node.
+
+use std::ops::Range;
+
+use crate::format::{get_u32, get_u64};
+
+/// Where an entry is: the position of its frame in the file, and its offset in the inflated block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(crate) struct Coordinates {
+    pub(crate) frame: u64,
+    pub(crate) offset: u32,
+}
+
+impl Coordinates {
+    /// Encoded length in bytes.
+    pub(crate) const SIZE: usize = 12;
+    /// What stands where there is nothing to point at.
+    pub(crate) const NONE: Self = Self { frame: 0, offset: 0 };
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.frame.to_be_bytes());
+        out.extend_from_slice(&self.offset.to_be_bytes());
+    }
+
+    pub(crate) fn decode(bytes: &[u8], at: usize) -> Option<Self> {
+        Some(Self { frame: get_u64(bytes, at)?, offset: get_u32(bytes, at.checked_add(size_of::<u64>())?)? })
+    }
+}
+
+/// A part of an index node, from the child with the index `start` on. Nodes of usual fan-outs are one part; those
+/// of large ones are never in memory whole, since a few bytes of a file can stand for a giant one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodePart {
+    /// Where the node's frame starts.
+    pub(crate) frame: u64,
+    /// Where the node starts in its block.
+    pub(crate) offset: u32,
+    pub(crate) start: u32,
+}
+
+impl NodePart {
+    /// How many children are in a part, but for the last one.
+    pub(crate) const SIZE: u32 = 256;
+
+    /// The part with the child of this index.
+    pub(crate) fn with_child(node: Coordinates, index: usize) -> Self {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        Self { frame: node.frame, offset: node.offset, start: index - index % Self::SIZE }
+    }
+
+    /// The node that it is a part of.
+    pub(crate) fn node(self) -> Coordinates {
+        Coordinates { frame: self.frame, offset: self.offset }
+    }
+
+    /// The indices of its children.
+    pub(crate) fn children(self, fan_out: u32) -> Range<u32> {
+        self.start..self.start.saturating_add(Self::SIZE).min(fan_out)
+    }
+
+    /// The part behind it.
+    pub(crate) fn next(self, fan_out: u32) -> Option<Self> {
+        let start = self.start.checked_add(Self::SIZE).filter(|start| *start < fan_out)?;
+        Some(Self { start, ..self })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coordinates_survive_the_round_trip() {
+        let coordinates = Coordinates { frame: 0x0102_0304_0506_0708, offset: 0x090A_0B0C };
+        let mut bytes = Vec::new();
+        coordinates.encode(&mut bytes);
+        assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(Coordinates::decode(&bytes, 0), Some(coordinates));
+        assert_eq!(Coordinates::decode(&bytes, 1), None);
+    }
+}

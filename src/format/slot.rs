@@ -1,0 +1,25 @@
+//! The two places where a master node can be, and which of them a commit is written to.
+
+/// One of the two places where a master node can stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    A,
+    B,
+}
+
+impl Slot {
+    pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// Even serial numbers live in A, odd ones in B.
+    pub(crate) fn of_serial(serial: u32) -> Self {
+        if serial.is_multiple_of(2) { Self::A } else { Self::B }
+    }
+}
+
+/// Which of two images a serial number's slot has.
+pub(crate) fn image_index(serial: u32) -> usize {
+    match Slot::of_serial(serial) {
+        Slot::A => 0,
+        Slot::B => 1,
+    }
+}

@@ -1,0 +1,163 @@
+//! A given set of records, block by block.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Result, reserve};
+use crate::format::Coordinates;
+use crate::read::block::Block;
+use crate::read::node::Node;
+use crate::read::read_ahead::Ahead;
+use crate::read::record::Record;
+use crate::read::snapshot::{Place, Snapshot};
+
+/// The records of so many blocks are handed over together at most...
+const BLOCKS_PER_BATCH: usize = 64;
+
+/// ...and no more once these have so many bytes, which bounds the memory.
+const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
+
+/// A set of records, gathered block by block so that each block is inflated once.
+pub struct Gather {
+    snapshot: Arc<Snapshot>,
+    /// Where the records are and their places in the order asked, sorted by where they are.
+    wanted: Vec<(Coordinates, usize)>,
+    done: usize,
+    blocks: Ahead<std::vec::IntoIter<u64>>,
+}
+
+impl fmt::Debug for Gather {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let remaining = self.wanted.len() - self.done;
+        let mut out = out.debug_struct("Gather");
+        out.field("snapshot", &self.snapshot).field("remaining", &remaining).finish_non_exhaustive()
+    }
+}
+
+impl Gather {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, numbers: &[u64]) -> Result<Self> {
+        let mut order: Vec<(u64, usize)> = Vec::new();
+        reserve(&mut order, numbers.len(), "record numbers")?;
+        order.extend(numbers.iter().copied().zip(0..));
+        // In the order of their numbers, so that each index node is looked at once.
+        order.sort_unstable();
+        let wanted = coordinates(&snapshot, &order)?;
+        let blocks = blocks_of(&snapshot, wanted.iter().map(|(at, _)| at.frame))?;
+        Ok(Self { snapshot, wanted, done: 0, blocks })
+    }
+
+    /// The next records, each with its place in the order asked; `None` when all have been given.
+    pub fn next_batch(&mut self) -> Result<Option<Vec<(usize, Record)>>> {
+        let mut batch = Vec::new();
+        let mut at_hand: Option<(u64, Arc<Block>)> = None;
+        let (mut blocks, mut bytes) = (0, 0);
+        for &(at, index) in &self.wanted[self.done..] {
+            if bytes > BYTES_PER_BATCH {
+                break;
+            }
+            let block = match &at_hand {
+                Some((frame, block)) if *frame == at.frame => Arc::clone(block),
+                _ if blocks == BLOCKS_PER_BATCH => break,
+                _ => {
+                    let block = fetch(&mut self.blocks, &self.snapshot, at.frame)?;
+                    (blocks, bytes) = (blocks + 1, bytes + block.bytes.len());
+                    at_hand = Some((at.frame, Arc::clone(&block)));
+                    block
+                }
+            };
+            let is_whole = block.is_whole();
+            let record = self.snapshot.entry_in(block, at)?;
+            // Records of a block that is not kept whole are copies, and may be of the same bytes.
+            bytes += if is_whole { 0 } else { record.len() };
+            batch.push((index, record));
+        }
+        self.done += batch.len();
+        Ok(Some(batch).filter(|batch| !batch.is_empty()))
+    }
+}
+
+/// The coordinates of the records with these numbers, which rise, sorted by where they are.
+fn coordinates(snapshot: &Arc<Snapshot>, numbers: &[(u64, usize)]) -> Result<Vec<(Coordinates, usize)>> {
+    let mut places: Vec<(Place, usize)> = Vec::new();
+    reserve(&mut places, numbers.len(), "record places")?;
+    for &(number, index) in numbers {
+        places.push((snapshot.place(number)?, index));
+    }
+    let leaves = leaves(snapshot, &places)?;
+    let mut leaf = leaves.iter().peekable();
+    let mut found = Vec::new();
+    reserve(&mut found, numbers.len(), "record positions")?;
+    for (place, index) in places {
+        let at = match place {
+            Place::Loose(at) => at,
+            Place::InLeaf(number, child) => {
+                while leaf.next_if(|(at_hand, _)| *at_hand < number).is_some() {}
+                match leaf.peek() {
+                    Some((_, node)) => snapshot.child(node, child)?,
+                    None => continue,
+                }
+            }
+        };
+        found.push((at, index));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The leaves that the records hang off, in the order of their numbers.
+fn leaves(snapshot: &Arc<Snapshot>, places: &[(Place, usize)]) -> Result<Vec<(u64, Node)>> {
+    let mut leaves = Vec::new();
+    let mut missing = Vec::new();
+    let mut last = None;
+    for (place, _) in places {
+        if let Place::InLeaf(number, _) = *place
+            && last != Some(number)
+        {
+            last = Some(number);
+            match snapshot.cached_leaf(number) {
+                Some(leaf) => leaves.push((number, leaf)),
+                None => missing.push((snapshot.leaf_position(number)?, number)),
+            }
+        }
+    }
+    missing.sort_unstable();
+    let mut blocks = blocks_of(snapshot, missing.iter().map(|(at, _)| at.frame))?;
+    for (at, number) in missing {
+        let block = fetch(&mut blocks, snapshot, at.frame)?;
+        let leaf = snapshot.packed_node_in(&block, at)?;
+        snapshot.file().cache.keep_leaf(number, leaf.clone());
+        leaves.push((number, leaf));
+    }
+    leaves.sort_unstable_by_key(|(number, _)| *number);
+    Ok(leaves)
+}
+
+/// The blocks of these frames, which rise, inflated side by side.
+fn blocks_of(
+    snapshot: &Arc<Snapshot>,
+    rising: impl Iterator<Item = u64>,
+) -> Result<Ahead<std::vec::IntoIter<u64>>> {
+    let mut frames: Vec<u64> = Vec::new();
+    for frame in rising {
+        if frames.last() != Some(&frame) {
+            reserve(&mut frames, 1, "frame positions")?;
+            frames.push(frame);
+        }
+    }
+    Ok(Ahead::new(snapshot, frames.into_iter()))
+}
+
+fn fetch(blocks: &mut Ahead<std::vec::IntoIter<u64>>, snapshot: &Snapshot, frame: u64) -> Result<Arc<Block>> {
+    blocks.pass(frame);
+    match blocks.get(frame)? {
+        Some(block) => Ok(block),
+        None => snapshot.block(frame),
+    }
+}
+
+impl Snapshot {
+    /// The records with these numbers, block by block; see [`Gather`](Gather).
+    pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<Gather> {
+        Gather::new(Arc::clone(self), numbers)
+    }
+}

@@ -1,0 +1,174 @@
+//! The bytes of a simulated disk: what was written, what was synced, and what a power cut or a failed sync makes of it.
+
+use std::sync::Arc;
+
+use super::random::Random;
+
+/// What a disk writes whole or not at all.
+pub(super) const SECTOR: usize = 512;
+
+/// Something that was done to a file.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Write { position: usize, bytes: Arc<[u8]> },
+    Length(usize),
+}
+
+impl Change {
+    fn apply(&self, file: &mut Vec<u8>) {
+        match self {
+            Self::Write { position, bytes } => write(file, *position, bytes),
+            Self::Length(length) => file.resize(*length, 0),
+        }
+    }
+
+    /// The change as far as a killed process got with it.
+    pub(super) fn cut(&self, random: &mut Random) -> Option<Self> {
+        match self {
+            Self::Write { position, bytes } => Some(Self::Write {
+                position: *position,
+                bytes: bytes[..random.below(bytes.len().max(1))].into(),
+            }),
+            Self::Length(_) => None,
+        }
+    }
+}
+
+pub(super) fn write(file: &mut Vec<u8>, position: usize, bytes: &[u8]) {
+    let end = position + bytes.len();
+    if file.len() < end {
+        file.resize(end, 0);
+    }
+    file[position..end].copy_from_slice(bytes);
+}
+
+/// One file: as it is on the disk, as processes see it, and what makes the difference.
+///
+/// After a sync that failed the two can differ without a change that a later sync would write.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DiskState {
+    platter: Vec<u8>,
+    pub(super) cache: Vec<u8>,
+    unsynced: Vec<Change>,
+}
+
+/// How a power cut picks from what was not synced.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Picking {
+    /// Each sector of each change for itself, with a chance in a hundred.
+    Sectors(usize),
+    /// The changes up to one of them, which is torn.
+    UpTo(usize),
+    /// All changes but one.
+    AllBut(usize),
+    /// One change alone.
+    Alone(usize),
+}
+
+impl Picking {
+    fn new(changes: usize, random: &mut Random) -> Self {
+        let one = random.below(changes.max(1));
+        match random.below(8) {
+            0 => Self::Sectors(0),
+            1 => Self::Sectors(100),
+            2 => Self::Sectors(10),
+            3 => Self::Sectors(90),
+            4 => Self::UpTo(one),
+            5 => Self::AllBut(one),
+            6 => Self::Alone(one),
+            _ => Self::Sectors(50),
+        }
+    }
+
+    /// The chance in a hundred that a sector of change number `index` reached the disk.
+    fn chance(self, index: usize) -> usize {
+        match self {
+            Self::Sectors(chance) => chance,
+            Self::UpTo(last) if index < last => 100,
+            Self::UpTo(last) if index == last => 50,
+            Self::AllBut(one) if index != one => 100,
+            Self::Alone(one) if index == one => 100,
+            Self::UpTo(_) | Self::AllBut(_) | Self::Alone(_) => 0,
+        }
+    }
+}
+
+impl DiskState {
+    pub(super) fn change(&mut self, change: Change) {
+        change.apply(&mut self.cache);
+        self.unsynced.push(change);
+    }
+
+    pub(super) fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            change.apply(&mut self.platter);
+        }
+    }
+
+    /// The pages count as clean, whatever reached the disk; what processes see is kept or dropped.
+    pub(super) fn fail_sync(&mut self, random: &mut Random) {
+        self.platter = self.after_power_cut(random).platter;
+        self.unsynced.clear();
+        if random.one_in(2) {
+            self.cache.clone_from(&self.platter);
+        }
+    }
+
+    /// Forgets what is clean in memory of a part of the file.
+    pub(super) fn drop_cached(&mut self, position: usize, length: usize) {
+        let end = (position + length).min(self.cache.len()).min(self.platter.len());
+        if position < end {
+            self.cache[position..end].copy_from_slice(&self.platter[position..end]);
+        }
+        for change in &self.unsynced {
+            change.apply(&mut self.cache);
+        }
+    }
+
+    /// One of the states that a power cut can leave.
+    pub(super) fn after_power_cut(&self, random: &mut Random) -> Self {
+        let picking = Picking::new(self.unsynced.len(), random);
+        let mut lengths = vec![self.platter.len()];
+        let mut bytes = self.platter.clone();
+        for (index, change) in self.unsynced.iter().enumerate() {
+            let chance = picking.chance(index);
+            match change {
+                Change::Write { position, bytes: written } => {
+                    write_some(&mut bytes, *position, written, |random| random.chance(chance), random);
+                    lengths.push(bytes.len());
+                }
+                Change::Length(length) => {
+                    lengths.push(*length);
+                    // What lies behind may come back if the file gets longer again; zeros are what it may be.
+                    bytes.resize((*length).max(bytes.len()), 0);
+                }
+            }
+        }
+        let last = lengths.len() - 1;
+        let length = match picking {
+            Picking::Sectors(0) => lengths[0],
+            Picking::Sectors(100) => lengths[last],
+            _ => lengths[random.below(lengths.len())],
+        };
+        bytes.resize(length, 0);
+        Self { cache: bytes.clone(), platter: bytes, unsynced: Vec::new() }
+    }
+}
+
+/// Writes those sectors for which `pick` says so.
+pub(super) fn write_some(
+    file: &mut Vec<u8>,
+    position: usize,
+    bytes: &[u8],
+    mut pick: impl FnMut(&mut Random) -> bool,
+    random: &mut Random,
+) {
+    let mut from = 0;
+    while from < bytes.len() {
+        let to = bytes.len().min(from + SECTOR - (position + from) % SECTOR);
+        if pick(random) {
+            write(file, position + from, &bytes[from..to]);
+        }
+        from = to;
+    }
+}

@@ -1,0 +1,79 @@
+//! The repair that a writer makes of the two slots before it builds on one.
+
+use crate::error::{Damage, Error, Result};
+use crate::format::master::MasterNode;
+use crate::format::{Slot, image_index};
+use crate::mutants::{self, Mutant};
+use crate::read::current::read_slot;
+use crate::read::open_file::OpenFile;
+use crate::storage::write_all;
+
+/// What a writer knows to stand in each slot; `None` where that is nothing whole.
+pub(crate) type SlotImages = [Option<Vec<u8>>; 2];
+
+/// Finds the current node for a writer, who is alone with the file, and makes both slots sound and
+/// consecutive: what an earlier writer left only in memory, or half-written, is not built upon.
+pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotImages)> {
+    let (storage, geometry) = (&*file.storage, &file.geometry);
+    let sync = sync && !mutants::on(Mutant::PageCacheTrusted);
+    if sync {
+        storage.sync().map_err(file.failed("sync"))?;
+        storage
+            .drop_cached(geometry.page(), 2 * geometry.slot_size())
+            .map_err(file.failed("drop the cached master nodes of"))?;
+    }
+    let mut images = SlotImages::default();
+    let mut nodes = [None, None];
+    let mut damage = None;
+    for (index, slot) in Slot::BOTH.into_iter().enumerate() {
+        let bytes = read_slot(storage, geometry, slot).map_err(file.failed("read the master nodes of"))?;
+        match MasterNode::decode(geometry, slot, &bytes) {
+            Ok(node) => {
+                nodes[index] = Some(node);
+                images[index] = Some(bytes);
+            }
+            Err(bad) if bad.whole => return Err(Error::invalid(&file.path, bad.damage)),
+            Err(bad) => damage = Some(bad.damage),
+        }
+    }
+    let [a, b] = nodes;
+    let mut current = match (a, b) {
+        (Some(a), Some(b)) => {
+            let (newer, older) = if b.is_newer_than(&a) { (b, a) } else { (a, b) };
+            let consecutive = newer.serial.wrapping_sub(older.serial) == 1;
+            // The newest may be in memory only, after a sync that failed; on the disk it must be.
+            if sync || !consecutive {
+                rewrite(file, &images, &newer)?;
+            }
+            if sync {
+                storage.sync().map_err(file.failed("sync"))?;
+            }
+            if consecutive {
+                return Ok((newer, images));
+            }
+            newer
+        }
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => {
+            let damage = damage.unwrap_or_else(|| Damage::new("no master node", "at least one"));
+            return Err(Error::invalid(&file.path, damage));
+        }
+    };
+    current.serial = current.serial.wrapping_add(1);
+    let mut bytes = Vec::new();
+    current.encode(current.serial, geometry, &mut bytes);
+    images[image_index(current.serial)] = Some(bytes);
+    rewrite(file, &images, &current)?;
+    if sync {
+        storage.sync().map_err(file.failed("sync"))?;
+    }
+    Ok((current, images))
+}
+
+fn rewrite(file: &OpenFile, images: &SlotImages, master: &MasterNode) -> Result<()> {
+    let position = file.geometry.slot_position(Slot::of_serial(master.serial));
+    let Some(bytes) = &images[image_index(master.serial)] else {
+        return Ok(());
+    };
+    write_all(&*file.storage, bytes, position).map_err(file.failed("repair the master nodes of"))
+}
