@@ -162,7 +162,7 @@ def use_and_close_in_threads(path: str) -> None:
         capturefile.CaptureFileNotOpenForWrite,
         capturefile.CaptureFileAlreadyOpen,
     )
-    warnings.simplefilter("ignore", ResourceWarning)
+    warnings.simplefilter("ignore", capturefile.UncommittedWarning)
     cf = CaptureFile(path, cache_size=0, sync=False)
     uses: list[Callable[[], object]] = [
         lambda: _read_at_random(cf, 5, 500),
@@ -228,7 +228,7 @@ def _close_under_followers(cf: CaptureFile[str]) -> None:
 def close_beside_reads_of_uncommitted_records(path: str) -> None:
     """Closes, or rolls back and closes, while threads inflate large uncommitted records."""
     large = os.urandom(4 << 20)
-    warnings.simplefilter("ignore", ResourceWarning)
+    warnings.simplefilter("ignore", capturefile.UncommittedWarning)
     for turn in range(10):
         cf = capturefile.open(path, "w", encoding=None, cache_size=0, sync=False, compression_level=1)
         for _ in range(3):

@@ -262,7 +262,7 @@ def test_a_commit_that_fails_takes_nothing_from_the_next_consumer(source: Path, 
         loop = iter(consumer)
         next(loop)
         consumer.add_all(os.urandom(50_000) for _ in range(10))
-        with pytest.warns(ResourceWarning):
+        with pytest.warns(capturefile.UncommittedWarning):
             destination.close()
         with pytest.raises(capturefile.CaptureFileNotOpen):
             next(loop)
@@ -271,7 +271,7 @@ def test_a_commit_that_fails_takes_nothing_from_the_next_consumer(source: Path, 
     assert records_of(path) == records_of(source)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::capturefile.UncommittedWarning")
 def test_wrong_settings_are_refused_and_open_nothing(source: Path, path: Path) -> None:
     with pytest.raises(ValueError, match="batch_size"):
         consume(source, path, batch_size=0)

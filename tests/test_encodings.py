@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any
 
+import capturefile
 import pytest
 from capturefile import CaptureFile
 
@@ -55,6 +57,7 @@ def test_a_record_that_is_no_text_is_an_error_of_its_own_and_the_others_are_read
             with pytest.raises(UnicodeDecodeError) as error:
                 read(argument)
             assert (error.value.object, error.value.start) == (b"caf\xe9", 3)
+            assert str(error.value).endswith(f'record 2 of "{path}"')
         records = iter(cf)
         assert next(records) == "one"
         with pytest.raises(UnicodeDecodeError):
@@ -99,3 +102,75 @@ def test_every_text_is_a_text_of_its_own_kind_of_str(path: Path) -> None:
     write(path, [Text("sub")])
     with CaptureFile(path) as cf:
         assert (cf[1], type(cf[1])) == ("sub", str)
+
+
+# Text that cannot be decoded or encoded
+
+
+def ways_to_read(path: Path, **options: Any) -> list[Callable[[], object]]:  # noqa: ANN401
+    """Each of them comes to record 2 of a file of three."""
+    cf = CaptureFile(path, **options)
+    followed, reverse, forth = cf.follow(2, timeout=0), reversed(cf), iter(cf)
+    next(reverse), next(forth)
+    return [
+        lambda: cf[2],
+        lambda: cf[-2],
+        lambda: cf[2:4],
+        lambda: cf[1:4:1],
+        lambda: cf.records_at([3, 2]),
+        lambda: cf.read_range(1, 3),
+        lambda: next(followed),
+        lambda: next(reverse),
+        lambda: next(forth),
+        lambda: cf.as_sequence()[1],
+        lambda: capturefile.concat([cf])[0:2][:],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kind"), [("utf-8", UnicodeDecodeError), ("ascii", UnicodeDecodeError), ("utf-16", UnicodeError)]
+)
+def test_what_cannot_be_decoded_is_named_with_its_file(path: Path, encoding: str, kind: type[UnicodeError]) -> None:
+    write(
+        path, ["one".encode(encoding), b"\xff" if encoding != "utf-16" else b"\xff\xff\xff", "three".encode(encoding)]
+    )
+    for read in ways_to_read(path, encoding=encoding):
+        with pytest.raises(kind, match=f'record 2 of "{path}"'):
+            list(read())  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("errors", "text"), [("replace", "caf\ufffd"), ("ignore", "caf"), ("surrogateescape", "caf\udce9")]
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_becomes_of_text_that_cannot_be_decoded_can_be_chosen(
+    path: Path, encoding: str, errors: str, text: str
+) -> None:
+    write(path, [b"one", b"caf\xe9", b"three"])
+    for read in ways_to_read(path, encoding=encoding, errors=errors):
+        assert text in read()  # type: ignore[operator]
+    with capturefile.open(path, encoding=encoding, errors=errors) as cf:
+        assert list(cf) == ["one", text, "three"]
+        assert cf.errors == errors
+        assert pickle.loads(pickle.dumps(cf))[2] == text
+        sequence = pickle.loads(pickle.dumps(cf.as_sequence()))
+    assert sequence[1] == text
+    with capturefile.open(path, encoding=encoding) as strict:
+        assert strict.errors is None
+        assert strict.as_sequence() != sequence
+
+
+def test_what_becomes_of_text_that_cannot_be_encoded_can_be_chosen(path: Path) -> None:
+    write(path, ["a\udce9", "b"], errors="surrogateescape")
+    write(path, ["\udce9"], errors="backslashreplace")
+    write(path, ["日"], encoding="ascii", errors="xmlcharrefreplace")
+    with CaptureFile(path, encoding=None) as cf:
+        assert list(cf) == [b"a\xe9", b"b", b"\\udce9", b"&#26085;"]
+
+
+def test_an_error_handler_that_there_is_not_is_refused(path: Path) -> None:
+    write(path, [])
+    with pytest.raises(LookupError, match="no such"):
+        CaptureFile(path, errors="no such")
+    with pytest.raises(ValueError, match="errors"):
+        capturefile.open(path, encoding=None, errors="replace")  # type: ignore[call-overload]

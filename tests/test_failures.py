@@ -163,7 +163,7 @@ def test_after_a_full_disk_the_file_can_be_closed_and_opened_again(disk: Path) -
         cf.commit()
         filler = fill(disk, left=50_000)
         add_until_full(cf)
-        with pytest.warns(ResourceWarning, match="uncommitted"):
+        with pytest.warns(capturefile.UncommittedWarning, match="uncommitted"):
             cf.close()
         cf.open(to_write=True)
         assert list(cf) == committed

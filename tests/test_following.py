@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 def replace(path: Path) -> None:
     """Starts a new file in its place, with more records than the old one."""
     with CaptureFile(path, to_write=True, force_new_empty_file=True) as cf:
-        cf.add_records("abcde")
+        cf.add_records(["a", "b", "c", "d", "e"])
         cf.commit()
 
 

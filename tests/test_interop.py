@@ -255,7 +255,7 @@ def test_a_transaction_that_one_abandoned_does_not_disturb_the_other(path: Path,
     kept = mixed_records(1, 500)
     append(first, path, kept)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+        warnings.simplefilter("ignore", capturefile.UncommittedWarning)
         with first(path, to_write=True) as cf:
             cf.set_metadata(b"abandoned")
             for record in mixed_records(2, 2000):
@@ -370,7 +370,7 @@ def test_any_turns_of_both_come_to_the_same(
     for number, (opened, added, change, end) in enumerate(turns):
         wanted = {"keep": metadata, "replace": b"metadata %d" % number * 40, "clear": None}[change]
         with contextlib.ExitStack() as stack:
-            stack.enter_context(warnings.catch_warnings(action="ignore", category=ResourceWarning))
+            stack.enter_context(warnings.catch_warnings(action="ignore", category=capturefile.UncommittedWarning))
             cf = stack.enter_context(opened(path, to_write=True))
             if change != "keep":
                 cf.set_metadata(wanted)
@@ -415,7 +415,7 @@ def test_only_the_import_changes_in_a_program_for_the_reference(path: Path) -> N
         cf.commit()
         counts.append(cf.add_record("lost"))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
+            warnings.simplefilter("ignore", capturefile.UncommittedWarning)
             cf.close()
         cf.close()
         cf.open()

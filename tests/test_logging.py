@@ -214,7 +214,7 @@ def test_a_forgotten_handler_is_let_go(path: Path) -> None:
 
     gc.disable()
     reference = forget_a_handler()
-    with pytest.warns(ResourceWarning, match="1 uncommitted record"):
+    with pytest.warns(capturefile.UncommittedWarning, match="1 uncommitted record"):
         gc.collect()
     gc.enable()
     assert reference() is None
@@ -276,7 +276,7 @@ def test_a_commit_that_fails_is_handled(logger: logging.Logger, path: Path, when
     handler._group.cf = failing
     logger.log(logging.ERROR if when == "at once" else logging.INFO, "one")
     if when == "close":
-        with pytest.warns(ResourceWarning):
+        with pytest.warns(capturefile.UncommittedWarning):
             handler.close()
         assert seen == [OSError]
         return

@@ -184,7 +184,7 @@ CLAIMS = {
     "a writer of the other package": Claim(
         other_package, capturefile.CaptureFileAlreadyOpen, pure_python.CaptureFileAlreadyOpen
     ),
-    "closing without commit": Claim(warned_of, [], ["ResourceWarning"]),
+    "closing without commit": Claim(warned_of, [], ["UncommittedWarning"]),
     "a damaged block": Claim(damaged_block, zlib.error, capturefile.InvalidCaptureFile),
     "a refresh that finds damage": Claim(damaged_then_refreshed, pure_python.CaptureFileNotOpen, "r1"),
     "setting an attribute": Claim(set_encoding, b"r1", AttributeError),
@@ -195,7 +195,7 @@ CLAIMS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::capturefile.UncommittedWarning")
 @pytest.mark.parametrize("what", CLAIMS)
 @pytest.mark.parametrize("package", ["there", "here"])
 def test_what_the_page_claims_is_so(what: str, package: str, tmp_path: Path) -> None:

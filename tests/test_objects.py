@@ -37,7 +37,7 @@ def test_an_object_shows_its_path_its_purpose_and_its_records(full: Path) -> Non
     for text in (str(cf), repr(cf)):
         assert all(part in text for part in (full.name, "open for writing", "3 records"))
     assert repr(cf).startswith("<CaptureFile ")
-    with pytest.warns(ResourceWarning):
+    with pytest.warns(capturefile.UncommittedWarning):
         cf.close()
     for text in (str(cf), repr(cf)):
         assert all(part in text for part in (full.name, "closed", "2 records"))
@@ -64,6 +64,25 @@ def test_a_pickled_object_sees_what_is_committed_when_it_is_opened(full: Path) -
     full.unlink()
     with pytest.raises(FileNotFoundError):
         pickle.loads(pickled)
+
+
+def test_a_pickle_says_what_the_object_sees_for_caches_that_know_results_by_it(full: Path) -> None:
+    with CaptureFile(full) as cf, CaptureFile(full) as same:
+        before = pickle.dumps(cf)
+        write(full, "three")
+        assert pickle.dumps(cf) == pickle.dumps(same) == before
+        cf.refresh()
+        assert pickle.dumps(cf) != before
+        assert pickle.dumps(CaptureFile(full)) == pickle.dumps(cf)
+        sequence = pickle.dumps(cf.as_sequence())
+        assert sequence != pickle.dumps(same.as_sequence())
+        after = pickle.dumps(cf)
+    full.unlink()
+    for text in ("one", "two", "three"):
+        write(full, text)
+    with CaptureFile(full) as other:
+        assert other[:] == ["one", "two", "three"]
+        assert pickle.dumps(other) != after
 
 
 def test_an_object_that_writes_or_is_closed_is_not_pickled(full: Path) -> None:

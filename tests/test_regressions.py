@@ -195,7 +195,7 @@ def abandoned(path: Path) -> CaptureFile:
 
 
 @pytest.mark.parametrize("action", ["always", "ignore"])
-@pytest.mark.filterwarnings("always::ResourceWarning")
+@pytest.mark.filterwarnings("always::capturefile.UncommittedWarning")
 def test_an_exception_comes_through_the_end_of_an_unsaved_writer(
     tmp_path: Path, action: Literal["always", "ignore"]
 ) -> None:

@@ -129,7 +129,7 @@ def test_a_transaction_that_raises_leaves_nothing(folder: Path) -> None:
 def test_closing_does_not_commit_and_ends_all_writing(folder: Path) -> None:
     log = RotatingWriter(folder, sync="none")
     log.add_record("lost")
-    with pytest.warns(ResourceWarning):
+    with pytest.warns(capturefile.UncommittedWarning):
         log.close()
     log.close()
     assert log.closed

@@ -6,10 +6,13 @@ import array
 import ctypes
 import mmap
 import random
+import subprocess
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import capturefile
+import numpy
 import pytest
 from builder import Geometry, build_file, parse
 from capturefile import CaptureFile
@@ -298,6 +301,87 @@ def test_metadata_is_bytes(writer: Any, wrong: object) -> None:  # noqa: ANN401
     assert writer.get_metadata() == b"kept"
 
 
+# What is no record
+
+
+@pytest.mark.parametrize("one", ["text", b"bytes", bytearray(b"bytes"), memoryview(b"bytes")])
+def test_one_record_is_not_taken_for_many(writer: Any, one: object) -> None:  # noqa: ANN401
+    with pytest.raises(TypeError, match=f"not one {type(one).__name__}: put it into a list, or use add_record"):
+        writer.add_records(one)
+    assert writer.add_records([one]) == 1
+
+
+class Structure(ctypes.Structure):
+    """An integer by a name that means a pointer elsewhere, and a pointer."""
+
+    _fields_ = (("O", ctypes.c_int32), ("pointer", ctypes.c_void_p))
+
+
+MEMORY = {
+    "objects": (ctypes.py_object * 1)(),
+    "pointers": (ctypes.c_void_p * 2)(),
+    "pointers to numbers": (ctypes.POINTER(ctypes.c_int) * 2)(),
+    "pointers to text": (ctypes.c_char_p * 2)(),
+    "functions": (ctypes.CFUNCTYPE(None) * 1)(),
+    "a structure": Structure(),
+    "characters": array.array("u", "text"),
+    "characters of C": (ctypes.c_wchar * 2)(),
+    "numpy objects": numpy.array(["a", 1], dtype=object),
+    "numpy text": numpy.array(["text", "b"]),
+    "numpy text of any length": numpy.array(["text", "b"], dtype=numpy.dtypes.StringDType()),
+    "numpy dates": numpy.array(["2020-01-01"], dtype="datetime64[s]"),
+    "a numpy date": numpy.datetime64("2020-01-01"),
+    "a numpy duration": numpy.timedelta64(1, "s"),
+    "a numpy structure": numpy.zeros(2, dtype=[("a", "i4"), ("b", "O")]),
+}
+
+
+@pytest.mark.parametrize("what", MEMORY)
+def test_memory_of_the_interpreter_is_not_taken_for_data(writer: Any, what: str) -> None:  # noqa: ANN401
+    for add in (writer.add_record, lambda record: writer.add_records([record])):
+        with pytest.raises(TypeError, match=r"must be bytes-like or str, not .*: pass each element as str or bytes"):
+            add(MEMORY[what])
+    with pytest.raises(TypeError, match="pass each element"):
+        writer.set_metadata(MEMORY[what])
+    assert len(writer) == 0
+
+
+def test_numbers_and_structures_of_numbers_are_data(writer: Any) -> None:  # noqa: ANN401
+    structure = numpy.zeros(2, dtype=[("O", "i4"), ("w", "f8"), ("z", "c16")])
+    for data in (
+        numpy.arange(3),
+        numpy.ones(2, dtype="c16"),
+        structure,
+        numpy.array([b"ab", b"c"]),
+        array.array("d", [1]),
+    ):
+        writer.add_record(data)
+        assert writer[-1] == data.tobytes()
+    assert writer.add_records(numpy.array(["text", "b"])) == 7
+    assert writer[-2:8] == [b"text", b"b"]
+
+
+def test_what_a_buffer_says_against_being_read_comes_through(writer: Any) -> None:  # noqa: ANN401
+    released = memoryview(b"gone")
+    released.release()
+    closed = mmap.mmap(-1, 10)
+    closed.close()
+    for gone in (released, closed):
+        with pytest.raises(ValueError, match=r"released|closed"):
+            writer.add_record(gone)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="buffers in Python came with 3.12")
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyboardInterrupt, RefusedError])
+def test_what_a_buffer_written_in_python_raises_comes_through(writer: Any, error: type[BaseException]) -> None:  # noqa: ANN401
+    class Refusing:
+        def __buffer__(self, flags: int) -> memoryview:
+            raise error("my own words")
+
+    with pytest.raises(error, match="my own words"):
+        writer.add_record(Refusing())
+
+
 # Closing
 
 
@@ -307,7 +391,9 @@ def test_closing_warns_of_the_records_that_it_loses(path: Path, lost: int) -> No
     cf.add_record("kept")
     cf.commit()
     cf.add_records(["lost"] * lost)
-    with pytest.warns(ResourceWarning, match=rf"{path.name}.* {lost} uncommitted record{'s' * (lost > 1)},") as caught:
+    with pytest.warns(
+        capturefile.UncommittedWarning, match=rf"{path.name}.* {lost} uncommitted record{'s' * (lost > 1)},"
+    ) as caught:
         cf.close()
     assert (len(caught), caught[0].filename) == (1, __file__)
     cf.close()
@@ -315,8 +401,35 @@ def test_closing_warns_of_the_records_that_it_loses(path: Path, lost: int) -> No
 
 
 def test_leaving_a_with_block_closes_without_a_commit(path: Path) -> None:
-    with pytest.warns(ResourceWarning, match="3 uncommitted"), CaptureFile(path, True) as cf:
-        cf.add_records("abc")
+    with pytest.warns(capturefile.UncommittedWarning, match="3 uncommitted"), CaptureFile(path, True) as cf:
+        cf.add_records(["a", "b", "c"])
+    assert committed(path) == []
+
+
+def test_what_is_lost_is_said_by_default_with_what_to_do(path: Path) -> None:
+    """Also by an object that nothing closes before the process ends."""
+    for end in ("cf.close()", "with cf: pass", "del cf", "pass", "sys.exit()"):
+        program = (
+            f"import sys, capturefile; cf = capturefile.open({str(path)!r}, 'w'); cf.add_records(['a', 'b'])\n{end}"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+        assert "UncommittedWarning: " in done.stderr
+        assert f'"{path}" was closed with 2 uncommitted records, now lost; call commit()' in done.stderr
+
+
+def test_metadata_that_is_lost_is_warned_of(path: Path) -> None:
+    with pytest.warns(capturefile.UncommittedWarning, match="uncommitted metadata"), CaptureFile(path, True) as cf:
+        cf.set_metadata(b"lost")
+
+
+def test_an_exception_that_ends_a_with_block_comes_without_a_warning(path: Path) -> None:
+    def fail(cf: CaptureFile[str]) -> None:
+        with cf:
+            cf.add_record("not wanted any more")
+            raise RefusedError
+
+    with pytest.raises(RefusedError):
+        fail(CaptureFile(path, True))
     assert committed(path) == []
 
 
@@ -325,7 +438,7 @@ def test_a_warning_that_is_an_error_leaves_the_file_closed(path: Path) -> None:
     cf.add_record("lost")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(ResourceWarning):
+        with pytest.raises(capturefile.UncommittedWarning):
             cf.close()
     assert cf.closed
     CaptureFile(path, True).close()

@@ -29,6 +29,7 @@ from capturefile._errors import (
     CaptureFileReplaced,
     CommitUncertain,
     InvalidCaptureFile,
+    UncommittedWarning,
 )
 
 TYPE_CHECKING = False
@@ -60,6 +61,7 @@ __all__ = [
     "Report",
     "Stats",
     "Transaction",
+    "UncommittedWarning",
     "__version__",
     "aio",
     "checkpoint",

@@ -50,8 +50,10 @@ class CaptureFile(Generic[_RecordT_co]):
     closes the file; it does not commit. A type checker knows an object whose records are `str` as
     `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
 
-    An object that reads can be pickled; the other side opens the file again. After a fork a child can go
-    on reading, and never writes; what its parent had not committed it does not see.
+    An object that reads can be pickled; the other side opens the file again, and sees what is committed
+    by then. The pickle is another one after `refresh()` has found more, as caches of results want it.
+    After a fork a child can go on reading, and never writes; what its parent had not committed it does
+    not see.
 
     Arguments:
         file_name: path of the file, by convention with the extension `.capture`.
@@ -65,6 +67,8 @@ class CaptureFile(Generic[_RecordT_co]):
             without locks; a second writer in this process is refused all the same.
         compression_block_size: of a file that this call creates: how many bytes are compressed
             together, a multiple of 4,096.
+        errors: what becomes of text that cannot be decoded or encoded, in the words of Python's `open`, such as
+            "replace", "backslashreplace" or "surrogateescape"; by default it is an error.
         sync: "full" (or True): `commit()` returns when the data would survive a power cut. "barrier": a
             power cut takes back the last commit at most, and never harms the file. "none" (or False): a
             commit survives the process, but a power cut may cost the file.
@@ -78,7 +82,7 @@ class CaptureFile(Generic[_RecordT_co]):
             want of locks in the file system, locked.
         InvalidCaptureFile: it is not a capture file, or a damaged one.
         CaptureFileAlreadyOpen: somebody else has it open for writing.
-        LookupError: there is no such encoding.
+        LookupError: there is no such encoding or error handler.
         ValueError: a setting that no file can have.
     """
 
@@ -93,6 +97,7 @@ class CaptureFile(Generic[_RecordT_co]):
         use_os_file_locking: bool = True,
         compression_block_size: int = 32768,
         *,
+        errors: str | None = None,
         sync: SyncMode = "full",
         compression_level: int = 6,
         threads: int | None = None,
@@ -109,6 +114,7 @@ class CaptureFile(Generic[_RecordT_co]):
         encoding: None,
         use_os_file_locking: bool = True,
         compression_block_size: int = 32768,
+        errors: None = None,
         sync: SyncMode = "full",
         compression_level: int = 6,
         threads: int | None = None,
@@ -125,6 +131,7 @@ class CaptureFile(Generic[_RecordT_co]):
         use_os_file_locking: bool = True,
         compression_block_size: int = 32768,
         *,
+        errors: None = None,
         sync: SyncMode = "full",
         compression_level: int = 6,
         threads: int | None = None,
@@ -139,6 +146,9 @@ class CaptureFile(Generic[_RecordT_co]):
     @property
     def encoding(self) -> str | None:
         """The encoding of the records, as it was given, or None where they are `bytes`."""
+    @property
+    def errors(self) -> str | None:
+        """What becomes of text that cannot be decoded or encoded, as it was given, or None where it is an error."""
     @property
     def use_os_file_locking(self) -> bool:
         """Whether this object, where it writes, holds a lock in the operating system."""
@@ -156,7 +166,7 @@ class CaptureFile(Generic[_RecordT_co]):
     def close(self) -> None:
         """Closes the file without committing. Does nothing on a closed object.
 
-        Uncommitted records and metadata are lost; a ResourceWarning says how many records.
+        Uncommitted records and metadata are lost; an UncommittedWarning says how many records.
         """
     def record_count(self) -> int:
         """How many records this object sees: those committed when it was opened or last refreshed, and
@@ -170,7 +180,7 @@ class CaptureFile(Generic[_RecordT_co]):
         numbers, which count from the end, and slices.
 
         Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
-        UnicodeDecodeError if it is not text in the file's encoding.
+        UnicodeDecodeError if it is not text in the file's encoding and `errors` does not say what to do then.
         """
     def records_at(self, numbers: Iterable[SupportsIndex]) -> list[_RecordT_co]:
         """A list of the records with the given numbers, in the order asked; each block is inflated once.
@@ -286,7 +296,8 @@ class CaptureFile(Generic[_RecordT_co]):
         Raises CaptureFileNotOpenForWrite on an object that reads, ValueError if the record is larger than
         the format can hold, and OSError if an earlier record could not be written to the disk; nothing of
         the failed call remains, and the call may be repeated. A `str` that cannot be encoded raises
-        UnicodeEncodeError, and anything else than `str` or bytes TypeError.
+        UnicodeEncodeError. Anything else than `str` or bytes is a TypeError, also a buffer of objects, pointers,
+        dates or characters.
         """
     def add_records(self, records: Iterable[str | Buffer]) -> int:
         """Adds many records; returns the new record count.
@@ -344,7 +355,9 @@ class CaptureFile(Generic[_RecordT_co]):
     def __exit__(self, *exception: object) -> None: ...
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
     def __reduce__(self) -> tuple[Any, ...]:
-        """An object that reads is pickled as its path and settings; the other side opens the file again."""
+        """An object that reads is pickled as its path and settings, with which the other side opens the file again,
+        and what it sees: the pickle is what some caches know a result by.
+        """
 
 @final
 class ArrowRecords:
@@ -431,6 +444,7 @@ def open(
     encoding: str = "utf_8",
     use_os_file_locking: bool = True,
     compression_block_size: int = 32768,
+    errors: str | None = None,
     sync: SyncMode = "full",
     compression_level: int = 6,
     threads: int | None = None,
@@ -455,6 +469,7 @@ def open(
     encoding: None,
     use_os_file_locking: bool = True,
     compression_block_size: int = 32768,
+    errors: None = None,
     sync: SyncMode = "full",
     compression_level: int = 6,
     threads: int | None = None,
@@ -498,5 +513,7 @@ def verify(path: StrPath, *, quick: bool = False, progress: Callable[[int, int],
     cannot be read.
     """
 
-def _reopen(cls: type[CaptureFile[Any]], path: str, options: dict[str, Any], /) -> CaptureFile[Any]:
-    """Makes again what `CaptureFile.__reduce__` took apart."""
+def _reopen(
+    cls: type[CaptureFile[Any]], path: str, options: dict[str, Any], seen: tuple[object, int, int], /
+) -> CaptureFile[Any]:
+    """Makes again what `CaptureFile.__reduce__` took apart; it sees what is committed by then."""

@@ -1,4 +1,4 @@
-"""The exceptions of the library."""
+"""The exceptions of the library, and its warning."""
 
 
 class CaptureFileError(Exception):
@@ -33,6 +33,13 @@ class CommitUncertain(CaptureFileError, OSError):
 
     Opening the file again tells: its record count and metadata are those of the commit, or of the one
     before. `errno` and `filename` are set.
+    """
+
+
+class UncommittedWarning(UserWarning):
+    """A file was closed with records or metadata that were not committed, and these are lost.
+
+    Python shows it by default. `rollback()` before the end says that nothing is to be kept, and prevents it.
     """
 
 

@@ -60,7 +60,7 @@ class _File(Generic[RecordT_co]):
         """The file that `cf` has open, with what is committed there and seen by `cf`."""
         count = cf.record_count()
         reader = cf._observer()
-        _, (_, path, options), _ = reader.__reduce__()
+        _, (_, path, options, _), _ = reader.__reduce__()
         identity = reader._identity()
         # A writer also counts what is not committed.
         count = min(count, reader.record_count())
@@ -99,8 +99,8 @@ class _File(Generic[RecordT_co]):
             )
         return cf
 
-    def _key(self) -> tuple[object, object]:
-        return self._identity or self._path, self._options["encoding"]
+    def _key(self) -> tuple[object, ...]:
+        return self._identity or self._path, self._options["encoding"], self._options["errors"]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _File) and self._key() == other._key()

@@ -744,6 +744,16 @@ impl CaptureFile {
         writer.uncommitted_records()
     }
 
+    /// Whether closing would lose records or metadata that are not committed.
+    pub fn has_uncommitted(&self) -> bool {
+        match &self.role {
+            Role::Writer(role) if role.forks == lock::forks() => {
+                role.lock().as_ref().is_some_and(Writer::has_uncommitted)
+            }
+            _ => false,
+        }
+    }
+
     fn writer_role(&self) -> Result<&WriterRole> {
         let path = || self.file.path.clone();
         match &self.role {

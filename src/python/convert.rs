@@ -1,26 +1,41 @@
 //! What goes in from Python and what comes out: records, encodings, numbers, settings.
 
 use std::ffi::{CStr, CString};
+use std::path::Path;
+use std::sync::Arc;
 
-use pyo3::exceptions::{PyLookupError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyLookupError, PyOverflowError, PyTypeError, PyUnicodeDecodeError, PyUnicodeError, PyValueError,
+};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
+
+use super::errors::quoted;
 
 use crate::{CompressionLevel, SyncMode};
 
-/// How records become Python objects, and text becomes records.
+/// How the records of a file become Python objects, and text becomes records.
 #[derive(Debug, Clone)]
-pub(super) enum Encoding {
+pub(super) struct Encoding {
+    codec: Codec,
+    /// What becomes of text that cannot be encoded or decoded; an error where none is given.
+    errors: Option<CString>,
+    /// The file, for messages.
+    path: Arc<Path>,
+}
+
+#[derive(Debug, Clone)]
+enum Codec {
     /// Records are `bytes`; text is encoded as UTF-8.
     Bytes,
     Utf8,
     Other(CString),
 }
 
-impl Encoding {
-    /// The encoding called `name`, as the `codecs` module knows it.
-    pub(super) fn find(py: Python<'_>, name: Option<&str>) -> PyResult<Self> {
+impl Codec {
+    /// The codec called `name`, as the `codecs` module knows it.
+    fn find(py: Python<'_>, name: Option<&str>) -> PyResult<Self> {
         let Some(name) = name else {
             return Ok(Self::Bytes);
         };
@@ -34,41 +49,90 @@ impl Encoding {
         Ok(Self::Other(CString::new(name)?))
     }
 
-    /// The record as a Python object of its own.
-    pub(super) fn decode<'py>(&self, py: Python<'py>, record: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        self.finish(self.begin(py, record)?)
+    fn name(&self) -> &CStr {
+        match self {
+            Self::Bytes | Self::Utf8 => c"utf-8",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl Encoding {
+    /// The encoding called `name` and the error handler called `errors`, as the `codecs` module knows them, of the
+    /// file at `path`.
+    pub(super) fn find(
+        py: Python<'_>,
+        name: Option<&str>,
+        errors: Option<&str>,
+        path: &Path,
+    ) -> PyResult<Self> {
+        let codec = Codec::find(py, name)?;
+        if let Some(handler) = errors {
+            if name.is_none() {
+                let message = "errors says how text is decoded, and with encoding=None records are bytes";
+                return Err(PyValueError::new_err(message));
+            }
+            py.import("codecs")?.call_method1("lookup_error", (handler,))?;
+        }
+        Ok(Self { codec, errors: errors.map(CString::new).transpose()?, path: path.into() })
+    }
+
+    /// Whether records can only be text in another encoding than UTF-8.
+    pub(super) fn is_other_than_utf8(&self) -> bool {
+        matches!(self.codec, Codec::Other(_))
+    }
+
+    /// The record of this number as a Python object of its own.
+    pub(super) fn decode<'py>(
+        &self,
+        py: Python<'py>,
+        record: &[u8],
+        number: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.finish(self.begin(py, record)?, number)
     }
 
     /// What [`finish`](Self::finish) makes the Python object of. This part runs no Python code, not even by way
     /// of the garbage collector, so that locks may be held meanwhile.
     pub(super) fn begin<'py>(&self, py: Python<'py>, record: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        match self {
+        match self.codec {
             // Looking for ASCII first takes a fifth of the time.
-            Self::Utf8 if record.is_ascii() || std::str::from_utf8(record).is_ok() => {
+            Codec::Utf8 if record.is_ascii() || std::str::from_utf8(record).is_ok() => {
                 PyString::from_bytes(py, record).map(Bound::into_any)
             }
             _ => to_bytes(py, record).map(Bound::into_any),
         }
     }
 
-    /// The Python object of a record, from what [`begin`](Self::begin) made of it.
-    pub(super) fn finish<'py>(&self, begun: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    /// The Python object of the record of this number, from what [`begin`](Self::begin) made of it.
+    pub(super) fn finish<'py>(&self, begun: Bound<'py, PyAny>, number: u64) -> PyResult<Bound<'py, PyAny>> {
         let Ok(bytes) = begun.cast::<PyBytes>() else {
             return Ok(begun);
         };
-        match self {
-            Self::Bytes => Ok(begun),
-            // Not valid, or it would be text already: this tells what is wrong.
-            Self::Utf8 => PyString::from_bytes(begun.py(), bytes.as_bytes()).map(Bound::into_any),
-            Self::Other(name) => PyString::from_encoded_object(bytes, Some(name), None).map(Bound::into_any),
+        if matches!(self.codec, Codec::Bytes) {
+            return Ok(begun);
         }
+        PyString::from_encoded_object(bytes, Some(self.codec.name()), self.errors.as_deref())
+            .map(Bound::into_any)
+            .map_err(|error| self.located(begun.py(), error, number))
     }
 
-    fn name(&self) -> &CStr {
-        match self {
-            Self::Bytes | Self::Utf8 => c"utf-8",
-            Self::Other(name) => name,
-        }
+    /// The error of decoding a record, which says which one it is.
+    fn located(&self, py: Python<'_>, error: PyErr, number: u64) -> PyErr {
+        let place = format!("record {number} of {}", quoted(&self.path));
+        let value = error.value(py);
+        let told = if error.is_instance_of::<PyUnicodeDecodeError>(py) {
+            value
+                .getattr("reason")
+                .and_then(|reason| value.setattr("reason", format!("{reason}, in {place}")))
+        } else if error.is_instance_of::<PyUnicodeError>(py) {
+            value.setattr("args", (format!("{value}, in {place}"),))
+        } else {
+            value.call_method1("add_note", (format!("while decoding {place}"),)).map(|_| ())
+        };
+        // The error itself says more than one about describing it.
+        drop(told);
+        error
     }
 
     /// Calls `work` with the bytes of a record given as text or as anything with the buffer protocol.
@@ -83,12 +147,29 @@ impl Encoding {
         let Ok(text) = record.cast::<PyString>() else {
             return with_bytes(record, "a record must be bytes-like or str", work);
         };
-        if let Self::Other(_) = self {
-            let encoded = text.call_method1("encode", (self.name().to_string_lossy(),))?;
-            return with_bytes(&encoded, "a record must be bytes-like or str", work);
+        if self.errors.is_none() && !self.is_other_than_utf8() {
+            return work(text.to_str()?.as_bytes());
         }
-        work(text.to_str()?.as_bytes())
+        let errors = self.errors.as_deref().unwrap_or(c"strict");
+        let encoded =
+            text.call_method1("encode", (self.codec.name().to_string_lossy(), errors.to_string_lossy()))?;
+        with_bytes(&encoded, "a record must be bytes-like or str", work)
     }
+}
+
+/// Refuses what is one record where an iterable of records is expected: its letters or bytes would be taken as such.
+pub(super) fn refuse_one_record(records: &Bound<'_, PyAny>) -> PyResult<()> {
+    let one = records.is_instance_of::<PyString>()
+        || records.is_instance_of::<PyBytes>()
+        || records.is_instance_of::<PyByteArray>()
+        || records.is_instance_of::<PyMemoryView>();
+    if !one {
+        return Ok(());
+    }
+    let kind = records.get_type().name()?;
+    Err(PyTypeError::new_err(format!(
+        "add_records takes an iterable of records, not one {kind}: put it into a list, or use add_record"
+    )))
 }
 
 /// Calls `work` with the bytes of anything with the buffer protocol. What can change is copied first,
@@ -101,12 +182,53 @@ pub(super) fn with_bytes<T>(
     if let Ok(bytes) = object.cast::<PyBytes>() {
         return work(bytes.as_bytes());
     }
-    let Ok(view) = PyMemoryView::from(object) else {
+    if !has_buffer(object) {
         let kind = object.get_type().name()?;
         return Err(PyTypeError::new_err(format!("{expected}, not {kind}")));
-    };
+    }
+    refuse_dates(object, expected)?;
+    let view = PyMemoryView::from(object)?;
+    let format = view.getattr("format")?.extract::<String>()?;
+    if !is_plain(&format) {
+        let kind = object.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "{expected}, not {kind} with elements of format {format:?}, whose memory holds pointers or characters of \
+             the interpreter: pass each element as str or bytes"
+        )));
+    }
     let copy = view.call_method0("tobytes")?;
     work(copy.cast::<PyBytes>()?.as_bytes())
+}
+
+/// Whether an object has the buffer protocol. Asking for the buffer itself may raise what its class wants.
+#[expect(unsafe_code, reason = "the safe ways ask for the buffer")]
+fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: it looks at the class of an object that is alive, and has no effect.
+    unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) == 1 }
+}
+
+/// Refuses dates, durations and text of `numpy` that the buffer protocol has no format for: a date alone calls
+/// itself eight bytes, and an array of them refuses to be a buffer without saying what to do.
+fn refuse_dates(object: &Bound<'_, PyAny>, expected: &str) -> PyResult<()> {
+    let Ok(kind) = object.getattr("dtype").and_then(|dtype| dtype.getattr("kind")?.extract::<char>()) else {
+        return Ok(());
+    };
+    if matches!(kind, 'M' | 'm' | 'T') {
+        let (class, dtype) = (object.get_type().name()?, object.getattr("dtype")?);
+        return Err(PyTypeError::new_err(format!(
+            "{expected}, not {class} of dtype {dtype}: pass each element as str or bytes"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether elements of this format, in the syntax of `struct` and PEP 3118, are data that means the same outside of
+/// the process: no pointers, and no text in the interpreter's own form.
+fn is_plain(format: &str) -> bool {
+    // Names of fields stand between colons.
+    let types = format.split(':').step_by(2).collect::<String>();
+    let complex = ["Zf", "Zd", "Zg"].iter().fold(types, |types, number| types.replace(number, ""));
+    !complex.contains(['O', 'P', 'X', '&', 'Z', 'z', 'u', 'w'])
 }
 
 /// A `bytes` object; no memory for it is an error, not a panic.
@@ -133,7 +255,9 @@ impl<'py> FromPyObject<'_, 'py> for RecordNumber {
         match object.extract::<i64>() {
             Ok(number) => Ok(Self(number)),
             Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
-                Ok(Self(if object.lt(0)? { i64::MIN } else { i64::MAX }))
+                // Not everything that stands for an integer can be compared with one.
+                let number = object.py().import("operator")?.call_method1("index", (object,))?;
+                Ok(Self(if number.lt(0)? { i64::MIN } else { i64::MAX }))
             }
             Err(error) => Err(error),
         }

@@ -19,9 +19,10 @@ mod classes {
     import_exception!(capturefile._errors, CaptureFileReplaced);
     import_exception!(capturefile._errors, CommitUncertain);
     import_exception!(capturefile._errors, InvalidCaptureFile);
+    import_exception!(capturefile._errors, UncommittedWarning);
 }
 
-pub(super) use classes::{CaptureFileAlreadyOpen, CaptureFileNotOpen};
+pub(super) use classes::{CaptureFileAlreadyOpen, CaptureFileNotOpen, UncommittedWarning};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {

@@ -72,8 +72,10 @@ impl RecordIterator {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut records = self.records.lock(py)?;
         let record = next_record(py, &self.encoding, &mut records, self.reversed)?;
+        let left = records.numbers();
         drop(records);
-        record.map(|record| self.encoding.finish(record)).transpose()
+        let number = if self.reversed { left.end } else { left.start - 1 };
+        record.map(|record| self.encoding.finish(record, number)).transpose()
     }
 
     fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -228,9 +230,9 @@ impl Follower {
             // One that cannot be read is passed over, here and by `records`.
             let record = next_record(py, &self.encoding, &mut following.records, false).transpose();
             if let Some(record) = record {
-                self.next.fetch_add(1, Ordering::Relaxed);
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
                 drop(following);
-                return self.encoding.finish(record?).map(Some);
+                return self.encoding.finish(record?, number).map(Some);
             }
             if !self.wait(py, &mut following)? {
                 return Ok(None);

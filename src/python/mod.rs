@@ -10,26 +10,41 @@ mod ranges;
 mod recover;
 mod verify;
 
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// The part of `capturefile` that is written in Rust.
 #[pymodule(gil_used = false, name = "_capturefile")]
-mod extension {
-    #[pymodule_export]
-    use super::arrow::ArrowRecords;
-    #[pymodule_export]
-    use super::file::{CaptureFile, Transaction, open, reopen};
-    #[pymodule_export]
-    use super::iterators::{BlockIterator, Follower, RecordIterator};
-    #[pymodule_export]
-    use super::recover::recover;
-    #[pymodule_export]
-    use super::verify::verify;
+fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // Before anything is made that interpreters would share.
+    refuse_other_interpreters()?;
+    // At the end of the process, when nothing can be imported any more, there may be something to warn of.
+    let _ = module.py().get_type::<errors::UncommittedWarning>();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<arrow::ArrowRecords>()?;
+    module.add_class::<file::CaptureFile>()?;
+    module.add_class::<file::Transaction>()?;
+    module.add_class::<iterators::BlockIterator>()?;
+    module.add_class::<iterators::Follower>()?;
+    module.add_class::<iterators::RecordIterator>()?;
+    module.add_function(wrap_pyfunction!(file::open, module)?)?;
+    module.add_function(wrap_pyfunction!(file::reopen, module)?)?;
+    module.add_function(wrap_pyfunction!(recover::recover, module)?)?;
+    module.add_function(wrap_pyfunction!(verify::verify, module)?)
+}
 
-    use pyo3::prelude::*;
-
-    #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+/// Refuses every interpreter of the process but the main one: classes are made once for the process, and end with the
+/// interpreter that made them. Python itself refuses only for those that have a lock of their own.
+#[expect(unsafe_code, reason = "the number of an interpreter has no safe wrapper")]
+fn refuse_other_interpreters() -> PyResult<()> {
+    // SAFETY: a module is initialized by a thread that is attached to an interpreter.
+    let number = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    if number == 0 {
+        return Ok(());
     }
+    Err(PyImportError::new_err(
+        "capturefile can be imported by the main interpreter of a process only, and this is a sub-interpreter; for \
+         mod_wsgi set \"WSGIApplicationGroup %{GLOBAL}\", for uWSGI \"single-interpreter = true\"",
+    ))
 }

@@ -73,7 +73,7 @@ pub(super) fn list<'py>(
 ) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
     while let Some(record) = next_record(py, encoding, &mut records, false)? {
-        list.append(encoding.finish(record)?)?;
+        list.append(encoding.finish(record, records.numbers().start - 1)?)?;
         if list.len() % RECORDS_PER_CHECK == 0 {
             py.check_signals()?;
         }
@@ -81,19 +81,19 @@ pub(super) fn list<'py>(
     Ok(list)
 }
 
-/// All of a set of `count` records as a list, in the order asked.
+/// The records of these numbers as a list, in the order asked.
 pub(super) fn gathered<'py>(
     py: Python<'py>,
     encoding: &Encoding,
     mut gather: Gather,
-    count: usize,
+    numbers: &[u64],
 ) -> PyResult<Bound<'py, PyList>> {
-    let mut found: Vec<Option<Bound<'py, PyAny>>> = list_for(count as u64)?;
-    found.resize(count, None);
+    let mut found: Vec<Option<Bound<'py, PyAny>>> = list_for(numbers.len() as u64)?;
+    found.resize(numbers.len(), None);
     while let Some(batch) = py.detach(|| gather.next_batch())? {
         py.check_signals()?;
         for (index, record) in batch {
-            found[index] = Some(encoding.decode(py, &record)?);
+            found[index] = Some(encoding.decode(py, &record, numbers[index])?);
         }
     }
     PyList::new(py, found)

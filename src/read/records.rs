@@ -1,6 +1,7 @@
 //! Reading many records: in order, or a given set of them block by block.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -64,6 +65,11 @@ impl Records {
     /// How many records are left to give.
     pub fn remaining(&self) -> u64 {
         self.end - self.next
+    }
+
+    /// The numbers of the records that are left to give.
+    pub fn numbers(&self) -> Range<u64> {
+        self.next..self.end
     }
 
     /// The next record if it is known to lie in the block at hand; never waits for the disk or inflates.

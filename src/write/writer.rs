@@ -192,6 +192,11 @@ impl Writer {
         self.record_count
     }
 
+    /// Whether a close would lose anything.
+    pub(crate) fn has_uncommitted(&self) -> bool {
+        self.dirty
+    }
+
     /// Records that a close would lose.
     pub(crate) fn uncommitted_records(&self) -> u64 {
         self.record_count - self.committed_count

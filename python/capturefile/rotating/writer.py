@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from capturefile._capturefile import CaptureFile
 from capturefile._capturefile import open as open_file
-from capturefile._errors import CaptureFileError, CaptureFileNotOpen, CaptureFileNotOpenForWrite, InvalidCaptureFile
+from capturefile._errors import (
+    CaptureFileError,
+    CaptureFileNotOpen,
+    CaptureFileNotOpenForWrite,
+    InvalidCaptureFile,
+    UncommittedWarning,
+)
 from capturefile._files import SUFFIX, sync_path
 from capturefile.rotating import manifest
 from capturefile.rotating.manifest import Entry
@@ -311,7 +317,7 @@ class RotatingWriter:
         except BaseException:
             new.close()
             # It warns of what it could not commit, which may be an error; the first error says more.
-            with suppress(ResourceWarning):
+            with suppress(UncommittedWarning):
                 self._manifest.close()
             raise
         self._file = new

@@ -53,7 +53,7 @@ impl ArrowRecords {
         text: bool,
         encoding: &Encoding,
     ) -> PyResult<Self> {
-        let can_be_text = !matches!(encoding, Encoding::Other(_));
+        let can_be_text = !encoding.is_other_than_utf8();
         if text && !can_be_text {
             return Err(PyValueError::new_err(
                 "Arrow has text in UTF-8 only, and this file was opened with another encoding; ask for bytes",

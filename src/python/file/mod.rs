@@ -2,22 +2,24 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use pyo3::exceptions::{PyIndexError, PyResourceWarning, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PySlice, PyTuple, PyType};
 
 use super::arrow::ArrowRecords;
-use super::convert::{Encoding, RecordNumber, block_size, cache_size, threads, to_bytes, with_bytes};
-use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, quoted};
+use super::convert::{
+    Encoding, RecordNumber, block_size, cache_size, refuse_one_record, threads, to_bytes, with_bytes,
+};
+use super::errors::{CaptureFileAlreadyOpen, CaptureFileNotOpen, UncommittedWarning, quoted};
 use super::iterators::{BlockIterator, Follower, RecordIterator};
 use super::ranges::{self, SliceOfRecords};
 use crate::file::capture_file::DEFAULT_CACHE_SIZE;
@@ -41,8 +43,10 @@ const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 /// closes the file; it does not commit. A type checker knows an object whose records are `str` as
 /// `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
 ///
-/// An object that reads can be pickled; the other side opens the file again. After a fork a child can go
-/// on reading, and never writes; what its parent had not committed it does not see.
+/// An object that reads can be pickled; the other side opens the file again, and sees what is committed
+/// by then. The pickle is another one after `refresh()` has found more, as caches of results want it.
+/// After a fork a child can go on reading, and never writes; what its parent had not committed it does
+/// not see.
 ///
 /// Arguments:
 ///     file_name: path of the file, by convention with the extension `.capture`.
@@ -56,6 +60,8 @@ const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 ///         without locks; a second writer in this process is refused all the same.
 ///     compression_block_size: of a file that this call creates: how many bytes are compressed
 ///         together, a multiple of 4,096.
+///     errors: what becomes of text that cannot be decoded or encoded, in the words of Python's `open`, such as
+///         "replace", "backslashreplace" or "surrogateescape"; by default it is an error.
 ///     sync: "full" (or True): `commit()` returns when the data would survive a power cut. "barrier": a
 ///         power cut takes back the last commit at most, and never harms the file. "none" (or False): a
 ///         commit survives the process, but a power cut may cost the file.
@@ -69,7 +75,7 @@ const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 ///         want of locks in the file system, locked.
 ///     InvalidCaptureFile: it is not a capture file, or a damaged one.
 ///     CaptureFileAlreadyOpen: somebody else has it open for writing.
-///     LookupError: there is no such encoding.
+///     LookupError: there is no such encoding or error handler.
 ///     ValueError: a setting that no file can have.
 #[pyclass(frozen, subclass, weakref, generic, module = "capturefile")]
 pub(super) struct CaptureFile {
@@ -91,6 +97,7 @@ pub(super) struct CaptureFile {
 struct Settings {
     path: PathBuf,
     encoding_name: Option<String>,
+    errors: Option<String>,
     encoding: Encoding,
     os_lock: bool,
     sync: SyncMode,
@@ -210,28 +217,30 @@ impl CaptureFile {
         Ok(())
     }
 
-    /// Closes and says how many uncommitted records that lost.
-    fn close_quietly(&self, py: Python<'_>) -> u64 {
-        let Some(file) = self.open.swap(None) else {
-            return 0;
-        };
+    /// Closes and says how many uncommitted records that lost, if it lost records or metadata.
+    fn close_quietly(&self, py: Python<'_>) -> Option<u64> {
+        let file = self.open.swap(None)?;
         py.detach(|| {
             let count = file.record_count().unwrap_or_default();
             self.last_totals.store(Arc::new(file.totals()));
+            let loses = file.has_uncommitted();
             let lost = file.close();
             self.last_count.store(count.saturating_sub(lost), Ordering::Relaxed);
-            lost
+            loses.then_some(lost)
         })
     }
 
-    fn warn_of_loss(&self, py: Python<'_>, lost: u64) -> PyResult<()> {
-        if lost == 0 {
-            return Ok(());
-        }
+    fn warn_of_loss(&self, py: Python<'_>, lost: Option<u64>) -> PyResult<()> {
+        let what = match lost {
+            None => return Ok(()),
+            Some(0) => "uncommitted metadata".to_owned(),
+            Some(records) => counted(records, "uncommitted record"),
+        };
         let name = self.name()?;
-        let message = format!("{name} was closed with {}, now lost", counted(lost, "uncommitted record"));
-        let message = std::ffi::CString::new(message)?;
-        PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &message, 1)
+        let message = format!(
+            "{name} was closed with {what}, now lost; call commit() before the end, or rollback() where that is meant"
+        );
+        PyErr::warn(py, &py.get_type::<UncommittedWarning>(), &CString::new(message)?, 1)
     }
 
     fn slice<'py>(&self, py: Python<'py>, slice: &Bound<'py, PySlice>) -> PyResult<Bound<'py, PyList>> {
@@ -242,7 +251,7 @@ impl CaptureFile {
         }
         let numbers = slice.numbers()?;
         let gather = py.detach(|| snapshot.records_at(&numbers))?;
-        ranges::gathered(py, self.encoding()?, gather, numbers.len())
+        ranges::gathered(py, self.encoding()?, gather, &numbers)
     }
 
     /// The records from `first` to `last`, all of which must be there.
@@ -282,14 +291,15 @@ impl CaptureFile {
         if let Some(snapshot) = file.as_ref().and_then(|file| file.quick_snapshot())
             && let Some(record) = snapshot.record_in_memory(number)?
         {
-            return self.encoding()?.decode(py, &record);
+            return self.encoding()?.decode(py, &record, number);
         }
         let file = self.file()?;
         let record = py.detach(|| file.snapshot()?.record(number))?;
-        self.encoding()?.decode(py, &record)
+        self.encoding()?.decode(py, &record, number)
     }
 
     fn fill(&self, py: Python<'_>, batch: &mut crate::Batch<'_>, records: &Bound<'_, PyAny>) -> PyResult<()> {
+        refuse_one_record(records)?;
         let encoding = self.encoding()?;
         for record in records.try_iter()? {
             encoding.with_record(&record?, |bytes| {
@@ -355,7 +365,7 @@ impl CaptureFile {
         signature = (*_args, **_options),
         text_signature = "(file_name, to_write=False, initial_metadata=None, force_new_empty_file=False, \
                           encoding='utf_8', use_os_file_locking=True, compression_block_size=32768, *, \
-                          sync='full', compression_level=6, threads=None, cache_size=50331648)"
+                          errors=None, sync='full', compression_level=6, threads=None, cache_size=50331648)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
         Self::unopened()
@@ -363,7 +373,7 @@ impl CaptureFile {
 
     #[pyo3(signature = (
         file_name, to_write=false, initial_metadata=None, force_new_empty_file=false, encoding=Some("utf_8".into()),
-        use_os_file_locking=true, compression_block_size=32768, *, sync=SyncMode::Full,
+        use_os_file_locking=true, compression_block_size=32768, *, errors=None, sync=SyncMode::Full,
         compression_level=CompressionLevel::default(), threads=None, cache_size=DEFAULT_CACHE_SIZE
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are the reference package's, and ours")]
@@ -377,15 +387,17 @@ impl CaptureFile {
         encoding: Option<String>,
         use_os_file_locking: bool,
         #[pyo3(from_py_with = block_size)] compression_block_size: u32,
+        errors: Option<String>,
         sync: SyncMode,
         compression_level: CompressionLevel,
         #[pyo3(from_py_with = threads)] threads: Option<usize>,
         #[pyo3(from_py_with = cache_size)] cache_size: u64,
     ) -> PyResult<()> {
         let settings = Settings {
+            encoding: Encoding::find(py, encoding.as_deref(), errors.as_deref(), &file_name)?,
             path: file_name,
-            encoding: Encoding::find(py, encoding.as_deref())?,
             encoding_name: encoding,
+            errors,
             os_lock: use_os_file_locking,
             sync,
             level: compression_level,
@@ -420,6 +432,12 @@ impl CaptureFile {
         Ok(self.settings()?.encoding_name.as_deref())
     }
 
+    /// What becomes of text that cannot be decoded or encoded, as it was given, or None where it is an error.
+    #[getter(errors)]
+    fn get_errors(&self) -> PyResult<Option<&str>> {
+        Ok(self.settings()?.errors.as_deref())
+    }
+
     /// Whether this object, where it writes, holds a lock in the operating system.
     #[getter]
     fn use_os_file_locking(&self) -> PyResult<bool> {
@@ -446,7 +464,7 @@ impl CaptureFile {
 
     /// Closes the file without committing. Does nothing on a closed object.
     ///
-    /// Uncommitted records and metadata are lost; a ResourceWarning says how many records.
+    /// Uncommitted records and metadata are lost; an UncommittedWarning says how many records.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let lost = self.close_quietly(py);
         self.warn_of_loss(py, lost)
@@ -484,7 +502,7 @@ impl CaptureFile {
     /// numbers, which count from the end, and slices.
     ///
     /// Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
-    /// UnicodeDecodeError if it is not text in the file's encoding.
+    /// UnicodeDecodeError if it is not text in the file's encoding and `errors` does not say what to do then.
     fn record_at<'py>(&self, py: Python<'py>, record_number: RecordNumber) -> PyResult<Bound<'py, PyAny>> {
         self.record(py, record_number)
     }
@@ -504,7 +522,7 @@ impl CaptureFile {
             .collect::<PyResult<Vec<u64>>>()?;
         let snapshot = self.snapshot(py)?;
         let gather = py.detach(|| snapshot.records_at(&numbers))?;
-        ranges::gathered(py, self.encoding()?, gather, numbers.len())
+        ranges::gathered(py, self.encoding()?, gather, &numbers)
     }
 
     /// A list of the records from `first_record_number` to `last_record_number`, both included.
@@ -737,7 +755,8 @@ impl CaptureFile {
 
     /// Device, inode, and nanoseconds from the epoch to the creation of the open file, or None where the file
     /// system does not know them.
-    fn _identity(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, Option<u64>)>> {
+    #[pyo3(name = "_identity")]
+    fn identity(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, Option<u64>)>> {
         let file = self.file()?;
         let identity = py.detach(|| file.identity())?;
         Ok(identity.map(|identity| (identity.device, identity.inode, identity.birth)))
@@ -779,7 +798,8 @@ impl CaptureFile {
     /// Raises CaptureFileNotOpenForWrite on an object that reads, ValueError if the record is larger than
     /// the format can hold, and OSError if an earlier record could not be written to the disk; nothing of
     /// the failed call remains, and the call may be repeated. A `str` that cannot be encoded raises
-    /// UnicodeEncodeError, and anything else than `str` or bytes TypeError.
+    /// UnicodeEncodeError. Anything else than `str` or bytes is a TypeError, also a buffer of objects, pointers,
+    /// dates or characters.
     fn add_record<'py>(&self, py: Python<'py>, record: &Bound<'py, PyAny>) -> PyResult<u64> {
         let file = self.quick()?;
         match file.as_ref() {
@@ -862,9 +882,12 @@ impl CaptureFile {
         slf
     }
 
-    #[pyo3(signature = (*_exception), text_signature = "($self, *exception)")]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.close(py)
+    // An exception under way says why records are lost, and comes through.
+    #[pyo3(signature = (*exception), text_signature = "($self, *exception)")]
+    fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let lost = self.close_quietly(py);
+        let raised = exception.get_item(0).is_ok_and(|class| !class.is_none());
+        if raised { Ok(()) } else { self.warn_of_loss(py, lost) }
     }
 
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
@@ -885,7 +908,8 @@ impl CaptureFile {
         })
     }
 
-    /// An object that reads is pickled as its path and settings; the other side opens the file again.
+    /// An object that reads is pickled as its path and settings, with which the other side opens the file again,
+    /// and what it sees: the pickle is what some caches know a result by.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let py = slf.py();
         let this = slf.get();
@@ -896,6 +920,7 @@ impl CaptureFile {
         }
         let options = PyDict::new(py);
         options.set_item("encoding", settings.encoding_name.as_deref())?;
+        options.set_item("errors", settings.errors.as_deref())?;
         options.set_item("use_os_file_locking", settings.os_lock)?;
         options.set_item("sync", settings.sync.name())?;
         options.set_item("compression_level", settings.level.number())?;
@@ -903,7 +928,9 @@ impl CaptureFile {
         options.set_item("cache_size", settings.cache_size)?;
         let path = std::path::absolute(&settings.path)?;
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
-        let arguments = (slf.get_type(), path.into_os_string(), options).into_pyobject(py)?;
+        let snapshot = this.snapshot(py)?;
+        let seen = (this.identity(py)?, snapshot.serial(), snapshot.record_count());
+        let arguments = (slf.get_type(), path.into_os_string(), options, seen).into_pyobject(py)?;
         // What a subclass keeps in its objects.
         let state = slf.call_method0("__getstate__")?;
         PyTuple::new(py, [reopen, arguments.into_any(), state])
@@ -977,11 +1004,11 @@ impl Transaction {
 #[pyfunction]
 #[pyo3(
     signature = (
-        path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), use_os_file_locking=true,
+        path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), errors=None, use_os_file_locking=true,
         compression_block_size=32768, sync=SyncMode::Full, compression_level=CompressionLevel::default(),
         threads=None, cache_size=DEFAULT_CACHE_SIZE
     ),
-    text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', use_os_file_locking=True, \
+    text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', errors=None, use_os_file_locking=True, \
                       compression_block_size=32768, sync='full', compression_level=6, threads=None, \
                       cache_size=50331648)"
 )]
@@ -992,6 +1019,7 @@ pub(super) fn open(
     mode: &str,
     initial_metadata: Option<&Bound<'_, PyAny>>,
     encoding: Option<String>,
+    errors: Option<String>,
     use_os_file_locking: bool,
     #[pyo3(from_py_with = block_size)] compression_block_size: u32,
     sync: SyncMode,
@@ -1018,9 +1046,10 @@ pub(super) fn open(
         block_size: compression_block_size,
     };
     let settings = Settings {
+        encoding: Encoding::find(py, encoding.as_deref(), errors.as_deref(), &path)?,
         path,
-        encoding: Encoding::find(py, encoding.as_deref())?,
         encoding_name: encoding,
+        errors,
         os_lock: use_os_file_locking,
         sync,
         level: compression_level,
@@ -1031,13 +1060,18 @@ pub(super) fn open(
     Ok(file)
 }
 
-/// Makes again what `CaptureFile.__reduce__` took apart.
+/// Makes again what `CaptureFile.__reduce__` took apart; it sees what is committed by then.
 #[pyfunction]
-#[pyo3(name = "_reopen", signature = (class, path, options, /), text_signature = "(cls, path, options, /)")]
+#[pyo3(
+    name = "_reopen",
+    signature = (class, path, options, _seen, /),
+    text_signature = "(cls, path, options, seen, /)"
+)]
 pub(super) fn reopen<'py>(
     class: &Bound<'py, PyType>,
     path: &Bound<'py, PyAny>,
     options: &Bound<'py, PyDict>,
+    _seen: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let base = class.py().get_type::<CaptureFile>();
     let file = base.call_method1("__new__", (class,))?;
