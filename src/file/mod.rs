@@ -1,3 +1,13 @@
 //! The object that users hold: a capture file that is open for reading or writing.
 
-pub(crate) mod capture_file;
+mod batch;
+mod capture_file;
+mod open;
+mod options;
+mod refresh;
+mod role;
+mod writing;
+
+pub use batch::Batch;
+pub use capture_file::CaptureFile;
+pub use options::OpenOptions;

@@ -4,10 +4,12 @@ mod arrow;
 mod convert;
 mod errors;
 mod file;
+mod follower;
 mod iterators;
 mod progress;
 mod ranges;
 mod recover;
+mod shared;
 mod verify;
 
 use pyo3::exceptions::PyImportError;
@@ -26,7 +28,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<file::CaptureFile>()?;
     module.add_class::<file::Transaction>()?;
     module.add_class::<iterators::BlockIterator>()?;
-    module.add_class::<iterators::Follower>()?;
+    module.add_class::<follower::Follower>()?;
     module.add_class::<iterators::RecordIterator>()?;
     module.add_function(wrap_pyfunction!(file::open, module)?)?;
     module.add_function(wrap_pyfunction!(file::reopen, module)?)?;

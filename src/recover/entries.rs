@@ -5,7 +5,8 @@ use crate::codec::inflate_stream;
 use crate::error::Result;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, entries, get_u32, in_memory};
 
-use super::source::{Block, Source, out_of_memory};
+use super::block::{Block, out_of_memory};
+use super::source::Source;
 
 impl Source {
     /// Calls `work` with the bytes of the record or metadata at `at`, and whether a checksum proves them;

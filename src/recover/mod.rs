@@ -5,10 +5,13 @@
 //! a block can be taken apart entry by entry; and each full index node repeats where its records are, a
 //! little behind them, so that records are told from metadata and counted without the tree above.
 
+mod block;
 mod entries;
+mod fan_out;
 mod raw;
 mod sink;
 mod sizes;
+mod slots;
 mod source;
 mod survey;
 mod tally;
@@ -20,16 +23,16 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::error::{Damage, Error, Result, reserve};
-use crate::file::capture_file::open_plain;
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
 use crate::lock;
-use crate::storage::FileStorage;
+use crate::storage::{FileStorage, open_plain};
 use crate::sync::progress::Watch;
 
 use raw::Raw;
 use sink::Sink;
-use sizes::{Sizes, SlotState};
+use sizes::Sizes;
+use slots::SlotState;
 use source::Source;
 use survey::Region;
 use target::Target;

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::error::{Damage, Error, Result};
-use crate::file::capture_file::CaptureFile;
+use crate::file::CaptureFile;
 use crate::sync::progress::Watch;
 
 use super::raw::Raw;

@@ -8,59 +8,29 @@ use libdeflater::adler32;
 
 use crate::codec::frame::{self, InflateError};
 use crate::codec::inflate_stream;
-use crate::error::{Damage, Error, Result};
+use crate::error::{Damage, Result};
 use crate::format::master::MasterNode;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
 
+use super::block::{Block, FRAME_START, Found, Hole, end_of, out_of_memory, starts_stream};
 use super::raw::Raw;
 
 /// Frames are looked for in pieces from this length, since most are near, up to that one.
 const FIRST_PIECE: u64 = 1 << 12;
+
 const LARGEST_PIECE: u64 = 1 << 20;
+
 /// As much of a candidate's stream is tried before all of it is read.
 const FIRST_TRY: u64 = 16 * 1024;
-/// Two bytes of header, one of an empty block at least, four of a checksum.
-const SHORTEST_STREAM: u32 = 7;
 /// Every zlib stream ends with a checksum of so many bytes.
 const CHECKSUM_SIZE: u64 = 4;
-/// Length prefix and the two bytes that every zlib stream starts with.
-const FRAME_START: u64 = LENGTH_SIZE as u64 + 2;
 /// Inflated blocks kept: how many, and how many bytes.
 const BLOCKS_KEPT: usize = 128;
+
 const BYTES_KEPT: usize = 24 * 1024 * 1024;
+
 /// As many problems are listed at most.
 const MOST_LISTED: usize = 1000;
-
-/// An inflated block, or the start of one that is too large to be kept.
-pub(super) struct Block {
-    pub(super) at: u64,
-    /// Where its frame ends.
-    pub(super) end: u64,
-    pub(super) head: Box<[u8]>,
-    pub(super) size: u64,
-    /// Whether it ends where it was closed, which its checksum proves. If not, the rest is lost.
-    pub(super) whole: bool,
-}
-
-impl Block {
-    fn in_memory(at: u64, bytes: &[u8]) -> Self {
-        Self { at, end: at, head: bytes.into(), size: bytes.len() as u64, whole: true }
-    }
-}
-
-/// What stands somewhere among the frames.
-pub(super) enum Found {
-    Block(Arc<Block>),
-    /// Bytes that are no frame, up to the next one.
-    Hole(Hole),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hole {
-    pub(super) range: Range<u64>,
-    /// Whether the next frame is where the length of the damaged one says.
-    pub(super) bridged: bool,
-}
 
 /// The frames of a damaged file.
 pub(super) struct Source {
@@ -430,25 +400,4 @@ impl Source {
             || block.end == self.limit
             || self.frame_end(block.end)?.is_some())
     }
-}
-
-/// Where a frame that starts with `start` at `at` would end; `None` if no frame starts like that.
-fn end_of(start: &[u8], at: u64) -> Option<u64> {
-    let length = get_u32(start, 0)?;
-    let plausible = length >= SHORTEST_STREAM && starts_stream(start.get(LENGTH_SIZE..)?);
-    plausible.then(|| at + LENGTH_SIZE as u64 + u64::from(length))
-}
-
-/// Whether a zlib stream without a preset dictionary can start with these bytes.
-fn starts_stream(bytes: &[u8]) -> bool {
-    let &[method, flags, ..] = bytes else {
-        return false;
-    };
-    let deflate = method & 0x0F == 8 && method >> 4 <= 7;
-    let dictionary = flags & 0x20 != 0;
-    deflate && !dictionary && u16::from_be_bytes([method, flags]).is_multiple_of(31)
-}
-
-pub(super) fn out_of_memory(bytes: u64) -> Error {
-    Error::OutOfMemory { bytes, what: "an inflated block" }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::error::{Damage, Result, reserve};
 use crate::format::{Coordinates, in_memory};
 
-use super::source::{Block, Found, Hole, Source};
+use super::block::{Block, Found, Hole};
+use super::source::Source;
 
 /// Behind the end of a region so many frames are looked through for index nodes of its last records.
 const FRAMES_BEHIND: usize = 64;

@@ -7,9 +7,9 @@ use nix::libc;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
-use crate::file::capture_file::{CaptureFile, OpenOptions, resolve_links};
+use crate::file::{CaptureFile, OpenOptions};
 use crate::format::Geometry;
-use crate::storage::parent;
+use crate::storage::{parent, resolve_links};
 
 /// A file in the making, beside its place; deleted unless it gets there.
 pub(super) struct Target {

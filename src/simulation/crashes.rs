@@ -1,13 +1,14 @@
 //! Cutting lives off at every step, and looking at what is left.
 
+use crate::file::CaptureFile;
+use crate::format::Slot;
+use crate::verify::verify_open;
+
 use super::disk::{Disk, Event, Name, Plan};
 use super::disk_state::{Change, DiskState};
 use super::habits::Habits;
 use super::random::Random;
 use super::workload::{Commits, Life, Mark, Outcome, State, expect, path, read_all, text};
-use crate::file::capture_file::CaptureFile;
-use crate::format::Slot;
-use crate::verify::verify_open;
 
 /// Lives that follow each other, each beginning with what a crash left of the one before.
 const MOST_LIVES: u32 = 4;

@@ -1,9 +1,10 @@
 //! How one user works, and the options that the file is opened with.
 
-use super::random::Random;
-use crate::file::capture_file::OpenOptions;
+use crate::file::OpenOptions;
 use crate::format::Geometry;
 use crate::write::options::SyncMode;
+
+use super::random::Random;
 
 /// The habits of one user, and the options that the file is opened with.
 #[derive(Debug, Clone)]

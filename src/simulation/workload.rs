@@ -4,16 +4,17 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::{Disk, Plan};
-use super::habits::Habits;
-use super::random::Random;
 use crate::error::Error;
-use crate::file::capture_file::CaptureFile;
+use crate::file::CaptureFile;
 use crate::format::master::MasterNode;
 use crate::format::{Geometry, Slot, in_memory};
 use crate::read::snapshot::Snapshot;
 use crate::storage::{Storage, read_up_to, write_all};
 use crate::write::options::SyncMode;
+
+use super::disk::{Disk, Plan};
+use super::habits::Habits;
+use super::random::Random;
 
 /// What a check found to be wrong, in words.
 pub(super) type Outcome<T = ()> = Result<T, String>;

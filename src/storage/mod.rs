@@ -4,18 +4,19 @@ mod file;
 mod futex;
 mod names;
 
-use std::fmt;
-use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fmt, io};
 
 use memmap2::Mmap;
 
 pub(crate) use file::FileStorage;
-pub(crate) use names::{create, open, parent};
+pub(crate) use names::{
+    Existing, exists, keeps_changing, move_into_place, open_plain, parent, resolve_links, temporary_file,
+};
 
 /// The bytes of one open capture file.
 ///

@@ -1,0 +1,147 @@
+//! Adding records that all stay or all go.
+
+use crate::error::Result;
+use crate::write::writer::{Savepoint, Writer};
+
+use super::capture_file::CaptureFile;
+
+/// A batch is held back up to so many bytes.
+const MOST_HELD: usize = 4 * 1024 * 1024;
+
+impl CaptureFile {
+    /// Adds many records, all or none of them; returns the new count.
+    pub fn add_records<R: AsRef<[u8]>>(&self, records: impl IntoIterator<Item = R>) -> Result<u64> {
+        let mut batch = self.begin_batch()?;
+        for record in records {
+            batch.add(record.as_ref())?;
+        }
+        batch.keep()
+    }
+
+    /// Starts adding records that all stay or all go.
+    pub fn begin_batch(&self) -> Result<Batch<'_>> {
+        self.write(|writer| writer.check_health())?;
+        Ok(Batch { file: self, held: Vec::new(), ends: Vec::new(), begun: None })
+    }
+}
+
+/// Records that are added together: all stay with [`keep`](Batch::keep), or none.
+///
+/// They are held back until then, out of the way of what other threads add, commit or roll back. A batch
+/// of more than 4 MiB goes on in the open transaction instead. If it then fails, its records are taken
+/// back unless others have written through the same object meanwhile: their work stays, and so do the
+/// records of the batch before it.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    file: &'a CaptureFile,
+    held: Vec<u8>,
+    /// Where the records in `held` end.
+    ends: Vec<usize>,
+    /// Once the batch has grown too long to be held back.
+    begun: Option<Begun>,
+}
+
+/// A batch in the open transaction.
+#[derive(Debug)]
+struct Begun {
+    savepoint: Savepoint,
+    /// The writer's count of changes after the batch's own last one.
+    changes: u64,
+}
+
+impl Batch<'_> {
+    /// Adds a record.
+    pub fn add(&mut self, record: &[u8]) -> Result<()> {
+        if self.hold(record) {
+            return Ok(());
+        }
+        let Some(begun) = self.begun.as_mut() else {
+            self.begun = Some(self.begin()?);
+            return self.add(record);
+        };
+        self.file.write(|writer| begun.add(writer, record))
+    }
+
+    /// Adds a record if that takes no waiting and no more than copying it; says whether it did.
+    pub fn add_quickly(&mut self, record: &[u8]) -> Result<bool> {
+        if self.hold(record) {
+            return Ok(true);
+        }
+        let Some(begun) = self.begun.as_mut() else {
+            return Ok(false);
+        };
+        let added = self.file.write_quickly(|writer| begun.add_quickly(writer, record))?;
+        Ok(added.is_some())
+    }
+
+    /// Keeps a record for later, while there are few of them.
+    fn hold(&mut self, record: &[u8]) -> bool {
+        let room = MOST_HELD.saturating_sub(self.held.len() + self.ends.len() * size_of::<usize>());
+        if self.begun.is_some() || record.len() >= room {
+            return false;
+        }
+        self.held.extend_from_slice(record);
+        self.ends.push(self.held.len());
+        true
+    }
+
+    /// Adds the records that were held back to the open transaction; all or none of them.
+    fn begin(&mut self) -> Result<Begun> {
+        let begun = self.file.write(|writer| {
+            let mut begun = Begun { savepoint: writer.savepoint()?, changes: writer.changes() };
+            let mut start = 0;
+            for &end in &self.ends {
+                if let Err(error) = begun.add(writer, &self.held[start..end]) {
+                    self.file.take_back(writer, begun.savepoint)?;
+                    return Err(error);
+                }
+                start = end;
+            }
+            Ok(begun)
+        })?;
+        self.held = Vec::new();
+        self.ends = Vec::new();
+        Ok(begun)
+    }
+
+    /// Leaves the records in; returns the new count.
+    pub fn keep(mut self) -> Result<u64> {
+        if self.begun.is_none() {
+            self.begin()?;
+        }
+        self.begun = None;
+        // Where the file was closed meanwhile, that is an error: the records are gone.
+        self.file.write(|writer| Ok(writer.record_count()))
+    }
+}
+
+impl Begun {
+    fn add(&mut self, writer: &mut Writer, record: &[u8]) -> Result<()> {
+        let alone = self.changes == writer.changes();
+        writer.add_record(record)?;
+        self.changes = if alone { writer.changes() } else { self.changes };
+        Ok(())
+    }
+
+    fn add_quickly(&mut self, writer: &mut Writer, record: &[u8]) -> Result<Option<u64>> {
+        let alone = self.changes == writer.changes();
+        let added = writer.add_quickly(record)?;
+        self.changes = if alone { writer.changes() } else { self.changes };
+        Ok(added)
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        let Some(begun) = self.begun.take() else {
+            return;
+        };
+        // Only a file that was closed meanwhile has nothing to go back to.
+        let _ = self.file.write(|writer| {
+            if begun.changes == writer.changes() {
+                self.file.take_back(writer, begun.savepoint)?;
+            }
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,224 @@
+//! Opening, creating and replacing files, with the right to write them.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::libc;
+
+use crate::error::{Damage, Error, Result};
+use crate::format::{Geometry, has_checksum};
+use crate::lock::{self, Refusal, WriterLock};
+use crate::mutants::{self, Mutant};
+use crate::read::cache::Cache;
+use crate::read::current;
+use crate::read::fan_out::check_fan_out;
+use crate::read::open_file::OpenFile;
+use crate::storage::{
+    Existing, FileStorage, Storage, exists, keeps_changing, move_into_place, open_plain, parent, read_up_to,
+    resolve_links, temporary_file,
+};
+use crate::write::options::SyncMode;
+use crate::write::writer::Writer;
+
+use super::capture_file::CaptureFile;
+use super::options::OpenOptions;
+
+/// How often opening starts anew because the file was replaced meanwhile.
+const MOST_ATTEMPTS: u32 = 100;
+
+impl OpenOptions {
+    /// Opens the file.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<CaptureFile> {
+        lock::watch_forks();
+        let path = path.as_ref();
+        if self.replace {
+            self.geometry.check_settings()?;
+            let writer = self.replace_file(path)?;
+            return if self.write { Ok(writer) } else { self.open_reader(path) };
+        }
+        if self.write || self.create_new {
+            self.geometry.check_settings()?;
+            return self.open_writer(path);
+        }
+        self.open_reader(path)
+    }
+
+    fn open_reader(&self, path: &Path) -> Result<CaptureFile> {
+        self.read_storage(path, Box::new(FileStorage::new(open_plain(path, false)?)))
+    }
+
+    /// Opens for reading what `storage` holds; `path` is for messages.
+    pub(crate) fn read_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<CaptureFile> {
+        let (file, header) = self.attach(path, storage)?;
+        let current = current::read_current(&file, |_| Ok(()))?;
+        header.check(CaptureFile::reader(Arc::new(file), current)?)
+    }
+
+    /// Opens for writing what `storage` holds, the file called `target`, for the one who has the right to write it.
+    pub(crate) fn write_storage(
+        &self,
+        path: &Path,
+        target: &Path,
+        storage: Box<dyn Storage>,
+        lock: Option<WriterLock>,
+    ) -> Result<CaptureFile> {
+        if self.sync != SyncMode::Never {
+            // Whoever made the file may have done without.
+            storage.sync_folder(target).map_err(|error| Error::io(parent(target), "sync", error))?;
+        }
+        let (file, header) = self.attach(path, storage)?;
+        header.check(CaptureFile::writer(Writer::open(Arc::new(file), lock, self.writer_options())?)?)
+    }
+
+    /// Makes a new file of the empty `storage`, which nobody else can see before `move_in` gives it the name `target`.
+    pub(crate) fn create_storage(
+        &self,
+        path: &Path,
+        target: &Path,
+        storage: Box<dyn Storage>,
+        lock: Option<WriterLock>,
+        move_in: impl FnOnce() -> io::Result<()>,
+    ) -> Result<CaptureFile> {
+        let cache = Cache::new(self.cache_size);
+        let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
+        // With its lock before anybody can see the file, so that nobody gets to write it in between.
+        let metadata = self.initial_metadata.as_deref();
+        let writer = Writer::create(&Arc::new(file), lock, metadata, self.writer_options())?;
+        move_in().map_err(|error| Error::io(path, "create", error))?;
+        let file = CaptureFile::writer(writer)?;
+        if self.sync != SyncMode::Never && !mutants::on(Mutant::NameNotSynced) {
+            file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))?;
+        }
+        Ok(file)
+    }
+
+    fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
+        for _ in 0..MOST_ATTEMPTS {
+            let target = resolve_links(path)?;
+            let missing = !exists(&target)?;
+            if missing && self.existing_only {
+                return Err(Error::io(path, "open", io::Error::from_raw_os_error(libc::ENOENT)));
+            }
+            if self.create_new || missing {
+                match self.create_file(path, &target, &Existing::Keep) {
+                    Err(Error::Io { source, .. })
+                        if source.kind() == io::ErrorKind::AlreadyExists && !self.create_new => {}
+                    done => return done,
+                }
+            } else if let Some(file) = self.open_existing(path, &target)? {
+                return Ok(file);
+            }
+        }
+        Err(keeps_changing(path))
+    }
+
+    /// Opens an existing file for writing; `None` if it was replaced meanwhile.
+    fn open_existing(&self, path: &Path, target: &Path) -> Result<Option<CaptureFile>> {
+        let Some((file, lock)) = self.lock_existing(path, target)? else {
+            return Ok(None);
+        };
+        self.write_storage(path, target, Box::new(FileStorage::new(file)), Some(lock)).map(Some)
+    }
+
+    /// Opens a file and takes the right to write it; `None` if another file stands there by then.
+    fn lock_existing(&self, path: &Path, target: &Path) -> Result<Option<(File, WriterLock)>> {
+        let failed = |error| Error::io(path, "open", error);
+        let file = match open_plain(target, true) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let id = lock::file_id(&file).map_err(failed)?;
+        let lock = self.take_lock(path, || open_plain(target, true))?;
+        let now = File::open(target).and_then(|file| lock::file_id(&file));
+        Ok((lock.id() == id && now.is_ok_and(|now| now == id)).then_some((file, lock)))
+    }
+
+    fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<File>) -> Result<WriterLock> {
+        WriterLock::take(open, self.os_lock).map_err(|refusal| {
+            let path = path.to_owned();
+            match refusal {
+                Refusal::ThisProcess => Error::AlreadyOpen { path, holder: "this process" },
+                Refusal::OtherProcess => Error::AlreadyOpen { path, holder: "another process" },
+                Refusal::Unavailable(source) => Error::LockUnavailable { path, source },
+                Refusal::NotOpened(error) => error,
+            }
+        })
+    }
+
+    fn replace_file(&self, path: &Path) -> Result<CaptureFile> {
+        for _ in 0..MOST_ATTEMPTS {
+            let target = resolve_links(path)?;
+            if !exists(&target)? {
+                match self.create_file(path, &target, &Existing::Keep) {
+                    Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+                    done => return done,
+                }
+            } else if let Some((file, old)) = self.lock_existing(path, &target)? {
+                let metadata = file.metadata().map_err(|error| Error::io(path, "open", error))?;
+                let existing = Existing::Replace(metadata.permissions());
+                let new = self.create_file(path, &target, &existing);
+                drop(old);
+                return new;
+            }
+        }
+        Err(keeps_changing(path))
+    }
+
+    /// Makes a whole new file beside `target` and moves it there.
+    fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
+        let failed = |error| Error::io(path, "create", error);
+        let temporary = temporary_file(parent(target)).map_err(failed)?;
+        if let Existing::Replace(permissions) = existing {
+            fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
+        }
+        let reopen = || open_plain(temporary.path(), true);
+        let lock = self.take_lock(path, reopen)?;
+        let storage = FileStorage::new(reopen()?);
+        let move_in = || move_into_place(temporary, target, existing);
+        self.create_storage(path, target, Box::new(storage), Some(lock), move_in)
+    }
+
+    fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<(OpenFile, Header)> {
+        let failed = |error| Error::io(path, "read", error);
+        let invalid = |damage| Error::invalid(path, damage);
+        let mut header = [0; Geometry::HEADER_SIZE];
+        let length = read_up_to(&*storage, &mut header, 0).map_err(failed)?;
+        let geometry = Geometry::decode(&header[..length]).map_err(invalid)?;
+        let header = if has_checksum(&header) { Header::Checked } else { Header::Unchecked };
+        let length = storage.length().map_err(failed)?;
+        if length < geometry.data_start() {
+            let found = format!("a file of {length} bytes");
+            let expected = format!("at least {}, which its master nodes need", geometry.data_start());
+            return Err(invalid(Damage::new(found, expected)));
+        }
+        let cache = Cache::new(self.cache_size);
+        Ok((OpenFile::new(path, storage, geometry, cache, self.thread_count()), header))
+    }
+}
+
+/// What is known of the header of an existing file.
+enum Header {
+    /// Its checksum is right.
+    Checked,
+    /// It has none.
+    Unchecked,
+}
+
+impl Header {
+    /// Gives out the file, unless its index shows that the header is wrong.
+    fn check(&self, file: CaptureFile) -> Result<CaptureFile> {
+        if let Self::Unchecked = self {
+            check_fan_out(&*file.snapshot()?)?;
+        }
+        Ok(file)
+    }
+}
+
+impl CaptureFile {
+    /// Opens an existing file for reading.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().open(path)
+    }
+}

@@ -1,0 +1,92 @@
+//! Looking at what others have committed since.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Damage, Result};
+use crate::format::{Slot, image_index};
+use crate::read::current;
+use crate::read::open_file::check_length;
+use crate::read::snapshot::Snapshot;
+
+use super::capture_file::CaptureFile;
+use super::role::Role;
+
+impl CaptureFile {
+    /// Looks at what has been committed since; true if there is more to see, or other metadata. With
+    /// `durable`, what is seen is on the disk and cannot be taken back by a power cut. A writer has
+    /// nothing to refresh.
+    pub fn refresh(&self, durable: bool) -> Result<bool> {
+        let Role::Reader(stamps) = &self.role else {
+            return Ok(false);
+        };
+        let (held, _) = self.shown.look();
+        let now = current::read_stamps(&*self.file.storage, &self.file.geometry)
+            .map_err(self.file.failed("read the master nodes of"))?;
+        let unchanged = now.is_some() && now == **stamps.load();
+        if unchanged && !durable {
+            return Ok(false);
+        }
+        let current = current::read_current(&self.file, |master| {
+            if !master.extent().is_before(held.extent()) {
+                return Ok(());
+            }
+            let found = "a commit that is older than the one read before";
+            Err(Damage::new(found, "a file that only grows"))
+        })?;
+        check_length(&self.file, &current.master)?;
+        if durable {
+            self.file.storage.sync().map_err(self.file.failed("sync"))?;
+        }
+        let fresh = Arc::new(Snapshot::committed(Arc::clone(&self.file), current.master));
+        if fresh.shows_the_same_as(&held) {
+            stamps.store(Arc::new(current.stamps));
+            return Ok(false);
+        }
+        // The stamps must never be newer than the snapshot: cleared first, set last.
+        stamps.store(Arc::new(None));
+        if self.shown.advance(&fresh, Snapshot::is_newer_than) {
+            stamps.store(Arc::new(current.stamps));
+        }
+        Ok(true)
+    }
+
+    /// Waits for a commit that is newer than what this reading object shows, for `most` at most; it may return
+    /// sooner. Not every commit ends it: not one that soon follows another, nor one by another library. So
+    /// [`Waiter`](crate::Waiter) says how long to wait before the next look.
+    pub fn wait_for_commit(&self, most: Duration) {
+        let stamps = match &self.role {
+            Role::Reader(stamps) => **stamps.load(),
+            Role::Writer(_) => None,
+        };
+        let Some(stamps) = stamps else {
+            return std::thread::sleep(most);
+        };
+        let next = self.shown.peek().0.serial().wrapping_add(1);
+        let [a, b, c, d, ..] = stamps[image_index(next)];
+        let position = self.file.geometry.slot_position(Slot::of_serial(next));
+        self.file.storage.wait_for_change(position, [a, b, c, d], most);
+    }
+
+    /// A reading object over the same open file, with its own idea of what is new.
+    pub fn observer(&self) -> Result<Self> {
+        let current = current::read_current(&self.file, |_| Ok(()))?;
+        Self::reader(Arc::clone(&self.file), current)
+    }
+
+    /// Checks that the file has not been cut short since it was looked at.
+    pub fn check_length(&self) -> Result<()> {
+        self.shown.peek().0.check_length()
+    }
+
+    /// Whether another file, or none, stands under the name that this one was opened with. Where the
+    /// system does not say what stands there, that is no reason to think so.
+    pub fn is_replaced(&self) -> Result<bool> {
+        match self.file.storage.is_at(&self.file.location) {
+            Ok(in_place) => Ok(!in_place),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+            Err(error) => Err(self.file.failed("look for")(error)),
+        }
+    }
+}

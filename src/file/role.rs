@@ -1,0 +1,42 @@
+//! What an open file may do: read, or write as long as it is not forked.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::lock;
+use crate::read::current::Stamps;
+use crate::write::writer::Writer;
+
+#[derive(Debug)]
+pub(super) enum Role {
+    /// The slots' stamps of the current snapshot, to see cheaply that nothing has changed.
+    Reader(ArcSwap<Option<Stamps>>),
+    Writer(Box<WriterRole>),
+}
+
+#[derive(Debug)]
+pub(super) struct WriterRole {
+    /// `None` once closed.
+    pub(super) writer: Mutex<Option<Writer>>,
+    /// The count of forks when the file was opened; a forked child never touches the writer, whose
+    /// lock a thread that did not come along may hold.
+    pub(super) forks: u64,
+}
+
+impl WriterRole {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Writer>> {
+        // A panic in the writer would be a defect; its state is no worse than after an error.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for WriterRole {
+    fn drop(&mut self) {
+        if self.forks != lock::forks() {
+            // The writer is the parent's: its threads, its lock and its file's length.
+            let unlocked = Mutex::new(None);
+            std::mem::forget(std::mem::replace(&mut self.writer, unlocked));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Adding, committing, rolling back and closing.
+
+use crate::error::{Error, Result};
+use crate::lock;
+use crate::write::options::Totals;
+use crate::write::writer::{Savepoint, Writer};
+
+use super::capture_file::CaptureFile;
+use super::role::{Role, WriterRole};
+
+impl CaptureFile {
+    /// Lets go of a snapshot of uncommitted frames before they are taken back: they are saved in memory
+    /// for whoever still holds one, and that should only be somebody who reads them.
+    fn let_go_of_uncommitted(&self, writer: &Writer) -> Result<()> {
+        if self.shown.peek().0.is_uncommitted() {
+            self.shown.put_back(writer.committed_snapshot()?);
+        }
+        Ok(())
+    }
+
+    /// What was committed through this object so far.
+    pub fn totals(&self) -> Totals {
+        match &self.role {
+            Role::Writer(role) if role.forks == lock::forks() => {
+                role.lock().as_ref().map(Writer::totals).unwrap_or_default()
+            }
+            _ => Totals::default(),
+        }
+    }
+
+    /// Adds a record, which becomes visible to others with the next commit; returns the new count. An
+    /// error leaves everything as it was.
+    pub fn add_record(&self, record: &[u8]) -> Result<u64> {
+        self.write(|writer| writer.add_record(record))
+    }
+
+    /// Adds a record if that takes no waiting and no more than copying it; `None` if it would.
+    pub fn add_record_quickly(&self, record: &[u8]) -> Result<Option<u64>> {
+        self.write_quickly(|writer| writer.add_quickly(record))
+    }
+
+    /// Like [`write`](Self::write), but `None` if the writer is at work or gone.
+    pub(super) fn write_quickly<T>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let role = self.writer_role()?;
+        let Ok(mut guard) = role.writer.try_lock() else {
+            return Ok(None);
+        };
+        let Some(writer) = guard.as_mut() else {
+            return Ok(None);
+        };
+        let result = work(writer);
+        self.shown.outdate();
+        result
+    }
+
+    /// Replaces the metadata, from the next commit on.
+    pub fn set_metadata(&self, metadata: Option<&[u8]>) -> Result<()> {
+        self.write(|writer| writer.set_metadata(metadata))
+    }
+
+    /// Makes everything since the last commit visible to others and durable, together.
+    pub fn commit(&self) -> Result<()> {
+        self.commit_measured().map(drop)
+    }
+
+    /// Does what [`commit`](Self::commit) does; returns what was committed, or `None` if there was nothing.
+    pub fn commit_measured(&self) -> Result<Option<Totals>> {
+        self.write(Writer::commit)
+    }
+
+    /// Forgets everything since the last commit.
+    pub fn rollback(&self) -> Result<()> {
+        self.write(|writer| {
+            self.let_go_of_uncommitted(writer)?;
+            writer.rollback()
+        })
+    }
+
+    pub(super) fn take_back(&self, writer: &mut Writer, savepoint: Savepoint) -> Result<()> {
+        self.let_go_of_uncommitted(writer)?;
+        writer.restore(savepoint);
+        Ok(())
+    }
+
+    /// Ends writing without a commit and lets go of the lock; returns how many records that loses. The
+    /// object goes on to show the last commit, and what snapshots hold stays readable. A file open for
+    /// reading ends with its last user.
+    pub fn close(&self) -> u64 {
+        let Role::Writer(role) = &self.role else {
+            return 0;
+        };
+        if role.forks != lock::forks() {
+            return 0;
+        }
+        let mut guard = role.lock();
+        let Some(writer) = guard.take() else {
+            return 0;
+        };
+        // Without the last commit at hand, what there is stays as it is.
+        if let Ok(snapshot) = writer.committed_snapshot() {
+            self.shown.renew(snapshot);
+        }
+        writer.uncommitted_records()
+    }
+
+    fn writer_role(&self) -> Result<&WriterRole> {
+        let path = || self.file.path.clone();
+        match &self.role {
+            Role::Reader(_) => Err(Error::NotOpenForWrite { path: path() }),
+            Role::Writer(role) if role.forks != lock::forks() => Err(Error::Forked { path: path() }),
+            Role::Writer(role) => Ok(role),
+        }
+    }
+
+    pub(super) fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
+        let role = self.writer_role()?;
+        let mut guard = role.lock();
+        let Some(writer) = guard.as_mut() else {
+            return Err(Error::Closed { path: self.file.path.clone() });
+        };
+        let result = work(writer);
+        self.shown.outdate();
+        result
+    }
+}

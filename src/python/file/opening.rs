@@ -1,0 +1,172 @@
+//! Opening from Python: the function `open`, the class, and what was pickled.
+
+#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple, PyType};
+
+use crate::python::convert::{Encoding, block_size, cache_size, threads};
+use crate::python::errors::{CaptureFileAlreadyOpen, quoted};
+use crate::{CompressionLevel, Geometry, OpenOptions, SyncMode};
+
+use super::settings::{Request, Settings, copy_metadata};
+use super::{CaptureFile, Open};
+
+impl CaptureFile {
+    /// Sets up a fresh object and opens it.
+    pub(super) fn start(&self, py: Python<'_>, settings: Settings, request: Request) -> PyResult<()> {
+        let options = settings
+            .options()
+            .write(request.write)
+            .create_new(request.new)
+            .replace(request.replace)
+            .initial_metadata(request.metadata)
+            .geometry(Geometry { block_size: request.block_size, ..Geometry::default() });
+        if self.settings.set(settings).is_err() {
+            return Err(PyRuntimeError::new_err("CaptureFile.__init__() has been called already"));
+        }
+        self.open_with(py, &options)
+    }
+
+    /// Opens with `options` and puts the open file in place.
+    pub(super) fn open_with(&self, py: Python<'_>, options: &OpenOptions) -> PyResult<()> {
+        let settings = self.settings()?;
+        let already = || {
+            let name = quoted(&settings.path);
+            CaptureFileAlreadyOpen::new_err(format!("{name} is already open in this object; close it first"))
+        };
+        if self.open.load().is_some() {
+            return Err(already());
+        }
+        let file = Arc::new(py.detach(|| options.open(&settings.path))?);
+        let writes = file.is_writer();
+        let before = self.open.compare_and_swap(&None::<Open>, Some(file));
+        if before.is_some() {
+            return Err(already());
+        }
+        self.writes.store(writes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl CaptureFile {
+    /// An object that reads is pickled as its path and settings, with which the other side opens the file again,
+    /// and what it sees: the pickle is what some caches know a result by.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let py = slf.py();
+        let this = slf.get();
+        let settings = this.settings()?;
+        if this.file()?.is_writer() {
+            let message = "a CaptureFile that is open for writing cannot be pickled: a file has one writer";
+            return Err(PyTypeError::new_err(message));
+        }
+        let options = PyDict::new(py);
+        options.set_item("encoding", settings.encoding_name.as_deref())?;
+        options.set_item("errors", settings.errors.as_deref())?;
+        options.set_item("use_os_file_locking", settings.os_lock)?;
+        options.set_item("sync", settings.sync.name())?;
+        options.set_item("compression_level", settings.level.number())?;
+        options.set_item("threads", settings.threads)?;
+        options.set_item("cache_size", settings.cache_size)?;
+        let path = std::path::absolute(&settings.path)?;
+        let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
+        let snapshot = this.snapshot(py)?;
+        let seen = (this.identity(py)?, snapshot.serial(), snapshot.record_count());
+        let arguments = (slf.get_type(), path.into_os_string(), options, seen).into_pyobject(py)?;
+        // What a subclass keeps in its objects.
+        let state = slf.call_method0("__getstate__")?;
+        PyTuple::new(py, [reopen, arguments.into_any(), state])
+    }
+}
+
+/// Opens a capture file in the words of Python's `open()`.
+///
+/// `mode` is "r" to read; "a" to write, creating the file if there is none; "x" to create a file and
+/// refuse an existing one; "w" to start a new empty file in place of whatever stands there. The other
+/// arguments are those of `CaptureFile`.
+///
+/// Raises FileExistsError for "x" where there is a file, and ValueError for another mode; otherwise as
+/// `CaptureFile`.
+#[pyfunction]
+#[pyo3(
+    signature = (
+        path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), errors=None, use_os_file_locking=true,
+        compression_block_size=32768, sync=SyncMode::Full, compression_level=CompressionLevel::default(),
+        threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE
+    ),
+    text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', errors=None, use_os_file_locking=True, \
+                      compression_block_size=32768, sync='full', compression_level=6, threads=None, \
+                      cache_size=50331648)"
+)]
+#[expect(clippy::too_many_arguments, reason = "they are the settings of CaptureFile")]
+pub(in crate::python) fn open(
+    py: Python<'_>,
+    path: PathBuf,
+    mode: &str,
+    initial_metadata: Option<&Bound<'_, PyAny>>,
+    encoding: Option<String>,
+    errors: Option<String>,
+    use_os_file_locking: bool,
+    #[pyo3(from_py_with = block_size)] compression_block_size: u32,
+    sync: SyncMode,
+    compression_level: CompressionLevel,
+    #[pyo3(from_py_with = threads)] threads: Option<usize>,
+    #[pyo3(from_py_with = cache_size)] cache_size: u64,
+) -> PyResult<CaptureFile> {
+    let (write, new, replace) = match mode {
+        "r" => (false, false, false),
+        "a" => (true, false, false),
+        "x" => (true, true, false),
+        "w" => (true, false, true),
+        _ => {
+            let message = format!("mode must be 'r', 'a', 'x' or 'w', not {mode:?}");
+            return Err(PyValueError::new_err(message));
+        }
+    };
+    let file = CaptureFile::unopened();
+    let request = Request {
+        write,
+        new,
+        replace,
+        metadata: copy_metadata(initial_metadata)?,
+        block_size: compression_block_size,
+    };
+    let settings = Settings {
+        encoding: Encoding::find(py, encoding.as_deref(), errors.as_deref(), &path)?,
+        path,
+        encoding_name: encoding,
+        errors,
+        os_lock: use_os_file_locking,
+        sync,
+        level: compression_level,
+        threads,
+        cache_size,
+    };
+    file.start(py, settings, request)?;
+    Ok(file)
+}
+
+/// Makes again what `CaptureFile.__reduce__` took apart; it sees what is committed by then.
+#[pyfunction]
+#[pyo3(
+    name = "_reopen",
+    signature = (class, path, options, _seen, /),
+    text_signature = "(cls, path, options, seen, /)"
+)]
+pub(in crate::python) fn reopen<'py>(
+    class: &Bound<'py, PyType>,
+    path: &Bound<'py, PyAny>,
+    options: &Bound<'py, PyDict>,
+    _seen: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let base = class.py().get_type::<CaptureFile>();
+    let file = base.call_method1("__new__", (class,))?;
+    base.call_method("__init__", (&file, path), Some(options))?;
+    Ok(file)
+}

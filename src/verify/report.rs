@@ -1,0 +1,52 @@
+//! What a walk through a file found.
+
+use std::ops::RangeInclusive;
+
+use crate::error::Damage;
+
+/// As many problems, and ranges of records, are listed at most; more say no more.
+const MOST_LISTED: usize = 1000;
+
+/// What a walk through a file found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Records that the file says it has.
+    pub record_count: u64,
+    /// Records that were looked at and are sound; fewer than `record_count` where subtrees are shared.
+    pub records_checked: u64,
+    /// Compressed frames that were inflated.
+    pub frames: u64,
+    /// Distinct index nodes that were looked at.
+    pub index_nodes: u64,
+    /// What is damaged, at most a thousand things.
+    pub problems: Vec<Damage>,
+    /// What a crash leaves and the next writer puts right, with no harm to what was committed.
+    pub repairable: Vec<Damage>,
+    /// Numbers of the records that cannot be read, in order. There are at most a thousand ranges; if there
+    /// were more, the last one goes on to the last such record.
+    pub unreadable: Vec<RangeInclusive<u64>>,
+}
+
+impl Report {
+    /// Whether nothing is damaged. What the next writer repairs is no damage.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    pub(super) fn note(&mut self, damage: Damage) {
+        if self.problems.len() < MOST_LISTED && !self.problems.contains(&damage) {
+            self.problems.push(damage);
+        }
+    }
+
+    pub(super) fn note_unreadable(&mut self, first: u64, count: u64) {
+        let last = first.saturating_add(count - 1);
+        let full = self.unreadable.len() == MOST_LISTED;
+        match self.unreadable.last_mut() {
+            Some(range) if full || range.end().checked_add(1) == Some(first) => {
+                *range = *range.start()..=last;
+            }
+            _ => self.unreadable.push(first..=last),
+        }
+    }
+}

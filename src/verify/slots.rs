@@ -1,0 +1,50 @@
+//! What is wrong with the slots.
+
+use std::io;
+
+use crate::error::{Damage, Result};
+use crate::format::Slot;
+use crate::format::master::{self, MasterNode};
+use crate::read::current::read_slot;
+use crate::read::open_file::OpenFile;
+
+/// Something wrong with the slots of a file that can be opened all the same.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) damage: Damage,
+    /// Whether a crash leaves this, and the next writer puts it right.
+    pub(crate) repairable: bool,
+}
+
+/// What is wrong with the slots while no writer is at work.
+pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<Finding>> {
+    let look = || look_for_damage(file).map_err(file.failed("read the master nodes of"));
+    let found = look()?;
+    // Seen twice, it is no write that was under way.
+    Ok(if found.is_some() && found == look()? { found } else { None })
+}
+
+fn look_for_damage(file: &OpenFile) -> io::Result<Option<Finding>> {
+    let geometry = &file.geometry;
+    let mut serials = Vec::new();
+    for slot in Slot::BOTH {
+        let bytes = read_slot(&*file.storage, geometry, slot)?;
+        match MasterNode::decode(geometry, slot, &bytes) {
+            Ok(master) => serials.push(master.serial),
+            Err(bad) => {
+                let repairable = !bad.whole && !master::differs_in_one_bit(&bytes);
+                return Ok(Some(Finding { damage: bad.damage, repairable }));
+            }
+        }
+    }
+    Ok(gap(&serials).map(|damage| Finding { damage: damage.at(geometry.page()), repairable: true }))
+}
+
+/// Serial numbers that do not follow each other, as commits leave them that were never synced.
+fn gap(serials: &[u32]) -> Option<Damage> {
+    let (&a, &b) = (serials.first()?, serials.last()?);
+    let apart = a.wrapping_sub(b).min(b.wrapping_sub(a));
+    (apart != 1).then(|| {
+        Damage::new(format!("master nodes of the commits {a} and {b}"), "two that follow each other")
+    })
+}

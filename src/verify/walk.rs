@@ -1,0 +1,433 @@
+//! One walk through a file: its frames, its index, its records.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::codec::inflate_stream::Cursor;
+use crate::error::{Damage, Error, Result};
+use crate::format::entries::{check_entry, entry_outside, node_at};
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32};
+use crate::read::block::Block;
+use crate::read::fan_out::{check_children, doubtful};
+use crate::read::open_file::OpenFile;
+use crate::read::snapshot::Snapshot;
+use crate::storage::read_up_to;
+use crate::sync::progress::Watch;
+
+use super::order::{Item, Level, MOST_SEEN, Meeting, Order, Visit, Walked};
+use super::report::Report;
+use super::slots::find_damage;
+
+/// On the way through the index, so many times the bytes of all blocks are inflated at most, and some more. A
+/// writer's index leads to each block once from each height, and most of them are then in memory.
+const MOST_TIMES_INFLATED: u64 = 8;
+
+const MOST_INFLATED: u64 = 64 * 1024 * 1024;
+
+pub(super) struct Walk<'a> {
+    snapshot: &'a Arc<Snapshot>,
+    pub(super) order: Order,
+    /// Frames that are reported already, not to be tried again for each thing in them.
+    pub(super) broken: HashSet<u64>,
+    /// The block at hand, which the next thing is probably in as well.
+    block: Option<(u64, Arc<Block>)>,
+    /// Ways through blocks that are not kept, by the heights of what is looked at in them.
+    cursors: Vec<Option<(u64, Cursor)>>,
+    /// So many bytes may still be inflated on the way through the index; `None` if all may.
+    pub(super) patience: Option<u64>,
+    /// Where the next node of the lowest height must be, because coordinates stand there.
+    next_leaf: Option<Coordinates>,
+    watch: Watch,
+    pub(super) report: Report,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(snapshot: &'a Arc<Snapshot>, watch: Watch) -> Self {
+        let report = Report { record_count: snapshot.record_count(), ..Report::default() };
+        Self {
+            snapshot,
+            order: Order::Rising(Vec::new()),
+            broken: HashSet::new(),
+            block: None,
+            cursors: Vec::new(),
+            patience: None,
+            next_leaf: None,
+            watch,
+            report,
+        }
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.snapshot.geometry()
+    }
+
+    /// Notes damage and goes on; other errors end the walk.
+    pub(super) fn keep<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Invalid { damage, .. }) => {
+                self.report.note(damage);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn header_and_slots(&mut self) -> Result<()> {
+        let file: &OpenFile = self.snapshot.file();
+        let mut header = [0; Geometry::HEADER_SIZE];
+        read_up_to(&*file.storage, &mut header, 0).map_err(file.failed("read the header of"))?;
+        if let Some(damage) = Geometry::damaged_tag(&header) {
+            self.report.note(damage);
+        }
+        if let Some(found) = find_damage(file)? {
+            if found.repairable {
+                self.report.repairable.push(found.damage);
+            } else {
+                self.report.note(found.damage);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every frame follows the one before, from the start of the data to the file limit. Returns how many
+    /// bytes may then be inflated on the way through the index.
+    pub(super) fn frames(&mut self) -> Result<u64> {
+        let mut inflated: u64 = 0;
+        let mut position = self.geometry().data_start();
+        while position < self.snapshot.file_limit() {
+            let Some(end) = self.keep(self.snapshot.frame_end(position))? else {
+                break;
+            };
+            if let Some(block) = self.keep(self.snapshot.inflate_frame(position))? {
+                self.report.frames += 1;
+                inflated = inflated.saturating_add(block.size);
+            } else {
+                self.broken.insert(position);
+            }
+            self.watch.reach(end / 2);
+            self.watch.note(end - position)?;
+            position = end;
+        }
+        Ok(inflated.saturating_mul(MOST_TIMES_INFLATED).saturating_add(MOST_INFLATED))
+    }
+
+    /// From the last frame that the rightmost path leads to, frames follow each other to the file limit.
+    pub(super) fn last_frames(&mut self) -> Result<()> {
+        let Some(mut position) = self.snapshot.roots().map(|(_, at)| at.frame).max() else {
+            return Ok(());
+        };
+        while position < self.snapshot.file_limit() {
+            let Some(end) = self.keep(self.snapshot.frame_end(position))? else {
+                break;
+            };
+            if self.block(position)?.is_some() {
+                self.report.frames += 1;
+            }
+            position = end;
+        }
+        Ok(())
+    }
+
+    /// The items on the rightmost path, oldest records first.
+    fn roots(&self) -> Vec<Item> {
+        let mut first = 1;
+        let mut roots = Vec::new();
+        for (height, at) in self.snapshot.roots() {
+            roots.push(Item { at, height, first });
+            first += self.records_below(height);
+        }
+        roots
+    }
+
+    fn records_below(&self, height: u32) -> u64 {
+        u64::from(self.geometry().fan_out).saturating_pow(height)
+    }
+
+    /// Goes through the tree in the order of its records, without recursion.
+    pub(super) fn tree(&mut self) -> Result<Walked> {
+        for root in self.roots() {
+            let mut path: Vec<Level> = Vec::new();
+            let mut next = Some(root);
+            loop {
+                if let Some(item) = next.take() {
+                    match self.visit(item, 0)? {
+                        Visit::Node(children) => {
+                            path.push(Level { node: item, start: 0, children, index: 0 });
+                        }
+                        Visit::Done => {}
+                        Visit::InDisorder => return Ok(Walked::InDisorder),
+                        Visit::TooMuch => return Ok(Walked::ToTheEnd),
+                    }
+                }
+                let Some(level) = path.last_mut() else {
+                    break;
+                };
+                let below = u64::from(self.snapshot.geometry().fan_out).saturating_pow(level.node.height - 1);
+                if let Some(item) = level.next(below) {
+                    next = Some(item);
+                } else if !self.go_on(level)? {
+                    path.pop();
+                }
+            }
+        }
+        Ok(Walked::ToTheEnd)
+    }
+
+    /// Goes on to the next part of a node; false if there is none.
+    fn go_on(&mut self, level: &mut Level) -> Result<bool> {
+        let fan_out = self.geometry().fan_out;
+        let part = NodePart { start: level.start, ..NodePart::with_child(level.node.at, 0) };
+        let Some(part) = part.next(fan_out) else {
+            return Ok(false);
+        };
+        (level.start, level.index) = (part.start, 0);
+        let block = self.block(part.frame)?;
+        let children = block.map(|block| self.node(&block, level.node, part.start)).transpose()?.flatten();
+        if children.is_none() {
+            let below = self.records_below(level.node.height - 1);
+            let first = level.node.first.saturating_add(below.saturating_mul(part.start.into()));
+            self.report.note_unreadable(first, below.saturating_mul(u64::from(fan_out - part.start)));
+        }
+        let found = children.is_some();
+        level.children = children.unwrap_or_default();
+        Ok(found)
+    }
+
+    /// The record or node on each side of each subtree on the rightmost path, from top to bottom.
+    pub(super) fn edges(&mut self) -> Result<()> {
+        for root in self.roots() {
+            for last in [false, true] {
+                // The way down on one side may meet again what is on the other.
+                self.order = Order::Rising(Vec::new());
+                self.next_leaf = None;
+                let mut next = Some(root).filter(|root| !last || root.height > 0);
+                while let Some(item) = next.take() {
+                    let index = if last { self.geometry().fan_out - 1 } else { 0 };
+                    let start = NodePart::with_child(item.at, index as usize).start;
+                    let Visit::Node(part) = self.visit(item, start)? else {
+                        break;
+                    };
+                    let height = item.height - 1;
+                    let first = item.first + self.records_below(height).saturating_mul(index.into());
+                    next = part.get((index - start) as usize).map(|&at| Item { at, height, first });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a record, or at a node and its part from the child `start` on.
+    fn visit(&mut self, item: Item, start: u32) -> Result<Visit> {
+        if item.height == 0 {
+            self.watch.reach(self.snapshot.file_limit().midpoint(item.at.frame));
+        }
+        self.watch.note(0)?;
+        match self.meet(item) {
+            Meeting::New if self.patience != Some(0) => {}
+            Meeting::Again => return Ok(Visit::Done),
+            Meeting::Disorder => return Ok(Visit::InDisorder),
+            Meeting::New => return Ok(self.give_up("leads back to the same blocks again and again")),
+            Meeting::TooMany => return Ok(self.give_up(&format!("shares more than {MOST_SEEN} nodes"))),
+        }
+        let found = match self.block(item.at.frame)? {
+            None => None,
+            Some(block) if item.height == 0 => self.record(block, item.at)?.map(|()| Visit::Done),
+            Some(block) => self.node(&block, item, start)?.map(Visit::Node),
+        };
+        match &found {
+            Some(Visit::Node(_)) => self.report.index_nodes += 1,
+            Some(_) => self.report.records_checked += 1,
+            None => self.report.note_unreadable(item.first, self.records_below(item.height)),
+        }
+        Ok(found.unwrap_or(Visit::Done))
+    }
+
+    fn give_up(&mut self, does: &str) -> Visit {
+        let found = format!("an index that {does}");
+        let expected = "one as writers make it; the records from here on have not been looked at";
+        self.report.note(Damage::new(found, expected));
+        Visit::TooMuch
+    }
+
+    fn spend(&mut self, bytes: u64) {
+        self.patience = self.patience.map(|left| left.saturating_sub(bytes));
+    }
+
+    fn meet(&mut self, item: Item) -> Meeting {
+        match &mut self.order {
+            Order::Rising(last) => {
+                let height = item.height as usize;
+                if last.len() <= height {
+                    last.resize(height + 1, Coordinates::NONE);
+                }
+                let before = std::mem::replace(&mut last[height], item.at);
+                if before < item.at { Meeting::New } else { Meeting::Disorder }
+            }
+            Order::Any(_) if item.height == 0 => Meeting::New,
+            Order::Any(seen) if seen.contains(&(item.at, item.height)) => Meeting::Again,
+            Order::Any(seen) if seen.len() >= MOST_SEEN => Meeting::TooMany,
+            Order::Any(seen) => {
+                seen.insert((item.at, item.height));
+                Meeting::New
+            }
+        }
+    }
+
+    /// The block whose frame starts at `frame`, unless that is broken.
+    fn block(&mut self, frame: u64) -> Result<Option<Arc<Block>>> {
+        match &self.block {
+            Some((at_hand, block)) if *at_hand == frame => return Ok(Some(Arc::clone(block))),
+            _ if self.broken.contains(&frame) => return Ok(None),
+            _ => {}
+        }
+        let cached = self.snapshot.cached_block(frame);
+        let is_new = cached.is_none();
+        let Some(block) = self.keep(cached.map_or_else(|| self.snapshot.block(frame), Ok))? else {
+            self.broken.insert(frame);
+            return Ok(None);
+        };
+        self.spend(if is_new { block.size } else { 0 });
+        self.block = Some((frame, Arc::clone(&block)));
+        Ok(Some(block))
+    }
+
+    /// Whether the record at `at` can be read, whose block is `block`.
+    fn record(&mut self, block: Arc<Block>, at: Coordinates) -> Result<Option<()>> {
+        if block.is_whole() {
+            return self.keep(self.snapshot.entry_in(block, at).map(drop));
+        }
+        let checked = self.bounds(&block, at);
+        self.keep(checked)
+    }
+
+    /// Checks that a record ends inside its block, which is not kept whole.
+    fn bounds(&mut self, block: &Block, at: Coordinates) -> Result<()> {
+        self.snapshot.check_near(at)?;
+        let end = u64::from(at.offset) + LENGTH_SIZE as u64;
+        let checked = if end > block.size {
+            Err(entry_outside(at.offset, block.size))
+        } else {
+            let prefix = self.read_on(0, at.frame, at.offset.into(), LENGTH_SIZE as u64)?;
+            check_entry(at.offset, get_u32(&prefix, 0).unwrap_or(u32::MAX), block.size)
+        };
+        checked.map_err(|damage| self.snapshot.invalid(damage.at(at.frame)))
+    }
+
+    /// Bytes of a block that is not kept whole, by the way through it that things of this height have.
+    fn read_on(&mut self, height: u32, frame: u64, offset: u64, length: u64) -> Result<Box<[u8]>> {
+        let height = height as usize;
+        if self.cursors.len() <= height {
+            self.cursors.resize_with(height + 1, || None);
+        }
+        if self.cursors[height].as_ref().is_none_or(|(at, _)| *at != frame) {
+            let known = self.cursors.iter().flatten().find(|(at, _)| *at == frame);
+            let stream = match known {
+                Some((_, cursor)) => cursor.stream(),
+                None => self.snapshot.stream_of(frame)?,
+            };
+            self.cursors[height] = Some((frame, Cursor::new(stream)));
+        }
+        let Some((_, cursor)) = &mut self.cursors[height] else {
+            return Ok(Box::default());
+        };
+        let (bytes, passed) =
+            cursor.read(offset, length).map_err(|error| self.snapshot.inflate_error(error, frame))?;
+        self.spend(passed);
+        Ok(bytes)
+    }
+
+    /// The children in the part from `start` on of the index node in `block` that `item` points at, if they
+    /// can be its children.
+    fn node(&mut self, block: &Block, item: Item, start: u32) -> Result<Option<Vec<Coordinates>>> {
+        let part = NodePart { start, ..NodePart::with_child(item.at, 0) };
+        let children = self.children(block, item.height, part);
+        let Some(children) = self.keep(children)? else {
+            return Ok(None);
+        };
+        if self.keep(check_children(self.snapshot, item.at, &children))?.is_none() {
+            return Ok(None);
+        }
+        if item.height == 1 && matches!(self.order, Order::Rising(_)) {
+            self.check_ends_of_leaf(block, part, &children);
+        }
+        Ok(Some(children))
+    }
+
+    fn children(&mut self, block: &Block, height: u32, part: NodePart) -> Result<Vec<Coordinates>> {
+        let fan_out = self.geometry().fan_out;
+        let bytes = |count: u32| u64::from(count) * Coordinates::SIZE as u64;
+        if block.is_whole() || u64::from(part.offset) + bytes(fan_out) > block.size {
+            return self.snapshot.children_in(block, part);
+        }
+        self.snapshot.check_near(part.node())?;
+        let Range { start, end } = part.children(fan_out);
+        let offset = u64::from(part.offset) + bytes(start);
+        let found = self.read_on(height, part.frame, offset, bytes(end - start))?;
+        node_at(&found, 0, end - start).map_err(|damage| self.snapshot.invalid(damage.at(part.frame)))
+    }
+
+    /// Coordinates of records that go on behind a node are those of the next one, or of this one if the
+    /// fan-out that the header says is too small.
+    fn check_ends_of_leaf(&mut self, block: &Block, part: NodePart, children: &[Coordinates]) {
+        let at = part.node();
+        let expected = if part.start == 0 { self.next_leaf.take() } else { None };
+        if let Some(expected) = expected.filter(|expected| *expected != at) {
+            let found = format!("coordinates of records behind an index node, at offset {}", expected.offset);
+            self.note_at(expected, found, "the next index node there");
+        }
+        let fan_out = self.geometry().fan_out;
+        if part.next(fan_out).is_some() {
+            return;
+        }
+        let end = at.offset as usize + fan_out as usize * Coordinates::SIZE;
+        let next = Coordinates::decode(&block.bytes, end)
+            .filter(|next| children.last().is_some_and(|last| next > last) && *next < at);
+        if next.is_some_and(|next| self.is_record(next)) {
+            self.next_leaf = u32::try_from(end).ok().map(|offset| Coordinates { offset, ..at });
+        }
+    }
+
+    /// Whether an entry stands at `at` that is no index node. What looks like coordinates may be bytes of a
+    /// record, so that what they lead to is no problem of the file if it cannot be read.
+    fn is_record(&mut self, at: Coordinates) -> bool {
+        if self.broken.contains(&at.frame) {
+            return false;
+        }
+        let Ok(block) = self.snapshot.block(at.frame) else {
+            return false;
+        };
+        if !block.is_whole() {
+            self.spend(2 * block.size);
+        }
+        let is_node = self.snapshot.children_in(&block, NodePart::with_child(at, 0)).is_ok_and(|node| {
+            let rising = node.windows(2).all(|pair| pair[0] < pair[1]);
+            rising && node[0].frame >= self.geometry().data_start() && node[0] < at
+        });
+        !is_node && self.snapshot.entry_in(block, at).is_ok()
+    }
+
+    /// Nodes that begin inside others, which only a wrong fan-out makes of sound bytes.
+    pub(super) fn overlaps(&mut self) {
+        let Order::Any(seen) = &self.order else {
+            return;
+        };
+        let mut starts: Vec<Coordinates> = seen.iter().map(|&(at, _)| at).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let length = u64::from(self.geometry().fan_out) * Coordinates::SIZE as u64;
+        let inside = |pair: &&[Coordinates]| {
+            pair[0].frame == pair[1].frame && u64::from(pair[1].offset - pair[0].offset) < length
+        };
+        if let Some(pair) = starts.windows(2).find(inside) {
+            let found = format!("index nodes at offsets {} and {}", pair[0].offset, pair[1].offset);
+            self.note_at(pair[0], found, &format!("{length} bytes for each"));
+        }
+    }
+
+    /// Notes a problem of the index in the frame of `at`.
+    fn note_at(&mut self, at: Coordinates, found: String, expected: &str) {
+        self.report.note(doubtful(self.snapshot, found, expected).at(at.frame));
+    }
+}
