@@ -10,7 +10,7 @@ SOAK_SECONDS ?= 3600
 LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
 # The fuzz targets without the engine that drives them; they share what is built for the crate.
 IN_FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features
-IN_SCHEDULES := --locked --manifest-path schedules/Cargo.toml --target-dir target
+IN_INTERLEAVINGS := --locked --manifest-path interleavings/Cargo.toml --target-dir target
 
 .PHONY: help
 help: ## Say what there is
@@ -22,7 +22,7 @@ demo: $(VENV)/installed ## Capture a real text, read it back, follow and check i
 	$(BIN)/python examples/demo.py --file target/demo.capture
 
 .PHONY: test
-test: lint docs test-rust test-schedules test-fuzz test-python ## Run all checks and tests
+test: lint docs test-rust test-interleavings test-fuzz test-python ## Run all checks and tests
 
 .PHONY: test-all
 test-all: test ## Run all checks and tests, and what `make test` leaves out: test-frames, test-view, ..., test-data
@@ -36,8 +36,8 @@ lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, ty
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(IN_FUZZ) --all-targets -- --deny warnings
-	cargo fmt --manifest-path schedules/Cargo.toml --check
-	cargo clippy $(IN_SCHEDULES) --lib --tests -- --deny warnings
+	cargo fmt --manifest-path interleavings/Cargo.toml --check
+	cargo clippy $(IN_INTERLEAVINGS) --lib --tests -- --deny warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -54,9 +54,9 @@ docs: $(VENV)/writers ## Build the documentation site in target/site, with warni
 test-rust: ## Run the tests of the crate, which need no Python
 	cargo test --locked --profile fast
 
-.PHONY: test-schedules
-test-schedules: ## Run what threads share under a scheduler that goes through many orders
-	cargo test $(IN_SCHEDULES) --profile fast
+.PHONY: test-interleavings
+test-interleavings: ## Run what threads share under a scheduler that goes through many orders
+	cargo test $(IN_INTERLEAVINGS) --profile fast
 
 .PHONY: test-fuzz
 test-fuzz: ## Replay hostile files and operations that are known, then fuzz for a minute
@@ -121,7 +121,7 @@ bench-core: ## Measure the crate without Python
 format: $(VENV)/tools ## Format everything
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
-	cargo fmt --manifest-path schedules/Cargo.toml
+	cargo fmt --manifest-path interleavings/Cargo.toml
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 

@@ -16,7 +16,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +24,7 @@ use nix::libc;
 
 use crate::error::{Error, Result as CrateResult};
 use crate::format::{Geometry, Slot};
+use crate::sync::forks::{count_fork, forks};
 
 /// The byte that a writer holds for as long as it has the file open.
 const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
@@ -37,7 +37,6 @@ pub(crate) type FileId = (u64, u64);
 /// Writers of this process, with the descriptor that holds the lock, if one does.
 type Registry = HashMap<FileId, Option<RawFd>>;
 
-static FORKS: AtomicU64 = AtomicU64::new(0);
 static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(|| {
     // SAFETY: the handlers are functions of this program that take and give nothing. They run in the
     // thread that forks; the child's closes descriptors and counts, which is allowed in a child.
@@ -67,7 +66,7 @@ extern "C" fn after_fork_in_parent() {
 /// A child shares its parent's open file descriptions, and with them the locks: it lets go of them, so
 /// that they end with the parent's own descriptors.
 extern "C" fn after_fork_in_child() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
+    count_fork();
     HELD.with_borrow_mut(|held| {
         if let Some(registry) = held.as_mut() {
             for descriptor in registry.drain().filter_map(|(_, descriptor)| descriptor) {
@@ -78,11 +77,6 @@ extern "C" fn after_fork_in_child() {
         }
         *held = None;
     });
-}
-
-/// How often this process has come out of a fork since its start.
-pub(crate) fn forks() -> u64 {
-    FORKS.load(Ordering::Relaxed)
 }
 
 /// Makes sure that forks are counted from now on.

@@ -25,7 +25,7 @@ def existing_tests() -> set[str]:
     python = (path.read_text(encoding="utf-8") for path in (PROJECT / "tests").glob("test_*.py"))
     rust = [
         path.read_text(encoding="utf-8")
-        for folder in ("src", "tests", "schedules")
+        for folder in ("src", "tests", "interleavings")
         for path in (PROJECT / folder).rglob("*.rs")
     ]
     names = {name for text in python for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}

@@ -6,16 +6,15 @@ use std::{fmt, io};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::role::{Role, WriterRole};
 use crate::error::Result;
-use crate::lock;
 use crate::read::current::{self, Current};
 use crate::read::open_file::{OpenFile, check_length};
 use crate::read::snapshot::Snapshot;
 use crate::storage::FileIdentity;
+use crate::sync::forks::forks;
 use crate::sync::published::Shown;
 use crate::write::writer::Writer;
-
-use super::role::{Role, WriterRole};
 
 /// An open capture file, for reading or for writing. All methods may be called from many threads.
 pub struct CaptureFile {
@@ -47,10 +46,7 @@ impl CaptureFile {
         Ok(Self {
             file: Arc::clone(snapshot.file()),
             shown: Shown::new(snapshot),
-            role: Role::Writer(Box::new(WriterRole {
-                writer: Mutex::new(Some(writer)),
-                forks: lock::forks(),
-            })),
+            role: Role::Writer(Box::new(WriterRole { writer: Mutex::new(Some(writer)), forks: forks() })),
         })
     }
 
@@ -86,7 +82,7 @@ impl CaptureFile {
 
     /// Whether a forked child would see a transaction of its parent, which may have taken it back.
     fn is_orphaned(&self, current: &Snapshot) -> bool {
-        matches!(&self.role, Role::Writer(role) if role.forks != lock::forks()) && current.is_uncommitted()
+        matches!(&self.role, Role::Writer(role) if role.forks != forks()) && current.is_uncommitted()
     }
 
     fn show_committed(&self) -> Result<Arc<Snapshot>> {
@@ -98,7 +94,7 @@ impl CaptureFile {
     /// The writer. A forked child leaves it alone.
     fn writer_here(&self) -> Option<&WriterRole> {
         match &self.role {
-            Role::Writer(role) => Some(&**role).filter(|role| role.forks == lock::forks()),
+            Role::Writer(role) => Some(&**role).filter(|role| role.forks == forks()),
             Role::Reader(_) => None,
         }
     }
@@ -143,7 +139,7 @@ impl CaptureFile {
     /// Whether closing would lose records or metadata that are not committed.
     pub fn has_uncommitted(&self) -> bool {
         match &self.role {
-            Role::Writer(role) if role.forks == lock::forks() => {
+            Role::Writer(role) if role.forks == forks() => {
                 role.lock().as_ref().is_some_and(Writer::has_uncommitted)
             }
             _ => false,

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::lock;
 use crate::read::current::Stamps;
+use crate::sync::forks::forks;
 use crate::write::writer::Writer;
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl WriterRole {
 
 impl Drop for WriterRole {
     fn drop(&mut self) {
-        if self.forks != lock::forks() {
+        if self.forks != forks() {
             // The writer is the parent's: its threads, its lock and its file's length.
             let unlocked = Mutex::new(None);
             std::mem::forget(std::mem::replace(&mut self.writer, unlocked));

@@ -1,12 +1,11 @@
 //! Adding, committing, rolling back and closing.
 
-use crate::error::{Error, Result};
-use crate::lock;
-use crate::write::options::Totals;
-use crate::write::writer::{Savepoint, Writer};
-
 use super::capture_file::CaptureFile;
 use super::role::{Role, WriterRole};
+use crate::error::{Error, Result};
+use crate::sync::forks::forks;
+use crate::write::options::Totals;
+use crate::write::writer::{Savepoint, Writer};
 
 impl CaptureFile {
     /// Lets go of a snapshot of uncommitted frames before they are taken back: they are saved in memory
@@ -21,7 +20,7 @@ impl CaptureFile {
     /// What was committed through this object so far.
     pub fn totals(&self) -> Totals {
         match &self.role {
-            Role::Writer(role) if role.forks == lock::forks() => {
+            Role::Writer(role) if role.forks == forks() => {
                 role.lock().as_ref().map(Writer::totals).unwrap_or_default()
             }
             _ => Totals::default(),
@@ -92,7 +91,7 @@ impl CaptureFile {
         let Role::Writer(role) = &self.role else {
             return 0;
         };
-        if role.forks != lock::forks() {
+        if role.forks != forks() {
             return 0;
         }
         let mut guard = role.lock();
@@ -110,7 +109,7 @@ impl CaptureFile {
         let path = || self.file.path.clone();
         match &self.role {
             Role::Reader(_) => Err(Error::NotOpenForWrite { path: path() }),
-            Role::Writer(role) if role.forks != lock::forks() => Err(Error::Forked { path: path() }),
+            Role::Writer(role) if role.forks != forks() => Err(Error::Forked { path: path() }),
             Role::Writer(role) => Ok(role),
         }
     }

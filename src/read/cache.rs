@@ -9,10 +9,10 @@ use quick_cache::sync::{Cache as ConcurrentCache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::format::{NodePart, in_memory};
-use crate::lock;
 use crate::read::block::Block;
 use crate::read::node::Node;
 use crate::read::validity::Trust;
+use crate::sync::forks::forks;
 
 /// One shard for each so many bytes of capacity, so that threads seldom meet and large blocks fit.
 const BYTES_PER_SHARD: u64 = 24 * 1024 * 1024;
@@ -117,14 +117,14 @@ impl Cache {
     #[inline]
     fn get<T>(&self, look: impl FnOnce(&Generation) -> Option<T>) -> Option<T> {
         let generation = self.inner.load();
-        if generation.forks != lock::forks() {
+        if generation.forks != forks() {
             return None;
         }
         look(&generation)
     }
 
     fn change(&self, work: impl FnOnce(&Generation)) {
-        if self.inner.load().forks != lock::forks() {
+        if self.inner.load().forks != forks() {
             self.inner.store(Arc::new(Generation::new(self.capacity)));
         }
         work(&self.inner.load());
@@ -134,7 +134,7 @@ impl Cache {
 impl Generation {
     fn new(capacity: u64) -> Self {
         Self {
-            forks: lock::forks(),
+            forks: forks(),
             blocks: entries(capacity, BYTES_PER_NOTED_BLOCK),
             nodes: entries(most_for_nodes(capacity), BYTES_PER_NOTED_NODE),
             for_nodes: AtomicU64::new(0),

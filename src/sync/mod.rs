@@ -1,14 +1,22 @@
-//! What threads share. Their locks, atomics and threads come from here, so that the order of steps can be tested with
-//! those of a scheduler that goes through many orders; see `schedules/`.
+//! What threads share. Their locks, atomics and threads come from here, so that the order of their steps can be tested:
+//! the folder is compiled a second time in `interleavings/`, with those of a scheduler that tries many orders.
 
 pub(crate) mod backoff;
+pub(crate) mod forks;
 pub(crate) mod pipeline;
 pub(crate) mod progress;
 pub(crate) mod published;
+#[cfg(shuttle)]
+mod scheduled;
 pub(crate) mod transaction;
 
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
-pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
-pub(crate) use std::thread;
-
-pub(crate) use arc_swap::{ArcSwap, Guard};
+#[cfg(not(shuttle))]
+use arc_swap::{ArcSwap, Guard};
+#[cfg(shuttle)]
+pub(crate) use scheduled::*;
+#[cfg(not(shuttle))]
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock},
+    thread,
+};

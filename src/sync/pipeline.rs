@@ -6,7 +6,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::PoisonError;
 
 use crate::error::Result;
-use crate::lock::forks;
+use crate::sync::forks::forks;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 
 /// More threads than this are not started, however many are asked for.

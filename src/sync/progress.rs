@@ -53,7 +53,11 @@ impl Watch {
         if (self.go_on.borrow_mut())(self.done.get(), self.total.get()) {
             return Ok(());
         }
-        Err(Error::io(&self.path, "go on with", io::ErrorKind::Interrupted.into()))
+        Err(Error::Io {
+            path: self.path.clone(),
+            action: "go on with",
+            source: io::ErrorKind::Interrupted.into(),
+        })
     }
 
     /// Says that all is done.

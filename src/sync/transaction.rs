@@ -1,6 +1,6 @@
 //! An open transaction, as the snapshots see it that hold its uncommitted frames.
 
-use crate::lock;
+use crate::sync::forks::forks;
 use crate::sync::{Arc, OnceLock};
 
 /// The frames are in the file until the transaction is taken back; then they are saved here first, for those
@@ -15,7 +15,7 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     pub(crate) fn new(epoch: u64) -> Arc<Self> {
-        Arc::new(Self { epoch, forks: lock::forks(), saved: OnceLock::new() })
+        Arc::new(Self { epoch, forks: forks(), saved: OnceLock::new() })
     }
 
     /// Keeps the whole pages that were written past the last commit, before they are written over.
@@ -33,7 +33,7 @@ impl Transaction {
     }
 
     pub(crate) fn is_inherited(&self) -> bool {
-        self.forks != lock::forks()
+        self.forks != forks()
     }
 
     /// What `work` makes of the frames, given those that were saved, or `None` while they are in the file.

@@ -1,4 +1,4 @@
-//! What the crate's `sync.rs` has, with a step of the scheduler at each use.
+//! The threads, locks and atomics of the scheduler shuttle, with a step of it at each use.
 
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};

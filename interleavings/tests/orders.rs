@@ -2,7 +2,7 @@
 //!
 //! A failure prints the order; `shuttle::replay` runs it again.
 
-use capturefile_schedules::scenarios;
+use capturefile_interleavings::scenarios;
 
 const RANDOM: usize = 4000;
 const HELD_UP: usize = 2000;

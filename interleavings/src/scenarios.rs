@@ -2,10 +2,10 @@
 
 use capturefile::{Error, Result};
 
-use crate::pipeline::{Pipeline, Task};
-use crate::published::{Shown, Versioned};
+use crate::sync::pipeline::{Pipeline, Task};
+use crate::sync::published::{Shown, Versioned};
+use crate::sync::transaction::Transaction;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, thread};
-use crate::transaction::Transaction;
 
 /// A number to be squared; the first try fails where it is told to.
 struct Square {
