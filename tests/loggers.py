@@ -5,11 +5,15 @@ The functions are actors, like those of `actors.py`, and are run in the same way
 
 from __future__ import annotations
 
+import atexit
 import logging
 import logging.config
+import logging.handlers
 import os
+import sys
 import threading
 import time
+from typing import Any
 
 import actors
 import capturefile
@@ -92,6 +96,60 @@ def fork_while_logging(path: str, rounds: str) -> None:
         say("all there" if len(cf) == sum(written) else f"{len(cf)} records, not {sum(written)}")
 
 
+def end_beside_a_handler_that_failed(path: str, how: str) -> None:
+    """Keeps a handler whose making failed until the end, beside one that has something to commit."""
+    root = logging.getLogger()
+    root.addHandler(CaptureHandler(path, commit_interval=1000.0))
+    root.warning("important")
+    wrong = {"missing": {}, "level": {"level": "LOUD"}, "commit level": {"commit_level": "LOUD"}, "option": {"no": 1}}
+    kept = []
+    try:
+        CaptureHandler("/missing/folder/log" if how == "missing" else f"{path}.other", **wrong[how])  # type: ignore[arg-type]
+    except (OSError, TypeError, ValueError) as error:
+        kept.append(error)
+    assert kept
+    sys.modules["kept"] = kept  # type: ignore[assignment]
+
+
+def log_at_the_end(path: str) -> None:
+    """Logs by a buffer and by a function that are called when the handler is closed already."""
+    buffer = logging.handlers.MemoryHandler(1000)
+    target = CaptureHandler(path, sync="none", commit_interval=1000.0)
+    buffer.setTarget(target)
+    logger = logging.getLogger("service")
+    logger.addHandler(buffer)
+    for number in range(3):
+        logger.warning("buffered %d", number)
+    atexit._clear()
+    atexit.register(target.handle, logging.makeLogRecord({"msg": "last", "levelno": logging.INFO}))
+    atexit.register(logging.shutdown)
+
+
+def configure_again(path: str) -> None:
+    """Runs the same cell of a notebook again, and one with other settings."""
+    for number in range(3):
+        handlers = [CaptureHandler(path, commit_interval=None, compression_level=1 + number // 2)]
+        logging.basicConfig(handlers=handlers, force=True, level="INFO", format="%(message)s")
+        logging.info("cell %d", number)
+
+
+def log_in_children(path: str, rotated: str) -> None:
+    """Logs in a process and in forked children, each of which has a file of its own; says the numbers of all."""
+    options: dict[str, Any] = {"max_bytes": 1 << 20} if rotated else {}
+    logger = configured(path, commit_interval=1000.0, **options)
+    logger.info("from %d", os.getpid())
+    say(str(os.getpid()))
+    sys.stdout.flush()
+    for _ in range(2):
+        if not (child := fork()):
+            for _ in range(2):
+                logger.info("from %d", os.getpid())
+            logging.shutdown()
+            os._exit(0)
+        say(str(child))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 class CountingHandler(logging.Handler):
     """Counts what it is given."""
 
@@ -106,7 +164,6 @@ class CountingHandler(logging.Handler):
 
 def _be_a_child_that_logs(handler: CaptureHandler) -> None:
     import signal
-    import sys
 
     signal.alarm(20)
     seen: list[type[BaseException] | None] = []
@@ -121,6 +178,4 @@ def _be_a_child_that_logs(handler: CaptureHandler) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
     actors.main(globals(), *sys.argv[1:])

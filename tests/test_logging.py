@@ -245,10 +245,14 @@ def test_errors_are_handled_and_never_reach_who_logs(logger: logging.Logger, pat
     logger.info("%d", "no number")
     assert seen == [TypeError]
     logger.info("one")
+    path.with_name("gone").mkdir()
+    elsewhere = attach(logger, path.with_name("gone") / "log", delay=True)
+    seen = errors_of(elsewhere)
+    path.with_name("gone").rmdir()
+    logger.info("two")
+    assert seen == [FileNotFoundError]
     handler.close()
-    logger.info("too late")
-    assert seen == [TypeError, capturefile.CaptureFileNotOpen]
-    assert committed(path) == ["one"]
+    assert committed(path) == ["one", "two"]
 
 
 class Failing:
@@ -268,12 +272,18 @@ class Failing:
         self.cf.commit()
 
 
+def fail_commits(handler: CaptureHandler) -> Failing:
+    """Has the commits of a handler fail."""
+    group: Any = handler._log._shared and handler._log._shared.group
+    group.cf = Failing(group.cf)
+    return group.cf  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize("when", ["by age", "flush", "close", "at once"])
 def test_a_commit_that_fails_is_handled(logger: logging.Logger, path: Path, when: str) -> None:
     handler = attach(logger, path, commit_interval=0.05 if when == "by age" else None)
     seen = errors_of(handler)
-    failing: Any = Failing(handler._group.cf)
-    handler._group.cf = failing
+    failing = fail_commits(handler)
     logger.log(logging.ERROR if when == "at once" else logging.INFO, "one")
     if when == "close":
         with pytest.warns(capturefile.UncommittedWarning):
@@ -293,8 +303,7 @@ def test_a_commit_that_fails_is_handled(logger: logging.Logger, path: Path, when
 def test_an_error_handler_may_wait_for_a_thread_that_logs(logger: logging.Logger, path: Path) -> None:
     """It is called without a lock that the other thread needs."""
     handler = attach(logger, path, commit_interval=0.02)
-    failing: Any = Failing(handler._group.cf)
-    handler._group.cf = failing
+    failing = fail_commits(handler)
     waited: list[bool] = []
 
     def handle(record: logging.LogRecord) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from capturefile._errors import CaptureFileNotOpenForWrite
@@ -15,6 +16,27 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from capturefile._capturefile import CaptureFile
+    from capturefile.rotating import RotatingWriter
+
+
+@dataclass(frozen=True)
+class CommitRule:
+    """When records are committed at the latest: when there are `every`, or the oldest is `interval` seconds old."""
+
+    every: int
+    interval: float | None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what cannot be."""
+        if self.every < 1:
+            raise ValueError(f"commit_every cannot be {self.every}: it must be a number of records, from 1 up")
+        if self.interval is not None and not self.interval > 0:
+            raise ValueError(f"commit_interval cannot be {self.interval}: it must be a number of seconds, or None")
+
+    @property
+    def timer(self) -> float | None:
+        """The seconds for a timer; None where they are more than one can count, which are centuries."""
+        return None if self.interval is None or self.interval > threading.TIMEOUT_MAX else self.interval
 
 
 class GroupCommit:
@@ -25,21 +47,12 @@ class GroupCommit:
     """
 
     def __init__(
-        self,
-        cf: CaptureFile[Any],
-        *,
-        commit_every: int,
-        commit_interval: float | None,
-        failed: Callable[[], object] | None = None,
+        self, cf: CaptureFile[Any] | RotatingWriter, rule: CommitRule, failed: Callable[[], object] | None = None
     ) -> None:
         """Takes over `cf`; `failed` is called in an `except` block where a commit by age has failed."""
-        if commit_every < 1:
-            raise ValueError(f"commit_every cannot be {commit_every}: it must be a number of records, from 1 up")
-        if commit_interval is not None and not commit_interval > 0:
-            raise ValueError(f"commit_interval cannot be {commit_interval}: it must be a number of seconds, or None")
         self.cf = cf
-        self._commit_every = commit_every
-        self._commit_interval = commit_interval
+        self._commit_every = rule.every
+        self._commit_interval = rule.timer
         self._failed = failed
         self._lock = threading.RLock()
         self._uncommitted = 0

@@ -1,0 +1,194 @@
+"""The capture file that all handlers and loggers of a process write together, committed in groups.
+
+Where its name has `{pid}`, each process has a file of its own, also one that was forked.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Never
+
+from capturefile._capturefile import CaptureFile
+from capturefile._group_commit import GroupCommit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capturefile._group_commit import CommitRule
+    from capturefile._typing import StrPath
+    from capturefile.rotating import RotatingWriter
+
+_OPTIONS = frozenset(
+    (
+        "cache_size",
+        "compression_block_size",
+        "compression_level",
+        "initial_metadata",
+        "sync",
+        "threads",
+        "use_os_file_locking",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a log is in several files: when a new one is started."""
+
+    max_bytes: int | None = None
+    max_age: float | None = None
+
+
+class _Shared:
+    """What is open at one path in this process, and who writes to it."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.lock = threading.RLock()
+        self.group: GroupCommit | None = None
+        self.settings: object = None
+        self.users: weakref.WeakSet[LogFile] = weakref.WeakSet()
+
+    def open_group(self) -> GroupCommit | None:
+        """What is written to, unless it is closed; a log in several files closes itself where it cannot rotate."""
+        return None if self.group is None or self.group.cf.closed else self.group
+
+
+_shared: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()
+_sharing = threading.Lock()
+
+
+def _start_anew() -> None:
+    global _shared, _sharing
+    _shared, _sharing = weakref.WeakValueDictionary(), threading.Lock()
+
+
+# A forked child cannot write what its parent has open, and a thread of its parent may have held the lock.
+os.register_at_fork(after_in_child=_start_anew)
+
+
+class LogFile:
+    """One writer's part in a file.
+
+    Writers of one process at the same path share the file, with the settings of the one that opened last. Once closed,
+    it opens the file again for each record that still comes, as the handlers of the standard library do.
+    """
+
+    def __init__(
+        self,
+        path: StrPath,
+        rule: CommitRule,
+        limits: Limits,
+        *,
+        encoding: str,
+        errors: str,
+        delay: bool,
+        failed: Callable[[], object] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """Opens the file, unless `delay` leaves that to the first record; `failed` is that of `GroupCommit`."""
+        codecs.lookup(encoding)
+        codecs.lookup_error(errors)
+        if unknown := options.keys() - _OPTIONS:
+            raise TypeError(f"there is no option {min(unknown)!r}; there are those of CaptureFile")
+        self._path = os.path.abspath(path)  # noqa: PTH100  (a Path would change the spelling)
+        self._rule = rule
+        self._limits = limits
+        self._encoding = encoding
+        self._errors = errors
+        self._options = options
+        self._failed = failed
+        self._shared: _Shared | None = None
+        self._closed = False
+        if not delay:
+            self._open()
+
+    @property
+    def file_name(self) -> str:
+        """The path in this process."""
+        return self._path.replace("{pid}", str(os.getpid()))
+
+    def __reduce__(self) -> Never:
+        """Raises TypeError: another process can have a file of its own only."""
+        raise TypeError(
+            f"what writes to {self.file_name!r} cannot be pickled or copied: a file has one writer; make one in each "
+            "process, with {pid} in the path, which is the number of the process"
+        )
+
+    def add(self, record: str | bytes, *, urgent: bool) -> None:
+        """Adds a record; raises what encoding it, opening the file and `GroupCommit.add` raise."""
+        # Here, since those who share the file may want other encodings.
+        data = record.encode(self._encoding, self._errors) if isinstance(record, str) else record
+        shared = self._shared
+        if shared is None or (shared.process != os.getpid() and "{pid}" in self._path):
+            shared = self._open()
+        if shared.process != os.getpid() and shared.group is not None:
+            # This refuses, and does not wait for a lock that nobody here may ever release.
+            shared.group.add(data)
+        with shared.lock:
+            group = shared.open_group() or self._start(shared)
+            group.add(data, urgent=urgent or self._closed)
+        if self._closed:
+            self.close()
+
+    def commit(self) -> None:
+        """Commits what has been added. Does nothing in a forked child."""
+        shared = self._shared
+        if shared is None or shared.process != os.getpid():
+            return
+        with shared.lock:
+            if group := shared.open_group():
+                group.commit()
+
+    def close(self) -> None:
+        """Commits what has been added, and closes the file if nobody else in this process writes to it."""
+        self._closed = True
+        shared, self._shared = self._shared, None
+        if shared is None or shared.group is None:
+            return
+        if shared.process != os.getpid():
+            shared.group.close()
+            return
+        with shared.lock:
+            shared.users.discard(self)
+            if not shared.users:
+                shared.group.close()
+            elif group := shared.open_group():
+                group.commit()
+
+    def _open(self) -> _Shared:
+        """Opens the file in this process, or joins those who have it open."""
+        with _sharing:
+            shared = _shared.setdefault(os.path.realpath(self.file_name), _Shared())
+        with shared.lock:
+            group = shared.open_group()
+            if group is not None and shared.settings != self._settings() and not self._closed:
+                # If this fails, the others still have what they had.
+                group.commit()
+                group.close()
+                group = None
+            if group is None:
+                self._start(shared)
+            shared.users.add(self)
+        self._shared = shared
+        return shared
+
+    def _settings(self) -> object:
+        return self._rule, self._limits, self._options
+
+    def _start(self, shared: _Shared) -> GroupCommit:
+        shared.group = GroupCommit(self._open_file(), self._rule, self._failed)
+        shared.settings = self._settings()
+        return shared.group
+
+    def _open_file(self) -> CaptureFile[Any] | RotatingWriter:
+        if self._limits == Limits():
+            return CaptureFile(self.file_name, to_write=True, **self._options)
+        from capturefile.rotating import RotatingWriter
+
+        limits = self._limits
+        return RotatingWriter(self.file_name, max_bytes=limits.max_bytes, max_age=limits.max_age, **self._options)
