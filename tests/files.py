@@ -17,7 +17,7 @@ class RefusedError(Exception):
     """What the tests raise in the middle of things."""
 
 
-def write(path: Path, *records: str, metadata: bytes | None = None) -> None:
+def write(path: Path, *records: str | bytes, metadata: bytes | None = None) -> None:
     """Makes a file, or appends to it."""
     with CaptureFile(path, True, initial_metadata=metadata) as cf:
         cf.add_records(records)

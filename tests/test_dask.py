@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import capturefile
 import pytest
 from capturefile import CaptureFile
+from capturefile._decoder import Decoder
 from capturefile._swap import Swap, part_names
 from capturefile.dask import _plan, _put_in_place, _put_in_place_by_a_task, _records, _table, _write_part
 from capturefile.rotating import RotatingReader, RotatingWriter
@@ -90,8 +91,16 @@ def test_a_partition_is_what_was_there_when_it_was_planned(folder: Path) -> None
     write(folder / "a.capture", "later")
     assert _table(part, text=True).column("record").to_pylist() == [f"a {number}" for number in range(21, 26)]
     assert _table(part, text=False).schema.field("record").type == "binary"
-    assert _records(part, "utf_8") == [f"a {number}" for number in range(21, 26)]
-    assert _records(part, None)[0] == b"a 21"
+    assert _records(part, Decoder("utf_8")) == [f"a {number}" for number in range(21, 26)]
+    assert _records(part, Decoder(None))[0] == b"a 21"
+
+
+def test_a_record_of_a_bag_that_is_not_text_is_named_or_replaced(folder: Path) -> None:
+    write(folder / "a.capture", b"caf\xe9")
+    part = _plan(folder, 10)[2]
+    with pytest.raises(UnicodeDecodeError, match=r'record 26 of ".*a.capture"'):
+        _records(part, Decoder("utf_8"))
+    assert _records(part, Decoder("utf_8", "replace"))[-1] == "caf\ufffd"
 
 
 def test_a_worker_without_the_file_or_its_records_says_so(folder: Path) -> None:
@@ -99,7 +108,7 @@ def test_a_worker_without_the_file_or_its_records_says_so(folder: Path) -> None:
     with CaptureFile(folder / "a.capture", True, force_new_empty_file=True):
         pass
     with pytest.raises(capturefile.InvalidCaptureFile, match="has 0 records, where there were 25 or more"):
-        _records(part, None)
+        _records(part, Decoder(None))
     (folder / "a.capture").unlink()
     with pytest.raises(FileNotFoundError, match=r"each worker has to see .*: '.*a\.capture'"):
         _table(part, text=False)

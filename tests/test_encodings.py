@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from typing import TYPE_CHECKING, Any
 
 import capturefile
 import pytest
-from capturefile import CaptureFile
+from capturefile import CaptureFile, checkpoint
+from capturefile.rotating import RotatingReader, RotatingWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -174,3 +176,41 @@ def test_an_error_handler_that_there_is_not_is_refused(path: Path) -> None:
         CaptureFile(path, errors="no such")
     with pytest.raises(ValueError, match="errors"):
         capturefile.open(path, encoding=None, errors="replace")  # type: ignore[call-overload]
+
+
+def decoding_elsewhere(folder: Path, errors: str | None) -> dict[str, Callable[[], list[str]]]:
+    """What reads "one" and a record that is not text by other modules."""
+    path = folder / "log.capture"
+    write(path, [b"one", b"caf\xe9"])
+    with RotatingWriter(folder / "rotated", sync="none", errors=errors) as log:
+        log.add_records([b"one", b"caf\xe9"])
+        log.commit()
+
+    async def follow() -> list[str]:
+        return [text async for text in capturefile.aio.follow(path, 1, timeout=0, errors=errors)]
+
+    def consume() -> list[str]:
+        with checkpoint.consume(path, folder / "results", name="test", errors=errors, sync="none") as consumer:
+            return [text for batch in consumer for text in batch]
+
+    def deliver() -> list[str]:
+        with checkpoint.consume_at_least_once(path, folder / "cursor", errors=errors) as consumer:
+            return [text for batch in consumer for text in batch]
+
+    return {
+        "concat": lambda: list(capturefile.concat([path], errors=errors)),
+        "rotating": lambda: list(RotatingReader(folder / "rotated", errors=errors).as_sequence()),
+        "aio": lambda: asyncio.run(follow()),
+        "consume": consume,
+        "at least once": deliver,
+    }
+
+
+@pytest.mark.parametrize("how", ["concat", "rotating", "aio", "consume", "at least once"])
+def test_all_that_decodes_names_the_record_or_does_what_is_chosen(tmp_path: Path, how: str) -> None:
+    (strict, lenient) = (tmp_path / "strict", tmp_path / "lenient")
+    strict.mkdir()
+    with pytest.raises(UnicodeDecodeError, match=f'in record 2 of "{strict}/.*capture"'):
+        decoding_elsewhere(strict, None)[how]()
+    lenient.mkdir()
+    assert decoding_elsewhere(lenient, "replace")[how]() == ["one", "caf\ufffd"]

@@ -143,6 +143,7 @@ class Follower(Generic[RecordT_co]):
         timeout: float | None,
         batch_size: int,
         encoding: str | None,
+        errors: str | None,
     ) -> None:
         """Use `follow`."""
         if timeout is not None and not timeout >= 0:
@@ -150,7 +151,7 @@ class Follower(Generic[RecordT_co]):
         if batch_size < 1:
             raise ValueError(f"batch_size cannot be {batch_size}: a batch has at least one record")
         self._source = source
-        self._encoding = encoding
+        self._options: dict[str, Any] = {"encoding": encoding, "errors": errors}
         self._start = start
         self._timeout = timeout
         self._batch_size = batch_size
@@ -244,12 +245,9 @@ class Follower(Generic[RecordT_co]):
     def _open(self) -> None:
         if self._follower or self._closed:
             return
+        source = self._source
         cf: CaptureFile[Any] | RotatingReader[Any]
-        if isinstance(self._source, str | os.PathLike):
-            options: dict[str, Any] = {"encoding": self._encoding}
-            cf = CaptureFile(self._source, **options)
-        else:
-            cf = self._source
+        cf = CaptureFile(source, **self._options) if isinstance(source, str | os.PathLike) else source
         self._cf = cf
         self._follower = cf.follow(self._start, timeout=0)
 
@@ -295,6 +293,7 @@ def follow(
     timeout: float | None = None,
     batch_size: int = 1000,
     encoding: str = "utf_8",
+    errors: str | None = None,
 ) -> Follower[str]: ...
 @overload
 def follow(
@@ -304,6 +303,7 @@ def follow(
     timeout: float | None = None,
     batch_size: int = 1000,
     encoding: None,
+    errors: None = None,
 ) -> Follower[bytes]: ...
 def follow(
     source: CaptureFile[Any] | RotatingReader[Any] | StrPath,
@@ -312,6 +312,7 @@ def follow(
     timeout: float | None = None,
     batch_size: int = 1000,
     encoding: str | None = "utf_8",
+    errors: str | None = None,
 ) -> Follower[Any]:
     """Iterates over committed records and goes on with those that are committed later, by anybody.
 
@@ -329,9 +330,10 @@ def follow(
         timeout: seconds without news after which the iteration ends; by default it goes on for ever.
         batch_size: how many records are read at once at most, and given at once by `batches()`.
         encoding: as for `CaptureFile`, where `source` is a path.
+        errors: as for `CaptureFile`, likewise.
 
     Raises ValueError for a timeout or batch size that cannot be. The iteration raises what opening the file and
     `CaptureFile.follow`, or `RotatingReader.follow`, raise: among these, CaptureFileReplaced, once there are no more
     records, if another file stands at the path by then, or none, and InvalidCaptureFile if the file was cut short.
     """
-    return Follower(source, start, timeout, batch_size, encoding)
+    return Follower(source, start, timeout, batch_size, encoding, errors)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from capturefile._capturefile import CaptureFile
+from capturefile._decoder import Decoder
 from capturefile._errors import InvalidCaptureFile
 from capturefile._files import SUFFIX, replacing
 from capturefile._swap import Swap, part_names
@@ -206,29 +207,33 @@ def read_capture(
     )
 
 
-def _records(part: _Part, encoding: str | None) -> list[str] | list[bytes]:
+def _records(part: _Part, decoder: Decoder) -> list[Any]:
     """The partition of a bag."""
     with part.opened() as cf:
-        records = cf.read_range(part.first, part.last)
-    return records if encoding is None else [record.decode(encoding) for record in records]
+        return decoder.decode(cf.read_range(part.first, part.last), part.first, part.path)
 
 
 def read_bag(
-    paths: StrPath | Iterable[StrPath], *, records_per_partition: int | None = None, encoding: str | None = "utf_8"
+    paths: StrPath | Iterable[StrPath],
+    *,
+    records_per_partition: int | None = None,
+    encoding: str | None = "utf_8",
+    errors: str | None = None,
 ) -> Any:  # noqa: ANN401
     """A Dask bag of the records of one or many files, in order, as `str`, or `bytes` if `encoding` is None.
 
-    The other arguments, and what is raised, are as for `read_capture`; computing raises UnicodeDecodeError for a record
-    that is not text in the encoding.
+    `errors` is as for `CaptureFile`; without it, computing raises UnicodeDecodeError for a record that is not text in
+    the encoding. The other arguments, and what else is raised, are as for `read_capture`.
     """
     import dask
     import dask.bag
 
+    decoder = Decoder(encoding, errors)
     parts = _plan(paths, records_per_partition)
     if not parts:
         return dask.bag.from_sequence([], npartitions=1)
     read = dask.delayed(_records, pure=True)
-    return dask.bag.from_delayed([read(part, encoding) for part in parts])
+    return dask.bag.from_delayed([read(part, decoder) for part in parts])
 
 
 def _write_part(records: Iterable[str | bytes], swap: Swap, name: str, options: dict[str, Any]) -> str:
@@ -284,6 +289,7 @@ def to_capture(
     overwrite: bool = False,
     compute: bool = True,
     encoding: str | None = "utf_8",
+    errors: str | None = None,
     compression_block_size: int = 32768,
     compression_level: int = 6,
     sync: SyncMode = "full",
@@ -301,6 +307,7 @@ def to_capture(
         overwrite: replace the parts that the folder has already, once the new ones are whole.
         compute: write at once. Otherwise the call returns a `Delayed`, to be computed once by the caller.
         encoding: as for `CaptureFile`, like all that follow.
+        errors: what becomes of text that cannot be encoded.
         compression_block_size: bytes that are compressed together.
         compression_level: from 1 to 12.
         sync: what a file waits for before it gets its name.
@@ -318,6 +325,7 @@ def to_capture(
         _check_has_no_parts(str(place))
     options = {
         "encoding": encoding,
+        "errors": errors,
         "compression_block_size": compression_block_size,
         "compression_level": compression_level,
         "sync": sync,

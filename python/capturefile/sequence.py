@@ -316,15 +316,18 @@ def _sequence_of(cf: CaptureFile[RecordT]) -> RecordSequence[RecordT]:
 def concat(parts: Iterable[RecordSequence[RecordT] | CaptureFile[RecordT]], /) -> RecordSequence[RecordT]: ...
 @overload
 def concat(
-    parts: Iterable[StrPath], /, *, encoding: str = "utf_8", cache_size: int | None = None
+    parts: Iterable[StrPath], /, *, encoding: str = "utf_8", errors: str | None = None, cache_size: int | None = None
 ) -> RecordSequence[str]: ...
 @overload
-def concat(parts: Iterable[StrPath], /, *, encoding: None, cache_size: int | None = None) -> RecordSequence[bytes]: ...
+def concat(
+    parts: Iterable[StrPath], /, *, encoding: None, errors: None = None, cache_size: int | None = None
+) -> RecordSequence[bytes]: ...
 def concat(
     parts: Iterable[RecordSequence[Any] | CaptureFile[Any] | StrPath],
     /,
     *,
     encoding: str | None = "utf_8",
+    errors: str | None = None,
     cache_size: int | None = None,
 ) -> RecordSequence[Any]:
     """One sequence of the records of many files or sequences, one after another.
@@ -333,6 +336,7 @@ def concat(
         parts: sequences, reading or writing objects, or paths. A path is opened to see how many records there are,
             and again when a record of it is read for the first time.
         encoding: as for `CaptureFile`, for the files given by path.
+        errors: as for `CaptureFile`, likewise.
         cache_size: as for `CaptureFile`, likewise. Each open file has a cache of its own, so that many files want small
             ones.
 
@@ -341,7 +345,7 @@ def concat(
     if isinstance(parts, str | bytes | os.PathLike):
         raise TypeError(f"parts must be several sequences, files or paths, not one: use [{parts!r}]")
     options: dict[str, Any] = {} if cache_size is None else {"cache_size": cache_size}
-    sequences = [_sequence(part, encoding=encoding, **options) for part in parts]
+    sequences = [_sequence(part, encoding=encoding, errors=errors, **options) for part in parts]
     return RecordSequence(chain.from_iterable(sequence._runs for sequence in sequences))
 
 

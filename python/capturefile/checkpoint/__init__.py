@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from capturefile._capturefile import CaptureFile
+from capturefile._decoder import Decoder
 from capturefile.checkpoint.consumers import KEY, AtLeastOnceConsumer, Consumer, ExactlyOnceConsumer
 from capturefile.checkpoint.source import Source
 
@@ -34,6 +35,7 @@ def consume(
     *,
     name: str,
     encoding: str = "utf_8",
+    errors: str | None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -46,6 +48,7 @@ def consume(
     *,
     name: str,
     encoding: None,
+    errors: None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -57,6 +60,7 @@ def consume(
     *,
     name: str,
     encoding: str | None = "utf_8",
+    errors: str | None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -75,6 +79,7 @@ def consume(
             writing, which stays open.
         name: of the consumer. Several, of several sources, can share a destination, one at a time.
         encoding: how records of the source are decoded, and results encoded; None for `bytes`.
+        errors: as for `CaptureFile`, of records of the source and of results.
         batch_size: how many records a batch has, and a commit, at most.
         follow: go on with what is committed to the source later. Otherwise the iteration ends with the last record
             that there is.
@@ -88,11 +93,13 @@ def consume(
     records = _open_source(source, batch_size, follow=follow, timeout=timeout, durable=sync not in ("none", False))
     try:
         if isinstance(destination, CaptureFile):
-            return ExactlyOnceConsumer(records, encoding, batch_size, destination, name)
-        options: dict[str, Any] = {"encoding": encoding, "sync": sync}
+            return ExactlyOnceConsumer(records, Decoder(encoding, errors), batch_size, destination, name)
+        options: dict[str, Any] = {"encoding": encoding, "errors": errors, "sync": sync}
         results: CaptureFile[Any] = CaptureFile(destination, to_write=True, **options)
         try:
-            consumer: ExactlyOnceConsumer[Any] = ExactlyOnceConsumer(records, encoding, batch_size, results, name)
+            consumer: ExactlyOnceConsumer[Any] = ExactlyOnceConsumer(
+                records, Decoder(encoding, errors), batch_size, results, name
+            )
         except BaseException:
             results.close()
             raise
@@ -115,6 +122,7 @@ def consume_at_least_once(
     cursor_file: StrPath,
     *,
     encoding: str = "utf_8",
+    errors: str | None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -125,6 +133,7 @@ def consume_at_least_once(
     cursor_file: StrPath,
     *,
     encoding: None,
+    errors: None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -134,6 +143,7 @@ def consume_at_least_once(
     cursor_file: StrPath,
     *,
     encoding: str | None = "utf_8",
+    errors: str | None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -149,6 +159,7 @@ def consume_at_least_once(
         cursor_file: path of the file with the position, which is created after the first batch. Two consumers must
             not share one.
         encoding: as for `consume`.
+        errors: as for `consume`.
         batch_size: how many records a batch has at most; the position is written once a batch.
         follow: as for `consume`.
         timeout: as for `consume`.
@@ -158,7 +169,7 @@ def consume_at_least_once(
     """
     records = _open_source(source, batch_size, follow=follow, timeout=timeout, durable=True)
     try:
-        return AtLeastOnceConsumer(records, encoding, batch_size, Path(cursor_file))
+        return AtLeastOnceConsumer(records, Decoder(encoding, errors), batch_size, Path(cursor_file))
     except BaseException:
         records.close()
         raise

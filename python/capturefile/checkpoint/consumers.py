@@ -6,10 +6,11 @@ import json
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic
 from zlib import crc32
 
 from capturefile._capturefile import CaptureFile
+from capturefile._decoder import Decoder
 from capturefile._errors import CaptureFileError
 from capturefile._files import replacing, sync_path
 from capturefile._typing import RecordT_co
@@ -32,10 +33,10 @@ class Consumer(ABC, Generic[RecordT_co]):
     the middle of, by `break` or an exception, is not: the next consumer gets it again.
     """
 
-    def __init__(self, source: Source, encoding: str | None, batch_size: int, position: Position) -> None:
+    def __init__(self, source: Source, decoder: Decoder, batch_size: int, position: Position) -> None:
         """Use `consume` or `consume_at_least_once`."""
         self._source = source
-        self._encoding = encoding
+        self._decoder = decoder
         self._batch_size = batch_size
         self._position = position
         self._given = position
@@ -54,8 +55,7 @@ class Consumer(ABC, Generic[RecordT_co]):
             self.commit()
 
     def _decoded(self, batch: list[bytes]) -> list[RecordT_co]:
-        encoding = self._encoding
-        return cast("list[RecordT_co]", batch if encoding is None else [record.decode(encoding) for record in batch])
+        return self._decoder.decode(batch, self.position + 1, self._source.file_name)
 
     def commit(self) -> None:
         """Notes that the records given so far are done, with their results.
@@ -105,7 +105,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
     """A consumer whose results go to a capture file, in the same commits as its position; see `consume`."""
 
     def __init__(
-        self, source: Source, encoding: str | None, batch_size: int, destination: CaptureFile[Any], name: str
+        self, source: Source, decoder: Decoder, batch_size: int, destination: CaptureFile[Any], name: str
     ) -> None:
         """Use `consume`."""
         self.destination = destination
@@ -116,7 +116,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         place = f"{KEY!r} in the metadata of {destination.file_name!r}"
         position = Position.decode(self._positions(self._metadata()).get(name), place)
         source.check(position)
-        super().__init__(source, encoding, batch_size, position)
+        super().__init__(source, decoder, batch_size, position)
 
     def add(self, record: str | Buffer) -> None:
         """Adds a result, which others see once the batch is done. Raises what `CaptureFile.add_record` raises."""
@@ -169,12 +169,12 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
 class AtLeastOnceConsumer(Consumer[RecordT_co]):
     """A consumer whose position is in a file of its own; see `consume_at_least_once`."""
 
-    def __init__(self, source: Source, encoding: str | None, batch_size: int, cursor_file: Path) -> None:
+    def __init__(self, source: Source, decoder: Decoder, batch_size: int, cursor_file: Path) -> None:
         """Use `consume_at_least_once`."""
         self._cursor_file = cursor_file
         position = self._load()
         source.check(position)
-        super().__init__(source, encoding, batch_size, position)
+        super().__init__(source, decoder, batch_size, position)
 
     def _load(self) -> Position:
         try:

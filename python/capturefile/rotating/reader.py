@@ -41,6 +41,7 @@ class RotatingReader(Generic[RecordT_co]):
     Arguments:
         folder: where the log is.
         encoding: as for `CaptureFile`; None for records that are `bytes`.
+        errors: as for `CaptureFile`.
         cache_size: as for `CaptureFile`, for each file that is open.
 
     Raises FileNotFoundError if there is no log, InvalidCaptureFile if its manifest is damaged or its last file is gone,
@@ -49,15 +50,32 @@ class RotatingReader(Generic[RecordT_co]):
 
     @overload
     def __init__(
-        self: RotatingReader[str], folder: StrPath, *, encoding: str = "utf_8", cache_size: int = 50331648
+        self: RotatingReader[str],
+        folder: StrPath,
+        *,
+        encoding: str = "utf_8",
+        errors: str | None = None,
+        cache_size: int = 50331648,
     ) -> None: ...
     @overload
     def __init__(
-        self: RotatingReader[bytes], folder: StrPath, *, encoding: None, cache_size: int = 50331648
+        self: RotatingReader[bytes],
+        folder: StrPath,
+        *,
+        encoding: None,
+        errors: None = None,
+        cache_size: int = 50331648,
     ) -> None: ...
-    def __init__(self, folder: StrPath, *, encoding: str | None = "utf_8", cache_size: int = 50331648) -> None:
+    def __init__(
+        self,
+        folder: StrPath,
+        *,
+        encoding: str | None = "utf_8",
+        errors: str | None = None,
+        cache_size: int = 50331648,
+    ) -> None:
         """Opens the log at `folder` for reading."""
-        options: dict[str, Any] = {"encoding": encoding, "cache_size": cache_size}
+        options: dict[str, Any] = {"encoding": encoding, "errors": errors, "cache_size": cache_size}
         self._open: OrderedDict[int, CaptureFile[RecordT_co]] = OrderedDict()
         self._opening = threading.Lock()
         self._log: Log[RecordT_co] = Log(Path(folder), options)

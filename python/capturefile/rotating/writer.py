@@ -55,8 +55,8 @@ class RotatingWriter:
             counts, also while no writer runs.
         initial_metadata: metadata of a log that this call creates; ignored otherwise. A new file starts with the
             metadata of the file before.
-        encoding, use_os_file_locking, compression_block_size, sync, compression_level, threads, cache_size: as for
-            `CaptureFile`, for each file. A file that is left behind is on the disk whatever `sync` says.
+        encoding, errors, use_os_file_locking, compression_block_size, sync, compression_level, threads, cache_size: as
+            for `CaptureFile`, for each file. A file that is left behind is on the disk whatever `sync` says.
 
     Raises:
         CaptureFileAlreadyOpen: somebody else is writing the log.
@@ -74,6 +74,7 @@ class RotatingWriter:
         max_age: float | None = None,
         initial_metadata: Buffer | None = None,
         encoding: str | None = "utf_8",
+        errors: str | None = None,
         use_os_file_locking: bool = True,
         compression_block_size: int = 32768,
         sync: SyncMode = "full",
@@ -90,6 +91,7 @@ class RotatingWriter:
         self._max_age = max_age
         self._options: dict[str, Any] = {
             "encoding": encoding,
+            "errors": errors,
             "use_os_file_locking": use_os_file_locking,
             "compression_block_size": compression_block_size,
             "sync": sync,

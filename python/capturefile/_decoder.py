@@ -1,0 +1,36 @@
+"""Text of many records that were read as bytes."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How records become text, in the words of Python's `open`; without an encoding they stay bytes."""
+
+    encoding: str | None
+    errors: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises LookupError for an encoding or error handler that there is not, and ValueError for one without use."""
+        if self.encoding is not None:
+            codecs.lookup(self.encoding)
+        elif self.errors is not None:
+            raise ValueError("errors says how text is decoded, and with encoding=None records are bytes")
+        codecs.lookup_error(self.errors or "strict")
+
+    def decode(self, records: list[bytes], first: int, path: str) -> list[Any]:
+        """The records from number `first` on of the file at `path`; raises UnicodeDecodeError that names the record."""
+        if self.encoding is None:
+            return records
+        texts = []
+        for number, record in enumerate(records, first):
+            try:
+                texts.append(record.decode(self.encoding, self.errors or "strict"))
+            except UnicodeDecodeError as error:
+                error.reason += f', in record {number} of "{path}"'
+                raise
+        return texts
