@@ -73,6 +73,36 @@ def test_commits_are_counted_and_timed(metrics: Metrics, path: Path) -> None:
     assert "capturefile.follow.lag" not in found
 
 
+def test_a_commit_is_told_to_every_provider_once(metrics: Metrics, path: Path) -> None:
+    other = Metrics()
+    with CaptureFile(path, True, sync=False) as cf:
+        for attributes in ({"turn": "first"}, {"turn": "second"}):
+            otel.instrument(cf, metrics.provider, attributes=attributes)
+            otel.instrument(cf, other.provider)
+        cf.add_record("one")
+        cf.commit()
+        for each in (metrics, other):
+            assert each.value("capturefile.records", path) == 1
+            assert each.collect()["capturefile.commit.duration"][str(path)].count == 1
+        point = metrics.collect()["capturefile.records"][str(path)]
+        assert point.attributes["turn"] == "second"
+        otel.uninstrument(cf)
+        cf.add_record("two")
+        cf.commit()
+    assert (metrics.value("capturefile.records", path), other.value("capturefile.records", path)) == (1, 1)
+    other.provider.shutdown()
+
+
+def test_commits_below_a_second_are_told_apart(metrics: Metrics, path: Path) -> None:
+    with CaptureFile(path, True, sync=False) as cf:
+        otel.instrument(cf, metrics.provider)
+        cf.add_record("one")
+        cf.commit()
+    bounds = metrics.collect()["capturefile.commit.duration"][str(path)].explicit_bounds
+    assert sum(bound < 1 for bound in bounds) >= 10
+    assert bounds[0] <= 0.0001
+
+
 def test_many_files_share_the_instruments_of_a_provider(metrics: Metrics, tmp_path: Path) -> None:
     for name in range(1, 4):
         with CaptureFile(tmp_path / str(name), True, sync=False) as cf:

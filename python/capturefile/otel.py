@@ -22,7 +22,7 @@ from capturefile._capturefile import CaptureFile, __version__
 from capturefile._errors import CaptureFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.util.types import AttributeValue
@@ -43,6 +43,9 @@ class HasLag(Protocol):
 
 _Attributes = dict[str, "AttributeValue"]
 
+_BOUNDARIES = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+"""Seconds that bound the buckets of the histogram: a commit may wait for no disk, or for a busy one."""
+
 
 class _Instruments:
     """The instruments of one provider, each made once, whatever number of files it measures."""
@@ -51,7 +54,12 @@ class _Instruments:
         meter = provider.get_meter("capturefile", __version__)
         self.records = meter.create_counter("capturefile.records", "{record}", "Records committed")
         self.bytes = meter.create_counter("capturefile.bytes", "By", "Bytes of committed records, before compression")
-        self.duration = meter.create_histogram("capturefile.commit.duration", "s", "How long each commit took")
+        self.duration = meter.create_histogram(
+            "capturefile.commit.duration",
+            "s",
+            "How long each commit took",
+            explicit_bucket_boundaries_advisory=_BOUNDARIES,
+        )
         self.lagging: weakref.WeakKeyDictionary[HasLag | CaptureFile[Any], _Attributes] = weakref.WeakKeyDictionary()
         meter.create_observable_gauge(
             "capturefile.follow.lag",
@@ -60,15 +68,10 @@ class _Instruments:
             "Records committed that a follower or consumer has not come to",
         )
 
-    def hook(self, attributes: _Attributes) -> Callable[[int, int, float], None]:
-        """What a file calls after each commit."""
-
-        def committed(records: int, bytes_: int, seconds: float) -> None:
-            self.records.add(records, attributes)
-            self.bytes.add(bytes_, attributes)
-            self.duration.record(seconds, attributes)
-
-        return committed
+    def committed(self, attributes: _Attributes, records: int, bytes_: int, seconds: float) -> None:
+        self.records.add(records, attributes)
+        self.bytes.add(bytes_, attributes)
+        self.duration.record(seconds, attributes)
 
     def observe_lag(self, _options: CallbackOptions) -> Iterable[Observation]:
         for target, attributes in list(self.lagging.items()):
@@ -77,11 +80,23 @@ class _Instruments:
                 yield Observation(_lag(target), attributes)
 
 
+class _Hook:
+    """What a file calls after each commit: it tells all providers that measure the file."""
+
+    def __init__(self) -> None:
+        self.attributes: dict[_Instruments, _Attributes] = {}
+
+    def __call__(self, records: int, bytes_: int, seconds: float) -> None:
+        for instruments, attributes in list(self.attributes.items()):
+            instruments.committed(attributes, records, bytes_, seconds)
+
+
 def _lag(target: HasLag | CaptureFile[Any]) -> int:
     return target.follow().lag() if isinstance(target, CaptureFile) else target.lag()
 
 
 _instruments: weakref.WeakKeyDictionary[MeterProvider, _Instruments] = weakref.WeakKeyDictionary()
+_hooks: weakref.WeakKeyDictionary[CaptureFile[Any], _Hook] = weakref.WeakKeyDictionary()
 
 
 def instrument(
@@ -90,7 +105,7 @@ def instrument(
     *,
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> None:
-    """Measures `target` from now on, for as long as it lives or until `uninstrument`.
+    """Measures `target` from now on, for as long as it lives or until `uninstrument`, with any number of providers.
 
     A file that is open for writing gives its commits. One that is open for reading gives a lag: how many committed
     records `refresh()` would show. What `CaptureFile.follow`, `capturefile.aio.follow` and the functions of
@@ -99,7 +114,7 @@ def instrument(
     Arguments:
         target: the object to measure.
         meter_provider: where the measurements go; by default the global provider.
-        attributes: what is said of each measurement beside `file.path`.
+        attributes: what is said of each measurement beside `file.path`; those of the last call for a provider count.
     """
     provider = meter_provider or get_meter_provider()
     instruments = _instruments.get(provider)
@@ -107,7 +122,9 @@ def instrument(
         instruments = _instruments.setdefault(provider, _Instruments(provider))
     all_attributes: _Attributes = {"file.path": target.file_name, **(attributes or {})}
     if isinstance(target, CaptureFile) and target.to_write:
-        target._on_commit(instruments.hook(all_attributes))
+        hook = _hooks.setdefault(target, _Hook())
+        hook.attributes[instruments] = all_attributes
+        target._on_commit(hook)
     else:
         instruments.lagging[target] = all_attributes
 
@@ -115,6 +132,7 @@ def instrument(
 def uninstrument(target: CaptureFile[Any] | HasLag) -> None:
     """Ends what `instrument` began, with all providers. Does nothing if it did not."""
     if isinstance(target, CaptureFile):
+        _hooks.pop(target, None)
         target._on_commit(None)
     for instruments in list(_instruments.values()):
         instruments.lagging.pop(target, None)
