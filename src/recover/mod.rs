@@ -9,6 +9,7 @@ mod block;
 mod entries;
 mod fan_out;
 mod raw;
+mod report;
 mod sink;
 mod sizes;
 mod slots;
@@ -19,10 +20,9 @@ mod target;
 mod walk;
 
 use std::fs::File;
-use std::ops::RangeInclusive;
 use std::path::Path;
 
-use crate::error::{Damage, Error, Result, reserve};
+use crate::error::{Error, Result, reserve};
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
 use crate::lock;
@@ -30,6 +30,7 @@ use crate::storage::{FileStorage, open_plain};
 use crate::sync::progress::Watch;
 
 use raw::Raw;
+pub use report::{Lost, Metadata, Recovery};
 use sink::Sink;
 use sizes::Sizes;
 use slots::SlotState;
@@ -37,66 +38,6 @@ use source::Source;
 use survey::Region;
 use target::Target;
 use walk::Walk;
-
-/// Records of the damaged file that are not in the new one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lost {
-    /// The first one's number in the damaged file.
-    pub first: u64,
-    /// The last one's.
-    pub last: u64,
-    /// Whether these are the numbers for certain. If not, they are the most likely ones, and numbers behind
-    /// them are as uncertain.
-    pub exact: bool,
-}
-
-/// What became of the metadata.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Metadata {
-    /// The last readable commit has none.
-    #[default]
-    None,
-    /// The new file has it.
-    Recovered,
-    /// It could not be read, or no commit can be that would say where it is.
-    Lost,
-}
-
-/// What a recovery found, and what it did not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Records of the new file.
-    pub record_count: u64,
-    /// Those that were found in the damaged one; fewer if empty ones stand in the place of lost ones.
-    pub recovered: u64,
-    /// How many there were by the last commit that can be read; `None` if none can.
-    pub expected: Option<u64>,
-    /// Records that are lost, by their numbers in the damaged file. There are at most a hundred thousand ranges;
-    /// if there were more, the last one goes on to the last such record.
-    pub lost: Vec<Lost>,
-    /// Records, by their numbers in the new file, that may be old metadata, or may never have been
-    /// committed. There are at most a hundred thousand ranges, too.
-    pub uncertain: Vec<RangeInclusive<u64>>,
-    /// What became of the metadata.
-    pub metadata: Metadata,
-    /// Where the metadata is lost: the last of which is sure that it was metadata, perhaps an older one.
-    pub last_metadata: Option<Vec<u8>>,
-    /// Whether a later commit may have been lost than the last one that can be read.
-    pub later_commit_lost: bool,
-    /// What is damaged, at most a thousand things.
-    pub problems: Vec<Damage>,
-}
-
-impl Recovery {
-    /// Whether the new file has for certain all that was committed, and nothing else.
-    pub fn is_complete(&self) -> bool {
-        self.lost.is_empty()
-            && self.uncertain.is_empty()
-            && self.expected == Some(self.recovered)
-            && self.metadata != Metadata::Lost
-            && !self.later_commit_lost
-    }
-}
 
 /// How a damaged file is recovered.
 #[derive(Debug, Clone, Copy, Default)]

@@ -8,7 +8,7 @@ use crate::file::CaptureFile;
 use crate::sync::progress::Watch;
 
 use super::raw::Raw;
-use super::{Lost, Recovery};
+use super::report::{Lost, Recovery};
 
 /// As many ranges of numbers are listed at most.
 const MOST_RANGES: usize = 100_000;

@@ -1,6 +1,6 @@
 //! Bits on their way into a vector of bytes.
 
-use super::WORD;
+use super::sizes::WORD;
 
 /// Written bits are gathered so many bytes at a time; a header fits.
 pub(super) const BUFFER: usize = 2048;

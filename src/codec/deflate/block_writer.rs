@@ -5,8 +5,8 @@ use super::huffman::{
     Codes, DISTANCES, Header, LONGEST_CODE, SYMBOLS, USED_DISTANCES, assign, code_lengths, distance_extra,
     length_extra, length_symbols,
 };
+use super::sizes::{END, LITERALS, PURPOSE, WORD};
 use super::tokens::{HALF, first_of, second_of};
-use super::{END, LITERALS, PURPOSE, WORD};
 use crate::error::{Result, reserve};
 
 /// The bits of so many tokens fit the buffer. It is even.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::bits::{Code, Writer};
+use super::sizes::{END, LITERALS};
 use super::tokens::HALF;
-use super::{END, LITERALS};
 
 /// Symbols of literals, of the end and of lengths; the last two are used in no block.
 pub(super) const SYMBOLS: usize = 288;
@@ -200,6 +200,18 @@ pub(super) fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usiz
         counts[longest.min(depths[usize::from(parent)] + 1)] += 1;
     }
 
+    shorten(&mut counts, longest);
+    let mut rarest = leaves.iter();
+    for length in (1..=longest).rev() {
+        for &leaf in rarest.by_ref().take(counts[length]) {
+            lengths[leaf as usize % HALF] = length as u8;
+        }
+    }
+    lengths
+}
+
+/// Makes room for all codes where none may be longer than `longest`, by how many there are of each length.
+fn shorten(counts: &mut [usize; LONGEST_CODE + 1], longest: usize) {
     // Codes that were shortened take too much room. One of the longest that are not becomes longer, and gives
     // half of its room to one that was shortened.
     let mut room = (1..=longest).map(|length| counts[length] << (longest - length)).sum::<usize>();
@@ -210,13 +222,6 @@ pub(super) fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usiz
         counts[longest] -= 1;
         room -= 1;
     }
-    let mut rarest = leaves.iter();
-    for length in (1..=longest).rev() {
-        for &leaf in rarest.by_ref().take(counts[length]) {
-            lengths[leaf as usize % HALF] = length as u8;
-        }
-    }
-    lengths
 }
 
 /// The codes of these lengths.

@@ -5,30 +5,18 @@
 mod bits;
 mod block_writer;
 mod huffman;
+mod sizes;
 mod tokens;
 
 use std::cell::RefCell;
 
 use self::bits::{BUFFER, Pending, Writer};
-use self::tokens::{AHEAD, GROUP, SLOT_BITS, TOKENS};
-use crate::error::{Error, Result, reserve};
-
-/// What memory is for, where there is none.
-const PURPOSE: &str = "a compressed block";
+use self::sizes::{PURPOSE, REACH, WINDOW, WORD};
+use self::tokens::Deflater;
+use crate::error::{Result, reserve};
 
 /// A zlib stream whose copies reach 32 KB back, made by the fastest algorithm.
 const STREAM_HEADER: [u8; 2] = [0x78, 0x01];
-/// Deflate copies from at most so far back.
-const REACH: usize = 32_768;
-/// What is looked at together: bytes to copy from and bytes to compress. A position in it has 16 bits.
-const WINDOW: usize = 2 * REACH;
-/// So many bytes are compared at once.
-const WORD: usize = 8;
-
-const LITERALS: usize = 256;
-/// The symbol that ends a deflate block.
-const END: usize = 256;
-
 thread_local! {
     static DEFLATER: RefCell<Option<Deflater>> = const { RefCell::new(None) };
 }
@@ -38,28 +26,10 @@ pub(crate) fn compress(block: &[u8], out: &mut Vec<u8>) -> Result<()> {
     DEFLATER.with_borrow_mut(|slot| {
         let deflater = match slot {
             Some(deflater) => deflater,
-            none => none.insert(Deflater { window: zeros()?, slots: zeros()?, tokens: zeros()? }),
+            none => none.insert(Deflater::new()?),
         };
         deflater.compress(block, out)
     })
-}
-
-/// Memory to compress in. Nothing in it outlasts a block.
-struct Deflater {
-    window: Box<[u8; WINDOW + AHEAD]>,
-    /// Where bytes of each hash were seen last. These are hints: what is there is compared.
-    slots: Box<[u16; 1 << SLOT_BITS]>,
-    tokens: Box<[u32; TOKENS + GROUP]>,
-}
-
-/// So many zeros, where there is memory for them.
-fn zeros<T: Copy + Default, const N: usize>() -> Result<Box<[T; N]>> {
-    let mut zeros = Vec::new();
-    reserve(&mut zeros, N, PURPOSE)?;
-    zeros.resize(N, T::default());
-    // It has the length of the array, so this does not fail.
-    let bytes = size_of::<[T; N]>() as u64;
-    zeros.into_boxed_slice().try_into().map_err(|_| Error::OutOfMemory { bytes, what: PURPOSE })
 }
 
 impl Deflater {

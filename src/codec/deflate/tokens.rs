@@ -1,6 +1,8 @@
 //! Tokens: what a block becomes before it becomes bits, literals and copies of what stood earlier.
 
-use super::{Deflater, LITERALS, REACH, WINDOW, WORD};
+use crate::error::{Error, Result, reserve};
+
+use super::sizes::{LITERALS, PURPOSE, REACH, WINDOW, WORD};
 
 /// Shorter copies are not looked for: those of four or five bytes save next to nothing.
 pub(super) const SHORTEST: usize = 6;
@@ -33,6 +35,14 @@ pub(super) fn token(first: u32, second: u32, extra: u32) -> u32 {
     first | second << 9 | extra << 18
 }
 
+/// The token of `length` bytes that are copied from `distance` back.
+fn copy(length: usize, distance: usize) -> u32 {
+    let less = (distance - 1) as u32;
+    let extra = (less | 2).ilog2() - 1;
+    let symbol = LITERALS as u32 + 2 * extra + (less >> extra);
+    token(length as u32 + 253, symbol, less & ((1 << extra) - 1))
+}
+
 pub(super) fn first_of(token: u32) -> usize {
     token as usize % HALF
 }
@@ -59,7 +69,29 @@ pub(super) fn key(same_bits: u32, step: usize, source: usize) -> u32 {
     ((same_bits & !7) << 19) + ((GROUP - 1 - step) << 19 | step << 16 | source) as u32
 }
 
+/// Memory to compress in. Nothing in it outlasts a block.
+pub(super) struct Deflater {
+    pub(super) window: Box<[u8; WINDOW + AHEAD]>,
+    /// Where bytes of each hash were seen last. These are hints: what is there is compared.
+    pub(super) slots: Box<[u16; 1 << SLOT_BITS]>,
+    pub(super) tokens: Box<[u32; TOKENS + GROUP]>,
+}
+
+/// This many zeros, where there is memory for them.
+fn zeros<T: Copy + Default, const N: usize>() -> Result<Box<[T; N]>> {
+    let mut zeros = Vec::new();
+    reserve(&mut zeros, N, PURPOSE)?;
+    zeros.resize(N, T::default());
+    // It has the length of the array, so this does not fail.
+    let bytes = size_of::<[T; N]>() as u64;
+    zeros.into_boxed_slice().try_into().map_err(|_| Error::OutOfMemory { bytes, what: PURPOSE })
+}
+
 impl Deflater {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { window: zeros()?, slots: zeros()?, tokens: zeros()? })
+    }
+
     /// Turns a part of the window into tokens, up to its end or until there are enough. Tells where they end
     /// and how many they are.
     ///
@@ -109,23 +141,9 @@ impl Deflater {
             at += step;
 
             if length == WORD {
-                let most = (to - at).min(LONGEST);
-                while length < most {
-                    let copied = word_of(window, (source + length) % WINDOW);
-                    let differing = word_of(window, (at + length) % WINDOW) ^ copied;
-                    if differing != 0 {
-                        length += (differing.trailing_zeros() / 8) as usize;
-                        break;
-                    }
-                    length += WORD;
-                }
-                length = length.min(most);
+                length = length_of_copy(window, source, at, (to - at).min(LONGEST));
             }
-            let less = (at - source - 1) as u32;
-            let extra = (less | 2).ilog2() - 1;
-            let symbol = 2 * extra + (less >> extra);
-            let second = LITERALS as u32 + symbol;
-            tokens[count % TOKENS] = token(length as u32 + 253, second, less & ((1 << extra) - 1));
+            tokens[count % TOKENS] = copy(length, at - source);
             count += 1;
             at += length;
             slots[slot_of(word_of(window, (at - 1) % WINDOW))] = (at - 1) as u16;
@@ -139,4 +157,20 @@ impl Deflater {
         }
         (at, count)
     }
+}
+
+/// How many bytes, up to `most`, are the same from `source` on as from `at` on. The first eight are.
+#[inline]
+fn length_of_copy(window: &[u8; WINDOW + AHEAD], source: usize, at: usize, most: usize) -> usize {
+    let mut length = WORD;
+    while length < most {
+        let copied = word_of(window, (source + length) % WINDOW);
+        let differing = word_of(window, (at + length) % WINDOW) ^ copied;
+        if differing != 0 {
+            length += (differing.trailing_zeros() / 8) as usize;
+            break;
+        }
+        length += WORD;
+    }
+    length.min(most)
 }

@@ -1,0 +1,15 @@
+//! Numbers that all of the encoder shares.
+
+/// What memory is for, where there is none.
+pub(super) const PURPOSE: &str = "a compressed block";
+
+/// Deflate copies from at most so far back.
+pub(super) const REACH: usize = 32_768;
+/// What is looked at together: bytes to copy from and bytes to compress. A position in it has 16 bits.
+pub(super) const WINDOW: usize = 2 * REACH;
+/// So many bytes are compared at once.
+pub(super) const WORD: usize = 8;
+
+pub(super) const LITERALS: usize = 256;
+/// The symbol that ends a deflate block.
+pub(super) const END: usize = 256;
