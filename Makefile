@@ -101,6 +101,10 @@ test-dask: $(VENV)/group-dask $(VENV)/installed ## Test data frames and bags of 
 test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 400 MB that are installed for them
 	$(BIN)/pytest tests/recipes.py
 
+.PHONY: test-tables
+test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg, Delta Lake and Daft make of records; 500 MB are installed for it
+	$(BIN)/pytest tests/tables.py
+
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
 	$(BIN)/python tests/soak.py $(SOAK_SECONDS)

@@ -62,6 +62,7 @@ LANES = (
     Lane("test-view", 60, missing_program("chromium")),
     Lane("test-dask", 70),
     Lane("test-recipes", 75),
+    Lane("test-tables", 90),
     Lane("test-spark", 120, missing_program("java")),
     Lane("test-data", 180),
 )

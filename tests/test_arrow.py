@@ -13,7 +13,7 @@ from arrow_c import stream_of
 from capturefile import CaptureFile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyarrow import parquet
+from pyarrow import dataset, parquet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,6 +218,21 @@ def test_parquet_written_from_a_stream_is_read_in_again_as_it_was(million: Path,
             again.add_records(value.as_buffer() for value in read.column("record"))
             assert again.read_range_buffers(1, 300_000)[1] == cf.read_range_buffers(1, 300_000)[1]
             again.commit()
+
+
+def test_a_dataset_of_many_files_keeps_the_order_if_it_is_told_to(million: Path, tmp_path: Path) -> None:
+    with CaptureFile(million) as cf:
+        dataset.write_dataset(
+            pyarrow.RecordBatchReader.from_stream(cf.as_arrow()),
+            tmp_path,
+            format="parquet",
+            max_rows_per_file=100_000,
+            max_rows_per_group=10_000,
+            preserve_order=True,
+        )
+        files = sorted(tmp_path.iterdir(), key=lambda path: int(path.stem.removeprefix("part-")))
+        assert len(files) == 10
+        assert dataset.dataset(list(map(str, files))).to_table().equals(pyarrow.table(cf.as_arrow()))
 
 
 # Requests for another schema

@@ -43,8 +43,9 @@ OUTPUT = {
     ),
     "tables": "[(14286, 99998)]\n[(14286, 99998)]\n",
 }
+# The examples that a page quotes.
 PAGES = {
-    "arrow.md": "tables",
+    "arrow.md": "tables with_polars",
     "sequences.md": "sequences",
     "following.md": "following",
     "exactly-once.md": "exactly_once",
@@ -57,10 +58,10 @@ PAGES = {
 
 def test_every_example_is_run() -> None:
     """The demonstration has tests of its own, and those that take an engine are run by its lane."""
-    names = ("recipes", "clustering", "spark_engine")
+    names = ("recipes", "clustering", "spark_engine", "frames")
     lanes = "".join((PROJECT / "tests" / f"{name}.py").read_text() for name in names)
     engines = set(re.findall(r'"((?:with|in)_[a-z]+)(?:\.py)?"', lanes))
-    assert len(engines) == 4
+    assert len(engines) == 5
     assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, *engines, "demo", "smoke"}
 
 
@@ -87,7 +88,7 @@ def test_the_smoke_test_passes_where_the_package_works() -> None:
 def test_what_a_page_quotes_stands_in_its_example(page: str) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", (PROJECT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
     assert blocks
-    script = (PROJECT / "examples" / f"{PAGES[page]}.py").read_text()
+    script = "".join((PROJECT / "examples" / f"{name}.py").read_text() for name in PAGES[page].split())
     for block in blocks:
         assert any(textwrap.indent(block, " " * depth) in script for depth in (0, 4, 8)), block
 
