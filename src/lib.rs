@@ -60,7 +60,7 @@ mod simulation;
 
 pub use codec::level::CompressionLevel;
 pub use error::{Damage, Error, Result};
-pub use file::{Batch, CaptureFile, OpenOptions};
+pub use file::{Batch, CaptureFile, OpenOptions, Replacement};
 pub use format::Geometry;
 pub use read::blocks::{BlockInfo, Blocks};
 pub use read::gather::Gather;

@@ -692,7 +692,8 @@ def test_progress_goes_from_nothing_to_all(tmp_path: Path, whole: bool) -> None:
         source.write_bytes(destroy(source.read_bytes(), 4096, 86_016))
     told: list[tuple[int, int]] = []
     recovery = capturefile.recover(source, target, progress=lambda *at: told.append(at))
-    assert recovery.recovered == 4_000_000
+    # Without its master nodes, what they held of the last block may be lost.
+    assert recovery.recovered == 4_000_000 or (not whole and recovery.recovered > 3_990_000)
     size = source.stat().st_size
     assert [told[0], told[-1]] == [(0, size), (size, size)]
     assert told == sorted(told)

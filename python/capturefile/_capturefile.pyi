@@ -20,6 +20,7 @@ __all__ = [
     "Follower",
     "RecordIterator",
     "Transaction",
+    "_Replacement",
     "__version__",
     "_reopen",
     "open",
@@ -385,6 +386,19 @@ class ArrowRecords:
         """The types of the columns, as a capsule that holds an ArrowSchema."""
 
 @final
+class _Replacement:
+    """A file in the making beside the place that it is for; see `capturefile._files.replacing`."""
+
+    def __new__(cls, path: StrPath, *, overwrite: bool) -> Self: ...
+    @property
+    def temporary(self) -> str: ...
+    def finish(self, *, sync: bool) -> None:
+        """Gives the file its name. With `sync` both are on the disk when this returns."""
+
+    def discard(self) -> None:
+        """Deletes the file, unless it has its name already."""
+
+@final
 class RecordIterator(Generic[_RecordT_co]):
     """Iterates over the records that there were when it was made; see `CaptureFile.record_generator`.
 
@@ -489,13 +503,14 @@ def recover(
     all records outside of destroyed blocks are found, in order. Lost records are left out, so that those
     behind them get lower numbers; with `keep_numbers` an empty record stands in the place of each. The source
     is only read. The target appears under its name when it is whole and on the disk; one that exists is
-    refused unless `overwrite` is true. Returns a `Recovery`.
+    refused unless `overwrite` is true, and then keeps its mode and owner. Returns a `Recovery`.
 
     `progress` is called with the bytes of the source that are done and those that it has: at the start, at most
     ten times a second, and at the end with all. An error that it raises stops the work, and no target is left.
 
-    Raises FileExistsError if the target exists, ValueError if it is the source, InvalidCaptureFile if the
-    source keeps being written or its index leads in circles, and OSError if a file cannot be read or written.
+    Raises FileExistsError if the target exists, ValueError if it is the source, CaptureFileAlreadyOpen if somebody
+    writes it, InvalidCaptureFile if it is no regular file, the source keeps being written, or its index leads in
+    circles, and OSError if a file cannot be read or written.
     """
 
 def verify(path: StrPath, *, quick: bool = False, progress: Callable[[int, int], object] | None = None) -> Report:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from capturefile._capturefile import _Replacement
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from capturefile._typing import StrPath
 
 SUFFIX = ".capture"
 """What the names of capture files end with."""
 
 
-def sync_path(path: str | os.PathLike[str]) -> None:
+def sync_path(path: StrPath) -> None:
     """Brings a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -25,15 +27,21 @@ def sync_path(path: str | os.PathLike[str]) -> None:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """An empty hidden file beside `target`, which takes its place at the end, in one step, if nothing fails before."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-", suffix=".tmp")
-    os.close(descriptor)
-    temporary = Path(name)
+def replacing(target: StrPath, *, overwrite: bool = True, sync: bool = True) -> Iterator[str]:
+    """The name of an empty hidden file beside `target`, which takes its place at the end if nothing fails before.
+
+    A file that is replaced keeps its mode and owner, and whoever writes it keeps it: meanwhile it cannot be opened for
+    writing. With `sync` the new file and its name are on the disk at the end. Raises FileExistsError for a file that
+    exists where `overwrite` is false, InvalidCaptureFile for what is no regular file, and CaptureFileAlreadyOpen for
+    one that is being written.
+    """
+    new = _Replacement(target, overwrite=overwrite)
     try:
-        yield temporary
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        yield new.temporary
+        new.finish(sync=sync)
+    except OSError as error:
+        if error.filename in (None, new.temporary):
+            error.filename, error.filename2 = os.fspath(target), None
         raise
-    sync_path(target.parent)
+    finally:
+        new.discard()

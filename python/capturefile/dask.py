@@ -250,7 +250,10 @@ def _write_part(records: Iterable[str | bytes], swap: Swap, name: str, options: 
     except FileNotFoundError as error:
         message = f"{error.strerror}; each worker has to see the folder at the same path"
         raise FileNotFoundError(error.errno, message, swap.folder) from None
-    with replacing(path) as temporary, CaptureFile(temporary, True, force_new_empty_file=True, **options) as cf:
+    with (
+        replacing(path, sync=options["sync"] not in ("none", False)) as temporary,
+        CaptureFile(temporary, True, force_new_empty_file=True, **options) as cf,
+    ):
         cf.add_records(records)
         cf.commit()
     return str(path)

@@ -5,9 +5,11 @@ mod capture_file;
 mod open;
 mod options;
 mod refresh;
+mod replacement;
 mod role;
 mod writing;
 
 pub use batch::Batch;
 pub use capture_file::CaptureFile;
 pub use options::OpenOptions;
+pub use replacement::Replacement;

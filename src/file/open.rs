@@ -1,6 +1,6 @@
 //! Opening, creating and replacing files, with the right to write them.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -135,6 +135,30 @@ impl OpenOptions {
         Ok((lock.id() == id && now.is_ok_and(|now| now == id)).then_some((file, lock)))
     }
 
+    /// Takes the right to write the file `target`, for whoever replaces it; `None` if another file stands there by
+    /// then. Where the file system has no locks, only this process's writers are kept out.
+    pub(super) fn lock_to_replace(
+        mut self,
+        path: &Path,
+        target: &Path,
+    ) -> Result<Option<(File, WriterLock)>> {
+        match self.lock_existing(path, target) {
+            Err(Error::LockUnavailable { .. }) => {
+                self.os_lock = false;
+                self.lock_existing(path, target)
+            }
+            done => done,
+        }
+    }
+
+    /// Makes a capture file of the empty file `temporary`, which is to be called `path` later.
+    pub(crate) fn create_unnamed(&self, path: &Path, temporary: &Path) -> Result<CaptureFile> {
+        let reopen = || open_plain(temporary, true);
+        let lock = self.take_lock(path, reopen)?;
+        let storage = Box::new(FileStorage::new(reopen()?));
+        self.create_storage(path, temporary, storage, Some(lock), || Ok(()))
+    }
+
     fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<File>) -> Result<WriterLock> {
         WriterLock::take(open, self.os_lock).map_err(|refusal| {
             let path = path.to_owned();
@@ -157,7 +181,7 @@ impl OpenOptions {
                 }
             } else if let Some((file, old)) = self.lock_existing(path, &target)? {
                 let metadata = file.metadata().map_err(|error| Error::io(path, "open", error))?;
-                let existing = Existing::Replace(metadata.permissions());
+                let existing = Existing::Replace(metadata);
                 let new = self.create_file(path, &target, &existing);
                 drop(old);
                 return new;
@@ -169,10 +193,7 @@ impl OpenOptions {
     /// Makes a whole new file beside `target` and moves it there.
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let failed = |error| Error::io(path, "create", error);
-        let temporary = temporary_file(parent(target)).map_err(failed)?;
-        if let Existing::Replace(permissions) = existing {
-            fs::set_permissions(temporary.path(), permissions.clone()).map_err(failed)?;
-        }
+        let temporary = temporary_file(parent(target), existing).map_err(failed)?;
         let reopen = || open_plain(temporary.path(), true);
         let lock = self.take_lock(path, reopen)?;
         let storage = FileStorage::new(reopen()?);

@@ -9,6 +9,7 @@ mod iterators;
 mod progress;
 mod ranges;
 mod recover;
+mod replacement;
 mod shared;
 mod verify;
 
@@ -30,6 +31,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<iterators::BlockIterator>()?;
     module.add_class::<follower::Follower>()?;
     module.add_class::<iterators::RecordIterator>()?;
+    module.add_class::<replacement::Replacement>()?;
     module.add_function(wrap_pyfunction!(file::open, module)?)?;
     module.add_function(wrap_pyfunction!(file::reopen, module)?)?;
     module.add_function(wrap_pyfunction!(recover::recover, module)?)?;

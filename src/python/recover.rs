@@ -19,13 +19,14 @@ use crate::{Lost, Metadata, RecoverOptions, Recovery};
 /// all records outside of destroyed blocks are found, in order. Lost records are left out, so that those
 /// behind them get lower numbers; with `keep_numbers` an empty record stands in the place of each. The source
 /// is only read. The target appears under its name when it is whole and on the disk; one that exists is
-/// refused unless `overwrite` is true. Returns a `Recovery`.
+/// refused unless `overwrite` is true, and then keeps its mode and owner. Returns a `Recovery`.
 ///
 /// `progress` is called with the bytes of the source that are done and those that it has: at the start, at most
 /// ten times a second, and at the end with all. An error that it raises stops the work, and no target is left.
 ///
-/// Raises FileExistsError if the target exists, ValueError if it is the source, InvalidCaptureFile if the
-/// source keeps being written or its index leads in circles, and OSError if a file cannot be read or written.
+/// Raises FileExistsError if the target exists, ValueError if it is the source, CaptureFileAlreadyOpen if somebody
+/// writes it, InvalidCaptureFile if it is no regular file, the source keeps being written, or its index leads in
+/// circles, and OSError if a file cannot be read or written.
 #[pyfunction]
 #[pyo3(signature = (source, target, *, overwrite = false, keep_numbers = false, progress = None))]
 pub(super) fn recover(

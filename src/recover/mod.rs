@@ -19,14 +19,17 @@ mod tally;
 mod target;
 mod walk;
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
+use nix::libc;
+
 use crate::error::{Error, Result, reserve};
+use crate::file::Replacement;
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
-use crate::lock;
-use crate::storage::{FileStorage, open_plain};
+use crate::storage::{FileIdentity, FileStorage, open_plain};
 use crate::sync::progress::Watch;
 
 use raw::Raw;
@@ -82,19 +85,20 @@ impl RecoverOptions {
         let (source, target) = (source.as_ref(), target.as_ref());
         let file = open_plain(source, false)?;
         check_target(&file, target, self.overwrite)?;
+        let place = Replacement::new(target, self.overwrite)?;
         let watch = Watch::new(target, go_on);
         let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch)?;
         let watch = raw.watch.clone();
         watch.look()?;
         let (sizes, raw) = sizes::find(raw)?;
-        let target = Target::create(target, sizes.geometry, self.overwrite)?;
+        let target = Target::create(target, place, sizes.geometry)?;
         let mut recovery = Recovery::default();
         let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, &raw);
         let filled = salvage(raw, sizes, &mut sink).and_then(|metadata| {
             target.log().set_metadata(metadata.as_deref())?;
             target.log().record_count()
         });
-        recovery.record_count = filled.map_err(|error| target.name_in(error))?;
+        recovery.record_count = filled?;
         watch.finish()?;
         target.finish()?;
         Ok(recovery)
@@ -112,12 +116,15 @@ pub fn recover(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Rec
     RecoverOptions::new().recover(source, target)
 }
 
+/// Refuses a target that is the source, or exists, before any work is done; it is not opened, since that would wait
+/// where it is a pipe.
 fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
-    let Ok(existing) = File::open(target) else {
-        return Ok(());
-    };
     let failed = |error| Error::io(target, "create", error);
-    if lock::file_id(source).map_err(failed)? == lock::file_id(&existing).map_err(failed)? {
+    let existing = match fs::metadata(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(failed)?,
+    };
+    if FileIdentity::of(&source.metadata().map_err(failed)?) == FileIdentity::of(&existing) {
         let got = target.display().to_string();
         return Err(Error::Setting {
             name: "target",
@@ -125,7 +132,7 @@ fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
             expected: "it must be another file than the source",
         });
     }
-    if overwrite { Ok(()) } else { Err(failed(target::exists_already())) }
+    if overwrite { Ok(()) } else { Err(failed(io::Error::from_raw_os_error(libc::EEXIST))) }
 }
 
 /// Finds all records and hands them to `sink`; returns the metadata.

@@ -15,7 +15,8 @@ use memmap2::Mmap;
 
 pub(crate) use file::FileStorage;
 pub(crate) use names::{
-    Existing, exists, keeps_changing, move_into_place, open_plain, parent, resolve_links, temporary_file,
+    Existing, exists, keeps_changing, move_into_place, open_plain, parent, resolve_links, sync_folder,
+    temporary_file,
 };
 
 /// The bytes of one open capture file.

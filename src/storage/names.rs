@@ -1,8 +1,8 @@
 //! Names of files: opening what stands at one, following links, and moving a new file there.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
@@ -12,18 +12,44 @@ use crate::error::{Damage, Error, Result};
 
 /// As many links as the system itself follows in a path.
 const MOST_LINKS: u32 = 40;
+const PERMISSIONS: u32 = 0o777;
 
 /// What becomes of a file that stands where a new one is to go.
 pub(crate) enum Existing {
     Keep,
-    /// Its permissions go on.
-    Replace(fs::Permissions),
+    /// The new one takes over its owner and mode.
+    Replace(fs::Metadata),
 }
 
-/// A new file of its own name in `folder`, which is deleted unless it is moved into place. It is made by
-/// the standard library for the sake of its errors, which have the system's number.
-pub(crate) fn temporary_file(folder: &Path) -> io::Result<NamedTempFile<File>> {
-    tempfile::Builder::new().prefix(".new-").suffix(".capture.tmp").make_in(folder, create)
+/// Makes an empty file in `folder` under a name of its own, which is deleted unless it is moved into place: with
+/// the owner and mode of the one that it is to replace, or else with the mode that the umask leaves.
+///
+/// It is opened by the standard library for the sake of its errors, which have the system's number.
+pub(crate) fn temporary_file(folder: &Path, existing: &Existing) -> io::Result<NamedTempFile<File>> {
+    // Until a file has its owner, nobody else sees into it.
+    let mode = if let Existing::Replace(_) = existing { 0o600 } else { 0o666 };
+    let create =
+        |path: &Path| fs::OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
+    let file = tempfile::Builder::new().prefix(".new-").suffix(".capture.tmp").make_in(folder, create)?;
+    if let Existing::Replace(replaced) = existing {
+        take_over(file.as_file(), replaced)?;
+    }
+    Ok(file)
+}
+
+/// Gives `file` the owner and the mode of another one. Where the group cannot be kept, its rights are those of
+/// everybody else, since it would be another group that has them.
+fn take_over(file: &File, replaced: &Metadata) -> io::Result<()> {
+    let mut mode = replaced.mode() & PERMISSIONS;
+    let new = file.metadata()?;
+    if new.uid() != replaced.uid() {
+        // Only root can; others keep what they make.
+        let _ = fchown(file, Some(replaced.uid()), None);
+    }
+    if new.gid() != replaced.gid() && fchown(file, None, Some(replaced.gid())).is_err() {
+        mode = mode & !0o070 | (mode & 0o007) << 3;
+    }
+    file.set_permissions(Permissions::from_mode(mode))
 }
 
 pub(crate) fn move_into_place(
@@ -75,11 +101,6 @@ pub(crate) fn keeps_changing(path: &Path) -> Error {
     Error::io(path, "open", error)
 }
 
-/// Makes a new file, with the usual permissions less the process's umask.
-pub(crate) fn create(path: &Path) -> io::Result<File> {
-    std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)
-}
-
 /// The folder that a file is in.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
@@ -88,7 +109,8 @@ pub(crate) fn parent(path: &Path) -> &Path {
     }
 }
 
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes the name `path` survive a power cut.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     match File::open(parent(path)).and_then(|folder| folder.sync_all()) {
         // Some file systems cannot sync a folder, and say so in this way.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),

@@ -12,7 +12,7 @@ from zlib import crc32
 from capturefile._capturefile import CaptureFile
 from capturefile._decoder import Decoder
 from capturefile._errors import CaptureFileError
-from capturefile._files import replacing, sync_path
+from capturefile._files import replacing
 from capturefile._typing import RecordT_co
 from capturefile.checkpoint.source import Position, Source
 
@@ -197,5 +197,4 @@ class AtLeastOnceConsumer(Consumer[RecordT_co]):
 def _replace(path: Path, content: bytes) -> None:
     """Gives a file new content in one step: after a power cut it has the old one or the new one."""
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
-        sync_path(temporary)
+        Path(temporary).write_bytes(content)

@@ -8,6 +8,7 @@ import capturefile
 from capturefile.cli.arguments import EVERYTHING, Span
 from capturefile.cli.exit_codes import DONE, LOSSY
 from capturefile.cli.messages import counted, say
+from capturefile.cli.streams import STANDARD_OUTPUT, refuse_same_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 def reading(options: argparse.Namespace) -> capturefile.CaptureFile[bytes]:
     """The file that the command is about, open for reading."""
+    refuse_same_file(STANDARD_OUTPUT, options.file)
     return capturefile.open(options.file, encoding=None)
 
 

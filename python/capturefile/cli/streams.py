@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from capturefile.cli.exit_codes import Terminated, WrongUsage
 
@@ -81,12 +81,24 @@ def open_input(name: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def check_inputs(names: list[str]) -> None:
-    """Finds a file that is not there, or not ours to read, before anything is done with the others."""
+def check_inputs(names: list[str], target: str) -> None:
+    """Finds a file that is not there, not ours to read, or the target, before anything is done with the others."""
     for name in names:
+        refuse_same_file(STANDARD_INPUT if name == STANDARD else name, target)
         if name != STANDARD and not os.access(name, os.R_OK):
             os.stat(name)
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+
+
+def refuse_same_file(other: int | str, file: str) -> None:
+    """Keeps a command from reading what it writes: `other` is a path or the number of a standard stream."""
+    try:
+        same = os.path.samestat(os.stat(other), os.stat(file))
+    except OSError:
+        return  # Whoever opens it says so.
+    if same:
+        name = other if isinstance(other, str) else ("standard input", "standard output")[other]
+        raise WrongUsage(f"{file}: it cannot be read and written at once, and {name} is the same file")
 
 
 @contextmanager
@@ -101,27 +113,14 @@ def named_errors(stream: str) -> Iterator[None]:
 
 
 @contextmanager
-def _visible_name(hidden: str, name: str) -> Iterator[None]:
-    """Lets errors of the file called `hidden` name the one that it is to become."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename in (None, hidden):
-            error.filename, error.filename2 = name, None
-        raise
-
-
-@contextmanager
 def new_file(name: str, *, overwrite: bool) -> Iterator[BinaryIO]:
     """A new file, which appears under its name when it is whole. A pipe or a device is written as it stands."""
     if os.path.exists(name) and not os.path.isfile(name):
         with named_errors(name), open(name, "wb", buffering=BUFFER_SIZE) as stream:
             yield stream
         return
-    with new_name(name, overwrite=overwrite) as hidden, open(hidden, "xb", buffering=BUFFER_SIZE) as stream:
+    with new_name(name, overwrite=overwrite) as hidden, open(hidden, "wb", buffering=BUFFER_SIZE) as stream:
         yield stream
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 @contextmanager
@@ -145,42 +144,11 @@ def _terminate(number: int, _frame: object) -> None:
 
 @contextmanager
 def new_name(name: str, *, overwrite: bool) -> Iterator[str]:
-    """The name for a file that is to become `name` at the end, if nothing fails until then."""
-    target = os.path.realpath(name)
-    if os.path.exists(target) and not overwrite:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-    folder, base = os.path.split(target)
-    hidden = os.path.join(folder, f".{base}.{os.getpid()}.tmp")
-    with suppress(OSError):
-        os.unlink(hidden)  # Of a process with the same number that was killed.
-    with ending_cleanly(), _visible_name(hidden, name):
-        try:
-            yield hidden
-            publish(hidden, target, overwrite=overwrite)
-        finally:
-            with suppress(OSError):
-                os.unlink(hidden)
+    """The name of an empty file that is to become `name` at the end, if nothing fails until then."""
+    from capturefile._files import replacing
 
-
-def publish(hidden: str, target: str, *, overwrite: bool) -> None:
-    """Gives a finished file its name, in one step and for good."""
-    from capturefile._files import sync_path
-
-    if overwrite:
-        os.replace(hidden, target)
-    else:
-        _rename_to_new(hidden, target)
-    sync_path(os.path.dirname(target))
-
-
-def _rename_to_new(hidden: str, target: str) -> None:
-    """Renames, but not over a file; where links are unknown, somebody could make one in the last instant."""
-    try:
-        os.link(hidden, target)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS) or os.path.lexists(target):
-            raise
-        os.rename(hidden, target)
+    with ending_cleanly(), replacing(name, overwrite=overwrite) as hidden:
+        yield hidden
 
 
 def abandon_output() -> None:

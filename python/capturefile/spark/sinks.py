@@ -75,12 +75,10 @@ class StreamWriter(_Base):
         if not parts:
             return
         query = parts[0].query
-        with CaptureFile(self.path, True, encoding=None) as cf:
-            metadata = _decoded(cf)
-            batches = metadata.setdefault(KEY, {})
-            if batch_id > batches.get(query, -1):
-                batches[query] = batch_id
-                self._add(cf, parts, json.dumps(metadata).encode())
+        if self.overwrite:
+            self._replace(parts, query, batch_id)
+        else:
+            self._append(parts, query, batch_id)
         shutil.rmtree(self._aside(query), ignore_errors=True)
 
     def abort(self, messages: list[StreamPart | None], batch_id: int) -> None:
@@ -92,18 +90,26 @@ class StreamWriter(_Base):
         folder, name = os.path.split(self.path)
         return os.path.join(folder, f".{name}.spark-{query}")
 
-    def _add(self, cf: CaptureFile[bytes], parts: list[StreamPart], metadata: bytes) -> None:
-        for part in parts:
-            check_is_here(Path(part.path))
-        if not self.overwrite:
-            _fill(cf, parts, metadata)
+    def _append(self, parts: list[StreamPart], query: str, batch_id: int) -> None:
+        with CaptureFile(self.path, True, encoding=None) as cf:
+            metadata = _decoded(cf)
+            if _is_next(metadata, query, batch_id):
+                _fill(cf, parts, metadata)
+
+    def _replace(self, parts: list[StreamPart], query: str, batch_id: int) -> None:
+        if not _is_next(self._metadata(), query, batch_id):
             return
-        # The lock on the file that is replaced, which `cf` holds, keeps others from doing the same.
-        with (
-            replacing(Path(self.path)) as new,
-            CaptureFile(new, True, force_new_empty_file=True, encoding=None) as whole,
-        ):
+        with replacing(self.path) as new, CaptureFile(new, True, force_new_empty_file=True, encoding=None) as whole:
+            # Read anew, since others could write the file until now.
+            metadata = self._metadata()
+            _is_next(metadata, query, batch_id)
             _fill(whole, parts, metadata)
+
+    def _metadata(self) -> dict[str, Any]:
+        if not os.path.exists(self.path):
+            return {}
+        with CaptureFile(self.path, encoding=None) as cf:
+            return _decoded(cf)
 
 
 def _decoded(cf: CaptureFile[bytes]) -> dict[str, Any]:
@@ -120,9 +126,18 @@ def _decoded(cf: CaptureFile[bytes]) -> dict[str, Any]:
     return found
 
 
-def _fill(cf: CaptureFile[bytes], parts: list[StreamPart], metadata: bytes) -> None:
+def _is_next(metadata: dict[str, Any], query: str, batch_id: int) -> bool:
+    """Notes in the metadata that the batch is there; false if it, or a later one, was."""
+    batches = metadata.setdefault(KEY, {})
+    is_next: bool = batch_id > batches.get(query, -1)
+    batches[query] = max(batch_id, batches.get(query, -1))
+    return is_next
+
+
+def _fill(cf: CaptureFile[bytes], parts: list[StreamPart], metadata: dict[str, Any]) -> None:
     with cf.transaction():
         for part in parts:
+            check_is_here(Path(part.path))
             with open_to_read(part.path) as source:
                 cf.add_records(source)
-        cf.set_metadata(metadata)
+        cf.set_metadata(json.dumps(metadata).encode())

@@ -62,7 +62,7 @@ def add_to(commands: Commands) -> None:
 
 def _append(options: argparse.Namespace, _output: BinaryIO) -> int:
     inputs = options.inputs or [STANDARD]
-    check_inputs(inputs)
+    check_inputs(inputs, options.file)
     with (
         capturefile.open(options.file, "a", encoding=None) as cf,
         reporting(cf),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from itertools import chain, islice
 
 import capturefile
@@ -76,7 +76,7 @@ def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
         names = part_names(options.target, total, options.split) if options.split else [options.target]
         metadata = None if options.no_metadata else sources[-1].get_metadata()
         block_size = options.block_size or sources[0].info().block_size
-        copied = _write_parts(options, names, records, metadata, block_size)
+        copied = _write_parts(options, names, sources, records, metadata, block_size)
     if options.split:
         for name in names:
             write_line(output, name)
@@ -93,16 +93,22 @@ def part_names(target: str, total: int, size: int) -> list[str]:
 
 
 def _write_parts(
-    options: argparse.Namespace, names: list[str], records: Iterator[bytes], metadata: bytes | None, block_size: int
+    options: argparse.Namespace,
+    names: list[str],
+    sources: list[capturefile.CaptureFile[bytes]],
+    records: Iterator[bytes],
+    metadata: bytes | None,
+    block_size: int,
 ) -> int:
     """Makes the files; none of them gets its name before all are whole."""
     copied = 0
     with ExitStack() as unnamed:
         for name in names:
-            hidden = unnamed.enter_context(_target(name, overwrite=options.overwrite))
+            hidden = unnamed.enter_context(new_name(name, overwrite=options.overwrite))
+            _check_replaced(name, sources)
             with capturefile.open(
                 hidden,
-                "x",
+                "w",
                 encoding=None,
                 initial_metadata=metadata,
                 compression_block_size=block_size,
@@ -110,6 +116,16 @@ def _write_parts(
             ) as cf:
                 copied += _fill(cf, islice(records, options.split))
     return copied
+
+
+def _check_replaced(name: str, sources: list[capturefile.CaptureFile[bytes]]) -> None:
+    """Refuses to replace what is no capture file, or a source that has grown since its records were counted."""
+    if not os.path.exists(name):
+        return
+    capturefile.open(name).close()
+    for source in sources:
+        if os.path.samefile(name, source.file_name) and source.refresh():
+            raise ValueError(f"{name}: records were added to it while it was opened to be copied; copy it again")
 
 
 def _fill(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes]) -> int:
@@ -123,12 +139,3 @@ def _fill(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes]) -> int:
             cf.rollback()
         raise
     return count
-
-
-@contextmanager
-def _target(name: str, *, overwrite: bool) -> Iterator[str]:
-    """The name for a file that becomes `name` at the end; a capture file there that somebody writes is refused."""
-    with ExitStack() as stack:
-        if overwrite and os.path.exists(name):
-            stack.enter_context(capturefile.open(name, "a"))
-        yield stack.enter_context(new_name(name, overwrite=overwrite))

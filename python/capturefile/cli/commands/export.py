@@ -7,7 +7,7 @@ from capturefile.cli.formats import add_file_format, file_format
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, reading
-from capturefile.cli.streams import STANDARD, new_file, refuse_terminal
+from capturefile.cli.streams import STANDARD, new_file, refuse_same_file, refuse_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def add_to(commands: Commands) -> None:
 def _export(options: argparse.Namespace, output: BinaryIO) -> int:
     name, form = file_format(options.format, options.output)
     with reading(options) as cf:
+        if options.output != STANDARD:
+            refuse_same_file(options.output, options.file)
         selection = Selection(cf, options, options.file)
         with progress("export", "records", len(selection), beside_output=options.output == STANDARD) as shown:
             records = shown.over(selection)

@@ -1,0 +1,118 @@
+//! Puts a new file in the place of another one, or where there is none yet, in one step.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+use tempfile::TempPath;
+
+use crate::error::{Error, Result};
+use crate::lock::{self, WriterLock};
+use crate::storage::{Existing, exists, keeps_changing, parent, resolve_links, sync_folder, temporary_file};
+use crate::sync::forks::forks;
+
+use super::options::OpenOptions;
+
+const MAX_ATTEMPTS: u32 = 100;
+
+/// A file in the making beside the place that it is for, which it takes once it is whole.
+///
+/// A file that it replaces stays as it is until then. While this lives, nobody else can write or replace that
+/// file, so that nothing which is committed to it meanwhile is lost. The new one has its mode and owner; where
+/// there was none, it has the mode that the process's umask leaves. Dropped before [`finish`](Self::finish), it
+/// leaves no trace.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("state.json");
+/// let new = capturefile::Replacement::new(&path, true)?;
+/// std::fs::write(new.temporary(), "{}").unwrap();
+/// new.finish(true)?;
+/// # assert_eq!(std::fs::read(path).unwrap(), b"{}");
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Replacement {
+    path: PathBuf,
+    /// Where `path` leads, through symbolic links.
+    target: PathBuf,
+    overwrite: bool,
+    /// The right to write the file that is replaced; `None` where there is none.
+    lock: Option<WriterLock>,
+    temporary: Option<TempPath>,
+    forks: u64,
+}
+
+impl Replacement {
+    /// Makes an empty file beside `path`, which must not exist or, with `overwrite`, be a regular file that nobody
+    /// writes.
+    pub fn new(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
+        lock::watch_forks();
+        let path = path.as_ref();
+        let failed = |error| Error::io(path, "create", error);
+        for _ in 0..MAX_ATTEMPTS {
+            let target = resolve_links(path)?;
+            let (lock, existing) = if !exists(&target)? {
+                (None, Existing::Keep)
+            } else if !overwrite {
+                return Err(failed(io::Error::from_raw_os_error(libc::EEXIST)));
+            } else if let Some((file, lock)) = OpenOptions::new().lock_to_replace(path, &target)? {
+                (Some(lock), Existing::Replace(file.metadata().map_err(failed)?))
+            } else {
+                continue;
+            };
+            let temporary = temporary_file(parent(&target), &existing).map_err(failed)?;
+            let temporary = Some(temporary.into_temp_path());
+            return Ok(Self { path: path.to_owned(), target, overwrite, lock, temporary, forks: forks() });
+        }
+        Err(keeps_changing(path))
+    }
+
+    /// The name that the file has until it is finished.
+    pub fn temporary(&self) -> &Path {
+        self.temporary.as_deref().unwrap_or(&self.target)
+    }
+
+    /// Gives the file its name. With `sync` both are on the disk when this returns.
+    pub fn finish(mut self, sync: bool) -> Result<()> {
+        let path = self.path.clone();
+        let failed = |error| Error::io(&path, "create", error);
+        let Some(mut temporary) = self.temporary.take() else {
+            return Ok(());
+        };
+        if sync {
+            File::open(&temporary).and_then(|file| file.sync_all()).map_err(failed)?;
+        }
+        for _ in 0..MAX_ATTEMPTS {
+            let moved = match self.lock {
+                Some(_) => temporary.persist(&self.target),
+                None => temporary.persist_noclobber(&self.target),
+            };
+            match moved {
+                Ok(()) if sync => return sync_folder(&self.target).map_err(failed),
+                Ok(()) => return Ok(()),
+                Err(error) if self.overwrite && error.error.kind() == io::ErrorKind::AlreadyExists => {
+                    // Somebody has made a file there meanwhile.
+                    temporary = error.path;
+                    self.lock =
+                        OpenOptions::new().lock_to_replace(&path, &self.target)?.map(|(_, lock)| lock);
+                }
+                Err(error) => return Err(failed(error.error)),
+            }
+        }
+        Err(keeps_changing(&path))
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // In a forked child the file in the making belongs to the parent.
+        if self.forks != forks()
+            && let Some(temporary) = self.temporary.take()
+        {
+            let _ = temporary.keep();
+        }
+    }
+}
