@@ -105,6 +105,10 @@ test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray
 test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg, Delta Lake and Daft make of records; 500 MB are installed for it
 	$(BIN)/pytest tests/tables.py
 
+.PHONY: test-services
+test-services: $(VENV)/group-services $(VENV)/installed ## Run the recipes for gunicorn, uvicorn, Django and Celery, which it installs
+	$(BIN)/pytest tests/services.py
+
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
 	$(BIN)/python tests/soak.py $(SOAK_SECONDS)

@@ -58,6 +58,7 @@ class Lane:
 
 
 LANES = (
+    Lane("test-services", 40),
     Lane("test-frames", 45),
     Lane("test-view", 60, missing_program("chromium")),
     Lane("test-dask", 70),

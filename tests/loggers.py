@@ -9,10 +9,12 @@ import atexit
 import logging
 import logging.config
 import logging.handlers
+import multiprocessing
 import os
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import actors
@@ -26,7 +28,12 @@ def configured(path: str, **options: object) -> logging.Logger:
     """A logger that writes to the file alone, configured as programs do."""
     handler = {"class": "capturefile.logging.CaptureHandler", "filename": path, "sync": "none", **options}
     logging.config.dictConfig(
-        {"version": 1, "handlers": {"file": handler}, "root": {"level": "DEBUG", "handlers": ["file"]}}
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"file": handler},
+            "root": {"level": "DEBUG", "handlers": ["file"]},
+        }
     )
     return logging.getLogger("service")
 
@@ -148,6 +155,26 @@ def log_in_children(path: str, rotated: str) -> None:
             os._exit(0)
         say(str(child))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def log_in_a_pool(path: str, method: str) -> None:
+    """Logs in the processes of a pool, which end while something is uncommitted; says their numbers."""
+    configure_a_process(path)
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(2, context, initializer=configure_a_process, initargs=(path,)) as pool:
+        for number in pool.map(log_and_tell, range(20)):
+            say(str(number))
+
+
+def configure_a_process(path: str) -> None:
+    """Makes the handler of a process of a pool."""
+    configured(path, commit_interval=1000.0, delay=True)
+
+
+def log_and_tell(number: int) -> int:
+    """Logs, and gives the number of the process."""
+    logging.getLogger("service").info("record %d", number)
+    return os.getpid()
 
 
 class CountingHandler(logging.Handler):

@@ -133,6 +133,13 @@ def test_each_process_has_a_file_of_its_own_where_the_path_says_so(tmp_path: Pat
             assert list(log.as_sequence()) == [f"from {number}"] * count
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_the_processes_of_a_pool_commit_at_their_end(tmp_path: Path, method: str) -> None:
+    processes = act(loggers.log_in_a_pool, tmp_path / "log.{pid}", method)
+    texts = {text for number in set(processes) for text in committed(tmp_path / f"log.{number}")}
+    assert texts == {f"record {number}" for number in range(20)}
+
+
 def test_a_log_can_be_in_several_files(make: Callable[..., CaptureHandler], tmp_path: Path) -> None:
     folder = tmp_path / "log"
     handler = make(folder, max_bytes=1, commit_every=2)

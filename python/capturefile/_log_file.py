@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import sys
 import threading
 import weakref
 from dataclasses import dataclass
@@ -62,9 +63,28 @@ _shared: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary
 _sharing = threading.Lock()
 
 
+_commits_at_the_end = False
+
+
 def _start_anew() -> None:
-    global _shared, _sharing
-    _shared, _sharing = weakref.WeakValueDictionary(), threading.Lock()
+    global _shared, _sharing, _commits_at_the_end
+    _shared, _sharing, _commits_at_the_end = weakref.WeakValueDictionary(), threading.Lock(), False
+
+
+def _commit_at_the_end() -> None:
+    """Sees that a process of `multiprocessing` commits at its end, which runs nothing that `atexit` knows."""
+    global _commits_at_the_end
+    if not _commits_at_the_end and (util := sys.modules.get("multiprocessing.util")):
+        _commits_at_the_end = True
+        # Behind whatever else it does at the end and may log.
+        util.Finalize(None, _commit_all, exitpriority=-1000)
+
+
+def _commit_all() -> None:
+    for shared in list(_shared.values()):
+        with shared.lock:
+            if group := shared.open_group():
+                group.commit()
 
 
 # A forked child cannot write what its parent has open, and a thread of its parent may have held the lock.
@@ -181,6 +201,7 @@ class LogFile:
         return self._rule, self._limits, self._options
 
     def _start(self, shared: _Shared) -> GroupCommit:
+        _commit_at_the_end()
         shared.group = GroupCommit(self._open_file(), self._rule, self._failed)
         shared.settings = self._settings()
         return shared.group

@@ -1,0 +1,196 @@
+"""The recipes for servers of many processes, run as a stranger runs them: `make test-services`, which installs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import capturefile
+import pytest
+from processes import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SERVERS = Path(__file__).parent.parent / "examples" / "servers"
+BIN = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(folder: Path, command: Sequence[str | Path], servers: Path = SERVERS) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that logs to `folder`; nothing of it is left at the end."""
+    environment = {**os.environ, "LOG_FOLDER": str(folder), "PYTHONPATH": str(servers), "PYTHONDONTWRITEBYTECODE": "1"}
+    with (
+        (folder / "printed").open("wb") as printed,
+        subprocess.Popen(
+            command, cwd=servers, env=environment, stdout=printed, stderr=printed, start_new_session=True
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def ask(port: int, path: str) -> str | None:
+    """What the server answers, or None as long as it does not."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
+            text: str = answer.read().decode()
+            return text
+    except (ConnectionError, urllib.error.URLError):
+        return None
+
+
+def logged(folder: Path) -> dict[str, list[str]]:
+    """What each process has committed of its requests, by the number of the process."""
+    found = {}
+    for path in folder.glob("service.*.capture"):
+        with capturefile.open(path) as log:
+            entries = [json.loads(record) for record in log]
+        found[path.name.split(".")[1]] = [entry["message"] for entry in entries if entry["logger"] == "shop"]
+    return found
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a server as those who run it do."""
+    process.send_signal(signal.SIGTERM)
+    process.wait(PATIENCE)
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Ends a server as Ctrl-C does, which all its processes get."""
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(PATIENCE)
+
+
+def ask_until_two_have_answered(port: int) -> dict[str, list[str]]:
+    """Sends requests until two processes have answered some; returns what each of them has to have logged."""
+    wait_until(lambda: ask(port, "/first") is not None)
+    answers: dict[str, list[str]] = {}
+    number = 0
+
+    def enough() -> bool:
+        nonlocal number
+        number += 1
+        process = ask(port, f"/{number}")
+        assert process is not None
+        answers.setdefault(process, []).append(f"request /{number}")
+        return len(answers) > 1 and number > 30
+
+    wait_until(enough)
+    return answers
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["gunicorn", "--workers", "3", "--bind", "127.0.0.1:{port}", "with_gunicorn:app"],
+        ["gunicorn", "--workers", "3", "--preload", "--bind", "127.0.0.1:{port}", "with_gunicorn:app"],
+        ["gunicorn", "--workers", "3", "-k", "gevent", "--bind", "127.0.0.1:{port}", "with_gunicorn:app"],
+        ["uvicorn", "--workers", "3", "--port", "{port}", "with_uvicorn:app"],
+    ],
+    ids=["gunicorn", "gunicorn, preloaded", "gunicorn with gevent", "uvicorn"],
+)
+def test_each_request_is_in_the_log_of_the_process_that_answered_it(tmp_path: Path, command: list[str]) -> None:
+    port = free_port()
+    with serving(tmp_path, [BIN / command[0], *(word.format(port=port) for word in command[1:])]) as server:
+        answers = ask_until_two_have_answered(port)
+        end(server)
+    found = logged(tmp_path)
+    for process, requests in answers.items():
+        assert [text for text in found[process] if text != "request /first"] == requests
+    assert sum(texts.count("request /first") for texts in found.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [BIN / "uvicorn", "--reload", "--port", "{port}", "with_uvicorn:app"],
+        [sys.executable, "with_django.py", "runserver", "127.0.0.1:{port}"],
+    ],
+    ids=["uvicorn", "django"],
+)
+def test_a_server_that_loads_itself_again_loses_nothing(tmp_path: Path, command: list[str | Path]) -> None:
+    servers = tmp_path / "servers"
+    servers.mkdir()
+    for path in SERVERS.glob("*.py"):
+        (servers / path.name).write_text(path.read_text())
+    port = free_port()
+    with serving(tmp_path, [str(word).format(port=port) for word in command], servers) as server:
+        wait_until(lambda: ask(port, "/before") is not None)
+        first = ask(port, "/one")
+        (servers / "service_log.py").write_text(f"{(servers / 'service_log.py').read_text()}\n")
+        wait_until(lambda: ask(port, "/meanwhile") not in {first, None})
+        second = ask(port, "/two")
+        interrupt(server)
+        wait_until(lambda: ask(port, "/over") is None)
+    found = logged(tmp_path)
+    assert first is not None
+    assert second is not None
+    assert found[first][:2] == ["request /before", "request /one"]
+    assert set(found[first][2:]) <= {"request /meanwhile"}
+    assert "request /two" in found[second]
+
+
+def test_each_task_of_celery_is_in_the_log_of_a_process_of_its_pool(tmp_path: Path) -> None:
+    (tmp_path / "messages").mkdir()
+    command: list[str | Path] = [
+        BIN / "celery",
+        "--app",
+        "with_celery",
+        "worker",
+        "--concurrency",
+        "3",
+        "--without-mingle",
+    ]
+    send = "import with_celery; [with_celery.visit.delay(f'/{number}') for number in range(30)]"
+    with serving(tmp_path, command) as worker:
+        with serving(tmp_path, [sys.executable, "-c", send]) as sender:
+            assert sender.wait(PATIENCE) == 0
+
+        def done() -> bool:
+            return sum(map(len, logged(tmp_path).values())) == 30
+
+        wait_until(done)
+        end(worker)
+    found = logged(tmp_path)
+    assert sorted(text for texts in found.values() for text in texts) == sorted(f"request /{n}" for n in range(30))
+    assert sum(bool(texts) for texts in found.values()) > 1
+
+
+def test_the_logs_of_all_processes_are_printed_in_the_order_of_time(tmp_path: Path) -> None:
+    for process, times in (("7", "134"), ("8", "2")):
+        with capturefile.open(tmp_path / f"service.{process}.capture", "a") as log:
+            for time in times:
+                log.add_record(json.dumps({"time": time, "level": "INFO", "logger": "shop", "message": process}))
+            log.commit()
+    environment = {**os.environ, "LOG_FOLDER": str(tmp_path)}
+    command: list[str | Path] = [sys.executable, SERVERS / "service_log.py"]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert [line.split()[0] for line in printed.stdout.splitlines()] == ["1", "2", "3", "4"]
+
+
+def test_every_recipe_for_a_server_is_run_and_in_the_documentation() -> None:
+    source, page = Path(__file__).read_text(), (SERVERS.parent.parent / "docs" / "services.md").read_text()
+    for path in SERVERS.glob("*.py"):
+        assert path.stem in source
+        assert f"examples/servers/{path.name}" in page
