@@ -107,7 +107,7 @@ test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg,
 
 .PHONY: test-services
 test-services: $(VENV)/group-services $(VENV)/installed ## Run the recipes for gunicorn, uvicorn, Django and Celery, which it installs
-	$(BIN)/pytest tests/services.py
+	$(BIN)/pytest tests/servers.py
 
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
