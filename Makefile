@@ -103,7 +103,7 @@ test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray
 
 .PHONY: test-tables
 test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg, Delta Lake and Daft make of records; 500 MB are installed for it
-	$(BIN)/pytest tests/tables.py
+	$(BIN)/pytest tests/table_formats.py
 
 .PHONY: test-services
 test-services: $(VENV)/group-services $(VENV)/installed ## Run the recipes for gunicorn, uvicorn, Django and Celery, which it installs
