@@ -194,3 +194,56 @@ def test_every_recipe_for_a_server_is_run_and_in_the_documentation() -> None:
     for path in SERVERS.glob("*.py"):
         assert path.stem in source
         assert f"examples/servers/{path.name}" in page
+
+
+# Other event loops than that of asyncio
+
+PRELUDE = """
+import sys, textwrap
+from itertools import islice
+from operator import length_hint
+from pathlib import Path
+import capturefile
+page = Path(sys.argv[1]).read_text()
+exec(textwrap.dedent(page[page.index("    def some("):page.index("With `follower =")]))
+writer = capturefile.open(sys.argv[2], "a", sync="none")
+reader = capturefile.open(sys.argv[2])
+follower = reader.follow(timeout=0.5)
+def write(number):
+    writer.add_records([f"{number} a", f"{number} b"])
+    writer.commit()
+"""
+IN_GEVENT = """
+import gevent
+turns = 0
+def turn():
+    global turns
+    while True:
+        turns += 1
+        gevent.sleep(0.001)
+other = gevent.spawn(turn)
+gevent.spawn_later(0.05, write, 1)
+threads = gevent.get_hub().threadpool
+print(threads.apply(some, (follower,)), threads.apply(some, (follower,)), turns > 5)
+"""
+IN_TRIO = """
+import trio
+async def main():
+    try:
+        await anext(capturefile.aio.follow(sys.argv[2]))
+    except RuntimeError as error:
+        assert "of asyncio only" in str(error), error
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, write, 1)
+        print(await trio.to_thread.run_sync(some, follower), end=" ")
+    print(await trio.to_thread.run_sync(some, follower), True)
+trio.run(main)
+"""
+
+
+@pytest.mark.parametrize("program", [IN_GEVENT, IN_TRIO], ids=["gevent", "trio"])
+def test_a_follower_waits_in_a_thread_of_another_event_loop(tmp_path: Path, program: str) -> None:
+    page = SERVERS.parent.parent / "docs" / "following.md"
+    command: list[str | Path] = [sys.executable, "-c", PRELUDE + program, page, tmp_path / "log.capture"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.stdout, done.stderr) == ("['1 a', '1 b'] [] True\n", "")

@@ -37,12 +37,23 @@ _LINGER = 1.0
 """Seconds after which the thread ends that has nothing to look at."""
 
 
+def _running_loop() -> asyncio.AbstractEventLoop:
+    """The event loop of asyncio; other libraries have loops of their own, in which nothing of asyncio works."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "capturefile.aio works in a running event loop of asyncio only; elsewhere, as in trio or gevent, call "
+            "CaptureFile.follow in a thread"
+        ) from None
+
+
 class _Waiting:
     """Someone who wants to know when there is something to read."""
 
     def __init__(self, follower: _BlockingFollower) -> None:
         self.follower = follower
-        self.loop = asyncio.get_running_loop()
+        self.loop = _running_loop()
         self.news: asyncio.Future[None] = self.loop.create_future()
         self.pause = _FIRST_PAUSE
         self.due = time.monotonic() + self.pause
@@ -232,7 +243,7 @@ class Follower(Generic[RecordT_co]):
     async def _in_thread(self, work: Callable[[], None]) -> None:
         """Does `work` on the executor; or waits for what an earlier call, cancelled meanwhile, began."""
         if self._working is None:
-            self._working = asyncio.get_running_loop().run_in_executor(None, self._guarded, work)
+            self._working = _running_loop().run_in_executor(None, self._guarded, work)
         await asyncio.shield(self._working)
         self._working = None
 
