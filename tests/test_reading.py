@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builder import Geometry, build_file
 from capturefile import CaptureFile
+from capturefile.rotating import RotatingReader, RotatingWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,6 +86,24 @@ def test_only_brackets_count_from_the_end(seven: Any, number: int) -> None:  # n
 def test_counting_from_the_end_ends_at_the_first_record(seven: Any, number: int) -> None:  # noqa: ANN401
     with pytest.raises(IndexError, match=f"record {max(number, -(2**63))} .* 7 records"):
         seven[number]
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**5000, -(10**5000)], ids=["word", "-word", "huge", "-huge"])
+@pytest.mark.parametrize("kind", [int, Index])
+def test_no_number_is_too_large_to_be_an_index_error(
+    seven: Any,  # noqa: ANN401
+    tmp_path: Path,
+    kind: Callable[[int], Any],
+    number: int,
+) -> None:
+    with RotatingWriter(tmp_path / "rotated", sync="none"), RotatingReader(tmp_path / "rotated") as log:
+        calls = [seven.__getitem__, seven.record_at, seven.as_sequence().__getitem__, log.record_at]
+        for call in calls if number > 0 else [*calls, log.follow, log.as_sequence, seven.follow]:
+            with pytest.raises(IndexError):
+                call(kind(number))
+    everything = [str(number) for number in range(1, 8)]
+    for sequence in (seven, seven.as_sequence()):
+        assert list(sequence[kind(number) :]) == ([] if number > 0 else everything)
 
 
 @pytest.mark.parametrize("wrong", ["1", 1.0, None, b"1", [1], (1, 2)])
