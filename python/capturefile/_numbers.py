@@ -5,7 +5,10 @@ from __future__ import annotations
 import operator
 from typing import SupportsIndex
 
+_LIMIT = 10**100
+"""No file has as many records. Python refuses to print an integer with thousands of digits."""
 
-def machine_integer(number: SupportsIndex) -> int:
-    """The number or, if it is too large for any record, the largest that the machine has, with its sign."""
-    return max(-(1 << 63), min(operator.index(number), (1 << 63) - 1))
+
+def integer(number: SupportsIndex) -> int:
+    """The number, or the limit if it is further away from 0 than that."""
+    return max(-_LIMIT, min(operator.index(number), _LIMIT))

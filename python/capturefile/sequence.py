@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, cast, ove
 
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import CaptureFileReplaced, InvalidCaptureFile
-from capturefile._numbers import machine_integer
+from capturefile._numbers import integer
 from capturefile._typing import RecordT, RecordT_co
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class RecordSequence(Sequence[RecordT_co]):
         return RecordSequence, (self._runs,)
 
     def _position(self, index: SupportsIndex) -> int:
-        position = machine_integer(index)
+        position = integer(index)
         found = position + self._length if position < 0 else position
         if 0 <= found < self._length:
             return found

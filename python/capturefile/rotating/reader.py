@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, cast, overload
 
 from capturefile._errors import CaptureFileNotOpen, InvalidCaptureFile
-from capturefile._numbers import machine_integer
+from capturefile._numbers import integer
 from capturefile._typing import RecordT_co
 from capturefile.rotating.follower import RotatingFollower
 from capturefile.rotating.log import Log
@@ -141,7 +141,7 @@ class RotatingReader(Generic[RecordT_co]):
         Raises IndexError below 1 and past the end, RecordsDeleted if its file was deleted, and what
         `CaptureFile.record_at` raises.
         """
-        number = machine_integer(record_number)
+        number = integer(record_number)
         if not 1 <= number <= self._seen:
             raise IndexError(
                 f"record {number} does not exist in {self.file_name!r}, which has {self._seen} records, numbered from 1"
@@ -156,7 +156,7 @@ class RotatingReader(Generic[RecordT_co]):
         Each file is opened to see that it is the right one. Raises IndexError below 1, RecordsDeleted if the first
         record's file was deleted, or a later one, and InvalidCaptureFile if a file has lost records.
         """
-        number = machine_integer(first_record_number)
+        number = integer(first_record_number)
         if number < 1:
             raise IndexError(f"record {number} does not exist: records are numbered from 1")
         if number > self._seen:
@@ -182,7 +182,7 @@ class RotatingReader(Generic[RecordT_co]):
         gap; CaptureFileReplaced if another log stands there, or none; and what `CaptureFile.follow` raises.
         """
         self._check_open()
-        number = self._seen + 1 if start is None else machine_integer(start)
+        number = self._seen + 1 if start is None else integer(start)
         if number < 1:
             raise IndexError(f"record {number} does not exist: records are numbered from 1")
         if timeout is not None and not timeout >= 0:
