@@ -142,8 +142,6 @@ def test_an_error_is_quiet_where_standard_error_is_closed(path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
-        ["bogus"],
         ["cat"],
         ["cat", "--bogus", "file"],
         ["cat", "file", "file"],
@@ -174,7 +172,30 @@ def test_an_error_is_quiet_where_standard_error_is_closed(path: Path) -> None:
 def test_wrong_usage_is_told_apart_from_failure(arguments: list[str]) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
-    assert done.stderr.startswith(b"usage: capturefile")
+    assert done.stderr.startswith(f"usage: capturefile {arguments[0]}".encode())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["appnd", "x"], b"capturefile: there is no command appnd; did you mean append?"),
+        (["bogus"], b"capturefile: there is no command bogus; capturefile help lists all"),
+        (["cat", "--rnage", "1-2"], b"capturefile cat: error: there is no option --rnage; did you mean --range?"),
+        (["cat", "--bogus", "x"], b"capturefile cat: error: there is no option --bogus"),
+        (["grep", "-x", "pattern"], b"capturefile grep: error: there is no option -x"),
+        (["cat", "x", "y"], b"capturefile cat: error: unexpected arguments: y"),
+        (["metadata", "get", "--jsn", "x"], b"capturefile metadata get: error: there is no option --jsn"),
+        (["cat", "--", "--range"], b"capturefile: --range: No such file or directory"),
+    ],
+)
+def test_an_error_of_usage_names_what_is_wrong(arguments: list[str], message: bytes) -> None:
+    assert run(*arguments).stderr.splitlines()[-1] == message
+
+
+def test_help_is_shown_by_the_command_alone_and_by_the_word() -> None:
+    assert output() == output("help") == output("--help")
+    assert output("help", "cat") == output("cat", "--help")
+    assert output("help", "metadata", "set") == output("metadata", "set", "--help")
 
 
 # Standard output

@@ -171,3 +171,14 @@ def test_append_takes_lines_that_come_in_pieces(path: Path) -> None:
         pipe_of(process.stdin).close()
         assert process.wait(PATIENCE) == SUCCEEDED
     assert records_of(path) == [b"ab", b"", b"c", long + b"end", b"rest"]
+
+
+@pytest.mark.parametrize("interval", ["2147484", "1e300", "inf"])
+def test_append_takes_intervals_of_any_length(path: Path, interval: str) -> None:
+    with running("append", path, "--commit-interval", interval) as process:
+        pipe_of(process.stdin).write(b"a\n")
+        wait_until(lambda: path.exists())
+        pipe_of(process.stdin).write(b"b\n")
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == SUCCEEDED
+    assert records_of(path) == [b"a", b"b"]

@@ -196,7 +196,7 @@ def test_parquet_without_records_is_an_error(tmp_path: Path, path: Path, columns
     done = run("import", path, tmp_path / "b.parquet")
     assert done.returncode == FAILED
     assert found in done.stderr
-    assert records_of(path) == []
+    assert not path.exists()
 
 
 def test_a_file_that_is_no_parquet_is_an_error(tmp_path: Path, path: Path) -> None:
@@ -275,7 +275,7 @@ def test_csv_that_is_none_is_an_error_and_nothing_is_added(path: Path, table: by
     assert done.returncode == FAILED
     error = done.stderr.splitlines()[1]
     assert error.startswith(b"capturefile: standard input: line ")
-    assert records_of(path) == []
+    assert not path.exists()
 
 
 def test_csv_of_others_is_read(path: Path) -> None:
@@ -345,3 +345,44 @@ def test_import_keeps_the_metadata(path: Path) -> None:
     make(path, metadata=b"state")
     run("import", path, given=b'{"record": "new"}')
     assert metadata_of(path) == b"state"
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000 + b"]" * 100_000, b'{"record":"x","y":' + b"[" * 9999 + b"]" * 9999 + b"}"]
+)
+def test_json_that_is_nested_deeply_is_read_or_an_error_on_one_line(path: Path, line: bytes) -> None:
+    done = run("import", path, given=line)
+    assert done.returncode in (SUCCEEDED, FAILED)
+    if done.returncode == FAILED:
+        assert_one_line(done.stderr.removeprefix(b"capturefile: 0 records added\n"))
+        assert b"standard input: line 1: " in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--commit-every", "5"]])
+def test_an_import_that_fails_before_its_first_commit_leaves_no_new_file(path: Path, options: list[str]) -> None:
+    assert run("import", path, *options, given=b'{"record":"a"}\nnothing').returncode == FAILED
+    assert not path.exists()
+    make(path)
+    assert run("import", path, *options, given=b"nothing").returncode == FAILED
+    assert path.exists()
+
+
+def test_what_an_import_has_committed_stays_when_it_fails(path: Path) -> None:
+    assert run("import", path, "--commit-every", "1", given=b'{"record":"a"}\nnothing').returncode == FAILED
+    assert records_of(path) == [b"a"]
+
+
+@pytest.mark.parametrize("ending", [".tsv", ".csv.gz", ".parq", ".txt"])
+def test_an_ending_that_stands_for_no_format_is_an_error(numbers: Path, tmp_path: Path, ending: str) -> None:
+    target = tmp_path / f"records{ending}"
+    done = run("export", numbers, target)
+    assert (done.returncode, target.exists()) == (WRONG_USAGE, False)
+    assert b"stands for no format; say --format" in done.stderr
+    assert run("export", "--format", "csv", numbers, target).returncode == SUCCEEDED
+    assert run("import", tmp_path / "new.capture", target).returncode == WRONG_USAGE
+    assert not (tmp_path / "new.capture").exists()
+
+
+def test_a_name_without_an_ending_stands_for_json_lines(numbers: Path, tmp_path: Path) -> None:
+    assert run("export", numbers, tmp_path / "records").returncode == SUCCEEDED
+    assert (tmp_path / "records").read_bytes().startswith(b'{"record_number": 1')

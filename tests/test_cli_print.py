@@ -61,7 +61,13 @@ def test_tail_writes_the_last_ten_records(numbers: Path) -> None:
         (["head", "-n0"], b""),
         (["head", "-n", "99999999999999999999"], lines(*(b"%d" % number for number in range(1, 21)))),
         (["tail", "-n", "2"], b"19\n20\n"),
+        (["head", "-2"], b"1\n2\n"),
         (["tail", "--number=0"], b""),
+        (["tail", "-2"], b"19\n20\n"),
+        (["tail", "-n", "+18"], b"18\n19\n20\n"),
+        (["tail", "-n+20"], b"20\n"),
+        (["tail", "-n", "+21"], b""),
+        (["tail", "-n", "+0"], lines(*(b"%d" % number for number in range(1, 21)))),
         (["tail", "-n", "99999999999999999999"], lines(*(b"%d" % number for number in range(1, 21)))),
     ],
 )

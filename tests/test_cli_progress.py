@@ -98,7 +98,7 @@ def test_a_message_on_the_way_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPa
     written: list[str] = []
     monkeypatch.setattr(os, "write", lambda _, data: written.append(data.decode()))
     monkeypatch.setattr(os, "isatty", lambda _: True)
-    monkeypatch.setattr("builtins.print", lambda text, **_: written.append(f"{text}\n"))
+    monkeypatch.setattr("capturefile.cli.messages.write_all", lambda _, data: written.append(data.decode()))
     with progress("copy", "records", 10) as shown:
         shown.due = 0.0
         shown.look()

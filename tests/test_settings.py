@@ -42,7 +42,7 @@ def test_an_encoding_that_is_none_is_an_error_at_once(full: Path, encoding: str)
     [
         *[("compression_block_size", size) for size in (1, 100, 4095, 4097, -1, -4096, 2**32, 2**70)],
         *[("compression_level", level) for level in (0, 13, -1, 2**32, 2**70)],
-        *[("threads", -1), ("threads", -(2**70)), ("threads", 2**70)],
+        *[("threads", 0), ("threads", -1), ("threads", -(2**70)), ("threads", 2**70)],
         *[("cache_size", -1), ("cache_size", 2**70)],
         *[("sync", sync) for sync in ("", "FULL", "always", None, 2, b"full")],
     ],

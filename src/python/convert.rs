@@ -13,7 +13,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
 
 use super::errors::quoted;
 
-use crate::{CompressionLevel, SyncMode};
+use crate::{CompressionLevel, Error, SyncMode};
 
 /// How the records of a file become Python objects, and text becomes records.
 #[derive(Debug, Clone)]
@@ -309,7 +309,11 @@ pub(super) fn block_size(object: &Bound<'_, PyAny>) -> PyResult<u32> {
 }
 
 pub(super) fn threads(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-    setting(object, "threads", "it must be how many threads there may be")
+    let (name, expected) = ("threads", "it must be how many threads there may be, from 1 up");
+    match setting(object, name, expected)? {
+        Some(0) => Err(Error::Setting { name, got: "0".to_owned(), expected }.into()),
+        threads => Ok(threads),
+    }
 }
 
 pub(super) fn cache_size(object: &Bound<'_, PyAny>) -> PyResult<u64> {

@@ -22,7 +22,7 @@ import sys
 from importlib import import_module
 
 import capturefile
-from capturefile.cli.arguments import HelpFormatter, protect_numbers
+from capturefile.cli.arguments import Parser, did_you_mean, protect_numbers
 from capturefile.cli.exit_codes import (
     BROKEN_PIPE,
     DONE,
@@ -52,7 +52,7 @@ EPILOG = """\
 examples:
   my-program | capturefile append log.capture
   capturefile tail --follow log.capture
-  capturefile COMMAND --help
+  capturefile help COMMAND
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with loss, 130 interrupted, 141 output no longer read."""
 
@@ -79,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        options = parser(arguments[0] if arguments else None).parse_args(protect_numbers(arguments))
+        arguments = _with_help(arguments)
+        options = parser(arguments[0]).parse_args(protect_numbers(arguments))
     except SystemExit as stop:
         flush_help()
         return stop.code if isinstance(stop.code, int) else DONE
@@ -89,13 +90,24 @@ def _run(arguments: Sequence[str]) -> int:
         return run(options, output)
 
 
+def _with_help(arguments: Sequence[str]) -> Sequence[str]:
+    """Makes `help COMMAND` and no arguments at all what they mean."""
+    if not arguments:
+        return ["--help"]
+    if arguments[0] == "help":
+        return [*arguments[1:], "--help"]
+    if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        hint = did_you_mean(arguments[0], COMMANDS) or "; capturefile help lists all"
+        raise WrongUsage(f"there is no command {arguments[0]}{hint}")
+    return arguments
+
+
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """What describes all commands; to be fast, only `command` if that is one."""
-    described = argparse.ArgumentParser(
+    described = Parser(
         prog="capturefile",
         description="Reads, writes and checks capture files: compressed, append-only logs of records.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     version = f"%(prog)s {capturefile.__version__}"
     described.add_argument("--version", action="version", version=version, help="show the version and exit")

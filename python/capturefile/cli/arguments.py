@@ -6,12 +6,13 @@ import argparse
 import math
 import os
 import re
+import sys
 from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, BinaryIO, ClassVar, TypeAlias
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, BinaryIO, ClassVar, NoReturn, TypeAlias
 
     Command: TypeAlias = Callable[[argparse.Namespace, BinaryIO], int]
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -63,6 +64,48 @@ def _terminal_width() -> int:
     return 80
 
 
+class Parser(argparse.ArgumentParser):
+    """Describes a command, and names what is wrong rather than what comes of it, with the command's own usage."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - whatever argparse has
+        """Takes options by their whole names only."""
+        super().__init__(**{"formatter_class": HelpFormatter, "allow_abbrev": False, **options})
+        self.given: Sequence[str] = ()
+
+    # argparse has parsers of commands leave what they do not know to the one above, which shows its own usage.
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parses, and refuses what is unknown."""
+        self.given = sys.argv[1:] if args is None else list(args)
+        found, unknown = super().parse_known_args(self.given, namespace)
+        if unknown:
+            self.error(f"unexpected arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process; an option that there is not comes before what argparse makes of it."""
+        for argument in self.given:
+            if argument == "--":
+                break
+            name = argument.partition("=")[0]
+            if name.startswith("--") and name not in self._option_string_actions:
+                message = f"there is no option {name}{did_you_mean(name, self._option_string_actions)}"
+                break
+            if re.fullmatch(r"-[A-Za-z].*", name) and name[:2] not in self._option_string_actions:
+                message = f"there is no option {name[:2]}"
+                break
+        super().error(message)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What was probably meant, as the end of an error message."""
+    from difflib import get_close_matches
+
+    likely = get_close_matches(word, list(known), 1)
+    return f"; did you mean {likely[0]}?" if likely else ""
+
+
 def add_command(commands: Commands, name: str, run: Command, summary: str, example: str) -> argparse.ArgumentParser:
     """A command that takes one capture file."""
     command = add_bare(commands, name, summary, example)
@@ -77,19 +120,10 @@ def add_bare(commands: Commands, name: str, summary: str, example: str = "") -> 
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        allow_abbrev=False,
-        formatter_class=HelpFormatter,
     )
     if example:
         command.epilog = "examples:\n" + "\n".join(f"  {line}" for line in example.splitlines())
     return command
-
-
-def add_number(command: argparse.ArgumentParser) -> None:
-    """How many records."""
-    command.add_argument(
-        "-n", "--number", type=natural, default=10, metavar="N", help="how many (default: %(default)s)"
-    )
 
 
 def add_selection(command: argparse.ArgumentParser) -> None:
@@ -111,6 +145,11 @@ def add_selection(command: argparse.ArgumentParser) -> None:
 def natural(text: str) -> int:
     """A number from 0 up."""
     return whole_number(text, 0)
+
+
+def number_or_start(text: str) -> tuple[int, bool]:
+    """A number from 0 up, and whether a plus sign makes it that of the record to start with."""
+    return natural(text), text.strip().startswith("+")
 
 
 def positive(text: str) -> int:
@@ -155,8 +194,13 @@ def span(text: str) -> Span:
 
 
 def protect_numbers(arguments: Sequence[str]) -> list[str]:
-    """Keeps argparse from taking ranges such as -3--1 for options: a space before it says that it is none."""
+    """Keeps argparse from taking ranges such as -3--1 for options: a space before it says that it is none.
+
+    `head -3` and `tail -3` are `-n 3`, as users know them.
+    """
     protected: list[str] = []
+    if arguments[:1] in (["head"], ["tail"]) and re.fullmatch(r"-[0-9]+", arguments[1] if arguments[1:] else ""):
+        return [arguments[0], "-n", arguments[1][1:], *arguments[2:]]
     numbers_wanted = arguments[:1] == ["get"]
     for index, argument in enumerate(arguments):
         if argument == "--":

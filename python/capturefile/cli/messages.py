@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager, suppress
 
 import capturefile
+from capturefile.cli.streams import STANDARD_ERROR, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def say(message: str) -> None:
     if sys.stderr is not None:
         one_line = message.replace("\n", "\\n")
         with suppress(OSError):
-            print(f"capturefile: {one_line}", file=sys.stderr, flush=True)
+            write_all(STANDARD_ERROR, f"capturefile: {one_line}\n".encode(errors="backslashreplace"))
 
 
 def describe(error: BaseException) -> str:

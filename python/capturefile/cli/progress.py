@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from capturefile.cli.messages import in_the_way
 from capturefile.cli.streams import STANDARD_ERROR, STANDARD_OUTPUT
@@ -72,7 +72,8 @@ class Progress:
 
     def _show(self, text: str) -> None:
         self.shown = True
-        os.write(STANDARD_ERROR, f"{CLEARED}{text}".encode())
+        with suppress(OSError):  # A terminal that is gone or busy need not see it.
+            os.write(STANDARD_ERROR, f"{CLEARED}{text}".encode())
 
 
 def line(doing: str, unit: str, done: int, total: int | None, seconds: float) -> str:

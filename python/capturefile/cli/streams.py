@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from io import BufferedReader, BufferedWriter, FileIO
 
 from capturefile.cli.exit_codes import Terminated, WrongUsage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
 STANDARD_INPUT = 0
 STANDARD_OUTPUT = 1
@@ -22,6 +23,43 @@ BUFFER_SIZE = 1 << 16
 
 STANDARD = "-"
 """The name of a standard stream in the place of a file's."""
+
+
+class Stream(FileIO):
+    """A file whose reads and writes wait, also where its descriptor is non-blocking.
+
+    That is a property of what other processes have open as well, such as a terminal or the pipe that a parent made,
+    so it is not ours to change.
+    """
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - typeshed has no public name for a writable buffer
+        """Reads at least a byte, unless this is the end."""
+        while (count := super().readinto(buffer)) is None:
+            wait_for(self.fileno(), to_write=False)
+        return count
+
+    def readall(self) -> bytes:
+        """Reads to the end."""
+        pieces = []
+        buffer = bytearray(BUFFER_SIZE)
+        while count := self.readinto(buffer):
+            pieces.append(bytes(buffer[:count]))
+        return b"".join(pieces)
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - as above
+        """Writes at least a byte."""
+        while (count := super().write(data)) is None:
+            wait_for(self.fileno(), to_write=True)
+        return count
+
+
+def wait_for(descriptor: int, *, to_write: bool) -> None:
+    """Returns when something can be written or read, or there is an error to be had."""
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT if to_write else select.POLLIN)
+    poll.poll()
 
 
 @contextmanager
@@ -33,7 +71,7 @@ def standard_output() -> Iterator[BinaryIO]:
     """
     with (
         named_errors("standard output"),
-        open(STANDARD_OUTPUT, "wb", buffering=BUFFER_SIZE, closefd=False) as stream,
+        BufferedWriter(Stream(STANDARD_OUTPUT, "wb", closefd=False), BUFFER_SIZE) as stream,
     ):
         try:
             yield stream
@@ -76,7 +114,7 @@ def open_input(name: str) -> Iterator[BinaryIO]:
     file: int | str = STANDARD_INPUT if name == STANDARD else name
     with (
         named_errors(shown_name(name)),
-        open(file, "rb", buffering=BUFFER_SIZE, closefd=name != STANDARD) as stream,
+        BufferedReader(Stream(file, "rb", closefd=name != STANDARD), BUFFER_SIZE) as stream,
     ):
         yield stream
 
@@ -116,7 +154,7 @@ def named_errors(stream: str) -> Iterator[None]:
 def new_file(name: str, *, overwrite: bool) -> Iterator[BinaryIO]:
     """A new file, which appears under its name when it is whole. A pipe or a device is written as it stands."""
     if os.path.exists(name) and not os.path.isfile(name):
-        with named_errors(name), open(name, "wb", buffering=BUFFER_SIZE) as stream:
+        with named_errors(name), BufferedWriter(Stream(name, "wb"), BUFFER_SIZE) as stream:
             yield stream
         return
     with new_name(name, overwrite=overwrite) as hidden, open(hidden, "wb", buffering=BUFFER_SIZE) as stream:
@@ -162,6 +200,13 @@ def flush_help() -> None:
     """Brings what argparse has printed to its reader, or finds out that there is none."""
     if sys.stdout is not None:
         sys.stdout.flush()
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes without any buffer, also where the descriptor is non-blocking."""
+    with Stream(descriptor, "wb", closefd=False) as stream:
+        while data:
+            data = data[stream.write(data) :]
 
 
 def occupy_closed_streams() -> None:

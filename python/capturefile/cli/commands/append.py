@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from capturefile.cli.arguments import Commands
 
 CHUNK_SIZE = 1 << 18
+MAX_WAIT = 3600.0
+"""Seconds; the system's call takes no interval of several weeks."""
 EXAMPLE = """\
 my-program | capturefile append log.capture
 capturefile append --commit-every 100000 log.capture monday.txt tuesday.txt
@@ -96,11 +98,13 @@ def _chunks(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     while True:
-        left = time_left()
-        if not poll.poll(None if left == math.inf else math.ceil(left * 1000)):
+        if not poll.poll(math.ceil(min(time_left(), MAX_WAIT) * 1000)):
             yield b""
             continue
-        data = os.read(descriptor, CHUNK_SIZE)
+        try:
+            data = os.read(descriptor, CHUNK_SIZE)
+        except BlockingIOError:
+            continue  # Somebody else has read it.
         if not data:
             return
         yield data
@@ -119,7 +123,7 @@ class Batches:
 
     def time_left(self) -> float:
         """Seconds until the next commit."""
-        return max(0.0, self.due - time.monotonic()) if self.due != math.inf else math.inf
+        return max(0.0, self.due - time.monotonic())
 
     def add(self, records: list[bytes]) -> None:
         """Adds records; whenever there are enough of them, or it is time, they are committed."""

@@ -131,7 +131,7 @@ class Cursor:
                 number = json.load(file)[NEXT]
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             number = None
         if type(number) is not int or number < 1:
             raise ValueError(f"{self.path}: it is no cursor file: expected a text such as {self._text(7)!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capturefile.cli.arguments import Span, add_command, add_number
+from capturefile.cli.arguments import Span, add_command, natural
 from capturefile.cli.encoders import add_format, encoder, write_records
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.records import in_span, reading
@@ -20,7 +20,7 @@ EXAMPLE = "capturefile head -n 3 log.capture"
 def add_to(commands: Commands) -> None:
     """Describes the command."""
     head = add_command(commands, "head", _head, "write the first records", EXAMPLE)
-    add_number(head)
+    head.add_argument("-n", "--number", type=natural, default=10, metavar="N", help="how many (default: %(default)s)")
     add_format(head)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 
 import capturefile
@@ -58,12 +58,30 @@ def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
     with (
         open_input(options.input) as source,
         _named(options.input),
-        capturefile.open(options.file, "a", encoding=None) as cf,
+        _target(options.file) as cf,
         reporting(cf),
         progress("import", "bytes", _size(source), position=source.tell if source.seekable() else None) as shown,
     ):
         _add(cf, shown.over(form.read(source, options.column)), options.commit_every)
     return DONE
+
+
+@contextmanager
+def _target(path: str) -> Iterator[capturefile.CaptureFile[bytes]]:
+    """The file that is added to; a new one is deleted again if nothing comes to be in it."""
+    try:
+        cf, is_new = capturefile.open(path, "x", encoding=None), True
+    except FileExistsError:
+        cf, is_new = capturefile.open(path, "a", encoding=None), False
+    with cf:
+        try:
+            yield cf
+        except BaseException:
+            with suppress(capturefile.CaptureFileError, OSError):
+                cf.rollback()
+                if is_new and cf.record_count() == 0:
+                    os.unlink(path)
+            raise
 
 
 def _add(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes], commit_every: int | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capturefile.cli.arguments import Span, add_command, add_number
+from capturefile.cli.arguments import Span, add_command, number_or_start
 from capturefile.cli.commands.follow import deliver
 from capturefile.cli.encoders import add_format, encoder, write_records
 from capturefile.cli.exit_codes import DONE
@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 capturefile tail -n 3 log.capture
+capturefile tail -n +1000 log.capture
 capturefile tail --follow log.capture"""
 
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
     tail = add_command(commands, "tail", _tail, "write the last records", EXAMPLE)
-    add_number(tail)
+    tail.add_argument(
+        "-n",
+        "--number",
+        type=number_or_start,
+        default="10",
+        metavar="N",
+        help="how many, or +N: from record N to the end (default: %(default)s)",
+    )
     tail.add_argument("-f", "--follow", action="store_true", help="go on with what is committed later")
     add_format(tail)
 
@@ -32,7 +40,9 @@ def _tail(options: argparse.Namespace, output: BinaryIO) -> int:
     encode = encoder(options)
     with reading(options) as cf:
         count = cf.record_count()
-        write_records(output, encode, in_span(cf, Span(max(1, count + 1 - options.number), count)))
+        number, is_start = options.number
+        first = number if is_start else count + 1 - number
+        write_records(output, encode, in_span(cf, Span(max(1, first), count)))
         if options.follow:
             output.flush()
             deliver(cf.follow(), count + 1, output, encode)

@@ -23,6 +23,8 @@ def read(source: BinaryIO, column: str) -> Iterator[bytes]:
             if not isinstance(fields, dict):
                 raise ValueError("expected an object in braces")
             record = decoded(fields, column)
+        except RecursionError as error:
+            raise ValueError(f"line {number}: it is nested too deeply to be read") from error
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
         yield record
