@@ -177,6 +177,28 @@ def log_and_tell(number: int) -> int:
     return os.getpid()
 
 
+def log_from_a_hook(path: str) -> None:
+    """Logs from what a commit calls, in the thread that commits by age, beside threads that log all the time."""
+    logger = configured(path, commit_interval=0.0001, commit_every=100)
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, CaptureHandler)
+    logger.info("first")
+    shared: Any = handler._log._shared
+    shared.group.cf._on_commit(lambda *_: logger.error("from the hook"))
+
+    def log() -> None:
+        for _ in range(3000):
+            logger.info("from a thread")
+
+    threads = [threading.Thread(target=log) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    shared.group.cf._on_commit(None)
+    say("done")
+
+
 class CountingHandler(logging.Handler):
     """Counts what it is given."""
 

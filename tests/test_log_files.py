@@ -119,6 +119,13 @@ def test_a_handler_that_could_not_be_made_takes_nothing_from_others_at_the_end(p
     assert committed(path) == ["important"]
 
 
+def test_what_a_commit_calls_may_log(path: Path) -> None:
+    assert act(loggers.log_from_a_hook, path) == ["done"]
+    texts = committed(path)
+    assert texts.count("from a thread") == 9000
+    assert "from the hook" in texts
+
+
 # A file for each process
 
 

@@ -55,6 +55,7 @@ class GroupCommit:
         self._commit_interval = rule.timer
         self._failed = failed
         self._lock = threading.RLock()
+        self._committing = threading.Lock()
         self._uncommitted = 0
         self._timer: threading.Timer | None = None
         self._process = os.getpid()
@@ -81,9 +82,15 @@ class GroupCommit:
         if self._forked():
             return
         with self._lock:
-            if self._uncommitted:
+            if not self._uncommitted or self._committing.locked():
+                return
+            with self._committing:
+                count = self._uncommitted
                 self.cf.commit()
-                self._uncommitted = 0
+                self._uncommitted -= count
+            if self._uncommitted:
+                # What a commit calls has added something, which may not call for a commit again.
+                self._wait_for_age()
 
     def close(self) -> None:
         """Commits what there is and closes the file, also if the commit fails. A forked child only closes it."""

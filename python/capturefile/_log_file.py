@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Never
 
 from capturefile._capturefile import CaptureFile
+from capturefile._errors import CaptureFileNotOpen
 from capturefile._group_commit import GroupCommit
 
 if TYPE_CHECKING:
@@ -50,17 +51,20 @@ class _Shared:
     def __init__(self) -> None:
         self.process = os.getpid()
         self.lock = threading.RLock()
+        """Held to open and close."""
         self.group: GroupCommit | None = None
         self.settings: object = None
         self.users: weakref.WeakSet[LogFile] = weakref.WeakSet()
 
     def open_group(self) -> GroupCommit | None:
-        """What is written to, unless it is closed; a log in several files closes itself where it cannot rotate."""
-        return None if self.group is None or self.group.cf.closed else self.group
+        """What this process writes to, unless it is closed; a rotated log closes itself if it cannot rotate."""
+        if self.process != os.getpid() or self.group is None or self.group.cf.closed:
+            return None
+        return self.group
 
 
 _shared: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()
-_sharing = threading.Lock()
+_sharing = threading.RLock()
 
 
 _commits_at_the_end = False
@@ -68,7 +72,7 @@ _commits_at_the_end = False
 
 def _start_anew() -> None:
     global _shared, _sharing, _commits_at_the_end
-    _shared, _sharing, _commits_at_the_end = weakref.WeakValueDictionary(), threading.Lock(), False
+    _shared, _sharing, _commits_at_the_end = weakref.WeakValueDictionary(), threading.RLock(), False
 
 
 def _commit_at_the_end() -> None:
@@ -82,9 +86,8 @@ def _commit_at_the_end() -> None:
 
 def _commit_all() -> None:
     for shared in list(_shared.values()):
-        with shared.lock:
-            if group := shared.open_group():
-                group.commit()
+        if group := shared.open_group():
+            group.commit()
 
 
 # A forked child cannot write what its parent has open, and a thread of its parent may have held the lock.
@@ -143,26 +146,21 @@ class LogFile:
         """Adds a record; raises what encoding it, opening the file and `GroupCommit.add` raise."""
         # Here, since those who share the file may want other encodings.
         data = record.encode(self._encoding, self._errors) if isinstance(record, str) else record
-        shared = self._shared
-        if shared is None or (shared.process != os.getpid() and "{pid}" in self._path):
-            shared = self._open()
-        if shared.process != os.getpid() and shared.group is not None:
-            # This refuses, and does not wait for a lock that nobody here may ever release.
-            shared.group.add(data)
-        with shared.lock:
-            group = shared.open_group() or self._start(shared)
-            group.add(data, urgent=urgent or self._closed)
-        if self._closed:
-            self.close()
+        try:
+            group = self._group()
+            try:
+                group.add(data, urgent=urgent or self._closed)
+            except CaptureFileNotOpen:
+                # Another thread has closed it in between, perhaps to open it with other settings.
+                self._group().add(data, urgent=urgent or self._closed)
+        finally:
+            if self._closed:
+                self.close()
 
     def commit(self) -> None:
         """Commits what has been added. Does nothing in a forked child."""
-        shared = self._shared
-        if shared is None or shared.process != os.getpid():
-            return
-        with shared.lock:
-            if group := shared.open_group():
-                group.commit()
+        if self._shared and (group := self._shared.open_group()):
+            group.commit()
 
     def close(self) -> None:
         """Commits what has been added, and closes the file if nobody else in this process writes to it."""
@@ -179,6 +177,19 @@ class LogFile:
                 shared.group.close()
             elif group := shared.open_group():
                 group.commit()
+
+    def _group(self) -> GroupCommit:
+        """What to add to, in this process; in a forked child whose path has no `{pid}` it refuses.
+
+        No lock is held while something is added: a commit may call what logs, and wait for others who log.
+        """
+        shared = self._shared
+        if shared is None or (shared.process != os.getpid() and "{pid}" in self._path):
+            shared = self._open()
+        if shared.group is not None and (shared.process != os.getpid() or not shared.group.cf.closed):
+            return shared.group
+        with shared.lock:
+            return shared.open_group() or self._start(shared)
 
     def _open(self) -> _Shared:
         """Opens the file in this process, or joins those who have it open."""

@@ -94,6 +94,17 @@ class CaptureHandler(logging.Handler):
         """Raises TypeError: a file has one writer."""
         self._log.__reduce__()
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Writes a record, if no filter is against it, without a lock of the handler.
+
+        A commit by age is done in a thread of its own and may call what logs, such as a meter of OpenTelemetry: it
+        would wait for a lock whose holder waits for the commit.
+        """
+        passed = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Writes a record."""
         try:
