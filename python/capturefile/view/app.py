@@ -17,7 +17,6 @@ import capturefile
 from capturefile.view import records, structure
 from capturefile.view.events import events
 from capturefile.view.jobs import Jobs
-from capturefile.view.search import finder
 from capturefile.view.security import Guard
 from capturefile.view.sources import BROKEN, Source, Unreadable, message
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
 STATIC = Path(__file__).parent / "static"
 LONGEST_QUERY = 2000
@@ -97,12 +97,12 @@ class Viewer:
         task: dict[str, Any] = {"kind": kind, "path": str(self._source(request).path.absolute())}
         if kind == "search":
             task.update(query_of(request))
-        if self.jobs.full:
+        if not self.jobs.reserve():
             raise HTTPException(429, "There are enough jobs at work; end one of them.")
-        return StreamingResponse(self.jobs.lines(task, request.is_disconnected), media_type="application/x-ndjson")
+        return JobResponse(self.jobs, task, request)
 
     def _source(self, request: Request) -> Source:
-        index: int = request.path_params["file"]
+        index = _natural(request.path_params["file"])
         if index >= len(self.sources):
             raise HTTPException(404, "There is no such file.")
         return self.sources[index]
@@ -120,6 +120,26 @@ class Viewer:
         start, length = number_in(request, "start", 0), number_in(request, "length", 64 * 1024)
         headers = {"X-Total-Bytes": str(len(data))}
         return Response(records.part(data, start, length), headers=headers, media_type="application/octet-stream")
+
+
+class JobResponse(StreamingResponse):
+    """The lines of a job whose place is reserved; it is given back when the worker has ended."""
+
+    def __init__(self, jobs: Jobs, task: dict[str, Any], request: Request) -> None:
+        """Starts nothing yet."""
+        self.jobs = jobs
+        self.lines = jobs.lines(task, request.is_disconnected)
+        super().__init__(self.lines, media_type="application/x-ndjson")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the lines."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            try:
+                await self.lines.aclose()
+            finally:
+                self.jobs.release()
 
 
 def saved(data: bytes, name: str) -> Response:
@@ -147,7 +167,7 @@ def _natural(text: str) -> int:
 
 
 def query_of(request: Request) -> dict[str, Any]:
-    """What is to be searched for, if that can be done."""
+    """What is to be searched for. A regular expression is compiled by the worker, since that can take long."""
     given = request.query_params
     query: dict[str, Any] = {
         "text": given.get("text", ""),
@@ -156,10 +176,6 @@ def query_of(request: Request) -> dict[str, Any]:
     }
     if not 0 < len(query["text"]) <= LONGEST_QUERY:
         raise HTTPException(400, f"A text of 1 to {LONGEST_QUERY} characters is expected.")
-    try:
-        finder(query["text"], is_pattern=query["pattern"], any_case=query["any_case"])
-    except (re.error, OverflowError, RecursionError) as error:
-        raise HTTPException(400, f"That is no regular expression: {error}") from error
     return {**query, "first": number_in(request, "first", 1), "last": number_in(request, "last", 0)}
 
 
@@ -175,19 +191,23 @@ def application(sources: Sequence[Source], token: str, host: str) -> Starlette:
     viewer = Viewer(sources)
     routes = [
         Route("/files", viewer.files),
-        Route("/files/{file:int}", viewer.file),
-        Route("/files/{file:int}/reopen", viewer.reopen, methods=["POST"]),
-        Route("/files/{file:int}/records", viewer.page),
-        Route("/files/{file:int}/records/{number}", viewer.record),
-        Route("/files/{file:int}/records/{number}/download", viewer.download),
-        Route("/files/{file:int}/metadata", viewer.metadata),
-        Route("/files/{file:int}/metadata/download", viewer.download_metadata),
-        Route("/files/{file:int}/structure", viewer.structure),
-        Route("/files/{file:int}/way/{number}", viewer.way),
-        Route("/files/{file:int}/events", viewer.events),
-        Route("/files/{file:int}/jobs/{kind}", viewer.job),
+        Route("/files/{file}", viewer.file),
+        Route("/files/{file}/reopen", viewer.reopen, methods=["POST"]),
+        Route("/files/{file}/records", viewer.page),
+        Route("/files/{file}/records/{number}", viewer.record),
+        Route("/files/{file}/records/{number}/download", viewer.download),
+        Route("/files/{file}/metadata", viewer.metadata),
+        Route("/files/{file}/metadata/download", viewer.download_metadata),
+        Route("/files/{file}/structure", viewer.structure),
+        Route("/files/{file}/way/{number}", viewer.way),
+        Route("/files/{file}/events", viewer.events),
+        Route("/files/{file}/jobs/{kind}", viewer.job),
     ]
-    everything = [Mount("/api", routes=routes), Mount("/", StaticFiles(directory=STATIC, html=True))]
+    # Package managers may install files as links into their cache.
+    everything = [
+        Mount("/api", routes=routes),
+        Mount("/", StaticFiles(directory=STATIC, html=True, follow_symlink=True)),
+    ]
     handlers: dict[Any, Any] = dict.fromkeys((HTTPException, Unreadable, IndexError, *BROKEN), failed)
     return Starlette(
         routes=[Mount(f"/{token}", routes=everything)],

@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
-MOST = 4
+MAX_JOBS = 4
 """Jobs at the same time."""
 BEAT = 0.5
 """Seconds after which an empty line is sent, which shows whether anybody listens."""
@@ -25,34 +25,36 @@ class Jobs:
         self.running = 0
         self.ending: set[asyncio.Future[int]] = set()
 
-    @property
-    def full(self) -> bool:
-        """Whether no further job may start now."""
-        return self.running >= MOST
-
-    async def lines(self, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
-        """What the worker says, line by line, until it ends or whoever asked is gone."""
+    def reserve(self) -> bool:
+        """Takes a place for a job, if there is one; whoever does so gives it back by `release`."""
+        if self.running >= MAX_JOBS:
+            return False
         self.running += 1
+        return True
+
+    def release(self) -> None:
+        """Gives a place back."""
+        self.running -= 1
+
+    async def lines(self, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
+        """What the worker says, line by line, until it ends or whoever asked is gone."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "capturefile.view.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
+        )  # fmt: skip
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "capturefile.view.worker",
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
-            )  # fmt: skip
-            try:
-                async for line in _relay(process, task, is_gone):
-                    yield line
-            finally:
-                # One at its end is left to end: killing it would take its exit code away from whoever waits for it.
-                if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
-                    process.kill()
-                # If whoever asked is gone, this waiting is cancelled, and another one has to go on: a process that is
-                # forgotten before its end is looked after twice, and one of the two says so on standard error.
-                ending = asyncio.ensure_future(process.wait())
-                self.ending.add(ending)
-                ending.add_done_callback(self.ending.discard)
-                await asyncio.shield(ending)
+            async for line in _relay(process, task, is_gone):
+                yield line
         finally:
-            self.running -= 1
+            # One at its end is left to end: killing it would take its exit code away from whoever waits for it.
+            if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
+                process.kill()
+            # If whoever asked is gone, this waiting is cancelled, and another one has to go on: a process that is
+            # forgotten before its end is looked after twice, and one of the two says so on standard error.
+            ending = asyncio.ensure_future(process.wait())
+            self.ending.add(ending)
+            ending.add_done_callback(self.ending.discard)
+            await asyncio.shield(ending)
 
 
 async def _relay(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ def main() -> None:
     except BrokenPipeError:
         # Nobody listens any more; there is nobody to tell that to either.
         os._exit(0)
+    except (re.error, OverflowError, RecursionError) as error:
+        print(json.dumps({"error": f"That is no regular expression: {error}"}), flush=True)
     except BROKEN as error:
         print(json.dumps({"error": message(error)}), flush=True)
 
