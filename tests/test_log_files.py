@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import math
+import os
 import pickle
 import threading
 import uuid
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import loggers
 import pytest
-from capturefile import CaptureFile
+from capturefile import CaptureFile, CaptureFileError
 from capturefile.logging import CaptureHandler, JSONFormatter
 from capturefile.rotating import RotatingReader
 from capturefile.structlog import LoggerFactory
@@ -124,6 +125,49 @@ def test_what_a_commit_calls_may_log(path: Path) -> None:
     texts = committed(path)
     assert texts.count("from a thread") == 9000
     assert "from the hook" in texts
+
+
+@pytest.mark.parametrize("how", ["renamed", "removed", "replaced"])
+def test_a_file_that_is_moved_away_is_complete_and_the_log_goes_on_in_a_new_one(
+    make: Callable[..., CaptureHandler], path: Path, how: str
+) -> None:
+    moved = path.with_name("moved")
+    handler = make(commit_every=3)
+    for number in range(4):
+        handler.handle(record(str(number)))
+    if how == "removed":
+        os.link(path, moved)
+        path.unlink()
+    else:
+        path.rename(moved)
+    if how == "replaced":
+        CaptureFile(path, True, sync=False).close()
+    for number in range(4, 8):
+        handler.handle(record(str(number)))
+    handler.close()
+    assert committed(moved) == ["0", "1", "2", "3", "4", "5"]
+    assert committed(path) == ["6", "7"]
+
+
+def test_a_writer_that_has_failed_is_replaced_by_a_new_one(make: Callable[..., CaptureHandler], path: Path) -> None:
+    handler = make()
+    handler.handle(record("one"))
+    handler.flush()
+    shared: Any = handler._log._shared
+    failed = shared.group
+
+    class Failed:
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(cf, name)
+
+        def add_record(self, _record: object) -> None:
+            raise CaptureFileError("an earlier commit has failed")
+
+    cf, failed.cf = failed.cf, Failed()
+    handler.handle(record("two"))
+    assert shared.group is not failed
+    handler.close()
+    assert committed(path) == ["one", "two"]
 
 
 # A file for each process

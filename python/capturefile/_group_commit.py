@@ -60,6 +60,11 @@ class GroupCommit:
         self._timer: threading.Timer | None = None
         self._process = os.getpid()
 
+    @property
+    def uncommitted(self) -> int:
+        """How many records have been added since the last commit."""
+        return self._uncommitted
+
     def add(self, record: str | Buffer, *, urgent: bool = False) -> None:
         """Adds a record, and commits if it is urgent or there are enough.
 

@@ -10,11 +10,12 @@ import os
 import sys
 import threading
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Never
 
 from capturefile._capturefile import CaptureFile
-from capturefile._errors import CaptureFileNotOpen
+from capturefile._errors import CaptureFileError, CaptureFileNotOpen
 from capturefile._group_commit import GroupCommit
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ class _Shared:
         self.group: GroupCommit | None = None
         self.settings: object = None
         self.users: weakref.WeakSet[LogFile] = weakref.WeakSet()
+
+    def is_in_place(self) -> bool:
+        """Whether what is open is the file at the path; `logrotate` renames it, or cuts it down to nothing."""
+        group = self.open_group()
+        if group is None or not isinstance(group.cf, CaptureFile):
+            return group is not None
+        try:
+            status = os.stat(group.cf.file_name)  # noqa: PTH116  (half the time)
+        except OSError as error:
+            return not isinstance(error, FileNotFoundError)
+        identity = group.cf._identity()
+        return identity is None or ((status.st_dev, status.st_ino) == identity[:2] and status.st_size > 0)
 
     def open_group(self) -> GroupCommit | None:
         """What this process writes to, unless it is closed; a rotated log closes itself if it cannot rotate."""
@@ -150,9 +163,11 @@ class LogFile:
             group = self._group()
             try:
                 group.add(data, urgent=urgent or self._closed)
-            except CaptureFileNotOpen:
-                # Another thread has closed it in between, perhaps to open it with other settings.
-                self._group().add(data, urgent=urgent or self._closed)
+            except CaptureFileError as error:
+                # Closed by another thread in between, or failed by an earlier commit; then the record is not in it.
+                if type(error) not in (CaptureFileError, CaptureFileNotOpen):
+                    raise
+                self._replace(group).add(data, urgent=urgent or self._closed)
         finally:
             if self._closed:
                 self.close()
@@ -186,10 +201,22 @@ class LogFile:
         shared = self._shared
         if shared is None or (shared.process != os.getpid() and "{pid}" in self._path):
             shared = self._open()
-        if shared.group is not None and (shared.process != os.getpid() or not shared.group.cf.closed):
-            return shared.group
+        group = shared.group
+        if group is None or (shared.process == os.getpid() and not group.uncommitted and not shared.is_in_place()):
+            return self._replace(group)
+        return group
+
+    def _replace(self, group: GroupCommit | None) -> GroupCommit:
+        """Opens the file anew, in place of what is closed, has failed, or is of a file that was renamed or removed."""
+        shared = self._shared or self._open()
         with shared.lock:
-            return shared.open_group() or self._start(shared)
+            if shared.group is group:
+                if group is not None:
+                    # What has failed has told so, and what it has lost it tells by a warning.
+                    with suppress(CaptureFileError, OSError):
+                        group.close()
+                self._start(shared)
+            return shared.group or self._start(shared)
 
     def _open(self) -> _Shared:
         """Opens the file in this process, or joins those who have it open."""
