@@ -180,18 +180,20 @@ class LogFile:
     def close(self) -> None:
         """Commits what has been added, and closes the file if nobody else in this process writes to it."""
         self._closed = True
-        shared, self._shared = self._shared, None
+        shared = self._shared
         if shared is None or shared.group is None:
             return
         if shared.process != os.getpid():
             shared.group.close()
-            return
-        with shared.lock:
-            shared.users.discard(self)
-            if not shared.users:
-                shared.group.close()
-            elif group := shared.open_group():
-                group.commit()
+        else:
+            with shared.lock:
+                shared.users.discard(self)
+                if not shared.users:
+                    shared.group.close()
+                elif group := shared.open_group():
+                    group.commit()
+        # Only now: an exception from a signal leaves a file that another call closes.
+        self._shared = None
 
     def _group(self) -> GroupCommit:
         """What to add to, in this process; in a forked child whose path has no `{pid}` it refuses.
