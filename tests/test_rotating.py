@@ -126,6 +126,16 @@ def test_a_transaction_that_raises_leaves_nothing(folder: Path) -> None:
         assert list(reader.as_sequence()) == ["record 1"]
 
 
+def test_an_exception_that_ends_a_with_block_comes_without_a_warning(folder: Path) -> None:
+    def fail(log: RotatingWriter) -> None:
+        with log:
+            log.add_record("not wanted any more")
+            raise RefusedError
+
+    with pytest.raises(RefusedError):
+        fail(RotatingWriter(folder, sync="none"))
+
+
 def test_closing_does_not_commit_and_ends_all_writing(folder: Path) -> None:
     log = RotatingWriter(folder, sync="none")
     log.add_record("lost")

@@ -246,7 +246,10 @@ class RotatingWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Calls `close`."""
+        """Calls `close`; an exception under way comes through without a warning of what it has kept from a commit."""
+        if exception[0] is not None:
+            with suppress(CaptureFileError):
+                self.rollback()
         self.close()
 
     def __repr__(self) -> str:
