@@ -56,18 +56,13 @@ class _Shared:
         self.group: GroupCommit | None = None
         self.settings: object = None
         self.users: weakref.WeakSet[LogFile] = weakref.WeakSet()
+        self.is_comparable = False
+        """Whether the file system gives a file and its path the same identity, at least for a file just opened."""
 
     def is_in_place(self) -> bool:
         """Whether what is open is the file at the path; `logrotate` renames it, or cuts it down to nothing."""
         group = self.open_group()
-        if group is None or not isinstance(group.cf, CaptureFile):
-            return group is not None
-        try:
-            status = os.stat(group.cf.file_name)  # noqa: PTH116  (half the time)
-        except OSError as error:
-            return not isinstance(error, FileNotFoundError)
-        identity = group.cf._identity()
-        return identity is None or ((status.st_dev, status.st_ino) == identity[:2] and status.st_size > 0)
+        return group is not None and (not self.is_comparable or _is_at_its_path(group.cf))
 
     def open_group(self) -> GroupCommit | None:
         """What this process writes to, unless it is closed; a rotated log closes itself if it cannot rotate."""
@@ -76,10 +71,21 @@ class _Shared:
         return self.group
 
 
+def _is_at_its_path(cf: CaptureFile[Any] | RotatingWriter) -> bool:
+    if not isinstance(cf, CaptureFile):
+        return True
+    try:
+        status = os.stat(cf.file_name)  # noqa: PTH116  (half the time)
+        identity = cf._identity()
+    except (FileNotFoundError, CaptureFileError):
+        return False
+    except OSError:
+        return True
+    return identity is None or ((status.st_dev, status.st_ino) == identity[:2] and status.st_size > 0)
+
+
 _shared: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()
 _sharing = threading.RLock()
-
-
 _commits_at_the_end = False
 
 
@@ -244,6 +250,7 @@ class LogFile:
         _commit_at_the_end()
         shared.group = GroupCommit(self._open_file(), self._rule, self._failed)
         shared.settings = self._settings()
+        shared.is_comparable = _is_at_its_path(shared.group.cf)
         return shared.group
 
     def _open_file(self) -> CaptureFile[Any] | RotatingWriter:
