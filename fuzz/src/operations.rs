@@ -161,7 +161,7 @@ impl<'a> World<'a> {
 
     fn add_quickly(&mut self) {
         let record = self.choices.entry();
-        if self.has_room() && self.writer.add_record_quickly(&record).expect("a healthy writer").is_some() {
+        if self.has_room() && self.writer.try_add_record(&record).expect("a healthy writer").is_some() {
             self.current.records.push(record);
         }
     }
@@ -179,21 +179,21 @@ impl<'a> World<'a> {
         if !self.has_room() {
             return;
         }
-        let mut batch = self.writer.begin_batch().expect("a healthy writer");
+        let mut batch = self.writer.batch().expect("a healthy writer");
         let mut records = Vec::new();
         for _ in 0..self.choices.next() % 8 {
             let record = self.choices.entry();
             if self.choices.next().is_multiple_of(4) {
                 self.writer.add_record(&record).expect("a record can be added");
                 self.current.records.push(record);
-            } else if batch.add_quickly(&record).expect("a healthy writer") {
+            } else if batch.try_add(&record).expect("a healthy writer") {
                 records.push(record);
             }
         }
         if self.choices.next().is_multiple_of(4) {
             return;
         }
-        batch.keep().expect("records can be added");
+        batch.finish().expect("records can be added");
         self.current.records.extend(records);
     }
 

@@ -3,7 +3,7 @@
 use capturefile::{Error, Result};
 
 use crate::sync::pipeline::{Pipeline, Task};
-use crate::sync::published::{Shown, Versioned};
+use crate::sync::published::{Published, Versioned};
 use crate::sync::transaction::Transaction;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, thread};
 
@@ -62,7 +62,7 @@ pub fn a_pipeline_is_cleared_while_threads_are_at_work() {
     for number in 1..4 {
         pipeline.push(Square::of(number), 1);
     }
-    pipeline.clear();
+    pipeline.truncate(0);
     assert!(pipeline.is_empty() && pipeline.front().unwrap().is_none());
     pipeline.push(Square::of(9), 1);
     assert_eq!(pipeline.front().unwrap(), Some(81));
@@ -127,36 +127,38 @@ impl Versioned for Counts {
 /// A writer with the state that it shows, as a file object has them.
 struct Log {
     writer: Mutex<Counts>,
-    shown: Shown<Counts>,
+    published: Published<Counts>,
 }
 
 impl Log {
     fn new() -> Arc<Self> {
         let nothing = Counts { added: [0; 2], version: 0 };
-        Arc::new(Self { writer: Mutex::new(nothing), shown: Shown::new(nothing) })
+        Arc::new(Self { writer: Mutex::new(nothing), published: Published::new(nothing, 0) })
     }
 
     fn add(&self, thread: usize) {
         let mut writer = self.writer.lock().unwrap();
         writer.added[thread] += 1;
-        self.shown.outdate();
+        writer.version += 1;
+        self.published.invalidate(writer.version);
     }
 
-    /// Something that was added is taken back; the state shown, with it, makes way for an older one.
+    /// Something that was added is rolled back; the published state, which has it, makes way for an older one.
     fn take_back(&self) {
-        let writer = self.writer.lock().unwrap();
-        self.shown.put_back(Counts { added: [0; 2], version: 0 });
-        self.shown.outdate();
+        let mut writer = self.writer.lock().unwrap();
+        self.published.retract(Counts { added: [0; 2], version: 0 });
+        writer.version += 1;
+        self.published.invalidate(writer.version);
         drop(writer);
     }
 
     fn snapshot(&self) -> [u64; 2] {
-        let (state, is_latest) = self.shown.look();
+        let (state, is_latest) = self.published.load();
         if is_latest {
             return state.added;
         }
         let writer = self.writer.lock().unwrap();
-        self.shown.renew(*writer).added
+        self.published.publish(*writer).added
     }
 
     /// Adds and looks in turn: what this thread has added is there, and what it saw does not go.
@@ -196,21 +198,21 @@ pub fn a_state_that_is_shown_is_never_behind() {
 
 /// Readers of one object refresh side by side: it never goes back to an older commit.
 pub fn a_reader_never_goes_back() {
-    let shown = Arc::new(Shown::new(Counts { added: [0; 2], version: 0 }));
+    let shown = Arc::new(Published::new(Counts { added: [0; 2], version: 0 }, 0));
     let threads: Vec<_> = (1..=3)
         .map(|commit| {
             let shown = Arc::clone(&shown);
             thread::spawn(move || {
                 let fresh = Arc::new(Counts { added: [commit; 2], version: 0 });
-                shown.advance(&fresh, |one, other| one.added > other.added);
-                assert!(shown.look().0.added[0] >= commit, "an older commit is shown");
+                shown.publish_if_newer(&fresh, |one, other| one.added > other.added);
+                assert!(shown.load().0.added[0] >= commit, "an older commit is shown");
             })
         })
         .collect();
     for thread in threads {
         thread.join().unwrap();
     }
-    assert_eq!(shown.look().0.added, [3; 2]);
+    assert_eq!(shown.load().0.added, [3; 2]);
 }
 
 /// A snapshot of a transaction reads its frames, in the file or saved, while they are written over.

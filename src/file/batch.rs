@@ -1,31 +1,32 @@
 //! Adding records that all stay or all go.
 
 use crate::error::Result;
-use crate::write::writer::{Savepoint, Writer};
+use crate::write::draft::Savepoint;
+use crate::write::writer::Writer;
 
 use super::capture_file::CaptureFile;
 
 /// A batch is held back up to so many bytes.
-const MOST_HELD: usize = 4 * 1024 * 1024;
+const MAX_BUFFERED_BYTES: usize = 4 * 1024 * 1024;
 
 impl CaptureFile {
     /// Adds many records, all or none of them; returns the new count.
     pub fn add_records<R: AsRef<[u8]>>(&self, records: impl IntoIterator<Item = R>) -> Result<u64> {
-        let mut batch = self.begin_batch()?;
+        let mut batch = self.batch()?;
         for record in records {
             batch.add(record.as_ref())?;
         }
-        batch.keep()
+        batch.finish()
     }
 
     /// Starts adding records that all stay or all go.
-    pub fn begin_batch(&self) -> Result<Batch<'_>> {
+    pub fn batch(&self) -> Result<Batch<'_>> {
         self.write(|writer| writer.check_health())?;
         Ok(Batch { file: self, held: Vec::new(), ends: Vec::new(), begun: None })
     }
 }
 
-/// Records that are added together: all stay with [`keep`](Batch::keep), or none.
+/// Records that are added together: all stay with [`finish`](Batch::finish), or none.
 ///
 /// They are held back until then, out of the way of what other threads add, commit or roll back. A batch
 /// of more than 4 MiB goes on in the open transaction instead. If it then fails, its records are taken
@@ -63,20 +64,20 @@ impl Batch<'_> {
     }
 
     /// Adds a record if that takes no waiting and no more than copying it; says whether it did.
-    pub fn add_quickly(&mut self, record: &[u8]) -> Result<bool> {
+    pub fn try_add(&mut self, record: &[u8]) -> Result<bool> {
         if self.hold(record) {
             return Ok(true);
         }
         let Some(begun) = self.begun.as_mut() else {
             return Ok(false);
         };
-        let added = self.file.write_quickly(|writer| begun.add_quickly(writer, record))?;
+        let added = self.file.try_write(|writer| begun.try_add(writer, record))?;
         Ok(added.is_some())
     }
 
     /// Keeps a record for later, while there are few of them.
     fn hold(&mut self, record: &[u8]) -> bool {
-        let room = MOST_HELD.saturating_sub(self.held.len() + self.ends.len() * size_of::<usize>());
+        let room = MAX_BUFFERED_BYTES.saturating_sub(self.held.len() + self.ends.len() * size_of::<usize>());
         if self.begun.is_some() || record.len() >= room {
             return false;
         }
@@ -85,33 +86,25 @@ impl Batch<'_> {
         true
     }
 
-    /// Adds the records that were held back to the open transaction; all or none of them.
+    /// Adds the records that were held back to the open transaction, and makes it the batch's place from now on.
     fn begin(&mut self) -> Result<Begun> {
         let begun = self.file.write(|writer| {
-            let mut begun = Begun { savepoint: writer.savepoint()?, changes: writer.changes() };
-            let mut start = 0;
-            for &end in &self.ends {
-                if let Err(error) = begun.add(writer, &self.held[start..end]) {
-                    self.file.take_back(writer, begun.savepoint)?;
-                    return Err(error);
-                }
-                start = end;
-            }
-            Ok(begun)
+            let savepoint = writer.savepoint()?;
+            writer.add_records(&self.held, &self.ends)?;
+            Ok(Begun { savepoint, changes: writer.changes() })
         })?;
         self.held = Vec::new();
         self.ends = Vec::new();
         Ok(begun)
     }
 
-    /// Leaves the records in; returns the new count.
-    pub fn keep(mut self) -> Result<u64> {
-        if self.begun.is_none() {
-            self.begin()?;
-        }
-        self.begun = None;
+    /// Keeps the records; returns the new count.
+    pub fn finish(mut self) -> Result<u64> {
         // Where the file was closed meanwhile, that is an error: the records are gone.
-        self.file.write(|writer| Ok(writer.record_count()))
+        match self.begun.take() {
+            Some(_) => self.file.write(|writer| Ok(writer.record_count())),
+            None => self.file.write(|writer| writer.add_records(&self.held, &self.ends)),
+        }
     }
 }
 
@@ -123,9 +116,9 @@ impl Begun {
         Ok(())
     }
 
-    fn add_quickly(&mut self, writer: &mut Writer, record: &[u8]) -> Result<Option<u64>> {
+    fn try_add(&mut self, writer: &mut Writer, record: &[u8]) -> Result<Option<u64>> {
         let alone = self.changes == writer.changes();
-        let added = writer.add_quickly(record)?;
+        let added = writer.try_add(record)?;
         self.changes = if alone { writer.changes() } else { self.changes };
         Ok(added)
     }
@@ -139,7 +132,7 @@ impl Drop for Batch<'_> {
         // Only a file that was closed meanwhile has nothing to go back to.
         let _ = self.file.write(|writer| {
             if begun.changes == writer.changes() {
-                self.file.take_back(writer, begun.savepoint)?;
+                self.file.restore(writer, begun.savepoint);
             }
             Ok(())
         });

@@ -13,13 +13,13 @@ use crate::read::open_file::{OpenFile, check_length};
 use crate::read::snapshot::Snapshot;
 use crate::storage::FileIdentity;
 use crate::sync::forks::forks;
-use crate::sync::published::Shown;
+use crate::sync::published::Published;
 use crate::write::writer::Writer;
 
 /// An open capture file, for reading or for writing. All methods may be called from many threads.
 pub struct CaptureFile {
     pub(super) file: Arc<OpenFile>,
-    pub(super) shown: Shown<Snapshot>,
+    pub(super) published: Published<Snapshot>,
     pub(super) role: Role,
 }
 
@@ -36,7 +36,7 @@ impl CaptureFile {
         let snapshot = Snapshot::committed(Arc::clone(&file), current.master);
         Ok(Self {
             file,
-            shown: Shown::new(snapshot),
+            published: Published::new(snapshot, 0),
             role: Role::Reader(ArcSwap::from_pointee(current.stamps)),
         })
     }
@@ -45,7 +45,7 @@ impl CaptureFile {
         let snapshot = writer.snapshot()?;
         Ok(Self {
             file: Arc::clone(snapshot.file()),
-            shown: Shown::new(snapshot),
+            published: Published::new(snapshot, writer.changes()),
             role: Role::Writer(Box::new(WriterRole { writer: Mutex::new(Some(writer)), forks: forks() })),
         })
     }
@@ -65,7 +65,7 @@ impl CaptureFile {
     /// The state that this object sees: as of the last refresh, or with all that was added here. In a
     /// forked child a writer shows what its parent has committed.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        let (current, is_latest) = self.shown.look();
+        let (current, is_latest) = self.published.load();
         match self.writer_here().filter(|_| !is_latest) {
             Some(role) => self.bring_up_to_date(role),
             None if self.is_orphaned(&current) => self.show_committed(),
@@ -75,7 +75,7 @@ impl CaptureFile {
 
     /// The same without the cost of sharing it; for one quick look. `None` if it takes waiting.
     pub fn quick_snapshot(&self) -> Option<Guard<Arc<Snapshot>>> {
-        let (current, is_latest) = self.shown.peek();
+        let (current, is_latest) = self.published.load_guard();
         let is_usable = is_latest || self.writer_here().is_none();
         (is_usable && !self.is_orphaned(&current)).then_some(current)
     }
@@ -88,7 +88,7 @@ impl CaptureFile {
     fn show_committed(&self) -> Result<Arc<Snapshot>> {
         let current = current::read_current(&self.file, |_| Ok(()))?;
         check_length(&self.file, &current.master)?;
-        Ok(self.shown.renew(Snapshot::committed(Arc::clone(&self.file), current.master)))
+        Ok(self.published.publish(Snapshot::committed(Arc::clone(&self.file), current.master)))
     }
 
     /// The writer. A forked child leaves it alone.
@@ -101,14 +101,14 @@ impl CaptureFile {
 
     fn bring_up_to_date(&self, role: &WriterRole) -> Result<Arc<Snapshot>> {
         match role.lock().as_mut() {
-            Some(writer) => Ok(self.shown.renew(writer.snapshot()?)),
-            None => Ok(self.shown.look().0),
+            Some(writer) => Ok(self.published.publish(writer.snapshot()?)),
+            None => Ok(self.published.load().0),
         }
     }
 
     /// How many records this object sees.
     pub fn record_count(&self) -> Result<u64> {
-        let (current, is_latest) = self.shown.peek();
+        let (current, is_latest) = self.published.load_guard();
         if let Some(role) = self.writer_here().filter(|_| !is_latest)
             && let Some(writer) = role.lock().as_ref()
         {

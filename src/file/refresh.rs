@@ -21,7 +21,7 @@ impl CaptureFile {
         let Role::Reader(stamps) = &self.role else {
             return Ok(false);
         };
-        let (held, _) = self.shown.look();
+        let (held, _) = self.published.load();
         let now = current::read_stamps(&*self.file.storage, &self.file.geometry)
             .map_err(self.file.failed("read the master nodes of"))?;
         let unchanged = now.is_some() && now == **stamps.load();
@@ -46,7 +46,7 @@ impl CaptureFile {
         }
         // The stamps must never be newer than the snapshot: cleared first, set last.
         stamps.store(Arc::new(None));
-        if self.shown.advance(&fresh, Snapshot::is_newer_than) {
+        if self.published.publish_if_newer(&fresh, Snapshot::is_newer_than) {
             stamps.store(Arc::new(current.stamps));
         }
         Ok(true)
@@ -63,7 +63,7 @@ impl CaptureFile {
         let Some(stamps) = stamps else {
             return std::thread::sleep(most);
         };
-        let next = self.shown.peek().0.serial().wrapping_add(1);
+        let next = self.published.load_guard().0.serial().wrapping_add(1);
         let [a, b, c, d, ..] = stamps[image_index(next)];
         let position = self.file.geometry.slot_position(Slot::of_serial(next));
         self.file.storage.wait_for_change(position, [a, b, c, d], most);
@@ -77,7 +77,7 @@ impl CaptureFile {
 
     /// Checks that the file has not been cut short since it was looked at.
     pub fn check_length(&self) -> Result<()> {
-        self.shown.peek().0.check_length()
+        self.published.load_guard().0.check_length()
     }
 
     /// Whether another file, or none, stands under the name that this one was opened with. Where the

@@ -4,17 +4,17 @@ use super::capture_file::CaptureFile;
 use super::role::{Role, WriterRole};
 use crate::error::{Error, Result};
 use crate::sync::forks::forks;
+use crate::write::draft::Savepoint;
 use crate::write::options::Totals;
-use crate::write::writer::{Savepoint, Writer};
+use crate::write::writer::Writer;
 
 impl CaptureFile {
-    /// Lets go of a snapshot of uncommitted frames before they are taken back: they are saved in memory
-    /// for whoever still holds one, and that should only be somebody who reads them.
-    fn let_go_of_uncommitted(&self, writer: &Writer) -> Result<()> {
-        if self.shown.peek().0.is_uncommitted() {
-            self.shown.put_back(writer.committed_snapshot()?);
+    /// Releases a snapshot of uncommitted frames before they are rolled back: they are saved in memory for all who
+    /// still hold one, and that should only be somebody who reads them.
+    fn release_uncommitted_snapshot(&self, writer: &Writer) {
+        if self.published.load_guard().0.is_uncommitted() {
+            self.published.retract(writer.committed_snapshot());
         }
-        Ok(())
     }
 
     /// What was committed through this object so far.
@@ -34,12 +34,12 @@ impl CaptureFile {
     }
 
     /// Adds a record if that takes no waiting and no more than copying it; `None` if it would.
-    pub fn add_record_quickly(&self, record: &[u8]) -> Result<Option<u64>> {
-        self.write_quickly(|writer| writer.add_quickly(record))
+    pub fn try_add_record(&self, record: &[u8]) -> Result<Option<u64>> {
+        self.try_write(|writer| writer.try_add(record))
     }
 
     /// Like [`write`](Self::write), but `None` if the writer is at work or gone.
-    pub(super) fn write_quickly<T>(
+    pub(super) fn try_write<T>(
         &self,
         work: impl FnOnce(&mut Writer) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
@@ -51,7 +51,7 @@ impl CaptureFile {
             return Ok(None);
         };
         let result = work(writer);
-        self.shown.outdate();
+        self.published.invalidate(writer.changes());
         result
     }
 
@@ -73,15 +73,14 @@ impl CaptureFile {
     /// Forgets everything since the last commit.
     pub fn rollback(&self) -> Result<()> {
         self.write(|writer| {
-            self.let_go_of_uncommitted(writer)?;
+            self.release_uncommitted_snapshot(writer);
             writer.rollback()
         })
     }
 
-    pub(super) fn take_back(&self, writer: &mut Writer, savepoint: Savepoint) -> Result<()> {
-        self.let_go_of_uncommitted(writer)?;
+    pub(super) fn restore(&self, writer: &mut Writer, savepoint: Savepoint) {
+        self.release_uncommitted_snapshot(writer);
         writer.restore(savepoint);
-        Ok(())
     }
 
     /// Ends writing without a commit and lets go of the lock; returns how many records that loses. The
@@ -98,10 +97,7 @@ impl CaptureFile {
         let Some(writer) = guard.take() else {
             return 0;
         };
-        // Without the last commit at hand, what there is stays as it is.
-        if let Ok(snapshot) = writer.committed_snapshot() {
-            self.shown.renew(snapshot);
-        }
+        self.published.publish(writer.committed_snapshot());
         writer.uncommitted_records()
     }
 
@@ -121,7 +117,7 @@ impl CaptureFile {
             return Err(Error::Closed { path: self.file.path.clone() });
         };
         let result = work(writer);
-        self.shown.outdate();
+        self.published.invalidate(writer.changes());
         result
     }
 }

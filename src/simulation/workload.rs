@@ -369,12 +369,12 @@ impl Life {
 }
 
 fn add_batch(file: &CaptureFile, records: &[Arc<[u8]>], keep: bool) -> Result<(), Error> {
-    let mut batch = file.begin_batch()?;
+    let mut batch = file.batch()?;
     for record in records {
         batch.add(record)?;
     }
     if keep {
-        batch.keep()?;
+        batch.finish()?;
     }
     Ok(())
 }

@@ -193,12 +193,16 @@ impl<T: Task> Pipeline<T> {
         }
     }
 
-    /// Forgets all tasks.
-    pub(crate) fn clear(&mut self) {
-        self.jobs.clear();
-        self.bytes = 0;
+    /// Forgets all tasks but the `kept` oldest ones.
+    pub(crate) fn truncate(&mut self, kept: usize) {
+        let Some(last) = self.jobs.len().checked_sub(kept).filter(|forgotten| *forgotten > 0) else {
+            return;
+        };
+        let forgotten: Vec<_> = self.jobs.drain(self.jobs.len() - last..).collect();
+        self.bytes -= forgotten.iter().map(|job| job.bytes).sum::<usize>();
         if let Some(queue) = &self.queue {
-            lock(&queue.work).jobs.clear();
+            let is_forgotten = |job: &Arc<Job<T>>| forgotten.iter().any(|other| Arc::ptr_eq(job, other));
+            lock(&queue.work).jobs.retain(|job| !is_forgotten(job));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The state that an object shows while its writer goes on, read without waiting for the writer.
+//! The state that an object publishes while its writer works, read without waiting for the writer.
 
 use crate::sync::{Arc, ArcSwap, AtomicU64, Guard, Ordering};
 
-/// The version of a state that is shown only until the writer is asked.
+/// The version of a state that is published only until the writer is asked.
 const NEVER: u64 = u64::MAX;
 
 /// A state that knows which version of the writer's it is.
@@ -11,32 +11,31 @@ pub(crate) trait Versioned {
     fn set_version(&mut self, version: u64);
 }
 
-/// A state, and how often the writer has gone on.
+/// The published state, and the version that the writer has reached.
 ///
-/// A state is up to date when it is of the latest version. Only the one who holds the writer changes either,
-/// so a reader who finds the two equal has what there was when it looked, however the writer and other
-/// readers come in between.
-pub(crate) struct Shown<S> {
+/// A state is up to date when it has the latest version. Only the one who holds the writer changes either, so a reader
+/// who finds the two equal has the state of that moment, however the writer and other readers interleave.
+pub(crate) struct Published<S> {
     state: ArcSwap<S>,
     latest: AtomicU64,
 }
 
-impl<S: Versioned> Shown<S> {
-    /// Shows a new state as the latest.
-    pub(crate) fn new(mut state: S) -> Self {
-        state.set_version(0);
-        Self { state: ArcSwap::from_pointee(state), latest: AtomicU64::new(0) }
+impl<S: Versioned> Published<S> {
+    /// Publishes a first state of this version, the latest.
+    pub(crate) fn new(mut state: S, version: u64) -> Self {
+        state.set_version(version);
+        Self { state: ArcSwap::from_pointee(state), latest: AtomicU64::new(version) }
     }
 
-    /// The state, and whether it is up to date.
-    pub(crate) fn look(&self) -> (Arc<S>, bool) {
+    /// Returns the state, and whether it is up to date.
+    pub(crate) fn load(&self) -> (Arc<S>, bool) {
         let state = self.state.load_full();
         let is_latest = self.is_latest(&state);
         (state, is_latest)
     }
 
-    /// The same without the cost of sharing it.
-    pub(crate) fn peek(&self) -> (Guard<Arc<S>>, bool) {
+    /// Returns the state without the cost of sharing it, and whether it is up to date.
+    pub(crate) fn load_guard(&self) -> (Guard<Arc<S>>, bool) {
         let state = self.state.load();
         let is_latest = self.is_latest(&state);
         (state, is_latest)
@@ -46,34 +45,35 @@ impl<S: Versioned> Shown<S> {
         state.version() == self.latest.load(Ordering::Acquire)
     }
 
-    /// Notes that the writer has gone on. Only for the one who holds it, like what follows.
-    pub(crate) fn outdate(&self) {
-        self.latest.fetch_add(1, Ordering::Release);
+    /// Notes the version that the writer has reached, which invalidates states of other ones. Only for the one who
+    /// holds the writer, like `publish` and `retract`.
+    pub(crate) fn invalidate(&self, latest: u64) {
+        self.latest.store(latest, Ordering::Release);
     }
 
-    /// Shows what the writer has now.
-    pub(crate) fn renew(&self, mut state: S) -> Arc<S> {
+    /// Publishes the writer's state as the latest.
+    pub(crate) fn publish(&self, mut state: S) -> Arc<S> {
         state.set_version(self.latest.load(Ordering::Acquire));
         let state = Arc::new(state);
         self.state.store(Arc::clone(&state));
         state
     }
 
-    /// Lets go of the state for an earlier one, until somebody asks the writer.
-    pub(crate) fn put_back(&self, mut earlier: S) {
+    /// Replaces the state by an earlier one, until somebody asks the writer.
+    pub(crate) fn retract(&self, mut earlier: S) {
         earlier.set_version(NEVER);
         self.state.store(Arc::new(earlier));
     }
 
-    /// Shows `fresh`, where there is no writer, unless what is shown is as new; returns whether it did.
-    pub(crate) fn advance(&self, fresh: &Arc<S>, is_newer: impl Fn(&S, &S) -> bool) -> bool {
-        let mut shown = self.state.load_full();
-        while is_newer(fresh, &shown) {
-            let before = self.state.compare_and_swap(&shown, Arc::clone(fresh));
-            if Arc::ptr_eq(&before, &shown) {
+    /// Publishes `fresh`, where there is no writer, unless the state is as new; returns whether it did.
+    pub(crate) fn publish_if_newer(&self, fresh: &Arc<S>, is_newer: impl Fn(&S, &S) -> bool) -> bool {
+        let mut current = self.state.load_full();
+        while is_newer(fresh, &current) {
+            let before = self.state.compare_and_swap(&current, Arc::clone(fresh));
+            if Arc::ptr_eq(&before, &current) {
                 return true;
             }
-            shown = Guard::into_inner(before);
+            current = Guard::into_inner(before);
         }
         false
     }

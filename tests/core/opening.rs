@@ -262,9 +262,9 @@ fn calls_that_write_are_refused_on_a_reader_with_the_files_name() {
     let reader = place.reader();
     let errors = [
         refused(reader.add_record(b"x")),
-        refused(reader.add_record_quickly(b"x")),
+        refused(reader.try_add_record(b"x")),
         refused(reader.add_records([b"x"])),
-        refused(reader.begin_batch()),
+        refused(reader.batch()),
         refused(reader.set_metadata(None)),
         refused(reader.commit()),
         refused(reader.rollback()),
@@ -303,7 +303,7 @@ fn what_is_printed_for_debugging_names_the_file_and_spares_its_bytes() {
         format!("{snapshot:?}"),
         format!("{:?}", snapshot.records(1)),
         format!("{:?}", snapshot.records_at(&[1, 2]).unwrap()),
-        format!("{:?}", file.begin_batch().unwrap()),
+        format!("{:?}", file.batch().unwrap()),
     ];
     for printed in printed {
         assert!(printed.contains(&format!("{:?}", place.path)), "{printed}");

@@ -194,14 +194,14 @@ impl Machine {
         for made in records {
             self.draft.add(&[*made]);
             let record = made.bytes();
-            let quickly = self.file.add_record_quickly(&record).unwrap();
+            let quickly = self.file.try_add_record(&record).unwrap();
             let count = quickly.map_or_else(|| self.file.add_record(&record), Ok);
             assert_eq!(count.unwrap(), self.draft.count());
         }
     }
 
     fn give_up(&mut self, records: &[Made], commit_after: usize) {
-        let mut batch = self.file.begin_batch().unwrap();
+        let mut batch = self.file.batch().unwrap();
         for (index, made) in records.iter().enumerate() {
             if index == commit_after {
                 self.file.commit().unwrap();

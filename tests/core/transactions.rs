@@ -137,7 +137,7 @@ fn fill_album(file: &CaptureFile) -> Album {
             file.add_records((0..60).map(|seed| noise(seed, 200))).unwrap();
             file.rollback().unwrap();
         } else {
-            let mut batch = file.begin_batch().unwrap();
+            let mut batch = file.batch().unwrap();
             (0..60).for_each(|seed| drop(batch.add(&noise(seed, 200))));
             drop(batch);
             album.take(file, count + 90);
@@ -280,7 +280,7 @@ fn a_batch_stays_whole_or_goes_whole() {
         let place = Place::new();
         let file = in_transaction(&place, SMALL, 40, 50);
         file.set_metadata(Some(b"before the batch")).unwrap();
-        let mut batch = file.begin_batch().unwrap();
+        let mut batch = file.batch().unwrap();
         batch_records.iter().for_each(|record| batch.add(record).unwrap());
         drop(batch);
         assert!(all_of(&file) == records(50) && metadata_of(&file).unwrap() == b"before the batch");
@@ -297,25 +297,25 @@ fn a_short_batch_and_what_is_done_beside_it_do_not_touch_each_other() {
     for keep in [true, false] {
         let place = Place::new();
         let file = in_transaction(&place, SMALL, 5, 10);
-        let mut batch = file.begin_batch().unwrap();
+        let mut batch = file.batch().unwrap();
         batch.add(b"first of the batch").unwrap();
         add(&file, 11);
         assert!(all_of(&file) == records(11));
         file.commit().unwrap();
-        assert!(batch.add_quickly(b"second").unwrap());
+        assert!(batch.try_add(b"second").unwrap());
         (12..=80).for_each(|number| add(&file, number));
         file.rollback().unwrap();
-        let mut inner = file.begin_batch().unwrap();
+        let mut inner = file.batch().unwrap();
         inner.add(b"of another batch").unwrap();
         let mut expected = records(11);
         if keep {
-            assert_eq!(batch.keep().unwrap(), 13);
+            assert_eq!(batch.finish().unwrap(), 13);
             expected.extend([b"first of the batch".to_vec(), b"second".to_vec()]);
         } else {
             drop(batch);
         }
         assert!(all_of(&file) == expected);
-        inner.keep().unwrap();
+        inner.finish().unwrap();
         expected.push(b"of another batch".to_vec());
         file.commit().unwrap();
         assert!(all_of(&place.reader()) == expected);
@@ -328,7 +328,7 @@ fn a_long_batch_that_goes_takes_nobody_elses_work_with_it() {
     for commit in [true, false] {
         let place = Place::new();
         let file = in_transaction(&place, SMALL, 5, 10);
-        let mut batch = file.begin_batch().unwrap();
+        let mut batch = file.batch().unwrap();
         long.iter().for_each(|record| batch.add(record).unwrap());
         let mut expected = if commit {
             file.commit().unwrap();
@@ -352,15 +352,15 @@ fn a_long_batch_that_goes_takes_nobody_elses_work_with_it() {
 fn closing_tells_what_it_loses_and_ends_writing_for_good() {
     let place = Place::new();
     let file = in_transaction(&place, SMALL, 20, 100);
-    let mut short = file.begin_batch().unwrap();
-    let mut long = file.begin_batch().unwrap();
+    let mut short = file.batch().unwrap();
+    let mut long = file.batch().unwrap();
     short.add(b"held back").unwrap();
     (0..60).for_each(|seed| long.add(&noise(seed, 100_000)).unwrap());
-    let given_up = file.begin_batch().unwrap();
+    let given_up = file.batch().unwrap();
     assert_eq!(file.close(), 140);
     assert_eq!(file.close(), 0);
     drop(given_up);
-    for kept in [short.keep(), long.keep()] {
+    for kept in [short.finish(), long.finish()] {
         assert!(matches!(refused(kept), Error::Closed { .. }));
     }
     let calls = [file.add_record(b"x"), file.commit().map(|()| 0), file.rollback().map(|()| 0)];
@@ -391,7 +391,7 @@ fn adding_quickly_adds_the_same_or_nothing() {
     let file = writing_as(SMALL).open(&place.path).unwrap();
     let mut slow = 0;
     for number in 1..=200 {
-        if let Some(count) = file.add_record_quickly(&record(number)).unwrap() {
+        if let Some(count) = file.try_add_record(&record(number)).unwrap() {
             assert_eq!(count, number);
         } else {
             slow += 1;
@@ -401,7 +401,7 @@ fn adding_quickly_adds_the_same_or_nothing() {
     assert!((10..190).contains(&slow), "{slow}");
     file.commit().unwrap();
     assert!(all_of(&place.reader()) == records(200));
-    let error = refused(place.reader().add_record_quickly(b"x"));
+    let error = refused(place.reader().try_add_record(b"x"));
     assert!(matches!(error, Error::NotOpenForWrite { .. }));
 }
 
@@ -432,7 +432,7 @@ fn what_was_committed_is_counted_and_nothing_that_was_taken_back() {
     assert_eq!((first.commits, first.records, first.bytes), (1, 40, bytes(1, 40)));
     file.rollback().unwrap();
     (41..=50).for_each(|number| add(&file, number));
-    let mut batch = file.begin_batch().unwrap();
+    let mut batch = file.batch().unwrap();
     (51..=10_000).try_for_each(|number| batch.add(&noise(number, 1000))).unwrap();
     drop(batch);
     let committed = file.commit_measured().unwrap().unwrap();

@@ -23,7 +23,7 @@ impl CaptureFile {
         let encoding = self.encoding()?;
         for record in records.try_iter()? {
             encoding.with_record(&record?, |bytes| {
-                if batch.add_quickly(bytes)? {
+                if batch.try_add(bytes)? {
                     return Ok(());
                 }
                 Ok(py.detach(|| batch.add(bytes))?)
@@ -49,7 +49,7 @@ impl CaptureFile {
         file: &crate::CaptureFile,
         record: &Bound<'py, PyAny>,
     ) -> PyResult<u64> {
-        self.encoding()?.with_record(record, |bytes| match file.add_record_quickly(bytes)? {
+        self.encoding()?.with_record(record, |bytes| match file.try_add_record(bytes)? {
             Some(count) => Ok(count),
             None => Ok(py.detach(|| file.add_record(bytes))?),
         })
@@ -121,9 +121,9 @@ impl CaptureFile {
     /// records of this call before it.
     fn add_records<'py>(&self, py: Python<'py>, records: &Bound<'py, PyAny>) -> PyResult<u64> {
         let file = self.file()?;
-        let mut batch = py.detach(|| file.begin_batch())?;
+        let mut batch = py.detach(|| file.batch())?;
         match self.fill(py, &mut batch, records) {
-            Ok(()) => Ok(py.detach(|| batch.keep())?),
+            Ok(()) => Ok(py.detach(|| batch.finish())?),
             Err(error) => {
                 py.detach(|| drop(batch));
                 Err(error)

@@ -1,0 +1,302 @@
+//! The uncommitted state of a file: its open block, the closed ones that are not in the file yet, and the index over all.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::codec::frame;
+use crate::error::{Error, Result};
+use crate::format::master::MasterNode;
+use crate::format::{Coordinates, LENGTH_SIZE, entries};
+use crate::tree::MOST_RECORDS;
+use crate::write::frame_writer::FrameWriter;
+
+/// The state that the next commit would make visible.
+#[derive(Debug)]
+pub(super) struct Draft {
+    frames: FrameWriter,
+    /// Entries included that are not committed; the serial number is the last commit's.
+    pub(super) node: MasterNode,
+    /// Counts the records, those included that the index does not hold yet.
+    pub(super) record_count: u64,
+    /// Counts the bytes of the records that were added since the last commit.
+    uncommitted_bytes: u64,
+    /// Whether anything has changed since the last commit.
+    dirty: bool,
+    /// The number of the open block, which is `node.pending`; closed ones have lower numbers.
+    open_block: u64,
+    /// Entries whose block has no position yet, in the order in which they were made. There are some as long as
+    /// there are closed blocks.
+    unplaced: VecDeque<Unplaced>,
+}
+
+/// An entry of a block whose frame has no position yet.
+#[derive(Debug, Clone, Copy)]
+struct Unplaced {
+    block: u64,
+    offset: u32,
+    entry: Entry,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Entry {
+    /// A record (level 1) or a full index node: a child at the given level.
+    Child(u8),
+    Metadata,
+    /// The end of the metadata; no bytes.
+    NoMetadata,
+}
+
+/// A state of the open transaction to return to.
+#[derive(Debug)]
+pub(crate) struct Savepoint {
+    node: MasterNode,
+    record_count: u64,
+    uncommitted_bytes: u64,
+    dirty: bool,
+    open_block: u64,
+    closed_blocks: usize,
+    unplaced: usize,
+}
+
+impl Draft {
+    pub(super) fn new(frames: FrameWriter, node: MasterNode) -> Self {
+        let record_count = node.path.record_count().unwrap_or(u64::MAX);
+        Self {
+            frames,
+            node,
+            record_count,
+            uncommitted_bytes: 0,
+            dirty: false,
+            open_block: 0,
+            unplaced: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn node(&self) -> &MasterNode {
+        &self.node
+    }
+
+    pub(super) fn frames(&mut self) -> &mut FrameWriter {
+        &mut self.frames
+    }
+
+    pub(super) fn record_count(&self) -> u64 {
+        self.record_count
+    }
+
+    pub(super) fn uncommitted_bytes(&self) -> u64 {
+        self.uncommitted_bytes
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Notes that the state is committed under this number.
+    pub(super) fn commit(&mut self, serial: u32) {
+        self.node.serial = serial;
+        self.uncommitted_bytes = 0;
+        self.dirty = false;
+    }
+
+    /// Whether an entry of `length` bytes would be the last of the open block.
+    #[inline]
+    pub(super) fn closes_block(&self, length: usize) -> bool {
+        let end = self.node.pending.len() + LENGTH_SIZE + length;
+        end >= self.frames.block_size() || frame::may_not_fit(end)
+    }
+
+    /// Adds a record. An error leaves everything as it was, but for closed blocks that have reached the file.
+    #[inline]
+    pub(super) fn add_record(&mut self, record: &[u8]) -> Result<()> {
+        if self.record_count >= MOST_RECORDS {
+            return Err(Error::IndexFull { path: self.frames.path().to_owned() });
+        }
+        self.add(record, Entry::Child(1))?;
+        self.record_count += 1;
+        self.uncommitted_bytes += record.len() as u64;
+        Ok(())
+    }
+
+    /// Adds records, all or none of them, of which each ends where `ends` says. None of them waits for the disk.
+    pub(super) fn add_records(&mut self, records: &[u8], ends: &[usize]) -> Result<()> {
+        let before = self.savepoint();
+        let mut start = 0;
+        for &end in ends {
+            if let Err(error) = self.add_record(&records[start..end]) {
+                self.restore(before);
+                return Err(error);
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Replaces the metadata.
+    pub(super) fn set_metadata(&mut self, metadata: Option<&[u8]>) -> Result<()> {
+        if let Some(metadata) = metadata {
+            return self.add(metadata, Entry::Metadata);
+        }
+        self.dirty = true;
+        self.note(0, Entry::NoMetadata);
+        Ok(())
+    }
+
+    /// The length of the open block, at which its next entry begins. It is shorter than a block, whose size has 32 bits.
+    #[inline]
+    fn open_length(&self) -> u32 {
+        u32::try_from(self.node.pending.len()).unwrap_or(u32::MAX)
+    }
+
+    #[inline]
+    fn add(&mut self, bytes: &[u8], entry: Entry) -> Result<()> {
+        let offset = self.open_length();
+        entries::push_entry(&mut self.node.pending, bytes)?;
+        if frame::may_not_fit(self.node.pending.len()) {
+            self.close_huge_block(offset, entry)?;
+        } else {
+            self.note(offset, entry);
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Compresses a block at once that may be too large for a frame, to refuse its last entry if it is.
+    pub(super) fn close_huge_block(&mut self, offset: u32, entry: Entry) -> Result<()> {
+        match self.frames.compress(&self.node.pending) {
+            Ok(frame) => {
+                // Placed when the frame is written: an index node that it fills belongs in the next block.
+                self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry });
+                self.node.pending = Vec::new();
+                self.frames.push_compressed(frame);
+                self.open_block += 1;
+                Ok(())
+            }
+            Err(error) => {
+                self.node.pending.truncate(offset as usize);
+                self.node.pending.shrink_to_fit();
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives an entry of the open block its coordinates, or remembers it until they are known. Before that the block
+    /// is closed if it is full: an index node that the entry fills belongs in the next one.
+    #[inline]
+    fn note(&mut self, offset: u32, entry: Entry) {
+        let block = self.open_block;
+        if self.node.pending.len() >= self.frames.block_size() {
+            self.close_block();
+        }
+        // Without closed blocks there is nothing unplaced, and the open one will start at the file limit.
+        if self.frames.is_idle() && self.unplaced.is_empty() {
+            self.place(entry, self.node.file_limit, offset);
+        } else {
+            self.unplaced.push_back(Unplaced { block, offset, entry });
+        }
+    }
+
+    fn close_block(&mut self) {
+        if self.node.pending.is_empty() {
+            return;
+        }
+        let mut room = Vec::new();
+        // Without memory for all of it now, there may be some as entries come; they tell of it.
+        let _ = room.try_reserve_exact(self.frames.block_size());
+        self.frames.push(std::mem::replace(&mut self.node.pending, room));
+        self.open_block += 1;
+    }
+
+    /// Enters into the index an entry of the block whose frame is, or will be, at `frame`. An index node that fills
+    /// up becomes an entry of the open block.
+    fn place(&mut self, entry: Entry, frame: u64, offset: u32) {
+        let at = Coordinates { frame, offset };
+        match entry {
+            Entry::Metadata => self.node.metadata = at,
+            Entry::NoMetadata => self.node.metadata = Coordinates::NONE,
+            Entry::Child(level) => {
+                if let Some(full) = self.node.path.add(level, at) {
+                    let offset = self.open_length();
+                    entries::push_node(&mut self.node.pending, &full);
+                    self.note(offset, Entry::Child(level + 1));
+                }
+            }
+        }
+    }
+
+    /// Writes blocks that are compressed already, and waits for one if too many are on their way.
+    pub(super) fn drain_ready(&mut self) -> Result<()> {
+        while self.frames.should_write() {
+            self.write_front()?;
+        }
+        Ok(())
+    }
+
+    /// Writes all closed blocks, after which every entry has its coordinates.
+    pub(super) fn drain(&mut self) -> Result<()> {
+        while !self.frames.is_idle() {
+            self.write_front()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the oldest closed block and places its entries.
+    fn write_front(&mut self) -> Result<()> {
+        let block = self.open_block - self.frames.len() as u64;
+        let frame = self.node.file_limit;
+        self.frames.write_front(&mut self.node)?;
+        self.place_entries(block, frame);
+        if self.frames.is_idle() {
+            // The open block is the next one.
+            self.place_entries(self.open_block, self.node.file_limit);
+        }
+        Ok(())
+    }
+
+    fn place_entries(&mut self, block: u64, frame: u64) {
+        while let Some(first) = self.unplaced.front().copied().filter(|first| first.block == block) {
+            self.unplaced.pop_front();
+            self.place(first.entry, frame, first.offset);
+        }
+    }
+
+    /// Remembers the state so far, to return to as long as no block is written.
+    fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            node: self.node.clone(),
+            record_count: self.record_count,
+            uncommitted_bytes: self.uncommitted_bytes,
+            dirty: self.dirty,
+            open_block: self.open_block,
+            closed_blocks: self.frames.len(),
+            unplaced: self.unplaced.len(),
+        }
+    }
+
+    /// Remembers the state so far, to return to whatever is written meanwhile.
+    pub(super) fn lasting_savepoint(&mut self) -> Result<Savepoint> {
+        self.drain()?;
+        Ok(self.savepoint())
+    }
+
+    /// Forgets everything since the savepoint.
+    pub(super) fn restore(&mut self, savepoint: Savepoint) {
+        self.frames.truncate(savepoint.closed_blocks);
+        self.unplaced.truncate(savepoint.unplaced);
+        self.node = savepoint.node;
+        self.record_count = savepoint.record_count;
+        self.uncommitted_bytes = savepoint.uncommitted_bytes;
+        self.dirty = savepoint.dirty;
+        self.open_block = savepoint.open_block;
+    }
+
+    /// Forgets everything since the commit whose node this is.
+    pub(super) fn roll_back(&mut self, committed: &Arc<MasterNode>) {
+        self.frames.truncate(0);
+        self.unplaced.clear();
+        self.node = MasterNode::clone(committed);
+        self.record_count = self.node.path.record_count().unwrap_or(u64::MAX);
+        self.uncommitted_bytes = 0;
+        self.dirty = false;
+    }
+}

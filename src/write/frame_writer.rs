@@ -1,0 +1,186 @@
+//! Closed blocks on their way into the file, as frames behind each other.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::codec::frame;
+use crate::codec::level::CompressionLevel;
+use crate::error::Result;
+use crate::format::in_memory;
+use crate::format::master::MasterNode;
+use crate::mutants::{self, Mutant};
+use crate::read::open_file::OpenFile;
+use crate::storage::write_all;
+use crate::sync::pipeline::Pipeline;
+use crate::write::closed_block::ClosedBlock;
+
+/// A file that is too short is made longer by at most this much at a time.
+const MAX_GROWTH: u64 = 5 * 1024 * 1024;
+
+/// With more bytes of closed blocks than this on their way, the next one waits.
+const MAX_IN_FLIGHT: usize = 64 * 1024 * 1024;
+
+/// Compresses closed blocks on several threads and writes them in order.
+#[derive(Debug)]
+pub(super) struct FrameWriter {
+    file: Arc<OpenFile>,
+    level: CompressionLevel,
+    /// The closed blocks that are not in the file yet.
+    pipeline: Pipeline<ClosedBlock>,
+    /// The length of the file in bytes.
+    length: u64,
+    /// Whether frames, or the length, were written since the last sync.
+    unsynced: bool,
+}
+
+impl FrameWriter {
+    pub(super) fn new(file: Arc<OpenFile>, level: CompressionLevel, length: u64) -> Self {
+        let pipeline = Pipeline::new(file.threads);
+        Self { file, level, pipeline, length, unsynced: false }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// A block is closed once it is this long.
+    #[inline]
+    pub(super) fn block_size(&self) -> usize {
+        self.file.geometry.block_size as usize
+    }
+
+    /// How many blocks are on their way.
+    pub(super) fn len(&self) -> usize {
+        self.pipeline.len()
+    }
+
+    /// Whether no block is on its way.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.pipeline.is_empty()
+    }
+
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
+    /// Notes that all that was written is on the disk.
+    pub(super) fn note_sync(&mut self) {
+        self.unsynced = false;
+    }
+
+    /// Compresses a block here and now.
+    pub(super) fn compress(&self, block: &[u8]) -> Result<Vec<u8>> {
+        frame::deflate(block, self.level)
+    }
+
+    /// Takes a closed block.
+    pub(super) fn push(&mut self, bytes: Vec<u8>) {
+        let size = bytes.len();
+        self.pipeline.push(ClosedBlock { bytes, level: self.level }, size);
+    }
+
+    /// Takes a closed block that is compressed already.
+    pub(super) fn push_compressed(&mut self, frame: Vec<u8>) {
+        let size = frame.len();
+        self.pipeline.push_outcome(Arc::new(frame), size);
+    }
+
+    /// Forgets all blocks but the `kept` oldest ones.
+    pub(super) fn truncate(&mut self, kept: usize) {
+        self.pipeline.truncate(kept);
+    }
+
+    /// Whether the oldest block should reach the file before another one is closed: it is compressed, or too many are
+    /// on their way.
+    pub(super) fn should_write(&self) -> bool {
+        let threads = self.pipeline.threads();
+        let for_threads = if threads == 1 { 1 } else { 2 * threads };
+        self.pipeline.len() >= for_threads
+            || self.pipeline.bytes() >= MAX_IN_FLIGHT
+            || self.pipeline.front_is_ready()
+    }
+
+    /// Writes the frame of the oldest block at the file limit of `node`, and moves that and the partial page on.
+    pub(super) fn write_front(&mut self, node: &mut MasterNode) -> Result<()> {
+        let Some(frame) = self.pipeline.front()? else {
+            return Ok(());
+        };
+        if mutants::on(Mutant::BlockDroppedEarly) {
+            self.pipeline.pop();
+        }
+        node.tail = self.write_frame(&frame, node)?;
+        node.file_limit += frame.len() as u64;
+        if !mutants::on(Mutant::BlockDroppedEarly) {
+            self.pipeline.pop();
+        }
+        Ok(())
+    }
+
+    /// Writes a frame at the file limit, in whole pages; returns what is left for the partial page.
+    fn write_frame(&mut self, frame: &[u8], node: &MasterNode) -> Result<Vec<u8>> {
+        let geometry = self.file.geometry;
+        let start = geometry.whole_pages(node.file_limit);
+        let end = geometry.whole_pages(node.file_limit + frame.len() as u64);
+        if start == end {
+            return Ok([&node.tail, frame].concat());
+        }
+        self.unsynced = true;
+        self.grow(end, node.file_limit)?;
+        let (first, rest) = frame.split_at(geometry.page_size as usize - node.tail.len());
+        let first_page = [&node.tail, first].concat();
+        let (pages, tail) = rest.split_at(rest.len() - rest.len() % geometry.page_size as usize);
+        write_all(&*self.file.storage, &first_page, start)
+            .and_then(|()| write_all(&*self.file.storage, pages, start + geometry.page()))
+            .map_err(self.file.failed("write to"))?;
+        Ok(tail.to_vec())
+    }
+
+    /// Makes the file at least `needed` bytes long, and a good deal longer to do so seldom.
+    fn grow(&mut self, needed: u64, file_limit: u64) -> Result<()> {
+        if needed <= self.length {
+            return Ok(());
+        }
+        let step = self.file.geometry.whole_pages(file_limit.min(MAX_GROWTH));
+        let length = needed.max(self.length + step);
+        let set_length = |length| self.file.storage.set_length(length).map(|()| length);
+        // Where there is no room for the future there may be some for now.
+        self.length =
+            set_length(length).or_else(|_| set_length(needed)).map_err(self.file.failed("enlarge"))?;
+        Ok(())
+    }
+
+    /// Saves the whole pages between two file limits.
+    pub(super) fn pages_between(&self, committed: u64, written: u64) -> Vec<u8> {
+        let geometry = &self.file.geometry;
+        let (start, end) = (geometry.whole_pages(committed), geometry.whole_pages(written));
+        let mut pages = Vec::new();
+        // A reader finds its pages missing, and says so, if they cannot be saved.
+        if let Ok(map) = self.file.storage.map(end)
+            && pages.try_reserve_exact(in_memory(end - start)).is_ok()
+        {
+            pages.extend_from_slice(&map[in_memory(start)..in_memory(end)]);
+        }
+        pages
+    }
+
+    /// Cuts off the room that the file was grown by and that no commit uses.
+    pub(super) fn trim(&self, committed_limit: u64) {
+        let geometry = &self.file.geometry;
+        let used = committed_limit.next_multiple_of(geometry.page());
+        let length = used.max(geometry.initial_length());
+        if length < self.length {
+            // The room is only room: a file that keeps it is as good.
+            let _ = self.file.storage.set_length(length);
+        }
+    }
+
+    /// Brings all that was written to the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        match self.file.storage.sync() {
+            Err(_) if mutants::on(Mutant::SyncRetried) => self.file.storage.sync(),
+            done => done,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The two slots of a file, as its writer knows and writes them.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::format::master::MasterNode;
+use crate::format::{Slot, image_index, in_memory};
+use crate::lock::WriterLock;
+use crate::read::open_file::OpenFile;
+use crate::storage::write_all;
+use crate::write::repair::SlotImages;
+
+/// Writes master nodes into their slots, as few pages as possible.
+#[derive(Debug)]
+pub(super) struct SlotWriter {
+    file: Arc<OpenFile>,
+    /// `None` where the bytes are in no file.
+    lock: Option<WriterLock>,
+    /// What is in the two slots.
+    images: SlotImages,
+    /// Room for the next image, kept so that it is not allocated for each commit.
+    spare_image: Vec<u8>,
+}
+
+impl SlotWriter {
+    pub(super) fn new(file: Arc<OpenFile>, lock: Option<WriterLock>, images: SlotImages) -> Self {
+        Self { file, lock, images, spare_image: Vec::new() }
+    }
+
+    /// Whether this process was forked off after the right to write was taken.
+    pub(super) fn is_forked(&self) -> bool {
+        self.lock.as_ref().is_some_and(WriterLock::is_inherited)
+    }
+
+    /// Writes those pages of a slot that differ from what is there, as the commit with number `serial`.
+    pub(super) fn write(&mut self, node: &MasterNode, serial: u32) -> io::Result<()> {
+        let geometry = self.file.geometry;
+        let mut image = std::mem::take(&mut self.spare_image);
+        image.clear();
+        image.try_reserve_exact(in_memory(geometry.slot_size())).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        node.encode(serial, &geometry, &mut image);
+        let standing = &mut self.images[image_index(serial)];
+        let position = geometry.slot_position(Slot::of_serial(serial));
+        let page = geometry.page_size as usize;
+        let readers_kept_out = self.lock.as_ref().and_then(|lock| lock.slots(&geometry));
+        for range in changed_pages(standing.as_deref().unwrap_or_default(), &image, page) {
+            let at = position + range.start as u64;
+            write_all(&*self.file.storage, &image[range], at)?;
+        }
+        drop(readers_kept_out);
+        self.spare_image = standing.replace(image).unwrap_or_default();
+        Ok(())
+    }
+}
+
+/// The runs of pages in which `new` differs from `old`, as ranges of bytes.
+fn changed_pages<'a>(old: &'a [u8], new: &'a [u8], page: usize) -> impl Iterator<Item = Range<usize>> + 'a {
+    let differs = move |start: &usize| {
+        let range = *start..(*start + page).min(new.len());
+        old.get(range.clone()) != Some(&new[range])
+    };
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let start = (next..new.len()).step_by(page).find(differs)?;
+        let end = (start..new.len()).step_by(page).find(|at| !differs(at)).unwrap_or(new.len());
+        next = end;
+        Some(start..end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_that_changed_are_written() {
+        let runs = |old: &[u8], new: &[u8]| changed_pages(old, new, 2).collect::<Vec<_>>();
+        assert_eq!(runs(b"aabbcc", b"aabbcc"), []);
+        assert_eq!(runs(b"aabbcc", b"axbbxc"), [0..2, 4..6]);
+        assert_eq!(runs(b"aabbcc", b"aaxxxx"), std::slice::from_ref(&(2..6)));
+        assert_eq!(runs(b"", b"aabbcc"), std::slice::from_ref(&(0..6)));
+    }
+}

@@ -1,0 +1,100 @@
+use std::path::Path;
+
+use super::*;
+use crate::codec::level::CompressionLevel;
+use crate::format::{Geometry, entries};
+use crate::read::cache::Cache;
+use crate::storage::FileStorage;
+use crate::write::draft::Entry;
+
+fn new_writer() -> Writer {
+    let storage = Box::new(FileStorage::new(tempfile::tempfile().unwrap()));
+    let geometry = Geometry::default();
+    let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
+    let options = WriterOptions { sync: SyncMode::Never, level: CompressionLevel::default() };
+    Writer::create(&Arc::new(file), None, None, options).unwrap()
+}
+
+#[test]
+fn a_huge_record_that_fills_an_index_node_is_written_once() {
+    let mut writer = new_writer();
+    let fan_out = writer.file.geometry.fan_out;
+    for _ in 1..fan_out {
+        writer.add_record(b"small").unwrap();
+    }
+    let huge = vec![7; 100_000];
+    let offset = u32::try_from(writer.draft.node.pending.len()).unwrap();
+    entries::push_entry(&mut writer.draft.node.pending, &huge).unwrap();
+    writer.draft.close_huge_block(offset, Entry::Child(1)).unwrap();
+    assert_eq!(writer.draft.frames().len(), 1);
+    writer.draft.record_count += 1;
+    writer.add_record(b"after").unwrap();
+    writer.commit().unwrap();
+    let snapshot = writer.snapshot().unwrap();
+    assert_eq!(&*snapshot.record(1).unwrap(), b"small");
+    assert_eq!(&*snapshot.record(u64::from(fan_out)).unwrap(), huge);
+    assert_eq!(&*snapshot.record(u64::from(fan_out) + 1).unwrap(), b"after");
+}
+
+#[test]
+fn a_file_with_all_the_records_that_can_be_counted_takes_no_more() {
+    let mut writer = new_writer();
+    writer.draft.record_count = u64::MAX - 2;
+    writer.add_record(b"last").unwrap();
+    assert!(matches!(writer.add_record(b"one more"), Err(Error::IndexFull { .. })));
+    assert_eq!(writer.record_count(), u64::MAX - 1);
+}
+
+#[test]
+fn what_changes_nothing_makes_no_new_version() {
+    let mut writer = new_writer();
+    writer.add_record(b"one").unwrap();
+    writer.commit().unwrap();
+    let before = writer.changes();
+    assert_eq!(writer.commit().unwrap(), None);
+    writer.rollback().unwrap();
+    writer.add_records(b"", &[]).unwrap();
+    assert_eq!(writer.changes(), before);
+    writer.add_records(b"two", &[3]).unwrap();
+    assert_ne!(writer.changes(), before);
+}
+
+#[test]
+fn records_that_are_added_together_are_as_if_they_came_one_by_one() {
+    let records: Vec<Vec<u8>> = (0..3000).map(|number| vec![b'a'; number * 7 % 211]).collect();
+    let (mut one_by_one, mut together) = (new_writer(), new_writer());
+    for some in records.chunks(700) {
+        let mut ends = Vec::new();
+        for record in some {
+            one_by_one.add_record(record).unwrap();
+            ends.push(ends.last().copied().unwrap_or_default() + record.len());
+        }
+        together.add_records(&some.concat(), &ends).unwrap();
+    }
+    for mut writer in [one_by_one, together] {
+        writer.commit().unwrap();
+        let snapshot = Arc::new(writer.snapshot().unwrap());
+        assert!(snapshot.records(1).map(|record| record.unwrap().to_vec()).eq(records.iter().cloned()));
+    }
+}
+
+#[test]
+fn of_records_that_are_refused_together_none_stays_whatever_they_closed() {
+    let mut writer = new_writer();
+    let block = writer.file.geometry.block_size as usize;
+    for record in [vec![1; block], vec![2; 10], vec![3; block / 2]] {
+        writer.add_record(&record).unwrap();
+    }
+    let before = (writer.draft.frames().len(), writer.draft.node().clone(), writer.record_count());
+    writer.draft.record_count = u64::MAX - 20;
+    let ends: Vec<_> = (1..=30).map(|record| record * block / 10).collect();
+    let records = vec![4; ends[29]];
+    assert!(matches!(writer.draft.add_records(&records, &ends), Err(Error::IndexFull { .. })));
+    writer.draft.record_count = before.2;
+    let after = (writer.draft.frames().len(), writer.draft.node().clone(), writer.record_count());
+    assert!(before == after, "what was closed, pending or counted is not as before");
+    writer.commit().unwrap();
+    let snapshot = Arc::new(writer.snapshot().unwrap());
+    let lengths: Vec<_> = snapshot.records(1).map(|record| record.unwrap().len()).collect();
+    assert_eq!(lengths, [block, 10, block / 2]);
+}
