@@ -59,6 +59,10 @@ test-rust: ## Run the tests of the crate, which need no Python
 test-interleavings: ## Run what threads share under a scheduler that goes through many orders
 	cargo test $(IN_INTERLEAVINGS) --profile fast
 
+.PHONY: test-mutants
+test-mutants: ## Make mistakes in copies of the crate, one by one, and see that the crash tests notice them
+	$(PYTHON) tests/mutants.py
+
 .PHONY: test-fuzz
 test-fuzz: ## Replay hostile files and operations that are known, then fuzz for a minute
 	cargo test $(IN_FUZZ) --profile fast

@@ -44,7 +44,6 @@ mod error;
 mod file;
 mod format;
 mod lock;
-mod mutants;
 mod read;
 mod recover;
 mod storage;

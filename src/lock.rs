@@ -12,6 +12,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -104,6 +105,16 @@ pub(crate) enum Refusal {
 }
 
 /// The right to write one file, for as long as this lives.
+pub(crate) trait WriteRight: Send + Sync + fmt::Debug {
+    /// Keeps readers of the pure-Python package away from the slots while the guard lives, waiting a short time for
+    /// those who are reading. Nothing of ours depends on it.
+    fn lock_slots(&self, geometry: &Geometry) -> Option<SlotLock<'_>>;
+
+    /// Whether this process was forked off after the right was taken.
+    fn is_forked(&self) -> bool;
+}
+
+/// The right to write a file of the operating system.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
     id: FileId,
@@ -141,10 +152,10 @@ impl WriterLock {
     pub(crate) fn id(&self) -> FileId {
         self.id
     }
+}
 
-    /// Keeps readers of the pure-Python package away from the slots while the guard lives, waiting a
-    /// short time for those who are reading. Nothing of ours depends on it.
-    pub(crate) fn slots(&self, geometry: &Geometry) -> Option<SlotLock<'_>> {
+impl WriteRight for WriterLock {
+    fn lock_slots(&self, geometry: &Geometry) -> Option<SlotLock<'_>> {
         let file = self.file.as_ref()?;
         let start = i64::try_from(geometry.slot_position(Slot::A)).ok()?;
         let length = i64::try_from(2 * geometry.slot_size()).ok()?;
@@ -160,15 +171,14 @@ impl WriterLock {
         Some(SlotLock { file, start, length })
     }
 
-    /// Whether this process was forked off after the lock was taken.
-    pub(crate) fn is_inherited(&self) -> bool {
+    fn is_forked(&self) -> bool {
         self.forks != forks()
     }
 }
 
 impl Drop for WriterLock {
     fn drop(&mut self) {
-        if self.is_inherited() {
+        if self.is_forked() {
             // The fork handler has closed the descriptor; its number may be somebody else's by now.
             std::mem::forget(self.file.take());
             return;

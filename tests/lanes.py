@@ -66,6 +66,7 @@ LANES = (
     Lane("test-tables", 90),
     Lane("test-spark", 120, missing_program("java")),
     Lane("test-data", 180),
+    Lane("test-mutants", 400),
 )
 """The cheapest first: torch alone is some gigabytes."""
 

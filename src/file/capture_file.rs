@@ -126,8 +126,8 @@ impl CaptureFile {
         length.map_err(self.file.failed("read the length of"))
     }
 
-    /// Which file is open, whatever stands at its path; `None` where the bytes are in no file.
-    pub fn identity(&self) -> Result<Option<FileIdentity>> {
+    /// Which file is open, whatever stands at its path.
+    pub fn identity(&self) -> Result<FileIdentity> {
         self.file.storage.identity().map_err(self.file.failed("identify"))
     }
 

@@ -9,8 +9,7 @@ use nix::libc;
 
 use crate::error::{Damage, Error, Result};
 use crate::format::{Geometry, has_checksum};
-use crate::lock::{self, Refusal, WriterLock};
-use crate::mutants::{self, Mutant};
+use crate::lock::{self, Refusal, WriteRight, WriterLock};
 use crate::read::cache::Cache;
 use crate::read::current;
 use crate::read::fan_out::check_fan_out;
@@ -62,14 +61,14 @@ impl OpenOptions {
         path: &Path,
         target: &Path,
         storage: Box<dyn Storage>,
-        lock: Option<WriterLock>,
+        right: Box<dyn WriteRight>,
     ) -> Result<CaptureFile> {
         if self.sync != SyncMode::Never {
             // Whoever made the file may have done without.
             storage.sync_folder(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
         let (file, header) = self.attach(path, storage)?;
-        header.check(CaptureFile::writer(Writer::open(Arc::new(file), lock, self.writer_options())?)?)
+        header.check(CaptureFile::writer(Writer::open(Arc::new(file), right, self.writer_options())?)?)
     }
 
     /// Makes a new file of the empty `storage`, which nobody else can see before `move_in` gives it the name `target`.
@@ -78,17 +77,17 @@ impl OpenOptions {
         path: &Path,
         target: &Path,
         storage: Box<dyn Storage>,
-        lock: Option<WriterLock>,
+        right: Box<dyn WriteRight>,
         move_in: impl FnOnce() -> io::Result<()>,
     ) -> Result<CaptureFile> {
         let cache = Cache::new(self.cache_size);
         let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
         // With its lock before anybody can see the file, so that nobody gets to write it in between.
         let metadata = self.initial_metadata.as_deref();
-        let writer = Writer::create(&Arc::new(file), lock, metadata, self.writer_options())?;
+        let writer = Writer::create(&Arc::new(file), right, metadata, self.writer_options())?;
         move_in().map_err(|error| Error::io(path, "create", error))?;
         let file = CaptureFile::writer(writer)?;
-        if self.sync != SyncMode::Never && !mutants::on(Mutant::NameNotSynced) {
+        if self.sync != SyncMode::Never {
             file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
         Ok(file)
@@ -119,7 +118,7 @@ impl OpenOptions {
         let Some((file, lock)) = self.lock_existing(path, target)? else {
             return Ok(None);
         };
-        self.write_storage(path, target, Box::new(FileStorage::new(file)), Some(lock)).map(Some)
+        self.write_storage(path, target, Box::new(FileStorage::new(file)), Box::new(lock)).map(Some)
     }
 
     /// Opens a file and takes the right to write it; `None` if another file stands there by then.
@@ -156,7 +155,7 @@ impl OpenOptions {
         let reopen = || open_plain(temporary, true);
         let lock = self.take_lock(path, reopen)?;
         let storage = Box::new(FileStorage::new(reopen()?));
-        self.create_storage(path, temporary, storage, Some(lock), || Ok(()))
+        self.create_storage(path, temporary, storage, Box::new(lock), || Ok(()))
     }
 
     fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<File>) -> Result<WriterLock> {
@@ -198,7 +197,7 @@ impl OpenOptions {
         let lock = self.take_lock(path, reopen)?;
         let storage = FileStorage::new(reopen()?);
         let move_in = || move_into_place(temporary, target, existing);
-        self.create_storage(path, target, Box::new(storage), Some(lock), move_in)
+        self.create_storage(path, target, Box::new(storage), Box::new(lock), move_in)
     }
 
     fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<(OpenFile, Header)> {

@@ -4,7 +4,6 @@ use libdeflater::crc32;
 
 use crate::error::Damage;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, Slot, get_u32, get_u64, in_memory};
-use crate::mutants::{self, Mutant};
 use crate::tree::RightmostPath;
 
 /// Everything that a commit fixes: how far the file goes, its index, and the bytes not yet in frames.
@@ -138,9 +137,6 @@ impl MasterNode {
     /// Whether this is the later of two good nodes; serial numbers wrap, so they are compared by
     /// their wrapping difference.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
-        if mutants::on(Mutant::SerialsUnsigned) {
-            return self.serial > other.serial;
-        }
         self.serial.wrapping_sub(other.serial) < 1 << (u32::BITS - 1)
     }
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::error::{Damage, Error, Result};
 use crate::format::master::{MasterNode, STAMP_SIZE};
 use crate::format::{Geometry, Slot, in_memory};
-use crate::mutants::{self, Mutant};
 use crate::storage::{Storage, read_up_to};
 
 use super::open_file::OpenFile;
@@ -122,11 +121,7 @@ pub(crate) fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) 
     bytes.try_reserve_exact(size.saturating_mul(2)).map_err(|_| io::ErrorKind::OutOfMemory)?;
     bytes.shrink_to(size);
     bytes.resize(size, 0);
-    let length = if mutants::on(Mutant::ShortSlotAccepted) {
-        storage.read_at(&mut bytes, geometry.slot_position(slot))?
-    } else {
-        read_up_to(storage, &mut bytes, geometry.slot_position(slot))?
-    };
+    let length = read_up_to(storage, &mut bytes, geometry.slot_position(slot))?;
     bytes.truncate(length);
     Ok(bytes)
 }

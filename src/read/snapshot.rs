@@ -11,7 +11,6 @@ use crate::codec::inflate_stream::{self, Stream};
 use crate::error::{Damage, Error, Result, reserve};
 use crate::format::master::{Extent, MasterNode};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, entries, get_u32, in_memory};
-use crate::mutants::{self, Mutant};
 use crate::read::block::Block;
 use crate::read::node::Node;
 use crate::read::open_file::{OpenFile, check_length};
@@ -97,10 +96,6 @@ impl Snapshot {
         epoch: u64,
         transaction: Option<Arc<Transaction>>,
     ) -> Self {
-        if mutants::on(Mutant::PartialPageFromFile) {
-            let tail_start = file.geometry.whole_pages(master.file_limit);
-            let _ = crate::storage::read_up_to(&*file.storage, &mut master.tail, tail_start);
-        }
         let extent = master.extent();
         let pending = std::mem::take(&mut master.pending).into_boxed_slice();
         let pending = Arc::new(Block::whole(pending, Validity::Epoch(epoch)));
@@ -474,11 +469,7 @@ impl Snapshot {
         let body = self.frame_body(pieces, frame)?;
         let end = body.end;
         let stream = pieces.bytes(body)?;
-        let validity = if end <= self.stable() || mutants::on(Mutant::CacheKeptAfterRollback) {
-            Validity::Always
-        } else {
-            Validity::Epoch(self.epoch)
-        };
+        let validity = if end <= self.stable() { Validity::Always } else { Validity::Epoch(self.epoch) };
         match frame::inflate(&stream, self.file.geometry.block_size) {
             Ok(bytes) => Ok(Block::whole(bytes, validity)),
             Err(InflateError::Oversized) => {

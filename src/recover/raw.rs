@@ -72,7 +72,7 @@ impl Raw {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::storage::Map;
+    use crate::storage::{FileIdentity, Map};
 
     /// A disk of a few sectors, some of which cannot be read.
     #[derive(Debug)]
@@ -121,6 +121,10 @@ mod tests {
         }
 
         fn map(&self, _: u64) -> io::Result<Map> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn identity(&self) -> io::Result<FileIdentity> {
             Err(io::ErrorKind::Unsupported.into())
         }
     }

@@ -4,7 +4,8 @@ use crate::file::CaptureFile;
 use crate::format::Slot;
 use crate::verify::verify_open;
 
-use super::disk::{Disk, Event, Name, Plan};
+use super::careless::storage;
+use super::disk::{Disk, Event, Name, OnlyUser, Plan};
 use super::disk_state::{Change, DiskState};
 use super::habits::Habits;
 use super::random::Random;
@@ -147,7 +148,8 @@ impl Explorer {
     ) -> Outcome<usize> {
         self.images += 1;
         let disk = Disk::<Mark>::new(left.clone(), Random::new(0));
-        let reader = habits.clone().for_looking().options().read_storage(path(), Box::new(disk.clone()));
+        let reader =
+            habits.clone().for_looking().options().read_storage(path(), storage(&disk, habits.geometry));
         let reader = reader.map_err(|error| format!("what is left does not open: {error}"))?;
         let found = read_all(&reader).map_err(|error| format!("what is left cannot be read: {error}"))?;
         let number = number_of(&found, life, commits)?;
@@ -161,7 +163,8 @@ impl Explorer {
     /// A writer repairs what is left and adds to it.
     fn go_on_with(&mut self, disk: &Disk<Mark>, life: &Life, habits: &Habits, commits: &Commits) -> Outcome {
         let options = habits.clone().for_looking().options();
-        let writer = options.write_storage(path(), path(), Box::new(disk.clone()), None);
+        let writer =
+            options.write_storage(path(), path(), storage(disk, habits.geometry), Box::new(OnlyUser));
         let writer = writer.map_err(|error| format!("what is left does not open for writing: {error}"))?;
         // What a reader saw may be in memory only, after a sync that failed; the repair goes by the disk.
         let mut expected = read_all(&writer).map_err(text)?;
@@ -169,7 +172,7 @@ impl Explorer {
         let record = self.random.bytes(30);
         expected.records.push(record.as_slice().into());
         writer.add_record(&record).and_then(|_| writer.commit()).map_err(text)?;
-        let reader = options.read_storage(path(), Box::new(disk.clone())).map_err(text)?;
+        let reader = options.read_storage(path(), storage(disk, habits.geometry)).map_err(text)?;
         let now = read_all(&reader).map_err(text)?;
         expect(now == expected, || "what is added after the repair is not what is read".into())?;
         if !self.random.one_in(4) {

@@ -8,8 +8,9 @@ use nix::libc;
 
 use super::disk_state::{Change, DiskState};
 use super::random::Random;
-use crate::format::in_memory;
-use crate::storage::{Map, Storage, too_short};
+use crate::format::{Geometry, in_memory};
+use crate::lock::{SlotLock, WriteRight};
+use crate::storage::{FileIdentity, Map, Storage, too_short};
 
 /// Whether the file's name is there, instead of what stood in its place or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +109,7 @@ struct Inner<Mark> {
     calls: u64,
     failed_syncs: u64,
     random: Random,
-    map: Option<Arc<[u8]>>,
+    map: Option<Arc<Vec<u8>>>,
 }
 
 /// The disk as a [`Storage`]; clones are the same disk.
@@ -288,9 +289,27 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
             return Err(too_short(length, needed));
         }
         if inner.map.is_none() {
-            let bytes = inner.state.cache.as_slice().into();
-            inner.map = Some(bytes);
+            let bytes = inner.state.cache.clone();
+            inner.map = Some(Arc::new(bytes));
         }
-        inner.map.clone().map(Map::Memory).ok_or_else(|| io::ErrorKind::Other.into())
+        inner.map.clone().map(Map::new).ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    fn identity(&self) -> io::Result<FileIdentity> {
+        Ok(FileIdentity { device: 0, inode: 1, birth: None })
+    }
+}
+
+/// The right to write a file on a simulated disk, which has one user.
+#[derive(Debug)]
+pub(super) struct OnlyUser;
+
+impl WriteRight for OnlyUser {
+    fn lock_slots(&self, _: &Geometry) -> Option<SlotLock<'_>> {
+        None
+    }
+
+    fn is_forked(&self) -> bool {
+        false
     }
 }

@@ -2,6 +2,7 @@
 
 use nix::libc;
 
+use super::careless::storage;
 use super::disk::{Disk, Event, Fault, Plan};
 use super::disk_state::DiskState;
 use super::habits::Habits;
@@ -53,7 +54,7 @@ fn create(seed: u64, plan: Plan) -> Outcome<u64> {
 }
 
 fn read_new(disk: &Disk<Mark>, habits: &Habits) -> Outcome {
-    let file = habits.options().read_storage(path(), Box::new(disk.clone())).map_err(text)?;
+    let file = habits.options().read_storage(path(), storage(disk, habits.geometry)).map_err(text)?;
     let found = read_all(&file).map_err(text)?;
     let is_new = found.records.is_empty() && found.metadata.as_deref() == habits.initial_metadata.as_deref();
     expect(is_new, || "the new file holds something else".into())

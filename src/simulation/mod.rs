@@ -4,6 +4,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
+mod careless;
 mod crashes;
 mod disk;
 mod disk_state;
@@ -14,10 +15,9 @@ mod workload;
 
 use std::time::{Duration, Instant};
 
+use careless::Mistake;
 use crashes::{Explorer, Search};
 use disk::Plan;
-
-use crate::mutants::{self, Mutant};
 
 /// Power cuts and kills at every step.
 const CRASHES: Search = Search { steps: 25, one_end_in: 1, power_cuts: 4, faults: Plan::None };
@@ -45,7 +45,7 @@ const ONCE_FAILED: [(Search, u64); 11] = [
     (LONG_LIVES, 1),
 ];
 /// A mistake that takes longer to be noticed counts as not noticed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MISTAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How many times as much as every day is to be done.
 fn soak() -> u64 {
@@ -118,28 +118,27 @@ fn long_lives_show_what_was_written() {
 
 #[test]
 fn every_mistake_is_noticed() {
-    for mutant in Mutant::ALL {
-        let search = where_it_shows(mutant);
+    for mistake in Mistake::ALL {
+        let search = where_it_shows(mistake);
         let start = Instant::now();
-        let found = mutants::with(mutant, || {
+        let found = careless::with(mistake, || {
             (0..)
-                .take_while(|_| start.elapsed() < PATIENCE)
+                .take_while(|_| start.elapsed() < MISTAKE_TIMEOUT)
                 .find_map(|seed| Some((seed, Explorer::new(seed, search).explore().err()?)))
         });
         let seconds = start.elapsed().as_secs_f32();
         match found {
-            Some((seed, problem)) => println!("{mutant:?}: seed {seed}, after {seconds:.2} s: {problem}"),
-            None => panic!("{mutant:?} is not noticed in {seconds:.0} s"),
+            Some((seed, problem)) => println!("{mistake:?}: seed {seed}, after {seconds:.2} s: {problem}"),
+            None => panic!("{mistake:?} is not noticed in {seconds:.0} s"),
         }
     }
 }
 
-/// The search that gives a mistake the most occasions to do harm.
-fn where_it_shows(mutant: Mutant) -> Search {
-    match mutant {
-        Mutant::RetryInOtherSlot | Mutant::SyncRetried | Mutant::PageCacheTrusted => FAILED_SYNCS,
-        Mutant::SerialMovedEarly | Mutant::ShortSlotAccepted | Mutant::BlockDroppedEarly => FULL_DISK,
-        Mutant::CacheKeptAfterRollback => LONG_LIVES,
+/// Returns the search that gives a mistake the most occasions to do harm.
+fn where_it_shows(mistake: Mistake) -> Search {
+    match mistake {
+        Mistake::SyncRetried | Mistake::PageCacheTrusted => FAILED_SYNCS,
+        Mistake::ShortSlotAccepted => FULL_DISK,
         _ => CRASHES,
     }
 }

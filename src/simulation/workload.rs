@@ -12,7 +12,8 @@ use crate::read::snapshot::Snapshot;
 use crate::storage::{Storage, read_up_to, write_all};
 use crate::write::options::SyncMode;
 
-use super::disk::{Disk, Plan};
+use super::careless::storage;
+use super::disk::{Disk, OnlyUser, Plan};
 use super::habits::Habits;
 use super::random::Random;
 
@@ -91,7 +92,13 @@ impl Life {
             }
             disk.move_in()
         };
-        habits.options().create_storage(path(), path(), Box::new(disk.clone()), None, move_in)?;
+        habits.options().create_storage(
+            path(),
+            path(),
+            storage(&disk, habits.geometry),
+            Box::new(OnlyUser),
+            move_in,
+        )?;
         let state =
             State { records: Vec::new(), metadata: habits.initial_metadata.as_deref().map(Into::into) };
         let commits = Commits { last: 0, previous: 0, begun: None, fragile: habits.is_fragile() };
@@ -151,7 +158,12 @@ impl Life {
     }
 
     fn open_and_read(&self) -> Result<(CaptureFile, State), Error> {
-        let file = self.habits.options().write_storage(path(), path(), Box::new(self.disk.clone()), None)?;
+        let file = self.habits.options().write_storage(
+            path(),
+            path(),
+            storage(&self.disk, self.habits.geometry),
+            Box::new(OnlyUser),
+        )?;
         let found = read_all(&file)?;
         Ok((file, found))
     }
@@ -357,7 +369,7 @@ impl Life {
 
     /// Reads what others see.
     fn look_from_outside(&mut self) -> Outcome {
-        let opened = self.habits.options().read_storage(path(), Box::new(self.disk.clone()));
+        let opened = self.habits.options().read_storage(path(), storage(&self.disk, self.habits.geometry));
         match opened.and_then(|file| read_all(&file)) {
             Ok(found) => {
                 let committed = &self.states[self.commits.last];

@@ -114,11 +114,11 @@ impl Storage for FileStorage {
         }
         let current = self.map.load();
         if let Some(map) = current.as_ref().filter(|map| map.len() as u64 >= needed) {
-            return Ok(Map::File(Arc::clone(map)));
+            return Ok(Map::new(Arc::clone(map)));
         }
         let map = self.map_anew(length)?;
         self.map.store(Some(Arc::clone(&map)));
-        Ok(Map::File(map))
+        Ok(Map::new(map))
     }
 
     fn wait_for_change(&self, position: u64, seen: [u8; 4], most: Duration) {
@@ -132,7 +132,7 @@ impl Storage for FileStorage {
         self.with_word(position, futex::wake);
     }
 
-    fn identity(&self) -> io::Result<Option<FileIdentity>> {
-        Ok(Some(FileIdentity::of(&self.file.metadata()?)))
+    fn identity(&self) -> io::Result<FileIdentity> {
+        Ok(FileIdentity::of(&self.file.metadata()?))
     }
 }

@@ -11,8 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fmt, io};
 
-use memmap2::Mmap;
-
 pub(crate) use file::FileStorage;
 pub(crate) use names::{
     Existing, exists, keeps_changing, move_into_place, open_plain, parent, resolve_links, sync_folder,
@@ -49,10 +47,8 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     }
     /// Ends the waiting of all who wait, in whatever process, for a change of the four bytes at `position`.
     fn tell_change(&self, _position: u64) {}
-    /// Which file this is; `None` where the bytes are in no file.
-    fn identity(&self) -> io::Result<Option<FileIdentity>> {
-        Ok(None)
-    }
+    /// Returns which file this is.
+    fn identity(&self) -> io::Result<FileIdentity>;
 }
 
 /// Which file something is, among all that one machine has ever had at the same place.
@@ -75,23 +71,21 @@ impl FileIdentity {
     }
 }
 
-/// Bytes of a file, shared with whoever else maps it.
-#[derive(Debug, Clone)]
-pub(crate) enum Map {
-    File(Arc<Mmap>),
-    #[cfg(test)]
-    Memory(Arc<[u8]>),
+/// Bytes of a file, shared with all others who map it.
+#[derive(Clone)]
+pub(crate) struct Map(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl Map {
+    pub(crate) fn new(bytes: Arc<impl AsRef<[u8]> + Send + Sync + 'static>) -> Self {
+        Self(bytes)
+    }
 }
 
 impl Deref for Map {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match self {
-            Self::File(map) => map,
-            #[cfg(test)]
-            Self::Memory(bytes) => bytes,
-        }
+        (*self.0).as_ref()
     }
 }
 

@@ -9,7 +9,6 @@ use crate::codec::level::CompressionLevel;
 use crate::error::Result;
 use crate::format::in_memory;
 use crate::format::master::MasterNode;
-use crate::mutants::{self, Mutant};
 use crate::read::open_file::OpenFile;
 use crate::storage::write_all;
 use crate::sync::pipeline::Pipeline;
@@ -107,14 +106,9 @@ impl FrameWriter {
         let Some(frame) = self.pipeline.front()? else {
             return Ok(());
         };
-        if mutants::on(Mutant::BlockDroppedEarly) {
-            self.pipeline.pop();
-        }
         node.tail = self.write_frame(&frame, node)?;
         node.file_limit += frame.len() as u64;
-        if !mutants::on(Mutant::BlockDroppedEarly) {
-            self.pipeline.pop();
-        }
+        self.pipeline.pop();
         Ok(())
     }
 
@@ -178,9 +172,6 @@ impl FrameWriter {
 
     /// Brings all that was written to the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
-        match self.file.storage.sync() {
-            Err(_) if mutants::on(Mutant::SyncRetried) => self.file.storage.sync(),
-            done => done,
-        }
+        self.file.storage.sync()
     }
 }

@@ -3,7 +3,6 @@
 use crate::error::{Damage, Error, Result};
 use crate::format::master::MasterNode;
 use crate::format::{Slot, image_index};
-use crate::mutants::{self, Mutant};
 use crate::read::current::read_slot;
 use crate::read::open_file::OpenFile;
 use crate::storage::write_all;
@@ -15,7 +14,6 @@ pub(crate) type SlotImages = [Option<Vec<u8>>; 2];
 /// consecutive: what an earlier writer left only in memory, or half-written, is not built upon.
 pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotImages)> {
     let (storage, geometry) = (&*file.storage, &file.geometry);
-    let sync = sync && !mutants::on(Mutant::PageCacheTrusted);
     if sync {
         storage.sync().map_err(file.failed("sync"))?;
         storage

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::format::master::MasterNode;
 use crate::format::{Slot, image_index, in_memory};
-use crate::lock::WriterLock;
+use crate::lock::WriteRight;
 use crate::read::open_file::OpenFile;
 use crate::storage::write_all;
 use crate::write::repair::SlotImages;
@@ -15,8 +15,7 @@ use crate::write::repair::SlotImages;
 #[derive(Debug)]
 pub(super) struct SlotWriter {
     file: Arc<OpenFile>,
-    /// `None` where the bytes are in no file.
-    lock: Option<WriterLock>,
+    right: Box<dyn WriteRight>,
     /// What is in the two slots.
     images: SlotImages,
     /// Room for the next image, kept so that it is not allocated for each commit.
@@ -24,13 +23,13 @@ pub(super) struct SlotWriter {
 }
 
 impl SlotWriter {
-    pub(super) fn new(file: Arc<OpenFile>, lock: Option<WriterLock>, images: SlotImages) -> Self {
-        Self { file, lock, images, spare_image: Vec::new() }
+    pub(super) fn new(file: Arc<OpenFile>, right: Box<dyn WriteRight>, images: SlotImages) -> Self {
+        Self { file, right, images, spare_image: Vec::new() }
     }
 
     /// Whether this process was forked off after the right to write was taken.
     pub(super) fn is_forked(&self) -> bool {
-        self.lock.as_ref().is_some_and(WriterLock::is_inherited)
+        self.right.is_forked()
     }
 
     /// Writes those pages of a slot that differ from what is there, as the commit with number `serial`.
@@ -43,7 +42,7 @@ impl SlotWriter {
         let standing = &mut self.images[image_index(serial)];
         let position = geometry.slot_position(Slot::of_serial(serial));
         let page = geometry.page_size as usize;
-        let readers_kept_out = self.lock.as_ref().and_then(|lock| lock.slots(&geometry));
+        let readers_kept_out = self.right.lock_slots(&geometry);
         for range in changed_pages(standing.as_deref().unwrap_or_default(), &image, page) {
             let at = position + range.start as u64;
             write_all(&*self.file.storage, &image[range], at)?;

@@ -7,8 +7,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::format::Slot;
 use crate::format::master::MasterNode;
-use crate::lock::WriterLock;
-use crate::mutants::{self, Mutant};
+use crate::lock::WriteRight;
 use crate::read::open_file::{OpenFile, check_length};
 use crate::read::snapshot::Snapshot;
 use crate::read::validity::new_epoch;
@@ -55,21 +54,21 @@ impl Writer {
     /// Opens a file whose lock the caller holds, and repairs what an earlier writer left behind.
     pub(crate) fn open(
         file: Arc<OpenFile>,
-        lock: Option<WriterLock>,
+        right: Box<dyn WriteRight>,
         options: WriterOptions,
     ) -> Result<Self> {
-        let guard = lock.as_ref().and_then(|lock| lock.slots(&file.geometry));
+        let guard = right.lock_slots(&file.geometry);
         let (node, images) = repair(&file, options.sync != SyncMode::Never)?;
         drop(guard);
         check_length(&file, &node)?;
         let length = file.storage.length().map_err(file.failed("read the length of"))?;
-        Ok(Self::new(file, lock, options, node, images, length))
+        Ok(Self::new(file, right, options, node, images, length))
     }
 
     /// Fills an empty file that nobody else can see yet: header, both slots, and the metadata.
     pub(crate) fn create(
         file: &Arc<OpenFile>,
-        lock: Option<WriterLock>,
+        right: Box<dyn WriteRight>,
         metadata: Option<&[u8]>,
         options: WriterOptions,
     ) -> Result<Self> {
@@ -78,7 +77,7 @@ impl Writer {
         file.storage.set_length(length).map_err(file.failed("set the length of"))?;
         write_all(&*file.storage, &geometry.encode(), 0).map_err(file.failed("write the header of"))?;
         let node = MasterNode::empty(&geometry);
-        let mut writer = Self::new(Arc::clone(file), lock, options, node, SlotImages::default(), length);
+        let mut writer = Self::new(Arc::clone(file), right, options, node, SlotImages::default(), length);
         writer.set_metadata(metadata)?;
         writer.draft.drain()?;
         for serial in [1, 2] {
@@ -86,16 +85,14 @@ impl Writer {
             written.map_err(file.failed("write the master nodes of"))?;
             writer.draft.commit(serial);
         }
-        if !mutants::on(Mutant::NewFileNotSynced) {
-            file.storage.sync().map_err(file.failed("sync"))?;
-        }
+        file.storage.sync().map_err(file.failed("sync"))?;
         writer.begin_transaction();
         Ok(writer)
     }
 
     fn new(
         file: Arc<OpenFile>,
-        lock: Option<WriterLock>,
+        right: Box<dyn WriteRight>,
         options: WriterOptions,
         node: MasterNode,
         images: SlotImages,
@@ -109,7 +106,7 @@ impl Writer {
             committed,
             committed_count: draft.record_count(),
             draft,
-            slots: SlotWriter::new(Arc::clone(&file), lock, images),
+            slots: SlotWriter::new(Arc::clone(&file), right, images),
             file,
             transaction: Transaction::new(new_epoch()),
             changes: 0,
@@ -214,22 +211,13 @@ impl Writer {
     }
 
     fn commit_changes(&mut self) -> Result<()> {
-        if mutants::on(Mutant::SerialMovedEarly) {
-            self.draft.commit(self.draft.node().serial.wrapping_add(1));
-        }
         self.draft.drain()?;
         if !MasterNode::index_fits(&self.draft.node().path, &self.file.geometry) {
             return Err(Error::IndexFull { path: self.file.path.clone() });
         }
         self.sync_frames()?;
-        let serial = self.draft.node().serial.wrapping_add(u32::from(!mutants::on(Mutant::SerialMovedEarly)));
-        let serial = match self.write_slot(serial) {
-            Err(_) if mutants::on(Mutant::RetryInOtherSlot) => {
-                self.write_slot(serial.wrapping_add(1)).map(|()| serial.wrapping_add(1))
-            }
-            done => done.map(|()| serial),
-        }
-        .map_err(|source| self.fail_uncertain(source))?;
+        let serial = self.committed.serial.wrapping_add(1);
+        self.write_slot(serial).map_err(|source| self.fail_uncertain(source))?;
         self.draft.commit(serial);
         Ok(())
     }
@@ -237,11 +225,9 @@ impl Writer {
     /// Brings the frames to the disk before a master node points at them.
     fn sync_frames(&mut self) -> Result<()> {
         let needed = match self.sync {
-            SyncMode::Full => self.draft.frames().is_unsynced() && !mutants::on(Mutant::FirstSyncLeftOut),
+            SyncMode::Full => self.draft.frames().is_unsynced(),
             // Also when there are no frames: the last slot must be there before the other one is touched.
-            SyncMode::Barrier => {
-                self.draft.frames().is_unsynced() || !mutants::on(Mutant::BarrierOnlyWithData)
-            }
+            SyncMode::Barrier => true,
             SyncMode::Never => false,
         };
         if !needed {
@@ -261,7 +247,7 @@ impl Writer {
 
     fn write_slot(&mut self, serial: u32) -> io::Result<()> {
         self.slots.write(self.draft.node(), serial)?;
-        if self.sync == SyncMode::Full && !mutants::on(Mutant::SecondSyncLeftOut) {
+        if self.sync == SyncMode::Full {
             self.draft.frames().sync()?;
         }
         Ok(())

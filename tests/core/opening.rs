@@ -317,12 +317,12 @@ fn a_file_has_one_identity_under_all_its_names_and_another_one_none_of_it() {
     let link = place.folder.path().join("link");
     symlink(&place.path, &link).unwrap();
     let file = place.reader();
-    let identity = file.identity().unwrap().unwrap();
-    assert_eq!(CaptureFile::open(&link).unwrap().identity().unwrap().unwrap(), identity);
+    let identity = file.identity().unwrap();
+    assert_eq!(CaptureFile::open(&link).unwrap().identity().unwrap(), identity);
     add(&place.writer(), 6);
     let moved = place.folder.path().join("moved");
     fs::rename(&place.path, &moved).unwrap();
     fs::copy(&moved, &place.path).unwrap();
-    assert_eq!(file.identity().unwrap().unwrap(), identity);
-    assert_ne!(place.reader().identity().unwrap().unwrap(), identity);
+    assert_eq!(file.identity().unwrap(), identity);
+    assert_ne!(place.reader().identity().unwrap(), identity);
 }

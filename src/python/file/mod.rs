@@ -309,13 +309,13 @@ impl CaptureFile {
         Ok(usize::try_from(self.record_count(py)?)?)
     }
 
-    /// Device, inode, and nanoseconds from the epoch to the creation of the open file, or None where the file
-    /// system does not know them.
+    /// Device, inode, and nanoseconds from the epoch to the creation of the open file; None for the last where the file
+    /// system does not know it.
     #[pyo3(name = "_identity")]
-    fn identity(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, Option<u64>)>> {
+    fn identity(&self, py: Python<'_>) -> PyResult<(u64, u64, Option<u64>)> {
         let file = self.file()?;
         let identity = py.detach(|| file.identity())?;
-        Ok(identity.map(|identity| (identity.device, identity.inode, identity.birth)))
+        Ok((identity.device, identity.inode, identity.birth))
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {

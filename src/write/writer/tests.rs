@@ -3,16 +3,19 @@ use std::path::Path;
 use super::*;
 use crate::codec::level::CompressionLevel;
 use crate::format::{Geometry, entries};
+use crate::lock::WriterLock;
 use crate::read::cache::Cache;
 use crate::storage::FileStorage;
 use crate::write::draft::Entry;
 
 fn new_writer() -> Writer {
-    let storage = Box::new(FileStorage::new(tempfile::tempfile().unwrap()));
+    let bytes = tempfile::tempfile().unwrap();
+    let right = WriterLock::take(|| Ok(bytes.try_clone().unwrap()), false).unwrap();
+    let storage = Box::new(FileStorage::new(bytes));
     let geometry = Geometry::default();
     let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
     let options = WriterOptions { sync: SyncMode::Never, level: CompressionLevel::default() };
-    Writer::create(&Arc::new(file), None, None, options).unwrap()
+    Writer::create(&Arc::new(file), Box::new(right), None, options).unwrap()
 }
 
 #[test]
