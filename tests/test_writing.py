@@ -324,7 +324,7 @@ MEMORY = {
     "pointers to text": (ctypes.c_char_p * 2)(),
     "functions": (ctypes.CFUNCTYPE(None) * 1)(),
     "a structure": Structure(),
-    "characters": array.array("u", "text"),
+    "characters": array.array("w" if sys.version_info >= (3, 13) else "u", "text"),
     "characters of C": (ctypes.c_wchar * 2)(),
     "numpy objects": numpy.array(["a", 1], dtype=object),
     "numpy text": numpy.array(["text", "b"]),
