@@ -80,17 +80,26 @@ impl OpenOptions {
         right: Box<dyn WriteRight>,
         move_in: impl FnOnce() -> io::Result<()>,
     ) -> Result<CaptureFile> {
-        let cache = Cache::new(self.cache_size);
-        let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
         // With its lock before anybody can see the file, so that nobody gets to write it in between.
-        let metadata = self.initial_metadata.as_deref();
-        let writer = Writer::create(&Arc::new(file), right, metadata, self.writer_options())?;
+        let file = self.create_unseen(path, storage, right)?;
         move_in().map_err(|error| Error::io(path, "create", error))?;
-        let file = CaptureFile::writer(writer)?;
         if self.sync != SyncMode::Never {
             file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
         Ok(file)
+    }
+
+    /// Makes a new file of the empty `storage`, which is seen, as `path`, once the caller has moved it there.
+    fn create_unseen(
+        &self,
+        path: &Path,
+        storage: Box<dyn Storage>,
+        right: Box<dyn WriteRight>,
+    ) -> Result<CaptureFile> {
+        let cache = Cache::new(self.cache_size);
+        let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
+        let metadata = self.initial_metadata.as_deref();
+        CaptureFile::writer(Writer::create(&Arc::new(file), right, metadata, self.writer_options())?)
     }
 
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
@@ -152,10 +161,11 @@ impl OpenOptions {
 
     /// Makes a capture file of the empty file `temporary`, which is to be called `path` later.
     pub(crate) fn create_unnamed(&self, path: &Path, temporary: &Path) -> Result<CaptureFile> {
+        self.geometry.check_settings()?;
         let reopen = || open_plain(temporary, true);
         let lock = self.take_lock(path, reopen)?;
         let storage = Box::new(FileStorage::new(reopen()?));
-        self.create_storage(path, temporary, storage, Box::new(lock), || Ok(()))
+        self.create_unseen(path, storage, Box::new(lock))
     }
 
     fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<File>) -> Result<WriterLock> {

@@ -1,5 +1,7 @@
 //! One master node: its bytes in a slot, its checksum, and which of two is current.
 
+use std::borrow::Borrow;
+
 use libdeflater::crc32;
 
 use crate::error::Damage;
@@ -139,6 +141,11 @@ impl MasterNode {
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         self.serial.wrapping_sub(other.serial) < 1 << (u32::BITS - 1)
     }
+}
+
+/// Two good nodes, the older one first: the newer one is the current state.
+pub(crate) fn by_age<T: Borrow<MasterNode>>(a: T, b: T) -> [T; 2] {
+    if b.borrow().is_newer_than(a.borrow()) { [a, b] } else { [b, a] }
 }
 
 /// Length of the part of the last page that is in use.

@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Damage, Error, Result};
-use crate::format::master::{MasterNode, STAMP_SIZE};
+use crate::format::master::{MasterNode, STAMP_SIZE, by_age};
 use crate::format::{Geometry, Slot, in_memory};
 use crate::storage::{Storage, read_up_to};
 
@@ -104,7 +104,8 @@ fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) 
     match (MasterNode::decode(geometry, Slot::A, &a), MasterNode::decode(geometry, Slot::B, &b)) {
         (Ok(first), Ok(second)) => {
             let stamps = stamp(&a).zip(stamp(&b)).map(|(a, b)| [a, b]);
-            found(if second.is_newer_than(&first) { second } else { first }, stamps)
+            let [_, newer] = by_age(first, second);
+            found(newer, stamps)
         }
         (Err(bad), _) | (_, Err(bad)) if bad.whole => Ok(Look::Damaged(bad.damage, [a, b])),
         (Err(_), Ok(second)) => found(second, None),

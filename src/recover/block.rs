@@ -20,11 +20,13 @@ pub(super) struct Block {
     pub(super) size: u64,
     /// Whether it ends where it was closed, which its checksum proves. If not, the rest is lost.
     pub(super) whole: bool,
+    /// Whether the stream ends, with its checksum, where the frame does.
+    pub(super) sound: bool,
 }
 
 impl Block {
     pub(super) fn in_memory(at: u64, bytes: &[u8]) -> Self {
-        Self { at, end: at, head: bytes.into(), size: bytes.len() as u64, whole: true }
+        Self { at, end: at, head: bytes.into(), size: bytes.len() as u64, whole: true, sound: false }
     }
 }
 

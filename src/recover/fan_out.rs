@@ -8,7 +8,7 @@ use crate::format::master::MasterNode;
 use crate::format::{self, Coordinates, Geometry};
 
 use super::block::{Block, Found};
-use super::slots::{most_children, whole_masters};
+use super::slots::{SlotState, Slots, current};
 use super::source::Source;
 
 /// As many frames are looked at to find out how many children an index node has.
@@ -20,16 +20,17 @@ const MOST_ROOTS: usize = 64;
 
 /// The fan-out under which the first blocks make most sense, and whether there is any index node to say so.
 /// `said` is what a sound header says.
-pub(super) fn find_fan_out(source: &mut Source, said: Option<u32>) -> Result<(u32, bool)> {
-    let most_children = most_children(&source.raw, &source.geometry)?;
+pub(super) fn find_fan_out(source: &mut Source, slots: &Slots, said: Option<u32>) -> Result<(u32, bool)> {
+    let max_children = slots.max_children(&source.geometry);
     let half_said = source.geometry.fan_out;
     // The smallest that the slots allow; enough to read from them where the data ends.
-    source.geometry.fan_out = most_children.saturating_add(1).max(2);
-    let masters = whole_masters(source)?;
-    if let Some(newest) = masters.iter().reduce(|a, b| if b.is_newer_than(a) { b } else { a }) {
-        source.end_with(newest);
+    source.geometry.fan_out = max_children.saturating_add(1).max(2);
+    let states = slots.states(&source.geometry);
+    let masters = states.iter().filter_map(SlotState::master);
+    let roots: HashSet<_> = masters.flat_map(roots_of).take(MOST_ROOTS).collect();
+    if let (Some(newest), _) = current(states) {
+        source.end_with(&newest);
     }
-    let roots: HashSet<_> = masters.iter().flat_map(roots_of).take(MOST_ROOTS).collect();
     let blocks = telling_blocks(source, &roots)?;
     let runs = runs_of_coordinates(source, &blocks);
     let common = runs.iter().copied().reduce(greatest_common_divisor);
@@ -37,7 +38,7 @@ pub(super) fn find_fan_out(source: &mut Source, said: Option<u32>) -> Result<(u3
     let divisors = shortest.map(|run| (2..=run).rev().filter(move |fan_out| run % fan_out == 0));
     let usual = [said, common, shortest, Some(Geometry::default().fan_out), Some(half_said)];
     let guesses = usual.into_iter().flatten().chain(divisors.into_iter().flatten());
-    let guesses = guesses.filter(|guess| *guess > most_children.max(1));
+    let guesses = guesses.filter(|guess| *guess > max_children.max(1));
     let mut best = None;
     for fan_out in guesses {
         source.geometry.fan_out = fan_out;
@@ -46,7 +47,7 @@ pub(super) fn find_fan_out(source: &mut Source, said: Option<u32>) -> Result<(u3
             best = Some((score, fan_out));
         }
     }
-    let least = most_children.saturating_add(1).max(2);
+    let least = max_children.saturating_add(1).max(2);
     Ok((best.map_or(least, |(_, fan_out)| fan_out), !runs.is_empty()))
 }
 

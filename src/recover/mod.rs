@@ -90,11 +90,11 @@ impl RecoverOptions {
         let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch)?;
         let watch = raw.watch.clone();
         watch.look()?;
-        let (sizes, raw) = sizes::find(raw)?;
+        let (sizes, mut source) = sizes::find(raw)?;
         let target = Target::create(target, place, sizes.geometry)?;
         let mut recovery = Recovery::default();
-        let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, &raw);
-        let filled = salvage(raw, sizes, &mut sink).and_then(|metadata| {
+        let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, &source.raw);
+        let filled = salvage(&mut source, sizes, &mut sink).and_then(|metadata| {
             target.log().set_metadata(metadata.as_deref())?;
             target.log().record_count()
         });
@@ -136,9 +136,7 @@ fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
 }
 
 /// Finds all records and hands them to `sink`; returns the metadata.
-fn salvage(raw: Raw, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
-    let mut source = Source::open_ended(raw, sizes.geometry, sizes.data_start);
-    source.guessed = !sizes.known;
+fn salvage(source: &mut Source, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
     if let Some(damage) = sizes.damage {
         source.note(damage);
     }
@@ -148,30 +146,16 @@ fn salvage(raw: Raw, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>
         }
     }
     let metadata: Vec<Coordinates> = sizes.slots.iter().filter_map(SlotState::metadata).collect();
-    let (current, later_commit_lost) = choose(sizes.slots);
+    let (current, later_commit_lost) = slots::current(sizes.slots);
     sink.recovery.later_commit_lost = later_commit_lost;
     sink.counts_known =
         sizes.fan_out_known || current.as_ref().is_none_or(|master| master.path.height() <= 1);
     let metadata = match current {
-        None => salvage_all(&mut source, sink)?,
-        Some(current) => salvage_commit(&mut source, sink, &current, &metadata)?,
+        None => salvage_all(source, sink)?,
+        Some(current) => salvage_commit(source, sink, &current, &metadata)?,
     };
     sink.recovery.problems = source.take_problems();
     Ok(metadata)
-}
-
-/// The current master node, and whether the other slot may have held a later one.
-fn choose(slots: [SlotState; 2]) -> (Option<MasterNode>, bool) {
-    match slots {
-        [SlotState::Good(a), SlotState::Good(b)] => (Some(if b.is_newer_than(&a) { *b } else { *a }), false),
-        [SlotState::Good(good), SlotState::Bad { serial, .. }]
-        | [SlotState::Bad { serial, .. }, SlotState::Good(good)] => {
-            // The slot of the commit before is of no use any more; its number tells it from a later one's.
-            let is_older = serial == Some(good.serial.wrapping_sub(1));
-            (Some(*good), !is_older)
-        }
-        [SlotState::Bad { .. }, SlotState::Bad { .. }] => (None, true),
-    }
 }
 
 /// Without a commit to go by: whatever the frames hold.

@@ -3,11 +3,11 @@
 use libdeflater::Crc;
 
 use crate::error::{Damage, Result};
-use crate::format::{self, Geometry, Slot, get_u32};
+use crate::format::{self, Geometry, get_u32};
 
 use super::fan_out::find_fan_out;
 use super::raw::Raw;
-use super::slots::{SlotState, is_whole, read_slots, slot_bytes};
+use super::slots::{SlotState, Slots};
 use super::source::Source;
 
 /// Page sizes that are tried where nothing says which it was: powers of two up to this.
@@ -21,12 +21,9 @@ const LARGEST_USUAL_FAN_OUT: u32 = 1 << 17;
 
 const BYTES_PER_CHILD: u64 = 16;
 
-/// All that header and slots tell.
+/// All that header and slots tell, but for what is noted in the [`Source`].
 pub(super) struct Sizes {
     pub(super) geometry: Geometry,
-    pub(super) data_start: u64,
-    /// Whether the sizes are known, and not only the usual ones.
-    pub(super) known: bool,
     /// Whether a sound header or an index node says what the fan-out is.
     pub(super) fan_out_known: bool,
     pub(super) slots: [SlotState; 2],
@@ -35,22 +32,24 @@ pub(super) struct Sizes {
 }
 
 /// Finds the sizes from what is left of the file, the surest evidence first: a header that its checksum
-/// or a whole slot confirms, a slot whose checksum fits some sizes, what the frames hold.
-pub(super) fn find(raw: Raw) -> Result<(Sizes, Raw)> {
+/// or a whole slot confirms, a slot whose checksum fits some sizes, what the frames hold. What was read for
+/// that stays with the source.
+pub(super) fn find(raw: Raw) -> Result<(Sizes, Source)> {
     let header = raw.read(0..raw.length.min(Geometry::HEADER_SIZE as u64))?.unwrap_or_default();
     let decoded = Geometry::decode(&header).and_then(|sizes| check_likely(sizes, raw.length));
     let said = decoded.clone().ok().or_else(|| sizes_said(&header, raw.length));
     let mut damage = decoded.as_ref().err().cloned();
     let sure = decoded.is_ok() && format::has_checksum(&header);
-    let guesses = [said, Some(Geometry::default())];
-    let confirmed = match first_confirmed(&raw, guesses.into_iter().flatten())? {
-        None if !sure => search_slots(&raw)?,
-        found => found.filter(|_| !sure),
-    };
+    let confirmed = if sure { None } else { confirmed_sizes(&raw, said)? };
     let known = decoded.is_ok() || confirmed.is_some();
-    let mut geometry = confirmed.or_else(|| decoded.clone().ok()).unwrap_or_default();
-    if let (Ok(header), Some(found)) = (&decoded, confirmed)
-        && (header.page_size, header.block_size) != (found.page_size, found.block_size)
+    let (mut geometry, slots) = if let Some(confirmed) = confirmed {
+        confirmed
+    } else {
+        let geometry = decoded.clone().unwrap_or_default();
+        (geometry, Slots::read(&raw, &geometry)?)
+    };
+    if let Ok(header) = &decoded
+        && (header.page_size, header.block_size) != (geometry.page_size, geometry.block_size)
     {
         damage = Some(differs("page and block sizes", "those of the master nodes"));
     }
@@ -62,29 +61,28 @@ pub(super) fn find(raw: Raw) -> Result<(Sizes, Raw)> {
         let first = source.search(0)?.unwrap_or(geometry.data_start());
         source.data_start = first.min(geometry.data_start());
     }
-    let data_start = source.data_start;
     let mut fan_out_known = decoded.is_ok();
     if !sure {
-        let (fan_out, from_nodes) =
-            find_fan_out(&mut source, decoded.as_ref().ok().map(|header| header.fan_out))?;
+        let said = decoded.as_ref().ok().map(|header| header.fan_out);
+        let (fan_out, from_nodes) = find_fan_out(&mut source, &slots, said)?;
         if decoded.is_ok() && fan_out != geometry.fan_out {
             damage = Some(differs("a fan-out", "that of the index nodes"));
         }
         geometry.fan_out = fan_out;
         fan_out_known |= from_nodes;
     }
-    let slots = read_slots(&source.raw, &geometry)?;
-    Ok((
-        Sizes {
-            geometry,
-            data_start,
-            known,
-            fan_out_known,
-            slots,
-            damage: damage.map(|damage| damage.at(0)),
-        },
-        source.raw,
-    ))
+    let slots = slots.settle(&source.raw, &geometry)?;
+    source.start_over(geometry);
+    Ok((Sizes { geometry, fan_out_known, slots, damage: damage.map(|damage| damage.at(0)) }, source))
+}
+
+/// Sizes that a slot's checksum confirms, with the slots: those in the header, the usual ones, or others.
+fn confirmed_sizes(raw: &Raw, said: Option<Geometry>) -> Result<Option<(Geometry, Slots)>> {
+    let guesses = [said, Some(Geometry::default())];
+    match first_confirmed(raw, guesses.into_iter().flatten())? {
+        None => search_slots(raw),
+        found => Ok(found),
+    }
 }
 
 fn differs(what: &str, other: &str) -> Damage {
@@ -123,13 +121,12 @@ fn sizes_said(header: &[u8], length: u64) -> Option<Geometry> {
     (possible && page_size <= LARGEST_BLOCK).then_some(geometry)
 }
 
-/// The first of the guesses under which a slot has the right checksum.
-fn first_confirmed(raw: &Raw, guesses: impl Iterator<Item = Geometry>) -> Result<Option<Geometry>> {
+/// The first of the guesses under which a slot has the right checksum, with the slots.
+fn first_confirmed(raw: &Raw, guesses: impl Iterator<Item = Geometry>) -> Result<Option<(Geometry, Slots)>> {
     for geometry in guesses {
-        for slot in Slot::BOTH {
-            if slot_bytes(raw, &geometry, slot)?.is_some_and(|bytes| is_whole(&bytes)) {
-                return Ok(Some(geometry));
-            }
+        let slots = Slots::read(raw, &geometry)?;
+        if slots.confirm_sizes() {
+            return Ok(Some((geometry, slots)));
         }
     }
     Ok(None)
@@ -137,13 +134,14 @@ fn first_confirmed(raw: &Raw, guesses: impl Iterator<Item = Geometry>) -> Result
 
 /// Page and block sizes under which a slot has the right checksum. Slot A starts at a page whatever the
 /// block size; slot B is tried under block sizes that are powers of two.
-fn search_slots(raw: &Raw) -> Result<Option<Geometry>> {
+fn search_slots(raw: &Raw) -> Result<Option<(Geometry, Slots)>> {
     let pages =
         std::iter::successors(Some(512), |page| Some(page * 2)).take_while(|page| *page <= LARGEST_PAGE);
     for page_size in pages {
         let geometry = |block_size| Geometry { page_size, block_size, ..Geometry::default() };
         if let Some(block_size) = search_slot_a(raw, page_size)? {
-            return Ok(Some(geometry(block_size)));
+            let geometry = geometry(block_size);
+            return Ok(Some((geometry, Slots::read(raw, &geometry)?)));
         }
         let blocks = std::iter::successors(Some(page_size), |block| Some(block * 2));
         let blocks = std::iter::once(0).chain(blocks.take_while(|block| *block <= LARGEST_BLOCK));
@@ -162,7 +160,7 @@ fn search_slot_a(raw: &Raw, page_size: u32) -> Result<Option<u32>> {
     };
     let mut checksum = Crc::new();
     for (index, part) in (0..).zip(bytes.chunks_exact(page_size as usize)) {
-        checksum.update(if index == 0 { &part[4..] } else { part });
+        checksum.update(if index == 0 { &part[size_of::<u32>()..] } else { part });
         if index >= 1 && get_u32(&bytes, 0) == Some(checksum.sum()) {
             return Ok(Some((index - 1) * page_size));
         }

@@ -5,16 +5,73 @@ use std::time::Duration;
 use libdeflater::crc32;
 
 use crate::error::{Damage, Error, Result};
-use crate::format::master::MasterNode;
+use crate::format::master::{MasterNode, by_age};
 use crate::format::{Coordinates, Geometry, Slot, get_u32};
 
 use super::raw::Raw;
-use super::source::Source;
 
-/// A slot that a writer may be writing is read so many times, with a pause.
-const MOST_LOOKS: usize = 20;
+/// A slot that a writer may be writing is read this many times at most, with a pause.
+const MAX_LOOKS: usize = 20;
 /// Nobody writes the files that fuzzing makes.
 const PAUSE: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 20 });
+
+/// What stands in the two slots, where some page and block size place them.
+#[derive(PartialEq, Eq)]
+pub(super) struct Slots {
+    bytes: [Vec<u8>; 2],
+}
+
+impl Slots {
+    /// Reads both; what is not in the file is empty.
+    pub(super) fn read(raw: &Raw, geometry: &Geometry) -> Result<Self> {
+        let bytes = |slot| {
+            let start = geometry.slot_position(slot);
+            raw.read(start..start + geometry.slot_size()).map(Option::unwrap_or_default)
+        };
+        Ok(Self { bytes: [bytes(Slot::A)?, bytes(Slot::B)?] })
+    }
+
+    /// Those whose checksum is right.
+    fn whole(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.iter().map(Vec::as_slice).filter(|bytes| is_whole(bytes))
+    }
+
+    /// Whether the checksum of one of them is right, which only the right sizes make likely.
+    pub(super) fn confirm_sizes(&self) -> bool {
+        self.whole().next().is_some()
+    }
+
+    /// How many children of one height they list at most.
+    pub(super) fn max_children(&self, geometry: &Geometry) -> u32 {
+        self.whole().map(|bytes| MasterNode::most_children(geometry, bytes)).max().unwrap_or_default()
+    }
+
+    /// What they say, if the index has this fan-out.
+    pub(super) fn states(&self, geometry: &Geometry) -> [SlotState; 2] {
+        let [a, b] = &self.bytes;
+        [decode(geometry, Slot::A, a), decode(geometry, Slot::B, b)]
+    }
+
+    /// What they say for good: a slot that a writer may be writing is read again until it stays the same.
+    pub(super) fn settle(mut self, raw: &Raw, geometry: &Geometry) -> Result<[SlotState; 2]> {
+        for _ in 0..MAX_LOOKS {
+            let states = self.states(geometry);
+            if states.iter().all(|state| matches!(state, SlotState::Good(_))) {
+                return Ok(states);
+            }
+            std::thread::sleep(PAUSE);
+            let again = Self::read(raw, geometry)?;
+            if again == self {
+                return Ok(states);
+            }
+            self = again;
+        }
+        Err(Error::invalid(
+            &raw.path,
+            Damage::new("master nodes that keep changing", "a file that nobody writes"),
+        ))
+    }
+}
 
 /// What a slot holds.
 pub(super) enum SlotState {
@@ -27,70 +84,43 @@ pub(super) enum SlotState {
 }
 
 impl SlotState {
-    /// Where the metadata is, if this says so.
-    pub(super) fn metadata(&self) -> Option<Coordinates> {
+    pub(super) fn master(&self) -> Option<&MasterNode> {
         match self {
-            Self::Good(master) => Some(master.metadata).filter(|at| !at.is_none()),
+            Self::Good(master) => Some(master),
             Self::Bad { .. } => None,
         }
     }
-}
 
-pub(super) fn slot_bytes(raw: &Raw, geometry: &Geometry, slot: Slot) -> Result<Option<Vec<u8>>> {
-    let start = geometry.slot_position(slot);
-    raw.read(start..start + geometry.slot_size())
-}
-
-pub(super) fn is_whole(slot: &[u8]) -> bool {
-    get_u32(slot, 0).is_some_and(|stored| stored == crc32(&slot[4..]))
-}
-
-/// Reads both slots; one that a writer may be writing is read again.
-pub(super) fn read_slots(raw: &Raw, geometry: &Geometry) -> Result<[SlotState; 2]> {
-    let mut before = None;
-    for _ in 0..MOST_LOOKS {
-        let bytes = (slot_bytes(raw, geometry, Slot::A)?, slot_bytes(raw, geometry, Slot::B)?);
-        let states =
-            [decode(geometry, Slot::A, bytes.0.as_deref()), decode(geometry, Slot::B, bytes.1.as_deref())];
-        let good = states.iter().all(|state| matches!(state, SlotState::Good(_)));
-        if good || before.as_ref() == Some(&bytes) {
-            return Ok(states);
-        }
-        before = Some(bytes);
-        std::thread::sleep(PAUSE);
+    /// Where the metadata is, if this says so.
+    pub(super) fn metadata(&self) -> Option<Coordinates> {
+        self.master().map(|master| master.metadata).filter(|at| !at.is_none())
     }
-    Err(Error::invalid(
-        &raw.path,
-        Damage::new("master nodes that keep changing", "a file that nobody writes"),
-    ))
 }
 
-fn decode(geometry: &Geometry, slot: Slot, bytes: Option<&[u8]>) -> SlotState {
-    let bytes = bytes.unwrap_or_default();
+/// The current master node, and whether the other slot may have held a later one.
+pub(super) fn current(slots: [SlotState; 2]) -> (Option<MasterNode>, bool) {
+    match slots {
+        [SlotState::Good(a), SlotState::Good(b)] => {
+            let [_, newer] = by_age(*a, *b);
+            (Some(newer), false)
+        }
+        [SlotState::Good(good), SlotState::Bad { serial, .. }]
+        | [SlotState::Bad { serial, .. }, SlotState::Good(good)] => {
+            // The slot of the commit before is of no use any more; its number tells it from a later one's.
+            let is_older = serial == Some(good.serial.wrapping_sub(1));
+            (Some(*good), !is_older)
+        }
+        [SlotState::Bad { .. }, SlotState::Bad { .. }] => (None, true),
+    }
+}
+
+fn is_whole(slot: &[u8]) -> bool {
+    get_u32(slot, 0).is_some_and(|stored| stored == crc32(&slot[size_of::<u32>()..]))
+}
+
+fn decode(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> SlotState {
     match MasterNode::decode(geometry, slot, bytes) {
         Ok(master) => SlotState::Good(Box::new(master)),
         Err(bad) => SlotState::Bad { damage: bad.damage, serial: MasterNode::serial_said(geometry, bytes) },
     }
-}
-
-/// The master nodes of the slots with a right checksum.
-pub(super) fn whole_masters(source: &Source) -> Result<Vec<MasterNode>> {
-    let mut masters = Vec::new();
-    for slot in Slot::BOTH {
-        if let Some(bytes) = slot_bytes(&source.raw, &source.geometry, slot)? {
-            masters.extend(MasterNode::decode(&source.geometry, slot, &bytes));
-        }
-    }
-    Ok(masters)
-}
-
-/// How many children of one height the slots list at most, of those whose checksum is right.
-pub(super) fn most_children(raw: &Raw, geometry: &Geometry) -> Result<u32> {
-    let mut most = 0;
-    for slot in Slot::BOTH {
-        if let Some(bytes) = slot_bytes(raw, geometry, slot)?.filter(|bytes| is_whole(bytes)) {
-            most = most.max(MasterNode::most_children(geometry, &bytes));
-        }
-    }
-    Ok(most)
 }

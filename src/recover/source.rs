@@ -10,7 +10,7 @@ use crate::codec::frame::{self, InflateError};
 use crate::codec::inflate_stream;
 use crate::error::{Damage, Result};
 use crate::format::master::MasterNode;
-use crate::format::{Coordinates, Geometry, LENGTH_SIZE, get_u32, in_memory};
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, in_memory};
 
 use super::block::{Block, FRAME_START, Found, Hole, end_of, out_of_memory, starts_stream};
 use super::raw::Raw;
@@ -24,8 +24,8 @@ const LARGEST_PIECE: u64 = 1 << 20;
 const FIRST_TRY: u64 = 16 * 1024;
 /// Every zlib stream ends with a checksum of so many bytes.
 const CHECKSUM_SIZE: u64 = 4;
-/// Inflated blocks kept: how many, and how many bytes.
-const BLOCKS_KEPT: usize = 128;
+/// Inflated blocks kept: how many, which is more than the search for the fan-out looks at, and how many bytes.
+const BLOCKS_KEPT: usize = 256;
 
 const BYTES_KEPT: usize = 24 * 1024 * 1024;
 
@@ -106,6 +106,13 @@ impl Source {
         self.forget();
     }
 
+    /// Starts the work with the sizes that were found, which the first looks were for. Of those, sound blocks stay.
+    pub(super) fn start_over(&mut self, geometry: Geometry) {
+        self.geometry = geometry;
+        self.open_end();
+        self.problems.clear();
+    }
+
     /// Goes on to the end of the file, behind the commit that it ended with.
     pub(super) fn open_end(&mut self) {
         (self.limit, self.open_ended) = (self.raw.length, true);
@@ -115,8 +122,9 @@ impl Source {
         self.forget();
     }
 
+    /// Forgets what depends on where the frames end.
     fn forget(&mut self) {
-        self.blocks.clear();
+        self.blocks.retain(|block| block.sound && block.end <= self.written);
         self.broken.clear();
         self.holes.clear();
     }
@@ -192,12 +200,8 @@ impl Source {
 
     /// Whether the stream of a frame fills it, or something else says that it ends where its length does.
     fn ends_well(&self, block: &Block) -> Result<bool> {
-        let checksum = self.bytes(block.end - CHECKSUM_SIZE..block.end)?.and_then(|bytes| get_u32(&bytes, 0));
         let partial = block.head.len() as u64 != block.size;
-        Ok(partial
-            || checksum == Some(adler32(&block.head))
-            || block.end == self.limit
-            || self.frame_end(block.end)?.is_some())
+        Ok(partial || block.sound || block.end == self.limit || self.frame_end(block.end)?.is_some())
     }
 
     /// Where the stream of a frame ends that is shorter than its length says: behind its checksum.
@@ -220,7 +224,7 @@ impl Source {
     /// The frame at `at`, if it is a whole one.
     fn frame(&self, at: u64) -> Result<Option<Arc<Block>>> {
         match self.frame_end(at)? {
-            Some(end) => self.inflate(at, end),
+            Some(end) => Ok(self.inflate(at, end)?.map(Arc::new)),
             None => Ok(None),
         }
     }
@@ -241,7 +245,7 @@ impl Source {
         Ok(start.and_then(|start| end_of(&start, at)))
     }
 
-    fn inflate(&self, at: u64, end: u64) -> Result<Option<Arc<Block>>> {
+    fn inflate(&self, at: u64, end: u64) -> Result<Option<Block>> {
         let Some(stream) = self.bytes(at + LENGTH_SIZE as u64..end)? else {
             return Ok(None);
         };
@@ -264,7 +268,9 @@ impl Source {
                 }
             }
         };
-        Ok(Some(Arc::new(Block { at, end, head, size, whole: true })))
+        let checksum = stream.last_chunk().copied().map(u32::from_be_bytes);
+        let sound = head.len() as u64 == size && checksum == Some(adler32(&head));
+        Ok(Some(Block { at, end, head, size, whole: true, sound }))
     }
 
     /// The frame at `at` whose length is damaged and whose stream is not: it reaches to the next frame.
@@ -280,7 +286,7 @@ impl Source {
         if hole.bridged || hole.range.end < at + FRAME_START {
             return Ok(None);
         }
-        self.inflate(at, hole.range.end)
+        Ok(self.inflate(at, hole.range.end)?.map(|block| Arc::new(Block { sound: false, ..block })))
     }
 
     /// As much of the frame at `at` as there is, if the end of it is not in the file: the file was cut short,
@@ -300,7 +306,7 @@ impl Source {
         let most = u64::from(self.geometry.block_size.max(self.geometry.page_size)) * 2;
         let head = inflate_stream::start(&stream, most).map_err(|_| out_of_memory(most))?;
         let size = head.len() as u64;
-        Ok((size > 0).then(|| Arc::new(Block { at, end, head, size, whole: false })))
+        Ok((size > 0).then(|| Arc::new(Block { at, end, head, size, whole: false, sound: false })))
     }
 
     /// Up to where a frame that would end at `end` is in the file, if the rest was in a master node.

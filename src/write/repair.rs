@@ -1,7 +1,7 @@
 //! The repair that a writer makes of the two slots before it builds on one.
 
 use crate::error::{Damage, Error, Result};
-use crate::format::master::MasterNode;
+use crate::format::master::{MasterNode, by_age};
 use crate::format::{Slot, image_index};
 use crate::read::current::read_slot;
 use crate::read::open_file::OpenFile;
@@ -37,7 +37,7 @@ pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotIma
     let [a, b] = nodes;
     let mut current = match (a, b) {
         (Some(a), Some(b)) => {
-            let (newer, older) = if b.is_newer_than(&a) { (b, a) } else { (a, b) };
+            let [older, newer] = by_age(a, b);
             let consecutive = newer.serial.wrapping_sub(older.serial) == 1;
             // The newest may be in memory only, after a sync that failed; on the disk it must be.
             if sync || !consecutive {
