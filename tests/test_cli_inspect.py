@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import capturefile
 import capturefile.cli
+import pytest
 from command import (
     COMMAND,
     DAMAGED,
@@ -62,12 +63,101 @@ def test_verify_says_that_a_sound_file_is_sound(path: Path) -> None:
 def test_verify_says_what_is_damaged_and_where(damaged: Path) -> None:
     done = run("verify", damaged)
     assert (done.returncode, done.stderr) == (DAMAGED, b"")
-    verdict, *problems, unreadable = done.stdout.splitlines()
-    assert verdict.startswith(b"damaged: ")
-    assert b"2000 records" in verdict
-    assert problems
-    assert all(problem.startswith(b"at byte ") for problem in problems)
+    verdict, problem, unreadable, advice, lost = done.stdout.splitlines()
+    assert re.fullmatch(rb"damaged: 1 problem; \d+ of 2000 records can be read", verdict)
+    assert problem.startswith(b"at byte ")
     assert re.fullmatch(rb"records \d+ to \d+ cannot be read", unreadable)
+    assert re.fullmatch(rb"capturefile recover \S+ NEW.capture saves \d+ of 2000 records", advice)
+    assert re.fullmatch(rb"lost for good: records \d+ to \d+", lost)
+
+
+def test_verify_says_what_recover_would_save(damaged: Path, tmp_path: Path) -> None:
+    told = json.loads(run("verify", "--json", damaged).stdout)["recovery"]
+    dry = json.loads(run("recover", "--dry-run", "--json", damaged).stdout)
+    assert list(tmp_path.iterdir()) == [damaged]
+    done = run("recover", "--json", damaged, tmp_path / "new.capture")
+    assert (done.returncode, json.loads(done.stdout)) == (3, dry)
+    assert {**told, "record_count": None} == {**dry, "record_count": None}
+    assert count_of(tmp_path / "new.capture") == dry["record_count"] == dry["recovered"]
+
+
+def test_a_quick_look_says_that_it_is_one(damaged: Path, tmp_path: Path) -> None:
+    sound = make(tmp_path / "sound.capture", noise(100))
+    assert b"nothing wrong at a quick look, which was at " in output("verify", "--quick", sound)
+    data = bytearray(damaged.read_bytes())
+    data[4096 + 100] ^= 1
+    damaged.write_bytes(data)
+    verdict = run("verify", "--quick", damaged).stdout.splitlines()[0]
+    assert b" at a quick look, which was at " in verdict
+
+
+@pytest.mark.parametrize("arguments", [["recover", "FILE"], ["recover", "--dry-run", "FILE", "other"]])
+def test_recover_has_a_target_or_a_dry_run(damaged: Path, arguments: list[str]) -> None:
+    done = run(*(damaged if argument == "FILE" else argument for argument in arguments))
+    assert (done.returncode, done.stdout) == (UNUSABLE, b"")
+    assert b"--dry-run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["cat"], ["grep", "."], ["export"], ["follow", "--from", "begin", "--exit-at-end"], ["get", "1-"]]
+)
+def test_an_error_names_the_record_that_cannot_be_read_and_what_to_do(damaged: Path, command: list[str]) -> None:
+    (lost,) = capturefile.verify(damaged).unreadable
+    arguments = ["get", damaged, "1-"] if command[0] == "get" else [*command, damaged]
+    done = run(*arguments)
+    error = done.stderr.decode()
+    assert error.startswith(f"capturefile: record {lost.first} cannot be read: ")
+    assert f"capturefile verify {damaged} lists all that is damaged" in error
+    assert f"capturefile recover {damaged} NEW.capture saves the rest" in error
+
+
+@pytest.mark.parametrize("where", [0, 1000])
+def test_info_lists_the_blocks_behind_a_damaged_one(path: Path, where: int) -> None:
+    """The byte is one of a block's length, or of its content."""
+    make(path, noise(20_000))
+    data = bytearray(path.read_bytes())
+    with capturefile.open(path) as cf:
+        blocks = list(cf.blocks())
+    broken = next(block for block in blocks[10:] if block.records)
+    assert broken.position is not None
+    assert broken.records is not None
+    data[broken.position + where] ^= 0xFF
+    path.write_bytes(data)
+    done = run("info", "--blocks", "--json", path)
+    told = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert b"some blocks cannot be read; capturefile verify" in done.stderr
+    assert told["problems"]
+    positions = [block["position"] for block in told["blocks"]]
+    # Those whose index nodes were in the damaged one are missing, too.
+    assert len(blocks) - 1 > len(positions) > len(blocks) // 2
+    assert positions[-20:] == [block.position for block in blocks[-20:]]
+    assert broken.position not in positions
+    listed = run("info", "--blocks", path).stdout.decode()
+    ranges = re.findall(r"records (\d+) to (\d+): in blocks that cannot be read", listed)
+    assert any(int(first) <= broken.records.first <= broken.records.last <= int(last) for first, last in ranges)
+
+
+def test_info_lists_the_blocks_behind_index_nodes_that_are_damaged(path: Path) -> None:
+    make(path, noise(20_000))
+    data = bytearray(path.read_bytes())
+    with capturefile.open(path) as cf:
+        blocks = list(cf.blocks())
+    damaged = blocks[len(blocks) // 2 :][:3]
+    for block in damaged:
+        assert block.position is not None
+        data[block.position + 1000] ^= 0xFF
+    path.write_bytes(data)
+    told = json.loads(run("info", "--blocks", "--json", path).stdout)
+    positions = {block["position"] for block in told["blocks"]}
+    assert not positions & {block.position for block in damaged}
+    assert {block.position for block in blocks[: len(blocks) // 3] + blocks[-20:]} <= positions
+    for block in told["blocks"]:
+        if block["records"]:
+            (same,) = (each.records for each in blocks if each.position == block["position"])
+            assert same is not None
+            assert same.first <= block["records"]["first"]
+            assert block["records"]["last"] == same.last
 
 
 def test_verify_as_json_tells_the_same(damaged: Path) -> None:

@@ -491,7 +491,7 @@ def open(
 ) -> CaptureFile[bytes]: ...
 def recover(
     source: StrPath,
-    target: StrPath,
+    target: StrPath | None,
     *,
     overwrite: bool = False,
     keep_numbers: bool = False,
@@ -503,7 +503,8 @@ def recover(
     all records outside of destroyed blocks are found, in order. Lost records are left out, so that those
     behind them get lower numbers; with `keep_numbers` an empty record stands in the place of each. The source
     is only read. The target appears under its name when it is whole and on the disk; one that exists is
-    refused unless `overwrite` is true, and then keeps its mode and owner. Returns a `Recovery`.
+    refused unless `overwrite` is true, and then keeps its mode and owner. Returns a `Recovery`. Where `target` is
+    None, nothing is written, and the `Recovery` says what would be recovered.
 
     `progress` is called with the bytes of the source that are done and those that it has: at the start, at most
     ten times a second, and at the end with all. An error that it raises stops the work, and no target is left.

@@ -19,7 +19,8 @@ use crate::{Lost, Metadata, RecoverOptions, Recovery};
 /// all records outside of destroyed blocks are found, in order. Lost records are left out, so that those
 /// behind them get lower numbers; with `keep_numbers` an empty record stands in the place of each. The source
 /// is only read. The target appears under its name when it is whole and on the disk; one that exists is
-/// refused unless `overwrite` is true, and then keeps its mode and owner. Returns a `Recovery`.
+/// refused unless `overwrite` is true, and then keeps its mode and owner. Returns a `Recovery`. Where `target` is
+/// None, nothing is written, and the `Recovery` says what would be recovered.
 ///
 /// `progress` is called with the bytes of the source that are done and those that it has: at the start, at most
 /// ten times a second, and at the end with all. An error that it raises stops the work, and no target is left.
@@ -32,13 +33,16 @@ use crate::{Lost, Metadata, RecoverOptions, Recovery};
 pub(super) fn recover(
     py: Python<'_>,
     source: PathBuf,
-    target: PathBuf,
+    target: Option<PathBuf>,
     overwrite: bool,
     keep_numbers: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'_, PyAny>> {
     let options = RecoverOptions::new().overwrite(overwrite).keep_numbers(keep_numbers);
-    let recovery = watched(py, progress, |go_on| options.recover_while(source, target, go_on))?;
+    let recovery = watched(py, progress, |go_on| match target {
+        Some(target) => options.recover_while(source, target, go_on),
+        None => options.survey_while(source, go_on),
+    })?;
     report(py, &recovery)
 }
 

@@ -22,14 +22,16 @@ pub struct BlockInfo {
 
 /// Goes through the blocks of a snapshot in the order in which they stand in the file.
 ///
-/// After a block that cannot be inflated it goes on; after a length or an index node that cannot be read it
-/// ends.
+/// It goes on after an error, at the next block that can be found. Where an index node cannot be read, there is
+/// an error for each block of which it is not known which records are in it.
 pub struct Blocks {
     snapshot: Arc<Snapshot>,
     records: Records,
     /// Where the next frame starts; `None` at the end.
     next: Option<u64>,
     next_record: u64,
+    /// The first of the records that come before `next_record` and are in blocks that nobody knows.
+    unknown: Option<u64>,
 }
 
 impl fmt::Debug for Blocks {
@@ -43,20 +45,78 @@ impl Blocks {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
         let records = snapshot.records(1);
         let next = Some(snapshot.geometry().data_start());
-        Self { snapshot, records, next, next_record: 1 }
+        Self { snapshot, records, next, next_record: 1, unknown: None }
     }
 
     fn take(&mut self, start: u64) -> Result<Option<BlockInfo>> {
         if start >= self.snapshot.file_limit() {
             let size = self.snapshot.pending_bytes() as u64;
-            let records = self.records_in(self.snapshot.file_limit())?;
+            let records = self.known_records_in(self.snapshot.file_limit())?;
             return Ok((size > 0).then_some(BlockInfo { frame: None, size, records }));
         }
-        let end = self.snapshot.frame_end(start)?;
-        let records = self.records_in(start)?;
+        let end = match self.snapshot.frame_end(start) {
+            Ok(end) => end,
+            Err(error) => {
+                self.next = Some(self.pass(start).unwrap_or(self.snapshot.file_limit()));
+                return Err(error);
+            }
+        };
         self.next = Some(end);
+        let records = self.known_records_in(start)?;
         let size = self.snapshot.inflate_frame(start)?.size;
         Ok(Some(BlockInfo { frame: Some((start, end - start)), size, records }))
+    }
+
+    /// The records in the block at `frame`; an error where the index that would say it cannot be read.
+    fn known_records_in(&mut self, frame: u64) -> Result<Option<RangeInclusive<u64>>> {
+        if let Some(unknown) = self.unknown {
+            let is_behind = self.next_record > self.snapshot.record_count()
+                || self.snapshot.frame_of(self.next_record)? > frame;
+            if is_behind {
+                self.snapshot.frame_of(unknown)?;
+            }
+            self.unknown = None;
+        }
+        let first = self.next_record;
+        self.records_in(frame).inspect_err(|_| {
+            self.unknown = Some(first);
+            self.skip_unreadable();
+        })
+    }
+
+    /// Moves to the next record whose place can be read: leaf by leaf, and by larger parts of the tree where many
+    /// leaves in a row cannot be.
+    fn skip_unreadable(&mut self) {
+        let fan_out = u64::from(self.snapshot.geometry().fan_out);
+        let (mut span, mut attempts) = (fan_out, 0);
+        while self.next_record <= self.snapshot.record_count() {
+            self.next_record = ((self.next_record - 1) / span + 1).saturating_mul(span).saturating_add(1);
+            if self.next_record > self.snapshot.record_count()
+                || self.snapshot.frame_of(self.next_record).is_ok()
+            {
+                return;
+            }
+            attempts += 1;
+            if attempts % fan_out == 0 {
+                span = span.saturating_mul(fan_out);
+            }
+        }
+    }
+
+    /// Passes over the block at `start`, whose end is not known; returns where the next one is that has records.
+    fn pass(&mut self, start: u64) -> Result<u64> {
+        let Some(left) = self.snapshot.record_count().checked_sub(self.next_record) else {
+            return Ok(self.snapshot.file_limit());
+        };
+        let next = self.next_record;
+        if self.snapshot.frame_of(next)? <= start {
+            self.next_record +=
+                farthest(left, |ahead| Ok(self.snapshot.frame_of(next + ahead)? <= start))? + 1;
+        }
+        if self.next_record > self.snapshot.record_count() {
+            return Ok(self.snapshot.file_limit());
+        }
+        self.snapshot.frame_of(self.next_record)
     }
 
     /// The records whose block has its frame at `frame`: the next ones, as far as they lie there.

@@ -26,7 +26,7 @@ use std::path::Path;
 use nix::libc;
 
 use crate::error::{Error, Result, reserve};
-use crate::file::Replacement;
+use crate::file::{CaptureFile, Replacement};
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
 use crate::storage::{FileIdentity, FileStorage, open_plain};
@@ -87,20 +87,50 @@ impl RecoverOptions {
         check_target(&file, target, self.overwrite)?;
         let place = Replacement::new(target, self.overwrite)?;
         let watch = Watch::new(target, go_on);
+        let found = Damaged::look(source, file, watch)?;
+        let target = Target::create(target, place, found.sizes.geometry)?;
+        let recovery = found.salvage(Some(target.log()), self.keep_numbers)?;
+        target.finish()?;
+        Ok(recovery)
+    }
+
+    /// Tells what [`recover_while`](Self::recover_while) would do with `source`, without making a file.
+    pub fn survey_while(
+        &self,
+        source: impl AsRef<Path>,
+        go_on: impl FnMut(u64, u64) -> bool + 'static,
+    ) -> Result<Recovery> {
+        let source = source.as_ref();
+        let file = open_plain(source, false)?;
+        Damaged::look(source, file, Watch::new(source, go_on))?.salvage(None, self.keep_numbers)
+    }
+}
+
+/// A damaged file, once its sizes are known.
+struct Damaged {
+    source: Source,
+    sizes: Sizes,
+    watch: Watch,
+}
+
+impl Damaged {
+    fn look(source: &Path, file: File, watch: Watch) -> Result<Self> {
         let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch)?;
         let watch = raw.watch.clone();
         watch.look()?;
-        let (sizes, mut source) = sizes::find(raw)?;
-        let target = Target::create(target, place, sizes.geometry)?;
+        let (sizes, source) = sizes::find(raw)?;
+        Ok(Self { source, sizes, watch })
+    }
+
+    /// Puts all that can be read into `target`, if there is one, and accounts for it.
+    fn salvage(mut self, target: Option<&CaptureFile>, keep_numbers: bool) -> Result<Recovery> {
         let mut recovery = Recovery::default();
-        let mut sink = Sink::new(target.log(), &mut recovery, self.keep_numbers, &source.raw);
-        let filled = salvage(&mut source, sizes, &mut sink).and_then(|metadata| {
-            target.log().set_metadata(metadata.as_deref())?;
-            target.log().record_count()
-        });
-        recovery.record_count = filled?;
-        watch.finish()?;
-        target.finish()?;
+        let mut sink = Sink::new(target, &mut recovery, keep_numbers, &self.source.raw);
+        let metadata = salvage(&mut self.source, self.sizes, &mut sink)?;
+        if let Some(target) = target {
+            target.set_metadata(metadata.as_deref())?;
+        }
+        self.watch.finish()?;
         Ok(recovery)
     }
 }

@@ -17,7 +17,8 @@ const MOST_RECORDS_PER_BYTE: u64 = 258;
 
 /// Takes the records of a damaged file in order, and notes which are missing.
 pub(super) struct Sink<'a> {
-    target: &'a CaptureFile,
+    /// `None` where only the account is wanted.
+    target: Option<&'a CaptureFile>,
     pub(super) recovery: &'a mut Recovery,
     /// Whether a lost record leaves an empty one in its place.
     keep_numbers: bool,
@@ -35,7 +36,7 @@ pub(super) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub(super) fn new(
-        target: &'a CaptureFile,
+        target: Option<&'a CaptureFile>,
         recovery: &'a mut Recovery,
         keep_numbers: bool,
         raw: &Raw,
@@ -56,7 +57,7 @@ impl<'a> Sink<'a> {
     /// Adds a record to the new file. One that is not `certain` may be something else.
     pub(super) fn add(&mut self, record: &[u8], certain: bool) -> Result<()> {
         self.watch.note(record.len() as u64)?;
-        let number = self.target.add_record(record)?;
+        let number = self.write(record)?;
         self.recovery.recovered += 1;
         self.records = self.records.saturating_add(1);
         if !certain || self.doubt {
@@ -84,10 +85,19 @@ impl<'a> Sink<'a> {
             self.room = self.room.checked_sub(count).ok_or_else(|| self.too_many(count))?;
             for _ in 0..count {
                 self.watch.note(0)?;
-                self.target.add_record(b"")?;
+                self.write(b"")?;
             }
         }
         Ok(())
+    }
+
+    /// Returns the number that the record has in the new file.
+    fn write(&mut self, record: &[u8]) -> Result<u64> {
+        if let Some(target) = self.target {
+            target.add_record(record)?;
+        }
+        self.recovery.record_count += 1;
+        Ok(self.recovery.record_count)
     }
 
     fn too_many(&self, count: u64) -> Error {

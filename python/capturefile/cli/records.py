@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
+from operator import length_hint
 
 import capturefile
 from capturefile.cli.arguments import EVERYTHING, Span
 from capturefile.cli.exit_codes import DONE, LOSSY
 from capturefile.cli.messages import counted, say
+from capturefile.cli.reports import unreadable
 from capturefile.cli.streams import STANDARD_OUTPUT, refuse_same_file
 
 TYPE_CHECKING = False
@@ -23,9 +25,16 @@ def reading(options: argparse.Namespace) -> capturefile.CaptureFile[bytes]:
 
 
 def in_span(cf: capturefile.CaptureFile[bytes], span: Span) -> Iterator[tuple[int, bytes]]:
-    """The records of a span counted from the start, with their numbers."""
+    """The records of a span counted from the start, with their numbers.
+
+    Raises InvalidCaptureFile, with its number, for one that cannot be read.
+    """
     records = cf.record_generator(span.first)
-    return enumerate(islice(records, max(0, span.last + 1 - span.first)), span.first)
+    before = length_hint(records)
+    try:
+        yield from enumerate(islice(records, max(0, span.last + 1 - span.first)), span.first)
+    except capturefile.InvalidCaptureFile as error:
+        raise unreadable(error, cf.file_name, span.first + before - length_hint(records) - 1) from error
 
 
 def resolve(span: Span, count: int, file: str) -> Span:

@@ -22,6 +22,15 @@ def described(problem: capturefile.Problem) -> str:
     return problem.message if problem.position is None else f"at byte {problem.position}: {problem.message}"
 
 
+def unreadable(error: capturefile.InvalidCaptureFile, file: str, number: int) -> capturefile.InvalidCaptureFile:
+    """The error of a record that cannot be read, with its number, and what can be done about it."""
+    name = quoted(file)
+    return capturefile.InvalidCaptureFile(
+        f"record {number} cannot be read: {error}; capturefile verify {name} lists all that is damaged, and "
+        f"capturefile recover {name} NEW.capture saves the rest"
+    )
+
+
 def as_fields(
     facts: capturefile.Block | capturefile.Info | capturefile.Recovery | capturefile.Report,
 ) -> dict[str, object]:
@@ -29,3 +38,20 @@ def as_fields(
     from dataclasses import asdict
 
     return asdict(facts)
+
+
+def recovery_fields(recovery: capturefile.Recovery) -> dict[str, object]:
+    """The fields of a recovery, in types that JSON has."""
+    metadata = recovery.last_metadata
+    return {
+        "complete": recovery.complete,
+        **as_fields(recovery),
+        "last_metadata": None if metadata is None else metadata.hex(),
+    }
+
+
+def quoted(path: str) -> str:
+    """The path as a shell takes it."""
+    from shlex import quote
+
+    return quote(path)

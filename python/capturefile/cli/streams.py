@@ -92,8 +92,8 @@ def refuse_terminal(content: str, *, force: bool) -> None:
 
 
 def write_line(output: BinaryIO, line: str) -> None:
-    """Writes a line of text."""
-    output.write(line.encode() + b"\n")
+    """Writes a line of text, in which a path may be no UTF-8."""
+    output.write(line.encode(errors="surrogateescape") + b"\n")
 
 
 def write_json(output: BinaryIO, value: object) -> None:

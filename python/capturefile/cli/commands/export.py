@@ -42,10 +42,10 @@ def add_to(commands: Commands) -> None:
 
 
 def _export(options: argparse.Namespace, output: BinaryIO) -> int:
+    if options.output != STANDARD:
+        refuse_same_file(options.output, options.file)
     name, form = file_format(options.format, options.output)
     with reading(options) as cf:
-        if options.output != STANDARD:
-            refuse_same_file(options.output, options.file)
         selection = Selection(cf, options, options.file)
         with progress("export", "records", len(selection), beside_output=options.output == STANDARD) as shown:
             records = shown.over(selection)

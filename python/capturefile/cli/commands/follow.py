@@ -7,18 +7,19 @@ import time
 from contextlib import suppress
 from operator import length_hint
 
+import capturefile
 from capturefile.cli.arguments import add_command
 from capturefile.cli.encoders import add_format, encoder
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.messages import counted
 from capturefile.cli.records import reading
+from capturefile.cli.reports import unreadable
 from capturefile.cli.streams import new_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    import capturefile
     from capturefile.cli.arguments import Commands
     from capturefile.cli.encoders import Encoder
 
@@ -76,7 +77,7 @@ def _follow(options: argparse.Namespace, output: BinaryIO) -> int:
         if cursor is not None:
             # Even before the first record, so that a run that is started again does not start at a later end.
             cursor.save(start)
-        deliver(cf.follow(start, timeout=0 if options.exit_at_end else None), start, output, encode, cursor)
+        deliver(cf, start, output, encode, cursor, timeout=0 if options.exit_at_end else None)
     return DONE
 
 
@@ -94,25 +95,31 @@ def _first_record(options: argparse.Namespace, count: int, cursor: Cursor | None
 
 
 def deliver(
-    follower: capturefile.Follower[bytes],
+    cf: capturefile.CaptureFile[bytes],
     first: int,
     output: BinaryIO,
     encode: Encoder,
     cursor: Cursor | None = None,
+    timeout: float | None = None,
 ) -> None:
     """Writes records from number `first` on as they come, and lets nobody wait for what is in the buffer.
 
     The cursor moves only after the output has been flushed.
     """
+    follower = cf.follow(first, timeout=timeout)
     saved = time.monotonic()
-    for number, record in enumerate(follower, first):
-        output.write(encode(number, record))
-        now = 0.0 if number % LOOK_EVERY else time.monotonic()
-        if length_hint(follower) == 0 or now > saved + MOST_AT_RISK:
-            output.flush()
-            if cursor is not None:
-                cursor.save(number + 1)
-            saved = time.monotonic()
+    number = first - 1
+    try:
+        for number, record in enumerate(follower, first):
+            output.write(encode(number, record))
+            now = 0.0 if number % LOOK_EVERY else time.monotonic()
+            if length_hint(follower) == 0 or now > saved + MOST_AT_RISK:
+                output.flush()
+                if cursor is not None:
+                    cursor.save(number + 1)
+                saved = time.monotonic()
+    except capturefile.InvalidCaptureFile as error:
+        raise unreadable(error, cf.file_name, number + 1) from error
 
 
 class Cursor:

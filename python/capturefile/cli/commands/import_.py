@@ -53,8 +53,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
-    _, form = file_format(options.format, options.input)
     check_inputs([options.input], options.file)
+    _, form = file_format(options.format, options.input)
     with (
         open_input(options.input) as source,
         _named(options.input),

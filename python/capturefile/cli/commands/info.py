@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import capturefile
 from capturefile.cli.arguments import add_command
-from capturefile.cli.exit_codes import DONE
+from capturefile.cli.exit_codes import DONE, LOSSY
+from capturefile.cli.messages import say
 from capturefile.cli.records import reading
-from capturefile.cli.reports import as_fields
+from capturefile.cli.reports import as_fields, quoted
 from capturefile.cli.streams import write_json, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    import capturefile
     from capturefile.cli.arguments import Commands
 
 EXAMPLE = """\
@@ -35,21 +36,59 @@ def add_to(commands: Commands) -> None:
 def _info(options: argparse.Namespace, output: BinaryIO) -> int:
     with reading(options) as cf:
         facts = as_fields(cf.info())
-        blocks = cf.blocks() if options.blocks else None
+        blocks = Blocks(cf) if options.blocks else None
         if options.json:
-            listed = {} if blocks is None else {"blocks": [as_fields(block) for block in blocks]}
-            write_json(output, {**facts, **listed})
-            return DONE
-        for name, value in facts.items():
-            write_line(output, f"{name.replace('_', ' ')}: {'none' if value is None else value}")
-        if blocks is not None:
-            _write_blocks(output, blocks)
-    return DONE
+            if blocks is not None:
+                listed = [as_fields(found) for found in blocks if isinstance(found, capturefile.Block)]
+                facts |= {"blocks": listed, "problems": blocks.problems}
+            write_json(output, facts)
+        else:
+            for name, value in facts.items():
+                write_line(output, f"{name.replace('_', ' ')}: {'none' if value is None else value}")
+            if blocks is not None:
+                _write_blocks(output, blocks)
+    if blocks is None or not blocks.problems:
+        return DONE
+    name = quoted(options.file)
+    say(f"{options.file}: some blocks cannot be read; capturefile verify {name} lists all that is damaged")
+    return LOSSY
 
 
-def _write_blocks(output: BinaryIO, blocks: Iterable[capturefile.Block]) -> None:
+class Blocks:
+    """The blocks of a file, and in the place of one that cannot be read, why that is."""
+
+    def __init__(self, cf: capturefile.CaptureFile[bytes]) -> None:
+        """Reads nothing yet."""
+        self.cf = cf
+        self.problems: list[str] = []
+
+    def __iter__(self) -> Iterator[capturefile.Block | str]:
+        """Goes through the file once."""
+        blocks = self.cf.blocks()
+        while True:
+            try:
+                block = next(blocks)
+            except StopIteration:
+                return
+            except capturefile.InvalidCaptureFile as error:
+                self.problems.append(str(error))
+                yield str(error)
+            else:
+                yield block
+
+
+def _write_blocks(output: BinaryIO, blocks: Iterable[capturefile.Block | str]) -> None:
     write_line(output, "\n" + BLOCK_ROW.format("position", "compressed", "size", "records"))
+    expected = 1
     for block in blocks:
+        if isinstance(block, str):
+            write_line(output, BLOCK_ROW.format("unreadable", "", "", block))
+            continue
+        if block.records is not None:
+            if block.records.first > expected:
+                missing = capturefile.RecordRange(expected, block.records.first - 1)
+                write_line(output, BLOCK_ROW.format("unreadable", "", "", f"{missing}: in blocks that cannot be read"))
+            expected = block.records.last + 1
         position = "in the commit" if block.position is None else block.position
         compressed = "no" if block.compressed_size is None else block.compressed_size
         records = "none" if block.records is None else f"{block.records.first}-{block.records.last}"

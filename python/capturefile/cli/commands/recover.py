@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import capturefile
 from capturefile.cli.arguments import add_bare
-from capturefile.cli.exit_codes import DONE, LOSSY
+from capturefile.cli.exit_codes import DONE, LOSSY, WrongUsage
 from capturefile.cli.progress import progress
-from capturefile.cli.reports import as_fields, write_problems
+from capturefile.cli.reports import recovery_fields, write_problems
 from capturefile.cli.streams import ending_cleanly, write_json, write_line
 
 TYPE_CHECKING = False
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from capturefile.cli.arguments import Commands
 
-EXAMPLE = "capturefile recover damaged.capture rescued.capture"
+EXAMPLE = """\
+capturefile recover damaged.capture rescued.capture
+capturefile recover --dry-run damaged.capture"""
 
 
 def add_to(commands: Commands) -> None:
@@ -24,7 +26,8 @@ def add_to(commands: Commands) -> None:
     summary = "make a new sound file of all that can be read of a damaged one"
     recover = add_bare(commands, "recover", summary, EXAMPLE)
     recover.add_argument("source", metavar="SRC", help="path of the damaged file, which is only read")
-    recover.add_argument("target", metavar="DST", help="path of the new file")
+    recover.add_argument("target", metavar="DST", nargs="?", help="path of the new file")
+    recover.add_argument("--dry-run", action="store_true", help="make no file, and say what would be recovered")
     recover.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
     recover.add_argument(
         "--keep-numbers", action="store_true", help="put an empty record in the place of each lost one"
@@ -36,6 +39,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _recover(options: argparse.Namespace, output: BinaryIO) -> int:
+    if options.dry_run == (options.target is not None):
+        raise WrongUsage("recover needs the path of the new file, DST, or --dry-run, which makes none")
     with ending_cleanly(), progress("recover", "bytes") as shown:
         recovery = capturefile.recover(
             options.source,
@@ -45,19 +50,16 @@ def _recover(options: argparse.Namespace, output: BinaryIO) -> int:
             progress=shown.at,
         )
     if options.json:
-        told = {"complete": recovery.complete, **as_fields(recovery)}
-        if recovery.last_metadata is not None:
-            told["last_metadata"] = recovery.last_metadata.hex()
-        write_json(output, told)
+        write_json(output, recovery_fields(recovery))
     else:
-        _write_recovery(output, recovery)
+        _write_recovery(output, recovery, found="found" if options.dry_run else "recovered")
     return DONE if recovery.complete else LOSSY
 
 
-def _write_recovery(output: BinaryIO, recovery: capturefile.Recovery) -> None:
+def _write_recovery(output: BinaryIO, recovery: capturefile.Recovery, *, found: str) -> None:
     expected = "" if recovery.expected is None else f" of {recovery.expected}"
     verdict = "complete" if recovery.complete else "incomplete"
-    write_line(output, f"{verdict}: {recovery.recovered}{expected} records recovered, metadata {recovery.metadata}")
+    write_line(output, f"{verdict}: {recovery.recovered}{expected} records {found}, metadata {recovery.metadata}")
     for lost in recovery.lost:
         write_line(output, f"lost: {'' if lost.exact else 'about '}{lost}")
     for numbers in recovery.uncertain:

@@ -45,5 +45,5 @@ def _tail(options: argparse.Namespace, output: BinaryIO) -> int:
         write_records(output, encode, in_span(cf, Span(max(1, first), count)))
         if options.follow:
             output.flush()
-            deliver(cf.follow(), count + 1, output, encode)
+            deliver(cf, count + 1, output, encode)
     return DONE

@@ -7,7 +7,7 @@ from capturefile.cli.arguments import add_command
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE
 from capturefile.cli.messages import counted, describe, say
 from capturefile.cli.progress import progress
-from capturefile.cli.reports import as_fields, described, write_problems
+from capturefile.cli.reports import as_fields, described, quoted, recovery_fields, write_problems
 from capturefile.cli.streams import write_json, write_line
 
 TYPE_CHECKING = False
@@ -37,26 +37,51 @@ def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
     except EXPECTED_ERRORS as error:
         say(describe(error))
         return UNUSABLE
+    recovery = None if report.sound or options.quick else _survey(options.file)
     if options.json:
-        write_json(output, {"sound": report.sound, **as_fields(report)})
+        saved = {} if recovery is None else {"recovery": recovery_fields(recovery)}
+        write_json(output, {"sound": report.sound, **as_fields(report), **saved})
     else:
         _write_report(output, report, quick=options.quick)
+        if not report.sound:
+            _write_advice(output, options.file, recovery)
     return DONE if report.sound else FAILED
 
 
+def _survey(file: str) -> capturefile.Recovery | None:
+    """What `recover` could save of a damaged file, which finds more than the index leads to."""
+    try:
+        with progress("survey", "bytes") as shown:
+            return capturefile.recover(file, None, progress=shown.at)
+    except EXPECTED_ERRORS:
+        return None  # `recover` says why.
+
+
 def _write_report(output: BinaryIO, report: capturefile.Report, *, quick: bool) -> None:
-    records = counted(report.record_count, "record")
-    checked = f"of {records}, {report.records_checked} found sound"
+    of_all = f"{report.records_checked} of {counted(report.record_count, 'record')}"
     blocks = counted(report.frames, "compressed block")
     nodes = counted(report.index_nodes, "index node")
-    if not report.sound:
-        write_line(output, f"damaged: {counted(len(report.problems), 'problem')}; {checked}")
-    elif quick:
-        write_line(output, f"nothing wrong at a quick look: {checked}, {blocks}, {nodes}")
+    problems = counted(len(report.problems), "problem")
+    if quick:
+        verdict = "nothing wrong" if report.sound else f"damaged: {problems}"
+        write_line(output, f"{verdict} at a quick look, which was at {of_all}, {blocks}, {nodes}")
+    elif report.sound:
+        write_line(output, f"sound: {counted(report.record_count, 'record')}, {blocks}, {nodes}")
     else:
-        write_line(output, f"sound: {records}, {blocks}, {nodes}")
+        write_line(output, f"damaged: {problems}; {of_all} can be read")
     write_problems(output, report.problems)
     for numbers in report.unreadable:
         write_line(output, f"{numbers} cannot be read")
     for problem in report.repairable:
         write_line(output, f"the next writer repairs: {described(problem)}")
+
+
+def _write_advice(output: BinaryIO, file: str, recovery: capturefile.Recovery | None) -> None:
+    command = f"capturefile recover {quoted(file)} NEW.capture"
+    if recovery is None:
+        write_line(output, f"to save what can be saved: {command}")
+        return
+    of_all = "" if recovery.expected is None else f" of {recovery.expected}"
+    write_line(output, f"{command} saves {recovery.recovered}{of_all} records")
+    for lost in recovery.lost:
+        write_line(output, f"lost for good: {'' if lost.exact else 'about '}{lost}")
