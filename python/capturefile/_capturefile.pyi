@@ -280,8 +280,8 @@ class CaptureFile(Generic[_RecordT_co]):
     def _observer(self) -> CaptureFile[_RecordT_co]:
         """A reading object over the same open file, with its own idea of what is new. It outlives this one."""
     def _identity(self) -> tuple[int, int, int | None]:
-        """Device, inode, and nanoseconds from the epoch to the creation of the open file, or None where the file
-        system does not know them.
+        """Device, inode, and nanoseconds from the epoch to the creation of the open file; None for the last where
+        the file system does not know it.
         """
     def _block_of(self, record_number: SupportsIndex) -> tuple[int, int]:
         """The numbers of the first and the last record that are compressed together with record `record_number`."""

@@ -81,7 +81,7 @@ def _is_at_its_path(cf: CaptureFile[Any] | RotatingWriter) -> bool:
         return False
     except OSError:
         return True
-    return identity is None or ((status.st_dev, status.st_ino) == identity[:2] and status.st_size > 0)
+    return (status.st_dev, status.st_ino) == identity[:2] and status.st_size > 0
 
 
 _shared: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()
