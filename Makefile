@@ -8,6 +8,7 @@ FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 3600
 # What `make wheels` builds for; Rust needs the standard library of each, from `rustup target add`.
 LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # The fuzz targets without the engine that drives them; they share what is built for the crate.
 IN_FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features
 IN_INTERLEAVINGS := --locked --manifest-path interleavings/Cargo.toml --target-dir target
@@ -38,6 +39,7 @@ lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, ty
 	cargo clippy $(IN_FUZZ) --all-targets -- --deny warnings
 	cargo fmt --manifest-path interleavings/Cargo.toml --check
 	cargo clippy $(IN_INTERLEAVINGS) --lib --tests -- --deny warnings
+	cargo fmt --manifest-path miri/libdeflater/Cargo.toml --check
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -72,6 +74,17 @@ test-fuzz: ## Replay hostile files and operations that are known, then fuzz for 
 sanitize: ## Run the crate's tests, but for the crash tests, under valgrind
 	cargo test --locked --profile fast --config "target.'cfg(unix)'.runner = ['valgrind', '--quiet', \
 		'--error-exitcode=9', '--leak-check=no']" --lib --test core -- --skip simulation --skip inflated_once
+
+.PHONY: sanitize-threads
+sanitize-threads: ## Run the crate's tests, but for the crash tests, under ThreadSanitizer, which finds races
+	rustup component add rust-src --toolchain nightly
+	RUSTFLAGS=-Zsanitizer=thread TSAN_OPTIONS=halt_on_error=1 cargo +nightly test --locked --profile fast -Zbuild-std \
+		--target $(HOST) --target-dir target/sanitize-threads --lib --test core -- --skip simulation --skip inflated_once
+
+.PHONY: miri
+miri: ## Run the unit tests that need no file system under Miri, which finds undefined behaviour
+	rustup component add rust-src miri --toolchain nightly
+	miri/run
 
 .PHONY: fuzz
 fuzz: ## Look for new hostile files and operations, for FUZZ_SECONDS
@@ -135,6 +148,7 @@ format: $(VENV)/tools ## Format everything
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	cargo fmt --manifest-path interleavings/Cargo.toml
+	cargo fmt --manifest-path miri/libdeflater/Cargo.toml
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 

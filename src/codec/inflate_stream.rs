@@ -237,6 +237,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn any_part_of_a_block_is_found() {
         let (block, stream) = sample();
         assert_eq!(measure(&stream).unwrap(), block.len() as u64);
@@ -251,6 +252,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn a_cursor_goes_on_where_it_is_and_back_by_starting_anew() {
         let (block, stream) = sample();
         let mut cursor = Cursor::new(Stream::new(stream));
@@ -265,6 +267,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn broken_streams_are_noticed() {
         let (_, stream) = sample();
         let mut wrong_sum = stream.clone();

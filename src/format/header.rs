@@ -220,7 +220,8 @@ mod tests {
     #[test]
     fn a_flipped_bit_in_any_number_of_the_header_or_in_its_checksum_is_refused() {
         let good = Geometry { fan_out: 33, ..Geometry::default() }.encode();
-        for at in (0..Geometry::FIELDS_SIZE).chain(CHECKSUM..Geometry::HEADER_SIZE) {
+        let positions = (0..Geometry::FIELDS_SIZE).chain(CHECKSUM..Geometry::HEADER_SIZE);
+        for at in positions.step_by(if cfg!(miri) { 5 } else { 1 }) {
             for bit in 0..8 {
                 let mut bytes = good.clone();
                 bytes[at] ^= 1 << bit;

@@ -176,6 +176,7 @@ fn look_in_all_ways(rule: Rule) -> Vec<(Outcome, u64)> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn no_interleaving_with_four_commits_gives_a_stale_or_a_wrong_node() {
     let counts = look_in_all_ways(our_rule);
     println!("interleavings: {counts:?}");
@@ -187,6 +188,7 @@ fn no_interleaving_with_four_commits_gives_a_stale_or_a_wrong_node() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn the_naive_rule_gives_stale_nodes_in_the_same_interleavings() {
     let counts = look_in_all_ways(naive_rule);
     assert!(counts.iter().any(|(outcome, _)| *outcome == Outcome::Stale), "{counts:?}");
@@ -195,6 +197,7 @@ fn the_naive_rule_gives_stale_nodes_in_the_same_interleavings() {
 
 /// A reader gives up at once if two looks find the same damage; a writer at work never makes it do so.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn no_interleaving_of_two_looks_makes_a_busy_writer_look_like_damage() {
     let mut slots = Slots::new(0, 2, false);
     let (mut choices, mut damaged) = (Choices::default(), 0);
