@@ -126,6 +126,10 @@ test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg,
 test-services: $(VENV)/group-services $(VENV)/installed ## Run the recipes for gunicorn, uvicorn, Django and Celery, which it installs
 	$(BIN)/pytest tests/servers.py
 
+.PHONY: findings
+findings: ## See whether what surprised us in other software is still so; installs some gigabytes, one after the other
+	@status=0; for script in findings/*.sh; do echo "$$script"; "$$script" || status=1; done; exit $$status
+
 .PHONY: soak
 soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
 	$(BIN)/python tests/soak.py $(SOAK_SECONDS)
