@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import capturefile
 from capturefile.cli.arguments import add_command
+from capturefile.cli.encoders import printable
 from capturefile.cli.exit_codes import DONE, LOSSY
+from capturefile.cli.facts import facts
 from capturefile.cli.messages import say
 from capturefile.cli.records import reading
 from capturefile.cli.reports import as_fields, quoted
@@ -35,16 +37,16 @@ def add_to(commands: Commands) -> None:
 
 def _info(options: argparse.Namespace, output: BinaryIO) -> int:
     with reading(options) as cf:
-        facts = as_fields(cf.info())
+        numbers, found = as_fields(cf.info()), facts(cf)
         blocks = Blocks(cf) if options.blocks else None
         if options.json:
+            listed: dict[str, object] = {}
             if blocks is not None:
-                listed = [as_fields(found) for found in blocks if isinstance(found, capturefile.Block)]
-                facts |= {"blocks": listed, "problems": blocks.problems}
-            write_json(output, facts)
+                listed["blocks"] = [as_fields(block) for block in blocks if isinstance(block, capturefile.Block)]
+                listed["problems"] = blocks.problems
+            write_json(output, {**numbers, **found, **listed})
         else:
-            for name, value in facts.items():
-                write_line(output, f"{name.replace('_', ' ')}: {'none' if value is None else value}")
+            _write_facts(output, numbers, found)
             if blocks is not None:
                 _write_blocks(output, blocks)
     if blocks is None or not blocks.problems:
@@ -52,6 +54,19 @@ def _info(options: argparse.Namespace, output: BinaryIO) -> int:
     name = quoted(options.file)
     say(f"{options.file}: some blocks cannot be read; capturefile verify {name} lists all that is damaged")
     return LOSSY
+
+
+def _write_facts(output: BinaryIO, numbers: dict[str, object], found: dict[str, object]) -> None:
+    about = "" if found.pop("record_bytes_exact") else "about "
+    preview = found.pop("metadata_preview")
+    lines = {**numbers, **found}
+    lines["record_bytes"] = f"{about}{lines['record_bytes']}" if lines["record_bytes"] is not None else None
+    if preview is not None:
+        lines["metadata"] = printable(str(preview).encode()).replace("\n", "\\n")
+    for name, value in lines.items():
+        shown = {None: "none" if name.startswith("metadata") else "unknown", True: "yes", False: "no"}
+        known = value is not None and not isinstance(value, bool)
+        write_line(output, f"{name.replace('_', ' ')}: {value if known else shown[value]}")  # type: ignore[index]
 
 
 class Blocks:

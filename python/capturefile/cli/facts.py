@@ -1,0 +1,104 @@
+"""What `info` finds out about a file beside the numbers in it: how well it is compressed, its times, who is at it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import capturefile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_SAMPLES = 256
+"""Records that are read to estimate how long all are."""
+MAX_SAMPLED_BYTES = 32 * 1024 * 1024
+GOLDEN = 0.6180339887498949
+"""Multiples of it are spread evenly between whole numbers, however many there are."""
+WRITER_BYTE = 0x7FFF_FFFF_FFFF_FFFE
+"""The byte that a writer locks."""
+PREVIEW = 60
+"""Bytes of the metadata that are shown."""
+
+
+def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
+    """What can be found out at little cost, by names for JSON; None is unknown, or no metadata."""
+    size, exact = _record_bytes(cf)
+    identity = cf._identity()
+    birth = None if identity is None else identity[2]
+    compressed = _compressed_bytes(cf)
+    metadata = cf.get_metadata()
+    return {
+        "record_bytes": size,
+        "record_bytes_exact": exact,
+        "compression_ratio": None if not size or not compressed else round(size / compressed, 2),
+        "created": None if birth is None else _shown_time(birth / 1e9),
+        "modified": _shown_time(os.stat(cf.file_name).st_mtime),
+        "being_written": _is_being_written(cf.file_name),
+        "metadata_preview": None if metadata is None else metadata[:PREVIEW].decode(errors="backslashreplace"),
+    }
+
+
+def _record_bytes(cf: capturefile.CaptureFile[bytes]) -> tuple[int | None, bool]:
+    """How many bytes all records have, and whether that is counted and not estimated."""
+    count = cf.record_count()
+    read = total = 0
+    for number in _sample(count):
+        try:
+            total += len(cf.record_at(number))
+        except capturefile.InvalidCaptureFile:
+            continue
+        read += 1
+        if total > MAX_SAMPLED_BYTES:
+            break
+    if read == count:
+        return total, True
+    return (total * count // read, False) if read else (None, False)
+
+
+def _compressed_bytes(cf: capturefile.CaptureFile[bytes]) -> int | None:
+    """How many bytes the blocks have in the file; None if nothing is compressed yet."""
+    try:
+        start = next(cf.blocks()).position
+    except (StopIteration, capturefile.InvalidCaptureFile):
+        return None
+    info = cf.info()
+    return None if start is None else info.file_limit - start + info.pending_bytes
+
+
+def _sample(count: int) -> Iterator[int]:
+    """Numbers of records from everywhere in the file; all of them, if there are few."""
+    if count <= MAX_SAMPLES:
+        yield from range(1, count + 1)
+    else:
+        for index in range(MAX_SAMPLES):
+            yield 1 + int(index * GOLDEN % 1 * count)
+
+
+def _shown_time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
+
+
+def _is_being_written(path: str) -> bool | None:
+    """Whether somebody holds the writer's lock; None where the system does not say."""
+    import fcntl
+    import struct
+
+    command = getattr(fcntl, "F_OFD_GETLK", None)
+    if command is None:
+        return None
+    # The system's structure for a lock: its kind, from where the start counts, start, length, process.
+    wanted = struct.pack("@hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, WRITER_BYTE, 1, 0)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        found: bytes = fcntl.fcntl(descriptor, command, wanted)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    kind: int = struct.unpack("@hhqqi4x", found)[0]
+    return kind != fcntl.F_UNLCK
