@@ -70,6 +70,15 @@ def logged(folder: Path) -> dict[str, list[str]]:
     return found
 
 
+def copy_of_servers(folder: Path) -> Path:
+    """The recipes, to be changed."""
+    servers = folder / "servers"
+    servers.mkdir()
+    for path in SERVERS.glob("*.py"):
+        (servers / path.name).write_text(path.read_text())
+    return servers
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     """Ends a server as those who run it do."""
     process.send_signal(signal.SIGTERM)
@@ -130,10 +139,7 @@ def test_each_request_is_in_the_log_of_the_process_that_answered_it(tmp_path: Pa
     ids=["uvicorn", "django"],
 )
 def test_a_server_that_loads_itself_again_loses_nothing(tmp_path: Path, command: list[str | Path]) -> None:
-    servers = tmp_path / "servers"
-    servers.mkdir()
-    for path in SERVERS.glob("*.py"):
-        (servers / path.name).write_text(path.read_text())
+    servers = copy_of_servers(tmp_path)
     port = free_port()
     with serving(tmp_path, [str(word).format(port=port) for word in command], servers) as server:
         wait_until(lambda: ask(port, "/before") is not None)
@@ -151,30 +157,39 @@ def test_a_server_that_loads_itself_again_loses_nothing(tmp_path: Path, command:
     assert "request /two" in found[second]
 
 
+def send_tasks(folder: Path) -> None:
+    """Sends thirty tasks to a worker of Celery."""
+    send = "import with_celery; [with_celery.visit.delay(f'/{number}') for number in range(30)]"
+    with serving(folder, [sys.executable, "-c", send]) as sender:
+        assert sender.wait(PATIENCE) == 0
+
+
+CELERY: list[str | Path] = [BIN / "celery", "--app", "with_celery", "worker", "--concurrency", "3", "--without-mingle"]
+
+
 def test_each_task_of_celery_is_in_the_log_of_a_process_of_its_pool(tmp_path: Path) -> None:
     (tmp_path / "messages").mkdir()
-    command: list[str | Path] = [
-        BIN / "celery",
-        "--app",
-        "with_celery",
-        "worker",
-        "--concurrency",
-        "3",
-        "--without-mingle",
-    ]
-    send = "import with_celery; [with_celery.visit.delay(f'/{number}') for number in range(30)]"
-    with serving(tmp_path, command) as worker:
-        with serving(tmp_path, [sys.executable, "-c", send]) as sender:
-            assert sender.wait(PATIENCE) == 0
-
-        def done() -> bool:
-            return sum(map(len, logged(tmp_path).values())) == 30
-
-        wait_until(done)
+    with serving(tmp_path, CELERY) as worker:
+        send_tasks(tmp_path)
+        wait_until(lambda: sum(map(len, logged(tmp_path).values())) == 30)
         end(worker)
     found = logged(tmp_path)
     assert sorted(text for texts in found.values() for text in texts) == sorted(f"request /{n}" for n in range(30))
     assert sum(bool(texts) for texts in found.values()) > 1
+
+
+def test_what_tasks_of_celery_have_logged_is_committed_at_the_end_of_the_pool(tmp_path: Path) -> None:
+    servers, messages = copy_of_servers(tmp_path), tmp_path / "messages"
+    messages.mkdir()
+    path = servers / "service_log.py"
+    path.write_text(path.read_text().replace('"delay": True', '"delay": True, "commit_interval": None'))
+    with serving(tmp_path, CELERY, servers) as worker:
+        send_tasks(tmp_path)
+        # At most four for each process are taken from there and not begun yet.
+        wait_until(lambda: not list(messages.glob("*.celery.msg")))
+        end(worker)
+    texts = [text for texts in logged(tmp_path).values() for text in texts]
+    assert len(texts) == len(set(texts)) >= 30 - 4 * 3
 
 
 def test_the_logs_of_all_processes_are_printed_in_the_order_of_time(tmp_path: Path) -> None:
