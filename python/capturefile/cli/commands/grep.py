@@ -7,12 +7,13 @@ import re
 from itertools import islice
 
 from capturefile.cli.arguments import add_bare, add_selection, natural
-from capturefile.cli.encoders import BINARY, add_format, encoder, write_records
+from capturefile.cli.colours import RED, RESET, has_colours
+from capturefile.cli.encoders import BINARY, add_format, encoder, printable, write_records
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE, WrongUsage
 from capturefile.cli.messages import describe, say
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, reading
-from capturefile.cli.streams import write_line
+from capturefile.cli.streams import STANDARD_OUTPUT, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def add_to(commands: Commands) -> None:
 
 def _grep(options: argparse.Namespace, output: BinaryIO) -> int:
     matches = _matcher(options)
-    encode = _numbered(encoder(options), options)
+    encode = _numbered(_encoder(options), options)
     try:
         with reading(options) as cf:
             selection = Selection(cf, options, options.file)
@@ -102,6 +103,28 @@ def _compile(pattern: str, options: argparse.Namespace) -> re.Pattern[str]:
 def _as_text(data: bytes) -> str:
     """Text that patterns can be written for; bytes that are none stay, and equal only themselves."""
     return data.decode(errors="surrogateescape")
+
+
+def _encoder(options: argparse.Namespace) -> Encoder:
+    """The encoder that is asked for; on a terminal, text has in red what was found."""
+    encode = encoder(options)
+    if options.format != "text" or options.invert_match or not has_colours(STANDARD_OUTPUT):
+        return encode
+    matches = _compile(_as_text(os.fsencode(options.pattern)), options).finditer
+
+    def highlight(_: int, record: bytes) -> bytes:
+        text, end, pieces = _as_text(record), 0, []
+        for found in matches(text):
+            if found.end() > found.start():
+                pieces += [_shown(text[end : found.start()]), RED, _shown(found[0]), RESET]
+                end = found.end()
+        return "".join([*pieces, _shown(text[end:]), "\n"]).encode()
+
+    return highlight
+
+
+def _shown(text: str) -> str:
+    return printable(text.encode(errors="surrogateescape"))
 
 
 def _numbered(encode: Encoder, options: argparse.Namespace) -> Encoder:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import capturefile
 from capturefile.cli.arguments import add_bare
+from capturefile.cli.colours import GREEN, RED, painted
 from capturefile.cli.exit_codes import DONE, LOSSY, WrongUsage
 from capturefile.cli.progress import progress
 from capturefile.cli.reports import recovery_fields, write_problems
-from capturefile.cli.streams import ending_cleanly, write_json, write_line
+from capturefile.cli.streams import STANDARD_OUTPUT, ending_cleanly, write_json, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def _recover(options: argparse.Namespace, output: BinaryIO) -> int:
 
 def _write_recovery(output: BinaryIO, recovery: capturefile.Recovery, *, found: str) -> None:
     expected = "" if recovery.expected is None else f" of {recovery.expected}"
-    verdict = "complete" if recovery.complete else "incomplete"
+    word, colour = ("complete", GREEN) if recovery.complete else ("incomplete", RED)
+    verdict = painted(word, colour, STANDARD_OUTPUT)
     write_line(output, f"{verdict}: {recovery.recovered}{expected} records {found}, metadata {recovery.metadata}")
     for lost in recovery.lost:
         write_line(output, f"lost: {'' if lost.exact else 'about '}{lost}")

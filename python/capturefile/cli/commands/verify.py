@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import capturefile
 from capturefile.cli.arguments import add_command
+from capturefile.cli.colours import GREEN, RED, painted
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE
 from capturefile.cli.messages import counted, describe, say
 from capturefile.cli.progress import progress
 from capturefile.cli.reports import as_fields, described, quoted, recovery_fields, write_problems
-from capturefile.cli.streams import write_json, write_line
+from capturefile.cli.streams import STANDARD_OUTPUT, write_json, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,17 +64,21 @@ def _write_report(output: BinaryIO, report: capturefile.Report, *, quick: bool) 
     nodes = counted(report.index_nodes, "index node")
     problems = counted(len(report.problems), "problem")
     if quick:
-        verdict = "nothing wrong" if report.sound else f"damaged: {problems}"
+        verdict = _painted("nothing wrong", GREEN) if report.sound else f"{_painted('damaged', RED)}: {problems}"
         write_line(output, f"{verdict} at a quick look, which was at {of_all}, {blocks}, {nodes}")
     elif report.sound:
-        write_line(output, f"sound: {counted(report.record_count, 'record')}, {blocks}, {nodes}")
+        write_line(output, f"{_painted('sound', GREEN)}: {counted(report.record_count, 'record')}, {blocks}, {nodes}")
     else:
-        write_line(output, f"damaged: {problems}; {of_all} can be read")
+        write_line(output, f"{_painted('damaged', RED)}: {problems}; {of_all} can be read")
     write_problems(output, report.problems)
     for numbers in report.unreadable:
         write_line(output, f"{numbers} cannot be read")
     for problem in report.repairable:
         write_line(output, f"the next writer repairs: {described(problem)}")
+
+
+def _painted(verdict: str, colour: str) -> str:
+    return painted(verdict, colour, STANDARD_OUTPUT)
 
 
 def _write_advice(output: BinaryIO, file: str, recovery: capturefile.Recovery | None) -> None:

@@ -1,0 +1,19 @@
+"""Colours on a terminal, for what is looked for first; none where NO_COLOR asks for none."""
+
+from __future__ import annotations
+
+import os
+
+RED = "\x1b[1;31m"
+GREEN = "\x1b[1;32m"
+RESET = "\x1b[0m"
+
+
+def has_colours(descriptor: int) -> bool:
+    """Whether what is written there is seen in colours."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and os.isatty(descriptor)
+
+
+def painted(text: str, colour: str, descriptor: int) -> str:
+    """The text in a colour, if there are any."""
+    return f"{colour}{text}{RESET}" if has_colours(descriptor) else text
