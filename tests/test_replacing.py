@@ -220,6 +220,12 @@ def test_a_file_is_not_its_own_standard_stream(arguments: list[str], source: Pat
     assert source.read_bytes() == before
 
 
+def test_a_device_may_be_read_and_written() -> None:
+    from command import shell
+
+    assert b"expected a regular file" in shell('"$@" < /dev/null', "append", "/dev/null").stderr
+
+
 def test_a_copy_onto_itself_keeps_all_records(source: Path) -> None:
     source.chmod(0o600)
     command("copy", "--overwrite", "--level", "12", source, source)

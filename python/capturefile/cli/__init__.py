@@ -95,7 +95,7 @@ def _with_help(arguments: Sequence[str]) -> Sequence[str]:
     if not arguments:
         return ["--help"]
     if arguments[0] == "help":
-        return [*arguments[1:], "--help"]
+        arguments = [*arguments[1:], "--help"]
     if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         hint = did_you_mean(arguments[0], COMMANDS) or "; capturefile help lists all"
         raise WrongUsage(f"there is no command {arguments[0]}{hint}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import sys
 from contextlib import contextmanager
 from io import BufferedReader, BufferedWriter, FileIO
@@ -131,10 +132,11 @@ def check_inputs(names: list[str], target: str) -> None:
 def refuse_same_file(other: int | str, file: str) -> None:
     """Keeps a command from reading what it writes: `other` is a path or the number of a standard stream."""
     try:
-        same = os.path.samestat(os.stat(other), os.stat(file))
+        found = os.stat(file)
+        same = os.path.samestat(os.stat(other), found)
     except OSError:
         return  # Whoever opens it says so.
-    if same:
+    if same and stat.S_ISREG(found.st_mode):
         name = other if isinstance(other, str) else ("standard input", "standard output")[other]
         raise WrongUsage(f"{file}: it cannot be read and written at once, and {name} is the same file")
 
