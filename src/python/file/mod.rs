@@ -309,8 +309,8 @@ impl CaptureFile {
         Ok(usize::try_from(self.record_count(py)?)?)
     }
 
-    /// Device, inode, and nanoseconds from the epoch to the creation of the open file; None for the last where the file
-    /// system does not know it.
+    /// Device, inode, and nanoseconds from the epoch to the creation of the open file; None for the last where
+    /// the file system does not know it.
     #[pyo3(name = "_identity")]
     fn identity(&self, py: Python<'_>) -> PyResult<(u64, u64, Option<u64>)> {
         let file = self.file()?;
