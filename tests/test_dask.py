@@ -129,7 +129,9 @@ def test_parts_are_in_the_folder_once_all_of_them_are_whole(tmp_path: Path) -> N
         yield "two"
 
     swap = Swap(str(tmp_path), "job")
-    written = [_write_part(records(), swap, name, {"sync": "full"}) for name in ("part-00000.capture", "part-00001.capture")]
+    written = [
+        _write_part(records(), swap, name, {"sync": "full"}) for name in ("part-00000.capture", "part-00001.capture")
+    ]
     assert _put_in_place(written, swap, overwrite=False) == [
         str(tmp_path / "part-00000.capture"),
         str(tmp_path / "part-00001.capture"),
