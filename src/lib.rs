@@ -63,6 +63,7 @@ pub use file::{Batch, CaptureFile, OpenOptions, Replacement};
 pub use format::Geometry;
 pub use read::blocks::{BlockInfo, Blocks};
 pub use read::gather::Gather;
+pub use read::index::{Lookup, Stuck};
 pub use read::packed::Packed;
 pub use read::record::Record;
 pub use read::records::Records;

@@ -75,6 +75,7 @@ MUTANTS = (
         "        let extent = master.extent();\n",
         """\
         let tail_start = file.geometry.whole_pages(master.file_limit);
+        let mut master = master;
         let _ = crate::storage::read_up_to(&*file.storage, &mut master.tail, tail_start);
         let extent = master.extent();
 """,
@@ -82,9 +83,9 @@ MUTANTS = (
     ),
     Mutant(
         "serial numbers are compared without their wrap",
-        "src/format/master.rs",
-        "self.serial.wrapping_sub(other.serial) < 1 << (u32::BITS - 1)",
-        "self.serial > other.serial",
+        "src/format/slot.rs",
+        "serial.wrapping_sub(other) < 1 << (u32::BITS - 1)",
+        "serial > other",
         "crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
@@ -104,9 +105,9 @@ MUTANTS = (
     ),
     Mutant(
         "what was cached of a transaction stays after its rollback",
-        "src/read/snapshot.rs",
-        "let validity = if end <= self.stable() {",
-        "let validity = if end <= self.stable() || true {",
+        "src/read/frames.rs",
+        "let validity = if end <= self.stable {",
+        "let validity = if end <= self.stable || true {",
         "long_lives_show_what_was_written",
     ),
 )

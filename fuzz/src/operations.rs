@@ -329,7 +329,7 @@ fn check_some(snapshot: &Arc<Snapshot>, state: &State, choices: &mut Choices) {
     }
     let first = choices.below(count);
     let number = first as u64 + 1;
-    if let Some(record) = snapshot.record_in_memory(number).expect("a sound file") {
+    if let Some(record) = snapshot.record_cached(number).expect("a sound file").found() {
         assert_record(&record, state, first);
     }
     assert_record(&snapshot.record(number).expect("a sound file"), state, first);
@@ -351,7 +351,7 @@ fn check_all(snapshot: &Arc<Snapshot>, state: &State) {
     check_outline(snapshot, state);
     let mut records = snapshot.records(1);
     for index in 0..state.records.len() {
-        if let Some(record) = records.next_in_memory() {
+        if let Some(record) = records.next_cached() {
             assert_record(record, state, index);
         } else {
             assert_record(&records.next().expect("a record is left").expect("a sound file"), state, index);

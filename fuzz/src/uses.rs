@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use capturefile::{CaptureFile, Error, OpenOptions, Record, Result, Snapshot, SyncMode, verify};
+use capturefile::{CaptureFile, Error, Lookup, OpenOptions, Record, Result, Snapshot, SyncMode, verify};
 
 /// So many records are read from each end; between them, at the bits of the record count.
 const FROM_EACH_END: u64 = 6;
@@ -75,7 +75,7 @@ fn chosen_numbers(count: u64) -> Vec<u64> {
 
 /// One record for itself; what is in memory must be the same.
 fn read_one(snapshot: &Snapshot, number: u64) -> Option<Record> {
-    let in_memory = may_be_damaged(snapshot.record_in_memory(number)).flatten();
+    let in_memory = may_be_damaged(snapshot.record_cached(number)).and_then(Lookup::found);
     let record = may_be_damaged(snapshot.record(number));
     if let Some(in_memory) = in_memory {
         assert_same(number, Some(&in_memory), record.as_deref());
@@ -91,7 +91,7 @@ fn read_in_order(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Re
         let Some(expected) = alone(number) else {
             break;
         };
-        if let Some(record) = forwards.next_in_memory() {
+        if let Some(record) = forwards.next_cached() {
             assert_same(number, Some(record), expected);
         } else {
             let record = may_be_damaged(forwards.next().expect("a record is left"));

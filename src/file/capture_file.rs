@@ -32,7 +32,7 @@ impl fmt::Debug for CaptureFile {
 
 impl CaptureFile {
     pub(crate) fn reader(file: Arc<OpenFile>, current: Current) -> Result<Self> {
-        check_length(&file, &current.master)?;
+        check_length(&file, current.master.file_limit)?;
         let snapshot = Snapshot::committed(Arc::clone(&file), current.master);
         Ok(Self {
             file,
@@ -74,7 +74,7 @@ impl CaptureFile {
     }
 
     /// The same without the cost of sharing it; for one quick look. `None` if it takes waiting.
-    pub fn quick_snapshot(&self) -> Option<Guard<Arc<Snapshot>>> {
+    pub fn try_snapshot(&self) -> Option<Guard<Arc<Snapshot>>> {
         let (current, is_latest) = self.published.load_guard();
         let is_usable = is_latest || self.writer_here().is_none();
         (is_usable && !self.is_orphaned(&current)).then_some(current)
@@ -87,7 +87,7 @@ impl CaptureFile {
 
     fn show_committed(&self) -> Result<Arc<Snapshot>> {
         let current = current::read_current(&self.file, |_| Ok(()))?;
-        check_length(&self.file, &current.master)?;
+        check_length(&self.file, current.master.file_limit)?;
         Ok(self.published.publish(Snapshot::committed(Arc::clone(&self.file), current.master)))
     }
 

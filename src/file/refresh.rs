@@ -35,7 +35,7 @@ impl CaptureFile {
             let found = "a commit that is older than the one read before";
             Err(Damage::new(found, "a file that only grows"))
         })?;
-        check_length(&self.file, &current.master)?;
+        check_length(&self.file, current.master.file_limit)?;
         if durable {
             self.file.storage.sync().map_err(self.file.failed("sync"))?;
         }

@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use libdeflater::crc32;
 
 use crate::error::Damage;
-use crate::format::{Coordinates, Geometry, LENGTH_SIZE, Slot, get_u32, get_u64, in_memory};
+use crate::format::{Coordinates, Geometry, LENGTH_SIZE, Slot, get_u32, get_u64, in_memory, is_newer};
 use crate::tree::RightmostPath;
 
 /// Everything that a commit fixes: how far the file goes, its index, and the bytes not yet in frames.
@@ -136,10 +136,9 @@ impl MasterNode {
         counts.into_iter().max().unwrap_or_default()
     }
 
-    /// Whether this is the later of two good nodes; serial numbers wrap, so they are compared by
-    /// their wrapping difference.
+    /// Whether this is the later of two good nodes.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
-        self.serial.wrapping_sub(other.serial) < 1 << (u32::BITS - 1)
+        is_newer(self.serial, other.serial)
     }
 }
 

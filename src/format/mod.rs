@@ -11,4 +11,4 @@ pub(crate) use coordinates::{Coordinates, NodePart};
 pub use header::Geometry;
 pub(crate) use header::has_checksum;
 pub(crate) use numbers::{LENGTH_SIZE, LONGEST_ENTRY, get_u32, get_u64, in_memory};
-pub(crate) use slot::{Slot, image_index};
+pub(crate) use slot::{Slot, image_index, is_newer};

@@ -95,7 +95,7 @@ pub(super) fn next_record<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let record = if reversed {
         py.detach(|| records.next_back())
-    } else if let Some(record) = records.next_in_memory() {
+    } else if let Some(record) = records.next_cached() {
         return encoding.begin(py, record).map(Some);
     } else {
         py.detach(|| records.next())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::read::records::Records;
-use crate::read::snapshot::{Snapshot, Source};
+use crate::read::snapshot::Snapshot;
 
 /// One block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Blocks {
             let records = self.known_records_in(self.snapshot.file_limit())?;
             return Ok((size > 0).then_some(BlockInfo { frame: None, size, records }));
         }
-        let end = match self.snapshot.frame_end(start) {
+        let end = match self.snapshot.frames().end_of(start) {
             Ok(end) => end,
             Err(error) => {
                 self.next = Some(self.pass(start).unwrap_or(self.snapshot.file_limit()));
@@ -63,7 +63,7 @@ impl Blocks {
         };
         self.next = Some(end);
         let records = self.known_records_in(start)?;
-        let size = self.snapshot.inflate_frame(start)?.size;
+        let size = self.snapshot.frames().inflate(start)?.size;
         Ok(Some(BlockInfo { frame: Some((start, end - start)), size, records }))
     }
 
@@ -152,8 +152,7 @@ impl Snapshot {
     }
 
     fn frame_of(&self, number: u64) -> Result<u64> {
-        let at = self.coordinates(number, Source::File)?;
-        at.map(|at| at.frame).ok_or_else(|| self.no_such_record(number))
+        Ok(self.index().coordinates_of(number)?.frame)
     }
 
     /// The compressed blocks, in the order in which they stand in the file.

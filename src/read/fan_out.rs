@@ -9,17 +9,17 @@ use crate::read::snapshot::Snapshot;
 /// which then point outside of the data.
 pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
     let mut checked = 0;
-    for (height, at) in snapshot.roots().filter(|(height, _)| *height > 0) {
+    for (height, at) in snapshot.index().roots().filter(|(height, _)| *height > 0) {
         if height == checked {
             continue;
         }
         checked = height;
         // A block that cannot be read says nothing about the header; whoever needs it will be told.
-        match snapshot.block(at.frame) {
+        match snapshot.block_reader().block(at.frame) {
             Ok(block) => {
                 for child in [0, snapshot.geometry().fan_out - 1] {
                     let part = NodePart::with_child(at, child as usize);
-                    check_children(snapshot, at, &snapshot.children_in(&block, part)?)?;
+                    check_children(snapshot, at, &snapshot.block_reader().children_in(&block, part)?)?;
                 }
             }
             Err(Error::Invalid { .. }) => {}
@@ -37,7 +37,7 @@ pub(crate) fn check_children(snapshot: &Snapshot, at: Coordinates, children: &[C
     };
     let found = format!("a child at ({}, {}) in an index node", child.frame, child.offset);
     let expected = format!("a frame from {} up to {}", data.start(), data.end());
-    Err(snapshot.invalid(doubtful(snapshot, found, &expected).at(at.frame)))
+    Err(snapshot.file().invalid(doubtful(snapshot, found, &expected).at(at.frame)))
 }
 
 /// Damage to an index node, or else to the fan-out in the header.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::error::{Result, reserve};
 use crate::format::Coordinates;
 use crate::read::block::Block;
+use crate::read::index::Place;
 use crate::read::node::Node;
 use crate::read::read_ahead::Ahead;
 use crate::read::record::Record;
-use crate::read::snapshot::{Place, Snapshot};
+use crate::read::snapshot::Snapshot;
 
 /// The records of so many blocks are handed over together at most...
 const BLOCKS_PER_BATCH: usize = 64;
@@ -66,7 +67,7 @@ impl Gather {
                 }
             };
             let is_whole = block.is_whole();
-            let record = self.snapshot.entry_in(block, at)?;
+            let record = self.snapshot.block_reader().entry_in(block, at)?;
             // Records of a block that is not kept whole are copies, and may be of the same bytes.
             bytes += if is_whole { 0 } else { record.len() };
             batch.push((index, record));
@@ -81,7 +82,7 @@ fn coordinates(snapshot: &Arc<Snapshot>, numbers: &[(u64, usize)]) -> Result<Vec
     let mut places: Vec<(Place, usize)> = Vec::new();
     reserve(&mut places, numbers.len(), "record places")?;
     for &(number, index) in numbers {
-        places.push((snapshot.place(number)?, index));
+        places.push((snapshot.index().place(number)?, index));
     }
     let leaves = leaves(snapshot, &places)?;
     let mut leaf = leaves.iter().peekable();
@@ -93,7 +94,7 @@ fn coordinates(snapshot: &Arc<Snapshot>, numbers: &[(u64, usize)]) -> Result<Vec
             Place::InLeaf(number, child) => {
                 while leaf.next_if(|(at_hand, _)| *at_hand < number).is_some() {}
                 match leaf.peek() {
-                    Some((_, node)) => snapshot.child(node, child)?,
+                    Some((_, node)) => snapshot.index().child(node, child)?,
                     None => continue,
                 }
             }
@@ -114,9 +115,9 @@ fn leaves(snapshot: &Arc<Snapshot>, places: &[(Place, usize)]) -> Result<Vec<(u6
             && last != Some(number)
         {
             last = Some(number);
-            match snapshot.cached_leaf(number) {
+            match snapshot.index().cached_leaf(number) {
                 Some(leaf) => leaves.push((number, leaf)),
-                None => missing.push((snapshot.leaf_position(number)?, number)),
+                None => missing.push((snapshot.index().leaf_position(number)?, number)),
             }
         }
     }
@@ -124,8 +125,8 @@ fn leaves(snapshot: &Arc<Snapshot>, places: &[(Place, usize)]) -> Result<Vec<(u6
     let mut blocks = blocks_of(snapshot, missing.iter().map(|(at, _)| at.frame))?;
     for (at, number) in missing {
         let block = fetch(&mut blocks, snapshot, at.frame)?;
-        let leaf = snapshot.packed_node_in(&block, at)?;
-        snapshot.file().cache.keep_leaf(number, leaf.clone());
+        let leaf = snapshot.block_reader().node_in(&block, at)?;
+        snapshot.index().keep_leaf(number, leaf.clone());
         leaves.push((number, leaf));
     }
     leaves.sort_unstable_by_key(|(number, _)| *number);
@@ -151,7 +152,7 @@ fn fetch(blocks: &mut Ahead<std::vec::IntoIter<u64>>, snapshot: &Snapshot, frame
     blocks.pass(frame);
     match blocks.get(frame)? {
         Some(block) => Ok(block),
-        None => snapshot.block(frame),
+        None => snapshot.block_reader().block(frame),
     }
 }
 

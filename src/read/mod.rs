@@ -1,11 +1,14 @@
 //! Reading: immutable snapshots, what they find records by, and what goes through many records.
 
 pub(crate) mod block;
+mod block_reader;
 pub(crate) mod blocks;
 pub(crate) mod cache;
 pub(crate) mod current;
 pub(crate) mod fan_out;
+mod frames;
 pub(crate) mod gather;
+pub(crate) mod index;
 pub(crate) mod node;
 pub(crate) mod open_file;
 pub(crate) mod packed;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::codec::frame::InflateError;
 use crate::error::{Damage, Error, Result};
 use crate::format::Geometry;
-use crate::format::master::MasterNode;
 use crate::read::cache::Cache;
 use crate::storage::{Storage, too_short};
 
@@ -39,11 +39,34 @@ impl OpenFile {
     pub(crate) fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> Error + '_ {
         move |error| Error::io(&self.path, action, error)
     }
+
+    /// The error for damage to the file.
+    pub(crate) fn invalid(&self, damage: Damage) -> Error {
+        Error::invalid(&self.path, damage)
+    }
+
+    /// The error for a frame that does not inflate.
+    pub(crate) fn inflate_error(&self, error: InflateError, frame: u64) -> Error {
+        match error {
+            InflateError::Damage(damage) => self.invalid(damage.at(frame)),
+            InflateError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "an inflated block" },
+            InflateError::Oversized => self.invalid(Damage::new("too large a block", "less").at(frame)),
+        }
+    }
+
+    /// The error for a file that cannot be mapped.
+    pub(super) fn map_error(&self, error: std::io::Error) -> Error {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            let expected = "all of what was committed: the file has been cut short";
+            return self.invalid(Damage::new(error.to_string(), expected));
+        }
+        self.failed("map")(error)
+    }
 }
 
-/// Checks that the file still has the whole pages that a master node counts on.
-pub(crate) fn check_length(file: &OpenFile, master: &MasterNode) -> Result<()> {
-    let needed = file.geometry.whole_pages(master.file_limit);
+/// Checks that the file still has the whole pages that a master node with this file limit needs.
+pub(crate) fn check_length(file: &OpenFile, file_limit: u64) -> Result<()> {
+    let needed = file.geometry.whole_pages(file_limit);
     let length = file.storage.length().map_err(file.failed("read the length of"))?;
     if length >= needed {
         return Ok(());

@@ -56,7 +56,7 @@ impl Records {
     pub fn pack(&mut self, packed: &mut Packed, most_records: usize, most_bytes: usize) -> Result<bool> {
         while packed.record_count() < most_records && packed.bytes.len() < most_bytes {
             // No memory is so large that 64 bits do not suffice.
-            let _fits = match self.next_in_memory() {
+            let _fits = match self.next_cached() {
                 Some(record) => packed.push(record)?,
                 None => match self.next() {
                     Some(record) => packed.push(&record?)?,

@@ -39,7 +39,7 @@ impl Task for Inflation {
     type Outcome = Arc<Block>;
 
     fn run(&self) -> Result<Arc<Block>> {
-        self.snapshot.block(self.frame)
+        self.snapshot.block_reader().block(self.frame)
     }
 }
 
@@ -70,7 +70,7 @@ impl<F: Iterator<Item = u64>> Ahead<F> {
             && let Some(frame) = self.source.next()
         {
             self.frames.push_back(frame);
-            match self.snapshot.cached_block(frame) {
+            match self.snapshot.block_reader().cached_block(frame) {
                 Some(block) => self.pipeline.push_outcome(block, 0),
                 None => self.pipeline.push(Inflation { snapshot: Arc::clone(&self.snapshot), frame }, 0),
             }
@@ -119,11 +119,11 @@ impl Iterator for Following {
 
     fn next(&mut self) -> Option<u64> {
         let frame = self.next;
-        if frame > self.last || !self.snapshot.is_committed(frame) {
+        if frame > self.last || !self.snapshot.block_reader().is_committed(frame) {
             return None;
         }
         // Behind a damaged frame nothing can be foreseen.
-        self.next = self.snapshot.frame_end(frame).unwrap_or(u64::MAX);
+        self.next = self.snapshot.frames().end_of(frame).unwrap_or(u64::MAX);
         Some(frame)
     }
 }

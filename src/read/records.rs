@@ -8,10 +8,11 @@ use crate::error::Result;
 use crate::format::Coordinates;
 use crate::format::entries::entry_range;
 use crate::read::block::Block;
+use crate::read::index::Place;
 use crate::read::node::Node;
 use crate::read::read_ahead::{Ahead, Following};
 use crate::read::record::Record;
-use crate::read::snapshot::{Place, Snapshot};
+use crate::read::snapshot::Snapshot;
 
 /// Whoever has read so many blocks in order will want the next ones.
 const BLOCKS_OF_A_SCAN: u32 = 3;
@@ -73,7 +74,7 @@ impl Records {
     }
 
     /// The next record if it is known to lie in the block at hand; never waits for the disk or inflates.
-    pub fn next_in_memory(&mut self) -> Option<&[u8]> {
+    pub fn next_cached(&mut self) -> Option<&[u8]> {
         let offset = *self.run.offsets.get(self.run.done)?;
         if self.next >= self.end {
             return None;
@@ -106,7 +107,7 @@ impl Records {
             Some((frame, block)) if *frame == at.frame => Arc::clone(block),
             _ => self.go_to(at.frame)?,
         };
-        self.snapshot.entry_in(block, at)
+        self.snapshot.block_reader().entry_in(block, at)
     }
 
     /// Makes the block of `frame` the one at hand.
@@ -137,7 +138,7 @@ impl Records {
         {
             return Ok(block);
         }
-        self.snapshot.block(frame)
+        self.snapshot.block_reader().block(frame)
     }
 
     fn known_coordinates(&self, number: u64) -> Option<Coordinates> {
@@ -150,11 +151,11 @@ impl Records {
         if let Some(known) = self.known_coordinates(number) {
             return Ok(known);
         }
-        match self.snapshot.place(number)? {
+        match self.snapshot.index().place(number)? {
             Place::Loose(at) => Ok(at),
             Place::InLeaf(leaf, child) => {
                 let node = self.leaf(leaf)?;
-                let at = self.snapshot.child(&node, child)?;
+                let at = self.snapshot.index().child(&node, child)?;
                 self.leaf = Some(Leaf { first: number - child as u64, node });
                 Ok(at)
             }
@@ -163,13 +164,13 @@ impl Records {
 
     /// A leaf; it is not kept in the cache, since a scan passes it once.
     fn leaf(&mut self, number: u64) -> Result<Node> {
-        if let Some(leaf) = self.snapshot.cached_leaf(number) {
+        if let Some(leaf) = self.snapshot.index().cached_leaf(number) {
             return Ok(leaf);
         }
-        let at = self.snapshot.leaf_position(number)?;
+        let at = self.snapshot.index().leaf_position(number)?;
         let block = self.fetch(at.frame)?;
         self.leaf_block = Some((at.frame, Arc::clone(&block)));
-        self.snapshot.packed_node_in(&block, at)
+        self.snapshot.block_reader().node_in(&block, at)
     }
 
     fn coordinates_of_last(&mut self) -> Result<Coordinates> {

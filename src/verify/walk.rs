@@ -97,10 +97,10 @@ impl<'a> Walk<'a> {
         let mut inflated: u64 = 0;
         let mut position = self.geometry().data_start();
         while position < self.snapshot.file_limit() {
-            let Some(end) = self.keep(self.snapshot.frame_end(position))? else {
+            let Some(end) = self.keep(self.snapshot.frames().end_of(position))? else {
                 break;
             };
-            if let Some(block) = self.keep(self.snapshot.inflate_frame(position))? {
+            if let Some(block) = self.keep(self.snapshot.frames().inflate(position))? {
                 self.report.frames += 1;
                 inflated = inflated.saturating_add(block.size);
             } else {
@@ -115,11 +115,11 @@ impl<'a> Walk<'a> {
 
     /// From the last frame that the rightmost path leads to, frames follow each other to the file limit.
     pub(super) fn last_frames(&mut self) -> Result<()> {
-        let Some(mut position) = self.snapshot.roots().map(|(_, at)| at.frame).max() else {
+        let Some(mut position) = self.snapshot.index().roots().map(|(_, at)| at.frame).max() else {
             return Ok(());
         };
         while position < self.snapshot.file_limit() {
-            let Some(end) = self.keep(self.snapshot.frame_end(position))? else {
+            let Some(end) = self.keep(self.snapshot.frames().end_of(position))? else {
                 break;
             };
             if self.block(position)?.is_some() {
@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
     fn roots(&self) -> Vec<Item> {
         let mut first = 1;
         let mut roots = Vec::new();
-        for (height, at) in self.snapshot.roots() {
+        for (height, at) in self.snapshot.index().roots() {
             roots.push(Item { at, height, first });
             first += self.records_below(height);
         }
@@ -282,9 +282,10 @@ impl<'a> Walk<'a> {
             _ if self.broken.contains(&frame) => return Ok(None),
             _ => {}
         }
-        let cached = self.snapshot.cached_block(frame);
+        let cached = self.snapshot.block_reader().cached_block(frame);
         let is_new = cached.is_none();
-        let Some(block) = self.keep(cached.map_or_else(|| self.snapshot.block(frame), Ok))? else {
+        let Some(block) = self.keep(cached.map_or_else(|| self.snapshot.block_reader().block(frame), Ok))?
+        else {
             self.broken.insert(frame);
             return Ok(None);
         };
@@ -296,7 +297,7 @@ impl<'a> Walk<'a> {
     /// Whether the record at `at` can be read, whose block is `block`.
     fn record(&mut self, block: Arc<Block>, at: Coordinates) -> Result<Option<()>> {
         if block.is_whole() {
-            return self.keep(self.snapshot.entry_in(block, at).map(drop));
+            return self.keep(self.snapshot.block_reader().entry_in(block, at).map(drop));
         }
         let checked = self.bounds(&block, at);
         self.keep(checked)
@@ -304,7 +305,7 @@ impl<'a> Walk<'a> {
 
     /// Checks that a record ends inside its block, which is not kept whole.
     fn bounds(&mut self, block: &Block, at: Coordinates) -> Result<()> {
-        self.snapshot.check_near(at)?;
+        self.snapshot.frames().check_near(at)?;
         let end = u64::from(at.offset) + LENGTH_SIZE as u64;
         let checked = if end > block.size {
             Err(entry_outside(at.offset, block.size))
@@ -312,7 +313,7 @@ impl<'a> Walk<'a> {
             let prefix = self.read_on(0, at.frame, at.offset.into(), LENGTH_SIZE as u64)?;
             check_entry(at.offset, get_u32(&prefix, 0).unwrap_or(u32::MAX), block.size)
         };
-        checked.map_err(|damage| self.snapshot.invalid(damage.at(at.frame)))
+        checked.map_err(|damage| self.snapshot.file().invalid(damage.at(at.frame)))
     }
 
     /// Bytes of a block that is not kept whole, by the way through it that things of this height have.
@@ -325,7 +326,7 @@ impl<'a> Walk<'a> {
             let known = self.cursors.iter().flatten().find(|(at, _)| *at == frame);
             let stream = match known {
                 Some((_, cursor)) => cursor.stream(),
-                None => self.snapshot.stream_of(frame)?,
+                None => self.snapshot.frames().stream_of(frame)?,
             };
             self.cursors[height] = Some((frame, Cursor::new(stream)));
         }
@@ -333,7 +334,7 @@ impl<'a> Walk<'a> {
             return Ok(Box::default());
         };
         let (bytes, passed) =
-            cursor.read(offset, length).map_err(|error| self.snapshot.inflate_error(error, frame))?;
+            cursor.read(offset, length).map_err(|error| self.snapshot.file().inflate_error(error, frame))?;
         self.spend(passed);
         Ok(bytes)
     }
@@ -359,13 +360,13 @@ impl<'a> Walk<'a> {
         let fan_out = self.geometry().fan_out;
         let bytes = |count: u32| u64::from(count) * Coordinates::SIZE as u64;
         if block.is_whole() || u64::from(part.offset) + bytes(fan_out) > block.size {
-            return self.snapshot.children_in(block, part);
+            return self.snapshot.block_reader().children_in(block, part);
         }
-        self.snapshot.check_near(part.node())?;
+        self.snapshot.frames().check_near(part.node())?;
         let Range { start, end } = part.children(fan_out);
         let offset = u64::from(part.offset) + bytes(start);
         let found = self.read_on(height, part.frame, offset, bytes(end - start))?;
-        node_at(&found, 0, end - start).map_err(|damage| self.snapshot.invalid(damage.at(part.frame)))
+        node_at(&found, 0, end - start).map_err(|damage| self.snapshot.file().invalid(damage.at(part.frame)))
     }
 
     /// Coordinates of records that go on behind a node are those of the next one, or of this one if the
@@ -395,17 +396,18 @@ impl<'a> Walk<'a> {
         if self.broken.contains(&at.frame) {
             return false;
         }
-        let Ok(block) = self.snapshot.block(at.frame) else {
+        let Ok(block) = self.snapshot.block_reader().block(at.frame) else {
             return false;
         };
         if !block.is_whole() {
             self.spend(2 * block.size);
         }
-        let is_node = self.snapshot.children_in(&block, NodePart::with_child(at, 0)).is_ok_and(|node| {
-            let rising = node.windows(2).all(|pair| pair[0] < pair[1]);
-            rising && node[0].frame >= self.geometry().data_start() && node[0] < at
-        });
-        !is_node && self.snapshot.entry_in(block, at).is_ok()
+        let is_node =
+            self.snapshot.block_reader().children_in(&block, NodePart::with_child(at, 0)).is_ok_and(|node| {
+                let rising = node.windows(2).all(|pair| pair[0] < pair[1]);
+                rising && node[0].frame >= self.geometry().data_start() && node[0] < at
+            });
+        !is_node && self.snapshot.block_reader().entry_in(block, at).is_ok()
     }
 
     /// Nodes that begin inside others, which only a wrong fan-out makes of sound bytes.

@@ -60,7 +60,7 @@ impl Writer {
         let guard = right.lock_slots(&file.geometry);
         let (node, images) = repair(&file, options.sync != SyncMode::Never)?;
         drop(guard);
-        check_length(&file, &node)?;
+        check_length(&file, node.file_limit)?;
         let length = file.storage.length().map_err(file.failed("read the length of"))?;
         Ok(Self::new(file, right, options, node, images, length))
     }

@@ -240,7 +240,7 @@ impl Machine {
         for (records, expected) in &mut self.iterators {
             assert_eq!(records.remaining(), expected.len() as u64);
             for _ in 0..front {
-                let found = records.next_in_memory().map(<[u8]>::to_vec);
+                let found = records.next_cached().map(<[u8]>::to_vec);
                 let found = found.or_else(|| records.next().map(|found| found.unwrap().to_vec()));
                 assert!(found == expected.pop_front());
             }

@@ -206,7 +206,7 @@ fn iterators_start_anywhere_and_meet_in_the_middle() {
                 high -= 1;
             }
         }
-        assert!(records.next_back().is_none() && records.next_in_memory().is_none());
+        assert!(records.next_back().is_none() && records.next_cached().is_none());
     }
 }
 
@@ -215,11 +215,11 @@ fn reading_from_memory_gives_the_same_or_nothing() {
     let place = Place::new();
     drop(in_transaction(&place, SMALL, 300, 300));
     let snapshot = place.reader().snapshot().unwrap();
-    assert!(snapshot.record_in_memory(1).unwrap().is_none());
+    assert!(snapshot.record_cached(1).unwrap().found().is_none());
     let mut from_memory = 0;
     for number in 1..=300 {
         let found = snapshot.record(number).unwrap();
-        let again = snapshot.record_in_memory(number).unwrap();
+        let again = snapshot.record_cached(number).unwrap().found();
         from_memory += u64::from(again.is_some_and(|again| *again == *found && *found == *record(number)));
     }
     assert_eq!(from_memory, 300);
@@ -227,7 +227,7 @@ fn reading_from_memory_gives_the_same_or_nothing() {
     let mut taken = 0;
     while records.next().is_some() {
         taken += 1;
-        while let Some(found) = records.next_in_memory() {
+        while let Some(found) = records.next_cached() {
             taken += 1;
             assert_eq!(*found, *record(taken));
         }
@@ -412,7 +412,7 @@ fn record_numbers_outside_the_file_are_refused() {
     for (seen, count) in [(&file, 40), (&place.reader(), 20)] {
         let snapshot = seen.snapshot().unwrap();
         for outside in [0, count + 1, u64::MAX] {
-            for error in [refused(snapshot.record(outside)), refused(snapshot.record_in_memory(outside))] {
+            for error in [refused(snapshot.record(outside)), refused(snapshot.record_cached(outside))] {
                 let told = format!(
                     "record {outside} does not exist in {:?}, which has {count} records, numbered from 1",
                     place.path

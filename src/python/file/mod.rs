@@ -292,7 +292,7 @@ impl CaptureFile {
         let Some(file) = open.as_ref() else {
             return Ok(self.last_count.load(Ordering::Relaxed));
         };
-        if let Some(snapshot) = file.quick_snapshot() {
+        if let Some(snapshot) = file.try_snapshot() {
             return Ok(snapshot.record_count());
         }
         let file = Arc::clone(file);

@@ -15,7 +15,7 @@ use crate::python::convert::{RecordNumber, to_bytes};
 use crate::python::follower::Follower;
 use crate::python::iterators::{BlockIterator, RecordIterator};
 use crate::python::ranges::{self, SliceOfRecords};
-use crate::{Records, Snapshot};
+use crate::{Lookup, Records, Snapshot};
 
 use super::CaptureFile;
 
@@ -55,7 +55,7 @@ impl CaptureFile {
             return Ok((count + 1, count));
         }
         if end > count {
-            return Err(snapshot.no_such_record(start.max(count + 1)).into());
+            return Err(snapshot.index().no_such_record(start.max(count + 1)).into());
         }
         Ok((start, end))
     }
@@ -65,9 +65,14 @@ impl CaptureFile {
         let Some(number) = number.positive() else {
             return Err(self.below_the_first(py, number)?);
         };
-        if let Some(snapshot) = file.as_ref().and_then(|file| file.quick_snapshot())
-            && let Some(record) = snapshot.record_in_memory(number)?
-        {
+        if let Some(snapshot) = file.as_ref().and_then(|file| file.try_snapshot()) {
+            let record = match snapshot.record_cached(number)? {
+                Lookup::Found(record) => record,
+                Lookup::Stuck(stuck) => {
+                    let snapshot = Arc::clone(&snapshot);
+                    py.detach(|| snapshot.resume(&stuck))?
+                }
+            };
             return self.encoding()?.decode(py, &record, number);
         }
         let file = self.file()?;

@@ -1,0 +1,178 @@
+//! The frames of one state of a file: its bytes, wherever they are, as inflated blocks.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::codec::frame::{self, InflateError};
+use crate::codec::inflate_stream::{self, Stream};
+use crate::error::{Damage, Error, Result, reserve};
+use crate::format::{Coordinates, LENGTH_SIZE, get_u32, in_memory};
+use crate::read::block::Block;
+use crate::read::open_file::OpenFile;
+use crate::read::validity::Validity;
+use crate::sync::transaction::Transaction;
+
+/// Reads and inflates frames, past all caches.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    pub(super) file: Arc<OpenFile>,
+    /// Where the next frame would start.
+    pub(super) limit: u64,
+    /// Whole pages up to here belong to a commit, and never change.
+    pub(super) stable: u64,
+    /// Whole pages up to here are in the file, or saved in `transaction`.
+    pub(super) written: u64,
+    /// The partial page behind them.
+    pub(super) tail: Vec<u8>,
+    pub(super) epoch: u64,
+    /// The transaction that the frames behind `stable` belong to, if they do.
+    pub(super) transaction: Option<Arc<Transaction>>,
+}
+
+impl Frames {
+    /// Returns where the frame that starts at `frame` ends.
+    pub(crate) fn end_of(&self, frame: u64) -> Result<u64> {
+        self.with_segments(None, |segments| Ok(self.body_of(segments, frame)?.end))
+    }
+
+    /// Reads and inflates the frame at `frame`.
+    pub(crate) fn inflate(&self, frame: u64) -> Result<Block> {
+        self.with_frames(|segments| {
+            let body = self.body_of(segments, frame)?;
+            let end = body.end;
+            let stream = segments.bytes(body)?;
+            let validity = if end <= self.stable { Validity::Always } else { Validity::Epoch(self.epoch) };
+            let failed = |error| self.file.inflate_error(error, frame);
+            match frame::inflate(&stream, self.file.geometry.block_size) {
+                Ok(bytes) => Ok(Block::whole(bytes, validity)),
+                Err(InflateError::Oversized) => {
+                    let size = inflate_stream::measure(&stream).map_err(failed)?;
+                    Ok(Block { bytes: Box::default(), size, validity })
+                }
+                Err(error) => Err(failed(error)),
+            }
+        })
+    }
+
+    /// Takes the entry at `at` out of a block that is too large to be kept.
+    pub(super) fn entry_of_oversized<T>(
+        &self,
+        at: Coordinates,
+        take: impl Fn(&[u8]) -> std::result::Result<T, InflateError>,
+    ) -> Result<T> {
+        self.check_near(at)?;
+        self.with_frames(|segments| {
+            let stream = segments.bytes(self.body_of(segments, at.frame)?)?;
+            take(&stream).map_err(|error| self.file.inflate_error(error, at.frame))
+        })
+    }
+
+    /// Checks that an entry starts where one can: a writer closes a block that is full, so the way to an entry is
+    /// short, however long the block.
+    pub(crate) fn check_near(&self, at: Coordinates) -> Result<()> {
+        let full = self.file.geometry.block_size.max(1);
+        if at.offset < full {
+            return Ok(());
+        }
+        let found = format!("an entry at offset {}", at.offset);
+        let expected = format!("one that starts before its block is full, at {full} bytes");
+        Err(self.file.invalid(Damage::new(found, expected).at(at.frame)))
+    }
+
+    /// Copies the compressed bytes of the block whose frame starts at `frame`.
+    pub(crate) fn stream_of(&self, frame: u64) -> Result<Stream> {
+        self.with_frames(|segments| {
+            let stream = segments.bytes(self.body_of(segments, frame)?)?;
+            let mut copy = Vec::new();
+            reserve(&mut copy, stream.len(), "a compressed block")?;
+            copy.extend_from_slice(&stream);
+            Ok(Stream::new(copy))
+        })
+    }
+
+    /// Calls `work` with all bytes below the limit, again if they are written over meanwhile.
+    fn with_frames<T>(&self, work: impl Fn(&Segments<'_>) -> Result<T>) -> Result<T> {
+        match &self.transaction {
+            Some(open) => open.read(|saved| self.with_segments(saved, &work)),
+            None => self.with_segments(None, work),
+        }
+    }
+
+    fn with_segments<T>(
+        &self,
+        saved: Option<&[u8]>,
+        work: impl FnOnce(&Segments<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let in_file = if saved.is_some() { self.stable } else { self.written };
+        let map = self.file.storage.map(in_file).map_err(|error| self.file.map_error(error))?;
+        work(&Segments { frames: self, file: &map, in_file, saved: saved.unwrap_or_default() })
+    }
+
+    /// Returns where the zlib stream of a frame is.
+    fn body_of(&self, segments: &Segments<'_>, frame: u64) -> Result<Range<u64>> {
+        let data_start = self.file.geometry.data_start();
+        let body = frame.saturating_add(LENGTH_SIZE as u64);
+        if frame < data_start || body > self.limit {
+            let found = format!("a reference to a frame at byte {frame}");
+            let expected = format!("a frame between bytes {data_start} and {}", self.limit);
+            return Err(self.file.invalid(Damage::new(found, expected)));
+        }
+        let length = get_u32(&segments.bytes(frame..body)?, 0).unwrap_or_default();
+        let end = body + u64::from(length);
+        if end > self.limit {
+            let found = format!("a frame of {length} bytes");
+            let expected = format!("one that ends at or before byte {}, the file limit", self.limit);
+            return Err(self.file.invalid(Damage::new(found, expected).at(frame)));
+        }
+        Ok(body..end)
+    }
+
+    /// The error for bytes of a transaction that are neither in the file nor in memory.
+    fn not_saved(&self) -> Error {
+        if self.transaction.as_ref().is_some_and(|open| open.is_inherited()) {
+            return Error::Forked { path: self.file.path.clone() };
+        }
+        // They could not be copied into memory when the transaction was rolled back.
+        let bytes = self.written - self.stable;
+        Error::OutOfMemory { bytes, what: "what a transaction had written before it was taken back" }
+    }
+}
+
+/// The bytes below the limit: those in the file, those saved from a transaction that was rolled back, and the partial
+/// page of the master node.
+struct Segments<'a> {
+    frames: &'a Frames,
+    file: &'a [u8],
+    in_file: u64,
+    saved: &'a [u8],
+}
+
+impl<'a> Segments<'a> {
+    /// Returns the bytes of `range`, copied only where they are in more than one segment.
+    fn bytes(&self, range: Range<u64>) -> Result<Cow<'a, [u8]>> {
+        let written = self.frames.written;
+        let segments = [
+            (0, self.in_file, self.file),
+            (self.in_file, written, self.saved),
+            (written, u64::MAX, &self.frames.tail),
+        ];
+        let mut joined = Vec::new();
+        for (start, end, bytes) in segments {
+            let from = range.start.max(start);
+            let to = range.end.min(end);
+            if from >= to {
+                continue;
+            }
+            let Some(part) = bytes.get(in_memory(from - start)..in_memory(to - start)) else {
+                return Err(self.frames.not_saved());
+            };
+            if part.len() == in_memory(range.end - range.start) {
+                return Ok(Cow::Borrowed(part));
+            }
+            reserve(&mut joined, part.len(), "a compressed block")?;
+            joined.extend_from_slice(part);
+        }
+        Ok(Cow::Owned(joined))
+    }
+}

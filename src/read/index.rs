@@ -1,0 +1,202 @@
+//! The index of one state of a file: from the number of a record to its coordinates.
+
+use crate::error::{Damage, Error, Result};
+use crate::format::master::Extent;
+use crate::format::{Coordinates, NodePart, in_memory};
+use crate::read::block_reader::{BlockReader, Blocks, Cached, CachedOrFile, Stop};
+use crate::read::node::Node;
+use crate::read::record::Record;
+use crate::tree::{Descent, RightmostPath};
+
+/// Finds records by their numbers.
+#[derive(Debug)]
+pub(crate) struct Index {
+    pub(super) blocks: BlockReader,
+    pub(super) path: RightmostPath<Coordinates>,
+    pub(super) extent: Extent,
+}
+
+/// Where a record hangs in the index tree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    /// Off the rightmost path, with these coordinates.
+    Loose(Coordinates),
+    /// Off the full node of the lowest level: in the part with this number, counted through the parts of all those nodes,
+    /// as this child of it.
+    InLeaf(u64, usize),
+}
+
+/// What a lookup in memory has found.
+#[derive(Debug)]
+pub enum Lookup {
+    /// The record.
+    Found(Record),
+    /// The place where it could not go on without the file.
+    Stuck(Stuck),
+}
+
+impl Lookup {
+    /// Returns the record, if it was found.
+    pub fn found(self) -> Option<Record> {
+        match self {
+            Self::Found(record) => Some(record),
+            Self::Stuck(_) => None,
+        }
+    }
+}
+
+/// Where a lookup could not go on without the file, for [`Snapshot::resume`](crate::Snapshot::resume).
+#[derive(Debug)]
+pub struct Stuck(Place);
+
+impl Index {
+    #[cold]
+    pub(crate) fn no_such_record(&self, number: u64) -> Error {
+        Error::NoSuchRecord { path: self.blocks.file().path.clone(), number, count: self.extent.records }
+    }
+
+    /// Returns record `number`, from memory or the file.
+    #[inline]
+    pub(super) fn record(&self, number: u64) -> Result<Record> {
+        self.record_at(self.place(number)?)
+    }
+
+    /// Returns record `number`, or where the way to it leaves memory.
+    #[inline]
+    pub(super) fn record_cached(&self, number: u64) -> Result<Lookup> {
+        let blocks = Cached(&self.blocks);
+        let mut place = self.place(number)?;
+        let found = self.coordinates(place, &blocks).and_then(|at| {
+            place = Place::Loose(at);
+            Ok(self.blocks.entry_in(blocks.block(at.frame)?, at)?)
+        });
+        match found {
+            Ok(record) => Ok(Lookup::Found(record)),
+            Err(Stop::Miss) => Ok(Lookup::Stuck(Stuck(place))),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Goes on with a lookup in memory, now with the file.
+    pub(super) fn resume(&self, stuck: &Stuck) -> Result<Record> {
+        self.record_at(stuck.0)
+    }
+
+    #[inline]
+    fn record_at(&self, place: Place) -> Result<Record> {
+        let at = self.coordinates(place, &CachedOrFile(&self.blocks))?;
+        self.blocks.entry_in(self.blocks.block(at.frame)?, at)
+    }
+
+    /// Returns where record `number` is.
+    pub(super) fn coordinates_of(&self, number: u64) -> Result<Coordinates> {
+        self.coordinates(self.place(number)?, &CachedOrFile(&self.blocks))
+    }
+
+    #[inline]
+    fn coordinates<B: Blocks>(&self, place: Place, blocks: &B) -> std::result::Result<Coordinates, B::Stop> {
+        match place {
+            Place::Loose(at) => Ok(at),
+            Place::InLeaf(leaf, child) => Ok(self.child(&self.leaf(leaf, blocks)?, child)?),
+        }
+    }
+
+    /// Returns where record `number` hangs.
+    #[inline]
+    pub(crate) fn place(&self, number: u64) -> Result<Place> {
+        let index = number.checked_sub(1).filter(|&index| index < self.extent.records);
+        let index = index.ok_or_else(|| self.no_such_record(number))?;
+        let loose = self.path.children(1);
+        let in_leaves = self.extent.records - loose.len() as u64;
+        if let Some(behind_leaves) = index.checked_sub(in_leaves) {
+            return Ok(Place::Loose(loose[in_memory(behind_leaves)]));
+        }
+        let fan_out = u64::from(self.fan_out());
+        let (leaf, child) = (index / fan_out, index % fan_out);
+        let part = leaf * self.parts_of_node() + child / u64::from(NodePart::SIZE);
+        Ok(Place::InLeaf(part, in_memory(child % u64::from(NodePart::SIZE))))
+    }
+
+    #[inline]
+    fn fan_out(&self) -> u32 {
+        self.blocks.file().geometry.fan_out
+    }
+
+    /// Returns into how many parts nodes are divided in memory.
+    #[inline]
+    fn parts_of_node(&self) -> u64 {
+        u64::from(self.fan_out()).div_ceil(NodePart::SIZE.into())
+    }
+
+    /// Returns the part of a leaf with this number, if it is in memory.
+    #[inline]
+    pub(crate) fn cached_leaf(&self, number: u64) -> Option<Node> {
+        self.blocks.file().cache.leaf(number, |frame| self.blocks.trust(frame))
+    }
+
+    #[inline]
+    fn leaf<B: Blocks>(&self, number: u64, blocks: &B) -> std::result::Result<Node, B::Stop> {
+        if let Some(leaf) = self.cached_leaf(number) {
+            return Ok(leaf);
+        }
+        let part = self.descend_to_leaf(number, blocks)?;
+        let leaf = self.blocks.node_in(&*blocks.block(part.frame)?, part)?;
+        self.keep_leaf(number, leaf.clone());
+        Ok(leaf)
+    }
+
+    /// Keeps the part of a leaf with this number in memory.
+    pub(super) fn keep_leaf(&self, number: u64, leaf: Node) {
+        self.blocks.file().cache.keep_leaf(number, leaf);
+    }
+
+    /// Returns where the part of a leaf with this number is.
+    pub(crate) fn leaf_position(&self, number: u64) -> Result<NodePart> {
+        self.descend_to_leaf(number, &CachedOrFile(&self.blocks))
+    }
+
+    /// Goes from the rightmost path down to a part of a leaf.
+    fn descend_to_leaf<B: Blocks>(&self, number: u64, blocks: &B) -> std::result::Result<NodePart, B::Stop> {
+        let fan_out = self.fan_out();
+        let first = number / self.parts_of_node() * u64::from(fan_out);
+        let Some(mut descent) = self.path.descend(first) else {
+            return Err(self.no_such_record(first + 1).into());
+        };
+        while descent.height > 1 {
+            let (child, index) = descent.step(fan_out);
+            let part = NodePart::with_child(descent.root, child);
+            let node = self.node(part, blocks)?;
+            let root = self.child(&node, child - part.start as usize)?;
+            descent = Descent { root, height: descent.height - 1, index };
+        }
+        let part = number % self.parts_of_node();
+        Ok(NodePart::with_child(descent.root, in_memory(part * u64::from(NodePart::SIZE))))
+    }
+
+    fn node<B: Blocks>(&self, at: NodePart, blocks: &B) -> std::result::Result<Node, B::Stop> {
+        let cache = &self.blocks.file().cache;
+        if let Some(node) = cache.node(at, self.blocks.trust(at.frame)) {
+            return Ok(node);
+        }
+        let node = self.blocks.node_in(&*blocks.block(at.frame)?, at)?;
+        cache.keep_node(at, node.clone());
+        Ok(node)
+    }
+
+    /// Returns a child of a full node, which has as many as the fan-out says.
+    #[inline]
+    pub(crate) fn child(&self, node: &Node, index: usize) -> Result<Coordinates> {
+        let missing = || {
+            let damage = Damage::new("an index node without a child", "one");
+            self.blocks.file().invalid(damage.at(node.frame()))
+        };
+        node.child(index).ok_or_else(missing)
+    }
+
+    /// Returns the children of the rightmost path, oldest records first, with the height of what is below each.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (u32, Coordinates)> + '_ {
+        let path = &self.path;
+        let level = |level: u8| path.children(level).iter().map(move |&child| (u32::from(level) - 1, child));
+        (1..=path.height()).rev().flat_map(level)
+    }
+}
