@@ -70,6 +70,7 @@ pub use read::records::Records;
 pub use read::snapshot::Snapshot;
 pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
 pub use storage::FileIdentity;
+pub use storage::sync_path;
 pub use sync::backoff::Waiter;
 pub use verify::{Report, verify, verify_quickly, verify_while};
 pub use write::options::{SyncMode, Totals};

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from capturefile import CaptureFile, aio
+from files import write
 from processes import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -384,7 +385,7 @@ def test_a_follower_that_waits_looks_less_and_less_often(full: Path) -> None:
         began = time.monotonic()
         assert [record async for record in aio.follow(cf, timeout=0.6)] == []
         looks = sum(1 for call, _ in cf.looks if call == "ready")
-        assert 0 < looks < 20 + (time.monotonic() - began) / (aio._LONGEST_PAUSE / 2)
+        assert 0 < looks < 20 + (time.monotonic() - began) / (aio._MAX_PAUSE / 2)
 
     run(work())
 
@@ -449,3 +450,17 @@ def test_a_forked_child_follows_on_its_own(full: Path) -> None:
             assert os.waitstatus_to_exitcode(status[1]) == 0
 
     run(work())
+
+
+def test_a_path_is_what_it_was_when_the_follower_was_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, "one")
+    monkeypatch.chdir(path.parent)
+    follower = aio.follow(path.name, 1, timeout=0)
+    monkeypatch.chdir("/")
+
+    async def follow() -> list[str]:
+        async with follower:
+            return [record async for record in follower]
+
+    assert asyncio.run(follow()) == ["one"]
+    assert follower.file_name == path.name

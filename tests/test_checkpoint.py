@@ -6,7 +6,8 @@ import json
 import os
 import random
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import capturefile
 import consumers
@@ -14,9 +15,6 @@ import pytest
 from capturefile import CaptureFile, checkpoint
 from files import RefusedError, write
 from processes import PATIENCE, act, wait_until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAME = "test"
 
@@ -183,6 +181,23 @@ def test_a_source_may_be_copied_elsewhere(source: Path, tmp_path: Path, path: Pa
     source.unlink()
     write(tmp_path / "copy", "11")
     assert copy(tmp_path / "copy", path) == [["11"]]
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_source_is_not_its_own_destination(source: Path, path: Path, opened: bool) -> None:
+    """However it is called; its results would be records to consume, without an end."""
+    path.symlink_to(source)
+    if opened:
+        with CaptureFile(source, True) as destination, pytest.raises(ValueError, match="are one file"):
+            consume(path, destination)
+    else:
+        with pytest.raises(ValueError, match="are one file"):
+            consume(source, path)
+        with pytest.raises(ValueError, match="no position of a consumer"):
+            checkpoint.consume_at_least_once(source, path)
+    assert records_of(source) == list(map(str, range(1, 11)))
+    with CaptureFile(source, True):
+        """Nothing was left open."""
 
 
 def test_a_consumer_runs_once_at_a_time(source: Path, path: Path) -> None:
@@ -355,3 +370,22 @@ def test_a_cursor_file_that_cannot_be_written_is_an_error_and_leaves_nothing(sou
     with pytest.raises(FileNotFoundError):
         deliver(source, missing, [])
     assert [each.name for each in folder.iterdir()] == ["cursor"]
+
+
+def test_files_are_where_they_were_after_the_process_has_gone_to_another_folder(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (
+        consume(Path(source.name), Path("results")) as exactly,
+        checkpoint.consume_at_least_once(source.name, "cursor", batch_size=4) as at_least,
+    ):
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir("elsewhere")
+        for batch in exactly:
+            exactly.add_all(batch)
+        assert len(list(at_least)) == 3
+        write(source, "11")
+        assert [*exactly, *at_least] == [["11"], ["11"]]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (tmp_path / "cursor").exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import capturefile
 import pytest
+from capturefile import checkpoint
 from command import (
     BROKEN_PIPE,
     FAILED,
@@ -46,9 +47,9 @@ def add(path: Path, *records: str) -> None:
 
 def kept(cursor: Path) -> int:
     """The next record by the cursor."""
-    number = json.loads(cursor.read_text())["next_record_number"]
-    assert isinstance(number, int)
-    return number
+    records = json.loads(cursor.read_text())["records"]
+    assert isinstance(records, int)
+    return records + 1
 
 
 @pytest.mark.parametrize(
@@ -177,24 +178,47 @@ def test_a_cursor_stays_where_the_output_cannot_be_written(numbers: Path, cursor
     assert output(*command).count(b"\n") == 20
 
 
-def test_a_cursor_beyond_the_end_is_for_another_file(numbers: Path, cursor: Path) -> None:
-    cursor.write_text('{"next_record_number": 22}')
-    done = run("follow", "--cursor-file", cursor, "--exit-at-end", numbers)
+@pytest.mark.parametrize("records", [19, 20, 30])
+def test_a_cursor_is_not_gone_on_with_in_another_file(numbers: Path, cursor: Path, records: int) -> None:
+    """No record of a file that has taken the place of the one that was followed is passed over."""
+    follow = ("follow", "--from", "begin", "--cursor-file", cursor, "--exit-at-end", numbers)
+    output(*follow)
+    before = cursor.read_bytes()
+    numbers.unlink()
+    make(numbers, [b"another %d" % number for number in range(records)])
+    done = run(*follow)
     assert (done.returncode, done.stdout) == (FAILED, b"")
     assert_one_line(done.stderr)
-    assert b"is it for another file?" in done.stderr
-    assert kept(cursor) == 22
+    assert b"was replaced" in done.stderr
+    assert cursor.read_bytes() == before
+
+
+def test_a_consumer_and_the_command_go_on_with_one_cursor(numbers: Path, cursor: Path) -> None:
+    assert output("follow", "--from", "begin", "--cursor-file", cursor, "--exit-at-end", numbers).count(b"\n") == 20
+    add(numbers, "21")
+    with checkpoint.consume_at_least_once(numbers, cursor) as consumer:
+        assert list(consumer) == [["21"]]
+    add(numbers, "22")
+    assert output("follow", "--cursor-file", cursor, "--exit-at-end", numbers) == b"22\n"
+
+
+def test_a_record_that_is_yet_to_come_can_be_the_first(numbers: Path, cursor: Path) -> None:
+    follow = ("follow", "--from", "22", "--cursor-file", cursor, "--exit-at-end", numbers)
+    assert output(*follow) == b""
+    add(numbers, "21", "22")
+    assert output(*follow) == b"22\n"
+    assert kept(cursor) == 23
 
 
 @pytest.mark.parametrize(
-    "content", ["", "7", "{}", '{"next_record_number": 0}', '{"next_record_number": true}', "\xff"]
+    "content", ["", "7", "{}", '{"records": -1, "crc32": 1}', '{"records": true, "crc32": 1}', "\xff"]
 )
 def test_a_file_that_is_none_is_left_alone(numbers: Path, cursor: Path, content: str) -> None:
     cursor.write_text(content, encoding="latin-1")
     done = run("follow", "--cursor-file", cursor, "--exit-at-end", numbers)
     assert (done.returncode, done.stdout) == (FAILED, b"")
     assert_one_line(done.stderr)
-    assert b"no cursor file" in done.stderr
+    assert b"no position of a consumer" in done.stderr
     assert cursor.read_text(encoding="latin-1") == content
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import mounts
 import pytest
-from capturefile import CaptureFile
+from capturefile import CaptureFile, checkpoint
 from capturefile._files import sync_path
+from capturefile.rotating import RotatingWriter
 from command import make, noise
 from files import committed
 from fuse_server import Switches
+from rotating_logs import check, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,8 +118,28 @@ def test_a_file_in_user_space_lacks_what_is_switched_off(files: Path, tmp_path: 
         mmap.mmap(file.fileno(), 8192, mmap.MAP_SHARED, mmap.PROT_READ)
     with pytest.raises(PermissionError):
         (fuse.root / "link").hardlink_to(path)
+    descriptor = os.open(fuse.root, os.O_RDONLY)
     with pytest.raises(OSError, match="Invalid argument"):
-        sync_path(fuse.root)
+        os.fsync(descriptor)
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
+def test_what_makes_files_does_without_the_sync_of_a_folder(tmp_path: Path, mount: Mount, error: int) -> None:
+    root = mount(mounts.fuse(tmp_path, Switches(folder_sync_error=error))).root
+    with RotatingWriter(root / "log") as log:
+        for record in numbered(1, 3):
+            log.rotate()
+            log.add_record(record)
+            log.set_metadata(record.split()[1].encode())
+            log.commit()
+    check(root / "log", 3)
+    first = root / "log" / "00000000000000000001.capture"
+    with checkpoint.consume_at_least_once(first, root / "cursor") as consumer:
+        assert list(consumer) == [["record 1"]]
+    sync_path(root)
+    with pytest.raises(FileNotFoundError):
+        sync_path(root / "missing")
 
 
 def test_a_full_disk_fails_a_commit_and_keeps_those_before(tmp_path: Path, mount: Mount) -> None:
@@ -127,6 +150,31 @@ def test_a_full_disk_fails_a_commit_and_keeps_those_before(tmp_path: Path, mount
     with pytest.raises(OSError, match="No space left"):
         append(path, noise(COUNT))
     assert committed(path) == noise(COUNT)
+
+
+def test_a_log_and_a_consumer_go_on_once_there_is_room_again(tmp_path: Path, mount: Mount) -> None:
+    root = mount(mounts.tmpfs(tmp_path, 4 << 20))
+    with RotatingWriter(root / "log", max_bytes=1, sync="none") as log:
+        log.add_record("record 1")
+        log.set_metadata(b"1")
+        log.commit()
+        first = log.file_name
+        with checkpoint.consume_at_least_once(first, root / "cursor") as consumer:
+            mounts.fill(root)
+            for _ in range(3):
+                with pytest.raises(OSError, match="No space left"):
+                    log.add_record("record 2")
+                with pytest.raises(OSError, match="No space left"):
+                    list(consumer)
+            assert log.file_name == first
+            assert {path.name for path in root.iterdir()} == {"log", "filler"}
+            (root / "filler").unlink()
+            log.add_record("record 2")
+            log.set_metadata(b"2")
+            log.commit()
+            assert log.file_name != first
+            assert list(consumer) == [["record 1"]]
+    check(root / "log", 2)
 
 
 def test_a_full_btrfs_keeps_what_was_committed(tmp_path: Path, mount: Mount) -> None:

@@ -395,3 +395,21 @@ def test_no_warning_is_given_where_nothing_is_lost(full: Path) -> None:
             cf.add_record("three")
             cf.commit()
     assert contents(full) == ["one", "two", "three"]
+
+
+def test_a_file_is_found_again_after_the_process_has_gone_to_another_folder(
+    full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(full.parent)
+    with CaptureFile(full.name) as cf:
+        (full.parent / "elsewhere").mkdir()
+        monkeypatch.chdir("elsewhere")
+        with pickle.loads(pickle.dumps(cf)) as other:
+            assert list(other) == ["one", "two"]
+        assert list(cf.as_sequence()) == ["one", "two"]
+        assert list(cf.follow(2, timeout=0)) == ["two"]
+        cf.close()
+        cf.open(to_write=True)
+        assert cf.add_record("three") == 3
+        cf.commit()
+    assert list((full.parent / "elsewhere").iterdir()) == []

@@ -23,7 +23,7 @@ from processes import act, acting
 from rotating_logs import check, numbered, write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -75,6 +75,35 @@ def test_a_new_file_is_started_where_one_has_its_age(folder: Path, monkeypatch: 
         files = reader.files()
     assert [file.record_count for file in files] == [2, 2]
     assert [file.started for file in files] == [now - 7200, now - 3600]
+
+
+@pytest.mark.parametrize("ahead", [1000, 10**9])
+def test_a_clock_that_is_set_back_does_not_keep_a_file_for_ever(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """A board without a battery may have been years ahead, or behind, when the file was started."""
+    clocks = [time.time() + ahead, 5000.0]
+    monkeypatch.setattr(time, "time", lambda: clocks[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clocks[1])
+    with RotatingWriter(folder, max_age=3600, sync="none") as log:
+        log.add_record("record 1")
+        log.commit()
+        clocks[0] -= ahead
+        first = log.file_name
+        clocks[1] += 3599
+        log.add_record("record 2")
+        log.commit()
+        # What lies further ahead than a file gets old is no start.
+        assert (log.file_name == first) == (ahead == 1000)
+        clocks[1] += 3600
+        log.add_record("record 3")
+        log.commit()
+        assert log.file_name != first
+        last = log.file_name
+    with RotatingWriter(folder, max_age=3600, sync="none") as log:
+        log.add_record("record 4")
+        assert log.file_name == last
+        log.rollback()
 
 
 def test_a_transaction_stays_in_one_file_however_large(folder: Path) -> None:
@@ -304,36 +333,53 @@ def test_a_rotation_that_finds_the_disk_full_is_tried_again(
     check(folder, 2)
 
 
-def test_a_writer_closes_itself_where_the_manifest_cannot_be_written(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+def announce_nothing(_manifest: CaptureFile[str], _first: int) -> None:
+    """What a rotation does whose announcement fails at once."""
+    fail_with_a_full_disk()
+
+
+def announce_half(manifest: CaptureFile[str], _first: int) -> None:
+    """What one does whose announcement is never committed."""
+    manifest.add_record("never committed")
+    fail_with_a_full_disk()
+
+
+def announce_and_fail(manifest: CaptureFile[str], first: int) -> None:
+    """What one does whose announcement is committed, though an error comes of it."""
+    announce(manifest, first)
+    fail_with_a_full_disk()
+
+
+def close_the_manifest(manifest: CaptureFile[str], _first: int) -> None:
+    """What a commit leaves that may or may not have happened: the manifest has to be opened again."""
+    manifest.close()
+    fail_with_a_full_disk()
+
+
+announce = manifest.announce
+
+
+@pytest.mark.parametrize("failing", [announce_nothing, announce_half, announce_and_fail, close_the_manifest])
+def test_a_writer_goes_on_where_the_manifest_says_after_an_announcement_has_failed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: Callable[[CaptureFile[str], int], None]
 ) -> None:
-    log = RotatingWriter(folder, sync="none")
-    log.add_record("record 1")
-    log.set_metadata(b"1")
-    with monkeypatch.context() as patch:
-        patch.setattr(manifest, "announce", fail_with_a_full_disk)
-        with pytest.raises(OSError, match="No space"):
-            log.rotate()
-    assert log.closed
-    with pytest.raises(capturefile.CaptureFileNotOpen):
-        log.add_record("record 2")
-    write_files(folder, 1)
-    check(folder, 2)
-
-
-def test_the_error_of_the_manifest_is_told_and_not_the_warning_of_its_close(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def add_and_fail(manifest: CaptureFile[str], _first: int) -> None:
-        manifest.add_record("never committed")
-        fail_with_a_full_disk()
-
-    log = RotatingWriter(folder, sync="none")
-    log.add_record("record 1")
-    monkeypatch.setattr(manifest, "announce", add_and_fail)
-    with pytest.raises(OSError, match="No space"):
+    with RotatingWriter(folder, sync="none") as log:
+        log.add_record("record 1")
+        log.set_metadata(b"1")
+        with monkeypatch.context() as patch:
+            patch.setattr(manifest, "announce", failing)
+            with pytest.raises(OSError, match="No space"):
+                log.rotate()
+        expected = 2 if failing is announce_and_fail else 1
+        assert log.file_name.endswith(f"{expected}.capture")
+        assert len(list(folder.glob("0*"))) == expected
         log.rotate()
-    assert log.closed
+        log.add_record("record 2")
+        log.set_metadata(b"2")
+        log.commit()
+    check(folder, 2)
+    with RotatingReader(folder) as reader:
+        assert [file.first_record for file in reader.files()] == [1, 2]
 
 
 def test_a_file_with_records_that_the_manifest_does_not_know_is_never_deleted(folder: Path) -> None:
@@ -351,6 +397,22 @@ def test_a_log_without_its_last_file_is_not_gone_on_with(folder: Path) -> None:
     (folder / "00000000000000000003.capture").unlink()
     with pytest.raises(capturefile.InvalidCaptureFile, match="last file of a log"):
         RotatingWriter(folder)
+
+
+def test_a_copy_without_the_files_that_were_announced_last_is_read_as_far_as_it_goes(folder: Path) -> None:
+    """A copy that meets rotations has the manifest of a later moment than the files."""
+    write_files(folder, 2, 2, 2)
+    for first in (3, 5):
+        (folder / f"{first:020}.capture").unlink()
+    with RotatingReader(folder) as reader:
+        assert (reader.record_count(), reader.get_metadata()) == (2, b"2")
+        assert list(reader.as_sequence()) == ["record 1", "record 2"]
+        assert [file.first_record for file in reader.files()] == [1]
+        follower = reader.follow(1, timeout=0)
+        assert [next(follower), next(follower)] == ["record 1", "record 2"]
+        with pytest.raises(capturefile.InvalidCaptureFile, match="every file behind it"):
+            next(follower)
+    (folder / f"{1:020}.capture").unlink()
     with pytest.raises(capturefile.InvalidCaptureFile, match="every file behind it"):
         RotatingReader(folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import signal
 import threading
 import time
 from pathlib import Path
@@ -135,7 +136,7 @@ def test_a_folder_without_a_log_is_an_error(folder: Path) -> None:
 
 def test_a_log_that_was_just_begun_has_no_records(folder: Path) -> None:
     folder.mkdir()
-    manifest.open_for_writing(folder)[0].close()
+    manifest.open_for_writing(folder).close()
     with RotatingReader(folder) as log:
         assert (log.record_count(), log.files(), list(log.as_sequence())) == (0, (), [])
         follower = log.follow(1, timeout=0)
@@ -286,3 +287,68 @@ def test_a_follower_in_asyncio_ends_with_its_timeout(folder: Path) -> None:
 
     with RotatingReader(folder) as log:
         assert asyncio.run(follow(log)) == numbered(2, 3)
+
+
+# Other folders, other processes
+
+
+def test_a_log_goes_on_after_the_process_has_gone_to_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with RotatingWriter("log", sync="none") as writer, RotatingReader("log") as reader:
+        writer.add_record("record 1")
+        writer.commit()
+        follower = reader.follow(1, timeout=0)
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir("elsewhere")
+        writer.rotate()
+        writer.add_record("record 2")
+        writer.commit()
+        assert list(follower) == numbered(1, 2)
+        assert reader.refresh()
+        assert reader.record_at(2) == "record 2"
+        with pickle.loads(pickle.dumps(reader)) as other:
+            assert list(other.as_sequence()) == numbered(1, 2)
+    assert reader.folder == tmp_path / "log"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_reader_goes_to_other_processes(folder: Path) -> None:
+    write_files(folder, 2)
+    with RotatingReader(folder, encoding=None) as reader:
+        pickled = pickle.dumps(reader)
+        write_files(folder, 1)
+        with pickle.loads(pickled) as other:
+            assert other.record_at(3) == b"record 3"
+            assert (reader.record_count(), other.record_count()) == (2, 3)
+        # Caches know a result by the pickle of what it was made of.
+        assert pickle.dumps(reader) == pickled
+        assert reader.refresh()
+        assert pickle.dumps(reader) != pickled
+    with pytest.raises(capturefile.CaptureFileNotOpen):
+        pickle.dumps(reader)
+    with RotatingWriter(folder, sync="none") as writer, pytest.raises(TypeError, match="a log has one writer"):
+        pickle.dumps(writer)
+
+
+def test_a_signal_handler_cannot_step_the_follower_that_it_has_interrupted(folder: Path) -> None:
+    """It would wait for itself; a generator refuses it, too."""
+    write_files(folder, 1)
+    refused = []
+    with RotatingReader(folder) as reader:
+        follower = reader.follow(2, timeout=0.5)
+
+        def handler(*_: object) -> None:
+            with pytest.raises(ValueError, match="executing already"):
+                next(follower)
+            refused.append(follower.ready())
+
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            assert list(follower) == []
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+    assert len(refused) == 1

@@ -23,6 +23,7 @@ __all__ = [
     "_Replacement",
     "__version__",
     "_reopen",
+    "_sync_path",
     "open",
     "recover",
     "verify",
@@ -384,6 +385,9 @@ class ArrowRecords:
         """
     def __arrow_c_schema__(self) -> CapsuleType:
         """The types of the columns, as a capsule that holds an ArrowSchema."""
+
+def _sync_path(path: StrPath, /) -> None:
+    """Brings a file to the disk, or the names in a folder where its file system can do that."""
 
 @final
 class _Replacement:

@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 
 from capturefile._capturefile import _Replacement
+from capturefile._capturefile import _sync_path as sync_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,17 +14,10 @@ if TYPE_CHECKING:
 
     from capturefile._typing import StrPath
 
+__all__ = ["SUFFIX", "replacing", "sync_path"]
+
 SUFFIX = ".capture"
 """What the names of capture files end with."""
-
-
-def sync_path(path: StrPath) -> None:
-    """Brings a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

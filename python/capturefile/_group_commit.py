@@ -6,9 +6,9 @@ import os
 import threading
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from capturefile._errors import CaptureFileNotOpenForWrite
+from capturefile._errors import CaptureFileError, CaptureFileNotOpenForWrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from capturefile._capturefile import CaptureFile
     from capturefile.rotating import RotatingWriter
+
+    # Weak, so that whoever is told of a failure is not kept alive by what may fail.
+    Failed: TypeAlias = weakref.WeakMethod[Callable[[], object]]
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,7 @@ class GroupCommit:
     process alive. A forked child is refused before it touches anything that a thread of its parent may have held.
     """
 
-    def __init__(
-        self, cf: CaptureFile[Any] | RotatingWriter, rule: CommitRule, failed: Callable[[], object] | None = None
-    ) -> None:
+    def __init__(self, cf: CaptureFile[Any] | RotatingWriter, rule: CommitRule, failed: Failed | None = None) -> None:
         """Takes over `cf`; `failed` is called in an `except` block where a commit by age has failed."""
         self.cf = cf
         self._commit_every = rule.every
@@ -77,10 +78,17 @@ class GroupCommit:
                 "open a file of its own in the child, or send its records to the parent"
             )
         with self._lock:
-            self.cf.add_record(record)
+            # Before the record is there: an exception at any moment leaves none that nobody knows of.
             self._uncommitted += 1
-            if urgent or self._uncommitted >= self._commit_every or not self._wait_for_age():
-                self.commit()
+            in_time = urgent or self._wait_for_age()
+            self.cf.add_record(record)
+            if urgent or self._uncommitted >= self._commit_every or not in_time:
+                try:
+                    self.commit()
+                except BaseException:
+                    # What this call has not committed is tried again when it is of age.
+                    self._wait_for_age()
+                    raise
 
     def commit(self) -> None:
         """Commits what there is. Does nothing in a forked child, whose parent does it."""
@@ -103,20 +111,22 @@ class GroupCommit:
             self.cf.close()
             return
         with self._lock:
-            self._stop_timer()
             try:
                 if not self.cf.closed:
                     self.commit()
-            finally:
-                self._uncommitted = 0
-                self.cf.close()
+            except (CaptureFileError, OSError):
+                self._close_file()
+                raise
+            # What an exception from elsewhere has kept from being committed is committed by another call.
+            self._close_file()
 
     def _forked(self) -> bool:
         return os.getpid() != self._process
 
     def _wait_for_age(self) -> bool:
         """Sees that the records are committed in time; false if nobody can."""
-        if self._commit_interval is None or self._timer is not None:
+        # A timer is not alive either where an exception came before it was started.
+        if self._commit_interval is None or (self._timer is not None and self._timer.is_alive()):
             return True
         # It must not keep alive what everybody else has forgotten.
         self._timer = threading.Timer(self._commit_interval, _come_of_age, [weakref.ref(self)])
@@ -129,10 +139,12 @@ class GroupCommit:
             return False
         return True
 
-    def _stop_timer(self) -> None:
+    def _close_file(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._uncommitted = 0
+        self.cf.close()
 
     def _commit_old(self) -> None:
         try:
@@ -142,9 +154,10 @@ class GroupCommit:
                     self.commit()
         except Exception:
             # Not under the lock: what is called here may add records, or wait for someone who does.
-            if self._failed is None:
+            failed = self._failed and self._failed()
+            if failed is None:
                 raise
-            self._failed()
+            failed()
         finally:
             self._try_again()
 

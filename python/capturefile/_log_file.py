@@ -19,9 +19,7 @@ from capturefile._errors import CaptureFileError, CaptureFileNotOpen
 from capturefile._group_commit import GroupCommit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from capturefile._group_commit import CommitRule
+    from capturefile._group_commit import CommitRule, Failed
     from capturefile._typing import StrPath
     from capturefile.rotating import RotatingWriter
 
@@ -65,7 +63,7 @@ class _Shared:
         return group is not None and (not self.is_comparable or _is_at_its_path(group.cf))
 
     def open_group(self) -> GroupCommit | None:
-        """What this process writes to, unless it is closed; a rotated log closes itself if it cannot rotate."""
+        """What this process writes to, unless it is closed."""
         if self.process != os.getpid() or self.group is None or self.group.cf.closed:
             return None
         return self.group
@@ -129,7 +127,7 @@ class LogFile:
         encoding: str,
         errors: str,
         delay: bool,
-        failed: Callable[[], object] | None = None,
+        failed: Failed | None = None,
         **options: Any,  # noqa: ANN401
     ) -> None:
         """Opens the file, unless `delay` leaves that to the first record; `failed` is that of `GroupCommit`."""

@@ -10,9 +10,10 @@ import asyncio
 import os
 import threading
 import time
-from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
+from capturefile._at_hand import AtHand
 from capturefile._capturefile import CaptureFile
 from capturefile._typing import RecordT, RecordT_co
 
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["Follower", "follow"]
 
 
-_BYTES_PER_BATCH = 1 << 20
+_MAX_BYTES_PER_BATCH = 1 << 20
 _FIRST_PAUSE = 0.001
-_LONGEST_PAUSE = 0.02
+_MAX_PAUSE = 0.02
 """How late a follower can be, in seconds."""
+_TELL_AGAIN = 0.2
+"""Seconds after which somebody is told again who goes on waiting."""
 _LINGER = 1.0
 """Seconds after which the thread ends that has nothing to look at."""
 
@@ -59,16 +62,20 @@ class _Waiting:
         self.due = time.monotonic() + self.pause
 
     def put_off(self, now: float) -> None:
-        self.pause = min(self.pause * 1.5, _LONGEST_PAUSE)
+        self.pause = min(self.pause * 1.5, _MAX_PAUSE)
         self.due = now + self.pause
 
-    def tell(self) -> None:
-        """Wakes whoever waits, from another thread."""
+    def tell(self, now: float) -> bool:
+        """Wakes whoever waits, from another thread; false if the loop is closed, and nobody waits any more.
+
+        It is told again if it does not hear, since a signal handler that raises can keep the loop from calling `_set`.
+        """
+        self.due = now + _TELL_AGAIN
         try:
             self.loop.call_soon_threadsafe(self._set)
         except RuntimeError:
-            # The loop is closed, and nobody waits any more.
-            return
+            return False
+        return True
 
     def _set(self) -> None:
         if not self.news.done():
@@ -82,15 +89,16 @@ class _Watcher:
         # Never held during a look, so that a loop never waits for a file through it.
         self._changed = threading.Condition()
         self._waiting: set[_Waiting] = set()
-        self._running = False
+        self._thread: threading.Thread | None = None
 
     def add(self, waiting: _Waiting) -> None:
         with self._changed:
             self._waiting.add(waiting)
             self._changed.notify()
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name="capturefile-follow", daemon=True).start()
+            # It is not alive either where an exception came before it was started.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="capturefile-follow", daemon=True)
+                self._thread.start()
 
     def discard(self, waiting: _Waiting) -> None:
         with self._changed:
@@ -106,7 +114,7 @@ class _Watcher:
             if not self._waiting:
                 self._changed.wait(_LINGER)
             if not self._waiting:
-                self._running = False
+                self._thread = None
                 return False
             # One who comes meanwhile has the shortest pause.
             self._changed.wait(max(0.0, min(each.due for each in self._waiting) - time.monotonic()))
@@ -121,11 +129,17 @@ class _Watcher:
             # Who is due soon is looked at now, so that many followers share their wake-ups.
             if each.due > now + each.pause / 2:
                 continue
-            if each.follower.ready():
-                self.discard(each)
-                each.tell()
-            else:
+            if not self._is_ready(each.follower):
                 each.put_off(now)
+            elif not each.tell(now):
+                self.discard(each)
+
+    def _is_ready(self, follower: _BlockingFollower) -> bool:
+        try:
+            return follower.ready()
+        except Exception:
+            # Whoever reads next is told, and the thread goes on for the others.
+            return True
 
 
 _watcher = _Watcher()
@@ -162,14 +176,17 @@ class Follower(Generic[RecordT_co]):
         if batch_size < 1:
             raise ValueError(f"batch_size cannot be {batch_size}: a batch has at least one record")
         self._source = source
+        # Opened later, when the process may work in another folder.
+        self._place = Path(source).absolute() if isinstance(source, str | os.PathLike) else None
         self._options: dict[str, Any] = {"encoding": encoding, "errors": errors}
         self._start = start
         self._timeout = timeout
         self._batch_size = batch_size
         self._cf: CaptureFile[RecordT_co] | RotatingReader[RecordT_co] | None = None
         self._follower: _BlockingFollower | None = None
-        self._taken: deque[RecordT_co] = deque()
-        self._error: BaseException | None = None
+        self._at_hand: AtHand[RecordT_co] = AtHand()
+        # Of the executor, where a call that an exception has ended may leave work behind.
+        self._one_at_a_time = threading.Lock()
         self._working: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -181,14 +198,12 @@ class Follower(Generic[RecordT_co]):
         """The next record, once it is committed."""
         if not await self._fill():
             raise StopAsyncIteration
-        return self._taken.popleft()
+        return self._given(1)[0]
 
     async def batches(self) -> AsyncIterator[list[RecordT_co]]:
         """Iterates over lists of records: all that there are, at most `batch_size` at once and about a mebibyte."""
         while await self._fill():
-            batch = list(self._taken)
-            self._taken.clear()
-            yield batch
+            yield self._given(len(self._at_hand))
 
     @property
     def file_name(self) -> str:
@@ -200,14 +215,13 @@ class Follower(Generic[RecordT_co]):
 
         Raises what `CaptureFile.refresh` raises.
         """
-        return len(self._taken) + (self._follower.lag() if self._follower else 0)
+        return len(self._at_hand) + (self._follower.lag() if self._follower else 0)
 
     async def aclose(self) -> None:
         """Ends the iteration, and closes the file if it was opened here."""
         self._closed = True
-        self._taken.clear()
-        if self._working:
-            await self._working
+        self._at_hand.records.clear()
+        await self._finish_work()
         self._follower = None
         if self._cf and self._cf is not self._source:
             self._cf.close()
@@ -215,7 +229,7 @@ class Follower(Generic[RecordT_co]):
     async def __aenter__(self) -> Self:
         """Opens the file; without `start`, what is committed from now on is followed."""
         await self._in_thread(self._open)
-        self._raise_error()
+        self._at_hand.raise_error()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
@@ -224,52 +238,67 @@ class Follower(Generic[RecordT_co]):
 
     async def _fill(self) -> bool:
         """Waits until records are at hand; false at the end."""
-        while not self._taken:
-            self._raise_error()
+        while not self._at_hand:
+            self._at_hand.raise_error()
             if self._closed:
                 return False
             await self._in_thread(self._take)
-            if self._taken or self._error:
+            if self._at_hand or self._at_hand.error:
                 continue
             if not self._cf or self._cf.closed or not await self._news(self._follower):
                 return False
         return True
 
-    def _raise_error(self) -> None:
-        error, self._error = self._error, None
-        if error:
-            raise error
+    def _given(self, count: int) -> list[RecordT_co]:
+        given: list[RecordT_co] = []
+        try:
+            self._at_hand.give(count, given)
+            return given
+        except BaseException:
+            self._at_hand.put_back(given)
+            raise
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
         """Does `work` on the executor; or waits for what an earlier call, cancelled meanwhile, began."""
-        if self._working is None:
+        if not await self._finish_work():
             self._working = _running_loop().run_in_executor(None, self._guarded, work)
-        await asyncio.shield(self._working)
+            await self._finish_work()
+
+    async def _finish_work(self) -> bool:
+        """Waits for what was begun and not waited for yet; false if there is nothing."""
+        if self._working is None:
+            return False
+        begun_here = self._working.get_loop() is asyncio.get_running_loop()
+        # An exception may have ended the loop in which it began; new work waits for its end in the executor.
+        if begun_here:
+            await asyncio.shield(self._working)
         self._working = None
+        return begun_here
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:
-            self._error = error
+        with self._one_at_a_time:
+            try:
+                work()
+            except BaseException as error:
+                self._at_hand.error = error
 
     def _open(self) -> None:
         if self._follower or self._closed:
             return
-        source = self._source
-        cf: CaptureFile[Any] | RotatingReader[Any]
-        cf = CaptureFile(source, **self._options) if isinstance(source, str | os.PathLike) else source
+        cf: Any = self._source if self._place is None else CaptureFile(self._place, **self._options)
         self._cf = cf
         self._follower = cf.follow(self._start, timeout=0)
 
     def _take(self) -> None:
         """Takes what there is, up to a batch, without waiting for more."""
         self._open()
+        if self._follower is None or self._at_hand:
+            return
+        records = self._at_hand.records
         size = 0
-        for record in self._follower or ():
-            self._taken.append(record)
-            size += len(record)
-            if len(self._taken) >= self._batch_size or size >= _BYTES_PER_BATCH:
+        for _ in self._at_hand.taking(self._follower):
+            size += len(records[-1])
+            if len(records) >= self._batch_size or size >= _MAX_BYTES_PER_BATCH:
                 return
 
     async def _news(self, follower: _BlockingFollower | None) -> bool:
@@ -277,8 +306,8 @@ class Follower(Generic[RecordT_co]):
         if follower is None:
             return False
         waiting = _Waiting(follower)
-        _watcher.add(waiting)
         try:
+            _watcher.add(waiting)
             async with asyncio.timeout(self._timeout):
                 await waiting.news
         except TimeoutError:

@@ -9,6 +9,7 @@ logging.getLogger().addHandler(CaptureHandler("service.capture"))
 from __future__ import annotations
 
 import logging
+import weakref
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Never
 
@@ -72,7 +73,14 @@ class CaptureHandler(logging.Handler):
         self._last: logging.LogRecord | None = None
         rule, limits = CommitRule(commit_every, commit_interval), Limits(max_bytes, max_age)
         self._log = LogFile(
-            filename, rule, limits, encoding=encoding, errors=errors, delay=delay, failed=self._handle_last, **options
+            filename,
+            rule,
+            limits,
+            encoding=encoding,
+            errors=errors,
+            delay=delay,
+            failed=weakref.WeakMethod(self._handle_last),
+            **options,
         )
         try:
             # This has `logging` close the handler at the end of the process, so the handler has to be whole.

@@ -137,4 +137,5 @@ class LoggerFactory:
 
         An event that still comes opens it again, is committed, and closes it.
         """
-        self._finalizer()
+        self._log.close()
+        self._finalizer.detach()

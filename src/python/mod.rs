@@ -35,6 +35,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(file::open, module)?)?;
     module.add_function(wrap_pyfunction!(file::reopen, module)?)?;
     module.add_function(wrap_pyfunction!(recover::recover, module)?)?;
+    module.add_function(wrap_pyfunction!(replacement::sync_path, module)?)?;
     module.add_function(wrap_pyfunction!(verify::verify, module)?)
 }
 

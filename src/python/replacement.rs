@@ -8,6 +8,14 @@ use pyo3::prelude::*;
 
 use crate::Replacement as Core;
 
+/// Brings a file to the disk, or the names in a folder where its file system can do that.
+#[pyfunction]
+#[pyo3(name = "_sync_path", signature = (path, /))]
+pub(super) fn sync_path(py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    py.detach(move || crate::sync_path(path))?;
+    Ok(())
+}
+
 /// A file in the making beside the place that it is for; see `capturefile._files.replacing`.
 #[pyclass(frozen, name = "_Replacement", module = "capturefile._capturefile")]
 pub(super) struct Replacement {

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fmt, io};
 
+pub use names::sync_path;
+
 pub(crate) use file::FileStorage;
 pub(crate) use names::{
     Existing, exists, keeps_changing, move_into_place, open_plain, parent, resolve_links, sync_folder,

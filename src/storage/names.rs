@@ -111,9 +111,25 @@ pub(crate) fn parent(path: &Path) -> &Path {
 
 /// Makes the name `path` survive a power cut.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    match File::open(parent(path)).and_then(|folder| folder.sync_all()) {
-        // Some file systems cannot sync a folder, and say so in this way.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+    sync_names(parent(path))
+}
+
+/// Brings a file to the disk, or the names in a folder.
+///
+/// # Errors
+///
+/// What opening and syncing it raise, but for file systems that cannot sync a folder.
+pub fn sync_path(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let synced =
+        if path.is_dir() { sync_names(path) } else { File::open(path).and_then(|file| file.sync_all()) };
+    synced.map_err(|error| Error::io(path, "sync", error))
+}
+
+fn sync_names(folder: &Path) -> io::Result<()> {
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Some file systems cannot sync a folder, and say so in these ways.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP)) => Ok(()),
         // Who may write into a folder but not look into it cannot sync it; the sync of the file has to do.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done,

@@ -14,10 +14,10 @@ that dies between delivering results and noting so delivers them again.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from capturefile._capturefile import CaptureFile
+from capturefile._cursor import CursorFile
 from capturefile._decoder import Decoder
 from capturefile.checkpoint.consumers import KEY, AtLeastOnceConsumer, Consumer, ExactlyOnceConsumer
 from capturefile.checkpoint.source import Source
@@ -87,16 +87,19 @@ def consume(
         sync: as for `CaptureFile`, for a destination given by its path. Unless it is "none", records of the source
             are on the disk before they are consumed.
 
-    Raises ValueError if the destination's metadata is no JSON object, CaptureFileReplaced if the source is not the
-    file that was consumed so far, and what `CaptureFile` raises; nothing has been changed then.
+    Raises ValueError if the destination's metadata is no JSON object, or if it is the source itself;
+    CaptureFileReplaced if the source is not the file that was consumed so far; and what `CaptureFile` raises. Nothing
+    has been changed then.
     """
     records = _open_source(source, batch_size, follow=follow, timeout=timeout, durable=sync not in ("none", False))
     try:
         if isinstance(destination, CaptureFile):
+            _refuse_same_file(records.file, destination)
             return ExactlyOnceConsumer(records, Decoder(encoding, errors), batch_size, destination, name)
         options: dict[str, Any] = {"encoding": encoding, "errors": errors, "sync": sync}
         results: CaptureFile[Any] = CaptureFile(destination, to_write=True, **options)
         try:
+            _refuse_same_file(records.file, results)
             consumer: ExactlyOnceConsumer[Any] = ExactlyOnceConsumer(
                 records, Decoder(encoding, errors), batch_size, results, name
             )
@@ -108,6 +111,13 @@ def consume(
     except BaseException:
         records.close()
         raise
+
+
+def _refuse_same_file(source: CaptureFile[Any], destination: CaptureFile[Any]) -> None:
+    """Results that are records of the source again would never come to an end."""
+    identity = source._identity()
+    if identity is not None and identity == destination._identity():
+        raise ValueError(f"{source.file_name!r} and {destination.file_name!r} are one file: results need another one")
 
 
 def _open_source(path: StrPath, batch_size: int, *, follow: bool, timeout: float | None, durable: bool) -> Source:
@@ -169,7 +179,7 @@ def consume_at_least_once(
     """
     records = _open_source(source, batch_size, follow=follow, timeout=timeout, durable=True)
     try:
-        return AtLeastOnceConsumer(records, Decoder(encoding, errors), batch_size, Path(cursor_file))
+        return AtLeastOnceConsumer(records, Decoder(encoding, errors), batch_size, CursorFile(cursor_file))
     except BaseException:
         records.close()
         raise

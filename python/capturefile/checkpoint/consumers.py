@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
-from zlib import crc32
 
 from capturefile._capturefile import CaptureFile
-from capturefile._decoder import Decoder
+from capturefile._cursor import Position
 from capturefile._errors import CaptureFileError
-from capturefile._files import replacing
 from capturefile._typing import RecordT_co
-from capturefile.checkpoint.source import Position, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Self
 
     from typing_extensions import Buffer
+
+    from capturefile._cursor import CursorFile
+    from capturefile._decoder import Decoder
+    from capturefile.checkpoint.source import Source
 
 KEY = "capturefile.checkpoints"
 """The key of the destination's metadata, a JSON object, under which `consume` keeps positions by consumers' names."""
@@ -38,24 +38,28 @@ class Consumer(ABC, Generic[RecordT_co]):
         self._source = source
         self._decoder = decoder
         self._batch_size = batch_size
-        self._position = position
+        position.check(source.file)
+        # What was saved last; and whether an exception may have come while something was being saved.
+        self._saved = position
+        self._saving = False
+        # Behind the last batch that was given.
         self._given = position
 
     @property
     def position(self) -> int:
         """How many records of the source are done: the number of the last one."""
-        return self._position.records
+        return self._known().records
 
     def __iter__(self) -> Iterator[list[RecordT_co]]:
         """Iterates over what is not done yet, in lists of at most `batch_size` records and about 8 MiB."""
         self._give_up()
         while batch := self._source.read(self.position, self._batch_size):
-            self._given = Position(self.position + len(batch), crc32(batch[-1]))
+            self._given = Position.behind(self.position + len(batch), batch[-1])
             yield self._decoded(batch)
             self.commit()
 
     def _decoded(self, batch: list[bytes]) -> list[RecordT_co]:
-        return self._decoder.decode(batch, self.position + 1, self._source.file_name)
+        return self._decoder.decode(batch, self.position + 1, self._source.file.file_name)
 
     def commit(self) -> None:
         """Notes that the records given so far are done, with their results.
@@ -63,14 +67,21 @@ class Consumer(ABC, Generic[RecordT_co]):
         The loop does this by itself between two batches. Raises what `CaptureFile.commit` raises, or an OSError if a
         cursor file cannot be written.
         """
+        self._saving = True
         self._save(self._given)
-        self._position = self._given
+        self._saved = self._given
+        self._saving = False
+
+    def _known(self) -> Position:
+        """What is saved: looked up again after an exception, which can come before or after it has happened."""
+        return (self._load() or Position()) if self._saving else self._saved
 
     def _give_up(self) -> None:
         """Forgets a batch that is not done, with its results: it comes again."""
-        if self._given != self._position:
-            self._given = self._position
+        if self._saving or self._given != self._saved:
             self._forget_results()
+            self._given = self._saved = self._known()
+            self._saving = False
 
     def lag(self) -> int:
         """How many records of the source are committed now and not done. Raises what `CaptureFile.refresh` raises."""
@@ -92,7 +103,10 @@ class Consumer(ABC, Generic[RecordT_co]):
     @property
     def file_name(self) -> str:
         """The path of the source."""
-        return self._source.file_name
+        return self._source.file.file_name
+
+    @abstractmethod
+    def _load(self) -> Position | None: ...
 
     @abstractmethod
     def _save(self, position: Position) -> None: ...
@@ -113,10 +127,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         of its own in the middle of a batch would separate results from their position."""
         self._name = name
         self._closes = False
-        place = f"{KEY!r} in the metadata of {destination.file_name!r}"
-        position = Position.decode(self._positions(self._metadata()).get(name), place)
-        source.check(position)
-        super().__init__(source, decoder, batch_size, position)
+        super().__init__(source, decoder, batch_size, self._load() or Position())
 
     def add(self, record: str | Buffer) -> None:
         """Adds a result, which others see once the batch is done. Raises what `CaptureFile.add_record` raises."""
@@ -126,18 +137,26 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         """Adds many results at once. Raises what `CaptureFile.add_records` raises."""
         self.destination.add_records(records)
 
+    def _load(self) -> Position | None:
+        results = self.destination
+        # What is set and not committed does not count.
+        with CaptureFile(results.file_name) if results.closed else results._observer() as committed:
+            position = self._positions(self._metadata(committed)).get(self._name)
+        place = f"{KEY!r} in the metadata of {results.file_name!r}"
+        return None if position is None else Position.decode(position, place)
+
     def _save(self, position: Position) -> None:
         # Read anew each time: others may have set other keys in the same transaction.
-        metadata = self._metadata()
+        metadata = self._metadata(self.destination)
         metadata[KEY] = {**self._positions(metadata), self._name: position.encode()}
         self.destination.set_metadata(json.dumps(metadata).encode())
         self.destination.commit()
 
-    def _metadata(self) -> dict[str, Any]:
-        metadata = self.destination.get_metadata()
+    def _metadata(self, cf: CaptureFile[Any]) -> dict[str, Any]:
+        metadata = cf.get_metadata()
         try:
             found = json.loads(metadata) if metadata else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
             return found
@@ -169,32 +188,16 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
 class AtLeastOnceConsumer(Consumer[RecordT_co]):
     """A consumer whose position is in a file of its own; see `consume_at_least_once`."""
 
-    def __init__(self, source: Source, decoder: Decoder, batch_size: int, cursor_file: Path) -> None:
+    def __init__(self, source: Source, decoder: Decoder, batch_size: int, cursor: CursorFile) -> None:
         """Use `consume_at_least_once`."""
-        self._cursor_file = cursor_file
-        position = self._load()
-        source.check(position)
-        super().__init__(source, decoder, batch_size, position)
+        self._cursor = cursor
+        super().__init__(source, decoder, batch_size, self._load() or Position())
 
-    def _load(self) -> Position:
-        try:
-            content = self._cursor_file.read_bytes()
-        except FileNotFoundError:
-            return Position()
-        try:
-            value = json.loads(content)
-        except ValueError:
-            value = content
-        return Position.decode(value, f"the cursor file {str(self._cursor_file)!r}")
+    def _load(self) -> Position | None:
+        return self._cursor.load()
 
     def _save(self, position: Position) -> None:
-        _replace(self._cursor_file, json.dumps(position.encode()).encode())
+        self._cursor.save(position)
 
     def _forget_results(self) -> None:
         """What was delivered stays delivered."""
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Gives a file new content in one step: after a power cut it has the old one or the new one."""
-    with replacing(path) as temporary:
-        Path(temporary).write_bytes(content)

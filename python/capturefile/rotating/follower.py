@@ -5,15 +5,17 @@ from __future__ import annotations
 import operator
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
+from capturefile._alone import alone
+from capturefile._at_hand import AtHand
 from capturefile._errors import CaptureFileError, CaptureFileReplaced, InvalidCaptureFile, RecordsDeleted
 from capturefile._typing import RecordT_co
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
     from capturefile._capturefile import CaptureFile, Follower
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 
 _STEP = 0.02
 """Seconds that a follower waits for one file before it looks into the manifest."""
-_MOST_AT_HAND = 256
+_MAX_AT_HAND = 256
 """How many records a follower takes at once at most."""
-_BYTES_AT_HAND = 1 << 18
-"""How many bytes these have, if they are about as large as the first."""
+_MAX_BYTES_AT_HAND = 1 << 18
+"""How many bytes these have before no more are taken."""
 
 
 class _Part(NamedTuple):
@@ -49,10 +51,9 @@ class RotatingFollower(Generic[RecordT_co]):
         self._number = number
         self._timeout = timeout
         self._part: _Part | None = None
-        # What was at hand beyond the record that was asked for, and the error behind it.
-        self._taken: deque[RecordT_co] = deque()
-        self._error: Exception | None = None
-        self._stepping = threading.Lock()
+        # What was there beyond the record that was asked for, with numbers, and the error behind it.
+        self._at_hand: AtHand[tuple[int, RecordT_co]] = AtHand()
+        self._stepping = threading.RLock()
 
     def __iter__(self) -> Self:
         """The object itself."""
@@ -60,21 +61,25 @@ class RotatingFollower(Generic[RecordT_co]):
 
     def __next__(self) -> RecordT_co:
         """The next record, once it is committed."""
-        with self._stepping:
-            if not self._taken:
-                self._fill()
-            return self._taken.popleft()
+        given: list[tuple[int, RecordT_co]] = []
+        try:
+            with alone(self._stepping, "this follower"):
+                if not self._at_hand:
+                    self._fill()
+                self._at_hand.give(1, given)
+            return given[0][1]
+        except BaseException:
+            self._at_hand.put_back(given)
+            raise
 
     def _fill(self) -> None:
         """Waits until records are at hand; raises StopIteration if that takes too long."""
-        error, self._error = self._error, None
-        if error:
-            raise error
+        self._at_hand.raise_error()
         since = time.monotonic()
         while not self._log.closed:
             known = len(self._manifest.entries)
             self._take()
-            if self._taken:
+            if self._at_hand:
                 return
             self._manifest.look()
             # Another thread may have looked before, and it is news here all the same.
@@ -94,7 +99,7 @@ class RotatingFollower(Generic[RecordT_co]):
         another thread waits for the next record.
         """
         part = self._part
-        if self._taken or self._error or self._log.closed or self._manifest.has_news():
+        if self._at_hand or self._at_hand.error or self._log.closed or self._manifest.has_news():
             return True
         if part is None:
             return bool(self._manifest.entries)
@@ -107,9 +112,9 @@ class RotatingFollower(Generic[RecordT_co]):
         self._manifest.look()
         part = self._part
         if part and self._manifest.end(part.place) is None:
-            return part.follower.lag() + len(self._taken)
+            return part.follower.lag() + len(self._at_hand)
         last, _ = self._log.newest()
-        return max(last + 1 - self._number, 0) + len(self._taken)
+        return max(last + 1 - self._number, 0) + len(self._at_hand)
 
     def _take(self) -> None:
         """Takes what there is in the file at hand, within a short time."""
@@ -129,23 +134,40 @@ class RotatingFollower(Generic[RecordT_co]):
             # A file that was deleted may have been sealed before.
             if isinstance(error, CaptureFileReplaced) and end is None and self._is_sealed(part):
                 return
-            if not self._taken:
+            if not self._at_hand or not _is_of_the_file(error):
                 raise
-            self._error = error
-        if end is not None and not self._taken:
+            self._at_hand.error = error
+        if end is not None and not self._at_hand:
             raise InvalidCaptureFile(
                 f"{part.file.file_name!r} ends before record {self._number} of the log, and should go on to {end - 1}"
             )
 
     def _take_from(self, follower: Follower[Any], end: int | None) -> None:
         """Takes a record, for which it may wait a little, and some of those that are at hand behind it."""
+        # They are counted in the same step as they are taken.
+        numbered = enumerate(follower, self._number)
         try:
-            for record in islice(follower, 1):
-                self._taken.append(record)
-                more = min(operator.length_hint(follower), _MOST_AT_HAND, _BYTES_AT_HAND // (len(record) + 1))
-                self._taken.extend(islice(follower, more if end is None else min(more, end - self._number - 1)))
-        finally:
-            self._number += len(self._taken)
+            for _ in self._at_hand.taking(islice(numbered, 1)):
+                more = min(operator.length_hint(follower), _MAX_AT_HAND)
+                if end is not None:
+                    more = min(more, end - self._number - 1)
+                self._take_at_hand(islice(numbered, more))
+            self._count()
+        except BaseException:
+            self._count()
+            raise
+
+    def _take_at_hand(self, numbered: Iterator[tuple[int, Any]]) -> None:
+        size = 0
+        for _ in self._at_hand.taking(numbered):
+            size += len(self._at_hand.records[-1][1])
+            if size >= _MAX_BYTES_AT_HAND:
+                return
+
+    def _count(self) -> None:
+        """Finds the number of the next record from the last one taken; it is the same however often it is done."""
+        if self._at_hand:
+            self._number = max(self._number, self._at_hand.records[-1][0] + 1)
 
     def _enter(self) -> _Part | None:
         """Opens the file of the next record; None if there is no file yet."""
@@ -187,3 +209,8 @@ class RotatingFollower(Generic[RecordT_co]):
                 lag = part.follower.lag()
                 part.file.refresh()
             self._number = max(self._number, part.first + count - lag)
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    """Whether the file is what is wrong, and not a signal handler that has raised; those of the system name it."""
+    return isinstance(error, CaptureFileError | UnicodeError) or getattr(error, "filename", None) is not None

@@ -18,7 +18,7 @@ class Log(Generic[RecordT_co]):
         """Opens the manifest in `folder`; `options` are for each file."""
         self.options = options
         self.closed = False
-        self.manifest = Manifest(folder)
+        self.manifest = Manifest(folder.absolute())
 
     @property
     def file_name(self) -> str:
@@ -35,10 +35,13 @@ class Log(Generic[RecordT_co]):
             raise self.manifest.deleted(number, index) from None
 
     def newest(self) -> tuple[int, bytes | None]:
-        """Returns the number of the last record, and the metadata, of the last file."""
+        """Returns the number of the last record, and the metadata, of the last file that is there.
+
+        A copy of a log that was made during a rotation can be without the files that were announced last.
+        """
         manifest = self.manifest
         while manifest.entries:
-            index = len(manifest.entries) - 1
+            index = manifest.last_there()
             first = manifest.entries[index].first
             try:
                 cf = self.open_file(index, first)

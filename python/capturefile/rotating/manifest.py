@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from capturefile._alone import alone
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import CaptureFileError, InvalidCaptureFile, RecordsDeleted
 from capturefile._files import SUFFIX
@@ -67,7 +68,7 @@ class Entry:
             match json.loads(line):
                 case {"first": int(first), "started": int() | float() as started} if 1 <= first < 1 << 63:
                     return cls(first, float(started))
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
         raise InvalidCaptureFile(f"a record of the manifest {str(manifest)!r} announces no file, but says {line!r:.80}")
 
@@ -106,7 +107,7 @@ class Manifest:
         try:
             check_format(self._file)
             self._news: Follower[str] = self._file.follow(1, timeout=0)
-            self._looking = threading.Lock()
+            self._looking = threading.RLock()
             self._lines: list[str] = []
             self.entries: list[Entry] = []
             self.look()
@@ -119,11 +120,10 @@ class Manifest:
 
         Raises CaptureFileReplaced if another manifest stands there, or none.
         """
-        with self._looking:
-            # Kept, so that what is wrong stays wrong.
+        with alone(self._looking, f"a look into {str(self.path)!r}"):
+            # All are kept, so that what is wrong stays wrong, and no exception can come between the two lists.
             self._lines.extend(self._news)
-            more = decoded(self._lines, self.entries, self.path)
-            self._lines.clear()
+            more = decoded(self._lines[len(self.entries) :], self.entries, self.path)
             # Others look at the list meanwhile; it only ever grows.
             self.entries.extend(more)
             return bool(more)
@@ -149,6 +149,11 @@ class Manifest:
         """The index of the first file from `index` on that is there; None if there is none."""
         return next((each for each in range(index, len(self.entries)) if self.path_of(each).exists()), None)
 
+    def last_there(self) -> int:
+        """The index of the last file that is there; the very last one if there is none."""
+        last = len(self.entries) - 1
+        return next((each for each in range(last, -1, -1) if self.path_of(each).exists()), last)
+
     def deleted(self, number: int, index: int) -> CaptureFileError:
         """The error for record `number`, in the file at `index`, which is not there."""
         there = self.next_there(index + 1)
@@ -162,16 +167,20 @@ class Manifest:
         self._file.close()
 
 
-def open_for_writing(folder: Path, **options: Any) -> tuple[CaptureFile[str], list[Entry]]:  # noqa: ANN401
-    """The manifest, with the right to write the log, and its entries; it is created if there is none."""
-    path = folder / NAME
-    manifest: CaptureFile[str] = CaptureFile(path, True, FORMAT, **options)
+def open_for_writing(folder: Path, **options: Any) -> CaptureFile[str]:  # noqa: ANN401
+    """The manifest, with the right to write the log; it is created if there is none."""
+    manifest: CaptureFile[str] = CaptureFile(folder / NAME, True, FORMAT, **options)
     try:
         check_format(manifest)
-        return manifest, decoded(manifest[:], [], path)
     except BaseException:
         manifest.close()
         raise
+    return manifest
+
+
+def entries_of(manifest: CaptureFile[str]) -> list[Entry]:
+    """All that the manifest announces."""
+    return decoded(manifest[:], [], Path(manifest.file_name))
 
 
 def announce(manifest: CaptureFile[str], first: int) -> Entry:

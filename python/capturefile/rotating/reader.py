@@ -44,8 +44,8 @@ class RotatingReader(Generic[RecordT_co]):
         errors: as for `CaptureFile`.
         cache_size: as for `CaptureFile`, for each file that is open.
 
-    Raises FileNotFoundError if there is no log, InvalidCaptureFile if its manifest is damaged or its last file is gone,
-    and what `CaptureFile` raises. Reading raises `RecordsDeleted` for records whose file was deleted.
+    Raises FileNotFoundError if there is no log, InvalidCaptureFile if its manifest is damaged or all its files are
+    gone, and what `CaptureFile` raises. Reading raises `RecordsDeleted` for records whose file was deleted.
     """
 
     @overload
@@ -77,7 +77,7 @@ class RotatingReader(Generic[RecordT_co]):
         """Opens the log at `folder` for reading."""
         options: dict[str, Any] = {"encoding": encoding, "errors": errors, "cache_size": cache_size}
         self._open: OrderedDict[int, CaptureFile[RecordT_co]] = OrderedDict()
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
         self._log: Log[RecordT_co] = Log(Path(folder), options)
         self._manifest = self._log.manifest
         try:
@@ -208,6 +208,14 @@ class RotatingReader(Generic[RecordT_co]):
         """Where the log is, and how many records are seen of it."""
         return f"<RotatingReader: {self._seen} records of {self.file_name!r}{', closed' if self.closed else ''}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The folder, and how it was opened: the other side opens it again, and sees what is committed by then.
+
+        What this object sees is in the pickle as well, since some caches know a result by it.
+        """
+        self._check_open()
+        return _reopen, (type(self), self.file_name, self._log.options, (self._seen, self._metadata))
+
     def _check_open(self) -> None:
         if self.closed:
             raise CaptureFileNotOpen(f"the log {self.file_name!r} is closed")
@@ -239,3 +247,10 @@ class RotatingReader(Generic[RecordT_co]):
                 f"{str(manifest.path_of(index))!r} has {len(found)} records, where it had {wanted}"
             )
         return found[:wanted]
+
+
+def _reopen(
+    reader: type[RotatingReader[Any]], folder: str, options: dict[str, Any], _seen: object
+) -> RotatingReader[Any]:
+    """Makes again what `RotatingReader.__reduce__` took apart."""
+    return reader(folder, **options)

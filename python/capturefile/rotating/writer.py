@@ -6,10 +6,11 @@ import os
 import re
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from capturefile._alone import alone
 from capturefile._capturefile import CaptureFile
 from capturefile._capturefile import open as open_file
 from capturefile._errors import (
@@ -17,7 +18,6 @@ from capturefile._errors import (
     CaptureFileNotOpen,
     CaptureFileNotOpenForWrite,
     InvalidCaptureFile,
-    UncommittedWarning,
 )
 from capturefile._files import SUFFIX, sync_path
 from capturefile.rotating import manifest
@@ -25,7 +25,7 @@ from capturefile.rotating.manifest import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Self
+    from typing import Never, Self
 
     from typing_extensions import Buffer
 
@@ -86,7 +86,7 @@ class RotatingWriter:
         for name, limit in (("max_bytes", max_bytes), ("max_age", max_age)):
             if limit is not None and not limit > 0:
                 raise ValueError(f"{name} cannot be {limit}: it must be more than 0")
-        self._folder = Path(folder)
+        self._folder = Path(folder).absolute()
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._options: dict[str, Any] = {
@@ -102,47 +102,29 @@ class RotatingWriter:
         self._process = os.getpid()
         # Held by all that uses the current file: a rotation is between two changes.
         self._writing = threading.RLock()
-        self._changed = False
-        self._current = Entry(1, 0)
-        # None once the object is closed, and in a rotation from the step on that may make another file the last one.
+        # Held within that during a rotation.
+        self._rotating = threading.RLock()
+        self._closed = False
+        self._manifest: CaptureFile[str] | None = None
         self._file: CaptureFile[Any] | None = None
-        self._make_folder()
-        self._manifest, entries = manifest.open_for_writing(self._folder, use_os_file_locking=use_os_file_locking)
+        self._next: CaptureFile[Any] | None = None
+        self._current = Entry(1, 0)
+        self._current_since = time.monotonic()
+        self._changed = False
+        # False while what is above may not be what the files say.
+        self._settled = False
         try:
-            self._delete_unannounced(entries)
-            if entries:
-                self._current = entries[-1]
-                self._file = self._open_last()
-            else:
-                self._start(1, initial_metadata)
+            self._make_folder()
+            with self._rotating:
+                self._settle(initial_metadata)
         except BaseException:
-            self._manifest.close()
+            self._close_files()
             raise
 
     def _make_folder(self) -> None:
         if not self._folder.is_dir():
             self._folder.mkdir()
             sync_path(self._folder.parent)
-
-    def _delete_unannounced(self, entries: list[Entry]) -> None:
-        """Deletes what a crash left in a rotation: files without records that the manifest does not know."""
-        announced = {entry.name for entry in entries}
-        for path in self._folder.iterdir():
-            if path.name in announced or not _NAMED_BY_NUMBER.fullmatch(path.name):
-                continue
-            with CaptureFile(path) as cf:
-                if count := cf.record_count():
-                    raise InvalidCaptureFile(
-                        f"{str(path)!r} has {count} records, and the manifest beside it does not know of them; "
-                        "it may be an old copy"
-                    )
-            path.unlink()
-
-    def _open_last(self) -> CaptureFile[Any]:
-        path = self._folder / self._current.name
-        if not path.exists():
-            raise InvalidCaptureFile(f"{str(path)!r} is not there, the last file of a log, where its numbering goes on")
-        return CaptureFile(path, True, **self._options)
 
     # What a file does
 
@@ -158,9 +140,8 @@ class RotatingWriter:
 
     @property
     def closed(self) -> bool:
-        """Whether the object is closed, by `close` or by a rotation that failed where it may have happened."""
-        with self._writing:
-            return self._file is None
+        """Whether the object is closed."""
+        return self._closed
 
     def record_count(self) -> int:
         """How many records the log has, those included that were deleted with their files, or not committed yet."""
@@ -170,7 +151,8 @@ class RotatingWriter:
     def add_record(self, record: str | Buffer) -> int:
         """Adds a record; returns its number in the log. Raises what `CaptureFile.add_record` and `rotate` raise."""
         with self._alone():
-            return self._current_file().add_record(record) + self._current.first - 1
+            file, before = self._current_file(), self._current.first - 1
+            return before + file.add_record(record)
 
     def add_records(self, records: Iterable[str | Buffer]) -> int:
         """Adds many records, all to the same file; returns the number of the last one in the log.
@@ -178,7 +160,8 @@ class RotatingWriter:
         Raises what `CaptureFile.add_records` and `rotate` raise.
         """
         with self._alone():
-            return self._current_file().add_records(records) + self._current.first - 1
+            file, before = self._current_file(), self._current.first - 1
+            return before + file.add_records(records)
 
     def get_metadata(self) -> bytes | None:
         """The metadata, or None; as it was committed last, or set here since."""
@@ -208,21 +191,24 @@ class RotatingWriter:
     @contextmanager
     def transaction(self) -> Iterator[Self]:
         """A context manager that commits at the end of its block, and rolls back if the block raises."""
+        committing = False
         try:
             yield self
-        except BaseException:
-            # After a failed commit or rotation there is nothing to take back, and the first error says more.
-            with suppress(CaptureFileError):
-                self.rollback()
+            committing = True
+            self.commit()
+        except BaseException as error:
+            # What a commit that failed has not committed can be committed yet.
+            if not (committing and isinstance(error, CaptureFileError | OSError)):
+                # The first error says more.
+                with suppress(CaptureFileError):
+                    self.rollback()
             raise
-        self.commit()
 
     def rotate(self) -> None:
         """Commits, and starts a new file, unless the current one has no records.
 
-        Raises what `commit` raises, and OSError if the new file cannot be made; then all is as before, and it may be
-        tried again. If the manifest cannot be written, the object closes itself before it raises that error: opening
-        the log again tells whether the new file is the last one.
+        Raises what `commit` raises, and OSError if the new file cannot be made or announced; then all is as before,
+        and it may be tried again. After any error the next call finds out from the files which one is the last.
         """
         with self._alone():
             self.commit()
@@ -234,11 +220,22 @@ class RotatingWriter:
         if self._process != os.getpid():
             return
         with self._writing:
-            file, self._file = self._file, None
-            try:
+            self._closed = True
+            self._close_files()
+
+    def _close_files(self) -> None:
+        with ExitStack() as files:
+            files.callback(self._close_manifest)
+            for file in (self._next, self._file):
                 if file is not None:
-                    file.close()
-            finally:
+                    files.callback(file.close)
+
+    def _close_manifest(self) -> None:
+        if self._manifest is not None:
+            # What it could not commit is nobody's loss: that rotation has not happened.
+            with suppress(CaptureFileError):
+                self._manifest.rollback()
+            with suppress(Warning):
                 self._manifest.close()
 
     def __enter__(self) -> Self:
@@ -254,9 +251,13 @@ class RotatingWriter:
 
     def __repr__(self) -> str:
         """Where the log is."""
-        return f"<RotatingWriter: {str(self._folder)!r}{', closed' if self._file is None else ''}>"
+        return f"<RotatingWriter: {str(self._folder)!r}{', closed' if self._closed else ''}>"
 
-    # How it rotates
+    def __reduce__(self) -> Never:
+        """Raises TypeError: a log has one writer."""
+        raise TypeError("a RotatingWriter cannot be pickled or copied: a log has one writer")
+
+    # How it finds the file
 
     def _alone(self) -> threading.RLock:
         """What is held while something is done, by one thread at a time, in the process that opened the log."""
@@ -266,8 +267,12 @@ class RotatingWriter:
         return self._writing
 
     def _open_file(self) -> CaptureFile[Any]:
-        if self._file is None:
+        if self._closed:
             raise CaptureFileNotOpen(f"the log {str(self._folder)!r} is closed")
+        if self._file is None or not self._settled:
+            with alone(self._rotating, f"a rotation of {str(self._folder)!r}"):
+                self._settle()
+        assert self._file is not None
         return self._file
 
     def _current_file(self) -> CaptureFile[Any]:
@@ -284,45 +289,111 @@ class RotatingWriter:
         """Whether a new file should be started, now that nothing is uncommitted."""
         if not file.record_count():
             return False
-        if self._max_age is not None and time.time() - self._current.started >= self._max_age:
+        if self._max_age is not None and self._age() >= self._max_age:
             return True
         if self._max_bytes is None:
             return False
         info = file.info()
         return info.file_limit + info.pending_bytes >= self._max_bytes
 
+    def _age(self) -> float:
+        """How old the current file is, in seconds.
+
+        A clock that is set right can be behind the file's start. So what this object knows counts as well, and a start
+        that lies far ahead as one that lies far back.
+        """
+        return max(abs(time.time() - self._current.started), time.monotonic() - self._current_since)
+
+    # How it rotates
+
     def _rotate(self) -> None:
-        """Starts a new file behind the current one, all of which is committed."""
-        old = self._open_file()
-        sync_path(Path(self.file_name))
-        try:
-            self._start(self._current.first + old.record_count(), old.get_metadata())
-        finally:
-            if self._file is not old:
-                old.close()
+        """Starts a new file behind the current one."""
+        file = self._open_file()
+        with alone(self._rotating, f"a rotation of {str(self._folder)!r}"):
+            try:
+                # From here on no signal handler can add to the file; what one has added just now is committed.
+                self._settled = False
+                file.commit()
+                sync_path(self._folder / self._current.name)
+                self._start(self._current.first + file.record_count(), file.get_metadata())
+            except BaseException:
+                # If it fails as well, the next call that needs a file tries again, and tells the error.
+                with suppress(CaptureFileError, OSError, Warning):
+                    self._settle()
+                raise
 
     def _start(self, first: int, metadata: Buffer | None) -> None:
         """Makes a new file whose first record will be `first`, and makes it the last of the log."""
         path = self._folder / Entry(first, 0).name
-        new: CaptureFile[Any] = open_file(path, "x", initial_metadata=metadata, **self._options)
-        try:
-            sync_path(path)
-            sync_path(self._folder)
-        except BaseException:
-            new.close()
-            path.unlink()
-            raise
-        self._announce(first, new)
+        self._next = open_file(path, "x", initial_metadata=metadata, **self._options)
+        sync_path(path)
+        sync_path(self._folder)
+        assert self._manifest is not None
+        self._take_up(manifest.announce(self._manifest, first))
 
-    def _announce(self, first: int, new: CaptureFile[Any]) -> None:
-        # From here on nobody can know which file is the last one until the commit has succeeded.
-        self._file = None
-        try:
-            self._current = manifest.announce(self._manifest, first)
-        except BaseException:
-            new.close()
-            # It warns of what it could not commit, which may be an error; the first error says more.
-            with suppress(UncommittedWarning):
-                self._manifest.close()
-            raise
-        self._file = new
+    def _settle(self, initial_metadata: Buffer | None = None) -> None:
+        """Finds out from the manifest which file is the last one, and takes it up.
+
+        So a log is opened, and so is it found again where a rotation has ended in an exception, which may have come at
+        any moment: what was made and not announced is deleted, what was announced has happened.
+        """
+        self._settled = False
+        entries = self._announced()
+        announced = {entry.name for entry in entries}
+        if self._next is not None and Path(self._next.file_name).name not in announced:
+            self._next.close()
+        self._delete_unannounced(announced)
+        if entries:
+            self._take_up(entries[-1])
+        else:
+            self._start(1, initial_metadata)
+
+    def _announced(self) -> list[Entry]:
+        """The entries of the manifest that are committed; it is opened anew where a commit of it has failed."""
+        if self._manifest is not None:
+            try:
+                self._manifest.rollback()
+            except CaptureFileError:
+                self._close_manifest()
+                self._manifest = None
+        if self._manifest is None:
+            self._manifest = manifest.open_for_writing(
+                self._folder, use_os_file_locking=self._options["use_os_file_locking"]
+            )
+        return manifest.entries_of(self._manifest)
+
+    def _delete_unannounced(self, announced: set[str]) -> None:
+        """Deletes files without records that the manifest does not know: a rotation has ended half-way."""
+        for path in self._folder.iterdir():
+            if path.name in announced or not _NAMED_BY_NUMBER.fullmatch(path.name):
+                continue
+            with CaptureFile(path) as cf:
+                if count := cf.record_count():
+                    raise InvalidCaptureFile(
+                        f"{str(path)!r} has {count} records, and the manifest beside it does not know of them; "
+                        "it may be an old copy"
+                    )
+            path.unlink()
+
+    def _take_up(self, last: Entry) -> None:
+        """Makes the file of `last` the one that is written, and closes any other."""
+        path = self._folder / last.name
+        found = None
+        for file in (self._next, self._file):
+            if file is None or file.closed:
+                continue
+            if file.file_name == str(path):
+                found = file
+            else:
+                file.close()
+        self._file = found or self._open_last(path)
+        self._next = None
+        if last != self._current:
+            self._current, self._current_since = last, time.monotonic()
+        self._changed = False
+        self._settled = True
+
+    def _open_last(self, path: Path) -> CaptureFile[Any]:
+        if not path.exists():
+            raise InvalidCaptureFile(f"{str(path)!r} is not there, the last file of a log, where its numbering goes on")
+        return CaptureFile(path, True, **self._options)

@@ -26,7 +26,7 @@ use crate::{CompressionLevel, OpenOptions, Snapshot, SyncMode, Totals};
 use super::convert::{Encoding, block_size, cache_size, threads};
 use super::errors::{CaptureFileNotOpen, UncommittedWarning, quoted};
 
-use settings::{Request, Settings, copy_metadata, counted};
+use settings::{Request, Settings, copy_metadata, counted, location_of};
 
 /// A capture file: a compressed, transactional, append-only log of records.
 ///
@@ -206,6 +206,7 @@ impl CaptureFile {
     ) -> PyResult<()> {
         let settings = Settings {
             encoding: Encoding::find(py, encoding.as_deref(), errors.as_deref(), &file_name)?,
+            location: location_of(&file_name),
             path: file_name,
             encoding_name: encoding,
             errors,

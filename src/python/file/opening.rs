@@ -14,7 +14,7 @@ use crate::python::convert::{Encoding, block_size, cache_size, threads};
 use crate::python::errors::{CaptureFileAlreadyOpen, quoted};
 use crate::{CompressionLevel, Geometry, OpenOptions, SyncMode};
 
-use super::settings::{Request, Settings, copy_metadata};
+use super::settings::{Request, Settings, copy_metadata, location_of};
 use super::{CaptureFile, Open};
 
 impl CaptureFile {
@@ -43,7 +43,7 @@ impl CaptureFile {
         if self.open.load().is_some() {
             return Err(already());
         }
-        let file = Arc::new(py.detach(|| options.open(&settings.path))?);
+        let file = Arc::new(py.detach(|| options.open(settings.present_path()))?);
         let writes = file.is_writer();
         let before = self.open.compare_and_swap(&None::<Open>, Some(file));
         if before.is_some() {
@@ -74,11 +74,10 @@ impl CaptureFile {
         options.set_item("compression_level", settings.level.number())?;
         options.set_item("threads", settings.threads)?;
         options.set_item("cache_size", settings.cache_size)?;
-        let path = std::path::absolute(&settings.path)?;
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
         let snapshot = this.snapshot(py)?;
         let seen = (this.identity(py)?, snapshot.serial(), snapshot.record_count());
-        let arguments = (slf.get_type(), path.into_os_string(), options, seen).into_pyobject(py)?;
+        let arguments = (slf.get_type(), settings.location.as_os_str(), options, seen).into_pyobject(py)?;
         // What a subclass keeps in its objects.
         let state = slf.call_method0("__getstate__")?;
         PyTuple::new(py, [reopen, arguments.into_any(), state])
@@ -139,6 +138,7 @@ pub(in crate::python) fn open(
     };
     let settings = Settings {
         encoding: Encoding::find(py, encoding.as_deref(), errors.as_deref(), &path)?,
+        location: location_of(&path),
         path,
         encoding_name: encoding,
         errors,

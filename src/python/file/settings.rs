@@ -1,6 +1,6 @@
 //! What an object keeps while it is closed, and what a call that opens a file asks for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 
@@ -13,6 +13,8 @@ pub(super) const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) path: PathBuf,
+    /// Where that was when the object was made, whatever folder the process works in later.
+    pub(super) location: PathBuf,
     pub(super) encoding_name: Option<String>,
     pub(super) errors: Option<String>,
     pub(super) encoding: Encoding,
@@ -24,6 +26,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// The path as it was given, as long as it leads to the same place.
+    pub(super) fn present_path(&self) -> &Path {
+        if location_of(&self.path) == self.location { &self.path } else { &self.location }
+    }
+
     pub(super) fn options(&self) -> OpenOptions {
         let options = OpenOptions::new()
             .os_lock(self.os_lock)
@@ -52,4 +59,9 @@ pub(super) fn copy_metadata(metadata: Option<&Bound<'_, PyAny>>) -> PyResult<Opt
 
 pub(super) fn counted(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// `path`, wherever the process works later.
+pub(super) fn location_of(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

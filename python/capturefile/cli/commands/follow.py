@@ -11,15 +11,14 @@ import capturefile
 from capturefile.cli.arguments import add_command
 from capturefile.cli.encoders import add_format, encoder
 from capturefile.cli.exit_codes import DONE
-from capturefile.cli.messages import counted
 from capturefile.cli.records import reading
 from capturefile.cli.reports import unreadable
-from capturefile.cli.streams import new_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from capturefile._cursor import CursorFile
     from capturefile.cli.arguments import Commands
     from capturefile.cli.encoders import Encoder
 
@@ -28,8 +27,6 @@ capturefile follow log.capture
 capturefile follow --from begin --format jsonl log.capture
 capturefile follow --cursor-file consumer.cursor --exit-at-end log.capture"""
 
-NEXT = "next_record_number"
-"""The one key in a cursor file."""
 MOST_AT_RISK = 1.0
 """Seconds of printing that a crash may have printed again, where there is no pause."""
 LOOK_EVERY = 256
@@ -71,22 +68,35 @@ def _start(text: str) -> int | str:
 
 def _follow(options: argparse.Namespace, output: BinaryIO) -> int:
     encode = encoder(options)
-    cursor = Cursor(options.cursor_file) if options.cursor_file else None
     with reading(options) as cf:
-        start = _first_record(options, cf.record_count(), cursor)
-        if cursor is not None:
-            # Even before the first record, so that a run that is started again does not start at a later end.
-            cursor.save(start)
-        deliver(cf, start, output, encode, cursor, timeout=0 if options.exit_at_end else None)
+        timeout = 0 if options.exit_at_end else None
+        if options.cursor_file:
+            cursor, start = _cursor(options, cf)
+            deliver(cf, start, output, encode, cursor, timeout)
+        else:
+            start = _first_record(options, cf.record_count())
+            deliver(cf, start, output, encode, timeout=timeout)
     return DONE
 
 
-def _first_record(options: argparse.Namespace, count: int, cursor: Cursor | None) -> int:
-    if cursor is not None and (kept := cursor.load()) is not None:
-        if kept > count + 1:
-            told = f"it says that record {kept} is the next, but {options.file} has {counted(count, 'record')}"
-            raise ValueError(f"{cursor.path}: {told}; is it for another file?")
-        return kept
+def _cursor(options: argparse.Namespace, cf: capturefile.CaptureFile[bytes]) -> tuple[CursorFile, int]:
+    """The cursor file, and the number of the record that it says is the next."""
+    from capturefile._cursor import CursorFile, Position
+
+    cursor = CursorFile(options.cursor_file)
+    position = cursor.load()
+    if position is not None:
+        position.check(cf)
+        return cursor, position.records + 1
+    count = cf.record_count()
+    start = _first_record(options, count)
+    if start <= count + 1:
+        # Even before the first record, so that a run that is started again does not start at a later end.
+        cursor.save(Position.before(start, cf))
+    return cursor, start
+
+
+def _first_record(options: argparse.Namespace, count: int) -> int:
     if options.start == "begin":
         return 1
     if options.start == "end":
@@ -99,7 +109,7 @@ def deliver(
     first: int,
     output: BinaryIO,
     encode: Encoder,
-    cursor: Cursor | None = None,
+    cursor: CursorFile | None = None,
     timeout: float | None = None,
 ) -> None:
     """Writes records from number `first` on as they come, and lets nobody wait for what is in the buffer.
@@ -116,39 +126,7 @@ def deliver(
             if length_hint(follower) == 0 or now > saved + MOST_AT_RISK:
                 output.flush()
                 if cursor is not None:
-                    cursor.save(number + 1)
+                    cursor.save_behind(number, record)
                 saved = time.monotonic()
     except capturefile.InvalidCaptureFile as error:
         raise unreadable(error, cf.file_name, number + 1) from error
-
-
-class Cursor:
-    """A small file with the number of the next record."""
-
-    def __init__(self, path: str) -> None:
-        """The file need not exist yet."""
-        self.path = path
-
-    def load(self) -> int | None:
-        """The number in it; None without a file."""
-        import json
-
-        try:
-            with open(self.path, encoding="utf-8") as file:
-                number = json.load(file)[NEXT]
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError, RecursionError):
-            number = None
-        if type(number) is not int or number < 1:
-            raise ValueError(f"{self.path}: it is no cursor file: expected a text such as {self._text(7)!r}")
-        return number
-
-    def save(self, number: int) -> None:
-        """Replaces the number, so that a crash leaves the old one or the new one."""
-        with new_file(self.path, overwrite=True) as file:
-            file.write(f"{self._text(number)}\n".encode())
-
-    @staticmethod
-    def _text(number: int) -> str:
-        return f'{{"{NEXT}": {number}}}'

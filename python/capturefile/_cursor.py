@@ -1,0 +1,89 @@
+"""How far the records of a capture file have been consumed, and the cursor files that keep it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+
+from capturefile._errors import CaptureFileReplaced
+from capturefile._files import replacing
+
+if TYPE_CHECKING:
+    from capturefile._capturefile import CaptureFile
+    from capturefile._typing import StrPath
+
+
+class Position(NamedTuple):
+    """How much of a file is consumed."""
+
+    records: int = 0
+    """How many records, from the first on."""
+    checksum: int | None = None
+    """CRC-32 of the last one, to tell the file from another."""
+
+    @classmethod
+    def behind(cls, number: int, record: bytes) -> Position:
+        """The position behind `record`, whose number is `number`."""
+        return cls(number, crc32(record))
+
+    @classmethod
+    def before(cls, number: int, cf: CaptureFile[bytes]) -> Position:
+        """The position before record `number` of a file."""
+        return cls.behind(number - 1, cf.record_at(number - 1)) if number > 1 else cls()
+
+    def check(self, cf: CaptureFile[bytes]) -> None:
+        """Raises CaptureFileReplaced unless the records up to here are those that were consumed."""
+        count = cf.record_count()
+        name = repr(cf.file_name)
+        if count < self.records:
+            raise CaptureFileReplaced(
+                f"{name} has {count} records, of which {self.records} have been consumed: "
+                "it was replaced, or has lost records"
+            )
+        if self.records and crc32(cf.record_at(self.records)) != self.checksum:
+            raise CaptureFileReplaced(
+                f"record {self.records} of {name} is not the one that was consumed last: the file was replaced"
+            )
+
+    def encode(self) -> dict[str, Any]:
+        """The position as a JSON object."""
+        return {"records": self.records, "crc32": self.checksum}
+
+    @classmethod
+    def decode(cls, value: object, place: str) -> Position:
+        """The position that `place` holds as a JSON object; raises ValueError if it is none."""
+        match value:
+            case {"records": int(records), "crc32": int() | None as checksum} if records >= 0 and records is not True:
+                return cls(records, checksum)
+        raise ValueError(f"{place} holds no position of a consumer, but {value!r:.200}")
+
+
+class CursorFile:
+    """A small file with a position."""
+
+    def __init__(self, path: StrPath) -> None:
+        """The file need not exist yet."""
+        self.path = Path(path).absolute()
+
+    def load(self) -> Position | None:
+        """The position in it; None without a file. Raises ValueError if the file holds something else."""
+        try:
+            content: object = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            value = json.loads(content)  # type: ignore[arg-type]
+        except (ValueError, RecursionError):
+            value = content
+        return Position.decode(value, f"the cursor file {str(self.path)!r}")
+
+    def save_behind(self, number: int, record: bytes) -> None:
+        """Saves the position behind `record`, whose number is `number`."""
+        self.save(Position.behind(number, record))
+
+    def save(self, position: Position) -> None:
+        """Replaces the position in one step: after a power cut the file has the old one or the new one."""
+        with replacing(self.path) as temporary:
+            Path(temporary).write_bytes(json.dumps(position.encode()).encode() + b"\n")
