@@ -65,7 +65,7 @@ def least(measure: Callable[[Callable[[], object]], float], work: Callable[[], o
 
 
 def again(times: int, work: Callable[[], object]) -> None:
-    """Does `work` so many times."""
+    """Does `work` this many times."""
     for _ in range(times):
         work()
 
@@ -106,7 +106,7 @@ def scan(cf: CaptureFile[bytes]) -> None:
 
 
 def scan_afresh(path: Path, threads: int) -> None:
-    """The same from a fresh start, inflating on so many threads."""
+    """The same from a fresh start, inflating on this many threads."""
     scan(reader(path, threads=threads))
 
 

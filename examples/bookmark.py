@@ -1,4 +1,4 @@
-"""Capture a growing text file line by line, and go on exactly where an earlier run stopped.
+"""Capture a growing text file line by line, and continue exactly where an earlier run stopped.
 
 Run it as it is: it makes its own files in a temporary folder.
 """

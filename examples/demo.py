@@ -1,8 +1,8 @@
-"""Captures a real text, loses the writer half-way, goes on, and checks every line of what there is in the end.
+"""Captures a real text, loses the writer half-way, continues, and checks every line of what there is in the end.
 
 The text is the source of Python's own library, a record for each line. One process adds the lines, and says
 in the metadata of each commit where in the source it has got to. It is killed in the middle of a batch; a
-second one goes on from the metadata. Meanwhile another process follows the file and compares what it gets
+second one continues from the metadata. Meanwhile another process follows the file and compares what it gets
 with the source. Then the file is read in every way there is, and verified.
 
 Run it with `make demo`, or with `python examples/demo.py` where the package is installed.
@@ -103,7 +103,7 @@ class Followed(NamedTuple):
 
 
 def capture(path: Path, total: int, killed_at: int | None = None) -> Captured:
-    """Adds lines until there are `total`, going on from wherever the file has got to.
+    """Adds lines until there are `total`, continuing from wherever the file has got to.
 
     At line `killed_at` the process is killed.
     """
@@ -173,7 +173,7 @@ def write_and_follow(path: Path, total: int) -> None:
         say("killed", f"at line {killed_at:,}, {killed_at % BATCH} lines after its last commit")
         show_what_is_left(path, killed_at // BATCH * BATCH)
 
-        title("Another one goes on")
+        title("Another one continues")
         captured = pool.submit(capture, path, total).result()
         show_what_was_added(path, captured, total)
 
@@ -187,7 +187,7 @@ def show_what_is_left(path: Path, committed: int) -> None:
         check(len(log) == committed, "the file does not end at a commit")
         place = Place.from_metadata(log.get_metadata())
         say("in the file", f"{len(log):,} records, all that was committed")
-        say("metadata", f"go on at {place}")
+        say("metadata", f"continue at {place}")
 
 
 def show_what_was_added(path: Path, captured: Captured, total: int) -> None:

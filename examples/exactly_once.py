@@ -36,7 +36,7 @@ def announce(visits: Path, cursor: Path) -> None:
 
 
 def main() -> None:
-    """Stops in the middle of the second batch, and goes on."""
+    """Stops in the middle of the second batch, and continues."""
     with TemporaryDirectory() as folder:
         visits, cities = Path(folder) / "visits.capture", Path(folder) / "cities.capture"
         with capturefile.open(visits, "w") as cf:

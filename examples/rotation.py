@@ -53,7 +53,7 @@ def main() -> None:
             try:
                 log.record_at(1)
             except RecordsDeleted as gap:
-                print("gone on with", log.record_at(gap.first_record), "of", len(log.files()), "files")
+                print("continued with", log.record_at(gap.first_record), "of", len(log.files()), "files")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class CaptureSource(Datasource):  # type: ignore[misc]  # its types are not look
         return int(3 * self._count * self._bytes_each)
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:  # noqa: ANN401
-        """At most so many shares, which follow each other."""
+        """At most this many shares, which follow each other."""
         size = max(-(-self._count // parallelism), 1)
         return [self._task(first, min(first + size - 1, self._count)) for first in range(1, self._count + 1, size)]
 

@@ -72,7 +72,7 @@ pub enum Error {
     /// Another file stands under the name of one that is followed, or none.
     #[error(
         "{path:?} has been replaced or removed: all records of the file that was followed have been given, and \
-         no more will come; open it again to go on with the file that stands there now"
+         no more will come; open it again to continue with the file that stands there now"
     )]
     Replaced {
         /// The file's name.
@@ -128,7 +128,7 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// An earlier failure left the writer unable to go on safely.
+    /// An earlier failure left the writer unable to continue safely.
     #[error(
         "{path:?} takes no more work from this writer since {reason}; close it and open it again, which \
          checks and repairs the file"

@@ -29,7 +29,7 @@ use crate::sync::forks::{count_fork, forks};
 
 /// The byte that a writer holds for as long as it has the file open.
 const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
-/// How long a commit waits for readers of the pure-Python package to let go of the slots.
+/// How long a commit waits for readers of the pure-Python package to release the slots.
 const SLOT_LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// A file's identity: device and inode.
@@ -64,7 +64,7 @@ extern "C" fn after_fork_in_parent() {
     HELD.with_borrow_mut(|held| *held = None);
 }
 
-/// A child shares its parent's open file descriptions, and with them the locks: it lets go of them, so
+/// A child shares its parent's open file descriptions, and with them the locks: it releases them, so
 /// that they end with the parent's own descriptors.
 extern "C" fn after_fork_in_child() {
     count_fork();
@@ -205,12 +205,12 @@ pub(crate) struct SlotLock<'a> {
 
 impl Drop for SlotLock<'_> {
     fn drop(&mut self) {
-        // Letting go of a lock that is held does not fail; if it did, the file's close would end it.
+        // Releasing a lock that is held does not fail; if it did, the file's close would end it.
         let _ = lock_range(self.file, false, self.start, self.length);
     }
 }
 
-/// Takes or lets go of a lock, at once or not at all. Called by the system's own name for it, since that is
+/// Takes or releases a lock, at once or not at all. Called by the system's own name for it, since that is
 /// the same on Linux and macOS.
 #[expect(clippy::cast_possible_truncation, reason = "these constants are all below 4")]
 fn lock_range(file: &File, locked: bool, start: i64, length: i64) -> Result<(), Errno> {

@@ -119,7 +119,7 @@ def stream_of(exporter: Exporter) -> ArrowArrayStream:
 
 
 def fork_with_a_stream_half_read(path: str) -> None:
-    """Forks while a stream is half read, which both sides then go on with."""
+    """Forks while a stream is half read, which both sides then continue with."""
     faulthandler.cancel_dump_traceback_later()
     size = 1 << 20
     with CaptureFile(path, to_write=True, compression_block_size=size, sync=False) as cf:

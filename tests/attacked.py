@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LONGEST_CALL = 30
 """Seconds that all calls on one file may take together."""
 MOST_RECORDS = 300
-"""So many records are read from each end."""
+"""This many records are read from each end."""
 FINE = "fine"
 INVALID = "InvalidCaptureFile"
 

@@ -47,7 +47,7 @@ WATCH = """count => {
         if (document.querySelectorAll('.row .text').length === count) done(Date.now());
     }).observe(document.querySelector('.rows'), { childList: true, subtree: true }));
 }"""
-"""Notes when the page has so many rows with text."""
+"""Notes when the page has this many rows with text."""
 
 
 CHROMIUM = "/usr/bin/chromium"

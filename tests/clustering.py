@@ -41,7 +41,7 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two files of records that are their numbers, the second going on where the first ends."""
+    """Two files of records that are their numbers, the second continuing where the first ends."""
     folder = tmp_path_factory.mktemp("numbers")
     for name, numbers in (("a", range(1, COUNT // 2 + 1)), ("b", range(COUNT // 2 + 1, COUNT + 1))):
         with CaptureFile(folder / f"{name}.capture", True, sync=False) as cf:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SyncMode: TypeAlias = Literal["full", "barrier", "none"]
 HUGE_EVERY = 701
-"""One record of so many is larger than a block."""
+"""One record in this many is larger than a block."""
 
 
 def record(number: int) -> str:
@@ -120,7 +120,7 @@ def _check_after_kill(path: str, marks: Marks, checked: int, *, whole: bool) -> 
     with CaptureFile(path) as cf:
         count = check_state(cf)
         assert count in (marks.numbers[ACKNOWLEDGED], marks.numbers[INTENDED]), (count, list(marks.numbers[:2]))
-        # The next writer goes on from here, whether this one was told of its last commit or not.
+        # The next writer continues from here, whether this one was told of its last commit or not.
         marks.numbers[ACKNOWLEDGED] = marks.numbers[INTENDED] = count
         for number, found in enumerate(cf.record_generator(checked + 1), start=checked + 1):
             assert found == record(number)

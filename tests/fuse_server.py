@@ -166,7 +166,7 @@ class Server:
         return ENTRY.pack(found.st_ino, 0, seconds, seconds, billionths, billionths) + self.attributes(found)
 
     def forget(self, operation: int, node: int, body: bytes) -> None:
-        """Takes back look-ups; a node without any is closed."""
+        """Undoes look-ups; a node without any is closed."""
         if operation == 2:
             forgotten = [(node, struct.unpack_from("<Q", body)[0])]
         else:

@@ -73,7 +73,7 @@ def log_while_ending(path: str) -> None:
 
 
 def fork_while_logging(path: str, rounds: str) -> None:
-    """Forks again and again beside threads that log; a child that logs is refused, and goes on."""
+    """Forks again and again beside threads that log; a child that logs is refused, and continues."""
     logger = configured(path, commit_interval=0.001, commit_every=3)
     done = threading.Event()
     written = [0, 0]

@@ -115,7 +115,7 @@ def image(folder: Path, kind: str, files: Path) -> Iterator[Path]:
 
 @contextmanager
 def btrfs(folder: Path, size: int) -> Iterator[Path]:
-    """A btrfs of so many bytes, of which its own tables take some; 109 MiB is the smallest."""
+    """A btrfs of this many bytes, of which its own tables take some; 109 MiB is the smallest."""
     require("mkfs.btrfs", device="/dev/loop-control")
     path = folder / "image.btrfs"
     with path.open("wb") as file:
@@ -127,7 +127,7 @@ def btrfs(folder: Path, size: int) -> Iterator[Path]:
 
 @contextmanager
 def tmpfs(folder: Path, size: int) -> Iterator[Path]:
-    """A file system in memory with room for so many bytes."""
+    """A file system in memory with room for this many bytes."""
     require()
     with mounted(folder / "tmpfs", "-t", "tmpfs", "-o", f"size={size}", "tmpfs") as root:
         yield root

@@ -34,7 +34,7 @@ SHUT_DOWN = 0x8004587D
 WITHOUT_LOG = 2
 """Its flag that leaves the journal in memory unwritten, as a power cut does."""
 MOMENTS = (1, 2, 10, 50)
-"""After so many lines of a writer the power is cut: while it opens the file, and later."""
+"""After this many lines of a writer the power is cut: while it opens the file, and later."""
 SLOTS = (4096, 45_056)
 """Where the two master slots begin in a file with the default sizes."""
 
@@ -212,9 +212,9 @@ def write_on(path: Path) -> int:
 
 
 def cut_again_and_again(disk: Disk, source: random.Random, sync: str, cuts: int, replacements: int = 0) -> None:
-    """Cuts the power while one writer after another goes on with a file, and checks it each time.
+    """Cuts the power while one writer after another continues with a file, and checks it each time.
 
-    In so many of a hundred cases a writer replaces the file instead of making a commit.
+    In this many of a hundred cases a writer replaces the file instead of making a commit.
     """
     path = disk.root / "log.capture"
     CaptureFile(path, to_write=True, initial_metadata=metadata(0, 0)).close()
@@ -244,7 +244,7 @@ def add_commit(cf: CaptureFile[bytes], size: int, begin: Callable[[int], None] =
 
 
 def write(path: str, sync: SyncMode, replacements: str, seed: str) -> None:
-    """Writes commits of all sizes; replaces the file in so many of a hundred cases."""
+    """Writes commits of all sizes; replaces the file in this many of a hundred cases."""
     source = random.Random(int(seed))
     say("opening")
     try:

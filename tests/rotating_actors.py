@@ -32,7 +32,7 @@ def try_to_write_log(folder: str) -> None:
 
 
 def write_log(folder: str, sync: str) -> None:
-    """Goes on with a log of numbers, in small files and commits of several sizes, until it is killed.
+    """Continues with a log of numbers, in small files and commits of several sizes, until it is killed.
 
     Before a commit it says the number of the last record, and after it the same again.
     """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def write_files(folder: Path, *sizes: int) -> None:
-    """Makes a log, or goes on with one, so that it has new files of so many records that tell their numbers."""
+    """Makes a log, or continues with one, so that it has new files of this many records that tell their numbers."""
     with RotatingWriter(folder, sync="none") as log:
         for size in sizes:
             log.rotate()
@@ -27,7 +27,7 @@ def numbered(first: int, last: int) -> list[str]:
 
 
 def check(folder: Path, count: int) -> None:
-    """Sees that a log has so many records, each once, and metadata that belongs to the last."""
+    """Sees that a log has this many records, each once, and metadata that belongs to the last."""
     with RotatingReader(folder) as log:
         assert list(log.as_sequence()) == numbered(1, count)
         assert list(log.follow(1, timeout=0)) == numbered(1, count)

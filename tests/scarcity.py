@@ -44,7 +44,7 @@ def limited(limit: int, value: int) -> Iterator[None]:
 
 
 def with_memory(more: int) -> AbstractContextManager[None]:
-    """Lets this process have only so many bytes more."""
+    """Lets this process have only this many bytes more."""
     return limited(resource.RLIMIT_AS, memory_in_use() + more)
 
 
@@ -94,7 +94,7 @@ def write_unseen(path: str) -> None:
 
 
 def add_beyond_memory(path: str) -> None:
-    """Adds and reads records that memory does not hold, and goes on."""
+    """Adds and reads records that memory does not hold, and continues."""
     size = 200 << 20
     first = b"first" * 10_000  # It fills a block, so that it is read without what follows.
     random_bytes = os.urandom(1 << 20) * (size >> 20)
@@ -148,7 +148,7 @@ def open_beyond_memory(path: str) -> None:
 
 
 def write_beyond_file_limit(path: str) -> None:
-    """Lets the file system refuse to make the file longer, and goes on when it may be longer again."""
+    """Lets the file system refuse to make the file longer, and continues when it may be longer again."""
     with CaptureFile(path, to_write=True, encoding=None, sync=False) as cf:
         cf.add_record("first")
         cf.commit()

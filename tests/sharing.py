@@ -250,7 +250,7 @@ def close_beside_reads_of_uncommitted_records(path: str) -> None:
 
 
 def fork_with_open_readers(path: str) -> None:
-    """Forks again and again; parent and children go on with the same objects and iterators."""
+    """Forks again and again; parent and children continue with the same objects and iterators."""
     faulthandler.cancel_dump_traceback_later()
     count = 2000
     make_file(path, count)
@@ -279,7 +279,7 @@ def fork_with_open_readers(path: str) -> None:
 
 
 def fork_while_blocks_are_inflated_ahead(path: str) -> None:
-    """Forks while threads that do not come along are at work for an iterator, which the child goes on with."""
+    """Forks while threads that do not come along are at work for an iterator, which the child continues with."""
     faulthandler.cancel_dump_traceback_later()
     block_size = 1 << 20
     with CaptureFile(path, to_write=True, compression_block_size=block_size, sync=False) as cf:

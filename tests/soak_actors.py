@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crowd import SyncMode
 
 LIVES = (0.005, 0.1, 2.0)
-"""A writer lives up to so many seconds."""
+"""A writer lives up to this many seconds."""
 
 
 def kill_writers(path: str, marks_path: str, sync: SyncMode, seconds: str, seed: str) -> None:

@@ -171,7 +171,7 @@ def count(path: Path) -> int:
 
 
 def wait_for(query: Any, sink: Path, least: int) -> None:  # noqa: ANN401
-    """Waits until the query has written so many records."""
+    """Waits until the query has written this many records."""
     deadline = time.monotonic() + PATIENCE
     while count(sink) < least:
         assert query.exception() is None

@@ -214,7 +214,7 @@ def test_a_cancelled_loop_leaves_nothing_open_and_nobody_waiting(full: Path) -> 
         assert all(task.cancelled() for task in tasks)
         assert not aio._watcher._waiting
         del task, tasks
-        # The loop lets go of a cancelled task in its next turn, and the thread of who waited after its look.
+        # The loop releases a cancelled task in its next turn, and the thread of who waited after its look.
         while open_files(full):
             await asyncio.sleep(0.001)
 

@@ -175,7 +175,7 @@ def test_a_table_stands_still_while_the_file_goes_on(path: Path) -> None:
         writer.commit()
         cf.refresh()
         tables.append(writer.as_arrow(last_record_number=2000))
-        writer.add_record("taken back")
+        writer.add_record("rolled back")
         writer.rollback()
         for table in tables:
             assert pyarrow.table(table).to_pydict() == expected(1, 2000)

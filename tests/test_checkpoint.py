@@ -1,4 +1,4 @@
-"""Consumers that go on where they stopped: exactly once into a capture file, at least once into anything else."""
+"""Consumers that continue where they stopped: exactly once into a capture file, at least once into anything else."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ OUTPUT = {
         "100000 records, from order 1 to order 100000\n"
         "order 99999\norder 100000\n"
         "order 100000\n"
-        "gone on with order 83001 of 3 files\n"
+        "continued with order 83001 of 3 files\n"
     ),
     "sequences": "315,000 words\n10000 1000 100\nTrue True\n100 records at random\n",
     "following": "".join(f"order {number}\n" for number in range(1, 6)) + "5 orders counted, 0 to come\n",

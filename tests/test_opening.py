@@ -389,7 +389,7 @@ def test_no_warning_is_given_where_nothing_is_lost(full: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with CaptureFile(full, True) as cf:
-            cf.add_record("taken back")
+            cf.add_record("rolled back")
             cf.rollback()
         with CaptureFile(full, True) as cf:
             cf.add_record("three")

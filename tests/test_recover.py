@@ -577,14 +577,14 @@ def test_old_frames_behind_the_end_are_taken_for_uncertain(tmp_path: Path, recov
     with capturefile.open(path, "w", encoding=None, threads=1, sync=False) as cf:
         cf.add_records(some_records(1500))
         cf.commit()
-        cf.add_records(b"taken back" + record for record in some_records(3000))
+        cf.add_records(b"rolled back" + record for record in some_records(3000))
         cf.rollback()
         cf.add_records(some_records(1600)[1500:])
         cf.commit()
         data = path.read_bytes()
     outcome = recovered(destroy(data, 4096, 86_016))
-    assert any(record.startswith(b"taken back") for record in outcome.records)
-    assert not any(record.startswith(b"taken back") for record in outcome.certain)
+    assert any(record.startswith(b"rolled back") for record in outcome.records)
+    assert not any(record.startswith(b"rolled back") for record in outcome.certain)
     assert recovered(data).records == some_records(1500) + some_records(1600)[1500:]
 
 

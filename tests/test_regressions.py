@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PATIENCE = 60
 """Seconds that a child process may take."""
 HELD_BACK = 4 << 20
-"""A call of `add_records` with more bytes than this goes on in the open transaction."""
+"""A call of `add_records` with more bytes than this continues in the open transaction."""
 
 
 def noise(length: int, seed: int = 1) -> bytes:

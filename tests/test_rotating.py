@@ -284,7 +284,7 @@ def test_killed_writers_lose_and_repeat_nothing_for_followers(folder: Path, sync
 
 
 def write_and_kill(folder: Path, sync: str, acknowledged: int, lines: int) -> int:
-    """Lets a writer say so many lines before it is killed; returns how many records must be there."""
+    """Lets a writer say this many lines before it is killed; returns how many records must be there."""
     with acting(rotating_actors.write_log, folder, sync) as writer:
         word, count, bookmark = writer.hear().split()
         assert (word, count) == ("open", bookmark)

@@ -87,7 +87,7 @@ def test_a_sealed_file_that_has_lost_records_is_reported(folder: Path) -> None:
         follower = log.follow(1, timeout=0)
         assert next(follower) == "record 1"
         with pytest.raises(
-            capturefile.InvalidCaptureFile, match="ends before record 2 of the log, and should go on to 3"
+            capturefile.InvalidCaptureFile, match="ends before record 2 of the log, and should continue to 3"
         ):
             next(follower)
 

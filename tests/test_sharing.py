@@ -1,4 +1,4 @@
-"""One object shared by threads, by forked children, by pools; and snapshots of a file that goes on."""
+"""One object shared by threads, by forked children, by pools; and snapshots of a file that grows."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def roll_back(cf: CaptureFile[bytes]) -> None:
 
 
 def write_over(cf: CaptureFile[bytes]) -> None:
-    """Takes back what is uncommitted and writes other bytes where it stood."""
+    """Rolls back what is uncommitted and writes other bytes where it stood."""
     cf.rollback()
     cf.add_records(random.randbytes(20_000) for _ in range(20))
     cf.commit()

@@ -189,7 +189,7 @@ def test_the_number_of_threads_does_not_show_in_the_file(tmp_path: Path) -> None
         assert (parsed.records(), parsed.metadata(), len(list(parsed.frames())) > 20) == (records, b"metadata", True)
 
 
-# Taking back
+# Rolling back
 
 
 def test_a_rollback_forgets_everything_since_the_commit(writer: Any, path: Path) -> None:  # noqa: ANN401

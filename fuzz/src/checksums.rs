@@ -85,5 +85,5 @@ fn number(bytes: &[u8], at: usize) -> usize {
 }
 
 fn array<const SIZE: usize>(bytes: &[u8], at: usize) -> [u8; SIZE] {
-    bytes[at..at + SIZE].try_into().expect("so many bytes")
+    bytes[at..at + SIZE].try_into().expect("this many bytes")
 }

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A file may cost so many times its length...
+/// A file may cost this many times its length...
 const TIMES_THE_FILE: usize = 16;
 /// ...and this on top.
 const ALLOWANCE: usize = 64 * 1024 * 1024;

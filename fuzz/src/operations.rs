@@ -20,9 +20,9 @@ const GEOMETRIES: [(u32, u32, u32); 7] = [
     (4096, 32768, 32),
 ];
 const CACHE_SIZES: [u64; 3] = [64 * 1024 * 1024, 0, 2000];
-/// So many snapshots are held at most.
+/// This many snapshots are held at most.
 const MOST_HELD: usize = 4;
-/// A file has so many records at most; each operation adds few.
+/// A file has this many records at most; each operation adds few.
 const MOST_RECORDS: usize = 3000;
 
 /// Bytes that cannot be compressed, enough for the longest entry from the last of its starts.

@@ -8,7 +8,7 @@ use capturefile::{CaptureFile, Error, Metadata, RecoverOptions, Recovery, Snapsh
 
 /// Recovering is told to stop when it has asked so often: a small file can hold more than anybody waits for.
 const PATIENCE: u32 = 5;
-/// So many records are compared, from each end.
+/// This many records are compared, from each end.
 const COMPARED: u64 = 20;
 
 /// Recovers the file at `source` into a new one, and compares the two.

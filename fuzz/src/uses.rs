@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use capturefile::{CaptureFile, Error, Lookup, OpenOptions, Record, Result, Snapshot, SyncMode, verify};
 
-/// So many records are read from each end; between them, at the bits of the record count.
+/// This many records are read from each end; between them, at the bits of the record count.
 const FROM_EACH_END: u64 = 6;
 /// With no more records than this, all of them are read.
 const FEW_RECORDS: u64 = 32;

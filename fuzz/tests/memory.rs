@@ -13,7 +13,7 @@ const PAGE: usize = 4096;
 const MEBIBYTE: usize = 1024 * 1024;
 /// More than the children that a page has room for, so that all records are on the rightmost path.
 const WIDE: u32 = 1000;
-/// So many records are read from each end.
+/// This many records are read from each end.
 const MOST_READ: u16 = 1000;
 
 /// The memory counted is that of all threads, so the tests run one after the other.
@@ -129,7 +129,7 @@ fn is_refused(result: &Result<()>) -> bool {
     matches!(result, Err(Error::Invalid { .. }))
 }
 
-/// Recovers until it has asked so often whether to go on: there is more in a small file than anybody waits for.
+/// Recovers until it has asked so often whether to continue: there is more in a small file than anybody waits for.
 fn recover(source: &Path, target: &Path, mut patience: u32) -> Result<Recovery> {
     let go_on = move |_, _| {
         patience -= 1;

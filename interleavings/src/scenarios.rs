@@ -174,7 +174,7 @@ impl Log {
     }
 }
 
-/// Two threads add and look, a third one only looks, and a fourth takes back what none of them saw.
+/// Two threads add and look, a third one only looks, and a fourth rolls back what none of them saw.
 pub fn a_state_that_is_shown_is_never_behind() {
     let log = Log::new();
     let adders: Vec<_> = (0..2)

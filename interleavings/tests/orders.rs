@@ -6,7 +6,7 @@ use capturefile_interleavings::scenarios;
 
 const RANDOM: usize = 4000;
 const HELD_UP: usize = 2000;
-/// So many times is a thread held up in one order.
+/// This many times is a thread held up in one order.
 const DEPTH: usize = 3;
 
 fn in_many_orders(scenario: fn()) {

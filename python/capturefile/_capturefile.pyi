@@ -54,7 +54,7 @@ class CaptureFile(Generic[_RecordT_co]):
 
     An object that reads can be pickled; the other side opens the file again, and sees what is committed
     by then. The pickle is another one after `refresh()` has found more, as caches of results want it.
-    After a fork a child can go on reading, and never writes; what its parent had not committed it does
+    After a fork a child can continue reading, and never writes; what its parent had not committed it does
     not see.
 
     Arguments:
@@ -72,7 +72,7 @@ class CaptureFile(Generic[_RecordT_co]):
         errors: what becomes of text that cannot be decoded or encoded, in the words of Python's `open`, such as
             "replace", "backslashreplace" or "surrogateescape"; by default it is an error.
         sync: "full" (or True): `commit()` returns when the data would survive a power cut. "barrier": a
-            power cut takes back the last commit at most, and never harms the file. "none" (or False): a
+            power cut rolls back the last commit at most, and never harms the file. "none" (or False): a
             commit survives the process, but a power cut may cost the file.
         compression_level: from 1, the fastest, to 12, the smallest.
         threads: on how many threads blocks are compressed, and inflated ahead of whoever reads many records,
@@ -225,14 +225,14 @@ class CaptureFile(Generic[_RecordT_co]):
     def record_generator(self, starting_record_number: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
         """Iterates over the records there are now, from `starting_record_number` to the last.
 
-        It goes on over these records even while more are added, or while the object is refreshed, rolled
+        It continues over these records even while more are added, or while the object is refreshed, rolled
         back or closed; there is nothing to give if it starts past the last one. `iter(cf)` starts at record
         1, and `reversed(cf)` goes from the last to the first.
 
         Raises IndexError if `starting_record_number` is below 1.
         """
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> Follower[_RecordT_co]:
-        """Iterates over committed records and goes on with those that are committed later, by anybody.
+        """Iterates over committed records and continues with those that are committed later, by anybody.
 
         It waits for them without burning the processor: it looks again within a millisecond in the second after
         there was something new, and later within 20 or, on Linux, as soon as this library commits something. It never
@@ -245,7 +245,7 @@ class CaptureFile(Generic[_RecordT_co]):
                 when this object is closed, or when nothing refers to it any more.
 
         Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While
-        it goes on it raises CaptureFileReplaced, once there are no more records, if another file stands under
+        it continues it raises CaptureFileReplaced, once there are no more records, if another file stands under
         the name by then, or none; InvalidCaptureFile if the file has been cut short; and what `record_at` and
         `refresh` raise.
         """
@@ -253,11 +253,11 @@ class CaptureFile(Generic[_RecordT_co]):
         """Looks at what has been committed since; returns True if there are more records to see, or other
         metadata.
 
-        With `durable`, the disk is synced before it returns, so that what is seen cannot be taken back by
+        With `durable`, the disk is synced before it returns, so that what is seen cannot be rolled back by
         a power cut. An object that is open for writing sees everything and has nothing to refresh.
 
         Raises InvalidCaptureFile if the file has been damaged or replaced by something shorter; the object
-        then goes on to show what it showed before.
+        then continues to show what it showed before.
         """
     def get_metadata(self) -> bytes | None:
         """The metadata as `bytes`, or None; of the same commit as the records, or as it was set here since."""
@@ -267,7 +267,7 @@ class CaptureFile(Generic[_RecordT_co]):
         """Iterates over the blocks that the file consists of now, in the order in which they stand there; see
         `Block`.
 
-        What is inflated for that is not kept. Raises InvalidCaptureFile, while it goes on, if a block is damaged.
+        What is inflated for that is not kept. Raises InvalidCaptureFile, while it continues, if a block is damaged.
         """
     def stats(self) -> Stats:
         """What was committed through this object since it was opened, or while it was open; see `Stats`."""
@@ -406,7 +406,7 @@ class _Replacement:
 class RecordIterator(Generic[_RecordT_co]):
     """Iterates over the records that there were when it was made; see `CaptureFile.record_generator`.
 
-    A record that cannot be read raises InvalidCaptureFile; the next call goes on behind it.
+    A record that cannot be read raises InvalidCaptureFile; the next call continues behind it.
     """
 
     def __iter__(self) -> Self: ...
@@ -439,7 +439,7 @@ class Follower(Generic[_RecordT_co]):
 class BlockIterator:
     """Iterates over the blocks that there were when it was made; see `CaptureFile.blocks`.
 
-    A block that cannot be inflated raises InvalidCaptureFile; the next call goes on behind it if it can.
+    A block that cannot be inflated raises InvalidCaptureFile; the next call continues behind it if it can.
     """
 
     def __iter__(self) -> Self: ...
@@ -524,7 +524,7 @@ def verify(path: StrPath, *, quick: bool = False, progress: Callable[[int, int],
     The header, both master nodes, every frame, every index node, the bounds of every record, and the
     metadata are looked at. With `quick` only what costs little however large the file is: the header, the
     master nodes, the edges of the index tree and the records there, the last frames, and the metadata.
-    Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
+    Nothing is written, and a writer may continue meanwhile. Returns a `Report`.
 
     `progress` is called with the bytes of the file that are done and those that it has: at the start, at most
     ten times a second, and at the end with all; not with `quick`. An error that it raises stops the work.

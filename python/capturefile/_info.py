@@ -112,7 +112,7 @@ class Report:
     """What a crash leaves and the next writer puts right, such as a half-written master node. No harm was done to
     what was committed before."""
     unreadable: tuple[RecordRange, ...] = ()
-    """The records that cannot be read, in order. At most a thousand ranges; if there were more, the last one goes on
+    """The records that cannot be read, in order. At most a thousand ranges; if there were more, the last one continues
     to the last such record."""
 
     @property

@@ -158,7 +158,7 @@ class Follower(Generic[RecordT_co]):
     """Iterates over records as they are committed, waiting for more without holding up the event loop.
 
     Made by `follow`. As an asynchronous context manager it opens the file at the beginning and closes it at the end.
-    A call that is cancelled, also by `asyncio.timeout`, loses no record: the next one goes on where it was.
+    A call that is cancelled, also by `asyncio.timeout`, loses no record: the next one continues where it was.
     """
 
     def __init__(
@@ -354,7 +354,7 @@ def follow(
     encoding: str | None = "utf_8",
     errors: str | None = None,
 ) -> Follower[Any]:
-    """Iterates over committed records and goes on with those that are committed later, by anybody.
+    """Iterates over committed records and continues with those that are committed later, by anybody.
 
         async for record in capturefile.aio.follow("log.capture"):
             ...
@@ -367,7 +367,7 @@ def follow(
             and the iteration ends when it is closed. A path is opened by the first step, or by `async with`.
         start: number of the first record, counted from 1; by default the first that is committed after the file is
             opened or, for an object, the first that it does not see yet.
-        timeout: seconds without news after which the iteration ends; by default it goes on for ever.
+        timeout: seconds without news after which the iteration ends; by default it continues for ever.
         batch_size: how many records are read at once at most, and given at once by `batches()`.
         encoding: as for `CaptureFile`, where `source` is a path.
         errors: as for `CaptureFile`, likewise.

@@ -144,7 +144,7 @@ class _Run(NamedTuple):
         return bisect_left(self.numbers, -last, key=neg), bisect_right(self.numbers, -first, key=neg)
 
     def continues(self, other: _Run) -> bool:
-        """Whether `other` goes on where this one ends."""
+        """Whether `other` continues where this one ends."""
         step = self.numbers.step
         return self.file == other.file and step == other.numbers.step and self.numbers[-1] + step == other.numbers[0]
 

@@ -10,7 +10,7 @@ use crate::codec::noise::is_noise;
 use crate::error::{Damage, Error, Result, reserve};
 use crate::format::{LENGTH_SIZE, LONGEST_ENTRY};
 
-/// A block is inflated on trust up to so many times the length of its frame, though deflate can make a
+/// A block is inflated on trust up to this many times the length of its frame, though deflate can make a
 /// thousand bytes out of one.
 const LIKELY_EXPANSION: usize = 8;
 /// A block of this length is inflated whatever the length of its frame.

@@ -3,7 +3,7 @@
 /// Shorter blocks are compressed whatever they hold.
 pub(super) const SMALLEST_NOISE: usize = 4096;
 
-/// So many samples of a block show whether all bytes are as frequent.
+/// This many samples of a block show whether all bytes are as frequent.
 const SAMPLES: usize = 16;
 
 const BYTES_OF_A_SAMPLE: usize = 64;
@@ -12,13 +12,13 @@ const BYTES_OF_A_SAMPLE: usize = 64;
 /// bytes of which each holds half a bit less information come to more.
 const MOST_EVEN: u32 = 6000;
 
-/// So much of what looks like noise is searched for parts that come again.
+/// This much of what looks like noise is searched for parts that come again.
 const PROBE: usize = 8192;
 
 /// A part that comes again is looked for at each position of this many.
 const STRIDE: usize = 8;
 
-/// With more positions than one in so many at which one begins, it is worth compressing.
+/// With more positions than one in this many at which one begins, it is worth compressing.
 const POSITIONS_OF_NOISE: usize = 100;
 
 const HASH_BITS: u32 = 12;

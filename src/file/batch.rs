@@ -6,7 +6,7 @@ use crate::write::writer::Writer;
 
 use super::capture_file::CaptureFile;
 
-/// A batch is held back up to so many bytes.
+/// A batch is held back up to this many bytes.
 const MAX_BUFFERED_BYTES: usize = 4 * 1024 * 1024;
 
 impl CaptureFile {
@@ -29,7 +29,7 @@ impl CaptureFile {
 /// Records that are added together: all stay with [`finish`](Batch::finish), or none.
 ///
 /// They are held back until then, out of the way of what other threads add, commit or roll back. A batch
-/// of more than 4 MiB goes on in the open transaction instead. If it then fails, its records are taken
+/// of more than 4 MiB continues in the open transaction instead. If it then fails, its records are rolled
 /// back unless others have written through the same object meanwhile: their work stays, and so do the
 /// records of the batch before it.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::role::Role;
 
 impl CaptureFile {
     /// Looks at what has been committed since; true if there is more to see, or other metadata. With
-    /// `durable`, what is seen is on the disk and cannot be taken back by a power cut. A writer has
+    /// `durable`, what is seen is on the disk and cannot be rolled back by a power cut. A writer has
     /// nothing to refresh.
     pub fn refresh(&self, durable: bool) -> Result<bool> {
         let Role::Reader(stamps) = &self.role else {

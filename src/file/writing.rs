@@ -83,8 +83,8 @@ impl CaptureFile {
         writer.restore(savepoint);
     }
 
-    /// Ends writing without a commit and lets go of the lock; returns how many records that loses. The
-    /// object goes on to show the last commit, and what snapshots hold stays readable. A file open for
+    /// Ends writing without a commit and releases the lock; returns how many records that loses. The
+    /// object continues to show the last commit, and what snapshots hold stays readable. A file open for
     /// reading ends with its last user.
     pub fn close(&self) -> u64 {
         let Role::Writer(role) = &self.role else {

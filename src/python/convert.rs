@@ -236,7 +236,7 @@ fn is_plain(format: &str) -> bool {
 pub(super) fn to_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     // A slice is never longer than this.
     let length = ffi::Py_ssize_t::try_from(bytes.len()).unwrap_or(ffi::Py_ssize_t::MAX);
-    // SAFETY: the function copies so many bytes from a slice that has as many, and gives a new object of class
+    // SAFETY: the function copies this many bytes from a slice that has as many, and gives a new object of class
     // `bytes`, or nothing and an error.
     unsafe {
         let object = ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), length);

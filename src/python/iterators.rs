@@ -14,7 +14,7 @@ use super::verify::range;
 
 /// Iterates over the records that there were when it was made; see `CaptureFile.record_generator`.
 ///
-/// A record that cannot be read raises InvalidCaptureFile; the next call goes on behind it.
+/// A record that cannot be read raises InvalidCaptureFile; the next call continues behind it.
 #[pyclass(frozen, generic, module = "capturefile")]
 pub(super) struct RecordIterator {
     records: Shared<Records>,
@@ -51,7 +51,7 @@ impl RecordIterator {
 
 /// Iterates over the blocks that there were when it was made; see `CaptureFile.blocks`.
 ///
-/// A block that cannot be inflated raises InvalidCaptureFile; the next call goes on behind it if it can.
+/// A block that cannot be inflated raises InvalidCaptureFile; the next call continues behind it if it can.
 #[pyclass(frozen, module = "capturefile")]
 pub(super) struct BlockIterator {
     blocks: Shared<Blocks>,

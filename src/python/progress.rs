@@ -11,7 +11,7 @@ use crate::Result;
 /// Between two calls of what shows how far it is, at least; signals are looked for more often.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Whether to go on, by how many bytes of how many are done.
+/// Whether to continue, by how many bytes of how many are done.
 pub(super) type GoOn = Box<dyn FnMut(u64, u64) -> bool>;
 
 /// Does `work` without the interpreter. It ends early where a signal or `progress` raises an error, which is

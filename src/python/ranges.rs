@@ -11,7 +11,7 @@ use super::convert::{Encoding, RecordNumber};
 use super::iterators::next_record;
 use crate::{Gather, Packed, Records};
 
-/// Ctrl-C is looked for once in so many records...
+/// Ctrl-C is looked for once in this many records...
 const RECORDS_PER_CHECK: usize = 4096;
 /// ...or bytes.
 const BYTES_PER_CHECK: usize = 16 * 1024 * 1024;
@@ -57,7 +57,7 @@ impl SliceOfRecords {
     }
 }
 
-/// Room for a list of so many things, or an error where there is no memory for it.
+/// Room for a list of this many things, or an error where there is no memory for it.
 fn list_for<T>(count: u64) -> PyResult<Vec<T>> {
     let mut list = Vec::new();
     let room = usize::try_from(count).ok().and_then(|count| list.try_reserve_exact(count).ok());

@@ -17,7 +17,7 @@ use crate::Damage;
 /// The header, both master nodes, every frame, every index node, the bounds of every record, and the
 /// metadata are looked at. With `quick` only what costs little however large the file is: the header, the
 /// master nodes, the edges of the index tree and the records there, the last frames, and the metadata.
-/// Nothing is written, and a writer may go on meanwhile. Returns a `Report`.
+/// Nothing is written, and a writer may continue meanwhile. Returns a `Report`.
 ///
 /// `progress` is called with the bytes of the file that are done and those that it has: at the start, at most
 /// ten times a second, and at the end with all; not with `quick`. An error that it raises stops the work.

@@ -135,7 +135,7 @@ impl Iterator for Blocks {
     type Item = Result<BlockInfo>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Whatever ends it leaves nothing to go on from.
+        // Whatever ends it leaves nothing to continue from.
         let start = self.next.take()?;
         self.take(start).transpose()
     }

@@ -14,16 +14,16 @@ use crate::read::node::Node;
 use crate::read::validity::Trust;
 use crate::sync::forks::forks;
 
-/// One shard for each so many bytes of capacity, so that threads seldom meet and large blocks fit.
+/// One shard for this many bytes of capacity, so that threads seldom meet and large blocks fit.
 const BYTES_PER_SHARD: u64 = 24 * 1024 * 1024;
 const MOST_SHARDS: u64 = 16;
-/// For each so many bytes of capacity the cache notes one block, or node, that has left it. What comes back is
+/// The cache notes one block, or node, that has left it for this many bytes of capacity. What comes back is
 /// kept: without notes, what is wanted again and again would not find its way into a cache full of what is not
 /// wanted any more. There are about as many notes of blocks as blocks.
 const BYTES_PER_NOTED_BLOCK: u64 = 32 * 1024;
 const BYTES_PER_NOTED_NODE: u64 = 4 * 1024;
 const FEWEST_NOTED: usize = 64;
-/// The capacity is divided between blocks and nodes in so many parts.
+/// The capacity is divided between blocks and nodes in this many parts.
 const STEPS: u64 = 16;
 /// What an entry costs besides its bytes: key, counters and the allocator's share.
 const ENTRY_OVERHEAD: u64 = 128;
@@ -162,7 +162,7 @@ where
     Bytes: Weighter<K, V>,
 {
     let shards = (capacity / BYTES_PER_SHARD).clamp(1, MOST_SHARDS);
-    // Nothing is made for so many entries; it is how many notes there are.
+    // Nothing is made for this many entries; it is how many notes there are.
     let noted = in_memory(capacity / bytes_per_noted).max(FEWEST_NOTED);
     let options = OptionsBuilder::new()
         .weight_capacity(capacity)

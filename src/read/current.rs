@@ -11,7 +11,7 @@ use crate::storage::{Storage, read_up_to};
 
 use super::open_file::OpenFile;
 
-/// How long a reader goes on looking for a whole node before it calls the file damaged.
+/// How long a reader keeps looking for a whole node before it calls the file damaged.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Tries without a pause, which outlast a slot write that is under way.
 const SPINS: u32 = 20;

@@ -12,10 +12,10 @@ use crate::read::read_ahead::Ahead;
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
 
-/// The records of so many blocks are handed over together at most...
+/// The records of this many blocks are handed over together at most...
 const BLOCKS_PER_BATCH: usize = 64;
 
-/// ...and no more once these have so many bytes, which bounds the memory.
+/// ...and no more once these have this many bytes, which bounds the memory.
 const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
 
 /// A set of records, gathered block by block so that each block is inflated once.

@@ -106,7 +106,7 @@ impl Node {
     }
 }
 
-/// The offset of the child with this index, one of so many.
+/// The offset of the child with this index, one of this many.
 fn offset(offsets: &[u32], children: usize, index: usize) -> u32 {
     if offsets.len() == children {
         offsets[index]

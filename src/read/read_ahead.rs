@@ -9,7 +9,7 @@ use crate::read::block::Block;
 use crate::read::snapshot::Snapshot;
 use crate::sync::pipeline::{Pipeline, Task};
 
-/// So many blocks for each thread are inflated ahead at most: a writer with many threads stores an index
+/// This many blocks for each thread are inflated ahead at most: a writer with many threads stores an index
 /// node several blocks behind its records, and a scan wants both.
 const BLOCKS_PER_THREAD: usize = 8;
 /// With fewer blocks to inflate than this, threads cost more than they save.
@@ -86,7 +86,7 @@ impl<F: Iterator<Item = u64>> Ahead<F> {
         }
     }
 
-    /// Lets go of the blocks before that of `frame`.
+    /// Releases the blocks before that of `frame`.
     pub(crate) fn pass(&mut self, frame: u64) {
         while self.frames.front().is_some_and(|&first| first < frame) {
             self.frames.pop_front();

@@ -14,7 +14,7 @@ use crate::read::read_ahead::{Ahead, Following};
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
 
-/// Whoever has read so many blocks in order will want the next ones.
+/// Whoever has read this many blocks in order will want the next ones.
 const BLOCKS_OF_A_SCAN: u32 = 3;
 
 /// The records of a snapshot in order, or in reverse order with [`next_back`](Records::next_back).
@@ -190,7 +190,7 @@ impl Iterator for Records {
         }
         let number = self.next;
         let record = self.take(number);
-        // A record that cannot be read is passed over, so that the next call goes on behind it.
+        // A record that cannot be read is passed over, so that the next call continues behind it.
         self.next += 1;
         if record.is_ok() {
             self.look_behind(number);

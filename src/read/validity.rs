@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// For whom something cached is true: everybody who has it committed, or the snapshots of one epoch.
 ///
 /// A frame that ends within the whole pages of a commit can never change. What lies further may belong
-/// to a transaction that is taken back, and is true only for the epoch that it was read in. So a snapshot
-/// of a transaction that was taken back must not take what was committed in its place later.
+/// to a transaction that is rolled back, and is true only for the epoch that it was read in. So a snapshot
+/// of a transaction that was rolled back must not take what was committed in its place later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Validity {
     Always,

@@ -13,9 +13,9 @@ use super::source::Source;
 
 /// As many frames are looked at to find out how many children an index node has.
 const FRAMES_FOR_FAN_OUT: usize = 200;
-/// Their blocks have so many bytes at most.
+/// Their blocks have this many bytes at most.
 const BYTES_FOR_FAN_OUT: usize = 8 * 1024 * 1024;
-/// So many of the nodes that the slots point at are looked at, too.
+/// This many of the nodes that the slots point at are looked at, too.
 const MOST_ROOTS: usize = 64;
 
 /// The fan-out under which the first blocks make most sense, and whether there is any index node to say so.

@@ -229,7 +229,7 @@ fn salvage_metadata(
     Ok(found)
 }
 
-/// What was written behind a commit whose successor is lost: in the file it goes on with the block that the
+/// What was written behind a commit whose successor is lost: in the file it continues with the block that the
 /// commit has pending, if that can be read.
 fn salvage_later(
     source: &mut Source,

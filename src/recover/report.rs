@@ -38,7 +38,7 @@ pub struct Recovery {
     /// How many there were by the last commit that can be read; `None` if none can.
     pub expected: Option<u64>,
     /// Records that are lost, by their numbers in the damaged file. There are at most a hundred thousand ranges;
-    /// if there were more, the last one goes on to the last such record.
+    /// if there were more, the last one continues to the last such record.
     pub lost: Vec<Lost>,
     /// Records, by their numbers in the new file, that may be old metadata, or may never have been
     /// committed. There are at most a hundred thousand ranges, too.

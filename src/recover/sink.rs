@@ -66,7 +66,7 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Notes `count` records as lost; `exact` if there are so many for certain, and just here.
+    /// Notes `count` records as lost; `exact` if there are this many for certain, and just here.
     pub(super) fn lose(&mut self, count: u64, exact: bool) -> Result<()> {
         if count == 0 {
             return Ok(());

@@ -16,7 +16,7 @@ const LARGEST_PAGE: u32 = 1 << 16;
 const LARGEST_BLOCK: u32 = 1 << 24;
 /// Longer blocks than this are believed only where the file has room for them.
 const LARGEST_USUAL_BLOCK: u32 = 1 << 20;
-/// Larger fan-outs than this are believed only where the file has so many times as many bytes.
+/// Larger fan-outs than this are believed only where the file has this many times as many bytes.
 const LARGEST_USUAL_FAN_OUT: u32 = 1 << 17;
 
 const BYTES_PER_CHILD: u64 = 16;

@@ -1,4 +1,4 @@
-//! The frames of a damaged file, and where they go on after damage.
+//! The frames of a damaged file, and where they continue after damage.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Range;
@@ -22,7 +22,7 @@ const LARGEST_PIECE: u64 = 1 << 20;
 
 /// As much of a candidate's stream is tried before all of it is read.
 const FIRST_TRY: u64 = 16 * 1024;
-/// Every zlib stream ends with a checksum of so many bytes.
+/// Every zlib stream ends with a checksum of this many bytes.
 const CHECKSUM_SIZE: u64 = 4;
 /// Inflated blocks kept: how many, which is more than the search for the fan-out looks at, and how many bytes.
 const BLOCKS_KEPT: usize = 256;
@@ -113,7 +113,7 @@ impl Source {
         self.problems.clear();
     }
 
-    /// Goes on to the end of the file, behind the commit that it ended with.
+    /// Continues to the end of the file, behind the commit that it ended with.
     pub(super) fn open_end(&mut self) {
         (self.limit, self.open_ended) = (self.raw.length, true);
         self.written = self.limit;

@@ -10,10 +10,10 @@ use crate::format::{Coordinates, in_memory};
 use super::block::{Block, Found, Hole};
 use super::source::Source;
 
-/// Behind the end of a region so many frames are looked through for index nodes of its last records.
+/// Behind the end of a region this many frames are looked through for index nodes of its last records.
 const FRAMES_BEHIND: usize = 64;
 
-/// So many entries, or twice the fan-out, wait at most for a node that tells what they are.
+/// This many entries, or twice the fan-out, wait at most for a node that tells what they are.
 const MOST_LOOSE: usize = 1 << 18;
 
 /// A part of the data, between two records whose places are known.

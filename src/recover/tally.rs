@@ -8,7 +8,7 @@ use crate::format::Coordinates;
 use super::source::Source;
 use super::survey::{Event, Known, Region, Survey};
 
-/// How many are missing is estimated for the first so many gaps only.
+/// How many are missing is estimated for the first this many gaps only.
 const MOST_GAPS: usize = 100_000;
 
 /// What a region holds, counted before any of it is handed over.
@@ -204,7 +204,7 @@ impl Gap {
         self.bytes.end - self.bytes.start
     }
 
-    /// How many records are probably missing, after `before` records, if there are so many records in so
+    /// How many records are probably missing, after `before` records, if there are this many records in this
     /// many bytes elsewhere.
     pub(super) fn estimate(&self, before: u64, density: (u64, u64)) -> u64 {
         if let Some(missing) = self.missing {

@@ -10,7 +10,7 @@ use super::source::Source;
 use super::survey::{Event, Known, Region, Survey};
 use super::tally::Tally;
 
-/// A record or an index node may stand in the file before one that it follows so many times. No writer lets
+/// A record or an index node may stand in the file before one that it follows this many times. No writer lets
 /// that happen; it is how a few kilobytes hold more records than any disk.
 const MOST_RETURNS: u32 = 10_000;
 
@@ -78,7 +78,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         Ok(())
     }
 
-    /// Refuses to go on for ever where index nodes are shared.
+    /// Refuses to continue for ever where index nodes are shared.
     fn pass(&mut self, at: Coordinates, height: u32) -> Result<()> {
         let height = height as usize;
         if self.passed.len() <= height {
@@ -157,7 +157,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                     if let Some(found) = breaks.next() {
                         sink.lose(found.estimate(sink.records, density), false)?;
                     }
-                    // What follows may be left over from a transaction that was taken back.
+                    // What follows may be left over from a transaction that was rolled back.
                     sink.doubt |= !bridged;
                 }
                 Event::Metadata(at) => *metadata = Some(at),

@@ -19,7 +19,7 @@ const MOST_LIVES: u32 = 4;
 pub(super) struct Search {
     /// Steps of the first life.
     pub(super) steps: usize,
-    /// One step in so many of the first life is an end; the steps of later lives are six times as many.
+    /// One step in this many of the first life is an end; the steps of later lives are six times as many.
     pub(super) one_end_in: usize,
     /// Power cuts tried at each end.
     pub(super) power_cuts: usize,
@@ -128,7 +128,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// The next process opens what was left, goes on with it, and has its own ends.
+    /// The next process opens what was left, continues with it, and has its own ends.
     fn live_on(&mut self, from: Moment, states: Vec<State>, mut habits: Habits, lives: u32) -> Outcome {
         habits.change(&mut self.random);
         let random = self.fork();

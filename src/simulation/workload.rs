@@ -20,7 +20,7 @@ use super::random::Random;
 /// What a check found to be wrong, in words.
 pub(super) type Outcome<T = ()> = Result<T, String>;
 
-/// Tries before a disk that goes on failing is mended.
+/// Tries before a disk that keeps failing is mended.
 const MOST_TRIES: u32 = 20;
 
 /// Records and metadata, as a file should show them.
@@ -192,7 +192,7 @@ impl Life {
         )
     }
 
-    /// Goes on for so many steps.
+    /// Continues for this many steps.
     pub(super) fn run(&mut self, steps: usize) -> Outcome {
         if self.file.is_none() {
             self.reopen()?;
@@ -295,7 +295,7 @@ impl Life {
         }
     }
 
-    /// A commit failed and has not happened: it is tried again, taken back, or left.
+    /// A commit failed and has not happened: it is tried again, rolled back, or left.
     fn after_commit(&mut self, error: &Error) -> Outcome {
         expect(self.faulty, || format!("a commit fails: {error}"))?;
         match self.random.below(3) {

@@ -22,7 +22,7 @@ pub(crate) use names::{
 /// The bytes of one open capture file.
 ///
 /// Reads and writes may do less than asked, like the system calls they stand for: [`read_up_to`] and
-/// [`write_all`] go on until they are done.
+/// [`write_all`] continue until they are done.
 pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// Length in bytes now.
     fn length(&self) -> io::Result<u64>;

@@ -122,7 +122,7 @@ impl<T: Task> Pipeline<T> {
         self.forks != forks()
     }
 
-    /// Takes a task, which takes about so many bytes of memory.
+    /// Takes a task, which takes about this many bytes of memory.
     pub(crate) fn push(&mut self, task: T, bytes: usize) {
         let job = self.push_job(State::Waiting(task), bytes);
         if self.threads > 1 {
@@ -207,7 +207,7 @@ impl<T: Task> Pipeline<T> {
     }
 }
 
-/// Returns once no worker is at a task any more: whoever has let go of a file may do with it what they like,
+/// Returns once no worker is at a task any more: whoever has released a file may do with it what they like,
 /// also cut it short, which would be fatal for one who still reads its map.
 impl<T: Task> Drop for Pipeline<T> {
     fn drop(&mut self) {

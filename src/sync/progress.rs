@@ -1,4 +1,4 @@
-//! Saying how far long work on a file has come, and asking whether to go on with it.
+//! Saying how far long work on a file has come, and asking whether to continue with it.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -7,11 +7,11 @@ use std::rc::Rc;
 
 use crate::error::{Error, Result};
 
-/// So much work is done between two looks: bytes, and a thousand for each step.
+/// This much work is done between two looks: bytes, and a thousand for each step.
 const WORK_PER_LOOK: u64 = 4 * 1024 * 1024;
 const WORK_PER_STEP: u64 = 1000;
 
-/// Told now and then how many bytes of the file are done, and how many there are; says whether to go on.
+/// Told now and then how many bytes of the file are done, and how many there are; says whether to continue.
 type GoOn = dyn FnMut(u64, u64) -> bool;
 
 /// What looks after long work. Its clones are one.
@@ -36,12 +36,12 @@ impl Watch {
         self.total.set(total);
     }
 
-    /// Notes that so many bytes of the file are done; they never become fewer.
+    /// Notes that this many bytes of the file are done; they never become fewer.
     pub(crate) fn reach(&self, done: u64) {
         self.done.set(self.done.get().max(done).min(self.total.get()));
     }
 
-    /// Notes a step of work on so many bytes; an error if it is time to stop.
+    /// Notes a step of work on this many bytes; an error if it is time to stop.
     pub(crate) fn note(&self, bytes: u64) -> Result<()> {
         self.work.set(self.work.get().saturating_add(WORK_PER_STEP).saturating_add(bytes));
         if self.work.get() < WORK_PER_LOOK { Ok(()) } else { self.look() }
@@ -55,7 +55,7 @@ impl Watch {
         }
         Err(Error::Io {
             path: self.path.clone(),
-            action: "go on with",
+            action: "continue with",
             source: io::ErrorKind::Interrupted.into(),
         })
     }

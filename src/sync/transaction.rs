@@ -3,12 +3,12 @@
 use crate::sync::forks::forks;
 use crate::sync::{Arc, OnceLock};
 
-/// The frames are in the file until the transaction is taken back; then they are saved here first, for those
+/// The frames are in the file until the transaction is rolled back; then they are saved here first, for those
 /// who still read them.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) epoch: u64,
-    /// The count of forks when it was opened: a forked child does not hear that it is taken back.
+    /// The count of forks when it was opened: a forked child does not hear that it is rolled back.
     forks: u64,
     saved: OnceLock<Vec<u8>>,
 }
@@ -20,7 +20,7 @@ impl Transaction {
 
     /// Keeps the whole pages that were written past the last commit, before they are written over.
     pub(crate) fn save(&self, pages: Vec<u8>) {
-        // A transaction is taken back once; a second save would be of the same bytes.
+        // A transaction is rolled back once; a second save would be of the same bytes.
         let _ = self.saved.set(pages);
     }
 
@@ -41,7 +41,7 @@ impl Transaction {
         loop {
             let saved = self.saved();
             let result = work(saved);
-            // If the transaction was taken back while its pages were read, they may have been written
+            // If the transaction was rolled back while its pages were read, they may have been written
             // over; now they are in memory.
             if saved.is_some() || self.saved().is_none() {
                 return result;

@@ -57,7 +57,7 @@ pub(super) struct Level {
 }
 
 impl Level {
-    /// The next child in the part, of those that have so many records `below` them.
+    /// The next child in the part, of those that have this many records `below` them.
     pub(super) fn next(&mut self, below: u64) -> Option<Item> {
         let &at = self.children.get(self.index)?;
         let index = u64::from(self.start) + self.index as u64;

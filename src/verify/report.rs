@@ -23,7 +23,7 @@ pub struct Report {
     /// What a crash leaves and the next writer puts right, with no harm to what was committed.
     pub repairable: Vec<Damage>,
     /// Numbers of the records that cannot be read, in order. There are at most a thousand ranges; if there
-    /// were more, the last one goes on to the last such record.
+    /// were more, the last one continues to the last such record.
     pub unreadable: Vec<RangeInclusive<u64>>,
 }
 

@@ -19,7 +19,7 @@ use super::order::{Item, Level, MOST_SEEN, Meeting, Order, Visit, Walked};
 use super::report::Report;
 use super::slots::find_damage;
 
-/// On the way through the index, so many times the bytes of all blocks are inflated at most, and some more. A
+/// On the way through the index, this many times the bytes of all blocks are inflated at most, and some more. A
 /// writer's index leads to each block once from each height, and most of them are then in memory.
 const MOST_TIMES_INFLATED: u64 = 8;
 
@@ -34,7 +34,7 @@ pub(super) struct Walk<'a> {
     block: Option<(u64, Arc<Block>)>,
     /// Ways through blocks that are not kept, by the heights of what is looked at in them.
     cursors: Vec<Option<(u64, Cursor)>>,
-    /// So many bytes may still be inflated on the way through the index; `None` if all may.
+    /// This many bytes may still be inflated on the way through the index; `None` if all may.
     pub(super) patience: Option<u64>,
     /// Where the next node of the lowest height must be, because coordinates stand there.
     next_leaf: Option<Coordinates>,
@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
         self.snapshot.geometry()
     }
 
-    /// Notes damage and goes on; other errors end the walk.
+    /// Notes damage and continues; other errors end the walk.
     pub(super) fn keep<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -175,7 +175,7 @@ impl<'a> Walk<'a> {
         Ok(Walked::ToTheEnd)
     }
 
-    /// Goes on to the next part of a node; false if there is none.
+    /// Continues to the next part of a node; false if there is none.
     fn go_on(&mut self, level: &mut Level) -> Result<bool> {
         let fan_out = self.geometry().fan_out;
         let part = NodePart { start: level.start, ..NodePart::with_child(level.node.at, 0) };
@@ -369,7 +369,7 @@ impl<'a> Walk<'a> {
         node_at(&found, 0, end - start).map_err(|damage| self.snapshot.file().invalid(damage.at(part.frame)))
     }
 
-    /// Coordinates of records that go on behind a node are those of the next one, or of this one if the
+    /// Coordinates of records that continue behind a node are those of the next one, or of this one if the
     /// fan-out that the header says is too small.
     fn check_ends_of_leaf(&mut self, block: &Block, part: NodePart, children: &[Coordinates]) {
         let at = part.node();

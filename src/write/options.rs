@@ -11,7 +11,7 @@ pub enum SyncMode {
     /// A commit returns when it would survive a power cut.
     #[default]
     Full,
-    /// A power cut takes back the last commit at most, and never harms the file.
+    /// A power cut rolls back the last commit at most, and never harms the file.
     Barrier,
     /// A commit survives the end of the process; a power cut may cost the file.
     Never,

@@ -176,7 +176,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Lets closed blocks reach the file if so many bytes close another one.
+    /// Lets closed blocks reach the file if this many bytes close another one.
     fn make_room_for(&mut self, bytes: usize) -> Result<()> {
         self.check_health()?;
         if self.draft.closes_block(bytes) { self.draft.drain_ready() } else { Ok(()) }

@@ -119,7 +119,7 @@ fn a_commit_of_nothing_writes_nothing() {
     let file = place.writer();
     let before = std::fs::read(&place.path).unwrap();
     file.commit().unwrap();
-    file.add_record(b"taken back").unwrap();
+    file.add_record(b"rolled back").unwrap();
     file.rollback().unwrap();
     file.commit().unwrap();
     drop(file);

@@ -32,7 +32,7 @@ impl Made {
 enum Step {
     Add(Vec<Made>),
     AddMany(Vec<Made>),
-    /// A batch that is given up, with a commit of what was there before it after so many of its records.
+    /// A batch that is given up, with a commit of what was there before it after this many of its records.
     GiveUp(Vec<Made>, usize),
     Metadata(Option<Made>),
     Commit,
@@ -45,7 +45,7 @@ enum Step {
     Keep {
         of_writer: bool,
     },
-    /// Keeps an iterator that starts so many thousandths into the records.
+    /// Keeps an iterator that starts this many thousandths into the records.
     Iterate {
         of_writer: bool,
         start: u64,

@@ -1,4 +1,4 @@
-"""Consumers that go on where they stopped, however they stopped.
+"""Consumers that continue where they stopped, however they stopped.
 
 `consume` reads one capture file and writes results to another. The position that it has reached is committed in the
 same commit as the results, so that each record of the source is consumed exactly once:
@@ -81,7 +81,7 @@ def consume(
         encoding: how records of the source are decoded, and results encoded; None for `bytes`.
         errors: as for `CaptureFile`, of records of the source and of results.
         batch_size: how many records a batch has, and a commit, at most.
-        follow: go on with what is committed to the source later. Otherwise the iteration ends with the last record
+        follow: continue with what is committed to the source later. Otherwise the iteration ends with the last record
             that there is.
         timeout: seconds without news after which it ends all the same; by default it waits for ever.
         sync: as for `CaptureFile`, for a destination given by its path. Unless it is "none", records of the source

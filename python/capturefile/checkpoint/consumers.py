@@ -172,7 +172,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         raise ValueError(f"{KEY!r} in the metadata of {self.destination.file_name!r} is {positions!r:.80}, no object")
 
     def _forget_results(self) -> None:
-        # After a commit that failed, or a close, there is nothing to take back, and the first error says more.
+        # After a commit that failed, or a close, there is nothing to roll back, and the first error says more.
         with suppress(CaptureFileError):
             self.destination.rollback()
 

@@ -77,7 +77,7 @@ class Progress:
 
 
 def line(doing: str, unit: str, done: int, total: int | None, seconds: float) -> str:
-    """What there is to say after so many seconds."""
+    """What there is to say after this many seconds."""
     rate = done / seconds
     if total is None or done > total:
         return f"{doing}: {done:,} {unit}, {rate:,.0f} a second"

@@ -167,7 +167,7 @@ class RotatingReader(Generic[RecordT_co]):
         return everything[number - self._manifest.entries[first].first :]
 
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> RotatingFollower[RecordT_co]:
-        """Iterates over committed records and goes on with those that are committed later, over any rotation.
+        """Iterates over committed records and continues with those that are committed later, over any rotation.
 
         It gives each record once, and never half a commit. It is at most some 20 milliseconds late, 40 behind a
         rotation. What this object itself sees does not change.
@@ -177,8 +177,8 @@ class RotatingReader(Generic[RecordT_co]):
             timeout: seconds without news after which it ends; by default it waits for ever. It also ends when this
                 object is closed.
 
-        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While it goes
-        on it raises RecordsDeleted if the file of the next record was deleted, and the next step goes on behind the
+        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While it continues
+         it raises RecordsDeleted if the file of the next record was deleted, and the next step continues behind the
         gap; CaptureFileReplaced if another log stands there, or none; and what `CaptureFile.follow` raises.
         """
         self._check_open()

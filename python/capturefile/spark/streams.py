@@ -96,7 +96,7 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         for path in find(self.options.paths, may_be_none=True):
             with open_to_read(path) as cf:
                 if cf.record_count() > self._done(start, path):
-                    # A power cut must not take back what a checkpoint counts as read.
+                    # A power cut must not roll back what a checkpoint counts as read.
                     cf.refresh(durable=True)
                 counts[path] = cf.record_count()
         return counts
@@ -112,7 +112,7 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return dict(sorted(ends.items()))
 
     def _limited(self, start: Offset, ends: Offset, most: int) -> Offset:
-        """An offset before `ends` with at most so many records, of each file in proportion to what is new in it."""
+        """An offset before `ends` with at most this many records, of each file in proportion to what is new in it."""
         new = {path: end - self._done(start, path) for path, end in ends.items()}
         total = sum(new.values())
         if total <= most:

@@ -31,7 +31,7 @@ LONGEST_QUERY = 2000
 """Characters of what is searched for."""
 KINDS = ("search", "verify", "blocks", "sizes")
 MOST_DIGITS = 20
-"""Of a record number; the largest has so many."""
+"""Of a record number; the largest has this many."""
 
 
 class Viewer:

@@ -49,7 +49,7 @@ class Jobs:
             # One at its end is left to end: killing it would take its exit code away from whoever waits for it.
             if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
                 process.kill()
-            # If whoever asked is gone, this waiting is cancelled, and another one has to go on: a process that is
+            # If whoever asked is gone, this waiting is cancelled, and another one has to continue: a process that is
             # forgotten before its end is looked after twice, and one of the two says so on standard error.
             ending = asyncio.ensure_future(process.wait())
             self.ending.add(ending)

@@ -17,7 +17,7 @@ MOST_RECORDS = 500
 MOST_BYTES = 1024 * 1024
 """Of a record in one answer; a longer one is fetched part by part, or downloaded."""
 PART = 256 * 1024
-"""A download goes out in parts of so many bytes."""
+"""A download goes out in parts of this many bytes."""
 
 
 def page(cf: Readable, first: int, count: int) -> dict[str, Any]:

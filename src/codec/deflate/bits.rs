@@ -2,7 +2,7 @@
 
 use super::sizes::WORD;
 
-/// Written bits are gathered so many bytes at a time; a header fits.
+/// Written bits are gathered this many bytes at a time; a header fits.
 pub(super) const BUFFER: usize = 2048;
 
 /// Bits on their way into a buffer: those that do not make a byte yet, and where the next byte goes.

@@ -9,7 +9,7 @@ use super::sizes::{END, LITERALS, PURPOSE, WORD};
 use super::tokens::{HALF, first_of, second_of};
 use crate::error::{Result, reserve};
 
-/// The bits of so many tokens fit the buffer. It is even.
+/// The bits of this many tokens fit the buffer. It is even.
 const TOKENS_OF_A_BUFFER: usize = BUFFER / WORD;
 
 pub(super) const LONGEST_STORED: usize = 65_535;

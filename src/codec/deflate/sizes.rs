@@ -7,7 +7,7 @@ pub(super) const PURPOSE: &str = "a compressed block";
 pub(super) const REACH: usize = 32_768;
 /// What is looked at together: bytes to copy from and bytes to compress. A position in it has 16 bits.
 pub(super) const WINDOW: usize = 2 * REACH;
-/// So many bytes are compared at once.
+/// This many bytes are compared at once.
 pub(super) const WORD: usize = 8;
 
 pub(super) const LITERALS: usize = 256;

@@ -9,16 +9,16 @@ pub(super) const SHORTEST: usize = 6;
 
 pub(super) const LONGEST: usize = 258;
 
-/// So many positions are looked at together. They are no more than `SHORTEST`, which makes all of them part
+/// This many positions are looked at together. They are no more than `SHORTEST`, which makes all of them part
 /// of what they become; and they are even, because literals are taken in pairs.
 pub(super) const GROUP: usize = 6;
 
-/// A group looks at so many bytes.
+/// A group looks at this many bytes.
 pub(super) const AHEAD: usize = GROUP - 1 + WORD;
 
 pub(super) const SLOT_BITS: u32 = 13;
 
-/// There is room for so many tokens, and a deflate block ends when hardly more would fit.
+/// There is room for this many tokens, and a deflate block ends when hardly more would fit.
 pub(super) const TOKENS: usize = 1 << 14;
 
 pub(super) const ENOUGH_TOKENS: usize = TOKENS - 2 * AHEAD;
@@ -28,7 +28,7 @@ pub(super) const ENOUGH_TOKENS: usize = TOKENS - 2 * AHEAD;
 /// The other bits are those that follow the symbol of the distance.
 pub(super) const SINGLE: u32 = 511;
 
-/// So many values have the two halves of a token.
+/// This many values have the two halves of a token.
 pub(super) const HALF: usize = 512;
 
 pub(super) fn token(first: u32, second: u32, extra: u32) -> u32 {

@@ -73,7 +73,7 @@ impl ArrowSchema {
     pub(super) fn children(&self) -> impl Iterator<Item = &Self> {
         let is_none = self.release.is_none() || self.children.is_null();
         let count = if is_none { 0 } else { usize::try_from(self.child_count).unwrap_or(0) };
-        // SAFETY: there are so many pointers to children, which live as long as their parent.
+        // SAFETY: there are this many pointers to children, which live as long as their parent.
         (0..count).filter_map(|index| unsafe { (*self.children.add(index)).as_ref() })
     }
 

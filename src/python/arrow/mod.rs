@@ -17,9 +17,9 @@ use super::errors::quoted;
 use crate::{Error, Packed, Record, Records, Snapshot};
 use abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Producer};
 
-/// A batch has so many records at most...
+/// A batch has this many records at most...
 const MOST_RECORDS: usize = 65_536;
-/// ...and so many bytes of them, or one record.
+/// ...and this many bytes of them, or one record.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 const COLUMN_NAMES: [&CStr; 2] = [c"record_number", c"record"];

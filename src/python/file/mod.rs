@@ -46,7 +46,7 @@ use settings::{Request, Settings, copy_metadata, counted, location_of};
 ///
 /// An object that reads can be pickled; the other side opens the file again, and sees what is committed
 /// by then. The pickle is another one after `refresh()` has found more, as caches of results want it.
-/// After a fork a child can go on reading, and never writes; what its parent had not committed it does
+/// After a fork a child can continue reading, and never writes; what its parent had not committed it does
 /// not see.
 ///
 /// Arguments:
@@ -64,7 +64,7 @@ use settings::{Request, Settings, copy_metadata, counted, location_of};
 ///     errors: what becomes of text that cannot be decoded or encoded, in the words of Python's `open`, such as
 ///         "replace", "backslashreplace" or "surrogateescape"; by default it is an error.
 ///     sync: "full" (or True): `commit()` returns when the data would survive a power cut. "barrier": a
-///         power cut takes back the last commit at most, and never harms the file. "none" (or False): a
+///         power cut rolls back the last commit at most, and never harms the file. "none" (or False): a
 ///         commit survives the process, but a power cut may cost the file.
 ///     compression_level: from 1, the fastest, to 12, the smallest.
 ///     threads: on how many threads blocks are compressed, and inflated ahead of whoever reads many records,

@@ -210,7 +210,7 @@ impl CaptureFile {
 
     /// Iterates over the records there are now, from `starting_record_number` to the last.
     ///
-    /// It goes on over these records even while more are added, or while the object is refreshed, rolled
+    /// It continues over these records even while more are added, or while the object is refreshed, rolled
     /// back or closed; there is nothing to give if it starts past the last one. `iter(cf)` starts at record
     /// 1, and `reversed(cf)` goes from the last to the first.
     ///
@@ -231,7 +231,7 @@ impl CaptureFile {
         Ok(RecordIterator::new(records, self.encoding()?.clone(), false))
     }
 
-    /// Iterates over committed records and goes on with those that are committed later, by anybody.
+    /// Iterates over committed records and continues with those that are committed later, by anybody.
     ///
     /// It waits for them without burning the processor: it looks again within a millisecond in the second after
     /// there was something new, and later within 20 or, on Linux, as soon as this library commits something. It never
@@ -244,7 +244,7 @@ impl CaptureFile {
     ///         when this object is closed, or when nothing refers to it any more.
     ///
     /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While
-    /// it goes on it raises CaptureFileReplaced, once there are no more records, if another file stands under
+    /// it continues it raises CaptureFileReplaced, once there are no more records, if another file stands under
     /// the name by then, or none; InvalidCaptureFile if the file has been cut short; and what `record_at` and
     /// `refresh` raise.
     #[pyo3(signature = (start=None, timeout=None))]
@@ -270,11 +270,11 @@ impl CaptureFile {
     /// Looks at what has been committed since; returns True if there are more records to see, or other
     /// metadata.
     ///
-    /// With `durable`, the disk is synced before it returns, so that what is seen cannot be taken back by
+    /// With `durable`, the disk is synced before it returns, so that what is seen cannot be rolled back by
     /// a power cut. An object that is open for writing sees everything and has nothing to refresh.
     ///
     /// Raises InvalidCaptureFile if the file has been damaged or replaced by something shorter; the object
-    /// then goes on to show what it showed before.
+    /// then continues to show what it showed before.
     #[pyo3(signature = (durable=false))]
     fn refresh(&self, py: Python<'_>, durable: bool) -> PyResult<bool> {
         let file = self.file()?;
@@ -314,7 +314,7 @@ impl CaptureFile {
     /// Iterates over the blocks that the file consists of now, in the order in which they stand there; see
     /// `Block`.
     ///
-    /// What is inflated for that is not kept. Raises InvalidCaptureFile, while it goes on, if a block is damaged.
+    /// What is inflated for that is not kept. Raises InvalidCaptureFile, while it continues, if a block is damaged.
     fn blocks(&self, py: Python<'_>) -> PyResult<BlockIterator> {
         Ok(BlockIterator::new(self.snapshot(py)?.blocks()))
     }

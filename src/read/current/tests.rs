@@ -6,7 +6,7 @@ use crate::format::master::tail_length;
 /// Commits that a writer makes while a reader looks, at most.
 const IN_FLIGHT: usize = 4;
 
-/// Choices between so many possibilities, gone through one after another until all have been made.
+/// Choices between this many possibilities, gone through one after another until all have been made.
 #[derive(Default)]
 struct Choices {
     made: Vec<(usize, usize)>,
@@ -23,7 +23,7 @@ impl Choices {
         self.made[self.taken - 1].0
     }
 
-    /// Goes on to the next set of choices; false if there is none.
+    /// Continues to the next set of choices; false if there is none.
     fn advance(&mut self) -> bool {
         self.taken = 0;
         while let Some((chosen, most)) = self.made.pop() {
@@ -65,7 +65,7 @@ impl Slots {
         1 + self.written / self.pages()
     }
 
-    /// Lets the writer go on as the choice falls.
+    /// Lets the writer continue as the choice falls.
     fn pass(&mut self, choices: &mut Choices) {
         self.written += choices.choose(IN_FLIGHT * self.pages() - self.written);
     }
@@ -79,7 +79,7 @@ impl Slots {
         &self.images[number][512 * page..][..512]
     }
 
-    /// Reads a slot while the writer goes on; the first read of all says what was committed then.
+    /// Reads a slot while the writer continues; the first read of all says what was committed then.
     fn read(&mut self, slot: Slot, choices: &mut Choices, began: &mut Option<usize>) -> Vec<u8> {
         let mut bytes = Vec::new();
         for page in 0..self.pages() {

@@ -30,7 +30,7 @@ capturefile follow --cursor-file consumer.cursor --exit-at-end log.capture"""
 MOST_AT_RISK = 1.0
 """Seconds of printing that a crash may have printed again, where there is no pause."""
 LOOK_EVERY = 256
-"""After so many records without a pause the clock is looked at."""
+"""After this many records without a pause the clock is looked at."""
 
 
 def add_to(commands: Commands) -> None:
@@ -50,7 +50,7 @@ def add_to(commands: Commands) -> None:
     follow.add_argument(
         "--cursor-file",
         metavar="PATH",
-        help="keep in this file how far records were written, and go on there when started again, whatever "
+        help="keep in this file how far records were written, and continue there when started again, whatever "
         "--from says; a record is written at least once",
     )
     follow.add_argument("--exit-at-end", action="store_true", help="end once all records there are have been written")

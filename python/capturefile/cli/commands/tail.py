@@ -32,7 +32,7 @@ def add_to(commands: Commands) -> None:
         metavar="N",
         help="how many, or +N: from record N to the end (default: %(default)s)",
     )
-    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is committed later")
+    tail.add_argument("-f", "--follow", action="store_true", help="continue with what is committed later")
     add_format(tail)
 
 

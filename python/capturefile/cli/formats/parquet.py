@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 65_536
 MOST_BYTES = 16 * 1024 * 1024
-"""So much is in memory, and in a row group, at most, and one record."""
+"""This much is in memory, and in a row group, at most, and one record."""
 
 
 def read(source: BinaryIO, column: str) -> Iterator[bytes]:
