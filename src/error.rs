@@ -15,6 +15,7 @@ pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: &'static str) -
 
 /// Something in a file that cannot be right: where it stands, what was found, what belongs there.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Damage {
     /// Position in the file of the damaged thing, in bytes, where it is known.
     pub position: Option<u64>,
@@ -45,7 +46,16 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Why a call on a capture file failed.
+/// Says why a call on a capture file failed.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("notes.txt");
+/// std::fs::write(&path, "no capture file").unwrap();
+/// let error = capturefile::CaptureFile::open(&path).unwrap_err();
+/// assert_eq!(error.path(), Some(path.as_path()));
+/// assert!(error.is_corrupt());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -94,7 +104,7 @@ pub enum Error {
     /// The file system has no byte-range locks.
     #[error(
         "cannot lock {path:?} for writing: {source}; if this file system has no locks and nothing else \
-         writes the file, open it with use_os_file_locking=False"
+         writes the file, open it with OpenOptions::os_lock(false)"
     )]
     LockUnavailable {
         /// The file.
@@ -201,6 +211,30 @@ pub enum Error {
 }
 
 impl Error {
+    /// The file, or folder, that the error is about; `None` where it is about something else, such as a setting.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::Invalid { path, .. }
+            | Self::Replaced { path }
+            | Self::AlreadyOpen { path, .. }
+            | Self::LockUnavailable { path, .. }
+            | Self::NotOpenForWrite { path }
+            | Self::Closed { path }
+            | Self::Forked { path }
+            | Self::WriterFailed { path, .. }
+            | Self::CommitUncertain { path, .. }
+            | Self::NoSuchRecord { path, .. }
+            | Self::IndexFull { path } => Some(path),
+            Self::TooLarge { .. } | Self::Setting { .. } | Self::OutOfMemory { .. } => None,
+        }
+    }
+
+    /// Whether the file is damaged, or no capture file at all.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Invalid { .. })
+    }
+
     pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), action, source }
     }

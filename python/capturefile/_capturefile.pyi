@@ -4,6 +4,7 @@ All of it is also in `capturefile`, which is where to import it from.
 """
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import GenericAlias
 from typing import Any, Generic, Literal, Self, SupportsIndex, final, overload
 
@@ -146,6 +147,17 @@ class CaptureFile(Generic[_RecordT_co]):
     def to_write(self) -> bool:
         """Whether the object is, or was when it was closed, open for writing."""
     @property
+    def path(self) -> Path:
+        """The path that the file was opened with, as `pathlib.Path`; `file_name` is the same as `str`."""
+    @property
+    def writable(self) -> bool:
+        """Whether the object is, or was when it was closed, open for writing; `to_write` is the same."""
+    @property
+    def metadata(self) -> bytes | None:
+        """The metadata, as `get_metadata` gives it; assigning does what `set_metadata` does."""
+    @metadata.setter
+    def metadata(self, metadata: Buffer | None) -> None: ...
+    @property
     def encoding(self) -> str | None:
         """The encoding of the records, as it was given, or None where they are `bytes`."""
     @property
@@ -183,6 +195,16 @@ class CaptureFile(Generic[_RecordT_co]):
 
         Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
         UnicodeDecodeError if it is not text in the file's encoding and `errors` does not say what to do then.
+        """
+    def record(self, number: SupportsIndex) -> _RecordT_co:
+        """Record `number`, counted from 1; `record_at` is the same.
+
+        Raises what `record_at` raises.
+        """
+    def records(self, start: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
+        """Iterates over the records there are now, from number `start` to the last; `record_generator` is the same.
+
+        Raises what `record_generator` raises.
         """
     def records_at(self, numbers: Iterable[SupportsIndex]) -> list[_RecordT_co]:
         """A list of the records with the given numbers, in the order asked; each block is inflated once.

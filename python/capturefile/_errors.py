@@ -57,3 +57,13 @@ class RecordsDeleted(CaptureFileError):
     def __str__(self) -> str:
         """What was asked for, and what is there."""
         return str(self.args[0])
+
+
+# The same classes, named as the style guide of Python has it.
+CaptureFileAlreadyOpenError = CaptureFileAlreadyOpen
+CaptureFileNotOpenError = CaptureFileNotOpen
+CaptureFileNotOpenForWriteError = CaptureFileNotOpenForWrite
+CaptureFileReplacedError = CaptureFileReplaced
+CommitUncertainError = CommitUncertain
+InvalidCaptureFileError = InvalidCaptureFile
+RecordsDeletedError = RecordsDeleted

@@ -58,16 +58,17 @@ impl Geometry {
             return refuse("page_size", self.page_size, "it must be at least 512 bytes");
         }
         if !self.block_size.is_multiple_of(self.page_size) {
-            return refuse(
-                "compression_block_size",
-                self.block_size,
-                "it must be a multiple of the page size",
-            );
+            return refuse("block_size", self.block_size, "it must be a multiple of the page size");
         }
         if self.fan_out < 2 {
             return refuse("fan_out", self.fan_out, "it must be at least 2");
         }
         Ok(())
+    }
+
+    /// The version, page size, block size and fan-out in a header, sound or not, as far as they are there.
+    pub(crate) fn numbers_said(header: &[u8]) -> [Option<u32>; 4] {
+        std::array::from_fn(|index| get_u32(header, MAGIC.len() + index * size_of::<u32>()))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

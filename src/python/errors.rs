@@ -26,7 +26,7 @@ pub(super) use classes::{CaptureFileAlreadyOpen, CaptureFileNotOpen, Uncommitted
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
+        let message = in_words_of_python(&error);
         match error {
             Error::Io { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => {
                 PyMemoryError::new_err(message)
@@ -52,6 +52,18 @@ impl From<Error> for PyErr {
             }
             Error::OutOfMemory { .. } => PyMemoryError::new_err(message),
         }
+    }
+}
+
+/// What an error says, with the names that settings have here.
+fn in_words_of_python(error: &Error) -> String {
+    let message = error.to_string();
+    match error {
+        Error::Setting { name: "block_size", .. } => format!("compression_{message}"),
+        Error::LockUnavailable { .. } => {
+            message.replace("OpenOptions::os_lock(false)", "use_os_file_locking=False")
+        }
+        _ => message,
     }
 }
 

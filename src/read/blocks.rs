@@ -10,6 +10,7 @@ use crate::read::snapshot::Snapshot;
 
 /// One block.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlockInfo {
     /// Where its frame starts, in bytes from the start of the file, and how many bytes it has; `None` for
     /// the last block, which is not compressed yet and is kept with the commit.

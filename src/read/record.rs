@@ -6,7 +6,26 @@ use std::sync::Arc;
 
 use crate::read::block::Block;
 
-/// One record's bytes, inside the inflated block that holds them.
+/// Holds one record's bytes, inside the inflated block that they are part of.
+///
+/// It is a slice of bytes wherever one is wanted, so that the records of one file can be added to another:
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (path, other) = (folder.path().join("log.capture"), folder.path().join("copy.capture"));
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_records(["one", "two"])?;
+/// log.commit()?;
+/// let records: Vec<_> = log.snapshot()?.records(1).collect::<capturefile::Result<_>>()?;
+/// assert_eq!(records[1], *b"two");
+///
+/// let copy = capturefile::OpenOptions::new().write(true).open(&other)?;
+/// copy.add_records(&records)?;
+/// copy.commit()?;
+/// assert_eq!(Vec::from(copy.snapshot()?.record(1)?), b"one");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Record {
     pub(super) block: Arc<Block>,
@@ -18,6 +37,38 @@ impl Deref for Record {
 
     fn deref(&self) -> &[u8] {
         &self.block.bytes[self.range.clone()]
+    }
+}
+
+impl AsRef<[u8]> for Record {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Record {}
+
+impl PartialEq<[u8]> for Record {
+    fn eq(&self, other: &[u8]) -> bool {
+        **self == *other
+    }
+}
+
+impl<const N: usize> PartialEq<[u8; N]> for Record {
+    fn eq(&self, other: &[u8; N]) -> bool {
+        **self == *other
+    }
+}
+
+impl From<Record> for Vec<u8> {
+    fn from(record: Record) -> Self {
+        record.to_vec()
     }
 }
 

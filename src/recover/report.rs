@@ -6,6 +6,7 @@ use crate::error::Damage;
 
 /// Records of the damaged file that are not in the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lost {
     /// The first one's number in the damaged file.
     pub first: u64,
@@ -30,6 +31,7 @@ pub enum Metadata {
 
 /// What a recovery found, and what it did not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Recovery {
     /// Records of the new file.
     pub record_count: u64,

@@ -111,9 +111,9 @@ fn is_likely_fan_out(fan_out: u32, length: u64) -> bool {
 
 /// The sizes in a header that is not sound, as far as they are possible.
 fn sizes_said(header: &[u8], length: u64) -> Option<Geometry> {
-    let mut number = [11, 15, 19, 23].into_iter().map(|at| get_u32(header, at));
-    let _version = number.next()?;
-    let (page_size, block_size, fan_out) = (number.next()??, number.next()??, number.next()??);
+    let [_, Some(page_size), Some(block_size), Some(fan_out)] = Geometry::numbers_said(header) else {
+        return None;
+    };
     let likely = Some(fan_out).filter(|&fan_out| is_likely_fan_out(fan_out, length));
     let fan_out = likely.unwrap_or(Geometry::default().fan_out);
     let geometry = Geometry { page_size, block_size, fan_out, ..Geometry::default() };

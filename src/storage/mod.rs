@@ -55,6 +55,7 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
 
 /// Which file something is, among all that one machine has ever had at the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileIdentity {
     /// The device that it is on.
     pub device: u64,

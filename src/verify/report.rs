@@ -9,6 +9,7 @@ const MOST_LISTED: usize = 1000;
 
 /// What a walk through a file found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Records that the file says it has.
     pub record_count: u64,

@@ -30,6 +30,7 @@ impl SyncMode {
 
 /// What was committed, at once or in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Totals {
     /// Commits of anything; a call without anything to commit is none.
     pub commits: u64,

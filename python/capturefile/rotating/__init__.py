@@ -9,10 +9,17 @@ with RotatingReader("orders") as log:
     print(log.record_at(1))
 """
 
-from capturefile._errors import RecordsDeleted
+from capturefile._errors import RecordsDeleted, RecordsDeletedError
 from capturefile.rotating.follower import RotatingFollower
 from capturefile.rotating.manifest import RotatedFile
 from capturefile.rotating.reader import RotatingReader
 from capturefile.rotating.writer import RotatingWriter
 
-__all__ = ["RecordsDeleted", "RotatedFile", "RotatingFollower", "RotatingReader", "RotatingWriter"]
+__all__ = [
+    "RecordsDeleted",
+    "RecordsDeletedError",
+    "RotatedFile",
+    "RotatingFollower",
+    "RotatingReader",
+    "RotatingWriter",
+]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+mod modern;
 mod opening;
 mod read;
 mod settings;

@@ -15,7 +15,7 @@ use crate::python::convert::{RecordNumber, to_bytes};
 use crate::python::follower::Follower;
 use crate::python::iterators::{BlockIterator, RecordIterator};
 use crate::python::ranges::{self, SliceOfRecords};
-use crate::{Lookup, Records, Snapshot};
+use crate::{Error, Lookup, Records, Snapshot};
 
 use super::CaptureFile;
 
@@ -55,7 +55,8 @@ impl CaptureFile {
             return Ok((count + 1, count));
         }
         if end > count {
-            return Err(snapshot.index().no_such_record(start.max(count + 1)).into());
+            let path = self.settings()?.path.clone();
+            return Err(Error::NoSuchRecord { path, number: start.max(count + 1), count }.into());
         }
         Ok((start, end))
     }
@@ -106,7 +107,11 @@ impl CaptureFile {
     ///
     /// Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
     /// UnicodeDecodeError if it is not text in the file's encoding and `errors` does not say what to do then.
-    fn record_at<'py>(&self, py: Python<'py>, record_number: RecordNumber) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn record_at<'py>(
+        &self,
+        py: Python<'py>,
+        record_number: RecordNumber,
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.record(py, record_number)
     }
 
@@ -219,7 +224,7 @@ impl CaptureFile {
         signature = (starting_record_number=RecordNumber(1)),
         text_signature = "($self, starting_record_number=1)"
     )]
-    fn record_generator(
+    pub(super) fn record_generator(
         &self,
         py: Python<'_>,
         starting_record_number: RecordNumber,
@@ -282,7 +287,7 @@ impl CaptureFile {
     }
 
     /// The metadata as `bytes`, or None; of the same commit as the records, or as it was set here since.
-    fn get_metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    pub(super) fn get_metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let file = self.file()?;
         let metadata = py.detach(|| file.snapshot()?.metadata())?;
         metadata.map(|metadata| to_bytes(py, &metadata)).transpose()

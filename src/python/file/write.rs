@@ -138,7 +138,11 @@ impl CaptureFile {
     ///
     /// Raises what `add_record` raises; `str` is a TypeError.
     #[pyo3(signature = (new_metadata))]
-    fn set_metadata(&self, py: Python<'_>, new_metadata: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    pub(super) fn set_metadata(
+        &self,
+        py: Python<'_>,
+        new_metadata: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let file = self.file()?;
         let Some(metadata) = new_metadata else {
             return Ok(py.detach(|| file.set_metadata(None))?);
