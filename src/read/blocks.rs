@@ -23,7 +23,7 @@ pub struct BlockInfo {
 
 /// Goes through the blocks of a snapshot in the order in which they stand in the file.
 ///
-/// It goes on after an error, at the next block that can be found. Where an index node cannot be read, there is
+/// It continues after an error, at the next block that can be found. Where an index node cannot be read, there is
 /// an error for each block of which it is not known which records are in it.
 pub struct Blocks {
     snapshot: Arc<Snapshot>,
