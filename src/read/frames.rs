@@ -135,7 +135,7 @@ impl Frames {
         }
         // They could not be copied into memory when the transaction was rolled back.
         let bytes = self.written - self.stable;
-        Error::OutOfMemory { bytes, what: "what a transaction had written before it was taken back" }
+        Error::OutOfMemory { bytes, what: "what a transaction had written before it was rolled back" }
     }
 }
 

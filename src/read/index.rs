@@ -31,7 +31,7 @@ pub(crate) enum Place {
 pub enum Lookup {
     /// The record.
     Found(Record),
-    /// The place where it could not go on without the file.
+    /// The place where it could not continue without the file.
     Stuck(Stuck),
 }
 
@@ -45,7 +45,7 @@ impl Lookup {
     }
 }
 
-/// Where a lookup could not go on without the file, for [`Snapshot::resume`](crate::Snapshot::resume).
+/// Where a lookup could not continue without the file, for [`Snapshot::resume`](crate::Snapshot::resume).
 #[derive(Debug)]
 pub struct Stuck(Place);
 
@@ -77,7 +77,7 @@ impl Index {
         }
     }
 
-    /// Goes on with a lookup in memory, now with the file.
+    /// Continues with a lookup in memory, now with the file.
     pub(super) fn resume(&self, stuck: &Stuck) -> Result<Record> {
         self.record_at(stuck.0)
     }

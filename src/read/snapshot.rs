@@ -176,7 +176,7 @@ impl Snapshot {
         self.index.record_cached(number)
     }
 
-    /// Goes on with a lookup of [`record_cached`](Self::record_cached) in this snapshot from where it got stuck.
+    /// Continues with a lookup of [`record_cached`](Self::record_cached) in this snapshot from where it got stuck.
     pub fn resume(&self, stuck: &Stuck) -> Result<Record> {
         self.index.resume(stuck)
     }
