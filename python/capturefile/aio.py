@@ -35,7 +35,7 @@ _FIRST_PAUSE = 0.001
 _MAX_PAUSE = 0.02
 """How late a follower can be, in seconds."""
 _TELL_AGAIN = 0.2
-"""Seconds after which somebody is told again who goes on waiting."""
+"""Seconds after which somebody is told again who continues waiting."""
 _LINGER = 1.0
 """Seconds after which the thread ends that has nothing to look at."""
 
@@ -138,7 +138,7 @@ class _Watcher:
         try:
             return follower.ready()
         except Exception:
-            # Whoever reads next is told, and the thread goes on for the others.
+            # Whoever reads next is told, and the thread continues for the others.
             return True
 
 

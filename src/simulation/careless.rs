@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::commits::Mark;
 use super::disk::Disk;
-use super::workload::Mark;
 use crate::format::Geometry;
 use crate::storage::{FileIdentity, Map, Storage, read_up_to};
 

@@ -5,11 +5,12 @@ use crate::format::Slot;
 use crate::verify::verify_open;
 
 use super::careless::storage;
+use super::commits::{Commits, Mark};
 use super::disk::{Disk, Event, Name, OnlyUser, Plan};
 use super::disk_state::{Change, DiskState};
 use super::habits::Habits;
 use super::random::Random;
-use super::workload::{Commits, Life, Mark, Outcome, State, expect, path, read_all, text};
+use super::workload::{Life, Outcome, State, expect, path, read_all, text};
 
 /// Lives that follow each other, each beginning with what a crash left of the one before.
 const MOST_LIVES: u32 = 4;

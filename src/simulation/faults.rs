@@ -3,11 +3,12 @@
 use nix::libc;
 
 use super::careless::storage;
+use super::commits::Mark;
 use super::disk::{Disk, Event, Fault, Plan};
 use super::disk_state::DiskState;
 use super::habits::Habits;
 use super::random::Random;
-use super::workload::{Life, Mark, Outcome, expect, path, read_all, text};
+use super::workload::{Life, Outcome, expect, path, read_all, text};
 use crate::error::Error;
 
 /// Steps of a life whose calls fail one by one.

@@ -5,6 +5,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod careless;
+mod commits;
 mod crashes;
 mod disk;
 mod disk_state;

@@ -13,6 +13,7 @@ use crate::storage::{Storage, read_up_to, write_all};
 use crate::write::options::SyncMode;
 
 use super::careless::storage;
+use super::commits::{Commits, Mark};
 use super::disk::{Disk, OnlyUser, Plan};
 use super::habits::Habits;
 use super::random::Random;
@@ -29,23 +30,6 @@ pub(super) struct State {
     pub(super) records: Vec<Arc<[u8]>>,
     pub(super) metadata: Option<Arc<[u8]>>,
 }
-
-/// What is known of commits at one moment; each is the number of a state in [`Life::states`].
-#[derive(Debug, Clone)]
-pub(super) struct Commits {
-    /// The last one that was acknowledged.
-    pub(super) last: usize,
-    /// The one before, which is what a power cut may leave in barrier mode.
-    pub(super) previous: usize,
-    /// One that was begun and not acknowledged.
-    pub(super) begun: Option<usize>,
-    /// Whether something was written without a sync that may have cost the file its order.
-    pub(super) fragile: bool,
-}
-
-/// What the log of a disk says about commits, between what was written.
-#[derive(Debug, Clone)]
-pub(super) struct Mark(pub(super) Commits);
 
 /// The path that messages name.
 pub(super) fn path() -> &'static Path {

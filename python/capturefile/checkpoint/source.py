@@ -24,7 +24,7 @@ class Source:
         self.file.refresh(durable)
 
     def read(self, consumed: int, most: int) -> list[bytes]:
-        """The next records, at most so many and so many bytes; none at the end, which may be waited for."""
+        """The next records, at most this many and this many bytes; none at the end, which may be waited for."""
         while True:
             batch = self._at_hand(consumed, most)
             if batch or not self._more(consumed):
@@ -45,7 +45,7 @@ class Source:
         follower = self.file.follow(consumed + 1, timeout=self._timeout if self._follow else 0)
         if next(follower, None) is None:
             return False
-        # What is consumed must never be taken back by a power cut: nobody would notice.
+        # What is consumed must never be rolled back by a power cut: nobody would notice.
         self.file.refresh(self._durable)
         return True
 
