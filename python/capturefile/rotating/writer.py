@@ -395,5 +395,7 @@ class RotatingWriter:
 
     def _open_last(self, path: Path) -> CaptureFile[Any]:
         if not path.exists():
-            raise InvalidCaptureFile(f"{str(path)!r} is not there, the last file of a log, where its numbering continues")
+            raise InvalidCaptureFile(
+                f"{str(path)!r} is not there, the last file of a log, where its numbering continues"
+            )
         return CaptureFile(path, True, **self._options)
