@@ -1,4 +1,4 @@
-"""Real failures: full disks, limits, permissions, no memory. What was committed stays, and work continues afterwards."""
+"""Real failures: full disks, limits, permissions, no memory. What was committed stays, and work continues."""
 
 from __future__ import annotations
 

@@ -174,8 +174,8 @@ def read_capture(
 ) -> Any:  # noqa: ANN401
     """A Dask data frame of the records of one or many files, with known divisions.
 
-    Its index `record_number` is the number of the record in its file; where several are read, it continues counting from
-    file to file, in their order. The column `record` has Arrow's type `binary`. The last record of each file is fixed
+    Its index `record_number` is the number of the record in its file; where several are read, it continues from file
+    to file, in their order. The column `record` has Arrow's type `binary`. The last record of each file is fixed
     now: what is committed later is not in it, however late it is computed.
 
     Arguments:

@@ -139,7 +139,8 @@ class RotatingFollower(Generic[RecordT_co]):
             self._at_hand.error = error
         if end is not None and not self._at_hand:
             raise InvalidCaptureFile(
-                f"{part.file.file_name!r} ends before record {self._number} of the log, and should continue to {end - 1}"
+                f"{part.file.file_name!r} ends before record {self._number} of the log, and should continue to "
+                f"{end - 1}"
             )
 
     def _take_from(self, follower: Follower[Any], end: int | None) -> None:

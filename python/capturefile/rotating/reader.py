@@ -177,8 +177,8 @@ class RotatingReader(Generic[RecordT_co]):
             timeout: seconds without news after which it ends; by default it waits for ever. It also ends when this
                 object is closed.
 
-        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While it continues
-         it raises RecordsDeleted if the file of the next record was deleted, and the next step continues behind the
+        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. Later
+        it raises RecordsDeleted if the file of the next record was deleted, and the next step continues behind the
         gap; CaptureFileReplaced if another log stands there, or none; and what `CaptureFile.follow` raises.
         """
         self._check_open()
