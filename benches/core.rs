@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use capturefile::{CaptureFile, OpenOptions, Packed, Snapshot, SyncMode};
+use capturefile::{CaptureFile, OpenOptions, RecordBuffer, Snapshot, SyncMode};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ fn lines() -> Vec<String> {
 }
 
 fn options(threads: usize) -> OpenOptions {
-    OpenOptions::new().write(true).replace(true).sync(SyncMode::Never).threads(threads)
+    OpenOptions::new().write(true).replace(true).sync(SyncMode::None).threads(threads)
 }
 
 fn write(options: &OpenOptions, folder: &TempDir, lines: &[String]) {
@@ -112,7 +112,7 @@ fn scan(bencher: Bencher<'_, '_>, threads: usize) {
 fn pack(bencher: Bencher<'_, '_>, threads: usize) {
     let folder = written();
     bencher.counter(ItemsCount::new(COUNT)).bench_local(|| {
-        let mut packed = Packed::default();
+        let mut packed = RecordBuffer::default();
         let mut records = open(&folder, &OpenOptions::new().threads(threads)).records(1);
         while records.pack(&mut packed, usize::MAX, usize::MAX).unwrap() {}
         packed

@@ -5,7 +5,7 @@
 //! or writes: a node that fills up is handed to the caller, who stores it and adds it one level higher.
 
 /// A file with more records than this is not sound, so that the number after the last one is a number too.
-pub(crate) const MOST_RECORDS: u64 = u64::MAX - 1;
+pub(crate) const MAX_RECORDS: u64 = u64::MAX - 1;
 
 /// The unfinished rightmost node of each level. Level 1 is the one whose children are records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl<C: Copy> RightmostPath<C> {
         self.levels.iter().map(Vec::len).sum()
     }
 
-    /// How many records hang off the whole path, or `None` if they are more than [`MOST_RECORDS`].
+    /// How many records hang off the whole path, or `None` if they are more than [`MAX_RECORDS`].
     pub(crate) fn record_count(&self) -> Option<u64> {
         let mut total: u64 = 0;
         for (height, children) in (0..).zip(&self.levels) {
@@ -68,7 +68,7 @@ impl<C: Copy> RightmostPath<C> {
             let below = u64::from(self.fan_out).checked_pow(height)?;
             total = total.checked_add(below.checked_mul(children.len() as u64)?)?;
         }
-        Some(total).filter(|total| *total <= MOST_RECORDS)
+        Some(total).filter(|total| *total <= MAX_RECORDS)
     }
 
     /// The way to the record with the given index, counted from 0; `None` past the end.

@@ -21,9 +21,9 @@ const GEOMETRIES: [(u32, u32, u32); 7] = [
 ];
 const CACHE_SIZES: [u64; 3] = [64 * 1024 * 1024, 0, 2000];
 /// This many snapshots are held at most.
-const MOST_HELD: usize = 4;
+const MAX_HELD: usize = 4;
 /// A file has this many records at most; each operation adds few.
-const MOST_RECORDS: usize = 3000;
+const MAX_RECORDS: usize = 3000;
 
 /// Bytes that cannot be compressed, enough for the longest entry from the last of its starts.
 static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -104,7 +104,7 @@ fn options(choices: &mut Choices, geometry: Geometry) -> OpenOptions {
     OpenOptions::new()
         .write(true)
         .geometry(geometry)
-        .sync(choices.one_of(&[SyncMode::Never, SyncMode::Barrier, SyncMode::Full]))
+        .sync(choices.one_of(&[SyncMode::None, SyncMode::Barrier, SyncMode::Full]))
         .threads(if seldom % 32 == 1 { 2 } else { 1 })
         .cache_size(choices.one_of(&CACHE_SIZES))
         .compression_level(CompressionLevel::new(level).expect("from 1 to 12"))
@@ -147,7 +147,7 @@ impl<'a> World<'a> {
     }
 
     fn has_room(&self) -> bool {
-        self.current.records.len() < MOST_RECORDS
+        self.current.records.len() < MAX_RECORDS
     }
 
     fn add(&mut self) {
@@ -228,8 +228,8 @@ impl<'a> World<'a> {
     }
 
     fn hold(&mut self) {
-        if self.held.len() == MOST_HELD {
-            let dropped = self.choices.below(MOST_HELD);
+        if self.held.len() == MAX_HELD {
+            let dropped = self.choices.below(MAX_HELD);
             self.held.swap_remove(dropped);
         }
         let held = if self.choices.next().is_multiple_of(4) {

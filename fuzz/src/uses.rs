@@ -140,7 +140,7 @@ fn look_again(file: &CaptureFile, count: u64) {
 /// Appends to a file in which a reader sees `count` records, if it can be opened at all; what is added
 /// must be there, in this object and in the next one.
 fn append(path: &Path, count: Option<u64>) {
-    let options = OpenOptions::new().write(true).sync(SyncMode::Never).threads(1);
+    let options = OpenOptions::new().write(true).sync(SyncMode::None).threads(1);
     let writer = may_be_damaged(options.open(path));
     assert_eq!(writer.is_some(), count.is_some(), "reading and writing disagree");
     let (Some(writer), Some(count)) = (writer, count) else {

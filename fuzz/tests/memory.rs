@@ -14,7 +14,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 /// More than the children that a page has room for, so that all records are on the rightmost path.
 const WIDE: u32 = 1000;
 /// This many records are read from each end.
-const MOST_READ: u16 = 1000;
+const MAX_READ: u16 = 1000;
 
 /// The memory counted is that of all threads, so the tests run one after the other.
 static TURN: Mutex<()> = Mutex::new(());
@@ -148,16 +148,16 @@ fn ends(result: &Result<Recovery>) -> bool {
 
 fn read_in_order(file: &CaptureFile) -> Result<()> {
     let snapshot = file.snapshot()?;
-    let last = snapshot.record_count().saturating_sub(MOST_READ.into());
-    let first = snapshot.records(1).take(MOST_READ.into());
+    let last = snapshot.record_count().saturating_sub(MAX_READ.into());
+    let first = snapshot.records(1).take(MAX_READ.into());
     first.chain(snapshot.records(last + 1)).try_for_each(|record| record.map(drop))
 }
 
 fn read_together(file: &CaptureFile) -> Result<()> {
     let snapshot = file.snapshot()?;
     let count = snapshot.record_count();
-    let last = count.saturating_sub(MOST_READ.into());
-    let numbers: Vec<u64> = (1..=count.min(MOST_READ.into())).chain(last + 1..=count).collect();
+    let last = count.saturating_sub(MAX_READ.into());
+    let numbers: Vec<u64> = (1..=count.min(MAX_READ.into())).chain(last + 1..=count).collect();
     let mut gather = Arc::clone(&snapshot).records_at(&numbers)?;
     while gather.next_batch()?.is_some() {}
     Ok(())

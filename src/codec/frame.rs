@@ -8,7 +8,7 @@ use crate::codec::deflate;
 use crate::codec::level::CompressionLevel;
 use crate::codec::noise::is_noise;
 use crate::error::{Damage, Error, Result, reserve};
-use crate::format::{LENGTH_SIZE, LONGEST_ENTRY};
+use crate::format::{LENGTH_SIZE, MAX_ENTRY_LEN};
 
 /// A block is inflated on trust up to this many times the length of its frame, though deflate can make a
 /// thousand bytes out of one.
@@ -65,11 +65,11 @@ fn append_stream(block: &[u8], level: CompressionLvl, out: &mut Vec<u8>) -> Resu
 /// Whether a block of `length` bytes could compress to more than a frame can hold.
 pub(crate) fn may_not_fit(length: usize) -> bool {
     // Deflate stores what it cannot compress, at a cost of far less than one byte in a thousand.
-    length as u64 > LONGEST_ENTRY / 1000 * 999
+    length as u64 > MAX_ENTRY_LEN / 1000 * 999
 }
 
 fn too_large(length: usize) -> Error {
-    Error::TooLarge { length: length as u64, limit: LONGEST_ENTRY }
+    Error::TooLarge { length: length as u64, limit: MAX_ENTRY_LEN }
 }
 
 /// Inflates the zlib stream of a frame in a file of blocks of `block_size`, unless it takes more memory
@@ -132,7 +132,7 @@ fn inflate_large(
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::codec::noise::SMALLEST_NOISE;
+    use crate::codec::noise::MIN_NOISE_LEN;
     use crate::format::get_u32;
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
         let is_stored =
             |block: &[u8]| deflate(block, CompressionLevel::default()).unwrap().len() > block.len();
         assert!(is_stored(&noise(65_536)));
-        assert!(is_stored(&noise(SMALLEST_NOISE)));
+        assert!(is_stored(&noise(MIN_NOISE_LEN)));
         // What an index node puts in front of a large record changes nothing.
         assert!(is_stored(&[vec![0; 384], noise(65_536)].concat()));
         assert!(!is_stored(&noise(1000).repeat(32)));

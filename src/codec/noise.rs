@@ -1,7 +1,7 @@
 //! Telling blocks that do not compress, without trying.
 
 /// Shorter blocks are compressed whatever they hold.
-pub(super) const SMALLEST_NOISE: usize = 4096;
+pub(super) const MIN_NOISE_LEN: usize = 4096;
 
 /// This many samples of a block show whether all bytes are as frequent.
 const SAMPLES: usize = 16;
@@ -10,7 +10,7 @@ const BYTES_OF_A_SAMPLE: usize = 64;
 
 /// The squares of the counts of 1024 random bytes come to 5116 together, in all likelihood to less than this;
 /// bytes of which each holds half a bit less information come to more.
-const MOST_EVEN: u32 = 6000;
+const MAX_SQUARES_OF_NOISE: u32 = 6000;
 
 /// This much of what looks like noise is searched for parts that come again.
 const PROBE: usize = 8192;
@@ -29,7 +29,7 @@ const HASH_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Whether compressing would save nothing: all bytes are about as frequent in samples from all over the
 /// block, and hardly anything in its middle stands there twice.
 pub(super) fn is_noise(block: &[u8]) -> bool {
-    if block.len() < SMALLEST_NOISE {
+    if block.len() < MIN_NOISE_LEN {
         return false;
     }
     let mut counts = [0_u32; 256];
@@ -39,7 +39,7 @@ pub(super) fn is_noise(block: &[u8]) -> bool {
             counts[usize::from(byte)] += 1;
         }
     }
-    if counts.iter().map(|count| count * count).sum::<u32>() > MOST_EVEN {
+    if counts.iter().map(|count| count * count).sum::<u32>() > MAX_SQUARES_OF_NOISE {
         return false;
     }
     let length = block.len().min(PROBE);

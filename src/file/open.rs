@@ -25,7 +25,7 @@ use super::capture_file::CaptureFile;
 use super::options::OpenOptions;
 
 /// How often opening starts anew because the file was replaced meanwhile.
-const MOST_ATTEMPTS: u32 = 100;
+const MAX_ATTEMPTS: u32 = 100;
 
 impl OpenOptions {
     /// Opens the file.
@@ -63,7 +63,7 @@ impl OpenOptions {
         storage: Box<dyn Storage>,
         right: Box<dyn WriteRight>,
     ) -> Result<CaptureFile> {
-        if self.sync != SyncMode::Never {
+        if self.sync != SyncMode::None {
             // Whoever made the file may have done without.
             storage.sync_folder(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
@@ -83,7 +83,7 @@ impl OpenOptions {
         // With its lock before anybody can see the file, so that nobody gets to write it in between.
         let file = self.create_unseen(path, storage, right)?;
         move_in().map_err(|error| Error::io(path, "create", error))?;
-        if self.sync != SyncMode::Never {
+        if self.sync != SyncMode::None {
             file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
         Ok(file)
@@ -103,7 +103,7 @@ impl OpenOptions {
     }
 
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
-        for _ in 0..MOST_ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let target = resolve_links(path)?;
             let missing = !exists(&target)?;
             if missing && self.existing_only {
@@ -181,7 +181,7 @@ impl OpenOptions {
     }
 
     fn replace_file(&self, path: &Path) -> Result<CaptureFile> {
-        for _ in 0..MOST_ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let target = resolve_links(path)?;
             if !exists(&target)? {
                 match self.create_file(path, &target, &Existing::Keep) {

@@ -7,7 +7,7 @@ use crate::format::Geometry;
 use crate::write::options::{SyncMode, WriterOptions};
 
 /// More threads than this do not make one writer faster unless they are asked for.
-const MOST_DEFAULT_THREADS: usize = 4;
+const MAX_DEFAULT_THREADS: usize = 4;
 
 /// How a capture file is opened.
 ///
@@ -137,7 +137,7 @@ impl OpenOptions {
         // Asked once, since the answer takes longer than opening a file.
         static CORES: LazyLock<usize> =
             LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
-        self.threads.unwrap_or_else(|| MOST_DEFAULT_THREADS.min(*CORES)).max(1)
+        self.threads.unwrap_or_else(|| MAX_DEFAULT_THREADS.min(*CORES)).max(1)
     }
 
     pub(super) fn writer_options(&self) -> WriterOptions {

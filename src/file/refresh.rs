@@ -54,7 +54,7 @@ impl CaptureFile {
 
     /// Waits for a commit that is newer than what this reading object shows, for `most` at most; it may return
     /// sooner. Not every commit ends it: not one that soon follows another, nor one by another library. So
-    /// [`Waiter`](crate::Waiter) says how long to wait before the next look.
+    /// [`Backoff`](crate::Backoff) says how long to wait before the next look.
     pub fn wait_for_commit(&self, most: Duration) {
         let stamps = match &self.role {
             Role::Reader(stamps) => **stamps.load(),

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use crate::error::{Damage, Error, Result, reserve};
-use crate::format::{Coordinates, LENGTH_SIZE, LONGEST_ENTRY, get_u32};
+use crate::format::{Coordinates, LENGTH_SIZE, MAX_ENTRY_LEN, get_u32};
 
 /// Appends a record or metadata, with its length before it.
 pub(crate) fn push_entry(block: &mut Vec<u8>, entry: &[u8]) -> Result<()> {
     let length = u32::try_from(entry.len())
-        .map_err(|_| Error::TooLarge { length: entry.len() as u64, limit: LONGEST_ENTRY })?;
+        .map_err(|_| Error::TooLarge { length: entry.len() as u64, limit: MAX_ENTRY_LEN })?;
     reserve(block, LENGTH_SIZE + entry.len(), "a record")?;
     block.extend_from_slice(&length.to_be_bytes());
     block.extend_from_slice(entry);

@@ -17,7 +17,7 @@ const CHECKSUM_TAG: &[u8; 4] = b"HCRC";
 const TAG: usize = 32;
 const CHECKSUM: usize = TAG + CHECKSUM_TAG.len();
 /// A page that is smaller has no room for a useful master node.
-const SMALLEST_PAGE: u32 = 512;
+const MIN_PAGE_SIZE: u32 = 512;
 /// A new file is this many pages long, so that small files do not grow bit by bit.
 const INITIAL_PAGES: u64 = 100;
 
@@ -42,7 +42,7 @@ impl Default for Geometry {
 
 impl Geometry {
     /// No file's first frame begins before this.
-    pub(crate) const LEAST_DATA_START: u64 = 5 * SMALLEST_PAGE as u64;
+    pub(crate) const MIN_DATA_START: u64 = 5 * MIN_PAGE_SIZE as u64;
     /// Length of the header's own fields in bytes.
     const FIELDS_SIZE: usize = MAGIC.len() + 4 * size_of::<u32>();
     /// Encoded length of the header with its checksum in bytes; zeros fill the rest of its page.
@@ -54,7 +54,7 @@ impl Geometry {
         if !(1..=VERSION).contains(&self.version) {
             return refuse("version", self.version, "it must be 1 or 2");
         }
-        if self.page_size < SMALLEST_PAGE {
+        if self.page_size < MIN_PAGE_SIZE {
             return refuse("page_size", self.page_size, "it must be at least 512 bytes");
         }
         if !self.block_size.is_multiple_of(self.page_size) {

@@ -10,5 +10,5 @@ mod slot;
 pub(crate) use coordinates::{Coordinates, NodePart};
 pub use header::Geometry;
 pub(crate) use header::has_checksum;
-pub(crate) use numbers::{LENGTH_SIZE, LONGEST_ENTRY, get_u32, get_u64, in_memory};
+pub(crate) use numbers::{LENGTH_SIZE, MAX_ENTRY_LEN, get_u32, get_u64, in_memory};
 pub(crate) use slot::{Slot, image_index, is_newer};

@@ -4,7 +4,7 @@
 pub(crate) const LENGTH_SIZE: usize = 4;
 
 /// The longest record or metadata, in bytes: what the size prefix can say.
-pub(crate) const LONGEST_ENTRY: u64 = u32::MAX as u64;
+pub(crate) const MAX_ENTRY_LEN: u64 = u32::MAX as u64;
 
 /// Reads the big-endian number at `at`, if it is there whole.
 pub(crate) fn get_u32(bytes: &[u8], at: usize) -> Option<u32> {

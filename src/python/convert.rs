@@ -281,12 +281,12 @@ impl<'py> FromPyObject<'_, 'py> for SyncMode {
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         if let Ok(on) = object.extract::<bool>() {
-            return Ok(if on { Self::Full } else { Self::Never });
+            return Ok(if on { Self::Full } else { Self::None });
         }
         match object.extract::<String>().as_deref() {
             Ok("full") => Ok(Self::Full),
             Ok("barrier") => Ok(Self::Barrier),
-            Ok("none") => Ok(Self::Never),
+            Ok("none") => Ok(Self::None),
             _ => Err(PyValueError::new_err(format!(
                 "sync must be 'full' (or True), 'barrier' or 'none' (or False), not {}",
                 object.repr()?

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::{CaptureFile, Records, Waiter};
+use crate::{Backoff, CaptureFile, Records};
 
 use super::convert::Encoding;
 use super::iterators::next_record;
 use super::shared::Shared;
 
 /// How long a follower waits at most before it looks for Ctrl-C.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
+const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
 #[pyclass(frozen, weakref, generic, module = "capturefile")]
@@ -30,7 +30,7 @@ pub(super) struct Follower {
 }
 
 struct Following {
-    waiter: Waiter,
+    waiter: Backoff,
     records: Records,
 }
 
@@ -45,7 +45,7 @@ impl Follower {
         let records = observer.snapshot()?.records(start);
         Ok(Self {
             observer,
-            following: Shared::new(Following { waiter: Waiter::default(), records }),
+            following: Shared::new(Following { waiter: Backoff::default(), records }),
             next: AtomicU64::new(start),
             owner: Arc::downgrade(owner),
             encoding,
@@ -69,8 +69,8 @@ impl Follower {
             if left == Some(Duration::ZERO) {
                 return Ok(false);
             }
-            let most = left.map_or(LONGEST_WAIT, |left| left.min(LONGEST_WAIT));
-            let pause = following.waiter.next_pause().min(most);
+            let most = left.map_or(MAX_WAIT, |left| left.min(MAX_WAIT));
+            let pause = following.waiter.next_delay().min(most);
             py.detach(|| self.observer.wait_for_commit(pause));
             py.check_signals()?;
         }

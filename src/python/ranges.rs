@@ -9,7 +9,7 @@ use pyo3::types::{PyList, PyMemoryView, PySlice};
 
 use super::convert::{Encoding, RecordNumber};
 use super::iterators::next_record;
-use crate::{Gather, Packed, Records};
+use crate::{Gather, RecordBuffer, Records};
 
 /// Ctrl-C is looked for once in this many records...
 const RECORDS_PER_CHECK: usize = 4096;
@@ -105,7 +105,7 @@ pub(super) fn buffers(
     py: Python<'_>,
     mut records: Records,
 ) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyMemoryView>)> {
-    let mut packed = Packed::default();
+    let mut packed = RecordBuffer::default();
     while py.detach(|| {
         let enough = packed.bytes().len().saturating_add(BYTES_PER_CHECK);
         records.pack(&mut packed, usize::MAX, enough)

@@ -16,13 +16,13 @@ use crate::sync::forks::forks;
 
 /// One shard for this many bytes of capacity, so that threads seldom meet and large blocks fit.
 const BYTES_PER_SHARD: u64 = 24 * 1024 * 1024;
-const MOST_SHARDS: u64 = 16;
+const MAX_SHARDS: u64 = 16;
 /// The cache notes one block, or node, that has left it for this many bytes of capacity. What comes back is
 /// kept: without notes, what is wanted again and again would not find its way into a cache full of what is not
 /// wanted any more. There are about as many notes of blocks as blocks.
-const BYTES_PER_NOTED_BLOCK: u64 = 32 * 1024;
-const BYTES_PER_NOTED_NODE: u64 = 4 * 1024;
-const FEWEST_NOTED: usize = 64;
+const BYTES_PER_BLOCK_GHOST: u64 = 32 * 1024;
+const BYTES_PER_NODE_GHOST: u64 = 4 * 1024;
+const MIN_GHOSTS: usize = 64;
 /// The capacity is divided between blocks and nodes in this many parts.
 const STEPS: u64 = 16;
 /// What an entry costs besides its bytes: key, counters and the allocator's share.
@@ -135,8 +135,8 @@ impl Generation {
     fn new(capacity: u64) -> Self {
         Self {
             forks: forks(),
-            blocks: entries(capacity, BYTES_PER_NOTED_BLOCK),
-            nodes: entries(most_for_nodes(capacity), BYTES_PER_NOTED_NODE),
+            blocks: entries(capacity, BYTES_PER_BLOCK_GHOST),
+            nodes: entries(most_for_nodes(capacity), BYTES_PER_NODE_GHOST),
             for_nodes: AtomicU64::new(0),
         }
     }
@@ -161,9 +161,9 @@ fn entries<K: Eq + Hash, V: Clone>(capacity: u64, bytes_per_noted: u64) -> Entri
 where
     Bytes: Weighter<K, V>,
 {
-    let shards = (capacity / BYTES_PER_SHARD).clamp(1, MOST_SHARDS);
+    let shards = (capacity / BYTES_PER_SHARD).clamp(1, MAX_SHARDS);
     // Nothing is made for this many entries; it is how many notes there are.
-    let noted = in_memory(capacity / bytes_per_noted).max(FEWEST_NOTED);
+    let noted = in_memory(capacity / bytes_per_noted).max(MIN_GHOSTS);
     let options = OptionsBuilder::new()
         .weight_capacity(capacity)
         .estimated_items_capacity(noted)
@@ -171,7 +171,7 @@ where
         .shards(usize::try_from(shards).unwrap_or(1))
         .build();
     options.map_or_else(
-        |_| Entries::with_weighter(FEWEST_NOTED, capacity, Bytes),
+        |_| Entries::with_weighter(MIN_GHOSTS, capacity, Bytes),
         |options| {
             let hashing = DefaultHashBuilder::default();
             Entries::with_options(options, Bytes, hashing, DefaultLifecycle::default())

@@ -12,12 +12,12 @@ use crate::storage::{Storage, read_up_to};
 use super::open_file::OpenFile;
 
 /// How long a reader keeps looking for a whole node before it calls the file damaged.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TORN_SLOT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tries without a pause, which outlast a slot write that is under way.
-const SPINS: u32 = 20;
+const SPIN_ATTEMPTS: u32 = 20;
 /// The first pause, which doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
-const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+const MAX_DELAY: Duration = Duration::from_millis(5);
 
 /// The first bytes of both slots, which differ between any two commits.
 pub(crate) type Stamps = [[u8; STAMP_SIZE]; 2];
@@ -44,7 +44,7 @@ pub(crate) fn read_current(
     file: &OpenFile,
     acceptable: impl Fn(&MasterNode) -> std::result::Result<(), Damage>,
 ) -> Result<Current> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TORN_SLOT_TIMEOUT;
     let mut pauses = Pauses::default();
     let mut broken = None;
     loop {
@@ -81,9 +81,9 @@ struct Pauses {
 impl Pauses {
     fn pause(&mut self) {
         self.tries += 1;
-        if let Some(doublings) = self.tries.checked_sub(SPINS) {
+        if let Some(doublings) = self.tries.checked_sub(SPIN_ATTEMPTS) {
             let pause = FIRST_PAUSE * 2_u32.saturating_pow(doublings.min(10));
-            std::thread::sleep(pause.min(LONGEST_PAUSE));
+            std::thread::sleep(pause.min(MAX_DELAY));
         }
     }
 }

@@ -130,7 +130,7 @@ impl Frames {
 
     /// The error for bytes of a transaction that are neither in the file nor in memory.
     fn not_saved(&self) -> Error {
-        if self.transaction.as_ref().is_some_and(|open| open.is_inherited()) {
+        if self.transaction.as_ref().is_some_and(|open| open.is_forked()) {
             return Error::Forked { path: self.file.path.clone() };
         }
         // They could not be copied into memory when the transaction was rolled back.

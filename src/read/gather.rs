@@ -8,7 +8,7 @@ use crate::format::Coordinates;
 use crate::read::block::Block;
 use crate::read::index::Place;
 use crate::read::node::Node;
-use crate::read::read_ahead::Ahead;
+use crate::read::read_ahead::ReadAhead;
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
 
@@ -24,7 +24,7 @@ pub struct Gather {
     /// Where the records are and their places in the order asked, sorted by where they are.
     wanted: Vec<(Coordinates, usize)>,
     done: usize,
-    blocks: Ahead<std::vec::IntoIter<u64>>,
+    blocks: ReadAhead<std::vec::IntoIter<u64>>,
 }
 
 impl fmt::Debug for Gather {
@@ -137,7 +137,7 @@ fn leaves(snapshot: &Arc<Snapshot>, places: &[(Place, usize)]) -> Result<Vec<(u6
 fn blocks_of(
     snapshot: &Arc<Snapshot>,
     rising: impl Iterator<Item = u64>,
-) -> Result<Ahead<std::vec::IntoIter<u64>>> {
+) -> Result<ReadAhead<std::vec::IntoIter<u64>>> {
     let mut frames: Vec<u64> = Vec::new();
     for frame in rising {
         if frames.last() != Some(&frame) {
@@ -145,11 +145,15 @@ fn blocks_of(
             frames.push(frame);
         }
     }
-    Ok(Ahead::new(snapshot, frames.into_iter()))
+    Ok(ReadAhead::new(snapshot, frames.into_iter()))
 }
 
-fn fetch(blocks: &mut Ahead<std::vec::IntoIter<u64>>, snapshot: &Snapshot, frame: u64) -> Result<Arc<Block>> {
-    blocks.pass(frame);
+fn fetch(
+    blocks: &mut ReadAhead<std::vec::IntoIter<u64>>,
+    snapshot: &Snapshot,
+    frame: u64,
+) -> Result<Arc<Block>> {
+    blocks.discard_before(frame);
     match blocks.get(frame)? {
         Some(block) => Ok(block),
         None => snapshot.block_reader().block(frame),

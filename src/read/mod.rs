@@ -11,7 +11,7 @@ pub(crate) mod gather;
 pub(crate) mod index;
 pub(crate) mod node;
 pub(crate) mod open_file;
-pub(crate) mod packed;
+pub(crate) mod record_buffer;
 pub(crate) mod read_ahead;
 pub(crate) mod record;
 pub(crate) mod records;

@@ -19,7 +19,7 @@ const PART_OF_CACHE: u64 = 4;
 
 /// The blocks of some frames, in the order of the file.
 #[derive(Debug)]
-pub(crate) struct Ahead<F> {
+pub(crate) struct ReadAhead<F> {
     snapshot: Arc<Snapshot>,
     /// Frames to come, which rise.
     source: F,
@@ -43,7 +43,7 @@ impl Task for Inflation {
     }
 }
 
-impl<F: Iterator<Item = u64>> Ahead<F> {
+impl<F: Iterator<Item = u64>> ReadAhead<F> {
     /// Starts on the first of `frames`, on as many threads as the file is opened with.
     pub(crate) fn new(snapshot: &Arc<Snapshot>, frames: F) -> Self {
         let few = frames.size_hint().1.is_some_and(|most| most < BLOCKS_WORTH_THREADS);
@@ -61,8 +61,8 @@ impl<F: Iterator<Item = u64>> Ahead<F> {
     }
 
     /// Whether a forked child has it from its parent; then it must only be dropped.
-    pub(crate) fn is_inherited(&self) -> bool {
-        self.pipeline.is_inherited()
+    pub(crate) fn is_forked(&self) -> bool {
+        self.pipeline.is_forked()
     }
 
     fn fill(&mut self) {
@@ -87,7 +87,7 @@ impl<F: Iterator<Item = u64>> Ahead<F> {
     }
 
     /// Releases the blocks before that of `frame`.
-    pub(crate) fn pass(&mut self, frame: u64) {
+    pub(crate) fn discard_before(&mut self, frame: u64) {
         while self.frames.front().is_some_and(|&first| first < frame) {
             self.frames.pop_front();
             self.pipeline.pop();
@@ -97,14 +97,14 @@ impl<F: Iterator<Item = u64>> Ahead<F> {
 
 /// The frames from one on, as they follow each other in the file.
 #[derive(Debug)]
-pub(crate) struct Following {
+pub(crate) struct FrameScan {
     snapshot: Arc<Snapshot>,
     next: u64,
     /// No frame starts behind this.
     last: u64,
 }
 
-impl Following {
+impl FrameScan {
     /// The committed frames behind the one at `frame`, up to the one at `last`.
     pub(crate) fn new(snapshot: &Arc<Snapshot>, frame: u64, last: u64) -> Self {
         let mut following = Self { snapshot: Arc::clone(snapshot), next: frame, last };
@@ -114,7 +114,7 @@ impl Following {
     }
 }
 
-impl Iterator for Following {
+impl Iterator for FrameScan {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {

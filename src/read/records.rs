@@ -10,7 +10,7 @@ use crate::format::entries::entry_range;
 use crate::read::block::Block;
 use crate::read::index::Place;
 use crate::read::node::Node;
-use crate::read::read_ahead::{Ahead, Following};
+use crate::read::read_ahead::{FrameScan, ReadAhead};
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
 
@@ -32,7 +32,7 @@ pub struct Records {
     leaf_block: Option<(u64, Arc<Block>)>,
     /// How many blocks in a row lay behind the one before.
     rising: u32,
-    ahead: Option<Ahead<Following>>,
+    ahead: Option<ReadAhead<FrameScan>>,
 }
 
 /// Offsets in one block, of which the first ones are done with.
@@ -118,10 +118,10 @@ impl Records {
         if self.rising == BLOCKS_OF_A_SCAN {
             // Where the end cannot be found, only who comes to it needs to know.
             let last = self.coordinates_of_last().map_or(u64::MAX, |at| at.frame);
-            self.ahead = Some(Ahead::new(&self.snapshot, Following::new(&self.snapshot, frame, last)));
+            self.ahead = Some(ReadAhead::new(&self.snapshot, FrameScan::new(&self.snapshot, frame, last)));
         }
         if let Some(ahead) = &mut self.ahead {
-            ahead.pass(frame);
+            ahead.discard_before(frame);
         }
         self.block = Some((frame, Arc::clone(&block)));
         Ok(block)
@@ -132,7 +132,7 @@ impl Records {
         if let Some((_, block)) = at_hand.find(|(at, _)| *at == frame) {
             return Ok(Arc::clone(block));
         }
-        self.ahead.take_if(|ahead| ahead.is_inherited());
+        self.ahead.take_if(|ahead| ahead.is_forked());
         if let Some(ahead) = &mut self.ahead
             && let Some(block) = ahead.get(frame)?
         {

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::format::{LENGTH_SIZE, get_u32};
 
 /// Two bytes of header, one of an empty block at least, four of a checksum.
-const SHORTEST_STREAM: u32 = 7;
+const MIN_STREAM: u32 = 7;
 /// Length prefix and the two bytes that every zlib stream starts with.
 pub(super) const FRAME_START: u64 = LENGTH_SIZE as u64 + 2;
 
@@ -47,7 +47,7 @@ pub(super) struct Hole {
 /// Where a frame that starts with `start` at `at` would end; `None` if no frame starts like that.
 pub(super) fn end_of(start: &[u8], at: u64) -> Option<u64> {
     let length = get_u32(start, 0)?;
-    let plausible = length >= SHORTEST_STREAM && starts_stream(start.get(LENGTH_SIZE..)?);
+    let plausible = length >= MIN_STREAM && starts_stream(start.get(LENGTH_SIZE..)?);
     plausible.then(|| at + LENGTH_SIZE as u64 + u64::from(length))
 }
 

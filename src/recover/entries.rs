@@ -60,7 +60,7 @@ impl Source {
 
     /// Where the first frame can be at the earliest.
     pub(super) fn least_position(&self) -> u64 {
-        if self.guessed { Geometry::LEAST_DATA_START } else { self.data_start }
+        if self.guessed { Geometry::MIN_DATA_START } else { self.data_start }
     }
 
     /// Whether what stands at `at`, at the end of a block of which the rest is lost, may be the start of an

@@ -16,7 +16,7 @@ const FRAMES_FOR_FAN_OUT: usize = 200;
 /// Their blocks have this many bytes at most.
 const BYTES_FOR_FAN_OUT: usize = 8 * 1024 * 1024;
 /// This many of the nodes that the slots point at are looked at, too.
-const MOST_ROOTS: usize = 64;
+const MAX_ROOTS: usize = 64;
 
 /// The fan-out under which the first blocks make most sense, and whether there is any index node to say so.
 /// `said` is what a sound header says.
@@ -27,7 +27,7 @@ pub(super) fn find_fan_out(source: &mut Source, slots: &Slots, said: Option<u32>
     source.geometry.fan_out = max_children.saturating_add(1).max(2);
     let states = slots.states(&source.geometry);
     let masters = states.iter().filter_map(SlotState::master);
-    let roots: HashSet<_> = masters.flat_map(roots_of).take(MOST_ROOTS).collect();
+    let roots: HashSet<_> = masters.flat_map(roots_of).take(MAX_ROOTS).collect();
     if let (Some(newest), _) = current(states) {
         source.end_with(&newest);
     }

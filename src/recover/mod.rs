@@ -30,7 +30,7 @@ use crate::file::{CaptureFile, Replacement};
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
 use crate::storage::{FileIdentity, FileStorage, open_plain};
-use crate::sync::progress::Watch;
+use crate::sync::progress::Progress;
 
 use raw::Raw;
 pub use report::{Lost, Metadata, Recovery};
@@ -86,7 +86,7 @@ impl RecoverOptions {
         let file = open_plain(source, false)?;
         check_target(&file, target, self.overwrite)?;
         let place = Replacement::new(target, self.overwrite)?;
-        let watch = Watch::new(target, go_on);
+        let watch = Progress::new(target, go_on);
         let found = Damaged::look(source, file, watch)?;
         let target = Target::create(target, place, found.sizes.geometry)?;
         let recovery = found.salvage(Some(target.log()), self.keep_numbers)?;
@@ -102,7 +102,7 @@ impl RecoverOptions {
     ) -> Result<Recovery> {
         let source = source.as_ref();
         let file = open_plain(source, false)?;
-        Damaged::look(source, file, Watch::new(source, go_on))?.salvage(None, self.keep_numbers)
+        Damaged::look(source, file, Progress::new(source, go_on))?.salvage(None, self.keep_numbers)
     }
 }
 
@@ -110,11 +110,11 @@ impl RecoverOptions {
 struct Damaged {
     source: Source,
     sizes: Sizes,
-    watch: Watch,
+    watch: Progress,
 }
 
 impl Damaged {
-    fn look(source: &Path, file: File, watch: Watch) -> Result<Self> {
+    fn look(source: &Path, file: File, watch: Progress) -> Result<Self> {
         let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch)?;
         let watch = raw.watch.clone();
         watch.look()?;

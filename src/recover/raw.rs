@@ -9,7 +9,7 @@ use nix::libc;
 use crate::error::{Error, Result, reserve};
 use crate::format::in_memory;
 use crate::storage::{Storage, read_up_to};
-use crate::sync::progress::Watch;
+use crate::sync::progress::Progress;
 
 /// A disk that fails does so in units of at least this size.
 const SECTOR: usize = 512;
@@ -19,11 +19,11 @@ pub(super) struct Raw {
     pub(super) path: PathBuf,
     pub(super) storage: Box<dyn Storage>,
     pub(super) length: u64,
-    pub(super) watch: Watch,
+    pub(super) watch: Progress,
 }
 
 impl Raw {
-    pub(super) fn new(path: &Path, storage: Box<dyn Storage>, watch: Watch) -> Result<Self> {
+    pub(super) fn new(path: &Path, storage: Box<dyn Storage>, watch: Progress) -> Result<Self> {
         let length = storage.length().map_err(|error| Error::io(path, "read the length of", error))?;
         watch.expect(length);
         Ok(Self { path: path.to_owned(), storage, length, watch })
@@ -132,7 +132,7 @@ mod tests {
     fn raw(bad: Range<usize>, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Raw {
         let path = Path::new("bad.capture");
         let storage = Box::new(BadDisk { bytes: vec![7; 4000], bad });
-        Raw::new(path, storage, Watch::new(path, go_on)).unwrap()
+        Raw::new(path, storage, Progress::new(path, go_on)).unwrap()
     }
 
     #[test]

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use crate::error::{Damage, Error, Result};
 use crate::file::CaptureFile;
-use crate::sync::progress::Watch;
+use crate::sync::progress::Progress;
 
 use super::raw::Raw;
 use super::report::{Lost, Recovery};
 
 /// As many ranges of numbers are listed at most.
-const MOST_RANGES: usize = 100_000;
+const MAX_RANGES: usize = 100_000;
 /// Each record takes four bytes of a block at least, of which a byte of the file can stand for a thousand.
-const MOST_RECORDS_PER_BYTE: u64 = 258;
+const MAX_RECORDS_PER_BYTE: u64 = 258;
 
 /// Takes the records of a damaged file in order, and notes which are missing.
 pub(super) struct Sink<'a> {
@@ -27,7 +27,7 @@ pub(super) struct Sink<'a> {
     /// Whether all that follows is uncertain.
     pub(super) doubt: bool,
     source: PathBuf,
-    watch: Watch,
+    watch: Progress,
     /// How many empty records may still stand in the place of lost ones.
     room: u64,
     /// Records handled so far, found or lost.
@@ -49,7 +49,7 @@ impl<'a> Sink<'a> {
             doubt: false,
             source: raw.path.clone(),
             watch: raw.watch.clone(),
-            room: raw.length.saturating_mul(MOST_RECORDS_PER_BYTE),
+            room: raw.length.saturating_mul(MAX_RECORDS_PER_BYTE),
             records: 0,
         }
     }
@@ -75,7 +75,7 @@ impl<'a> Sink<'a> {
         let first = self.records.saturating_add(1);
         let last = self.records.saturating_add(count);
         self.records = last;
-        let full = self.recovery.lost.len() >= MOST_RANGES;
+        let full = self.recovery.lost.len() >= MAX_RANGES;
         match self.recovery.lost.last_mut() {
             Some(before) if before.last + 1 == first && before.exact == exact => before.last = last,
             Some(before) if full => (before.last, before.exact) = (last, false),
@@ -108,7 +108,7 @@ impl<'a> Sink<'a> {
 }
 
 fn push(ranges: &mut Vec<RangeInclusive<u64>>, number: u64) {
-    let full = ranges.len() >= MOST_RANGES;
+    let full = ranges.len() >= MAX_RANGES;
     match ranges.last_mut() {
         Some(range) if full || *range.end() + 1 == number => *range = *range.start()..=number,
         _ => ranges.push(number..=number),

@@ -11,13 +11,13 @@ use super::slots::{SlotState, Slots};
 use super::source::Source;
 
 /// Page sizes that are tried where nothing says which it was: powers of two up to this.
-const LARGEST_PAGE: u32 = 1 << 16;
+const MAX_PAGE: u32 = 1 << 16;
 /// Block sizes that are tried go up to this.
-const LARGEST_BLOCK: u32 = 1 << 24;
+const MAX_BLOCK: u32 = 1 << 24;
 /// Longer blocks than this are believed only where the file has room for them.
-const LARGEST_USUAL_BLOCK: u32 = 1 << 20;
+const MAX_USUAL_BLOCK: u32 = 1 << 20;
 /// Larger fan-outs than this are believed only where the file has this many times as many bytes.
-const LARGEST_USUAL_FAN_OUT: u32 = 1 << 17;
+const MAX_USUAL_FAN_OUT: u32 = 1 << 17;
 
 const BYTES_PER_CHILD: u64 = 16;
 
@@ -92,7 +92,7 @@ fn differs(what: &str, other: &str) -> Damage {
 /// Refuses sizes that would take far more memory than the file has bytes. Usual ones may be those of a file
 /// that was cut short.
 fn check_likely(sizes: Geometry, length: u64) -> std::result::Result<Geometry, Damage> {
-    let usual = sizes.page_size <= LARGEST_PAGE && sizes.block_size <= LARGEST_USUAL_BLOCK;
+    let usual = sizes.page_size <= MAX_PAGE && sizes.block_size <= MAX_USUAL_BLOCK;
     let found = format!("a file of {length} bytes");
     if !usual && sizes.data_start() > length {
         let expected = format!("at least {}, which its master nodes need", sizes.data_start());
@@ -106,7 +106,7 @@ fn check_likely(sizes: Geometry, length: u64) -> std::result::Result<Geometry, D
 }
 
 fn is_likely_fan_out(fan_out: u32, length: u64) -> bool {
-    fan_out <= LARGEST_USUAL_FAN_OUT || u64::from(fan_out) * BYTES_PER_CHILD <= length
+    fan_out <= MAX_USUAL_FAN_OUT || u64::from(fan_out) * BYTES_PER_CHILD <= length
 }
 
 /// The sizes in a header that is not sound, as far as they are possible.
@@ -118,7 +118,7 @@ fn sizes_said(header: &[u8], length: u64) -> Option<Geometry> {
     let fan_out = likely.unwrap_or(Geometry::default().fan_out);
     let geometry = Geometry { page_size, block_size, fan_out, ..Geometry::default() };
     let possible = Geometry { fan_out: fan_out.max(2), ..geometry }.check_settings().is_ok();
-    (possible && page_size <= LARGEST_BLOCK).then_some(geometry)
+    (possible && page_size <= MAX_BLOCK).then_some(geometry)
 }
 
 /// The first of the guesses under which a slot has the right checksum, with the slots.
@@ -135,8 +135,7 @@ fn first_confirmed(raw: &Raw, guesses: impl Iterator<Item = Geometry>) -> Result
 /// Page and block sizes under which a slot has the right checksum. Slot A starts at a page whatever the
 /// block size; slot B is tried under block sizes that are powers of two.
 fn search_slots(raw: &Raw) -> Result<Option<(Geometry, Slots)>> {
-    let pages =
-        std::iter::successors(Some(512), |page| Some(page * 2)).take_while(|page| *page <= LARGEST_PAGE);
+    let pages = std::iter::successors(Some(512), |page| Some(page * 2)).take_while(|page| *page <= MAX_PAGE);
     for page_size in pages {
         let geometry = |block_size| Geometry { page_size, block_size, ..Geometry::default() };
         if let Some(block_size) = search_slot_a(raw, page_size)? {
@@ -144,7 +143,7 @@ fn search_slots(raw: &Raw) -> Result<Option<(Geometry, Slots)>> {
             return Ok(Some((geometry, Slots::read(raw, &geometry)?)));
         }
         let blocks = std::iter::successors(Some(page_size), |block| Some(block * 2));
-        let blocks = std::iter::once(0).chain(blocks.take_while(|block| *block <= LARGEST_BLOCK));
+        let blocks = std::iter::once(0).chain(blocks.take_while(|block| *block <= MAX_BLOCK));
         if let Some(found) = first_confirmed(raw, blocks.map(geometry))? {
             return Ok(Some(found));
         }
@@ -154,7 +153,7 @@ fn search_slots(raw: &Raw) -> Result<Option<(Geometry, Slots)>> {
 
 fn search_slot_a(raw: &Raw, page_size: u32) -> Result<Option<u32>> {
     let page = u64::from(page_size);
-    let end = raw.length.min(3 * page + u64::from(LARGEST_BLOCK));
+    let end = raw.length.min(3 * page + u64::from(MAX_BLOCK));
     let Some(bytes) = raw.read(page.min(end)..end)? else {
         return Ok(None);
     };

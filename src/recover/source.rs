@@ -18,7 +18,7 @@ use super::raw::Raw;
 /// Frames are looked for in pieces from this length, since most are near, up to that one.
 const FIRST_PIECE: u64 = 1 << 12;
 
-const LARGEST_PIECE: u64 = 1 << 20;
+const MAX_PIECE: u64 = 1 << 20;
 
 /// As much of a candidate's stream is tried before all of it is read.
 const FIRST_TRY: u64 = 16 * 1024;
@@ -30,7 +30,7 @@ const BLOCKS_KEPT: usize = 256;
 const BYTES_KEPT: usize = 24 * 1024 * 1024;
 
 /// As many problems are listed at most.
-const MOST_LISTED: usize = 1000;
+const MAX_PROBLEMS: usize = 1000;
 
 /// The frames of a damaged file.
 pub(super) struct Source {
@@ -130,7 +130,7 @@ impl Source {
     }
 
     pub(super) fn note(&mut self, damage: Damage) {
-        if self.problems.len() < MOST_LISTED && !self.problems.contains(&damage) {
+        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&damage) {
             self.problems.push(damage);
         }
     }
@@ -372,7 +372,7 @@ impl Source {
                 continue;
             }
             let end = (start + length).min(self.limit);
-            length = (2 * length).min(LARGEST_PIECE);
+            length = (2 * length).min(MAX_PIECE);
             if let Some(piece) = self.bytes(start..end)? {
                 for offset in 0..piece.len().saturating_sub(in_memory(FRAME_START) - 1) {
                     let at = start + offset as u64;

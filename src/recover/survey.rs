@@ -14,7 +14,7 @@ use super::source::Source;
 const FRAMES_BEHIND: usize = 64;
 
 /// This many entries, or twice the fan-out, wait at most for a node that tells what they are.
-const MOST_LOOSE: usize = 1 << 18;
+const MAX_LOOSE: usize = 1 << 18;
 
 /// A part of the data, between two records whose places are known.
 #[derive(Debug, Clone, Copy)]
@@ -152,7 +152,7 @@ impl<'a> Survey<'a> {
 
     /// Keeps an entry until a node points at it, or until there are too many for any node.
     fn wait(&mut self, source: &mut Source, at: Coordinates) -> Result<()> {
-        if self.loose.len() >= MOST_LOOSE.max(2 * source.geometry.fan_out as usize) {
+        if self.loose.len() >= MAX_LOOSE.max(2 * source.geometry.fan_out as usize) {
             for entry in self.loose.drain(..self.loose.len() / 2).collect::<Vec<_>>() {
                 self.hand_over_loose(source, entry)?;
             }

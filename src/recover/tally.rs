@@ -9,7 +9,7 @@ use super::source::Source;
 use super::survey::{Event, Known, Region, Survey};
 
 /// How many are missing is estimated for the first this many gaps only.
-const MOST_GAPS: usize = 100_000;
+const MAX_GAPS: usize = 100_000;
 
 /// What a region holds, counted before any of it is handed over.
 pub(super) struct Tally {
@@ -128,7 +128,7 @@ impl Tally {
     }
 
     fn add_gap(&mut self, bytes: &Range<u64>, next: Coordinates) {
-        if self.breaks.len() == MOST_GAPS {
+        if self.breaks.len() == MAX_GAPS {
             return;
         }
         // A node stands right behind its last record, so that the last one between the gap and what follows

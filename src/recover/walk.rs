@@ -12,7 +12,7 @@ use super::tally::Tally;
 
 /// A record or an index node may stand in the file before one that it follows this many times. No writer lets
 /// that happen; it is how a few kilobytes hold more records than any disk.
-const MOST_RETURNS: u32 = 10_000;
+const MAX_RETURNS: u32 = 10_000;
 
 /// A walk through a file.
 pub(super) struct Walk<'a, 'b> {
@@ -86,10 +86,10 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
         let before = std::mem::replace(&mut self.passed[height], at);
         self.returns += u32::from(at <= before);
-        if self.returns <= MOST_RETURNS {
+        if self.returns <= MAX_RETURNS {
             return Ok(());
         }
-        let found = format!("an index that leads back to the same places more than {MOST_RETURNS} times");
+        let found = format!("an index that leads back to the same places more than {MAX_RETURNS} times");
         let damage = Damage::new(found, "records in the order in which writers add them").at(at.frame);
         Err(Error::invalid(&self.source.raw.path, damage))
     }

@@ -13,7 +13,7 @@ use super::random::Random;
 use super::workload::{Life, Outcome, State, expect, path, read_all, text};
 
 /// Lives that follow each other, each beginning with what a crash left of the one before.
-const MOST_LIVES: u32 = 4;
+const MAX_LIVES: u32 = 4;
 
 /// How a file's end is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +104,7 @@ impl Explorer {
             return Ok(());
         }
         self.look_at(&now.disk, life, habits, &now.commits)?;
-        if lives < MOST_LIVES && self.random.one_in(25) {
+        if lives < MAX_LIVES && self.random.one_in(25) {
             self.live_on(now.clone(), life.states.clone(), habits.clone(), lives + 1)?;
         }
         if now.commits.fragile {
@@ -117,7 +117,7 @@ impl Explorer {
             }
             let left = now.disk.after_power_cut(&mut self.random);
             let found = self.look_at(&left, life, habits, &now.commits)?;
-            if lives < MOST_LIVES && self.random.one_in(25) {
+            if lives < MAX_LIVES && self.random.one_in(25) {
                 // Until a writer has repaired the file, another power cut can mix the half-written slot of
                 // the commit that was begun with the repair's, and bring it back whole.
                 let begun = now.commits.begun;

@@ -68,7 +68,7 @@ impl Habits {
         };
         self.sync = match random.below(10) {
             0..6 => SyncMode::Full,
-            9 if !self.always_syncs => SyncMode::Never,
+            9 if !self.always_syncs => SyncMode::None,
             _ => SyncMode::Barrier,
         };
         self.threads = if random.one_in(30) { 3 } else { 1 };
@@ -82,7 +82,7 @@ impl Habits {
 
     /// Whether a power cut may cost the file.
     pub(super) fn is_fragile(&self) -> bool {
-        self.sync == SyncMode::Never
+        self.sync == SyncMode::None
     }
 
     pub(super) fn options(&self) -> OpenOptions {

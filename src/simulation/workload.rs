@@ -22,7 +22,7 @@ use super::random::Random;
 pub(super) type Outcome<T = ()> = Result<T, String>;
 
 /// Tries before a disk that keeps failing is mended.
-const MOST_TRIES: u32 = 20;
+const MAX_TRIES: u32 = 20;
 
 /// Records and metadata, as a file should show them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl Life {
             match opened {
                 Ok((file, found)) => return self.take_up(file, &found),
                 Err(Error::Io { .. }) if self.faulty => {
-                    if tries == MOST_TRIES {
+                    if tries == MAX_TRIES {
                         self.disk.set_plan(Plan::None);
                     }
                 }
@@ -159,9 +159,9 @@ impl Life {
         };
         self.file = Some(file);
         self.now = found.clone();
-        let fragile = self.commits.fragile || self.habits.sync == SyncMode::Never;
+        let fragile = self.commits.fragile || self.habits.sync == SyncMode::None;
         self.commits = Commits { last: number, previous: number, begun: None, fragile };
-        if self.habits.sync != SyncMode::Never {
+        if self.habits.sync != SyncMode::None {
             self.commits.fragile = false;
         }
         self.mark();
@@ -261,7 +261,7 @@ impl Life {
         self.states.push(self.now.clone());
         let number = self.states.len() - 1;
         self.commits.begun = Some(number);
-        self.commits.fragile |= self.habits.sync == SyncMode::Never;
+        self.commits.fragile |= self.habits.sync == SyncMode::None;
         self.mark();
         match self.file()?.commit() {
             Ok(()) => {

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use crate::error::{Damage, Error, Result};
 
 /// As many links as the system itself follows in a path.
-const MOST_LINKS: u32 = 40;
+const MAX_LINKS: u32 = 40;
 const PERMISSIONS: u32 = 0o777;
 
 /// What becomes of a file that stands where a new one is to go.
@@ -83,7 +83,7 @@ pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
 /// where the link points and the link stays.
 pub(crate) fn resolve_links(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {
             Ok(link) => path = parent(&path).join(link),
             Err(_) => return Ok(path),

@@ -10,7 +10,7 @@ use crate::sync::forks::forks;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 
 /// More threads than this are not started, however many are asked for.
-const MOST_THREADS: usize = 256;
+const MAX_THREADS: usize = 256;
 
 /// Something to do that any thread can do.
 pub(crate) trait Task: Send + 'static {
@@ -93,7 +93,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<T: Task> Pipeline<T> {
     pub(crate) fn new(threads: usize) -> Self {
-        let threads = threads.clamp(1, MOST_THREADS);
+        let threads = threads.clamp(1, MAX_THREADS);
         Self { threads, jobs: VecDeque::new(), bytes: 0, queue: None, forks: forks() }
     }
 
@@ -118,7 +118,7 @@ impl<T: Task> Pipeline<T> {
 
     /// Whether this process is a forked child of the one that made it, whose workers may have left any
     /// lock taken. Then it must only be dropped.
-    pub(crate) fn is_inherited(&self) -> bool {
+    pub(crate) fn is_forked(&self) -> bool {
         self.forks != forks()
     }
 
@@ -211,7 +211,7 @@ impl<T: Task> Pipeline<T> {
 /// also cut it short, which would be fatal for one who still reads its map.
 impl<T: Task> Drop for Pipeline<T> {
     fn drop(&mut self) {
-        if let Some(queue) = self.queue.as_ref().filter(|_| !self.is_inherited()) {
+        if let Some(queue) = self.queue.as_ref().filter(|_| !self.is_forked()) {
             let mut work = lock(&queue.work);
             work.jobs.clear();
             work.closed = true;
@@ -426,6 +426,6 @@ mod tests {
 
     #[test]
     fn an_absurd_number_of_threads_is_cut_to_a_sensible_one() {
-        assert_eq!(Pipeline::<Square>::new(usize::MAX).threads(), MOST_THREADS);
+        assert_eq!(Pipeline::<Square>::new(usize::MAX).threads(), MAX_THREADS);
     }
 }

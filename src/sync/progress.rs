@@ -16,7 +16,7 @@ type GoOn = dyn FnMut(u64, u64) -> bool;
 
 /// What looks after long work. Its clones are one.
 #[derive(Clone)]
-pub(crate) struct Watch {
+pub(crate) struct Progress {
     path: PathBuf,
     go_on: Rc<RefCell<GoOn>>,
     work: Rc<Cell<u64>>,
@@ -24,7 +24,7 @@ pub(crate) struct Watch {
     total: Rc<Cell<u64>>,
 }
 
-impl Watch {
+impl Progress {
     /// `path` is the file that an error is about.
     pub(crate) fn new(path: &Path, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Self {
         let go_on = Rc::new(RefCell::new(go_on));
@@ -76,7 +76,7 @@ mod tests {
     fn what_is_done_never_becomes_less_and_ends_with_all() {
         let told = Rc::new(RefCell::new(Vec::new()));
         let seen = Rc::clone(&told);
-        let watch = Watch::new(Path::new("watched"), move |done, total| {
+        let watch = Progress::new(Path::new("watched"), move |done, total| {
             seen.borrow_mut().push((done, total));
             true
         });
@@ -93,7 +93,7 @@ mod tests {
     fn small_steps_are_looked_at_together_and_large_ones_at_once() {
         let looks = Rc::new(Cell::new(0));
         let counted = Rc::clone(&looks);
-        let watch = Watch::new(Path::new("watched"), move |_, _| {
+        let watch = Progress::new(Path::new("watched"), move |_, _| {
             counted.set(counted.get() + 1);
             true
         });

@@ -26,13 +26,13 @@ impl Transaction {
 
     /// What was saved, if the frames are not in the file any more, or may not be.
     fn saved(&self) -> Option<&[u8]> {
-        if self.is_inherited() {
+        if self.is_forked() {
             return Some(&[]);
         }
         self.saved.get().map(Vec::as_slice)
     }
 
-    pub(crate) fn is_inherited(&self) -> bool {
+    pub(crate) fn is_forked(&self) -> bool {
         self.forks != forks()
     }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::file::CaptureFile;
-use crate::sync::progress::Watch;
+use crate::sync::progress::Progress;
 
 use order::{Order, Walked};
 use walk::Walk;
@@ -31,7 +31,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
 ///
 /// A byte is half done when its block has been read, and done when the index has led there.
 pub fn verify_while(path: impl AsRef<Path>, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Result<Report> {
-    let watch = Watch::new(path.as_ref(), go_on);
+    let watch = Progress::new(path.as_ref(), go_on);
     verify_watched(&CaptureFile::open(path)?, &watch)
 }
 
@@ -40,7 +40,7 @@ pub fn verify_while(path: impl AsRef<Path>, go_on: impl FnMut(u64, u64) -> bool 
 pub fn verify_quickly(path: impl AsRef<Path>) -> Result<Report> {
     let file = CaptureFile::open(path)?;
     let snapshot = file.snapshot()?;
-    let mut walk = Walk::new(&snapshot, Watch::new(file.path(), |_, _| true));
+    let mut walk = Walk::new(&snapshot, Progress::new(file.path(), |_, _| true));
     walk.header_and_slots()?;
     walk.edges()?;
     walk.last_frames()?;
@@ -51,10 +51,10 @@ pub fn verify_quickly(path: impl AsRef<Path>) -> Result<Report> {
 /// The same as [`verify`] for a file that is open already.
 #[cfg(test)]
 pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
-    verify_watched(file, &Watch::new(file.path(), |_, _| true))
+    verify_watched(file, &Progress::new(file.path(), |_, _| true))
 }
 
-fn verify_watched(file: &CaptureFile, watch: &Watch) -> Result<Report> {
+fn verify_watched(file: &CaptureFile, watch: &Progress) -> Result<Report> {
     let snapshot = file.snapshot()?;
     watch.expect(snapshot.file_limit());
     watch.look()?;

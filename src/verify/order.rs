@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::format::Coordinates;
 
 /// As many index nodes are remembered at most, in a file that shares them.
-pub(super) const MOST_SEEN: usize = 1 << 19;
+pub(super) const MAX_SEEN: usize = 1 << 19;
 
 /// In which order records and nodes are met, which says what is to be remembered of them.
 pub(super) enum Order {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use crate::error::Damage;
 
 /// As many problems, and ranges of records, are listed at most; more say no more.
-const MOST_LISTED: usize = 1000;
+const MAX_PROBLEMS: usize = 1000;
 
 /// What a walk through a file found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,14 +35,14 @@ impl Report {
     }
 
     pub(super) fn note(&mut self, damage: Damage) {
-        if self.problems.len() < MOST_LISTED && !self.problems.contains(&damage) {
+        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&damage) {
             self.problems.push(damage);
         }
     }
 
     pub(super) fn note_unreadable(&mut self, first: u64, count: u64) {
         let last = first.saturating_add(count - 1);
-        let full = self.unreadable.len() == MOST_LISTED;
+        let full = self.unreadable.len() == MAX_PROBLEMS;
         match self.unreadable.last_mut() {
             Some(range) if full || range.end().checked_add(1) == Some(first) => {
                 *range = *range.start()..=last;

@@ -13,17 +13,17 @@ use crate::read::fan_out::{check_children, doubtful};
 use crate::read::open_file::OpenFile;
 use crate::read::snapshot::Snapshot;
 use crate::storage::read_up_to;
-use crate::sync::progress::Watch;
+use crate::sync::progress::Progress;
 
-use super::order::{Item, Level, MOST_SEEN, Meeting, Order, Visit, Walked};
+use super::order::{Item, Level, MAX_SEEN, Meeting, Order, Visit, Walked};
 use super::report::Report;
 use super::slots::find_damage;
 
 /// On the way through the index, this many times the bytes of all blocks are inflated at most, and some more. A
 /// writer's index leads to each block once from each height, and most of them are then in memory.
-const MOST_TIMES_INFLATED: u64 = 8;
+const MAX_TIMES_INFLATED: u64 = 8;
 
-const MOST_INFLATED: u64 = 64 * 1024 * 1024;
+const MAX_INFLATED: u64 = 64 * 1024 * 1024;
 
 pub(super) struct Walk<'a> {
     snapshot: &'a Arc<Snapshot>,
@@ -38,12 +38,12 @@ pub(super) struct Walk<'a> {
     pub(super) patience: Option<u64>,
     /// Where the next node of the lowest height must be, because coordinates stand there.
     next_leaf: Option<Coordinates>,
-    watch: Watch,
+    watch: Progress,
     pub(super) report: Report,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(snapshot: &'a Arc<Snapshot>, watch: Watch) -> Self {
+    pub(super) fn new(snapshot: &'a Arc<Snapshot>, watch: Progress) -> Self {
         let report = Report { record_count: snapshot.record_count(), ..Report::default() };
         Self {
             snapshot,
@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
             self.watch.note(end - position)?;
             position = end;
         }
-        Ok(inflated.saturating_mul(MOST_TIMES_INFLATED).saturating_add(MOST_INFLATED))
+        Ok(inflated.saturating_mul(MAX_TIMES_INFLATED).saturating_add(MAX_INFLATED))
     }
 
     /// From the last frame that the rightmost path leads to, frames follow each other to the file limit.
@@ -229,7 +229,7 @@ impl<'a> Walk<'a> {
             Meeting::Again => return Ok(Visit::Done),
             Meeting::Disorder => return Ok(Visit::InDisorder),
             Meeting::New => return Ok(self.give_up("leads back to the same blocks again and again")),
-            Meeting::TooMany => return Ok(self.give_up(&format!("shares more than {MOST_SEEN} nodes"))),
+            Meeting::TooMany => return Ok(self.give_up(&format!("shares more than {MAX_SEEN} nodes"))),
         }
         let found = match self.block(item.at.frame)? {
             None => None,
@@ -267,7 +267,7 @@ impl<'a> Walk<'a> {
             }
             Order::Any(_) if item.height == 0 => Meeting::New,
             Order::Any(seen) if seen.contains(&(item.at, item.height)) => Meeting::Again,
-            Order::Any(seen) if seen.len() >= MOST_SEEN => Meeting::TooMany,
+            Order::Any(seen) if seen.len() >= MAX_SEEN => Meeting::TooMany,
             Order::Any(seen) => {
                 seen.insert((item.at, item.height));
                 Meeting::New

@@ -7,7 +7,7 @@ use crate::codec::frame;
 use crate::error::{Error, Result};
 use crate::format::master::MasterNode;
 use crate::format::{Coordinates, LENGTH_SIZE, entries};
-use crate::tree::MOST_RECORDS;
+use crate::tree::MAX_RECORDS;
 use crate::write::frame_writer::FrameWriter;
 
 /// The state that the next commit would make visible.
@@ -109,7 +109,7 @@ impl Draft {
     /// Adds a record. An error leaves everything as it was, but for closed blocks that have reached the file.
     #[inline]
     pub(super) fn add_record(&mut self, record: &[u8]) -> Result<()> {
-        if self.record_count >= MOST_RECORDS {
+        if self.record_count >= MAX_RECORDS {
             return Err(Error::IndexFull { path: self.frames.path().to_owned() });
         }
         self.add(record, Entry::Child(1))?;

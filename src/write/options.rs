@@ -14,7 +14,7 @@ pub enum SyncMode {
     /// A power cut rolls back the last commit at most, and never harms the file.
     Barrier,
     /// A commit survives the end of the process; a power cut may cost the file.
-    Never,
+    None,
 }
 
 impl SyncMode {
@@ -23,7 +23,7 @@ impl SyncMode {
         match self {
             Self::Full => "full",
             Self::Barrier => "barrier",
-            Self::Never => "none",
+            Self::None => "none",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::read::open_file::{OpenFile, check_length};
 use crate::read::snapshot::Snapshot;
 use crate::read::validity::new_epoch;
 use crate::storage::write_all;
-use crate::sync::backoff::SOON;
+use crate::sync::backoff::RECENT_WINDOW;
 use crate::sync::transaction::Transaction;
 use crate::write::draft::{Draft, Savepoint};
 use crate::write::frame_writer::FrameWriter;
@@ -58,7 +58,7 @@ impl Writer {
         options: WriterOptions,
     ) -> Result<Self> {
         let guard = right.lock_slots(&file.geometry);
-        let (node, images) = repair(&file, options.sync != SyncMode::Never)?;
+        let (node, images) = repair(&file, options.sync != SyncMode::None)?;
         drop(guard);
         check_length(&file, node.file_limit)?;
         let length = file.storage.length().map_err(file.failed("read the length of"))?;
@@ -204,7 +204,7 @@ impl Writer {
     /// commits follow each other closely, and then this would only take time.
     fn tell_followers(&mut self, now: Instant) {
         let before = self.last_commit.replace(now);
-        if before.is_none_or(|before| now - before > SOON / 2) {
+        if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {
             let slot = Slot::of_serial(self.committed.serial);
             self.file.storage.tell_change(self.file.geometry.slot_position(slot));
         }
@@ -228,7 +228,7 @@ impl Writer {
             SyncMode::Full => self.draft.frames().is_unsynced(),
             // Also when there are no frames: the last slot must be there before the other one is touched.
             SyncMode::Barrier => true,
-            SyncMode::Never => false,
+            SyncMode::None => false,
         };
         if !needed {
             return Ok(());

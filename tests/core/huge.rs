@@ -6,12 +6,12 @@ use capturefile::{CompressionLevel, Error, OpenOptions, SyncMode};
 use crate::image::geometry;
 use crate::support::{Place, noise, refused};
 
-const LONGEST: usize = u32::MAX as usize;
+const MAX_MATCH_LEN: usize = u32::MAX as usize;
 
 fn options() -> OpenOptions {
     let level = CompressionLevel::new(1).unwrap();
     let geometry = geometry(4096, 32768, 2);
-    OpenOptions::new().write(true).sync(SyncMode::Never).compression_level(level).geometry(geometry)
+    OpenOptions::new().write(true).sync(SyncMode::None).compression_level(level).geometry(geometry)
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn the_longest_record_is_kept_and_so_is_the_node_that_it_fills() {
     let place = Place::new();
     let file = options().open(&place.path).unwrap();
     file.add_record(b"first").unwrap();
-    file.add_record(&vec![b'x'; LONGEST]).unwrap();
+    file.add_record(&vec![b'x'; MAX_MATCH_LEN]).unwrap();
     file.add_record(b"last").unwrap();
     file.commit().unwrap();
     drop(file);
@@ -28,7 +28,7 @@ fn the_longest_record_is_kept_and_so_is_the_node_that_it_fills() {
     assert_eq!(&*snapshot.record(1).unwrap(), b"first");
     assert_eq!(&*snapshot.record(3).unwrap(), b"last");
     let longest = snapshot.record(2).unwrap();
-    assert!(longest.len() == LONGEST && longest.iter().all(|&byte| byte == b'x'));
+    assert!(longest.len() == MAX_MATCH_LEN && longest.iter().all(|&byte| byte == b'x'));
 }
 
 #[test]
@@ -39,13 +39,12 @@ fn records_that_the_format_cannot_hold_are_refused_and_nothing_else_is_lost() {
     file.add_record(b"first").unwrap();
     // What does not compress becomes longer than the stream's length can say.
     let mut record = noise(1, 1 << 20).repeat(4097);
-    record.truncate(LONGEST);
+    record.truncate(MAX_MATCH_LEN);
     let error = refused(file.add_record(&record));
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
-    record.resize(LONGEST + 1, 0);
+    record.resize(MAX_MATCH_LEN + 1, 0);
     let error = refused(file.add_record(&record));
-    let told =
-        matches!(error, Error::TooLarge { length, limit } if length == 1 << 32 && limit == LONGEST as u64);
+    let told = matches!(error, Error::TooLarge { length, limit } if length == 1 << 32 && limit == MAX_MATCH_LEN as u64);
     assert!(told, "{error}");
     assert!(matches!(refused(file.set_metadata(Some(&record))), Error::TooLarge { .. }));
     drop(record);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capturefile::{CaptureFile, Error, Geometry, OpenOptions, Packed, Snapshot};
+use capturefile::{CaptureFile, Error, Geometry, OpenOptions, RecordBuffer, Snapshot};
 
 use crate::image::SMALL;
 use crate::support::{Place, add, noise, record, records, writing_as};
@@ -128,7 +128,7 @@ fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_i
 
 #[test]
 fn packed_records_end_where_their_offsets_do() {
-    let mut packed = Packed::<i8>::default();
+    let mut packed = RecordBuffer::<i8>::default();
     assert!(packed.push(&[1; 100]).unwrap());
     assert!(!packed.push(&[2; 28]).unwrap());
     assert!(packed.push(&[3; 27]).unwrap());

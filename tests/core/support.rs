@@ -36,7 +36,7 @@ impl Place {
 
 /// Options for a writer that does not wait for the disk.
 pub(crate) fn writing() -> OpenOptions {
-    OpenOptions::new().write(true).sync(SyncMode::Never)
+    OpenOptions::new().write(true).sync(SyncMode::None)
 }
 
 pub(crate) fn writing_as(geometry: Geometry) -> OpenOptions {

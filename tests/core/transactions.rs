@@ -36,7 +36,7 @@ fn what_is_not_committed_is_seen_by_its_writer_alone() {
 
 #[test]
 fn every_sync_mode_commits_and_reopens() {
-    for sync in [SyncMode::Full, SyncMode::Barrier, SyncMode::Never] {
+    for sync in [SyncMode::Full, SyncMode::Barrier, SyncMode::None] {
         let place = Place::new();
         for round in 0..3 {
             let file = writing_as(SMALL).sync(sync).open(&place.path).unwrap();

@@ -2,7 +2,7 @@
 
 use super::bits::{BUFFER, Code, Writer};
 use super::huffman::{
-    Codes, DISTANCES, Header, LONGEST_CODE, SYMBOLS, USED_DISTANCES, assign, code_lengths, distance_extra,
+    Codes, DISTANCES, Header, MAX_CODE_LEN, SYMBOLS, USED_DISTANCES, assign, code_lengths, distance_extra,
     length_extra, length_symbols,
 };
 use super::sizes::{END, LITERALS, PURPOSE, WORD};
@@ -12,7 +12,7 @@ use crate::error::{Result, reserve};
 /// The bits of this many tokens fit the buffer. It is even.
 const TOKENS_OF_A_BUFFER: usize = BUFFER / WORD;
 
-pub(super) const LONGEST_STORED: usize = 65_535;
+pub(super) const MAX_STORED_LEN: usize = 65_535;
 
 impl Writer<'_> {
     /// Writes what `tokens` and `bytes` both stand for as a deflate block of the kind that takes least, or as
@@ -37,14 +37,14 @@ impl Writer<'_> {
         distances[..USED_DISTANCES].copy_from_slice(&seconds[LITERALS..][..USED_DISTANCES]);
 
         let own = Codes {
-            symbols: code_lengths(&symbols, LONGEST_CODE),
-            distances: code_lengths(&distances, LONGEST_CODE),
+            symbols: code_lengths(&symbols, MAX_CODE_LEN),
+            distances: code_lengths(&distances, MAX_CODE_LEN),
         };
         let header = Header::new(&own);
         let fixed = Codes::fixed();
         let own_size = header.size() + own.size(&symbols, &distances);
         let fixed_size = fixed.size(&symbols, &distances);
-        let stored_size = 8 * bytes.len() + 40 * bytes.len().div_ceil(LONGEST_STORED);
+        let stored_size = 8 * bytes.len() + 40 * bytes.len().div_ceil(MAX_STORED_LEN);
         let size = own_size.min(fixed_size).min(stored_size.max(40));
 
         reserve(self.out, size / 8 + 2 * WORD, PURPOSE)?;
@@ -62,7 +62,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn store(&mut self, bytes: &[u8], last: bool) {
-        let mut pieces = bytes.chunks(LONGEST_STORED).peekable();
+        let mut pieces = bytes.chunks(MAX_STORED_LEN).peekable();
         while let Some(piece) = pieces.next() {
             self.put((last && pieces.peek().is_none()).into(), 3);
             self.align();

@@ -17,9 +17,9 @@ pub(super) const USED_DISTANCES: usize = 30;
 /// Symbols of a header: lengths of codes, and runs of them.
 pub(super) const HEADER_SYMBOLS: usize = 19;
 
-pub(super) const LONGEST_CODE: usize = 15;
+pub(super) const MAX_CODE_LEN: usize = 15;
 
-pub(super) const LONGEST_HEADER_CODE: usize = 7;
+pub(super) const MAX_HEADER_CODE_LEN: usize = 7;
 
 /// How many bits follow the symbols of lengths.
 pub(super) const LENGTH_EXTRA: [u8; 29] =
@@ -97,7 +97,7 @@ impl Header {
             rest = &rest[taken..];
             before = Some(length);
         }
-        let lengths = code_lengths(&frequencies, LONGEST_HEADER_CODE);
+        let lengths = code_lengths(&frequencies, MAX_HEADER_CODE_LEN);
         let told = used(&HEADER_ORDER.map(|symbol| lengths[symbol]), 4);
         Self { symbols, distances, runs, count, frequencies, lengths, told }
     }
@@ -195,7 +195,7 @@ pub(super) fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usiz
     for node in (0..used - 2).rev() {
         depths[node] = depths[usize::from(parents[node])] + 1;
     }
-    let mut counts = [0_usize; LONGEST_CODE + 1];
+    let mut counts = [0_usize; MAX_CODE_LEN + 1];
     for &parent in &parents_of_leaves[..used] {
         counts[longest.min(depths[usize::from(parent)] + 1)] += 1;
     }
@@ -211,7 +211,7 @@ pub(super) fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usiz
 }
 
 /// Makes room for all codes where none may be longer than `longest`, by how many there are of each length.
-fn shorten(counts: &mut [usize; LONGEST_CODE + 1], longest: usize) {
+fn shorten(counts: &mut [usize; MAX_CODE_LEN + 1], longest: usize) {
     // Codes that were shortened take too much room. One of the longest that are not becomes longer, and gives
     // half of its room to one that was shortened.
     let mut room = (1..=longest).map(|length| counts[length] << (longest - length)).sum::<usize>();
@@ -226,12 +226,12 @@ fn shorten(counts: &mut [usize; LONGEST_CODE + 1], longest: usize) {
 
 /// The codes of these lengths.
 pub(super) fn assign<const N: usize>(lengths: &[u8; N]) -> [Code; N] {
-    let mut counts = [0; LONGEST_CODE + 1];
+    let mut counts = [0; MAX_CODE_LEN + 1];
     for &length in lengths {
         counts[usize::from(length)] += 1;
     }
-    let mut next = [0_u32; LONGEST_CODE + 1];
-    for length in 2..=LONGEST_CODE {
+    let mut next = [0_u32; MAX_CODE_LEN + 1];
+    for length in 2..=MAX_CODE_LEN {
         next[length] = (next[length - 1] + counts[length - 1]) << 1;
     }
     let mut codes = [Code::default(); N];

@@ -11,7 +11,7 @@ mod tokens;
 use std::cell::RefCell;
 
 use self::bits::{BUFFER, Pending, Writer};
-use self::sizes::{PURPOSE, REACH, WINDOW, WORD};
+use self::sizes::{MAX_DISTANCE, PURPOSE, WINDOW, WORD};
 use self::tokens::Deflater;
 use crate::error::{Result, reserve};
 
@@ -57,11 +57,11 @@ impl Deflater {
             if rest.is_empty() {
                 break;
             }
-            self.window.copy_within(REACH..WINDOW, 0);
+            self.window.copy_within(MAX_DISTANCE..WINDOW, 0);
             for position in self.slots.iter_mut() {
-                *position = position.saturating_sub(REACH as u16);
+                *position = position.saturating_sub(MAX_DISTANCE as u16);
             }
-            (from, filled) = (REACH, REACH);
+            (from, filled) = (MAX_DISTANCE, MAX_DISTANCE);
         }
         writer.align();
         writer.flush();

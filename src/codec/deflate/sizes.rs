@@ -4,9 +4,9 @@
 pub(super) const PURPOSE: &str = "a compressed block";
 
 /// Deflate copies from at most so far back.
-pub(super) const REACH: usize = 32_768;
+pub(super) const MAX_DISTANCE: usize = 32_768;
 /// What is looked at together: bytes to copy from and bytes to compress. A position in it has 16 bits.
-pub(super) const WINDOW: usize = 2 * REACH;
+pub(super) const WINDOW: usize = 2 * MAX_DISTANCE;
 /// This many bytes are compared at once.
 pub(super) const WORD: usize = 8;
 

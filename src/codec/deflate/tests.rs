@@ -1,7 +1,7 @@
-use super::block_writer::LONGEST_STORED;
+use super::block_writer::MAX_STORED_LEN;
 use super::*;
 use crate::codec::deflate::huffman::code_lengths;
-use crate::codec::deflate::tokens::{LONGEST, SINGLE, token};
+use crate::codec::deflate::tokens::{MAX_MATCH_LEN, SINGLE, token};
 
 /// Miri is slow, so that it is given little of each kind.
 const BRIEF: bool = cfg!(miri);
@@ -158,7 +158,7 @@ fn stored_bytes_can_be_many() {
     for length in lengths.into_iter().take(if BRIEF { 1 } else { 6 }) {
         let noise = Dice(2).noise(length);
         let stored = written(&noise, |writer| writer.store(&noise, true));
-        assert_eq!(stored.len(), length + 6 + 5 * length.div_ceil(LONGEST_STORED));
+        assert_eq!(stored.len(), length + 6 + 5 * length.div_ceil(MAX_STORED_LEN));
     }
 }
 
@@ -180,11 +180,11 @@ fn start_of(symbol: u32) -> usize {
 #[cfg_attr(miri, ignore = "takes too long")]
 fn every_length_and_distance_can_be_written() {
     let mut dice = Dice(1);
-    let noise = dice.noise(REACH);
+    let noise = dice.noise(MAX_DISTANCE);
     let literals: Vec<u32> = noise.iter().map(|byte| token((*byte).into(), SINGLE, 0)).collect();
     // Each kind of copy alone, which takes the fixed codes, and all together.
     let (mut tokens, mut bytes) = (literals.clone(), noise.clone());
-    for length in 3..=LONGEST {
+    for length in 3..=MAX_MATCH_LEN {
         for symbol in [0, length as u32 % 30] {
             copy(&mut tokens, &mut bytes, length, start_of(symbol) + 1);
             let mut alone = (vec![token(b'x'.into(), SINGLE, 0)], vec![b'x']);
@@ -197,7 +197,7 @@ fn every_length_and_distance_can_be_written() {
             copy(&mut tokens, &mut bytes, 3 + dice.below(256), distance);
         }
     }
-    copy(&mut tokens, &mut bytes, LONGEST, REACH);
+    copy(&mut tokens, &mut bytes, MAX_MATCH_LEN, MAX_DISTANCE);
     write(&tokens, &bytes);
 }
 

@@ -2,14 +2,14 @@
 
 use crate::error::{Error, Result, reserve};
 
-use super::sizes::{LITERALS, PURPOSE, REACH, WINDOW, WORD};
+use super::sizes::{LITERALS, MAX_DISTANCE, PURPOSE, WINDOW, WORD};
 
 /// Shorter copies are not looked for: those of four or five bytes save next to nothing.
-pub(super) const SHORTEST: usize = 6;
+pub(super) const MIN_MATCH_LEN: usize = 6;
 
-pub(super) const LONGEST: usize = 258;
+pub(super) const MAX_MATCH_LEN: usize = 258;
 
-/// This many positions are looked at together. They are no more than `SHORTEST`, which makes all of them part
+/// This many positions are looked at together. They are no more than `MIN_MATCH_LEN`, which makes all of them part
 /// of what they become; and they are even, because literals are taken in pairs.
 pub(super) const GROUP: usize = 6;
 
@@ -60,7 +60,7 @@ pub(super) fn word_of(bytes: &[u8], at: usize) -> u64 {
 
 /// The slot of the first bytes of a word, which may be copied.
 pub(super) fn slot_of(word: u64) -> usize {
-    ((word << (64 - 8 * SHORTEST)).wrapping_mul(0x9e37_79b1_85eb_ca87) >> (64 - SLOT_BITS)) as usize
+    ((word << (64 - 8 * MIN_MATCH_LEN)).wrapping_mul(0x9e37_79b1_85eb_ca87) >> (64 - SLOT_BITS)) as usize
 }
 
 /// What a copy is chosen by: how many bytes are the same, then how soon it starts. From bit 22 on it is the
@@ -125,7 +125,7 @@ impl Deflater {
 
             let literal = |step: usize| u32::from(words[step] as u8);
             let place = &mut tokens[count % TOKENS..][..GROUP / 2];
-            if length < SHORTEST || at + step - source > REACH {
+            if length < MIN_MATCH_LEN || at + step - source > MAX_DISTANCE {
                 for (pair, place) in place.iter_mut().enumerate() {
                     *place = token(literal(2 * pair), literal(2 * pair + 1), 0);
                 }
@@ -141,7 +141,7 @@ impl Deflater {
             at += step;
 
             if length == WORD {
-                length = length_of_copy(window, source, at, (to - at).min(LONGEST));
+                length = length_of_copy(window, source, at, (to - at).min(MAX_MATCH_LEN));
             }
             tokens[count % TOKENS] = copy(length, at - source);
             count += 1;

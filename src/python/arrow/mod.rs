@@ -14,13 +14,13 @@ mod abi;
 
 use super::convert::Encoding;
 use super::errors::quoted;
-use crate::{Error, Packed, Record, Records, Snapshot};
+use crate::{Error, Record, RecordBuffer, Records, Snapshot};
 use abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Producer};
 
 /// A batch has this many records at most...
-const MOST_RECORDS: usize = 65_536;
+const MAX_RECORDS: usize = 65_536;
 /// ...and this many bytes of them, or one record.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 const COLUMN_NAMES: [&CStr; 2] = [c"record_number", c"record"];
 const IN_USE: &CStr = c"this stream is being read by another thread; each thread needs a stream of its own";
@@ -203,12 +203,12 @@ struct Batches {
 
 impl Batches {
     fn next(&mut self, stream: &Stream) -> Result<Option<ArrowArray>, Failure> {
-        let mut packed = Packed::<i32>::default();
+        let mut packed = RecordBuffer::<i32>::default();
         let first = self.next_number();
-        while packed.record_count() < MOST_RECORDS
+        while packed.record_count() < MAX_RECORDS
             && let Some(record) = self.held.take().or_else(|| self.take(stream))
         {
-            let fits = record.as_ref().is_ok_and(|record| packed.bytes().len() + record.len() <= MOST_BYTES);
+            let fits = record.as_ref().is_ok_and(|record| packed.bytes().len() + record.len() <= MAX_BYTES);
             if !fits && packed.record_count() > 0 {
                 self.held = Some(record);
                 break;
@@ -251,7 +251,7 @@ impl Batches {
 }
 
 /// A batch of these records, if there are any.
-fn batch(first: u64, packed: Packed<i32>) -> Option<ArrowArray> {
+fn batch(first: u64, packed: RecordBuffer<i32>) -> Option<ArrowArray> {
     let count = packed.record_count();
     if count == 0 {
         return None;

@@ -14,7 +14,7 @@ fn new_writer() -> Writer {
     let storage = Box::new(FileStorage::new(bytes));
     let geometry = Geometry::default();
     let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
-    let options = WriterOptions { sync: SyncMode::Never, level: CompressionLevel::default() };
+    let options = WriterOptions { sync: SyncMode::None, level: CompressionLevel::default() };
     Writer::create(&Arc::new(file), Box::new(right), None, options).unwrap()
 }
 

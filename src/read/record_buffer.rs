@@ -5,18 +5,18 @@ use crate::read::records::Records;
 
 /// Records side by side in one piece of memory, with offsets of a type that can tell how long it may be.
 #[derive(Debug)]
-pub struct Packed<Offset = i64> {
+pub struct RecordBuffer<Offset = i64> {
     bytes: Vec<u8>,
     offsets: Vec<Offset>,
 }
 
-impl<Offset: Default> Default for Packed<Offset> {
+impl<Offset: Default> Default for RecordBuffer<Offset> {
     fn default() -> Self {
         Self { bytes: Vec::new(), offsets: vec![Offset::default()] }
     }
 }
 
-impl<Offset: TryFrom<usize>> Packed<Offset> {
+impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
     /// How many records there are.
     pub fn record_count(&self) -> usize {
         self.offsets.len() - 1
@@ -53,7 +53,12 @@ impl<Offset: TryFrom<usize>> Packed<Offset> {
 impl Records {
     /// Appends the next records to `packed` until it has `most_records`, or at least `most_bytes`; false once
     /// there are no more. A record that cannot be read is an error, and passed over by the next call.
-    pub fn pack(&mut self, packed: &mut Packed, most_records: usize, most_bytes: usize) -> Result<bool> {
+    pub fn pack(
+        &mut self,
+        packed: &mut RecordBuffer,
+        most_records: usize,
+        most_bytes: usize,
+    ) -> Result<bool> {
         while packed.record_count() < most_records && packed.bytes.len() < most_bytes {
             // No memory is so large that 64 bits do not suffice.
             let _fits = match self.next_cached() {
