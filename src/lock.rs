@@ -232,6 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no such files")]
     fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let held = file.reopen().unwrap();

@@ -191,6 +191,7 @@ mod tests {
     use crate::read::validity::Validity;
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn what_is_wanted_again_and_again_finds_its_way_into_a_full_cache() {
         const CAPACITY: u64 = 8 * 1024 * 1024;
         let cache = Cache::new(CAPACITY);

@@ -147,6 +147,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+
         #[test]
         fn the_children_come_out_as_they_went_in(
             children in prop::collection::vec((0..4_u64, any::<u32>()), 1..70),

@@ -19,6 +19,7 @@ fn new_writer() -> Writer {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_huge_record_that_fills_an_index_node_is_written_once() {
     let mut writer = new_writer();
     let fan_out = writer.file.geometry.fan_out;
