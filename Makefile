@@ -98,14 +98,17 @@ test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, fr
 .PHONY: test-data
 test-data: $(VENV)/group-data $(VENV)/installed ## Test sequences with PyTorch and Grain, some gigabytes that are installed for it
 	$(BIN)/pytest tests/loaders.py
+	$(BIN)/pytest tests/test_pages.py -k sequences.md
 
 .PHONY: test-frames
 test-frames: $(VENV)/group-frames $(VENV)/installed ## Test what polars and pandas make of records, for which 400 MB are installed
 	$(BIN)/pytest tests/frames.py
+	$(BIN)/pytest tests/test_pages.py -k arrow.md
 
 .PHONY: test-spark
 test-spark: $(VENV)/group-spark-engine $(VENV)/installed ## Test capture files in Spark, which needs Java 17 and installs 500 MB
 	$(BIN)/pytest tests/test_spark*.py tests/spark_engine.py
+	$(BIN)/pytest tests/test_pages.py -k spark.md
 
 .PHONY: test-view
 test-view: $(VENV)/group-browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
@@ -114,6 +117,7 @@ test-view: $(VENV)/group-browser $(VENV)/installed ## Test the viewer's page in 
 .PHONY: test-dask
 test-dask: $(VENV)/group-dask $(VENV)/installed ## Test data frames and bags of Dask in a cluster of processes
 	$(BIN)/pytest tests/clustering.py
+	$(BIN)/pytest tests/test_pages.py -k dask.md
 
 .PHONY: test-recipes
 test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 400 MB that are installed for them

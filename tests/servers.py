@@ -214,13 +214,11 @@ def test_every_recipe_for_a_server_is_run_and_in_the_documentation() -> None:
 # Other event loops than that of asyncio
 
 PRELUDE = """
-import sys, textwrap
-from itertools import islice
-from operator import length_hint
+import sys
 from pathlib import Path
 import capturefile
-page = Path(sys.argv[1]).read_text()
-exec(textwrap.dedent(page[page.index("    def some("):page.index("With `follower =")]))
+(block,) = [part for part in Path(sys.argv[1]).read_text().split("```") if "def some(" in part]
+exec(block.removeprefix("python"))
 writer = capturefile.open(sys.argv[2], "a", sync="none")
 reader = capturefile.open(sys.argv[2])
 follower = reader.follow(timeout=0.5)

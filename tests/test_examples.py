@@ -1,11 +1,10 @@
-"""The examples, run as a stranger runs them, and the pages that quote them."""
+"""The examples, run as a stranger runs them, and the pages that name them."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -82,15 +81,6 @@ def test_the_smoke_test_passes_where_the_package_works() -> None:
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("capturefile ")
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_quotes_stands_in_its_example(page: str) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```$", (PROJECT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
-    assert blocks
-    script = "".join((PROJECT / "examples" / f"{name}.py").read_text() for name in PAGES[page].split())
-    for block in blocks:
-        assert any(textwrap.indent(block, " " * depth) in script for depth in (0, 4, 8)), block
 
 
 @pytest.mark.parametrize("page", PAGES)
