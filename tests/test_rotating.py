@@ -297,7 +297,7 @@ def write_and_kill(folder: Path, sync: str, acknowledged: int, lines: int) -> in
     return acknowledged
 
 
-def fail_with_a_full_disk(*_: object) -> None:
+def fail_with_a_full_disk(*_: object, **__: object) -> None:
     """What a step raises when the disk is full."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -380,6 +380,43 @@ def test_a_writer_goes_on_where_the_manifest_says_after_an_announcement_has_fail
     check(folder, 2)
     with RotatingReader(folder) as reader:
         assert [file.first_record for file in reader.files()] == [1, 2]
+
+
+def test_a_log_is_found_again_by_the_next_call_where_that_failed_as_well(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RotatingWriter(folder, sync="none") as log:
+        log.add_record("record 1")
+        with monkeypatch.context() as patch:
+            patch.setattr(manifest, "announce", close_the_manifest)
+            patch.setattr(manifest, "open_for_writing", fail_with_a_full_disk)
+            for _ in range(2):
+                with pytest.raises(OSError, match="No space"):
+                    log.rotate()
+        log.add_record("record 2")
+        log.set_metadata(b"2")
+        log.commit()
+        assert [path.name for path in folder.glob("0*")] == ["00000000000000000001.capture"]
+    check(folder, 2)
+
+
+def test_a_signal_handler_cannot_use_a_log_in_the_middle_of_its_rotation(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def announce_and_handle(announced: CaptureFile[str], first: int) -> manifest.Entry:
+        """A handler that is called here would add to a file that is left behind."""
+        with pytest.raises(ValueError, match="executing already"):
+            log.add_record("record 2")
+        return announce(announced, first)
+
+    with RotatingWriter(folder, sync="none") as log:
+        monkeypatch.setattr(manifest, "announce", announce_and_handle)
+        log.add_record("record 1")
+        log.rotate()
+        log.add_record("record 2")
+        log.set_metadata(b"2")
+        log.commit()
+    check(folder, 2)
 
 
 def test_a_file_with_records_that_the_manifest_does_not_know_is_never_deleted(folder: Path) -> None:
