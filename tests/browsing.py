@@ -146,6 +146,14 @@ def test_a_number_is_gone_to_and_its_link_opens_it_again(page: Page, viewed: Vie
         expect(page.locator(".row.chosen .number")).to_have_text("1,000,000,000,000")
 
 
+def test_the_first_record_is_shown_at_the_start(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"first", b"second"])
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator("#record h2")).to_have_text("Record 1")
+        expect(page.locator(".row.chosen .text")).to_have_text("first")
+
+
 def test_keys_move_from_record_to_record(page: Page, viewed: Viewed, path: Path) -> None:
     make(path, [b"%d" % number for number in range(1, 1001)])
     with viewed(path) as address:
@@ -236,8 +244,17 @@ def test_a_search_shows_hits_and_opens_them(page: Page, viewed: Viewed, path: Pa
     with viewed(path) as address:
         page.goto(address)
         page.locator("#text").fill("D 4[0-9]7$")
-        page.get_by_label("Regex").check()
-        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name="Search", exact=True).click()
+        expect(page.locator("#told")).to_have_text("Found 0 records")
+        page.get_by_role("button", name="Search as a regular expression").click()
+        expect(page.get_by_label("Regex")).to_be_checked()
+        expect(page.locator("#told")).to_have_text("Found 10 records")
+        expect(page.get_by_role("button", name="Search as a regular expression")).to_be_hidden()
+        page.get_by_label("Match case").check()
+        page.get_by_role("button", name="Search", exact=True).click()
+        expect(page.locator("#told")).to_have_text("Found 0 records")
+        page.get_by_label("Match case").uncheck()
+        page.get_by_role("button", name="Search", exact=True).click()
         expect(page.locator("#told")).to_have_text("Found 10 records")
         expect(page.locator("#hits mark")).to_have_count(10)
         page.locator("#hits button").nth(2).click()
@@ -329,7 +346,7 @@ def test_the_way_to_a_record_is_drawn_and_followed(page: Page, viewed: Viewed, p
         expect(page.locator(".cell.chosen")).to_have_count(3)
         expect(page.locator(".pill")).to_have_text("current")
         page.locator(".cell").last.click()
-        expect(page.locator("#structure")).to_contain_text("The way to record 1,248")
+        expect(page.locator("#structure")).to_contain_text("Path to record 1,248")
 
 
 def test_the_bars_of_the_blocks_are_reached_by_keyboard(page: Page, viewed: Viewed, path: Path) -> None:

@@ -57,10 +57,8 @@ function show(to) {
 }
 
 function showRecord() {
-  if (at.number === null) {
-    record.clear("Choose a record to see it whole.");
-    return;
-  }
+  if (at.number === null && list.count > 0n) return go({ number: 1n });
+  if (at.number === null) return record.clear("There is no record yet.");
   if (list.count > 0n) list.select(at.number, false);
   record.show(`Record ${grouped(at.number)}`, `${base()}/records/${at.number}`, link(at));
 }
@@ -94,6 +92,7 @@ function catchUp() {
   const wasAtEnd = list.grow(BigInt(state.count));
   if (isFirst) {
     if (at.number !== null) list.select(at.number, false);
+    else if (at.view === "records") showRecord();
     return;
   }
   if (before.serial === state.serial) return;

@@ -3,6 +3,9 @@
 import { $, counted, grouped, h } from "./dom.js";
 import { job } from "./api.js";
 
+// What has a meaning of its own in a regular expression.
+const MAY_BE_A_PATTERN = /[\\^$.|?*+()[\]{}]/;
+
 export class Search {
   constructor(open) {
     this.open = open; // Gets the number of a hit that was chosen.
@@ -11,6 +14,10 @@ export class Search {
       if ($("text").value && this.base) this.start();
     });
     $("cancel").addEventListener("click", () => this.cancel());
+    $("as-pattern").addEventListener("click", () => {
+      $("pattern").checked = true;
+      this.start();
+    });
     $("hits").addEventListener("click", (event) => {
       const hit = event.target.closest("[data-number]");
       if (hit) this.open(BigInt(hit.dataset.number));
@@ -40,10 +47,11 @@ export class Search {
     $("found").hidden = false;
     $("hits").replaceChildren();
     $("progress").value = 0;
+    $("as-pattern").hidden = true;
     $("cancel").textContent = "Cancel";
     const query = new URLSearchParams({ text: $("text").value });
     if ($("pattern").checked) query.set("pattern", "");
-    if ($("any-case").checked) query.set("any_case", "");
+    if (!$("match-case").checked) query.set("any_case", "");
     try {
       await job(`${this.base}/jobs/search?${query}`, (line) => this.running === running && this.line(line), running.signal);
     } catch (error) {
@@ -61,6 +69,7 @@ export class Search {
       const more = done.at !== done.of ? `the first ${grouped(done.hits)}, up to record ${grouped(done.at)}` : counted(done.hits, "record");
       $("progress").value = 1;
       this.end(`Found ${more}${lost}`);
+      $("as-pattern").hidden = this.hits > 0 || $("pattern").checked || !MAY_BE_A_PATTERN.test($("text").value);
     }
   }
 

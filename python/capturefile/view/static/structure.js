@@ -95,7 +95,7 @@ export class Structure {
     const told = await json(`${this.base}/way/${number}`).catch((error) => ({ error: error.message, steps: [] }));
     const rows = told.steps.map((step) => this.level(step));
     const caption = "From the current master node down. A cell is a child; the filled one leads to the record.";
-    this.way.replaceChildren(h("h2", {}, `The way to record ${grouped(number)}`), h("p", { className: "quiet" }, caption),
+    this.way.replaceChildren(h("h2", {}, `Path to record ${grouped(number)}`), h("p", { className: "quiet" }, caption),
       h("div", { className: "levels" }, rows), told.error ? h("p", { className: "problem" }, told.error) : "");
   }
 
@@ -145,7 +145,7 @@ function list(pairs) {
 }
 
 function headerCard({ header, size }) {
-  const checksum = { right: "right", wrong: "wrong", none: "none, as the format allows" }[header.checksum];
+  const checksum = { right: "OK", wrong: "does not match", none: "none, as the format allows" }[header.checksum];
   return h("section", { className: "card" }, h("h2", {}, "Header"), list([
     ["Format", `${header.magic}, version ${header.version}`],
     ["Page", bytes(header.page_size)],
@@ -162,7 +162,7 @@ function slotCard(slot, isCurrent) {
     h("div", { className: "bar" }, h("h2", {}, `Master node ${slot.name}`), isCurrent ? h("span", { className: "pill" }, "current") : null),
     list([
       ["Serial", grouped(slot.serial)],
-      ["Checksum", h("span", { className: right ? "right" : "wrong" }, right ? `${slot.stored} right` : `${slot.stored}, but it is ${slot.computed}`)],
+      ["Checksum", h("span", { className: right ? "right" : "wrong" }, right ? `${slot.stored} OK` : `${slot.stored} does not match, computed ${slot.computed}`)],
       ["Records", grouped(slot.records)],
       ["Limit", `byte ${grouped(slot.file_limit)}`],
       ["Pending", bytes(slot.pending)],
