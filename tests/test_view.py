@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from builder import TRILLION_RECORDS, trillion_file, trillion_record
+from capturefile._previews import text_of
 from capturefile.view.app import STATIC, application
 from capturefile.view.events import events
 from capturefile.view.jobs import MAX_JOBS
-from capturefile.view.previews import text_of
 from capturefile.view.security import HEADERS, is_known_host
 from capturefile.view.sources import Source
 from command import WRONG_USAGE, make, noise, run, running

@@ -300,6 +300,8 @@ class CaptureFile(Generic[_RecordT_co]):
         It lives on when this object is closed. Its slices are views of the same kind, and it can be passed to other
         processes. Raises what `refresh` raises.
         """
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: a table of the first records. None, for the plain representation, if it is closed."""
     def _observer(self) -> CaptureFile[_RecordT_co]:
         """A reading object over the same open file, with its own idea of what is new. It outlives this one."""
     def _identity(self) -> tuple[int, int, int | None]:
@@ -407,6 +409,8 @@ class ArrowRecords:
         """
     def __arrow_c_schema__(self) -> CapsuleType:
         """The types of the columns, as a capsule that holds an ArrowSchema."""
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the first records."""
 
 def _sync_path(path: StrPath, /) -> None:
     """Brings a file to the disk, or the names in a folder where its file system can do that."""

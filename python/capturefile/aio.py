@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["Follower", "follow"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 _MAX_BYTES_PER_BATCH = 1 << 20
 _FIRST_PAUSE = 0.001
 _MAX_PAUSE = 0.02
@@ -189,6 +193,10 @@ class Follower(Generic[RecordT_co]):
         self._one_at_a_time = threading.Lock()
         self._working: asyncio.Future[None] | None = None
         self._closed = False
+
+    def __repr__(self) -> str:
+        """What it follows."""
+        return f"<Follower of {self.file_name!r}{', closed' if self._closed else ''}>"
 
     def __aiter__(self) -> Self:
         """The object itself."""

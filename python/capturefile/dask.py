@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["read_bag", "read_capture", "to_capture"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 _BYTES_PER_PARTITION = 16 << 20
 """Of compressed data, roughly."""
 _MAX_RECORDS_PER_PARTITION = 1_000_000

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["CaptureHandler", "JSONFormatter"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 class CaptureHandler(logging.Handler):
     """Writes each formatted log record as a record of a capture file, and commits them in groups.
 

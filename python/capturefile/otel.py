@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["HasLag", "instrument", "uninstrument"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 class HasLag(Protocol):
     """What `CaptureFile.follow` and `capturefile.aio.follow` return, and consumers of `capturefile.checkpoint`."""
 

@@ -16,7 +16,7 @@ from operator import neg
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, cast, overload
 
 from capturefile._capturefile import CaptureFile
-from capturefile._errors import CaptureFileReplaced, InvalidCaptureFile
+from capturefile._errors import CaptureFileError, CaptureFileReplaced, InvalidCaptureFile
 from capturefile._numbers import integer
 from capturefile._typing import RecordT, RecordT_co
 
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     _Identity: TypeAlias = tuple[int, int, int | None] | None
 
 __all__ = ["RecordSequence", "concat"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 _RECORDS_PER_FETCH = 256
@@ -258,6 +262,22 @@ class RecordSequence(Sequence[RecordT_co]):
         files = {run.file for run in self._runs}
         place = f" of {next(iter(files))!r}" if len(files) == 1 else f" of {len(files)} files" if files else ""
         return f"<RecordSequence: {self._length} record{'' if self._length == 1 else 's'}{place}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the first records, with their numbers in their files."""
+        from capturefile._html import MAX_BYTES, MAX_ROWS, table
+
+        rows: list[tuple[int, int, bytes]] = []
+        problem, encoding = None, None
+        try:
+            for position in range(min(MAX_ROWS, self._length)):
+                file, number = self._locate(position)
+                encoding = file.reader().encoding
+                _, record = file.reader().read_range_buffers(number, number)
+                rows.append((number, len(record), bytes(record[:MAX_BYTES])))
+        except (CaptureFileError, OSError) as error:
+            problem = str(error)
+        return table(repr(self), rows, self._length, encoding, problem)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The files' paths, how they were opened, and which records these are; no record itself."""

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["CaptureLogger", "LoggerFactory"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 class CaptureLogger:
     """Writes each event, which the last processor has rendered as `str` or `bytes`, as a record."""
 
@@ -119,6 +123,10 @@ class LoggerFactory:
     def file_name(self) -> str:
         """The path of the file, or of the folder, in this process."""
         return self._log.file_name
+
+    def __repr__(self) -> str:
+        """Where its loggers write."""
+        return f"<LoggerFactory to {self.file_name!r}>"
 
     def __reduce__(self) -> Never:
         """Raises TypeError: a file has one writer."""

@@ -77,6 +77,11 @@ impl Encoding {
         Ok(Self { codec, errors: errors.map(CString::new).transpose()?, path: path.into() })
     }
 
+    /// The file whose records these are.
+    pub(super) fn path(&self) -> &Arc<Path> {
+        &self.path
+    }
+
     /// Whether records can only be text in another encoding than UTF-8.
     pub(super) fn is_other_than_utf8(&self) -> bool {
         matches!(self.codec, Codec::Other(_))

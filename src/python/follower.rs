@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::{Backoff, CaptureFile, Records};
 
 use super::convert::Encoding;
+use super::errors::quoted;
 use super::iterators::next_record;
 use super::shared::Shared;
 
@@ -122,6 +123,11 @@ impl Follower {
     fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
         let at_hand = self.following.lock(py)?.records.remaining();
         Ok(usize::try_from(at_hand).unwrap_or(usize::MAX))
+    }
+
+    fn __repr__(&self) -> String {
+        let next = self.next.load(Ordering::Relaxed);
+        format!("<Follower: record {next} of {} is next>", quoted(self.observer.path()))
     }
 
     /// The path that the file was opened with.

@@ -2,6 +2,9 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+use std::path::Path;
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -9,6 +12,7 @@ use pyo3::types::PyType;
 use crate::{Blocks, Records};
 
 use super::convert::Encoding;
+use super::errors::quoted;
 use super::shared::Shared;
 use super::verify::range;
 
@@ -47,6 +51,10 @@ impl RecordIterator {
         let remaining = self.records.lock(py)?.remaining();
         Ok(usize::try_from(remaining).unwrap_or(usize::MAX))
     }
+
+    fn __repr__(&self) -> String {
+        format!("<RecordIterator: records of {}>", quoted(self.encoding.path()))
+    }
 }
 
 /// Iterates over the blocks that there were when it was made; see `CaptureFile.blocks`.
@@ -55,11 +63,12 @@ impl RecordIterator {
 #[pyclass(frozen, module = "capturefile")]
 pub(super) struct BlockIterator {
     blocks: Shared<Blocks>,
+    path: Arc<Path>,
 }
 
 impl BlockIterator {
-    pub(super) fn new(blocks: Blocks) -> Self {
-        Self { blocks: Shared::new(blocks) }
+    pub(super) fn new(blocks: Blocks, path: Arc<Path>) -> Self {
+        Self { blocks: Shared::new(blocks), path }
     }
 }
 
@@ -82,6 +91,10 @@ impl BlockIterator {
         let (position, length) = block.frame.unzip();
         let records = block.records.map(|records| range(py, &records)).transpose()?;
         class.call1((position, length, block.size, records)).map(Some)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<BlockIterator: blocks of {}>", quoted(&self.path))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arrow;
 mod convert;
+mod display;
 mod errors;
 mod file;
 mod follower;

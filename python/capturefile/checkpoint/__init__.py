@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["KEY", "AtLeastOnceConsumer", "Consumer", "ExactlyOnceConsumer", "consume", "consume_at_least_once"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 @overload
 def consume(
     source: StrPath,

@@ -45,6 +45,10 @@ class Consumer(ABC, Generic[RecordT_co]):
         # Behind the last batch that was given.
         self._given = position
 
+    def __repr__(self) -> str:
+        """What it consumes, and how far it knows to have come."""
+        return f"<{type(self).__name__}: {self._saved.records} records of {self._source.file.file_name!r} are done>"
+
     @property
     def position(self) -> int:
         """How many records of the source are done: the number of the last one."""

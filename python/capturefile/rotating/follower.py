@@ -55,6 +55,10 @@ class RotatingFollower(Generic[RecordT_co]):
         self._at_hand: AtHand[tuple[int, RecordT_co]] = AtHand()
         self._stepping = threading.RLock()
 
+    def __repr__(self) -> str:
+        """What it follows."""
+        return f"<RotatingFollower of {str(self._manifest.folder)!r}>"
+
     def __iter__(self) -> Self:
         """The object itself."""
         return self

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["CaptureDataSource"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 class CaptureDataSource(DataSource):
     """What Spark calls to read and write capture files; see docs/spark.md for the options and what is promised."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from capturefile.view.previews import text_of
+from capturefile._previews import text_of
 from capturefile.view.sources import BROKEN, message
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import capturefile
-from capturefile.view.previews import visible
+from capturefile._previews import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

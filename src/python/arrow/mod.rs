@@ -13,6 +13,7 @@ use pyo3::types::PyCapsule;
 mod abi;
 
 use super::convert::Encoding;
+use super::display;
 use super::errors::quoted;
 use crate::{Error, Record, RecordBuffer, Records, Snapshot};
 use abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Producer};
@@ -101,6 +102,22 @@ impl ArrowRecords {
     /// The types of the columns, as a capsule that holds an ArrowSchema.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         PyCapsule::new_with_value(py, self.form.schema(), c"arrow_schema")
+    }
+
+    fn __repr__(&self) -> String {
+        let kind = if self.form == Form::Text { "text" } else { "bytes" };
+        let range = if self.first > self.last {
+            "no records".into()
+        } else {
+            format!("records {} to {}", self.first, self.last)
+        };
+        format!("<ArrowRecords: {range} of {}, as {kind}>", quoted(self.snapshot.path()))
+    }
+
+    /// What a notebook shows: a table of the first records.
+    fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let encoding = (self.form == Form::Text).then_some("utf-8");
+        display::table(py, &self.__repr__(), &self.snapshot, self.first, self.last, encoding)
     }
 }
 

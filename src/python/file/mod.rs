@@ -25,6 +25,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::{CompressionLevel, OpenOptions, Snapshot, SyncMode, Totals};
 
 use super::convert::{Encoding, block_size, cache_size, threads};
+use super::display;
 use super::errors::{CaptureFileNotOpen, UncommittedWarning, quoted};
 
 use settings::{Request, Settings, copy_metadata, counted, location_of};
@@ -339,15 +340,24 @@ impl CaptureFile {
             return Ok(format!("{name}, closed, last seen with {}", counted(count, "record")));
         };
         let purpose = if file.is_writer() { "writing" } else { "reading" };
-        let count = py.detach(|| file.record_count())?;
-        Ok(format!("{name}, open for {purpose}, with {}", counted(count, "record")))
+        // What cannot be counted is told by whatever reads it.
+        let count =
+            py.detach(|| file.record_count()).map(|count| format!(", with {}", counted(count, "record")));
+        Ok(format!("{name}, open for {purpose}{}", count.unwrap_or_default()))
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(match self.settings.get() {
-            Some(_) => format!("<CaptureFile {}>", self.__str__(py)?),
-            None => "<CaptureFile, not opened>".into(),
-        })
+    fn __repr__(&self, py: Python<'_>) -> String {
+        self.__str__(py)
+            .map_or_else(|_| "<CaptureFile, not opened>".into(), |text| format!("<CaptureFile {text}>"))
+    }
+
+    /// What a notebook shows: a table of the first records. None, for the plain representation, if it is closed.
+    fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Ok(snapshot) = self.snapshot(py) else {
+            return Ok(None);
+        };
+        let encoding = self.get_encoding()?;
+        display::table(py, &self.__repr__(py), &snapshot, 1, snapshot.record_count(), encoding).map(Some)
     }
 }
 

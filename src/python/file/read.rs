@@ -321,7 +321,7 @@ impl CaptureFile {
     ///
     /// What is inflated for that is not kept. Raises InvalidCaptureFile, while it continues, if a block is damaged.
     fn blocks(&self, py: Python<'_>) -> PyResult<BlockIterator> {
-        Ok(BlockIterator::new(self.snapshot(py)?.blocks()))
+        Ok(BlockIterator::new(self.snapshot(py)?.blocks(), Arc::clone(self.encoding()?.path())))
     }
 
     /// The records that are committed and seen here, as a sequence counted from 0 whose length never changes;

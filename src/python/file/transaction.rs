@@ -38,6 +38,10 @@ impl Transaction {
         Ok(())
     }
 
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<Transaction in {}>", self.file.get().__repr__(py))
+    }
+
     /// A subclass's object can hold its own transaction: the garbage collector has to see that.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MOST_BYTES = 400
+MAX_PREVIEW = 400
 """Of a record, in a list."""
 
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
@@ -13,7 +13,7 @@ UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\
 
 def text_of(data: bytes | memoryview) -> tuple[str, bool]:
     """The first bytes of a record as visible text, and whether they are UTF-8."""
-    part = bytes(data[:MOST_BYTES])
+    part = bytes(data[:MAX_PREVIEW])
     if len(part) < len(data):
         part = _whole_characters(part)
     try:

@@ -1,0 +1,56 @@
+"""Records as HTML tables, which notebooks show in place of a representation."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING
+
+from capturefile._previews import MAX_PREVIEW, text_of, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_ROWS = 10
+MAX_BYTES = 64 * 1024
+"""Of a record, which are looked at."""
+
+_STYLE = "text-align: left; font-family: monospace; white-space: pre-wrap; overflow-wrap: anywhere"
+
+
+def table(
+    title: str, rows: Iterable[tuple[int, int, bytes]], count: int, encoding: str | None, problem: str | None = None
+) -> str:
+    """A table of records, given as their numbers, their sizes, and how they begin.
+
+    `count` is how many records there are, and `problem` says why there are no more rows. Whatever is in a record is
+    shown as text: nothing of it becomes part of the page.
+    """
+    lines = [_row(number, size, beginning, encoding) for number, size, beginning in rows]
+    end = f"... {count - len(lines):,} more" if len(lines) < count else ""
+    footer = "".join(f"<p>{escape(visible(text))}</p>" for text in (problem or "", end) if text)
+    head = "".join(f"<th>{name}</th>" for name in ("record", "bytes", "type", "content"))
+    return (
+        f"<div><p>{escape(visible(title))}</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>{footer}</div>"
+    )
+
+
+def _row(number: int, size: int, beginning: bytes, encoding: str | None) -> str:
+    kind, text = _look(beginning, size, encoding)
+    more = " ..." if size > MAX_PREVIEW else ""
+    return f'<tr><td>{number}</td><td>{size:,}</td><td>{kind}</td><td style="{_STYLE}">{escape(text)}{more}</td></tr>'
+
+
+def _look(beginning: bytes, size: int, encoding: str | None) -> tuple[str, str]:
+    """What a record is, as far as its beginning tells, and that as visible text."""
+    text, is_text = text_of(beginning)
+    if not is_text and encoding is not None:
+        return "text", visible(beginning[:MAX_PREVIEW].decode(encoding, "replace"))
+    if is_text and size == len(beginning) and beginning[:1] in (b"{", b"["):
+        try:
+            json.loads(beginning)
+        except (ValueError, RecursionError):
+            return "text", text
+        return "JSON", text
+    return ("text" if is_text else "bytes"), text

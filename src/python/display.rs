@@ -1,0 +1,38 @@
+//! What a notebook shows of records. Nothing here fails because of what is in a file.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::Snapshot;
+
+/// How many records a table has at most...
+const MAX_ROWS: u64 = 10;
+/// ...and how many bytes of each are looked at.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// An HTML table of the first of these records, with their numbers, sizes and types, and of what ended it.
+pub(super) fn table<'py>(
+    py: Python<'py>,
+    title: &str,
+    snapshot: &Snapshot,
+    first: u64,
+    last: u64,
+    encoding: Option<&str>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut rows = Vec::new();
+    let mut problem = None;
+    for number in first..=last.min(first.saturating_add(MAX_ROWS - 1)) {
+        match py.detach(|| snapshot.record(number)) {
+            Ok(record) => {
+                let beginning = &record[..record.len().min(MAX_BYTES)];
+                rows.push((number, record.len(), PyBytes::new(py, beginning)));
+            }
+            Err(error) => {
+                problem = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    let count = last.saturating_add(1).saturating_sub(first);
+    py.import("capturefile._html")?.getattr("table")?.call1((title, rows, count, encoding, problem))
+}
