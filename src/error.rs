@@ -89,6 +89,17 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The file of a writer has no name any more.
+    #[error(
+        "{path:?} has been removed or replaced under its writer, so that nobody could read what is committed now; \
+         what was committed before can be read from this object; open the path again to write what stands there, or \
+         a new file"
+    )]
+    Removed {
+        /// The name that the file had.
+        path: PathBuf,
+    },
+
     /// Somebody else has the file open for writing.
     #[error(
         "{path:?} is already open for writing in {holder}; a capture file has one writer at a time: \
@@ -217,6 +228,7 @@ impl Error {
             Self::Io { path, .. }
             | Self::Invalid { path, .. }
             | Self::Replaced { path }
+            | Self::Removed { path }
             | Self::AlreadyOpen { path, .. }
             | Self::LockUnavailable { path, .. }
             | Self::NotOpenForWrite { path }

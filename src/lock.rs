@@ -13,7 +13,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
@@ -87,8 +87,12 @@ pub(crate) fn watch_forks() {
 
 /// Which file this is.
 pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
-    let metadata = file.metadata()?;
-    Ok((metadata.dev(), metadata.ino()))
+    file.metadata().map(|metadata| id_of(&metadata))
+}
+
+/// Which file this is the metadata of.
+pub(crate) fn id_of(metadata: &Metadata) -> FileId {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Why a lock was not given.

@@ -280,7 +280,6 @@ def damaged_slots(data: bytes) -> bytes:
 
 SOUND = build_file([b"one", b"two"])
 INVALID = {
-    "nothing": (b"", "MioCapture"),
     "text": (b"This is no capture file.\n", "This is no"),
     "zeros": (bytes(500_000), "MioCapture"),
     "only the magic": (b"MioCapture\0", "11 bytes"),

@@ -6,11 +6,12 @@ import errno
 import mmap
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
+import capturefile
 import mounts
 import pytest
-from capturefile import CaptureFile, checkpoint
+from capturefile import CaptureFile, CommitUncertain, checkpoint
 from capturefile._files import sync_path
 from capturefile.rotating import RotatingWriter
 from command import make, noise
@@ -183,3 +184,106 @@ def test_a_full_btrfs_keeps_what_was_committed(tmp_path: Path, mount: Mount) -> 
     make(path, noise(COUNT))
     mounts.fill(root)
     assert committed(path) == noise(COUNT)
+
+
+# Maps that are old, or refused
+
+
+def test_a_reader_of_a_containers_image_reads_on_when_the_file_is_copied_up(
+    files: Path, tmp_path: Path, mount: Mount
+) -> None:
+    overlay = mount(mounts.overlay(tmp_path, files))
+    path = overlay.root / "log.capture"
+    with CaptureFile(path, encoding=None) as cf:
+        follower = cf.follow(1, timeout=0)
+        assert list(follower) == list(cf) == noise(COUNT)
+        for count in (COUNT, 20):
+            append(path, noise(count))
+            assert list(follower) == noise(count)
+            cf.refresh()
+            assert cf[-count:] == noise(count)
+        assert [bytes(each) for each in cf.read_range_buffers(1, 1)] != []
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_file_that_cannot_be_mapped_is_read(writes: bool, tmp_path: Path, mount: Mount) -> None:
+    fuse = mount(mounts.fuse(tmp_path, Switches(direct_io=True)))
+    path = fuse.root / "log.capture"
+    make(path, noise(COUNT))
+    with CaptureFile(path, writes, encoding=None) as cf:
+        assert list(cf) == noise(COUNT)
+        assert list(reversed(cf))[-1] == noise(COUNT)[0]
+        assert sum(block.size for block in cf.blocks()) > 0
+        if writes:
+            cf.add_records(noise(COUNT))
+            iterator = cf.record_generator(COUNT + 1)
+            first = next(iterator)
+            cf.rollback()
+            # What was taken back stays readable for those who are at it.
+            assert [first, *iterator] == noise(COUNT)
+    assert committed(path) == noise(COUNT)
+
+
+@pytest.mark.parametrize("kind", mounts.IMAGES)
+def test_what_is_read_of_a_read_only_image_is_durable(kind: str, files: Path, tmp_path: Path, mount: Mount) -> None:
+    root = mount(mounts.image(tmp_path, kind, files))
+    with CaptureFile(root / "log.capture") as cf:
+        assert not cf.refresh(durable=True)
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
+@pytest.mark.parametrize("mode", ["x", "a", "w"])
+def test_a_file_is_made_where_little_is_offered(
+    mode: Literal["x", "a", "w"], error: int, tmp_path: Path, mount: Mount
+) -> None:
+    switches = Switches(exclusive_rename=False, hard_links=False, folder_sync_error=error)
+    fuse = mount(mounts.fuse(tmp_path, switches))
+    path = fuse.root / "log.capture"
+    for _ in range(1 if mode == "x" else 2):
+        with capturefile.open(path, mode, initial_metadata=b"metadata") as cf:
+            assert cf.get_metadata() == b"metadata"
+            cf.add_record("one")
+            cf.commit()
+    assert committed(path) == [b"one"] * (2 if mode == "a" else 1)
+    with pytest.raises(FileExistsError):
+        capturefile.open(path, "x")
+    assert [each.name for each in fuse.root.iterdir()] == ["log.capture"]
+
+
+def test_a_slot_that_was_cached_half_written_is_no_damage(tmp_path: Path, mount: Mount) -> None:
+    fuse = mount(mounts.fuse(tmp_path, Switches(attribute_seconds=1000)))
+    make(fuse.backing / "log.capture", noise(10))
+    with CaptureFile(fuse.root / "log.capture", encoding=None) as cf:
+        for number in range(20):
+            append(fuse.backing / "log.capture", noise(1))
+            # The kernel reads one page of each slot anew, as when it needed the room of the others.
+            descriptor = os.open(fuse.root / "log.capture", os.O_RDONLY)
+            try:
+                for slot in (4096, 4096 + 40_960):
+                    os.posix_fadvise(descriptor, slot + number % 10 * 4096, 4096, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
+            cf.refresh()
+
+
+# Room
+
+
+def test_a_commit_to_a_full_btrfs_can_be_tried_again_or_rolled_back(tmp_path: Path, mount: Mount) -> None:
+    root = mount(mounts.btrfs(tmp_path, 128 << 20))
+    path = root / "log.capture"
+    make(path, noise(COUNT))
+    with CaptureFile(path, True, encoding=None) as cf:
+        filler = mounts.fill(root)
+        for record in (b"taken back", b"kept"):
+            cf.add_record(record)
+            with pytest.raises(OSError, match="No space left") as caught:
+                cf.commit()
+            assert not isinstance(caught.value, CommitUncertain)
+            if record == b"taken back":
+                cf.rollback()
+        filler.unlink()
+        # The room comes back with the next transaction of the file system.
+        os.sync()
+        cf.commit()
+    assert committed(path) == [*noise(COUNT), b"kept"]

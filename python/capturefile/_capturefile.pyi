@@ -60,7 +60,7 @@ class CaptureFile(Generic[_RecordT_co]):
 
     Arguments:
         file_name: path of the file, by convention with the extension `.capture`.
-        to_write: open for writing, creating the file if there is none.
+        to_write: open for writing, creating the file if there is none or an empty one.
         initial_metadata: metadata of a file that this call creates; ignored otherwise.
         force_new_empty_file: replace whatever stands there by a new empty file, in one step for
             everybody who looks. A file that somebody is writing is refused.
@@ -264,7 +264,7 @@ class CaptureFile(Generic[_RecordT_co]):
         Arguments:
             start: number of the first record; by default the first that this object does not see yet.
             timeout: seconds without news after which it ends; by default it waits for ever. It also ends
-                when this object is closed, or when nothing refers to it any more.
+                when this object is closed, which it keeps alive, or when it is closed itself.
 
         Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While
         it continues it raises CaptureFileReplaced, once there are no more records, if another file stands under
@@ -352,8 +352,9 @@ class CaptureFile(Generic[_RecordT_co]):
         Raises OSError if the disk is full or fails; then nothing of the transaction is visible to others.
         With a full disk nothing of it is lost either, and after making room it can be committed again or
         rolled back. Raises CommitUncertain, also an OSError, if it failed at a point where the commit may
-        or may not have happened; opening the file again tells. After that, and after a sync that failed,
-        the object refuses further work with CaptureFileError until it is opened again.
+        or may not have happened; opening the file again tells. Raises InvalidCaptureFile if somebody has cut
+        the file short, and CaptureFileReplaced if it was removed or replaced. After these, and after a sync that
+        failed, the object refuses further work with CaptureFileError until it is opened again.
         """
     def rollback(self) -> None:
         """Forgets everything since the last commit.
@@ -442,7 +443,10 @@ class RecordIterator(Generic[_RecordT_co]):
 
 @final
 class Follower(Generic[_RecordT_co]):
-    """Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`."""
+    """Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
+
+    Used by a signal handler while its own thread waits in it, it raises ValueError, as a generator does.
+    """
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> _RecordT_co: ...
@@ -452,6 +456,10 @@ class Follower(Generic[_RecordT_co]):
     @property
     def file_name(self) -> str:
         """The path that the file was opened with."""
+    def close(self) -> None:
+        """Ends the iteration and releases the file and the object that is followed, also while another thread waits
+        for the next record. Does nothing on one that is closed.
+        """
     def ready(self) -> bool:
         """Whether the next call would not wait: there is a record to give, or an error or the end to tell. It does
         not wait itself, also while another thread waits for the next record.
@@ -496,9 +504,9 @@ def open(
 ) -> CaptureFile[str]:
     """Opens a capture file in the words of Python's `open()`.
 
-    `mode` is "r" to read; "a" to write, creating the file if there is none; "x" to create a file and
-    refuse an existing one; "w" to start a new empty file in place of whatever stands there. The other
-    arguments are those of `CaptureFile`.
+    `mode` is "r" to read; "a" to write, creating the file if there is none or an empty one; "x" to create a
+    file and refuse an existing one; "w" to start a new empty file in place of whatever stands there. The
+    other arguments are those of `CaptureFile`.
 
     Raises FileExistsError for "x" where there is a file, and ValueError for another mode; otherwise as
     `CaptureFile`.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from capturefile._errors import CaptureFileReplaced
-from capturefile._files import replacing
+from capturefile._files import opener, replacing
 
 if TYPE_CHECKING:
     from capturefile._capturefile import CaptureFile
@@ -85,5 +85,5 @@ class CursorFile:
 
     def save(self, position: Position) -> None:
         """Replaces the position in one step: after a power cut the file has the old one or the new one."""
-        with replacing(self.path) as temporary:
-            Path(temporary).write_bytes(json.dumps(position.encode()).encode() + b"\n")
+        with replacing(self.path) as temporary, open(temporary, "wb", opener=opener) as file:
+            file.write(json.dumps(position.encode()).encode() + b"\n")

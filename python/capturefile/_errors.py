@@ -22,7 +22,7 @@ class InvalidCaptureFile(CaptureFileError):
 
 
 class CaptureFileReplaced(CaptureFileError):
-    """Another file, or none, stands where the one should be that is followed or was read before.
+    """Another file, or none, stands where the one should be that is written, followed, or was read before.
 
     See `CaptureFile.follow`, `RecordSequence` and `capturefile.checkpoint`.
     """

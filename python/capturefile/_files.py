@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import contextmanager
 
@@ -14,10 +15,22 @@ if TYPE_CHECKING:
 
     from capturefile._typing import StrPath
 
-__all__ = ["SUFFIX", "replacing", "sync_path"]
+__all__ = ["SUFFIX", "opener", "replacing", "sync_path"]
 
 SUFFIX = ".capture"
 """What the names of capture files end with."""
+_STANDARD_ERROR = 2
+
+
+def opener(path: str, flags: int) -> int:
+    """For `open`: opens a file above the descriptors of the standard streams, where nothing is printed into it."""
+    descriptor = os.open(path, flags, 0o666)
+    if descriptor > _STANDARD_ERROR:
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD_ERROR + 1)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

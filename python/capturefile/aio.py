@@ -230,6 +230,8 @@ class Follower(Generic[RecordT_co]):
         self._closed = True
         self._at_hand.records.clear()
         await self._finish_work()
+        if self._follower:
+            self._follower.close()
         self._follower = None
         if self._cf and self._cf is not self._source:
             self._cf.close()

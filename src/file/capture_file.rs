@@ -1,7 +1,7 @@
 //! Opening, creating, refreshing and closing capture files.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::{fmt, io};
 
 use arc_swap::{ArcSwap, Guard};
@@ -46,7 +46,11 @@ impl CaptureFile {
         Ok(Self {
             file: Arc::clone(snapshot.file()),
             published: Published::new(snapshot, writer.changes()),
-            role: Role::Writer(Box::new(WriterRole { writer: Mutex::new(Some(writer)), forks: forks() })),
+            role: Role::Writer(Box::new(WriterRole {
+                writer: Mutex::new(Some(writer)),
+                final_totals: OnceLock::new(),
+                forks: forks(),
+            })),
         })
     }
 
@@ -109,10 +113,11 @@ impl CaptureFile {
     /// How many records this object sees.
     pub fn record_count(&self) -> Result<u64> {
         let (current, is_latest) = self.published.load_guard();
-        if let Some(role) = self.writer_here().filter(|_| !is_latest)
-            && let Some(writer) = role.lock().as_ref()
-        {
-            return Ok(writer.record_count());
+        if let Some(role) = self.writer_here().filter(|_| !is_latest) {
+            let writer = role.lock();
+            // One that was closed meanwhile has left what is shown up to date.
+            let shown = || self.published.load_guard().0.record_count();
+            return Ok(writer.as_ref().map_or_else(shown, Writer::record_count));
         }
         if self.is_orphaned(&current) {
             return Ok(self.snapshot()?.record_count());

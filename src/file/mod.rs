@@ -7,6 +7,7 @@ mod options;
 mod refresh;
 mod replacement;
 mod role;
+mod unmade;
 mod writing;
 
 pub use batch::Batch;

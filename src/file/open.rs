@@ -1,6 +1,6 @@
 //! Opening, creating and replacing files, with the right to write them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,14 +15,16 @@ use crate::read::current;
 use crate::read::fan_out::check_fan_out;
 use crate::read::open_file::OpenFile;
 use crate::storage::{
-    Existing, FileStorage, Storage, exists, keeps_changing, move_into_place, open_plain, parent, read_up_to,
-    resolve_links, temporary_file,
+    self, Existing, FileStorage, NEW_FILE_MODE, Storage, already_exists, cannot_be_exclusive, exists,
+    keeps_changing, move_into_place, open_plain, parent, read_up_to, resolve_links, resolve_to_replace,
+    temporary_file,
 };
-use crate::write::options::SyncMode;
+use crate::write::options::{Making, SyncMode};
 use crate::write::writer::Writer;
 
 use super::capture_file::CaptureFile;
 use super::options::OpenOptions;
+use super::unmade::is_unmade;
 
 /// How often opening starts anew because the file was replaced meanwhile.
 const MAX_ATTEMPTS: u32 = 100;
@@ -81,25 +83,31 @@ impl OpenOptions {
         move_in: impl FnOnce() -> io::Result<()>,
     ) -> Result<CaptureFile> {
         // With its lock before anybody can see the file, so that nobody gets to write it in between.
-        let file = self.create_unseen(path, storage, right)?;
+        let file = self.make(path, storage, right, Making::Hidden)?;
         move_in().map_err(|error| Error::io(path, "create", error))?;
-        if self.sync != SyncMode::None {
-            file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))?;
-        }
+        self.sync_new_name(&file, target)?;
         Ok(file)
     }
 
-    /// Makes a new file of the empty `storage`, which is seen, as `path`, once the caller has moved it there.
-    fn create_unseen(
+    fn sync_new_name(&self, file: &CaptureFile, target: &Path) -> Result<()> {
+        if self.sync == SyncMode::None {
+            return Ok(());
+        }
+        file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))
+    }
+
+    /// Makes a new file of the empty `storage`, which is, or will be, the file called `path`.
+    fn make(
         &self,
         path: &Path,
         storage: Box<dyn Storage>,
         right: Box<dyn WriteRight>,
+        making: Making,
     ) -> Result<CaptureFile> {
         let cache = Cache::new(self.cache_size);
         let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
         let metadata = self.initial_metadata.as_deref();
-        CaptureFile::writer(Writer::create(&Arc::new(file), right, metadata, self.writer_options())?)
+        CaptureFile::writer(Writer::create(&Arc::new(file), right, metadata, self.writer_options(), making)?)
     }
 
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
@@ -109,7 +117,10 @@ impl OpenOptions {
             if missing && self.existing_only {
                 return Err(Error::io(path, "open", io::Error::from_raw_os_error(libc::ENOENT)));
             }
-            if self.create_new || missing {
+            if self.create_new && !missing {
+                return Err(already_exists(path));
+            }
+            if missing {
                 match self.create_file(path, &target, &Existing::Keep) {
                     Err(Error::Io { source, .. })
                         if source.kind() == io::ErrorKind::AlreadyExists && !self.create_new => {}
@@ -127,7 +138,15 @@ impl OpenOptions {
         let Some((file, lock)) = self.lock_existing(path, target)? else {
             return Ok(None);
         };
-        self.write_storage(path, target, Box::new(FileStorage::new(file)), Box::new(lock)).map(Some)
+        let storage = Box::new(FileStorage::new(file));
+        let is_unmade = !self.existing_only
+            && is_unmade(&*storage, &self.geometry).map_err(|error| Error::io(path, "read", error))?;
+        if !is_unmade {
+            return self.write_storage(path, target, storage, Box::new(lock)).map(Some);
+        }
+        let file = self.make(path, storage, Box::new(lock), Making::InPlace)?;
+        self.sync_new_name(&file, target)?;
+        Ok(Some(file))
     }
 
     /// Opens a file and takes the right to write it; `None` if another file stands there by then.
@@ -139,8 +158,12 @@ impl OpenOptions {
         };
         let id = lock::file_id(&file).map_err(failed)?;
         let lock = self.take_lock(path, || open_plain(target, true))?;
-        let now = File::open(target).and_then(|file| lock::file_id(&file));
-        Ok((lock.id() == id && now.is_ok_and(|now| now == id)).then_some((file, lock)))
+        let now = match fs::metadata(target) {
+            Ok(metadata) => lock::id_of(&metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok((lock.id() == id && now == id).then_some((file, lock)))
     }
 
     /// Takes the right to write the file `target`, for whoever replaces it; `None` if another file stands there by
@@ -159,13 +182,22 @@ impl OpenOptions {
         }
     }
 
+    /// Makes an empty file at `target`, where nothing is, and takes the right to write it, for whoever moves another
+    /// one there. That is for file systems which cannot move one to where nothing is, and nowhere else.
+    pub(super) fn claim(self, path: &Path, target: &Path) -> Result<(File, WriterLock)> {
+        storage::create(target, NEW_FILE_MODE).map_err(|error| Error::io(path, "create", error))?;
+        let (file, lock) = self.lock_to_replace(path, target)?.ok_or_else(|| keeps_changing(path))?;
+        let is_empty = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
+        if is_empty { Ok((file, lock)) } else { Err(already_exists(path)) }
+    }
+
     /// Makes a capture file of the empty file `temporary`, which is to be called `path` later.
     pub(crate) fn create_unnamed(&self, path: &Path, temporary: &Path) -> Result<CaptureFile> {
         self.geometry.check_settings()?;
         let reopen = || open_plain(temporary, true);
         let lock = self.take_lock(path, reopen)?;
         let storage = Box::new(FileStorage::new(reopen()?));
-        self.create_unseen(path, storage, Box::new(lock))
+        self.make(path, storage, Box::new(lock), Making::Hidden)
     }
 
     fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<File>) -> Result<WriterLock> {
@@ -182,7 +214,7 @@ impl OpenOptions {
 
     fn replace_file(&self, path: &Path) -> Result<CaptureFile> {
         for _ in 0..MAX_ATTEMPTS {
-            let target = resolve_links(path)?;
+            let target = resolve_to_replace(path)?;
             if !exists(&target)? {
                 match self.create_file(path, &target, &Existing::Keep) {
                     Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
@@ -205,9 +237,20 @@ impl OpenOptions {
         let temporary = temporary_file(parent(target), existing).map_err(failed)?;
         let reopen = || open_plain(temporary.path(), true);
         let lock = self.take_lock(path, reopen)?;
-        let storage = FileStorage::new(reopen()?);
-        let move_in = || move_into_place(temporary, target, existing);
-        self.create_storage(path, target, Box::new(storage), Box::new(lock), move_in)
+        let storage = Box::new(FileStorage::new(reopen()?));
+        let mut is_impossible = false;
+        let move_in = || {
+            move_into_place(temporary, target, existing)
+                .inspect_err(|error| is_impossible = cannot_be_exclusive(error))
+        };
+        match self.create_storage(path, target, storage, Box::new(lock), move_in) {
+            Err(_) if is_impossible && matches!(existing, Existing::Keep) => {
+                let (claimed, _right) = self.clone().claim(path, target)?;
+                let claimed = Existing::Replace(claimed.metadata().map_err(failed)?);
+                self.create_file(path, target, &claimed)
+            }
+            done => done,
+        }
     }
 
     fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<(OpenFile, Header)> {

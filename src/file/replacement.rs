@@ -1,6 +1,5 @@
 //! Puts a new file in the place of another one, or where there is none yet, in one step.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,10 @@ use tempfile::TempPath;
 
 use crate::error::{Error, Result};
 use crate::lock::{self, WriterLock};
-use crate::storage::{Existing, exists, keeps_changing, parent, resolve_links, sync_folder, temporary_file};
+use crate::storage::{
+    Existing, cannot_be_exclusive, exists, keeps_changing, open, parent, resolve_to_replace, sync_folder,
+    temporary_file,
+};
 use crate::sync::forks::forks;
 
 use super::options::OpenOptions;
@@ -53,7 +55,7 @@ impl Replacement {
         let path = path.as_ref();
         let failed = |error| Error::io(path, "create", error);
         for _ in 0..MAX_ATTEMPTS {
-            let target = resolve_links(path)?;
+            let target = resolve_to_replace(path)?;
             let (lock, existing) = if !exists(&target)? {
                 (None, Existing::Keep)
             } else if !overwrite {
@@ -83,7 +85,7 @@ impl Replacement {
             return Ok(());
         };
         if sync {
-            File::open(&temporary).and_then(|file| file.sync_all()).map_err(failed)?;
+            open(&temporary, false).and_then(|file| file.sync_all()).map_err(failed)?;
         }
         for _ in 0..MAX_ATTEMPTS {
             let moved = match self.lock {
@@ -98,6 +100,10 @@ impl Replacement {
                     temporary = error.path;
                     self.lock =
                         OpenOptions::new().lock_to_replace(&path, &self.target)?.map(|(_, lock)| lock);
+                }
+                Err(error) if self.lock.is_none() && cannot_be_exclusive(&error.error) => {
+                    temporary = error.path;
+                    self.lock = Some(OpenOptions::new().claim(&path, &self.target)?.1);
                 }
                 Err(error) => return Err(failed(error.error)),
             }

@@ -1,11 +1,12 @@
 //! What an open file may do: read, or write as long as it is not forked.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use crate::read::current::Stamps;
 use crate::sync::forks::forks;
+use crate::write::options::Totals;
 use crate::write::writer::Writer;
 
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) enum Role {
 pub(super) struct WriterRole {
     /// `None` once closed.
     pub(super) writer: Mutex<Option<Writer>>,
+    /// What was committed, once it is closed.
+    pub(super) final_totals: OnceLock<Totals>,
     /// The count of forks when the file was opened; a forked child never touches the writer, whose
     /// lock a thread that did not come along may hold.
     pub(super) forks: u64,

@@ -21,7 +21,8 @@ impl CaptureFile {
     pub fn totals(&self) -> Totals {
         match &self.role {
             Role::Writer(role) if role.forks == forks() => {
-                role.lock().as_ref().map(Writer::totals).unwrap_or_default()
+                let closed = || role.final_totals.get().copied().unwrap_or_default();
+                role.lock().as_ref().map_or_else(closed, Writer::totals)
             }
             _ => Totals::default(),
         }
@@ -98,6 +99,8 @@ impl CaptureFile {
             return 0;
         };
         self.published.publish(writer.committed_snapshot());
+        // There are none yet: it is closed once.
+        let _ = role.final_totals.set(writer.totals());
         writer.uncommitted_records()
     }
 

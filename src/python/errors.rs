@@ -39,7 +39,7 @@ impl From<Error> for PyErr {
                 classes::CommitUncertain::new_err((source.raw_os_error(), message, path.into_os_string()))
             }
             Error::Invalid { .. } => classes::InvalidCaptureFile::new_err(message),
-            Error::Replaced { .. } => classes::CaptureFileReplaced::new_err(message),
+            Error::Replaced { .. } | Error::Removed { .. } => classes::CaptureFileReplaced::new_err(message),
             Error::Closed { .. } => classes::CaptureFileNotOpen::new_err(message),
             Error::AlreadyOpen { .. } => classes::CaptureFileAlreadyOpen::new_err(message),
             Error::NotOpenForWrite { .. } | Error::Forked { .. } => {

@@ -1,69 +1,98 @@
 //! The Python class `Follower`: records as they are committed.
 
+#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
+use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use crate::{Backoff, CaptureFile, Records};
+use crate::{Backoff, Records};
 
 use super::convert::Encoding;
-use super::errors::quoted;
+use super::errors::{CaptureFileNotOpen, quoted};
 use super::iterators::next_record;
+use super::progress::RECORDS_PER_CHECK;
 use super::shared::Shared;
 
 /// How long a follower waits at most before it looks for Ctrl-C.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
+///
+/// Used by a signal handler while its own thread waits in it, it raises ValueError, as a generator does.
 #[pyclass(frozen, weakref, generic, module = "capturefile")]
 pub(super) struct Follower {
-    observer: CaptureFile,
+    /// `None` once closed.
+    followed: ArcSwapOption<Followed>,
     following: Shared<Following>,
     /// Number of the next record to give.
     next: AtomicU64,
-    /// The object that is followed; gone once it is closed.
-    owner: Weak<CaptureFile>,
+    path: PathBuf,
     encoding: Encoding,
     timeout: Option<Duration>,
 }
 
+/// What is followed.
+struct Followed {
+    observer: crate::CaptureFile,
+    /// The open file of the object; gone once that is closed.
+    owner: Weak<crate::CaptureFile>,
+    /// The object, which lives as long as it is followed.
+    object: Py<PyAny>,
+}
+
 struct Following {
     waiter: Backoff,
-    records: Records,
+    /// Those available; `None` once there is nothing to follow any more.
+    records: Option<Records>,
 }
 
 impl Follower {
     pub(super) fn new(
-        owner: &Arc<CaptureFile>,
+        object: &Bound<'_, PyAny>,
+        file: &Arc<crate::CaptureFile>,
         start: u64,
         encoding: Encoding,
         timeout: Option<Duration>,
-    ) -> crate::Result<Self> {
-        let observer = owner.observer()?;
-        let records = observer.snapshot()?.records(start);
+    ) -> PyResult<Self> {
+        let (observer, records) = object.py().detach(|| {
+            let observer = file.observer()?;
+            let records = observer.snapshot()?.records(start);
+            crate::Result::Ok((observer, records))
+        })?;
+        let path = observer.path().to_owned();
+        let followed = Followed { observer, owner: Arc::downgrade(file), object: object.clone().unbind() };
         Ok(Self {
-            observer,
-            following: Shared::new(Following { waiter: Backoff::default(), records }),
+            followed: ArcSwapOption::from_pointee(followed),
+            following: Shared::new(Following { waiter: Backoff::default(), records: Some(records) }),
             next: AtomicU64::new(start),
-            owner: Arc::downgrade(owner),
+            path,
             encoding,
             timeout,
         })
     }
 
     /// Waits until there are records to give; false if there is no use in waiting longer.
-    fn wait(&self, py: Python<'_>, following: &mut Following) -> PyResult<bool> {
+    fn wait(&self, py: Python<'_>, followed: &Followed, following: &mut Following) -> PyResult<bool> {
         let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         following.waiter.restart();
         loop {
-            if self.owner.strong_count() == 0 {
+            if followed.owner.strong_count() == 0 {
+                self.followed.store(None);
+            }
+            if self.followed.load().is_none() {
+                following.records = None;
                 return Ok(false);
             }
-            if let Some(news) = py.detach(|| self.look())? {
-                following.records = news;
+            if let Some(news) = py.detach(|| self.look(followed))? {
+                following.records = Some(news);
                 return Ok(true);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -72,7 +101,7 @@ impl Follower {
             }
             let most = left.map_or(MAX_WAIT, |left| left.min(MAX_WAIT));
             let pause = following.waiter.next_delay().min(most);
-            py.detach(|| self.observer.wait_for_commit(pause));
+            py.detach(|| followed.observer.wait_for_commit(pause));
             py.check_signals()?;
         }
     }
@@ -80,18 +109,19 @@ impl Follower {
     /// Looks for records that were committed since.
     ///
     /// A file that was replaced still gives what was committed to it: nothing can come after that look.
-    fn look(&self) -> crate::Result<Option<Records>> {
-        let replaced = self.observer.is_replaced()?;
-        self.observer.check_length()?;
+    fn look(&self, followed: &Followed) -> crate::Result<Option<Records>> {
+        let observer = &followed.observer;
+        let replaced = observer.is_replaced()?;
+        observer.check_length()?;
         // It may have been cut short between the two looks, and that says more.
-        self.observer.refresh(false).or_else(|error| self.observer.check_length().and(Err(error)))?;
-        let snapshot = self.observer.snapshot()?;
+        observer.refresh(false).or_else(|error| observer.check_length().and(Err(error)))?;
+        let snapshot = observer.snapshot()?;
         let next = self.next.load(Ordering::Relaxed);
         if snapshot.record_count() >= next {
             return Ok(Some(snapshot.records(next)));
         }
         if replaced {
-            return Err(crate::Error::Replaced { path: self.observer.path().to_owned() });
+            return Err(crate::Error::Replaced { path: self.path.clone() });
         }
         Ok(None)
     }
@@ -104,51 +134,91 @@ impl Follower {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut following = self.following.lock(py)?;
-        loop {
+        if self.next.load(Ordering::Relaxed).is_multiple_of(RECORDS_PER_CHECK as u64) {
+            py.check_signals()?;
+        }
+        // Dropped behind the lock: that may close the object, which runs Python code.
+        let Some(followed) = self.followed.load_full() else {
+            return Ok(None);
+        };
+        let mut guard = self.following.lock(py)?;
+        let following: &mut Following = &mut guard;
+        while let Some(records) = &mut following.records {
             // One that cannot be read is passed over, here and by `records`.
-            let record = next_record(py, &self.encoding, &mut following.records, false).transpose();
+            let record = next_record(py, &self.encoding, records, false).transpose();
             if let Some(record) = record {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
-                drop(following);
+                drop(guard);
                 return self.encoding.finish(record?, number).map(Some);
             }
-            if !self.wait(py, &mut following)? {
-                return Ok(None);
+            if !self.wait(py, &followed, following)? {
+                break;
             }
         }
+        Ok(None)
     }
 
     /// How many records it can give without looking for more.
     fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
-        let at_hand = self.following.lock(py)?.records.remaining();
+        let at_hand = self.following.lock(py)?.records.as_ref().map_or(0, Records::remaining);
         Ok(usize::try_from(at_hand).unwrap_or(usize::MAX))
     }
 
     fn __repr__(&self) -> String {
         let next = self.next.load(Ordering::Relaxed);
-        format!("<Follower: record {next} of {} is next>", quoted(self.observer.path()))
+        format!("<Follower: record {next} of {} is next>", quoted(&self.path))
     }
 
     /// The path that the file was opened with.
     #[getter]
     fn file_name(&self) -> &OsStr {
-        self.observer.path().as_os_str()
+        self.path.as_os_str()
+    }
+
+    /// Ends the iteration and releases the file and the object that is followed, also while another thread waits
+    /// for the next record. Does nothing on one that is closed.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        drop(self.followed.swap(None));
+        match self.following.lock(py) {
+            Ok(mut following) => following.records = None,
+            // This thread waits in it, and releases the rest when it finds it closed.
+            Err(error) if error.is_instance_of::<PyValueError>(py) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Whether the next call would not wait: there is a record to give, or an error or the end to tell. It does
     /// not wait itself, also while another thread waits for the next record.
     fn ready(&self, py: Python<'_>) -> bool {
-        self.owner.strong_count() == 0 || py.detach(|| !matches!(self.look(), Ok(None)))
+        self.followed.load_full().is_none_or(|followed| {
+            followed.owner.strong_count() == 0 || py.detach(|| !matches!(self.look(&followed), Ok(None)))
+        })
     }
 
     /// How many records are committed now and were not given yet. It does not wait, also while another
     /// thread waits for the next record. Raises what `refresh` raises.
     fn lag(&self, py: Python<'_>) -> PyResult<u64> {
+        let Some(followed) = self.followed.load_full() else {
+            let message = format!("this follower of {} is closed; make a new one", quoted(&self.path));
+            return Err(CaptureFileNotOpen::new_err(message));
+        };
         let count = py.detach(|| {
-            self.observer.refresh(false)?;
-            self.observer.record_count()
+            followed.observer.refresh(false)?;
+            followed.observer.record_count()
         })?;
         Ok((count + 1).saturating_sub(self.next.load(Ordering::Relaxed)))
+    }
+
+    /// The garbage collector has to see the object, which may hold its follower.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.followed.load().as_ref() {
+            Some(followed) => visit.call(&followed.object),
+            None => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.followed.store(None);
     }
 }

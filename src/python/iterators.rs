@@ -13,6 +13,7 @@ use crate::{Blocks, Records};
 
 use super::convert::Encoding;
 use super::errors::quoted;
+use super::progress::RECORDS_PER_CHECK;
 use super::shared::Shared;
 use super::verify::range;
 
@@ -40,6 +41,12 @@ impl RecordIterator {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut records = self.records.lock(py)?;
+        if records.remaining().is_multiple_of(RECORDS_PER_CHECK as u64) {
+            drop(records);
+            // Whoever goes through them in C looks for none.
+            py.check_signals()?;
+            records = self.records.lock(py)?;
+        }
         let record = next_record(py, &self.encoding, &mut records, self.reversed)?;
         let left = records.numbers();
         drop(records);
@@ -80,6 +87,7 @@ impl BlockIterator {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         static BLOCK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        py.check_signals()?;
         let mut guard = self.blocks.lock(py)?;
         let blocks: &mut Blocks = &mut guard;
         let block = py.detach(|| blocks.next()).transpose()?;

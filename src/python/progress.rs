@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 
 use crate::Result;
 
+/// Ctrl-C is looked for once in this many records that become Python objects.
+pub(super) const RECORDS_PER_CHECK: usize = 4096;
 /// Between two calls of what shows how far it is, at least; signals are looked for more often.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -1,6 +1,7 @@
 //! Many records at once as Python objects: lists, and pairs of buffers.
 
 use std::ffi::c_int;
+use std::sync::Arc;
 
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyValueError};
 use pyo3::ffi;
@@ -9,10 +10,11 @@ use pyo3::types::{PyList, PyMemoryView, PySlice};
 
 use super::convert::{Encoding, RecordNumber};
 use super::iterators::next_record;
-use crate::{Gather, RecordBuffer, Records};
+use super::progress::{RECORDS_PER_CHECK, watched};
+use crate::{RecordBuffer, Records, Snapshot};
 
-/// Ctrl-C is looked for once in this many records...
-const RECORDS_PER_CHECK: usize = 4096;
+/// Ctrl-C is looked for once in this many records of which no Python objects are made...
+const MANY_RECORDS_PER_CHECK: usize = 1 << 20;
 /// ...or bytes.
 const BYTES_PER_CHECK: usize = 16 * 1024 * 1024;
 
@@ -43,18 +45,43 @@ impl SliceOfRecords {
         (self.step == 1).then(|| (self.start, self.stop.saturating_sub(1)))
     }
 
-    pub(super) fn numbers(&self) -> PyResult<Vec<u64>> {
+    pub(super) fn numbers(&self, py: Python<'_>) -> PyResult<Vec<u64>> {
         let stride = usize::try_from(self.step.unsigned_abs()).unwrap_or(usize::MAX);
         let (low, high) =
             if self.step > 0 { (self.start, self.stop) } else { (self.stop + 1, self.start + 1) };
-        let mut numbers = list_for(high.saturating_sub(low).div_ceil(stride as u64))?;
+        let count = high.saturating_sub(low).div_ceil(stride as u64);
         if self.step > 0 {
-            numbers.extend((low..high).step_by(stride));
+            list_of(py, (low..high).step_by(stride), count)
         } else {
-            numbers.extend((low..high).rev().step_by(stride));
+            list_of(py, (low..high).rev().step_by(stride), count)
         }
-        Ok(numbers)
     }
+}
+
+/// The `count` numbers that `numbers` gives, as a list.
+fn list_of(py: Python<'_>, mut numbers: impl Iterator<Item = u64>, count: u64) -> PyResult<Vec<u64>> {
+    let mut list = list_for(count)?;
+    while list.len() as u64 != count {
+        list.extend(numbers.by_ref().take(MANY_RECORDS_PER_CHECK));
+        py.check_signals()?;
+    }
+    Ok(list)
+}
+
+/// Appends one of the numbers that an iterable gives, which may be without end.
+pub(super) fn push(py: Python<'_>, numbers: &mut Vec<u64>, number: u64) -> PyResult<()> {
+    if numbers.len() == numbers.capacity() {
+        let held = numbers.len();
+        let message =
+            || PyMemoryError::new_err(format!("not enough memory for more than {held} record numbers"));
+        let more = held.max(RECORDS_PER_CHECK);
+        numbers.try_reserve(more).map_err(|_| message())?;
+    }
+    if numbers.len().is_multiple_of(RECORDS_PER_CHECK) {
+        py.check_signals()?;
+    }
+    numbers.push(number);
+    Ok(())
 }
 
 /// Room for a list of this many things, or an error where there is no memory for it.
@@ -85,9 +112,10 @@ pub(super) fn list<'py>(
 pub(super) fn gathered<'py>(
     py: Python<'py>,
     encoding: &Encoding,
-    mut gather: Gather,
+    snapshot: &Arc<Snapshot>,
     numbers: &[u64],
 ) -> PyResult<Bound<'py, PyList>> {
+    let mut gather = watched(py, None, |go_on| snapshot.records_at_while(numbers, go_on))?;
     let mut found: Vec<Option<Bound<'py, PyAny>>> = list_for(numbers.len() as u64)?;
     found.resize(numbers.len(), None);
     while let Some(batch) = py.detach(|| gather.next_batch())? {
@@ -107,8 +135,9 @@ pub(super) fn buffers(
 ) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyMemoryView>)> {
     let mut packed = RecordBuffer::default();
     while py.detach(|| {
-        let enough = packed.bytes().len().saturating_add(BYTES_PER_CHECK);
-        records.pack(&mut packed, usize::MAX, enough)
+        let enough = packed.record_count() + MANY_RECORDS_PER_CHECK;
+        let enough_bytes = packed.bytes().len().saturating_add(BYTES_PER_CHECK);
+        records.pack(&mut packed, enough, enough_bytes)
     })? {
         py.check_signals()?;
     }

@@ -1,36 +1,100 @@
 //! A lock that Python threads share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::ops::{Deref, DerefMut};
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 
 use super::errors::CaptureFileNotOpen;
 
-/// A lock that threads wait for without holding the interpreter, and that a forked child does not wait
-/// for when its holder did not come along.
+/// The first pause between two tries to get the lock, which doubles up to the maximum.
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const MAX_PAUSE: Duration = Duration::from_millis(5);
+/// No thread.
+const NOBODY: usize = 0;
+
+/// A lock that threads wait for without holding the interpreter, and heeding signals. It is an error where waiting
+/// would have no end: in the thread that holds it already, whose signal handlers may come back to it, and in a
+/// forked child whose holder did not come along.
 pub(super) struct Shared<T> {
     value: Mutex<T>,
+    /// The thread that holds the lock.
+    holder: AtomicUsize,
     process: u32,
+}
+
+/// The value, for as long as the lock is held.
+pub(super) struct Held<'a, T> {
+    holder: &'a AtomicUsize,
+    value: MutexGuard<'a, T>,
 }
 
 impl<T> Shared<T> {
     pub(super) fn new(value: T) -> Self {
-        Self { value: Mutex::new(value), process: std::process::id() }
+        Self { value: Mutex::new(value), holder: AtomicUsize::new(NOBODY), process: std::process::id() }
     }
 
-    pub(super) fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, T>> {
-        match self.value.try_lock() {
-            Ok(guard) => Ok(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if self.process != std::process::id() => {
-                Err(CaptureFileNotOpen::new_err(
+    pub(super) fn lock(&self, py: Python<'_>) -> PyResult<Held<'_, T>> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(held) = self.try_lock() {
+                return Ok(held);
+            }
+            if self.process != std::process::id() {
+                return Err(CaptureFileNotOpen::new_err(
                     "this iterator was in use by another thread when this process was forked; make a new one",
-                ))
+                ));
             }
-            Err(TryLockError::WouldBlock) => {
-                Ok(self.value.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
+            if self.holder.load(Ordering::Relaxed) == this_thread() {
+                return Err(PyValueError::new_err(
+                    "this iterator is already executing in this thread, which a signal handler interrupts",
+                ));
             }
+            py.detach(|| std::thread::sleep(pause));
+            pause = MAX_PAUSE.min(2 * pause);
+            py.check_signals()?;
         }
+    }
+
+    fn try_lock(&self) -> Option<Held<'_, T>> {
+        let value = match self.value.try_lock() {
+            Ok(value) => value,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.holder.store(this_thread(), Ordering::Relaxed);
+        Some(Held { holder: &self.holder, value })
+    }
+}
+
+/// A number that no other thread has which is alive.
+fn this_thread() -> usize {
+    thread_local! {
+        static PLACE: u8 = const { 0 };
+    }
+    PLACE.with(|place| ptr::from_ref(place).addr())
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        self.holder.store(NOBODY, Ordering::Relaxed);
+    }
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for Held<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
     }
 }

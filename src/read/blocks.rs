@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::read::records::Records;
+use crate::read::run::Run;
 use crate::read::snapshot::Snapshot;
 
 /// One block.
@@ -123,10 +124,14 @@ impl Blocks {
     /// The records whose block has its frame at `frame`: the next ones, as far as they lie there.
     fn records_in(&mut self, frame: u64) -> Result<Option<RangeInclusive<u64>>> {
         let first = self.next_record;
-        while self.next_record <= self.snapshot.record_count()
-            && self.records.coordinates(self.next_record)?.frame == frame
-        {
+        let fan_out = u64::from(self.snapshot.geometry().fan_out);
+        // One by one to the end of the leaf, and then by whole subtrees.
+        let leaf_end = (first - 1).next_multiple_of(fan_out).min(self.snapshot.record_count());
+        while self.next_record <= leaf_end && self.records.coordinates(self.next_record)?.frame == frame {
             self.next_record += 1;
+        }
+        if self.next_record > leaf_end {
+            Run::new(&self.snapshot, frame).pass(&mut self.next_record)?;
         }
         Ok((first < self.next_record).then(|| first..=self.next_record - 1))
     }

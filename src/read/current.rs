@@ -68,8 +68,18 @@ pub(crate) fn read_current(
         if hopeless || Instant::now() >= deadline {
             return Err(Error::invalid(&file.path, damage));
         }
+        if broken.is_some() || pauses.are_long() {
+            // Of a file that others keep, as a server does, memory can hold parts of different moments.
+            forget_slots(file)?;
+        }
         pauses.pause();
     }
+}
+
+/// Sees to it that the next look at the slots is one at the disk, or at the server that has it.
+pub(crate) fn forget_slots(file: &OpenFile) -> Result<()> {
+    let (start, length) = (file.geometry.page(), 2 * file.geometry.slot_size());
+    file.storage.drop_cached(start, length).map_err(file.failed("drop the cached master nodes of"))
 }
 
 /// Tries that follow each other at once at first, then less and less closely.
@@ -79,6 +89,10 @@ struct Pauses {
 }
 
 impl Pauses {
+    /// Whether a write that was under way should be over.
+    fn are_long(&self) -> bool {
+        self.tries >= SPIN_ATTEMPTS
+    }
     fn pause(&mut self) {
         self.tries += 1;
         if let Some(doublings) = self.tries.checked_sub(SPIN_ATTEMPTS) {

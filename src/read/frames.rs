@@ -11,6 +11,7 @@ use crate::format::{Coordinates, LENGTH_SIZE, get_u32, in_memory};
 use crate::read::block::Block;
 use crate::read::open_file::OpenFile;
 use crate::read::validity::Validity;
+use crate::storage::{read_up_to, too_short};
 use crate::sync::transaction::Transaction;
 
 /// Reads and inflates frames, past all caches.
@@ -53,6 +54,20 @@ impl Frames {
                 Err(error) => Err(failed(error)),
             }
         })
+    }
+
+    /// Appends a part of the file to `bytes`, past its map.
+    fn read(&self, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<()> {
+        let start = bytes.len();
+        let length = in_memory(range.end - range.start);
+        reserve(bytes, length, "a compressed block")?;
+        bytes.resize(start + length, 0);
+        let there = read_up_to(&*self.file.storage, &mut bytes[start..], range.start)
+            .map_err(self.file.failed("read"))?;
+        if there == length {
+            return Ok(());
+        }
+        Err(self.file.map_error(too_short(range.start + there as u64, range.end)))
     }
 
     /// Takes the entry at `at` out of a block that is too large to be kept.
@@ -106,7 +121,7 @@ impl Frames {
     ) -> Result<T> {
         let in_file = if saved.is_some() { self.stable } else { self.written };
         let map = self.file.storage.map(in_file).map_err(|error| self.file.map_error(error))?;
-        work(&Segments { frames: self, file: &map, in_file, saved: saved.unwrap_or_default() })
+        work(&Segments { frames: self, file: map.as_deref(), in_file, saved: saved.unwrap_or_default() })
     }
 
     /// Returns where the zlib stream of a frame is.
@@ -143,7 +158,8 @@ impl Frames {
 /// page of the master node.
 struct Segments<'a> {
     frames: &'a Frames,
-    file: &'a [u8],
+    /// The map of the file; `None` where it has to be read by position.
+    file: Option<&'a [u8]>,
     in_file: u64,
     saved: &'a [u8],
 }
@@ -154,8 +170,8 @@ impl<'a> Segments<'a> {
         let written = self.frames.written;
         let segments = [
             (0, self.in_file, self.file),
-            (self.in_file, written, self.saved),
-            (written, u64::MAX, &self.frames.tail),
+            (self.in_file, written, Some(self.saved)),
+            (written, u64::MAX, Some(self.frames.tail.as_slice())),
         ];
         let mut joined = Vec::new();
         for (start, end, bytes) in segments {
@@ -164,6 +180,10 @@ impl<'a> Segments<'a> {
             if from >= to {
                 continue;
             }
+            let Some(bytes) = bytes else {
+                self.frames.read(from..to, &mut joined)?;
+                continue;
+            };
             let Some(part) = bytes.get(in_memory(from - start)..in_memory(to - start)) else {
                 return Err(self.frames.not_saved());
             };

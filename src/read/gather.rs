@@ -11,9 +11,12 @@ use crate::read::node::Node;
 use crate::read::read_ahead::ReadAhead;
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
+use crate::sync::progress::Progress;
 
 /// The records of this many blocks are handed over together at most...
 const BLOCKS_PER_BATCH: usize = 64;
+/// ...and this many records, which may be the same again and again...
+const RECORDS_PER_BATCH: usize = 1 << 16;
 
 /// ...and no more once these have this many bytes, which bounds the memory.
 const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
@@ -36,13 +39,13 @@ impl fmt::Debug for Gather {
 }
 
 impl Gather {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, numbers: &[u64]) -> Result<Self> {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, numbers: &[u64], progress: &Progress) -> Result<Self> {
         let mut order: Vec<(u64, usize)> = Vec::new();
         reserve(&mut order, numbers.len(), "record numbers")?;
         order.extend(numbers.iter().copied().zip(0..));
         // In the order of their numbers, so that each index node is looked at once.
         order.sort_unstable();
-        let wanted = coordinates(&snapshot, &order)?;
+        let wanted = coordinates(&snapshot, &order, progress)?;
         let blocks = blocks_of(&snapshot, wanted.iter().map(|(at, _)| at.frame))?;
         Ok(Self { snapshot, wanted, done: 0, blocks })
     }
@@ -53,7 +56,7 @@ impl Gather {
         let mut at_hand: Option<(u64, Arc<Block>)> = None;
         let (mut blocks, mut bytes) = (0, 0);
         for &(at, index) in &self.wanted[self.done..] {
-            if bytes > BYTES_PER_BATCH {
+            if bytes > BYTES_PER_BATCH || batch.len() == RECORDS_PER_BATCH {
                 break;
             }
             let block = match &at_hand {
@@ -78,17 +81,23 @@ impl Gather {
 }
 
 /// The coordinates of the records with these numbers, which rise, sorted by where they are.
-fn coordinates(snapshot: &Arc<Snapshot>, numbers: &[(u64, usize)]) -> Result<Vec<(Coordinates, usize)>> {
+fn coordinates(
+    snapshot: &Arc<Snapshot>,
+    numbers: &[(u64, usize)],
+    progress: &Progress,
+) -> Result<Vec<(Coordinates, usize)>> {
     let mut places: Vec<(Place, usize)> = Vec::new();
     reserve(&mut places, numbers.len(), "record places")?;
     for &(number, index) in numbers {
+        progress.note(0)?;
         places.push((snapshot.index().place(number)?, index));
     }
-    let leaves = leaves(snapshot, &places)?;
+    let leaves = leaves(snapshot, &places, progress)?;
     let mut leaf = leaves.iter().peekable();
     let mut found = Vec::new();
     reserve(&mut found, numbers.len(), "record positions")?;
     for (place, index) in places {
+        progress.note(0)?;
         let at = match place {
             Place::Loose(at) => at,
             Place::InLeaf(number, child) => {
@@ -106,7 +115,11 @@ fn coordinates(snapshot: &Arc<Snapshot>, numbers: &[(u64, usize)]) -> Result<Vec
 }
 
 /// The leaves that the records hang off, in the order of their numbers.
-fn leaves(snapshot: &Arc<Snapshot>, places: &[(Place, usize)]) -> Result<Vec<(u64, Node)>> {
+fn leaves(
+    snapshot: &Arc<Snapshot>,
+    places: &[(Place, usize)],
+    progress: &Progress,
+) -> Result<Vec<(u64, Node)>> {
     let mut leaves = Vec::new();
     let mut missing = Vec::new();
     let mut last = None;
@@ -115,6 +128,7 @@ fn leaves(snapshot: &Arc<Snapshot>, places: &[(Place, usize)]) -> Result<Vec<(u6
             && last != Some(number)
         {
             last = Some(number);
+            progress.note(0)?;
             match snapshot.index().cached_leaf(number) {
                 Some(leaf) => leaves.push((number, leaf)),
                 None => missing.push((snapshot.index().leaf_position(number)?, number)),
@@ -123,10 +137,19 @@ fn leaves(snapshot: &Arc<Snapshot>, places: &[(Place, usize)]) -> Result<Vec<(u6
     }
     missing.sort_unstable();
     let mut blocks = blocks_of(snapshot, missing.iter().map(|(at, _)| at.frame))?;
+    let mut at_hand = None;
     for (at, number) in missing {
-        let block = fetch(&mut blocks, snapshot, at.frame)?;
-        let leaf = snapshot.block_reader().node_in(&block, at)?;
+        progress.note(0)?;
+        let leaf = match &at_hand {
+            // A file may share its index nodes.
+            Some((same, leaf)) if *same == at => Node::clone(leaf),
+            _ => {
+                let block = fetch(&mut blocks, snapshot, at.frame)?;
+                snapshot.block_reader().node_in(&block, at)?
+            }
+        };
         snapshot.index().keep_leaf(number, leaf.clone());
+        at_hand = Some((at, leaf.clone()));
         leaves.push((number, leaf));
     }
     leaves.sort_unstable_by_key(|(number, _)| *number);
@@ -163,6 +186,16 @@ fn fetch(
 impl Snapshot {
     /// The records with these numbers, block by block; see [`Gather`](Gather).
     pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<Gather> {
-        Gather::new(Arc::clone(self), numbers)
+        self.records_at_while(numbers, |_, _| true)
+    }
+
+    /// Like [`records_at`](Self::records_at), asking `go_on` now and then while it looks where the records are. If
+    /// that says no, the error is an [`Error::Io`](crate::Error::Io) of the kind `Interrupted`.
+    pub fn records_at_while(
+        self: &Arc<Self>,
+        numbers: &[u64],
+        go_on: impl FnMut(u64, u64) -> bool + 'static,
+    ) -> Result<Gather> {
+        Gather::new(Arc::clone(self), numbers, &Progress::new(self.path(), go_on))
     }
 }

@@ -155,6 +155,21 @@ impl Index {
         self.descend_to_leaf(number, &CachedOrFile(&self.blocks))
     }
 
+    /// Finds the root and height of the largest subtree whose first record has this number.
+    pub(super) fn subtree_at(&self, number: u64) -> Result<(Coordinates, u32)> {
+        let fan_out = self.fan_out();
+        let descent = number.checked_sub(1).and_then(|index| self.path.descend(index));
+        let mut descent = descent.ok_or_else(|| self.no_such_record(number))?;
+        while descent.index > 0 {
+            let (child, index) = descent.step(fan_out);
+            let part = NodePart::with_child(descent.root, child);
+            let node = self.node(part, &CachedOrFile(&self.blocks))?;
+            let root = self.child(&node, child - part.start as usize)?;
+            descent = Descent { root, height: descent.height - 1, index };
+        }
+        Ok((descent.root, descent.height))
+    }
+
     /// Goes from the rightmost path down to a part of a leaf.
     fn descend_to_leaf<B: Blocks>(&self, number: u64, blocks: &B) -> std::result::Result<NodePart, B::Stop> {
         let fan_out = self.fan_out();

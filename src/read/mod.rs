@@ -15,5 +15,6 @@ pub(crate) mod record_buffer;
 pub(crate) mod read_ahead;
 pub(crate) mod record;
 pub(crate) mod records;
+pub(crate) mod run;
 pub(crate) mod snapshot;
 pub(crate) mod validity;

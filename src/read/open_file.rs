@@ -67,11 +67,13 @@ impl OpenFile {
 /// Checks that the file still has the whole pages that a master node with this file limit needs.
 pub(crate) fn check_length(file: &OpenFile, file_limit: u64) -> Result<()> {
     let needed = file.geometry.whole_pages(file_limit);
-    let length = file.storage.length().map_err(file.failed("read the length of"))?;
-    if length >= needed {
-        return Ok(());
-    }
+    let length = file.storage.length_for(needed).map_err(file.failed("read the length of"))?;
+    if length >= needed { Ok(()) } else { Err(cut_short(file, length, needed)) }
+}
+
+/// The error for a file that does not have all of what was committed.
+pub(crate) fn cut_short(file: &OpenFile, length: u64, needed: u64) -> Error {
     let found = too_short(length, needed).to_string();
     let expected = "all of what was committed: the file has been cut short";
-    Err(Error::invalid(&file.path, Damage::new(found, expected)))
+    Error::invalid(&file.path, Damage::new(found, expected))
 }

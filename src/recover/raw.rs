@@ -120,7 +120,7 @@ mod tests {
             Err(io::ErrorKind::Unsupported.into())
         }
 
-        fn map(&self, _: u64) -> io::Result<Map> {
+        fn map(&self, _: u64) -> io::Result<Option<Map>> {
             Err(io::ErrorKind::Unsupported.into())
         }
 

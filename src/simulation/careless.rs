@@ -156,7 +156,7 @@ impl Storage for Careless {
         self.disk.is_at(path)
     }
 
-    fn map(&self, length: u64) -> io::Result<Map> {
+    fn map(&self, length: u64) -> io::Result<Option<Map>> {
         self.disk.map(length)
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Search {
     pub(super) power_cuts: usize,
     /// Which calls of the disk fail.
     pub(super) faults: Plan,
+    /// Whether readers map the file.
+    pub(super) is_mapped: bool,
 }
 
 /// A file at one moment of its lives, and what is known of it.
@@ -59,6 +61,7 @@ impl Explorer {
     pub(super) fn explore(&mut self) -> Outcome {
         let habits = Habits::new(&mut self.random, !matches!(self.search.faults, Plan::None));
         let disk = Disk::new(DiskState::default(), self.fork());
+        disk.set_mapped(self.search.is_mapped);
         let mut life = Life::create(disk, habits.clone(), self.fork()).map_err(text)?;
         life.fail(self.search.faults);
         life.run(self.search.steps)?;
@@ -134,6 +137,7 @@ impl Explorer {
         habits.change(&mut self.random);
         let random = self.fork();
         let recorder = Disk::new(from.disk.clone(), self.fork());
+        recorder.set_mapped(self.search.is_mapped);
         let mut life = Life::new(recorder, states, from.commits.clone(), habits.clone(), random);
         life.run(1 + self.search.steps / 3)?;
         self.try_ends(from, &life, &habits, lives)

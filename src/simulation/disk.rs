@@ -110,6 +110,8 @@ struct Inner<Mark> {
     failed_syncs: u64,
     random: Random,
     map: Option<Arc<Vec<u8>>>,
+    /// Whether somebody else maps the file, so that nothing of it is forgotten.
+    is_mapped: bool,
 }
 
 /// The disk as a [`Storage`]; clones are the same disk.
@@ -133,11 +135,16 @@ impl<Mark> Disk<Mark> {
             failed_syncs: 0,
             random,
             map: None,
+            is_mapped: false,
         })))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<Mark>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_mapped(&self, is_mapped: bool) {
+        self.inner().is_mapped = is_mapped;
     }
 
     pub(super) fn set_plan(&self, plan: Plan) {
@@ -267,6 +274,9 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
         let (position, length) = (in_memory(position), in_memory(length));
         let mut inner = self.inner();
+        if inner.is_mapped {
+            return Ok(());
+        }
         inner.map = None;
         inner.state.drop_cached(position, length);
         inner.log.push(Event::Dropped { position, length });
@@ -281,7 +291,7 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
         Ok(true)
     }
 
-    fn map(&self, needed: u64) -> io::Result<Map> {
+    fn map(&self, needed: u64) -> io::Result<Option<Map>> {
         let mut inner = self.inner();
         inner.admit(Call::Map, 0)?;
         let length = inner.state.cache.len() as u64;
@@ -292,7 +302,7 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
             let bytes = inner.state.cache.clone();
             inner.map = Some(Arc::new(bytes));
         }
-        inner.map.clone().map(Map::new).ok_or_else(|| io::ErrorKind::Other.into())
+        Ok(inner.map.clone().map(Map::new))
     }
 
     fn identity(&self) -> io::Result<FileIdentity> {

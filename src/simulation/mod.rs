@@ -21,15 +21,29 @@ use crashes::{Explorer, Search};
 use disk::Plan;
 
 /// Power cuts and kills at every step.
-const CRASHES: Search = Search { steps: 25, one_end_in: 1, power_cuts: 4, faults: Plan::None };
+const CRASHES: Search =
+    Search { steps: 25, one_end_in: 1, power_cuts: 4, faults: Plan::None, is_mapped: false };
 /// Syncs that fail, and then power cuts and kills.
-const FAILED_SYNCS: Search =
-    Search { steps: 10, one_end_in: 8, power_cuts: 1, faults: Plan::Random { syncs: 25, others: 1 } };
+const FAILED_SYNCS: Search = Search {
+    steps: 10,
+    one_end_in: 8,
+    power_cuts: 1,
+    faults: Plan::Random { syncs: 25, others: 1 },
+    is_mapped: false,
+};
+/// The same beside readers, whose maps keep in memory what a writer would have the system forget.
+const FAILED_SYNCS_BESIDE_READERS: Search = Search { is_mapped: true, ..FAILED_SYNCS };
 /// A disk that is full now and then, and does things by halves.
-const FULL_DISK: Search =
-    Search { steps: 15, one_end_in: 1, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 15 } };
+const FULL_DISK: Search = Search {
+    steps: 15,
+    one_end_in: 1,
+    power_cuts: 2,
+    faults: Plan::Random { syncs: 0, others: 15 },
+    is_mapped: false,
+};
 /// Users who do much, and seldom meet their end.
-const LONG_LIVES: Search = Search { steps: 100, one_end_in: 200, power_cuts: 1, faults: Plan::None };
+const LONG_LIVES: Search =
+    Search { steps: 100, one_end_in: 200, power_cuts: 1, faults: Plan::None, is_mapped: false };
 /// Seeds at which something once went wrong, by a mistake of the library or by one that was put into it. The seed
 /// that a failure prints belongs here.
 const ONCE_FAILED: [(Search, u64); 11] = [
@@ -105,6 +119,13 @@ fn failed_syncs_cost_no_acknowledged_commit() {
 #[test]
 fn failed_syncs_cost_no_acknowledged_commit_of_other_seeds() {
     fail_syncs(1);
+}
+
+#[test]
+fn failed_syncs_beside_readers_cost_no_acknowledged_commit() {
+    search("failed syncs beside readers", FAILED_SYNCS_BESIDE_READERS, 0, |_, seeds| {
+        seeds >= 20_000 * soak()
+    });
 }
 
 #[test]

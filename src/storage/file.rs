@@ -6,15 +6,17 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use memmap2::Mmap;
+use nix::libc;
 
 use crate::format::in_memory;
 use crate::storage::names::sync_folder;
-use crate::storage::{FileIdentity, Map, Storage, futex, too_short};
+use crate::storage::{FileIdentity, Map, Standing, Storage, futex, properties, too_short};
 
 #[cfg(target_os = "linux")]
 fn drop_cached(file: &File, position: u64, length: u64) -> io::Result<()> {
@@ -37,11 +39,41 @@ fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {
 pub(crate) struct FileStorage {
     file: File,
     map: ArcSwapOption<Mmap>,
+    /// Whether what is mapped is what is read.
+    is_mapped_right: OnceLock<bool>,
+    /// Whether the system has refused a map.
+    refuses_maps: AtomicBool,
 }
 
 impl FileStorage {
     pub(crate) fn new(file: File) -> Self {
-        Self { file, map: ArcSwapOption::empty() }
+        Self {
+            file,
+            map: ArcSwapOption::empty(),
+            is_mapped_right: OnceLock::new(),
+            refuses_maps: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether reads go through a map.
+    fn reads_by_map(&self) -> bool {
+        !self.refuses_maps.load(Ordering::Relaxed)
+            && *self.is_mapped_right.get_or_init(|| !properties::may_be_copied_up(&self.file))
+    }
+
+    /// A map of at least the first `needed` bytes, which must be there.
+    fn mapped(&self, needed: u64) -> io::Result<Arc<Mmap>> {
+        let length = self.length_for(needed)?;
+        if length < needed {
+            return Err(too_short(length, needed));
+        }
+        let current = self.map.load();
+        if let Some(map) = current.as_ref().filter(|map| map.len() as u64 >= needed) {
+            return Ok(Arc::clone(map));
+        }
+        let map = self.map_anew(length)?;
+        self.map.store(Some(Arc::clone(&map)));
+        Ok(map)
     }
 
     fn map_anew(&self, length: u64) -> io::Result<Arc<Mmap>> {
@@ -61,7 +93,7 @@ impl FileStorage {
 impl FileStorage {
     /// Calls `work` with the place of the four bytes at `position`, if the file can be mapped.
     fn with_word<T>(&self, position: u64, work: impl FnOnce(*const u8) -> T) -> Option<T> {
-        let map = self.map(position + size_of::<u32>() as u64).ok()?;
+        let map = self.mapped(position + size_of::<u32>() as u64).ok()?;
         Some(work(map[in_memory(position)..].as_ptr()))
     }
 }
@@ -84,7 +116,15 @@ impl Storage for FileStorage {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        match self.file.sync_data() {
+            // An image never changes, and its file system has no sync.
+            Err(error)
+                if error.raw_os_error() == Some(libc::EINVAL) && properties::is_of_image(&self.file) =>
+            {
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -92,6 +132,8 @@ impl Storage for FileStorage {
     }
 
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
+        // What is mapped stays in memory.
+        self.map.store(None);
         drop_cached(&self.file, position, length)
     }
 
@@ -107,18 +149,29 @@ impl Storage for FileStorage {
         Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
     }
 
-    fn map(&self, needed: u64) -> io::Result<Map> {
+    fn length_for(&self, needed: u64) -> io::Result<u64> {
         let length = self.length()?;
-        if length < needed {
-            return Err(too_short(length, needed));
+        if length >= needed { Ok(length) } else { properties::length_anew(&self.file) }
+    }
+
+    fn standing(&self) -> io::Result<Standing> {
+        let metadata = self.file.metadata()?;
+        Ok(Standing { length: metadata.len(), has_name: metadata.nlink() > 0 })
+    }
+
+    fn map(&self, needed: u64) -> io::Result<Option<Map>> {
+        if !self.reads_by_map() {
+            return Ok(None);
         }
-        let current = self.map.load();
-        if let Some(map) = current.as_ref().filter(|map| map.len() as u64 >= needed) {
-            return Ok(Map::new(Arc::clone(map)));
+        match self.mapped(needed) {
+            Ok(map) => Ok(Some(Map::new(map))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error),
+            // A file system without shared maps, or no addresses left: the file is read by position from now on.
+            Err(_) => {
+                self.refuses_maps.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
         }
-        let map = self.map_anew(length)?;
-        self.map.store(Some(Arc::clone(&map)));
-        Ok(Map::new(map))
     }
 
     fn wait_for_change(&self, position: u64, seen: [u8; 4], most: Duration) {

@@ -3,6 +3,7 @@
 mod file;
 mod futex;
 mod names;
+mod properties;
 
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +16,8 @@ pub use names::sync_path;
 
 pub(crate) use file::FileStorage;
 pub(crate) use names::{
-    Existing, exists, keeps_changing, move_into_place, open_plain, parent, resolve_links, sync_folder,
+    Existing, NEW_FILE_MODE, already_exists, cannot_be_exclusive, create, exists, keeps_changing,
+    move_into_place, open, open_plain, parent, resolve_links, resolve_to_replace, sync_folder,
     temporary_file,
 };
 
@@ -40,8 +42,18 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
     /// Whether the file called `path` is still this one; false where there is no such file any more.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
-    /// The file's bytes, at least the first `length` of them; an error if it is shorter.
-    fn map(&self, length: u64) -> io::Result<Map>;
+    /// The length now, asked anew of whoever keeps the file where less than `needed` bytes are known of.
+    fn length_for(&self, needed: u64) -> io::Result<u64> {
+        let _ = needed;
+        self.length()
+    }
+    /// What the system knows of the file now.
+    fn standing(&self) -> io::Result<Standing> {
+        Ok(Standing { length: self.length()?, has_name: true })
+    }
+    /// The file's bytes, at least the first `length` of them; an error if it is shorter, and `None` if they have to
+    /// be read by position.
+    fn map(&self, length: u64) -> io::Result<Option<Map>>;
     /// Waits until somebody tells, by [`tell_change`](Self::tell_change), that the four bytes at `position` have
     /// changed; not at all if they are not `seen` any more, and for `most` at most.
     fn wait_for_change(&self, _position: u64, _seen: [u8; 4], most: Duration) {
@@ -51,6 +63,15 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn tell_change(&self, _position: u64) {}
     /// Returns which file this is.
     fn identity(&self) -> io::Result<FileIdentity>;
+}
+
+/// What becomes of a file while it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Length in bytes.
+    pub(crate) length: u64,
+    /// Whether anything is called by a name that leads to it.
+    pub(crate) has_name: bool,
 }
 
 /// Which file something is, among all that one machine has ever had at the same place.
@@ -107,19 +128,22 @@ pub(crate) fn read_up_to(storage: &dyn Storage, buffer: &mut [u8], position: u64
 }
 
 /// Writes all of `bytes` at `position`.
-pub(crate) fn write_all(storage: &dyn Storage, mut bytes: &[u8], mut position: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match storage.write_at(bytes, position) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                bytes = &bytes[count..];
-                position += count as u64;
-            }
+pub(crate) fn write_all(storage: &dyn Storage, bytes: &[u8], position: u64) -> io::Result<()> {
+    write_up_to(storage, bytes, position).1
+}
+
+/// Writes `bytes` at `position`, up to an error; returns how many are written, too.
+pub(crate) fn write_up_to(storage: &dyn Storage, bytes: &[u8], position: u64) -> (usize, io::Result<()>) {
+    let mut done = 0;
+    while done < bytes.len() {
+        match storage.write_at(&bytes[done..], position + done as u64) {
+            Ok(0) => return (done, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => done += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return (done, Err(error)),
         }
     }
-    Ok(())
+    (done, Ok(()))
 }
 
 /// The error for a file that ends before `needed` bytes.

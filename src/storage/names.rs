@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,13 @@ use nix::libc;
 use tempfile::NamedTempFile;
 
 use crate::error::{Damage, Error, Result};
+use crate::lock;
 
 /// As many links as the system itself follows in a path.
 const MAX_LINKS: u32 = 40;
 const PERMISSIONS: u32 = 0o777;
+/// Less the process's umask.
+pub(crate) const NEW_FILE_MODE: u32 = 0o666;
 
 /// What becomes of a file that stands where a new one is to go.
 pub(crate) enum Existing {
@@ -27,9 +31,8 @@ pub(crate) enum Existing {
 /// It is opened by the standard library for the sake of its errors, which have the system's number.
 pub(crate) fn temporary_file(folder: &Path, existing: &Existing) -> io::Result<NamedTempFile<File>> {
     // Until a file has its owner, nobody else sees into it.
-    let mode = if let Existing::Replace(_) = existing { 0o600 } else { 0o666 };
-    let create =
-        |path: &Path| fs::OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
+    let mode = if let Existing::Replace(_) = existing { 0o600 } else { NEW_FILE_MODE };
+    let create = |path: &Path| create(path, mode);
     let file = tempfile::Builder::new().prefix(".new-").suffix(".capture.tmp").make_in(folder, create)?;
     if let Existing::Replace(replaced) = existing {
         take_over(file.as_file(), replaced)?;
@@ -80,25 +83,71 @@ pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
 }
 
 /// Follows symbolic links, also one that points at nothing yet, so that files are created and replaced
-/// where the link points and the link stays.
+/// where the link points and the link stays. A link to an open file, as in `/proc/self/fd`, is followed only while
+/// the file has the name that the link tells.
 pub(crate) fn resolve_links(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
-        match fs::read_link(&path) {
-            Ok(link) => path = parent(&path).join(link),
-            Err(_) => return Ok(path),
+        match fs::read_link(&path).map(|link| parent(&path).join(link)) {
+            Ok(named) if !leads_elsewhere(&path, &named) => path = named,
+            _ => return Ok(path),
         }
     }
     Err(Error::io(&path, "open", io::Error::from_raw_os_error(libc::ELOOP)))
+}
+
+/// Follows symbolic links to the place of a file that is to be replaced, which has to be one in a folder.
+pub(crate) fn resolve_to_replace(path: &Path) -> Result<PathBuf> {
+    let target = resolve_links(path)?;
+    if fs::symlink_metadata(&target).is_ok_and(|found| found.is_symlink()) {
+        let error = io::Error::new(io::ErrorKind::Unsupported, "it is an open file that has no name");
+        return Err(Error::io(path, "replace", error));
+    }
+    Ok(target)
 }
 
 pub(crate) fn exists(path: &Path) -> Result<bool> {
     path.try_exists().map_err(|error| Error::io(path, "open", error))
 }
 
+/// Whether `named`, which a link gives as the name of what it leads to, is no name of it.
+fn leads_elsewhere(link: &Path, named: &Path) -> bool {
+    let id_of = |path| fs::metadata(path).map(|metadata| lock::id_of(&metadata));
+    id_of(link).is_ok_and(|there| id_of(named).ok() != Some(there))
+}
+
+/// Whether an error of moving a file to a new name says that the file system has no way to do that without
+/// replacing what may stand there.
+pub(crate) fn cannot_be_exclusive(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EPERM | libc::EINVAL | libc::ENOTSUP | libc::ENOSYS | libc::EMLINK)
+    )
+}
+
+pub(crate) fn already_exists(path: &Path) -> Error {
+    Error::io(path, "create", io::Error::from_raw_os_error(libc::EEXIST))
+}
+
 pub(crate) fn keeps_changing(path: &Path) -> Error {
     let error = io::Error::other("the file keeps being replaced by somebody else");
     Error::io(path, "open", error)
+}
+
+/// Makes a new file where there is none.
+pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
+    open_as(fs::OpenOptions::new().read(true).write(true).create_new(true).mode(mode), path)
+}
+
+/// Opens a file. Every file is opened here: where the descriptor of a standard stream is free the file would get
+/// it, and whatever any library prints to that stream would be written into the file.
+fn open_as(options: &fs::OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.open(path)?;
+    if file.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(file);
+    }
+    // The copy gets a descriptor above those of the standard streams.
+    file.try_clone()
 }
 
 /// The folder that a file is in.
@@ -122,12 +171,12 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 pub fn sync_path(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let synced =
-        if path.is_dir() { sync_names(path) } else { File::open(path).and_then(|file| file.sync_all()) };
+        if path.is_dir() { sync_names(path) } else { open(path, false).and_then(|file| file.sync_all()) };
     synced.map_err(|error| Error::io(path, "sync", error))
 }
 
 fn sync_names(folder: &Path) -> io::Result<()> {
-    match File::open(folder).and_then(|folder| folder.sync_all()) {
+    match open(folder, false).and_then(|folder| folder.sync_all()) {
         // Some file systems cannot sync a folder, and say so in these ways.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP)) => Ok(()),
         // Who may write into a folder but not look into it cannot sync it; the sync of the file has to do.
@@ -138,5 +187,5 @@ fn sync_names(folder: &Path) -> io::Result<()> {
 
 /// Opens what is called `path`, without waiting for the other end of a pipe.
 pub(crate) fn open(path: &Path, write: bool) -> io::Result<File> {
-    std::fs::OpenOptions::new().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)
+    open_as(fs::OpenOptions::new().read(true).write(write).custom_flags(libc::O_NONBLOCK), path)
 }

@@ -5,7 +5,7 @@ use std::io;
 use crate::error::{Damage, Result};
 use crate::format::Slot;
 use crate::format::master::{self, MasterNode};
-use crate::read::current::read_slot;
+use crate::read::current::{forget_slots, read_slot};
 use crate::read::open_file::OpenFile;
 
 /// Something wrong with the slots of a file that can be opened all the same.
@@ -20,6 +20,9 @@ pub(crate) struct Finding {
 pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<Finding>> {
     let look = || look_for_damage(file).map_err(file.failed("read the master nodes of"));
     let found = look()?;
+    if found.is_some() {
+        forget_slots(file)?;
+    }
     // Seen twice, it is no write that was under way.
     Ok(if found.is_some() && found == look()? { found } else { None })
 }

@@ -76,6 +76,17 @@ impl Draft {
         &self.node
     }
 
+    /// What somebody else has done to the file, if that was noticed.
+    #[inline]
+    pub(super) fn harm(&self) -> Option<&'static str> {
+        self.frames.harm()
+    }
+
+    /// Checks that the file has all that was written to it, and a name.
+    pub(super) fn check_standing(&mut self) -> Result<()> {
+        self.frames.check_standing(self.node.file_limit)
+    }
+
     pub(super) fn frames(&mut self) -> &mut FrameWriter {
         &mut self.frames
     }

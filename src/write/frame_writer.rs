@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use crate::codec::frame;
 use crate::codec::level::CompressionLevel;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::in_memory;
 use crate::format::master::MasterNode;
-use crate::read::open_file::OpenFile;
-use crate::storage::write_all;
+use crate::read::open_file::{OpenFile, cut_short};
+use crate::storage::{Standing, read_up_to, write_all};
 use crate::sync::pipeline::Pipeline;
 use crate::write::closed_block::ClosedBlock;
 
@@ -31,12 +31,18 @@ pub(super) struct FrameWriter {
     length: u64,
     /// Whether frames, or the length, were written since the last sync.
     unsynced: bool,
+    /// What the system knew of the file when it was opened.
+    opened: Standing,
+    /// What somebody else has done to it.
+    harm: Option<&'static str>,
 }
 
 impl FrameWriter {
     pub(super) fn new(file: Arc<OpenFile>, level: CompressionLevel, length: u64) -> Self {
         let pipeline = Pipeline::new(file.threads);
-        Self { file, level, pipeline, length, unsynced: false }
+        // If that is not told, there is nothing to compare with later.
+        let opened = file.storage.standing().unwrap_or(Standing { length, has_name: false });
+        Self { file, level, pipeline, length, unsynced: false, opened, harm: None }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -120,6 +126,7 @@ impl FrameWriter {
         if start == end {
             return Ok([&node.tail, frame].concat());
         }
+        self.check_standing(node.file_limit)?;
         self.unsynced = true;
         self.grow(end, node.file_limit)?;
         let (first, rest) = frame.split_at(geometry.page_size as usize - node.tail.len());
@@ -129,6 +136,29 @@ impl FrameWriter {
             .and_then(|()| write_all(&*self.file.storage, pages, start + geometry.page()))
             .map_err(self.file.failed("write to"))?;
         Ok(tail.to_vec())
+    }
+
+    #[inline]
+    pub(super) fn harm(&self) -> Option<&'static str> {
+        self.harm
+    }
+
+    /// Checks that the file still has what was written before `file_limit`, and a name: what is written to one that
+    /// was cut short or removed could not be read again.
+    pub(super) fn check_standing(&mut self, file_limit: u64) -> Result<()> {
+        let standing = self.file.storage.standing().map_err(self.file.failed("read the length of"))?;
+        let needed = self.file.geometry.whole_pages(file_limit);
+        if standing.length < needed {
+            self.harm = Some("the file was cut short");
+            return Err(cut_short(&self.file, standing.length, needed));
+        }
+        if self.opened.has_name && !standing.has_name {
+            self.harm = Some("the file was removed");
+            return Err(Error::Removed { path: self.file.path.clone() });
+        }
+        // The room behind may have been cut off.
+        self.length = standing.length;
+        Ok(())
     }
 
     /// Makes the file at least `needed` bytes long, and a good deal longer to do so seldom.
@@ -151,10 +181,10 @@ impl FrameWriter {
         let (start, end) = (geometry.whole_pages(committed), geometry.whole_pages(written));
         let mut pages = Vec::new();
         // A reader finds its pages missing, and says so, if they cannot be saved.
-        if let Ok(map) = self.file.storage.map(end)
-            && pages.try_reserve_exact(in_memory(end - start)).is_ok()
-        {
-            pages.extend_from_slice(&map[in_memory(start)..in_memory(end)]);
+        if pages.try_reserve_exact(in_memory(end - start)).is_ok() {
+            pages.resize(in_memory(end - start), 0);
+            let there = read_up_to(&*self.file.storage, &mut pages, start).unwrap_or_default();
+            pages.truncate(there);
         }
         pages
     }
@@ -164,7 +194,8 @@ impl FrameWriter {
         let geometry = &self.file.geometry;
         let used = committed_limit.next_multiple_of(geometry.page());
         let length = used.max(geometry.initial_length());
-        if length < self.length {
+        // One that somebody has cut shorter stays so.
+        if self.file.storage.length().is_ok_and(|now| length < now) {
             // The room is only room: a file that keeps it is as good.
             let _ = self.file.storage.set_length(length);
         }

@@ -51,6 +51,18 @@ impl AddAssign for Totals {
     }
 }
 
+/// How a new file is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// Where nobody else can see it yet.
+    Hidden,
+    /// Where it stands, for everybody to see.
+    InPlace,
+}
+
+/// The serial numbers of a new file's two master nodes.
+pub(crate) const FIRST_SERIALS: [u32; 2] = [1, 2];
+
 /// How a writer works.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriterOptions {

@@ -3,7 +3,7 @@
 use crate::error::{Damage, Error, Result};
 use crate::format::master::{MasterNode, by_age};
 use crate::format::{Slot, image_index};
-use crate::read::current::read_slot;
+use crate::read::current::{forget_slots, read_slot};
 use crate::read::open_file::OpenFile;
 use crate::storage::write_all;
 
@@ -16,9 +16,7 @@ pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotIma
     let (storage, geometry) = (&*file.storage, &file.geometry);
     if sync {
         storage.sync().map_err(file.failed("sync"))?;
-        storage
-            .drop_cached(geometry.page(), 2 * geometry.slot_size())
-            .map_err(file.failed("drop the cached master nodes of"))?;
+        forget_slots(file)?;
     }
     let mut images = SlotImages::default();
     let mut nodes = [None, None];

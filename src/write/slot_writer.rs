@@ -8,8 +8,32 @@ use crate::format::master::MasterNode;
 use crate::format::{Slot, image_index, in_memory};
 use crate::lock::WriteRight;
 use crate::read::open_file::OpenFile;
-use crate::storage::write_all;
+use crate::storage::write_up_to;
 use crate::write::repair::SlotImages;
+
+/// Why a slot is not written.
+#[derive(Debug)]
+pub(super) enum SlotError {
+    /// There was no room for its first byte, as where nothing is written in place: it holds what it held.
+    Untouched(io::Error),
+    /// It may hold anything.
+    Begun(io::Error),
+}
+
+impl SlotError {
+    fn new(error: io::Error, is_begun: bool) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded if !is_begun => Self::Untouched(error),
+            _ => Self::Begun(error),
+        }
+    }
+
+    pub(super) fn into_source(self) -> io::Error {
+        match self {
+            Self::Untouched(error) | Self::Begun(error) => error,
+        }
+    }
+}
 
 /// Writes master nodes into their slots, as few pages as possible.
 #[derive(Debug)]
@@ -33,19 +57,24 @@ impl SlotWriter {
     }
 
     /// Writes those pages of a slot that differ from what is there, as the commit with number `serial`.
-    pub(super) fn write(&mut self, node: &MasterNode, serial: u32) -> io::Result<()> {
+    pub(super) fn write(&mut self, node: &MasterNode, serial: u32) -> Result<(), SlotError> {
         let geometry = self.file.geometry;
         let mut image = std::mem::take(&mut self.spare_image);
         image.clear();
-        image.try_reserve_exact(in_memory(geometry.slot_size())).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        image
+            .try_reserve_exact(in_memory(geometry.slot_size()))
+            .map_err(|_| SlotError::Begun(io::ErrorKind::OutOfMemory.into()))?;
         node.encode(serial, &geometry, &mut image);
         let standing = &mut self.images[image_index(serial)];
         let position = geometry.slot_position(Slot::of_serial(serial));
         let page = geometry.page_size as usize;
         let readers_kept_out = self.right.lock_slots(&geometry);
+        let mut is_begun = false;
         for range in changed_pages(standing.as_deref().unwrap_or_default(), &image, page) {
             let at = position + range.start as u64;
-            write_all(&*self.file.storage, &image[range], at)?;
+            let (written, result) = write_up_to(&*self.file.storage, &image[range], at);
+            is_begun |= written > 0;
+            result.map_err(|error| SlotError::new(error, is_begun))?;
         }
         drop(readers_kept_out);
         self.spare_image = standing.replace(image).unwrap_or_default();

@@ -16,9 +16,9 @@ use crate::sync::backoff::RECENT_WINDOW;
 use crate::sync::transaction::Transaction;
 use crate::write::draft::{Draft, Savepoint};
 use crate::write::frame_writer::FrameWriter;
-use crate::write::options::{SyncMode, Totals, WriterOptions};
+use crate::write::options::{FIRST_SERIALS, Making, SyncMode, Totals, WriterOptions};
 use crate::write::repair::{SlotImages, repair};
-use crate::write::slot_writer::SlotWriter;
+use crate::write::slot_writer::{SlotError, SlotWriter};
 
 /// Holds the open transaction over the last commit.
 #[derive(Debug)]
@@ -65,29 +65,45 @@ impl Writer {
         Ok(Self::new(file, right, options, node, images, length))
     }
 
-    /// Fills an empty file that nobody else can see yet: header, both slots, and the metadata.
+    /// Makes a capture file of an empty file whose lock the caller holds.
     pub(crate) fn create(
         file: &Arc<OpenFile>,
         right: Box<dyn WriteRight>,
         metadata: Option<&[u8]>,
         options: WriterOptions,
+        making: Making,
     ) -> Result<Self> {
-        let geometry = file.geometry;
-        let length = geometry.initial_length();
-        file.storage.set_length(length).map_err(file.failed("set the length of"))?;
-        write_all(&*file.storage, &geometry.encode(), 0).map_err(file.failed("write the header of"))?;
-        let node = MasterNode::empty(&geometry);
+        let node = MasterNode::empty(&file.geometry);
+        let length = file.geometry.initial_length();
         let mut writer = Self::new(Arc::clone(file), right, options, node, SlotImages::default(), length);
-        writer.set_metadata(metadata)?;
-        writer.draft.drain()?;
-        for serial in [1, 2] {
-            let written = writer.slots.write(writer.draft.node(), serial);
-            written.map_err(file.failed("write the master nodes of"))?;
-            writer.draft.commit(serial);
+        let made = writer.make(metadata, making);
+        if made.is_err() && making == Making::InPlace {
+            // If this fails, too, the missing header tells.
+            let _ = file.storage.set_length(0);
         }
+        made.map(|()| writer)
+    }
+
+    /// Fills an empty file.
+    fn make(&mut self, metadata: Option<&[u8]>, making: Making) -> Result<()> {
+        let file = Arc::clone(&self.file);
+        let length = file.geometry.initial_length();
+        file.storage.set_length(length).map_err(file.failed("set the length of"))?;
+        self.set_metadata(metadata)?;
+        self.draft.drain()?;
+        for serial in FIRST_SERIALS {
+            let written = self.slots.write(self.draft.node(), serial).map_err(SlotError::into_source);
+            written.map_err(file.failed("write the master nodes of"))?;
+            self.draft.commit(serial);
+        }
+        if making == Making::InPlace {
+            // Others see the file: its header says that all the rest is there.
+            file.storage.sync().map_err(file.failed("sync"))?;
+        }
+        write_all(&*file.storage, &file.geometry.encode(), 0).map_err(file.failed("write the header of"))?;
         file.storage.sync().map_err(file.failed("sync"))?;
-        writer.begin_transaction();
-        Ok(writer)
+        self.begin_transaction();
+        Ok(())
     }
 
     fn new(
@@ -144,7 +160,7 @@ impl Writer {
     /// a block.
     #[inline]
     pub(crate) fn try_add(&mut self, record: &[u8]) -> Result<Option<u64>> {
-        if self.draft.closes_block(record.len()) || !matches!(self.health, Health::Good) {
+        if self.draft.closes_block(record.len()) || !self.is_good() {
             return Ok(None);
         }
         self.draft.add_record(record)?;
@@ -217,7 +233,11 @@ impl Writer {
         }
         self.sync_frames()?;
         let serial = self.committed.serial.wrapping_add(1);
-        self.write_slot(serial).map_err(|source| self.fail_uncertain(source))?;
+        self.draft.check_standing()?;
+        self.write_slot(serial).map_err(|error| match error {
+            SlotError::Untouched(source) => Error::io(&self.file.path, "write to", source),
+            SlotError::Begun(source) => self.fail_uncertain(source),
+        })?;
         self.draft.commit(serial);
         Ok(())
     }
@@ -245,10 +265,10 @@ impl Writer {
         }
     }
 
-    fn write_slot(&mut self, serial: u32) -> io::Result<()> {
+    fn write_slot(&mut self, serial: u32) -> std::result::Result<(), SlotError> {
         self.slots.write(self.draft.node(), serial)?;
         if self.sync == SyncMode::Full {
-            self.draft.frames().sync()?;
+            self.draft.frames().sync().map_err(SlotError::Begun)?;
         }
         Ok(())
     }
@@ -330,12 +350,21 @@ impl Writer {
         if self.slots.is_forked() {
             return Err(Error::Forked { path: self.file.path.clone() });
         }
-        match &self.health {
-            Health::Good => Ok(()),
-            Health::Failed(reason) => {
-                Err(Error::WriterFailed { path: self.file.path.clone(), reason: reason.clone() })
+        let reason = match &self.health {
+            Health::Failed(reason) => Some(reason.as_str()),
+            Health::Good => self.draft.harm(),
+        };
+        match reason {
+            Some(reason) => {
+                Err(Error::WriterFailed { path: self.file.path.clone(), reason: reason.to_owned() })
             }
+            None => Ok(()),
         }
+    }
+
+    #[inline]
+    fn is_good(&self) -> bool {
+        matches!(self.health, Health::Good) && self.draft.harm().is_none()
     }
 }
 
@@ -343,7 +372,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         if !self.slots.is_forked() {
             self.save_pages_for_readers();
-            if matches!(self.health, Health::Good) && !self.readers_may_map_tail {
+            if self.is_good() && !self.readers_may_map_tail {
                 self.draft.frames().trim(self.committed.file_limit);
             }
         }

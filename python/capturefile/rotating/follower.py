@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from capturefile._alone import alone
 from capturefile._at_hand import AtHand
-from capturefile._errors import CaptureFileError, CaptureFileReplaced, InvalidCaptureFile, RecordsDeleted
+from capturefile._errors import (
+    CaptureFileError,
+    CaptureFileNotOpen,
+    CaptureFileReplaced,
+    InvalidCaptureFile,
+    RecordsDeleted,
+)
 from capturefile._typing import RecordT_co
 
 if TYPE_CHECKING:
@@ -54,6 +60,7 @@ class RotatingFollower(Generic[RecordT_co]):
         # What was there beyond the record that was asked for, with numbers, and the error behind it.
         self._at_hand: AtHand[tuple[int, RecordT_co]] = AtHand()
         self._stepping = threading.RLock()
+        self._closed = False
 
     def __repr__(self) -> str:
         """What it follows."""
@@ -80,7 +87,7 @@ class RotatingFollower(Generic[RecordT_co]):
         """Waits until records are at hand; raises StopIteration if that takes too long."""
         self._at_hand.raise_error()
         since = time.monotonic()
-        while not self._log.closed:
+        while not self._log.closed and not self._closed:
             known = len(self._manifest.entries)
             self._take()
             if self._at_hand:
@@ -91,7 +98,14 @@ class RotatingFollower(Generic[RecordT_co]):
                 continue
             if self._timeout is not None and time.monotonic() - since >= self._timeout:
                 break
+        if self._closed:
+            self._leave()
         raise StopIteration
+
+    def close(self) -> None:
+        """Ends the iteration and closes the file that it is in, also while another thread waits for the next record."""
+        self._closed = True
+        self._leave()
 
     @property
     def file_name(self) -> str:
@@ -103,7 +117,7 @@ class RotatingFollower(Generic[RecordT_co]):
         another thread waits for the next record.
         """
         part = self._part
-        if self._at_hand or self._at_hand.error or self._log.closed or self._manifest.has_news():
+        if self._at_hand or self._at_hand.error or self._closed or self._log.closed or self._manifest.has_news():
             return True
         if part is None:
             return bool(self._manifest.entries)
@@ -116,7 +130,9 @@ class RotatingFollower(Generic[RecordT_co]):
         self._manifest.look()
         part = self._part
         if part and self._manifest.end(part.place) is None:
-            return part.follower.lag() + len(self._at_hand)
+            # Another thread may leave the file for the next one.
+            with suppress(CaptureFileNotOpen):
+                return part.follower.lag() + len(self._at_hand)
         last, _ = self._log.newest()
         return max(last + 1 - self._number, 0) + len(self._at_hand)
 
@@ -195,8 +211,15 @@ class RotatingFollower(Generic[RecordT_co]):
         end = self._manifest.end(part.place) if part else None
         if end is None or self._number < end:
             return False
-        self._part = None
+        self._leave()
         return True
+
+    def _leave(self) -> None:
+        """Closes the file at hand."""
+        part, self._part = self._part, None
+        if part:
+            part.follower.close()
+            part.file.close()
 
     def _is_sealed(self, part: _Part) -> bool:
         self._manifest.look()

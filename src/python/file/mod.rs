@@ -53,7 +53,7 @@ use settings::{Request, Settings, copy_metadata, counted, location_of};
 ///
 /// Arguments:
 ///     file_name: path of the file, by convention with the extension `.capture`.
-///     to_write: open for writing, creating the file if there is none.
+///     to_write: open for writing, creating the file if there is none or an empty one.
 ///     initial_metadata: metadata of a file that this call creates; ignored otherwise.
 ///     force_new_empty_file: replace whatever stands there by a new empty file, in one step for
 ///         everybody who looks. A file that somebody is writing is refused.
@@ -146,13 +146,14 @@ impl CaptureFile {
 
     /// Closes and says how many uncommitted records that lost, if it lost records or metadata.
     fn close_quietly(&self, py: Python<'_>) -> Option<u64> {
-        let file = self.open.swap(None)?;
-        py.detach(|| {
-            let count = file.record_count().unwrap_or_default();
-            self.last_totals.store(Arc::new(file.totals()));
+        let file = self.open.load_full()?;
+        py.detach(move || {
             let loses = file.has_uncommitted();
             let lost = file.close();
-            self.last_count.store(count.saturating_sub(lost), Ordering::Relaxed);
+            // What it saw last is at hand before it counts as closed, for those who ask meanwhile.
+            self.last_count.store(file.record_count().unwrap_or_default(), Ordering::Relaxed);
+            self.last_totals.store(Arc::new(file.totals()));
+            self.open.compare_and_swap(&Some(file), None);
             loses.then_some(lost)
         })
     }

@@ -86,9 +86,9 @@ impl CaptureFile {
 
 /// Opens a capture file in the words of Python's `open()`.
 ///
-/// `mode` is "r" to read; "a" to write, creating the file if there is none; "x" to create a file and
-/// refuse an existing one; "w" to start a new empty file in place of whatever stands there. The other
-/// arguments are those of `CaptureFile`.
+/// `mode` is "r" to read; "a" to write, creating the file if there is none or an empty one; "x" to create a
+/// file and refuse an existing one; "w" to start a new empty file in place of whatever stands there. The
+/// other arguments are those of `CaptureFile`.
 ///
 /// Raises FileExistsError for "x" where there is a file, and ValueError for another mode; otherwise as
 /// `CaptureFile`.

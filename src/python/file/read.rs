@@ -26,9 +26,7 @@ impl CaptureFile {
         if let Some((first, last)) = slice.range() {
             return ranges::list(py, self.encoding()?, snapshot.records_between(first, last));
         }
-        let numbers = slice.numbers()?;
-        let gather = py.detach(|| snapshot.records_at(&numbers))?;
-        ranges::gathered(py, self.encoding()?, gather, &numbers)
+        ranges::gathered(py, self.encoding()?, &snapshot, &slice.numbers(py)?)
     }
 
     /// The records from `first` to `last`, all of which must be there.
@@ -119,18 +117,17 @@ impl CaptureFile {
     ///
     /// Raises IndexError if a number is below 1 or past the end; otherwise as `record_at`.
     fn records_at<'py>(&self, py: Python<'py>, numbers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let numbers = numbers
-            .try_iter()?
-            .map(|number| {
-                let number = number?.extract::<RecordNumber>()?;
-                number
-                    .positive()
-                    .ok_or_else(|| self.below_the_first(py, number).unwrap_or_else(|error| error))
-            })
-            .collect::<PyResult<Vec<u64>>>()?;
+        let asked = numbers.try_iter()?;
+        let mut numbers = Vec::new();
+        for number in asked {
+            let number = number?.extract::<RecordNumber>()?;
+            let Some(found) = number.positive() else {
+                return Err(self.below_the_first(py, number)?);
+            };
+            ranges::push(py, &mut numbers, found)?;
+        }
         let snapshot = self.snapshot(py)?;
-        let gather = py.detach(|| snapshot.records_at(&numbers))?;
-        ranges::gathered(py, self.encoding()?, gather, &numbers)
+        ranges::gathered(py, self.encoding()?, &snapshot, &numbers)
     }
 
     /// A list of the records from `first_record_number` to `last_record_number`, both included.
@@ -246,7 +243,7 @@ impl CaptureFile {
     /// Arguments:
     ///     start: number of the first record; by default the first that this object does not see yet.
     ///     timeout: seconds without news after which it ends; by default it waits for ever. It also ends
-    ///         when this object is closed, or when nothing refers to it any more.
+    ///         when this object is closed, which it keeps alive, or when it is closed itself.
     ///
     /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While
     /// it continues it raises CaptureFileReplaced, once there are no more records, if another file stands under
@@ -254,22 +251,21 @@ impl CaptureFile {
     /// `refresh` raise.
     #[pyo3(signature = (start=None, timeout=None))]
     fn follow(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         start: Option<RecordNumber>,
         timeout: Option<f64>,
     ) -> PyResult<Follower> {
-        let file = self.file()?;
+        let (py, this) = (slf.py(), slf.get());
+        let file = this.file()?;
         let start = match start {
             Some(number) => match number.positive() {
                 Some(start) => start,
-                None => return Err(self.below_the_first(py, number)?),
+                None => return Err(this.below_the_first(py, number)?),
             },
-            None => self.record_count(py)? + 1,
+            None => this.record_count(py)? + 1,
         };
         let timeout = timeout.map(waiting_time).transpose()?.flatten();
-        let encoding = self.encoding()?.clone();
-        Ok(py.detach(|| Follower::new(&file, start, encoding, timeout))?)
+        Follower::new(slf.as_any(), &file, start, this.encoding()?.clone(), timeout)
     }
 
     /// Looks at what has been committed since; returns True if there are more records to see, or other

@@ -157,8 +157,9 @@ impl CaptureFile {
     /// Raises OSError if the disk is full or fails; then nothing of the transaction is visible to others.
     /// With a full disk nothing of it is lost either, and after making room it can be committed again or
     /// rolled back. Raises CommitUncertain, also an OSError, if it failed at a point where the commit may
-    /// or may not have happened; opening the file again tells. After that, and after a sync that failed,
-    /// the object refuses further work with CaptureFileError until it is opened again.
+    /// or may not have happened; opening the file again tells. Raises InvalidCaptureFile if somebody has cut
+    /// the file short, and CaptureFileReplaced if it was removed or replaced. After these, and after a sync that
+    /// failed, the object refuses further work with CaptureFileError until it is opened again.
     pub(super) fn commit(&self, py: Python<'_>) -> PyResult<()> {
         let file = self.file()?;
         if let Some(committed) = py.detach(|| file.commit_measured())? {

@@ -15,7 +15,7 @@ fn new_writer() -> Writer {
     let geometry = Geometry::default();
     let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
     let options = WriterOptions { sync: SyncMode::None, level: CompressionLevel::default() };
-    Writer::create(&Arc::new(file), Box::new(right), None, options).unwrap()
+    Writer::create(&Arc::new(file), Box::new(right), None, options, Making::Hidden).unwrap()
 }
 
 #[test]

@@ -1,0 +1,32 @@
+//! Files that are empty, or that a crash left half made: they become capture files where they stand.
+
+use std::io;
+
+use crate::format::master::MasterNode;
+use crate::format::{Geometry, Slot, in_memory};
+use crate::storage::{Storage, read_up_to};
+use crate::write::options::FIRST_SERIALS;
+
+/// Whether nothing is in a file but what may be there when the making of one with this geometry, and without
+/// metadata, is cut off: the header is written last.
+pub(crate) fn is_unmade(storage: &dyn Storage, geometry: &Geometry) -> io::Result<bool> {
+    let length = storage.length()?;
+    if length == 0 {
+        return Ok(true);
+    }
+    let mut header = [0; Geometry::HEADER_SIZE];
+    read_up_to(storage, &mut header, 0)?;
+    if length != geometry.initial_length() || header.iter().any(|&byte| byte != 0) {
+        return Ok(false);
+    }
+    let mut found = vec![0; in_memory(length)];
+    read_up_to(storage, &mut found, 0)?;
+    let mut made = vec![0; in_memory(length)];
+    for serial in FIRST_SERIALS {
+        let mut image = Vec::new();
+        MasterNode::empty(geometry).encode(serial, geometry, &mut image);
+        let start = in_memory(geometry.slot_position(Slot::of_serial(serial)));
+        made[start..start + image.len()].copy_from_slice(&image);
+    }
+    Ok(found.iter().zip(&made).all(|(&found, &made)| found == 0 || found == made))
+}

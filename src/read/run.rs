@@ -1,0 +1,62 @@
+//! Passing the records in a row that lie in one block, by whole subtrees of the index: files may share these, and
+//! then have far more records than bytes.
+
+use std::collections::HashSet;
+
+use crate::error::Result;
+use crate::format::{Coordinates, NodePart};
+use crate::read::snapshot::Snapshot;
+
+/// The records that lie in one block.
+pub(crate) struct Run<'a> {
+    snapshot: &'a Snapshot,
+    /// Where the block's frame starts.
+    frame: u64,
+    /// Roots of subtrees, with their heights, all of whose records are known to lie in the block.
+    inside: HashSet<(Coordinates, u32)>,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot, frame: u64) -> Self {
+        Self { snapshot, frame, inside: HashSet::new() }
+    }
+
+    /// Moves `next`, the number of a record, to the first one from there on that does not lie in the block, or
+    /// cannot be found.
+    pub(crate) fn pass(&mut self, next: &mut u64) -> Result<()> {
+        while *next <= self.snapshot.record_count() {
+            let (root, height) = self.snapshot.index().subtree_at(*next)?;
+            if !self.pass_subtree(root, height, next)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes the first records of a subtree that lie in the block, and says whether all do.
+    fn pass_subtree(&mut self, root: Coordinates, height: u32, next: &mut u64) -> Result<bool> {
+        if height == 0 {
+            let is_inside = root.frame == self.frame;
+            *next += u64::from(is_inside);
+            return Ok(is_inside);
+        }
+        let fan_out = self.snapshot.geometry().fan_out;
+        if self.inside.contains(&(root, height)) {
+            *next += u64::from(fan_out).saturating_pow(height);
+            return Ok(true);
+        }
+        let blocks = self.snapshot.block_reader();
+        let mut part = Some(NodePart::with_child(root, 0));
+        while let Some(at) = part {
+            let block = blocks.block(at.frame)?;
+            for child in blocks.children_in(&block, at)? {
+                if !self.pass_subtree(child, height - 1, next)? {
+                    return Ok(false);
+                }
+            }
+            part = at.next(fan_out);
+        }
+        self.inside.insert((root, height));
+        Ok(true)
+    }
+}

@@ -1,0 +1,123 @@
+"""Descriptors that are few, low, or all that is left of a file."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import capturefile
+import descriptor_actors
+import pytest
+from capturefile import CaptureFile
+from command import make, noise
+from files import committed, write
+from processes import act
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+def test_no_file_takes_the_place_of_a_standard_stream_that_is_closed(tmp_path: Path) -> None:
+    write(tmp_path / "full.capture", "one")
+    assert act(descriptor_actors.open_without_standard_streams, tmp_path) == ["taken"]
+
+
+@pytest.mark.parametrize(("free", "said"), [(0, "EMFILE"), (1, "EMFILE"), (2, "EMFILE"), (3, "opened")])
+def test_want_of_descriptors_is_told_as_such(full: Path, free: int, said: str) -> None:
+    assert act(descriptor_actors.write_with_free_descriptors, full, free) == [said]
+    assert committed(full) == [b"one", b"two"]
+
+
+def test_a_file_that_is_longer_than_addresses_are_left_is_read(path: Path) -> None:
+    make(path, noise(3000))
+    os.truncate(path, 16 << 30)
+    assert act(descriptor_actors.read_with_few_addresses, path, 8 << 30) == ["3000"]
+
+
+# Files by the number of a descriptor
+
+
+@contextmanager
+def _removed(full: Path) -> Iterator[int]:
+    descriptor = os.open(full, os.O_RDWR)
+    full.unlink()
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _renamed(full: Path) -> Iterator[int]:
+    with _removed(full) as descriptor:
+        # What the system says is the name of a removed file is a name that another file may have.
+        full.with_name(f"{full.name} (deleted)").write_bytes(b"somebody else's")
+        yield descriptor
+
+
+@contextmanager
+def _in_memory(full: Path) -> Iterator[int]:
+    descriptor = os.memfd_create("log.capture")
+    try:
+        os.write(descriptor, full.read_bytes())
+        full.unlink()
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _standing(full: Path) -> Iterator[int]:
+    descriptor = os.open(full, os.O_RDWR)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+WAYS = [_removed, _renamed, _in_memory, _standing]
+
+
+@pytest.mark.parametrize("folder", ["/proc/self/fd", "/dev/fd"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_is_written_by_the_number_of_its_descriptor(
+    way: Callable[[Path], Iterator[int]], folder: str, full: Path, tmp_path: Path
+) -> None:
+    with way(full) as descriptor:  # type: ignore[attr-defined]
+        names = set(tmp_path.iterdir())
+        path = f"{folder}/{descriptor}"
+        with CaptureFile(path, True) as cf:
+            assert list(cf) == ["one", "two"]
+            cf.add_record("three")
+            cf.commit()
+            with pytest.raises(capturefile.CaptureFileAlreadyOpen):
+                CaptureFile(path, True)
+        with CaptureFile(path) as cf:
+            assert list(cf) == ["one", "two", "three"]
+        assert set(tmp_path.iterdir()) == names
+
+
+def test_an_empty_file_in_memory_becomes_a_capture_file() -> None:
+    descriptor = os.memfd_create("log.capture")
+    try:
+        with capturefile.open(f"/proc/self/fd/{descriptor}", "a") as cf:
+            cf.add_record("one")
+            cf.commit()
+        with capturefile.open(f"/proc/self/fd/{descriptor}") as cf:
+            assert list(cf) == ["one"]
+    finally:
+        os.close(descriptor)
+
+
+def test_a_file_that_has_only_a_descriptor_is_not_created_or_replaced(full: Path, tmp_path: Path) -> None:
+    with _removed(full) as descriptor:
+        path = f"/proc/self/fd/{descriptor}"
+        with pytest.raises(FileExistsError):
+            capturefile.open(path, "x")
+        with pytest.raises(OSError, match="no name"):
+            capturefile.open(path, "w")
+        with CaptureFile(path) as cf:
+            assert list(cf) == ["one", "two"]
+    assert list(tmp_path.iterdir()) == []

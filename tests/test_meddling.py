@@ -1,0 +1,235 @@
+"""What a writer does when somebody else cuts its file short, removes it, renames it, or left it empty."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING, Any
+
+import capturefile
+import pytest
+import scarcity
+from capturefile import CaptureFile, CaptureFileError, CaptureFileReplaced, InvalidCaptureFile, UncommittedWarning
+from command import noise
+from files import committed, write
+from processes import act, others_may_write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SLOTS_END = 86_016
+LENGTH_OF_NEW = 409_600
+BLOCKS = 3000
+"""Records of noise that fill some compressed blocks."""
+
+
+def cut_to(length: int) -> Callable[[Path], None]:
+    """Cuts the file to so many bytes."""
+
+    def cut(path: Path) -> None:
+        os.truncate(path, length)
+
+    cut.__name__ = f"cut_to_{length}"
+    return cut
+
+
+def cut_and_write(path: Path) -> None:
+    """Cuts the file, as `> FILE` of a shell, and writes something else."""
+    path.write_text("something else\n")
+
+
+def remove(path: Path) -> None:
+    """Removes the file."""
+    path.unlink()
+
+
+def rename_over(path: Path) -> None:
+    """Moves another file to its place."""
+    other = path.with_name("other")
+    other.write_text("something else\n")
+    other.rename(path)
+
+
+def add(cf: CaptureFile[bytes], count: int) -> None:
+    """Adds and commits records."""
+    for record in noise(count):
+        cf.add_record(record)
+    cf.commit()
+
+
+HARM = [
+    (cut_to(0), InvalidCaptureFile),
+    (cut_to(4096), InvalidCaptureFile),
+    (cut_to(SLOTS_END - 1), InvalidCaptureFile),
+    (cut_to(SLOTS_END), InvalidCaptureFile),
+    (cut_and_write, InvalidCaptureFile),
+    (remove, CaptureFileReplaced),
+    (rename_over, CaptureFileReplaced),
+]
+
+
+@pytest.mark.parametrize("added", [1, BLOCKS])
+@pytest.mark.parametrize(("harm", "error"), HARM, ids=lambda each: getattr(each, "__name__", ""))
+def test_a_writer_acknowledges_nothing_once_its_file_is_cut_short_or_gone(
+    harm: Callable[[Path], None], error: type[Exception], added: int, path: Path
+) -> None:
+    with CaptureFile(path, True, encoding=None) as cf:
+        cf.add_records(noise(BLOCKS))
+        cf.commit()
+        harm(path)
+        left = path.read_bytes() if path.exists() else None
+        with pytest.raises(error, match=r"cut short|removed"):
+            add(cf, added)
+        for call in (cf.commit, cf.rollback, lambda: cf.add_record("more")):
+            with pytest.raises(CaptureFileError, match=r"cut short|removed"):
+                call()
+        # Nothing is written over what stands there now.
+        assert (path.read_bytes() if path.exists() else None) == left
+        with pytest.warns(UncommittedWarning):
+            cf.close()
+    assert (path.read_bytes() if path.exists() else None) == left
+
+
+def test_closing_does_not_lengthen_a_file_that_was_cut_short(path: Path) -> None:
+    cf = CaptureFile(path, True)
+    cf.add_record("one")
+    cf.commit()
+    os.truncate(path, 0)
+    cf.close()
+    assert path.stat().st_size == 0
+
+
+def test_room_behind_the_records_may_be_cut_off_under_a_writer(path: Path) -> None:
+    with CaptureFile(path, True, encoding=None) as cf:
+        cf.add_records(noise(BLOCKS))
+        cf.commit()
+        os.truncate(path, cf.info().file_limit // 4096 * 4096)
+        cf.add_records(noise(BLOCKS))
+        cf.commit()
+    assert committed(path) == noise(BLOCKS) * 2
+
+
+def test_a_writer_goes_on_in_a_file_that_was_renamed(path: Path) -> None:
+    moved = path.with_name("log.capture.1")
+    with CaptureFile(path, True) as cf:
+        cf.add_record("before")
+        cf.commit()
+        path.rename(moved)
+        path.touch()
+        cf.add_record("after")
+        cf.commit()
+    assert committed(moved) == [b"before", b"after"]
+    assert path.stat().st_size == 0
+
+
+def test_a_writer_goes_on_while_its_file_has_another_name(path: Path) -> None:
+    other = path.with_name("other.capture")
+    with CaptureFile(path, True) as cf:
+        other.hardlink_to(path)
+        path.unlink()
+        cf.add_record("one")
+        cf.commit()
+    assert committed(other) == [b"one"]
+
+
+# Empty files
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_an_empty_file_becomes_a_capture_file_and_keeps_what_it_is(links: bool, path: Path, tmp_path: Path) -> None:
+    path.touch(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 1234, 1235)
+    before = path.stat()
+    opened = path
+    if links:
+        opened = path.with_name("link")
+        opened.symlink_to(path.name)
+    names = set(tmp_path.iterdir())
+    with capturefile.open(opened, "a", initial_metadata=b"metadata", compression_block_size=8192) as cf:
+        assert (len(cf), cf.get_metadata(), cf.info().block_size) == (0, b"metadata", 8192)
+        assert not others_may_write(path)
+        cf.add_record("one")
+        cf.commit()
+    after = path.stat()
+    assert (after.st_ino, after.st_uid, after.st_gid) == (before.st_ino, before.st_uid, before.st_gid)
+    assert stat.S_IMODE(after.st_mode) == 0o640
+    assert set(tmp_path.iterdir()) == names
+    assert committed(path) == [b"one"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to act as somebody else")
+def test_an_empty_file_in_a_folder_that_may_not_be_written_becomes_a_capture_file(path: Path) -> None:
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        folder.chmod(0o755)
+    path.touch(0o600)
+    os.chown(path, scarcity.NOBODY, scarcity.NOBODY)
+    assert act(scarcity.write_unseen, path) == ["record 0 record 1"]
+
+
+@pytest.mark.parametrize("opens", [lambda path: capturefile.open(path), lambda path: capturefile.verify(path)])
+def test_an_empty_file_is_no_capture_file_for_readers(opens: Callable[[Path], Any], path: Path) -> None:
+    path.touch()
+    with pytest.raises(InvalidCaptureFile, match="with which every capture file starts"):
+        opens(path)
+
+
+def test_opening_again_does_not_fill_a_file_that_was_emptied(full: Path) -> None:
+    cf = CaptureFile(full)
+    cf.close()
+    os.truncate(full, 0)
+    with pytest.raises(InvalidCaptureFile):
+        cf.open(to_write=True)
+    assert full.stat().st_size == 0
+
+
+def test_of_many_threads_that_find_a_file_empty_one_fills_it(path: Path) -> None:
+    path.touch()
+    barrier = threading.Barrier(8)
+    opened: list[CaptureFile[str]] = []
+    refused: list[BaseException] = []
+
+    def fill() -> None:
+        barrier.wait()
+        try:
+            opened.append(capturefile.open(path, "a"))
+        except BaseException as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=fill) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [type(error) for error in refused] == [capturefile.CaptureFileAlreadyOpen] * 7
+    (cf,) = opened
+    with cf:
+        cf.add_record("one")
+        cf.commit()
+    assert committed(path) == [b"one"]
+
+
+@pytest.mark.parametrize("pages", [0, 1, 11, 21])
+def test_a_file_whose_making_was_cut_off_is_made(pages: int, path: Path) -> None:
+    """Its header is written last, so that what was begun is known by that."""
+    capturefile.open(path, "x").close()
+    made = bytearray(path.read_bytes()[: pages * 4096])
+    made[:4096] = bytes(len(made[:4096]))
+    path.write_bytes(made.ljust(LENGTH_OF_NEW, b"\0"))
+    with capturefile.open(path, "a") as cf:
+        cf.add_record("one")
+        cf.commit()
+    assert committed(path) == [b"one"]
+
+
+@pytest.mark.parametrize("records", [["one"], []])
+def test_a_file_that_lost_its_header_is_not_taken_for_an_empty_one(records: list[str], path: Path) -> None:
+    write(path, *records, metadata=b"metadata")
+    data = bytearray(path.read_bytes().ljust(LENGTH_OF_NEW, b"\0"))
+    data[:4096] = bytes(4096)
+    path.write_bytes(data)
+    with pytest.raises(InvalidCaptureFile):
+        capturefile.open(path, "a")
+    assert path.read_bytes() == data
