@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from capturefile._errors import CaptureFileError, CaptureFileNotOpenForWrite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Buffer
 
     from capturefile._capturefile import CaptureFile
     from capturefile.rotating import RotatingWriter
 
-    # Weak, so that whoever is told of a failure is not kept alive by what may fail.
-    Failed: TypeAlias = weakref.WeakMethod[Callable[[], object]]
+# Weak, so that whoever is told of a failure is not kept alive by what may fail.
+Failed: TypeAlias = weakref.WeakMethod[Callable[[], object]]
 
 
 @dataclass(frozen=True)
