@@ -179,6 +179,9 @@ def read_capture(
 ) -> Any:  # noqa: ANN401
     """A Dask data frame of the records of one or many files, with known divisions.
 
+        visits = read_capture("visits.capture", text=True)
+        from_london = visits[visits.record.str.endswith("from London")]
+
     Its index `record_number` is the number of the record in its file; where several are read, it continues from file
     to file, in their order. The column `record` has Arrow's type `binary`. The last record of each file is fixed
     now: what is committed later is not in it, however late it is computed.
@@ -226,6 +229,8 @@ def read_bag(
     errors: str | None = None,
 ) -> Any:  # noqa: ANN401
     """A Dask bag of the records of one or many files, in order, as `str`, or `bytes` if `encoding` is None.
+
+        lengths = read_bag("visits.capture").map(len)
 
     `errors` is as for `CaptureFile`; without it, computing raises UnicodeDecodeError for a record that is not text in
     the encoding. The other arguments, and what else is raised, are as for `read_capture`.
@@ -303,6 +308,8 @@ def to_capture(
     sync: SyncMode = "full",
 ) -> Any:  # noqa: ANN401
     """Writes a data frame or a bag to a folder, each partition to a file `part-NNNNN.capture` there.
+
+        to_capture(read_bag("visits.capture").map(str.upper), "upper")
 
     The files are written aside, in a hidden folder inside the folder, and moved into place when all of them are whole
     and, unless `sync` is "none", on the disk. If something fails, the folder is as it was. What is overwritten may be

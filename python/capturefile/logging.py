@@ -30,6 +30,10 @@ def __dir__() -> list[str]:
 class CaptureHandler(logging.Handler):
     """Writes each formatted log record as a record of a capture file, and commits them in groups.
 
+        handler = CaptureHandler("service.capture", level="INFO")
+        handler.setFormatter(JSONFormatter())
+        logging.getLogger("service").addHandler(handler)
+
     They are committed when there are `commit_every`, when the oldest is `commit_interval` seconds old, at once when
     one has at least the level `commit_level`, when `flush()` is called, and at the end of the process. What is not
     committed is lost if the process is killed, and nobody else sees it. Handlers of one process may write the same

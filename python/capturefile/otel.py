@@ -111,6 +111,9 @@ def instrument(
 ) -> None:
     """Measures `target` from now on, for as long as it lives or until `uninstrument`, with any number of providers.
 
+        log = capturefile.open("log.capture", "a")
+        instrument(log, attributes={"service.name": "shop"})
+
     A file that is open for writing gives its commits. One that is open for reading gives a lag: how many committed
     records `refresh()` would show. What `CaptureFile.follow`, `capturefile.aio.follow` and the functions of
     `capturefile.checkpoint` return gives how many committed records it has not come to.

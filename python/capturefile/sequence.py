@@ -233,6 +233,9 @@ class RecordSequence(Sequence[RecordT_co]):
     def split(self, n: SupportsIndex, /) -> list[RecordSequence[RecordT_co]]:
         """Cuts the sequence into `n` views that follow each other and have each record once, for `n` workers.
 
+            with ProcessPoolExecutor() as workers:
+                counts = list(workers.map(Counter, records.split(8)))
+
         They are about equally long. A cut is moved to the border of a compressed block, so that no two workers have
         to inflate the same one, if that is no farther away than a quarter of a view's length: the longest view is at
         most about three times as long as the shortest. With more views than records some are empty. Raises
@@ -352,6 +355,9 @@ def concat(
     cache_size: int | None = None,
 ) -> RecordSequence[Any]:
     """One sequence of the records of many files or sequences, one after another.
+
+        week = concat(["monday.capture", "tuesday.capture"])
+        first, last = week[0], week[-1]
 
     Arguments:
         parts: sequences, reading or writing objects, or paths. A path is opened to see how many records there are,

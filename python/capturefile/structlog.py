@@ -76,6 +76,10 @@ class CaptureLogger:
 class LoggerFactory:
     """Makes loggers that write to one capture file, and commits what they write in groups.
 
+        structlog.configure(
+            processors=[structlog.processors.JSONRenderer()], logger_factory=LoggerFactory("events.capture")
+        )
+
     Events are committed when there are `commit_every`, when the oldest is `commit_interval` seconds old, at once when
     one has a level of `commit_levels`, when `flush()` is called, and at the end of the process. What is not committed
     is lost if the process is killed, and nobody else sees it. Factories and handlers of one process may write the same

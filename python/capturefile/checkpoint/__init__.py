@@ -72,6 +72,10 @@ def consume(
 ) -> ExactlyOnceConsumer[Any]:
     """A consumer of the capture file `source` that adds its results to the capture file `destination`.
 
+        with consume("visits.capture", "names.capture", name="names") as consumer:
+            for batch in consumer:
+                consumer.add_all(visit.upper() for visit in batch)
+
     Each commit has the results of whole batches together with the position in the source, so that a consumer that is
     killed and started again, however often, leaves the results of each record once. The position is kept in the
     destination's metadata, a JSON object, under the key `KEY` and the consumer's name; other keys stay. Since a file
@@ -163,6 +167,10 @@ def consume_at_least_once(
     timeout: float | None = None,
 ) -> AtLeastOnceConsumer[Any]:
     """A consumer of the capture file `source` whose results go somewhere else: a queue, a database, a web service.
+
+        with consume_at_least_once("visits.capture", "sent.cursor") as consumer:
+            for batch in consumer:
+                print(batch)
 
     The position is written to `cursor_file`, by replacing it, after each batch. A consumer that is killed after it has
     delivered a batch and before that is noted delivers the batch again when it is started again: no record is missed,
