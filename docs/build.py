@@ -201,6 +201,8 @@ def undocumented(pages: dict[Path, Page]) -> Iterator[str]:
     )
     described = set().union(*(page.anchors for page in pages.values()))
     for name in public:
+        if name.removesuffix("Error") in public and name.endswith("Error"):
+            continue  # The second name of an exception that is described under its first.
         # A module is described by what is in it.
         if not any(
             anchor == f"capturefile.{name}" or anchor.startswith(f"capturefile.{name}.") for anchor in described
