@@ -29,7 +29,7 @@ def existing_tests() -> set[str]:
         for path in (PROJECT / folder).rglob("*.rs")
     ]
     names = {name for text in python for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
-    return names | {name for text in rust for name in re.findall(r"#\[test\]\s+fn (\w+)\(\)", text)}
+    return names | {name for text in rust for name in re.findall(r"#\[test\]\s+(?:#\[.*\]\s+)*fn (\w+)\(\)", text)}
 
 
 def test_every_promise_names_tests_that_exist() -> None:
