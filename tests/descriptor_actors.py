@@ -85,7 +85,7 @@ def open_without_standard_streams(folder: str) -> None:
 
 
 def write_with_free_descriptors(path: str, free: str) -> None:
-    """Opens a file to write with so many descriptors left, and says the error."""
+    """Opens a file to write with only that many descriptors left, and prints the error."""
     highest = os.dup(1)
     os.close(highest)
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + int(free), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -98,7 +98,7 @@ def write_with_free_descriptors(path: str, free: str) -> None:
 
 
 def read_with_few_addresses(path: str, addresses: str) -> None:
-    """Reads a file with so many addresses, and says how many records it has."""
+    """Reads a file with only that many addresses, and prints how many records it has."""
     resource.setrlimit(resource.RLIMIT_AS, (int(addresses), int(addresses)))
     with CaptureFile(path, encoding=None) as cf:
         say(len(list(cf)))

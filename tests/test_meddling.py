@@ -26,7 +26,7 @@ BLOCKS = 3000
 
 
 def cut_to(length: int) -> Callable[[Path], None]:
-    """Cuts the file to so many bytes."""
+    """Cuts the file to that many bytes."""
 
     def cut(path: Path) -> None:
         os.truncate(path, length)

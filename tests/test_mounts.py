@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_mapped_is_read(writes: bool, tmp_path: Path, moun
             iterator = cf.record_generator(COUNT + 1)
             first = next(iterator)
             cf.rollback()
-            # What was taken back stays readable for those who are at it.
+            # What was rolled back stays readable for those who are at it.
             assert [first, *iterator] == noise(COUNT)
     assert committed(path) == noise(COUNT)
 
@@ -275,12 +275,12 @@ def test_a_commit_to_a_full_btrfs_can_be_tried_again_or_rolled_back(tmp_path: Pa
     make(path, noise(COUNT))
     with CaptureFile(path, True, encoding=None) as cf:
         filler = mounts.fill(root)
-        for record in (b"taken back", b"kept"):
+        for record in (b"rolled back", b"kept"):
             cf.add_record(record)
             with pytest.raises(OSError, match="No space left") as caught:
                 cf.commit()
             assert not isinstance(caught.value, CommitUncertain)
-            if record == b"taken back":
+            if record == b"rolled back":
                 cf.rollback()
         filler.unlink()
         # The room comes back with the next transaction of the file system.

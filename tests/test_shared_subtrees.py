@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_CALL = 3.0
-"""Seconds that a call may go on after a signal, on a busy machine."""
+"""Seconds that a call may continue after a signal, on a busy machine."""
 
 
 def shared_file(height: int, record: bytes, filler: int) -> bytes:
