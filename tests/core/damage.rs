@@ -150,8 +150,11 @@ fn a_file_cut_short_is_never_a_step_back() {
         let place = Place::with(&good[..length]);
         let damage = damage_of(CaptureFile::open(&place.path));
         assert!(damage.found.contains(&length.to_string()) || length < 27, "{length}: {damage}");
-        assert_eq!(damage_of(writing().open(&place.path)).expected, damage.expected);
-        assert_eq!(std::fs::metadata(&place.path).unwrap().len(), length as u64);
+        // Nothing was lost from an empty one, which becomes a capture file.
+        if length > 0 {
+            assert_eq!(damage_of(writing().open(&place.path)).expected, damage.expected);
+            assert_eq!(std::fs::metadata(&place.path).unwrap().len(), length as u64);
+        }
     }
     assert_eq!(all_of(&Place::with(&good[..whole]).reader()), records(COUNT));
 }
