@@ -257,6 +257,49 @@ def test_a_torn_master_node_is_shown_beside_the_whole_one(full: Path) -> None:
     told = api(full, "/structure")
     assert told["current"] == serial % 2
     assert [slot["problem"] is None for slot in told["slots"]] == [serial % 2 == 0, serial % 2 == 1]
+    torn = told["slots"][1 - told["current"]]
+    assert (torn["serial"], torn["records"], torn["stored"] == torn["computed"]) == (serial - 1, "0", False)
+    assert told["last_commit"] is None
+    assert api(full, "/way/1")["error"] is None
+
+
+def test_a_whole_slot_that_makes_no_sense_leaves_no_current_one_as_when_opening(full: Path) -> None:
+    data = bytearray(full.read_bytes())
+    serial = capturefile.open(full).info().serial_number
+    now, before = (4096 + (serial + back) % 2 * 40_960 for back in (0, 1))
+    data[before : before + 40_960] = data[now : now + 40_960]
+    full.write_bytes(data)
+    with pytest.raises(capturefile.InvalidCaptureFile):
+        capturefile.open(full)
+    told = api(full, "/structure")
+    assert (told["current"], told["error"]) == (None, None)
+    assert [slot["problem"] is None for slot in told["slots"]] == [serial % 2 == 0, serial % 2 == 1]
+    assert api(full, "/way/1")["error"]
+
+
+def test_behind_a_header_with_a_wrong_checksum_the_slots_are_shown(full: Path) -> None:
+    data = bytearray(full.read_bytes())
+    data[36] ^= 1
+    full.write_bytes(data)
+    told = api(full, "/structure")
+    assert told["header"]["checksum"] == "wrong"
+    assert [slot["problem"] for slot in told["slots"]] == [None, None]
+    assert api(full, "/way/1")["error"] is None
+
+
+def test_in_a_file_that_was_cut_short_the_way_leads_as_far_as_the_file(path: Path) -> None:
+    make(path, noise(20_000))
+    with capturefile.open(path) as cf:
+        middle = cf.info().file_size // 2
+    with path.open("r+b") as file:
+        file.truncate(middle)
+    told = api(path, "/structure")
+    assert [slot["problem"] for slot in told["slots"]] == [None, None]
+    ways = [api(path, f"/way/{number}") for number in (1, 19_999)]
+    assert [way["steps"][-1]["height"] for way in ways] == [0, 0]
+    within = api(path, "/way/10000")
+    assert "cut short" in within["error"]
+    assert within["steps"][-1]["height"] > 0
 
 
 # Live
@@ -470,6 +513,11 @@ def test_the_way_down_ends_at_the_record(path: Path, number: int) -> None:
         places = [block.position for block in cf.blocks() if block.records and block.records.first <= number]
     expected = None if record["pending"] else int(record["at"][0])
     assert places[-1] == expected
+
+
+@pytest.mark.parametrize("number", [0, 3, 2**64 - 1, 2**64])
+def test_there_is_no_way_to_what_is_no_record(full: Path, number: int) -> None:
+    assert "does not exist" in api(full, f"/way/{number}")["error"]
 
 
 def test_the_way_into_a_trillion_records_is_short(path: Path) -> None:

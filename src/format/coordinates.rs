@@ -6,9 +6,12 @@ use crate::format::{get_u32, get_u64};
 
 /// Where an entry is: the position of its frame in the file, and its offset in the inflated block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub(crate) struct Coordinates {
-    pub(crate) frame: u64,
-    pub(crate) offset: u32,
+#[non_exhaustive]
+pub struct Coordinates {
+    /// Where its frame starts in the file; the file limit for an entry of the pending block.
+    pub frame: u64,
+    /// Where it starts in the inflated block.
+    pub offset: u32,
 }
 
 impl Coordinates {

@@ -34,6 +34,18 @@ pub struct Geometry {
     pub fan_out: u32,
 }
 
+/// What the place of a header's checksum says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderChecksum {
+    /// It is the one of the header.
+    Right,
+    /// It is another one.
+    Wrong,
+    /// There is none, as in files of the pure-Python package.
+    Missing,
+}
+
 impl Default for Geometry {
     fn default() -> Self {
         Self { version: VERSION, page_size: 4096, block_size: 32768, fan_out: 32 }
@@ -44,7 +56,7 @@ impl Geometry {
     /// No file's first frame begins before this.
     pub(crate) const MIN_DATA_START: u64 = 5 * MIN_PAGE_SIZE as u64;
     /// Length of the header's own fields in bytes.
-    const FIELDS_SIZE: usize = MAGIC.len() + 4 * size_of::<u32>();
+    pub(super) const FIELDS_SIZE: usize = MAGIC.len() + 4 * size_of::<u32>();
     /// Encoded length of the header with its checksum in bytes; zeros fill the rest of its page.
     pub(crate) const HEADER_SIZE: usize = CHECKSUM + size_of::<u32>();
 
@@ -69,6 +81,18 @@ impl Geometry {
     /// The version, page size, block size and fan-out in a header, sound or not, as far as they are there.
     pub(crate) fn numbers_said(header: &[u8]) -> [Option<u32>; 4] {
         std::array::from_fn(|index| get_u32(header, MAGIC.len() + index * size_of::<u32>()))
+    }
+
+    /// The name that a header begins with, without the zeros behind it, and what its checksum says.
+    pub(super) fn name_and_checksum(header: &[u8]) -> (&[u8], HeaderChecksum) {
+        let name = &header[..header.len().min(MAGIC.len())];
+        let end = name.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let checksum = match checksums(header) {
+            None => HeaderChecksum::Missing,
+            Some((stored, computed)) if stored == computed => HeaderChecksum::Right,
+            Some(_) => HeaderChecksum::Wrong,
+        };
+        (&name[..end], checksum)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -119,6 +143,11 @@ impl Geometry {
             let found = format!("{:?} behind the header", String::from_utf8_lossy(place));
             Damage::new(found, "a checksum of the header, or zeros").at(TAG as u64)
         })
+    }
+
+    /// Checks that pages and nodes have sizes that a capture file can have, whatever its version.
+    pub(crate) fn check_sizes(&self) -> std::result::Result<(), Damage> {
+        Self { version: VERSION, ..*self }.check_header()
     }
 
     fn check_header(&self) -> std::result::Result<(), Damage> {
@@ -177,16 +206,20 @@ pub(crate) fn has_checksum(bytes: &[u8]) -> bool {
     bytes.get(TAG..CHECKSUM) == Some(CHECKSUM_TAG)
 }
 
+/// The checksum that follows the header, if one does, and the one of its bytes.
+fn checksums(bytes: &[u8]) -> Option<(u32, u32)> {
+    let stored = get_u32(bytes, CHECKSUM).filter(|_| has_checksum(bytes))?;
+    Some((stored, crc32(&bytes[..Geometry::FIELDS_SIZE])))
+}
+
 fn check_checksum(bytes: &[u8]) -> std::result::Result<(), Damage> {
-    let Some(stored) = get_u32(bytes, CHECKSUM).filter(|_| has_checksum(bytes)) else {
-        return Ok(());
-    };
-    let checksum = crc32(&bytes[..Geometry::FIELDS_SIZE]);
-    if stored == checksum {
-        return Ok(());
+    match checksums(bytes) {
+        Some((stored, checksum)) if stored != checksum => {
+            let found = format!("checksum {stored:#010x} on the header");
+            Err(Damage::new(found, format!("{checksum:#010x}")))
+        }
+        _ => Ok(()),
     }
-    let found = format!("checksum {stored:#010x} on the header");
-    Err(Damage::new(found, format!("{checksum:#010x}")))
 }
 
 #[cfg(test)]

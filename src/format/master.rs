@@ -24,11 +24,11 @@ pub(crate) struct MasterNode {
 
 /// The polynomial of CRC-32, lowest bit first.
 const POLYNOMIAL: u32 = 0xEDB8_8320;
-const CHECKSUM_END: usize = size_of::<u32>();
-const SERIAL: usize = CHECKSUM_END;
-const FILE_LIMIT: usize = SERIAL + size_of::<u32>();
-const PENDING_LENGTH: usize = FILE_LIMIT + size_of::<u64>();
-const METADATA: usize = PENDING_LENGTH + LENGTH_SIZE;
+pub(super) const CHECKSUM_END: usize = size_of::<u32>();
+pub(super) const SERIAL: usize = CHECKSUM_END;
+pub(super) const FILE_LIMIT: usize = SERIAL + size_of::<u32>();
+pub(super) const PENDING_LENGTH: usize = FILE_LIMIT + size_of::<u64>();
+pub(super) const METADATA: usize = PENDING_LENGTH + LENGTH_SIZE;
 const CHILD_COUNT: usize = METADATA + Coordinates::SIZE;
 const CHILDREN: usize = CHILD_COUNT + size_of::<u32>();
 const CHILD_SIZE: usize = size_of::<u8>() + Coordinates::SIZE;
@@ -127,13 +127,18 @@ impl MasterNode {
 
     /// How many children of one height a slot lists at most, whatever the fan-out.
     pub(crate) fn most_children(geometry: &Geometry, bytes: &[u8]) -> u32 {
+        Self::children_said(geometry, bytes).into_iter().max().unwrap_or_default()
+    }
+
+    /// How many children of each height a slot lists, whole or not.
+    pub(super) fn children_said(geometry: &Geometry, bytes: &[u8]) -> [u32; 1 << u8::BITS] {
         let count = get_u32(bytes, CHILD_COUNT).unwrap_or_default() as usize;
         let listed = bytes.get(CHILDREN..geometry.page_size as usize).unwrap_or_default();
         let mut counts = [0; 1 << u8::BITS];
         for child in listed.chunks_exact(CHILD_SIZE).take(count) {
             counts[usize::from(child[0])] += 1;
         }
-        counts.into_iter().max().unwrap_or_default()
+        counts
     }
 
     /// Whether this is the later of two good nodes.

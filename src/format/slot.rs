@@ -14,14 +14,19 @@ impl Slot {
     pub(crate) fn of_serial(serial: u32) -> Self {
         if serial.is_multiple_of(2) { Self::A } else { Self::B }
     }
+
+    /// Its place among both.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::A => 0,
+            Self::B => 1,
+        }
+    }
 }
 
 /// Which of two images a serial number's slot has.
 pub(crate) fn image_index(serial: u32) -> usize {
-    match Slot::of_serial(serial) {
-        Slot::A => 0,
-        Slot::B => 1,
-    }
+    Slot::of_serial(serial).index()
 }
 
 /// Whether a commit with this serial number is later than the `other`. The numbers wrap, so they are compared by their

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::Error;
+use crate::{Damage, Error};
 
 /// The exception classes, which are written in Python.
 mod classes {
@@ -65,6 +65,11 @@ fn in_words_of_python(error: &Error) -> String {
         }
         _ => message,
     }
+}
+
+/// What damage says, without its place.
+pub(super) fn found_and_expected(damage: &Damage) -> String {
+    format!("found {}, expected {}", damage.found, damage.expected)
 }
 
 /// A path as messages show it: in quotes, with what is not printable escaped.

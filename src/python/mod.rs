@@ -12,6 +12,7 @@ mod ranges;
 mod recover;
 mod replacement;
 mod shared;
+mod structure;
 mod verify;
 
 use pyo3::exceptions::PyImportError;
@@ -33,6 +34,10 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<follower::Follower>()?;
     module.add_class::<iterators::RecordIterator>()?;
     module.add_class::<replacement::Replacement>()?;
+    module.add_class::<structure::Header>()?;
+    module.add_class::<structure::Slot>()?;
+    module.add_class::<structure::Step>()?;
+    module.add_class::<structure::Structure>()?;
     module.add_function(wrap_pyfunction!(file::open, module)?)?;
     module.add_function(wrap_pyfunction!(file::reopen, module)?)?;
     module.add_function(wrap_pyfunction!(recover::recover, module)?)?;

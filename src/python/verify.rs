@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
+use super::errors::found_and_expected;
 use super::progress::watched;
 use crate::Damage;
 
@@ -53,9 +54,7 @@ pub(super) fn verify(
 pub(super) fn problems<'py>(py: Python<'py>, damage: &[Damage]) -> PyResult<Bound<'py, PyTuple>> {
     static PROBLEM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let problem = PROBLEM.import(py, "capturefile._info", "Problem")?;
-    let problems = damage.iter().map(|damage| {
-        problem.call1((damage.position, format!("found {}, expected {}", damage.found, damage.expected)))
-    });
+    let problems = damage.iter().map(|damage| problem.call1((damage.position, found_and_expected(damage))));
     PyTuple::new(py, problems.collect::<PyResult<Vec<_>>>()?)
 }
 

@@ -129,6 +129,36 @@ fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) 
     }
 }
 
+/// Both slots as they are, damaged or not, and the current node if there is one.
+pub(crate) struct Both {
+    pub(crate) slots: [Vec<u8>; 2],
+    pub(crate) current: Option<MasterNode>,
+}
+
+/// Reads both slots, for those who show them. They are read again until both are whole or stay the same, since a
+/// writer may be at work.
+pub(crate) fn read_both(file: &OpenFile) -> Result<Both> {
+    let mut tries = 0;
+    let mut before = None;
+    loop {
+        let mut slots = [Vec::new(), Vec::new()];
+        let look = look(&file.geometry, |slot| {
+            let bytes = read_slot(&*file.storage, &file.geometry, slot)?;
+            slots[slot.index()].clone_from(&bytes);
+            Ok(bytes)
+        })
+        .map_err(file.failed("read the master nodes of"))?;
+        let current = if let Look::Found(current) = look { Some(*current) } else { None };
+        let are_whole = current.as_ref().is_some_and(|current| current.stamps.is_some());
+        tries += 1;
+        if are_whole || tries == SPIN_ATTEMPTS || before.as_ref() == Some(&slots) {
+            return Ok(Both { slots, current: current.map(|current| current.master) });
+        }
+        forget_slots(file)?;
+        before = Some(slots);
+    }
+}
+
 pub(crate) fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let size = in_memory(geometry.slot_size());

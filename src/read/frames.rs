@@ -20,9 +20,9 @@ pub(crate) struct Frames {
     pub(super) file: Arc<OpenFile>,
     /// Where the next frame would start.
     pub(super) limit: u64,
-    /// Whole pages up to here belong to a commit, and never change.
+    /// Whole pages up to here belong to a commit, are in the file, and never change.
     pub(super) stable: u64,
-    /// Whole pages up to here are in the file, or saved in `transaction`.
+    /// Whole pages up to here are in the file, or saved in `transaction`. Without one, those from `stable` on are missing.
     pub(super) written: u64,
     /// The partial page behind them.
     pub(super) tail: Vec<u8>,
@@ -119,7 +119,8 @@ impl Frames {
         saved: Option<&[u8]>,
         work: impl FnOnce(&Segments<'_>) -> Result<T>,
     ) -> Result<T> {
-        let in_file = if saved.is_some() { self.stable } else { self.written };
+        let is_open = self.transaction.is_some() && saved.is_none();
+        let in_file = if is_open { self.written } else { self.stable };
         let map = self.file.storage.map(in_file).map_err(|error| self.file.map_error(error))?;
         work(&Segments { frames: self, file: map.as_deref(), in_file, saved: saved.unwrap_or_default() })
     }
@@ -143,8 +144,11 @@ impl Frames {
         Ok(body..end)
     }
 
-    /// The error for bytes of a transaction that are neither in the file nor in memory.
+    /// The error for bytes that are neither in the file nor in memory.
     fn not_saved(&self) -> Error {
+        if self.transaction.is_none() {
+            return self.file.map_error(too_short(self.stable, self.written));
+        }
         if self.transaction.as_ref().is_some_and(|open| open.is_forked()) {
             return Error::Forked { path: self.file.path.clone() };
         }

@@ -12,7 +12,7 @@ use crate::tree::{Descent, RightmostPath};
 #[derive(Debug)]
 pub(crate) struct Index {
     pub(super) blocks: BlockReader,
-    pub(super) path: RightmostPath<Coordinates>,
+    pub(crate) path: RightmostPath<Coordinates>,
     pub(super) extent: Extent,
 }
 
@@ -178,14 +178,27 @@ impl Index {
             return Err(self.no_such_record(first + 1).into());
         };
         while descent.height > 1 {
-            let (child, index) = descent.step(fan_out);
-            let part = NodePart::with_child(descent.root, child);
-            let node = self.node(part, blocks)?;
-            let root = self.child(&node, child - part.start as usize)?;
-            descent = Descent { root, height: descent.height - 1, index };
+            descent = self.descend(descent, blocks)?;
         }
         let part = number % self.parts_of_node();
         Ok(NodePart::with_child(descent.root, in_memory(part * u64::from(NodePart::SIZE))))
+    }
+
+    /// Goes down by one level.
+    pub(crate) fn step_down(&self, descent: Descent<Coordinates>) -> Result<Descent<Coordinates>> {
+        self.descend(descent, &CachedOrFile(&self.blocks))
+    }
+
+    fn descend<B: Blocks>(
+        &self,
+        descent: Descent<Coordinates>,
+        blocks: &B,
+    ) -> std::result::Result<Descent<Coordinates>, B::Stop> {
+        let (child, index) = descent.step(self.fan_out());
+        let part = NodePart::with_child(descent.root, child);
+        let node = self.node(part, blocks)?;
+        let root = self.child(&node, child - part.start as usize)?;
+        Ok(Descent { root, height: descent.height - 1, index })
     }
 
     fn node<B: Blocks>(&self, at: NodePart, blocks: &B) -> std::result::Result<Node, B::Stop> {

@@ -53,6 +53,12 @@ impl Snapshot {
         Self::new(file, master, committed_limit, new_epoch(), None)
     }
 
+    /// Shows a committed state of a file that has only `length` bytes. What is missing is an error where it is needed.
+    pub(crate) fn cut_short(file: Arc<OpenFile>, master: MasterNode, length: u64) -> Self {
+        let committed_limit = master.file_limit.min(length);
+        Self::new(file, master, committed_limit, new_epoch(), None)
+    }
+
     /// Shows the state of an open transaction over a commit with the file limit `committed_limit`.
     pub(crate) fn uncommitted(
         file: Arc<OpenFile>,

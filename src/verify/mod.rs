@@ -3,9 +3,11 @@
 mod order;
 mod report;
 mod slots;
+mod structure;
 mod walk;
 
 pub use report::Report;
+pub use structure::{Step, Structure, Way};
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,0 +1,140 @@
+//! A file's header, its slots and the way down its index, for the viewer.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+
+use super::errors::found_and_expected;
+use crate::{Coordinates, HeaderChecksum, MasterSlot, Step as CoreStep, Structure as Core};
+
+/// A file's header and slots as they are, damaged or not, and the ways down its index.
+#[pyclass(frozen, name = "_Structure", module = "capturefile._capturefile")]
+pub(super) struct Structure(Core);
+
+/// What a file's header says.
+#[pyclass(frozen, get_all, name = "_Header", module = "capturefile._capturefile")]
+pub(super) struct Header {
+    magic: String,
+    version: u32,
+    page_size: u32,
+    block_size: u32,
+    fan_out: u32,
+    checksum: &'static str,
+}
+
+/// What a master slot says.
+#[pyclass(frozen, get_all, name = "_MasterSlot", module = "capturefile._capturefile")]
+pub(super) struct Slot {
+    position: u64,
+    serial: u32,
+    stored: u32,
+    computed: u32,
+    file_limit: u64,
+    pending_bytes: u32,
+    metadata: Option<(u64, u32)>,
+    levels: Vec<u32>,
+    record_count: u64,
+    problem: Option<String>,
+    is_current: bool,
+}
+
+/// A node on the way to a record, or the record, which has the height 0 and no node's numbers.
+#[pyclass(frozen, get_all, name = "_Step", module = "capturefile._capturefile")]
+pub(super) struct Step {
+    height: u32,
+    children: u64,
+    below: u64,
+    first: u64,
+    chosen: Option<u64>,
+    at: Option<(u64, u32)>,
+    is_pending: bool,
+}
+
+#[pymethods]
+impl Structure {
+    #[new]
+    #[pyo3(signature = (path, /))]
+    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        Ok(Self(py.detach(|| Core::read(path))?))
+    }
+
+    #[getter]
+    fn file_size(&self) -> u64 {
+        self.0.file_size
+    }
+
+    #[getter]
+    fn header(&self) -> Option<Header> {
+        self.0.header.as_ref().map(Header::from)
+    }
+
+    #[getter]
+    fn slots(&self) -> Vec<Slot> {
+        self.0.slots.iter().map(Slot::from).collect()
+    }
+
+    #[getter]
+    fn damage(&self) -> Option<String> {
+        self.0.damage().map(found_and_expected)
+    }
+
+    #[getter]
+    fn last_commit(&self) -> Option<u64> {
+        self.0.last_commit()
+    }
+
+    /// Goes down to a record: what is passed on the way, and why it ends before the record if it does.
+    #[pyo3(signature = (number, /))]
+    fn way_to(&self, py: Python<'_>, number: u64) -> (Vec<Step>, Option<PyErr>) {
+        let way = py.detach(|| self.0.way_to(number));
+        (way.steps.iter().map(Step::from).collect(), way.error.map(PyErr::from))
+    }
+}
+
+impl From<&crate::Header> for Header {
+    fn from(header: &crate::Header) -> Self {
+        let crate::Geometry { version, page_size, block_size, fan_out, .. } = header.geometry;
+        let checksum = match header.checksum {
+            HeaderChecksum::Right => "right",
+            HeaderChecksum::Wrong => "wrong",
+            HeaderChecksum::Missing => "none",
+        };
+        Self { magic: header.magic.clone(), version, page_size, block_size, fan_out, checksum }
+    }
+}
+
+impl From<&MasterSlot> for Slot {
+    fn from(slot: &MasterSlot) -> Self {
+        Self {
+            position: slot.position,
+            serial: slot.serial,
+            stored: slot.stored,
+            computed: slot.computed,
+            file_limit: slot.file_limit,
+            pending_bytes: slot.pending_bytes,
+            metadata: slot.metadata.map(pair),
+            levels: slot.levels.clone(),
+            record_count: slot.record_count,
+            problem: slot.problem.as_ref().map(found_and_expected),
+            is_current: slot.is_current,
+        }
+    }
+}
+
+impl From<&CoreStep> for Step {
+    fn from(step: &CoreStep) -> Self {
+        match *step {
+            CoreStep::Node { height, children, below, first, chosen, at } => {
+                Self { height, children, below, first, chosen, at: at.map(pair), is_pending: false }
+            }
+            CoreStep::Record { at, is_pending } => {
+                let at = Some(pair(at));
+                Self { height: 0, children: 0, below: 0, first: 0, chosen: None, at, is_pending }
+            }
+        }
+    }
+}
+
+fn pair(at: Coordinates) -> (u64, u32) {
+    (at.frame, at.offset)
+}

@@ -1,0 +1,197 @@
+//! A file's header, its slots and the way down its index to a record, also where they are damaged.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Damage, Error, Result};
+use crate::format::{Coordinates, Geometry, Header, MasterSlot, Slot};
+use crate::read::cache::Cache;
+use crate::read::current::read_both;
+use crate::read::open_file::OpenFile;
+use crate::read::snapshot::Snapshot;
+use crate::storage::{FileStorage, Storage, open_plain, read_up_to};
+
+/// Slots that a damaged header makes larger than this are not read.
+const MAX_SLOT_SIZE: u64 = 64 * 1024 * 1024;
+/// Bytes of blocks and nodes kept from one look to the next.
+const CACHE_SIZE: u64 = 1024 * 1024;
+
+/// How a file is built at one moment: what stands in its header and in both slots, whether it is sound or not.
+///
+/// ```
+/// use capturefile::{OpenOptions, Step, Structure};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+///
+/// let structure = Structure::read(&path)?;
+/// let current = structure.slots.iter().find(|slot| slot.is_current).unwrap();
+/// assert_eq!(current.record_count, 1);
+/// let way = structure.way_to(1);
+/// assert!(way.error.is_none());
+/// assert!(matches!(way.steps[..], [Step::Node { height: 1, .. }, Step::Record { is_pending: true, .. }]));
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Structure {
+    /// Length of the file in bytes.
+    pub file_size: u64,
+    /// What the header says; `None` if the file is too short for one.
+    pub header: Option<Header>,
+    /// Slots A and B; empty if the header does not tell where they are.
+    pub slots: Vec<MasterSlot>,
+    path: PathBuf,
+    /// The current state, or why there is none.
+    state: std::result::Result<Snapshot, Damage>,
+}
+
+/// The way down the index to a record, as far as the file can be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Way {
+    /// From the current master node down.
+    pub steps: Vec<Step>,
+    /// Why the way ends before the record.
+    pub error: Option<Error>,
+}
+
+/// What is passed on the way to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// An index node.
+    #[non_exhaustive]
+    Node {
+        /// Its height; the children of a node of height 1 are records.
+        height: u32,
+        /// How many children it has: as many as the fan-out says, or fewer if it is unfinished.
+        children: u64,
+        /// How many records are below each child.
+        below: u64,
+        /// The number of its first record.
+        first: u64,
+        /// Which child leads to the record, counted from 0; `None` if the record comes after all of them.
+        chosen: Option<u64>,
+        /// Where it is; `None` if it is unfinished, and so in the master node.
+        at: Option<Coordinates>,
+    },
+    /// The record.
+    #[non_exhaustive]
+    Record {
+        /// Where it is.
+        at: Coordinates,
+        /// Whether it is in the block that is not compressed yet.
+        is_pending: bool,
+    },
+}
+
+impl Structure {
+    /// Reads the header and both slots of the file at `path`.
+    ///
+    /// An error means that the file cannot be read; damage is no error.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let failed = |error| Error::io(path, "read", error);
+        let storage = FileStorage::new(open_plain(path, false)?);
+        let mut start = [0; Geometry::HEADER_SIZE];
+        let length = read_up_to(&storage, &mut start, 0).map_err(failed)?;
+        let file_size = storage.length().map_err(failed)?;
+        let without_slots = |header, damage| {
+            let (slots, path, state) = (Vec::new(), path.to_owned(), Err(damage));
+            Ok(Self { file_size, header, slots, path, state })
+        };
+        let header = match Header::decode(&start[..length]) {
+            Ok(header) => header,
+            Err(damage) => return without_slots(None, damage),
+        };
+        let geometry = header.geometry;
+        if let Err(damage) = check_sizes(&geometry) {
+            return without_slots(Some(header), damage);
+        }
+        let file = OpenFile::new(path, Box::new(storage), geometry, Cache::new(CACHE_SIZE), 1);
+        let both = read_both(&file)?;
+        // Once more: a writer may have added what the slots say by now.
+        let file_size = file.storage.length().map_err(failed)?;
+        let current = both.current.as_ref().map(|master| Slot::of_serial(master.serial));
+        let mut slots = Vec::with_capacity(both.slots.len());
+        for (slot, bytes) in Slot::BOTH.into_iter().zip(both.slots) {
+            let is_current = current == Some(slot);
+            slots.push(MasterSlot { is_current, ..MasterSlot::decode(&geometry, slot, bytes) });
+        }
+        let state = match both.current {
+            Some(master) => Ok(Snapshot::cut_short(Arc::new(file), master, file_size)),
+            None => Err(Damage::new("no master node that is surely the current one", "one in slot A or B")),
+        };
+        Ok(Self { file_size, header: Some(header), slots, path: path.to_owned(), state })
+    }
+
+    /// Returns why there is no header, or no slots, or no current one among them.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.state.as_ref().err()
+    }
+
+    /// Counts the records that the last commit added, if the one before it is still there.
+    pub fn last_commit(&self) -> Option<u64> {
+        let [a, b] = &self.slots[..] else {
+            return None;
+        };
+        let (now, before) = if a.is_current { (a, b) } else { (b, a) };
+        let are_sound = now.is_current && before.problem.is_none();
+        let follow = are_sound && now.serial.wrapping_sub(before.serial) == 1;
+        now.record_count.checked_sub(before.record_count).filter(|_| follow)
+    }
+
+    /// Goes down the index to record `number`, counted from 1, as far as the file can be read.
+    pub fn way_to(&self, number: u64) -> Way {
+        let mut steps = Vec::new();
+        let result = match &self.state {
+            Ok(state) => descend(state, number, &mut steps),
+            Err(damage) => Err(Error::invalid(&self.path, damage.clone())),
+        };
+        Way { steps, error: result.err() }
+    }
+}
+
+/// Checks that slots of these sizes can be looked at.
+fn check_sizes(geometry: &Geometry) -> std::result::Result<(), Damage> {
+    geometry.check_sizes().map_err(|damage| damage.at(0))?;
+    let size = geometry.slot_size();
+    if size <= MAX_SLOT_SIZE {
+        return Ok(());
+    }
+    let expected = format!("at most {MAX_SLOT_SIZE}, which can be looked at");
+    Err(Damage::new(format!("a header with master slots of {size} bytes"), expected).at(0))
+}
+
+/// Goes from the rightmost path down to a record, and notes each step before the next is read.
+fn descend(state: &Snapshot, number: u64, steps: &mut Vec<Step>) -> Result<()> {
+    let (path, fan_out) = (&state.index().path, state.geometry().fan_out);
+    let records_below = |height: u32| u64::from(fan_out).saturating_pow(height);
+    let no_such_record = || state.index().no_such_record(number);
+    let found = path.descend(number.checked_sub(1).ok_or_else(no_such_record)?);
+    let lowest = found.map_or(1, |descent| descent.height + 1);
+    let mut first = 1;
+    for level in (1..=path.height()).rev().take_while(|level| u32::from(*level) >= lowest) {
+        let (height, children) = (u32::from(level), path.children(level).len() as u64);
+        let below = records_below(height - 1);
+        let chosen = found.filter(|_| height == lowest).map(|_| (number - first) / below);
+        steps.push(Step::Node { height, children, below, first, chosen, at: None });
+        first += chosen.unwrap_or(children) * below;
+    }
+    let mut descent = found.ok_or_else(no_such_record)?;
+    while descent.height > 0 {
+        let (height, children, at) = (descent.height, fan_out.into(), Some(descent.root));
+        let below = records_below(height - 1);
+        let child = descent.index / below;
+        steps.push(Step::Node { height, children, below, first, chosen: Some(child), at });
+        first += child * below;
+        descent = state.index().step_down(descent)?;
+    }
+    steps.push(Step::Record { at: descent.root, is_pending: descent.root.frame == state.file_limit() });
+    Ok(())
+}
