@@ -49,6 +49,10 @@ mod recover;
 mod storage;
 mod sync;
 mod tree;
+#[cfg(feature = "format-3")]
+#[cfg_attr(not(test), expect(dead_code, reason = "only its tests use all of it yet"))]
+#[doc(hidden)]
+pub mod v3;
 mod verify;
 mod write;
 

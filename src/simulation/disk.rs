@@ -14,7 +14,7 @@ use crate::storage::{FileIdentity, Map, Storage, too_short};
 
 /// Whether the file's name is there, instead of what stood in its place or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
+pub(crate) enum Name {
     /// It has none yet.
     Missing,
     /// For those who look now; a power cut may take it back.
@@ -24,7 +24,7 @@ pub(super) enum Name {
 
 impl Name {
     /// Whether the name is there after a power cut.
-    pub(super) fn after_power_cut(self, random: &mut Random) -> bool {
+    pub(crate) fn after_power_cut(self, random: &mut Random) -> bool {
         match self {
             Self::Missing => false,
             Self::InMemory => random.one_in(2),
@@ -35,7 +35,7 @@ impl Name {
 
 /// What happened to a disk, in order, for going through it again.
 #[derive(Debug, Clone)]
-pub(super) enum Event<Mark> {
+pub(crate) enum Event<Mark> {
     Changed(Change),
     Synced,
     SyncFailed(Box<DiskState>),
@@ -50,7 +50,7 @@ pub(super) enum Event<Mark> {
 
 impl<Mark> Event<Mark> {
     /// Does to `disk` what happened then.
-    pub(super) fn replay(&self, disk: &mut DiskState) {
+    pub(crate) fn replay(&self, disk: &mut DiskState) {
         match self {
             Self::Changed(change) => disk.change(change.clone()),
             Self::Synced => disk.sync(),
@@ -63,7 +63,7 @@ impl<Mark> Event<Mark> {
 
 /// What a call on the disk is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Read,
     Write,
     Length,
@@ -75,20 +75,20 @@ pub(super) enum Call {
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Error(i32),
     /// Half of what was asked.
     Short,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 4] =
+    pub(crate) const ALL: [Self; 4] =
         [Self::Error(libc::EIO), Self::Error(libc::ENOSPC), Self::Error(libc::EINTR), Self::Short];
 }
 
 /// Which calls go wrong.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Plan {
+pub(crate) enum Plan {
     None,
     /// Call number `0`, counted from the start, once.
     Once(u64, Fault),
@@ -107,6 +107,7 @@ struct Inner<Mark> {
     log: Vec<Event<Mark>>,
     plan: Plan,
     calls: u64,
+    syncs: u64,
     failed_syncs: u64,
     random: Random,
     map: Option<Arc<Vec<u8>>>,
@@ -116,7 +117,7 @@ struct Inner<Mark> {
 
 /// The disk as a [`Storage`]; clones are the same disk.
 #[derive(Debug)]
-pub(super) struct Disk<Mark>(Arc<Mutex<Inner<Mark>>>);
+pub(crate) struct Disk<Mark>(Arc<Mutex<Inner<Mark>>>);
 
 impl<Mark> Clone for Disk<Mark> {
     fn clone(&self) -> Self {
@@ -125,13 +126,14 @@ impl<Mark> Clone for Disk<Mark> {
 }
 
 impl<Mark> Disk<Mark> {
-    pub(super) fn new(state: DiskState, random: Random) -> Self {
+    pub(crate) fn new(state: DiskState, random: Random) -> Self {
         let log = Vec::new();
         Self(Arc::new(Mutex::new(Inner {
             state,
             log,
             plan: Plan::None,
             calls: 0,
+            syncs: 0,
             failed_syncs: 0,
             random,
             map: None,
@@ -143,26 +145,32 @@ impl<Mark> Disk<Mark> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_mapped(&self, is_mapped: bool) {
+    pub(crate) fn set_mapped(&self, is_mapped: bool) {
         self.inner().is_mapped = is_mapped;
     }
 
-    pub(super) fn set_plan(&self, plan: Plan) {
+    pub(crate) fn set_plan(&self, plan: Plan) {
         self.inner().plan = plan;
     }
 
     /// How many calls there have been.
-    pub(super) fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.inner().calls
     }
 
+    /// How many syncs have succeeded.
+    #[cfg_attr(not(feature = "format-3"), expect(dead_code, reason = "only format 3 counts them"))]
+    pub(crate) fn syncs(&self) -> u64 {
+        self.inner().syncs
+    }
+
     /// How many syncs have failed.
-    pub(super) fn failed_syncs(&self) -> u64 {
+    pub(crate) fn failed_syncs(&self) -> u64 {
         self.inner().failed_syncs
     }
 
     /// Gives the file its name.
-    pub(super) fn move_in(&self) -> io::Result<()> {
+    pub(crate) fn move_in(&self) -> io::Result<()> {
         self.set_name(Name::InMemory)
     }
 
@@ -173,15 +181,15 @@ impl<Mark> Disk<Mark> {
         Ok(())
     }
 
-    pub(super) fn mark(&self, mark: Mark) {
+    pub(crate) fn mark(&self, mark: Mark) {
         self.inner().log.push(Event::Marked(mark));
     }
 
-    pub(super) fn state(&self) -> DiskState {
+    pub(crate) fn state(&self) -> DiskState {
         self.inner().state.clone()
     }
 
-    pub(super) fn take_log(&self) -> Vec<Event<Mark>> {
+    pub(crate) fn take_log(&self) -> Vec<Event<Mark>> {
         std::mem::take(&mut self.inner().log)
     }
 }
@@ -267,6 +275,7 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
             return Err(error);
         }
         inner.state.sync();
+        inner.syncs += 1;
         inner.log.push(Event::Synced);
         Ok(())
     }
@@ -312,7 +321,7 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
 
 /// The right to write a file on a simulated disk, which has one user.
 #[derive(Debug)]
-pub(super) struct OnlyUser;
+pub(crate) struct OnlyUser;
 
 impl WriteRight for OnlyUser {
     fn lock_slots(&self, _: &Geometry) -> Option<SlotLock<'_>> {

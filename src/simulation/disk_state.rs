@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::random::Random;
 
 /// What a disk writes whole or not at all.
-pub(super) const SECTOR: usize = 512;
+pub(crate) const SECTOR: usize = 512;
 
 /// Something that was done to a file.
 #[derive(Debug, Clone)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Write { position: usize, bytes: Arc<[u8]> },
     Length(usize),
 }
@@ -23,7 +23,7 @@ impl Change {
     }
 
     /// The change as far as a killed process got with it.
-    pub(super) fn cut(&self, random: &mut Random) -> Option<Self> {
+    pub(crate) fn cut(&self, random: &mut Random) -> Option<Self> {
         match self {
             Self::Write { position, bytes } => Some(Self::Write {
                 position: *position,
@@ -34,7 +34,7 @@ impl Change {
     }
 }
 
-pub(super) fn write(file: &mut Vec<u8>, position: usize, bytes: &[u8]) {
+pub(crate) fn write(file: &mut Vec<u8>, position: usize, bytes: &[u8]) {
     let end = position + bytes.len();
     if file.len() < end {
         file.resize(end, 0);
@@ -46,15 +46,15 @@ pub(super) fn write(file: &mut Vec<u8>, position: usize, bytes: &[u8]) {
 ///
 /// After a sync that failed the two can differ without a change that a later sync would write.
 #[derive(Debug, Clone, Default)]
-pub(super) struct DiskState {
+pub(crate) struct DiskState {
     platter: Vec<u8>,
-    pub(super) cache: Vec<u8>,
+    pub(crate) cache: Vec<u8>,
     unsynced: Vec<Change>,
 }
 
 /// How a power cut picks from what was not synced.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Picking {
+pub(crate) enum Picking {
     /// Each sector of each change for itself, with a chance in a hundred.
     Sectors(usize),
     /// The changes up to one of them, which is torn.
@@ -94,19 +94,19 @@ impl Picking {
 }
 
 impl DiskState {
-    pub(super) fn change(&mut self, change: Change) {
+    pub(crate) fn change(&mut self, change: Change) {
         change.apply(&mut self.cache);
         self.unsynced.push(change);
     }
 
-    pub(super) fn sync(&mut self) {
+    pub(crate) fn sync(&mut self) {
         for change in self.unsynced.drain(..) {
             change.apply(&mut self.platter);
         }
     }
 
     /// The pages count as clean, whatever reached the disk; what processes see is kept or dropped.
-    pub(super) fn fail_sync(&mut self, random: &mut Random) {
+    pub(crate) fn fail_sync(&mut self, random: &mut Random) {
         self.platter = self.after_power_cut(random).platter;
         self.unsynced.clear();
         if random.one_in(2) {
@@ -115,7 +115,7 @@ impl DiskState {
     }
 
     /// Forgets what is clean in memory of a part of the file.
-    pub(super) fn drop_cached(&mut self, position: usize, length: usize) {
+    pub(crate) fn drop_cached(&mut self, position: usize, length: usize) {
         let end = (position + length).min(self.cache.len()).min(self.platter.len());
         if position < end {
             self.cache[position..end].copy_from_slice(&self.platter[position..end]);
@@ -126,7 +126,7 @@ impl DiskState {
     }
 
     /// One of the states that a power cut can leave.
-    pub(super) fn after_power_cut(&self, random: &mut Random) -> Self {
+    pub(crate) fn after_power_cut(&self, random: &mut Random) -> Self {
         let picking = Picking::new(self.unsynced.len(), random);
         let mut lengths = vec![self.platter.len()];
         let mut bytes = self.platter.clone();
@@ -156,7 +156,7 @@ impl DiskState {
 }
 
 /// Writes those sectors for which `pick` says so.
-pub(super) fn write_some(
+pub(crate) fn write_some(
     file: &mut Vec<u8>,
     position: usize,
     bytes: &[u8],

@@ -7,11 +7,11 @@
 mod careless;
 mod commits;
 mod crashes;
-mod disk;
-mod disk_state;
+pub(crate) mod disk;
+pub(crate) mod disk_state;
 mod faults;
 mod habits;
-mod random;
+pub(crate) mod random;
 mod workload;
 
 use std::time::{Duration, Instant};
@@ -63,7 +63,7 @@ const ONCE_FAILED: [(Search, u64); 11] = [
 const MISTAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How many times as much as every day is to be done.
-fn soak() -> u64 {
+pub(crate) fn soak() -> u64 {
     std::env::var("CAPTUREFILE_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 

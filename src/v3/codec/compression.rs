@@ -1,0 +1,145 @@
+//! Compressing bytes and getting them back, by whichever codec.
+
+use std::cell::RefCell;
+
+use zstd::bulk::{Compressor, Decompressor};
+
+use crate::error::{Damage, Error, Result, reserve};
+use crate::v3::format::Codec;
+
+/// How hard a codec tries, which means something to Zstandard only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Level(i32);
+
+impl Default for Level {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl Level {
+    const MAX: u32 = 22;
+
+    /// The level from 1, the fastest, to 22, the smallest.
+    pub(crate) fn new(level: u32) -> Result<Self> {
+        let number = i32::try_from(level).ok().filter(|_| (1..=Self::MAX).contains(&level));
+        number.map(Self).ok_or(Error::Setting {
+            name: "compression_level",
+            got: level.to_string(),
+            expected: "it must be from 1, the fastest, to 22, the smallest, for zstd",
+        })
+    }
+}
+
+thread_local! {
+    /// With the level that it is made for.
+    static COMPRESSOR: RefCell<Option<(Level, Compressor<'static>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Compresses `raw`, and says by which codec: what does not get smaller stays as it is.
+pub(crate) fn compress(raw: Vec<u8>, codec: Codec, level: Level) -> Result<(Codec, Vec<u8>)> {
+    let mut out = Vec::new();
+    match codec {
+        Codec::None => return Ok((Codec::None, raw)),
+        Codec::Zstd => {
+            reserve(&mut out, zstd::zstd_safe::compress_bound(raw.len()), "a compressed block")?;
+            with_compressor(level, |compressor| compressor.compress_to_buffer(&raw, &mut out))?;
+        }
+        Codec::Lz4 => {
+            let bound = lz4_flex::block::get_maximum_output_size(raw.len());
+            reserve(&mut out, bound, "a compressed block")?;
+            out.resize(bound, 0);
+            let length = lz4_flex::block::compress_into(&raw, &mut out).unwrap_or(bound);
+            out.truncate(length);
+        }
+    }
+    if out.len() >= raw.len() {
+        return Ok((Codec::None, raw));
+    }
+    out.shrink_to_fit();
+    Ok((codec, out))
+}
+
+fn with_compressor(
+    level: Level,
+    work: impl FnOnce(&mut Compressor<'static>) -> std::io::Result<usize>,
+) -> Result<usize> {
+    let no_memory = |_| Error::OutOfMemory { bytes: 1 << 20, what: "compression" };
+    COMPRESSOR.with_borrow_mut(|slot| {
+        if slot.as_ref().is_none_or(|(made_for, _)| *made_for != level) {
+            *slot = Some((level, Compressor::new(level.0).map_err(no_memory)?));
+        }
+        slot.as_mut().map_or(Ok(0), |(_, compressor)| work(compressor).map_err(no_memory))
+    })
+}
+
+/// Why bytes did not decompress.
+#[derive(Debug)]
+pub(crate) enum DecompressError {
+    Damage(Damage),
+    OutOfMemory(u64),
+}
+
+/// Decompresses a body that has `raw` bytes then.
+pub(crate) fn decompress(
+    body: &[u8],
+    codec: Codec,
+    raw: u64,
+) -> std::result::Result<Box<[u8]>, DecompressError> {
+    let broken =
+        || DecompressError::Damage(Damage::new("a broken compressed block", "one that decompresses"));
+    let length = usize::try_from(raw).map_err(|_| DecompressError::OutOfMemory(raw))?;
+    let mut out = Vec::new();
+    out.try_reserve_exact(length).map_err(|_| DecompressError::OutOfMemory(raw))?;
+    match codec {
+        Codec::None => out.extend_from_slice(body),
+        Codec::Zstd => {
+            DECOMPRESSOR.with_borrow_mut(|slot| {
+                let decompressor = match slot {
+                    Some(decompressor) => decompressor,
+                    None => {
+                        slot.insert(Decompressor::new().map_err(|_| DecompressError::OutOfMemory(1 << 17))?)
+                    }
+                };
+                decompressor.decompress_to_buffer(body, &mut out).map_err(|_| broken())
+            })?;
+        }
+        Codec::Lz4 => {
+            out.resize(length, 0);
+            let done = lz4_flex::block::decompress_into(body, &mut out).map_err(|_| broken())?;
+            out.truncate(done);
+        }
+    }
+    if out.len() == length { Ok(out.into_boxed_slice()) } else { Err(broken()) }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_codec_gives_back_what_it_was_given_and_stores_what_does_not_shrink() {
+        let text = b"some text that comes again and again. ".repeat(100);
+        let noise: Vec<u8> =
+            (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
+        for codec in [Codec::None, Codec::Zstd, Codec::Lz4] {
+            for raw in [&text[..], &noise[..], b""] {
+                let (used, body) = compress(raw.to_vec(), codec, Level::default()).unwrap();
+                assert!(body.len() <= raw.len());
+                assert_eq!(&*decompress(&body, used, raw.len() as u64).unwrap(), raw);
+                assert!(decompress(&body, used, raw.len() as u64 + 1).is_err());
+            }
+            let (used, body) = compress(text.clone(), codec, Level::default()).unwrap();
+            assert_eq!(used, codec);
+            assert!(decompress(&body[1..], used, text.len() as u64).is_err());
+        }
+    }
+
+    #[test]
+    fn levels_outside_the_range_are_refused() {
+        assert!(Level::new(0).is_err() && Level::new(23).is_err());
+        assert!(Level::new(1).is_ok() && Level::new(22).is_ok());
+    }
+}

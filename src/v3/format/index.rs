@@ -1,0 +1,204 @@
+//! The index as bytes and arithmetic: children, full nodes, and the rightmost path that is not full yet.
+
+use super::bytes::put_varint;
+use super::{NUMBER_LIMIT, Reader, put_u32};
+
+/// No tree is higher: with a fan-out of 2 it would have more blocks than there are numbers.
+const MAX_HEIGHT: usize = 62;
+
+/// A block, or a full node with all blocks below it, as its parent knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Child {
+    /// Where its frame stands.
+    pub(crate) position: u64,
+    /// How long the frame is.
+    pub(crate) length: u64,
+    /// How many records are in it or below it.
+    pub(crate) records: u64,
+    /// When the last of them was committed.
+    pub(crate) time: u64,
+    /// The last four bytes of the frame's header, which are of its checksum: another frame in the same place is
+    /// never taken for it.
+    pub(crate) sum: u32,
+}
+
+impl Child {
+    pub(crate) fn end(&self) -> u64 {
+        self.position + self.length
+    }
+}
+
+/// Appends children, each by what it differs in from the one before.
+fn encode_children(children: &[Child], before: &mut Child, out: &mut Vec<u8>) {
+    for child in children {
+        put_varint(out, child.position - before.end());
+        put_varint(out, child.length);
+        put_varint(out, child.records);
+        put_varint(out, child.time - before.time);
+        put_u32(out, child.sum);
+        *before = *child;
+    }
+}
+
+fn decode_child(reader: &mut Reader<'_>, before: &Child) -> Option<Child> {
+    let position = before.end().checked_add(reader.varint()?)?;
+    let (length, records) = (reader.varint()?, reader.varint()?);
+    let time = before.time.checked_add(reader.varint()?)?;
+    let sum = reader.u32()?;
+    let sound =
+        position < NUMBER_LIMIT && length < NUMBER_LIMIT && records < NUMBER_LIMIT && time < NUMBER_LIMIT;
+    // An empty child would make room for ever more of them, and lead nowhere.
+    (sound && length > 0 && records > 0).then_some(Child { position, length, records, time, sum })
+}
+
+/// The body of a full node's frame.
+pub(crate) fn encode_node(children: &[Child]) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_children(children, &mut Child::default(), &mut out);
+    out
+}
+
+/// The children of a full node; `None` if the bytes are none.
+pub(crate) fn decode_node(bytes: &[u8], fan_out: u32) -> Option<Vec<Child>> {
+    let (mut reader, mut before) = (Reader(bytes), Child::default());
+    let mut children = Vec::with_capacity(fan_out as usize);
+    for _ in 0..fan_out {
+        before = decode_child(&mut reader, &before)?;
+        children.push(before);
+    }
+    reader.0.is_empty().then_some(children)
+}
+
+/// The nodes that are not full, one for each height; those of height 1 have blocks as children.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Path {
+    /// By height, the lowest first; each with fewer children than the fan-out.
+    levels: Vec<Vec<Child>>,
+    records: u64,
+}
+
+impl Path {
+    /// Adds a child to a node of this height, from 1 on. A node that this fills is emptied and returned, to be
+    /// written and added one height above.
+    pub(crate) fn add(&mut self, height: usize, child: Child, fan_out: u32) -> Option<Vec<Child>> {
+        if height == 1 {
+            self.records += child.records;
+        }
+        if self.levels.len() < height {
+            self.levels.resize(height, Vec::new());
+        }
+        let level = &mut self.levels[height - 1];
+        level.push(child);
+        (level.len() == fan_out as usize).then(|| std::mem::take(level))
+    }
+
+    /// Records in all blocks.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The child that a record is in or below, the height of the node that it is, and how many records there are
+    /// before it; the record is one of those in frames.
+    pub(crate) fn find(&self, number: u64) -> Option<(usize, &Child, u64)> {
+        let mut before = 0;
+        for (height, level) in self.levels.iter().enumerate().rev() {
+            for child in level {
+                if number <= before + child.records {
+                    return Some((height, child, before));
+                }
+                before += child.records;
+            }
+        }
+        None
+    }
+
+    /// The children, oldest records first, each with the height of the node that it is.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (usize, &Child)> {
+        let levels = self.levels.iter().enumerate().rev();
+        levels.flat_map(|(height, level)| level.iter().map(move |child| (height, child)))
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, self.levels.len() as u64);
+        let mut before = Child::default();
+        for level in self.levels.iter().rev() {
+            put_varint(&mut out, level.len() as u64);
+            encode_children(level, &mut before, &mut out);
+        }
+        out
+    }
+
+    /// Decodes a path of frames up to `limit`; `None` if the bytes are none.
+    pub(crate) fn decode(bytes: &[u8], fan_out: u32, data_start: u64, limit: u64) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let height = usize::try_from(reader.varint()?).ok().filter(|height| *height <= MAX_HEIGHT)?;
+        let (mut levels, mut before, mut records) = (Vec::new(), Child::default(), 0_u64);
+        for _ in 0..height {
+            let count = reader.varint()?;
+            let mut level = Vec::new();
+            if count >= u64::from(fan_out) {
+                return None;
+            }
+            for _ in 0..count {
+                before = decode_child(&mut reader, &before)?;
+                records = records.checked_add(before.records).filter(|records| *records < NUMBER_LIMIT)?;
+                level.push(before);
+            }
+            levels.push(level);
+        }
+        let first = levels.iter().flatten().next();
+        let inside = before.end() <= limit && first.is_none_or(|first| first.position >= data_start);
+        levels.reverse();
+        (inside && reader.0.is_empty()).then_some(Self { levels, records })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// Returns a path over this many blocks, whose nodes take 10 bytes each.
+    fn grow(blocks: u64, fan_out: u32) -> (Path, u64) {
+        let (mut path, mut limit) = (Path::default(), 1000);
+        for number in 0..blocks {
+            let mut child =
+                Child { position: limit, length: 100 + number, records: 3, time: number / 2, sum: 7 };
+            limit = child.end();
+            let mut height = 1;
+            while let Some(full) = path.add(height, child, fan_out) {
+                let records = full.iter().map(|child| child.records).sum();
+                assert_eq!(decode_node(&encode_node(&full), fan_out).unwrap(), full);
+                child =
+                    Child { position: limit, length: 10, records, time: full.last().unwrap().time, sum: 8 };
+                limit = child.end();
+                height += 1;
+            }
+        }
+        (path, limit)
+    }
+
+    #[test]
+    fn paths_come_back_from_their_bytes() {
+        for fan_out in [2, 3, 32] {
+            for blocks in [0, 1, 2, 3, 7, 31, 32, 33, 100, 1025] {
+                let (path, limit) = grow(blocks, fan_out);
+                assert_eq!(path.records(), 3 * blocks);
+                let bytes = path.encode();
+                assert_eq!(Path::decode(&bytes, fan_out, 1000, limit).unwrap(), path);
+                assert!(blocks == 0 || Path::decode(&bytes, fan_out, 1000, limit - 1).is_none());
+                let starts_with_block = (1..u64::from(fan_out)).contains(&blocks);
+                assert!(!starts_with_block || Path::decode(&bytes, fan_out, 1001, limit).is_none());
+                assert!(Path::decode(&bytes[..bytes.len() - 1], fan_out, 1000, limit).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_node_on_the_path_or_a_child_of_nothing_is_refused() {
+        let (path, limit) = grow(6, 32);
+        assert!(Path::decode(&path.encode(), 6, 1000, limit).is_none());
+        assert!(decode_node(&[0; 16], 2).is_none());
+    }
+}

@@ -1,0 +1,11 @@
+//! The log: entries in a ring, each tied to the one before, and the state of the file that they lead to.
+
+mod chain;
+mod entries;
+mod ring;
+mod state;
+
+pub(crate) use chain::{WINDOW, find_lost_entry, follow, seed_after};
+pub(crate) use entries::{Entries, Entry};
+pub(crate) use ring::Ring;
+pub(crate) use state::{Metadata, State};

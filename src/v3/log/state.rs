@@ -1,0 +1,147 @@
+//! A state of the file: what a head says, and the entries behind it.
+
+use std::sync::Arc;
+
+use super::entries::{Entries, Entry};
+use crate::v3::format::entry::Change;
+use crate::v3::format::head::{Frames, Head};
+use crate::v3::format::{Header, NUMBER_LIMIT};
+
+/// Where the metadata is.
+#[derive(Debug, Clone)]
+pub(crate) enum Metadata {
+    None,
+    /// In the frame at this position.
+    Frame(u64),
+    Entry(Entry),
+}
+
+impl Metadata {
+    fn of(frame: u64) -> Self {
+        if frame == 0 { Self::None } else { Self::Frame(frame) }
+    }
+}
+
+/// Records in frames, and those behind them in the log.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) frames: Arc<Frames>,
+    /// Where the log begins, by the head: no chain is longer than the ring from there.
+    pub(crate) origin: u64,
+    /// Entries from the last base on, or from the head's beginning.
+    pub(crate) entries: Entries,
+    /// Position of the first of them, and the checksum before.
+    pub(crate) begin: u64,
+    pub(crate) seed: u64,
+    /// The position behind them, and the checksum before.
+    pub(crate) end: u64,
+    pub(crate) check: u64,
+    /// How many records there are.
+    pub(crate) total: u64,
+    /// The latest stamp.
+    pub(crate) time: u64,
+    pub(crate) metadata: Metadata,
+    /// How far the log was on the disk, by the head.
+    pub(crate) sure: u64,
+    pub(crate) serial: u64,
+}
+
+impl State {
+    /// The state of a head without the entries behind it.
+    pub(crate) fn of(head: &Head) -> Self {
+        let frames = Arc::new(head.frames.clone());
+        Self {
+            origin: head.begin,
+            entries: Entries::default(),
+            begin: head.begin,
+            seed: head.seed,
+            end: head.begin,
+            check: head.seed,
+            total: frames.count(),
+            time: head.time,
+            metadata: Metadata::of(frames.metadata),
+            sure: head.sure,
+            serial: head.serial,
+            frames,
+        }
+    }
+
+    /// Adds the entry that continues the chain; false, and nothing has changed, if its numbers do not.
+    pub(crate) fn add(&mut self, entry: Entry, header: &Header) -> bool {
+        let fields = entry.header;
+        let Ok(base) = entry.view().base(header) else {
+            return false;
+        };
+        // A base that is not beyond the head's frames is old.
+        let ahead = base.filter(|base| base.limit > self.frames.limit && base.count() >= self.frames.count());
+        let is_next = fields.first == self.total + 1;
+        let before = self.entries.last().map(|entry| entry.header.time);
+        if fields.last() < self.total
+            || ahead.is_none() && fields.first > self.total + 1
+            || !self.entries.is_empty() && !fields.has_base() && !is_next
+            || before.is_some_and(|before| fields.time < before)
+            || fields.last() >= NUMBER_LIMIT
+            || fields.end() >= NUMBER_LIMIT
+        {
+            return false;
+        }
+        if let Some(base) = ahead {
+            self.metadata = Metadata::of(base.metadata);
+            self.frames = Arc::new(base);
+            self.entries = Entries::default();
+            (self.begin, self.seed) = (self.end, self.check);
+        }
+        match fields.change {
+            Change::None => {}
+            Change::Cleared => self.metadata = Metadata::None,
+            Change::Here => self.metadata = Metadata::Entry(entry.clone()),
+        }
+        self.end = fields.end();
+        self.check = entry.checksum();
+        self.total = fields.last();
+        self.time = self.time.max(fields.time);
+        self.entries.push(entry);
+        true
+    }
+
+    /// The checksum before an entry of the list, or before its end.
+    pub(crate) fn seed_of(&self, index: usize) -> u64 {
+        match index.checked_sub(1) {
+            Some(before) => self.entries.get(before).map_or(self.check, Entry::checksum),
+            None => self.seed,
+        }
+    }
+
+    /// The position of an entry of the list, or its end.
+    pub(crate) fn position_of(&self, index: usize) -> u64 {
+        self.entries.get(index).map_or(self.end, |entry| entry.header.position)
+    }
+
+    /// The metadata that is in force before an entry of the list: what is in the last one before that changes
+    /// it, or what the frames say.
+    pub(crate) fn metadata_before(&self, index: usize) -> Metadata {
+        let changes = |entry: &&Entry| entry.header.change != Change::None;
+        let last = (0..index).rev().filter_map(|at| self.entries.get(at)).find(changes);
+        match last {
+            Some(entry) if entry.header.change == Change::Here => Metadata::Entry(entry.clone()),
+            Some(_) => Metadata::None,
+            None => Metadata::of(self.frames.metadata),
+        }
+    }
+
+    /// Lets frames that a head refers to take the place of the entries before its beginning, if that is a point
+    /// of this chain.
+    pub(crate) fn take_head(&mut self, head: &Head) {
+        self.origin = self.origin.max(head.begin);
+        let index = self.entries.partition_point(|entry| entry.position < head.begin);
+        let same = self.position_of(index) == head.begin && self.seed_of(index) == head.seed;
+        if !same || head.frames.limit < self.frames.limit || head.frames.count() > self.total {
+            return;
+        }
+        self.frames = Arc::new(head.frames.clone());
+        self.entries.drop_first(index);
+        self.metadata = self.metadata_before(self.entries.len());
+        (self.begin, self.seed) = (head.begin, head.seed);
+        (self.sure, self.serial) = (head.sure, head.serial);
+    }
+}

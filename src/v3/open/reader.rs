@@ -1,0 +1,93 @@
+//! The state that a reader sees: of a head and the chain behind it, or of a state before and what has followed.
+
+use std::time::Instant;
+
+use super::heads::{TIMEOUT, read_head};
+use crate::error::{Damage, Result};
+use crate::v3::log::{Ring, State, WINDOW, follow};
+use crate::v3::read::frames::check_length;
+use crate::v3::shared::Shared;
+use crate::v3::steps::Step;
+use crate::v3::write::broken_log;
+
+/// What came of a look at the file.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) state: State,
+    /// Whether what was seen before is gone, after a sync that failed: frames may stand in the place of others.
+    pub(crate) taken_back: bool,
+}
+
+/// The state of the file now.
+pub(crate) fn open(file: &Shared) -> Result<State> {
+    open_anew(file, None)
+}
+
+/// The state of the file now, unless it is older than `known`.
+fn open_anew(file: &Shared, known: Option<&State>) -> Result<State> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let head = read_head(file)?;
+        let mut state = State::of(&head);
+        follow(file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
+        let again = if file.steps.include(Step::SecondLook) { read_head(file)? } else { head.clone() };
+        // If the ring was used again behind the reader's back, the end of the chain is not the end of the log.
+        let lapped = again.begin > state.end;
+        let broken = state.end < state.sure && file.steps.include(Step::SureLog);
+        if broken && again.serial == head.serial {
+            return Err(broken_log(file, &state));
+        }
+        let older = known.is_some_and(|known| state.total < known.total || state.end < known.end);
+        if !lapped && !broken && !older {
+            check_length(file, state.frames.limit)?;
+            return Ok(state);
+        }
+        if Instant::now() >= deadline {
+            let damage =
+                Damage::new("a commit that is older than the one read before", "a file that only grows");
+            return Err(file.invalid(damage));
+        }
+    }
+}
+
+/// The state of the file now, from one that was seen before.
+pub(crate) fn refresh(file: &Shared, known: &State) -> Result<Look> {
+    if !ends_as_before(file, known)? {
+        let state = open_anew(file, None)?;
+        // Later entries stand there, or what was seen is gone.
+        let taken_back = state.total < known.total || state.end < known.end;
+        return Ok(Look { state, taken_back });
+    }
+    let mut state = known.clone();
+    loop {
+        let window = u64::from(file.header.page);
+        let found = follow(file, &mut state, window).map_err(file.failed("read the log of"))?;
+        if found > 0 && !file.steps.include(Step::LookAfterFinding) || !file.steps.include(Step::SecondLook) {
+            return Ok(Look { state, taken_back: false });
+        }
+        let head = read_head(file)?;
+        if head.begin > state.end {
+            return Ok(Look { state: open_anew(file, Some(known))?, taken_back: false });
+        }
+        let before = state.origin;
+        if head.serial > state.serial {
+            state.take_head(&head);
+        }
+        // The chain goes no farther than the ring from where it begins, which a newer head has moved on.
+        if state.origin == before {
+            check_length(file, state.frames.limit)?;
+            return Ok(Look { state, taken_back: false });
+        }
+    }
+}
+
+/// Whether the entry that a state ends with still stands there, or has been written over by later ones.
+fn ends_as_before(file: &Shared, known: &State) -> Result<bool> {
+    if known.entries.is_empty() || !file.steps.include(Step::SameEnd) {
+        return Ok(true);
+    }
+    let ring = Ring::new(&*file.storage, &file.header);
+    let mut check = [0; 8];
+    ring.read(known.end - 8, &mut check).map_err(file.failed("read the log of"))?;
+    Ok(u64::from_be_bytes(check) == known.check)
+}

@@ -1,0 +1,88 @@
+//! Blocks and index nodes in memory, bounded in bytes and shared by threads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::sync::forks::forks;
+use crate::v3::codec::Block;
+use crate::v3::format::index::Child;
+
+/// What an entry costs besides its bytes.
+const ENTRY_OVERHEAD: u64 = 128;
+/// Entries are likely to be this large.
+const LIKELY_SIZE: u64 = 64 << 10;
+
+/// Where a frame stands, and what tells it from another one in the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) position: u64,
+    pub(crate) sum: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Cached {
+    Block(Arc<Block>),
+    Node(Arc<Vec<Child>>),
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Cached> for Bytes {
+    fn weight(&self, _: &Key, cached: &Cached) -> u64 {
+        ENTRY_OVERHEAD
+            + match cached {
+                Cached::Block(block) => block.size(),
+                Cached::Node(children) => (children.len() * size_of::<Child>()) as u64,
+            }
+    }
+}
+
+/// What was cached by a process; a forked child begins anew, since a lock inside may be held by a thread that it
+/// does not have.
+struct Generation {
+    forks: u64,
+    entries: Cache<Key, Cached, Bytes>,
+}
+
+impl Generation {
+    fn new(capacity: u64) -> Self {
+        let likely = usize::try_from(capacity / LIKELY_SIZE).unwrap_or(usize::MAX).max(64);
+        Self { forks: forks(), entries: Cache::with_weighter(likely, capacity, Bytes) }
+    }
+}
+
+/// The cache of one open file.
+pub(crate) struct BlockCache {
+    capacity: u64,
+    generation: ArcSwap<Generation>,
+}
+
+impl BlockCache {
+    pub(crate) fn new(capacity: u64) -> Self {
+        Self { capacity, generation: ArcSwap::from_pointee(Generation::new(capacity)) }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, key: Key) -> Option<Cached> {
+        let generation = self.generation.load();
+        if generation.forks == forks() { generation.entries.get(&key) } else { None }
+    }
+
+    pub(crate) fn keep(&self, key: Key, cached: Cached) {
+        if self.generation.load().forks != forks() {
+            self.generation.store(Arc::new(Generation::new(self.capacity)));
+        }
+        self.generation.load().entries.insert(key, cached);
+    }
+}
+
+impl fmt::Debug for BlockCache {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("BlockCache").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! Frames of the file: read, checked, decoded, and kept in the cache.
+
+use std::sync::Arc;
+
+use super::cache::{Cached, Key};
+use crate::error::{Damage, Error, Result, reserve};
+use crate::format::in_memory;
+use crate::storage::{read_up_to, too_short};
+use crate::sync::transaction::Transaction;
+use crate::v3::codec::{Block, DecompressError, decompress};
+use crate::v3::format::checksum;
+use crate::v3::format::frame::{FrameHeader, Kind};
+use crate::v3::format::index::{Child, decode_node};
+use crate::v3::shared::Shared;
+
+/// The frames below a limit, as one state of the file has them.
+#[derive(Debug, Clone)]
+pub(crate) struct FrameSource {
+    pub(crate) file: Arc<Shared>,
+    /// Where the last of them ends.
+    pub(crate) limit: u64,
+    /// A transaction that may be rolled back, and where its frames begin.
+    pub(crate) open: Option<(Arc<Transaction>, u64)>,
+}
+
+fn key(child: &Child) -> Key {
+    Key { position: child.position, sum: child.sum }
+}
+
+impl FrameSource {
+    /// The block that a child of the index is, whose first record has the number `first`.
+    #[inline]
+    pub(crate) fn block(&self, child: &Child, first: u64) -> Result<Arc<Block>> {
+        if let Some(Cached::Block(block)) = self.file.cache.get(key(child)) {
+            return Ok(block);
+        }
+        self.read_block(child, first)
+    }
+
+    fn read_block(&self, child: &Child, first: u64) -> Result<Arc<Block>> {
+        let block = self.with_frame(child.position, Some(child.sum), |frame, body| {
+            let fits = frame.first == first
+                && u64::from(frame.count) == child.records
+                && frame.times.1 == child.time;
+            self.check(frame, child, Kind::Records, fits)?;
+            Block::decode(frame, body, &self.file.header)
+                .map_err(|error| self.undecoded(error, child.position))
+        })?;
+        let block = Arc::new(block);
+        self.file.cache.keep(key(child), Cached::Block(Arc::clone(&block)));
+        Ok(block)
+    }
+
+    /// The children of the full node that a child of the index is.
+    pub(crate) fn node(&self, child: &Child, first: u64) -> Result<Arc<Vec<Child>>> {
+        if let Some(Cached::Node(children)) = self.file.cache.get(key(child)) {
+            return Ok(children);
+        }
+        let children = self.with_frame(child.position, Some(child.sum), |frame, body| {
+            self.check(frame, child, Kind::Node, frame.first == first)?;
+            self.node_of(body, child)
+        })?;
+        let children = Arc::new(children);
+        self.file.cache.keep(key(child), Cached::Node(Arc::clone(&children)));
+        Ok(children)
+    }
+
+    fn node_of(&self, body: &[u8], child: &Child) -> Result<Vec<Child>> {
+        let damage =
+            |found: &str, expected: &str| self.file.invalid(Damage::new(found, expected).at(child.position));
+        let children = decode_node(body, self.file.header.fan_out);
+        let children = children.ok_or_else(|| damage("an index node that is none", "children that rise"))?;
+        let records = children.iter().try_fold(0_u64, |sum, child| sum.checked_add(child.records));
+        let last = children.last().copied().unwrap_or_default();
+        let first = children.first().copied().unwrap_or_default();
+        let inside = first.position >= self.file.header.data_start() && last.end() <= child.position;
+        if inside && records == Some(child.records) && last.time == child.time {
+            return Ok(children);
+        }
+        Err(damage(
+            "an index node that does not fit its parent",
+            "as many records, before it, up to its time",
+        ))
+    }
+
+    /// The metadata in the frame at `position`.
+    pub(crate) fn metadata(&self, position: u64) -> Result<Box<[u8]>> {
+        self.with_frame(position, None, |frame, body| {
+            if frame.kind != Kind::Metadata || frame.raw > u64::from(u32::MAX) {
+                let damage = Damage::new("a frame of something else", "one of metadata").at(position);
+                return Err(self.file.invalid(damage));
+            }
+            decompress(body, frame.codec, frame.raw).map_err(|error| self.undecoded(error, position))
+        })
+    }
+
+    fn check(&self, frame: &FrameHeader, child: &Child, kind: Kind, fits: bool) -> Result<()> {
+        if fits && frame.kind == kind && frame.total() == child.length {
+            return Ok(());
+        }
+        let found = format!(
+            "a frame of {} records from {} on, {} bytes long",
+            frame.count,
+            frame.first,
+            frame.total()
+        );
+        let expected =
+            format!("one of {} records, {} bytes long, as the index says", child.records, child.length);
+        Err(self.file.invalid(Damage::new(found, expected).at(child.position)))
+    }
+
+    fn undecoded(&self, error: DecompressError, position: u64) -> Error {
+        match error {
+            DecompressError::Damage(damage) => self.file.invalid(damage.at(position)),
+            DecompressError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "a decompressed block" },
+        }
+    }
+
+    /// What `work` makes of the frame at `position`, whose checksums are right.
+    fn with_frame<T>(
+        &self,
+        position: u64,
+        sum: Option<u32>,
+        work: impl Fn(&FrameHeader, &[u8]) -> Result<T>,
+    ) -> Result<T> {
+        let work = |header: &FrameHeader, encoded: &[u8], body: &[u8]| {
+            if sum.is_none_or(|sum| sum == FrameHeader::sum(encoded)) {
+                return work(header, body);
+            }
+            Err(self.file.invalid(Damage::new("another frame", "the one that the index means").at(position)))
+        };
+        match &self.open {
+            Some((transaction, start)) if position >= *start => transaction.read(|saved| match saved {
+                Some(saved) if self.limit - start > saved.len() as u64 => Err(self.not_saved(transaction)),
+                Some(saved) => self.decode(saved, *start, position, work),
+                None => self.decode_in_file(self.limit, position, work),
+            }),
+            Some((_, start)) => self.decode_in_file(*start, position, work),
+            None => self.decode_in_file(self.limit, position, work),
+        }
+    }
+
+    /// The error for frames of a transaction that are neither in the file nor in memory.
+    fn not_saved(&self, transaction: &Transaction) -> Error {
+        if transaction.is_forked() {
+            return Error::Forked { path: self.file.path.clone() };
+        }
+        let start = self.open.as_ref().map_or(self.limit, |(_, start)| *start);
+        let what = "what a transaction had written before it was rolled back";
+        Error::OutOfMemory { bytes: self.limit - start, what }
+    }
+
+    /// Decodes the frame at `position` of the file, of which the bytes up to `end` count.
+    fn decode_in_file<T>(
+        &self,
+        end: u64,
+        position: u64,
+        work: impl Fn(&FrameHeader, &[u8], &[u8]) -> Result<T>,
+    ) -> Result<T> {
+        match self.file.storage.map(end).map_err(|error| self.unread(error, "map"))? {
+            Some(map) => self.decode(&map, 0, position, work),
+            None => self.decode(&self.read(position, end)?, position, position, work),
+        }
+    }
+
+    /// Reads the frame at `position`, but nothing from `end` on.
+    fn read(&self, position: u64, end: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut read_to = |to: u64| {
+            let start = bytes.len();
+            let length = in_memory(to.min(end).saturating_sub(position)).max(start);
+            reserve(&mut bytes, length - start, "a frame")?;
+            bytes.resize(length, 0);
+            let from = position + start as u64;
+            let done = read_up_to(&*self.file.storage, &mut bytes[start..], from)
+                .map_err(|error| self.unread(error, "read"))?;
+            if done < length - start {
+                return Err(self.unread(too_short(from + done as u64, to.min(end)), "read"));
+            }
+            FrameHeader::decode(&bytes, position, self.file.header.seed())
+                .map_err(|damage| self.file.invalid(damage))
+        };
+        let header = read_to(position.saturating_add(FrameHeader::SIZE as u64))?;
+        read_to(position.saturating_add(header.total()))?;
+        Ok(bytes)
+    }
+
+    fn unread(&self, error: std::io::Error, action: &'static str) -> Error {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            let expected = "all of what was committed: the file has been cut short";
+            return self.file.invalid(Damage::new(error.to_string(), expected));
+        }
+        self.file.failed(action)(error)
+    }
+
+    /// Decodes the frame at `position` of the file, whose bytes from `start` on are `bytes`.
+    fn decode<T>(
+        &self,
+        bytes: &[u8],
+        start: u64,
+        position: u64,
+        work: impl Fn(&FrameHeader, &[u8], &[u8]) -> Result<T>,
+    ) -> Result<T> {
+        let invalid = |damage| self.file.invalid(damage);
+        let at = usize::try_from(position - start).unwrap_or(usize::MAX);
+        let known = usize::try_from(self.limit - start).unwrap_or(usize::MAX).min(bytes.len());
+        let bytes = bytes.get(at..known).unwrap_or_default();
+        let header = FrameHeader::decode(bytes, position, self.file.header.seed()).map_err(invalid)?;
+        let end = usize::try_from(header.total()).unwrap_or(usize::MAX);
+        let body = bytes.get(FrameHeader::SIZE..end).ok_or_else(|| {
+            let found = format!("a frame of {} bytes", header.total());
+            invalid(Damage::new(found, format!("one that ends before byte {}", self.limit)).at(position))
+        })?;
+        if checksum(body, self.file.header.seed()) != header.body_sum {
+            let damage = Damage::new("a frame with a wrong checksum", "the one of its body").at(position);
+            return Err(invalid(damage));
+        }
+        work(&header, bytes, body)
+    }
+}
+
+/// Checks that the file has all frames up to `limit`.
+pub(crate) fn check_length(file: &Shared, limit: u64) -> Result<()> {
+    let length = file.storage.length().map_err(file.failed("read the length of"))?;
+    if length >= limit {
+        return Ok(());
+    }
+    let expected = "all of what was committed: the file has been cut short";
+    Err(file.invalid(Damage::new(too_short(length, limit).to_string(), expected)))
+}

@@ -1,0 +1,298 @@
+//! Readers beside a writer: what the writer did to the disk runs on while they read, by whole writes and by parts of
+//! them.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::contents::{Outcome, State, contents, snapshot_of, text};
+use super::habits::{Habits, Mistake};
+use super::life::Life;
+use super::mark::Mark;
+use crate::simulation::disk::{Disk, Event};
+use crate::simulation::disk_state::Change;
+use crate::simulation::random::Random;
+use crate::storage::{Map, Storage, too_short};
+use crate::v3::log::State as FileState;
+use crate::v3::open::reader;
+use crate::v3::shared::Shared;
+
+const STEPS: usize = 60;
+/// Readers of one film.
+const READERS: usize = 2;
+
+/// What happened to a disk, seen up to some moment.
+#[derive(Debug)]
+struct Reel {
+    events: Arc<Vec<Event<Mark>>>,
+    at: usize,
+    /// Bytes of the current write that have been done.
+    done: usize,
+    file: Vec<u8>,
+    map: Option<Arc<Vec<u8>>>,
+    mark: Option<Mark>,
+    random: Random,
+    /// The chance in a hundred that the film runs on at a read.
+    speed: usize,
+    /// By how many parts it does, at most.
+    parts: usize,
+}
+
+impl Reel {
+    /// Lets the next part of an event happen.
+    fn run_on(&mut self) {
+        let Some(event) = self.events.get(self.at).cloned() else { return };
+        self.map = None;
+        if let Event::Changed(Change::Write { position, bytes }) = &event {
+            let left = bytes.len() - self.done;
+            let part = if self.random.one_in(2) { left } else { self.random.below(left + 1) };
+            self.put(*position + self.done, &bytes[self.done..self.done + part]);
+            self.done += part;
+            if self.done < bytes.len() {
+                return;
+            }
+        }
+        self.done = 0;
+        self.at += 1;
+        match event {
+            Event::Changed(Change::Length(length)) => self.file.resize(length, 0),
+            Event::Marked(mark) => self.mark = Some(mark),
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, position: usize, bytes: &[u8]) {
+        let end = position + bytes.len();
+        if self.file.len() < end {
+            self.file.resize(end, 0);
+        }
+        self.file[position..end].copy_from_slice(bytes);
+    }
+
+    fn is_over(&self) -> bool {
+        self.at == self.events.len()
+    }
+}
+
+/// The film as a file that can be read.
+#[derive(Debug, Clone)]
+struct Film(Arc<Mutex<Reel>>);
+
+impl Film {
+    fn reel(&self) -> MutexGuard<'_, Reel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Storage for Film {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.reel().file.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut reel = self.reel();
+        let speed = reel.speed;
+        if reel.random.chance(speed) {
+            let parts = reel.parts;
+            for _ in 0..=reel.random.below(parts) {
+                reel.run_on();
+            }
+        }
+        let from = usize::try_from(position).unwrap_or(usize::MAX).min(reel.file.len());
+        let there = (reel.file.len() - from).min(buffer.len());
+        let short = there > 1 && reel.random.chance(40);
+        let length = if short { 1 + reel.random.below(there) } else { there };
+        buffer[..length].copy_from_slice(&reel.file[from..from + length]);
+        Ok(length)
+    }
+
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn set_length(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn drop_cached(&self, _: u64, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn is_at(&self, _: &Path) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn map(&self, needed: u64) -> io::Result<Option<Map>> {
+        let mut reel = self.reel();
+        let length = reel.file.len() as u64;
+        if length < needed {
+            return Err(too_short(length, needed));
+        }
+        // Some file systems have no maps that can be trusted.
+        if reel.random.one_in(4) {
+            return Ok(None);
+        }
+        let map = match reel.map.take() {
+            Some(map) => map,
+            None => Arc::new(reel.file.clone()),
+        };
+        reel.map = Some(Arc::clone(&map));
+        Ok(Some(Map::new(map)))
+    }
+
+    fn identity(&self) -> io::Result<crate::storage::FileIdentity> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn wait_for_change(&self, _: u64, _: [u8; 4], _: Duration) {}
+}
+
+/// A writer's life, or some that follow each other by kills, as a film.
+struct Story {
+    events: Vec<Event<Mark>>,
+    states: Vec<State>,
+    habits: Habits,
+    last: usize,
+}
+
+fn record(random: &mut Random, mistake: Mistake) -> Outcome<Story> {
+    let habits = Habits::new(random, false, mistake);
+    let mut life = Life::create(habits, Random::new(random.next()))?;
+    let mut events = Vec::new();
+    for lives in 0..=random.below(3) {
+        if lives > 0 {
+            life.habits.change(random);
+        }
+        life.run(STEPS)?;
+        let mut log = life.disk.take_log();
+        let is_last = random.one_in(2);
+        if !is_last {
+            cut(&mut log, random, lives == 0);
+        }
+        let mut disk = crate::simulation::disk_state::DiskState::default();
+        events.extend(log);
+        for event in &events {
+            event.replay(&mut disk);
+        }
+        let mark = events.iter().rev().find_map(|event| match event {
+            Event::Marked(mark) => Some(*mark),
+            _ => None,
+        });
+        let mark = mark.ok_or("no file was created")?;
+        if is_last {
+            return Ok(Story { events, states: life.states, habits: life.habits, last: mark.acknowledged });
+        }
+        let mark = Mark { safe: mark.acknowledged, ..mark };
+        let disk = Disk::new(disk, Random::new(random.next()));
+        life = Life::new(disk, life.history(), mark, life.habits.clone(), Random::new(random.next()));
+        life.reopen()?;
+    }
+    life.run(STEPS)?;
+    events.extend(life.disk.take_log());
+    Ok(Story { events, last: life.mark.acknowledged, states: life.states, habits: life.habits })
+}
+
+/// Ends a life somewhere, perhaps inside a write.
+fn cut(log: &mut Vec<Event<Mark>>, random: &mut Random, first_life: bool) {
+    let created = log.iter().position(|event| matches!(event, Event::Marked(_))).unwrap_or_default();
+    let start = if first_life { created + 1 } else { 0 };
+    log.truncate(start + random.below(log.len() - start + 1));
+    if let Some(Event::Changed(change)) = log.last()
+        && let Some(part) = change.cut(random)
+    {
+        log.pop();
+        log.push(Event::Changed(part));
+    }
+}
+
+/// One reader, and the last state that it has seen.
+struct Reader {
+    file: Arc<Shared>,
+    held: Option<FileState>,
+    last: usize,
+}
+
+impl Reader {
+    /// Opens the file or refreshes what it has; the state must be one that was committed when it looked, and no older
+    /// than the last one that it saw.
+    fn look(&mut self, story: &Story, acknowledged: usize, begun: impl Fn() -> usize) -> Outcome<usize> {
+        let state = match &self.held {
+            None => reader::open(&self.file).map_err(text)?,
+            Some(held) => {
+                let look = reader::refresh(&self.file, held).map_err(text)?;
+                if look.taken_back {
+                    return Err("a commit is rolled back without a sync that failed".into());
+                }
+                look.state
+            }
+        };
+        let found = contents(&snapshot_of(&self.file, &state)).map_err(text)?;
+        let least = acknowledged.max(self.last);
+        let allowed = least..=begun().min(story.states.len() - 1).max(least);
+        let number = allowed.clone().find(|&number| story.states[number] == found).ok_or_else(|| {
+            let counts: Vec<_> = allowed.map(|number| story.states[number].records.len()).collect();
+            format!("a reader sees {} records, not one of {counts:?}, or other ones", found.records.len())
+        })?;
+        (self.held, self.last) = (Some(state), number);
+        Ok(number)
+    }
+}
+
+/// Shows the film of one seed to readers; returns how often they looked.
+pub(super) fn watch(seed: u64, mistake: Mistake) -> Outcome<u64> {
+    let mut random = Random::new(seed);
+    let story = record(&mut random, mistake)?;
+    let events = Arc::new(story.events.clone());
+    let mut looks = 0;
+    for _ in 0..READERS {
+        looks += watch_once(&story, &events, &mut random)?;
+    }
+    Ok(looks)
+}
+
+fn watch_once(story: &Story, events: &Arc<Vec<Event<Mark>>>, random: &mut Random) -> Outcome<u64> {
+    let speed = [3, 10, 50, 90][random.below(4)];
+    let parts = [2, 12, 60][random.below(3)];
+    let screen = Film(Arc::new(Mutex::new(Reel {
+        events: Arc::clone(events),
+        at: 0,
+        done: 0,
+        file: Vec::new(),
+        map: None,
+        mark: None,
+        random: Random::new(random.next()),
+        speed,
+        parts,
+    })));
+    while screen.reel().mark.is_none() {
+        screen.reel().run_on();
+    }
+    let file = story.habits.shared(Box::new(screen.clone()), story.habits.header, Random::new(random.next()));
+    let mut reader = Reader { file, held: None, last: 0 };
+    let mut looks = 0;
+    loop {
+        let was_over = screen.reel().is_over();
+        let acknowledged = screen.reel().mark.map_or(0, |mark| mark.acknowledged);
+        let begun = || screen.reel().mark.map_or(0, |mark| mark.begun);
+        let number = reader.look(story, acknowledged, begun)?;
+        looks += 1;
+        if was_over {
+            return if number >= story.last { Ok(looks) } else { Err("a reader is left behind".into()) };
+        }
+        for _ in 0..random.below(parts) {
+            screen.reel().run_on();
+        }
+        if random.one_in(15) {
+            reader.held = None;
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Crash tests of format 3: the library over a simulated disk, cut off at every step, made to fail in every way, and
+//! looked at by readers in between.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod careless;
+mod contents;
+mod crashes;
+mod decay;
+mod example;
+mod film;
+mod habits;
+mod life;
+mod mark;
+
+use std::time::{Duration, Instant};
+
+use crashes::{Explorer, Search};
+use film::watch;
+use habits::Mistake;
+
+use crate::simulation::disk::Plan;
+use crate::simulation::soak;
+use crate::v3::steps::Step;
+
+/// Power cuts and kills at every step.
+const CRASHES: Search = Search {
+    steps: 40,
+    one_end_in: 2,
+    later: 8,
+    repeats: false,
+    power_cuts: 3,
+    one_life_in: 25,
+    faults: Plan::None,
+};
+/// Short lives that follow each other, so that one comes upon what others have left.
+const SHORT_LIVES: Search = Search { steps: 12, one_life_in: 6, ..CRASHES };
+/// More lives, each with fewer ends.
+const MANY_LIVES: Search = Search { one_end_in: 8, one_life_in: 200, ..CRASHES };
+/// The same with the same records, so that one writes what another one has left.
+const SAME_RECORDS: Search =
+    Search { steps: 5, one_end_in: 1, later: 3, repeats: true, one_life_in: 10, ..CRASHES };
+/// Syncs that fail, and then power cuts and kills.
+const FAILED_SYNCS: Search = Search {
+    steps: 14,
+    one_end_in: 6,
+    power_cuts: 1,
+    faults: Plan::Random { syncs: 15, others: 1 },
+    ..CRASHES
+};
+/// A disk that is full now and then, and does things by halves.
+const FULL_DISK: Search =
+    Search { steps: 20, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 12 }, ..CRASHES };
+/// A mistake that takes longer to be noticed counts as not noticed.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Explores one seed after another until `enough` crash images have been looked at.
+fn search(what: &str, search: Search, first_seed: u64, enough: u64) {
+    let mut images = 0;
+    for seed in first_seed.. {
+        let mut explorer = Explorer::new(seed, search, Mistake::None);
+        if let Err(problem) = explorer.explore() {
+            panic!("{what}: seed {seed}, image {}: {problem}", explorer.images);
+        }
+        images += explorer.images;
+        if images >= enough * soak() {
+            println!("{what}: {images} crash images of seeds {first_seed} to {seed}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn crashes_leave_every_acknowledged_commit() {
+    search("crashes", CRASHES, 0, 30_000);
+}
+
+#[test]
+fn short_lives_leave_every_acknowledged_commit() {
+    search("short lives", SHORT_LIVES, 1 << 32, 30_000);
+}
+
+#[test]
+fn what_a_dead_writer_has_left_is_not_taken_for_a_commit() {
+    search("same records", SAME_RECORDS, 4 << 32, 30_000);
+}
+
+#[test]
+fn failed_syncs_cost_no_acknowledged_commit() {
+    search("failed syncs", FAILED_SYNCS, 2 << 32, 15_000);
+}
+
+#[test]
+fn a_full_disk_costs_no_acknowledged_commit() {
+    search("full disks", FULL_DISK, 3 << 32, 10_000);
+}
+
+#[test]
+fn readers_beside_a_writer_see_whole_commits_and_are_never_behind() {
+    let mut looks = 0;
+    let mut seed = 0;
+    while looks < 20_000 * soak() {
+        match watch(seed, Mistake::None) {
+            Ok(more) => looks += more,
+            Err(problem) => panic!("readers: seed {seed}: {problem}"),
+        }
+        seed += 1;
+    }
+    println!("readers: {looks} looks of seeds 0 to {seed}");
+}
+
+/// The mistakes, and where each does most harm: in crashes, or to readers.
+const MISTAKES: [(Mistake, Option<Search>); 11] = [
+    (Mistake::LeftOut(&[Step::OpeningEntry]), Some(SAME_RECORDS)),
+    // Without an opening entry, which forgives it.
+    (Mistake::LeftOut(&[Step::OpeningEntry, Step::ChainedChecksum]), Some(SAME_RECORDS)),
+    (Mistake::LeftOut(&[Step::BothBegins]), Some(MANY_LIVES)),
+    (Mistake::LeftOut(&[Step::SyncBeforeHead]), Some(MANY_LIVES)),
+    (Mistake::LeftOut(&[Step::SyncBeforeBase]), Some(MANY_LIVES)),
+    (Mistake::LeftOut(&[Step::BeginWithNext]), Some(MANY_LIVES)),
+    (Mistake::LeftOut(&[Step::WriteAgain]), Some(FAILED_SYNCS)),
+    (Mistake::SyncRetried, Some(FAILED_SYNCS)),
+    (Mistake::LeftOut(&[Step::SecondLook]), None),
+    (Mistake::LeftOut(&[Step::LookAfterFinding]), None),
+    (Mistake::LeftOut(&[Step::SureLog, Step::BothBegins]), Some(MANY_LIVES)),
+];
+
+#[test]
+fn every_mistake_is_noticed() {
+    let mut unnoticed = Vec::new();
+    for (mistake, search) in MISTAKES {
+        let start = Instant::now();
+        let found = (0..).take_while(|_| start.elapsed() < TIMEOUT).find_map(|seed| {
+            let outcome = match search {
+                Some(search) => Explorer::new(seed, search, mistake).explore(),
+                None => watch(seed, mistake).map(drop),
+            };
+            Some((seed, outcome.err()?))
+        });
+        let seconds = start.elapsed().as_secs_f32();
+        match found {
+            Some((seed, problem)) => println!("{mistake:?}: seed {seed}, after {seconds:.2} s: {problem}"),
+            None => unnoticed.push(mistake),
+        }
+    }
+    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:?}");
+}

@@ -1,0 +1,129 @@
+//! Checkpoints: frames take the place of entries, and a head says so, which gives room in the log back.
+
+use super::writer::{RESERVE, Writer};
+use crate::error::{Error, Result};
+use crate::storage::write_all;
+use crate::v3::format::head::{Frames, Head};
+use crate::v3::log::Metadata;
+use crate::v3::steps::Step;
+use crate::write::options::SyncMode;
+
+/// What a head will say, once its frames are on the disk.
+#[derive(Debug)]
+pub(super) struct Checkpoint {
+    frames: Frames,
+    begin: u64,
+    seed: u64,
+    /// The end of the entry that holds records on both sides of the checkpoint, or `begin`.
+    cut: u64,
+}
+
+impl Writer {
+    /// Bytes of the ring that no head in the file needs any more, and that are not used again yet.
+    pub(super) fn free(&self) -> u64 {
+        let both = self.file.steps.include(Step::BothBegins);
+        let [a, b] = self.begins;
+        let behind = if both { a.min(b) } else { a.max(b) };
+        (behind + u64::from(self.file.header.log)).saturating_sub(self.state.end)
+    }
+
+    /// Room for the entry of a large commit, in whatever way its records end.
+    pub(super) fn base_room(&self) -> u64 {
+        let header = &self.file.header;
+        u64::from(header.block) + 2 * u64::from(header.page) + RESERVE
+    }
+
+    pub(super) fn is_checkpoint_due(&self) -> bool {
+        self.state.end - self.state.begin >= self.file.header.max_entry()
+    }
+
+    /// Makes sure that an entry of `needed` bytes can be written, with `reserve` more.
+    pub(super) fn make_room(&mut self, needed: u64, reserve: u64) -> Result<()> {
+        let mut idle_rounds = 0;
+        while self.free() < needed + reserve {
+            if self.frames.is_busy() {
+                match self.sync {
+                    // A head costs little; the writer waits for no more than one block.
+                    SyncMode::None => self.frames.write_front()?,
+                    _ => self.frames.settle()?,
+                }
+            } else if idle_rounds > 4 {
+                return Err(self.fail("the log has no room".into()));
+            } else {
+                idle_rounds += 1;
+                if idle_rounds > 2 {
+                    self.frames.close_block();
+                    self.frames.settle()?;
+                }
+            }
+            let checkpoint = self.prepare_checkpoint()?;
+            if self.file.steps.include(Step::SyncBeforeHead) {
+                self.sync_storage()?;
+            }
+            self.write_head(checkpoint)?;
+        }
+        Ok(())
+    }
+
+    /// A checkpoint, where one is due, before a commit. In full mode the commit's sync brings its frames to the disk,
+    /// and the head follows; otherwise it is written at once.
+    pub(super) fn checkpoint_before_commit(&mut self) -> Result<Option<Checkpoint>> {
+        if !self.is_checkpoint_due() || self.frames.frames.count() == self.state.frames.count() {
+            return Ok(None);
+        }
+        let Ok(checkpoint) = self.prepare_checkpoint() else {
+            return Ok(None);
+        };
+        if self.sync == SyncMode::Full && self.file.steps.include(Step::SyncBeforeHead) {
+            return Ok(Some(checkpoint));
+        }
+        if self.file.steps.include(Step::SyncBeforeHead) {
+            self.sync_storage()?;
+        }
+        let _ = self.write_head(checkpoint);
+        Ok(None)
+    }
+
+    /// What a head can say of the frames that are in the file, whose last metadata is written as a frame.
+    fn prepare_checkpoint(&mut self) -> Result<Checkpoint> {
+        let count = self.frames.frames.count();
+        let next = self.state.entries.find(count + 1);
+        let mut index = next.unwrap_or(self.state.entries.len());
+        if !self.file.steps.include(Step::BeginWithNext) && index < self.state.entries.len() {
+            index += 1;
+        }
+        match self.state.metadata_before(index) {
+            Metadata::None => self.frames.frames.metadata = 0,
+            Metadata::Frame(position) => self.frames.frames.metadata = position,
+            Metadata::Entry(entry) => self.frames.write_metadata(entry.view().metadata())?,
+        }
+        if !Head::fits(&self.frames.frames, &self.file.header) {
+            return Err(Error::IndexFull { path: self.file.path.clone() });
+        }
+        let begin = self.state.position_of(index);
+        let cut = self.state.entries.get(index).filter(|entry| entry.header.first <= count);
+        Ok(Checkpoint {
+            frames: self.frames.frames.clone(),
+            begin,
+            seed: self.state.seed_of(index),
+            cut: cut.map_or(begin, |entry| entry.header.end()),
+        })
+    }
+
+    /// Writes a head, whose frames are on the disk in the modes that sync.
+    pub(super) fn write_head(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        let Checkpoint { frames, begin, seed, cut } = checkpoint;
+        let sure = if self.sync == SyncMode::None { cut } else { self.synced.max(begin) };
+        let serial = self.state.serial + 1;
+        let head = Head { serial, begin, seed, sure, time: self.state.time, frames };
+        write_all(
+            &*self.file.storage,
+            &head.encode(&self.file.header),
+            self.file.header.head_position(serial),
+        )
+        .map_err(self.file.failed("write a head of"))?;
+        self.begins[usize::from(serial % 2 == 1)] = begin;
+        self.state.take_head(&head);
+        Ok(())
+    }
+}

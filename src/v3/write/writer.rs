@@ -1,0 +1,265 @@
+//! The writer: what it holds, adding to it, and how it fails.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::cutter::Cutter;
+use super::draft::Draft;
+use super::frames::FrameWriter;
+use crate::error::{Error, Result, reserve};
+use crate::lock::WriteRight;
+use crate::read::validity::new_epoch;
+use crate::sync::transaction::Transaction;
+use crate::v3::codec::Level;
+use crate::v3::format::head::Frames;
+use crate::v3::log::{Ring, State};
+use crate::v3::read::frames::FrameSource;
+use crate::v3::shared::Shared;
+use crate::write::options::SyncMode;
+
+/// A longer record or metadata, with what it takes in a block or an entry, would have a length of more than 32 bits.
+pub(super) const MAX_RECORD: u64 = u32::MAX as u64 - 4096;
+/// Room for the entries of writers that open and do nothing.
+pub(super) const RESERVE: u64 = 160;
+
+/// How a writer works.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WriterOptions {
+    pub(crate) sync: SyncMode,
+    pub(crate) level: Level,
+}
+
+/// The one writer of a file.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(super) file: Arc<Shared>,
+    pub(super) right: Box<dyn WriteRight>,
+    pub(super) sync: SyncMode,
+    /// The last commit.
+    pub(super) state: State,
+    /// Where the log begins by the head in each slot. Bytes of the ring before both are free.
+    pub(super) begins: [u64; 2],
+    /// How far the log is on the disk.
+    pub(super) synced: u64,
+    /// Up to where the log has been written at least once, as far as this writer knows.
+    pub(super) filled: u64,
+    pub(super) frames: FrameWriter,
+    pub(super) draft: Draft,
+    /// What is in frames of an open transaction that the log has no room for.
+    pub(super) spill: Option<Spill>,
+    pub(super) transaction: Arc<Transaction>,
+    /// When the last commit ended.
+    pub(super) last_commit: Option<Instant>,
+    pub(super) health: Health,
+    /// Whether somebody may be reading frames of a transaction that was rolled back, so that the file must not get
+    /// shorter.
+    pub(super) readers_may_map_tail: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Health {
+    Good,
+    /// What happened; nothing is written any more.
+    Failed(String),
+}
+
+/// What there was before a transaction began to be written as frames.
+#[derive(Debug, Clone)]
+pub(super) struct Spill {
+    pub(super) frames: Frames,
+    pub(super) cutter: Cutter,
+    /// The stamp of the transaction.
+    pub(super) time: u64,
+    /// The number of the last record that is in frames or on its way there.
+    pub(super) fed: u64,
+}
+
+impl Writer {
+    pub(super) fn new(
+        file: Arc<Shared>,
+        right: Box<dyn WriteRight>,
+        options: WriterOptions,
+        state: State,
+        begins: [u64; 2],
+        length: u64,
+    ) -> Self {
+        let frames = Frames::clone(&state.frames);
+        let mut frames = FrameWriter::new(Arc::clone(&file), options.level, frames, length);
+        for entry in state.entries.iter() {
+            frames.feed(entry, state.frames.count() + 1, entry.header.time);
+        }
+        Self {
+            file,
+            right,
+            sync: options.sync,
+            begins,
+            synced: 0,
+            filled: state.end,
+            frames,
+            draft: Draft::default(),
+            spill: None,
+            transaction: Transaction::new(new_epoch()),
+            last_commit: None,
+            health: Health::Good,
+            readers_may_map_tail: false,
+            state,
+        }
+    }
+
+    pub(crate) fn record_count(&self) -> u64 {
+        self.state.total + self.draft.records
+    }
+
+    /// Records that a close would lose.
+    pub(crate) fn uncommitted_records(&self) -> u64 {
+        self.draft.records
+    }
+
+    /// Adds a record if that takes no more than copying it; returns the new count, or `None` if it takes more.
+    #[inline]
+    pub(crate) fn try_add(&mut self, record: &[u8]) -> Result<Option<u64>> {
+        if self.spill.is_some()
+            || self.draft.total() + record.len() as u64 + 4 > self.file.header.max_entry()
+            || !matches!(self.health, Health::Good)
+        {
+            return Ok(None);
+        }
+        self.add_record(record).map(Some)
+    }
+
+    /// Adds a record; returns the new count. An error leaves everything as it was.
+    pub(crate) fn add_record(&mut self, record: &[u8]) -> Result<u64> {
+        self.check_health()?;
+        let length = record.len() as u64;
+        if length > MAX_RECORD {
+            return Err(Error::TooLarge { length, limit: MAX_RECORD });
+        }
+        let longest = self.file.header.max_entry();
+        if self.draft.open.total(0, 0) + length + 4 > longest
+            || self.spill.is_none() && self.draft.total() + length + 4 > longest
+        {
+            self.spill()?;
+            let mut room = Vec::<u8>::new();
+            // A record that there is no memory for is told of before anything has changed.
+            reserve(&mut room, record.len(), "a record")?;
+        }
+        self.draft.open.push(record);
+        self.draft.records += 1;
+        self.draft.bytes += length;
+        Ok(self.record_count())
+    }
+
+    /// Replaces the metadata, from the next commit on.
+    pub(crate) fn set_metadata(&mut self, metadata: Option<&[u8]>) -> Result<()> {
+        self.check_health()?;
+        let length = metadata.map_or(0, <[u8]>::len) as u64;
+        if length > MAX_RECORD {
+            return Err(Error::TooLarge { length, limit: MAX_RECORD });
+        }
+        let copy = |bytes: &[u8]| {
+            let mut copy = Vec::new();
+            reserve(&mut copy, bytes.len(), "metadata")?;
+            copy.extend_from_slice(bytes);
+            Ok(copy)
+        };
+        self.draft.metadata = Some(metadata.map(copy).transpose()?);
+        Ok(())
+    }
+
+    /// The stamp of what is committed now: the time, but never before the last one.
+    pub(super) fn stamp(&self) -> u64 {
+        self.file.environment.now().max(self.state.time)
+    }
+
+    /// Writes what was added as frames, which nothing refers to before the commit.
+    pub(super) fn spill(&mut self) -> Result<()> {
+        self.draft.seal(self.record_count());
+        if self.spill.is_none() {
+            self.make_room(self.base_room(), RESERVE)?;
+            self.frames.settle()?;
+            let (frames, cutter) = (self.frames.frames.clone(), self.frames.cutter.clone());
+            self.spill = Some(Spill { frames, cutter, time: self.stamp(), fed: self.state.total });
+        }
+        if let Some(spill) = &mut self.spill {
+            for entry in self.draft.sealed.iter().filter(|entry| entry.header.last() > spill.fed) {
+                self.frames.feed(entry, spill.fed + 1, spill.time);
+            }
+            spill.fed = self.state.total + self.draft.records;
+        }
+        self.frames.write_surplus()?;
+        let count = self.frames.frames.count();
+        let written = self.draft.sealed.partition_point(|entry| entry.last() <= count);
+        self.draft.sealed.drop_first(written);
+        Ok(())
+    }
+
+    pub(super) fn ring(&self) -> Ring<'_> {
+        Ring::new(&*self.file.storage, &self.file.header)
+    }
+
+    /// Brings to the disk what was written, in the modes that sync; one failure ends the writer.
+    pub(super) fn sync_storage(&mut self) -> Result<()> {
+        if self.sync == SyncMode::None {
+            return Ok(());
+        }
+        match self.file.storage.sync() {
+            Ok(()) => {
+                self.synced = self.state.end;
+                Ok(())
+            }
+            Err(error) => {
+                self.health = Health::Failed(format!("a sync failed ({error})"));
+                Err(Error::io(&self.file.path, "sync", error))
+            }
+        }
+    }
+
+    pub(super) fn fail_uncertain(&mut self, source: io::Error) -> Error {
+        self.health = Health::Failed(format!("a commit failed ({source})"));
+        Error::CommitUncertain { path: self.file.path.clone(), source }
+    }
+
+    pub(super) fn fail(&mut self, reason: String) -> Error {
+        self.health = Health::Failed(reason.clone());
+        Error::WriterFailed { path: self.file.path.clone(), reason }
+    }
+
+    pub(super) fn frame_source(&self) -> FrameSource {
+        FrameSource { file: Arc::clone(&self.file), limit: self.state.frames.limit, open: None }
+    }
+
+    pub(crate) fn check_health(&self) -> Result<()> {
+        if self.right.is_forked() {
+            return Err(Error::Forked { path: self.file.path.clone() });
+        }
+        match &self.health {
+            Health::Good => Ok(()),
+            Health::Failed(reason) => {
+                Err(Error::WriterFailed { path: self.file.path.clone(), reason: reason.clone() })
+            }
+        }
+    }
+
+    /// Gives back the room that the file was grown by and that no commit uses.
+    fn trim(&self) {
+        let page = u64::from(self.file.header.page);
+        let length = self.state.frames.limit.next_multiple_of(page).max(self.file.header.data_start() + page);
+        if length < self.frames.length() {
+            // The room is only room: a file that keeps it is as good.
+            let _ = self.file.storage.set_length(length);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.right.is_forked() {
+            return;
+        }
+        self.save_pages_for_readers();
+        if matches!(self.health, Health::Good) && !self.readers_may_map_tail {
+            self.trim();
+        }
+    }
+}
