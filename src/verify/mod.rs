@@ -29,7 +29,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
 }
 
 /// Like [`verify`], telling `go_on` now and then how many bytes of the file are done, and how many it has: first
-/// none, last all of them. If that says no, the error is an [`Error::Io`] of the kind `Interrupted`.
+/// none, last all of them. If that says no, the error is an [`Error::Io`](crate::Error::Io) of the kind `Interrupted`.
 ///
 /// A byte is half done when its block has been read, and done when the index has led there.
 pub fn verify_while(path: impl AsRef<Path>, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Result<Report> {
