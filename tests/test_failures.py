@@ -142,12 +142,13 @@ def test_a_batch_that_finds_the_disk_full_leaves_nothing(disk: Path) -> None:
     with CaptureFile(path, to_write=True, encoding=None) as cf:
         cf.add_record(b"before")
         filler = fill(disk, left=100_000)
+        too_much_to_hold_back = random_records(300)
         with pytest.raises(OSError, match="No space left") as caught:
-            cf.add_records(random_records(40))
+            cf.add_records(too_much_to_hold_back)
         check_full(caught.value, path)
         assert len(cf) == 1
         with pytest.raises(OSError, match="No space left"), cf.transaction():
-            cf.add_records(random_records(40))
+            cf.add_records(too_much_to_hold_back)
         assert len(cf) == 0
         filler.unlink()
         cf.add_record(b"after")
