@@ -228,3 +228,26 @@ pub(crate) fn check_length(file: &Shared, limit: u64) -> Result<()> {
     let expected = "all of what was committed: the file has been cut short";
     Err(file.invalid(Damage::new(too_short(length, limit).to_string(), expected)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::simulation::disk::Disk;
+    use crate::simulation::disk_state::DiskState;
+    use crate::simulation::random::Random;
+    use crate::v3::format::{Codec, Header};
+
+    #[test]
+    fn frames_that_could_not_be_saved_are_not_called_damaged() {
+        let disk = Disk::<()>::new(DiskState::default(), Random::new(0));
+        let header = Header::new(Codec::None, [0; 16], 0);
+        let file = Shared::new(Path::new("some.capture"), Box::new(disk), header, 1000, 1);
+        let transaction = Transaction::new(0);
+        transaction.save(Vec::new());
+        let source = FrameSource { file: Arc::new(file), limit: 9000, open: Some((transaction, 5000)) };
+        let error = source.metadata(6000).map(drop);
+        assert!(matches!(error, Err(Error::OutOfMemory { bytes: 4000, .. })), "{error:?}");
+    }
+}
