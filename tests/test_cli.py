@@ -49,7 +49,8 @@ COMMANDS_THAT_READ = [
     ("export",),
     ("metadata", "get"),
 ]
-COMMANDS_THAT_WRITE = [("append",), ("import",), ("metadata", "set"), ("metadata", "clear")]
+COMMANDS_THAT_CREATE = [("append",), ("import",)]
+COMMANDS_THAT_WRITE = [*COMMANDS_THAT_CREATE, ("metadata", "set"), ("metadata", "clear")]
 COMMANDS = [*COMMANDS_THAT_READ, *COMMANDS_THAT_WRITE, ("verify",)]
 
 
@@ -75,11 +76,23 @@ def test_a_missing_file_is_an_error_on_one_line(path: Path, command: Sequence[st
 def test_a_file_that_is_no_capture_file_is_an_error_on_one_line(
     path: Path, command: Sequence[str], content: bytes
 ) -> None:
+    if not content and command in COMMANDS_THAT_CREATE:
+        pytest.skip("an empty file becomes a capture file")
     path.write_bytes(content)
     done = run(*on(path, command), given=b"some input\n")
     assert (done.returncode, done.stdout) == (UNUSABLE if command == ("verify",) else FAILED, b"")
     assert_one_line(done.stderr)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("command", COMMANDS_THAT_CREATE)
+def test_an_empty_file_becomes_a_capture_file(path: Path, command: Sequence[str]) -> None:
+    path.touch(mode=0o600)
+    done = run(*on(path, command), given=b'{"record": "some input"}\n')
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert path.stat().st_mode & 0o777 == 0o600
+    with capturefile.open(path) as cf:
+        assert len(cf) == 1
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -146,8 +146,8 @@ def test_info_lists_the_blocks_behind_a_damaged_one(path: Path, where: int) -> N
     assert b"some blocks cannot be read; capturefile verify" in done.stderr
     assert told["problems"]
     positions = [block["position"] for block in told["blocks"]]
-    # Those whose index nodes were in the damaged one are missing, too.
-    assert len(blocks) - 1 > len(positions) > len(blocks) // 2
+    # Those whose index nodes were in the damaged one may be missing, too.
+    assert len(blocks) - 1 >= len(positions) > len(blocks) // 2
     assert positions[-20:] == [block.position for block in blocks[-20:]]
     assert broken.position not in positions
     listed = run("info", "--blocks", path).stdout.decode()
