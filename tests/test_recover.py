@@ -577,15 +577,17 @@ def test_old_frames_behind_the_end_are_taken_for_uncertain(tmp_path: Path, recov
     with capturefile.open(path, "w", encoding=None, threads=1, sync=False) as cf:
         cf.add_records(some_records(1500))
         cf.commit()
-        cf.add_records(b"rolled back" + record for record in some_records(3000))
+        for record in some_records(3000):  # One by one: what is added at once is held back for long.
+            cf.add_record(b"rolled back" + record)
         cf.rollback()
-        cf.add_records(some_records(1600)[1500:])
+        later = some_records(2500)[1500:]  # More than a block, which is written over the first of the old ones.
+        cf.add_records(later)
         cf.commit()
         data = path.read_bytes()
     outcome = recovered(destroy(data, 4096, 86_016))
     assert any(record.startswith(b"rolled back") for record in outcome.records)
     assert not any(record.startswith(b"rolled back") for record in outcome.certain)
-    assert recovered(data).records == some_records(1500) + some_records(1600)[1500:]
+    assert recovered(data).records == some_records(1500) + later
 
 
 def test_a_commit_whose_slot_is_lost_is_found_behind_the_one_before(recovered: Callable[..., Outcome]) -> None:
