@@ -355,7 +355,8 @@ def test_the_bars_of_the_blocks_are_reached_by_keyboard(page: Page, viewed: View
         page.goto(f"{address}#0/structure/1")
         page.get_by_role("button", name="Read all blocks").focus()
         page.keyboard.press("Enter")
-        bars = page.get_by_role("group", name="Records in a block").get_by_role("button")
+        # A block that has index nodes alone is a bar that leads to no record.
+        bars = page.get_by_role("group", name="Records in a block").locator("rect")
         expect(bars.first).to_be_visible()
         page.get_by_role("button", name="Read all blocks").focus()
         page.keyboard.press("Tab")
@@ -368,6 +369,7 @@ def test_the_bars_of_the_blocks_are_reached_by_keyboard(page: Page, viewed: View
         for key, at in (("Home", 0), ("ArrowLeft", 0), ("End", bars.count() - 1), ("ArrowRight", bars.count() - 1)):
             page.keyboard.press(key)
             expect(bars.nth(at)).to_be_focused()
+        page.keyboard.press("Home")
         page.keyboard.press("Enter")
         expect(page.locator("#tab-records")).to_have_attribute("aria-selected", "true")
         expect(page.locator("#list")).to_be_visible()

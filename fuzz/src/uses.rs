@@ -10,6 +10,7 @@ const FROM_EACH_END: u64 = 6;
 /// With no more records than this, all of them are read.
 const FEW_RECORDS: u64 = 32;
 const ADDED: u64 = 5;
+const HEADER_SIZE: usize = 40;
 /// Longer than the blocks of most small files.
 const LONG_RECORD: [u8; 700] = [b'+'; 700];
 
@@ -141,7 +142,11 @@ fn look_again(file: &CaptureFile, count: u64) {
 /// must be there, in this object and in the next one.
 fn append(path: &Path, count: Option<u64>) {
     let options = OpenOptions::new().write(true).sync(SyncMode::None).threads(1);
+    // A writer makes a capture file of one that is empty or whose making was cut off: its header is missing.
+    let is_unmade =
+        std::fs::read(path).expect("the file is there").iter().take(HEADER_SIZE).all(|byte| *byte == 0);
     let writer = may_be_damaged(options.open(path));
+    let count = count.or_else(|| (is_unmade && writer.is_some()).then_some(0));
     assert_eq!(writer.is_some(), count.is_some(), "reading and writing disagree");
     let (Some(writer), Some(count)) = (writer, count) else {
         return;
