@@ -5,11 +5,6 @@ use pyo3::types::PyBytes;
 
 use crate::Snapshot;
 
-/// How many records a table has at most...
-const MAX_ROWS: u64 = 10;
-/// ...and how many bytes of each are looked at.
-const MAX_BYTES: usize = 64 * 1024;
-
 /// An HTML table of the first of these records, with their numbers, sizes and types, and of what ended it.
 pub(super) fn table<'py>(
     py: Python<'py>,
@@ -19,12 +14,15 @@ pub(super) fn table<'py>(
     last: u64,
     encoding: Option<&str>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let html = py.import("capturefile._html")?;
+    let max_rows: u64 = html.getattr("MAX_ROWS")?.extract()?;
+    let max_bytes: usize = html.getattr("MAX_BYTES")?.extract()?;
     let mut rows = Vec::new();
     let mut problem = None;
-    for number in first..=last.min(first.saturating_add(MAX_ROWS - 1)) {
+    for number in first..=last.min(first.saturating_add(max_rows.saturating_sub(1))) {
         match py.detach(|| snapshot.record(number)) {
             Ok(record) => {
-                let beginning = &record[..record.len().min(MAX_BYTES)];
+                let beginning = &record[..record.len().min(max_bytes)];
                 rows.push((number, record.len(), PyBytes::new(py, beginning)));
             }
             Err(error) => {
@@ -34,5 +32,5 @@ pub(super) fn table<'py>(
         }
     }
     let count = last.saturating_add(1).saturating_sub(first);
-    py.import("capturefile._html")?.getattr("table")?.call1((title, rows, count, encoding, problem))
+    html.getattr("table")?.call1((title, rows, count, encoding, problem))
 }
