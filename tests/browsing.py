@@ -194,6 +194,14 @@ def test_a_commit_of_another_process_is_seen_at_once_and_a_pause_holds_it_back(
         writer.stdin.close()
 
 
+def test_the_page_is_connecting_until_it_is_connected(browser: Browser, viewed: Viewed, path: Path) -> None:
+    make(path, [b"before"])
+    with viewed(path) as address, browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(address)
+        expect(page.locator("#live")).to_have_text("Connecting …")
+
+
 def test_a_lost_connection_is_said_so_and_made_again(page: Page, path: Path) -> None:
     make(path, [b"before"])
     with socket.create_server(("127.0.0.1", 0)) as listener:
