@@ -27,7 +27,7 @@ test: lint docs test-rust test-interleavings test-fuzz test-python ## Run all ch
 
 .PHONY: test-all
 test-all: test ## Run all checks and tests, and what `make test` leaves out: test-frames, test-view, ..., test-data
-	$(PYTHON) tests/lanes.py
+	$(PYTHON) tests/optional_suites.py
 
 .PHONY: lint
 lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, types and stubs
@@ -143,11 +143,11 @@ soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose
 .PHONY: bench
 bench: $(VENV)/peers $(VENV)/installed ## Measure the library beside its peers; a table and plots in benchmarks/results
 	$(BIN)/python benchmarks/compare.py
-	$(BIN)/python benchmarks/alone.py
+	$(BIN)/python benchmarks/standalone.py
 
 .PHONY: bench-quick
 bench-quick: $(VENV)/peers $(VENV)/installed ## Check in a minute that the library is still faster where it was
-	$(BIN)/python benchmarks/quick.py
+	$(BIN)/python benchmarks/floors.py
 
 .PHONY: bench-core
 bench-core: ## Measure the crate without Python
@@ -208,7 +208,7 @@ $(VENV)/writers: $(VENV)/made pyproject.toml
 	$(BIN)/pip install --group docs
 	touch $@
 
-# What a lane installs, by the name of its group.
+# What an optional suite installs, by the name of its group.
 $(VENV)/group-%: $(VENV)/tools
 	$(BIN)/pip install --group $*
 	touch $@

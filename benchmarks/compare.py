@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import corpus
 import stores
-import texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -202,9 +202,9 @@ def main() -> None:
     options = parser.parse_args()
     scale, count = (10, 1) if options.quick else (1, 3)
     loads = [
-        Load("lines", texts.lines(300_000 // scale), 1000),
-        Load("1 KB records", texts.pieces(60_000 // scale), 1000),
-        Load("64 KB binary records", texts.noise(2000 // scale), 100),
+        Load("lines", corpus.lines(300_000 // scale), 1000),
+        Load("1 KB records", corpus.pieces(60_000 // scale), 1000),
+        Load("64 KB binary records", corpus.noise(2000 // scale), 100),
     ]
     print(machine())
     all_figures = {}

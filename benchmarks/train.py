@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import capturefile
-import texts
+import corpus
 
 COUNT = 60_000
 EVERY = 1000
@@ -46,7 +46,7 @@ def read(path: Path, encoding: str | None, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    lines = texts.lines(COUNT)
+    lines = corpus.lines(COUNT)
     with tempfile.TemporaryDirectory() as folder:
         for threads in (1, 2):
             log = Path(folder) / f"{threads}.capture"

@@ -1,6 +1,6 @@
 """The Arrow C interfaces as a consumer that is written in C sees them: structures, and streams pulled by hand.
 
-The functions at the end are actors, like those of `actors.py`, and are run in the same way.
+The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import sys
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_void_p
 from typing import TYPE_CHECKING, Any, Protocol
 
-import actors
-from actors import say
+import subprocess_scenarios
 from capturefile import CaptureFile
-from sharing import in_a_child
+from fork_and_threads import in_a_child
+from subprocess_scenarios import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,4 +157,4 @@ def pull_while_the_interpreter_is_held(path: str, library: str, seconds: str) ->
 
 
 if __name__ == "__main__":
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

@@ -1,6 +1,6 @@
 """Consumers that are killed at random moments, and what is checked after each kill.
 
-The functions at the end are actors, like those of `actors.py`, and are run in the same way.
+The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import actors
 import capturefile
-from actors import PATIENCE, fork, say
+import subprocess_scenarios
 from capturefile import CaptureFile, checkpoint
+from subprocess_scenarios import PATIENCE, fork, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -184,4 +184,4 @@ def kill_deliverers(source: str, cursor: str, sink: str, kills: str, seed: str) 
 if __name__ == "__main__":
     import sys
 
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

@@ -1,6 +1,6 @@
 """What programs do that log to a capture file, fork, are ended and killed.
 
-The functions are actors, like those of `actors.py`, and are run in the same way.
+The functions are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-import actors
 import capturefile
-from actors import fork, listen, say
+import subprocess_scenarios
 from capturefile.logging import CaptureHandler
 from capturefile.structlog import LoggerFactory
+from subprocess_scenarios import fork, listen, say
 
 
 def configured(path: str, **options: object) -> logging.Logger:
@@ -227,4 +227,4 @@ def _be_a_child_that_logs(handler: CaptureHandler) -> None:
 
 
 if __name__ == "__main__":
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

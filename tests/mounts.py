@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuse_server import Switches
-from processes import Actor
+from processes import ScenarioProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,7 +178,7 @@ def fuse(folder: Path, switches: Switches) -> Iterator[Fuse]:
     command = [sys.executable, *map(str, (program, root, backing)), json.dumps(asdict(switches))]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        server = Actor(process)
+        server = ScenarioProcess(process)
         if server.hear() != "mounted":
             raise Impossible(server.errors().rpartition("Error: ")[2].strip())
         try:

@@ -1,7 +1,7 @@
 """Power cuts for real: file systems on loop devices that are shut down at random, with nothing more written.
 
 `Disk` is such a file system. `work_until_cut` lets a process work there until the power goes, and `check` looks at what
-is left. What the processes do stands at the end, as in `actors.py`.
+is left. What the processes do stands at the end, as in `subprocess_scenarios.py`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import actors
 import capturefile
-from actors import say
+import subprocess_scenarios
 from capturefile import CaptureFile
 from mounts import Impossible, require, run
 from processes import acting
+from subprocess_scenarios import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from crowd import SyncMode
+    from concurrency_workload import SyncMode
 
 SHUT_DOWN = 0x8004587D
 """FS_IOC_SHUTDOWN, which ext4 and xfs share."""
@@ -149,7 +149,7 @@ class History:
 
 def work_until_cut(
     disk: Disk,
-    actor: Callable[..., None],
+    scenario: Callable[..., None],
     path: Path,
     *arguments: object,
     source: random.Random,
@@ -157,11 +157,11 @@ def work_until_cut(
     lines: int,
     stir: bool = True,
 ) -> None:
-    """Runs `actor` on `path` and cuts the power at a random moment after it has said some lines.
+    """Runs `scenario` on `path` and cuts the power at a random moment after it has said some lines.
 
     With `stir`, the system is made to write parts of the file before the cut, in any order.
     """
-    with acting(actor, path, *arguments, source.getrandbits(32)) as process:
+    with acting(scenario, path, *arguments, source.getrandbits(32)) as process:
         for _ in range(lines):
             line = process.hear()
             assert line, process.errors()
@@ -322,4 +322,4 @@ def create(folder: str, sync: SyncMode, _seed: str) -> None:
 if __name__ == "__main__":
     import sys
 
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

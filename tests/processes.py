@@ -1,6 +1,6 @@
-"""Starts other processes for the tests, talks with them line by line, and sees to it that they end.
+"""Starts other processes for the tests, talks to them line by line, and makes sure that they end.
 
-What they do stands in `actors.py` and its companions; no test waits for one of them longer than `PATIENCE`.
+They run the functions of `subprocess_scenarios.py` and its companions. No test waits for one longer than `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from actors import PATIENCE as PATIENCE
-from actors import try_to_write
+from subprocess_scenarios import PATIENCE as PATIENCE
+from subprocess_scenarios import try_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
-class Actor:
-    """A process that runs one function of an actors module."""
+class ScenarioProcess:
+    """A process that runs one scenario."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """Takes over a process whose streams are unbuffered pipes."""
@@ -83,22 +83,22 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 @contextmanager
 def acting(
     function: Callable[..., None], *arguments: object, environment: Mapping[str, str] | None = None
-) -> Iterator[Actor]:
-    """A process that runs `function`, an actor, with its arguments as text."""
+) -> Iterator[ScenarioProcess]:
+    """Starts a process that runs the scenario `function`, with its arguments as text; ends it on leaving the block."""
     pipe = subprocess.PIPE
     module = function.__code__.co_filename
     command = [sys.executable, "-W", "error", module, function.__name__, *map(str, arguments)]
     with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
         try:
-            yield Actor(process)
+            yield ScenarioProcess(process)
         finally:
             process.kill()
 
 
 def act(function: Callable[..., None], *arguments: object, environment: Mapping[str, str] | None = None) -> list[str]:
-    """Runs `function` in a process of its own to its end; returns the lines that it said."""
-    with acting(function, *arguments, environment=environment) as actor:
-        return actor.finish()
+    """Runs the scenario `function` in a process of its own to its end; returns the lines that it printed."""
+    with acting(function, *arguments, environment=environment) as process:
+        return process.finish()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

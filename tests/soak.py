@@ -25,16 +25,16 @@ from typing import TYPE_CHECKING
 import capturefile
 import mounts
 import power_cuts
-import soak_actors
+import soak_scenarios
 from CaptureFile import CaptureFile as Reference
 from capturefile import CaptureFile
-from crowd import check_state, record
-from processes import Actor, acting
+from concurrency_workload import check_state, record
+from processes import ScenarioProcess, acting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from crowd import SyncMode
+    from concurrency_workload import SyncMode
 
 PROJECT = Path(__file__).parent.parent
 SIMULATION_UNIT = 120
@@ -125,12 +125,12 @@ def run_round(folder: Path, seconds: float, sync: SyncMode, source: random.Rando
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
         seed = source.getrandbits(32)
-        readers = [stack.enter_context(acting(soak_actors.read_and_compare, path, marks)) for _ in range(READERS)]
+        readers = [stack.enter_context(acting(soak_scenarios.read_and_compare, path, marks)) for _ in range(READERS)]
         lockings = ["locking", "no locking"]
-        references = [stack.enter_context(acting(soak_actors.read_by_reference, path, way)) for way in lockings]
-        for actor in [*readers, *references]:
-            actor.expect("reading")
-        killer = stack.enter_context(acting(soak_actors.kill_writers, path, marks, sync, seconds, seed))
+        references = [stack.enter_context(acting(soak_scenarios.read_by_reference, path, way)) for way in lockings]
+        for process in [*readers, *references]:
+            process.expect("reading")
+        killer = stack.enter_context(acting(soak_scenarios.kill_writers, path, marks, sync, seconds, seed))
         kills, records = map(int, killer.finish()[0].split())
         counts.update({"kills": kills})
         for reader in readers:
@@ -141,7 +141,7 @@ def run_round(folder: Path, seconds: float, sync: SyncMode, source: random.Rando
     return counts
 
 
-def checks_of_reader(reader: Actor) -> Counter[str]:
+def checks_of_reader(reader: ScenarioProcess) -> Counter[str]:
     """Lets a reader end; returns how many checks its threads made, all without an error."""
     reader.tell("stop")
     lines = [line.split(" ", 1) for line in reader.finish()]
@@ -149,7 +149,7 @@ def checks_of_reader(reader: Actor) -> Counter[str]:
     return Counter({"reader checks": sum(int(checks) for _, checks in lines)})
 
 
-def checks_of_reference(reference: Actor) -> Counter[str]:
+def checks_of_reference(reference: ScenarioProcess) -> Counter[str]:
     """Lets a reader that uses the reference end; returns what it saw."""
     reference.tell("stop")
     checks, refusals, steps_back = map(int, reference.finish()[0].split())

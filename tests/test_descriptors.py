@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import capturefile
-import descriptor_actors
+import descriptor_scenarios
 import pytest
 from capturefile import CaptureFile
 from command import make, noise
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 def test_no_file_takes_the_place_of_a_standard_stream_that_is_closed(tmp_path: Path) -> None:
     write(tmp_path / "full.capture", "one")
-    assert act(descriptor_actors.open_without_standard_streams, tmp_path) == ["taken"]
+    assert act(descriptor_scenarios.open_without_standard_streams, tmp_path) == ["taken"]
 
 
 @pytest.mark.parametrize(("free", "said"), [(0, "EMFILE"), (1, "EMFILE"), (2, "EMFILE"), (3, "opened")])
 def test_want_of_descriptors_is_told_as_such(full: Path, free: int, said: str) -> None:
-    assert act(descriptor_actors.write_with_free_descriptors, full, free) == [said]
+    assert act(descriptor_scenarios.write_with_free_descriptors, full, free) == [said]
     assert committed(full) == [b"one", b"two"]
 
 
 def test_a_file_that_is_longer_than_addresses_are_left_is_read(path: Path) -> None:
     make(path, noise(3000))
     os.truncate(path, 16 << 30)
-    assert act(descriptor_actors.read_with_few_addresses, path, 8 << 30) == ["3000"]
+    assert act(descriptor_scenarios.read_with_few_addresses, path, 8 << 30) == ["3000"]
 
 
 # Files by the number of a descriptor

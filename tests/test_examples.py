@@ -56,10 +56,10 @@ PAGES = {
 
 
 def test_every_example_is_run() -> None:
-    """The demonstration has tests of its own, and those that take an engine are run by its lane."""
+    """The demonstration has tests of its own, and those that take an engine are run by its optional suite."""
     names = ("recipes", "clustering", "spark_engine", "frames")
-    lanes = "".join((PROJECT / "tests" / f"{name}.py").read_text() for name in names)
-    engines = set(re.findall(r'"((?:with|in)_[a-z]+)(?:\.py)?"', lanes))
+    suites = "".join((PROJECT / "tests" / f"{name}.py").read_text() for name in names)
+    engines = set(re.findall(r'"((?:with|in)_[a-z]+)(?:\.py)?"', suites))
     assert len(engines) == 5
     assert {path.stem for path in (PROJECT / "examples").glob("*.py")} == {*OUTPUT, *engines, "demo", "smoke"}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import capturefile
 import pytest
-import scarcity
+import resource_exhaustion
 from builder import Coordinates, FileBuilder, Geometry, encode_header, sized
 from capturefile import CaptureFile
 from processes import act
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crowd import SyncMode
+    from concurrency_workload import SyncMode
 
 ROOM = 2 << 20
 """Bytes of the small disk."""
@@ -199,12 +199,12 @@ def test_a_file_that_finds_no_room_is_not_made_and_replaces_nothing(disk: Path, 
 
 def test_a_limit_on_the_length_of_files_is_like_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
-    assert act(scarcity.write_beyond_file_limit, path) == ["OSError True True", "done"]
+    assert act(resource_exhaustion.write_beyond_file_limit, path) == ["OSError True True", "done"]
 
 
 def test_a_file_that_may_have_no_length_is_not_made(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
-    assert act(scarcity.create_beyond_file_limit, path) == ["EFBIG True", "EFBIG True", "0 files"]
+    assert act(resource_exhaustion.create_beyond_file_limit, path) == ["EFBIG True", "EFBIG True", "0 files"]
 
 
 @as_root
@@ -217,7 +217,7 @@ def test_what_may_only_be_read_is_read_and_not_written(tmp_path: Path) -> None:
         cf.commit()
     path.chmod(0o644)
     refusal = "PermissionError EACCES"
-    assert act(scarcity.read_only, path, tmp_path) == [
+    assert act(resource_exhaustion.read_only, path, tmp_path) == [
         "read works",
         f"write {refusal} {path}",
         f"replace {refusal} {path}",
@@ -225,7 +225,7 @@ def test_what_may_only_be_read_is_read_and_not_written(tmp_path: Path) -> None:
         f"create-to-read {refusal} {tmp_path / 'new.capture'}",
     ]
     path.chmod(0o600)
-    assert act(scarcity.read_only, path, tmp_path)[0] == f"read {refusal} {path}"
+    assert act(resource_exhaustion.read_only, path, tmp_path)[0] == f"read {refusal} {path}"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -273,8 +273,8 @@ def test_a_file_is_written_where_no_thread_can_be_started(tmp_path: Path) -> Non
         folder.chmod(0o755)
     folder = tmp_path / "of nobody"
     folder.mkdir()
-    os.chown(folder, scarcity.NOBODY, scarcity.NOBODY)
-    assert act(scarcity.write_without_threads, folder / "log.capture") == ["done"]
+    os.chown(folder, resource_exhaustion.NOBODY, resource_exhaustion.NOBODY)
+    assert act(resource_exhaustion.write_without_threads, folder / "log.capture") == ["done"]
 
 
 @as_root
@@ -283,15 +283,15 @@ def test_a_file_is_written_in_a_folder_that_may_not_be_looked_into(tmp_path: Pat
         folder.chmod(0o755)
     folder = tmp_path / "of nobody"
     folder.mkdir(mode=0o300)
-    os.chown(folder, scarcity.NOBODY, scarcity.NOBODY)
-    assert act(scarcity.write_unseen, folder / "log.capture") == ["record 0 record 1"]
+    os.chown(folder, resource_exhaustion.NOBODY, resource_exhaustion.NOBODY)
+    assert act(resource_exhaustion.write_unseen, folder / "log.capture") == ["record 0 record 1"]
 
 
 # Memory
 
 
 def test_a_record_that_memory_does_not_hold_is_a_memory_error_and_work_goes_on(tmp_path: Path) -> None:
-    assert act(scarcity.add_beyond_memory, tmp_path / "log.capture") == ["done"]
+    assert act(resource_exhaustion.add_beyond_memory, tmp_path / "log.capture") == ["done"]
     assert capturefile.verify(tmp_path / "log.capture").sound
 
 
@@ -307,11 +307,11 @@ def test_a_record_that_inflates_beyond_memory_is_a_memory_error(tmp_path: Path) 
     builder.commit()
     path = tmp_path / "log.capture"
     path.write_bytes(builder.image())
-    assert act(scarcity.read_beyond_memory, path) == ["done"]
+    assert act(resource_exhaustion.read_beyond_memory, path) == ["done"]
 
 
 def test_slots_that_memory_does_not_hold_are_a_memory_error(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     path.write_bytes(encode_header(Geometry(block_size=2**32 - 4096)))
     os.truncate(path, 2**34)
-    assert act(scarcity.open_beyond_memory, path) == ["MemoryError"] * 4
+    assert act(resource_exhaustion.open_beyond_memory, path) == ["MemoryError"] * 4

@@ -9,7 +9,7 @@ from itertools import islice
 from operator import length_hint
 from typing import TYPE_CHECKING
 
-import crowd
+import concurrency_workload
 import pytest
 from capturefile import CaptureFile, CaptureFileReplaced, InvalidCaptureFile
 from files import write
@@ -194,10 +194,10 @@ def test_a_follower_never_has_half_a_commit_at_hand(path: Path) -> None:
     path.unlink()
     write(path)
     pauses = 0
-    with CaptureFile(path) as cf, acting(crowd.commit_in_sevens, path) as writer:
+    with CaptureFile(path) as cf, acting(concurrency_workload.commit_in_sevens, path) as writer:
         follower = cf.follow(timeout=PATIENCE)
         for number, found in enumerate(islice(follower, 7 * 1000), 1):
-            assert found == crowd.record(number)
+            assert found == concurrency_workload.record(number)
             if not length_hint(follower):
                 pauses += 1
                 assert number % 7 == 0

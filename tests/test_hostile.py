@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import attacked
 import capturefile
+import hostile_runner
 import pytest
-from attacked import FINE, INVALID, Outcome
 from builder import (
     DEFAULT,
     TRILLION_RECORDS,
@@ -36,6 +35,7 @@ from builder import (
     trillion_record,
 )
 from capturefile import CaptureFile, InvalidCaptureFile
+from hostile_runner import FINE, INVALID, Outcome
 from processes import acting
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def attack(folder: Path, files: Mapping[str, bytes]) -> Iterator[Outcome]:
     folder.mkdir()
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    with acting(attacked.attack, folder) as attacker:
+    with acting(hostile_runner.attack, folder) as attacker:
         heard = iter(attacker.hear, "")
-        outcomes = [attacked.parse_outcome(line) for line in heard]
+        outcomes = [hostile_runner.parse_outcome(line) for line in heard]
         attacker.finish()
-    assert len(outcomes) == len(files) * len(attacked.USES)
+    assert len(outcomes) == len(files) * len(hostile_runner.USES)
     for outcome in outcomes:
         assert outcome.result in (FINE, INVALID), outcome
         assert outcome.result == FINE or outcome.memory <= most_memory(len(files[outcome.name])), outcome
@@ -158,7 +158,7 @@ def test_other_versions_and_absurd_headers_are_refused(tmp_path: Path) -> None:
     }
     files = {name: header_of(geometry) + sound[27:] for name, geometry in headers.items()}
     outcomes = list(attack(tmp_path / "files", files))
-    for use in attacked.USES:
+    for use in hostile_runner.USES:
         assert results(outcomes, use) == refused(files)
 
 
@@ -508,7 +508,7 @@ def test_mutated_files_are_refused_or_read_and_cost_little(tmp_path: Path, seed:
     sound = bases()
     files = {f"{seed}-{turn:03}": mutant(source.choice(sound), source) for turn in range(150)}
     outcomes = list(attack(tmp_path / "files", files))
-    for use in attacked.USES:
+    for use in hostile_runner.USES:
         kinds = list(results(outcomes, use).values())
         assert kinds.count(FINE) >= 5, use
         assert use == "read-past-damage" or kinds.count(INVALID) >= 20, use

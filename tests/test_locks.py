@@ -13,9 +13,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import actors
 import capturefile
 import pytest
+import subprocess_scenarios
 from CaptureFile import CaptureFile as Reference
 from capturefile import CaptureFile, CaptureFileAlreadyOpen
 from processes import act, acting, others_may_write, wait_until
@@ -90,14 +90,14 @@ def test_of_many_threads_that_open_at_once_one_gets_the_file(path: Path) -> None
 
     def compete() -> None:
         for turn in range(50):
-            barrier.wait(actors.PATIENCE)
+            barrier.wait(subprocess_scenarios.PATIENCE)
             with suppress(CaptureFileAlreadyOpen):
                 cf = CaptureFile(path, to_write=True, sync=False)
                 won.append(turn)
-                barrier.wait(actors.PATIENCE)
+                barrier.wait(subprocess_scenarios.PATIENCE)
                 cf.close()
                 continue
-            barrier.wait(actors.PATIENCE)
+            barrier.wait(subprocess_scenarios.PATIENCE)
 
     competitors = [threading.Thread(target=compete) for _ in range(threads)]
     for thread in competitors:
@@ -195,7 +195,7 @@ def test_another_process_is_refused_until_the_writer_closes(path: Path) -> None:
 
 
 def test_a_writer_in_another_process_is_respected_until_it_closes(path: Path) -> None:
-    with acting(actors.hold_writer, path) as other:
+    with acting(subprocess_scenarios.hold_writer, path) as other:
         other.expect("open")
         with pytest.raises(CaptureFileAlreadyOpen, match="another process"):
             CaptureFile(path, to_write=True)
@@ -228,7 +228,7 @@ def to_write(path: Path) -> CaptureFile[str]:
 @pytest.mark.parametrize("replace", [by_mode_w, by_mode_x, to_read, to_write])
 def test_a_file_that_is_written_is_never_replaced(path: Path, replace: Callable[[Path], object]) -> None:
     refusal = FileExistsError if replace is by_mode_x else CaptureFileAlreadyOpen
-    with acting(actors.hold_writer, path) as other:
+    with acting(subprocess_scenarios.hold_writer, path) as other:
         other.expect("open")
         with pytest.raises(refusal):
             replace(path)
@@ -255,7 +255,7 @@ def test_readers_do_not_keep_a_writer_out_and_drop_no_lock_when_they_close(path:
 
 
 def test_a_killed_writer_leaves_nothing_stale(path: Path) -> None:
-    with acting(actors.hold_writer, path) as other:
+    with acting(subprocess_scenarios.hold_writer, path) as other:
         other.expect("open")
         assert not others_may_write(path)
         other.kill()
@@ -263,11 +263,13 @@ def test_a_killed_writer_leaves_nothing_stale(path: Path) -> None:
         assert list(cf) == ["first"]
 
 
-@pytest.mark.parametrize("actor", [actors.write_beside_a_living_child, actors.write_beside_a_program])
+@pytest.mark.parametrize(
+    "scenario", [subprocess_scenarios.write_beside_a_living_child, subprocess_scenarios.write_beside_a_program]
+)
 def test_a_killed_writer_leaves_nothing_stale_even_if_a_child_of_it_lives(
-    path: Path, actor: Callable[[str], None]
+    path: Path, scenario: Callable[[str], None]
 ) -> None:
-    with acting(actor, path) as other:
+    with acting(scenario, path) as other:
         word, child = other.hear().split()
         assert word == "child"
         try:
@@ -281,7 +283,11 @@ def test_a_killed_writer_leaves_nothing_stale_even_if_a_child_of_it_lives(
 
 def test_processes_that_take_turns_at_writing_lose_nothing(path: Path) -> None:
     rounds = 60
-    takers = [actors.take_turns, actors.take_turns, actors.take_turns_by_reference]
+    takers = [
+        subprocess_scenarios.take_turns,
+        subprocess_scenarios.take_turns,
+        subprocess_scenarios.take_turns_by_reference,
+    ]
     with acting(takers[0], path, rounds) as one, acting(takers[1], path, rounds) as two:
         act(takers[2], path, rounds)
         one.finish()
@@ -289,15 +295,18 @@ def test_processes_that_take_turns_at_writing_lose_nothing(path: Path) -> None:
     with CaptureFile(path) as cf:
         assert len(cf) == 1 + len(takers) * rounds
         assert len(set(cf)) == len(cf)
-        for actor in (one, two):
-            assert [record for record in cf if record.startswith(f"{actor.pid} ")] == [
-                f"{actor.pid} {turn}" for turn in range(rounds)
+        for process in (one, two):
+            assert [record for record in cf if record.startswith(f"{process.pid} ")] == [
+                f"{process.pid} {turn}" for turn in range(rounds)
             ]
 
 
 def test_a_file_is_never_replaced_under_its_writer(path: Path) -> None:
     rounds = 60
-    with acting(actors.replace_and_write, path, rounds) as one, acting(actors.replace_and_write, path, rounds) as two:
+    with (
+        acting(subprocess_scenarios.replace_and_write, path, rounds) as one,
+        acting(subprocess_scenarios.replace_and_write, path, rounds) as two,
+    ):
         said = [*one.finish(), *two.finish()]
     assert said == ["same"] * (2 * rounds)
     assert list(path.parent.iterdir()) == [path]
@@ -308,7 +317,7 @@ def test_a_file_is_never_replaced_under_its_writer(path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["os._exit", "sys.exit", "return"])
 def test_a_forked_child_cannot_write_and_leaves_the_lock_of_its_parent_alone(path: Path, ending: str) -> None:
-    with acting(actors.write_and_fork, path, ending) as parent:
+    with acting(subprocess_scenarios.write_and_fork, path, ending) as parent:
         parent.expect("refused 5 of 5 and reads first")
         parent.expect("refused")
         parent.expect("child True 0")
@@ -324,11 +333,11 @@ def test_a_forked_child_cannot_write_and_leaves_the_lock_of_its_parent_alone(pat
 
 
 def test_no_moment_of_a_fork_lets_a_child_keep_the_lock(path: Path) -> None:
-    assert act(actors.lock_while_forking, path, 1500) == ["kept 0"]
+    assert act(subprocess_scenarios.lock_while_forking, path, 1500) == ["kept 0"]
 
 
 def test_a_child_may_write_a_file_once_its_parent_has_closed_it(path: Path) -> None:
-    assert act(actors.write_after_parent, path) == ["refused", "opened"]
+    assert act(subprocess_scenarios.write_after_parent, path) == ["refused", "opened"]
 
 
 # The reference package
@@ -336,12 +345,12 @@ def test_a_child_may_write_a_file_once_its_parent_has_closed_it(path: Path) -> N
 
 def test_the_reference_is_kept_out_while_we_write(path: Path) -> None:
     with CaptureFile(path, to_write=True):
-        assert act(actors.try_to_write_by_reference, path) == ["refused"]
-    assert act(actors.try_to_write_by_reference, path) == ["opened"]
+        assert act(subprocess_scenarios.try_to_write_by_reference, path) == ["refused"]
+    assert act(subprocess_scenarios.try_to_write_by_reference, path) == ["opened"]
 
 
 def test_we_are_kept_out_while_the_reference_writes(path: Path) -> None:
-    with acting(actors.hold_reference_writer, path) as reference:
+    with acting(subprocess_scenarios.hold_reference_writer, path) as reference:
         reference.expect("open")
         with pytest.raises(CaptureFileAlreadyOpen, match="another process"):
             CaptureFile(path, to_write=True)
@@ -360,7 +369,7 @@ def test_a_reference_writer_in_this_process_and_ours_exclude_each_other(path: Pa
 
 
 def test_a_writing_reference_and_our_reader_see_to_each_other(path: Path) -> None:
-    with acting(actors.hold_reference_writer, path) as reference, CaptureFile(path) as reader:
+    with acting(subprocess_scenarios.hold_reference_writer, path) as reference, CaptureFile(path) as reader:
         reference.expect("open")
         for count in range(2, 12):
             reference.tell("add")
@@ -370,7 +379,7 @@ def test_a_writing_reference_and_our_reader_see_to_each_other(path: Path) -> Non
 
 
 def test_a_reader_of_the_reference_that_holds_the_slots_delays_a_commit_only_for_a_moment(path: Path) -> None:
-    with acting(actors.hold_slots_shared, path) as reader:
+    with acting(subprocess_scenarios.hold_slots_shared, path) as reader:
         reader.expect("held")
         start = time.monotonic()
         with CaptureFile(path, to_write=True) as cf:
@@ -383,7 +392,7 @@ def test_a_reader_of_the_reference_that_holds_the_slots_delays_a_commit_only_for
 
 def test_a_commit_waits_for_a_reader_of_the_reference_that_lets_go_soon(path: Path) -> None:
     """The slots are locked by us as well, so the reference never reads half a slot of ours."""
-    with CaptureFile(path, to_write=True) as cf, acting(actors.watch_slot_lock, path) as watcher:
+    with CaptureFile(path, to_write=True) as cf, acting(subprocess_scenarios.watch_slot_lock, path) as watcher:
         watcher.expect("watching")
 
         def seen_locked() -> bool:
@@ -396,7 +405,7 @@ def test_a_commit_waits_for_a_reader_of_the_reference_that_lets_go_soon(path: Pa
 
 
 def test_our_reader_takes_no_lock_and_waits_for_none(path: Path) -> None:
-    with acting(actors.hold_everything_exclusive, path) as holder:
+    with acting(subprocess_scenarios.hold_everything_exclusive, path) as holder:
         holder.expect("held")
         with CaptureFile(path) as reader:
             assert list(reader) == ["first"]
@@ -427,16 +436,16 @@ def test_a_file_system_without_locks_gives_an_error_that_names_the_way_out(
     environment = {**os.environ, "LD_PRELOAD": str(no_locks), "NO_LOCKS": str(number)}
     for target in (path, path.with_name("new.capture")):
         existed = target.exists()
-        said = act(actors.describe_opening, target, environment=environment)
+        said = act(subprocess_scenarios.describe_opening, target, environment=environment)
         assert said == [f"OSError {number} {target} use_os_file_locking=False"]
         assert target.exists() == existed
-    assert act(actors.try_to_write, path, "no locking", environment=environment) == ["opened"]
+    assert act(subprocess_scenarios.try_to_write, path, "no locking", environment=environment) == ["opened"]
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_reader_needs_no_locks(path: Path, no_locks: Path) -> None:
     environment = {**os.environ, "LD_PRELOAD": str(no_locks), "NO_LOCKS": str(errno.ENOLCK)}
-    assert act(actors.read_all, path, environment=environment) == ["first"]
+    assert act(subprocess_scenarios.read_all, path, environment=environment) == ["first"]
 
 
 def test_without_locking_another_process_is_not_kept_out(path: Path) -> None:

@@ -190,9 +190,9 @@ def test_the_end_of_the_process_commits_what_there_is(path: Path, how: str) -> N
 
 
 def test_a_killed_process_loses_what_was_not_committed(path: Path) -> None:
-    with acting(loggers.log_and_end, path, "wait to be killed") as actor:
-        actor.expect("logged")
-        actor.kill()
+    with acting(loggers.log_and_end, path, "wait to be killed") as process:
+        process.expect("logged")
+        process.kill()
     assert committed(path) == []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import capturefile
 import pytest
-import scarcity
+import resource_exhaustion
 from capturefile import CaptureFile, CaptureFileError, CaptureFileReplaced, InvalidCaptureFile, UncommittedWarning
 from command import noise
 from files import committed, write
@@ -165,8 +165,8 @@ def test_an_empty_file_in_a_folder_that_may_not_be_written_becomes_a_capture_fil
     for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
         folder.chmod(0o755)
     path.touch(0o600)
-    os.chown(path, scarcity.NOBODY, scarcity.NOBODY)
-    assert act(scarcity.write_unseen, path) == ["record 0 record 1"]
+    os.chown(path, resource_exhaustion.NOBODY, resource_exhaustion.NOBODY)
+    assert act(resource_exhaustion.write_unseen, path) == ["record 0 record 1"]
 
 
 @pytest.mark.parametrize("opens", [lambda path: capturefile.open(path), lambda path: capturefile.verify(path)])

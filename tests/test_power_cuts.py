@@ -13,7 +13,7 @@ import pytest
 from capturefile import CaptureFile
 from capturefile.rotating import RotatingReader, RotatingWriter
 from power_cuts import KINDS, MOMENTS, Disk, History, cut_again_and_again, metadata, work_until_cut
-from rotating_actors import rotate_until_cut
+from rotating_scenarios import rotate_until_cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,14 +114,14 @@ def check_log(folder: Path, allowed: set[int]) -> None:
             assert found == power_cuts.record(number), f"record {number} is not what it was"
 
 
-def count_losses(disk: Disk, source: random.Random, actor: Callable[..., None], *arguments: object) -> int:
+def count_losses(disk: Disk, source: random.Random, scenario: Callable[..., None], *arguments: object) -> int:
     """Cuts the power `FEW_CUTS` times; returns how many times the file was lost, or commits that were acknowledged."""
     path = disk.root / "log.capture"
     losses = 0
     for _ in range(FEW_CUTS):
         CaptureFile(path, to_write=True, force_new_empty_file=True, initial_metadata=metadata(0, 0)).close()
         history = History()
-        work_until_cut(disk, actor, path, *arguments, source=source, history=history, lines=MOMENTS[-1], stir=False)
+        work_until_cut(disk, scenario, path, *arguments, source=source, history=history, lines=MOMENTS[-1], stir=False)
         disk.restart()
         assert history.acknowledged
         try:

@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import capturefile
-import crowd
+import concurrency_workload
 import pytest
 from capturefile import CaptureFile
-from crowd import check_state, record
-from processes import Actor, act, acting, wait_until
+from concurrency_workload import check_state, record
+from processes import ScenarioProcess, act, acting, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ LONGEST_WAIT = 5.0
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A capture file as `crowd` writes it, with one record."""
+    """A capture file as `concurrency_workload` writes it, with one record."""
     path = tmp_path / "log.capture"
     with CaptureFile(path, to_write=True) as cf:
         commit(cf)
@@ -35,12 +35,12 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def marks(tmp_path: Path) -> Path:
-    """Where a writer of `crowd` notes what it has committed."""
+    """Where a writer of `concurrency_workload` notes what it has committed."""
     return tmp_path / "marks"
 
 
 def commit(cf: CaptureFile[str], size: int = 1) -> None:
-    """Commits some more records of `crowd`."""
+    """Commits some more records of `concurrency_workload`."""
     count = cf.record_count()
     total = cf.add_records(record(number) for number in range(count + 1, count + size + 1))
     cf.set_metadata(b"%d" % total)
@@ -48,11 +48,11 @@ def commit(cf: CaptureFile[str], size: int = 1) -> None:
 
 
 def acknowledged(marks: Path) -> int:
-    """How many records the writer of `crowd` has committed."""
-    return crowd.Marks(marks).numbers[crowd.ACKNOWLEDGED]
+    """How many records the writer of `concurrency_workload` has committed."""
+    return concurrency_workload.Marks(marks).numbers[concurrency_workload.ACKNOWLEDGED]
 
 
-def finish_reading(reader: Actor) -> dict[str, int]:
+def finish_reading(reader: ScenarioProcess) -> dict[str, int]:
     """Lets a reading process end; returns how many checks each of its jobs made, all without an error."""
     reader.tell("stop")
     checks = dict(line.split(" ", 1) for line in reader.finish())
@@ -65,8 +65,8 @@ def finish_reading(reader: Actor) -> dict[str, int]:
 
 def test_readers_beside_a_hot_writer_see_whole_commits_and_no_step_back(path: Path, marks: Path) -> None:
     with ExitStack() as stack:
-        writer = stack.enter_context(acting(crowd.write_for_ever, path, marks, "none"))
-        readers = [stack.enter_context(acting(crowd.read_beside, path)) for _ in range(3)]
+        writer = stack.enter_context(acting(concurrency_workload.write_for_ever, path, marks, "none"))
+        readers = [stack.enter_context(acting(concurrency_workload.read_beside, path)) for _ in range(3)]
         for reader in readers:
             reader.expect("reading")
         start = acknowledged(marks)
@@ -75,12 +75,17 @@ def test_readers_beside_a_hot_writer_see_whole_commits_and_no_step_back(path: Pa
         assert acknowledged(marks) > start
         writer.kill()
         assert writer.errors() == ""
-    assert all(set(made) == {job.name for job in crowd.JOBS} and min(made.values()) > 0 for made in checks), checks
+    assert all(
+        set(made) == {job.name for job in concurrency_workload.JOBS} and min(made.values()) > 0 for made in checks
+    ), checks
 
 
 @pytest.mark.parametrize("locking", ["locking", "no locking"])
 def test_the_reference_reads_beside_a_hot_writer(path: Path, marks: Path, locking: str) -> None:
-    with acting(crowd.write_for_ever, path, marks, "none"), acting(crowd.read_by_reference, path, locking) as reader:
+    with (
+        acting(concurrency_workload.write_for_ever, path, marks, "none"),
+        acting(concurrency_workload.read_by_reference, path, locking) as reader,
+    ):
         reader.expect("reading")
         start = acknowledged(marks)
         wait_until(lambda: acknowledged(marks) > start + 500)
@@ -92,7 +97,7 @@ def test_the_reference_reads_beside_a_hot_writer(path: Path, marks: Path, lockin
 def test_readers_that_are_stopped_anywhere_do_not_delay_the_writer(path: Path) -> None:
     source = random.Random(1)
     with ExitStack() as stack:
-        readers = [stack.enter_context(acting(crowd.read_beside, path)) for _ in range(2)]
+        readers = [stack.enter_context(acting(concurrency_workload.read_beside, path)) for _ in range(2)]
         cf = stack.enter_context(CaptureFile(path, to_write=True, sync=False))
         for reader in readers:
             reader.expect("reading")
@@ -113,7 +118,7 @@ def test_readers_that_are_stopped_anywhere_do_not_delay_the_writer(path: Path) -
 def test_a_writer_that_is_stopped_anywhere_delays_no_reader(path: Path, marks: Path) -> None:
     source = random.Random(2)
     held = 0
-    with acting(crowd.write_for_ever, path, marks, "none") as writer, CaptureFile(path) as reader:
+    with acting(concurrency_workload.write_for_ever, path, marks, "none") as writer, CaptureFile(path) as reader:
         wait_until(lambda: acknowledged(marks) > 1)
         for _ in range(40):
             time.sleep(0.01 * source.random())
@@ -137,8 +142,8 @@ def test_a_killed_writer_loses_nothing_that_was_committed_and_leaves_nothing_hal
 ) -> None:
     seed = random.randrange(2**32)
     with (
-        acting(crowd.kill_writers, path, marks, sync, kills, seed) as killer,
-        acting(crowd.read_beside, path) as reader,
+        acting(concurrency_workload.kill_writers, path, marks, sync, kills, seed) as killer,
+        acting(concurrency_workload.read_beside, path) as reader,
     ):
         reader.expect("reading")
         (line,) = killer.finish()
@@ -154,7 +159,7 @@ def test_a_writer_killed_while_it_makes_the_file_leaves_none_or_a_whole_one(tmp_
     seed = random.randrange(2**32)
     for turn in range(10):
         path = tmp_path / f"{turn}.capture"
-        assert act(crowd.kill_writers, path, marks, "none", 3, seed + turn), f"seed {seed}"
+        assert act(concurrency_workload.kill_writers, path, marks, "none", 3, seed + turn), f"seed {seed}"
 
 
 # Following
@@ -164,7 +169,7 @@ def test_a_follower_in_another_process_sees_commits_soon(tmp_path: Path) -> None
     path = tmp_path / "log.capture"
     with (
         CaptureFile(path, to_write=True, sync=False) as cf,
-        acting(crowd.follow_with_times, path) as follower,
+        acting(concurrency_workload.follow_with_times, path) as follower,
     ):
         follower.expect("following")
         late = []
@@ -176,7 +181,7 @@ def test_a_follower_in_another_process_sees_commits_soon(tmp_path: Path) -> None
 
 
 def test_ctrl_c_ends_a_wait_for_news_which_costs_next_to_nothing(path: Path) -> None:
-    with acting(crowd.wait_for_news, path) as follower:
+    with acting(concurrency_workload.wait_for_news, path) as follower:
         follower.expect("following")
         time.sleep(1)
         start = time.monotonic()
@@ -229,7 +234,7 @@ def test_a_file_cut_short_under_a_reader_is_an_error_and_no_signal(path: Path) -
     assert whole > start + 2 * 4096
     for cut in [0, 1, 26, 27, 4096, 4100, 45_056, start - 1, start, start + 1, start + 4097, whole - 4096, whole - 1]:
         print("cut to", cut)
-        assert act(crowd.read_while_cut, path, cut) == ["refused and recovered"]
+        assert act(concurrency_workload.read_while_cut, path, cut) == ["refused and recovered"]
 
 
 def test_room_at_the_end_of_a_file_may_be_cut_off(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import capturefile
 import pytest
-import rotating_actors
+import rotating_scenarios
 from capturefile import CaptureFile
 from capturefile._files import sync_path
 from capturefile.rotating import RotatingReader, RotatingWriter, manifest, writer
@@ -188,10 +188,10 @@ def test_a_limit_that_cannot_be_is_refused_before_anything_is_made(folder: Path,
 
 def test_a_log_has_one_writer(folder: Path) -> None:
     with RotatingWriter(folder):
-        assert act(rotating_actors.try_to_write_log, folder) == ["refused"]
+        assert act(rotating_scenarios.try_to_write_log, folder) == ["refused"]
         with pytest.raises(capturefile.CaptureFileAlreadyOpen):
             RotatingWriter(folder)
-    assert act(rotating_actors.try_to_write_log, folder) == ["opened"]
+    assert act(rotating_scenarios.try_to_write_log, folder) == ["opened"]
 
 
 def test_a_forked_child_does_not_write(folder: Path) -> None:
@@ -246,7 +246,7 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_writer_that_dies_at_any_line_loses_nothing(memory: Path) -> None:
-    (deaths,) = act(rotating_actors.die_at_each_line, memory)
+    (deaths,) = act(rotating_scenarios.die_at_each_line, memory)
     counts: list[int] = []
     leftovers = 0
     for line in range(int(deaths)):
@@ -271,7 +271,7 @@ def test_killed_writers_lose_and_repeat_nothing_for_followers(folder: Path, sync
     write_files(folder, 1)
     acknowledged, rounds = 1, 8
     target = 2000
-    with acting(rotating_actors.follow_log, folder, target) as follower:
+    with acting(rotating_scenarios.follow_log, folder, target) as follower:
         follower.expect("following")
         while rounds or acknowledged < target:
             rounds = max(rounds - 1, 0)
@@ -285,7 +285,7 @@ def test_killed_writers_lose_and_repeat_nothing_for_followers(folder: Path, sync
 
 def write_and_kill(folder: Path, sync: str, acknowledged: int, lines: int) -> int:
     """Lets a writer say this many lines before it is killed; returns how many records must be there."""
-    with acting(rotating_actors.write_log, folder, sync) as writer:
+    with acting(rotating_scenarios.write_log, folder, sync) as writer:
         word, count, bookmark = writer.hear().split()
         assert (word, count) == ("open", bookmark)
         assert int(count) >= acknowledged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import shared_actors
+import shared_subtree_scenarios
 from builder import FileBuilder, index_node, sized, trillion_file
 from capturefile import CaptureFile
 from processes import act
@@ -46,9 +46,9 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return path
 
 
-@pytest.mark.parametrize("call", shared_actors.CALLS)
+@pytest.mark.parametrize("call", shared_subtree_scenarios.CALLS)
 def test_every_call_ends_or_can_be_ended(shared: Path, call: str) -> None:
-    (took,) = act(shared_actors.use, shared, call)
+    (took,) = act(shared_subtree_scenarios.use, shared, call)
     assert float(took) < LONGEST_CALL
 
 

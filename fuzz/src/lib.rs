@@ -5,15 +5,15 @@
 //! `fuzz_targets/` give them to a coverage-guided engine; `tests/` gives them known inputs.
 
 mod checksums;
+mod exercise;
 mod memory;
-mod operations;
+mod model;
 mod recovery;
-mod scratch;
-mod uses;
+mod temporary_file;
 
 /// Opens a file of these bytes, reads everything in it, and writes to it.
 pub fn open_and_read(data: &[u8]) {
-    memory::bounded(data.len(), || uses::use_fully(&scratch::holding(data)));
+    memory::bounded(data.len(), || exercise::use_fully(&temporary_file::holding(data)));
 }
 
 /// The same after putting its checksums right, so that what is damaged inside gets past them.
@@ -35,10 +35,12 @@ pub fn recover(data: &[u8]) {
         checksums::put_right(&mut data);
     }
     let keep_numbers = data.len() % 4 > 1;
-    memory::bounded(data.len(), || recovery::recover_and_compare(&scratch::holding(&data), keep_numbers));
+    memory::bounded(data.len(), || {
+        recovery::recover_and_compare(&temporary_file::holding(&data), keep_numbers)
+    });
 }
 
 /// Does the operations that these bytes stand for to a file, and to a plain list beside it.
 pub fn operate(data: &[u8]) {
-    operations::run(data);
+    model::run(data);
 }

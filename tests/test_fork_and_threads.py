@@ -6,8 +6,8 @@ import random
 import signal
 from typing import TYPE_CHECKING
 
+import fork_and_threads
 import pytest
-import sharing
 from capturefile import CaptureFile
 from processes import PATIENCE, act, acting
 
@@ -26,48 +26,48 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_one_object_is_read_by_many_threads(path: Path) -> None:
-    assert act(sharing.read_in_threads, path) == ["done"]
+    assert act(fork_and_threads.read_in_threads, path) == ["done"]
 
 
 def test_one_object_is_written_by_many_threads(path: Path) -> None:
-    assert act(sharing.write_in_threads, path) == ["done"]
+    assert act(fork_and_threads.write_in_threads, path) == ["done"]
 
 
 def test_threads_that_close_and_reopen_an_object_in_use_stop_nobody(path: Path) -> None:
-    assert act(sharing.use_and_close_in_threads, path) == ["done"]
+    assert act(fork_and_threads.use_and_close_in_threads, path) == ["done"]
 
 
 def test_closing_ends_those_who_follow_in_other_threads(path: Path) -> None:
-    assert act(sharing.close_under_followers, path) == ["done"]
+    assert act(fork_and_threads.close_under_followers, path) == ["done"]
 
 
 def test_closing_beside_a_read_of_uncommitted_records_is_no_signal_and_loses_no_record(path: Path) -> None:
-    assert act(sharing.close_beside_reads_of_uncommitted_records, path) == ["done"]
+    assert act(fork_and_threads.close_beside_reads_of_uncommitted_records, path) == ["done"]
 
 
 # Forks and pools
 
 
 def test_open_readers_and_their_iterators_survive_a_fork_on_both_sides(path: Path) -> None:
-    assert act(sharing.fork_with_open_readers, path) == ["done"]
+    assert act(fork_and_threads.fork_with_open_readers, path) == ["done"]
 
 
 def test_an_iterator_goes_on_in_a_forked_child_without_the_threads_that_inflated_for_it(path: Path) -> None:
-    assert act(sharing.fork_while_blocks_are_inflated_ahead, path) == ["done"]
+    assert act(fork_and_threads.fork_while_blocks_are_inflated_ahead, path) == ["done"]
 
 
 def test_a_fork_beside_busy_threads_leaves_a_child_that_can_read_and_close(path: Path) -> None:
-    assert act(sharing.fork_beside_threads, path) == ["done"]
+    assert act(fork_and_threads.fork_beside_threads, path) == ["done"]
 
 
 @pytest.mark.parametrize("first_look", ["before", "after"])
 def test_a_child_sees_what_is_committed_and_nothing_of_what_its_parent_takes_back(path: Path, first_look: str) -> None:
-    assert act(sharing.fork_with_uncommitted_records, path, first_look) == ["done"]
+    assert act(fork_and_threads.fork_with_uncommitted_records, path, first_look) == ["done"]
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_a_reading_object_goes_to_the_processes_of_a_pool(path: Path, method: str) -> None:
-    assert act(sharing.read_in_pool, path, method) == ["done"]
+    assert act(fork_and_threads.read_in_pool, path, method) == ["done"]
 
 
 # The end of the interpreter
@@ -76,15 +76,15 @@ def test_a_reading_object_goes_to_the_processes_of_a_pool(path: Path, method: st
 @pytest.mark.parametrize("how", ["return", "exit"])
 def test_the_interpreter_ends_beside_threads_at_work(path: Path, how: str) -> None:
     for _ in range(5):
-        assert act(sharing.end_while_working, path, how) == ["ending"]
+        assert act(fork_and_threads.end_while_working, path, how) == ["ending"]
 
 
 def test_the_interpreter_ends_on_ctrl_c_beside_threads_at_work(path: Path) -> None:
-    with acting(sharing.end_while_working, path, "interrupt") as actor:
-        actor.expect("ending")
-        actor.signal(signal.SIGINT)
-        assert actor.process.wait(PATIENCE) == -signal.SIGINT
-        assert actor.errors().endswith("KeyboardInterrupt\n")
+    with acting(fork_and_threads.end_while_working, path, "interrupt") as process:
+        process.expect("ending")
+        process.signal(signal.SIGINT)
+        assert process.process.wait(PATIENCE) == -signal.SIGINT
+        assert process.errors().endswith("KeyboardInterrupt\n")
 
 
 # Snapshots

@@ -1,6 +1,6 @@
 """Reads whatever is in a folder, each file in a forked child of its own, and says what came of it.
 
-The function at the end is an actor, like those of `actors.py`, and is run in the same way.
+The function at the end is a scenario, like those of `subprocess_scenarios.py`, and is run in the same way.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import actors
 import capturefile
-from actors import say
+import subprocess_scenarios
 from capturefile import CaptureFile
+from subprocess_scenarios import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,4 +168,4 @@ def attack(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

@@ -1,8 +1,8 @@
-"""Run the lanes: the tests that `make test` leaves out because of what they install, in the order of what they cost.
+"""Runs the optional suites, which `make test` leaves out because of what they install, the cheapest first.
 
-`LANES_SECONDS` bounds the time of all together. Then a lane is only started if it can be expected to end in time, and
-is stopped when its time is up. At the end a line for each lane says: passed, failed, or skipped and why. A lane that
-was stopped counts as skipped; one that has failed fails the run.
+`SUITES_SECONDS` limits the time of all suites together: a suite is started only if it can be expected to finish in
+time, and is stopped when the time is up. At the end, one line per suite says whether it passed, failed, or was skipped,
+and why. A suite that was stopped counts as skipped; one that failed fails the run.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ PROJECT = Path(__file__).parent.parent
 SET_CHILD_SUBREAPER = 36
 """Of `prctl`: processes whose parents have ended become children of this one, and can be found."""
 GRACE = 5.0
-"""Seconds that a lane has to end by itself once its time is up."""
+"""Seconds that a suite has to exit by itself once its time is up."""
 
 
 def nothing_is_missing() -> str | None:
-    """For lanes that need nothing but what pip installs."""
+    """The check of suites that need only what pip installs."""
     return None
 
 
 def missing_program(*names: str) -> Callable[[], str | None]:
-    """What to say if none of these programs is there."""
+    """Returns a check that reports the first of these programs if none of them is installed."""
     return lambda: None if any(map(shutil.which, names)) else f"no {names[0]}"
 
 
 @dataclass(frozen=True)
-class Lane:
-    """Tests of their own, with their own packages."""
+class Suite:
+    """An optional suite: tests that need packages of their own."""
 
     name: str
     seconds: float
-    """What it takes on two cores, installing included."""
+    """How long it takes on two cores, including installation."""
     missing: Callable[[], str | None] = nothing_is_missing
     """Says why it cannot run on this machine."""
     command: Sequence[str] = ()
-    """What to run, if it is not the target of that name."""
+    """The command to run if it is not the `make` target of that name."""
 
     @property
     def bound(self) -> float:
@@ -57,50 +57,50 @@ class Lane:
         return 3 * self.seconds
 
 
-LANES = (
-    Lane("test-services", 40),
-    Lane("test-frames", 45),
-    Lane("test-view", 60, missing_program("chromium")),
-    Lane("test-dask", 70),
-    Lane("test-recipes", 75),
-    Lane("test-tables", 90),
-    Lane("test-spark", 120, missing_program("java")),
-    Lane("test-data", 180),
-    Lane("test-mutants", 400),
+SUITES = (
+    Suite("test-services", 40),
+    Suite("test-frames", 45),
+    Suite("test-view", 60, missing_program("chromium")),
+    Suite("test-dask", 70),
+    Suite("test-recipes", 75),
+    Suite("test-tables", 90),
+    Suite("test-spark", 120, missing_program("java")),
+    Suite("test-data", 180),
+    Suite("test-mutants", 400),
 )
 """The cheapest first: torch alone is some gigabytes."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a lane."""
+    """The outcome of a suite."""
 
-    lane: str
+    suite: str
     word: str
     """One of "passed", "failed", "skipped"."""
     detail: str
 
     def __str__(self) -> str:
         """The line that is printed."""
-        return f"{self.lane:<14} {self.word}: {self.detail}"
+        return f"{self.suite:<14} {self.word}: {self.detail}"
 
 
-def run_lane(lane: Lane, left: float | None) -> Outcome:
-    """Runs a lane, for which there are `left` seconds, or no limit."""
-    if reason := lane.missing():
-        return Outcome(lane.name, "skipped", reason)
-    if left is not None and left < lane.seconds:
+def run_suite(suite: Suite, left: float | None) -> Outcome:
+    """Runs a suite within the `left` seconds; None means no limit."""
+    if reason := suite.missing():
+        return Outcome(suite.name, "skipped", reason)
+    if left is not None and left < suite.seconds:
         return Outcome(
-            lane.name, "skipped", f"no time, it takes {lane.seconds:.0f} s and {max(left, 0):.0f} s are left"
+            suite.name, "skipped", f"no time, it takes {suite.seconds:.0f} s and {max(left, 0):.0f} s are left"
         )
-    print(f"\n=== {lane.name}", flush=True)
+    print(f"\n=== {suite.name}", flush=True)
     begun = time.monotonic()
-    limit = None if left is None else min(left, lane.bound)
-    status = run(lane.command or ["make", "--no-print-directory", lane.name], limit)
+    limit = None if left is None else min(left, suite.bound)
+    status = run(suite.command or ["make", "--no-print-directory", suite.name], limit)
     took = f"{time.monotonic() - begun:.0f} s"
     if status is None:
-        return Outcome(lane.name, "skipped", f"stopped after {took}, its time was up")
-    return Outcome(lane.name, "failed" if status else "passed", f"{f'status {status}, ' if status else ''}{took}")
+        return Outcome(suite.name, "skipped", f"stopped after {took}, its time was up")
+    return Outcome(suite.name, "failed" if status else "passed", f"{f'status {status}, ' if status else ''}{took}")
 
 
 def run(command: Sequence[str], limit: float | None) -> int | None:
@@ -115,7 +115,7 @@ def run(command: Sequence[str], limit: float | None) -> int | None:
 
 
 def end_descendants(process: subprocess.Popen[bytes]) -> None:
-    """Ends all that was started, also what has made itself independent, such as the workers of a cluster."""
+    """Ends all that was started, even processes that have detached themselves, such as the workers of a cluster."""
     deadline = time.monotonic() + GRACE
     number = signal.SIGTERM
     while running := set(descendants(os.getpid())):
@@ -129,7 +129,7 @@ def end_descendants(process: subprocess.Popen[bytes]) -> None:
 
 
 def reap(but: int) -> None:
-    """Lets orphans that have ended go; `but` is waited for by others."""
+    """Reaps orphans that have exited, except `but`, which has another waiter."""
     for child in children().get(os.getpid(), []):
         if child != but:
             with suppress(ChildProcessError):
@@ -157,17 +157,17 @@ def descendants(ancestor: int) -> Iterator[int]:
         waiting += table.get(each, [])
 
 
-def run_all(lanes: Sequence[Lane], budget: float | None) -> list[Outcome]:
-    """Runs the lanes one after the other."""
+def run_all(suites: Sequence[Suite], budget: float | None) -> list[Outcome]:
+    """Runs the suites one after the other."""
     begun = time.monotonic()
-    return [run_lane(lane, None if budget is None else budget - (time.monotonic() - begun)) for lane in lanes]
+    return [run_suite(suite, None if budget is None else budget - (time.monotonic() - begun)) for suite in suites]
 
 
-def main(lanes: Sequence[Lane] = LANES) -> int:
-    """Runs all lanes, and says what became of each."""
+def main(suites: Sequence[Suite] = SUITES) -> int:
+    """Runs all suites, prints the outcome of each, and returns the exit status."""
     ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
-    text = os.environ.get("LANES_SECONDS")
-    outcomes = run_all(lanes, float(text) if text else None)
+    text = os.environ.get("SUITES_SECONDS")
+    outcomes = run_all(suites, float(text) if text else None)
     print("\nLanes", *outcomes, sep="\n")
     return int(any(outcome.word == "failed" for outcome in outcomes))
 

@@ -1,4 +1,4 @@
-"""What other processes do with few descriptors, or without standard streams; run like what is in `actors.py`."""
+"""Scenarios with few descriptors or without standard streams; see `subprocess_scenarios.py`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import actors
 import capturefile
-from actors import say
+import subprocess_scenarios
 from capturefile import CaptureFile, rotating
 from capturefile.logging import CaptureHandler
+from subprocess_scenarios import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,4 +105,4 @@ def read_with_few_addresses(path: str, addresses: str) -> None:
 
 
 if __name__ == "__main__":
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

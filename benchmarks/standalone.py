@@ -1,6 +1,6 @@
 """Measures the library alone: how costs grow with the file, what threads bring, how near the machine's limits it is.
 
-    python benchmarks/alone.py [--largest NUMBER] [--results FOLDER]
+    python benchmarks/standalone.py [--largest NUMBER] [--results FOLDER]
 
 Growth is in the processor's time, which other work on the machine disturbs least; the rest is in the time that passes.
 Files are written without syncs.
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import capturefile
-import texts
+import corpus
 
 if TYPE_CHECKING:
     from capturefile import CaptureFile
@@ -365,7 +365,7 @@ def main() -> None:
     if options.follow:
         follow(options.follow)
         return
-    lines = texts.lines(300_000)
+    lines = corpus.lines(300_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         grown, threaded = growth(folder, options.largest), threads(folder, lines)

@@ -1,6 +1,6 @@
 """Checks in a minute that what was faster than other stores still is: ratios in one run, and a floor under each.
 
-    python benchmarks/quick.py
+    python benchmarks/floors.py
 
 A ratio is how many times as fast the library is. The floors are well below what was measured when they were set, and
 are there for what is lost by accident; `compare.py` is for measuring. Ends with 1 if a ratio is below its floor.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import compare
-import texts
+import corpus
 
 APPEND, SYNCED, SCAN, GET = (
     "append (records/s)",
@@ -65,8 +65,8 @@ def ratio(floor: Floor, figures: compare.Figures) -> float | None:
 def main() -> None:
     """Measures and checks."""
     loads = [
-        compare.Load("lines", texts.lines(60_000), 1000),
-        compare.Load("1 KB records", texts.pieces(8000), 1000),
+        compare.Load("lines", corpus.lines(60_000), 1000),
+        compare.Load("1 KB records", corpus.pieces(8000), 1000),
     ]
     lost = 0
     with tempfile.TemporaryDirectory() as folder:

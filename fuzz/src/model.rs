@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use capturefile::{CaptureFile, CompressionLevel, Error, Geometry, OpenOptions, Snapshot, SyncMode, verify};
 
-use crate::scratch;
+use crate::temporary_file;
 
 /// Page size, block size, fan-out: deep trees, wide ones, a full index, blocks of one entry, the default.
 const GEOMETRIES: [(u32, u32, u32); 7] = [
@@ -114,7 +114,7 @@ impl<'a> World<'a> {
     fn new(mut choices: Choices<'a>) -> Self {
         let (page_size, block_size, fan_out) = choices.one_of(&GEOMETRIES);
         let geometry = Geometry { page_size, block_size, fan_out, ..Geometry::default() };
-        let path = scratch::empty();
+        let path = temporary_file::empty();
         let metadata = (choices.next() % 2 == 1).then(|| choices.entry());
         let options =
             options(&mut choices, geometry).initial_metadata(metadata.as_deref().map(<[u8]>::to_vec));

@@ -1,6 +1,6 @@
 //! Measures the zlib libraries on blocks like a capture file's: speed, ratio, reuse, threads, CRC-32.
 //!
-//! Usage: `codecs [FOLDER or FILE]`. A folder's `.py` files are read, or Python's own without an argument.
+//! Usage: `compressors [FOLDER or FILE]`. A folder's `.py` files are read, or Python's own without an argument.
 
 use std::{
     env, fs,

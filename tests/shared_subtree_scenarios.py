@@ -1,4 +1,4 @@
-"""Uses a sound file of more records than anybody can read in every way, until a signal ends it; see `actors.py`."""
+"""Every use of a sound file of too many records to read, until a signal ends it; see `subprocess_scenarios.py`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import actors
 import capturefile
-from actors import say
+import subprocess_scenarios
 from capturefile import CaptureFile
+from subprocess_scenarios import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,4 +88,4 @@ def use(path: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

@@ -1,6 +1,6 @@
 """What the processes do in which one object is shared: by threads, by a fork, by a pool, by the end of the interpreter.
 
-The functions at the end are actors, like those of `actors.py`, and are run in the same way.
+The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import actors
 import capturefile
-from actors import PATIENCE, fork, say
+import subprocess_scenarios
 from capturefile import CaptureFile
-from crowd import record
+from concurrency_workload import record
+from subprocess_scenarios import PATIENCE, fork, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -462,4 +462,4 @@ def end_while_working(path: str, how: str) -> None:
 
 
 if __name__ == "__main__":
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

@@ -1,6 +1,6 @@
 """What the processes do that run out of something: memory, room in a file, permissions.
 
-The functions at the end are actors, like those of `actors.py`, and are run in the same way.
+The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import actors
 import capturefile
-from actors import say
+import subprocess_scenarios
 from capturefile import CaptureFile
+from subprocess_scenarios import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,4 +209,4 @@ def write_without_threads(path: str) -> None:
 
 
 if __name__ == "__main__":
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

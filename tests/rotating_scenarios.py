@@ -1,4 +1,4 @@
-"""What other processes do in the tests of rotated logs; see `actors.py`."""
+"""Scenarios with rotated logs; see `subprocess_scenarios.py`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import capturefile
-from actors import main, say
 from capturefile.rotating import RotatingReader, RotatingWriter
 from power_cuts import record
+from subprocess_scenarios import main, say
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -1,6 +1,6 @@
 """What the processes do that write one file and read it beside each other, with every record told by its number.
 
-The functions at the end are actors, like those of `actors.py`, and are run in the same way.
+The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-import actors
 import capturefile
-from actors import PATIENCE, fork, listen, say
+import subprocess_scenarios
 from capturefile import CaptureFile
+from subprocess_scenarios import PATIENCE, fork, listen, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -328,4 +328,4 @@ def _expect_refusal(read: Callable[[], object]) -> None:
 if __name__ == "__main__":
     import sys
 
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])

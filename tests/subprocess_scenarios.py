@@ -1,4 +1,4 @@
-"""What other processes do in the tests: each public function below is run by its name in a process of its own.
+"""Scenarios that tests run in processes of their own: each public function below is run by its name in one.
 
 They speak with the test through lines on their standard output and input (`processes.py` is the other end), and end
 with a traceback of every thread when they take longer than the test would wait.

@@ -1,6 +1,6 @@
 """Measure one reader over thousands of files: time, memory and open files, for a rotated log that it makes.
 
-    python benchmarks/many.py FOLDER [FILES [RECORDS_IN_EACH]]
+    python benchmarks/many_files.py FOLDER [FILES [RECORDS_IN_EACH]]
 
 The folder is kept, and used again by the next run.
 """

@@ -1,4 +1,4 @@
-"""What runs the lanes: which it starts, when it stops one, and what it says."""
+"""The runner of the optional suites: which it starts, when it stops one, and what it prints."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import textwrap
 import time
 from pathlib import Path
 
-import lanes
+import optional_suites
 import pytest
-from lanes import LANES, Lane, missing_program
+from optional_suites import SUITES, Suite, missing_program
 
 PROJECT = Path(__file__).parent.parent
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
@@ -20,13 +20,17 @@ PATIENCE = 60.0
 
 
 def run(program: str, budget: str | None = None) -> tuple[int, list[str]]:
-    """Runs lanes that `program` makes, in a process of its own; returns its status and its last lines."""
-    environment = {name: value for name, value in os.environ.items() if name != "LANES_SECONDS"}
+    """Runs suites that `program` makes, in a process of its own; returns its status and its last lines."""
+    environment = {name: value for name, value in os.environ.items() if name != "SUITES_SECONDS"}
     if budget is not None:
-        environment["LANES_SECONDS"] = budget
+        environment["SUITES_SECONDS"] = budget
     done = subprocess.run(
-        [sys.executable, "-c", f"import lanes, sys\nfrom lanes import Lane\n{textwrap.dedent(program)}"],
-        env={**environment, "PYTHONPATH": str(Path(lanes.__file__).parent)},
+        [
+            sys.executable,
+            "-c",
+            f"import optional_suites, sys\nfrom optional_suites import Suite\n{textwrap.dedent(program)}",
+        ],
+        env={**environment, "PYTHONPATH": str(Path(optional_suites.__file__).parent)},
         capture_output=True,
         encoding="utf-8",
         timeout=PATIENCE,
@@ -37,14 +41,14 @@ def run(program: str, budget: str | None = None) -> tuple[int, list[str]]:
     return done.returncode, [re.sub(r" +", " ", line) for line in said.splitlines()]
 
 
-def test_each_lane_says_what_became_of_it_and_a_failure_is_the_runs() -> None:
+def test_each_suite_says_what_became_of_it_and_a_failure_is_the_runs() -> None:
     status, said = run(
         """
-        sys.exit(lanes.main([
-            Lane("good", 1, command=["true"]),
-            Lane("bad", 1, command=["sh", "-c", "exit 3"]),
-            Lane("foreign", 1, lanes.missing_program("no-such-program")),
-            Lane("also-good", 1, command=["true"]),
+        sys.exit(optional_suites.main([
+            Suite("good", 1, command=["true"]),
+            Suite("bad", 1, command=["sh", "-c", "exit 3"]),
+            Suite("foreign", 1, optional_suites.missing_program("no-such-program")),
+            Suite("also-good", 1, command=["true"]),
         ]))
         """
     )
@@ -57,12 +61,12 @@ def test_each_lane_says_what_became_of_it_and_a_failure_is_the_runs() -> None:
     assert status == 1
 
 
-def test_a_lane_for_which_there_is_no_time_is_not_started(tmp_path: Path) -> None:
+def test_a_suite_for_which_there_is_no_time_is_not_started(tmp_path: Path) -> None:
     status, said = run(
         f"""
-        sys.exit(lanes.main([
-            Lane("long", 30, command=["touch", "{tmp_path}/started"]),
-            Lane("short", 5, command=["true"]),
+        sys.exit(optional_suites.main([
+            Suite("long", 30, command=["touch", "{tmp_path}/started"]),
+            Suite("short", 5, command=["true"]),
         ]))
         """,
         budget="20",
@@ -72,7 +76,7 @@ def test_a_lane_for_which_there_is_no_time_is_not_started(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lane_is_stopped_when_its_time_is_up_with_all_that_it_has_started(tmp_path: Path) -> None:
+def test_a_suite_is_stopped_when_its_time_is_up_with_all_that_it_has_started(tmp_path: Path) -> None:
     """One process obeys, one does not, and one has made itself independent of its parent and its session."""
     mark = f"{tmp_path}/pids"
     script = f"""
@@ -84,9 +88,10 @@ def test_a_lane_is_stopped_when_its_time_is_up_with_all_that_it_has_started(tmp_
     begun = time.monotonic()
     status, said = run(
         f"""
-        lanes.GRACE = 0.5
+        optional_suites.GRACE = 0.5
         script = {script!r}
-        sys.exit(lanes.main([Lane("endless", 0.5, command=["sh", "-c", script]), Lane("next", 1, command=["true"])]))
+        endless = Suite("endless", 0.5, command=["sh", "-c", script])
+        sys.exit(optional_suites.main([endless, Suite("next", 1, command=["true"])]))
         """,
         budget="30",
     )
@@ -98,17 +103,19 @@ def test_a_lane_is_stopped_when_its_time_is_up_with_all_that_it_has_started(tmp_
     assert not any(Path(f"/proc/{each}").exists() for each in started)
 
 
-def test_the_budget_of_all_stops_a_lane_too_and_nothing_does_without_one() -> None:
-    program = 'sys.exit(lanes.main([Lane("slow", 0.1, command=["sleep", "2"])]))'
+def test_the_budget_of_all_stops_a_suite_too_and_nothing_does_without_one() -> None:
+    program = 'sys.exit(optional_suites.main([Suite("slow", 0.1, command=["sleep", "2"])]))'
     assert run(program, budget="0.5")[1] == ["slow skipped: stopped after N s, its time was up"]
     assert run(program)[1] == ["slow passed: N s"]
 
 
-def test_what_a_lane_leaves_running_is_ended_also_where_it_has_passed(tmp_path: Path) -> None:
+def test_what_a_suite_leaves_running_is_ended_also_where_it_has_passed(tmp_path: Path) -> None:
     script = (
         f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 600' & while [ ! -s {tmp_path}/pid ]; do sleep 0.1; done"
     )
-    assert run(f'lanes.main([Lane("untidy", 5, command=["sh", "-c", {script!r}])])')[1] == ["untidy passed: N s"]
+    assert run(f'optional_suites.main([Suite("untidy", 5, command=["sh", "-c", {script!r}])])')[1] == [
+        "untidy passed: N s"
+    ]
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
@@ -118,16 +125,16 @@ def test_programs_that_are_missing_are_named() -> None:
     assert missing_program("no-such-program")() == "no no-such-program"
 
 
-def test_every_target_that_tests_is_part_of_make_test_or_a_lane() -> None:
+def test_every_target_that_tests_is_part_of_make_test_or_a_suite() -> None:
     targets = set(re.findall(r"^(test-[a-z]+):", MAKEFILE, re.MULTILINE)) - {"test-all"}
     (tests,) = re.findall(r"^test: (.*) ##", MAKEFILE, re.MULTILINE)
-    assert targets == {name for name in tests.split() if name.startswith("test-")} | {lane.name for lane in LANES}
+    assert targets == {name for name in tests.split() if name.startswith("test-")} | {suite.name for suite in SUITES}
 
 
-def test_the_lanes_are_in_the_order_of_what_they_cost() -> None:
-    assert [lane.seconds for lane in LANES] == sorted(lane.seconds for lane in LANES)
+def test_the_suites_are_in_the_order_of_what_they_cost() -> None:
+    assert [suite.seconds for suite in SUITES] == sorted(suite.seconds for suite in SUITES)
 
 
-@pytest.mark.parametrize("lane", LANES, ids=lambda lane: lane.name)
-def test_a_lane_is_described_where_contributors_look(lane: Lane) -> None:
-    assert f"`make {lane.name}`" in (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_a_suite_is_described_where_contributors_look(suite: Suite) -> None:
+    assert f"`make {suite.name}`" in (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")

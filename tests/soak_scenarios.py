@@ -1,6 +1,6 @@
-"""What the processes of the soak do: a writer that is killed again and again, and readers that check what they see.
+"""Scenarios of the soak: a writer that is killed again and again, and readers that check what they see.
 
-Each public function is run by its name in a process of its own, as those of `actors.py`.
+Each public function is run by its name in a process of its own, like those of `subprocess_scenarios.py`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import actors
-import crowd
-from actors import fork, listen, say
+import concurrency_workload
+import subprocess_scenarios
 from capturefile import CaptureFile
-from crowd import ACKNOWLEDGED, INTENDED, JOBS, Job, Marks, check_state, record, work_beside
+from concurrency_workload import ACKNOWLEDGED, INTENDED, JOBS, Job, Marks, check_state, record, work_beside
+from subprocess_scenarios import fork, listen, say
 
 if TYPE_CHECKING:
-    from crowd import SyncMode
+    from concurrency_workload import SyncMode
 
 LIVES = (0.005, 0.1, 2.0)
 """A writer lives up to this many seconds."""
@@ -34,7 +34,7 @@ def kill_writers(path: str, marks_path: str, sync: SyncMode, seconds: str, seed:
     while time.monotonic() < end:
         writer = fork()
         if not writer:
-            crowd.write_commits(path, marks, sync, source.getrandbits(32))
+            concurrency_workload.write_commits(path, marks, sync, source.getrandbits(32))
         time.sleep(min(source.choice(LIVES) * source.random(), max(0, end - time.monotonic())))
         os.kill(writer, signal.SIGKILL)
         assert os.waitpid(writer, 0)[1] == signal.SIGKILL, "the writer ended by itself"
@@ -55,7 +55,7 @@ def _check_after_kill(path: str, marks: Marks, checked: int) -> int:
 
 
 def read_and_compare(path: str, marks_path: str) -> None:
-    """Reads in all the ways of `crowd`, and compares with what the writer says that it has committed."""
+    """Reads in all the ways of `concurrency_workload`, and compares with what the writer says that it has committed."""
     marks = Marks(marks_path)
 
     def compare(path: str, done: threading.Event) -> int:
@@ -106,4 +106,4 @@ def read_by_reference(path: str, locking: str) -> None:
 if __name__ == "__main__":
     import sys
 
-    actors.main(globals(), *sys.argv[1:])
+    subprocess_scenarios.main(globals(), *sys.argv[1:])
