@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -32,11 +32,46 @@ const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
 /// How long a commit waits for readers of the pure-Python package to release the slots.
 const SLOT_LOCK_WAIT: Duration = Duration::from_millis(100);
 
-/// A file's identity: device and inode.
-pub(crate) type FileId = (u64, u64);
+/// Which file something is, among all that one machine has ever had at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct FileIdentity {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there, which is used again once the file is gone.
+    pub inode: u64,
+    /// Nanoseconds from the epoch to its creation, where the file system knows.
+    pub birth: Option<u64>,
+}
 
-/// Writers of this process, with the descriptor that holds the lock, if one does.
-type Registry = HashMap<FileId, Option<RawFd>>;
+impl FileIdentity {
+    /// Identifies an open file.
+    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
+        file.metadata().map(|metadata| Self::of(&metadata))
+    }
+
+    /// Identifies the file that this is the metadata of.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let since = |birth: SystemTime| birth.duration_since(UNIX_EPOCH).ok();
+        let nanoseconds = metadata.created().ok().and_then(since).map(|birth| birth.as_nanos());
+        let birth = nanoseconds.and_then(|birth| u64::try_from(birth).ok());
+        Self { device: metadata.dev(), inode: metadata.ino(), birth }
+    }
+
+    /// What tells files apart that exist at the same time. Of one of them, the birth can change: it is that of the
+    /// copy once a file of a container's image has been copied up.
+    fn while_it_exists(self) -> Self {
+        Self { birth: None, ..self }
+    }
+
+    /// Whether both are the same file, if both were looked at while it existed.
+    pub(crate) fn is_same_file(self, other: Self) -> bool {
+        self.while_it_exists() == other.while_it_exists()
+    }
+}
+
+/// Writers of this process, by their files while these exist, with the descriptor that holds the lock, if one does.
+type Registry = HashMap<FileIdentity, Option<RawFd>>;
 
 static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(|| {
     // SAFETY: the handlers are functions of this program that take and give nothing. They run in the
@@ -85,16 +120,6 @@ pub(crate) fn watch_forks() {
     LazyLock::force(&REGISTRY);
 }
 
-/// Which file this is.
-pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
-    file.metadata().map(|metadata| id_of(&metadata))
-}
-
-/// Which file this is the metadata of.
-pub(crate) fn id_of(metadata: &Metadata) -> FileId {
-    (metadata.dev(), metadata.ino())
-}
-
 /// Why a lock was not given.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -121,7 +146,7 @@ pub(crate) trait WriteRight: Send + Sync + fmt::Debug {
 /// The right to write a file of the operating system.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
-    id: FileId,
+    identity: FileIdentity,
     forks: u64,
     /// The description that holds the lock, apart from the one that is read and written; `None` where
     /// locking is switched off.
@@ -138,8 +163,8 @@ impl WriterLock {
     pub(crate) fn take(open: impl FnOnce() -> CrateResult<File>, os_lock: bool) -> Result<Self, Refusal> {
         let mut registry = registry();
         let file = open().map_err(Refusal::NotOpened)?;
-        let id = file_id(&file).map_err(Refusal::Unavailable)?;
-        if registry.contains_key(&id) {
+        let identity = FileIdentity::of_file(&file).map_err(Refusal::Unavailable)?;
+        if registry.contains_key(&identity.while_it_exists()) {
             return Err(Refusal::ThisProcess);
         }
         let file = os_lock.then_some(file);
@@ -149,12 +174,13 @@ impl WriterLock {
                 other => Refusal::Unavailable(other.into()),
             })?;
         }
-        registry.insert(id, file.as_ref().map(AsRawFd::as_raw_fd));
-        Ok(Self { id, forks: forks(), file })
+        registry.insert(identity.while_it_exists(), file.as_ref().map(AsRawFd::as_raw_fd));
+        Ok(Self { identity, forks: forks(), file })
     }
 
-    pub(crate) fn id(&self) -> FileId {
-        self.id
+    /// Returns which file may be written.
+    pub(crate) fn identity(&self) -> FileIdentity {
+        self.identity
     }
 }
 
@@ -188,7 +214,7 @@ impl Drop for WriterLock {
             return;
         }
         let mut registry = registry();
-        registry.remove(&self.id);
+        registry.remove(&self.identity.while_it_exists());
         if let Some(file) = &self.file {
             // Closing is not enough where a child that is about to start another program has a copy of
             // the descriptor for a moment. If this fails, closing will do.
@@ -234,6 +260,17 @@ fn lock_range(file: &File, locked: bool, start: i64, length: i64) -> Result<(), 
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_copied_up_is_the_same_file_and_one_that_took_its_number_is_another() {
+        let image = FileIdentity { device: 1, inode: 2, birth: Some(3) };
+        for copy in [FileIdentity { birth: Some(4), ..image }, FileIdentity { birth: None, ..image }] {
+            assert!(image.is_same_file(copy));
+            assert_ne!(image, copy);
+        }
+        assert!(!image.is_same_file(FileIdentity { inode: 3, ..image }));
+        assert!(!image.is_same_file(FileIdentity { device: 2, ..image }));
+    }
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no such files")]

@@ -8,10 +8,10 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::role::{Role, WriterRole};
 use crate::error::Result;
+use crate::lock::FileIdentity;
 use crate::read::current::{self, Current};
 use crate::read::open_file::{OpenFile, check_length};
 use crate::read::snapshot::Snapshot;
-use crate::storage::FileIdentity;
 use crate::sync::forks::forks;
 use crate::sync::published::Published;
 use crate::write::writer::Writer;

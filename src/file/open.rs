@@ -9,7 +9,7 @@ use nix::libc;
 
 use crate::error::{Damage, Error, Result};
 use crate::format::{Geometry, has_checksum};
-use crate::lock::{self, Refusal, WriteRight, WriterLock};
+use crate::lock::{self, FileIdentity, Refusal, WriteRight, WriterLock};
 use crate::read::cache::Cache;
 use crate::read::current;
 use crate::read::fan_out::check_fan_out;
@@ -156,14 +156,15 @@ impl OpenOptions {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let id = lock::file_id(&file).map_err(failed)?;
+        let opened = FileIdentity::of_file(&file).map_err(failed)?;
         let lock = self.take_lock(path, || open_plain(target, true))?;
         let now = match fs::metadata(target) {
-            Ok(metadata) => lock::id_of(&metadata),
+            Ok(metadata) => FileIdentity::of(&metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        Ok((lock.id() == id && now == id).then_some((file, lock)))
+        let is_same = lock.identity().is_same_file(opened) && now.is_same_file(opened);
+        Ok(is_same.then_some((file, lock)))
     }
 
     /// Takes the right to write the file `target`, for whoever replaces it; `None` if another file stands there by

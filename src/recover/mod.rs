@@ -29,7 +29,8 @@ use crate::error::{Error, Result, reserve};
 use crate::file::{CaptureFile, Replacement};
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
-use crate::storage::{FileIdentity, FileStorage, open_plain};
+use crate::lock::FileIdentity;
+use crate::storage::{FileStorage, open_plain};
 use crate::sync::progress::Progress;
 
 use raw::Raw;
@@ -154,7 +155,7 @@ fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.map_err(failed)?,
     };
-    if FileIdentity::of(&source.metadata().map_err(failed)?) == FileIdentity::of(&existing) {
+    if FileIdentity::of_file(source).map_err(failed)?.is_same_file(FileIdentity::of(&existing)) {
         let got = target.display().to_string();
         return Err(Error::Setting {
             name: "target",

@@ -72,7 +72,8 @@ impl Raw {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::storage::{FileIdentity, Map};
+    use crate::lock::FileIdentity;
+    use crate::storage::Map;
 
     /// A disk of a few sectors, some of which cannot be read.
     #[derive(Debug)]

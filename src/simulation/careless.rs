@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::commits::Mark;
 use super::disk::Disk;
 use crate::format::Geometry;
-use crate::storage::{FileIdentity, Map, Storage, read_up_to};
+use crate::lock::FileIdentity;
+use crate::storage::{Map, Storage, read_up_to};
 
 /// A mistake, as somebody makes it who is not careful with the order of things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

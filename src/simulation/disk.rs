@@ -9,8 +9,8 @@ use nix::libc;
 use super::disk_state::{Change, DiskState};
 use super::random::Random;
 use crate::format::{Geometry, in_memory};
-use crate::lock::{SlotLock, WriteRight};
-use crate::storage::{FileIdentity, Map, Storage, too_short};
+use crate::lock::{FileIdentity, SlotLock, WriteRight};
+use crate::storage::{Map, Storage, too_short};
 
 /// Whether the file's name is there, instead of what stood in its place or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

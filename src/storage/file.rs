@@ -15,8 +15,9 @@ use memmap2::Mmap;
 use nix::libc;
 
 use crate::format::in_memory;
+use crate::lock::FileIdentity;
 use crate::storage::names::sync_folder;
-use crate::storage::{FileIdentity, Map, Standing, Storage, futex, properties, too_short};
+use crate::storage::{Map, Standing, Storage, futex, properties, too_short};
 
 #[cfg(target_os = "linux")]
 fn drop_cached(file: &File, position: u64, length: u64) -> io::Result<()> {
@@ -145,8 +146,7 @@ impl Storage for FileStorage {
             }
             Err(error) => return Err(error),
         };
-        let here = self.file.metadata()?;
-        Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
+        Ok(self.identity()?.is_same_file(FileIdentity::of(&there)))
     }
 
     fn length_for(&self, needed: u64) -> io::Result<u64> {
@@ -186,6 +186,6 @@ impl Storage for FileStorage {
     }
 
     fn identity(&self) -> io::Result<FileIdentity> {
-        Ok(FileIdentity::of(&self.file.metadata()?))
+        FileIdentity::of_file(&self.file)
     }
 }

@@ -6,11 +6,12 @@ mod names;
 mod properties;
 
 use std::ops::Deref;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use std::{fmt, io};
+
+use crate::lock::FileIdentity;
 
 pub use names::sync_path;
 
@@ -72,27 +73,6 @@ pub(crate) struct Standing {
     pub(crate) length: u64,
     /// Whether anything is called by a name that leads to it.
     pub(crate) has_name: bool,
-}
-
-/// Which file something is, among all that one machine has ever had at the same place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FileIdentity {
-    /// The device that it is on.
-    pub device: u64,
-    /// Its number there, which is used again once the file is gone.
-    pub inode: u64,
-    /// Nanoseconds from the epoch to its creation, where the file system knows.
-    pub birth: Option<u64>,
-}
-
-impl FileIdentity {
-    pub(crate) fn of(metadata: &std::fs::Metadata) -> Self {
-        let since = |birth: SystemTime| birth.duration_since(UNIX_EPOCH).ok();
-        let nanoseconds = metadata.created().ok().and_then(since).map(|birth| birth.as_nanos());
-        let birth = nanoseconds.and_then(|birth| u64::try_from(birth).ok());
-        Self { device: metadata.dev(), inode: metadata.ino(), birth }
-    }
 }
 
 /// Bytes of a file, shared with all others who map it.

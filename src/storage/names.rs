@@ -10,7 +10,7 @@ use nix::libc;
 use tempfile::NamedTempFile;
 
 use crate::error::{Damage, Error, Result};
-use crate::lock;
+use crate::lock::FileIdentity;
 
 /// As many links as the system itself follows in a path.
 const MAX_LINKS: u32 = 40;
@@ -112,8 +112,8 @@ pub(crate) fn exists(path: &Path) -> Result<bool> {
 
 /// Whether `named`, which a link gives as the name of what it leads to, is no name of it.
 fn leads_elsewhere(link: &Path, named: &Path) -> bool {
-    let id_of = |path| fs::metadata(path).map(|metadata| lock::id_of(&metadata));
-    id_of(link).is_ok_and(|there| id_of(named).ok() != Some(there))
+    let identity = |path| fs::metadata(path).map(|metadata| FileIdentity::of(&metadata));
+    identity(link).is_ok_and(|there| !identity(named).is_ok_and(|here| here.is_same_file(there)))
 }
 
 /// Whether an error of moving a file to a new name says that the file system has no way to do that without

@@ -76,7 +76,7 @@ impl Storage for Careless {
         self.disk.map(length)
     }
 
-    fn identity(&self) -> io::Result<crate::storage::FileIdentity> {
+    fn identity(&self) -> io::Result<crate::lock::FileIdentity> {
         self.disk.identity()
     }
 

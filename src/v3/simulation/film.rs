@@ -149,7 +149,7 @@ impl Storage for Film {
         Ok(Some(Map::new(map)))
     }
 
-    fn identity(&self) -> io::Result<crate::storage::FileIdentity> {
+    fn identity(&self) -> io::Result<crate::lock::FileIdentity> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
