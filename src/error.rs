@@ -46,6 +46,37 @@ impl fmt::Display for Damage {
     }
 }
 
+/// Tells which process has a file open for writing.
+///
+/// ```
+/// use capturefile::{Error, LockHolder, OpenOptions};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = OpenOptions::new().write(true).open(&path)?;
+/// let second = OpenOptions::new().write(true).open(&path);
+/// assert!(matches!(second, Err(Error::Locked { by: LockHolder::ThisProcess, .. })));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockHolder {
+    /// The process that was refused.
+    ThisProcess,
+    /// A process that is not this one.
+    OtherProcess,
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::ThisProcess => "this process",
+            Self::OtherProcess => "another process",
+        })
+    }
+}
+
 /// Says why a call on a capture file failed.
 ///
 /// ```
@@ -72,7 +103,7 @@ pub enum Error {
 
     /// The file is not a capture file, or a damaged one.
     #[error("{path:?} is not a sound capture file: {damage}")]
-    Invalid {
+    Corrupt {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
@@ -102,14 +133,14 @@ pub enum Error {
 
     /// Somebody else has the file open for writing.
     #[error(
-        "{path:?} is already open for writing in {holder}; a capture file has one writer at a time: \
+        "{path:?} is already open for writing in {by}; a capture file has one writer at a time: \
          close the other one, or open this one for reading"
     )]
-    AlreadyOpen {
+    Locked {
         /// The file.
         path: PathBuf,
-        /// Who holds it: this process or another one.
-        holder: &'static str,
+        /// Who has it.
+        by: LockHolder,
     },
 
     /// The file system has no byte-range locks.
@@ -200,10 +231,10 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A setting that no file can have.
+    /// An option, or a size of a new file, has a value that is not allowed.
     #[error("{name} cannot be {got}: {expected}")]
-    Setting {
-        /// The setting's name.
+    InvalidOption {
+        /// The option's name.
         name: &'static str,
         /// The value asked for.
         got: String,
@@ -222,14 +253,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// The file, or folder, that the error is about; `None` where it is about something else, such as a setting.
+    /// The file, or folder, that the error is about; `None` where it is about something else, such as an option.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Io { path, .. }
-            | Self::Invalid { path, .. }
+            | Self::Corrupt { path, .. }
             | Self::Replaced { path }
             | Self::Removed { path }
-            | Self::AlreadyOpen { path, .. }
+            | Self::Locked { path, .. }
             | Self::LockUnavailable { path, .. }
             | Self::NotOpenForWrite { path }
             | Self::Closed { path }
@@ -238,20 +269,20 @@ impl Error {
             | Self::CommitUncertain { path, .. }
             | Self::NoSuchRecord { path, .. }
             | Self::IndexFull { path } => Some(path),
-            Self::TooLarge { .. } | Self::Setting { .. } | Self::OutOfMemory { .. } => None,
+            Self::TooLarge { .. } | Self::InvalidOption { .. } | Self::OutOfMemory { .. } => None,
         }
     }
 
     /// Whether the file is damaged, or no capture file at all.
     pub fn is_corrupt(&self) -> bool {
-        matches!(self, Self::Invalid { .. })
+        matches!(self, Self::Corrupt { .. })
     }
 
     pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), action, source }
     }
 
-    pub(crate) fn invalid(path: &Path, damage: Damage) -> Self {
-        Self::Invalid { path: path.to_owned(), damage }
+    pub(crate) fn corrupt(path: &Path, damage: Damage) -> Self {
+        Self::Corrupt { path: path.to_owned(), damage }
     }
 }

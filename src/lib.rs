@@ -62,7 +62,7 @@ mod python;
 mod simulation;
 
 pub use codec::level::CompressionLevel;
-pub use error::{Damage, Error, Result};
+pub use error::{Damage, Error, LockHolder, Result};
 pub use file::{Batch, CaptureFile, OpenOptions, Replacement};
 pub use format::{Coordinates, Geometry, Header, HeaderChecksum, MasterSlot};
 pub use lock::FileIdentity;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::libc;
 
-use crate::error::{Error, Result as CrateResult};
+use crate::error::{Error, LockHolder, Result as CrateResult};
 use crate::format::{Geometry, Slot};
 use crate::sync::forks::{count_fork, forks};
 
@@ -123,10 +123,8 @@ pub(crate) fn watch_forks() {
 /// Why a lock was not given.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// A writer of this process has the file.
-    ThisProcess,
-    /// Another process has it.
-    OtherProcess,
+    /// Somebody has it.
+    Held(LockHolder),
     /// The file system has no such locks, or the system failed.
     Unavailable(io::Error),
     /// The file could not be opened.
@@ -165,12 +163,12 @@ impl WriterLock {
         let file = open().map_err(Refusal::NotOpened)?;
         let identity = FileIdentity::of_file(&file).map_err(Refusal::Unavailable)?;
         if registry.contains_key(&identity.while_it_exists()) {
-            return Err(Refusal::ThisProcess);
+            return Err(Refusal::Held(LockHolder::ThisProcess));
         }
         let file = os_lock.then_some(file);
         if let Some(file) = &file {
             lock_range(file, true, WRITER_BYTE, 1).map_err(|errno| match errno {
-                Errno::EAGAIN | Errno::EACCES => Refusal::OtherProcess,
+                Errno::EAGAIN | Errno::EACCES => Refusal::Held(LockHolder::OtherProcess),
                 other => Refusal::Unavailable(other.into()),
             })?;
         }
@@ -279,7 +277,10 @@ mod tests {
         let held = file.reopen().unwrap();
         let copy = held.try_clone().unwrap();
         let lock = WriterLock::take(|| Ok(held), true).unwrap();
-        assert!(matches!(WriterLock::take(|| Ok(file.reopen().unwrap()), true), Err(Refusal::ThisProcess)));
+        assert!(matches!(
+            WriterLock::take(|| Ok(file.reopen().unwrap()), true),
+            Err(Refusal::Held(LockHolder::ThisProcess))
+        ));
         drop(lock);
         assert!(WriterLock::take(|| Ok(file.reopen().unwrap()), true).is_ok());
         drop(copy);

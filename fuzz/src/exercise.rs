@@ -36,7 +36,7 @@ pub(crate) fn use_fully(path: &Path) {
 fn may_be_damaged<T>(result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
-        Err(Error::Invalid { damage, .. }) => {
+        Err(Error::Corrupt { damage, .. }) => {
             assert!(!damage.to_string().is_empty());
             None
         }

@@ -26,7 +26,7 @@ pub(crate) fn recover_and_compare(source: &Path, keep_numbers: bool) {
             compare(source, &new, &recovery);
         }
         // Full is the index of the new file, if the old one says that it has so small a one.
-        Err(Error::Invalid { .. } | Error::IndexFull { .. }) => {}
+        Err(Error::Corrupt { .. } | Error::IndexFull { .. }) => {}
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::Interrupted => {}
         Err(error) => panic!("not the error for a file that cannot be recovered: {error}"),
     }

@@ -126,7 +126,7 @@ fn check(name: &str, data: &[u8]) {
 }
 
 fn is_refused(result: &Result<()>) -> bool {
-    matches!(result, Err(Error::Invalid { .. }))
+    matches!(result, Err(Error::Corrupt { .. }))
 }
 
 /// Recovers until it has asked so often whether to continue: there is more in a small file than anybody waits for.
@@ -142,7 +142,7 @@ fn recover(source: &Path, target: &Path, mut patience: u32) -> Result<Recovery> 
 fn ends(result: &Result<Recovery>) -> bool {
     match result {
         Err(Error::Io { source, .. }) => source.kind() == ErrorKind::Interrupted,
-        result => matches!(result, Ok(_) | Err(Error::Invalid { .. })),
+        result => matches!(result, Ok(_) | Err(Error::Corrupt { .. })),
     }
 }
 

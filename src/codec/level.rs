@@ -21,7 +21,7 @@ impl CompressionLevel {
             .filter(|level| *level >= 1)
             .and_then(|level| CompressionLvl::new(level).ok())
             .map(Self)
-            .ok_or(Error::Setting {
+            .ok_or(Error::InvalidOption {
                 name: "compression_level",
                 got: level.to_string(),
                 expected: "it must be from 1, the fastest, to 12, the smallest",

@@ -205,8 +205,7 @@ impl OpenOptions {
         WriterLock::take(open, self.os_lock).map_err(|refusal| {
             let path = path.to_owned();
             match refusal {
-                Refusal::ThisProcess => Error::AlreadyOpen { path, holder: "this process" },
-                Refusal::OtherProcess => Error::AlreadyOpen { path, holder: "another process" },
+                Refusal::Held(by) => Error::Locked { path, by },
                 Refusal::Unavailable(source) => Error::LockUnavailable { path, source },
                 Refusal::NotOpened(error) => error,
             }
@@ -256,7 +255,7 @@ impl OpenOptions {
 
     fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<(OpenFile, Header)> {
         let failed = |error| Error::io(path, "read", error);
-        let invalid = |damage| Error::invalid(path, damage);
+        let invalid = |damage| Error::corrupt(path, damage);
         let mut header = [0; Geometry::HEADER_SIZE];
         let length = read_up_to(&*storage, &mut header, 0).map_err(failed)?;
         let geometry = Geometry::decode(&header[..length]).map_err(invalid)?;

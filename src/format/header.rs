@@ -62,7 +62,8 @@ impl Geometry {
 
     /// Checks sizes that a caller wants for a new file.
     pub(crate) fn check_settings(&self) -> Result<()> {
-        let refuse = |name, got: u32, expected| Err(Error::Setting { name, got: got.to_string(), expected });
+        let refuse =
+            |name, got: u32, expected| Err(Error::InvalidOption { name, got: got.to_string(), expected });
         if !(1..=VERSION).contains(&self.version) {
             return refuse("version", self.version, "it must be 1 or 2");
         }

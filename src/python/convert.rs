@@ -316,7 +316,7 @@ pub(super) fn block_size(object: &Bound<'_, PyAny>) -> PyResult<u32> {
 pub(super) fn threads(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     let (name, expected) = ("threads", "it must be how many threads there may be, from 1 up");
     match setting(object, name, expected)? {
-        Some(0) => Err(Error::Setting { name, got: "0".to_owned(), expected }.into()),
+        Some(0) => Err(Error::InvalidOption { name, got: "0".to_owned(), expected }.into()),
         threads => Ok(threads),
     }
 }

@@ -38,16 +38,16 @@ impl From<Error> for PyErr {
             Error::CommitUncertain { path, source } => {
                 classes::CommitUncertain::new_err((source.raw_os_error(), message, path.into_os_string()))
             }
-            Error::Invalid { .. } => classes::InvalidCaptureFile::new_err(message),
+            Error::Corrupt { .. } => classes::InvalidCaptureFile::new_err(message),
             Error::Replaced { .. } | Error::Removed { .. } => classes::CaptureFileReplaced::new_err(message),
             Error::Closed { .. } => classes::CaptureFileNotOpen::new_err(message),
-            Error::AlreadyOpen { .. } => classes::CaptureFileAlreadyOpen::new_err(message),
+            Error::Locked { .. } => classes::CaptureFileAlreadyOpen::new_err(message),
             Error::NotOpenForWrite { .. } | Error::Forked { .. } => {
                 classes::CaptureFileNotOpenForWrite::new_err(message)
             }
             Error::WriterFailed { .. } => classes::CaptureFileError::new_err(message),
             Error::NoSuchRecord { .. } => PyIndexError::new_err(message),
-            Error::TooLarge { .. } | Error::Setting { .. } | Error::IndexFull { .. } => {
+            Error::TooLarge { .. } | Error::InvalidOption { .. } | Error::IndexFull { .. } => {
                 PyValueError::new_err(message)
             }
             Error::OutOfMemory { .. } => PyMemoryError::new_err(message),
@@ -59,7 +59,7 @@ impl From<Error> for PyErr {
 fn in_words_of_python(error: &Error) -> String {
     let message = error.to_string();
     match error {
-        Error::Setting { name: "block_size", .. } => format!("compression_{message}"),
+        Error::InvalidOption { name: "block_size", .. } => format!("compression_{message}"),
         Error::LockUnavailable { .. } => {
             message.replace("OpenOptions::os_lock(false)", "use_os_file_locking=False")
         }

@@ -66,7 +66,7 @@ pub(crate) fn read_current(
             }
         };
         if hopeless || Instant::now() >= deadline {
-            return Err(Error::invalid(&file.path, damage));
+            return Err(Error::corrupt(&file.path, damage));
         }
         if broken.is_some() || pauses.are_long() {
             // Of a file that others keep, as a server does, memory can hold parts of different moments.

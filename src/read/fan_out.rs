@@ -22,7 +22,7 @@ pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
                     check_children(snapshot, at, &snapshot.block_reader().children_in(&block, part)?)?;
                 }
             }
-            Err(Error::Invalid { .. }) => {}
+            Err(Error::Corrupt { .. }) => {}
             Err(error) => return Err(error),
         }
     }

@@ -42,7 +42,7 @@ impl OpenFile {
 
     /// The error for damage to the file.
     pub(crate) fn invalid(&self, damage: Damage) -> Error {
-        Error::invalid(&self.path, damage)
+        Error::corrupt(&self.path, damage)
     }
 
     /// The error for a frame that does not inflate.
@@ -75,5 +75,5 @@ pub(crate) fn check_length(file: &OpenFile, file_limit: u64) -> Result<()> {
 pub(crate) fn cut_short(file: &OpenFile, length: u64, needed: u64) -> Error {
     let found = too_short(length, needed).to_string();
     let expected = "all of what was committed: the file has been cut short";
-    Error::invalid(&file.path, Damage::new(found, expected))
+    Error::corrupt(&file.path, Damage::new(found, expected))
 }

@@ -157,7 +157,7 @@ fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
     };
     if FileIdentity::of_file(source).map_err(failed)?.is_same_file(FileIdentity::of(&existing)) {
         let got = target.display().to_string();
-        return Err(Error::Setting {
+        return Err(Error::InvalidOption {
             name: "target",
             got,
             expected: "it must be another file than the source",

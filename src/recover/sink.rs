@@ -103,7 +103,7 @@ impl<'a> Sink<'a> {
     fn too_many(&self, count: u64) -> Error {
         let found =
             format!("an index that says that {count} records are lost after {}", self.recovery.recovered);
-        Error::invalid(&self.source, Damage::new(found, "no more than the file can have held"))
+        Error::corrupt(&self.source, Damage::new(found, "no more than the file can have held"))
     }
 }
 

@@ -66,7 +66,7 @@ impl Slots {
             }
             self = again;
         }
-        Err(Error::invalid(
+        Err(Error::corrupt(
             &raw.path,
             Damage::new("master nodes that keep changing", "a file that nobody writes"),
         ))

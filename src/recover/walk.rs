@@ -91,7 +91,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
         let found = format!("an index that leads back to the same places more than {MAX_RETURNS} times");
         let damage = Damage::new(found, "records in the order in which writers add them").at(at.frame);
-        Err(Error::invalid(&self.source.raw.path, damage))
+        Err(Error::corrupt(&self.source.raw.path, damage))
     }
 
     fn record(&mut self, at: Coordinates) -> Result<()> {

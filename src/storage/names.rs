@@ -77,7 +77,7 @@ pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
     }
     if !kind.is_file() {
         let damage = Damage::new("a device, pipe or socket", "a regular file");
-        return Err(Error::invalid(path, damage));
+        return Err(Error::corrupt(path, damage));
     }
     Ok(file)
 }

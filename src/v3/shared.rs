@@ -75,6 +75,6 @@ impl Shared {
     }
 
     pub(crate) fn invalid(&self, damage: Damage) -> Error {
-        Error::invalid(&self.path, damage)
+        Error::corrupt(&self.path, damage)
     }
 }

@@ -77,7 +77,7 @@ impl Look {
         let storage = FileStorage::new(std::fs::File::open(path).map_err(failed)?);
         let mut start = [0; Header::SIZE];
         read_up_to(&storage, &mut start, 0).map_err(failed)?;
-        let header = Header::decode(&start).map_err(|damage| Error::invalid(path, damage))?;
+        let header = Header::decode(&start).map_err(|damage| Error::corrupt(path, damage))?;
         let file = Arc::new(Shared::new(path, Box::new(storage), header, cache, 1));
         let state = reader::open(&file)?;
         let frames = FrameSource { file, limit: state.frames.limit, open: None };

@@ -151,7 +151,7 @@ impl Structure {
         let mut steps = Vec::new();
         let result = match &self.state {
             Ok(state) => descend(state, number, &mut steps),
-            Err(damage) => Err(Error::invalid(&self.path, damage.clone())),
+            Err(damage) => Err(Error::corrupt(&self.path, damage.clone())),
         };
         Way { steps, error: result.err() }
     }

@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
     pub(super) fn keep<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(Error::Invalid { damage, .. }) => {
+            Err(Error::Corrupt { damage, .. }) => {
                 self.report.note(damage);
                 Ok(None)
             }

@@ -28,7 +28,7 @@ pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotIma
                 nodes[index] = Some(node);
                 images[index] = Some(bytes);
             }
-            Err(bad) if bad.whole => return Err(Error::invalid(&file.path, bad.damage)),
+            Err(bad) if bad.whole => return Err(Error::corrupt(&file.path, bad.damage)),
             Err(bad) => damage = Some(bad.damage),
         }
     }
@@ -52,7 +52,7 @@ pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotIma
         (Some(only), None) | (None, Some(only)) => only,
         (None, None) => {
             let damage = damage.unwrap_or_else(|| Damage::new("no master node", "at least one"));
-            return Err(Error::invalid(&file.path, damage));
+            return Err(Error::corrupt(&file.path, damage));
         }
     };
     current.serial = current.serial.wrapping_add(1);

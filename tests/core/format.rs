@@ -286,7 +286,7 @@ fn settings_that_no_file_can_have_are_refused_before_a_file_is_made() {
     ] {
         let place = Place::new();
         let error = refused(writing_as(bad).open(&place.path));
-        assert!(matches!(error, capturefile::Error::Setting { .. }), "{bad:?}: {error}");
+        assert!(matches!(error, capturefile::Error::InvalidOption { .. }), "{bad:?}: {error}");
         assert_eq!(std::fs::read_dir(place.folder.path()).unwrap().count(), 0);
     }
     let place = Place::new();

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use capturefile::{CaptureFile, Error, OpenOptions};
+use capturefile::{CaptureFile, Error, LockHolder, OpenOptions};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
@@ -16,7 +16,7 @@ fn assert_held_here(result: capturefile::Result<CaptureFile>, path: &Path) {
     let error = refused(result);
     let told = format!("{path:?} is already open for writing in this process");
     assert!(error.to_string().starts_with(&told), "{error}");
-    assert!(matches!(error, Error::AlreadyOpen { path: of, holder: "this process" } if of == path));
+    assert!(matches!(error, Error::Locked { path: of, by: LockHolder::ThisProcess } if of == path));
 }
 
 /// An open file description of somebody else, on which locks can be tried and taken.
@@ -136,7 +136,7 @@ fn a_file_that_somebody_else_writes_is_refused_and_left_alone() {
     for options in [writing(), writing().replace(true)] {
         let error = refused(options.open(&place.path));
         assert!(error.to_string().contains("is already open for writing in another process"), "{error}");
-        assert!(matches!(error, Error::AlreadyOpen { holder: "another process", .. }));
+        assert!(matches!(error, Error::Locked { by: LockHolder::OtherProcess, .. }));
     }
     assert!(fs::read(&place.path).unwrap() == before);
     assert!(all_of(&place.reader()).is_empty());
@@ -156,7 +156,7 @@ fn a_refused_writer_leaves_the_name_free() {
     drop(place.writer());
     let damaged = Place::with(b"no capture file");
     for _ in 0..2 {
-        assert!(matches!(refused(writing().open(&damaged.path)), Error::Invalid { .. }));
+        assert!(matches!(refused(writing().open(&damaged.path)), Error::Corrupt { .. }));
     }
 }
 

@@ -98,7 +98,7 @@ fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_i
                 assert_eq!(*found, record(number));
                 None
             }
-            Err(Error::Invalid { .. }) => Some(number),
+            Err(Error::Corrupt { .. }) => Some(number),
             Err(error) => panic!("{error}"),
         };
         (1..).zip(snapshot.records(1)).filter_map(is_bad).collect()

@@ -23,7 +23,7 @@ impl Level {
     /// The level from 1, the fastest, to 22, the smallest.
     pub(crate) fn new(level: u32) -> Result<Self> {
         let number = i32::try_from(level).ok().filter(|_| (1..=Self::MAX).contains(&level));
-        number.map(Self).ok_or(Error::Setting {
+        number.map(Self).ok_or(Error::InvalidOption {
             name: "compression_level",
             got: level.to_string(),
             expected: "it must be from 1, the fastest, to 22, the smallest, for zstd",

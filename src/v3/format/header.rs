@@ -69,7 +69,7 @@ impl Header {
     /// Checks sizes that a caller wants for a new file.
     pub(crate) fn check_settings(&self) -> Result<()> {
         self.unsound().map_or(Ok(()), |(name, got, expected)| {
-            Err(Error::Setting { name, got: got.to_string(), expected })
+            Err(Error::InvalidOption { name, got: got.to_string(), expected })
         })
     }
 

@@ -58,7 +58,7 @@ fn give_up_if_it_stays(
     deadline: Instant,
 ) -> Result<()> {
     if before.as_ref() == Some(&pages) || Instant::now() >= deadline {
-        return Err(Error::invalid(&file.path, damage));
+        return Err(Error::corrupt(&file.path, damage));
     }
     *before = Some(pages);
     Ok(())

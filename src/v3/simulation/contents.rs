@@ -25,7 +25,7 @@ pub(super) fn snapshot_of(file: &Arc<Shared>, state: &FileState) -> Snapshot {
 
 /// All that a snapshot shows; also that its times rise and lead to the records that have them.
 pub(super) fn contents(snapshot: &Snapshot) -> Result<State, Error> {
-    let wrong = |found: String| Error::Setting { name: "time", got: found, expected: "one that fits" };
+    let wrong = |found: String| Error::InvalidOption { name: "time", got: found, expected: "one that fits" };
     let records =
         snapshot.records(1).map(|record| Ok((*record?).into())).collect::<Result<Vec<_>, Error>>()?;
     let mut last = 0;
