@@ -77,4 +77,4 @@ pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
 pub use storage::sync_path;
 pub use sync::backoff::Backoff;
 pub use verify::{Report, Step, Structure, Way, verify, verify_quickly, verify_while};
-pub use write::options::{SyncMode, Totals};
+pub use write::options::{Commit, Stats, SyncMode};

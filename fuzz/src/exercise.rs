@@ -172,7 +172,7 @@ fn add_some(writer: &CaptureFile) -> Result<()> {
     }
     writer.add_record(&LONG_RECORD)?;
     writer.set_metadata(Some(b"metadata"))?;
-    writer.commit()
+    writer.commit().map(drop)
 }
 
 fn check_added(file: &CaptureFile, count: u64) {

@@ -204,7 +204,7 @@ impl<'a> World<'a> {
 
     fn commit(&mut self) {
         match self.writer.commit() {
-            Ok(()) => self.committed = self.current.clone(),
+            Ok(_) => self.committed = self.current.clone(),
             Err(Error::IndexFull { .. }) if self.geometry.fan_out == 64 => {}
             Err(error) => panic!("cannot commit: {error}"),
         }

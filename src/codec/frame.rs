@@ -32,7 +32,7 @@ pub(crate) fn deflate(block: &[u8], level: CompressionLevel) -> Result<Vec<u8>> 
     frame.resize(LENGTH_SIZE, 0);
     if is_noise(block) {
         append_stream(block, CompressionLevel::STORED, &mut frame)?;
-    } else if level.number() == CompressionLevel::FASTEST {
+    } else if level.get() == CompressionLevel::FASTEST {
         deflate::compress(block, &mut frame)?;
     } else {
         append_stream(block, level.0, &mut frame)?;

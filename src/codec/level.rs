@@ -4,17 +4,39 @@ use libdeflater::CompressionLvl;
 
 use crate::error::{Error, Result};
 
-/// How hard blocks are compressed: 1 is fastest, 12 makes the smallest files.
+/// How hard blocks are compressed: 1 is fastest, 12 makes the smallest files, and 6 is the default.
+///
+/// ```
+/// use capturefile::{CompressionLevel, OpenOptions};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = OpenOptions::new().write(true).compression_level(1.try_into()?).open(&path)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CompressionLevel(pub(super) CompressionLvl);
 
 impl CompressionLevel {
     /// The one that has an encoder of its own.
-    pub(super) const FASTEST: i32 = 1;
+    pub(super) const FASTEST: u32 = 1;
     /// No compression.
     pub(super) const STORED: CompressionLvl = CompressionLvl::fastest();
 
-    /// The level from 1 to 12.
+    /// Makes the level with this number; [`TryFrom`] does the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for numbers other than 1 to 12.
+    ///
+    /// ```
+    /// use capturefile::CompressionLevel;
+    ///
+    /// assert_eq!(CompressionLevel::new(9)?.get(), 9);
+    /// assert!(CompressionLevel::new(0).is_err());
+    /// # Ok::<(), capturefile::Error>(())
+    /// ```
     pub fn new(level: u32) -> Result<Self> {
         i32::try_from(level)
             .ok()
@@ -28,9 +50,27 @@ impl CompressionLevel {
             })
     }
 
-    /// The level as a number.
-    pub fn number(self) -> i32 {
-        self.0.into()
+    /// Returns the level as a number from 1 to 12.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::CompressionLevel::default().get(), 6);
+    /// ```
+    pub fn get(self) -> u32 {
+        i32::from(self.0).unsigned_abs()
+    }
+}
+
+impl TryFrom<u32> for CompressionLevel {
+    type Error = Error;
+
+    fn try_from(level: u32) -> Result<Self> {
+        Self::new(level)
+    }
+}
+
+impl From<CompressionLevel> for u32 {
+    fn from(level: CompressionLevel) -> Self {
+        level.get()
     }
 }
 

@@ -48,7 +48,7 @@ impl CaptureFile {
             published: Published::new(snapshot, writer.changes()),
             role: Role::Writer(Box::new(WriterRole {
                 writer: Mutex::new(Some(writer)),
-                final_totals: OnceLock::new(),
+                final_stats: OnceLock::new(),
                 forks: forks(),
             })),
         })

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::read::current::Stamps;
 use crate::sync::forks::forks;
-use crate::write::options::Totals;
+use crate::write::options::Stats;
 use crate::write::writer::Writer;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct WriterRole {
     /// `None` once closed.
     pub(super) writer: Mutex<Option<Writer>>,
     /// What was committed, once it is closed.
-    pub(super) final_totals: OnceLock<Totals>,
+    pub(super) final_stats: OnceLock<Stats>,
     /// The count of forks when the file was opened; a forked child never touches the writer, whose
     /// lock a thread that did not come along may hold.
     pub(super) forks: u64,

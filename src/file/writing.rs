@@ -5,7 +5,7 @@ use super::role::{Role, WriterRole};
 use crate::error::{Error, Result};
 use crate::sync::forks::forks;
 use crate::write::draft::Savepoint;
-use crate::write::options::Totals;
+use crate::write::options::{Commit, Stats};
 use crate::write::writer::Writer;
 
 impl CaptureFile {
@@ -18,13 +18,13 @@ impl CaptureFile {
     }
 
     /// What was committed through this object so far.
-    pub fn totals(&self) -> Totals {
+    pub fn stats(&self) -> Stats {
         match &self.role {
             Role::Writer(role) if role.forks == forks() => {
-                let closed = || role.final_totals.get().copied().unwrap_or_default();
-                role.lock().as_ref().map_or_else(closed, Writer::totals)
+                let closed = || role.final_stats.get().copied().unwrap_or_default();
+                role.lock().as_ref().map_or_else(closed, Writer::stats)
             }
-            _ => Totals::default(),
+            _ => Stats::default(),
         }
     }
 
@@ -61,13 +61,9 @@ impl CaptureFile {
         self.write(|writer| writer.set_metadata(metadata))
     }
 
-    /// Makes everything since the last commit visible to others and durable, together.
-    pub fn commit(&self) -> Result<()> {
-        self.commit_measured().map(drop)
-    }
-
-    /// Does what [`commit`](Self::commit) does; returns what was committed, or `None` if there was nothing.
-    pub fn commit_measured(&self) -> Result<Option<Totals>> {
+    /// Makes everything since the last commit visible to others and durable, together; returns what that was, or
+    /// `None` if there was nothing to commit.
+    pub fn commit(&self) -> Result<Option<Commit>> {
         self.write(Writer::commit)
     }
 
@@ -100,7 +96,7 @@ impl CaptureFile {
         };
         self.published.publish(writer.committed_snapshot());
         // There are none yet: it is closed once.
-        let _ = role.final_totals.set(writer.totals());
+        let _ = role.final_stats.set(writer.stats());
         writer.uncommitted_records()
     }
 

@@ -264,7 +264,7 @@ impl Life {
         self.commits.fragile |= self.habits.sync == SyncMode::None;
         self.mark();
         match self.file()?.commit() {
-            Ok(()) => {
+            Ok(_) => {
                 let previous = if self.habits.sync == SyncMode::Barrier { self.commits.last } else { number };
                 self.commits = Commits { last: number, previous, begun: None, fragile: self.commits.fragile };
                 self.mark();

@@ -1,12 +1,25 @@
 //! How a writer works, and what it tells of its commits.
 
-use std::ops::AddAssign;
+use std::fmt;
 use std::time::Duration;
 
 use crate::codec::level::CompressionLevel;
 
 /// When a commit waits for the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+///
+/// ```
+/// use capturefile::{OpenOptions, SyncMode};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = OpenOptions::new().write(true).sync(SyncMode::Barrier).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum SyncMode {
     /// A commit returns when it would survive a power cut.
     #[default]
@@ -18,8 +31,13 @@ pub enum SyncMode {
 }
 
 impl SyncMode {
-    /// The mode in a word.
-    pub fn name(self) -> &'static str {
+    /// Returns the mode as a word, which is also what [`Display`](fmt::Display) writes.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::SyncMode::Full.as_str(), "full");
+    /// assert_eq!(capturefile::SyncMode::None.to_string(), "none");
+    /// ```
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Barrier => "barrier",
@@ -28,10 +46,54 @@ impl SyncMode {
     }
 }
 
-/// What was committed, at once or in all.
+impl fmt::Display for SyncMode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+/// Tells what one commit made durable; [`CaptureFile::commit`](crate::CaptureFile::commit) returns it.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_records(["one", "two"])?;
+/// let commit = log.commit()?.expect("there is something to commit");
+/// assert_eq!((commit.records, commit.bytes), (2, 6));
+/// assert!(log.commit()?.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Commit {
+    /// Records that were added.
+    pub records: u64,
+    /// The bytes of these records, before they are compressed.
+    pub bytes: u64,
+    /// How long the commit took.
+    pub time: Duration,
+}
+
+/// Sums up the commits of one object; see [`CaptureFile::stats`](crate::CaptureFile::stats).
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// for record in ["one", "two"] {
+///     log.add_record(record.as_bytes())?;
+///     log.commit()?;
+/// }
+/// let stats = log.stats();
+/// assert_eq!((stats.commits, stats.records, stats.bytes), (2, 2, 6));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Totals {
+pub struct Stats {
     /// Commits of anything; a call without anything to commit is none.
     pub commits: u64,
     /// Records that were added.
@@ -39,15 +101,16 @@ pub struct Totals {
     /// The bytes of these records, before they are compressed.
     pub bytes: u64,
     /// How long the commits took together.
-    pub time: Duration,
+    pub commit_time: Duration,
 }
 
-impl AddAssign for Totals {
-    fn add_assign(&mut self, more: Self) {
-        self.commits += more.commits;
-        self.records += more.records;
-        self.bytes += more.bytes;
-        self.time += more.time;
+impl Stats {
+    /// Counts one more commit.
+    pub(crate) fn count(&mut self, commit: &Commit) {
+        self.commits += 1;
+        self.records += commit.records;
+        self.bytes += commit.bytes;
+        self.commit_time += commit.time;
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sync::backoff::RECENT_WINDOW;
 use crate::sync::transaction::Transaction;
 use crate::write::draft::{Draft, Savepoint};
 use crate::write::frame_writer::FrameWriter;
-use crate::write::options::{FIRST_SERIALS, Making, SyncMode, Totals, WriterOptions};
+use crate::write::options::{Commit, FIRST_SERIALS, Making, Stats, SyncMode, WriterOptions};
 use crate::write::repair::{SlotImages, repair};
 use crate::write::slot_writer::{SlotError, SlotWriter};
 
@@ -37,7 +37,7 @@ pub(crate) struct Writer {
     /// Whether somebody may be reading frames of a transaction that was rolled back. Their room must then stay in the
     /// file: cutting off what is mapped and being read would end the process.
     readers_may_map_tail: bool,
-    totals: Totals,
+    stats: Stats,
     /// When the last commit ended.
     last_commit: Option<Instant>,
     health: Health,
@@ -127,7 +127,7 @@ impl Writer {
             transaction: Transaction::new(new_epoch()),
             changes: 0,
             readers_may_map_tail: false,
-            totals: Totals::default(),
+            stats: Stats::default(),
             last_commit: None,
             health: Health::Good,
         }
@@ -152,8 +152,8 @@ impl Writer {
         self.changes
     }
 
-    pub(crate) fn totals(&self) -> Totals {
-        self.totals
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats
     }
 
     /// Adds a record if that takes no more than copying it; returns the new count, or `None` if the record would close
@@ -200,7 +200,7 @@ impl Writer {
 
     /// Makes everything since the last commit visible and, as the sync mode says, durable. Returns what that
     /// was; `None` if there was nothing to commit.
-    pub(crate) fn commit(&mut self) -> Result<Option<Totals>> {
+    pub(crate) fn commit(&mut self) -> Result<Option<Commit>> {
         self.check_health()?;
         if !self.draft.is_dirty() {
             return Ok(None);
@@ -208,12 +208,11 @@ impl Writer {
         let began = Instant::now();
         let bytes = self.draft.uncommitted_bytes();
         self.commit_changes()?;
-        let committed =
-            Totals { commits: 1, records: self.uncommitted_records(), bytes, time: began.elapsed() };
-        self.totals += committed;
+        let commit = Commit { records: self.uncommitted_records(), bytes, time: began.elapsed() };
+        self.stats.count(&commit);
         self.begin_transaction();
-        self.tell_followers(began + committed.time);
-        Ok(Some(committed))
+        self.tell_followers(began + commit.time);
+        Ok(Some(commit))
     }
 
     /// Ends the pauses of those who wait for a commit, of which one has just ended. They are short as long as

@@ -363,7 +363,7 @@ fn closing_tells_what_it_loses_and_ends_writing_for_good() {
     for kept in [short.finish(), long.finish()] {
         assert!(matches!(refused(kept), Error::Closed { .. }));
     }
-    let calls = [file.add_record(b"x"), file.commit().map(|()| 0), file.rollback().map(|()| 0)];
+    let calls = [file.add_record(b"x"), file.commit().map(|_| 0), file.rollback().map(|()| 0)];
     for refusal in calls.map(refused) {
         assert!(matches!(refusal, Error::Closed { .. }), "{refusal}");
     }
@@ -428,22 +428,22 @@ fn what_was_committed_is_counted_and_nothing_that_was_taken_back() {
     let place = Place::new();
     let file = in_transaction(&place, SMALL, 40, 60);
     let bytes = |from, to| (from..=to).map(|number| record(number).len() as u64).sum::<u64>();
-    let first = file.totals();
+    let first = file.stats();
     assert_eq!((first.commits, first.records, first.bytes), (1, 40, bytes(1, 40)));
     file.rollback().unwrap();
     (41..=50).for_each(|number| add(&file, number));
     let mut batch = file.batch().unwrap();
     (51..=10_000).try_for_each(|number| batch.add(&noise(number, 1000))).unwrap();
     drop(batch);
-    let committed = file.commit_measured().unwrap().unwrap();
-    assert_eq!((committed.commits, committed.records, committed.bytes), (1, 10, bytes(41, 50)));
-    assert!(file.commit_measured().unwrap().is_none());
+    let committed = file.commit().unwrap().unwrap();
+    assert_eq!((committed.records, committed.bytes), (10, bytes(41, 50)));
+    assert!(file.commit().unwrap().is_none());
     file.set_metadata(Some(b"no record")).unwrap();
     file.commit().unwrap();
-    let all = file.totals();
+    let all = file.stats();
     assert_eq!((all.commits, all.records, all.bytes), (3, 50, bytes(1, 50)));
-    assert!(all.time >= first.time + committed.time);
-    assert_eq!(place.reader().totals(), capturefile::Totals::default());
+    assert!(all.commit_time >= first.commit_time + committed.time);
+    assert_eq!(place.reader().stats(), capturefile::Stats::default());
 }
 
 #[test]

@@ -22,7 +22,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::{CompressionLevel, OpenOptions, Snapshot, SyncMode, Totals};
+use crate::{CompressionLevel, OpenOptions, Snapshot, Stats, SyncMode};
 
 use super::convert::{Encoding, block_size, cache_size, threads};
 use super::display;
@@ -89,8 +89,8 @@ pub(super) struct CaptureFile {
     writes: AtomicBool,
     /// The record count that was last seen, for an object that is closed.
     last_count: AtomicU64,
-    /// The totals of when it was last closed.
-    last_totals: ArcSwap<Totals>,
+    /// The stats of when it was last closed.
+    last_stats: ArcSwap<Stats>,
     /// What is called with the records, bytes and seconds of each commit.
     commit_hook: ArcSwapOption<Py<PyAny>>,
 }
@@ -104,7 +104,7 @@ impl CaptureFile {
             open: ArcSwapOption::empty(),
             writes: AtomicBool::new(false),
             last_count: AtomicU64::new(0),
-            last_totals: ArcSwap::from_pointee(Totals::default()),
+            last_stats: ArcSwap::from_pointee(Stats::default()),
             commit_hook: ArcSwapOption::empty(),
         }
     }
@@ -152,7 +152,7 @@ impl CaptureFile {
             let lost = file.close();
             // What it saw last is at hand before it counts as closed, for those who ask meanwhile.
             self.last_count.store(file.record_count().unwrap_or_default(), Ordering::Relaxed);
-            self.last_totals.store(Arc::new(file.totals()));
+            self.last_stats.store(Arc::new(file.stats()));
             self.open.compare_and_swap(&Some(file), None);
             loses.then_some(lost)
         })

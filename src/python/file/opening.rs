@@ -70,8 +70,8 @@ impl CaptureFile {
         options.set_item("encoding", settings.encoding_name.as_deref())?;
         options.set_item("errors", settings.errors.as_deref())?;
         options.set_item("use_os_file_locking", settings.os_lock)?;
-        options.set_item("sync", settings.sync.name())?;
-        options.set_item("compression_level", settings.level.number())?;
+        options.set_item("sync", settings.sync.as_str())?;
+        options.set_item("compression_level", settings.level.get())?;
         options.set_item("threads", settings.threads)?;
         options.set_item("cache_size", settings.cache_size)?;
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-use crate::Totals;
+use crate::Commit;
 use crate::python::convert::{refuse_one_record, with_bytes};
 use crate::python::errors::CaptureFileNotOpen;
 
@@ -33,11 +33,10 @@ impl CaptureFile {
     }
 
     /// Calls the hook, whose own errors take nothing from a commit that is done.
-    fn tell_of_commit(&self, py: Python<'_>, committed: Totals) {
+    fn tell_of_commit(&self, py: Python<'_>, commit: Commit) {
         let hook = self.commit_hook.load();
         if let Some(hook) = hook.as_ref()
-            && let Err(error) =
-                hook.call1(py, (committed.records, committed.bytes, committed.time.as_secs_f64()))
+            && let Err(error) = hook.call1(py, (commit.records, commit.bytes, commit.time.as_secs_f64()))
         {
             error.write_unraisable(py, Some(hook.bind(py)));
         }
@@ -62,15 +61,15 @@ impl CaptureFile {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static STATS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         self.settings()?;
-        let totals = match self.open.load_full() {
-            Some(file) => py.detach(|| file.totals()),
-            None => **self.last_totals.load(),
+        let stats = match self.open.load_full() {
+            Some(file) => py.detach(|| file.stats()),
+            None => **self.last_stats.load(),
         };
         STATS.import(py, "capturefile._info", "Stats")?.call1((
-            totals.records,
-            totals.bytes,
-            totals.commits,
-            totals.time.as_secs_f64(),
+            stats.records,
+            stats.bytes,
+            stats.commits,
+            stats.commit_time.as_secs_f64(),
         ))
     }
 
@@ -162,8 +161,8 @@ impl CaptureFile {
     /// failed, the object refuses further work with CaptureFileError until it is opened again.
     pub(super) fn commit(&self, py: Python<'_>) -> PyResult<()> {
         let file = self.file()?;
-        if let Some(committed) = py.detach(|| file.commit_measured())? {
-            self.tell_of_commit(py, committed);
+        if let Some(commit) = py.detach(|| file.commit())? {
+            self.tell_of_commit(py, commit);
         }
         Ok(())
     }

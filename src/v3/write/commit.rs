@@ -17,7 +17,7 @@ use crate::v3::format::head::Frames;
 use crate::v3::log::{Entry, seed_after};
 use crate::v3::read::snapshot::Snapshot;
 use crate::v3::steps::Step;
-use crate::write::options::{SyncMode, Totals};
+use crate::write::options::{Commit, SyncMode};
 
 /// The log is filled this far ahead while it is new.
 const FILL: u64 = 64 << 10;
@@ -25,7 +25,7 @@ const FILL: u64 = 64 << 10;
 impl Writer {
     /// Makes everything since the last commit visible and, as the sync mode says, durable. Returns what that was;
     /// `None` if there was nothing to commit.
-    pub(crate) fn commit(&mut self) -> Result<Option<Totals>> {
+    pub(crate) fn commit(&mut self) -> Result<Option<Commit>> {
         self.check_health()?;
         if self.draft.is_empty() {
             return Ok(None);
@@ -41,9 +41,9 @@ impl Writer {
         }
         self.draft = Draft::default();
         self.transaction = Transaction::new(new_epoch());
-        let committed = Totals { commits: 1, records, bytes, time: began.elapsed() };
-        self.tell_followers(end, began + committed.time);
-        Ok(Some(committed))
+        let commit = Commit { records, bytes, time: began.elapsed() };
+        self.tell_followers(end, began + commit.time);
+        Ok(Some(commit))
     }
 
     /// Ends the pauses of those who wait at the end of the log as it was. They are short as long as commits follow each
