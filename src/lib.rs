@@ -73,7 +73,7 @@ pub use read::record::Record;
 pub use read::record_buffer::RecordBuffer;
 pub use read::records::Records;
 pub use read::snapshot::Snapshot;
-pub use recover::{Lost, Metadata, RecoverOptions, Recovery, recover};
+pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
 pub use storage::sync_path;
 pub use sync::backoff::Backoff;
 pub use verify::{Report, Step, Structure, Way, verify, verify_quickly, verify_while};

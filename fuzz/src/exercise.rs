@@ -134,8 +134,8 @@ fn look_again(file: &CaptureFile, count: u64) {
         assert_eq!(may_be_damaged(file.refresh(durable)), Some(false));
     }
     assert_eq!(file.record_count().expect("a reader has its count"), count);
-    let observer = may_be_damaged(file.observer()).expect("it opened before");
-    assert_eq!(observer.record_count().expect("a reader has its count"), count);
+    let reader = may_be_damaged(file.reader()).expect("it opened before");
+    assert_eq!(reader.record_count().expect("a reader has its count"), count);
 }
 
 /// Appends to a file in which a reader sees `count` records, if it can be opened at all; what is added

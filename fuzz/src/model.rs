@@ -277,7 +277,7 @@ impl<'a> World<'a> {
         let page = u64::from(self.geometry.page_size);
         let unused = snapshot.file_limit() / page * page;
         let slot = 2 * page + u64::from(self.geometry.block_size);
-        let old_slot = page + u64::from(snapshot.serial().is_multiple_of(2)) * slot;
+        let old_slot = page + u64::from(snapshot.serial_number().is_multiple_of(2)) * slot;
         drop((reader, snapshot));
         let rubbish = self.choices.entry();
         let file = fs::OpenOptions::new().write(true).open(&self.path).expect("the file is there");
@@ -295,7 +295,7 @@ impl<'a> World<'a> {
         let options = options(&mut self.choices, self.geometry).replace(true);
         self.writer = options.open(&self.path).expect("a new file");
         self.check_reader();
-        self.reader = self.writer.observer().expect("a sound file");
+        self.reader = self.writer.reader().expect("a sound file");
         self.committed = State::default();
         self.current = State::default();
         self.seen = State::default();

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use capturefile::{CaptureFile, Error, Metadata, RecoverOptions, Recovery, Snapshot, verify};
+use capturefile::{CaptureFile, Error, MetadataOutcome, RecoverOptions, Recovery, Snapshot, verify};
 
 /// Recovering is told to stop when it has asked so often: a small file can hold more than anybody waits for.
 const PATIENCE: u32 = 5;
@@ -40,7 +40,7 @@ fn check_new(target: &Path, recovery: &Recovery) -> Arc<Snapshot> {
     assert!(recovery.recovered <= recovery.record_count);
     let snapshot = CaptureFile::open(target).and_then(|file| file.snapshot()).expect("a new file");
     let has_metadata = snapshot.metadata().expect("a new file").is_some();
-    assert_eq!(has_metadata, recovery.metadata == Metadata::Recovered);
+    assert_eq!(has_metadata, recovery.metadata == MetadataOutcome::Recovered);
     snapshot
 }
 

@@ -31,7 +31,7 @@ impl fmt::Debug for CaptureFile {
 }
 
 impl CaptureFile {
-    pub(crate) fn reader(file: Arc<OpenFile>, current: Current) -> Result<Self> {
+    pub(crate) fn new_reader(file: Arc<OpenFile>, current: Current) -> Result<Self> {
         check_length(&file, current.master.file_limit)?;
         let snapshot = Snapshot::committed(Arc::clone(&file), current.master);
         Ok(Self {
@@ -41,7 +41,7 @@ impl CaptureFile {
         })
     }
 
-    pub(crate) fn writer(mut writer: Writer) -> Result<Self> {
+    pub(crate) fn new_writer(mut writer: Writer) -> Result<Self> {
         let snapshot = writer.snapshot()?;
         Ok(Self {
             file: Arc::clone(snapshot.file()),

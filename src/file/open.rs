@@ -54,7 +54,7 @@ impl OpenOptions {
     pub(crate) fn read_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<CaptureFile> {
         let (file, header) = self.attach(path, storage)?;
         let current = current::read_current(&file, |_| Ok(()))?;
-        header.check(CaptureFile::reader(Arc::new(file), current)?)
+        header.check(CaptureFile::new_reader(Arc::new(file), current)?)
     }
 
     /// Opens for writing what `storage` holds, the file called `target`, for the one who has the right to write it.
@@ -70,7 +70,7 @@ impl OpenOptions {
             storage.sync_folder(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
         let (file, header) = self.attach(path, storage)?;
-        header.check(CaptureFile::writer(Writer::open(Arc::new(file), right, self.writer_options())?)?)
+        header.check(CaptureFile::new_writer(Writer::open(Arc::new(file), right, self.writer_options())?)?)
     }
 
     /// Makes a new file of the empty `storage`, which nobody else can see before `move_in` gives it the name `target`.
@@ -107,7 +107,13 @@ impl OpenOptions {
         let cache = Cache::new(self.cache_size);
         let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
         let metadata = self.initial_metadata.as_deref();
-        CaptureFile::writer(Writer::create(&Arc::new(file), right, metadata, self.writer_options(), making)?)
+        CaptureFile::new_writer(Writer::create(
+            &Arc::new(file),
+            right,
+            metadata,
+            self.writer_options(),
+            making,
+        )?)
     }
 
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {

@@ -63,16 +63,16 @@ impl CaptureFile {
         let Some(stamps) = stamps else {
             return std::thread::sleep(most);
         };
-        let next = self.published.load_guard().0.serial().wrapping_add(1);
+        let next = self.published.load_guard().0.serial_number().wrapping_add(1);
         let [a, b, c, d, ..] = stamps[image_index(next)];
         let position = self.file.geometry.slot_position(Slot::of_serial(next));
         self.file.storage.wait_for_change(position, [a, b, c, d], most);
     }
 
     /// A reading object over the same open file, with its own idea of what is new.
-    pub fn observer(&self) -> Result<Self> {
+    pub fn reader(&self) -> Result<Self> {
         let current = current::read_current(&self.file, |_| Ok(()))?;
-        Self::reader(Arc::clone(&self.file), current)
+        Self::new_reader(Arc::clone(&self.file), current)
     }
 
     /// Checks that the file has not been cut short since it was looked at.

@@ -43,7 +43,7 @@ pub struct MasterSlot {
     /// Where the slot starts in the file.
     pub position: u64,
     /// The serial number of the commit.
-    pub serial: u32,
+    pub serial_number: u32,
     /// The checksum that it starts with.
     pub stored: u32,
     /// The checksum of its bytes; those that the file does not have any more count as zeros.
@@ -77,7 +77,7 @@ impl MasterSlot {
             (0..).zip(&levels).map(|(height, &count)| u64::from(count).saturating_mul(below(height)));
         Self {
             position: geometry.slot_position(slot),
-            serial: u32_at(SERIAL),
+            serial_number: u32_at(SERIAL),
             stored: u32_at(0),
             computed: crc32(bytes.get(CHECKSUM_END..).unwrap_or_default()),
             file_limit: get_u64(&bytes, FILE_LIMIT).unwrap_or_default(),

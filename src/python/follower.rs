@@ -63,7 +63,7 @@ impl Follower {
         timeout: Option<Duration>,
     ) -> PyResult<Self> {
         let (observer, records) = object.py().detach(|| {
-            let observer = file.observer()?;
+            let observer = file.reader()?;
             let records = observer.snapshot()?.records(start);
             crate::Result::Ok((observer, records))
         })?;

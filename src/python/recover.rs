@@ -11,7 +11,7 @@ use pyo3::types::{PyTuple, PyType};
 use super::convert::to_bytes;
 use super::progress::watched;
 use super::verify::{problems, ranges};
-use crate::{Lost, Metadata, RecoverOptions, Recovery};
+use crate::{LostRange, MetadataOutcome, RecoverOptions, Recovery};
 
 /// Makes a new sound file at `target` of all that can be read of the damaged one at `source`.
 ///
@@ -56,9 +56,9 @@ fn report<'py>(py: Python<'py>, recovery: &Recovery) -> PyResult<Bound<'py, PyAn
         lost(py, &recovery.lost)?,
         ranges(py, &recovery.uncertain)?,
         match recovery.metadata {
-            Metadata::None => "none",
-            Metadata::Recovered => "recovered",
-            Metadata::Lost => "lost",
+            MetadataOutcome::None => "none",
+            MetadataOutcome::Recovered => "recovered",
+            MetadataOutcome::Lost => "lost",
         },
         last_metadata,
         recovery.later_commit_lost,
@@ -66,7 +66,7 @@ fn report<'py>(py: Python<'py>, recovery: &Recovery) -> PyResult<Bound<'py, PyAn
     ))
 }
 
-fn lost<'py>(py: Python<'py>, ranges: &[Lost]) -> PyResult<Bound<'py, PyTuple>> {
+fn lost<'py>(py: Python<'py>, ranges: &[LostRange]) -> PyResult<Bound<'py, PyTuple>> {
     static LOST: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = LOST.import(py, "capturefile._info", "LostRange")?;
     let ranges = ranges.iter().map(|lost| class.call1((lost.first, lost.last, lost.exact)));

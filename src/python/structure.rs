@@ -107,7 +107,7 @@ impl From<&MasterSlot> for Slot {
     fn from(slot: &MasterSlot) -> Self {
         Self {
             position: slot.position,
-            serial: slot.serial,
+            serial: slot.serial_number,
             stored: slot.stored,
             computed: slot.computed,
             file_limit: slot.file_limit,

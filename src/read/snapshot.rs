@@ -40,7 +40,7 @@ impl fmt::Debug for Snapshot {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Snapshot")
             .field("path", &self.path())
-            .field("serial", &self.serial())
+            .field("serial_number", &self.serial_number())
             .field("record_count", &self.record_count())
             .finish_non_exhaustive()
     }
@@ -108,7 +108,7 @@ impl Snapshot {
     }
 
     /// Returns the serial number of the commit.
-    pub fn serial(&self) -> u32 {
+    pub fn serial_number(&self) -> u32 {
         self.serial
     }
 

@@ -34,7 +34,7 @@ use crate::storage::{FileStorage, open_plain};
 use crate::sync::progress::Progress;
 
 use raw::Raw;
-pub use report::{Lost, Metadata, Recovery};
+pub use report::{LostRange, MetadataOutcome, Recovery};
 use sink::Sink;
 use sizes::Sizes;
 use slots::SlotState;
@@ -194,7 +194,7 @@ fn salvage_all(source: &mut Source, sink: &mut Sink<'_>) -> Result<Option<Vec<u8
     let mut walk = Walk::new(source, sink, Some(&[]));
     walk.rest(Region { after: None, before: None, start: walk.data_start() }, &[])?;
     let last_metadata = walk.metadata;
-    sink.recovery.metadata = Metadata::Lost;
+    sink.recovery.metadata = MetadataOutcome::Lost;
     note_last_metadata(source, sink, last_metadata)?;
     Ok(None)
 }
@@ -226,7 +226,7 @@ fn salvage_metadata(
         return Ok(None);
     }
     let found = source.with_entry(master.metadata, |bytes, _| copy(bytes))?;
-    sink.recovery.metadata = if found.is_some() { Metadata::Recovered } else { Metadata::Lost };
+    sink.recovery.metadata = if found.is_some() { MetadataOutcome::Recovered } else { MetadataOutcome::Lost };
     Ok(found)
 }
 

@@ -7,7 +7,7 @@ use crate::error::Damage;
 /// Records of the damaged file that are not in the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Lost {
+pub struct LostRange {
     /// The first one's number in the damaged file.
     pub first: u64,
     /// The last one's.
@@ -19,7 +19,7 @@ pub struct Lost {
 
 /// What became of the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Metadata {
+pub enum MetadataOutcome {
     /// The last readable commit has none.
     #[default]
     None,
@@ -41,12 +41,12 @@ pub struct Recovery {
     pub expected: Option<u64>,
     /// Records that are lost, by their numbers in the damaged file. There are at most a hundred thousand ranges;
     /// if there were more, the last one continues to the last such record.
-    pub lost: Vec<Lost>,
+    pub lost: Vec<LostRange>,
     /// Records, by their numbers in the new file, that may be old metadata, or may never have been
     /// committed. There are at most a hundred thousand ranges, too.
     pub uncertain: Vec<RangeInclusive<u64>>,
     /// What became of the metadata.
-    pub metadata: Metadata,
+    pub metadata: MetadataOutcome,
     /// Where the metadata is lost: the last of which is sure that it was metadata, perhaps an older one.
     pub last_metadata: Option<Vec<u8>>,
     /// Whether a later commit may have been lost than the last one that can be read.
@@ -61,7 +61,7 @@ impl Recovery {
         self.lost.is_empty()
             && self.uncertain.is_empty()
             && self.expected == Some(self.recovered)
-            && self.metadata != Metadata::Lost
+            && self.metadata != MetadataOutcome::Lost
             && !self.later_commit_lost
     }
 }

@@ -8,7 +8,7 @@ use crate::file::CaptureFile;
 use crate::sync::progress::Progress;
 
 use super::raw::Raw;
-use super::report::{Lost, Recovery};
+use super::report::{LostRange, Recovery};
 
 /// As many ranges of numbers are listed at most.
 const MAX_RANGES: usize = 100_000;
@@ -79,7 +79,7 @@ impl<'a> Sink<'a> {
         match self.recovery.lost.last_mut() {
             Some(before) if before.last + 1 == first && before.exact == exact => before.last = last,
             Some(before) if full => (before.last, before.exact) = (last, false),
-            _ => self.recovery.lost.push(Lost { first, last, exact }),
+            _ => self.recovery.lost.push(LostRange { first, last, exact }),
         }
         if self.keep_numbers {
             self.room = self.room.checked_sub(count).ok_or_else(|| self.too_many(count))?;

@@ -142,7 +142,7 @@ impl Structure {
         };
         let (now, before) = if a.is_current { (a, b) } else { (b, a) };
         let are_sound = now.is_current && before.problem.is_none();
-        let follow = are_sound && now.serial.wrapping_sub(before.serial) == 1;
+        let follow = are_sound && now.serial_number.wrapping_sub(before.serial_number) == 1;
         now.record_count.checked_sub(before.record_count).filter(|_| follow)
     }
 

@@ -77,7 +77,7 @@ fn the_closed_block_of_the_format_page_is_read() {
     }
     let place = Place::with(&bytes);
     assert_eq!(all_of(&place.reader()), [b"alpha".to_vec(), b"beta".to_vec(), vec![b'x'; 480]]);
-    assert_eq!(place.reader().snapshot().unwrap().serial(), 3);
+    assert_eq!(place.reader().snapshot().unwrap().serial_number(), 3);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn small_commits_write_their_slot_alone_and_the_slots_take_turns() {
         expected.commit();
         file.commit().unwrap();
         assert!(std::fs::read(&place.path).unwrap() == expected.bytes(), "after record {number}");
-        assert_eq!(file.snapshot().unwrap().serial(), expected.serial);
+        assert_eq!(file.snapshot().unwrap().serial_number(), expected.serial);
     }
 }
 
@@ -251,16 +251,16 @@ fn serial_numbers_wrap_for_writers_readers_and_files_opened_on_either_side() {
         let place = Place::with(&image.bytes());
         let follower = place.reader();
         let mut file = place.writer();
-        assert_eq!(file.snapshot().unwrap().serial(), first);
+        assert_eq!(file.snapshot().unwrap().serial_number(), first);
         for step in 1..=8_u64 {
             let count = file.add_record(&record(step)).unwrap();
             file.commit().unwrap();
             let serial = first.wrapping_add(u32::try_from(step).unwrap());
-            assert_eq!(file.snapshot().unwrap().serial(), serial);
+            assert_eq!(file.snapshot().unwrap().serial_number(), serial);
             assert!(follower.refresh(false).unwrap());
             for seen in [&follower, &place.reader()] {
                 let snapshot = seen.snapshot().unwrap();
-                assert_eq!((snapshot.serial(), snapshot.record_count()), (serial, count));
+                assert_eq!((snapshot.serial_number(), snapshot.record_count()), (serial, count));
                 assert_eq!(*snapshot.record(count).unwrap(), *record(step));
             }
             if step % 3 == 0 {

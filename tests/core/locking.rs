@@ -106,7 +106,7 @@ fn the_writers_byte_is_locked_for_as_long_as_the_file_is_open_for_writing() {
     let stranger = Stranger::new(&place.path);
     assert_eq!(stranger.conflict(), Some((WRITER_BYTE, 1)));
     // What drops a lock of the process leaves one of the open file alone.
-    drop((place.reader(), file.observer().unwrap(), File::open(&place.path).unwrap()));
+    drop((place.reader(), file.reader().unwrap(), File::open(&place.path).unwrap()));
     assert_eq!(stranger.conflict(), Some((WRITER_BYTE, 1)));
     add(&file, 1);
     file.commit().unwrap();

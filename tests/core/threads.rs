@@ -85,21 +85,21 @@ fn threads_that_share_a_reader_see_whole_commits_in_their_order() {
 }
 
 #[test]
-fn readers_of_their_own_and_observers_see_whole_commits_too() {
+fn readers_of_the_path_and_of_an_open_file_see_whole_commits_too() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     let done = AtomicBool::new(false);
     let anew = |look| check_whole(&place.reader().snapshot().unwrap(), look);
-    let observer = file.observer().unwrap();
-    let by_observer = |look| {
-        observer.refresh(false).unwrap();
-        check_whole(&observer.snapshot().unwrap(), look)
+    let reader = file.reader().unwrap();
+    let by_reader = |look| {
+        reader.refresh(false).unwrap();
+        check_whole(&reader.snapshot().unwrap(), look)
     };
-    let observed_anew = |look| check_whole(&file.observer().unwrap().snapshot().unwrap(), look);
+    let observed_anew = |look| check_whole(&file.reader().unwrap().snapshot().unwrap(), look);
     thread::scope(|scope| {
         let watchers = [
             scope.spawn(|| watch(&done, anew)),
-            scope.spawn(|| watch(&done, by_observer)),
+            scope.spawn(|| watch(&done, by_reader)),
             scope.spawn(|| watch(&done, observed_anew)),
         ];
         {
@@ -113,23 +113,23 @@ fn readers_of_their_own_and_observers_see_whole_commits_too() {
 }
 
 #[test]
-fn an_observer_reads_on_after_its_writer_is_closed_and_never_writes() {
+fn a_reader_of_an_open_file_reads_on_after_its_writer_is_closed_and_never_writes() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     (1..=30).for_each(|number| add(&file, number));
-    let observer = file.observer().unwrap();
-    assert_eq!(observer.record_count().unwrap(), 0);
-    assert!(!observer.is_writer() && observer.add_record(b"x").is_err());
+    let reader = file.reader().unwrap();
+    assert_eq!(reader.record_count().unwrap(), 0);
+    assert!(!reader.is_writer() && reader.add_record(b"x").is_err());
     file.commit().unwrap();
-    assert_eq!(observer.record_count().unwrap(), 0);
-    assert!(observer.refresh(false).unwrap() && !file.refresh(false).unwrap());
+    assert_eq!(reader.record_count().unwrap(), 0);
+    assert!(reader.refresh(false).unwrap() && !file.refresh(false).unwrap());
     drop(file);
-    assert_eq!(all_of(&observer), records(30));
+    assert_eq!(all_of(&reader), records(30));
     let file = place.writer();
     (31..=60).for_each(|number| add(&file, number));
     file.commit().unwrap();
-    assert!(observer.refresh(true).unwrap());
-    assert_eq!(all_of(&observer), records(60));
+    assert!(reader.refresh(true).unwrap());
+    assert_eq!(all_of(&reader), records(60));
 }
 
 #[test]

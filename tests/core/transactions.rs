@@ -27,7 +27,7 @@ fn what_is_not_committed_is_seen_by_its_writer_alone() {
     assert!(all_of(&file) == records(50) && metadata_of(&file).unwrap() == b"not yet");
     assert!(all_of(&reader) == records(30) && metadata_of(&reader).is_none());
     assert!(!reader.refresh(false).unwrap());
-    assert!(all_of(&file.observer().unwrap()) == records(30));
+    assert!(all_of(&file.reader().unwrap()) == records(30));
     file.commit().unwrap();
     assert!(reader.refresh(false).unwrap());
     assert!(all_of(&reader) == records(50) && metadata_of(&reader).unwrap() == b"not yet");
@@ -163,7 +163,7 @@ fn a_snapshot_of_what_was_rolled_back_is_not_shown_what_was_committed_in_its_pla
     file.add_records(&theirs).unwrap();
     file.commit().unwrap();
     for _ in 0..2 {
-        assert!(all_of(&file)[30..] == theirs && all_of(&file.observer().unwrap())[30..] == theirs);
+        assert!(all_of(&file)[30..] == theirs && all_of(&file.reader().unwrap())[30..] == theirs);
         assert!(all(&snapshot)[30..] == ours);
     }
 }
@@ -246,7 +246,7 @@ fn records_are_gathered_in_the_order_asked_repeated_or_not() {
         (1..=1000).rev().collect(),
         (1..=1000).map(|index| index * 7919 % 1000 + 1).collect(),
     ] {
-        for snapshot in [file.snapshot().unwrap(), file.observer().unwrap().snapshot().unwrap()] {
+        for snapshot in [file.snapshot().unwrap(), file.reader().unwrap().snapshot().unwrap()] {
             let inside: Vec<u64> =
                 numbers.iter().copied().filter(|number| *number <= snapshot.record_count()).collect();
             let mut found = vec![None; inside.len()];

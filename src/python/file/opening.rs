@@ -76,7 +76,7 @@ impl CaptureFile {
         options.set_item("cache_size", settings.cache_size)?;
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
         let snapshot = this.snapshot(py)?;
-        let seen = (this.identity(py)?, snapshot.serial(), snapshot.record_count());
+        let seen = (this.identity(py)?, snapshot.serial_number(), snapshot.record_count());
         let arguments = (slf.get_type(), settings.location.as_os_str(), options, seen).into_pyobject(py)?;
         // What a subclass keeps in its objects.
         let state = slf.call_method0("__getstate__")?;

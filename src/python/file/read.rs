@@ -302,7 +302,7 @@ impl CaptureFile {
             geometry.page_size,
             geometry.block_size,
             geometry.fan_out,
-            snapshot.serial(),
+            snapshot.serial_number(),
             snapshot.record_count(),
             snapshot.tree_height(),
             snapshot.file_limit(),
@@ -335,7 +335,7 @@ impl CaptureFile {
         let settings = self.settings()?.clone();
         let file = self.file()?;
         let observer = Self::unopened();
-        observer.open.store(Some(Arc::new(py.detach(|| file.observer())?)));
+        observer.open.store(Some(Arc::new(py.detach(|| file.reader())?)));
         // A new cell is empty.
         let _ = observer.settings.set(settings);
         Ok(observer)
