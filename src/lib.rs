@@ -66,7 +66,7 @@ pub use error::{Damage, Error, LockHolder, Result};
 pub use file::{Batch, CaptureFile, OpenOptions, Replacement};
 pub use format::{Coordinates, Geometry, Header, HeaderChecksum, MasterSlot};
 pub use lock::FileIdentity;
-pub use read::blocks::{BlockInfo, Blocks};
+pub use read::blocks::{BlockInfo, Blocks, FrameInfo};
 pub use read::gather::Gather;
 pub use read::index::{Lookup, Stuck};
 pub use read::record::Record;

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from capturefile import Block, CaptureFile, InvalidCaptureFile, RecordRange, verify
+from capturefile import BlockInfo, CaptureFile, InvalidCaptureFile, RecordRange, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def test_an_empty_file_has_no_blocks(path: Path) -> None:
 def test_what_is_not_compressed_yet_is_a_block_without_a_position(path: Path) -> None:
     fill(path, 3)
     with CaptureFile(path) as cf:
-        pending = Block(position=None, compressed_size=None, size=3 * 1004, records=RecordRange(1, 3))
+        pending = BlockInfo(position=None, compressed_size=None, size=3 * 1004, records=RecordRange(1, 3))
         assert list(cf.blocks()) == [pending]
         assert cf.info().pending_bytes == pending.size
 

@@ -41,12 +41,12 @@ from capturefile._errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from capturefile import aio, checkpoint, dask, logging, otel, rotating, sequence, structlog
-    from capturefile._info import Block, Info, LostRange, Problem, RecordRange, Recovery, Report, Stats
+    from capturefile._info import BlockInfo, Damage, Info, LostRange, RecordRange, Recovery, Report, Stats
     from capturefile.sequence import RecordSequence, concat
 
 __all__ = [
     "ArrowRecords",
-    "Block",
+    "BlockInfo",
     "BlockIterator",
     "CaptureFile",
     "CaptureFileAlreadyOpen",
@@ -60,12 +60,12 @@ __all__ = [
     "CaptureFileReplacedError",
     "CommitUncertain",
     "CommitUncertainError",
+    "Damage",
     "Follower",
     "Info",
     "InvalidCaptureFile",
     "InvalidCaptureFileError",
     "LostRange",
-    "Problem",
     "RecordIterator",
     "RecordRange",
     "RecordSequence",
@@ -92,7 +92,7 @@ __all__ = [
 if not TYPE_CHECKING:
     _MODULES = ("aio", "checkpoint", "dask", "logging", "otel", "rotating", "sequence", "structlog")
     _HOMES = {
-        "_info": ("Block", "Info", "LostRange", "Problem", "RecordRange", "Recovery", "Report", "Stats"),
+        "_info": ("BlockInfo", "Info", "LostRange", "Damage", "RecordRange", "Recovery", "Report", "Stats"),
         "sequence": ("RecordSequence", "concat"),
     }
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Self, SupportsIndex, final, overload
 
 from typing_extensions import Buffer, CapsuleType, TypeVar, disjoint_base
 
-from capturefile._info import Block, Info, Recovery, Report, Stats
+from capturefile._info import BlockInfo, Info, Recovery, Report, Stats
 from capturefile._typing import StrPath, SyncMode
 from capturefile.sequence import RecordSequence
 
@@ -291,7 +291,7 @@ class CaptureFile(Generic[_RecordT_co]):
         """The sizes and numbers that describe the file; see `Info`."""
     def blocks(self) -> BlockIterator:
         """Iterates over the blocks that the file consists of now, in the order in which they stand there; see
-        `Block`.
+        `BlockInfo`.
 
         What is inflated for that is not kept. Raises InvalidCaptureFile, while it continues, if a block is damaged.
         """
@@ -562,7 +562,7 @@ class BlockIterator:
     """
 
     def __iter__(self) -> Self: ...
-    def __next__(self) -> Block: ...
+    def __next__(self) -> BlockInfo: ...
 
 @final
 class Transaction(Generic[_RecordT_co]):

@@ -47,7 +47,7 @@ class Stats:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Damage:
     """Something in a file that is damaged."""
 
     position: int | None
@@ -80,7 +80,7 @@ class LostRange(RecordRange):
 
 
 @dataclass(frozen=True)
-class Block:
+class BlockInfo:
     """One of the blocks that a file consists of; what is in one is compressed together."""
 
     position: int | None
@@ -106,9 +106,9 @@ class Report:
     """Compressed blocks that were inflated."""
     index_nodes: int
     """Index nodes that were looked at."""
-    problems: tuple[Problem, ...]
+    problems: tuple[Damage, ...]
     """What is damaged; empty if all is sound. At most a thousand things."""
-    repairable: tuple[Problem, ...] = ()
+    repairable: tuple[Damage, ...] = ()
     """What a crash leaves and the next writer puts right, such as a half-written master node. No harm was done to
     what was committed before."""
     unreadable: tuple[RecordRange, ...] = ()
@@ -143,7 +143,7 @@ class Recovery:
     older one. It is not written to the new file."""
     later_commit_lost: bool
     """Whether a later commit may have been lost than the last one that can be read."""
-    problems: tuple[Problem, ...]
+    problems: tuple[Damage, ...]
     """What is damaged. At most a thousand things."""
 
     @property

@@ -95,10 +95,11 @@ impl BlockIterator {
         let Some(block) = block else {
             return Ok(None);
         };
-        let class = BLOCK.import(py, "capturefile._info", "Block")?;
-        let (position, length) = block.frame.unzip();
+        let class = BLOCK.import(py, "capturefile._info", "BlockInfo")?;
+        let (position, compressed_size) =
+            block.frame.map(|frame| (frame.position, frame.compressed_size)).unzip();
         let records = block.records.map(|records| range(py, &records)).transpose()?;
-        class.call1((position, length, block.size, records)).map(Some)
+        class.call1((position, compressed_size, block.size, records)).map(Some)
     }
 
     fn __repr__(&self) -> String {

@@ -50,11 +50,11 @@ pub(super) fn verify(
     ))
 }
 
-/// Damage as a tuple of `Problem`.
+/// Damage as a tuple of `Damage`.
 pub(super) fn problems<'py>(py: Python<'py>, damage: &[Damage]) -> PyResult<Bound<'py, PyTuple>> {
-    static PROBLEM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let problem = PROBLEM.import(py, "capturefile._info", "Problem")?;
-    let problems = damage.iter().map(|damage| problem.call1((damage.position, found_and_expected(damage))));
+    static DAMAGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = DAMAGE.import(py, "capturefile._info", "Damage")?;
+    let problems = damage.iter().map(|damage| class.call1((damage.position, found_and_expected(damage))));
     PyTuple::new(py, problems.collect::<PyResult<Vec<_>>>()?)
 }
 

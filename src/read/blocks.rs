@@ -9,17 +9,52 @@ use crate::read::records::Records;
 use crate::read::run::Run;
 use crate::read::snapshot::Snapshot;
 
-/// One block.
+/// Tells where one block is, what it costs, and which records are in it; [`Blocks`] gives these.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_records(vec![b"a line of text"; 10_000])?;
+/// log.commit()?;
+/// let first = log.snapshot()?.blocks().next().expect("there are blocks")?;
+/// assert!(first.frame.is_some_and(|frame| frame.compressed_size < first.size));
+/// assert_eq!(first.records.map(|records| *records.start()), Some(1));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockInfo {
-    /// Where its frame starts, in bytes from the start of the file, and how many bytes it has; `None` for
-    /// the last block, which is not compressed yet and is kept with the commit.
-    pub frame: Option<(u64, u64)>,
+    /// Its compressed form in the file; `None` for the last block, which is not compressed yet and is kept with
+    /// the commit.
+    pub frame: Option<FrameInfo>,
     /// Bytes that it has inflated.
     pub size: u64,
     /// The records in it; `None` where it holds nothing but nodes of the index, or metadata.
     pub records: Option<RangeInclusive<u64>>,
+}
+
+/// Tells where the compressed form of a block is; see [`BlockInfo::frame`].
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// # log.add_records(vec![b"a line of text"; 10_000])?;
+/// # log.commit()?;
+/// let frames: Vec<_> = log.snapshot()?.blocks().filter_map(|block| block.ok()?.frame).collect();
+/// assert_eq!(frames[0].position + frames[0].compressed_size, frames[1].position);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FrameInfo {
+    /// Where it starts, in bytes from the start of the file.
+    pub position: u64,
+    /// Bytes that it takes in the file, its length included.
+    pub compressed_size: u64,
 }
 
 /// Goes through the blocks of a snapshot in the order in which they stand in the file.
@@ -66,7 +101,8 @@ impl Blocks {
         self.next = Some(end);
         let records = self.known_records_in(start)?;
         let size = self.snapshot.frames().inflate(start)?.size;
-        Ok(Some(BlockInfo { frame: Some((start, end - start)), size, records }))
+        let frame = FrameInfo { position: start, compressed_size: end - start };
+        Ok(Some(BlockInfo { frame: Some(frame), size, records }))
     }
 
     /// The records in the block at `frame`; an error where the index that would say it cannot be read.

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
-def write_problems(output: BinaryIO, problems: Iterable[capturefile.Problem]) -> None:
+def write_problems(output: BinaryIO, problems: Iterable[capturefile.Damage]) -> None:
     """Writes a line for each problem."""
     for problem in problems:
         write_line(output, described(problem))
 
 
-def described(problem: capturefile.Problem) -> str:
+def described(problem: capturefile.Damage) -> str:
     """The problem in words, with its position in front."""
     return problem.message if problem.position is None else f"at byte {problem.position}: {problem.message}"
 
@@ -32,7 +32,7 @@ def unreadable(error: capturefile.InvalidCaptureFile, file: str, number: int) ->
 
 
 def as_fields(
-    facts: capturefile.Block | capturefile.Info | capturefile.Recovery | capturefile.Report,
+    facts: capturefile.BlockInfo | capturefile.Info | capturefile.Recovery | capturefile.Report,
 ) -> dict[str, object]:
     """The fields of a dataclass by their names."""
     from dataclasses import asdict

@@ -54,7 +54,7 @@ def blocks(path: str) -> Iterator[dict[str, Any]]:
     yield {"done": {"segments": segments, "blocks": total, "limit": limit, "problems": problems[:20]}}
 
 
-def _segment(block: capturefile.Block, limit: int) -> dict[str, Any]:
+def _segment(block: capturefile.BlockInfo, limit: int) -> dict[str, Any]:
     records = block.records
     return {
         "position": limit if block.position is None else block.position,

@@ -313,7 +313,7 @@ impl CaptureFile {
     }
 
     /// Iterates over the blocks that the file consists of now, in the order in which they stand there; see
-    /// `Block`.
+    /// `BlockInfo`.
     ///
     /// What is inflated for that is not kept. Raises InvalidCaptureFile, while it continues, if a block is damaged.
     fn blocks(&self, py: Python<'_>) -> PyResult<BlockIterator> {

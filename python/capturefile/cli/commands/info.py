@@ -42,7 +42,7 @@ def _info(options: argparse.Namespace, output: BinaryIO) -> int:
         if options.json:
             listed: dict[str, object] = {}
             if blocks is not None:
-                listed["blocks"] = [as_fields(block) for block in blocks if isinstance(block, capturefile.Block)]
+                listed["blocks"] = [as_fields(block) for block in blocks if isinstance(block, capturefile.BlockInfo)]
                 listed["problems"] = blocks.problems
             write_json(output, {**numbers, **found, **listed})
         else:
@@ -77,7 +77,7 @@ class Blocks:
         self.cf = cf
         self.problems: list[str] = []
 
-    def __iter__(self) -> Iterator[capturefile.Block | str]:
+    def __iter__(self) -> Iterator[capturefile.BlockInfo | str]:
         """Goes through the file once."""
         blocks = self.cf.blocks()
         while True:
@@ -92,7 +92,7 @@ class Blocks:
                 yield block
 
 
-def _write_blocks(output: BinaryIO, blocks: Iterable[capturefile.Block | str]) -> None:
+def _write_blocks(output: BinaryIO, blocks: Iterable[capturefile.BlockInfo | str]) -> None:
     write_line(output, "\n" + BLOCK_ROW.format("position", "compressed", "size", "records"))
     expected = 1
     for block in blocks:
