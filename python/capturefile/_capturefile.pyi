@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, Self, SupportsIndex, final, overload
 from typing_extensions import Buffer, CapsuleType, TypeVar, disjoint_base
 
 from capturefile._info import BlockInfo, Info, Recovery, Report, Stats
+from capturefile._runs import ArrowRun
 from capturefile._typing import StrPath, SyncMode
 from capturefile.sequence import RecordSequence
 
@@ -27,6 +28,7 @@ __all__ = [
     "_Step",
     "_Structure",
     "__version__",
+    "_arrow_of",
     "_reopen",
     "_sync_path",
     "open",
@@ -392,8 +394,8 @@ class CaptureFile(Generic[_RecordT_co]):
 
 @final
 class ArrowRecords:
-    """A range of records as a table for whatever takes Arrow data (pyarrow, polars, DuckDB, pandas, nanoarrow); see
-    `CaptureFile.as_arrow`.
+    """Records as a table for whatever takes Arrow data (pyarrow, polars, DuckDB, pandas, nanoarrow); see
+    `CaptureFile.as_arrow`, `RecordSequence.as_arrow` and `RotatingReader.as_arrow`.
 
     Its columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary, or
     string where text was asked for). It is read as a stream of batches of at most 65,536 records and 16 MiB; a larger
@@ -402,7 +404,7 @@ class ArrowRecords:
 
     A stream ends with an error, which the consumer raises as its own kind of exception with our message, behind the
     batch of the records before it, if a record cannot be read, is not UTF-8 where text was asked for, or has more
-    than 2,147,483,647 bytes.
+    than 2,147,483,647 bytes. It also ends so at a file of a sequence that is not there any more, or is another one.
     """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
@@ -414,8 +416,13 @@ class ArrowRecords:
         """
     def __arrow_c_schema__(self) -> CapsuleType:
         """The types of the columns, as a capsule that holds an ArrowSchema."""
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a table of the first records."""
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: a table of the first records. None, for the plain representation, if they are not
+        those of one open file.
+        """
+
+def _arrow_of(runs: Iterable[ArrowRun], first: SupportsIndex, place: str, text: bool, is_utf8: bool, /) -> ArrowRecords:
+    """The records of a sequence as a table whose first row has the number `first`; `place` says what they are of."""
 
 def _sync_path(path: StrPath, /) -> None:
     """Brings a file to the disk, or the names in a folder where its file system can do that."""

@@ -7,163 +7,29 @@ from __future__ import annotations
 
 import operator
 import os
-import weakref
 from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Sequence
-from itertools import accumulate, chain, islice, pairwise
-from operator import neg
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, cast, overload
+from itertools import accumulate, chain, pairwise
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from capturefile._capturefile import CaptureFile
-from capturefile._errors import CaptureFileError, CaptureFileReplaced, InvalidCaptureFile
+from capturefile._errors import CaptureFileError
 from capturefile._numbers import integer
+from capturefile._runs import File, Run, as_table, simplified
 from capturefile._typing import RecordT, RecordT_co
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import SupportsIndex
 
+    from capturefile._capturefile import ArrowRecords
     from capturefile._typing import StrPath
-
-    _Identity: TypeAlias = tuple[int, int, int | None] | None
 
 __all__ = ["RecordSequence", "concat"]
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-_RECORDS_PER_FETCH = 256
-"""How many records are fetched at once where they do not follow each other."""
-_MOST_OPEN = 256
-"""How many files stay open in a process for what is read next from sequences over many of them."""
-
-
-class _File(Generic[RecordT_co]):
-    """A capture file with the records that it had at some time, opened in each process when it is first read."""
-
-    __slots__ = ("__weakref__", "_identity", "_options", "_path", "_reader", "count")
-
-    def __init__(
-        self,
-        path: str,
-        options: dict[str, Any],
-        identity: _Identity,
-        count: int,
-        reader: CaptureFile[RecordT_co] | None = None,
-    ) -> None:
-        self._path = path
-        self._options = options
-        self._identity = identity
-        self._reader = reader
-        self.count = count
-
-    @classmethod
-    def of(cls, cf: CaptureFile[RecordT_co], *, keep_open: bool) -> _File[RecordT_co]:
-        """The file that `cf` has open, with what is committed there and seen by `cf`."""
-        count = cf.record_count()
-        reader = cf._observer()
-        _, (_, path, options, _), _ = reader.__reduce__()
-        identity = reader._identity()
-        # A writer also counts what is not committed.
-        count = min(count, reader.record_count())
-        return cls(path, options, identity, count, reader if keep_open else None)
-
-    def reader(self) -> CaptureFile[RecordT_co]:
-        """The file, open for reading, and kept open until many others have been opened."""
-        reader = self._reader
-        if reader is None:
-            # Two threads may both open it; whichever object stays, both are of the right file.
-            self._reader = reader = self._open()
-            _opened.append(weakref.ref(self))
-            if len(_opened) > _MOST_OPEN:
-                self._close_oldest()
-        return reader
-
-    def passed_once(self) -> CaptureFile[RecordT_co]:
-        """The same for one who goes through it: it is not kept open for that."""
-        return self._reader or self._open()
-
-    def _close_oldest(self) -> None:
-        oldest = _opened.popleft()()
-        if oldest is not None and oldest is not self:
-            # Whoever reads from it right now has the reader, too.
-            oldest._reader = None
-
-    def _open(self) -> CaptureFile[RecordT_co]:
-        cf: CaptureFile[RecordT_co] = CaptureFile(self._path, **self._options)
-        if cf._identity() != self._identity:
-            raise CaptureFileReplaced(
-                f"{self._path!r} is another file than the one that this sequence was made of; make a new sequence"
-            )
-        if cf.record_count() < self.count:
-            raise InvalidCaptureFile(
-                f"{self._path!r} has {cf.record_count()} records, where this sequence was made of {self.count}"
-            )
-        return cf
-
-    def _key(self) -> tuple[object, ...]:
-        return self._identity or self._path, self._options["encoding"], self._options["errors"]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _File) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def __repr__(self) -> str:
-        return repr(self._path)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _File, (self._path, self._options, self._identity, self.count)
-
-
-_opened: deque[weakref.ref[_File[Any]]] = deque()
-"""The files that were opened to be read from, the oldest first."""
-
-
-class _Run(NamedTuple):
-    """Records of one file, by their numbers there."""
-
-    file: _File[Any]
-    numbers: range
-
-    def records(self) -> Iterator[Any]:
-        """Its records in order."""
-        if self.numbers.step == 1:
-            return islice(self.file.passed_once().record_generator(self.numbers.start), len(self.numbers))
-        return self._fetched()
-
-    def _fetched(self) -> Iterator[Any]:
-        for start in range(0, len(self.numbers), _RECORDS_PER_FETCH):
-            yield from self.file.reader().records_at(self.numbers[start : start + _RECORDS_PER_FETCH])
-
-    def block_around(self, index: int) -> tuple[int, int]:
-        """Where in `numbers` those begin and end that are compressed together with the one at `index`."""
-        first, last = self.file.reader()._block_of(self.numbers[index])
-        if self.numbers.step > 0:
-            return bisect_left(self.numbers, first), bisect_right(self.numbers, last)
-        return bisect_left(self.numbers, -last, key=neg), bisect_right(self.numbers, -first, key=neg)
-
-    def continues(self, other: _Run) -> bool:
-        """Whether `other` continues where this one ends."""
-        step = self.numbers.step
-        return self.file == other.file and step == other.numbers.step and self.numbers[-1] + step == other.numbers[0]
-
-
-def _simplified(runs: Iterable[_Run]) -> tuple[_Run, ...]:
-    """The same records in as few runs as possible, so that equal sequences look equal."""
-    simple: list[_Run] = []
-    for run in runs:
-        if not run.numbers:
-            continue
-        if simple and simple[-1].continues(run):
-            first = simple.pop().numbers
-            run = _Run(run.file, range(first.start, run.numbers.stop, first.step))
-        simple.append(run)
-    return tuple(simple)
 
 
 class RecordSequence(Sequence[RecordT_co]):
@@ -188,9 +54,9 @@ class RecordSequence(Sequence[RecordT_co]):
 
     __slots__ = ("_length", "_runs", "_starts")
 
-    def __init__(self, _runs: Iterable[_Run] = ()) -> None:
+    def __init__(self, _runs: Iterable[Run] = ()) -> None:
         """An empty sequence; others come from `CaptureFile.as_sequence`, `concat`, and from other sequences."""
-        self._runs = _simplified(_runs)
+        self._runs = simplified(_runs)
         ends = list(accumulate((len(run.numbers) for run in self._runs), initial=0))
         self._length = ends.pop()
         self._starts = ends
@@ -216,7 +82,7 @@ class RecordSequence(Sequence[RecordT_co]):
         PyTorch's DataLoader fetches its batches by it.
         """
         places = [self._locate(self._position(index)) for index in indices]
-        wanted: dict[_File[Any], list[int]] = {}
+        wanted: dict[File[Any], list[int]] = {}
         for file, number in places:
             wanted.setdefault(file, []).append(number)
         found = {file: iter(file.reader().records_at(numbers)) for file, numbers in wanted.items()}
@@ -229,6 +95,28 @@ class RecordSequence(Sequence[RecordT_co]):
     def __reversed__(self) -> Iterator[RecordT_co]:
         """Iterates from the last record to the first."""
         return iter(self[::-1])
+
+    def as_arrow(self, *, text: bool = False) -> ArrowRecords:
+        """Returns the records as a table for whatever takes Arrow data, however many files they are in.
+
+        `record_number` is the position in this sequence counted from 1: row n is `records[n - 1]`. Nothing is read
+        yet; a file is opened when a stream comes to it, and closed behind it.
+
+        Args:
+            text: Make the records strings, which have to be UTF-8; otherwise they are bytes.
+
+        Returns:
+            The table; see `ArrowRecords`.
+
+        Raises:
+            ValueError: There is to be text of a file whose encoding is another than UTF-8 or None.
+
+        Examples:
+            >>> import duckdb
+            >>> week = capturefile.concat(["monday.capture", "tuesday.capture"]).as_arrow(text=True)
+            >>> duckdb.execute("SELECT count(*) FROM week WHERE record LIKE '%error%'").fetchall()
+        """
+        return as_table(self._runs, 1, text=text)
 
     def split(self, n: SupportsIndex, /) -> list[RecordSequence[RecordT_co]]:
         """Cuts the sequence into `n` views that follow each other and have each record once, for `n` workers.
@@ -296,7 +184,7 @@ class RecordSequence(Sequence[RecordT_co]):
     def _run_at(self, position: int) -> int:
         return bisect_right(self._starts, position) - 1
 
-    def _locate(self, position: int) -> tuple[_File[Any], int]:
+    def _locate(self, position: int) -> tuple[File[Any], int]:
         """The file with the record at `position`, and its number there."""
         index = self._run_at(position)
         file, numbers = self._runs[index]
@@ -307,17 +195,17 @@ class RecordSequence(Sequence[RecordT_co]):
             return RecordSequence()
         if positions.step < 0:
             runs = self._view(positions[::-1])._runs
-            return RecordSequence(_Run(file, numbers[::-1]) for file, numbers in reversed(runs))
+            return RecordSequence(Run(file, numbers[::-1]) for file, numbers in reversed(runs))
         touched = range(self._run_at(positions[0]), self._run_at(positions[-1]) + 1)
         return RecordSequence(self._part(index, positions) for index in touched)
 
-    def _part(self, index: int, positions: range) -> _Run:
+    def _part(self, index: int, positions: range) -> Run:
         """What the ascending `positions` take of the run at `index`."""
         file, numbers = self._runs[index]
         start = self._starts[index]
         first = bisect_left(positions, start)
         inside = positions[first : bisect_left(positions, start + len(numbers))]
-        return _Run(file, numbers[inside.start - start : inside.stop - start : inside.step])
+        return Run(file, numbers[inside.start - start : inside.stop - start : inside.step])
 
     def _aligned(self, position: int, reach: int) -> int:
         """The border of a block that is nearest to `position`, if one is within `reach`, else `position`."""
@@ -332,8 +220,8 @@ class RecordSequence(Sequence[RecordT_co]):
 
 def _sequence_of(cf: CaptureFile[RecordT]) -> RecordSequence[RecordT]:
     """What `CaptureFile.as_sequence` returns."""
-    file = _File.of(cf, keep_open=True)
-    return RecordSequence([_Run(file, range(1, file.count + 1))])
+    file = File.of(cf, keep_open=True)
+    return RecordSequence([Run(file, range(1, file.count + 1))])
 
 
 @overload
@@ -382,5 +270,5 @@ def _sequence(part: RecordSequence[Any] | CaptureFile[Any] | StrPath, **options:
     if isinstance(part, CaptureFile):
         return _sequence_of(part)
     with CaptureFile(part, **options) as cf:
-        file = _File.of(cf, keep_open=False)
-    return RecordSequence([_Run(file, range(1, file.count + 1))])
+        file = File.of(cf, keep_open=False)
+    return RecordSequence([Run(file, range(1, file.count + 1))])

@@ -38,6 +38,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<structure::Slot>()?;
     module.add_class::<structure::Step>()?;
     module.add_class::<structure::Structure>()?;
+    module.add_function(wrap_pyfunction!(arrow::arrow_of, module)?)?;
     module.add_function(wrap_pyfunction!(file::open, module)?)?;
     module.add_function(wrap_pyfunction!(file::reopen, module)?)?;
     module.add_function(wrap_pyfunction!(recover::recover, module)?)?;

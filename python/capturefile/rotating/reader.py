@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast, overload
 
 from capturefile._errors import CaptureFileNotOpen, InvalidCaptureFile
 from capturefile._numbers import integer
+from capturefile._runs import as_table
 from capturefile._typing import RecordT_co
 from capturefile.rotating.follower import RotatingFollower
 from capturefile.rotating.log import Log
@@ -17,9 +18,10 @@ from capturefile.rotating.manifest import RotatedFile
 from capturefile.sequence import RecordSequence, concat
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self, SupportsIndex
 
-    from capturefile._capturefile import CaptureFile
+    from capturefile._capturefile import ArrowRecords, CaptureFile
     from capturefile._typing import StrPath
 
 
@@ -35,8 +37,10 @@ class RotatingReader(Generic[RecordT_co]):
             for record in log.follow(1):
                 ...
 
-    Records are numbered over the whole log, from 1. What the object sees stands still until `refresh()`. One object may
-    be used by many threads.
+    Records are numbered over the whole log, from 1, and keep their numbers when older files are deleted. `log[n]` is
+    record n, `log[-1]` the last one, and `log[a:b]` the list of records a to b - 1; `len(log)` is the number of the
+    last record, and `for record in log` goes through those that are there, from `first_record` on. What the object
+    sees stands still until `refresh()`. One object may be used by many threads.
 
     Arguments:
         folder: where the log is.
@@ -120,6 +124,12 @@ class RotatingReader(Generic[RecordT_co]):
         """The number of the last record that this object sees; those that were deleted count."""
         return self._seen
 
+    @property
+    def first_record(self) -> int:
+        """The number of the first record that is there; one more than `record_count()` if none is."""
+        index = self._manifest.next_there(0)
+        return min(self._manifest.entries[index].first if index is not None else 1, self._seen + 1)
+
     def get_metadata(self) -> bytes | None:
         """The metadata of the log, or None; of the same commit as the last record that this object sees."""
         return self._metadata
@@ -143,28 +153,134 @@ class RotatingReader(Generic[RecordT_co]):
         """
         number = integer(record_number)
         if not 1 <= number <= self._seen:
-            raise IndexError(
-                f"record {number} does not exist in {self.file_name!r}, which has {self._seen} records, numbered from 1"
-            )
+            raise self._no_such_record(number)
         index = self._manifest.index_of(number)
         return self._file(index, number).record_at(number - self._manifest.entries[index].first + 1)
 
-    def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[RecordT_co]:
-        """The records from `first_record_number` to the last that this object sees, as a sequence counted from 0 whose
-        length never changes; see `RecordSequence`.
+    def __len__(self) -> int:
+        """The number of the last record that this object sees, as `record_count` gives it."""
+        return self._seen
 
-        Each file is opened to see that it is the right one. Raises IndexError below 1, RecordsDeleted if the first
-        record's file was deleted, or a later one, and InvalidCaptureFile if a file has lost records.
+    def __bool__(self) -> bool:
+        """Always True, also for a log without records: the object stands for the log."""
+        return True
+
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> RecordT_co: ...
+    @overload
+    def __getitem__(self, key: slice[Any, Any, Any], /) -> list[RecordT_co]: ...
+    def __getitem__(self, key: SupportsIndex | slice[Any, Any, Any], /) -> RecordT_co | list[RecordT_co]:
+        """Returns the record with a number, or a list of those in a slice of numbers.
+
+        Negative numbers count from the end. A slice without a start begins with the first record that is there.
+
+        Raises:
+            IndexError: There is no record with this number.
+            RecordsDeleted: The file of a record was deleted.
         """
-        number = integer(first_record_number)
-        if number < 1:
-            raise IndexError(f"record {number} does not exist: records are numbered from 1")
-        if number > self._seen:
+        if isinstance(key, slice):
+            return self._slice(key)
+        number = integer(key)
+        return self.record_at(self._seen + 1 + number if number < 0 else number)
+
+    def _slice(self, part: slice[Any, Any, Any]) -> list[RecordT_co]:
+        step = 1 if part.step is None else integer(part.step)
+        if step == 0:
+            raise ValueError("slice step cannot be zero")
+        first, end = (self.first_record, self._seen + 1) if step > 0 else (self._seen, self.first_record - 1)
+        low, high = (1, self._seen + 1) if step > 0 else (0, self._seen)
+
+        def bound(given: SupportsIndex | None, default: int) -> int:
+            if given is None:
+                return default
+            number = integer(given)
+            return max(low, min(self._seen + 1 + number if number < 0 else number, high))
+
+        numbers = range(bound(part.start, first), bound(part.stop, end), step)
+        if not numbers:
+            return []
+        lowest, highest = sorted((numbers[0], numbers[-1]))
+        records = self._between(lowest, highest)
+        return list(records[:: abs(step)] if step > 0 else records[::step])
+
+    def __iter__(self) -> Iterator[RecordT_co]:
+        """Iterates over the records that are there and seen by this object, from the first to the last.
+
+        A file is opened when it is its turn.
+
+        Raises:
+            RecordsDeleted: A file was deleted before it was its turn.
+        """
+        self._check_open()
+        indices = range(self._manifest.index_of(self.first_record), self._manifest.index_of(self._seen) + 1)
+        return chain.from_iterable(map(self._part, indices if self._seen else ()))
+
+    def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[RecordT_co]:
+        """Returns the records from `first_record_number` to the last that this object sees, as a sequence counted from
+        0 whose length never changes; see `RecordSequence`.
+
+        Each file is opened to see that it is the right one.
+
+        Raises:
+            IndexError: The number is below 1.
+            RecordsDeleted: The file of the first record was deleted, or that of a later one.
+            InvalidCaptureFile: A file has lost records.
+        """
+        return self._between(self._from(first_record_number), self._seen)
+
+    def as_arrow(
+        self,
+        first_record_number: SupportsIndex | None = None,
+        last_record_number: SupportsIndex | None = None,
+        *,
+        text: bool = False,
+    ) -> ArrowRecords:
+        """Returns records as a table for whatever takes Arrow data, with their numbers in the log.
+
+        It stands for these records for ever. A file is opened when a stream comes to it; one that was deleted by then
+        ends the stream with an error.
+
+        Args:
+            first_record_number: Of the first record; by default the first that is there.
+            last_record_number: Of the last record, which is included; by default the last that this object sees.
+            text: Make the records strings, which have to be UTF-8; otherwise they are bytes.
+
+        Returns:
+            The table; see `ArrowRecords`.
+
+        Raises:
+            IndexError: One of the records asked for does not exist.
+            RecordsDeleted: The file of one of them was deleted.
+            ValueError: There is to be text, and the log was opened with another encoding than UTF-8 or None.
+        """
+        first = self.first_record if first_record_number is None else self._from(first_record_number)
+        last = self._seen if last_record_number is None else integer(last_record_number)
+        if first <= last and last > self._seen:
+            raise self._no_such_record(last)
+        return as_table(self._between(first, last)._runs, first, text=text, place=repr(self.file_name))
+
+    def _from(self, number: SupportsIndex) -> int:
+        """The number of a first record, which may be behind the last."""
+        first = integer(number)
+        if first < 1:
+            raise IndexError(f"record {first} does not exist: records are numbered from 1")
+        return first
+
+    def _no_such_record(self, number: int) -> IndexError:
+        return IndexError(
+            f"record {number} does not exist in {self.file_name!r}, which has {self._seen} records, numbered from 1"
+        )
+
+    def _between(self, first: int, last: int) -> RecordSequence[RecordT_co]:
+        """The records from one number to another, both included, in files that are there now."""
+        self._check_open()
+        if first > last:
             return RecordSequence()
-        first = self._manifest.index_of(number)
-        parts = [self._part(index) for index in range(first, self._manifest.index_of(self._seen) + 1)]
+        index = self._manifest.index_of(first)
+        parts = [self._part(each) for each in range(index, self._manifest.index_of(last) + 1)]
         everything = RecordSequence[RecordT_co](chain.from_iterable(part._runs for part in parts))
-        return everything[number - self._manifest.entries[first].first :]
+        before = self._manifest.entries[index].first
+        return everything[first - before : last + 1 - before]
 
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> RotatingFollower[RecordT_co]:
         """Iterates over committed records and continues with those that are committed later, over any rotation.
@@ -182,9 +298,7 @@ class RotatingReader(Generic[RecordT_co]):
         gap; CaptureFileReplaced if another log stands there, or none; and what `CaptureFile.follow` raises.
         """
         self._check_open()
-        number = self._seen + 1 if start is None else integer(start)
-        if number < 1:
-            raise IndexError(f"record {number} does not exist: records are numbered from 1")
+        number = self._seen + 1 if start is None else self._from(start)
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, from 0 up")
         return RotatingFollower(self._log, number, timeout)

@@ -2,21 +2,24 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use nix::libc::{EBUSY, EINVAL, EIO, ENOMEM};
+use nix::libc::{EBUSY, EIO};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
 mod abi;
+mod failure;
+mod runs;
 
-use super::convert::Encoding;
 use super::display;
-use super::errors::quoted;
-use crate::{Error, Record, RecordBuffer, Records, Snapshot};
+use crate::{Record, RecordBuffer};
 use abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Producer};
+use failure::Failure;
+use runs::OpenRun;
+pub(super) use runs::{GivenRun, Run};
 
 /// A batch has this many records at most...
 const MAX_RECORDS: usize = 65_536;
@@ -26,8 +29,8 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 const COLUMN_NAMES: [&CStr; 2] = [c"record_number", c"record"];
 const IN_USE: &CStr = c"this stream is being read by another thread; each thread needs a stream of its own";
 
-/// A range of records as a table for whatever takes Arrow data (pyarrow, polars, DuckDB, pandas, nanoarrow); see
-/// `CaptureFile.as_arrow`.
+/// Records as a table for whatever takes Arrow data (pyarrow, polars, DuckDB, pandas, nanoarrow); see
+/// `CaptureFile.as_arrow`, `RecordSequence.as_arrow` and `RotatingReader.as_arrow`.
 ///
 /// Its columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary, or
 /// string where text was asked for). It is read as a stream of batches of at most 65,536 records and 16 MiB; a larger
@@ -36,32 +39,38 @@ const IN_USE: &CStr = c"this stream is being read by another thread; each thread
 ///
 /// A stream ends with an error, which the consumer raises as its own kind of exception with our message, behind the
 /// batch of the records before it, if a record cannot be read, is not UTF-8 where text was asked for, or has more
-/// than 2,147,483,647 bytes.
+/// than 2,147,483,647 bytes. It also ends so at a file of a sequence that is not there any more, or is another one.
 #[pyclass(frozen, module = "capturefile")]
 pub(super) struct ArrowRecords {
-    snapshot: Arc<Snapshot>,
+    runs: Arc<[Run]>,
+    /// The number of the first record in the table.
     first: u64,
-    last: u64,
+    /// What the records are of, in words.
+    place: String,
     form: Form,
     can_be_text: bool,
 }
 
 impl ArrowRecords {
     pub(super) fn new(
-        snapshot: Arc<Snapshot>,
+        runs: Vec<Run>,
         first: u64,
-        last: u64,
+        place: String,
         text: bool,
-        encoding: &Encoding,
+        is_utf8: bool,
     ) -> PyResult<Self> {
-        let can_be_text = !encoding.is_other_than_utf8();
-        if text && !can_be_text {
+        if text && !is_utf8 {
             return Err(PyValueError::new_err(
                 "Arrow has text in UTF-8 only, and this file was opened with another encoding; ask for bytes",
             ));
         }
         let form = if text { Form::Text } else { Form::Bytes };
-        Ok(Self { snapshot, first, last, form, can_be_text })
+        Ok(Self { runs: runs.into(), first, place, form, can_be_text: is_utf8 })
+    }
+
+    /// The number of the last record in the table.
+    fn last(&self) -> u64 {
+        self.first - 1 + self.runs.iter().map(Run::count).sum::<u64>()
     }
 
     /// The form to give to somebody who asks for a schema, which may be of the same kind only.
@@ -93,9 +102,8 @@ impl ArrowRecords {
             Some(capsule) => self.form_for(schema_in(capsule)?)?,
             None => self.form,
         };
-        let records = self.snapshot.records_between(self.first, self.last);
-        let batches = Batches { records, last: self.last, held: None, failure: None };
-        let stream = Stream { snapshot: Arc::clone(&self.snapshot), form, batches: Mutex::new(batches) };
+        let batches = Batches { runs: Arc::clone(&self.runs), ..Batches::starting_with(self.first) };
+        let stream = Stream { form, batches: Mutex::new(batches) };
         PyCapsule::new_with_value(py, ArrowArrayStream::new(stream), c"arrow_array_stream")
     }
 
@@ -106,19 +114,39 @@ impl ArrowRecords {
 
     fn __repr__(&self) -> String {
         let kind = if self.form == Form::Text { "text" } else { "bytes" };
-        let range = if self.first > self.last {
-            "no records".into()
-        } else {
-            format!("records {} to {}", self.first, self.last)
-        };
-        format!("<ArrowRecords: {range} of {}, as {kind}>", quoted(self.snapshot.path()))
+        let (first, last) = (self.first, self.last());
+        let range = if first > last { "no records".into() } else { format!("records {first} to {last}") };
+        format!("<ArrowRecords: {range} of {}, as {kind}>", self.place)
     }
 
-    /// What a notebook shows: a table of the first records.
-    fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// What a notebook shows: a table of the first records. None, for the plain representation, if they are not
+    /// those of one open file.
+    fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let [run] = &*self.runs else {
+            return Ok(None);
+        };
+        let Some((snapshot, first)) = run.snapshot() else {
+            return Ok(None);
+        };
         let encoding = (self.form == Form::Text).then_some("utf-8");
-        display::table(py, &self.__repr__(), &self.snapshot, self.first, self.last, encoding)
+        let last = (first + run.count()).saturating_sub(1);
+        display::table(py, &self.__repr__(), snapshot, first, last, encoding).map(Some)
     }
+}
+
+/// The records of a sequence as a table whose first row has the number `first`; `place` says what they are of.
+#[pyfunction]
+#[pyo3(name = "_arrow_of", signature = (runs, first, place, text, is_utf8, /))]
+pub(super) fn arrow_of(
+    py: Python<'_>,
+    runs: Vec<GivenRun<'_>>,
+    first: u64,
+    place: String,
+    text: bool,
+    is_utf8: bool,
+) -> PyResult<ArrowRecords> {
+    let runs = runs.into_iter().map(|run| Run::given(py, run)).collect::<PyResult<_>>()?;
+    ArrowRecords::new(runs, first, place, text, is_utf8)
 }
 
 /// The schema in a capsule of somebody else's.
@@ -168,7 +196,6 @@ fn requested_form(schema: &ArrowSchema) -> Option<Form> {
 
 /// A stream: the records that are left, for one thread at a time.
 struct Stream {
-    snapshot: Arc<Snapshot>,
     form: Form,
     batches: Mutex<Batches>,
 }
@@ -210,18 +237,26 @@ impl Producer for Stream {
 }
 
 struct Batches {
-    records: Records,
-    /// Number of the last record.
-    last: u64,
+    runs: Arc<[Run]>,
+    /// How many of the runs have been opened.
+    opened: usize,
+    /// The last of them.
+    run: Option<OpenRun>,
+    /// The number of the record to be taken next.
+    next: u64,
     /// What did not fit into the batch before.
     held: Option<Result<Record, Failure>>,
     failure: Option<Failure>,
 }
 
 impl Batches {
+    fn starting_with(next: u64) -> Self {
+        Self { runs: Arc::new([]), opened: 0, run: None, next, held: None, failure: None }
+    }
+
     fn next(&mut self, stream: &Stream) -> Result<Option<ArrowArray>, Failure> {
         let mut packed = RecordBuffer::<i32>::default();
-        let first = self.next_number();
+        let first = self.next - u64::from(self.held.is_some());
         while packed.record_count() < MAX_RECORDS
             && let Some(record) = self.held.take().or_else(|| self.take(stream))
         {
@@ -232,7 +267,7 @@ impl Batches {
             }
             let record = record?;
             if !packed.push(&record)? {
-                return Err(self.too_long(&record, stream));
+                return Err(self.too_long(&record));
             }
         }
         Ok(batch(first, packed))
@@ -240,30 +275,38 @@ impl Batches {
 
     /// The next record, if it can be given.
     fn take(&mut self, stream: &Stream) -> Option<Result<Record, Failure>> {
-        let record = self.records.next()?.map_err(Failure::from);
-        Some(record.and_then(|record| match stream.form {
-            Form::Text if std::str::from_utf8(&record).is_err() => {
-                Err(self.refuse(stream, "is not text in UTF-8; ask for bytes"))
+        loop {
+            if let Some(record) = self.run.as_mut().and_then(OpenRun::next) {
+                self.next += 1;
+                return Some(record.map_err(Failure::from).and_then(|record| match stream.form {
+                    Form::Text if std::str::from_utf8(&record).is_err() => {
+                        Err(self.refuse("is not text in UTF-8; ask for bytes"))
+                    }
+                    _ => Ok(record),
+                }));
             }
-            _ => Ok(record),
-        }))
+            let run = self.runs.get(self.opened)?.open();
+            self.opened += 1;
+            match run {
+                Ok(run) => self.run = Some(run),
+                Err(failure) => {
+                    self.next += 1;
+                    return Some(Err(failure));
+                }
+            }
+        }
     }
 
-    /// Number of the next record that a batch takes.
-    fn next_number(&self) -> u64 {
-        (self.last + 1) - self.records.remaining() - u64::from(self.held.is_some())
-    }
-
-    fn too_long(&self, record: &Record, stream: &Stream) -> Failure {
+    fn too_long(&self, record: &Record) -> Failure {
         let (length, limit) = (record.len(), i32::MAX);
         let problem = format!("has {length} bytes, and Arrow's types binary and string have {limit} at most");
-        self.refuse(stream, &format!("{problem}; read it with record_at"))
+        self.refuse(&format!("{problem}; read it with record_at"))
     }
 
     /// Why the record that was taken last cannot be given.
-    fn refuse(&self, stream: &Stream, problem: &str) -> Failure {
-        let (number, path) = (self.last - self.records.remaining(), quoted(stream.snapshot.path()));
-        Failure::new(EINVAL, &format!("record {number} of {path} {problem}"))
+    fn refuse(&self, problem: &str) -> Failure {
+        let record = self.run.as_ref().map(OpenRun::last_taken).unwrap_or_default();
+        Failure::invalid(&format!("{record} {problem}"))
     }
 }
 
@@ -276,29 +319,4 @@ fn batch(first: u64, packed: RecordBuffer<i32>) -> Option<ArrowArray> {
     let numbers = (first..).take(count).map(|number| i64::try_from(number).unwrap_or(i64::MAX)).collect();
     let (bytes, offsets) = packed.into_parts();
     Some(ArrowArray::batch(count, [ArrowArray::numbers(numbers), ArrowArray::strings(bytes, offsets)]))
-}
-
-/// Why there is no next batch.
-struct Failure {
-    /// As `errno` has it.
-    code: c_int,
-    message: CString,
-}
-
-impl Failure {
-    fn new(code: c_int, message: &str) -> Self {
-        let message = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
-        Self { code, message }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let code = match &error {
-            Error::OutOfMemory { .. } => ENOMEM,
-            Error::Io { source, .. } => source.raw_os_error().unwrap_or(EIO),
-            _ => EINVAL,
-        };
-        Self::new(code, &error.to_string())
-    }
 }

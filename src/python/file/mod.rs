@@ -135,7 +135,7 @@ impl CaptureFile {
         self.quick()?.as_ref().map(Arc::clone).ok_or_else(|| CaptureFileNotOpen::new_err("not open"))
     }
 
-    fn snapshot(&self, py: Python<'_>) -> PyResult<Arc<Snapshot>> {
+    pub(super) fn snapshot(&self, py: Python<'_>) -> PyResult<Arc<Snapshot>> {
         let file = self.file()?;
         Ok(py.detach(|| file.snapshot())?)
     }

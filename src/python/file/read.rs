@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyType};
 
-use crate::python::arrow::ArrowRecords;
+use crate::python::arrow::{ArrowRecords, Run};
 use crate::python::convert::{RecordNumber, to_bytes};
 use crate::python::follower::Follower;
 use crate::python::iterators::{BlockIterator, RecordIterator};
@@ -183,7 +183,8 @@ impl CaptureFile {
         let end = || RecordNumber(i64::try_from(snapshot.record_count()).unwrap_or(i64::MAX));
         let last = last_record_number.unwrap_or_else(end);
         let (first, last) = self.bounds(py, &snapshot, first_record_number, last)?;
-        ArrowRecords::new(snapshot, first, last, text, self.encoding()?)
+        let is_utf8 = !self.encoding()?.is_other_than_utf8();
+        ArrowRecords::new(vec![Run::between(snapshot, first, last)], first, self.name()?, text, is_utf8)
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

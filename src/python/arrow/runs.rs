@@ -1,0 +1,160 @@
+//! Where the records of a table are: runs of record numbers in files that are opened when a stream comes to them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::python::errors::quoted;
+use crate::python::file::CaptureFile;
+use crate::{FileIdentity, OpenOptions, Record, Records, Snapshot};
+
+use super::failure::Failure;
+
+/// Records of one file, of which each number is `step` above the one before.
+pub(in crate::python) struct Run {
+    source: Source,
+    first: u64,
+    step: i64,
+    count: u64,
+}
+
+enum Source {
+    Open(Arc<Snapshot>),
+    Named(Named),
+}
+
+/// A file as it was when its records were chosen.
+struct Named {
+    path: PathBuf,
+    options: OpenOptions,
+    identity: FileIdentity,
+    /// How many records it had.
+    records: u64,
+}
+
+impl Named {
+    /// What is committed there now, which has all that was there.
+    fn open(&self) -> Result<Arc<Snapshot>, Failure> {
+        let file = self.options.open(&self.path)?;
+        let name = quoted(&self.path);
+        if file.identity()? != self.identity {
+            return Err(Failure::invalid(&format!(
+                "{name} is another file than the one that this table was made of; make a new one"
+            )));
+        }
+        let snapshot = file.snapshot()?;
+        let (found, expected) = (snapshot.record_count(), self.records);
+        if found < expected {
+            let message = format!("{name} has {found} records, where this table was made of {expected}");
+            return Err(Failure::invalid(&message));
+        }
+        Ok(snapshot)
+    }
+}
+
+impl Run {
+    /// The records from `first` to `last` of a snapshot.
+    pub(in crate::python) fn between(snapshot: Arc<Snapshot>, first: u64, last: u64) -> Self {
+        let count = (last + 1).saturating_sub(first);
+        Self { source: Source::Open(snapshot), first, step: 1, count }
+    }
+
+    /// A run of a sequence, as `RecordSequence` has it.
+    pub(super) fn given(py: Python<'_>, run: GivenRun<'_>) -> PyResult<Self> {
+        let source = match &run.open {
+            Some(file) => Source::Open(file.get().snapshot(py)?),
+            None => Source::Named(Named {
+                path: run.path,
+                options: options_in(&run.options)?,
+                identity: FileIdentity {
+                    device: run.identity.0,
+                    inode: run.identity.1,
+                    birth: run.identity.2,
+                },
+                records: run.records,
+            }),
+        };
+        Ok(Self { source, first: run.first, step: run.step, count: run.length })
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The snapshot and the first number, where the run is one of a snapshot and without gaps.
+    pub(super) fn snapshot(&self) -> Option<(&Snapshot, u64)> {
+        match &self.source {
+            Source::Open(snapshot) if self.step == 1 => Some((snapshot, self.first)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<OpenRun, Failure> {
+        let snapshot = match &self.source {
+            Source::Open(snapshot) => Arc::clone(snapshot),
+            Source::Named(named) => named.open()?,
+        };
+        let last = self.first + self.count.saturating_sub(1);
+        let in_order = (self.step == 1).then(|| snapshot.records_between(self.first, last));
+        Ok(OpenRun { snapshot, in_order, next: self.first, step: self.step, left: self.count })
+    }
+}
+
+/// The cache and the threads of a file that is opened again.
+fn options_in(options: &Bound<'_, PyDict>) -> PyResult<OpenOptions> {
+    let part = |name| options.get_item(name).map(|found| found.filter(|value| !value.is_none()));
+    let mut found = OpenOptions::new();
+    if let Some(cache_size) = part("cache_size")? {
+        found = found.cache_size(cache_size.extract()?);
+    }
+    if let Some(threads) = part("threads")? {
+        found = found.threads(threads.extract()?);
+    }
+    Ok(found)
+}
+
+/// What `RecordSequence` tells of a run.
+#[derive(FromPyObject)]
+pub(in crate::python) struct GivenRun<'py> {
+    /// The file, where it is open already.
+    open: Option<Bound<'py, CaptureFile>>,
+    path: PathBuf,
+    options: Bound<'py, PyDict>,
+    identity: (u64, u64, Option<u64>),
+    /// How many records the file had.
+    records: u64,
+    first: u64,
+    step: i64,
+    length: u64,
+}
+
+/// The records of a run that are left, while its file is open.
+pub(super) struct OpenRun {
+    snapshot: Arc<Snapshot>,
+    /// Without gaps, records are found on the way.
+    in_order: Option<Records>,
+    next: u64,
+    step: i64,
+    left: u64,
+}
+
+impl OpenRun {
+    /// The next record, or why it cannot be read.
+    pub(super) fn next(&mut self) -> Option<crate::Result<Record>> {
+        self.left = self.left.checked_sub(1)?;
+        let number = self.next;
+        self.next = number.saturating_add_signed(self.step);
+        match &mut self.in_order {
+            Some(records) => records.next(),
+            None => Some(self.snapshot.record(number)),
+        }
+    }
+
+    /// The record that was taken last, in words.
+    pub(super) fn last_taken(&self) -> String {
+        let number = self.next.saturating_add_signed(-self.step);
+        format!("record {number} of {}", quoted(self.snapshot.path()))
+    }
+}
