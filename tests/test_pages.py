@@ -194,7 +194,6 @@ DOCUMENTED = {
     "logging": ("CaptureHandler",),
     "otel": ("instrument",),
     "rotating": ("RotatingReader", "RotatingWriter"),
-    "sequence": ("RecordSequence", "RecordSequence.split", "concat"),
     "structlog": ("LoggerFactory",),
 }
 """What has an example in its docstring, by modules."""

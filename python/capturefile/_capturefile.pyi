@@ -45,54 +45,60 @@ __version__: str
 class CaptureFile(Generic[_RecordT_co]):
     """A capture file: a compressed, transactional, append-only log of records.
 
-    Records are numbered from 1. Those that are added become visible to others, together with the
-    metadata, at `commit()`. One writer and any number of readers, in threads and processes, can have a
-    file open at the same time; one object may be used by many threads.
+    Records are numbered from 1. Added records become visible to others, together with the metadata, at
+    `commit()`. One writer and any number of readers, in threads and processes, can have a file open at the
+    same time, and one object may be used by many threads.
 
-        with CaptureFile("log.capture", to_write=True) as cf:
-            cf.add_record("first")
-            cf.commit()
-            print(cf[1])
-
-    `cf[n]` is record n, `cf[-1]` the last one, and `cf[a:b]` the list of records a to b - 1; `len(cf)`
-    counts the records, and `for record in cf` goes through those there are. Leaving the `with` block
-    closes the file; it does not commit. A type checker knows an object whose records are `str` as
+    `cf[n]` is record n, `cf[-1]` the last one, and `cf[a:b]` a list of records a to b - 1. `len(cf)` is the
+    number of records, and `for record in cf` iterates over those that exist when the loop starts. Leaving the
+    `with` block closes the file; it does not commit. Type checkers know an object whose records are `str` as
     `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
 
-    An object that reads can be pickled; the other side opens the file again, and sees what is committed
-    by then. The pickle is another one after `refresh()` has found more, as caches of results want it.
-    After a fork a child can continue reading, and never writes; what its parent had not committed it does
-    not see.
+    An object that reads can be pickled: the other process opens the file again and sees what is committed by
+    then. The pickle changes once `refresh()` has found something new, so caches can use it as a key. After a
+    fork, the child can continue reading but never writes, and it does not see what its parent had not
+    committed.
 
-    Arguments:
-        file_name: path of the file, by convention with the extension `.capture`.
-        to_write: open for writing, creating the file if there is none or an empty one.
-        initial_metadata: metadata of a file that this call creates; ignored otherwise.
-        force_new_empty_file: replace whatever stands there by a new empty file, in one step for
-            everybody who looks. A file that somebody is writing is refused.
-        encoding: how records are decoded on reading and `str` records encoded on adding. None: records
-            come back as `bytes`, and `str` is encoded as UTF-8.
-        use_os_file_locking: hold the writer lock in the operating system. False is for file systems
-            without locks; a second writer in this process is refused all the same.
-        compression_block_size: of a file that this call creates: how many bytes are compressed
-            together, a multiple of 4,096.
-        errors: what becomes of text that cannot be decoded or encoded, in the words of Python's `open`, such as
-            "replace", "backslashreplace" or "surrogateescape"; by default it is an error.
-        sync: "full" (or True): `commit()` returns when the data would survive a power cut. "barrier": a
-            power cut rolls back the last commit at most, and never harms the file. "none" (or False): a
-            commit survives the process, but a power cut may cost the file.
-        compression_level: from 1, the fastest, to 12, the smallest.
-        threads: on how many threads blocks are compressed, and inflated ahead of whoever reads many records,
-            the calling one included; by default as many as the machine has cores, up to four.
-        cache_size: bytes of inflated blocks and index nodes that are kept in memory at most.
+    Args:
+        file_name: Path of the file, by convention with the extension `.capture`.
+        to_write: Open for writing, and create the file if it does not exist or is empty.
+        initial_metadata: Metadata of a file that this call creates; ignored for an existing file.
+        force_new_empty_file: Replace any existing file by a new, empty one, atomically for everyone who opens
+            it. A file that is being written is refused.
+        encoding: Encoding that decodes records on reading and encodes `str` records on adding. With None,
+            records are returned as `bytes`, and `str` is encoded as UTF-8.
+        use_os_file_locking: Hold the writer lock in the operating system. False is for file systems without
+            locks; a second writer in the same process is refused in any case.
+        compression_block_size: Bytes that are compressed together, a multiple of 4,096, for a file that this
+            call creates; ignored for an existing file.
+        errors: How to handle text that cannot be decoded or encoded, as for Python's `open`: "replace",
+            "backslashreplace", "surrogateescape" and so on. By default it is an error.
+        sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
+            cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
+            survives the process, but a power cut may destroy the file.
+        compression_level: From 1, the fastest, to 12, the smallest.
+        threads: Number of threads, including the calling one, that compress blocks and inflate them ahead of
+            sequential reads; by default one per core, up to four.
+        cache_size: Maximum size of the cache of inflated blocks and index nodes, in bytes.
 
     Raises:
-        FileNotFoundError, PermissionError or another OSError: the file cannot be opened, created or, for
-            want of locks in the file system, locked.
-        InvalidCaptureFile: it is not a capture file, or a damaged one.
-        CaptureFileAlreadyOpen: somebody else has it open for writing.
-        LookupError: there is no such encoding or error handler.
-        ValueError: a setting that no file can have.
+        OSError: The file cannot be opened, created, or locked because its file system has no locks. This
+            includes FileNotFoundError and PermissionError.
+        InvalidCaptureFile: The file is not a capture file, or it is damaged.
+        CaptureFileAlreadyOpen: The file is open for writing elsewhere.
+        LookupError: There is no such encoding or error handler.
+        ValueError: A setting is out of range.
+
+    Examples:
+        >>> with CaptureFile("visits.capture", to_write=True) as visits:
+        ...     visits.add_record("Ada, from London")
+        ...     visits.commit()
+        ...     print(visits[1])
+        1
+        Ada, from London
+
+        In the examples of the methods, `cf` is open for writing and has committed the records "first",
+        "second" and "third".
     """
 
     @overload
@@ -151,87 +157,199 @@ class CaptureFile(Generic[_RecordT_co]):
         """The path that the file was opened with, as `str`."""
     @property
     def to_write(self) -> bool:
-        """Whether the object is, or was when it was closed, open for writing."""
+        """Whether the object is open for writing, or was when it was closed."""
     @property
     def path(self) -> Path:
-        """The path that the file was opened with, as `pathlib.Path`; `file_name` is the same as `str`."""
+        """The path that the file was opened with, as `pathlib.Path`; `file_name` is the same path as `str`."""
     @property
     def writable(self) -> bool:
-        """Whether the object is, or was when it was closed, open for writing; `to_write` is the same."""
+        """Whether the object is open for writing, or was when it was closed; an alias of `to_write`."""
     @property
     def metadata(self) -> bytes | None:
-        """The metadata, as `get_metadata` gives it; assigning does what `set_metadata` does."""
+        """The metadata, as returned by `get_metadata`; assigning calls `set_metadata`."""
     @metadata.setter
     def metadata(self, metadata: Buffer | None) -> None: ...
     @property
     def encoding(self) -> str | None:
-        """The encoding of the records, as it was given, or None where they are `bytes`."""
+        """The encoding of the records, as it was given, or None if records are `bytes`."""
     @property
     def errors(self) -> str | None:
-        """What becomes of text that cannot be decoded or encoded, as it was given, or None where it is an error."""
+        """The handler of text that cannot be decoded or encoded, as it was given, or None if that is an error."""
     @property
     def use_os_file_locking(self) -> bool:
-        """Whether this object, where it writes, holds a lock in the operating system."""
+        """Whether this object, if it writes, holds a lock in the operating system."""
     @property
     def closed(self) -> bool:
         """Whether the object is closed."""
     def open(self, to_write: bool = False) -> None:
-        """Opens the object again after `close()`, for reading or for writing, with the settings it was made
-        with.
+        """Opens the object again after `close()`, with the settings it was created with.
 
-        No file is created. Raises FileNotFoundError if there is none any more, CaptureFileAlreadyOpen if this
-        object is open, or if somebody else has the file open for writing and this one is to write too;
-        otherwise what the constructor raises.
+        No file is created.
+
+        Args:
+            to_write: Open for writing instead of reading.
+
+        Raises:
+            FileNotFoundError: The file no longer exists.
+            CaptureFileAlreadyOpen: This object is open already, or `to_write` is true and the file is open for
+                writing elsewhere.
+            OSError: As for the constructor.
+            InvalidCaptureFile: As for the constructor.
+
+        Examples:
+            >>> cf.close()
+            >>> cf.open()
+            >>> cf.writable
+            False
         """
     def close(self) -> None:
         """Closes the file without committing. Does nothing on a closed object.
 
-        Uncommitted records and metadata are lost; an UncommittedWarning says how many records.
+        Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records.
+
+        Examples:
+            >>> cf.close()
+            >>> cf.closed
+            True
         """
     def record_count(self) -> int:
-        """How many records this object sees: those committed when it was opened or last refreshed, and
-        those that were added here. `len(cf)` is the same.
+        """Returns the number of records that this object sees, like `len(cf)`.
 
-        A closed object gives the count that it saw last. All other calls that read or write raise
-        CaptureFileNotOpen then.
+        These are the records that were committed when the object was opened or last refreshed, and those added
+        through it. A closed object returns the count that it saw last, whereas all other calls that read or write
+        raise CaptureFileNotOpen.
+
+        Returns:
+            The number of records, which is also the number of the last one.
+
+        Raises:
+            InvalidCaptureFile: The file is damaged.
+
+        Examples:
+            >>> cf.record_count()
+            3
         """
     def record_at(self, record_number: SupportsIndex) -> _RecordT_co:
-        """Record `record_number`, counted from 1; `cf[record_number]` is the same, and also takes negative
-        numbers, which count from the end, and slices.
+        """Reads one record by its number.
 
-        Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
-        UnicodeDecodeError if it is not text in the file's encoding and `errors` does not say what to do then.
+        `cf[record_number]` does the same; it also takes slices, and negative numbers, which count from the end.
+
+        Args:
+            record_number: Number of the record, counted from 1.
+
+        Returns:
+            The record, as `str`, or as `bytes` if the encoding is None.
+
+        Raises:
+            IndexError: The number is below 1 or past the last record.
+            InvalidCaptureFile: The record is damaged.
+            UnicodeDecodeError: The record is not text in the file's encoding, and no `errors` were given.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> cf.record_at(2)
+            'second'
         """
     def record(self, number: SupportsIndex) -> _RecordT_co:
-        """Record `number`, counted from 1; `record_at` is the same.
+        """Reads one record by its number; an alias of `record_at`.
 
-        Raises what `record_at` raises.
+        Args:
+            number: Number of the record, counted from 1.
+
+        Returns:
+            The record, as `str`, or as `bytes` if the encoding is None.
+
+        Raises:
+            IndexError: The number is below 1 or past the last record.
+            InvalidCaptureFile: The record is damaged.
+            UnicodeDecodeError: The record is not text in the file's encoding, and no `errors` were given.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> cf.record(2)
+            'second'
         """
     def records(self, start: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
-        """Iterates over the records there are now, from number `start` to the last; `record_generator` is the same.
+        """Iterates over the records that exist now, in order; an alias of `record_generator`.
 
-        Raises what `record_generator` raises.
+        Args:
+            start: Number of the first record to return, counted from 1.
+
+        Returns:
+            An iterator over the records.
+
+        Raises:
+            IndexError: `start` is below 1.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> list(cf.records(2))
+            ['second', 'third']
         """
     def records_at(self, numbers: Iterable[SupportsIndex]) -> list[_RecordT_co]:
-        """A list of the records with the given numbers, in the order asked; each block is inflated once.
+        """Reads records by their numbers, inflating each block once.
 
-        Raises IndexError if a number is below 1 or past the end; otherwise as `record_at`.
+        Args:
+            numbers: Numbers of records, counted from 1, in any order.
+
+        Returns:
+            A list of the records, in the order of `numbers`.
+
+        Raises:
+            IndexError: A number is below 1 or past the last record.
+            InvalidCaptureFile: A record is damaged.
+            UnicodeDecodeError: A record is not text in the file's encoding, and no `errors` were given.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> cf.records_at([3, 1])
+            ['third', 'first']
         """
     def read_range(self, first_record_number: SupportsIndex, last_record_number: SupportsIndex) -> list[_RecordT_co]:
-        """A list of the records from `first_record_number` to `last_record_number`, both included.
+        """Reads consecutive records.
 
-        It is empty if the last number is below the first. Raises IndexError, where there are records asked
-        for, if one of them is below 1 or past the end; otherwise as `record_at`.
+        Args:
+            first_record_number: Number of the first record, counted from 1.
+            last_record_number: Number of the last record, which is included.
+
+        Returns:
+            A list of the records, empty if the last number is below the first.
+
+        Raises:
+            IndexError: The range is not empty, and reaches below 1 or past the last record.
+            InvalidCaptureFile: A record is damaged.
+            UnicodeDecodeError: A record is not text in the file's encoding, and no `errors` were given.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> cf.read_range(1, 2)
+            ['first', 'second']
         """
     def read_range_buffers(
         self, first_record_number: SupportsIndex, last_record_number: SupportsIndex
     ) -> tuple[memoryview[int], memoryview[int]]:
-        """The records of `read_range`, not decoded, as two buffers `(offsets, data)` without an object for each.
+        """Reads consecutive records into two buffers, without decoding them or creating an object for each.
 
-        `data` is a memoryview of the bytes of all records, one behind the other. `offsets` is a memoryview of
-        signed 64-bit integers, one more than there are records: record i of the range, counted from 0, is
-        `data[offsets[i]:offsets[i + 1]]`. NumPy, Arrow and whatever else knows the buffer protocol take both
-        without copying. Raises what `read_range` raises, but UnicodeDecodeError.
+        NumPy, Arrow and other users of the buffer protocol accept both buffers without copying.
+
+        Args:
+            first_record_number: Number of the first record, counted from 1.
+            last_record_number: Number of the last record, which is included.
+
+        Returns:
+            `(offsets, data)`. `data` is a memoryview of the bytes of all records, back to back. `offsets` is a
+            memoryview of signed 64-bit integers, one more than there are records: record i of the range, counted
+            from 0, is `data[offsets[i]:offsets[i + 1]]`.
+
+        Raises:
+            IndexError: The range is not empty, and reaches below 1 or past the last record.
+            InvalidCaptureFile: A record is damaged.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> offsets, data = cf.read_range_buffers(1, 2)
+            >>> offsets.tolist(), bytes(data)
+            ([0, 5, 11], b'firstsecond')
         """
     def as_arrow(
         self,
@@ -240,139 +358,321 @@ class CaptureFile(Generic[_RecordT_co]):
         *,
         text: bool = False,
     ) -> ArrowRecords:
-        """The records from `first_record_number` to `last_record_number`, both included, or to the last there is now,
-        as a table for whatever takes Arrow data: `pyarrow.table(cf.as_arrow())`; see `ArrowRecords`.
+        """Returns consecutive records as a table for any consumer of Arrow data; see `ArrowRecords`.
 
-        Nothing is read yet. What it stands for never changes, and it lives on when this object is closed. It is
-        empty if the last number is below the first, and, where no last number is given, if the first is past the
-        end. With `text`, the records are strings, and have to be UTF-8; otherwise they are bytes.
+        Nothing is read yet. The table never changes, and remains usable when this object is closed.
 
-        Raises IndexError, where there are records asked for, if one of them is below 1 or past the end, and
-        ValueError if there is to be text of a file whose encoding is another than UTF-8 or None.
+        Args:
+            first_record_number: Number of the first record, counted from 1.
+            last_record_number: Number of the last record, which is included; by default the last one that exists
+                now.
+            text: Return the records as strings, which requires them to be UTF-8, instead of bytes.
+
+        Returns:
+            The table. It is empty if the last number is below the first, or if no last number is given and the
+            first is past the end.
+
+        Raises:
+            IndexError: The range is not empty, and reaches below 1 or past the last record.
+            ValueError: `text` is true, and the encoding of the file is neither UTF-8 nor None.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> import pyarrow
+            >>> pyarrow.table(cf.as_arrow(2, text=True)).to_pylist()
+            [{'record_number': 2, 'record': 'second'}, {'record_number': 3, 'record': 'third'}]
         """
     def record_generator(self, starting_record_number: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
-        """Iterates over the records there are now, from `starting_record_number` to the last.
+        """Iterates over the records that exist now, in order.
 
-        It continues over these records even while more are added, or while the object is refreshed, rolled
-        back or closed; there is nothing to give if it starts past the last one. `iter(cf)` starts at record
-        1, and `reversed(cf)` goes from the last to the first.
+        The iterator covers exactly these records, even if more are added, or the object is refreshed, rolled back
+        or closed meanwhile. It is empty if it starts past the last one. `iter(cf)` starts at record 1, and
+        `reversed(cf)` iterates from the last record to the first.
 
-        Raises IndexError if `starting_record_number` is below 1.
+        Args:
+            starting_record_number: Number of the first record to return, counted from 1.
+
+        Returns:
+            An iterator over the records.
+
+        Raises:
+            IndexError: `starting_record_number` is below 1.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> list(cf.record_generator(2))
+            ['second', 'third']
         """
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> Follower[_RecordT_co]:
-        """Iterates over committed records and continues with those that are committed later, by anybody.
+        """Iterates over committed records and then waits for new ones, from any writer.
 
-        It waits for them without burning the processor: it looks again within a millisecond in the second after
-        there was something new, and later within 20 or, on Linux, as soon as this library commits something. It never
-        gives half a commit, and `operator.length_hint` says how many records it has at hand. What this object itself
-        sees does not change.
+        Waiting does not burn the processor: the iterator looks again within a millisecond during the second after
+        something new, and later within 20 milliseconds or, on Linux, as soon as this library commits something. It
+        never returns half a commit, and `operator.length_hint` returns the number of records it has available.
+        What this object itself sees does not change.
 
-        Arguments:
-            start: number of the first record; by default the first that this object does not see yet.
-            timeout: seconds without news after which it ends; by default it waits for ever. It also ends
-                when this object is closed, which it keeps alive, or when it is closed itself.
+        Args:
+            start: Number of the first record, counted from 1; by default the first one that this object does not
+                see yet.
+            timeout: Seconds without news after which the iteration ends; by default it waits for ever. It also ends
+                when this object, which it keeps alive, or the iterator itself is closed.
 
-        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While
-        it continues it raises CaptureFileReplaced, once there are no more records, if another file stands under
-        the name by then, or none; InvalidCaptureFile if the file has been cut short; and what `record_at` and
-        `refresh` raise.
+        Returns:
+            An iterator. Its steps raise CaptureFileReplaced, after the last record, if the file was removed or
+            replaced; InvalidCaptureFile if it was cut short; and the exceptions of `record_at` and `refresh`.
+
+        Raises:
+            IndexError: `start` is below 1.
+            ValueError: `timeout` is negative or not a number.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> for record in cf.follow(2, timeout=0):
+            ...     print(record)
+            second
+            third
         """
     def refresh(self, durable: bool = False) -> bool:
-        """Looks at what has been committed since; returns True if there are more records to see, or other
-        metadata.
+        """Looks at what has been committed since the object was opened or last refreshed.
 
-        With `durable`, the disk is synced before it returns, so that what is seen cannot be rolled back by
-        a power cut. An object that is open for writing sees everything and has nothing to refresh.
+        An object that is open for writing sees everything and has nothing to refresh.
 
-        Raises InvalidCaptureFile if the file has been damaged or replaced by something shorter; the object
-        then continues to show what it showed before.
+        Args:
+            durable: Sync the disk before returning, so that a power cut cannot roll back what is seen.
+
+        Returns:
+            True if there are more records to see, or other metadata.
+
+        Raises:
+            InvalidCaptureFile: The file has been damaged, or replaced by something shorter. The object continues to
+                show what it showed before.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> reader = CaptureFile(cf.path)
+            >>> cf.add_record("fourth")
+            4
+            >>> cf.commit()
+            >>> reader.refresh(), len(reader)
+            (True, 4)
         """
     def get_metadata(self) -> bytes | None:
-        """The metadata as `bytes`, or None; of the same commit as the records, or as it was set here since."""
-    def info(self) -> Info:
-        """The sizes and numbers that describe the file; see `Info`."""
-    def blocks(self) -> BlockIterator:
-        """Iterates over the blocks that the file consists of now, in the order in which they stand there; see
-        `BlockInfo`.
+        """Returns the metadata.
 
-        What is inflated for that is not kept. Raises InvalidCaptureFile, while it continues, if a block is damaged.
+        Returns:
+            The metadata, from the same commit as the records or as it was set through this object since; None if
+            there is none.
+
+        Raises:
+            InvalidCaptureFile: The metadata is damaged.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> cf.set_metadata(b"read up to line 17")
+            >>> cf.get_metadata()
+            b'read up to line 17'
+        """
+    def info(self) -> Info:
+        """Returns the sizes and numbers that describe the file.
+
+        Returns:
+            An `Info` with the format version, geometry, sizes and counts.
+
+        Raises:
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> cf.info().record_count, cf.info().block_size
+            (3, 32768)
+        """
+    def blocks(self) -> BlockIterator:
+        """Iterates over the blocks that the file consists of now, in file order.
+
+        Blocks that are inflated for this purpose are not cached.
+
+        Returns:
+            An iterator over `BlockInfo` objects. Its steps raise InvalidCaptureFile for a damaged block.
+
+        Raises:
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> for block in cf.blocks():
+            ...     print(block.records, block.size)
+            records 1 to 3 28
         """
     def stats(self) -> Stats:
-        """What was committed through this object since it was opened, or while it was open; see `Stats`."""
-    def as_sequence(self) -> RecordSequence[_RecordT_co]:
-        """The records that are committed and seen here, as a sequence counted from 0 whose length never changes;
-        see `capturefile.RecordSequence`.
+        """Returns totals of what was committed through this object since it was opened.
 
-        It lives on when this object is closed. Its slices are views of the same kind, and it can be passed to other
-        processes. Raises what `refresh` raises.
+        A closed object returns the totals of the time when it was last open.
+
+        Returns:
+            A `Stats` with the number of records, bytes and commits, and the time that the commits took.
+
+        Examples:
+            >>> cf.stats().records, cf.stats().bytes, cf.stats().commits
+            (3, 16, 1)
+        """
+    def as_sequence(self) -> RecordSequence[_RecordT_co]:
+        """Returns the committed records that this object sees as a sequence of fixed length, counted from 0.
+
+        The sequence remains usable when this object is closed. Its slices are views of the same kind, and it can be
+        sent to other processes.
+
+        Returns:
+            A `RecordSequence`; its item 0 is record 1.
+
+        Raises:
+            InvalidCaptureFile: The file is damaged.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> records = cf.as_sequence()
+            >>> records[0], records[-1], len(records[1:])
+            ('first', 'third', 2)
         """
     def _repr_html_(self) -> str | None:
-        """What a notebook shows: a table of the first records. None, for the plain representation, if it is closed."""
+        """Returns a table of the first records for notebooks, or None if the object is closed."""
     def _observer(self) -> CaptureFile[_RecordT_co]:
-        """A reading object over the same open file, with its own idea of what is new. It outlives this one."""
+        """Returns a reading object over the same open file, with a view of its own. It may outlive this object."""
     def _identity(self) -> tuple[int, int, int | None]:
-        """Device, inode, and nanoseconds from the epoch to the creation of the open file; None for the last where
-        the file system does not know it.
+        """Returns the device, inode and creation time of the open file.
+
+        The time is in nanoseconds since the epoch, or None if the file system does not record it.
         """
     def _block_of(self, record_number: SupportsIndex) -> tuple[int, int]:
-        """The numbers of the first and the last record that are compressed together with record `record_number`."""
+        """Returns the numbers of the first and last record that are compressed together with record `record_number`."""
     def _on_commit(self, hook: Callable[[int, int, float], object] | None) -> None:
-        """Has `hook` called after each commit with its records, their bytes, and the seconds that it took; None ends
-        that.
-        """
+        """Calls `hook` after each commit with its records, their bytes, and the seconds it took; None stops that."""
     def add_record(self, record: str | Buffer) -> int:
-        """Adds a record; returns the new record count.
+        """Adds a record, which others see after `commit()`.
 
-        Others see it after `commit()`. `record` is `str`, or anything with the buffer protocol.
+        If the call fails, nothing of it remains, and it may be repeated.
 
-        Raises CaptureFileNotOpenForWrite on an object that reads, ValueError if the record is larger than
-        the format can hold, and OSError if an earlier record could not be written to the disk; nothing of
-        the failed call remains, and the call may be repeated. A `str` that cannot be encoded raises
-        UnicodeEncodeError. Anything else than `str` or bytes is a TypeError, also a buffer of objects, pointers,
-        dates or characters.
+        Args:
+            record: `str`, or an object with the buffer protocol.
+
+        Returns:
+            The new number of records, which is the number of this record.
+
+        Raises:
+            CaptureFileNotOpenForWrite: The object is open for reading.
+            CaptureFileNotOpen: The object is closed.
+            ValueError: The record is larger than the format can hold.
+            OSError: An earlier record could not be written to the disk.
+            UnicodeEncodeError: The `str` cannot be encoded, and no `errors` were given.
+            TypeError: The record is neither `str` nor bytes-like, or a buffer of objects, pointers, dates or
+                characters.
+
+        Examples:
+            >>> cf.add_record("fourth")
+            4
         """
     def add_records(self, records: Iterable[str | Buffer]) -> int:
-        """Adds many records; returns the new record count.
+        """Adds many records.
 
-        If one is refused, or the iterable raises, none of this call's records stay. Raises what `add_record`
-        and the iterable raise.
+        If one of them is refused, or the iterable raises, none of this call's records remain. The records of a call
+        are added together at its end, whatever other threads do meanwhile.
 
-        The records of a call are added together at its end, whatever other threads do meanwhile. A call with
-        more than 4 MiB of records adds them as they come instead. If it then fails, and this object was used for
-        other writing meanwhile (by another thread, or by the iterable itself), that work stays, and so do the
-        records of this call before it.
+        A call with more than 4 MiB of records adds them as they come instead. If it then fails, and this object was
+        used for other writing meanwhile, by another thread or by the iterable itself, that work remains, and so do
+        the records of this call before it.
+
+        Args:
+            records: Records, each `str` or an object with the buffer protocol.
+
+        Returns:
+            The new number of records, which is the number of the last one.
+
+        Raises:
+            CaptureFileNotOpenForWrite: The object is open for reading.
+            CaptureFileNotOpen: The object is closed.
+            ValueError: A record is larger than the format can hold.
+            OSError: An earlier record could not be written to the disk.
+            UnicodeEncodeError: A `str` cannot be encoded, and no `errors` were given.
+            TypeError: A record is neither `str` nor bytes-like, as for `add_record`.
+
+        Examples:
+            >>> cf.add_records(["fourth", "fifth"])
+            5
         """
     def set_metadata(self, new_metadata: Buffer | None) -> None:
-        """Replaces the metadata, from the next commit on; None removes it.
+        """Replaces the metadata, from the next commit on.
 
-        The metadata is one blob of bytes (anything with the buffer protocol) that belongs to the file as a
-        whole. It is committed together with the records, so it can say how far their source has been read.
+        The metadata is one blob of bytes that belongs to the file as a whole. It is committed together with the
+        records, so it can record, for example, how far their source has been read.
 
-        Raises what `add_record` raises; `str` is a TypeError.
+        Args:
+            new_metadata: An object with the buffer protocol, or None to remove the metadata.
+
+        Raises:
+            CaptureFileNotOpenForWrite: The object is open for reading.
+            CaptureFileNotOpen: The object is closed.
+            ValueError: The metadata is larger than the format can hold.
+            OSError: An earlier record could not be written to the disk.
+            TypeError: The metadata is `str`, or not bytes-like.
+
+        Examples:
+            >>> cf.set_metadata(b"read up to line 17")
+            >>> cf.commit()
+            >>> CaptureFile(cf.path).metadata
+            b'read up to line 17'
         """
     def commit(self) -> None:
-        """Makes everything since the last commit visible to others and durable, together.
+        """Makes everything since the last commit visible to others and durable, all at once.
 
-        How durable is up to the setting `sync`. Without anything to commit it does nothing.
+        The setting `sync` determines how durable. With nothing to commit, the call does nothing.
 
-        Raises OSError if the disk is full or fails; then nothing of the transaction is visible to others.
-        With a full disk nothing of it is lost either, and after making room it can be committed again or
-        rolled back. Raises CommitUncertain, also an OSError, if it failed at a point where the commit may
-        or may not have happened; opening the file again tells. Raises InvalidCaptureFile if somebody has cut
-        the file short, and CaptureFileReplaced if it was removed or replaced. After these, and after a sync that
-        failed, the object refuses further work with CaptureFileError until it is opened again.
+        If the disk is full, nothing is lost: after making room, the transaction can be committed again or rolled
+        back. After InvalidCaptureFile, CaptureFileReplaced, or a failed sync, the object refuses further work with
+        CaptureFileError until it is opened again.
+
+        Raises:
+            OSError: The disk is full or fails. Nothing of the transaction is visible to others.
+            CommitUncertain: The commit failed at a point where it may or may not have happened; opening the file
+                again tells which.
+            InvalidCaptureFile: The file has been cut short.
+            CaptureFileReplaced: The file was removed or replaced.
+            CaptureFileNotOpenForWrite: The object is open for reading.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> cf.add_record("fourth")
+            4
+            >>> cf.commit()
+            >>> CaptureFile(cf.path)[-1]
+            'fourth'
         """
     def rollback(self) -> None:
-        """Forgets everything since the last commit.
+        """Discards everything since the last commit.
 
-        Raises CaptureFileNotOpenForWrite on an object that reads, and CaptureFileError after a commit that
-        failed in a way that the object must be opened again.
+        Raises:
+            CaptureFileNotOpenForWrite: The object is open for reading.
+            CaptureFileNotOpen: The object is closed.
+            CaptureFileError: An earlier commit failed in such a way that the object must be opened again.
+
+        Examples:
+            >>> cf.add_record("fourth")
+            4
+            >>> cf.rollback()
+            >>> len(cf)
+            3
         """
     def transaction(self) -> Transaction[_RecordT_co]:
-        """A context manager that commits at the end of its block, and rolls back if the block raises.
+        """Returns a context manager that commits at the end of its block, and rolls back if the block raises.
 
-        Like `commit()` and `rollback()`, it does so with everything since the last commit. Raises
-        CaptureFileNotOpenForWrite at the beginning of the block on an object that reads.
+        Like `commit()` and `rollback()`, it acts on everything since the last commit. Entering the block raises
+        CaptureFileNotOpenForWrite if the object is open for reading.
+
+        Returns:
+            The context manager; entering it returns this object.
+
+        Examples:
+            >>> with cf.transaction():
+            ...     cf.add_record("fourth")
+            4
+            >>> CaptureFile(cf.path)[-1]
+            'fourth'
         """
     @overload
     def __getitem__(self, key: SupportsIndex, /) -> _RecordT_co: ...
@@ -388,61 +688,79 @@ class CaptureFile(Generic[_RecordT_co]):
     def __exit__(self, *exception: object) -> None: ...
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
     def __reduce__(self) -> tuple[Any, ...]:
-        """An object that reads is pickled as its path and settings, with which the other side opens the file again,
-        and what it sees: the pickle is what some caches know a result by.
+        """Pickles an object that reads, as its path, its settings and what it sees.
+
+        The other process opens the file again with these settings. What the object sees is part of the pickle
+        because some caches use the pickle as a key.
         """
 
 @final
 class ArrowRecords:
-    """Records as a table for whatever takes Arrow data (pyarrow, polars, DuckDB, pandas, nanoarrow); see
-    `CaptureFile.as_arrow`, `RecordSequence.as_arrow` and `RotatingReader.as_arrow`.
+    """Records as a table for any consumer of Arrow data: pyarrow, polars, DuckDB, pandas, nanoarrow.
 
-    Its columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary, or
-    string where text was asked for). It is read as a stream of batches of at most 65,536 records and 16 MiB; a larger
-    record is a batch of its own. Each consumer gets a stream that starts at the first record. Streams can be read
-    in other threads, without the interpreter lock, and when the file is closed.
+    `CaptureFile.as_arrow`, `RecordSequence.as_arrow` and `RotatingReader.as_arrow` return such tables.
 
-    A stream ends with an error, which the consumer raises as its own kind of exception with our message, behind the
-    batch of the records before it, if a record cannot be read, is not UTF-8 where text was asked for, or has more
-    than 2,147,483,647 bytes. It also ends so at a file of a sequence that is not there any more, or is another one.
+    The columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary,
+    or string if text was asked for). The table is read as a stream of batches of at most 65,536 records and 16 MiB; a
+    larger record forms a batch of its own. Each consumer gets a stream that starts at the first record. Streams
+    can be read in other threads, without the interpreter lock, and after the file is closed.
+
+    A stream ends with an error if a record cannot be read, is not UTF-8 although text was asked for, or has more
+    than 2,147,483,647 bytes, or if a file of a sequence has been removed or replaced. The records before it are
+    returned first; the consumer then raises the error as its own kind of exception, with the message of this
+    library.
+
+    Examples:
+        >>> import pyarrow
+        >>> pyarrow.table(cf.as_arrow(text=True)).column("record").to_pylist()
+        ['first', 'second', 'third']
     """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
-        """A new stream of the records, as a capsule that holds an ArrowArrayStream.
+        """Returns a new stream of the records.
 
-        `requested_schema`, a capsule that holds an ArrowSchema, may ask for strings instead of bytes, or for bytes
-        instead of strings. Other types of integers, bytes and text are answered with the nearest of ours. Raises
-        ValueError if it is not of two such columns.
+        Args:
+            requested_schema: A capsule with an ArrowSchema, which may ask for strings instead of bytes or bytes
+                instead of strings. Other types of integers, bytes and text are answered with the nearest supported
+                type.
+
+        Returns:
+            A capsule with an ArrowArrayStream.
+
+        Raises:
+            ValueError: The requested schema does not have two such columns.
         """
     def __arrow_c_schema__(self) -> CapsuleType:
-        """The types of the columns, as a capsule that holds an ArrowSchema."""
-    def _repr_html_(self) -> str | None:
-        """What a notebook shows: a table of the first records. None, for the plain representation, if they are not
-        those of one open file.
+        """Returns the types of the columns.
+
+        Returns:
+            A capsule with an ArrowSchema.
         """
+    def _repr_html_(self) -> str | None:
+        """Returns a table of the first records for notebooks, or None if they are not records of one open file."""
 
 def _arrow_of(runs: Iterable[ArrowRun], first: SupportsIndex, place: str, text: bool, is_utf8: bool, /) -> ArrowRecords:
-    """The records of a sequence as a table whose first row has the number `first`; `place` says what they are of."""
+    """Returns a sequence's records as a table; its first row has the number `first`, and `place` is for messages."""
 
 def _sync_path(path: StrPath, /) -> None:
-    """Brings a file to the disk, or the names in a folder where its file system can do that."""
+    """Syncs a file to the disk, or the names in a folder if its file system supports that."""
 
 @final
 class _Replacement:
-    """A file in the making beside the place that it is for; see `capturefile._files.replacing`."""
+    """A new file, written beside the one that it will replace; see `capturefile._files.replacing`."""
 
     def __new__(cls, path: StrPath, *, overwrite: bool) -> Self: ...
     @property
     def temporary(self) -> str: ...
     def finish(self, *, sync: bool) -> None:
-        """Gives the file its name. With `sync` both are on the disk when this returns."""
+        """Moves the file to its final name. With `sync`, both are on the disk when this returns."""
 
     def discard(self) -> None:
-        """Deletes the file, unless it has its name already."""
+        """Deletes the file, unless it has its final name already."""
 
 @final
 class _Header:
-    """What a file's header says."""
+    """The fields of a file's header."""
 
     @property
     def magic(self) -> str: ...
@@ -459,7 +777,7 @@ class _Header:
 
 @final
 class _MasterSlot:
-    """What a master slot says."""
+    """The fields of a master slot."""
 
     @property
     def position(self) -> int: ...
@@ -486,7 +804,7 @@ class _MasterSlot:
 
 @final
 class _Step:
-    """A node on the way to a record, or the record, which has the height 0 and no node's numbers."""
+    """A node on the path to a record, or the record itself, which has the height 0 and no node's numbers."""
 
     @property
     def height(self) -> int: ...
@@ -505,7 +823,7 @@ class _Step:
 
 @final
 class _Structure:
-    """A file's header and slots as they are, damaged or not, and the ways down its index."""
+    """The header and slots of a file as they are, damaged or not, and the paths through its index."""
 
     def __new__(cls, path: StrPath, /) -> Self: ...
     @property
@@ -519,13 +837,13 @@ class _Structure:
     @property
     def last_commit(self) -> int | None: ...
     def way_to(self, number: int, /) -> tuple[list[_Step], Exception | None]:
-        """Goes down to a record: what is passed on the way, and why it ends before the record if it does."""
+        """Descends the index to a record; returns the nodes on the path, and the error that ended it early, if any."""
 
 @final
 class RecordIterator(Generic[_RecordT_co]):
-    """Iterates over the records that there were when it was made; see `CaptureFile.record_generator`.
+    """Iterates over the records that existed when it was created; see `CaptureFile.record_generator`.
 
-    A record that cannot be read raises InvalidCaptureFile; the next call continues behind it.
+    A step raises InvalidCaptureFile for a record that cannot be read; the next step continues behind it.
     """
 
     def __iter__(self) -> Self: ...
@@ -537,35 +855,70 @@ class RecordIterator(Generic[_RecordT_co]):
 class Follower(Generic[_RecordT_co]):
     """Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
 
-    Used by a signal handler while its own thread waits in it, it raises ValueError, as a generator does.
+    A signal handler that calls it while its own thread waits in it gets a ValueError, as with generators.
     """
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> _RecordT_co: ...
     def __length_hint__(self) -> int:
-        """How many records it can give without looking for more."""
+        """Returns the number of records available without looking for more."""
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
     @property
     def file_name(self) -> str:
         """The path that the file was opened with."""
     def close(self) -> None:
-        """Ends the iteration and releases the file and the object that is followed, also while another thread waits
-        for the next record. Does nothing on one that is closed.
+        """Ends the iteration and releases the file and the object that is followed.
+
+        Another thread that waits for the next record stops waiting. Does nothing on a closed follower.
+
+        Examples:
+            >>> follower = cf.follow(1)
+            >>> follower.close()
+            >>> list(follower)
+            []
         """
     def ready(self) -> bool:
-        """Whether the next call would not wait: there is a record to give, or an error or the end to tell. It does
-        not wait itself, also while another thread waits for the next record.
+        """Reports, without waiting, whether the next step would return at once.
+
+        It does not wait even if another thread is waiting for the next record.
+
+        Returns:
+            True if a record, an error or the end of the iteration is available.
+
+        Examples:
+            >>> follower = cf.follow()
+            >>> follower.ready()
+            False
+            >>> cf.add_record("fourth")
+            4
+            >>> cf.commit()
+            >>> follower.ready()
+            True
         """
     def lag(self) -> int:
-        """How many records are committed now and were not given yet. It does not wait, also while another
-        thread waits for the next record. Raises what `refresh` raises.
+        """Returns the number of records that are committed now and have not been returned yet.
+
+        It does not wait, even if another thread is waiting for the next record.
+
+        Returns:
+            The number of records.
+
+        Raises:
+            InvalidCaptureFile: The file has been damaged, or replaced by something shorter.
+            CaptureFileNotOpen: The follower is closed.
+
+        Examples:
+            >>> follower = cf.follow(1)
+            >>> next(follower), follower.lag()
+            ('first', 2)
         """
 
 @final
 class BlockIterator:
-    """Iterates over the blocks that there were when it was made; see `CaptureFile.blocks`.
+    """Iterates over the blocks that existed when it was created; see `CaptureFile.blocks`.
 
-    A block that cannot be inflated raises InvalidCaptureFile; the next call continues behind it if it can.
+    A step raises InvalidCaptureFile for a block that cannot be inflated; the next step continues behind it if
+    possible.
     """
 
     def __iter__(self) -> Self: ...
@@ -594,14 +947,39 @@ def open(
     threads: int | None = None,
     cache_size: int = 50331648,
 ) -> CaptureFile[str]:
-    """Opens a capture file in the words of Python's `open()`.
+    """Opens a capture file with the modes of Python's `open()`.
 
-    `mode` is "r" to read; "a" to write, creating the file if there is none or an empty one; "x" to create a
-    file and refuse an existing one; "w" to start a new empty file in place of whatever stands there. The
-    other arguments are those of `CaptureFile`.
+    Args:
+        path: Path of the file, by convention with the extension `.capture`.
+        mode: "r" to read; "a" to write, creating the file if it does not exist or is empty; "x" to create a
+            file and refuse an existing one; "w" to replace any existing file by a new, empty one.
+        initial_metadata: Metadata of a file that this call creates.
+        encoding: Encoding of the records; None for records that are `bytes`.
+        use_os_file_locking: As for `CaptureFile`.
+        compression_block_size: As for `CaptureFile`.
+        errors: As for `CaptureFile`.
+        sync: As for `CaptureFile`.
+        compression_level: As for `CaptureFile`.
+        threads: As for `CaptureFile`.
+        cache_size: As for `CaptureFile`.
 
-    Raises FileExistsError for "x" where there is a file, and ValueError for another mode; otherwise as
-    `CaptureFile`.
+    Returns:
+        The open file.
+
+    Raises:
+        FileExistsError: The mode is "x" and the file exists.
+        ValueError: There is no such mode, or a setting is out of range.
+        OSError: As for `CaptureFile`.
+        CaptureFileError: As for `CaptureFile`.
+        LookupError: There is no such encoding or error handler.
+
+    Examples:
+        >>> with capturefile.open("new.capture", "w") as new:
+        ...     new.add_record("first")
+        ...     new.commit()
+        1
+        >>> capturefile.open("new.capture")[1]
+        'first'
     """
 
 @overload
@@ -627,39 +1005,67 @@ def recover(
     keep_numbers: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Recovery:
-    """Makes a new sound file at `target` of all that can be read of the damaged one at `source`.
+    """Writes everything that can be read of a damaged file to a new, sound one.
 
-    The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file cut short:
-    all records outside of destroyed blocks are found, in order. Lost records are left out, so that those
-    behind them get lower numbers; with `keep_numbers` an empty record stands in the place of each. The source
-    is only read. The target appears under its name when it is whole and on the disk; one that exists is
-    refused unless `overwrite` is true, and then keeps its mode and owner. Returns a `Recovery`. Where `target` is
-    None, nothing is written, and the `Recovery` says what would be recovered.
+    The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file may be cut
+    short: all records outside of destroyed blocks are found, in order. The source is only read. The target
+    appears under its name once it is complete and on the disk.
 
-    `progress` is called with the bytes of the source that are done and those that it has: at the start, at most
-    ten times a second, and at the end with all. An error that it raises stops the work, and no target is left.
+    Args:
+        source: Path of the damaged file.
+        target: Path of the new file; with None, nothing is written, and the result says what would be
+            recovered.
+        overwrite: Replace a target that exists, keeping its mode and owner.
+        keep_numbers: Put an empty record in the place of each lost one. Otherwise lost records are left out, so
+            that later ones get lower numbers.
+        progress: Called with the bytes of the source that are done and its total bytes: at the start, at most
+            ten times a second, and at the end with all of them. An exception that it raises stops the work and
+            leaves no target.
 
-    Raises FileExistsError if the target exists, ValueError if it is the source, CaptureFileAlreadyOpen if somebody
-    writes it, InvalidCaptureFile if it is no regular file, the source keeps being written, or its index leads in
-    circles, and OSError if a file cannot be read or written.
+    Returns:
+        A `Recovery`, which says what was found and what was lost.
+
+    Raises:
+        FileExistsError: The target exists, and `overwrite` is false.
+        ValueError: The target is the source.
+        CaptureFileAlreadyOpen: The target is being written.
+        InvalidCaptureFile: The source is not a regular file, keeps being written, or has an index with circles.
+        OSError: A file cannot be read or written.
+
+    Examples:
+        >>> recovery = capturefile.recover(cf.path, "rescued.capture")
+        >>> recovery.recovered, recovery.lost
+        (3, ())
     """
 
 def verify(path: StrPath, *, quick: bool = False, progress: Callable[[int, int], object] | None = None) -> Report:
-    """Reads everything in a capture file and says what is damaged.
+    """Reads a whole capture file and reports what is damaged.
 
-    The header, both master nodes, every frame, every index node, the bounds of every record, and the
-    metadata are looked at. With `quick` only what costs little however large the file is: the header, the
-    master nodes, the edges of the index tree and the records there, the last frames, and the metadata.
-    Nothing is written, and a writer may continue meanwhile. Returns a `Report`.
+    It checks the header, both master nodes, every frame, every index node, the bounds of every record, and the
+    metadata. Nothing is written, and a writer may continue meanwhile.
 
-    `progress` is called with the bytes of the file that are done and those that it has: at the start, at most
-    ten times a second, and at the end with all; not with `quick`. An error that it raises stops the work.
+    Args:
+        path: Path of the file.
+        quick: Check only what takes little time however large the file is: the header, the master nodes, the
+            edges of the index tree and the records there, the last frames, and the metadata.
+        progress: Called with the bytes of the file that are done and its total bytes: at the start, at most ten
+            times a second, and at the end with all of them; not called with `quick`. An exception that it
+            raises stops the work.
 
-    Raises InvalidCaptureFile if the file cannot be opened as a capture file at all, and OSError if it
-    cannot be read.
+    Returns:
+        A `Report`, whose `sound` is true if nothing is damaged.
+
+    Raises:
+        InvalidCaptureFile: The file cannot be opened as a capture file at all.
+        OSError: The file cannot be read.
+
+    Examples:
+        >>> report = capturefile.verify(cf.path)
+        >>> report.sound, report.records_checked
+        (True, 3)
     """
 
 def _reopen(
     cls: type[CaptureFile[Any]], path: str, options: dict[str, Any], seen: tuple[object, int, int], /
 ) -> CaptureFile[Any]:
-    """Makes again what `CaptureFile.__reduce__` took apart; it sees what is committed by then."""
+    """Recreates what `CaptureFile.__reduce__` took apart; the new object sees what is committed by then."""

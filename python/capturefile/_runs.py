@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _RECORDS_PER_FETCH = 256
 """How many records are fetched at once where they do not follow each other."""
-_MOST_OPEN = 256
+_MAX_OPEN = 256
 """How many files stay open in a process for what is read next from sequences over many of them."""
 
 
@@ -64,7 +64,7 @@ class File(Generic[RecordT_co]):
             # Two threads may both open it; whichever object stays, both are of the right file.
             self._reader = reader = self._open()
             _opened.append(weakref.ref(self))
-            if len(_opened) > _MOST_OPEN:
+            if len(_opened) > _MAX_OPEN:
                 self._close_oldest()
         return reader
 

@@ -1,6 +1,6 @@
-"""Records as sequences counted from 0 that never change: views, many files as one, shares of the work.
+"""Immutable sequences of records, counted from 0: views, several files as one, shares for parallel workers.
 
-`CaptureFile.as_sequence` makes one of a file, and `concat` one of many.
+`CaptureFile.as_sequence` creates one from a file, and `concat` one from many files.
 """
 
 from __future__ import annotations
@@ -33,36 +33,37 @@ def __dir__() -> list[str]:
 
 
 class RecordSequence(Sequence[RecordT_co]):
-    """Records of one capture file or of several, as a sequence counted from 0 whose length never changes.
+    """Records of one or several capture files, as a sequence counted from 0 whose length never changes.
 
-    `CaptureFile.as_sequence()` makes one of a file: `records[0]` is the file's record 1. What is committed later is
-    not in it. `concat` makes one of many files. Negative indices count from the end, and slices are sequences of the
-    same kind, which copy nothing:
+    `CaptureFile.as_sequence()` creates a sequence from one file, whose record 1 is `records[0]`, and `concat` one from
+    many files. Records that are committed later are not part of it. Negative indices count from the end, and slices
+    are sequences of the same kind, which copy nothing.
 
-        records = capturefile.open("log.capture").as_sequence()
-        every_tenth = records[::10]
-        last_thousand = records[-1000:]
+    A sequence can be pickled and used in a forked child. Another process opens the files again when it first reads
+    from them; reading raises CaptureFileReplaced if a file has been replaced by then, and InvalidCaptureFile if records
+    are missing. A file from which records are fetched stays open for the next ones, up to 256 files in a process;
+    iterating keeps only the current file open.
 
-    It can be pickled, and used in a forked child. Another process opens the files again when it first reads from
-    them, and raises CaptureFileReplaced if another file stands there by then, or InvalidCaptureFile if records are
-    missing. A file that records are fetched from stays open for the next ones, up to 256 files in a process; iterating
-    keeps open none but the one that it is in.
+    Two sequences are equal if they consist of the same records of the same files; the content of the records is not
+    compared. Reading raises the exceptions of `CaptureFile.record_at`, and IndexError past either end.
 
-    Two sequences are equal if they are of the same records of the same files; what is in the records is not looked
-    at. Reading raises what `CaptureFile.record_at` raises, and IndexError past both ends.
+    Examples:
+        >>> records = cf.as_sequence()
+        >>> records[-1], list(records[::2])
+        ('third', ['first', 'third'])
     """
 
     __slots__ = ("_length", "_runs", "_starts")
 
     def __init__(self, _runs: Iterable[Run] = ()) -> None:
-        """An empty sequence; others come from `CaptureFile.as_sequence`, `concat`, and from other sequences."""
+        """Creates an empty sequence; use `CaptureFile.as_sequence` or `concat` for others."""
         self._runs = simplified(_runs)
         ends = list(accumulate((len(run.numbers) for run in self._runs), initial=0))
         self._length = ends.pop()
         self._starts = ends
 
     def __len__(self) -> int:
-        """How many records there are."""
+        """Returns the number of records."""
         return self._length
 
     @overload
@@ -70,16 +71,16 @@ class RecordSequence(Sequence[RecordT_co]):
     @overload
     def __getitem__(self, index: slice[Any, Any, Any], /) -> RecordSequence[RecordT_co]: ...
     def __getitem__(self, index: SupportsIndex | slice[Any, Any, Any], /) -> RecordT_co | RecordSequence[RecordT_co]:
-        """The record at `index`, counted from 0, or a view of the records of a slice."""
+        """Returns the record at `index`, counted from 0, or a view of the records of a slice."""
         if isinstance(index, slice):
             return self._view(range(self._length)[index])
         file, number = self._locate(self._position(index))
         return cast("RecordT_co", file.reader().record_at(number))
 
     def __getitems__(self, indices: Iterable[SupportsIndex], /) -> list[RecordT_co]:
-        """A list of the records at `indices`, in the order asked; each block is inflated once.
+        """Returns a list of the records at `indices`, in that order, inflating each block once.
 
-        PyTorch's DataLoader fetches its batches by it.
+        PyTorch's DataLoader fetches its batches through this method.
         """
         places = [self._locate(self._position(index)) for index in indices]
         wanted: dict[File[Any], list[int]] = {}
@@ -89,7 +90,7 @@ class RecordSequence(Sequence[RecordT_co]):
         return [next(found[file]) for file, _ in places]
 
     def __iter__(self) -> Iterator[RecordT_co]:
-        """Iterates over the records, as fast as over the files themselves."""
+        """Iterates over the records, as fast as iterating over the files themselves."""
         return chain.from_iterable(run.records() for run in self._runs)
 
     def __reversed__(self) -> Iterator[RecordT_co]:
@@ -114,20 +115,33 @@ class RecordSequence(Sequence[RecordT_co]):
         Examples:
             >>> import duckdb
             >>> week = capturefile.concat(["monday.capture", "tuesday.capture"]).as_arrow(text=True)
-            >>> duckdb.execute("SELECT count(*) FROM week WHERE record LIKE '%error%'").fetchall()
+            >>> duckdb.execute("SELECT count(*) FROM week WHERE record LIKE '%London'").fetchall()
+            [(1,)]
         """
         return as_table(self._runs, 1, text=text)
 
     def split(self, n: SupportsIndex, /) -> list[RecordSequence[RecordT_co]]:
-        """Cuts the sequence into `n` views that follow each other and have each record once, for `n` workers.
+        """Splits the sequence into consecutive views that contain each record once, for parallel workers.
 
-            with ProcessPoolExecutor() as workers:
-                counts = list(workers.map(Counter, records.split(8)))
+        The views are about equally long. A cut is moved to the boundary of a compressed block, so that no two workers
+        have to inflate the same block, if that boundary is at most a quarter of a view's length away. The longest view
+        is therefore at most about three times as long as the shortest. If there are more views than records, some are
+        empty.
 
-        They are about equally long. A cut is moved to the border of a compressed block, so that no two workers have
-        to inflate the same one, if that is no farther away than a quarter of a view's length: the longest view is at
-        most about three times as long as the shortest. With more views than records some are empty. Raises
-        ValueError for less than one view.
+        Args:
+            n: Number of views.
+
+        Returns:
+            A list of `n` views.
+
+        Raises:
+            ValueError: `n` is below 1.
+
+        Examples:
+            >>> from concurrent.futures import ThreadPoolExecutor
+            >>> with ThreadPoolExecutor() as workers:
+            ...     list(workers.map(list, cf.as_sequence().split(2)))
+            [['first'], ['second', 'third']]
         """
         count = operator.index(n)
         if count < 1:
@@ -145,17 +159,17 @@ class RecordSequence(Sequence[RecordT_co]):
         return self._runs == other._runs
 
     def __hash__(self) -> int:
-        """A hash that equal sequences share."""
+        """Returns a hash that is the same for equal sequences."""
         return hash(self._runs)
 
     def __repr__(self) -> str:
-        """Its length, and where its records are."""
+        """Shows its length and its files."""
         files = {run.file for run in self._runs}
         place = f" of {next(iter(files))!r}" if len(files) == 1 else f" of {len(files)} files" if files else ""
         return f"<RecordSequence: {self._length} record{'' if self._length == 1 else 's'}{place}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a table of the first records, with their numbers in their files."""
+        """Returns a table of the first records, with their numbers in their files, for notebooks."""
         from capturefile._html import MAX_BYTES, MAX_ROWS, table
 
         rows: list[tuple[int, int, bytes]] = []
@@ -171,7 +185,7 @@ class RecordSequence(Sequence[RecordT_co]):
         return table(repr(self), rows, self._length, encoding, problem)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The files' paths, how they were opened, and which records these are; no record itself."""
+        """Pickles the paths, settings and record numbers, but no records."""
         return RecordSequence, (self._runs,)
 
     def _position(self, index: SupportsIndex) -> int:
@@ -185,7 +199,7 @@ class RecordSequence(Sequence[RecordT_co]):
         return bisect_right(self._starts, position) - 1
 
     def _locate(self, position: int) -> tuple[File[Any], int]:
-        """The file with the record at `position`, and its number there."""
+        """Returns the file with the record at `position`, and the record's number in it."""
         index = self._run_at(position)
         file, numbers = self._runs[index]
         return file, numbers[position - self._starts[index]]
@@ -200,7 +214,7 @@ class RecordSequence(Sequence[RecordT_co]):
         return RecordSequence(self._part(index, positions) for index in touched)
 
     def _part(self, index: int, positions: range) -> Run:
-        """What the ascending `positions` take of the run at `index`."""
+        """Returns the part of the run at `index` that the ascending `positions` select."""
         file, numbers = self._runs[index]
         start = self._starts[index]
         first = bisect_left(positions, start)
@@ -208,7 +222,7 @@ class RecordSequence(Sequence[RecordT_co]):
         return Run(file, numbers[inside.start - start : inside.stop - start : inside.step])
 
     def _aligned(self, position: int, reach: int) -> int:
-        """The border of a block that is nearest to `position`, if one is within `reach`, else `position`."""
+        """Returns the block boundary nearest to `position` if one is within `reach`, else `position`."""
         if not reach:
             return position
         index = self._run_at(position)
@@ -219,7 +233,7 @@ class RecordSequence(Sequence[RecordT_co]):
 
 
 def _sequence_of(cf: CaptureFile[RecordT]) -> RecordSequence[RecordT]:
-    """What `CaptureFile.as_sequence` returns."""
+    """Returns the sequence for `CaptureFile.as_sequence`."""
     file = File.of(cf, keep_open=True)
     return RecordSequence([Run(file, range(1, file.count + 1))])
 
@@ -242,20 +256,28 @@ def concat(
     errors: str | None = None,
     cache_size: int | None = None,
 ) -> RecordSequence[Any]:
-    """One sequence of the records of many files or sequences, one after another.
+    """Concatenates the records of many files or sequences into one sequence.
 
-        week = concat(["monday.capture", "tuesday.capture"])
-        first, last = week[0], week[-1]
+    Args:
+        parts: Sequences, open capture files, or paths. The file at a path is opened to count its records, and again
+            when the first of them is read.
+        encoding: As for `CaptureFile`, for files that are given by their paths.
+        errors: As for `CaptureFile`, for files that are given by their paths.
+        cache_size: As for `CaptureFile`, for files that are given by their paths. Each open file has a cache of its
+            own, so choose a small size for many files.
 
-    Arguments:
-        parts: sequences, reading or writing objects, or paths. A path is opened to see how many records there are,
-            and again when a record of it is read for the first time.
-        encoding: as for `CaptureFile`, for the files given by path.
-        errors: as for `CaptureFile`, likewise.
-        cache_size: as for `CaptureFile`, likewise. Each open file has a cache of its own, so that many files want small
-            ones.
+    Returns:
+        The sequence.
 
-    Raises what `CaptureFile` raises for a path, and TypeError for a single path in place of a list.
+    Raises:
+        TypeError: `parts` is a single path instead of a list.
+        OSError: As for `CaptureFile`.
+        CaptureFileError: As for `CaptureFile`.
+
+    Examples:
+        >>> week = capturefile.concat(["monday.capture", "tuesday.capture"])
+        >>> week[0], week[-1]
+        ('Ada, from London', 'Grace, from New York')
     """
     if isinstance(parts, str | bytes | os.PathLike):
         raise TypeError(f"parts must be several sequences, files or paths, not one: use [{parts!r}]")

@@ -26,7 +26,7 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
 ///
-/// Used by a signal handler while its own thread waits in it, it raises ValueError, as a generator does.
+/// A signal handler that calls it while its own thread waits in it gets a ValueError, as with generators.
 #[pyclass(frozen, weakref, generic, module = "capturefile")]
 pub(super) struct Follower {
     /// `None` once closed.
@@ -158,7 +158,7 @@ impl Follower {
         Ok(None)
     }
 
-    /// How many records it can give without looking for more.
+    /// Returns the number of records available without looking for more.
     fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
         let at_hand = self.following.lock(py)?.records.as_ref().map_or(0, Records::remaining);
         Ok(usize::try_from(at_hand).unwrap_or(usize::MAX))
@@ -175,8 +175,15 @@ impl Follower {
         self.path.as_os_str()
     }
 
-    /// Ends the iteration and releases the file and the object that is followed, also while another thread waits
-    /// for the next record. Does nothing on one that is closed.
+    /// Ends the iteration and releases the file and the object that is followed.
+    ///
+    /// Another thread that waits for the next record stops waiting. Does nothing on a closed follower.
+    ///
+    /// Examples:
+    ///     >>> follower = cf.follow(1)
+    ///     >>> follower.close()
+    ///     >>> list(follower)
+    ///     []
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         drop(self.followed.swap(None));
         match self.following.lock(py) {
@@ -188,16 +195,43 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether the next call would not wait: there is a record to give, or an error or the end to tell. It does
-    /// not wait itself, also while another thread waits for the next record.
+    /// Reports, without waiting, whether the next step would return at once.
+    ///
+    /// It does not wait even if another thread is waiting for the next record.
+    ///
+    /// Returns:
+    ///     True if a record, an error or the end of the iteration is available.
+    ///
+    /// Examples:
+    ///     >>> follower = cf.follow()
+    ///     >>> follower.ready()
+    ///     False
+    ///     >>> cf.add_record("fourth")
+    ///     4
+    ///     >>> cf.commit()
+    ///     >>> follower.ready()
+    ///     True
     fn ready(&self, py: Python<'_>) -> bool {
         self.followed.load_full().is_none_or(|followed| {
             followed.owner.strong_count() == 0 || py.detach(|| !matches!(self.look(&followed), Ok(None)))
         })
     }
 
-    /// How many records are committed now and were not given yet. It does not wait, also while another
-    /// thread waits for the next record. Raises what `refresh` raises.
+    /// Returns the number of records that are committed now and have not been returned yet.
+    ///
+    /// It does not wait, even if another thread is waiting for the next record.
+    ///
+    /// Returns:
+    ///     The number of records.
+    ///
+    /// Raises:
+    ///     InvalidCaptureFile: The file has been damaged, or replaced by something shorter.
+    ///     CaptureFileNotOpen: The follower is closed.
+    ///
+    /// Examples:
+    ///     >>> follower = cf.follow(1)
+    ///     >>> next(follower), follower.lag()
+    ///     ('first', 2)
     fn lag(&self, py: Python<'_>) -> PyResult<u64> {
         let Some(followed) = self.followed.load_full() else {
             let message = format!("this follower of {} is closed; make a new one", quoted(&self.path));

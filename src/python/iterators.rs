@@ -17,9 +17,9 @@ use super::progress::RECORDS_PER_CHECK;
 use super::shared::Shared;
 use super::verify::range;
 
-/// Iterates over the records that there were when it was made; see `CaptureFile.record_generator`.
+/// Iterates over the records that existed when it was created; see `CaptureFile.record_generator`.
 ///
-/// A record that cannot be read raises InvalidCaptureFile; the next call continues behind it.
+/// A step raises InvalidCaptureFile for a record that cannot be read; the next step continues behind it.
 #[pyclass(frozen, generic, module = "capturefile")]
 pub(super) struct RecordIterator {
     records: Shared<Records>,
@@ -64,9 +64,10 @@ impl RecordIterator {
     }
 }
 
-/// Iterates over the blocks that there were when it was made; see `CaptureFile.blocks`.
+/// Iterates over the blocks that existed when it was created; see `CaptureFile.blocks`.
 ///
-/// A block that cannot be inflated raises InvalidCaptureFile; the next call continues behind it if it can.
+/// A step raises InvalidCaptureFile for a block that cannot be inflated; the next step continues behind it if
+/// possible.
 #[pyclass(frozen, module = "capturefile")]
 pub(super) struct BlockIterator {
     blocks: Shared<Blocks>,

@@ -13,21 +13,37 @@ use super::progress::watched;
 use super::verify::{problems, ranges};
 use crate::{LostRange, MetadataOutcome, RecoverOptions, Recovery};
 
-/// Makes a new sound file at `target` of all that can be read of the damaged one at `source`.
+/// Writes everything that can be read of a damaged file to a new, sound one.
 ///
-/// The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file cut short:
-/// all records outside of destroyed blocks are found, in order. Lost records are left out, so that those
-/// behind them get lower numbers; with `keep_numbers` an empty record stands in the place of each. The source
-/// is only read. The target appears under its name when it is whole and on the disk; one that exists is
-/// refused unless `overwrite` is true, and then keeps its mode and owner. Returns a `Recovery`. Where `target` is
-/// None, nothing is written, and the `Recovery` says what would be recovered.
+/// The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file may be cut
+/// short: all records outside of destroyed blocks are found, in order. The source is only read. The target
+/// appears under its name once it is complete and on the disk.
 ///
-/// `progress` is called with the bytes of the source that are done and those that it has: at the start, at most
-/// ten times a second, and at the end with all. An error that it raises stops the work, and no target is left.
+/// Args:
+///     source: Path of the damaged file.
+///     target: Path of the new file; with None, nothing is written, and the result says what would be
+///         recovered.
+///     overwrite: Replace a target that exists, keeping its mode and owner.
+///     keep_numbers: Put an empty record in the place of each lost one. Otherwise lost records are left out, so
+///         that later ones get lower numbers.
+///     progress: Called with the bytes of the source that are done and its total bytes: at the start, at most
+///         ten times a second, and at the end with all of them. An exception that it raises stops the work and
+///         leaves no target.
 ///
-/// Raises FileExistsError if the target exists, ValueError if it is the source, CaptureFileAlreadyOpen if somebody
-/// writes it, InvalidCaptureFile if it is no regular file, the source keeps being written, or its index leads in
-/// circles, and OSError if a file cannot be read or written.
+/// Returns:
+///     A `Recovery`, which says what was found and what was lost.
+///
+/// Raises:
+///     FileExistsError: The target exists, and `overwrite` is false.
+///     ValueError: The target is the source.
+///     CaptureFileAlreadyOpen: The target is being written.
+///     InvalidCaptureFile: The source is not a regular file, keeps being written, or has an index with circles.
+///     OSError: A file cannot be read or written.
+///
+/// Examples:
+///     >>> recovery = capturefile.recover(cf.path, "rescued.capture")
+///     >>> recovery.recovered, recovery.lost
+///     (3, ())
 #[pyfunction]
 #[pyo3(signature = (source, target, *, overwrite = false, keep_numbers = false, progress = None))]
 pub(super) fn recover(

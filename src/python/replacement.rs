@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::Replacement as Core;
 
-/// Brings a file to the disk, or the names in a folder where its file system can do that.
+/// Syncs a file to the disk, or the names in a folder if its file system supports that.
 #[pyfunction]
 #[pyo3(name = "_sync_path", signature = (path, /))]
 pub(super) fn sync_path(py: Python<'_>, path: PathBuf) -> PyResult<()> {
@@ -16,7 +16,7 @@ pub(super) fn sync_path(py: Python<'_>, path: PathBuf) -> PyResult<()> {
     Ok(())
 }
 
-/// A file in the making beside the place that it is for; see `capturefile._files.replacing`.
+/// A new file, written beside the one that it will replace; see `capturefile._files.replacing`.
 #[pyclass(frozen, name = "_Replacement", module = "capturefile._capturefile")]
 pub(super) struct Replacement {
     #[pyo3(get)]
@@ -40,14 +40,14 @@ impl Replacement {
         Ok(Self { temporary: core.temporary().into(), core: Mutex::new(Some(core)) })
     }
 
-    /// Gives the file its name. With `sync` both are on the disk when this returns.
+    /// Moves the file to its final name. With `sync`, both are on the disk when this returns.
     #[pyo3(signature = (*, sync))]
     fn finish(&self, py: Python<'_>, sync: bool) -> PyResult<()> {
         py.detach(|| self.take().map_or(Ok(()), |core| core.finish(sync)))?;
         Ok(())
     }
 
-    /// Deletes the file, unless it has its name already.
+    /// Deletes the file, unless it has its final name already.
     fn discard(&self, py: Python<'_>) {
         py.detach(|| drop(self.take()));
     }

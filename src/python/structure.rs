@@ -7,11 +7,11 @@ use pyo3::prelude::*;
 use super::errors::found_and_expected;
 use crate::{Coordinates, HeaderChecksum, MasterSlot, Step as CoreStep, Structure as Core};
 
-/// A file's header and slots as they are, damaged or not, and the ways down its index.
+/// The header and slots of a file as they are, damaged or not, and the paths through its index.
 #[pyclass(frozen, name = "_Structure", module = "capturefile._capturefile")]
 pub(super) struct Structure(Core);
 
-/// What a file's header says.
+/// The fields of a file's header.
 #[pyclass(frozen, get_all, name = "_Header", module = "capturefile._capturefile")]
 pub(super) struct Header {
     magic: String,
@@ -22,7 +22,7 @@ pub(super) struct Header {
     checksum: &'static str,
 }
 
-/// What a master slot says.
+/// The fields of a master slot.
 #[pyclass(frozen, get_all, name = "_MasterSlot", module = "capturefile._capturefile")]
 pub(super) struct Slot {
     position: u64,
@@ -38,7 +38,7 @@ pub(super) struct Slot {
     is_current: bool,
 }
 
-/// A node on the way to a record, or the record, which has the height 0 and no node's numbers.
+/// A node on the path to a record, or the record itself, which has the height 0 and no node's numbers.
 #[pyclass(frozen, get_all, name = "_Step", module = "capturefile._capturefile")]
 pub(super) struct Step {
     height: u32,
@@ -83,7 +83,7 @@ impl Structure {
         self.0.last_commit()
     }
 
-    /// Goes down to a record: what is passed on the way, and why it ends before the record if it does.
+    /// Descends the index to a record; returns the nodes on the path, and the error that ended it early, if any.
     #[pyo3(signature = (number, /))]
     fn way_to(&self, py: Python<'_>, number: u64) -> (Vec<Step>, Option<PyErr>) {
         let way = py.detach(|| self.0.way_to(number));

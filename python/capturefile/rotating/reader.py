@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from capturefile._typing import StrPath
 
 
-_MOST_OPEN = 8
+_MAX_OPEN = 8
 """How many files `record_at` keeps open."""
 
 
@@ -342,7 +342,7 @@ class RotatingReader(Generic[RecordT_co]):
             if cf.record_count() <= self._seen - self._manifest.entries[index].first:
                 cf.refresh()
             self._open[index] = cf
-            if len(self._open) > _MOST_OPEN:
+            if len(self._open) > _MAX_OPEN:
                 self._open.popitem(last=False)
             return cf
 

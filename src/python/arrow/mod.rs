@@ -1,6 +1,10 @@
 //! Records as batches for whatever takes Arrow data, through the Arrow PyCapsule interface.
 
-#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+#![expect(
+    clippy::doc_markdown,
+    clippy::doc_link_with_quotes,
+    reason = "docstrings are read in Python, without markup"
+)]
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -29,17 +33,24 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 const COLUMN_NAMES: [&CStr; 2] = [c"record_number", c"record"];
 const IN_USE: &CStr = c"this stream is being read by another thread; each thread needs a stream of its own";
 
-/// Records as a table for whatever takes Arrow data (pyarrow, polars, DuckDB, pandas, nanoarrow); see
-/// `CaptureFile.as_arrow`, `RecordSequence.as_arrow` and `RotatingReader.as_arrow`.
+/// Records as a table for any consumer of Arrow data: pyarrow, polars, DuckDB, pandas, nanoarrow.
 ///
-/// Its columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary, or
-/// string where text was asked for). It is read as a stream of batches of at most 65,536 records and 16 MiB; a larger
-/// record is a batch of its own. Each consumer gets a stream that starts at the first record. Streams can be read
-/// in other threads, without the interpreter lock, and when the file is closed.
+/// `CaptureFile.as_arrow`, `RecordSequence.as_arrow` and `RotatingReader.as_arrow` return such tables.
 ///
-/// A stream ends with an error, which the consumer raises as its own kind of exception with our message, behind the
-/// batch of the records before it, if a record cannot be read, is not UTF-8 where text was asked for, or has more
-/// than 2,147,483,647 bytes. It also ends so at a file of a sequence that is not there any more, or is another one.
+/// The columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary,
+/// or string if text was asked for). The table is read as a stream of batches of at most 65,536 records and 16 MiB; a
+/// larger record forms a batch of its own. Each consumer gets a stream that starts at the first record. Streams
+/// can be read in other threads, without the interpreter lock, and after the file is closed.
+///
+/// A stream ends with an error if a record cannot be read, is not UTF-8 although text was asked for, or has more
+/// than 2,147,483,647 bytes, or if a file of a sequence has been removed or replaced. The records before it are
+/// returned first; the consumer then raises the error as its own kind of exception, with the message of this
+/// library.
+///
+/// Examples:
+///     >>> import pyarrow
+///     >>> pyarrow.table(cf.as_arrow(text=True)).column("record").to_pylist()
+///     ['first', 'second', 'third']
 #[pyclass(frozen, module = "capturefile")]
 pub(super) struct ArrowRecords {
     runs: Arc<[Run]>,
@@ -87,11 +98,18 @@ impl ArrowRecords {
 
 #[pymethods]
 impl ArrowRecords {
-    /// A new stream of the records, as a capsule that holds an ArrowArrayStream.
+    /// Returns a new stream of the records.
     ///
-    /// `requested_schema`, a capsule that holds an ArrowSchema, may ask for strings instead of bytes, or for bytes
-    /// instead of strings. Other types of integers, bytes and text are answered with the nearest of ours. Raises
-    /// ValueError if it is not of two such columns.
+    /// Args:
+    ///     requested_schema: A capsule with an ArrowSchema, which may ask for strings instead of bytes or bytes
+    ///         instead of strings. Other types of integers, bytes and text are answered with the nearest supported
+    ///         type.
+    ///
+    /// Returns:
+    ///     A capsule with an ArrowArrayStream.
+    ///
+    /// Raises:
+    ///     ValueError: The requested schema does not have two such columns.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
@@ -107,7 +125,10 @@ impl ArrowRecords {
         PyCapsule::new_with_value(py, ArrowArrayStream::new(stream), c"arrow_array_stream")
     }
 
-    /// The types of the columns, as a capsule that holds an ArrowSchema.
+    /// Returns the types of the columns.
+    ///
+    /// Returns:
+    ///     A capsule with an ArrowSchema.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         PyCapsule::new_with_value(py, self.form.schema(), c"arrow_schema")
     }
@@ -119,8 +140,7 @@ impl ArrowRecords {
         format!("<ArrowRecords: {range} of {}, as {kind}>", self.place)
     }
 
-    /// What a notebook shows: a table of the first records. None, for the plain representation, if they are not
-    /// those of one open file.
+    /// Returns a table of the first records for notebooks, or None if they are not records of one open file.
     fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let [run] = &*self.runs else {
             return Ok(None);
@@ -134,7 +154,7 @@ impl ArrowRecords {
     }
 }
 
-/// The records of a sequence as a table whose first row has the number `first`; `place` says what they are of.
+/// Returns a sequence's records as a table; its first row has the number `first`, and `place` is for messages.
 #[pyfunction]
 #[pyo3(name = "_arrow_of", signature = (runs, first, place, text, is_utf8, /))]
 pub(super) fn arrow_of(

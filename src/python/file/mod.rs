@@ -7,6 +7,7 @@ mod opening;
 mod read;
 mod settings;
 mod transaction;
+mod whole;
 mod write;
 
 pub(super) use opening::{open, reopen};
@@ -32,54 +33,60 @@ use settings::{Request, Settings, copy_metadata, counted, location_of};
 
 /// A capture file: a compressed, transactional, append-only log of records.
 ///
-/// Records are numbered from 1. Those that are added become visible to others, together with the
-/// metadata, at `commit()`. One writer and any number of readers, in threads and processes, can have a
-/// file open at the same time; one object may be used by many threads.
+/// Records are numbered from 1. Added records become visible to others, together with the metadata, at
+/// `commit()`. One writer and any number of readers, in threads and processes, can have a file open at the
+/// same time, and one object may be used by many threads.
 ///
-///     with CaptureFile("log.capture", to_write=True) as cf:
-///         cf.add_record("first")
-///         cf.commit()
-///         print(cf[1])
-///
-/// `cf[n]` is record n, `cf[-1]` the last one, and `cf[a:b]` the list of records a to b - 1; `len(cf)`
-/// counts the records, and `for record in cf` goes through those there are. Leaving the `with` block
-/// closes the file; it does not commit. A type checker knows an object whose records are `str` as
+/// `cf[n]` is record n, `cf[-1]` the last one, and `cf[a:b]` a list of records a to b - 1. `len(cf)` is the
+/// number of records, and `for record in cf` iterates over those that exist when the loop starts. Leaving the
+/// `with` block closes the file; it does not commit. Type checkers know an object whose records are `str` as
 /// `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
 ///
-/// An object that reads can be pickled; the other side opens the file again, and sees what is committed
-/// by then. The pickle is another one after `refresh()` has found more, as caches of results want it.
-/// After a fork a child can continue reading, and never writes; what its parent had not committed it does
-/// not see.
+/// An object that reads can be pickled: the other process opens the file again and sees what is committed by
+/// then. The pickle changes once `refresh()` has found something new, so caches can use it as a key. After a
+/// fork, the child can continue reading but never writes, and it does not see what its parent had not
+/// committed.
 ///
-/// Arguments:
-///     file_name: path of the file, by convention with the extension `.capture`.
-///     to_write: open for writing, creating the file if there is none or an empty one.
-///     initial_metadata: metadata of a file that this call creates; ignored otherwise.
-///     force_new_empty_file: replace whatever stands there by a new empty file, in one step for
-///         everybody who looks. A file that somebody is writing is refused.
-///     encoding: how records are decoded on reading and `str` records encoded on adding. None: records
-///         come back as `bytes`, and `str` is encoded as UTF-8.
-///     use_os_file_locking: hold the writer lock in the operating system. False is for file systems
-///         without locks; a second writer in this process is refused all the same.
-///     compression_block_size: of a file that this call creates: how many bytes are compressed
-///         together, a multiple of 4,096.
-///     errors: what becomes of text that cannot be decoded or encoded, in the words of Python's `open`, such as
-///         "replace", "backslashreplace" or "surrogateescape"; by default it is an error.
-///     sync: "full" (or True): `commit()` returns when the data would survive a power cut. "barrier": a
-///         power cut rolls back the last commit at most, and never harms the file. "none" (or False): a
-///         commit survives the process, but a power cut may cost the file.
-///     compression_level: from 1, the fastest, to 12, the smallest.
-///     threads: on how many threads blocks are compressed, and inflated ahead of whoever reads many records,
-///         the calling one included; by default as many as the machine has cores, up to four.
-///     cache_size: bytes of inflated blocks and index nodes that are kept in memory at most.
+/// Args:
+///     file_name: Path of the file, by convention with the extension `.capture`.
+///     to_write: Open for writing, and create the file if it does not exist or is empty.
+///     initial_metadata: Metadata of a file that this call creates; ignored for an existing file.
+///     force_new_empty_file: Replace any existing file by a new, empty one, atomically for everyone who opens
+///         it. A file that is being written is refused.
+///     encoding: Encoding that decodes records on reading and encodes `str` records on adding. With None,
+///         records are returned as `bytes`, and `str` is encoded as UTF-8.
+///     use_os_file_locking: Hold the writer lock in the operating system. False is for file systems without
+///         locks; a second writer in the same process is refused in any case.
+///     compression_block_size: Bytes that are compressed together, a multiple of 4,096, for a file that this
+///         call creates; ignored for an existing file.
+///     errors: How to handle text that cannot be decoded or encoded, as for Python's `open`: "replace",
+///         "backslashreplace", "surrogateescape" and so on. By default it is an error.
+///     sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
+///         cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
+///         survives the process, but a power cut may destroy the file.
+///     compression_level: From 1, the fastest, to 12, the smallest.
+///     threads: Number of threads, including the calling one, that compress blocks and inflate them ahead of
+///         sequential reads; by default one per core, up to four.
+///     cache_size: Maximum size of the cache of inflated blocks and index nodes, in bytes.
 ///
 /// Raises:
-///     FileNotFoundError, PermissionError or another OSError: the file cannot be opened, created or, for
-///         want of locks in the file system, locked.
-///     InvalidCaptureFile: it is not a capture file, or a damaged one.
-///     CaptureFileAlreadyOpen: somebody else has it open for writing.
-///     LookupError: there is no such encoding or error handler.
-///     ValueError: a setting that no file can have.
+///     OSError: The file cannot be opened, created, or locked because its file system has no locks. This
+///         includes FileNotFoundError and PermissionError.
+///     InvalidCaptureFile: The file is not a capture file, or it is damaged.
+///     CaptureFileAlreadyOpen: The file is open for writing elsewhere.
+///     LookupError: There is no such encoding or error handler.
+///     ValueError: A setting is out of range.
+///
+/// Examples:
+///     >>> with CaptureFile("visits.capture", to_write=True) as visits:
+///     ...     visits.add_record("Ada, from London")
+///     ...     visits.commit()
+///     ...     print(visits[1])
+///     1
+///     Ada, from London
+///
+///     In the examples of the methods, `cf` is open for writing and has committed the records "first",
+///     "second" and "third".
 #[pyclass(frozen, subclass, weakref, generic, module = "capturefile")]
 pub(super) struct CaptureFile {
     /// Set by `__init__`.
@@ -235,25 +242,25 @@ impl CaptureFile {
         Ok(self.settings()?.path.as_os_str())
     }
 
-    /// Whether the object is, or was when it was closed, open for writing.
+    /// Whether the object is open for writing, or was when it was closed.
     #[getter]
     fn to_write(&self) -> bool {
         self.writes.load(Ordering::Relaxed)
     }
 
-    /// The encoding of the records, as it was given, or None where they are `bytes`.
+    /// The encoding of the records, as it was given, or None if records are `bytes`.
     #[getter(encoding)]
     fn get_encoding(&self) -> PyResult<Option<&str>> {
         Ok(self.settings()?.encoding_name.as_deref())
     }
 
-    /// What becomes of text that cannot be decoded or encoded, as it was given, or None where it is an error.
+    /// The handler of text that cannot be decoded or encoded, as it was given, or None if that is an error.
     #[getter(errors)]
     fn get_errors(&self) -> PyResult<Option<&str>> {
         Ok(self.settings()?.errors.as_deref())
     }
 
-    /// Whether this object, where it writes, holds a lock in the operating system.
+    /// Whether this object, if it writes, holds a lock in the operating system.
     #[getter]
     fn use_os_file_locking(&self) -> PyResult<bool> {
         Ok(self.settings()?.os_lock)
@@ -265,12 +272,25 @@ impl CaptureFile {
         self.open.load().is_none()
     }
 
-    /// Opens the object again after `close()`, for reading or for writing, with the settings it was made
-    /// with.
+    /// Opens the object again after `close()`, with the settings it was created with.
     ///
-    /// No file is created. Raises FileNotFoundError if there is none any more, CaptureFileAlreadyOpen if this
-    /// object is open, or if somebody else has the file open for writing and this one is to write too;
-    /// otherwise what the constructor raises.
+    /// No file is created.
+    ///
+    /// Args:
+    ///     to_write: Open for writing instead of reading.
+    ///
+    /// Raises:
+    ///     FileNotFoundError: The file no longer exists.
+    ///     CaptureFileAlreadyOpen: This object is open already, or `to_write` is true and the file is open for
+    ///         writing elsewhere.
+    ///     OSError: As for the constructor.
+    ///     InvalidCaptureFile: As for the constructor.
+    ///
+    /// Examples:
+    ///     >>> cf.close()
+    ///     >>> cf.open()
+    ///     >>> cf.writable
+    ///     False
     #[pyo3(signature = (to_write=false))]
     fn open(&self, py: Python<'_>, to_write: bool) -> PyResult<()> {
         let options = self.settings()?.options().write(to_write).existing_only(true);
@@ -279,17 +299,32 @@ impl CaptureFile {
 
     /// Closes the file without committing. Does nothing on a closed object.
     ///
-    /// Uncommitted records and metadata are lost; an UncommittedWarning says how many records.
+    /// Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records.
+    ///
+    /// Examples:
+    ///     >>> cf.close()
+    ///     >>> cf.closed
+    ///     True
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let lost = self.close_quietly(py);
         self.warn_of_loss(py, lost)
     }
 
-    /// How many records this object sees: those committed when it was opened or last refreshed, and
-    /// those that were added here. `len(cf)` is the same.
+    /// Returns the number of records that this object sees, like `len(cf)`.
     ///
-    /// A closed object gives the count that it saw last. All other calls that read or write raise
-    /// CaptureFileNotOpen then.
+    /// These are the records that were committed when the object was opened or last refreshed, and those added
+    /// through it. A closed object returns the count that it saw last, whereas all other calls that read or write
+    /// raise CaptureFileNotOpen.
+    ///
+    /// Returns:
+    ///     The number of records, which is also the number of the last one.
+    ///
+    /// Raises:
+    ///     InvalidCaptureFile: The file is damaged.
+    ///
+    /// Examples:
+    ///     >>> cf.record_count()
+    ///     3
     fn record_count(&self, py: Python<'_>) -> PyResult<u64> {
         self.settings()?;
         let open = self.open.load();
@@ -313,8 +348,9 @@ impl CaptureFile {
         Ok(usize::try_from(self.record_count(py)?)?)
     }
 
-    /// Device, inode, and nanoseconds from the epoch to the creation of the open file; None for the last where
-    /// the file system does not know it.
+    /// Returns the device, inode and creation time of the open file.
+    ///
+    /// The time is in nanoseconds since the epoch, or None if the file system does not record it.
     #[pyo3(name = "_identity")]
     fn identity(&self, py: Python<'_>) -> PyResult<(u64, u64, Option<u64>)> {
         let file = self.file()?;
@@ -352,7 +388,7 @@ impl CaptureFile {
             .map_or_else(|_| "<CaptureFile, not opened>".into(), |text| format!("<CaptureFile {text}>"))
     }
 
-    /// What a notebook shows: a table of the first records. None, for the plain representation, if it is closed.
+    /// Returns a table of the first records for notebooks, or None if the object is closed.
     fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Ok(snapshot) = self.snapshot(py) else {
             return Ok(None);

@@ -56,8 +56,10 @@ impl CaptureFile {
 
 #[pymethods]
 impl CaptureFile {
-    /// An object that reads is pickled as its path and settings, with which the other side opens the file again,
-    /// and what it sees: the pickle is what some caches know a result by.
+    /// Pickles an object that reads, as its path, its settings and what it sees.
+    ///
+    /// The other process opens the file again with these settings. What the object sees is part of the pickle
+    /// because some caches use the pickle as a key.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let py = slf.py();
         let this = slf.get();
@@ -84,14 +86,39 @@ impl CaptureFile {
     }
 }
 
-/// Opens a capture file in the words of Python's `open()`.
+/// Opens a capture file with the modes of Python's `open()`.
 ///
-/// `mode` is "r" to read; "a" to write, creating the file if there is none or an empty one; "x" to create a
-/// file and refuse an existing one; "w" to start a new empty file in place of whatever stands there. The
-/// other arguments are those of `CaptureFile`.
+/// Args:
+///     path: Path of the file, by convention with the extension `.capture`.
+///     mode: "r" to read; "a" to write, creating the file if it does not exist or is empty; "x" to create a
+///         file and refuse an existing one; "w" to replace any existing file by a new, empty one.
+///     initial_metadata: Metadata of a file that this call creates.
+///     encoding: Encoding of the records; None for records that are `bytes`.
+///     use_os_file_locking: As for `CaptureFile`.
+///     compression_block_size: As for `CaptureFile`.
+///     errors: As for `CaptureFile`.
+///     sync: As for `CaptureFile`.
+///     compression_level: As for `CaptureFile`.
+///     threads: As for `CaptureFile`.
+///     cache_size: As for `CaptureFile`.
 ///
-/// Raises FileExistsError for "x" where there is a file, and ValueError for another mode; otherwise as
-/// `CaptureFile`.
+/// Returns:
+///     The open file.
+///
+/// Raises:
+///     FileExistsError: The mode is "x" and the file exists.
+///     ValueError: There is no such mode, or a setting is out of range.
+///     OSError: As for `CaptureFile`.
+///     CaptureFileError: As for `CaptureFile`.
+///     LookupError: There is no such encoding or error handler.
+///
+/// Examples:
+///     >>> with capturefile.open("new.capture", "w") as new:
+///     ...     new.add_record("first")
+///     ...     new.commit()
+///     1
+///     >>> capturefile.open("new.capture")[1]
+///     'first'
 #[pyfunction]
 #[pyo3(
     signature = (
@@ -152,7 +179,7 @@ pub(in crate::python) fn open(
     Ok(file)
 }
 
-/// Makes again what `CaptureFile.__reduce__` took apart; it sees what is committed by then.
+/// Recreates what `CaptureFile.__reduce__` took apart; the new object sees what is committed by then.
 #[pyfunction]
 #[pyo3(
     name = "_reopen",

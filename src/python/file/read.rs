@@ -1,19 +1,22 @@
 //! The methods of the Python class `CaptureFile` that read.
 
-#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+#![expect(
+    clippy::doc_markdown,
+    clippy::doc_link_with_quotes,
+    reason = "docstrings are read in Python, without markup"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyType};
+use pyo3::types::{PyList, PyMemoryView, PySlice};
 
 use crate::python::arrow::{ArrowRecords, Run};
-use crate::python::convert::{RecordNumber, to_bytes};
+use crate::python::convert::RecordNumber;
 use crate::python::follower::Follower;
-use crate::python::iterators::{BlockIterator, RecordIterator};
+use crate::python::iterators::RecordIterator;
 use crate::python::ranges::{self, SliceOfRecords};
 use crate::{Error, Lookup, Records, Snapshot};
 
@@ -80,7 +83,7 @@ impl CaptureFile {
     }
 
     /// The error for a number that no record has, as the caller gave it.
-    fn below_the_first(&self, py: Python<'_>, number: RecordNumber) -> PyResult<PyErr> {
+    pub(super) fn below_the_first(&self, py: Python<'_>, number: RecordNumber) -> PyResult<PyErr> {
         let (name, count) = (self.name()?, self.record_count(py)?);
         let number = number.0;
         Ok(PyIndexError::new_err(format!(
@@ -100,11 +103,25 @@ fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
 
 #[pymethods]
 impl CaptureFile {
-    /// Record `record_number`, counted from 1; `cf[record_number]` is the same, and also takes negative
-    /// numbers, which count from the end, and slices.
+    /// Reads one record by its number.
     ///
-    /// Raises IndexError below 1 and past the end, InvalidCaptureFile if the record is damaged, and
-    /// UnicodeDecodeError if it is not text in the file's encoding and `errors` does not say what to do then.
+    /// `cf[record_number]` does the same; it also takes slices, and negative numbers, which count from the end.
+    ///
+    /// Args:
+    ///     record_number: Number of the record, counted from 1.
+    ///
+    /// Returns:
+    ///     The record, as `str`, or as `bytes` if the encoding is None.
+    ///
+    /// Raises:
+    ///     IndexError: The number is below 1 or past the last record.
+    ///     InvalidCaptureFile: The record is damaged.
+    ///     UnicodeDecodeError: The record is not text in the file's encoding, and no `errors` were given.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> cf.record_at(2)
+    ///     'second'
     pub(super) fn record_at<'py>(
         &self,
         py: Python<'py>,
@@ -113,9 +130,23 @@ impl CaptureFile {
         self.record(py, record_number)
     }
 
-    /// A list of the records with the given numbers, in the order asked; each block is inflated once.
+    /// Reads records by their numbers, inflating each block once.
     ///
-    /// Raises IndexError if a number is below 1 or past the end; otherwise as `record_at`.
+    /// Args:
+    ///     numbers: Numbers of records, counted from 1, in any order.
+    ///
+    /// Returns:
+    ///     A list of the records, in the order of `numbers`.
+    ///
+    /// Raises:
+    ///     IndexError: A number is below 1 or past the last record.
+    ///     InvalidCaptureFile: A record is damaged.
+    ///     UnicodeDecodeError: A record is not text in the file's encoding, and no `errors` were given.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> cf.records_at([3, 1])
+    ///     ['third', 'first']
     fn records_at<'py>(&self, py: Python<'py>, numbers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let asked = numbers.try_iter()?;
         let mut numbers = Vec::new();
@@ -130,10 +161,24 @@ impl CaptureFile {
         ranges::gathered(py, self.encoding()?, &snapshot, &numbers)
     }
 
-    /// A list of the records from `first_record_number` to `last_record_number`, both included.
+    /// Reads consecutive records.
     ///
-    /// It is empty if the last number is below the first. Raises IndexError, where there are records asked
-    /// for, if one of them is below 1 or past the end; otherwise as `record_at`.
+    /// Args:
+    ///     first_record_number: Number of the first record, counted from 1.
+    ///     last_record_number: Number of the last record, which is included.
+    ///
+    /// Returns:
+    ///     A list of the records, empty if the last number is below the first.
+    ///
+    /// Raises:
+    ///     IndexError: The range is not empty, and reaches below 1 or past the last record.
+    ///     InvalidCaptureFile: A record is damaged.
+    ///     UnicodeDecodeError: A record is not text in the file's encoding, and no `errors` were given.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> cf.read_range(1, 2)
+    ///     ['first', 'second']
     fn read_range<'py>(
         &self,
         py: Python<'py>,
@@ -144,12 +189,28 @@ impl CaptureFile {
         ranges::list(py, self.encoding()?, records)
     }
 
-    /// The records of `read_range`, not decoded, as two buffers `(offsets, data)` without an object for each.
+    /// Reads consecutive records into two buffers, without decoding them or creating an object for each.
     ///
-    /// `data` is a memoryview of the bytes of all records, one behind the other. `offsets` is a memoryview of
-    /// signed 64-bit integers, one more than there are records: record i of the range, counted from 0, is
-    /// `data[offsets[i]:offsets[i + 1]]`. NumPy, Arrow and whatever else knows the buffer protocol take both
-    /// without copying. Raises what `read_range` raises, but UnicodeDecodeError.
+    /// NumPy, Arrow and other users of the buffer protocol accept both buffers without copying.
+    ///
+    /// Args:
+    ///     first_record_number: Number of the first record, counted from 1.
+    ///     last_record_number: Number of the last record, which is included.
+    ///
+    /// Returns:
+    ///     `(offsets, data)`. `data` is a memoryview of the bytes of all records, back to back. `offsets` is a
+    ///     memoryview of signed 64-bit integers, one more than there are records: record i of the range, counted
+    ///     from 0, is `data[offsets[i]:offsets[i + 1]]`.
+    ///
+    /// Raises:
+    ///     IndexError: The range is not empty, and reaches below 1 or past the last record.
+    ///     InvalidCaptureFile: A record is damaged.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> offsets, data = cf.read_range_buffers(1, 2)
+    ///     >>> offsets.tolist(), bytes(data)
+    ///     ([0, 5, 11], b'firstsecond')
     fn read_range_buffers<'py>(
         &self,
         py: Python<'py>,
@@ -159,15 +220,29 @@ impl CaptureFile {
         ranges::buffers(py, self.range(py, first_record_number, last_record_number)?)
     }
 
-    /// The records from `first_record_number` to `last_record_number`, both included, or to the last there is now,
-    /// as a table for whatever takes Arrow data: `pyarrow.table(cf.as_arrow())`; see `ArrowRecords`.
+    /// Returns consecutive records as a table for any consumer of Arrow data; see `ArrowRecords`.
     ///
-    /// Nothing is read yet. What it stands for never changes, and it lives on when this object is closed. It is
-    /// empty if the last number is below the first, and, where no last number is given, if the first is past the
-    /// end. With `text`, the records are strings, and have to be UTF-8; otherwise they are bytes.
+    /// Nothing is read yet. The table never changes, and remains usable when this object is closed.
     ///
-    /// Raises IndexError, where there are records asked for, if one of them is below 1 or past the end, and
-    /// ValueError if there is to be text of a file whose encoding is another than UTF-8 or None.
+    /// Args:
+    ///     first_record_number: Number of the first record, counted from 1.
+    ///     last_record_number: Number of the last record, which is included; by default the last one that exists
+    ///         now.
+    ///     text: Return the records as strings, which requires them to be UTF-8, instead of bytes.
+    ///
+    /// Returns:
+    ///     The table. It is empty if the last number is below the first, or if no last number is given and the
+    ///     first is past the end.
+    ///
+    /// Raises:
+    ///     IndexError: The range is not empty, and reaches below 1 or past the last record.
+    ///     ValueError: `text` is true, and the encoding of the file is neither UTF-8 nor None.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> import pyarrow
+    ///     >>> pyarrow.table(cf.as_arrow(2, text=True)).to_pylist()
+    ///     [{'record_number': 2, 'record': 'second'}, {'record_number': 3, 'record': 'third'}]
     #[pyo3(
         signature = (first_record_number=RecordNumber(1), last_record_number=None, *, text=false),
         text_signature = "($self, first_record_number=1, last_record_number=None, *, text=False)"
@@ -211,13 +286,25 @@ impl CaptureFile {
         Ok(RecordIterator::new(records, self.encoding()?.clone(), true))
     }
 
-    /// Iterates over the records there are now, from `starting_record_number` to the last.
+    /// Iterates over the records that exist now, in order.
     ///
-    /// It continues over these records even while more are added, or while the object is refreshed, rolled
-    /// back or closed; there is nothing to give if it starts past the last one. `iter(cf)` starts at record
-    /// 1, and `reversed(cf)` goes from the last to the first.
+    /// The iterator covers exactly these records, even if more are added, or the object is refreshed, rolled back
+    /// or closed meanwhile. It is empty if it starts past the last one. `iter(cf)` starts at record 1, and
+    /// `reversed(cf)` iterates from the last record to the first.
     ///
-    /// Raises IndexError if `starting_record_number` is below 1.
+    /// Args:
+    ///     starting_record_number: Number of the first record to return, counted from 1.
+    ///
+    /// Returns:
+    ///     An iterator over the records.
+    ///
+    /// Raises:
+    ///     IndexError: `starting_record_number` is below 1.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> list(cf.record_generator(2))
+    ///     ['second', 'third']
     #[pyo3(
         signature = (starting_record_number=RecordNumber(1)),
         text_signature = "($self, starting_record_number=1)"
@@ -234,22 +321,33 @@ impl CaptureFile {
         Ok(RecordIterator::new(records, self.encoding()?.clone(), false))
     }
 
-    /// Iterates over committed records and continues with those that are committed later, by anybody.
+    /// Iterates over committed records and then waits for new ones, from any writer.
     ///
-    /// It waits for them without burning the processor: it looks again within a millisecond in the second after
-    /// there was something new, and later within 20 or, on Linux, as soon as this library commits something. It never
-    /// gives half a commit, and `operator.length_hint` says how many records it has at hand. What this object itself
-    /// sees does not change.
+    /// Waiting does not burn the processor: the iterator looks again within a millisecond during the second after
+    /// something new, and later within 20 milliseconds or, on Linux, as soon as this library commits something. It
+    /// never returns half a commit, and `operator.length_hint` returns the number of records it has available.
+    /// What this object itself sees does not change.
     ///
-    /// Arguments:
-    ///     start: number of the first record; by default the first that this object does not see yet.
-    ///     timeout: seconds without news after which it ends; by default it waits for ever. It also ends
-    ///         when this object is closed, which it keeps alive, or when it is closed itself.
+    /// Args:
+    ///     start: Number of the first record, counted from 1; by default the first one that this object does not
+    ///         see yet.
+    ///     timeout: Seconds without news after which the iteration ends; by default it waits for ever. It also ends
+    ///         when this object, which it keeps alive, or the iterator itself is closed.
     ///
-    /// Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. While
-    /// it continues it raises CaptureFileReplaced, once there are no more records, if another file stands under
-    /// the name by then, or none; InvalidCaptureFile if the file has been cut short; and what `record_at` and
-    /// `refresh` raise.
+    /// Returns:
+    ///     An iterator. Its steps raise CaptureFileReplaced, after the last record, if the file was removed or
+    ///     replaced; InvalidCaptureFile if it was cut short; and the exceptions of `record_at` and `refresh`.
+    ///
+    /// Raises:
+    ///     IndexError: `start` is below 1.
+    ///     ValueError: `timeout` is negative or not a number.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> for record in cf.follow(2, timeout=0):
+    ///     ...     print(record)
+    ///     second
+    ///     third
     #[pyo3(signature = (start=None, timeout=None))]
     fn follow(
         slf: &Bound<'_, Self>,
@@ -267,88 +365,5 @@ impl CaptureFile {
         };
         let timeout = timeout.map(waiting_time).transpose()?.flatten();
         Follower::new(slf.as_any(), &file, start, this.encoding()?.clone(), timeout)
-    }
-
-    /// Looks at what has been committed since; returns True if there are more records to see, or other
-    /// metadata.
-    ///
-    /// With `durable`, the disk is synced before it returns, so that what is seen cannot be rolled back by
-    /// a power cut. An object that is open for writing sees everything and has nothing to refresh.
-    ///
-    /// Raises InvalidCaptureFile if the file has been damaged or replaced by something shorter; the object
-    /// then continues to show what it showed before.
-    #[pyo3(signature = (durable=false))]
-    fn refresh(&self, py: Python<'_>, durable: bool) -> PyResult<bool> {
-        let file = self.file()?;
-        Ok(py.detach(|| file.refresh(durable))?)
-    }
-
-    /// The metadata as `bytes`, or None; of the same commit as the records, or as it was set here since.
-    pub(super) fn get_metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let file = self.file()?;
-        let metadata = py.detach(|| file.snapshot()?.metadata())?;
-        metadata.map(|metadata| to_bytes(py, &metadata)).transpose()
-    }
-
-    /// The sizes and numbers that describe the file; see `Info`.
-    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        static INFO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        let file = self.file()?;
-        let snapshot = self.snapshot(py)?;
-        let (metadata, file_size) =
-            py.detach(|| crate::Result::Ok((snapshot.metadata()?, file.file_size()?)))?;
-        let geometry = snapshot.geometry();
-        INFO.import(py, "capturefile._info", "Info")?.call1((
-            geometry.version,
-            geometry.page_size,
-            geometry.block_size,
-            geometry.fan_out,
-            snapshot.serial_number(),
-            snapshot.record_count(),
-            snapshot.tree_height(),
-            snapshot.file_limit(),
-            file_size,
-            snapshot.pending_bytes(),
-            metadata.map(|metadata| metadata.len()),
-        ))
-    }
-
-    /// Iterates over the blocks that the file consists of now, in the order in which they stand there; see
-    /// `BlockInfo`.
-    ///
-    /// What is inflated for that is not kept. Raises InvalidCaptureFile, while it continues, if a block is damaged.
-    fn blocks(&self, py: Python<'_>) -> PyResult<BlockIterator> {
-        Ok(BlockIterator::new(self.snapshot(py)?.blocks(), Arc::clone(self.encoding()?.path())))
-    }
-
-    /// The records that are committed and seen here, as a sequence counted from 0 whose length never changes;
-    /// see `capturefile.RecordSequence`.
-    ///
-    /// It lives on when this object is closed. Its slices are views of the same kind, and it can be passed to other
-    /// processes. Raises what `refresh` raises.
-    fn as_sequence(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        let py = slf.py();
-        py.import("capturefile.sequence")?.getattr("_sequence_of")?.call1((slf,))
-    }
-
-    /// A reading object over the same open file, with its own idea of what is new. It outlives this one.
-    fn _observer(&self, py: Python<'_>) -> PyResult<Self> {
-        let settings = self.settings()?.clone();
-        let file = self.file()?;
-        let observer = Self::unopened();
-        observer.open.store(Some(Arc::new(py.detach(|| file.reader())?)));
-        // A new cell is empty.
-        let _ = observer.settings.set(settings);
-        Ok(observer)
-    }
-
-    /// The numbers of the first and the last record that are compressed together with record `record_number`.
-    fn _block_of(&self, py: Python<'_>, record_number: RecordNumber) -> PyResult<(u64, u64)> {
-        let Some(number) = record_number.positive() else {
-            return Err(self.below_the_first(py, record_number)?);
-        };
-        let snapshot = self.snapshot(py)?;
-        let block = py.detach(|| snapshot.block_of(number))?;
-        Ok(block.into_inner())
     }
 }

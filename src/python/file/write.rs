@@ -1,6 +1,10 @@
 //! The methods of the Python class `CaptureFile` that write.
 
-#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+#![expect(
+    clippy::doc_markdown,
+    clippy::doc_link_with_quotes,
+    reason = "docstrings are read in Python, without markup"
+)]
 
 use std::sync::Arc;
 
@@ -57,7 +61,16 @@ impl CaptureFile {
 
 #[pymethods]
 impl CaptureFile {
-    /// What was committed through this object since it was opened, or while it was open; see `Stats`.
+    /// Returns totals of what was committed through this object since it was opened.
+    ///
+    /// A closed object returns the totals of the time when it was last open.
+    ///
+    /// Returns:
+    ///     A `Stats` with the number of records, bytes and commits, and the time that the commits took.
+    ///
+    /// Examples:
+    ///     >>> cf.stats().records, cf.stats().bytes, cf.stats().commits
+    ///     (3, 16, 1)
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static STATS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         self.settings()?;
@@ -73,8 +86,7 @@ impl CaptureFile {
         ))
     }
 
-    /// Has `hook` called after each commit with its records, their bytes, and the seconds that it took; None ends
-    /// that.
+    /// Calls `hook` after each commit with its records, their bytes, and the seconds it took; None stops that.
     #[pyo3(signature = (hook))]
     fn _on_commit(&self, hook: Option<Py<PyAny>>) {
         self.commit_hook.store(hook.map(Arc::new));
@@ -92,15 +104,28 @@ impl CaptureFile {
         self.commit_hook.store(None);
     }
 
-    /// Adds a record; returns the new record count.
+    /// Adds a record, which others see after `commit()`.
     ///
-    /// Others see it after `commit()`. `record` is `str`, or anything with the buffer protocol.
+    /// If the call fails, nothing of it remains, and it may be repeated.
     ///
-    /// Raises CaptureFileNotOpenForWrite on an object that reads, ValueError if the record is larger than
-    /// the format can hold, and OSError if an earlier record could not be written to the disk; nothing of
-    /// the failed call remains, and the call may be repeated. A `str` that cannot be encoded raises
-    /// UnicodeEncodeError. Anything else than `str` or bytes is a TypeError, also a buffer of objects, pointers,
-    /// dates or characters.
+    /// Args:
+    ///     record: `str`, or an object with the buffer protocol.
+    ///
+    /// Returns:
+    ///     The new number of records, which is the number of this record.
+    ///
+    /// Raises:
+    ///     CaptureFileNotOpenForWrite: The object is open for reading.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///     ValueError: The record is larger than the format can hold.
+    ///     OSError: An earlier record could not be written to the disk.
+    ///     UnicodeEncodeError: The `str` cannot be encoded, and no `errors` were given.
+    ///     TypeError: The record is neither `str` nor bytes-like, or a buffer of objects, pointers, dates or
+    ///         characters.
+    ///
+    /// Examples:
+    ///     >>> cf.add_record("fourth")
+    ///     4
     fn add_record<'py>(&self, py: Python<'py>, record: &Bound<'py, PyAny>) -> PyResult<u64> {
         let file = self.quick()?;
         match file.as_ref() {
@@ -109,15 +134,32 @@ impl CaptureFile {
         }
     }
 
-    /// Adds many records; returns the new record count.
+    /// Adds many records.
     ///
-    /// If one is refused, or the iterable raises, none of this call's records stay. Raises what `add_record`
-    /// and the iterable raise.
+    /// If one of them is refused, or the iterable raises, none of this call's records remain. The records of a call
+    /// are added together at its end, whatever other threads do meanwhile.
     ///
-    /// The records of a call are added together at its end, whatever other threads do meanwhile. A call with
-    /// more than 4 MiB of records adds them as they come instead. If it then fails, and this object was used for
-    /// other writing meanwhile (by another thread, or by the iterable itself), that work stays, and so do the
-    /// records of this call before it.
+    /// A call with more than 4 MiB of records adds them as they come instead. If it then fails, and this object was
+    /// used for other writing meanwhile, by another thread or by the iterable itself, that work remains, and so do
+    /// the records of this call before it.
+    ///
+    /// Args:
+    ///     records: Records, each `str` or an object with the buffer protocol.
+    ///
+    /// Returns:
+    ///     The new number of records, which is the number of the last one.
+    ///
+    /// Raises:
+    ///     CaptureFileNotOpenForWrite: The object is open for reading.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///     ValueError: A record is larger than the format can hold.
+    ///     OSError: An earlier record could not be written to the disk.
+    ///     UnicodeEncodeError: A `str` cannot be encoded, and no `errors` were given.
+    ///     TypeError: A record is neither `str` nor bytes-like, as for `add_record`.
+    ///
+    /// Examples:
+    ///     >>> cf.add_records(["fourth", "fifth"])
+    ///     5
     fn add_records<'py>(&self, py: Python<'py>, records: &Bound<'py, PyAny>) -> PyResult<u64> {
         let file = self.file()?;
         let mut batch = py.detach(|| file.batch())?;
@@ -130,12 +172,26 @@ impl CaptureFile {
         }
     }
 
-    /// Replaces the metadata, from the next commit on; None removes it.
+    /// Replaces the metadata, from the next commit on.
     ///
-    /// The metadata is one blob of bytes (anything with the buffer protocol) that belongs to the file as a
-    /// whole. It is committed together with the records, so it can say how far their source has been read.
+    /// The metadata is one blob of bytes that belongs to the file as a whole. It is committed together with the
+    /// records, so it can record, for example, how far their source has been read.
     ///
-    /// Raises what `add_record` raises; `str` is a TypeError.
+    /// Args:
+    ///     new_metadata: An object with the buffer protocol, or None to remove the metadata.
+    ///
+    /// Raises:
+    ///     CaptureFileNotOpenForWrite: The object is open for reading.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///     ValueError: The metadata is larger than the format can hold.
+    ///     OSError: An earlier record could not be written to the disk.
+    ///     TypeError: The metadata is `str`, or not bytes-like.
+    ///
+    /// Examples:
+    ///     >>> cf.set_metadata(b"read up to line 17")
+    ///     >>> cf.commit()
+    ///     >>> CaptureFile(cf.path).metadata
+    ///     b'read up to line 17'
     #[pyo3(signature = (new_metadata))]
     pub(super) fn set_metadata(
         &self,
@@ -149,16 +205,29 @@ impl CaptureFile {
         with_bytes(metadata, METADATA_EXPECTED, |bytes| Ok(py.detach(|| file.set_metadata(Some(bytes)))?))
     }
 
-    /// Makes everything since the last commit visible to others and durable, together.
+    /// Makes everything since the last commit visible to others and durable, all at once.
     ///
-    /// How durable is up to the setting `sync`. Without anything to commit it does nothing.
+    /// The setting `sync` determines how durable. With nothing to commit, the call does nothing.
     ///
-    /// Raises OSError if the disk is full or fails; then nothing of the transaction is visible to others.
-    /// With a full disk nothing of it is lost either, and after making room it can be committed again or
-    /// rolled back. Raises CommitUncertain, also an OSError, if it failed at a point where the commit may
-    /// or may not have happened; opening the file again tells. Raises InvalidCaptureFile if somebody has cut
-    /// the file short, and CaptureFileReplaced if it was removed or replaced. After these, and after a sync that
-    /// failed, the object refuses further work with CaptureFileError until it is opened again.
+    /// If the disk is full, nothing is lost: after making room, the transaction can be committed again or rolled
+    /// back. After InvalidCaptureFile, CaptureFileReplaced, or a failed sync, the object refuses further work with
+    /// CaptureFileError until it is opened again.
+    ///
+    /// Raises:
+    ///     OSError: The disk is full or fails. Nothing of the transaction is visible to others.
+    ///     CommitUncertain: The commit failed at a point where it may or may not have happened; opening the file
+    ///         again tells which.
+    ///     InvalidCaptureFile: The file has been cut short.
+    ///     CaptureFileReplaced: The file was removed or replaced.
+    ///     CaptureFileNotOpenForWrite: The object is open for reading.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> cf.add_record("fourth")
+    ///     4
+    ///     >>> cf.commit()
+    ///     >>> CaptureFile(cf.path)[-1]
+    ///     'fourth'
     pub(super) fn commit(&self, py: Python<'_>) -> PyResult<()> {
         let file = self.file()?;
         if let Some(commit) = py.detach(|| file.commit())? {
@@ -167,19 +236,38 @@ impl CaptureFile {
         Ok(())
     }
 
-    /// Forgets everything since the last commit.
+    /// Discards everything since the last commit.
     ///
-    /// Raises CaptureFileNotOpenForWrite on an object that reads, and CaptureFileError after a commit that
-    /// failed in a way that the object must be opened again.
+    /// Raises:
+    ///     CaptureFileNotOpenForWrite: The object is open for reading.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///     CaptureFileError: An earlier commit failed in such a way that the object must be opened again.
+    ///
+    /// Examples:
+    ///     >>> cf.add_record("fourth")
+    ///     4
+    ///     >>> cf.rollback()
+    ///     >>> len(cf)
+    ///     3
     pub(super) fn rollback(&self, py: Python<'_>) -> PyResult<()> {
         let file = self.file()?;
         Ok(py.detach(|| file.rollback())?)
     }
 
-    /// A context manager that commits at the end of its block, and rolls back if the block raises.
+    /// Returns a context manager that commits at the end of its block, and rolls back if the block raises.
     ///
-    /// Like `commit()` and `rollback()`, it does so with everything since the last commit. Raises
-    /// CaptureFileNotOpenForWrite at the beginning of the block on an object that reads.
+    /// Like `commit()` and `rollback()`, it acts on everything since the last commit. Entering the block raises
+    /// CaptureFileNotOpenForWrite if the object is open for reading.
+    ///
+    /// Returns:
+    ///     The context manager; entering it returns this object.
+    ///
+    /// Examples:
+    ///     >>> with cf.transaction():
+    ///     ...     cf.add_record("fourth")
+    ///     4
+    ///     >>> CaptureFile(cf.path)[-1]
+    ///     'fourth'
     fn transaction(slf: Py<Self>) -> Transaction {
         Transaction { file: slf }
     }

@@ -1,0 +1,158 @@
+//! The methods of the Python class `CaptureFile` about the file as a whole.
+
+#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyType};
+
+use crate::python::convert::{RecordNumber, to_bytes};
+use crate::python::iterators::BlockIterator;
+
+use super::CaptureFile;
+
+#[pymethods]
+impl CaptureFile {
+    /// Looks at what has been committed since the object was opened or last refreshed.
+    ///
+    /// An object that is open for writing sees everything and has nothing to refresh.
+    ///
+    /// Args:
+    ///     durable: Sync the disk before returning, so that a power cut cannot roll back what is seen.
+    ///
+    /// Returns:
+    ///     True if there are more records to see, or other metadata.
+    ///
+    /// Raises:
+    ///     InvalidCaptureFile: The file has been damaged, or replaced by something shorter. The object continues to
+    ///         show what it showed before.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> reader = CaptureFile(cf.path)
+    ///     >>> cf.add_record("fourth")
+    ///     4
+    ///     >>> cf.commit()
+    ///     >>> reader.refresh(), len(reader)
+    ///     (True, 4)
+    #[pyo3(signature = (durable=false))]
+    fn refresh(&self, py: Python<'_>, durable: bool) -> PyResult<bool> {
+        let file = self.file()?;
+        Ok(py.detach(|| file.refresh(durable))?)
+    }
+
+    /// Returns the metadata.
+    ///
+    /// Returns:
+    ///     The metadata, from the same commit as the records or as it was set through this object since; None if
+    ///     there is none.
+    ///
+    /// Raises:
+    ///     InvalidCaptureFile: The metadata is damaged.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> cf.set_metadata(b"read up to line 17")
+    ///     >>> cf.get_metadata()
+    ///     b'read up to line 17'
+    pub(super) fn get_metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let file = self.file()?;
+        let metadata = py.detach(|| file.snapshot()?.metadata())?;
+        metadata.map(|metadata| to_bytes(py, &metadata)).transpose()
+    }
+
+    /// Returns the sizes and numbers that describe the file.
+    ///
+    /// Returns:
+    ///     An `Info` with the format version, geometry, sizes and counts.
+    ///
+    /// Raises:
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> cf.info().record_count, cf.info().block_size
+    ///     (3, 32768)
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static INFO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let file = self.file()?;
+        let snapshot = self.snapshot(py)?;
+        let (metadata, file_size) =
+            py.detach(|| crate::Result::Ok((snapshot.metadata()?, file.file_size()?)))?;
+        let geometry = snapshot.geometry();
+        INFO.import(py, "capturefile._info", "Info")?.call1((
+            geometry.version,
+            geometry.page_size,
+            geometry.block_size,
+            geometry.fan_out,
+            snapshot.serial_number(),
+            snapshot.record_count(),
+            snapshot.tree_height(),
+            snapshot.file_limit(),
+            file_size,
+            snapshot.pending_bytes(),
+            metadata.map(|metadata| metadata.len()),
+        ))
+    }
+
+    /// Iterates over the blocks that the file consists of now, in file order.
+    ///
+    /// Blocks that are inflated for this purpose are not cached.
+    ///
+    /// Returns:
+    ///     An iterator over `BlockInfo` objects. Its steps raise InvalidCaptureFile for a damaged block.
+    ///
+    /// Raises:
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> for block in cf.blocks():
+    ///     ...     print(block.records, block.size)
+    ///     records 1 to 3 28
+    fn blocks(&self, py: Python<'_>) -> PyResult<BlockIterator> {
+        Ok(BlockIterator::new(self.snapshot(py)?.blocks(), Arc::clone(self.encoding()?.path())))
+    }
+
+    /// Returns the committed records that this object sees as a sequence of fixed length, counted from 0.
+    ///
+    /// The sequence remains usable when this object is closed. Its slices are views of the same kind, and it can be
+    /// sent to other processes.
+    ///
+    /// Returns:
+    ///     A `RecordSequence`; its item 0 is record 1.
+    ///
+    /// Raises:
+    ///     InvalidCaptureFile: The file is damaged.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> records = cf.as_sequence()
+    ///     >>> records[0], records[-1], len(records[1:])
+    ///     ('first', 'third', 2)
+    fn as_sequence(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        let py = slf.py();
+        py.import("capturefile.sequence")?.getattr("_sequence_of")?.call1((slf,))
+    }
+
+    /// Returns a reading object over the same open file, with a view of its own. It may outlive this object.
+    fn _observer(&self, py: Python<'_>) -> PyResult<Self> {
+        let settings = self.settings()?.clone();
+        let file = self.file()?;
+        let observer = Self::unopened();
+        observer.open.store(Some(Arc::new(py.detach(|| file.reader())?)));
+        // A new cell is empty.
+        let _ = observer.settings.set(settings);
+        Ok(observer)
+    }
+
+    /// Returns the numbers of the first and last record that are compressed together with record `record_number`.
+    fn _block_of(&self, py: Python<'_>, record_number: RecordNumber) -> PyResult<(u64, u64)> {
+        let Some(number) = record_number.positive() else {
+            return Err(self.below_the_first(py, record_number)?);
+        };
+        let snapshot = self.snapshot(py)?;
+        let block = py.detach(|| snapshot.block_of(number))?;
+        Ok(block.into_inner())
+    }
+}
