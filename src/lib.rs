@@ -76,5 +76,6 @@ pub use read::snapshot::Snapshot;
 pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
 pub use storage::sync_path;
 pub use sync::backoff::Backoff;
-pub use verify::{Report, Step, Structure, Way, verify, verify_quickly, verify_while};
+pub use sync::progress::Progress;
+pub use verify::{Report, Step, Structure, VerifyOptions, Way, verify};
 pub use write::options::{Commit, Stats, SyncMode};

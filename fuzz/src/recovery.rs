@@ -1,6 +1,7 @@
 //! Recovering what a file holds, and what must hold of the new file.
 
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,12 +16,12 @@ const COMPARED: u64 = 20;
 pub(crate) fn recover_and_compare(source: &Path, keep_numbers: bool) {
     let target = source.with_extension("recovered");
     let mut patience = PATIENCE;
-    let go_on = move |_, _| {
+    let stop = |_| {
         patience -= 1;
-        patience > 0
+        if patience > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let options = RecoverOptions::new().overwrite(true).keep_numbers(keep_numbers);
-    match options.recover_while(source, &target, go_on) {
+    let options = RecoverOptions::new().overwrite(true).keep_numbers(keep_numbers).progress(stop);
+    match options.recover(source, &target) {
         Ok(recovery) => {
             let new = check_new(&target, &recovery);
             compare(source, &new, &recovery);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -131,11 +132,11 @@ fn is_refused(result: &Result<()>) -> bool {
 
 /// Recovers until it has asked so often whether to continue: there is more in a small file than anybody waits for.
 fn recover(source: &Path, target: &Path, mut patience: u32) -> Result<Recovery> {
-    let go_on = move |_, _| {
+    let stop = |_| {
         patience -= 1;
-        patience > 0
+        if patience > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    RecoverOptions::new().overwrite(true).recover_while(source, target, go_on)
+    RecoverOptions::new().overwrite(true).progress(stop).recover(source, target)
 }
 
 /// Whether recovering went well, found that there is no end to it, or was told to stop.

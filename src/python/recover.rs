@@ -54,10 +54,13 @@ pub(super) fn recover(
     keep_numbers: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'_, PyAny>> {
-    let options = RecoverOptions::new().overwrite(overwrite).keep_numbers(keep_numbers);
-    let recovery = watched(py, progress, |go_on| match target {
-        Some(target) => options.recover_while(source, target, go_on),
-        None => options.survey_while(source, go_on),
+    let recovery = watched(py, progress, |callback| {
+        let options =
+            RecoverOptions::new().overwrite(overwrite).keep_numbers(keep_numbers).progress(callback);
+        match target {
+            Some(target) => options.recover(source, target),
+            None => options.survey(source),
+        }
     })?;
     report(py, &recovery)
 }

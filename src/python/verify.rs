@@ -11,7 +11,7 @@ use pyo3::types::{PyTuple, PyType};
 
 use super::errors::found_and_expected;
 use super::progress::watched;
-use crate::Damage;
+use crate::{Damage, VerifyOptions};
 
 /// Reads a whole capture file and reports what is damaged.
 ///
@@ -46,11 +46,8 @@ pub(super) fn verify(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'_, PyAny>> {
     static REPORT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let report = if quick {
-        py.detach(|| crate::verify_quickly(path))?
-    } else {
-        watched(py, progress, |go_on| crate::verify_while(path, go_on))?
-    };
+    let report =
+        watched(py, progress, |callback| VerifyOptions::new().quick(quick).progress(callback).verify(path))?;
     REPORT.import(py, "capturefile._info", "Report")?.call1((
         report.record_count,
         report.records_checked,

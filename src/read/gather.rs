@@ -1,6 +1,7 @@
 //! A given set of records, block by block.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::error::{Result, reserve};
@@ -11,7 +12,7 @@ use crate::read::node::Node;
 use crate::read::read_ahead::ReadAhead;
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
-use crate::sync::progress::Progress;
+use crate::sync::progress::{Monitor, Progress};
 
 /// The records of this many blocks are handed over together at most...
 const BLOCKS_PER_BATCH: usize = 64;
@@ -39,13 +40,13 @@ impl fmt::Debug for Gather {
 }
 
 impl Gather {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, numbers: &[u64], progress: &Progress) -> Result<Self> {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, numbers: &[u64], monitor: &Monitor<'_>) -> Result<Self> {
         let mut order: Vec<(u64, usize)> = Vec::new();
         reserve(&mut order, numbers.len(), "record numbers")?;
         order.extend(numbers.iter().copied().zip(0..));
         // In the order of their numbers, so that each index node is looked at once.
         order.sort_unstable();
-        let wanted = coordinates(&snapshot, &order, progress)?;
+        let wanted = coordinates(&snapshot, &order, monitor)?;
         let blocks = blocks_of(&snapshot, wanted.iter().map(|(at, _)| at.frame))?;
         Ok(Self { snapshot, wanted, done: 0, blocks })
     }
@@ -84,20 +85,20 @@ impl Gather {
 fn coordinates(
     snapshot: &Arc<Snapshot>,
     numbers: &[(u64, usize)],
-    progress: &Progress,
+    monitor: &Monitor<'_>,
 ) -> Result<Vec<(Coordinates, usize)>> {
     let mut places: Vec<(Place, usize)> = Vec::new();
     reserve(&mut places, numbers.len(), "record places")?;
     for &(number, index) in numbers {
-        progress.note(0)?;
+        monitor.add_work(0)?;
         places.push((snapshot.index().place(number)?, index));
     }
-    let leaves = leaves(snapshot, &places, progress)?;
+    let leaves = leaves(snapshot, &places, monitor)?;
     let mut leaf = leaves.iter().peekable();
     let mut found = Vec::new();
     reserve(&mut found, numbers.len(), "record positions")?;
     for (place, index) in places {
-        progress.note(0)?;
+        monitor.add_work(0)?;
         let at = match place {
             Place::Loose(at) => at,
             Place::InLeaf(number, child) => {
@@ -118,7 +119,7 @@ fn coordinates(
 fn leaves(
     snapshot: &Arc<Snapshot>,
     places: &[(Place, usize)],
-    progress: &Progress,
+    monitor: &Monitor<'_>,
 ) -> Result<Vec<(u64, Node)>> {
     let mut leaves = Vec::new();
     let mut missing = Vec::new();
@@ -128,7 +129,7 @@ fn leaves(
             && last != Some(number)
         {
             last = Some(number);
-            progress.note(0)?;
+            monitor.add_work(0)?;
             match snapshot.index().cached_leaf(number) {
                 Some(leaf) => leaves.push((number, leaf)),
                 None => missing.push((snapshot.index().leaf_position(number)?, number)),
@@ -138,8 +139,10 @@ fn leaves(
     missing.sort_unstable();
     let mut blocks = blocks_of(snapshot, missing.iter().map(|(at, _)| at.frame))?;
     let mut at_hand = None;
-    for (at, number) in missing {
-        progress.note(0)?;
+    monitor.set_total(missing.len() as u64);
+    for ((at, number), read) in missing.into_iter().zip(0..) {
+        monitor.advance_to(read);
+        monitor.add_work(0)?;
         let leaf = match &at_hand {
             // A file may share its index nodes.
             Some((same, leaf)) if *same == at => Node::clone(leaf),
@@ -186,16 +189,16 @@ fn fetch(
 impl Snapshot {
     /// The records with these numbers, block by block; see [`Gather`](Gather).
     pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<Gather> {
-        self.records_at_while(numbers, |_, _| true)
+        Gather::new(Arc::clone(self), numbers, &Monitor::new(self.path(), None))
     }
 
-    /// Like [`records_at`](Self::records_at), asking `go_on` now and then while it looks where the records are. If
-    /// that says no, the error is an [`Error::Io`](crate::Error::Io) of the kind `Interrupted`.
-    pub fn records_at_while(
+    /// Returns what [`records_at`](Self::records_at) returns, and calls `callback` now and then with the index nodes
+    /// that have been read to find the records.
+    pub fn records_at_with_progress(
         self: &Arc<Self>,
         numbers: &[u64],
-        go_on: impl FnMut(u64, u64) -> bool + 'static,
+        callback: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Gather> {
-        Gather::new(Arc::clone(self), numbers, &Progress::new(self.path(), go_on))
+        Gather::new(Arc::clone(self), numbers, &Monitor::new(self.path(), Some(Box::new(callback))))
     }
 }

@@ -8,7 +8,7 @@ use crate::format::{Coordinates, Geometry, LENGTH_SIZE, entries, get_u32, in_mem
 use super::block::{Block, out_of_memory};
 use super::source::Source;
 
-impl Source {
+impl Source<'_> {
     /// Calls `work` with the bytes of the record or metadata at `at`, and whether a checksum proves them;
     /// `None` if it cannot be read.
     pub(super) fn with_entry<T>(

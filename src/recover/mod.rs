@@ -20,8 +20,9 @@ mod target;
 mod walk;
 
 use std::fs::{self, File};
-use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::{fmt, io};
 
 use nix::libc;
 
@@ -31,7 +32,7 @@ use crate::format::Coordinates;
 use crate::format::master::MasterNode;
 use crate::lock::FileIdentity;
 use crate::storage::{FileStorage, open_plain};
-use crate::sync::progress::Progress;
+use crate::sync::progress::{Callback, Monitor, Progress};
 
 use raw::Raw;
 pub use report::{LostRange, MetadataOutcome, Recovery};
@@ -43,84 +44,176 @@ use survey::Region;
 use target::Target;
 use walk::Walk;
 
-/// How a damaged file is recovered.
-#[derive(Debug, Clone, Copy, Default)]
+/// Options for recovering a damaged file; see [`recover`].
+///
+/// ```
+/// use capturefile::{OpenOptions, RecoverOptions};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (path, target) = (folder.path().join("log.capture"), folder.path().join("new.capture"));
+/// # let log = OpenOptions::new().write(true).open(&path)?;
+/// # log.add_record(b"one")?;
+/// # log.commit()?;
+/// let recovery = RecoverOptions::new().keep_numbers(true).overwrite(true).recover(&path, &target)?;
+/// assert!(recovery.is_complete());
+/// # Ok(()) }
+/// ```
+#[derive(Default)]
 #[must_use]
-pub struct RecoverOptions {
+pub struct RecoverOptions<'a> {
     overwrite: bool,
     keep_numbers: bool,
+    progress: Option<Callback<'a>>,
 }
 
-impl RecoverOptions {
-    /// Refusing an existing target, and leaving out what is lost.
+impl fmt::Debug for RecoverOptions<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = out.debug_struct("RecoverOptions");
+        out.field("overwrite", &self.overwrite)
+            .field("keep_numbers", &self.keep_numbers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> RecoverOptions<'a> {
+    /// Makes options that refuse an existing target and leave out what is lost.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, target) = (folder.path().join("log.capture"), folder.path().join("new.capture"));
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// std::fs::write(&target, "in use").unwrap();
+    /// assert!(capturefile::RecoverOptions::new().recover(&path, &target).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Replaces a target that exists, once all is recovered.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, target) = (folder.path().join("log.capture"), folder.path().join("new.capture"));
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// std::fs::write(&target, "an earlier attempt").unwrap();
+    /// capturefile::RecoverOptions::new().overwrite(true).recover(&path, &target)?;
+    /// assert_eq!(capturefile::CaptureFile::open(&target)?.record_count()?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
     }
 
     /// Puts an empty record in the place of each lost one, so that the others keep their numbers.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, target) = (folder.path().join("log.capture"), folder.path().join("new.capture"));
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let recovery = capturefile::RecoverOptions::new().keep_numbers(true).recover(&path, &target)?;
+    /// assert_eq!(Some(recovery.record_count), recovery.expected);
+    /// # Ok(()) }
+    /// ```
     pub fn keep_numbers(mut self, keep_numbers: bool) -> Self {
         self.keep_numbers = keep_numbers;
         self
     }
 
-    /// Recovers `source` into the new file `target`; see [`recover`].
-    pub fn recover(&self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Recovery> {
-        self.recover_while(source, target, |_, _| true)
+    /// Calls `callback` now and then with the bytes of the source that are done: first none, last all of them. If it
+    /// returns [`ControlFlow::Break`], nothing is left behind, and the error is an [`Error::Io`] of the kind
+    /// `Interrupted`.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, target) = (folder.path().join("log.capture"), folder.path().join("new.capture"));
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let stop = |_| ControlFlow::Break(());
+    /// assert!(capturefile::RecoverOptions::new().progress(stop).recover(&path, &target).is_err());
+    /// assert!(!target.exists());
+    /// # Ok(()) }
+    /// ```
+    pub fn progress(mut self, callback: impl FnMut(Progress) -> ControlFlow<()> + 'a) -> Self {
+        self.progress = Some(Box::new(callback));
+        self
     }
 
-    /// The same, telling `go_on` now and then how many bytes of the source are done, and how many it has: first
-    /// none, last all of them. If that says no, nothing is left behind, and the error is an [`Error::Io`] of the
-    /// kind `Interrupted`.
-    pub fn recover_while(
-        &self,
-        source: impl AsRef<Path>,
-        target: impl AsRef<Path>,
-        go_on: impl FnMut(u64, u64) -> bool + 'static,
-    ) -> Result<Recovery> {
+    /// Recovers `source` into the new file `target`; see [`recover`].
+    ///
+    /// # Errors
+    ///
+    /// What [`recover`] returns, and [`Error::Io`] of the kind `Interrupted` if the callback ends the work.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, target) = (folder.path().join("log.capture"), folder.path().join("new.capture"));
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two"])?;
+    /// log.commit()?;
+    /// let recovery = capturefile::RecoverOptions::new().recover(&path, &target)?;
+    /// assert_eq!((recovery.recovered, recovery.expected), (2, Some(2)));
+    /// # Ok(()) }
+    /// ```
+    pub fn recover(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Recovery> {
         let (source, target) = (source.as_ref(), target.as_ref());
         let file = open_plain(source, false)?;
         check_target(&file, target, self.overwrite)?;
         let place = Replacement::new(target, self.overwrite)?;
-        let watch = Progress::new(target, go_on);
-        let found = Damaged::look(source, file, watch)?;
+        let found = Damaged::look(source, file, Monitor::new(target, self.progress))?;
         let target = Target::create(target, place, found.sizes.geometry)?;
         let recovery = found.salvage(Some(target.log()), self.keep_numbers)?;
         target.finish()?;
         Ok(recovery)
     }
 
-    /// Tells what [`recover_while`](Self::recover_while) would do with `source`, without making a file.
-    pub fn survey_while(
-        &self,
-        source: impl AsRef<Path>,
-        go_on: impl FnMut(u64, u64) -> bool + 'static,
-    ) -> Result<Recovery> {
+    /// Says what [`recover`](Self::recover) would do with `source`, without making a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the source cannot be read, or if the callback ends the work; [`Error::Corrupt`] if the source
+    /// is no regular file, keeps being written, or has an index that leads in circles.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// # log.add_record(b"one")?;
+    /// # log.commit()?;
+    /// let recovery = capturefile::RecoverOptions::new().survey(&path)?;
+    /// println!("{} records can be recovered", recovery.recovered);
+    /// # Ok(()) }
+    /// ```
+    pub fn survey(self, source: impl AsRef<Path>) -> Result<Recovery> {
         let source = source.as_ref();
         let file = open_plain(source, false)?;
-        Damaged::look(source, file, Progress::new(source, go_on))?.salvage(None, self.keep_numbers)
+        Damaged::look(source, file, Monitor::new(source, self.progress))?.salvage(None, self.keep_numbers)
     }
 }
 
 /// A damaged file, once its sizes are known.
-struct Damaged {
-    source: Source,
+struct Damaged<'a> {
+    source: Source<'a>,
     sizes: Sizes,
-    watch: Progress,
+    monitor: Monitor<'a>,
 }
 
-impl Damaged {
-    fn look(source: &Path, file: File, watch: Progress) -> Result<Self> {
-        let raw = Raw::new(source, Box::new(FileStorage::new(file)), watch)?;
-        let watch = raw.watch.clone();
-        watch.look()?;
+impl<'a> Damaged<'a> {
+    fn look(source: &Path, file: File, monitor: Monitor<'a>) -> Result<Self> {
+        let raw = Raw::new(source, Box::new(FileStorage::new(file)), monitor)?;
+        let monitor = raw.monitor.clone();
+        monitor.report()?;
         let (sizes, source) = sizes::find(raw)?;
-        Ok(Self { source, sizes, watch })
+        Ok(Self { source, sizes, monitor })
     }
 
     /// Puts all that can be read into `target`, if there is one, and accounts for it.
@@ -128,10 +221,11 @@ impl Damaged {
         let mut recovery = Recovery::default();
         let mut sink = Sink::new(target, &mut recovery, keep_numbers, &self.source.raw);
         let metadata = salvage(&mut self.source, self.sizes, &mut sink)?;
+        drop(sink);
         if let Some(target) = target {
             target.set_metadata(metadata.as_deref())?;
         }
-        self.watch.finish()?;
+        self.monitor.finish()?;
         Ok(recovery)
     }
 }
@@ -143,6 +237,26 @@ impl Damaged {
 /// out, so that records behind them get lower numbers; the report says which are missing, and
 /// [`RecoverOptions::keep_numbers`] puts empty records in their place. A target that exists is refused. The
 /// new file appears under its name only when it is whole and on the disk.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the target exists, or a file cannot be read or written; [`Error::InvalidOption`] if the target is
+/// the source; [`Error::Locked`] if somebody writes the target; [`Error::Corrupt`] if the source is no regular file,
+/// keeps being written, or has an index that leads in circles.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (path, target) = (folder.path().join("log.capture"), folder.path().join("new.capture"));
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// # log.add_record(b"one")?;
+/// # log.commit()?;
+/// let recovery = capturefile::recover(&path, &target)?;
+/// for lost in &recovery.lost {
+///     println!("records {} to {} are lost", lost.first, lost.last);
+/// }
+/// # Ok(()) }
+/// ```
 pub fn recover(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Recovery> {
     RecoverOptions::new().recover(source, target)
 }

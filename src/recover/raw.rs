@@ -9,24 +9,24 @@ use nix::libc;
 use crate::error::{Error, Result, reserve};
 use crate::format::in_memory;
 use crate::storage::{Storage, read_up_to};
-use crate::sync::progress::Progress;
+use crate::sync::progress::Monitor;
 
 /// A disk that fails does so in units of at least this size.
 const SECTOR: usize = 512;
 
 /// A file's bytes, read without trust in the disk.
-pub(super) struct Raw {
+pub(super) struct Raw<'a> {
     pub(super) path: PathBuf,
     pub(super) storage: Box<dyn Storage>,
     pub(super) length: u64,
-    pub(super) watch: Progress,
+    pub(super) monitor: Monitor<'a>,
 }
 
-impl Raw {
-    pub(super) fn new(path: &Path, storage: Box<dyn Storage>, watch: Progress) -> Result<Self> {
+impl<'a> Raw<'a> {
+    pub(super) fn new(path: &Path, storage: Box<dyn Storage>, monitor: Monitor<'a>) -> Result<Self> {
         let length = storage.length().map_err(|error| Error::io(path, "read the length of", error))?;
-        watch.expect(length);
-        Ok(Self { path: path.to_owned(), storage, length, watch })
+        monitor.set_total(length);
+        Ok(Self { path: path.to_owned(), storage, length, monitor })
     }
 
     /// The bytes of `range`, if they are all there; what the disk cannot read is zeros.
@@ -34,7 +34,7 @@ impl Raw {
         if range.start > range.end || range.end > self.length {
             return Ok(None);
         }
-        self.watch.note(range.end - range.start)?;
+        self.monitor.add_work(range.end - range.start)?;
         let mut bytes = Vec::new();
         reserve(&mut bytes, in_memory(range.end - range.start), "a part of the file")?;
         bytes.resize(in_memory(range.end - range.start), 0);
@@ -71,9 +71,12 @@ impl Raw {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
     use crate::lock::FileIdentity;
     use crate::storage::Map;
+    use crate::sync::progress::Callback;
 
     /// A disk of a few sectors, some of which cannot be read.
     #[derive(Debug)]
@@ -130,15 +133,15 @@ mod tests {
         }
     }
 
-    fn raw(bad: Range<usize>, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Raw {
+    fn raw(bad: Range<usize>, callback: Option<Callback<'static>>) -> Raw<'static> {
         let path = Path::new("bad.capture");
         let storage = Box::new(BadDisk { bytes: vec![7; 4000], bad });
-        Raw::new(path, storage, Progress::new(path, go_on)).unwrap()
+        Raw::new(path, storage, Monitor::new(path, callback)).unwrap()
     }
 
     #[test]
     fn sectors_that_cannot_be_read_are_zeros_and_the_others_are_there() {
-        let raw = raw(1024..1536, |_, _| true);
+        let raw = raw(1024..1536, None);
         let bytes = raw.read(100..3900).unwrap().unwrap();
         let expected = |at: usize| if (1024..1536).contains(&at) { 0 } else { 7 };
         assert!(bytes.iter().enumerate().all(|(index, &byte)| byte == expected(100 + index)));
@@ -149,10 +152,11 @@ mod tests {
     #[test]
     fn work_stops_when_it_is_told_to() {
         let mut left = 3;
-        let raw = raw(0..0, move |_, _| {
+        let stop = move |_| {
             left -= 1;
-            left > 0
-        });
+            if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let raw = raw(0..0, Some(Box::new(stop)));
         let reads = (0..10_000).take_while(|_| raw.read(0..4000).is_ok()).count();
         assert!((2000..3000).contains(&reads), "{reads}");
     }

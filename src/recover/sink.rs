@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::error::{Damage, Error, Result};
 use crate::file::CaptureFile;
-use crate::sync::progress::Progress;
+use crate::sync::progress::Monitor;
 
 use super::raw::Raw;
 use super::report::{LostRange, Recovery};
@@ -27,7 +27,7 @@ pub(super) struct Sink<'a> {
     /// Whether all that follows is uncertain.
     pub(super) doubt: bool,
     source: PathBuf,
-    watch: Progress,
+    monitor: Monitor<'a>,
     /// How many empty records may still stand in the place of lost ones.
     room: u64,
     /// Records handled so far, found or lost.
@@ -39,7 +39,7 @@ impl<'a> Sink<'a> {
         target: Option<&'a CaptureFile>,
         recovery: &'a mut Recovery,
         keep_numbers: bool,
-        raw: &Raw,
+        raw: &Raw<'a>,
     ) -> Self {
         Self {
             target,
@@ -48,7 +48,7 @@ impl<'a> Sink<'a> {
             counts_known: true,
             doubt: false,
             source: raw.path.clone(),
-            watch: raw.watch.clone(),
+            monitor: raw.monitor.clone(),
             room: raw.length.saturating_mul(MAX_RECORDS_PER_BYTE),
             records: 0,
         }
@@ -56,7 +56,7 @@ impl<'a> Sink<'a> {
 
     /// Adds a record to the new file. One that is not `certain` may be something else.
     pub(super) fn add(&mut self, record: &[u8], certain: bool) -> Result<()> {
-        self.watch.note(record.len() as u64)?;
+        self.monitor.add_work(record.len() as u64)?;
         let number = self.write(record)?;
         self.recovery.recovered += 1;
         self.records = self.records.saturating_add(1);
@@ -84,7 +84,7 @@ impl<'a> Sink<'a> {
         if self.keep_numbers {
             self.room = self.room.checked_sub(count).ok_or_else(|| self.too_many(count))?;
             for _ in 0..count {
-                self.watch.note(0)?;
+                self.monitor.add_work(0)?;
                 self.write(b"")?;
             }
         }

@@ -34,7 +34,7 @@ pub(super) struct Sizes {
 /// Finds the sizes from what is left of the file, the surest evidence first: a header that its checksum
 /// or a whole slot confirms, a slot whose checksum fits some sizes, what the frames hold. What was read for
 /// that stays with the source.
-pub(super) fn find(raw: Raw) -> Result<(Sizes, Source)> {
+pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, Source<'_>)> {
     let header = raw.read(0..raw.length.min(Geometry::HEADER_SIZE as u64))?.unwrap_or_default();
     let decoded = Geometry::decode(&header).and_then(|sizes| check_likely(sizes, raw.length));
     let said = decoded.clone().ok().or_else(|| sizes_said(&header, raw.length));

@@ -33,8 +33,8 @@ const BYTES_KEPT: usize = 24 * 1024 * 1024;
 const MAX_PROBLEMS: usize = 1000;
 
 /// The frames of a damaged file.
-pub(super) struct Source {
-    pub(super) raw: Raw,
+pub(super) struct Source<'a> {
+    pub(super) raw: Raw<'a>,
     pub(super) geometry: Geometry,
     pub(super) data_start: u64,
     /// Where the frames end, or the file if nothing says where they do.
@@ -58,9 +58,9 @@ pub(super) struct Source {
     problems: Vec<Damage>,
 }
 
-impl Source {
+impl<'a> Source<'a> {
     /// All that may be frames from `data_start` to the end of the file.
-    pub(super) fn open_ended(raw: Raw, geometry: Geometry, data_start: u64) -> Self {
+    pub(super) fn open_ended(raw: Raw<'a>, geometry: Geometry, data_start: u64) -> Self {
         let limit = raw.length;
         Self {
             raw,
@@ -94,7 +94,7 @@ impl Source {
     }
 
     fn tell(&self) {
-        self.raw.watch.reach(self.handed.max(self.handed.midpoint(self.surveyed)));
+        self.raw.monitor.advance_to(self.handed.max(self.handed.midpoint(self.surveyed)));
     }
 
     /// Ends where the commit of `master` does, and takes from it what is not in the file.

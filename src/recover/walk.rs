@@ -15,8 +15,8 @@ use super::tally::Tally;
 const MAX_RETURNS: u32 = 10_000;
 
 /// A walk through a file.
-pub(super) struct Walk<'a, 'b> {
-    source: &'a mut Source,
+pub(super) struct Walk<'a, 'b, 'c> {
+    source: &'a mut Source<'c>,
     sink: &'a mut Sink<'b>,
     /// Where there is metadata, as master nodes say; `None` if there was none ever, as far as can be told.
     /// Old metadata looks like a record.
@@ -32,9 +32,9 @@ pub(super) struct Walk<'a, 'b> {
     pub(super) metadata: Option<Coordinates>,
 }
 
-impl<'a, 'b> Walk<'a, 'b> {
+impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
     pub(super) fn new(
-        source: &'a mut Source,
+        source: &'a mut Source<'c>,
         sink: &'a mut Sink<'b>,
         known_metadata: Option<&'a [Coordinates]>,
     ) -> Self {

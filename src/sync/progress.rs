@@ -1,69 +1,108 @@
-//! Saying how far long work on a file has come, and asking whether to continue with it.
+//! Says how far long work on a file is, and asks whether to continue with it.
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
 
-/// This much work is done between two looks: bytes, and a thousand for each step.
-const WORK_PER_LOOK: u64 = 4 * 1024 * 1024;
+/// This much work is done between two reports: bytes, and a thousand for each step.
+const WORK_PER_REPORT: u64 = 4 * 1024 * 1024;
 const WORK_PER_STEP: u64 = 1000;
 
-/// Told now and then how many bytes of the file are done, and how many there are; says whether to continue.
-type GoOn = dyn FnMut(u64, u64) -> bool;
+/// Says how far long work is, in bytes of the file unless the method says otherwise.
+///
+/// A callback gets it now and then, and returns [`ControlFlow::Break`] to end the work with an
+/// [`Error::Io`] of the kind [`Interrupted`](io::ErrorKind::Interrupted).
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use capturefile::{OpenOptions, VerifyOptions};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// OpenOptions::new().write(true).open(&path)?;
+/// let show = |progress: capturefile::Progress| {
+///     println!("{} of {} bytes", progress.done, progress.total);
+///     ControlFlow::Continue(())
+/// };
+/// VerifyOptions::new().progress(show).verify(&path)?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How much is done; it never becomes less.
+    pub done: u64,
+    /// How much there is to do.
+    pub total: u64,
+}
 
-/// What looks after long work. Its clones are one.
+/// Gets the progress now and then; says whether to continue.
+pub(crate) type Callback<'a> = Box<dyn FnMut(Progress) -> ControlFlow<()> + 'a>;
+
+/// Reports the progress of a long operation, and ends it when the callback says so. Clones share their counters.
 #[derive(Clone)]
-pub(crate) struct Progress {
+pub(crate) struct Monitor<'a> {
     path: PathBuf,
-    go_on: Rc<RefCell<GoOn>>,
+    callback: Rc<dyn Fn(Progress) -> ControlFlow<()> + 'a>,
     work: Rc<Cell<u64>>,
     done: Rc<Cell<u64>>,
     total: Rc<Cell<u64>>,
 }
 
-impl Progress {
-    /// `path` is the file that an error is about.
-    pub(crate) fn new(path: &Path, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Self {
-        let go_on = Rc::new(RefCell::new(go_on));
-        Self { path: path.to_owned(), go_on, work: Rc::default(), done: Rc::default(), total: Rc::default() }
+impl<'a> Monitor<'a> {
+    /// `path` is the file that an error is about. Without a callback nothing is reported.
+    pub(crate) fn new(path: &Path, callback: Option<Callback<'a>>) -> Self {
+        let callback = callback.unwrap_or_else(|| Box::new(|_| ControlFlow::Continue(())));
+        let callback = RefCell::new(callback);
+        Self {
+            path: path.to_owned(),
+            // A `Fn`, so that a monitor can stand for one of a shorter lifetime.
+            callback: Rc::new(move |progress| (callback.borrow_mut())(progress)),
+            work: Rc::default(),
+            done: Rc::default(),
+            total: Rc::default(),
+        }
     }
 
-    /// Sets how many bytes there are.
-    pub(crate) fn expect(&self, total: u64) {
+    /// Sets how much there is to do.
+    pub(crate) fn set_total(&self, total: u64) {
         self.total.set(total);
     }
 
-    /// Notes that this many bytes of the file are done; they never become fewer.
-    pub(crate) fn reach(&self, done: u64) {
+    /// Notes that this much is done; it never becomes less.
+    pub(crate) fn advance_to(&self, done: u64) {
         self.done.set(self.done.get().max(done).min(self.total.get()));
     }
 
-    /// Notes a step of work on this many bytes; an error if it is time to stop.
-    pub(crate) fn note(&self, bytes: u64) -> Result<()> {
+    /// Counts a step of work on this many bytes; an error if it is time to stop.
+    pub(crate) fn add_work(&self, bytes: u64) -> Result<()> {
         self.work.set(self.work.get().saturating_add(WORK_PER_STEP).saturating_add(bytes));
-        if self.work.get() < WORK_PER_LOOK { Ok(()) } else { self.look() }
+        if self.work.get() < WORK_PER_REPORT { Ok(()) } else { self.report() }
     }
 
-    /// Says how far it is, and asks; an error if it is time to stop.
-    pub(crate) fn look(&self) -> Result<()> {
+    /// Calls the callback; an error if it is time to stop.
+    pub(crate) fn report(&self) -> Result<()> {
         self.work.set(0);
-        if (self.go_on.borrow_mut())(self.done.get(), self.total.get()) {
-            return Ok(());
+        let progress = Progress { done: self.done.get(), total: self.total.get() };
+        match (self.callback)(progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Io {
+                path: self.path.clone(),
+                action: "continue with",
+                source: io::ErrorKind::Interrupted.into(),
+            }),
         }
-        Err(Error::Io {
-            path: self.path.clone(),
-            action: "continue with",
-            source: io::ErrorKind::Interrupted.into(),
-        })
     }
 
-    /// Says that all is done.
+    /// Reports that all is done.
     pub(crate) fn finish(&self) -> Result<()> {
-        self.reach(u64::MAX);
-        self.look()
+        self.advance_to(u64::MAX);
+        self.report()
     }
 }
 
@@ -74,33 +113,34 @@ mod tests {
 
     #[test]
     fn what_is_done_never_becomes_less_and_ends_with_all() {
-        let told = Rc::new(RefCell::new(Vec::new()));
-        let seen = Rc::clone(&told);
-        let watch = Progress::new(Path::new("watched"), move |done, total| {
-            seen.borrow_mut().push((done, total));
-            true
-        });
-        watch.expect(100);
+        let mut reported = Vec::new();
+        let note = |progress: Progress| {
+            reported.push((progress.done, progress.total));
+            ControlFlow::Continue(())
+        };
+        let monitor = Monitor::new(Path::new("monitored"), Some(Box::new(note)));
+        monitor.set_total(100);
         for done in [0, 30, 20, 200] {
-            watch.reach(done);
-            watch.look().unwrap();
+            monitor.advance_to(done);
+            monitor.report().unwrap();
         }
-        watch.finish().unwrap();
-        assert_eq!(*told.borrow(), [(0, 100), (30, 100), (30, 100), (100, 100), (100, 100)]);
+        monitor.finish().unwrap();
+        drop(monitor);
+        assert_eq!(reported, [(0, 100), (30, 100), (30, 100), (100, 100), (100, 100)]);
     }
 
     #[test]
-    fn small_steps_are_looked_at_together_and_large_ones_at_once() {
-        let looks = Rc::new(Cell::new(0));
-        let counted = Rc::clone(&looks);
-        let watch = Progress::new(Path::new("watched"), move |_, _| {
-            counted.set(counted.get() + 1);
-            true
-        });
-        (0..4000).for_each(|_| watch.note(0).unwrap());
-        assert_eq!(looks.get(), 0);
-        watch.note(1 << 40).unwrap();
-        watch.note(u64::MAX).unwrap();
-        assert_eq!(looks.get(), 2);
+    fn small_steps_are_reported_together_and_large_ones_at_once() {
+        let reports = Cell::new(0);
+        let count = |_| {
+            reports.set(reports.get() + 1);
+            ControlFlow::Continue(())
+        };
+        let monitor = Monitor::new(Path::new("monitored"), Some(Box::new(count)));
+        (0..4000).for_each(|_| monitor.add_work(0).unwrap());
+        assert_eq!(reports.get(), 0);
+        monitor.add_work(1 << 40).unwrap();
+        monitor.add_work(u64::MAX).unwrap();
+        assert_eq!(reports.get(), 2);
     }
 }

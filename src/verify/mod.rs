@@ -10,39 +10,155 @@ pub use report::Report;
 pub use structure::{Step, Structure, Way};
 
 use std::collections::HashSet;
+use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::error::Result;
 use crate::file::CaptureFile;
-use crate::sync::progress::Progress;
+use crate::sync::progress::{Callback, Monitor, Progress};
 
 use order::{Order, Walked};
 use walk::Walk;
+
+/// Options for verifying a file; see [`verify`].
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let report = capturefile::VerifyOptions::new().quick(true).verify(&path)?;
+/// assert!(report.is_sound());
+/// # Ok(()) }
+/// ```
+#[derive(Default)]
+#[must_use]
+pub struct VerifyOptions<'a> {
+    quick: bool,
+    progress: Option<Callback<'a>>,
+}
+
+impl fmt::Debug for VerifyOptions<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("VerifyOptions").field("quick", &self.quick).finish_non_exhaustive()
+    }
+}
+
+impl<'a> VerifyOptions<'a> {
+    /// Makes options that have everything read, without a report of how far it is.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let options = capturefile::VerifyOptions::new();
+    /// assert_eq!(options.verify(&path)?, capturefile::verify(&path)?);
+    /// # Ok(()) }
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks only where it costs little, however large the file: at the header, the master nodes, the edges of the
+    /// index tree with the records there, the last frames, and the metadata.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert!(capturefile::VerifyOptions::new().quick(true).verify(&path)?.is_sound());
+    /// # Ok(()) }
+    /// ```
+    pub fn quick(mut self, quick: bool) -> Self {
+        self.quick = quick;
+        self
+    }
+
+    /// Calls `callback` now and then with the bytes of the file that are done: first none, last all of them. If it
+    /// returns [`ControlFlow::Break`], the error is an [`Error::Io`](crate::Error::Io) of the kind `Interrupted`. A
+    /// [`quick`](Self::quick) look does not call it.
+    ///
+    /// Progress runs over the file twice at once: the first half of each byte counts when its block has been
+    /// inflated, the second half when the index has led there.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let mut share = 0.0;
+    /// let callback = |progress: capturefile::Progress| {
+    ///     share = progress.done as f64 / progress.total as f64;
+    ///     ControlFlow::Continue(())
+    /// };
+    /// capturefile::VerifyOptions::new().progress(callback).verify(&path)?;
+    /// assert_eq!(share, 1.0);
+    /// # Ok(()) }
+    /// ```
+    pub fn progress(mut self, callback: impl FnMut(Progress) -> ControlFlow<()> + 'a) -> Self {
+        self.progress = Some(Box::new(callback));
+        self
+    }
+
+    /// Verifies the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all;
+    /// [`Error::Io`](crate::Error::Io) if it cannot be read, or the callback ends the work. Damage is no error.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let report = capturefile::VerifyOptions::new().verify(&path)?;
+    /// for damage in &report.problems {
+    ///     println!("{damage}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn verify(self, path: impl AsRef<Path>) -> Result<Report> {
+        let file = CaptureFile::open(path)?;
+        if self.quick { look_at_edges(&file) } else { read_all(&file, self.progress) }
+    }
+}
 
 /// Reads everything in the file at `path`: the header, both master nodes, every frame from the start of the
 /// data to the file limit, every index node, every record's bounds, and the metadata. What lies behind the
 /// file limit, as an unfinished transaction leaves it, is no part of the file.
 ///
-/// An error means that the file cannot be opened as a capture file at all.
-pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
-    verify_while(path, |_, _| true)
-}
-
-/// Like [`verify`], telling `go_on` now and then how many bytes of the file are done, and how many it has: first
-/// none, last all of them. If that says no, the error is an [`Error::Io`](crate::Error::Io) of the kind `Interrupted`.
+/// # Errors
 ///
-/// A byte is half done when its block has been read, and done when the index has led there.
-pub fn verify_while(path: impl AsRef<Path>, go_on: impl FnMut(u64, u64) -> bool + 'static) -> Result<Report> {
-    let watch = Progress::new(path.as_ref(), go_on);
-    verify_watched(&CaptureFile::open(path)?, &watch)
+/// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all, and
+/// [`Error::Io`](crate::Error::Io) if it cannot be read. Damage is no error.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # capturefile::OpenOptions::new().write(true).open(&path)?;
+/// assert!(capturefile::verify(&path)?.is_sound());
+/// # Ok(()) }
+/// ```
+pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
+    VerifyOptions::new().verify(path)
 }
 
-/// Like [`verify`], but looks only where it costs little, however large the file: the header, the master
-/// nodes, the edges of the index tree with the records there, the last frames, and the metadata.
-pub fn verify_quickly(path: impl AsRef<Path>) -> Result<Report> {
-    let file = CaptureFile::open(path)?;
+/// Verifies a file that is open already.
+#[cfg(test)]
+pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
+    read_all(file, None)
+}
+
+fn look_at_edges(file: &CaptureFile) -> Result<Report> {
     let snapshot = file.snapshot()?;
-    let mut walk = Walk::new(&snapshot, Progress::new(file.path(), |_, _| true));
+    let mut walk = Walk::new(&snapshot, Monitor::new(file.path(), None));
     walk.header_and_slots()?;
     walk.edges()?;
     walk.last_frames()?;
@@ -50,17 +166,12 @@ pub fn verify_quickly(path: impl AsRef<Path>) -> Result<Report> {
     Ok(walk.report)
 }
 
-/// The same as [`verify`] for a file that is open already.
-#[cfg(test)]
-pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
-    verify_watched(file, &Progress::new(file.path(), |_, _| true))
-}
-
-fn verify_watched(file: &CaptureFile, watch: &Progress) -> Result<Report> {
+fn read_all(file: &CaptureFile, progress: Option<Callback<'_>>) -> Result<Report> {
     let snapshot = file.snapshot()?;
-    watch.expect(snapshot.file_limit());
-    watch.look()?;
-    let mut walk = Walk::new(&snapshot, watch.clone());
+    let monitor = Monitor::new(file.path(), progress);
+    monitor.set_total(snapshot.file_limit());
+    monitor.report()?;
+    let mut walk = Walk::new(&snapshot, monitor.clone());
     walk.header_and_slots()?;
     walk.patience = Some(walk.frames()?);
     let before = (walk.report.clone(), walk.broken.clone(), walk.patience);
@@ -72,6 +183,6 @@ fn verify_watched(file: &CaptureFile, watch: &Progress) -> Result<Report> {
         walk.overlaps();
     }
     walk.keep(snapshot.metadata().map(drop))?;
-    watch.finish()?;
+    monitor.finish()?;
     Ok(walk.report)
 }

@@ -13,7 +13,7 @@ use crate::read::fan_out::{check_children, doubtful};
 use crate::read::open_file::OpenFile;
 use crate::read::snapshot::Snapshot;
 use crate::storage::read_up_to;
-use crate::sync::progress::Progress;
+use crate::sync::progress::Monitor;
 
 use super::order::{Item, Level, MAX_SEEN, Meeting, Order, Visit, Walked};
 use super::report::Report;
@@ -38,12 +38,12 @@ pub(super) struct Walk<'a> {
     pub(super) patience: Option<u64>,
     /// Where the next node of the lowest height must be, because coordinates stand there.
     next_leaf: Option<Coordinates>,
-    watch: Progress,
+    monitor: Monitor<'a>,
     pub(super) report: Report,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(snapshot: &'a Arc<Snapshot>, watch: Progress) -> Self {
+    pub(super) fn new(snapshot: &'a Arc<Snapshot>, monitor: Monitor<'a>) -> Self {
         let report = Report { record_count: snapshot.record_count(), ..Report::default() };
         Self {
             snapshot,
@@ -53,7 +53,7 @@ impl<'a> Walk<'a> {
             cursors: Vec::new(),
             patience: None,
             next_leaf: None,
-            watch,
+            monitor,
             report,
         }
     }
@@ -106,8 +106,8 @@ impl<'a> Walk<'a> {
             } else {
                 self.broken.insert(position);
             }
-            self.watch.reach(end / 2);
-            self.watch.note(end - position)?;
+            self.monitor.advance_to(end / 2);
+            self.monitor.add_work(end - position)?;
             position = end;
         }
         Ok(inflated.saturating_mul(MAX_TIMES_INFLATED).saturating_add(MAX_INFLATED))
@@ -221,9 +221,9 @@ impl<'a> Walk<'a> {
     /// Looks at a record, or at a node and its part from the child `start` on.
     fn visit(&mut self, item: Item, start: u32) -> Result<Visit> {
         if item.height == 0 {
-            self.watch.reach(self.snapshot.file_limit().midpoint(item.at.frame));
+            self.monitor.advance_to(self.snapshot.file_limit().midpoint(item.at.frame));
         }
-        self.watch.note(0)?;
+        self.monitor.add_work(0)?;
         match self.meet(item) {
             Meeting::New if self.patience != Some(0) => {}
             Meeting::Again => return Ok(Visit::Done),
