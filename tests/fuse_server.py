@@ -32,7 +32,10 @@ WRITE_SIZE = 1 << 17
 """Bytes that are written by one request at most."""
 BIG_WRITES = 1 << 5
 ROOT_NODE = 1
-DIRECT_IO = 1
+DIRECT_IO, KEEP_CACHE = 1, 2
+"""What a reply to opening a file may ask for."""
+READ_ONLY = 1
+"""A flag of mounts."""
 MODE, OWNER, GROUP, SIZE, HAS_HANDLE = 1, 2, 4, 8, 64
 """What a request to set attributes may be about."""
 
@@ -45,6 +48,10 @@ class Switches:
     """Whether the kernel caches nothing, and refuses shared maps."""
     attribute_seconds: float = 0
     """For how long the kernel believes attributes and names without asking again."""
+    keep_cache: bool = False
+    """Whether the kernel keeps what it has cached of a file when somebody opens it."""
+    read_only: bool = False
+    """Whether nothing is written through the mount, which also keeps reads from making attributes old."""
     exclusive_rename: bool = True
     """Whether renaming takes flags such as RENAME_NOREPLACE."""
     hard_links: bool = True
@@ -226,7 +233,8 @@ class Server:
 
     def opened(self, handle: int) -> bytes:
         """A reply that has an open file."""
-        return struct.pack("<QII", handle, DIRECT_IO if self.switches.direct_io else 0, 0)
+        flags = DIRECT_IO * self.switches.direct_io | KEEP_CACHE * self.switches.keep_cache
+        return struct.pack("<QII", handle, flags, 0)
 
     def open(self, node: int, body: bytes) -> bytes:
         """Opens a file or folder."""
@@ -305,10 +313,12 @@ def main(root: str, backing: str, switches: str) -> None:
     os.umask(0)
     device = os.open("/dev/fuse", os.O_RDWR)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"
-    if LIBC.mount(b"capturefile-tests", os.fsencode(root), b"fuse", 0, options.encode()):
+    told = Switches(**json.loads(switches))
+    flags = READ_ONLY if told.read_only else 0
+    if LIBC.mount(b"capturefile-tests", os.fsencode(root), b"fuse", flags, options.encode()):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), root)
-    server = Server(device, backing, Switches(**json.loads(switches)))
+    server = Server(device, backing, told)
     print("mounted", flush=True)
     server.serve()
 

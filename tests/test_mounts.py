@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import capturefile
@@ -14,15 +15,14 @@ import pytest
 from capturefile import CaptureFile, CommitUncertain, checkpoint
 from capturefile._files import sync_path
 from capturefile.rotating import RotatingWriter
-from command import make, noise
+from command import DATA_START, make, noise
 from files import committed
 from fuse_server import Switches
 from rotating_logs import check, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
 Mounted = TypeVar("Mounted")
 COUNT = 3000
@@ -250,20 +250,53 @@ def test_a_file_is_made_where_little_is_offered(
     assert [each.name for each in fuse.root.iterdir()] == ["log.capture"]
 
 
-def test_a_slot_that_was_cached_half_written_is_no_damage(tmp_path: Path, mount: Mount) -> None:
-    fuse = mount(mounts.fuse(tmp_path, Switches(attribute_seconds=1000)))
-    make(fuse.backing / "log.capture", noise(10))
-    with CaptureFile(fuse.root / "log.capture", encoding=None) as cf:
-        for number in range(20):
-            append(fuse.backing / "log.capture", noise(1))
-            # The kernel reads one page of each slot anew, as when it needed the room of the others.
-            descriptor = os.open(fuse.root / "log.capture", os.O_RDONLY)
-            try:
-                for slot in (4096, 4096 + 40_960):
-                    os.posix_fadvise(descriptor, slot + number % 10 * 4096, 4096, os.POSIX_FADV_DONTNEED)
-            finally:
-                os.close(descriptor)
-            cf.refresh()
+def cached(path: Path, image: bytes) -> int:
+    """Writes a file behind the back of the kernel, and has it cached: the descriptor through which it is."""
+    (path.parent.parent / "backing" / path.name).write_bytes(image)
+    descriptor = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    assert os.pread(descriptor, DATA_START, 0) == image[:DATA_START]
+    return descriptor
+
+
+READ_ON: dict[str, Callable[[CaptureFile[bytes]], list[bytes]]] = {
+    "refresh": lambda cf: cf[:] if cf.refresh() else [],
+    "follow": lambda cf: list(cf.follow(1, timeout=0)),
+    "open": lambda cf: committed(Path(cf.file_name)),
+}
+
+
+@pytest.mark.parametrize("read_on", READ_ON)
+@pytest.mark.parametrize("torn", ["A", "AB"])
+@pytest.mark.parametrize("held_by", ["cache", "map"])
+def test_slots_that_were_cached_half_written_are_no_damage(
+    held_by: str, torn: str, read_on: str, tmp_path: Path, mount: Mount
+) -> None:
+    """Nor is a length that the kernel remembers."""
+    switches = Switches(attribute_seconds=1000, keep_cache=held_by == "cache", read_only=True)
+    fuse = mount(mounts.fuse(tmp_path, switches))
+    path, backing = fuse.root / "log.capture", fuse.backing / "log.capture"
+    records = noise(10)
+    make(backing, records)
+    with CaptureFile(path, encoding=None) as cf, ExitStack() as stack:
+        length = path.stat().st_size
+        for count in (3 * COUNT, 10):
+            append(backing, noise(count))
+            records += noise(count)
+        whole = backing.read_bytes()
+        assert len(whole) > path.stat().st_size == length
+        half_written = bytearray(whole)
+        for slot in torn:
+            start = 4096 if slot == "A" else 4096 + 40_960
+            half_written[start + 100 : start + 200] = bytes(100)
+        descriptor = cached(path, half_written)
+        stack.callback(os.close, descriptor)
+        backing.write_bytes(whole)
+        assert os.pread(descriptor, DATA_START, 0) == half_written[:DATA_START]
+        if held_by == "map":
+            held = stack.enter_context(mmap.mmap(descriptor, DATA_START, mmap.MAP_SHARED, mmap.PROT_READ))
+            assert held[:] == half_written[:DATA_START]
+        assert READ_ON[read_on](cf) == records
 
 
 # Room

@@ -22,11 +22,17 @@ use crate::storage::{Map, Standing, Storage, futex, properties, too_short};
 #[cfg(target_os = "linux")]
 fn drop_cached(file: &File, position: u64, length: u64) -> io::Result<()> {
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+    use std::os::fd::AsRawFd;
+
+    use crate::storage::names::open;
 
     let (Ok(position), Ok(length)) = (position.try_into(), length.try_into()) else {
         return Ok(());
     };
-    posix_fadvise(file, position, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(io::Error::from)
+    posix_fadvise(file, position, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+    // What anybody maps stays. Where a server has the file, it is asked for all of it again when the file is opened.
+    drop(open(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), false));
+    Ok(())
 }
 
 /// macOS has no such call. What memory holds there after a sync that failed is taken for what is on the disk.
