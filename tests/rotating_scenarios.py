@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXIT = 9
 """The exit status of a process that died where it was told to."""
-OF_THE_ROTATION = ("rotating/writer.py", "rotating/manifest.py")
+OF_THE_ROTATION = ("rotating/writer.py", "rotating/manifest.py", "rotating/limits.py")
 
 
 def try_to_write_log(folder: str) -> None:

@@ -7,13 +7,15 @@ import doctest
 import importlib
 import inspect
 import re
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import capturefile
 import pytest
-from capturefile import CaptureFile
+from capturefile import CaptureFile, CaptureFileNotOpenForWrite
+from capturefile.rotating import RotatingReader, RotatingWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 #: The public modules, each with what it imports from elsewhere.
 MODULES = {
     "capturefile": None,
+    "capturefile.rotating": None,
     "capturefile.sequence": None,
 }
 STUB = Path(capturefile.__file__).with_name("_capturefile.pyi")
@@ -133,12 +136,25 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         with capturefile.open(f"{path}.capture", "w") as visits:
             visits.add_record(record)
             visits.commit()
-    with capturefile.open("log.capture", "w") as cf:
+    with capturefile.open("log.capture", "w") as cf, RotatingWriter("orders") as log:
         cf.add_records(["first", "second", "third"])
         cf.commit()
-        yield {"capturefile": capturefile, "CaptureFile": CaptureFile, "cf": cf}
-        if not cf.closed and cf.writable:
-            cf.rollback()
+        log.add_records(["first", "second"])
+        log.commit()
+        with RotatingReader("orders") as reader:
+            yield {
+                "capturefile": capturefile,
+                "CaptureFile": CaptureFile,
+                "RotatingReader": RotatingReader,
+                "RotatingWriter": RotatingWriter,
+                "cf": cf,
+                "log": log,
+                "reader": reader,
+            }
+        for written in (cf, log):
+            if not written.closed:
+                with suppress(CaptureFileNotOpenForWrite):
+                    written.rollback()
 
 
 @pytest.mark.parametrize("public", ALL, ids=lambda public: f"{public.module}:{public.name}")

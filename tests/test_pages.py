@@ -193,7 +193,6 @@ DOCUMENTED = {
     "dask": ("read_bag", "read_capture", "to_capture"),
     "logging": ("CaptureHandler",),
     "otel": ("instrument",),
-    "rotating": ("RotatingReader", "RotatingWriter"),
     "structlog": ("LoggerFactory",),
 }
 """What has an example in its docstring, by modules."""
@@ -219,8 +218,8 @@ def test_the_example_of_a_docstring_runs(module: str, name: str, tmp_path: Path)
     (example,) = re.findall(r"(?<=\n\n)(?: {4}[^\n]*\n)+", text.partition("Arguments:")[0] + "\n")
     lines = textwrap.dedent(example)
     ast.parse(f"async def example():\n{textwrap.indent(lines, '    ')}")
-    # These two wait for records for ever.
-    if name not in ("follow", "RotatingReader"):
+    # It waits for records for ever.
+    if name != "follow":
         done = run([sys.executable, "-"], tmp_path, f"{PRELUDE}\nfrom capturefile.{module} import *\n{lines}")
         assert (done.returncode, done.stderr) == (0, "")
 

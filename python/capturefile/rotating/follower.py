@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from capturefile.rotating.log import Log
 
 _STEP = 0.02
-"""Seconds that a follower waits for one file before it looks into the manifest."""
+"""Seconds for which a follower waits for one file before it looks at the manifest."""
 _MAX_AT_HAND = 256
-"""How many records a follower takes at once at most."""
+"""Maximum number of records that a follower takes at once."""
 _MAX_BYTES_AT_HAND = 1 << 18
-"""How many bytes these have before no more are taken."""
+"""Number of bytes after which a follower takes no more records at once."""
 
 
 class _Part(NamedTuple):
-    """The file that a follower is in."""
+    """The current file of a follower."""
 
     place: int
     """Index of its entry in the manifest."""
@@ -47,31 +47,31 @@ class _Part(NamedTuple):
 
 
 class RotatingFollower(Generic[RecordT_co]):
-    """Iterates over the records of a rotated log as they are committed; made by `RotatingReader.follow`."""
+    """Iterates over the records of a rotated log as they are committed; see `RotatingReader.follow`."""
 
     def __init__(self, log: Log[RecordT_co], number: int, timeout: float | None) -> None:
         """Use `RotatingReader.follow`."""
         self._log = log
         self._manifest = log.manifest
-        # Of the next record to take.
+        # The number of the next record to take.
         self._number = number
         self._timeout = timeout
         self._part: _Part | None = None
-        # What was there beyond the record that was asked for, with numbers, and the error behind it.
+        # Records taken in advance, with their numbers, and the error that follows them.
         self._at_hand: AtHand[tuple[int, RecordT_co]] = AtHand()
         self._stepping = threading.RLock()
         self._closed = False
 
     def __repr__(self) -> str:
-        """What it follows."""
+        """Shows the folder of the log."""
         return f"<RotatingFollower of {str(self._manifest.folder)!r}>"
 
     def __iter__(self) -> Self:
-        """The object itself."""
+        """Returns the object itself."""
         return self
 
     def __next__(self) -> RecordT_co:
-        """The next record, once it is committed."""
+        """Returns the next record, once it is committed."""
         given: list[tuple[int, RecordT_co]] = []
         try:
             with alone(self._stepping, "this follower"):
@@ -84,7 +84,11 @@ class RotatingFollower(Generic[RecordT_co]):
             raise
 
     def _fill(self) -> None:
-        """Waits until records are at hand; raises StopIteration if that takes too long."""
+        """Waits until records are available.
+
+        Raises:
+            StopIteration: None came within the timeout, or the follower or the log was closed.
+        """
         self._at_hand.raise_error()
         since = time.monotonic()
         while not self._log.closed and not self._closed:
@@ -93,7 +97,7 @@ class RotatingFollower(Generic[RecordT_co]):
             if self._at_hand:
                 return
             self._manifest.look()
-            # Another thread may have looked before, and it is news here all the same.
+            # Another thread may have looked at the manifest meanwhile; what it found is news for this one.
             if len(self._manifest.entries) > known or self._left_behind():
                 continue
             if self._timeout is not None and time.monotonic() - since >= self._timeout:
@@ -103,7 +107,16 @@ class RotatingFollower(Generic[RecordT_co]):
         raise StopIteration
 
     def close(self) -> None:
-        """Ends the iteration and closes the file that it is in, also while another thread waits for the next record."""
+        """Ends the iteration and closes the current file.
+
+        Another thread that waits for the next record stops waiting.
+
+        Examples:
+            >>> follower = reader.follow(1)
+            >>> follower.close()
+            >>> list(follower)
+            []
+        """
         self._closed = True
         self._leave()
 
@@ -113,8 +126,16 @@ class RotatingFollower(Generic[RecordT_co]):
         return self._log.file_name
 
     def ready(self) -> bool:
-        """Whether there may be something to give, or an error or the end to tell. It does not wait itself, also while
-        another thread waits for the next record.
+        """Reports, without waiting, whether the next step may return at once.
+
+        It does not wait even if another thread is waiting for the next record.
+
+        Returns:
+            True if a record, an error or the end of the iteration may be available.
+
+        Examples:
+            >>> reader.follow(1).ready()
+            True
         """
         part = self._part
         if self._at_hand or self._at_hand.error or self._closed or self._log.closed or self._manifest.has_news():
@@ -124,26 +145,39 @@ class RotatingFollower(Generic[RecordT_co]):
         return self._manifest.end(part.place) is not None or part.follower.ready()
 
     def lag(self) -> int:
-        """How many records are committed now and were not given yet; those that were deleted count. It does not wait,
-        also while another thread waits for the next record. Raises what `RotatingReader.refresh` raises.
+        """Returns the number of records that are committed now and have not been returned yet.
+
+        Records whose files were deleted count. It does not wait, even if another thread is waiting for the next record.
+
+        Returns:
+            The number of records.
+
+        Raises:
+            CaptureFileReplaced: The log was removed or replaced.
+            InvalidCaptureFile: The manifest or the last file is damaged.
+
+        Examples:
+            >>> follower = reader.follow(1)
+            >>> next(follower), follower.lag()
+            ('first', 1)
         """
         self._manifest.look()
         part = self._part
         if part and self._manifest.end(part.place) is None:
-            # Another thread may leave the file for the next one.
+            # Another thread may move from this file to the next one.
             with suppress(CaptureFileNotOpen):
                 return part.follower.lag() + len(self._at_hand)
         last, _ = self._log.newest()
         return max(last + 1 - self._number, 0) + len(self._at_hand)
 
     def _take(self) -> None:
-        """Takes what there is in the file at hand, within a short time."""
+        """Takes available records of the current file, waiting only briefly."""
         part = self._part or self._enter()
         if part is None:
-            # The writer is about to announce the first file.
+            # The writer has not announced the first file yet.
             time.sleep(self._step())
             return
-        # Looked up before the file is: all that it will ever have is there then.
+        # Looked up before the file: if it has an end by then, the file is complete.
         end = self._manifest.end(part.place)
         if end is not None and self._number >= end:
             return
@@ -151,7 +185,7 @@ class RotatingFollower(Generic[RecordT_co]):
             self._take_from(part.follower, end)
         except Exception as error:
             self._note_position(part)
-            # A file that was deleted may have been sealed before.
+            # The file may have been sealed before it was deleted.
             if isinstance(error, CaptureFileReplaced) and end is None and self._is_sealed(part):
                 return
             if not self._at_hand or not _is_of_the_file(error):
@@ -164,8 +198,8 @@ class RotatingFollower(Generic[RecordT_co]):
             )
 
     def _take_from(self, follower: Follower[Any], end: int | None) -> None:
-        """Takes a record, for which it may wait a little, and some of those that are at hand behind it."""
-        # They are counted in the same step as they are taken.
+        """Takes one record, waiting briefly, and some of the available records behind it."""
+        # Records are counted in the same step in which they are taken.
         numbered = enumerate(follower, self._number)
         try:
             for _ in self._at_hand.taking(islice(numbered, 1)):
@@ -186,12 +220,12 @@ class RotatingFollower(Generic[RecordT_co]):
                 return
 
     def _count(self) -> None:
-        """Finds the number of the next record from the last one taken; it is the same however often it is done."""
+        """Derives the number of the next record from the last one taken. Idempotent."""
         if self._at_hand:
             self._number = max(self._number, self._at_hand.records[-1][0] + 1)
 
     def _enter(self) -> _Part | None:
-        """Opens the file of the next record; None if there is no file yet."""
+        """Opens the file of the next record. Returns None if there is no file yet."""
         index = self._manifest.index_of(self._number)
         if index < 0:
             return None
@@ -206,7 +240,7 @@ class RotatingFollower(Generic[RecordT_co]):
         return self._part
 
     def _left_behind(self) -> bool:
-        """Whether the file at hand is at its end for good; then the next one is its successor."""
+        """Leaves the current file if it is sealed and all its records are taken. Returns whether it did."""
         part = self._part
         end = self._manifest.end(part.place) if part else None
         if end is None or self._number < end:
@@ -215,7 +249,7 @@ class RotatingFollower(Generic[RecordT_co]):
         return True
 
     def _leave(self) -> None:
-        """Closes the file at hand."""
+        """Closes the current file."""
         part, self._part = self._part, None
         if part:
             part.follower.close()
@@ -229,7 +263,7 @@ class RotatingFollower(Generic[RecordT_co]):
         return _STEP if self._timeout is None else min(self._timeout, _STEP)
 
     def _note_position(self, part: _Part) -> None:
-        """After an error: a record that cannot be read was passed over, and only the follower knows."""
+        """Updates the position after an error: the file's follower has skipped a record that cannot be read."""
         with suppress(CaptureFileError, OSError):
             count = -1
             while count != part.file.record_count():
@@ -240,5 +274,5 @@ class RotatingFollower(Generic[RecordT_co]):
 
 
 def _is_of_the_file(error: Exception) -> bool:
-    """Whether the file is what is wrong, and not a signal handler that has raised; those of the system name it."""
+    """Whether an error comes from the file and not from a signal handler; errors of the system name the file."""
     return isinstance(error, CaptureFileError | UnicodeError) or getattr(error, "filename", None) is not None

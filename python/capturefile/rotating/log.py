@@ -1,4 +1,4 @@
-"""What is common to all who read a rotated log: its manifest, and how its files are opened."""
+"""What readers and followers of a rotated log share: the manifest, and opening the files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from capturefile.rotating.manifest import Manifest
 
 
 class Log(Generic[RecordT_co]):
-    """A rotated log that is read; many threads may use it."""
+    """A rotated log opened for reading; many threads may use it."""
 
     def __init__(self, folder: Path, options: dict[str, Any]) -> None:
-        """Opens the manifest in `folder`; `options` are for each file."""
+        """Opens the manifest in `folder`; `options` apply to each file."""
         self.options = options
         self.closed = False
         self.manifest = Manifest(folder.absolute())
@@ -26,18 +26,23 @@ class Log(Generic[RecordT_co]):
         return str(self.manifest.folder)
 
     def open_file(self, index: int, number: int) -> CaptureFile[RecordT_co]:
-        """Opens the file at `index`, for record `number`; raises what `Manifest.deleted` returns if it is gone."""
+        """Opens the file at `index` to read record `number`.
+
+        Raises:
+            RecordsDeleted: The file was deleted; a later one exists.
+            InvalidCaptureFile: The file was deleted, and so were all later ones.
+        """
         try:
             return CaptureFile(self.manifest.path_of(index), **self.options)
         except FileNotFoundError:
-            # Without the manifest it is not the file that is gone, but the log.
+            # If the manifest is missing, too, the whole log was removed.
             self.manifest.look()
             raise self.manifest.deleted(number, index) from None
 
     def newest(self) -> tuple[int, bytes | None]:
-        """Returns the number of the last record, and the metadata, of the last file that is there.
+        """Returns the number of the last record, and the metadata, of the last file that exists.
 
-        A copy of a log that was made during a rotation can be without the files that were announced last.
+        A copy of a log that was made during a rotation can lack the files that were announced last.
         """
         manifest = self.manifest
         while manifest.entries:
@@ -46,17 +51,17 @@ class Log(Generic[RecordT_co]):
             try:
                 cf = self.open_file(index, first)
             except RecordsDeleted:
-                # It was sealed and deleted meanwhile: there is a later file.
+                # The file was sealed and deleted meanwhile, so there is a later one.
                 continue
             with cf:
                 count = cf.record_count()
                 metadata = cf.get_metadata()
-            # A rotation meanwhile has made another file the last one; this one may have grown before that.
+            # If a rotation has started another file meanwhile, this one may have grown before that.
             if not manifest.look():
                 return first - 1 + count, metadata
         return 0, None
 
     def close(self) -> None:
-        """Closes the manifest, and ends what follows the log."""
+        """Closes the manifest, and ends the log's followers."""
         self.closed = True
         self.manifest.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 from capturefile._alone import alone
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import CaptureFileError, InvalidCaptureFile, RecordsDeleted
-from capturefile._files import SUFFIX
+from capturefile._files import SUFFIX, sync_path
 
 if TYPE_CHECKING:
     from capturefile._capturefile import Follower
 
+_NAMED_BY_NUMBER = re.compile(r"\d{20}" + re.escape(SUFFIX))
 NAME = "_manifest.capture"
-"""Engines that read whole folders pass over what begins with an underscore."""
+"""It starts with an underscore because engines that read whole folders skip such names."""
 FORMAT = b'{"capturefile.rotating": 1}'
-"""The metadata of a manifest."""
+"""The metadata that marks a file as a manifest."""
 
 
 @dataclass(frozen=True)
@@ -29,41 +32,45 @@ class RotatedFile:
     """A file of a rotated log."""
 
     path: Path
-    """Where it is."""
+    """Path of the file."""
     first_record: int
     """Number of its first record in the whole log, from 1."""
     last_record: int
-    """Number of its last record; one less than `first_record` if it has none."""
+    """Number of its last record; `first_record - 1` if it has none."""
     sealed: bool
-    """Whether there is a later file, so that this one never changes."""
+    """Whether there is a later file; a sealed file never changes."""
     started: float
     """When it was started, in seconds since the epoch."""
 
     @property
     def record_count(self) -> int:
-        """How many records it has."""
+        """The number of records in the file."""
         return self.last_record - self.first_record + 1
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a record of the manifest says: a file starts here."""
+    """A record of the manifest, which announces a file."""
 
     first: int
     started: float
 
     @property
     def name(self) -> str:
-        """The file's name, which follows from its first record, so that no manifest can name a file elsewhere."""
+        """The file's name. It derives from the first record, so that no manifest can name a file elsewhere."""
         return f"{self.first:020}{SUFFIX}"
 
     def encode(self) -> str:
-        """The record of the manifest."""
+        """Returns the entry as a record of the manifest."""
         return json.dumps({"first": self.first, "started": self.started})
 
     @classmethod
     def decode(cls, line: str, manifest: Path) -> Entry:
-        """Raises InvalidCaptureFile if it is no such record."""
+        """Parses a record of the manifest.
+
+        Raises:
+            InvalidCaptureFile: The record does not announce a file.
+        """
         try:
             match json.loads(line):
                 case {"first": int(first), "started": int() | float() as started} if 1 <= first < 1 << 63:
@@ -74,7 +81,11 @@ class Entry:
 
 
 def decoded(lines: list[str], before: list[Entry], manifest: Path) -> list[Entry]:
-    """The entries of a manifest; each file starts behind the one before, and the first one with record 1."""
+    """Parses entries of a manifest.
+
+    Raises:
+        InvalidCaptureFile: The first file does not start with record 1, or a file not behind the one before it.
+    """
     found: list[Entry] = []
     for line in lines:
         entry = Entry.decode(line, manifest)
@@ -89,7 +100,11 @@ def decoded(lines: list[str], before: list[Entry], manifest: Path) -> list[Entry
 
 
 def check_format(manifest: CaptureFile[str]) -> None:
-    """Raises InvalidCaptureFile if this is no manifest, or one of a later version."""
+    """Checks that a file is a manifest of this version.
+
+    Raises:
+        InvalidCaptureFile: It is not.
+    """
     if (metadata := manifest.get_metadata()) != FORMAT:
         raise InvalidCaptureFile(
             f"{manifest.file_name!r} is no manifest that this version knows: "
@@ -116,15 +131,16 @@ class Manifest:
             raise
 
     def look(self) -> bool:
-        """Takes in what has been announced since; whether there is more than before.
+        """Reads what has been announced since the last look. Returns whether there was anything.
 
-        Raises CaptureFileReplaced if another manifest stands there, or none.
+        Raises:
+            CaptureFileReplaced: The manifest was removed or replaced.
         """
         with alone(self._looking, f"a look into {str(self.path)!r}"):
-            # All are kept, so that what is wrong stays wrong, and no exception can come between the two lists.
+            # All lines are kept, so that a bad one is reported each time, and no exception can separate the two lists.
             self._lines.extend(self._news)
             more = decoded(self._lines[len(self.entries) :], self.entries, self.path)
-            # Others look at the list meanwhile; it only ever grows.
+            # Other threads read the list meanwhile; it only grows.
             self.entries.extend(more)
             return bool(more)
 
@@ -133,29 +149,29 @@ class Manifest:
         return self._news.ready()
 
     def index_of(self, number: int) -> int:
-        """The index of the entry of the file that record `number` is in, or will be; -1 without any file."""
+        """Returns the index of the file that contains record `number`, or will contain it; -1 if there is no file."""
         return bisect_right(self.entries, number, key=lambda entry: entry.first) - 1
 
     def end(self, index: int) -> int | None:
-        """The number behind the last record of a file, if it is sealed."""
+        """Returns the number that follows the last record of a sealed file; None if the file is not sealed."""
         entries = self.entries
         return entries[index + 1].first if index + 1 < len(entries) else None
 
     def path_of(self, index: int) -> Path:
-        """Where the file of an entry is."""
+        """Returns the path of the file at `index`."""
         return self.folder / self.entries[index].name
 
     def next_there(self, index: int) -> int | None:
-        """The index of the first file from `index` on that is there; None if there is none."""
+        """Returns the index of the first existing file from `index` on; None if there is none."""
         return next((each for each in range(index, len(self.entries)) if self.path_of(each).exists()), None)
 
     def last_there(self) -> int:
-        """The index of the last file that is there; the very last one if there is none."""
+        """Returns the index of the last existing file; that of the last entry if none exists."""
         last = len(self.entries) - 1
         return next((each for each in range(last, -1, -1) if self.path_of(each).exists()), last)
 
     def deleted(self, number: int, index: int) -> CaptureFileError:
-        """The error for record `number`, in the file at `index`, which is not there."""
+        """Returns the error for record `number`, whose file, at `index`, does not exist."""
         there = self.next_there(index + 1)
         where = f"record {number} of the log {str(self.folder)!r} was in {self.entries[index].name}, which was deleted"
         if there is None:
@@ -168,7 +184,7 @@ class Manifest:
 
 
 def open_for_writing(folder: Path, **options: Any) -> CaptureFile[str]:  # noqa: ANN401
-    """The manifest, with the right to write the log; it is created if there is none."""
+    """Opens the manifest for writing, which includes the right to write the log; creates it if necessary."""
     manifest: CaptureFile[str] = CaptureFile(folder / NAME, True, FORMAT, **options)
     try:
         check_format(manifest)
@@ -178,13 +194,58 @@ def open_for_writing(folder: Path, **options: Any) -> CaptureFile[str]:  # noqa:
     return manifest
 
 
+def close_for_writing(manifest: CaptureFile[str] | None) -> None:
+    """Closes the manifest, if it is open, and discards an uncommitted announcement: that rotation has not happened."""
+    if manifest is not None:
+        with suppress(CaptureFileError):
+            manifest.rollback()
+        with suppress(Warning):
+            manifest.close()
+
+
+def make_folder(folder: Path) -> None:
+    """Creates the folder of a log if necessary, and syncs its name."""
+    if not folder.is_dir():
+        folder.mkdir()
+        sync_path(folder.parent)
+
+
+def open_last(path: Path, options: dict[str, Any]) -> CaptureFile[Any]:
+    """Opens the last file of a log for writing.
+
+    Raises:
+        InvalidCaptureFile: The file does not exist.
+    """
+    if not path.exists():
+        raise InvalidCaptureFile(f"{str(path)!r} is not there, the last file of a log, where its numbering continues")
+    return CaptureFile(path, True, **options)
+
+
+def delete_unannounced(folder: Path, announced: set[str]) -> None:
+    """Deletes files without records that are not in the manifest: a rotation was interrupted.
+
+    Raises:
+        InvalidCaptureFile: Such a file has records.
+    """
+    for path in folder.iterdir():
+        if path.name in announced or not _NAMED_BY_NUMBER.fullmatch(path.name):
+            continue
+        with CaptureFile(path) as cf:
+            if count := cf.record_count():
+                raise InvalidCaptureFile(
+                    f"{str(path)!r} has {count} records, and the manifest beside it does not know of them; "
+                    "it may be an old copy"
+                )
+        path.unlink()
+
+
 def entries_of(manifest: CaptureFile[str]) -> list[Entry]:
-    """All that the manifest announces."""
+    """Returns all entries of the manifest."""
     return decoded(manifest[:], [], Path(manifest.file_name))
 
 
 def announce(manifest: CaptureFile[str], first: int) -> Entry:
-    """Commits that a file starts with record `first`."""
+    """Commits an entry for a file that starts with record `first`, and returns it."""
     entry = Entry(first, time.time())
     manifest.add_record(entry.encode())
     manifest.commit()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, cast, overload
 
 from capturefile._errors import CaptureFileNotOpen, InvalidCaptureFile
-from capturefile._numbers import integer
+from capturefile._numbers import integer, numbers_in
 from capturefile._runs import as_table
 from capturefile._typing import RecordT_co
 from capturefile.rotating.follower import RotatingFollower
@@ -26,30 +26,34 @@ if TYPE_CHECKING:
 
 
 _MAX_OPEN = 8
-"""How many files `record_at` keeps open."""
+"""The number of files that `record_at` keeps open."""
 
 
 class RotatingReader(Generic[RecordT_co]):
     """Reads a log that a `RotatingWriter` writes, all its files as one.
 
-        with RotatingReader("orders") as log:
-            print(log.record_count(), log.record_at(1))
-            for record in log.follow(1):
-                ...
-
     Records are numbered over the whole log, from 1, and keep their numbers when older files are deleted. `log[n]` is
-    record n, `log[-1]` the last one, and `log[a:b]` the list of records a to b - 1; `len(log)` is the number of the
-    last record, and `for record in log` goes through those that are there, from `first_record` on. What the object
-    sees stands still until `refresh()`. One object may be used by many threads.
+    record n, `log[-1]` the last one, and `log[a:b]` a list of records a to b - 1; `len(log)` is the number of the last
+    record, and `for record in log` iterates over the records whose files exist, from `first_record` on. What the object
+    sees does not change until `refresh()`. Reading raises `RecordsDeleted` for records whose file was deleted. One
+    object may be used by many threads.
 
-    Arguments:
-        folder: where the log is.
-        encoding: as for `CaptureFile`; None for records that are `bytes`.
-        errors: as for `CaptureFile`.
-        cache_size: as for `CaptureFile`, for each file that is open.
+    Args:
+        folder: Folder of the log.
+        encoding: As for `CaptureFile`; None for records that are `bytes`.
+        errors: As for `CaptureFile`.
+        cache_size: As for `CaptureFile`, for each open file.
 
-    Raises FileNotFoundError if there is no log, InvalidCaptureFile if its manifest is damaged or all its files are
-    gone, and what `CaptureFile` raises. Reading raises `RecordsDeleted` for records whose file was deleted.
+    Raises:
+        FileNotFoundError: There is no log.
+        InvalidCaptureFile: The manifest is damaged, or all files of the log were deleted.
+        OSError: As for `CaptureFile`.
+        CaptureFileError: As for `CaptureFile`.
+
+    Examples:
+        >>> with RotatingReader("orders") as reader:
+        ...     print(reader.record_count(), reader.record_at(1))
+        2 first
     """
 
     @overload
@@ -92,7 +96,7 @@ class RotatingReader(Generic[RecordT_co]):
 
     @property
     def folder(self) -> Path:
-        """Where the log is."""
+        """The folder of the log."""
         return self._manifest.folder
 
     @property
@@ -106,9 +110,14 @@ class RotatingReader(Generic[RecordT_co]):
         return self._log.closed
 
     def files(self) -> tuple[RotatedFile, ...]:
-        """The files that are there, with the records that this object sees of them; those deleted are left out.
+        """Lists the files of the log that have not been deleted, without opening them.
 
-        None is opened.
+        Returns:
+            The files in order, with the records that this object sees of them.
+
+        Examples:
+            >>> [(file.first_record, file.last_record) for file in reader.files()]
+            [(1, 2)]
         """
         manifest = self._manifest
         found = []
@@ -121,23 +130,52 @@ class RotatingReader(Generic[RecordT_co]):
         return tuple(found)
 
     def record_count(self) -> int:
-        """The number of the last record that this object sees; those that were deleted count."""
+        """Returns the number of records that this object sees, including those whose files were deleted.
+
+        Returns:
+            The number of records, which is also the number of the last one.
+
+        Examples:
+            >>> reader.record_count()
+            2
+        """
         return self._seen
 
     @property
     def first_record(self) -> int:
-        """The number of the first record that is there; one more than `record_count()` if none is."""
+        """The number of the first record whose file exists; `record_count() + 1` if there is none."""
         index = self._manifest.next_there(0)
         return min(self._manifest.entries[index].first if index is not None else 1, self._seen + 1)
 
     def get_metadata(self) -> bytes | None:
-        """The metadata of the log, or None; of the same commit as the last record that this object sees."""
+        """Returns the metadata of the log.
+
+        Returns:
+            The metadata, from the same commit as the last record that this object sees; None if there is none.
+
+        Examples:
+            >>> reader.get_metadata() is None
+            True
+        """
         return self._metadata
 
     def refresh(self) -> bool:
-        """Looks at what has been committed since; returns True if there are more records to see, or other metadata.
+        """Looks at what has been committed since the object was opened or last refreshed.
 
-        Raises CaptureFileReplaced if another log stands there, or none, and what `CaptureFile.refresh` raises.
+        Returns:
+            True if there are more records to see, or other metadata.
+
+        Raises:
+            CaptureFileReplaced: The log was removed or replaced.
+            InvalidCaptureFile: The manifest or the last file is damaged.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> log.add_record("third")
+            3
+            >>> log.commit()
+            >>> reader.refresh(), len(reader)
+            (True, 3)
         """
         self._check_open()
         self._manifest.look()
@@ -146,10 +184,24 @@ class RotatingReader(Generic[RecordT_co]):
         return before != (self._seen, self._metadata)
 
     def record_at(self, record_number: SupportsIndex) -> RecordT_co:
-        """Record `record_number` of the log.
+        """Reads one record by its number in the log, like `log[record_number]`.
 
-        Raises IndexError below 1 and past the end, RecordsDeleted if its file was deleted, and what
-        `CaptureFile.record_at` raises.
+        Args:
+            record_number: Number of the record, counted from 1.
+
+        Returns:
+            The record, as `str`, or as `bytes` if the encoding is None.
+
+        Raises:
+            IndexError: The number is below 1 or past the last record.
+            RecordsDeleted: The file of the record was deleted.
+            InvalidCaptureFile: The record is damaged.
+            UnicodeDecodeError: The record is not text in the encoding, and no `errors` were given.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> reader.record_at(2)
+            'second'
         """
         number = integer(record_number)
         if not 1 <= number <= self._seen:
@@ -158,11 +210,11 @@ class RotatingReader(Generic[RecordT_co]):
         return self._file(index, number).record_at(number - self._manifest.entries[index].first + 1)
 
     def __len__(self) -> int:
-        """The number of the last record that this object sees, as `record_count` gives it."""
+        """Returns the number of the last record that this object sees, like `record_count`."""
         return self._seen
 
     def __bool__(self) -> bool:
-        """Always True, also for a log without records: the object stands for the log."""
+        """Returns True, even for a log without records: the object represents the log."""
         return True
 
     @overload
@@ -172,7 +224,7 @@ class RotatingReader(Generic[RecordT_co]):
     def __getitem__(self, key: SupportsIndex | slice[Any, Any, Any], /) -> RecordT_co | list[RecordT_co]:
         """Returns the record with a number, or a list of those in a slice of numbers.
 
-        Negative numbers count from the end. A slice without a start begins with the first record that is there.
+        Negative numbers count from the end. A slice without a start begins with the first record whose file exists.
 
         Raises:
             IndexError: There is no record with this number.
@@ -184,47 +236,43 @@ class RotatingReader(Generic[RecordT_co]):
         return self.record_at(self._seen + 1 + number if number < 0 else number)
 
     def _slice(self, part: slice[Any, Any, Any]) -> list[RecordT_co]:
-        step = 1 if part.step is None else integer(part.step)
-        if step == 0:
-            raise ValueError("slice step cannot be zero")
-        first, end = (self.first_record, self._seen + 1) if step > 0 else (self._seen, self.first_record - 1)
-        low, high = (1, self._seen + 1) if step > 0 else (0, self._seen)
-
-        def bound(given: SupportsIndex | None, default: int) -> int:
-            if given is None:
-                return default
-            number = integer(given)
-            return max(low, min(self._seen + 1 + number if number < 0 else number, high))
-
-        numbers = range(bound(part.start, first), bound(part.stop, end), step)
+        numbers = numbers_in(part, self.first_record, self._seen)
         if not numbers:
             return []
         lowest, highest = sorted((numbers[0], numbers[-1]))
         records = self._between(lowest, highest)
-        return list(records[:: abs(step)] if step > 0 else records[::step])
+        return list(records[:: numbers.step])
 
     def __iter__(self) -> Iterator[RecordT_co]:
-        """Iterates over the records that are there and seen by this object, from the first to the last.
-
-        A file is opened when it is its turn.
+        """Iterates over the records that exist and that this object sees, in order, opening one file after the other.
 
         Raises:
-            RecordsDeleted: A file was deleted before it was its turn.
+            RecordsDeleted: A file was deleted before the iteration reached it.
         """
         self._check_open()
         indices = range(self._manifest.index_of(self.first_record), self._manifest.index_of(self._seen) + 1)
         return chain.from_iterable(map(self._part, indices if self._seen else ()))
 
     def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[RecordT_co]:
-        """Returns the records from `first_record_number` to the last that this object sees, as a sequence counted from
-        0 whose length never changes; see `RecordSequence`.
+        """Returns the records that this object sees as a sequence of fixed length, counted from 0.
 
-        Each file is opened to see that it is the right one.
+        Each file is opened to check that it is the right one.
+
+        Args:
+            first_record_number: Number of the first record of the sequence.
+
+        Returns:
+            A `RecordSequence` from that record to the last one that this object sees.
 
         Raises:
             IndexError: The number is below 1.
-            RecordsDeleted: The file of the first record was deleted, or that of a later one.
+            RecordsDeleted: The file of one of the records was deleted.
             InvalidCaptureFile: A file has lost records.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> list(reader.as_sequence(2))
+            ['second']
         """
         return self._between(self._from(first_record_number), self._seen)
 
@@ -235,15 +283,16 @@ class RotatingReader(Generic[RecordT_co]):
         *,
         text: bool = False,
     ) -> ArrowRecords:
-        """Returns records as a table for whatever takes Arrow data, with their numbers in the log.
+        """Returns records as a table for any consumer of Arrow data, with their numbers in the log.
 
-        It stands for these records for ever. A file is opened when a stream comes to it; one that was deleted by then
-        ends the stream with an error.
+        The table never changes. A file is opened when a stream reaches it; if it has been deleted by then, the stream
+        ends with an error.
 
         Args:
-            first_record_number: Of the first record; by default the first that is there.
-            last_record_number: Of the last record, which is included; by default the last that this object sees.
-            text: Make the records strings, which have to be UTF-8; otherwise they are bytes.
+            first_record_number: Number of the first record; by default the first one whose file exists.
+            last_record_number: Number of the last record, which is included; by default the last one that this object
+                sees.
+            text: Return the records as strings, which requires them to be UTF-8, instead of bytes.
 
         Returns:
             The table; see `ArrowRecords`.
@@ -251,7 +300,13 @@ class RotatingReader(Generic[RecordT_co]):
         Raises:
             IndexError: One of the records asked for does not exist.
             RecordsDeleted: The file of one of them was deleted.
-            ValueError: There is to be text, and the log was opened with another encoding than UTF-8 or None.
+            ValueError: `text` is true, and the log was opened with an encoding other than UTF-8 or None.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> import pyarrow
+            >>> pyarrow.table(reader.as_arrow(text=True)).column("record").to_pylist()
+            ['first', 'second']
         """
         first = self.first_record if first_record_number is None else self._from(first_record_number)
         last = self._seen if last_record_number is None else integer(last_record_number)
@@ -260,7 +315,7 @@ class RotatingReader(Generic[RecordT_co]):
         return as_table(self._between(first, last)._runs, first, text=text, place=repr(self.file_name))
 
     def _from(self, number: SupportsIndex) -> int:
-        """The number of a first record, which may be behind the last."""
+        """Returns the number of a first record, which may be past the last one."""
         first = integer(number)
         if first < 1:
             raise IndexError(f"record {first} does not exist: records are numbered from 1")
@@ -272,7 +327,7 @@ class RotatingReader(Generic[RecordT_co]):
         )
 
     def _between(self, first: int, last: int) -> RecordSequence[RecordT_co]:
-        """The records from one number to another, both included, in files that are there now."""
+        """Returns the records from one number to another, both included, of files that exist now."""
         self._check_open()
         if first > last:
             return RecordSequence()
@@ -283,19 +338,29 @@ class RotatingReader(Generic[RecordT_co]):
         return everything[first - before : last + 1 - before]
 
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> RotatingFollower[RecordT_co]:
-        """Iterates over committed records and continues with those that are committed later, over any rotation.
+        """Iterates over committed records and then waits for new ones, across rotations.
 
-        It gives each record once, and never half a commit. It is at most some 20 milliseconds late, 40 behind a
-        rotation. What this object itself sees does not change.
+        The iterator returns each record once, and never half a commit, at most some 20 milliseconds after the commit
+        or 40 after a rotation. What this object itself sees does not change.
 
-        Arguments:
-            start: number of the first record; by default the first that this object does not see yet.
-            timeout: seconds without news after which it ends; by default it waits for ever. It also ends when this
-                object is closed.
+        Args:
+            start: Number of the first record; by default the first one that this object does not see yet.
+            timeout: Seconds without news after which the iteration ends; by default it waits for ever. It also ends
+                when this object is closed.
 
-        Raises IndexError if `start` is below 1, and ValueError if `timeout` is negative or not a number. Later
-        it raises RecordsDeleted if the file of the next record was deleted, and the next step continues behind the
-        gap; CaptureFileReplaced if another log stands there, or none; and what `CaptureFile.follow` raises.
+        Returns:
+            An iterator. Its steps raise RecordsDeleted if the file of the next record was deleted, and the next step
+            continues behind the gap; CaptureFileReplaced if the log was removed or replaced; and the exceptions of
+            `CaptureFile.follow`.
+
+        Raises:
+            IndexError: `start` is below 1.
+            ValueError: `timeout` is negative or not a number.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> list(reader.follow(1, timeout=0))
+            ['first', 'second']
         """
         self._check_open()
         number = self._seen + 1 if start is None else self._from(start)
@@ -304,14 +369,22 @@ class RotatingReader(Generic[RecordT_co]):
         return RotatingFollower(self._log, number, timeout)
 
     def close(self) -> None:
-        """Closes the log, and ends what follows it. Sequences live on. Does nothing on a closed object."""
+        """Closes the log and ends its followers. Does nothing on a closed object.
+
+        Sequences and tables that were made from it remain usable.
+
+        Examples:
+            >>> reader.close()
+            >>> reader.closed
+            True
+        """
         self._log.close()
         with self._opening:
             while self._open:
                 self._open.popitem()[1].close()
 
     def __enter__(self) -> Self:
-        """The object itself."""
+        """Returns the object itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -319,13 +392,13 @@ class RotatingReader(Generic[RecordT_co]):
         self.close()
 
     def __repr__(self) -> str:
-        """Where the log is, and how many records are seen of it."""
+        """Shows the folder and the number of records that the object sees."""
         return f"<RotatingReader: {self._seen} records of {self.file_name!r}{', closed' if self.closed else ''}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The folder, and how it was opened: the other side opens it again, and sees what is committed by then.
+        """Pickles the folder and the settings: the other process opens the log and sees what is committed by then.
 
-        What this object sees is in the pickle as well, since some caches know a result by it.
+        What this object sees is part of the pickle because some caches use the pickle as a key.
         """
         self._check_open()
         return _reopen, (type(self), self.file_name, self._log.options, (self._seen, self._metadata))
@@ -335,7 +408,7 @@ class RotatingReader(Generic[RecordT_co]):
             raise CaptureFileNotOpen(f"the log {self.file_name!r} is closed")
 
     def _file(self, index: int, number: int) -> CaptureFile[RecordT_co]:
-        """The file at `index`, kept open among a few."""
+        """Returns the file at `index`, one of the few that are kept open."""
         with self._opening:
             self._check_open()
             cf = self._open.pop(index, None) or self._log.open_file(index, number)
@@ -347,7 +420,7 @@ class RotatingReader(Generic[RecordT_co]):
             return cf
 
     def _part(self, index: int) -> RecordSequence[RecordT_co]:
-        """The records of one file that belong to the log and are seen here."""
+        """Returns the records of one file that belong to the log and that this object sees."""
         manifest = self._manifest
         first, end = manifest.entries[index].first, manifest.end(index)
         try:
@@ -366,5 +439,5 @@ class RotatingReader(Generic[RecordT_co]):
 def _reopen(
     reader: type[RotatingReader[Any]], folder: str, options: dict[str, Any], _seen: object
 ) -> RotatingReader[Any]:
-    """Makes again what `RotatingReader.__reduce__` took apart."""
+    """Recreates what `RotatingReader.__reduce__` took apart."""
     return reader(folder, **options)

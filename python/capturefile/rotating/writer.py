@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,10 +16,10 @@ from capturefile._errors import (
     CaptureFileError,
     CaptureFileNotOpen,
     CaptureFileNotOpenForWrite,
-    InvalidCaptureFile,
 )
-from capturefile._files import SUFFIX, sync_path
+from capturefile._files import sync_path
 from capturefile.rotating import manifest
+from capturefile.rotating.limits import RotationLimits
 from capturefile.rotating.manifest import Entry
 
 if TYPE_CHECKING:
@@ -32,38 +31,44 @@ if TYPE_CHECKING:
     from capturefile._typing import StrPath, SyncMode
 
 
-_NAMED_BY_NUMBER = re.compile(r"\d{20}" + re.escape(SUFFIX))
-
-
 class RotatingWriter:
     """Writes a log to a folder, in files of limited size or age, with a manifest that readers follow.
 
-        with RotatingWriter("orders", max_bytes=1 << 30, max_age=24 * 3600) as log:
-            log.add_record("first")
-            log.commit()
+    The first change after a commit starts a new file if the current one has records and has reached `max_bytes` or
+    `max_age`. A transaction is therefore always in one file, and a file may exceed the limit by one transaction.
+    Records are numbered over the whole log, from 1. Read it with `RotatingReader`, or each file by itself. Leaving the
+    `with` block closes the log; it does not commit. One object may be used by many threads, whose changes belong to one
+    transaction.
 
-    The first change after a commit starts a new file if the current one has records, and has `max_bytes` by then or is
-    `max_age` old. So a transaction is in one file, and a file may be larger by one transaction. Records are numbered
-    over the whole log, from 1. Read it with `RotatingReader`, or each file by itself. Leaving the `with` block closes
-    the log; it does not commit. One object may be used by many threads, whose changes belong to one transaction.
-
-    Arguments:
-        folder: of this log alone. It is created if there is none; the folder that it is to be in has to exist.
-        max_bytes: bytes that a file has, as they stand on the disk, before a new one is started; by default there is no
-            such limit. A file without records has about 86,000 already. Room that a file has for growth does not count.
-        max_age: seconds after which a new file is started; by default there is no such limit. The clock of the system
-            counts, also while no writer runs.
-        initial_metadata: metadata of a log that this call creates; ignored otherwise. A new file starts with the
-            metadata of the file before.
-        encoding, errors, use_os_file_locking, compression_block_size, sync, compression_level, threads, cache_size: as
-            for `CaptureFile`, for each file. A file that is left behind is on the disk whatever `sync` says.
+    Args:
+        folder: Folder for this log alone. It is created if necessary; its parent has to exist.
+        max_bytes: Size of a file on the disk, in bytes, at which a new one is started; by default there is no limit. A
+            file without records has about 86,000 bytes already. Space that is preallocated for growth does not count.
+        max_age: Age of a file, in seconds, at which a new one is started; by default there is no limit. Time during
+            which no writer runs counts.
+        initial_metadata: Metadata of a log that this call creates; ignored for an existing log. A new file starts with
+            the metadata of the previous file.
+        encoding: As for `CaptureFile`.
+        errors: As for `CaptureFile`.
+        use_os_file_locking: As for `CaptureFile`.
+        compression_block_size: As for `CaptureFile`, for each new file.
+        sync: As for `CaptureFile`. A file that is followed by another is always synced.
+        compression_level: As for `CaptureFile`.
+        threads: As for `CaptureFile`.
+        cache_size: As for `CaptureFile`.
 
     Raises:
-        CaptureFileAlreadyOpen: somebody else is writing the log.
-        InvalidCaptureFile: the folder has a damaged manifest, a file with records that the manifest does not know, or a
-            last file that is damaged or has been deleted.
-        ValueError: a limit that is not above 0, or a setting that no file can have.
-        OSError: something cannot be opened or created.
+        CaptureFileAlreadyOpen: The log is open for writing elsewhere.
+        InvalidCaptureFile: The manifest is damaged, a file has records but is not in the manifest, or the last file is
+            damaged or has been deleted.
+        ValueError: A limit is not above 0, or a setting is out of range.
+        OSError: A file cannot be opened or created.
+
+    Examples:
+        >>> with RotatingWriter("visits", max_bytes=1 << 30, max_age=24 * 3600) as visits:
+        ...     visits.add_record("Ada, from London")
+        ...     visits.commit()
+        1
     """
 
     def __init__(
@@ -82,13 +87,9 @@ class RotatingWriter:
         threads: int | None = None,
         cache_size: int = 50331648,
     ) -> None:
-        """Opens the log at `folder` for writing, and creates it if there is none."""
-        for name, limit in (("max_bytes", max_bytes), ("max_age", max_age)):
-            if limit is not None and not limit > 0:
-                raise ValueError(f"{name} cannot be {limit}: it must be more than 0")
+        """Opens the log at `folder` for writing; creates it if necessary."""
+        self._limits = RotationLimits(max_bytes, max_age)
         self._folder = Path(folder).absolute()
-        self._max_bytes = max_bytes
-        self._max_age = max_age
         self._options: dict[str, Any] = {
             "encoding": encoding,
             "errors": errors,
@@ -100,9 +101,9 @@ class RotatingWriter:
             "cache_size": cache_size,
         }
         self._process = os.getpid()
-        # Held by all that uses the current file: a rotation is between two changes.
+        # Held while the current file is used, so that a rotation happens between two changes.
         self._writing = threading.RLock()
-        # Held within that during a rotation.
+        # Held in addition during a rotation.
         self._rotating = threading.RLock()
         self._closed = False
         self._manifest: CaptureFile[str] | None = None
@@ -111,31 +112,24 @@ class RotatingWriter:
         self._current = Entry(1, 0)
         self._current_since = time.monotonic()
         self._changed = False
-        # False while what is above may not be what the files say.
+        # False while the attributes above may not match the files.
         self._settled = False
         try:
-            self._make_folder()
+            manifest.make_folder(self._folder)
             with self._rotating:
                 self._settle(initial_metadata)
         except BaseException:
             self._close_files()
             raise
 
-    def _make_folder(self) -> None:
-        if not self._folder.is_dir():
-            self._folder.mkdir()
-            sync_path(self._folder.parent)
-
-    # What a file does
-
     @property
     def folder(self) -> Path:
-        """Where the log is."""
+        """The folder of the log."""
         return self._folder
 
     @property
     def file_name(self) -> str:
-        """The path of the current file, to which the next record goes unless a rotation is due."""
+        """The path of the current file, which gets the next record unless a rotation is due."""
         return str(self._folder / self._current.name)
 
     @property
@@ -144,71 +138,166 @@ class RotatingWriter:
         return self._closed
 
     def record_count(self) -> int:
-        """How many records the log has, those included that were deleted with their files, or not committed yet."""
+        """Returns the number of records in the log, including deleted and uncommitted ones.
+
+        Returns:
+            The number of records, which is also the number of the last one.
+
+        Examples:
+            >>> log.record_count()
+            2
+        """
         with self._alone():
             return self._current.first - 1 + self._open_file().record_count()
 
     def add_record(self, record: str | Buffer) -> int:
-        """Adds a record; returns its number in the log. Raises what `CaptureFile.add_record` and `rotate` raise."""
+        """Adds a record, which others see after `commit()`.
+
+        Args:
+            record: `str`, or an object with the buffer protocol.
+
+        Returns:
+            The number of the record in the log.
+
+        Raises:
+            CaptureFileNotOpen: The log is closed.
+            ValueError: As for `CaptureFile.add_record`.
+            TypeError: As for `CaptureFile.add_record`.
+            OSError: As for `CaptureFile.add_record` and `rotate`.
+
+        Examples:
+            >>> log.add_record("third")
+            3
+        """
         with self._alone():
             file, before = self._current_file(), self._current.first - 1
             return before + file.add_record(record)
 
     def add_records(self, records: Iterable[str | Buffer]) -> int:
-        """Adds many records, all to the same file; returns the number of the last one in the log.
+        """Adds many records, all of them to the same file.
 
-        Raises what `CaptureFile.add_records` and `rotate` raise.
+        Args:
+            records: Records, each `str` or an object with the buffer protocol.
+
+        Returns:
+            The number of the last record in the log.
+
+        Raises:
+            CaptureFileNotOpen: The log is closed.
+            ValueError: As for `CaptureFile.add_records`.
+            TypeError: As for `CaptureFile.add_records`.
+            OSError: As for `CaptureFile.add_records` and `rotate`.
+
+        Examples:
+            >>> log.add_records(["third", "fourth"])
+            4
         """
         with self._alone():
             file, before = self._current_file(), self._current.first - 1
             return before + file.add_records(records)
 
     def get_metadata(self) -> bytes | None:
-        """The metadata, or None; as it was committed last, or set here since."""
+        """Returns the metadata of the log.
+
+        Returns:
+            The metadata, as last committed or as set through this object since; None if there is none.
+
+        Examples:
+            >>> log.get_metadata() is None
+            True
+        """
         with self._alone():
             return self._open_file().get_metadata()
 
     def set_metadata(self, new_metadata: Buffer | None) -> None:
-        """Replaces the metadata of the log, from the next commit on; None removes it.
+        """Replaces the metadata of the log, from the next commit on.
 
-        Raises what `CaptureFile.set_metadata` and `rotate` raise.
+        Args:
+            new_metadata: An object with the buffer protocol, or None to remove the metadata.
+
+        Raises:
+            TypeError: As for `CaptureFile.set_metadata`.
+            OSError: As for `rotate`.
+
+        Examples:
+            >>> log.set_metadata(b"read up to line 17")
+            >>> log.get_metadata()
+            b'read up to line 17'
         """
         with self._alone():
             self._current_file().set_metadata(new_metadata)
 
     def commit(self) -> None:
-        """Makes everything since the last commit visible to others and durable, together; see `CaptureFile.commit`."""
+        """Makes everything since the last commit visible to others and durable, all at once.
+
+        Raises:
+            OSError: As for `CaptureFile.commit`, like CommitUncertain.
+            CaptureFileError: As for `CaptureFile.commit`.
+
+        Examples:
+            >>> log.add_record("third")
+            3
+            >>> log.commit()
+        """
         with self._alone():
             self._open_file().commit()
             self._changed = False
 
     def rollback(self) -> None:
-        """Forgets everything since the last commit; see `CaptureFile.rollback`."""
+        """Discards everything since the last commit.
+
+        Raises:
+            CaptureFileError: As for `CaptureFile.rollback`.
+
+        Examples:
+            >>> log.add_record("third")
+            3
+            >>> log.rollback()
+            >>> log.record_count()
+            2
+        """
         with self._alone():
             self._open_file().rollback()
             self._changed = False
 
     @contextmanager
     def transaction(self) -> Iterator[Self]:
-        """A context manager that commits at the end of its block, and rolls back if the block raises."""
+        """Returns a context manager that commits at the end of its block, and rolls back if the block raises.
+
+        Yields:
+            This object.
+
+        Examples:
+            >>> with log.transaction():
+            ...     log.add_record("third")
+            3
+        """
         committing = False
         try:
             yield self
             committing = True
             self.commit()
         except BaseException as error:
-            # What a commit that failed has not committed can be committed yet.
+            # After a failed commit, the transaction can still be committed.
             if not (committing and isinstance(error, CaptureFileError | OSError)):
-                # The first error says more.
+                # The first error is more informative.
                 with suppress(CaptureFileError):
                     self.rollback()
             raise
 
     def rotate(self) -> None:
-        """Commits, and starts a new file, unless the current one has no records.
+        """Commits, and starts a new file unless the current one has no records.
 
-        Raises what `commit` raises, and OSError if the new file cannot be made or announced; then all is as before,
-        and it may be tried again. After any error the next call finds out from the files which one is the last.
+        After an error, the call may be repeated; the next call determines from the files which one is the last.
+
+        Raises:
+            OSError: The commit failed, or the new file cannot be created or announced.
+            CaptureFileError: As for `commit`.
+
+        Examples:
+            >>> log.rotate()
+            >>> log.file_name.rpartition("/")[2]
+            '00000000000000000003.capture'
         """
         with self._alone():
             self.commit()
@@ -216,7 +305,13 @@ class RotatingWriter:
                 self._rotate()
 
     def close(self) -> None:
-        """Closes the log without committing. Does nothing on a closed object, and in a forked child."""
+        """Closes the log without committing. Does nothing on a closed object, or in a forked child.
+
+        Examples:
+            >>> log.close()
+            >>> log.closed
+            True
+        """
         if self._process != os.getpid():
             return
         with self._writing:
@@ -225,43 +320,35 @@ class RotatingWriter:
 
     def _close_files(self) -> None:
         with ExitStack() as files:
-            files.callback(self._close_manifest)
+            files.callback(manifest.close_for_writing, self._manifest)
             for file in (self._next, self._file):
                 if file is not None:
                     files.callback(file.close)
 
-    def _close_manifest(self) -> None:
-        if self._manifest is not None:
-            # What it could not commit is nobody's loss: that rotation has not happened.
-            with suppress(CaptureFileError):
-                self._manifest.rollback()
-            with suppress(Warning):
-                self._manifest.close()
-
     def __enter__(self) -> Self:
-        """The object itself."""
+        """Returns the object itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Calls `close`; an exception under way comes through without a warning of what it has kept from a commit."""
+        """Closes the log; with an exception under way, without a warning about uncommitted records."""
         if exception[0] is not None:
             with suppress(CaptureFileError):
                 self.rollback()
         self.close()
 
     def __repr__(self) -> str:
-        """Where the log is."""
+        """Shows the folder of the log."""
         return f"<RotatingWriter: {str(self._folder)!r}{', closed' if self._closed else ''}>"
 
     def __reduce__(self) -> Never:
-        """Raises TypeError: a log has one writer."""
+        """Refuses pickling with TypeError: a log has one writer."""
         raise TypeError("a RotatingWriter cannot be pickled or copied: a log has one writer")
 
     # How it finds the file
 
     def _alone(self) -> threading.RLock:
-        """What is held while something is done, by one thread at a time, in the process that opened the log."""
-        # A forked child may have a lock that nobody will release.
+        """Returns the lock for exclusive use, in the process that opened the log."""
+        # A forked child may have inherited a lock that will never be released.
         if self._process != os.getpid():
             raise CaptureFileNotOpenForWrite(f"the log {str(self._folder)!r} is written by the parent of this process")
         return self._writing
@@ -276,54 +363,35 @@ class RotatingWriter:
         return self._file
 
     def _current_file(self) -> CaptureFile[Any]:
-        """The file for a change, which is a new one if that is due."""
+        """Returns the file for a change: a new one if a rotation is due."""
         file = self._open_file()
         if not self._changed:
-            if self._is_due(file):
+            if self._limits.are_reached(file, self._current.started, self._current_since):
                 self._rotate()
                 file = self._open_file()
             self._changed = True
         return file
 
-    def _is_due(self, file: CaptureFile[Any]) -> bool:
-        """Whether a new file should be started, now that nothing is uncommitted."""
-        if not file.record_count():
-            return False
-        if self._max_age is not None and self._age() >= self._max_age:
-            return True
-        if self._max_bytes is None:
-            return False
-        info = file.info()
-        return info.file_limit + info.pending_bytes >= self._max_bytes
-
-    def _age(self) -> float:
-        """How old the current file is, in seconds.
-
-        A clock that is set right can be behind the file's start. So what this object knows counts as well, and a start
-        that lies far ahead as one that lies far back.
-        """
-        return max(abs(time.time() - self._current.started), time.monotonic() - self._current_since)
-
     # How it rotates
 
     def _rotate(self) -> None:
-        """Starts a new file behind the current one."""
+        """Starts a new file after the current one."""
         file = self._open_file()
         with alone(self._rotating, f"a rotation of {str(self._folder)!r}"):
             try:
-                # From here on no signal handler can add to the file; what one has added just now is committed.
+                # From here on, no signal handler can add to the file; what one has just added is committed.
                 self._settled = False
                 file.commit()
                 sync_path(self._folder / self._current.name)
                 self._start(self._current.first + file.record_count(), file.get_metadata())
             except BaseException:
-                # If it fails as well, the next call that needs a file tries again, and tells the error.
+                # If this fails, too, the next call that needs a file tries again and raises the error.
                 with suppress(CaptureFileError, OSError, Warning):
                     self._settle()
                 raise
 
     def _start(self, first: int, metadata: Buffer | None) -> None:
-        """Makes a new file whose first record will be `first`, and makes it the last of the log."""
+        """Creates the file whose first record will be `first`, and announces it."""
         path = self._folder / Entry(first, 0).name
         self._next = open_file(path, "x", initial_metadata=metadata, **self._options)
         sync_path(path)
@@ -332,29 +400,29 @@ class RotatingWriter:
         self._take_up(manifest.announce(self._manifest, first))
 
     def _settle(self, initial_metadata: Buffer | None = None) -> None:
-        """Finds out from the manifest which file is the last one, and takes it up.
+        """Determines the last file from the manifest, and makes it the current one.
 
-        So a log is opened, and so is it found again where a rotation has ended in an exception, which may have come at
-        any moment: what was made and not announced is deleted, what was announced has happened.
+        This opens a log, and also restores it after a rotation that an exception has interrupted at any point: a file
+        that was created but not announced is deleted, and an announced one is used.
         """
         self._settled = False
         entries = self._announced()
         announced = {entry.name for entry in entries}
         if self._next is not None and Path(self._next.file_name).name not in announced:
             self._next.close()
-        self._delete_unannounced(announced)
+        manifest.delete_unannounced(self._folder, announced)
         if entries:
             self._take_up(entries[-1])
         else:
             self._start(1, initial_metadata)
 
     def _announced(self) -> list[Entry]:
-        """The entries of the manifest that are committed; it is opened anew where a commit of it has failed."""
+        """Returns the committed entries of the manifest, which is reopened if a commit of it has failed."""
         if self._manifest is not None:
             try:
                 self._manifest.rollback()
             except CaptureFileError:
-                self._close_manifest()
+                manifest.close_for_writing(self._manifest)
                 self._manifest = None
         if self._manifest is None:
             self._manifest = manifest.open_for_writing(
@@ -362,21 +430,8 @@ class RotatingWriter:
             )
         return manifest.entries_of(self._manifest)
 
-    def _delete_unannounced(self, announced: set[str]) -> None:
-        """Deletes files without records that the manifest does not know: a rotation has ended half-way."""
-        for path in self._folder.iterdir():
-            if path.name in announced or not _NAMED_BY_NUMBER.fullmatch(path.name):
-                continue
-            with CaptureFile(path) as cf:
-                if count := cf.record_count():
-                    raise InvalidCaptureFile(
-                        f"{str(path)!r} has {count} records, and the manifest beside it does not know of them; "
-                        "it may be an old copy"
-                    )
-            path.unlink()
-
     def _take_up(self, last: Entry) -> None:
-        """Makes the file of `last` the one that is written, and closes any other."""
+        """Makes the file of `last` the current one, and closes any other."""
         path = self._folder / last.name
         found = None
         for file in (self._next, self._file):
@@ -386,16 +441,9 @@ class RotatingWriter:
                 found = file
             else:
                 file.close()
-        self._file = found or self._open_last(path)
+        self._file = found or manifest.open_last(path, self._options)
         self._next = None
         if last != self._current:
             self._current, self._current_since = last, time.monotonic()
         self._changed = False
         self._settled = True
-
-    def _open_last(self, path: Path) -> CaptureFile[Any]:
-        if not path.exists():
-            raise InvalidCaptureFile(
-                f"{str(path)!r} is not there, the last file of a log, where its numbering continues"
-            )
-        return CaptureFile(path, True, **self._options)
