@@ -6,8 +6,9 @@
 //!
 //! [`OpenOptions`] opens a [`CaptureFile`]; a [`Snapshot`] is what it sees at one moment; [`Records`]
 //! goes through a snapshot in order, [`Gather`] fetches a given set of its records, and [`Blocks`] are what it
-//! consists of. [`verify`] finds
-//! what is damaged in a file, and [`recover`] makes a sound one of the rest.
+//! consists of; a [`Follower`]
+//! gives records as they are committed. [`verify`] finds what is damaged in a file, and [`recover`] makes a sound one of
+//! the rest.
 //!
 //! ```
 //! use capturefile::{CaptureFile, OpenOptions};
@@ -63,7 +64,7 @@ mod simulation;
 
 pub use codec::level::CompressionLevel;
 pub use error::{Damage, Error, LockHolder, Result};
-pub use file::{Batch, CaptureFile, OpenOptions, Replacement};
+pub use file::{Batch, CaptureFile, Follower, NewRecords, OpenOptions, Replacement};
 pub use format::{Coordinates, Geometry, Header, HeaderChecksum, MasterSlot};
 pub use lock::FileIdentity;
 pub use read::blocks::{BlockInfo, Blocks, FrameInfo};
@@ -75,7 +76,6 @@ pub use read::records::Records;
 pub use read::snapshot::Snapshot;
 pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
 pub use storage::sync_path;
-pub use sync::backoff::Backoff;
 pub use sync::progress::Progress;
 pub use verify::{Report, Step, Structure, VerifyOptions, Way, verify};
 pub use write::options::{Commit, Stats, SyncMode};

@@ -2,6 +2,7 @@
 
 mod batch;
 mod capture_file;
+mod follow;
 mod open;
 mod options;
 mod refresh;
@@ -12,5 +13,6 @@ mod writing;
 
 pub use batch::Batch;
 pub use capture_file::CaptureFile;
+pub use follow::{Follower, NewRecords};
 pub use options::OpenOptions;
 pub use replacement::Replacement;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::error::{Damage, Result};
 use crate::format::{Slot, image_index};
 use crate::read::current;
-use crate::read::open_file::check_length;
+use crate::read::open_file::{check_length, check_standing};
 use crate::read::snapshot::Snapshot;
+use crate::storage::identity_at;
 
 use super::capture_file::CaptureFile;
 use super::role::Role;
@@ -53,9 +54,8 @@ impl CaptureFile {
     }
 
     /// Waits for a commit that is newer than what this reading object shows, for `most` at most; it may return
-    /// sooner. Not every commit ends it: not one that soon follows another, nor one by another library. So
-    /// [`Backoff`](crate::Backoff) says how long to wait before the next look.
-    pub fn wait_for_commit(&self, most: Duration) {
+    /// sooner. Not every commit ends it: not one that soon follows another, nor one by another library.
+    pub(super) fn wait_for_commit(&self, most: Duration) {
         let stamps = match &self.role {
             Role::Reader(stamps) => **stamps.load(),
             Role::Writer(_) => None,
@@ -76,17 +76,22 @@ impl CaptureFile {
     }
 
     /// Checks that the file has not been cut short since it was looked at.
-    pub fn check_length(&self) -> Result<()> {
+    pub(super) fn check_length(&self) -> Result<()> {
         self.published.load_guard().0.check_length()
     }
 
-    /// Whether another file, or none, stands under the name that this one was opened with. Where the
-    /// system does not say what stands there, that is no reason to think so.
-    pub fn is_replaced(&self) -> Result<bool> {
-        match self.file.storage.is_at(&self.file.location) {
-            Ok(in_place) => Ok(!in_place),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
-            Err(error) => Err(self.file.failed("look for")(error)),
-        }
+    /// Checks that the file has not been cut short, and returns whether another file, or none, has the name that this
+    /// one was opened with. Where the system does not say what has it, that is no reason to think so.
+    pub(super) fn check_place(&self) -> Result<bool> {
+        let named = match identity_at(&self.file.location) {
+            Ok(named) => Some(named),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            Err(error) => return Err(self.file.failed("look for")(error)),
+        };
+        let standing = check_standing(&self.file, self.published.load_guard().0.file_limit())?;
+        let (Some(named), Some(open)) = (named, standing.identity) else {
+            return Ok(false);
+        };
+        Ok(!named.is_some_and(|named| named.is_same_file(open)))
     }
 }

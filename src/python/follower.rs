@@ -3,26 +3,23 @@
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
 use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use crate::{Backoff, Records};
+use crate::NewRecords;
 
 use super::convert::Encoding;
 use super::errors::{CaptureFileNotOpen, quoted};
-use super::iterators::next_record;
 use super::progress::RECORDS_PER_CHECK;
 use super::shared::Shared;
-
-/// How long a follower waits at most before it looks for Ctrl-C.
-const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// Iterates over records as they are committed, waiting for more; see `CaptureFile.follow`.
 ///
@@ -31,9 +28,10 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 pub(super) struct Follower {
     /// `None` once closed.
     followed: ArcSwapOption<Followed>,
-    following: Shared<Following>,
-    /// Number of the next record to give.
-    next: AtomicU64,
+    /// Those available; `None` once there is nothing to follow any more.
+    records: Shared<Option<NewRecords>>,
+    /// Number of the next record, for one that is closed.
+    last: AtomicU64,
     path: PathBuf,
     encoding: Encoding,
     timeout: Option<Duration>,
@@ -41,17 +39,17 @@ pub(super) struct Follower {
 
 /// What is followed.
 struct Followed {
-    observer: crate::CaptureFile,
+    follower: crate::Follower,
     /// The open file of the object; gone once that is closed.
     owner: Weak<crate::CaptureFile>,
     /// The object, which lives as long as it is followed.
     object: Py<PyAny>,
 }
 
-struct Following {
-    waiter: Backoff,
-    /// Those available; `None` once there is nothing to follow any more.
-    records: Option<Records>,
+impl Followed {
+    fn is_over(&self) -> bool {
+        self.owner.strong_count() == 0
+    }
 }
 
 impl Follower {
@@ -62,68 +60,54 @@ impl Follower {
         encoding: Encoding,
         timeout: Option<Duration>,
     ) -> PyResult<Self> {
-        let (observer, records) = object.py().detach(|| {
-            let observer = file.reader()?;
-            let records = observer.snapshot()?.records(start);
-            crate::Result::Ok((observer, records))
+        let (following, records) = object.py().detach(|| {
+            let following = file.follow(start)?;
+            let records = following.at_hand()?;
+            crate::Result::Ok((following, records))
         })?;
-        let path = observer.path().to_owned();
-        let followed = Followed { observer, owner: Arc::downgrade(file), object: object.clone().unbind() };
+        let followed =
+            Followed { follower: following, owner: Arc::downgrade(file), object: object.clone().unbind() };
         Ok(Self {
             followed: ArcSwapOption::from_pointee(followed),
-            following: Shared::new(Following { waiter: Backoff::default(), records: Some(records) }),
-            next: AtomicU64::new(start),
-            path,
+            records: Shared::new(Some(records)),
+            last: AtomicU64::new(start),
+            path: file.path().to_owned(),
             encoding,
             timeout,
         })
     }
 
-    /// Waits until there are records to give; false if there is no use in waiting longer.
-    fn wait(&self, py: Python<'_>, followed: &Followed, following: &mut Following) -> PyResult<bool> {
-        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        following.waiter.restart();
-        loop {
-            if followed.owner.strong_count() == 0 {
-                self.followed.store(None);
-            }
-            if self.followed.load().is_none() {
-                following.records = None;
-                return Ok(false);
-            }
-            if let Some(news) = py.detach(|| self.look(followed))? {
-                following.records = Some(news);
-                return Ok(true);
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return Ok(false);
-            }
-            let most = left.map_or(MAX_WAIT, |left| left.min(MAX_WAIT));
-            let pause = following.waiter.next_delay().min(most);
-            py.detach(|| followed.observer.wait_for_commit(pause));
-            py.check_signals()?;
+    /// Waits for records to give; `None` if there is no use in waiting longer.
+    fn wait(&self, py: Python<'_>, followed: &Followed) -> PyResult<Option<NewRecords>> {
+        if self.is_closed(followed) {
+            return Ok(None);
         }
+        let mut raised = Ok(());
+        let news = py.detach(|| {
+            followed.follower.next_batch_while(self.timeout, || {
+                // At the end of the process there may be no interpreter any more.
+                let is_there = Python::try_attach(|py| raised = py.check_signals()).is_some();
+                let continues = is_there && raised.is_ok() && !self.is_closed(followed);
+                if continues { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+        });
+        raised?;
+        Ok(news?)
     }
 
-    /// Looks for records that were committed since.
-    ///
-    /// A file that was replaced still gives what was committed to it: nothing can come after that look.
-    fn look(&self, followed: &Followed) -> crate::Result<Option<Records>> {
-        let observer = &followed.observer;
-        let replaced = observer.is_replaced()?;
-        observer.check_length()?;
-        // It may have been cut short between the two looks, and that says more.
-        observer.refresh(false).or_else(|error| observer.check_length().and(Err(error)))?;
-        let snapshot = observer.snapshot()?;
-        let next = self.next.load(Ordering::Relaxed);
-        if snapshot.record_count() >= next {
-            return Ok(Some(snapshot.records(next)));
+    /// Whether it was closed, or the object that it follows.
+    fn is_closed(&self, followed: &Followed) -> bool {
+        if followed.is_over() {
+            self.release();
         }
-        if replaced {
-            return Err(crate::Error::Replaced { path: self.path.clone() });
+        self.followed.load().is_none()
+    }
+
+    /// Ends the iteration.
+    fn release(&self) {
+        if let Some(followed) = self.followed.swap(None) {
+            self.last.store(followed.follower.next_number(), Ordering::Relaxed);
         }
-        Ok(None)
     }
 }
 
@@ -134,38 +118,44 @@ impl Follower {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if self.next.load(Ordering::Relaxed).is_multiple_of(RECORDS_PER_CHECK as u64) {
-            py.check_signals()?;
-        }
         // Dropped behind the lock: that may close the object, which runs Python code.
         let Some(followed) = self.followed.load_full() else {
             return Ok(None);
         };
-        let mut guard = self.following.lock(py)?;
-        let following: &mut Following = &mut guard;
-        while let Some(records) = &mut following.records {
+        if followed.follower.next_number().is_multiple_of(RECORDS_PER_CHECK as u64) {
+            py.check_signals()?;
+        }
+        let mut guard = self.records.lock(py)?;
+        while let Some(records) = guard.as_mut() {
             // One that cannot be read is passed over, here and by `records`.
-            let record = next_record(py, &self.encoding, records, false).transpose();
+            let number = followed.follower.next_number();
+            let record = match records.next_cached() {
+                Some(record) => Some(self.encoding.begin(py, record)),
+                None => py.detach(|| records.next()).map(|record| self.encoding.begin(py, &record?)),
+            };
             if let Some(record) = record {
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
                 drop(guard);
                 return self.encoding.finish(record?, number).map(Some);
             }
-            if !self.wait(py, &followed, following)? {
+            let news = self.wait(py, &followed)?;
+            if news.is_none() && self.followed.load().is_some() {
                 break;
             }
+            *guard = news;
         }
         Ok(None)
     }
 
     /// Returns the number of records available without looking for more.
     fn __length_hint__(&self, py: Python<'_>) -> PyResult<usize> {
-        let at_hand = self.following.lock(py)?.records.as_ref().map_or(0, Records::remaining);
+        let at_hand = self.records.lock(py)?.as_ref().map_or(0, NewRecords::remaining);
         Ok(usize::try_from(at_hand).unwrap_or(usize::MAX))
     }
 
     fn __repr__(&self) -> String {
-        let next = self.next.load(Ordering::Relaxed);
+        let followed = self.followed.load();
+        let last = || self.last.load(Ordering::Relaxed);
+        let next = followed.as_ref().map_or_else(last, |followed| followed.follower.next_number());
         format!("<Follower: record {next} of {} is next>", quoted(&self.path))
     }
 
@@ -185,9 +175,9 @@ impl Follower {
     ///     >>> list(follower)
     ///     []
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        drop(self.followed.swap(None));
-        match self.following.lock(py) {
-            Ok(mut following) => following.records = None,
+        self.release();
+        match self.records.lock(py) {
+            Ok(mut records) => *records = None,
             // This thread waits in it, and releases the rest when it finds it closed.
             Err(error) if error.is_instance_of::<PyValueError>(py) => {}
             Err(error) => return Err(error),
@@ -212,9 +202,9 @@ impl Follower {
     ///     >>> follower.ready()
     ///     True
     fn ready(&self, py: Python<'_>) -> bool {
-        self.followed.load_full().is_none_or(|followed| {
-            followed.owner.strong_count() == 0 || py.detach(|| !matches!(self.look(&followed), Ok(None)))
-        })
+        self.followed
+            .load_full()
+            .is_none_or(|followed| followed.is_over() || py.detach(|| followed.follower.is_ready()))
     }
 
     /// Returns the number of records that are committed now and have not been returned yet.
@@ -237,11 +227,7 @@ impl Follower {
             let message = format!("this follower of {} is closed; make a new one", quoted(&self.path));
             return Err(CaptureFileNotOpen::new_err(message));
         };
-        let count = py.detach(|| {
-            followed.observer.refresh(false)?;
-            followed.observer.record_count()
-        })?;
-        Ok((count + 1).saturating_sub(self.next.load(Ordering::Relaxed)))
+        Ok(py.detach(|| followed.follower.lag())?)
     }
 
     /// The garbage collector has to see the object, which may hold its follower.
@@ -253,6 +239,6 @@ impl Follower {
     }
 
     fn __clear__(&self) {
-        self.followed.store(None);
+        self.release();
     }
 }

@@ -6,7 +6,7 @@ use crate::codec::frame::InflateError;
 use crate::error::{Damage, Error, Result};
 use crate::format::Geometry;
 use crate::read::cache::Cache;
-use crate::storage::{Storage, too_short};
+use crate::storage::{Standing, Storage, too_short};
 
 /// What all snapshots of one open file share.
 #[derive(Debug)]
@@ -69,6 +69,17 @@ pub(crate) fn check_length(file: &OpenFile, file_limit: u64) -> Result<()> {
     let needed = file.geometry.whole_pages(file_limit);
     let length = file.storage.length_for(needed).map_err(file.failed("read the length of"))?;
     if length >= needed { Ok(()) } else { Err(cut_short(file, length, needed)) }
+}
+
+/// What the system knows of the file, which has the whole pages that a master node with this file limit needs.
+pub(crate) fn check_standing(file: &OpenFile, file_limit: u64) -> Result<Standing> {
+    let standing = || file.storage.standing().map_err(file.failed("read the length of"));
+    let found = standing()?;
+    if found.length >= file.geometry.whole_pages(file_limit) {
+        return Ok(found);
+    }
+    check_length(file, file_limit)?;
+    standing()
 }
 
 /// The error for a file that does not have all of what was committed.

@@ -120,10 +120,6 @@ mod tests {
             Ok(())
         }
 
-        fn is_at(&self, _: &Path) -> io::Result<bool> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
         fn map(&self, _: u64) -> io::Result<Option<Map>> {
             Err(io::ErrorKind::Unsupported.into())
         }

@@ -153,10 +153,6 @@ impl Storage for Careless {
         if self.makes(Mistake::PageCacheTrusted) { Ok(()) } else { self.disk.drop_cached(position, length) }
     }
 
-    fn is_at(&self, path: &Path) -> io::Result<bool> {
-        self.disk.is_at(path)
-    }
-
     fn map(&self, length: u64) -> io::Result<Option<Map>> {
         self.disk.map(length)
     }

@@ -296,10 +296,6 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
         self.set_name(Name::OnDisk)
     }
 
-    fn is_at(&self, _: &Path) -> io::Result<bool> {
-        Ok(true)
-    }
-
     fn map(&self, needed: u64) -> io::Result<Option<Map>> {
         let mut inner = self.inner();
         inner.admit(Call::Map, 0)?;

@@ -98,9 +98,12 @@ impl FileStorage {
 }
 
 impl FileStorage {
-    /// Calls `work` with the place of the four bytes at `position`, if the file can be mapped.
+    /// Calls `work` with the place of the four bytes at `position`, if the file can be mapped. They may have been cut
+    /// off since.
     fn with_word<T>(&self, position: u64, work: impl FnOnce(*const u8) -> T) -> Option<T> {
-        let map = self.mapped(position + size_of::<u32>() as u64).ok()?;
+        let end = position + size_of::<u32>() as u64;
+        let current = self.map.load_full().filter(|map| map.len() as u64 >= end);
+        let map = current.map_or_else(|| self.mapped(end), Ok).ok()?;
         Some(work(map[in_memory(position)..].as_ptr()))
     }
 }
@@ -144,17 +147,6 @@ impl Storage for FileStorage {
         drop_cached(&self.file, position, length)
     }
 
-    fn is_at(&self, path: &Path) -> io::Result<bool> {
-        let there = match std::fs::metadata(path) {
-            Ok(there) => there,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(false);
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(self.identity()?.is_same_file(FileIdentity::of(&there)))
-    }
-
     fn length_for(&self, needed: u64) -> io::Result<u64> {
         let length = self.length()?;
         if length >= needed { Ok(length) } else { properties::length_anew(&self.file) }
@@ -162,7 +154,8 @@ impl Storage for FileStorage {
 
     fn standing(&self) -> io::Result<Standing> {
         let metadata = self.file.metadata()?;
-        Ok(Standing { length: metadata.len(), has_name: metadata.nlink() > 0 })
+        let (length, has_name) = (metadata.len(), metadata.nlink() > 0);
+        Ok(Standing { length, has_name, identity: Some(FileIdentity::of(&metadata)) })
     }
 
     fn map(&self, needed: u64) -> io::Result<Option<Map>> {

@@ -17,9 +17,9 @@ pub use names::sync_path;
 
 pub(crate) use file::FileStorage;
 pub(crate) use names::{
-    Existing, NEW_FILE_MODE, already_exists, cannot_be_exclusive, create, exists, keeps_changing,
-    move_into_place, open, open_plain, parent, resolve_links, resolve_to_replace, sync_folder,
-    temporary_file,
+    Existing, NEW_FILE_MODE, already_exists, cannot_be_exclusive, create, exists, identity_at,
+    keeps_changing, move_into_place, open, open_plain, parent, resolve_links, resolve_to_replace,
+    sync_folder, temporary_file,
 };
 
 /// The bytes of one open capture file.
@@ -41,8 +41,6 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Forgets what memory holds of these bytes, so that the next read sees the disk.
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
-    /// Whether the file called `path` is still this one; false where there is no such file any more.
-    fn is_at(&self, path: &Path) -> io::Result<bool>;
     /// The length now, asked anew of whoever keeps the file where less than `needed` bytes are known of.
     fn length_for(&self, needed: u64) -> io::Result<u64> {
         let _ = needed;
@@ -50,7 +48,7 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     }
     /// What the system knows of the file now.
     fn standing(&self) -> io::Result<Standing> {
-        Ok(Standing { length: self.length()?, has_name: true })
+        Ok(Standing { length: self.length()?, has_name: true, identity: None })
     }
     /// The file's bytes, at least the first `length` of them; an error if it is shorter, and `None` if they have to
     /// be read by position.
@@ -73,6 +71,8 @@ pub(crate) struct Standing {
     pub(crate) length: u64,
     /// Whether anything is called by a name that leads to it.
     pub(crate) has_name: bool,
+    /// Which file it is; `None` if it is not one of the operating system.
+    pub(crate) identity: Option<FileIdentity>,
 }
 
 /// Bytes of a file, shared with all others who map it.

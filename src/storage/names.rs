@@ -110,6 +110,17 @@ pub(crate) fn exists(path: &Path) -> Result<bool> {
     path.try_exists().map_err(|error| Error::io(path, "open", error))
 }
 
+/// Which file `path` leads to; `None` where there is none.
+pub(crate) fn identity_at(path: &Path) -> io::Result<Option<FileIdentity>> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(FileIdentity::of(&metadata))),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether `named`, which a link gives as the name of what it leads to, is no name of it.
 fn leads_elsewhere(link: &Path, named: &Path) -> bool {
     let identity = |path| fs::metadata(path).map(|metadata| FileIdentity::of(&metadata));

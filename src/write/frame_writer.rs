@@ -41,7 +41,7 @@ impl FrameWriter {
     pub(super) fn new(file: Arc<OpenFile>, level: CompressionLevel, length: u64) -> Self {
         let pipeline = Pipeline::new(file.threads);
         // If that is not told, there is nothing to compare with later.
-        let opened = file.storage.standing().unwrap_or(Standing { length, has_name: false });
+        let opened = file.storage.standing().unwrap_or(Standing { length, has_name: false, identity: None });
         Self { file, level, pipeline, length, unsynced: false, opened, harm: None }
     }
 

@@ -12,6 +12,7 @@
 #![expect(clippy::unnecessary_debug_formatting, reason = "messages have paths in quotes")]
 
 mod damage;
+mod following;
 mod format;
 mod hand_made;
 mod huge;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use capturefile::{CaptureFile, OpenOptions, Snapshot};
+use capturefile::{CaptureFile, Snapshot};
 
 use crate::image::SMALL;
 use crate::support::{Place, add, all_of, noise, record, records, writing_as};
@@ -249,33 +249,5 @@ fn a_rollback_or_a_close_harms_nobody_who_reads_the_transaction() {
             }
             file.close();
         });
-    }
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_commit_ends_the_longest_wait_for_it() {
-    /// How long a writer takes before it ends pauses again.
-    const QUIET: Duration = Duration::from_millis(500);
-    for commits in 0..3 {
-        let place = Place::new();
-        let writer = OpenOptions::new().write(true).open(&place.path).unwrap();
-        for _ in 0..commits {
-            writer.add_record(b"before").unwrap();
-            writer.commit().unwrap();
-        }
-        thread::sleep(QUIET);
-        let reader = CaptureFile::open(&place.path).unwrap();
-        let began = Instant::now();
-        thread::scope(|scope| {
-            scope.spawn(|| reader.wait_for_commit(PATIENCE));
-            thread::sleep(Duration::from_millis(50));
-            writer.add_record(b"news").unwrap();
-            writer.commit().unwrap();
-        });
-        // What was committed since it looked is news at once.
-        reader.wait_for_commit(PATIENCE);
-        assert!(began.elapsed() < PATIENCE);
-        assert!(reader.refresh(false).unwrap());
     }
 }

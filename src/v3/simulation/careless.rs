@@ -68,10 +68,6 @@ impl Storage for Careless {
         Ok(())
     }
 
-    fn is_at(&self, path: &Path) -> io::Result<bool> {
-        self.disk.is_at(path)
-    }
-
     fn map(&self, length: u64) -> io::Result<Option<Map>> {
         self.disk.map(length)
     }

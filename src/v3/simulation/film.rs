@@ -127,10 +127,6 @@ impl Storage for Film {
         Ok(())
     }
 
-    fn is_at(&self, _: &Path) -> io::Result<bool> {
-        Ok(true)
-    }
-
     fn map(&self, needed: u64) -> io::Result<Option<Map>> {
         let mut reel = self.reel();
         let length = reel.file.len() as u64;

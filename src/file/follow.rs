@@ -1,0 +1,177 @@
+//! Following a file: its records as they are committed.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::read::record::Record;
+use crate::read::records::Records;
+use crate::sync::backoff::Backoff;
+
+use super::capture_file::CaptureFile;
+
+/// Gives the records of a file as they are committed, by any process.
+///
+/// It sees whole commits only, holds no lock, and is independent of the object that made it. Threads may share
+/// one: while one of them takes records, others may ask for [`lag`](Self::lag) and [`is_ready`](Self::is_ready).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let writer = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// # writer.add_record(b"one")?;
+/// # writer.commit()?;
+/// let follower = capturefile::CaptureFile::open(&path)?.follow(1)?;
+/// # writer.add_record(b"two")?;
+/// # writer.commit()?;
+/// let mut lengths = Vec::new();
+/// while let Some(records) = follower.next_batch(Some(Duration::from_millis(50)))? {
+///     for record in records {
+///         lengths.push(record?.len());
+///     }
+/// }
+/// assert_eq!(lengths, [3, 3]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Follower {
+    observer: CaptureFile,
+    /// Number of the first record that was not taken.
+    next: Arc<AtomicU64>,
+}
+
+impl CaptureFile {
+    /// Follows the file from record `first` on, which need not exist yet.
+    pub fn follow(&self, first: u64) -> Result<Follower> {
+        Ok(Follower { observer: self.reader()?, next: Arc::new(AtomicU64::new(first.max(1))) })
+    }
+}
+
+impl Follower {
+    /// Waits for records that are committed and were not taken yet; `None` if there are none when `timeout` is over.
+    /// `None` for the timeout waits for ever.
+    ///
+    /// Records of a batch that is dropped come again with the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Replaced`] once all records were taken, if another file, or none, has the file's name by then;
+    /// [`Error::Corrupt`] if the file was cut short; and what [`CaptureFile::refresh`] returns.
+    pub fn next_batch(&self, timeout: Option<Duration>) -> Result<Option<NewRecords>> {
+        self.next_batch_while(timeout, || ControlFlow::Continue(()))
+    }
+
+    /// Does what [`next_batch`](Self::next_batch) does, and calls `paused` after each pause, of 20 ms at
+    /// most; `None` if that breaks off.
+    pub fn next_batch_while(
+        &self,
+        timeout: Option<Duration>,
+        mut paused: impl FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<NewRecords>> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut backoff = Backoff::default();
+        loop {
+            let news = self.look()?;
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if news.is_some() || left == Some(Duration::ZERO) {
+                return Ok(news);
+            }
+            let pause = backoff.next_delay();
+            self.observer.wait_for_commit(left.map_or(pause, |left| left.min(pause)));
+            if paused().is_break() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Looks for records that were committed since.
+    ///
+    /// A file that was replaced still gives what was committed to it: nothing can come after that look.
+    fn look(&self) -> Result<Option<NewRecords>> {
+        let is_replaced = self.observer.check_place()?;
+        // It may have been cut short between the two looks, and that says more.
+        self.observer.refresh(false).or_else(|error| self.observer.check_length().and(Err(error)))?;
+        let records = self.at_hand()?;
+        if records.remaining() > 0 {
+            return Ok(Some(records));
+        }
+        if is_replaced {
+            return Err(Error::Replaced { path: self.observer.path().to_owned() });
+        }
+        Ok(None)
+    }
+
+    /// Returns the records that were there at the last look, or when the follower was made, and were not taken yet.
+    pub fn at_hand(&self) -> Result<NewRecords> {
+        let records = self.observer.snapshot()?.records(self.next_number());
+        Ok(NewRecords { records, next: Arc::clone(&self.next) })
+    }
+
+    /// Returns the number of the first record that was not taken yet.
+    pub fn next_number(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether [`next_batch`](Self::next_batch) would return at once, with records or an error. Does not wait.
+    pub fn is_ready(&self) -> bool {
+        !matches!(self.look(), Ok(None))
+    }
+
+    /// Counts the records that are committed now and were not taken yet. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// What [`CaptureFile::refresh`] returns.
+    pub fn lag(&self) -> Result<u64> {
+        self.observer.refresh(false)?;
+        Ok((self.observer.record_count()? + 1).saturating_sub(self.next_number()))
+    }
+}
+
+/// The records that a [`Follower`] has found, in order. Those that are not taken come again with its next batch.
+///
+/// One that cannot be read is an error; the next call continues behind it.
+#[derive(Debug)]
+pub struct NewRecords {
+    records: Records,
+    next: Arc<AtomicU64>,
+}
+
+impl NewRecords {
+    /// Counts the records that are left to take.
+    pub fn remaining(&self) -> u64 {
+        self.records.remaining()
+    }
+
+    /// Takes the next record if it is known to lie in the block at hand; never waits for the disk or inflates.
+    pub fn next_cached(&mut self) -> Option<&[u8]> {
+        let number = self.records.numbers().start;
+        let record = self.records.next_cached()?;
+        self.next.fetch_max(number + 1, Ordering::Relaxed);
+        Some(record)
+    }
+}
+
+impl Iterator for NewRecords {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let number = self.records.numbers().start;
+        let record = self.records.next()?;
+        self.next.fetch_max(number + 1, Ordering::Relaxed);
+        Some(record)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
