@@ -5,10 +5,9 @@
 //! any number of reading threads and processes, which share the memory-mapped file.
 //!
 //! [`OpenOptions`] opens a [`CaptureFile`]; a [`Snapshot`] is what it sees at one moment; [`Records`]
-//! goes through a snapshot in order, [`Gather`] fetches a given set of its records, and [`Blocks`] are what it
-//! consists of; a [`Follower`]
-//! gives records as they are committed. [`verify`] finds what is damaged in a file, and [`recover`] makes a sound one of
-//! the rest.
+//! goes through a snapshot in order, [`RecordsAt`] fetches a given set of its records, and [`Blocks`] are what it
+//! consists of; a [`Follower`] gives records as they are committed. [`verify`] finds what is damaged in a file, and
+//! [`recover`] makes a sound one of the rest.
 //!
 //! ```
 //! use capturefile::{CaptureFile, OpenOptions};
@@ -64,15 +63,15 @@ mod simulation;
 
 pub use codec::level::CompressionLevel;
 pub use error::{Damage, Error, LockHolder, Result};
-pub use file::{Batch, CaptureFile, Follower, NewRecords, OpenOptions, Replacement};
+pub use file::{Batch, CaptureFile, Follower, NewRecords, OpenOptions, Replacement, SnapshotGuard};
 pub use format::{Coordinates, Geometry, Header, HeaderChecksum, MasterSlot};
 pub use lock::FileIdentity;
 pub use read::blocks::{BlockInfo, Blocks, FrameInfo};
-pub use read::gather::Gather;
 pub use read::index::{Lookup, Stuck};
 pub use read::record::Record;
 pub use read::record_buffer::RecordBuffer;
 pub use read::records::Records;
+pub use read::records_at::RecordsAt;
 pub use read::snapshot::Snapshot;
 pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
 pub use storage::sync_path;

@@ -113,18 +113,18 @@ fn read_in_order(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Re
 fn read_together(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Record>]) {
     let sound: Vec<_> = numbers.iter().zip(records).filter(|(_, record)| record.is_some()).collect();
     let numbers_of_sound: Vec<u64> = sound.iter().map(|(number, _)| **number).collect();
-    let mut gather = snapshot.records_at(&numbers_of_sound).expect("each of them came alone");
+    let batches = snapshot.records_at(&numbers_of_sound).expect("each of them came alone");
     let mut seen = 0;
-    while let Some(batch) = gather.next_batch().expect("each of them came alone") {
+    for batch in batches {
+        let batch = batch.expect("each of them came alone");
         for (index, record) in batch {
             assert_same(*sound[index].0, Some(&record), sound[index].1.as_deref());
             seen += 1;
         }
     }
     assert_eq!(seen, sound.len());
-    let mut all = may_be_damaged(snapshot.records_at(numbers));
-    while let Some(Some(batch)) = all.as_mut().and_then(|all| may_be_damaged(all.next_batch())) {
-        assert!(!batch.is_empty());
+    for batch in may_be_damaged(snapshot.records_at(numbers)).into_iter().flatten() {
+        assert_ne!(may_be_damaged(batch).map(|batch| batch.len()), Some(0));
     }
 }
 

@@ -335,9 +335,10 @@ fn check_some(snapshot: &Arc<Snapshot>, state: &State, choices: &mut Choices) {
     assert_record(&snapshot.record(number).expect("a sound file"), state, first);
     let indices: Vec<usize> = (0..choices.next() % 16).map(|_| choices.below(count)).collect();
     let numbers: Vec<u64> = indices.iter().map(|&index| index as u64 + 1).collect();
-    let mut gather = snapshot.records_at(&numbers).expect("these records exist");
+    let batches = snapshot.records_at(&numbers).expect("these records exist");
     let mut given = 0;
-    while let Some(batch) = gather.next_batch().expect("a sound file") {
+    for batch in batches {
+        let batch = batch.expect("a sound file");
         for (place, record) in batch {
             assert_record(&record, state, indices[place]);
             given += 1;

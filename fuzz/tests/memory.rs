@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use capturefile::{CaptureFile, Error, RecoverOptions, Recovery, Result, verify};
@@ -159,9 +159,7 @@ fn read_together(file: &CaptureFile) -> Result<()> {
     let count = snapshot.record_count();
     let last = count.saturating_sub(MAX_READ.into());
     let numbers: Vec<u64> = (1..=count.min(MAX_READ.into())).chain(last + 1..=count).collect();
-    let mut gather = Arc::clone(&snapshot).records_at(&numbers)?;
-    while gather.next_batch()?.is_some() {}
-    Ok(())
+    snapshot.records_at(&numbers)?.try_for_each(|batch| batch.map(drop))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Opening, creating, refreshing and closing capture files.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::{fmt, io};
@@ -21,6 +22,29 @@ pub struct CaptureFile {
     pub(super) file: Arc<OpenFile>,
     pub(super) published: Published<Snapshot>,
     pub(super) role: Role,
+}
+
+/// Lends a snapshot for a moment, and costs less than a share of it; see [`CaptureFile::try_snapshot`].
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let guard = log.try_snapshot().expect("nothing has been written");
+/// assert_eq!(guard.record_count(), 0);
+/// let kept = std::sync::Arc::clone(&guard);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct SnapshotGuard(Guard<Arc<Snapshot>>);
+
+impl Deref for SnapshotGuard {
+    type Target = Arc<Snapshot>;
+
+    fn deref(&self) -> &Arc<Snapshot> {
+        &self.0
+    }
 }
 
 impl fmt::Debug for CaptureFile {
@@ -77,11 +101,24 @@ impl CaptureFile {
         }
     }
 
-    /// The same without the cost of sharing it; for one quick look. `None` if it takes waiting.
-    pub fn try_snapshot(&self) -> Option<Guard<Arc<Snapshot>>> {
+    /// Returns what [`snapshot`](Self::snapshot) does if that takes no waiting, and without the cost of sharing it; for
+    /// one quick look.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert!(log.try_snapshot().is_none());
+    /// assert_eq!(log.snapshot()?.record_count(), 1);
+    /// assert_eq!(log.try_snapshot().map(|snapshot| snapshot.record_count()), Some(1));
+    /// # Ok(()) }
+    /// ```
+    pub fn try_snapshot(&self) -> Option<SnapshotGuard> {
         let (current, is_latest) = self.published.load_guard();
         let is_usable = is_latest || self.writer_here().is_none();
-        (is_usable && !self.is_orphaned(&current)).then_some(current)
+        (is_usable && !self.is_orphaned(&current)).then(|| SnapshotGuard(current))
     }
 
     /// Whether a forked child would see a transaction of its parent, which may have taken it back.

@@ -12,7 +12,7 @@ mod unmade;
 mod writing;
 
 pub use batch::Batch;
-pub use capture_file::CaptureFile;
+pub use capture_file::{CaptureFile, SnapshotGuard};
 pub use follow::{Follower, NewRecords};
 pub use options::OpenOptions;
 pub use replacement::Replacement;

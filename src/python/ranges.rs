@@ -115,10 +115,10 @@ pub(super) fn gathered<'py>(
     snapshot: &Arc<Snapshot>,
     numbers: &[u64],
 ) -> PyResult<Bound<'py, PyList>> {
-    let mut gather = watched(py, None, |callback| snapshot.records_at_with_progress(numbers, callback))?;
+    let mut batches = watched(py, None, |callback| snapshot.records_at_with_progress(numbers, callback))?;
     let mut found: Vec<Option<Bound<'py, PyAny>>> = list_for(numbers.len() as u64)?;
     found.resize(numbers.len(), None);
-    while let Some(batch) = py.detach(|| gather.next_batch())? {
+    while let Some(batch) = py.detach(|| batches.next()).transpose()? {
         py.check_signals()?;
         for (index, record) in batch {
             found[index] = Some(encoding.decode(py, &record, numbers[index])?);

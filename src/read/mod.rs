@@ -7,7 +7,7 @@ pub(crate) mod cache;
 pub(crate) mod current;
 pub(crate) mod fan_out;
 mod frames;
-pub(crate) mod gather;
+pub(crate) mod records_at;
 pub(crate) mod index;
 pub(crate) mod node;
 pub(crate) mod open_file;

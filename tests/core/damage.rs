@@ -56,11 +56,16 @@ fn read_all(snapshot: &Arc<Snapshot>, is_right: impl Fn(u64, &[u8]) -> bool) {
     let backwards = (1..=count).rev().zip(snapshot.records(1).rev());
     backwards.take(COUNT as usize).for_each(|(number, found)| check(number, found));
     let numbers: Vec<u64> = (1..=last).collect();
-    let gathered = snapshot.records_at(&numbers).and_then(|mut gather| {
-        while let Some(batch) = gather.next_batch()? {
-            batch.into_iter().for_each(|(place, found)| check(numbers[place], Ok(found)));
-        }
-        Ok(())
+    let gathered = snapshot.records_at(&numbers).and_then(|mut batches| {
+        let failure = batches.by_ref().find_map(|batch| match batch {
+            Ok(batch) => {
+                batch.into_iter().for_each(|(place, found)| check(numbers[place], Ok(found)));
+                None
+            }
+            Err(error) => Some(error),
+        });
+        assert!(batches.next().is_none(), "there is more after the end, or an error");
+        failure.map_or(Ok(()), Err)
     });
     gathered.unwrap_or_else(|error| drop(damage(&error)));
     snapshot.metadata().map_or_else(|error| drop(damage(&error)), drop);

@@ -174,8 +174,7 @@ fn a_small_file_of_a_trillion_records_is_read_like_any_other() {
     for &number in &numbers {
         assert!(is_trillion_record(number, &snapshot.record(number).unwrap()), "{number}");
     }
-    let mut gather = snapshot.records_at(&numbers).unwrap();
-    let batch = gather.next_batch().unwrap().unwrap();
+    let batch = snapshot.records_at(&numbers).unwrap().next().unwrap().unwrap();
     assert_eq!(batch.len(), numbers.len());
     assert!(batch.iter().all(|(place, record)| is_trillion_record(numbers[*place], record)));
     for first in [1, TRILLION_SUBTREE / 3, count - 99] {

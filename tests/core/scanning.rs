@@ -45,9 +45,10 @@ fn check_scans(snapshot: &Arc<Snapshot>, count: u64) {
         assert_eq!(*both_ways.next_back().unwrap().unwrap(), record(count + 1 - number));
     }
     let numbers: Vec<u64> = (1..=count).map(|number| number * 7919 % count + 1).collect();
-    let mut gather = snapshot.records_at(&numbers).unwrap();
+    let batches = snapshot.records_at(&numbers).unwrap();
     let mut found = vec![None; numbers.len()];
-    while let Some(batch) = gather.next_batch().unwrap() {
+    for batch in batches {
+        let batch = batch.unwrap();
         batch.into_iter().for_each(|(index, record)| found[index] = Some(record.to_vec()));
     }
     let wanted: Vec<_> = numbers.into_iter().map(|number| Some(record(number))).collect();

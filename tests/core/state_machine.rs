@@ -265,9 +265,10 @@ impl Machine {
             let (snapshot, content) = self.look(of_writer);
             let numbers: Vec<u64> =
                 numbers.iter().filter_map(|n| Some(1 + n.checked_rem(content.count())?)).collect();
-            let mut gather = snapshot.records_at(&numbers).unwrap();
+            let batches = snapshot.records_at(&numbers).unwrap();
             let mut found = 0;
-            while let Some(batch) = gather.next_batch().unwrap() {
+            for batch in batches {
+                let batch = batch.unwrap();
                 found += batch.len();
                 for (place, record) in batch {
                     assert!(*record == content.records[numbers[place] as usize - 1]);

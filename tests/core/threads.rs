@@ -213,8 +213,9 @@ fn many_threads_read_one_snapshot_at_once() {
                 assert!(backwards.into_iter().all(|(found, number)| *found.unwrap() == *record(number)));
             });
             scope.spawn(|| {
-                let mut gather = snapshot.records_at(&numbers).unwrap();
-                while let Some(batch) = gather.next_batch().unwrap() {
+                let batches = snapshot.records_at(&numbers).unwrap();
+                for batch in batches {
+                    let batch = batch.unwrap();
                     batch.iter().for_each(|(place, found)| assert_eq!(**found, *record(numbers[*place])));
                 }
             });

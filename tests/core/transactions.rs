@@ -250,8 +250,9 @@ fn records_are_gathered_in_the_order_asked_repeated_or_not() {
             let inside: Vec<u64> =
                 numbers.iter().copied().filter(|number| *number <= snapshot.record_count()).collect();
             let mut found = vec![None; inside.len()];
-            let mut gather = snapshot.records_at(&inside).unwrap();
-            while let Some(batch) = gather.next_batch().unwrap() {
+            let mut batches = snapshot.records_at(&inside).unwrap();
+            for batch in batches.by_ref() {
+                let batch = batch.unwrap();
                 assert!(!batch.is_empty());
                 batch.into_iter().for_each(|(place, record)| assert!(found[place].replace(record).is_none()));
             }
@@ -259,7 +260,7 @@ fn records_are_gathered_in_the_order_asked_repeated_or_not() {
                 .iter()
                 .zip(&found)
                 .all(|(&number, found)| **found.as_ref().unwrap() == *record(number));
-            assert!(as_asked && gather.next_batch().unwrap().is_none());
+            assert!(as_asked && batches.next().is_none());
         }
     }
     for outside in [0, 1001, u64::MAX] {

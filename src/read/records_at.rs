@@ -22,8 +22,27 @@ const RECORDS_PER_BATCH: usize = 1 << 16;
 /// ...and no more once these have this many bytes, which bounds the memory.
 const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
 
-/// A set of records, gathered block by block so that each block is inflated once.
-pub struct Gather {
+/// Gives the records with certain numbers, block by block, so that each block is inflated once.
+///
+/// Each item is a batch of records, each with its place among the numbers that were asked for. After an error there
+/// are no more.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_records(["one", "two", "three"])?;
+/// let mut found = [const { Vec::new() }; 2];
+/// for batch in log.snapshot()?.records_at(&[3, 1])? {
+///     for (place, record) in batch? {
+///         found[place] = record.into();
+///     }
+/// }
+/// assert_eq!(found, [b"three".to_vec(), b"one".to_vec()]);
+/// # Ok(()) }
+/// ```
+pub struct RecordsAt {
     snapshot: Arc<Snapshot>,
     /// Where the records are and their places in the order asked, sorted by where they are.
     wanted: Vec<(Coordinates, usize)>,
@@ -31,15 +50,15 @@ pub struct Gather {
     blocks: ReadAhead<std::vec::IntoIter<u64>>,
 }
 
-impl fmt::Debug for Gather {
+impl fmt::Debug for RecordsAt {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let remaining = self.wanted.len() - self.done;
-        let mut out = out.debug_struct("Gather");
+        let mut out = out.debug_struct("RecordsAt");
         out.field("snapshot", &self.snapshot).field("remaining", &remaining).finish_non_exhaustive()
     }
 }
 
-impl Gather {
+impl RecordsAt {
     pub(crate) fn new(snapshot: Arc<Snapshot>, numbers: &[u64], monitor: &Monitor<'_>) -> Result<Self> {
         let mut order: Vec<(u64, usize)> = Vec::new();
         reserve(&mut order, numbers.len(), "record numbers")?;
@@ -51,8 +70,8 @@ impl Gather {
         Ok(Self { snapshot, wanted, done: 0, blocks })
     }
 
-    /// The next records, each with its place in the order asked; `None` when all have been given.
-    pub fn next_batch(&mut self) -> Result<Option<Vec<(usize, Record)>>> {
+    /// Takes the records of the next blocks; empty when all have been given.
+    fn take_batch(&mut self) -> Result<Vec<(usize, Record)>> {
         let mut batch = Vec::new();
         let mut at_hand: Option<(u64, Arc<Block>)> = None;
         let (mut blocks, mut bytes) = (0, 0);
@@ -77,9 +96,23 @@ impl Gather {
             batch.push((index, record));
         }
         self.done += batch.len();
-        Ok(Some(batch).filter(|batch| !batch.is_empty()))
+        Ok(batch)
     }
 }
+
+impl Iterator for RecordsAt {
+    type Item = Result<Vec<(usize, Record)>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.take_batch();
+        if batch.is_err() {
+            self.done = self.wanted.len();
+        }
+        Some(batch).filter(|batch| !matches!(batch, Ok(batch) if batch.is_empty()))
+    }
+}
+
+impl std::iter::FusedIterator for RecordsAt {}
 
 /// The coordinates of the records with these numbers, which rise, sorted by where they are.
 fn coordinates(
@@ -187,18 +220,54 @@ fn fetch(
 }
 
 impl Snapshot {
-    /// The records with these numbers, block by block; see [`Gather`](Gather).
-    pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<Gather> {
-        Gather::new(Arc::clone(self), numbers, &Monitor::new(self.path(), None))
+    /// Finds the records with these numbers, in any order and as often as they are asked for; see [`RecordsAt`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchRecord`](crate::Error::NoSuchRecord) for a number that is 0 or more than
+    /// [`record_count`](Self::record_count), [`Error::Corrupt`](crate::Error::Corrupt) if the index is damaged, and
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two", "three"])?;
+    /// let batches = log.snapshot()?.records_at(&[1, 3, 3])?;
+    /// assert_eq!(batches.map(|batch| batch.map_or(0, |records| records.len())).sum::<usize>(), 3);
+    /// # Ok(()) }
+    /// ```
+    pub fn records_at(self: &Arc<Self>, numbers: &[u64]) -> Result<RecordsAt> {
+        RecordsAt::new(Arc::clone(self), numbers, &Monitor::new(self.path(), None))
     }
 
-    /// Returns what [`records_at`](Self::records_at) returns, and calls `callback` now and then with the index nodes
-    /// that have been read to find the records.
+    /// Finds the records as [`records_at`](Self::records_at) does, and calls `callback` now and then with the index
+    /// nodes that have been read for it. If it returns [`ControlFlow::Break`], the error is an
+    /// [`Error::Io`](crate::Error::Io) of the kind `Interrupted`.
+    ///
+    /// # Errors
+    ///
+    /// What [`records_at`](Self::records_at) returns, and `Interrupted` if the callback ends the work.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(vec!["record"; 10_000])?;
+    /// let numbers: Vec<u64> = (1..=10_000).collect();
+    /// let stop = |_| ControlFlow::Break(());
+    /// assert!(log.snapshot()?.records_at_with_progress(&numbers, stop).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn records_at_with_progress(
         self: &Arc<Self>,
         numbers: &[u64],
         callback: impl FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Gather> {
-        Gather::new(Arc::clone(self), numbers, &Monitor::new(self.path(), Some(Box::new(callback))))
+    ) -> Result<RecordsAt> {
+        RecordsAt::new(Arc::clone(self), numbers, &Monitor::new(self.path(), Some(Box::new(callback))))
     }
 }
