@@ -76,5 +76,5 @@ pub use read::snapshot::Snapshot;
 pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
 pub use storage::sync_path;
 pub use sync::progress::Progress;
-pub use verify::{Report, Step, Structure, VerifyOptions, Way, verify};
+pub use verify::{IndexPath, IndexStep, Report, Structure, VerifyOptions, verify};
 pub use write::options::{Commit, Stats, SyncMode};

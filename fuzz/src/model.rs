@@ -113,7 +113,8 @@ fn options(choices: &mut Choices, geometry: Geometry) -> OpenOptions {
 impl<'a> World<'a> {
     fn new(mut choices: Choices<'a>) -> Self {
         let (page_size, block_size, fan_out) = choices.one_of(&GEOMETRIES);
-        let geometry = Geometry { page_size, block_size, fan_out, ..Geometry::default() };
+        let geometry =
+            Geometry::new().with_page_size(page_size).with_block_size(block_size).with_fan_out(fan_out);
         let path = temporary_file::empty();
         let metadata = (choices.next() % 2 == 1).then(|| choices.entry());
         let options =

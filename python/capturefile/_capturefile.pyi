@@ -836,7 +836,7 @@ class _Structure:
     def damage(self) -> str | None: ...
     @property
     def last_commit(self) -> int | None: ...
-    def way_to(self, number: int, /) -> tuple[list[_Step], Exception | None]:
+    def path_to(self, number: int, /) -> tuple[list[_Step], Exception | None]:
         """Descends the index to a record; returns the nodes on the path, and the error that ended it early, if any."""
 
 @final

@@ -30,7 +30,24 @@ use super::unmade::is_unmade;
 const MAX_ATTEMPTS: u32 = 100;
 
 impl OpenOptions {
-    /// Opens the file.
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be opened or made; [`Error::Corrupt`] if it is no capture file, or none of its
+    /// commits can be read; [`Error::InvalidOption`] for sizes that no file can have; [`Error::Locked`] if somebody has
+    /// it open for writing, and this call wants to; [`Error::LockUnavailable`] if the file system has no locks.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = OpenOptions::new().write(true).open(&path)?;
+    /// assert_eq!(log.record_count()?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<CaptureFile> {
         lock::watch_forks();
         let path = path.as_ref();
@@ -120,8 +137,8 @@ impl OpenOptions {
         for _ in 0..MAX_ATTEMPTS {
             let target = resolve_links(path)?;
             let missing = !exists(&target)?;
-            if missing && self.existing_only {
-                return Err(Error::io(path, "open", io::Error::from_raw_os_error(libc::ENOENT)));
+            if missing && !self.create {
+                return Err(does_not_exist(path));
             }
             if self.create_new && !missing {
                 return Err(already_exists(path));
@@ -145,7 +162,7 @@ impl OpenOptions {
             return Ok(None);
         };
         let storage = Box::new(FileStorage::new(file));
-        let is_unmade = !self.existing_only
+        let is_unmade = self.create
             && is_unmade(&*storage, &self.geometry).map_err(|error| Error::io(path, "read", error))?;
         if !is_unmade {
             return self.write_storage(path, target, storage, Box::new(lock)).map(Some);
@@ -221,7 +238,11 @@ impl OpenOptions {
     fn replace_file(&self, path: &Path) -> Result<CaptureFile> {
         for _ in 0..MAX_ATTEMPTS {
             let target = resolve_to_replace(path)?;
-            if !exists(&target)? {
+            let missing = !exists(&target)?;
+            if missing && !self.create {
+                return Err(does_not_exist(path));
+            }
+            if missing {
                 match self.create_file(path, &target, &Existing::Keep) {
                     Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
                     done => return done,
@@ -295,8 +316,29 @@ impl Header {
     }
 }
 
+fn does_not_exist(path: &Path) -> Error {
+    Error::io(path, "open", io::Error::from_raw_os_error(libc::ENOENT))
+}
+
 impl CaptureFile {
-    /// Opens an existing file for reading.
+    /// Opens an existing file for reading; [`OpenOptions`] has all other ways.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be opened; [`Error::Corrupt`] if it is no capture file, or none of its commits
+    /// can be read.
+    ///
+    /// ```
+    /// use capturefile::{CaptureFile, OpenOptions};
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// assert!(CaptureFile::open(&path).is_err());
+    /// OpenOptions::new().write(true).open(&path)?;
+    /// assert_eq!(CaptureFile::open(&path)?.record_count()?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         OpenOptions::new().open(path)
     }

@@ -9,7 +9,7 @@ use crate::write::options::{SyncMode, WriterOptions};
 /// More threads than this do not make one writer faster unless they are asked for.
 const MAX_DEFAULT_THREADS: usize = 4;
 
-/// How a capture file is opened.
+/// Options for opening a capture file: for reading unless others are set.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -26,7 +26,7 @@ const MAX_DEFAULT_THREADS: usize = 4;
 #[expect(clippy::struct_excessive_bools, reason = "like std::fs::OpenOptions: one switch a question")]
 pub struct OpenOptions {
     pub(super) write: bool,
-    pub(super) existing_only: bool,
+    pub(super) create: bool,
     pub(super) create_new: bool,
     pub(super) replace: bool,
     pub(super) initial_metadata: Option<Vec<u8>>,
@@ -42,7 +42,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             write: false,
-            existing_only: false,
+            create: true,
             create_new: false,
             replace: false,
             initial_metadata: None,
@@ -57,77 +57,221 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Bytes of inflated blocks and index nodes kept, unless asked otherwise.
+    /// Bytes of inflated blocks and index nodes that are kept, unless asked otherwise.
     /// What a hostile file may cost is 64 MiB and sixteen times its length; the rest is for what is being read.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::OpenOptions::DEFAULT_CACHE_SIZE >> 20, 48);
+    /// ```
     pub const DEFAULT_CACHE_SIZE: u64 = 48 * 1024 * 1024;
 
-    /// Reading an existing file, with the operating system's locks and full durability for writers.
+    /// Makes options for reading an existing file. A writer takes the operating system's lock, and its commits are
+    /// durable.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// OpenOptions::new().write(true).open(&path)?;
+    /// let reader = OpenOptions::new().open(&path)?;
+    /// assert!(!reader.is_writer());
+    /// # Ok(()) }
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Opens for writing, creating the file if there is none.
+    /// Opens for writing, and creates the file if there is none.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// # Ok(()) }
+    /// ```
     pub fn write(mut self, write: bool) -> Self {
         self.write = write;
         self
     }
 
-    /// Refuses to create a file where there is none.
-    pub fn existing_only(mut self, existing_only: bool) -> Self {
-        self.existing_only = existing_only;
+    /// Creates the file if there is none, and makes a capture file of one that is empty. Only for writing, where it is on
+    /// unless it is set to `false`.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// assert!(OpenOptions::new().write(true).create(false).open(&path).is_err());
+    /// assert!(!path.exists());
+    /// # Ok(()) }
+    /// ```
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
         self
     }
 
-    /// Refuses a file that exists already; meant for writing.
+    /// Creates the file, and refuses one that exists. It opens for writing, whatever [`write`](Self::write) says.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// OpenOptions::new().create_new(true).open(&path)?;
+    /// assert!(OpenOptions::new().create_new(true).open(&path).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn create_new(mut self, create_new: bool) -> Self {
         self.create_new = create_new;
         self
     }
 
-    /// Replaces whatever stands there by a new empty file, in one step for everybody who looks.
+    /// Puts a new empty file in the place of whatever is there, in one step for everybody who looks.
+    ///
+    /// That is not the `truncate` of [`std::fs::OpenOptions`]: the file that was there keeps its bytes for those who have
+    /// it open, and stays if the new one cannot be made. The new one has its mode and owner. Without
+    /// [`write`](Self::write) it is open for reading.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// OpenOptions::new().write(true).open(&path)?.add_record(b"never committed")?;
+    /// let log = OpenOptions::new().write(true).replace(true).open(&path)?;
+    /// assert_eq!(log.record_count()?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn replace(mut self, replace: bool) -> Self {
         self.replace = replace;
         self
     }
 
-    /// Metadata of a file that this call creates; no matter for one that exists.
+    /// Sets the metadata of a file that this call creates; that of an existing file stays.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let made_by = Some(b"made by an example".to_vec());
+    /// let log = OpenOptions::new().write(true).initial_metadata(made_by).open(&path)?;
+    /// assert_eq!(log.snapshot()?.metadata()?.expect("some")[..7], *b"made by");
+    /// # Ok(()) }
+    /// ```
     pub fn initial_metadata(mut self, metadata: Option<Vec<u8>>) -> Self {
         self.initial_metadata = metadata;
         self
     }
 
-    /// Whether a writer holds the operating system's lock. Off is for file systems without locks.
+    /// Takes the operating system's lock for a writer, which is the default. `false` is for file systems without locks,
+    /// where nothing but the program itself keeps a second writer out.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = OpenOptions::new().write(true).os_lock(false).open(&path)?;
+    /// # Ok(()) }
+    /// ```
     pub fn os_lock(mut self, os_lock: bool) -> Self {
         self.os_lock = os_lock;
         self
     }
 
-    /// Page size, block size and fan-out of a file that this call creates.
+    /// Sets page size, block size and fan-out of a file that this call creates.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let larger = capturefile::Geometry::new().with_block_size(1 << 20);
+    /// let log = OpenOptions::new().write(true).geometry(larger).open(&path)?;
+    /// assert_eq!(log.snapshot()?.geometry().block_size, 1 << 20);
+    /// # Ok(()) }
+    /// ```
     pub fn geometry(mut self, geometry: Geometry) -> Self {
         self.geometry = geometry;
         self
     }
 
-    /// When commits wait for the disk.
+    /// Says when commits wait for the disk.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = OpenOptions::new().write(true).sync(capturefile::SyncMode::None).open(&path)?;
+    /// # Ok(()) }
+    /// ```
     pub fn sync(mut self, sync: SyncMode) -> Self {
         self.sync = sync;
         self
     }
 
-    /// How hard blocks are compressed.
+    /// Says how hard blocks are compressed.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let small = capturefile::CompressionLevel::new(12)?;
+    /// let log = OpenOptions::new().write(true).compression_level(small).open(&path)?;
+    /// # Ok(()) }
+    /// ```
     pub fn compression_level(mut self, level: CompressionLevel) -> Self {
         self.level = level;
         self
     }
 
-    /// On how many threads blocks are compressed, and inflated ahead of whoever reads many records, the
-    /// calling one included. By default as many as the machine has cores, up to four.
+    /// Sets on how many threads blocks are compressed, and inflated ahead of whoever reads many records, the calling one
+    /// included. By default these are as many as the machine has cores, up to four.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = OpenOptions::new().write(true).threads(1).open(&path)?;
+    /// # Ok(()) }
+    /// ```
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// Bytes of inflated blocks and index nodes that are kept at most.
+    /// Sets how many bytes of inflated blocks and index nodes are kept at most.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// OpenOptions::new().write(true).open(&path)?;
+    /// let reader = OpenOptions::new().cache_size(256 << 20).open(&path)?;
+    /// # Ok(()) }
+    /// ```
     pub fn cache_size(mut self, bytes: u64) -> Self {
         self.cache_size = bytes;
         self

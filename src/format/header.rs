@@ -22,7 +22,20 @@ const MIN_PAGE_SIZE: u32 = 512;
 const INITIAL_PAGES: u64 = 100;
 
 /// The sizes that a file's header fixes for ever, and the positions that follow from them.
+///
+/// ```
+/// use capturefile::{Geometry, OpenOptions};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let geometry = Geometry::new().with_block_size(256 * 1024);
+/// let log = OpenOptions::new().write(true).geometry(geometry).open(&path)?;
+/// assert_eq!(log.snapshot()?.geometry(), geometry);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Geometry {
     /// Version of the format, 1 or 2; both mean the same bytes.
     pub version: u32,
@@ -48,11 +61,65 @@ pub enum HeaderChecksum {
 
 impl Default for Geometry {
     fn default() -> Self {
-        Self { version: VERSION, page_size: 4096, block_size: 32768, fan_out: 32 }
+        Self::new()
     }
 }
 
 impl Geometry {
+    /// Returns the sizes that new files have unless others are asked for.
+    ///
+    /// ```
+    /// let geometry = capturefile::Geometry::new();
+    /// assert_eq!((geometry.page_size, geometry.block_size, geometry.fan_out), (4096, 32768, 32));
+    /// ```
+    pub const fn new() -> Self {
+        Self { version: VERSION, page_size: 4096, block_size: 32768, fan_out: 32 }
+    }
+
+    /// Changes the version, which must be 1 or 2.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::Geometry::new().with_version(1).version, 1);
+    /// ```
+    #[must_use]
+    pub const fn with_version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Changes the page size, which must be at least 512 bytes.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::Geometry::new().with_page_size(8192).page_size, 8192);
+    /// ```
+    #[must_use]
+    pub const fn with_page_size(mut self, page_size: u32) -> Self {
+        self.page_size = page_size;
+        self
+    }
+
+    /// Changes the block size, which must be a multiple of the page size.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::Geometry::new().with_block_size(65536).block_size, 65536);
+    /// ```
+    #[must_use]
+    pub const fn with_block_size(mut self, block_size: u32) -> Self {
+        self.block_size = block_size;
+        self
+    }
+
+    /// Changes the fan-out, which must be at least 2.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::Geometry::new().with_fan_out(64).fan_out, 64);
+    /// ```
+    #[must_use]
+    pub const fn with_fan_out(mut self, fan_out: u32) -> Self {
+        self.fan_out = fan_out;
+        self
+    }
+
     /// No file's first frame begins before this.
     pub(crate) const MIN_DATA_START: u64 = 5 * MIN_PAGE_SIZE as u64;
     /// Length of the header's own fields in bytes.

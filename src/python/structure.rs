@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 
 use super::errors::found_and_expected;
-use crate::{Coordinates, HeaderChecksum, MasterSlot, Step as CoreStep, Structure as Core};
+use crate::{Coordinates, HeaderChecksum, IndexStep, MasterSlot, Structure as Core};
 
 /// The header and slots of a file as they are, damaged or not, and the paths through its index.
 #[pyclass(frozen, name = "_Structure", module = "capturefile._capturefile")]
@@ -85,9 +85,9 @@ impl Structure {
 
     /// Descends the index to a record; returns the nodes on the path, and the error that ended it early, if any.
     #[pyo3(signature = (number, /))]
-    fn way_to(&self, py: Python<'_>, number: u64) -> (Vec<Step>, Option<PyErr>) {
-        let way = py.detach(|| self.0.way_to(number));
-        (way.steps.iter().map(Step::from).collect(), way.error.map(PyErr::from))
+    fn path_to(&self, py: Python<'_>, number: u64) -> (Vec<Step>, Option<PyErr>) {
+        let path = py.detach(|| self.0.path_to(number));
+        (path.steps.iter().map(Step::from).collect(), path.error.map(PyErr::from))
     }
 }
 
@@ -121,13 +121,13 @@ impl From<&MasterSlot> for Slot {
     }
 }
 
-impl From<&CoreStep> for Step {
-    fn from(step: &CoreStep) -> Self {
+impl From<&IndexStep> for Step {
+    fn from(step: &IndexStep) -> Self {
         match *step {
-            CoreStep::Node { height, children, below, first, chosen, at } => {
+            IndexStep::Node { height, children, below, first, chosen, at } => {
                 Self { height, children, below, first, chosen, at: at.map(pair), is_pending: false }
             }
-            CoreStep::Record { at, is_pending } => {
+            IndexStep::Record { at, is_pending } => {
                 let at = Some(pair(at));
                 Self { height: 0, children: 0, below: 0, first: 0, chosen: None, at, is_pending }
             }

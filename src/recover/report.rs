@@ -19,6 +19,7 @@ pub struct LostRange {
 
 /// What became of the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum MetadataOutcome {
     /// The last readable commit has none.
     #[default]

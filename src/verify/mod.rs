@@ -7,7 +7,7 @@ mod structure;
 mod walk;
 
 pub use report::Report;
-pub use structure::{Step, Structure, Way};
+pub use structure::{IndexPath, IndexStep, Structure};
 
 use std::collections::HashSet;
 use std::fmt;

@@ -19,7 +19,7 @@ const CACHE_SIZE: u64 = 1024 * 1024;
 /// How a file is built at one moment: what stands in its header and in both slots, whether it is sound or not.
 ///
 /// ```
-/// use capturefile::{OpenOptions, Step, Structure};
+/// use capturefile::{IndexStep, OpenOptions, Structure};
 ///
 /// # fn main() -> capturefile::Result<()> {
 /// # let folder = tempfile::tempdir().unwrap();
@@ -31,9 +31,9 @@ const CACHE_SIZE: u64 = 1024 * 1024;
 /// let structure = Structure::read(&path)?;
 /// let current = structure.slots.iter().find(|slot| slot.is_current).unwrap();
 /// assert_eq!(current.record_count, 1);
-/// let way = structure.way_to(1);
-/// assert!(way.error.is_none());
-/// assert!(matches!(way.steps[..], [Step::Node { height: 1, .. }, Step::Record { is_pending: true, .. }]));
+/// let found = structure.path_to(1);
+/// assert!(found.error.is_none());
+/// assert!(matches!(found.steps[..], [IndexStep::Node { height: 1, .. }, IndexStep::Record { .. }]));
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
@@ -50,20 +50,20 @@ pub struct Structure {
     state: std::result::Result<Snapshot, Damage>,
 }
 
-/// The way down the index to a record, as far as the file can be read.
+/// The path down the index to a record, as far as the file can be read; see [`Structure::path_to`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Way {
+pub struct IndexPath {
     /// From the current master node down.
-    pub steps: Vec<Step>,
-    /// Why the way ends before the record.
+    pub steps: Vec<IndexStep>,
+    /// Why the path ends before the record.
     pub error: Option<Error>,
 }
 
-/// What is passed on the way to a record.
+/// What is passed on the path to a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step {
+pub enum IndexStep {
     /// An index node.
     #[non_exhaustive]
     Node {
@@ -147,13 +147,13 @@ impl Structure {
     }
 
     /// Goes down the index to record `number`, counted from 1, as far as the file can be read.
-    pub fn way_to(&self, number: u64) -> Way {
+    pub fn path_to(&self, number: u64) -> IndexPath {
         let mut steps = Vec::new();
         let result = match &self.state {
             Ok(state) => descend(state, number, &mut steps),
             Err(damage) => Err(Error::corrupt(&self.path, damage.clone())),
         };
-        Way { steps, error: result.err() }
+        IndexPath { steps, error: result.err() }
     }
 }
 
@@ -169,7 +169,7 @@ fn check_sizes(geometry: &Geometry) -> std::result::Result<(), Damage> {
 }
 
 /// Goes from the rightmost path down to a record, and notes each step before the next is read.
-fn descend(state: &Snapshot, number: u64, steps: &mut Vec<Step>) -> Result<()> {
+fn descend(state: &Snapshot, number: u64, steps: &mut Vec<IndexStep>) -> Result<()> {
     let (path, fan_out) = (&state.index().path, state.geometry().fan_out);
     let records_below = |height: u32| u64::from(fan_out).saturating_pow(height);
     let no_such_record = || state.index().no_such_record(number);
@@ -180,7 +180,7 @@ fn descend(state: &Snapshot, number: u64, steps: &mut Vec<Step>) -> Result<()> {
         let (height, children) = (u32::from(level), path.children(level).len() as u64);
         let below = records_below(height - 1);
         let chosen = found.filter(|_| height == lowest).map(|_| (number - first) / below);
-        steps.push(Step::Node { height, children, below, first, chosen, at: None });
+        steps.push(IndexStep::Node { height, children, below, first, chosen, at: None });
         first += chosen.unwrap_or(children) * below;
     }
     let mut descent = found.ok_or_else(no_such_record)?;
@@ -188,10 +188,10 @@ fn descend(state: &Snapshot, number: u64, steps: &mut Vec<Step>) -> Result<()> {
         let (height, children, at) = (descent.height, fan_out.into(), Some(descent.root));
         let below = records_below(height - 1);
         let child = descent.index / below;
-        steps.push(Step::Node { height, children, below, first, chosen: Some(child), at });
+        steps.push(IndexStep::Node { height, children, below, first, chosen: Some(child), at });
         first += child * below;
         descent = state.index().step_down(descent)?;
     }
-    steps.push(Step::Record { at: descent.root, is_pending: descent.root.frame == state.file_limit() });
+    steps.push(IndexStep::Record { at: descent.root, is_pending: descent.root.frame == state.file_limit() });
     Ok(())
 }

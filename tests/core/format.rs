@@ -281,8 +281,8 @@ fn settings_that_no_file_can_have_are_refused_before_a_file_is_made() {
         geometry(4096, 4095, 32),
         geometry(4096, 32768, 1),
         geometry(4096, 32768, 0),
-        Geometry { version: 0, ..SMALL },
-        Geometry { version: 3, ..SMALL },
+        SMALL.with_version(0),
+        SMALL.with_version(3),
     ] {
         let place = Place::new();
         let error = refused(writing_as(bad).open(&place.path));
@@ -290,7 +290,7 @@ fn settings_that_no_file_can_have_are_refused_before_a_file_is_made() {
         assert_eq!(std::fs::read_dir(place.folder.path()).unwrap().count(), 0);
     }
     let place = Place::new();
-    let old = Geometry { version: 1, ..SMALL };
+    let old = SMALL.with_version(1);
     drop(writing_as(old).open(&place.path).unwrap());
     assert_eq!(reader_geometry(&place.path), old);
 }

@@ -42,7 +42,7 @@ fn both_names_and_versions_of_old_files_are_read_and_kept() {
     for magic in [MAGIC, b"WebCapture\0"] {
         for version in [1, 2] {
             let mut bytes = two_commits(SMALL, 20).bytes();
-            bytes[..512].copy_from_slice(&image::header(magic, &Geometry { version, ..SMALL }));
+            bytes[..512].copy_from_slice(&image::header(magic, &SMALL.with_version(version)));
             let place = Place::with(&bytes);
             assert_eq!(all_of(&place.reader()), records(21));
             assert_eq!(place.reader().snapshot().unwrap().geometry().version, version);

@@ -9,10 +9,10 @@ pub(crate) const NO_METADATA: At = (0, 0);
 
 pub(crate) const MAGIC: &[u8; 11] = b"MioCapture\0";
 
-pub(crate) const SMALL: Geometry = Geometry { version: 2, page_size: 512, block_size: 1024, fan_out: 3 };
+pub(crate) const SMALL: Geometry = geometry(512, 1024, 3);
 
-pub(crate) fn geometry(page_size: u32, block_size: u32, fan_out: u32) -> Geometry {
-    Geometry { version: 2, page_size, block_size, fan_out }
+pub(crate) const fn geometry(page_size: u32, block_size: u32, fan_out: u32) -> Geometry {
+    Geometry::new().with_page_size(page_size).with_block_size(block_size).with_fan_out(fan_out)
 }
 
 pub(crate) fn slot_size(geometry: &Geometry) -> usize {

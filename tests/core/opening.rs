@@ -91,8 +91,11 @@ fn replacing_starts_anew_for_writing_and_for_reading() {
         assert_eq!(names_in(place.folder.path()), ["log.capture"]);
         fs::remove_file(&place.path).unwrap();
         drop(file);
+        let error = refused(options.clone().create(false).open(&place.path));
+        assert_system(&error, "open", &place.path, libc::ENOENT);
         drop(options.open(&place.path).unwrap());
         assert_eq!(metadata_of(&place.reader()).unwrap(), b"new");
+        drop(options.create(false).open(&place.path).unwrap());
     }
     let other = Place::with(b"something else altogether");
     drop(writing().replace(true).open(&other.path).unwrap());
@@ -103,7 +106,7 @@ fn replacing_starts_anew_for_writing_and_for_reading() {
 fn a_replacement_that_cannot_be_made_leaves_the_old_file() {
     let place = with_records();
     let before = fs::read(&place.path).unwrap();
-    let unusable = capturefile::Geometry { page_size: 1, ..capturefile::Geometry::default() };
+    let unusable = capturefile::Geometry::new().with_page_size(1);
     let error = refused(writing().replace(true).geometry(unusable).open(&place.path));
     assert_eq!(error.to_string(), "page_size cannot be 1: it must be at least 512 bytes");
     assert!(fs::read(&place.path).unwrap() == before);

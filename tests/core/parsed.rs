@@ -49,8 +49,7 @@ impl Parsed {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         assert_eq!(&bytes[..11], b"MioCapture\0");
         let number = |index: usize| u32_at(&bytes, 11 + 4 * index);
-        let geometry =
-            Geometry { version: number(0), page_size: number(1), block_size: number(2), fan_out: number(3) };
+        let geometry = crate::image::geometry(number(1), number(2), number(3)).with_version(number(0));
         let slots = [0, 1].map(|serial| {
             let start = slot_start(&geometry, serial);
             let slot = parse_slot(&bytes[start..start + slot_size(&geometry)], &geometry);

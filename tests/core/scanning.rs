@@ -57,7 +57,7 @@ fn check_scans(snapshot: &Arc<Snapshot>, count: u64) {
 
 #[test]
 fn scans_give_all_records_in_order_with_any_number_of_threads_and_any_cache() {
-    for geometry in [SMALL, Geometry { block_size: 4096, ..Geometry::default() }] {
+    for geometry in [SMALL, Geometry::new().with_block_size(4096)] {
         for threads in [1, 2, 8] {
             let place = filled(geometry, threads);
             for (cache_size, threads) in CACHE_SIZES.into_iter().zip([2, 8, 4]) {

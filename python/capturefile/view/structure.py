@@ -61,7 +61,7 @@ def way(path: Path, number: int) -> dict[str, Any]:
     steps: list[_Step] = []
     error: BaseException | None
     try:
-        steps, error = _Structure(path).way_to(min(number, LAST_NUMBER))
+        steps, error = _Structure(path).path_to(min(number, LAST_NUMBER))
     except BROKEN as problem:
         error = problem
     told = None if error is None else message(error)

@@ -293,7 +293,7 @@ impl CaptureFile {
     ///     False
     #[pyo3(signature = (to_write=false))]
     fn open(&self, py: Python<'_>, to_write: bool) -> PyResult<()> {
-        let options = self.settings()?.options().write(to_write).existing_only(true);
+        let options = self.settings()?.options().write(to_write).create(false);
         self.open_with(py, &options)
     }
 

@@ -26,7 +26,7 @@ impl CaptureFile {
             .create_new(request.new)
             .replace(request.replace)
             .initial_metadata(request.metadata)
-            .geometry(Geometry { block_size: request.block_size, ..Geometry::default() });
+            .geometry(Geometry::new().with_block_size(request.block_size));
         if self.settings.set(settings).is_err() {
             return Err(PyRuntimeError::new_err("CaptureFile.__init__() has been called already"));
         }
