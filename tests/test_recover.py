@@ -415,6 +415,20 @@ def test_a_file_cut_short_gives_all_up_to_the_cut(plain: Sample, recovered: Call
     assert len(outcome.records) > len(outcome.certain), "some of the last frame comes back as well"
 
 
+def test_frames_that_a_slot_has_whole_outlast_a_file_that_is_cut_short_before_them(
+    recovered: Callable[..., Outcome],
+) -> None:
+    # Half a megabyte of these takes a few hundred bytes.
+    records = [*some_records(COUNT), *(b"%d" % (number % 3) * 1000 for number in range(500))]
+    sample = Sample(build_file(records), records)
+    in_slot = [frame.position for frame in sample.frames if frame.position >= sample.whole]
+    assert len(in_slot) > 2
+    outcome = recovered(sample.data[: sample.parsed.geometry.data_start])
+    kept = sample.numbers_in([*in_slot, sample.parsed.current.file_limit])
+    assert outcome.records == [sample.records[number - 1] for number in sorted(kept)]
+    assert outcome.report.expected == len(records)
+
+
 def test_without_slots_and_with_a_frame_destroyed_the_rest_comes_back(
     plain: Sample, recovered: Callable[..., Outcome]
 ) -> None:

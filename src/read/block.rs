@@ -1,11 +1,13 @@
 //! An inflated block.
 
+use crate::codec::frame::{self, InflateError};
+use crate::codec::inflate_stream;
 use crate::read::validity::Validity;
 
 /// An inflated block.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// All of it; empty where it is too large to be kept.
+    /// All of it; or, where that is too large to be kept, as much of its start as was asked for.
     pub(crate) bytes: Box<[u8]>,
     /// Its length in bytes, also where it is not kept.
     pub(crate) size: u64,
@@ -15,6 +17,27 @@ pub(crate) struct Block {
 impl Block {
     pub(crate) fn whole(bytes: Box<[u8]>, validity: Validity) -> Self {
         Self { size: bytes.len() as u64, bytes, validity }
+    }
+
+    /// Inflates the zlib stream of a frame in a file of blocks of `block_size`. A block that is too large to be taken
+    /// into memory on trust is measured, and its first `kept` bytes are kept.
+    pub(crate) fn inflate(
+        stream: &[u8],
+        block_size: u32,
+        kept: u64,
+        validity: Validity,
+    ) -> Result<Self, InflateError> {
+        match frame::inflate(stream, block_size) {
+            Err(InflateError::Oversized) => {
+                let size = inflate_stream::measure(stream)?;
+                let bytes = match size.min(kept) {
+                    0 => Box::default(),
+                    kept => inflate_stream::head(stream, kept)?,
+                };
+                Ok(Self { bytes, size, validity })
+            }
+            inflated => inflated.map(|bytes| Self::whole(bytes, validity)),
+        }
     }
 
     /// Whether its bytes are at hand.

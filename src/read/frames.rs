@@ -1,11 +1,11 @@
-//! The frames of one state of a file: its bytes, wherever they are, as inflated blocks.
+//! The frames of one state of a file, sound or damaged: its bytes, wherever they are, as inflated blocks.
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::codec::frame::{self, InflateError};
-use crate::codec::inflate_stream::{self, Stream};
+use crate::codec::frame::InflateError;
+use crate::codec::inflate_stream::Stream;
 use crate::error::{Damage, Error, Result, reserve};
 use crate::format::{Coordinates, LENGTH_SIZE, get_u32, in_memory};
 use crate::read::block::Block;
@@ -17,18 +17,20 @@ use crate::sync::transaction::Transaction;
 /// Reads and inflates frames, past all caches.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    pub(super) file: Arc<OpenFile>,
+    pub(crate) file: Arc<OpenFile>,
+    /// Where the first frame can start.
+    pub(crate) start: u64,
     /// Where the next frame would start.
-    pub(super) limit: u64,
+    pub(crate) limit: u64,
     /// Whole pages up to here belong to a commit, are in the file, and never change.
-    pub(super) stable: u64,
+    pub(crate) stable: u64,
     /// Whole pages up to here are in the file, or saved in `transaction`. Without one, those from `stable` on are missing.
-    pub(super) written: u64,
+    pub(crate) written: u64,
     /// The partial page behind them.
-    pub(super) tail: Vec<u8>,
-    pub(super) epoch: u64,
+    pub(crate) tail: Vec<u8>,
+    pub(crate) epoch: u64,
     /// The transaction that the frames behind `stable` belong to, if they do.
-    pub(super) transaction: Option<Arc<Transaction>>,
+    pub(crate) transaction: Option<Arc<Transaction>>,
 }
 
 impl Frames {
@@ -42,18 +44,22 @@ impl Frames {
         self.with_frames(|segments| {
             let body = self.body_of(segments, frame)?;
             let end = body.end;
-            let stream = segments.bytes(body)?;
-            let validity = if end <= self.stable { Validity::Always } else { Validity::Epoch(self.epoch) };
-            let failed = |error| self.file.inflate_error(error, frame);
-            match frame::inflate(&stream, self.file.geometry.block_size) {
-                Ok(bytes) => Ok(Block::whole(bytes, validity)),
-                Err(InflateError::Oversized) => {
-                    let size = inflate_stream::measure(&stream).map_err(failed)?;
-                    Ok(Block { bytes: Box::default(), size, validity })
-                }
-                Err(error) => Err(failed(error)),
-            }
+            self.inflate_stream(&segments.bytes(body)?, frame, end, 0)
         })
+    }
+
+    /// Inflates the stream of the frame from `frame` to `end`, and keeps the first `kept` bytes of a block that is too
+    /// large to be taken into memory on trust.
+    pub(crate) fn inflate_stream(&self, stream: &[u8], frame: u64, end: u64, kept: u64) -> Result<Block> {
+        let validity = if end <= self.stable { Validity::Always } else { Validity::Epoch(self.epoch) };
+        Block::inflate(stream, self.file.geometry.block_size, kept, validity)
+            .map_err(|error| self.file.inflate_error(error, frame))
+    }
+
+    /// Copies the bytes of `range`, which must be among the frames.
+    pub(crate) fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        self.check_inside(range.start, range.end)?;
+        self.with_frames(|segments| segments.bytes(range.clone()).map(Cow::into_owned))
     }
 
     /// Appends a part of the file to `bytes`, past its map.
@@ -127,21 +133,25 @@ impl Frames {
 
     /// Returns where the zlib stream of a frame is.
     fn body_of(&self, segments: &Segments<'_>, frame: u64) -> Result<Range<u64>> {
-        let data_start = self.file.geometry.data_start();
-        let body = frame.saturating_add(LENGTH_SIZE as u64);
-        if frame < data_start || body > self.limit {
-            let found = format!("a reference to a frame at byte {frame}");
-            let expected = format!("a frame between bytes {data_start} and {}", self.limit);
-            return Err(self.file.invalid(Damage::new(found, expected)));
-        }
-        let length = get_u32(&segments.bytes(frame..body)?, 0).unwrap_or_default();
-        let end = body + u64::from(length);
-        if end > self.limit {
-            let found = format!("a frame of {length} bytes");
+        let start = frame.saturating_add(LENGTH_SIZE as u64);
+        self.check_inside(frame, start)?;
+        let body = body_said(&segments.bytes(frame..start)?, frame).unwrap_or(start..start);
+        if body.end > self.limit {
+            let found = format!("a frame of {} bytes", body.end - body.start);
             let expected = format!("one that ends at or before byte {}, the file limit", self.limit);
             return Err(self.file.invalid(Damage::new(found, expected).at(frame)));
         }
-        Ok(body..end)
+        Ok(body)
+    }
+
+    /// Checks that something from `frame` to `end` is where frames are.
+    fn check_inside(&self, frame: u64, end: u64) -> Result<()> {
+        if self.start <= frame && end <= self.limit {
+            return Ok(());
+        }
+        let found = format!("a reference to a frame at byte {frame}");
+        let expected = format!("a frame between bytes {} and {}", self.start, self.limit);
+        Err(self.file.invalid(Damage::new(found, expected)))
     }
 
     /// The error for bytes that are neither in the file nor in memory.
@@ -156,6 +166,13 @@ impl Frames {
         let bytes = self.written - self.stable;
         Error::OutOfMemory { bytes, what: "what a transaction had written before it was rolled back" }
     }
+}
+
+/// Where the frame at `frame`, which begins with the bytes `start`, says that its zlib stream is; it may not.
+pub(crate) fn body_said(start: &[u8], frame: u64) -> Option<Range<u64>> {
+    let length = get_u32(start, 0)?;
+    let body = frame.saturating_add(LENGTH_SIZE as u64);
+    Some(body..body.saturating_add(u64::from(length)))
 }
 
 /// The bytes below the limit: those in the file, those saved from a transaction that was rolled back, and the partial

@@ -6,7 +6,7 @@ pub(crate) mod blocks;
 pub(crate) mod cache;
 pub(crate) mod current;
 pub(crate) mod fan_out;
-mod frames;
+pub(crate) mod frames;
 pub(crate) mod records_at;
 pub(crate) mod index;
 pub(crate) mod node;

@@ -78,6 +78,7 @@ impl Snapshot {
     ) -> Self {
         let extent = master.extent();
         let frames = Frames {
+            start: file.geometry.data_start(),
             limit: master.file_limit,
             stable: file.geometry.whole_pages(committed_limit),
             written: file.geometry.whole_pages(master.file_limit),

@@ -1,12 +1,11 @@
 //! What is in the blocks of a damaged file: records, metadata and index nodes.
 
-use crate::codec::frame::InflateError;
 use crate::codec::inflate_stream;
 use crate::error::Result;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, entries, get_u32, in_memory};
 
-use super::block::{Block, out_of_memory};
-use super::source::Source;
+use super::block::FoundBlock;
+use super::source::{Source, unless_damaged};
 
 impl Source<'_> {
     /// Calls `work` with the bytes of the record or metadata at `at`, and whether a checksum proves them;
@@ -22,17 +21,15 @@ impl Source<'_> {
         let Some(end) = block.entry_end(at.offset as usize) else {
             return Ok(None);
         };
-        if let Some(bytes) = block.head.get(at.offset as usize + LENGTH_SIZE..in_memory(end)) {
+        if let Some(bytes) = block.head().get(at.offset as usize + LENGTH_SIZE..in_memory(end)) {
             return work(bytes, block.whole).map(Some);
         }
         let Some(stream) = self.bytes(at.frame + LENGTH_SIZE as u64..block.end)? else {
             return Ok(None);
         };
-        match inflate_stream::entry(&stream, block.size, at.offset) {
-            Ok(bytes) => work(&bytes, block.whole).map(Some),
-            Err(InflateError::OutOfMemory(bytes)) => Err(out_of_memory(bytes)),
-            Err(_) => Ok(None),
-        }
+        let entry = inflate_stream::entry(&stream, block.size(), at.offset);
+        let entry = entry.map_err(|error| self.frames.file.inflate_error(error, at.frame));
+        unless_damaged(entry)?.map(|bytes| work(&bytes, block.whole)).transpose()
     }
 
     /// The children of the index node at `at`; `None` if it cannot be read, or cannot be one.
@@ -40,48 +37,48 @@ impl Source<'_> {
         let Some(block) = self.block_of(at)? else {
             return Ok(None);
         };
-        let children = entries::node_at(&block.head, at.offset, self.geometry.fan_out).ok();
-        let inside = self.data_start..=self.limit;
+        let children = entries::node_at(block.head(), at.offset, self.geometry().fan_out).ok();
+        let inside = self.frames.start..=self.frames.limit;
         Ok(children.filter(|children| children.iter().all(|child| inside.contains(&child.frame))))
     }
 
     /// The children of an index node at `offset`; `None` if there are no coordinates that rise up to where
     /// they stand, as a writer's do.
-    pub(super) fn rising_node(&self, block: &Block, offset: usize) -> Option<Vec<Coordinates>> {
-        let first = Coordinates::decode(&block.head, offset)?;
+    pub(super) fn rising_node(&self, block: &FoundBlock, offset: usize) -> Option<Vec<Coordinates>> {
+        let first = Coordinates::decode(block.head(), offset)?;
         let at = Coordinates { frame: block.at, offset: u32::try_from(offset).ok()? };
         if first.frame < self.least_position() || first >= at {
             return None;
         }
-        let children = entries::node_at(&block.head, at.offset, self.geometry.fan_out).ok()?;
+        let children = entries::node_at(block.head(), at.offset, self.geometry().fan_out).ok()?;
         let rising = children.windows(2).all(|pair| pair[0] < pair[1]);
         (rising && children.last().is_some_and(|last| *last < at)).then_some(children)
     }
 
     /// Where the first frame can be at the earliest.
     pub(super) fn least_position(&self) -> u64 {
-        if self.guessed { Geometry::MIN_DATA_START } else { self.data_start }
+        if self.guessed { Geometry::MIN_DATA_START } else { self.frames.start }
     }
 
     /// Whether what stands at `at`, at the end of a block of which the rest is lost, may be the start of an
     /// index node: the upper half of a position looks like the length of an empty record.
-    pub(super) fn is_cut_node(&self, block: &Block, at: Coordinates) -> bool {
-        let node = self.geometry.fan_out as usize * Coordinates::SIZE;
-        if block.whole || block.head.len() - at.offset as usize >= node {
+    pub(super) fn is_cut_node(&self, block: &FoundBlock, at: Coordinates) -> bool {
+        let node = self.geometry().fan_out as usize * Coordinates::SIZE;
+        if block.whole || block.head().len() - at.offset as usize >= node {
             return false;
         }
-        match Coordinates::decode(&block.head, at.offset as usize) {
+        match Coordinates::decode(block.head(), at.offset as usize) {
             Some(child) => child.frame >= self.least_position() && child < at,
-            None => get_u32(&block.head, at.offset as usize).map(u64::from) <= Some(at.frame >> u32::BITS),
+            None => get_u32(block.head(), at.offset as usize).map(u64::from) <= Some(at.frame >> u32::BITS),
         }
     }
 }
 
-impl Block {
+impl FoundBlock {
     /// Where the record or metadata at `offset` ends, if it does so within the block.
     pub(super) fn entry_end(&self, offset: usize) -> Option<u64> {
-        let length = get_u32(&self.head, offset)?;
+        let length = get_u32(self.head(), offset)?;
         let end = (offset + LENGTH_SIZE) as u64 + u64::from(length);
-        (end <= self.size).then_some(end)
+        (end <= self.size()).then_some(end)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::format::master::MasterNode;
 use crate::format::{self, Coordinates, Geometry};
 
-use super::block::{Block, Found};
+use super::block::{Found, FoundBlock};
 use super::slots::{SlotState, Slots, current};
 use super::source::Source;
 
@@ -21,11 +21,11 @@ const MAX_ROOTS: usize = 64;
 /// The fan-out under which the first blocks make most sense, and whether there is any index node to say so.
 /// `said` is what a sound header says.
 pub(super) fn find_fan_out(source: &mut Source, slots: &Slots, said: Option<u32>) -> Result<(u32, bool)> {
-    let max_children = slots.max_children(&source.geometry);
-    let half_said = source.geometry.fan_out;
+    let max_children = slots.max_children(&source.geometry());
+    let half_said = source.geometry().fan_out;
     // The smallest that the slots allow; enough to read from them where the data ends.
-    source.geometry.fan_out = max_children.saturating_add(1).max(2);
-    let states = slots.states(&source.geometry);
+    source.set_fan_out(max_children.saturating_add(1).max(2));
+    let states = slots.states(&source.geometry());
     let masters = states.iter().filter_map(SlotState::master);
     let roots: HashSet<_> = masters.flat_map(roots_of).take(MAX_ROOTS).collect();
     if let (Some(newest), _) = current(states) {
@@ -41,7 +41,7 @@ pub(super) fn find_fan_out(source: &mut Source, slots: &Slots, said: Option<u32>
     let guesses = guesses.filter(|guess| *guess > max_children.max(1));
     let mut best = None;
     for fan_out in guesses {
-        source.geometry.fan_out = fan_out;
+        source.set_fan_out(fan_out);
         let score = score(source, &blocks, &roots);
         if best.is_none_or(|(most, _)| score > most) {
             best = Some((score, fan_out));
@@ -57,19 +57,19 @@ fn roots_of(master: &MasterNode) -> impl Iterator<Item = Coordinates> {
 }
 
 /// The first blocks, and those with the roots, in order.
-fn telling_blocks(source: &mut Source, roots: &HashSet<Coordinates>) -> Result<Vec<Arc<Block>>> {
-    let mut blocks: Vec<Arc<Block>> = Vec::new();
+fn telling_blocks(source: &mut Source, roots: &HashSet<Coordinates>) -> Result<Vec<Arc<FoundBlock>>> {
+    let mut blocks: Vec<Arc<FoundBlock>> = Vec::new();
     for root in roots {
         let block = source.block(root.frame)?;
-        let bytes: usize = blocks.iter().chain(&block).map(|block| block.head.len()).sum();
+        let bytes: usize = blocks.iter().chain(&block).map(|block| block.head().len()).sum();
         blocks.extend(block.filter(|_| blocks.is_empty() || bytes <= BYTES_FOR_FAN_OUT));
     }
-    let mut position = source.data_start;
+    let mut position = source.frames.start;
     for _ in 0..FRAMES_FOR_FAN_OUT {
-        if blocks.iter().map(|block| block.head.len()).sum::<usize>() > BYTES_FOR_FAN_OUT {
+        if blocks.iter().map(|block| block.head().len()).sum::<usize>() > BYTES_FOR_FAN_OUT {
             break;
         }
-        if position >= source.limit {
+        if position >= source.frames.limit {
             blocks.push(Arc::clone(&source.pending));
             break;
         }
@@ -89,13 +89,13 @@ fn telling_blocks(source: &mut Source, roots: &HashSet<Coordinates>) -> Result<V
 
 /// How much sense the blocks make with the fan-out that `source` has: the more of their bytes are entries,
 /// and the more nodes are pointed at from above, the better.
-fn score(source: &Source, blocks: &[Arc<Block>], roots: &HashSet<Coordinates>) -> i64 {
+fn score(source: &Source, blocks: &[Arc<FoundBlock>], roots: &HashSet<Coordinates>) -> i64 {
     let mut explained = 0;
     let mut nodes = HashSet::new();
     let mut children = HashSet::new();
     for block in blocks {
         let mut offset = 0;
-        while offset < block.head.len() {
+        while offset < block.head().len() {
             let Ok(at) = u32::try_from(offset) else {
                 break;
             };
@@ -109,7 +109,7 @@ fn score(source: &Source, blocks: &[Arc<Block>], roots: &HashSet<Coordinates>) -
                 break;
             }
         }
-        explained += offset.min(block.head.len());
+        explained += offset.min(block.head().len());
     }
     let found_roots = roots.iter().filter(|root| nodes.contains(root)).count();
     let pointed_at = nodes.iter().filter(|node| children.contains(node)).count();
@@ -123,11 +123,11 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
 }
 
 /// The lengths of the runs of rising coordinates. Each is an index node, or several in a row.
-fn runs_of_coordinates(source: &Source, blocks: &[Arc<Block>]) -> Vec<u32> {
+fn runs_of_coordinates(source: &Source, blocks: &[Arc<FoundBlock>]) -> Vec<u32> {
     let mut runs = Vec::new();
     for block in blocks {
         let mut offset = 0;
-        while offset < block.head.len() {
+        while offset < block.head().len() {
             let run = rising(block, offset, source.least_position());
             if run >= 2 {
                 runs.push(u32::try_from(run).unwrap_or(u32::MAX));
@@ -143,12 +143,12 @@ fn runs_of_coordinates(source: &Source, blocks: &[Arc<Block>]) -> Vec<u32> {
 }
 
 /// How many coordinates there are from `offset` on that rise from `data_start` and stay before themselves.
-fn rising(block: &Block, offset: usize, data_start: u64) -> usize {
+fn rising(block: &FoundBlock, offset: usize, data_start: u64) -> usize {
     let mut last = Coordinates { frame: data_start.saturating_sub(1), offset: u32::MAX };
     let mut count = 0;
     loop {
         let place = offset + count * Coordinates::SIZE;
-        let (child, place) = (Coordinates::decode(&block.head, place), u32::try_from(place));
+        let (child, place) = (Coordinates::decode(block.head(), place), u32::try_from(place));
         let (Some(child), Ok(place)) = (child, place) else {
             break;
         };

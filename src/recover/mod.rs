@@ -353,7 +353,7 @@ fn salvage_later(
     known_metadata: &[Coordinates],
 ) -> Result<()> {
     source.open_end();
-    if source.block(master.file_limit)?.is_some_and(|block| !block.head.starts_with(&master.pending)) {
+    if source.block(master.file_limit)?.is_some_and(|block| !block.head().starts_with(&master.pending)) {
         return Ok(());
     }
     sink.doubt = true;

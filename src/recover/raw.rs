@@ -3,12 +3,16 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::libc;
 
 use crate::error::{Error, Result, reserve};
-use crate::format::in_memory;
-use crate::storage::{Storage, read_up_to};
+use crate::format::{Geometry, in_memory};
+use crate::lock::FileIdentity;
+use crate::read::cache::Cache;
+use crate::read::open_file::OpenFile;
+use crate::storage::{Map, Storage, read_up_to};
 use crate::sync::progress::Monitor;
 
 /// A disk that fails does so in units of at least this size.
@@ -17,7 +21,7 @@ const SECTOR: usize = 512;
 /// A file's bytes, read without trust in the disk.
 pub(super) struct Raw<'a> {
     pub(super) path: PathBuf,
-    pub(super) storage: Box<dyn Storage>,
+    storage: Lenient,
     pub(super) length: u64,
     pub(super) monitor: Monitor<'a>,
 }
@@ -26,7 +30,18 @@ impl<'a> Raw<'a> {
     pub(super) fn new(path: &Path, storage: Box<dyn Storage>, monitor: Monitor<'a>) -> Result<Self> {
         let length = storage.length().map_err(|error| Error::io(path, "read the length of", error))?;
         monitor.set_total(length);
-        Ok(Self { path: path.to_owned(), storage, length, monitor })
+        Ok(Self {
+            path: path.to_owned(),
+            storage: Lenient { storage: storage.into(), length },
+            length,
+            monitor,
+        })
+    }
+
+    /// The file for those who read its frames, made with these sizes. Blocks are kept by the
+    /// [`Source`](super::source::Source), which knows more of them than a cache.
+    pub(super) fn open_file(&self, geometry: Geometry) -> Arc<OpenFile> {
+        Arc::new(OpenFile::new(&self.path, Box::new(self.storage.clone()), geometry, Cache::new(0), 1))
     }
 
     /// The bytes of `range`, if they are all there; what the disk cannot read is zeros.
@@ -38,18 +53,21 @@ impl<'a> Raw<'a> {
         let mut bytes = Vec::new();
         reserve(&mut bytes, in_memory(range.end - range.start), "a part of the file")?;
         bytes.resize(in_memory(range.end - range.start), 0);
-        let failed = |error| Error::io(&self.path, "read", error);
-        match read_up_to(&*self.storage, &mut bytes, range.start) {
-            Ok(length) if length == bytes.len() => Ok(Some(bytes)),
-            Ok(_) => Ok(None),
-            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
-                self.read_sectors(&mut bytes, range.start).map_err(failed)?;
-                Ok(Some(bytes))
-            }
-            Err(error) => Err(failed(error)),
-        }
+        let length = read_up_to(&self.storage, &mut bytes, range.start)
+            .map_err(|error| Error::io(&self.path, "read", error))?;
+        Ok(Some(bytes).filter(|bytes| bytes.len() == length))
     }
+}
 
+/// The bytes that a file had when it was opened, with zeros for what the disk cannot read. They are never mapped: a
+/// bad sector under a map ends the process.
+#[derive(Debug, Clone)]
+struct Lenient {
+    storage: Arc<dyn Storage>,
+    length: u64,
+}
+
+impl Lenient {
     /// Fills `bytes` with the sectors that can be read, and zeros for the others.
     fn read_sectors(&self, bytes: &mut [u8], position: u64) -> io::Result<()> {
         let mut done = 0;
@@ -68,14 +86,59 @@ impl<'a> Raw<'a> {
     }
 }
 
+impl Storage for Lenient {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.length)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let left = self.length.saturating_sub(position);
+        let length = buffer.len().min(in_memory(left));
+        let buffer = &mut buffer[..length];
+        match self.storage.read_at(buffer, position) {
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
+                self.read_sectors(buffer, position)?;
+                Ok(length)
+            }
+            read => read,
+        }
+    }
+
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn set_length(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
+        self.storage.drop_cached(position, length)
+    }
+
+    fn map(&self, _: u64) -> io::Result<Option<Map>> {
+        Ok(None)
+    }
+
+    fn identity(&self) -> io::Result<FileIdentity> {
+        self.storage.identity()
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::ops::ControlFlow;
 
     use super::*;
-    use crate::lock::FileIdentity;
-    use crate::storage::Map;
     use crate::sync::progress::Callback;
 
     /// A disk of a few sectors, some of which cannot be read.

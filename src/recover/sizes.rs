@@ -54,12 +54,12 @@ pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, Source<'_>)> {
         damage = Some(differs("page and block sizes", "those of the master nodes"));
     }
     geometry.fan_out = said.map_or(geometry.fan_out, |said| said.fan_out);
-    let mut source = Source::open_ended(raw, geometry, geometry.data_start());
+    let mut source = Source::open_ended(raw, geometry);
     source.guessed = !known;
-    if !known && source.block(source.data_start)?.is_none() {
-        source.data_start = 0;
+    if !known && source.block(source.frames.start)?.is_none() {
+        source.frames.start = 0;
         let first = source.search(0)?.unwrap_or(geometry.data_start());
-        source.data_start = first.min(geometry.data_start());
+        source.frames.start = first.min(geometry.data_start());
     }
     let mut fan_out_known = decoded.is_ok();
     if !sure {
@@ -72,7 +72,7 @@ pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, Source<'_>)> {
         fan_out_known |= from_nodes;
     }
     let slots = slots.settle(&source.raw, &geometry)?;
-    source.start_over(geometry);
+    source.start_over(geometry.fan_out);
     Ok((Sizes { geometry, fan_out_known, slots, damage: damage.map(|damage| damage.at(0)) }, source))
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use libdeflater::adler32;
 
-use crate::codec::frame::{self, InflateError};
 use crate::codec::inflate_stream;
 use crate::error::{Damage, Result};
 use crate::format::master::MasterNode;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, in_memory};
+use crate::read::frames::Frames;
+use crate::read::validity::new_epoch;
 
-use super::block::{Block, FRAME_START, Found, Hole, end_of, out_of_memory, starts_stream};
+use super::block::{FRAME_START, Found, FoundBlock, Hole, end_of, starts_stream};
 use super::raw::Raw;
 
 /// Frames are looked for in pieces from this length, since most are near, up to that one.
@@ -35,10 +36,8 @@ const MAX_PROBLEMS: usize = 1000;
 /// The frames of a damaged file.
 pub(super) struct Source<'a> {
     pub(super) raw: Raw<'a>,
-    pub(super) geometry: Geometry,
-    pub(super) data_start: u64,
-    /// Where the frames end, or the file if nothing says where they do.
-    pub(super) limit: u64,
+    pub(super) frames: Frames,
+    /// Whether nothing says where the frames end, so that they may go up to the end of the file.
     open_ended: bool,
     /// The last frame whose records were handed over, and the last that was counted before, to say how far it is.
     handed: u64,
@@ -46,34 +45,37 @@ pub(super) struct Source<'a> {
     /// Whether the file's sizes are only guessed. Then blocks of any size count, and the first frames may
     /// have been anywhere.
     pub(super) guessed: bool,
-    /// From here on, bytes below the limit stand in `tail`.
-    written: u64,
-    tail: Vec<u8>,
     /// The block at the limit, which is not in the file; empty if there is none.
-    pub(super) pending: Arc<Block>,
+    pub(super) pending: Arc<FoundBlock>,
     /// Blocks that were used last, newest last.
-    blocks: VecDeque<Arc<Block>>,
+    blocks: VecDeque<Arc<FoundBlock>>,
     broken: HashSet<u64>,
     holes: BTreeMap<u64, Hole>,
     problems: Vec<Damage>,
 }
 
 impl<'a> Source<'a> {
-    /// All that may be frames from `data_start` to the end of the file.
-    pub(super) fn open_ended(raw: Raw<'a>, geometry: Geometry, data_start: u64) -> Self {
+    /// All that may be frames, up to the end of the file.
+    pub(super) fn open_ended(raw: Raw<'a>, geometry: Geometry) -> Self {
         let limit = raw.length;
+        let frames = Frames {
+            file: raw.open_file(geometry),
+            start: geometry.data_start(),
+            limit,
+            stable: limit,
+            written: limit,
+            tail: Vec::new(),
+            epoch: new_epoch(),
+            transaction: None,
+        };
         Self {
             raw,
-            geometry,
-            data_start,
-            limit,
+            frames,
             open_ended: true,
             handed: 0,
             surveyed: 0,
             guessed: false,
-            written: limit,
-            tail: Vec::new(),
-            pending: Arc::new(Block::in_memory(limit, &[])),
+            pending: Arc::new(FoundBlock::in_memory(limit, Box::default())),
             blocks: VecDeque::new(),
             broken: HashSet::new(),
             holes: BTreeMap::new(),
@@ -99,32 +101,33 @@ impl<'a> Source<'a> {
 
     /// Ends where the commit of `master` does, and takes from it what is not in the file.
     pub(super) fn end_with(&mut self, master: &MasterNode) {
-        (self.limit, self.open_ended) = (master.file_limit, false);
-        self.written = self.geometry.whole_pages(master.file_limit);
-        self.tail.clone_from(&master.tail);
-        self.pending = Arc::new(Block::in_memory(self.limit, &master.pending));
-        self.forget();
+        let written = self.geometry().whole_pages(master.file_limit);
+        self.end_at(master.file_limit, written, master.tail.clone());
+        self.open_ended = false;
+        self.pending = Arc::new(FoundBlock::in_memory(master.file_limit, master.pending.as_slice().into()));
     }
 
     /// Starts the work with the sizes that were found, which the first looks were for. Of those, sound blocks stay.
-    pub(super) fn start_over(&mut self, geometry: Geometry) {
-        self.geometry = geometry;
+    pub(super) fn start_over(&mut self, fan_out: u32) {
+        self.set_fan_out(fan_out);
         self.open_end();
         self.problems.clear();
     }
 
     /// Continues to the end of the file, behind the commit that it ended with.
     pub(super) fn open_end(&mut self) {
-        (self.limit, self.open_ended) = (self.raw.length, true);
-        self.written = self.limit;
-        self.tail = Vec::new();
-        self.pending = Arc::new(Block::in_memory(self.limit, &[]));
-        self.forget();
+        self.end_at(self.raw.length, self.raw.length, Vec::new());
+        self.open_ended = true;
+        self.pending = Arc::new(FoundBlock::in_memory(self.raw.length, Box::default()));
     }
 
-    /// Forgets what depends on where the frames end.
-    fn forget(&mut self) {
-        self.blocks.retain(|block| block.sound && block.end <= self.written);
+    /// Ends at `limit`, the bytes from `written` on being `tail`, and forgets what depends on where the frames end.
+    fn end_at(&mut self, limit: u64, written: u64, tail: Vec<u8>) {
+        let frames = &mut self.frames;
+        (frames.limit, frames.written, frames.tail) = (limit, written, tail);
+        // What is missing between the end of the file and the tail is an error where it is needed.
+        frames.stable = written.min(self.raw.length);
+        self.blocks.retain(|block| block.sound && block.end <= written);
         self.broken.clear();
         self.holes.clear();
     }
@@ -139,26 +142,29 @@ impl<'a> Source<'a> {
         std::mem::take(&mut self.problems)
     }
 
+    /// The sizes of the file, as far as they are known by now.
+    pub(super) fn geometry(&self) -> Geometry {
+        self.frames.file.geometry
+    }
+
+    pub(super) fn set_fan_out(&mut self, fan_out: u32) {
+        self.frames.file = self.raw.open_file(Geometry { fan_out, ..self.geometry() });
+    }
+
     /// The bytes of `range`, from the file and the master node; `None` where they are not all there.
     pub(super) fn bytes(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
-        let tail_end = self.written + self.tail.len() as u64;
-        if range.start > range.end || range.end > tail_end.max(self.written) {
+        if range.start > range.end {
             return Ok(None);
         }
-        let in_file = range.start.min(self.written)..range.end.min(self.written);
-        let Some(mut bytes) = self.raw.read(in_file)? else {
-            return Ok(None);
-        };
-        let from = range.start.max(self.written) - self.written;
-        let to = range.end.max(self.written) - self.written;
-        bytes.extend_from_slice(&self.tail[in_memory(from)..in_memory(to)]);
-        Ok(Some(bytes))
+        let bytes = unless_damaged(self.frames.bytes(range))?;
+        self.raw.monitor.add_work(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))?;
+        Ok(bytes)
     }
 
     /// The block whose frame starts at `at`, or the pending one; `None` if it cannot be read.
-    pub(super) fn block(&mut self, at: u64) -> Result<Option<Arc<Block>>> {
+    pub(super) fn block(&mut self, at: u64) -> Result<Option<Arc<FoundBlock>>> {
         if at == self.pending.at {
-            return Ok(Some(Arc::clone(&self.pending)).filter(|pending| pending.size > 0));
+            return Ok(Some(Arc::clone(&self.pending)).filter(|pending| pending.size() > 0));
         }
         if let Some(index) = self.blocks.iter().position(|block| block.at == at) {
             let block = self.blocks.remove(index);
@@ -178,15 +184,14 @@ impl<'a> Source<'a> {
         Ok(found)
     }
 
-    fn read_block(&mut self, at: u64) -> Result<Option<Arc<Block>>> {
-        if let Some(block) = self.frame(at)? {
-            if self.ends_well(&block)? {
-                return Ok(Some(block));
+    fn read_block(&mut self, at: u64) -> Result<Option<Arc<FoundBlock>>> {
+        if let Some(mut block) = self.frame(at)? {
+            if !self.ends_well(&block)? {
+                // The stream is whole, so that only the length can be wrong.
+                self.note_broken(at);
+                block.end = self.end_of_stream(&block)?;
             }
-            // The stream is whole, so that only the length can be wrong.
-            self.note_broken(at);
-            let end = self.end_of_stream(&block)?;
-            return Ok(Some(Arc::new(Block { end, head: block.head.clone(), ..*block })));
+            return Ok(Some(Arc::new(block)));
         }
         let found = match self.frame_of_unknown_length(at)? {
             None => self.frame_cut_off(at)?,
@@ -199,86 +204,70 @@ impl<'a> Source<'a> {
     }
 
     /// Whether the stream of a frame fills it, or something else says that it ends where its length does.
-    fn ends_well(&self, block: &Block) -> Result<bool> {
-        let partial = block.head.len() as u64 != block.size;
-        Ok(partial || block.sound || block.end == self.limit || self.frame_end(block.end)?.is_some())
+    fn ends_well(&self, block: &FoundBlock) -> Result<bool> {
+        let partial = !block.block.is_whole();
+        Ok(partial || block.sound || block.end == self.frames.limit || self.frame_end(block.end)?.is_some())
     }
 
     /// Where the stream of a frame ends that is shorter than its length says: behind its checksum.
-    fn end_of_stream(&self, block: &Block) -> Result<u64> {
-        let checksum = adler32(&block.head).to_be_bytes();
+    fn end_of_stream(&self, block: &FoundBlock) -> Result<u64> {
+        let checksum = adler32(block.head()).to_be_bytes();
         let stream = self.bytes(block.at..block.end)?.unwrap_or_default();
         let found = stream.windows(checksum.len()).position(|bytes| bytes == checksum);
         Ok(found.map_or(block.end, |start| block.at + start as u64 + CHECKSUM_SIZE))
     }
 
-    fn keep(&mut self, block: &Arc<Block>) {
+    fn keep(&mut self, block: &Arc<FoundBlock>) {
         self.blocks.push_back(Arc::clone(block));
         let bytes =
-            |blocks: &VecDeque<Arc<Block>>| blocks.iter().map(|block| block.head.len()).sum::<usize>();
+            |blocks: &VecDeque<Arc<FoundBlock>>| blocks.iter().map(|block| block.head().len()).sum::<usize>();
         while self.blocks.len() > BLOCKS_KEPT || (self.blocks.len() > 1 && bytes(&self.blocks) > BYTES_KEPT) {
             self.blocks.pop_front();
         }
     }
 
     /// The frame at `at`, if it is a whole one.
-    fn frame(&self, at: u64) -> Result<Option<Arc<Block>>> {
+    fn frame(&self, at: u64) -> Result<Option<FoundBlock>> {
         match self.frame_end(at)? {
-            Some(end) => Ok(self.inflate(at, end)?.map(Arc::new)),
+            Some(end) => self.inflate(at, end),
             None => Ok(None),
         }
     }
 
     /// Where the frame at `at` ends, if it starts like one.
     fn frame_end(&self, at: u64) -> Result<Option<u64>> {
-        Ok(self.frame_start_end(at)?.filter(|&end| end <= self.limit))
+        Ok(self.frame_start_end(at)?.filter(|&end| end <= self.frames.limit))
     }
 
     /// Where the frame at `at` says that it ends, if it starts like one.
     fn frame_start_end(&self, at: u64) -> Result<Option<u64>> {
-        let Some(start) =
-            at.checked_add(FRAME_START).filter(|&end| at >= self.data_start && end <= self.limit)
-        else {
-            return Ok(None);
-        };
-        let start = self.bytes(at..start)?;
+        let start = self.bytes(at..at.saturating_add(FRAME_START))?;
         Ok(start.and_then(|start| end_of(&start, at)))
     }
 
-    fn inflate(&self, at: u64, end: u64) -> Result<Option<Block>> {
+    /// The block whose frame reaches from `at` to `end`: all of it, or, of a very large one, as much as can hold what
+    /// starts before a writer would have closed it.
+    fn inflate(&self, at: u64, end: u64) -> Result<Option<FoundBlock>> {
         let Some(stream) = self.bytes(at + LENGTH_SIZE as u64..end)? else {
             return Ok(None);
         };
-        let (head, size) = match frame::inflate(&stream, self.geometry.block_size) {
-            Ok(head) => {
-                let size = head.len() as u64;
-                (head, size)
-            }
-            Err(InflateError::Damage(_)) => return Ok(None),
-            Err(InflateError::OutOfMemory(bytes)) => return Err(out_of_memory(bytes)),
-            Err(InflateError::Oversized) => {
-                let node = u64::from(self.geometry.fan_out) * Coordinates::SIZE as u64;
-                let kept = u64::from(self.geometry.block_size) + node + LENGTH_SIZE as u64;
-                let start = inflate_stream::measure(&stream)
-                    .and_then(|size| inflate_stream::head(&stream, size.min(kept)).map(|head| (head, size)));
-                match start {
-                    Ok(start) => start,
-                    Err(InflateError::OutOfMemory(bytes)) => return Err(out_of_memory(bytes)),
-                    Err(_) => return Ok(None),
-                }
-            }
+        let geometry = self.geometry();
+        let node = u64::from(geometry.fan_out) * Coordinates::SIZE as u64;
+        let kept = u64::from(geometry.block_size) + node + LENGTH_SIZE as u64;
+        let Some(block) = unless_damaged(self.frames.inflate_stream(&stream, at, end, kept))? else {
+            return Ok(None);
         };
         let checksum = stream.last_chunk().copied().map(u32::from_be_bytes);
-        let sound = head.len() as u64 == size && checksum == Some(adler32(&head));
-        Ok(Some(Block { at, end, head, size, whole: true, sound }))
+        let sound = block.is_whole() && checksum == Some(adler32(&block.bytes));
+        Ok(Some(FoundBlock { at, end, block, whole: true, sound }))
     }
 
     /// The frame at `at` whose length is damaged and whose stream is not: it reaches to the next frame.
-    fn frame_of_unknown_length(&mut self, at: u64) -> Result<Option<Arc<Block>>> {
-        if at < self.data_start || at >= self.limit {
+    fn frame_of_unknown_length(&mut self, at: u64) -> Result<Option<Arc<FoundBlock>>> {
+        if at < self.frames.start || at >= self.frames.limit {
             return Ok(None);
         }
-        let start = self.bytes(at..self.limit.min(at + FRAME_START))?;
+        let start = self.bytes(at..self.frames.limit.min(at + FRAME_START))?;
         if !start.is_some_and(|start| starts_stream(&start[LENGTH_SIZE.min(start.len())..])) {
             return Ok(None);
         }
@@ -286,36 +275,38 @@ impl<'a> Source<'a> {
         if hole.bridged || hole.range.end < at + FRAME_START {
             return Ok(None);
         }
-        Ok(self.inflate(at, hole.range.end)?.map(|block| Arc::new(Block { sound: false, ..block })))
+        Ok(self.inflate(at, hole.range.end)?.map(|block| Arc::new(FoundBlock { sound: false, ..block })))
     }
 
     /// As much of the frame at `at` as there is, if the end of it is not in the file: the file was cut short,
     /// or nothing is left of the master node that holds the end of the last frame.
-    fn frame_cut_off(&mut self, at: u64) -> Result<Option<Arc<Block>>> {
+    fn frame_cut_off(&mut self, at: u64) -> Result<Option<Arc<FoundBlock>>> {
         let Some(end) = self.frame_start_end(at)? else {
             return Ok(None);
         };
-        let last = self.open_ended && self.hole(at)?.range.end == self.limit;
+        let last = self.open_ended && self.hole(at)?.range.end == self.frames.limit;
         let cut = if last { self.cut(end) } else { self.raw.length };
-        if cut >= end.min(self.written) && !last {
+        if cut >= end.min(self.frames.written) && !last {
             return Ok(None);
         }
         let Some(stream) = self.bytes((at + LENGTH_SIZE as u64).min(cut)..cut)? else {
             return Ok(None);
         };
-        let most = u64::from(self.geometry.block_size.max(self.geometry.page_size)) * 2;
-        let head = inflate_stream::start(&stream, most).map_err(|_| out_of_memory(most))?;
-        let size = head.len() as u64;
-        Ok((size > 0).then(|| Arc::new(Block { at, end, head, size, whole: false, sound: false })))
+        let Geometry { block_size, page_size, .. } = self.geometry();
+        let most = u64::from(block_size.max(page_size)) * 2;
+        let start = inflate_stream::start(&stream, most)
+            .map_err(|error| self.frames.file.inflate_error(error, at))?;
+        let found = FoundBlock { whole: false, end, ..FoundBlock::in_memory(at, start) };
+        Ok((found.size() > 0).then(|| Arc::new(found)))
     }
 
     /// Up to where a frame that would end at `end` is in the file, if the rest was in a master node.
     fn cut(&self, end: u64) -> u64 {
-        self.geometry.whole_pages(end).min(self.raw.length)
+        self.geometry().whole_pages(end).min(self.raw.length)
     }
 
     /// Up to where the bytes of a block's frame can be read.
-    pub(super) fn readable_end(&self, block: &Block) -> u64 {
+    pub(super) fn readable_end(&self, block: &FoundBlock) -> u64 {
         if block.whole { block.end } else { self.cut(block.end) }
     }
 
@@ -326,7 +317,7 @@ impl<'a> Source<'a> {
         }
         let hole = self.hole(at)?;
         // Where the frames are not known to end, what is behind the last one need not be damage.
-        if hole.range.end < self.limit || !self.open_ended {
+        if hole.range.end < self.frames.limit || !self.open_ended {
             self.note_broken(at);
         }
         Ok(Found::Hole(hole))
@@ -337,7 +328,7 @@ impl<'a> Source<'a> {
     }
 
     /// Like [`block`](Self::block), noting what is broken.
-    pub(super) fn block_of(&mut self, at: Coordinates) -> Result<Option<Arc<Block>>> {
+    pub(super) fn block_of(&mut self, at: Coordinates) -> Result<Option<Arc<FoundBlock>>> {
         let block = self.block(at.frame)?;
         if block.is_none() {
             self.note_broken(at.frame);
@@ -353,10 +344,10 @@ impl<'a> Source<'a> {
             return Ok(Hole { range: at..around.range.end, bridged: same && around.bridged });
         }
         let hole = match self.frame_end(at)? {
-            Some(end) if end == self.limit || self.frame_start_end(end)?.is_some() => {
+            Some(end) if end == self.frames.limit || self.frame_start_end(end)?.is_some() => {
                 Hole { range: at..end, bridged: true }
             }
-            _ => Hole { range: at..self.search(at + 1)?.unwrap_or(self.limit), bridged: false },
+            _ => Hole { range: at..self.search(at + 1)?.unwrap_or(self.frames.limit), bridged: false },
         };
         self.holes.insert(at, hole.clone());
         Ok(hole)
@@ -364,14 +355,14 @@ impl<'a> Source<'a> {
 
     /// The next frame that starts at `from` or later: a length and a stream that inflates whole.
     pub(super) fn search(&self, from: u64) -> Result<Option<u64>> {
-        let mut start = from.max(self.data_start);
+        let mut start = from.max(self.frames.start);
         let mut length = FIRST_PIECE;
-        while start + FRAME_START <= self.limit {
-            if (self.raw.length..self.written).contains(&start) {
-                start = self.written;
+        while start + FRAME_START <= self.frames.limit {
+            if (self.frames.stable..self.frames.written).contains(&start) {
+                start = self.frames.written;
                 continue;
             }
-            let end = (start + length).min(self.limit);
+            let end = (start + length).min(self.frames.limit);
             length = (2 * length).min(MAX_PIECE);
             if let Some(piece) = self.bytes(start..end)? {
                 for offset in 0..piece.len().saturating_sub(in_memory(FRAME_START) - 1) {
@@ -400,10 +391,18 @@ impl<'a> Source<'a> {
         let Some(block) = self.inflate(at, end)? else {
             return Ok(false);
         };
-        let full = block.size >= u64::from(self.geometry.block_size.max(1));
+        let full = block.size() >= u64::from(self.geometry().block_size.max(1));
         Ok(full
-            || (self.guessed && block.size > 0)
-            || block.end == self.limit
+            || (self.guessed && block.size() > 0)
+            || block.end == self.frames.limit
             || self.frame_end(block.end)?.is_some())
+    }
+}
+
+/// What was read, or `None` where damage is in the way.
+pub(super) fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(error) if error.is_corrupt() => Ok(None),
+        read => read.map(Some),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::{Damage, Result, reserve};
 use crate::format::{Coordinates, in_memory};
 
-use super::block::{Block, Found, Hole};
+use super::block::{Found, FoundBlock, Hole};
 use super::source::Source;
 
 /// Behind the end of a region this many frames are looked through for index nodes of its last records.
@@ -92,7 +92,8 @@ impl<'a> Survey<'a> {
     fn blocks(&mut self, source: &mut Source) -> Result<()> {
         let mut position = self.region.start;
         let mut behind = 0;
-        while position < source.limit || (position == source.limit && source.pending.size > 0) {
+        while position < source.frames.limit || (position == source.frames.limit && source.pending.size() > 0)
+        {
             source.survey(position);
             let is_behind = self.region.before.is_some_and(|before| position > before.frame);
             behind += usize::from(is_behind);
@@ -103,7 +104,7 @@ impl<'a> Survey<'a> {
                 Found::Block(block) => {
                     let bytes = source.readable_end(&block).saturating_sub(block.at);
                     (self.handle)(source, Event::Block { bytes })?;
-                    if self.entries(source, &block)? || block.at == source.limit {
+                    if self.entries(source, &block)? || block.at == source.frames.limit {
                         break;
                     }
                     position = block.end;
@@ -118,9 +119,9 @@ impl<'a> Survey<'a> {
     }
 
     /// Takes a block apart; true once the nodes of the region are over.
-    fn entries(&mut self, source: &mut Source, block: &Arc<Block>) -> Result<bool> {
+    fn entries(&mut self, source: &mut Source, block: &Arc<FoundBlock>) -> Result<bool> {
         let mut offset = 0;
-        while (offset as u64) < block.size {
+        while (offset as u64) < block.size() {
             let Ok(at) = u32::try_from(offset) else {
                 break;
             };
@@ -152,7 +153,7 @@ impl<'a> Survey<'a> {
 
     /// Keeps an entry until a node points at it, or until there are too many for any node.
     fn wait(&mut self, source: &mut Source, at: Coordinates) -> Result<()> {
-        if self.loose.len() >= MAX_LOOSE.max(2 * source.geometry.fan_out as usize) {
+        if self.loose.len() >= MAX_LOOSE.max(2 * source.geometry().fan_out as usize) {
             for entry in self.loose.drain(..self.loose.len() / 2).collect::<Vec<_>>() {
                 self.hand_over_loose(source, entry)?;
             }
@@ -163,7 +164,7 @@ impl<'a> Survey<'a> {
     }
 
     /// The rest of a block makes no sense, or is lost.
-    fn unreadable_rest(&mut self, source: &mut Source, block: &Block, offset: usize) {
+    fn unreadable_rest(&mut self, source: &mut Source, block: &FoundBlock, offset: usize) {
         if block.whole {
             let found = format!("bytes that are no entry at offset {offset} of a block");
             source.note(Damage::new(found, "an entry").at(block.at));
@@ -238,7 +239,7 @@ impl<'a> Survey<'a> {
         for entry in std::mem::take(&mut self.loose) {
             self.hand_over_loose(source, entry)?;
         }
-        let end = self.region.before.unwrap_or(Coordinates { frame: source.limit, offset: 0 });
+        let end = self.region.before.unwrap_or(Coordinates { frame: source.frames.limit, offset: 0 });
         self.note_break(source, end)
     }
 }

@@ -51,7 +51,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
     }
 
     pub(super) fn data_start(&self) -> u64 {
-        self.source.data_start
+        self.source.frames.start
     }
 
     /// All records of a commit.
@@ -73,7 +73,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         if let Some(children) = self.source.node(at)? {
             return children.into_iter().try_for_each(|child| self.subtree(child, height - 1));
         }
-        let below = u64::from(self.source.geometry.fan_out).saturating_pow(height);
+        let below = u64::from(self.source.geometry().fan_out).saturating_pow(height);
         self.unreachable = self.unreachable.saturating_add(below);
         Ok(())
     }
@@ -106,9 +106,9 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         if expected == 0 {
             return Ok(());
         }
-        let start = self.last.map_or(self.source.data_start, |last| last.frame);
+        let start = self.last.map_or(self.source.frames.start, |last| last.frame);
         let region = Region { after: self.last, before, start };
-        let fan_out = self.source.geometry.fan_out;
+        let fan_out = self.source.geometry().fan_out;
         let known = Known { records: &[], metadata: self.known_metadata.unwrap_or_default() };
         let tally = Tally::of(self.source, region, known, fan_out)?;
         let missing = expected.saturating_sub(tally.records);
@@ -141,7 +141,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
     /// ones before, which no index node points at yet.
     pub(super) fn rest(&mut self, region: Region, records: &[Coordinates]) -> Result<()> {
         let known = Known { records, metadata: self.known_metadata.unwrap_or_default() };
-        let fan_out = self.source.geometry.fan_out;
+        let fan_out = self.source.geometry().fan_out;
         let tally = Tally::of(self.source, region, known, fan_out)?;
         let density = tally.density();
         let mut breaks = tally.breaks.into_iter();
