@@ -110,6 +110,7 @@ test-frames: $(VENV)/group-frames $(VENV)/installed ## Test what polars and pand
 test-spark: $(VENV)/group-spark-engine $(VENV)/installed ## Test capture files in Spark, which needs Java 17 and installs 500 MB
 	$(BIN)/pytest tests/test_spark*.py tests/spark_engine.py
 	$(BIN)/pytest tests/test_pages.py -k spark.md
+	$(BIN)/pytest tests/test_docstrings.py -k spark
 
 .PHONY: test-view
 test-view: $(VENV)/group-browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
@@ -119,6 +120,7 @@ test-view: $(VENV)/group-browser $(VENV)/installed ## Test the viewer's page in 
 test-dask: $(VENV)/group-dask $(VENV)/installed ## Test data frames and bags of Dask in a cluster of processes
 	$(BIN)/pytest tests/clustering.py
 	$(BIN)/pytest tests/test_pages.py -k dask.md
+	$(BIN)/pytest tests/test_docstrings.py -k dask
 
 .PHONY: test-recipes
 test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 400 MB that are installed for them

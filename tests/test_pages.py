@@ -9,15 +9,12 @@ from __future__ import annotations
 import ast
 import builtins
 import os
-import pydoc
 import re
 import subprocess
 import sys
 import textwrap
 import tomllib
-from importlib import import_module
 from importlib.util import find_spec
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -183,45 +180,6 @@ def test_the_examples_of_a_page_do_what_they_promise(page: str, tmp_path: Path) 
         assert (command, done.returncode, done.stdout.splitlines()) == (command, 0, shown)
     if skipped:
         pytest.skip("; ".join(skipped) + "; the others passed")
-
-
-# Docstrings
-
-DOCUMENTED = {
-    "aio": ("follow",),
-    "checkpoint": ("consume", "consume_at_least_once"),
-    "dask": ("read_bag", "read_capture", "to_capture"),
-    "logging": ("CaptureHandler",),
-    "otel": ("instrument",),
-    "structlog": ("LoggerFactory",),
-}
-"""What has an example in its docstring, by modules."""
-PRELUDE = """
-import logging
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor as ProcessPoolExecutor
-import structlog
-import capturefile
-for path in ("visits", "log", "monday", "tuesday"):
-    with capturefile.open(f"{path}.capture", "w") as log:
-        log.add_record("Ada, from London")
-        log.commit()
-records = capturefile.concat(["visits.capture"])
-"""
-
-
-@pytest.mark.parametrize(("module", "name"), [(module, name) for module in DOCUMENTED for name in DOCUMENTED[module]])
-def test_the_example_of_a_docstring_runs(module: str, name: str, tmp_path: Path) -> None:
-    if module == "dask":
-        pytest.importorskip("dask")
-    text = pydoc.getdoc(attrgetter(name)(import_module(f"capturefile.{module}")))
-    (example,) = re.findall(r"(?<=\n\n)(?: {4}[^\n]*\n)+", text.partition("Arguments:")[0] + "\n")
-    lines = textwrap.dedent(example)
-    ast.parse(f"async def example():\n{textwrap.indent(lines, '    ')}")
-    # It waits for records for ever.
-    if name != "follow":
-        done = run([sys.executable, "-"], tmp_path, f"{PRELUDE}\nfrom capturefile.{module} import *\n{lines}")
-        assert (done.returncode, done.stderr) == (0, "")
 
 
 # The shell

@@ -90,10 +90,10 @@ class CaptureFile(Generic[_RecordT_co]):
         ValueError: A setting is out of range.
 
     Examples:
-        >>> with CaptureFile("visits.capture", to_write=True) as visits:
-        ...     visits.add_record("Ada, from London")
-        ...     visits.commit()
-        ...     print(visits[1])
+        >>> with CaptureFile("guests.capture", to_write=True) as guests:
+        ...     guests.add_record("Ada, from London")
+        ...     guests.commit()
+        ...     print(guests[1])
         1
         Ada, from London
 

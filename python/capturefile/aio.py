@@ -1,7 +1,7 @@
 """Following a capture file in asyncio: `async for record in capturefile.aio.follow("log.capture")`.
 
 The event loop never waits for a file. Records are read on the loop's own executor, a batch at a time, and one thread
-looks on behalf of all followers in the process whether there is more.
+polls for new records on behalf of all followers in the process.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def __dir__() -> list[str]:
 _MAX_BYTES_PER_BATCH = 1 << 20
 _FIRST_PAUSE = 0.001
 _MAX_PAUSE = 0.02
-"""How late a follower can be, in seconds."""
+"""Maximum delay of a follower, in seconds."""
 _TELL_AGAIN = 0.2
-"""Seconds after which somebody is told again who continues waiting."""
+"""Seconds after which a waiter that has not reacted is woken again."""
 _LINGER = 1.0
-"""Seconds after which the thread ends that has nothing to look at."""
+"""Seconds after which a thread without waiters ends."""
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
-    """The event loop of asyncio; other libraries have loops of their own, in which nothing of asyncio works."""
+    """Returns the running event loop of asyncio; those of other libraries cannot run this module."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -56,7 +56,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 
 
 class _Waiting:
-    """Someone who wants to know when there is something to read."""
+    """A follower in an event loop that waits for new records."""
 
     def __init__(self, follower: _BlockingFollower) -> None:
         self.follower = follower
@@ -70,9 +70,10 @@ class _Waiting:
         self.due = now + self.pause
 
     def tell(self, now: float) -> bool:
-        """Wakes whoever waits, from another thread; false if the loop is closed, and nobody waits any more.
+        """Wakes the waiter from another thread. Returns False if its loop is closed.
 
-        It is told again if it does not hear, since a signal handler that raises can keep the loop from calling `_set`.
+        The wake-up is repeated if it has no effect, because a signal handler that raises can keep the loop from calling
+        `_set`.
         """
         self.due = now + _TELL_AGAIN
         try:
@@ -87,10 +88,10 @@ class _Waiting:
 
 
 class _Watcher:
-    """Looks on behalf of all who wait, in one thread that lives while there are any."""
+    """Polls on behalf of all waiters, in one thread that runs while there are any."""
 
     def __init__(self) -> None:
-        # Never held during a look, so that a loop never waits for a file through it.
+        # Never held while a file is polled, so that no loop waits for a file through this lock.
         self._changed = threading.Condition()
         self._waiting: set[_Waiting] = set()
         self._thread: threading.Thread | None = None
@@ -99,7 +100,7 @@ class _Watcher:
         with self._changed:
             self._waiting.add(waiting)
             self._changed.notify()
-            # It is not alive either where an exception came before it was started.
+            # It is not alive, either, if an exception interrupted its start.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="capturefile-follow", daemon=True)
                 self._thread.start()
@@ -113,24 +114,24 @@ class _Watcher:
             self._look()
 
     def _wait(self) -> bool:
-        """Sleeps until somebody is due; false if there is nobody left."""
+        """Sleeps until a waiter is due. Returns False if none is left."""
         with self._changed:
             if not self._waiting:
                 self._changed.wait(_LINGER)
             if not self._waiting:
                 self._thread = None
                 return False
-            # One who comes meanwhile has the shortest pause.
+            # A waiter that is added meanwhile has the shortest pause, so none is late.
             self._changed.wait(max(0.0, min(each.due for each in self._waiting) - time.monotonic()))
             return True
 
     def _look(self) -> None:
-        # Not kept any longer: it would keep files open whose followers are gone.
+        # A local list: keeping it longer would keep files of dropped followers open.
         with self._changed:
             waiting = list(self._waiting)
         now = time.monotonic()
         for each in waiting:
-            # Who is due soon is looked at now, so that many followers share their wake-ups.
+            # Waiters that are due soon are polled now, so that many followers share wake-ups.
             if each.due > now + each.pause / 2:
                 continue
             if not self._is_ready(each.follower):
@@ -142,7 +143,7 @@ class _Watcher:
         try:
             return follower.ready()
         except Exception:
-            # Whoever reads next is told, and the thread continues for the others.
+            # The waiter gets the error from its next read; the thread continues for the others.
             return True
 
 
@@ -154,15 +155,15 @@ def _start_anew() -> None:
     _watcher = _Watcher()
 
 
-# The thread does not come along, and it may have held the lock.
+# The child has no such thread, which may have held the lock.
 os.register_at_fork(after_in_child=_start_anew)
 
 
 class Follower(Generic[RecordT_co]):
-    """Iterates over records as they are committed, waiting for more without holding up the event loop.
+    """Iterates over records as they are committed, waiting for more without blocking the event loop; see `follow`.
 
-    Made by `follow`. As an asynchronous context manager it opens the file at the beginning and closes it at the end.
-    A call that is cancelled, also by `asyncio.timeout`, loses no record: the next one continues where it was.
+    As an asynchronous context manager, it opens the file at the beginning and closes it at the end. A cancelled call,
+    for example by `asyncio.timeout`, loses no record: the next call continues where it stopped.
     """
 
     def __init__(
@@ -180,7 +181,7 @@ class Follower(Generic[RecordT_co]):
         if batch_size < 1:
             raise ValueError(f"batch_size cannot be {batch_size}: a batch has at least one record")
         self._source = source
-        # Opened later, when the process may work in another folder.
+        # Absolute, because the file is opened later, when the working directory may have changed.
         self._place = Path(source).absolute() if isinstance(source, str | os.PathLike) else None
         self._options: dict[str, Any] = {"encoding": encoding, "errors": errors}
         self._start = start
@@ -189,27 +190,38 @@ class Follower(Generic[RecordT_co]):
         self._cf: CaptureFile[RecordT_co] | RotatingReader[RecordT_co] | None = None
         self._follower: _BlockingFollower | None = None
         self._at_hand: AtHand[RecordT_co] = AtHand()
-        # Of the executor, where a call that an exception has ended may leave work behind.
+        # For work on the executor, which a call that ended with an exception may have left running.
         self._one_at_a_time = threading.Lock()
         self._working: asyncio.Future[None] | None = None
         self._closed = False
 
     def __repr__(self) -> str:
-        """What it follows."""
+        """Shows the path, and whether the follower is closed."""
         return f"<Follower of {self.file_name!r}{', closed' if self._closed else ''}>"
 
     def __aiter__(self) -> Self:
-        """The object itself."""
+        """Returns the object itself."""
         return self
 
     async def __anext__(self) -> RecordT_co:
-        """The next record, once it is committed."""
+        """Returns the next record, once it is committed."""
         if not await self._fill():
             raise StopAsyncIteration
         return self._given(1)[0]
 
     async def batches(self) -> AsyncIterator[list[RecordT_co]]:
-        """Iterates over lists of records: all that there are, at most `batch_size` at once and about a mebibyte."""
+        """Iterates over records in batches.
+
+        Yields:
+            A list of all records that are available, up to `batch_size` of them and about a mebibyte.
+
+        Examples:
+            >>> async def print_batches():
+            ...     async for batch in capturefile.aio.follow("log.capture", 1, timeout=0).batches():
+            ...         print(batch)
+            >>> asyncio.run(print_batches())
+            ['first', 'second', 'third']
+        """
         while await self._fill():
             yield self._given(len(self._at_hand))
 
@@ -219,14 +231,35 @@ class Follower(Generic[RecordT_co]):
         return os.fspath(self._source) if isinstance(self._source, str | os.PathLike) else self._source.file_name
 
     def lag(self) -> int:
-        """How many records are committed now and were not given yet; 0 before the file is opened.
+        """Returns the number of records that are committed now and have not been returned yet.
 
-        Raises what `CaptureFile.refresh` raises.
+        Returns:
+            The number of records; 0 before the file is opened.
+
+        Raises:
+            CaptureFileError: As for `CaptureFile.refresh`.
+            OSError: The file cannot be read.
+
+        Examples:
+            >>> async def print_lag():
+            ...     async with capturefile.aio.follow("log.capture", 1) as follower:
+            ...         print(await anext(follower), follower.lag())
+            >>> asyncio.run(print_lag())
+            first 2
         """
         return len(self._at_hand) + (self._follower.lag() if self._follower else 0)
 
     async def aclose(self) -> None:
-        """Ends the iteration, and closes the file if it was opened here."""
+        """Ends the iteration, and closes the file if the follower has opened it.
+
+        Examples:
+            >>> async def open_and_close():
+            ...     follower = capturefile.aio.follow("log.capture", 1)
+            ...     print(await anext(follower))
+            ...     await follower.aclose()
+            >>> asyncio.run(open_and_close())
+            first
+        """
         self._closed = True
         self._at_hand.records.clear()
         await self._finish_work()
@@ -237,17 +270,17 @@ class Follower(Generic[RecordT_co]):
             self._cf.close()
 
     async def __aenter__(self) -> Self:
-        """Opens the file; without `start`, what is committed from now on is followed."""
+        """Opens the file; without `start`, records that are committed from now on are returned."""
         await self._in_thread(self._open)
         self._at_hand.raise_error()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        """Calls `aclose`."""
+        """Closes the follower."""
         await self.aclose()
 
     async def _fill(self) -> bool:
-        """Waits until records are at hand; false at the end."""
+        """Waits until records are available. Returns False at the end of the iteration."""
         while not self._at_hand:
             self._at_hand.raise_error()
             if self._closed:
@@ -269,17 +302,17 @@ class Follower(Generic[RecordT_co]):
             raise
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
-        """Does `work` on the executor; or waits for what an earlier call, cancelled meanwhile, began."""
+        """Runs `work` on the executor, or waits for work that a cancelled call has left there."""
         if not await self._finish_work():
             self._working = _running_loop().run_in_executor(None, self._guarded, work)
             await self._finish_work()
 
     async def _finish_work(self) -> bool:
-        """Waits for what was begun and not waited for yet; false if there is nothing."""
+        """Waits for work that was begun in this loop. Returns False if there is none."""
         if self._working is None:
             return False
         begun_here = self._working.get_loop() is asyncio.get_running_loop()
-        # An exception may have ended the loop in which it began; new work waits for its end in the executor.
+        # If an exception has ended the loop that began it, new work waits for its end on the executor.
         if begun_here:
             await asyncio.shield(self._working)
         self._working = None
@@ -300,7 +333,7 @@ class Follower(Generic[RecordT_co]):
         self._follower = cf.follow(self._start, timeout=0)
 
     def _take(self) -> None:
-        """Takes what there is, up to a batch, without waiting for more."""
+        """Takes the available records, up to a batch, without waiting for more."""
         self._open()
         if self._follower is None or self._at_hand:
             return
@@ -312,7 +345,7 @@ class Follower(Generic[RecordT_co]):
                 return
 
     async def _news(self, follower: _BlockingFollower | None) -> bool:
-        """Waits until there is something to take; false if it took too long."""
+        """Waits until there is something to take. Returns False after the timeout."""
         if follower is None:
             return False
         waiting = _Waiting(follower)
@@ -364,26 +397,36 @@ def follow(
     encoding: str | None = "utf_8",
     errors: str | None = None,
 ) -> Follower[Any]:
-    """Iterates over committed records and continues with those that are committed later, by anybody.
+    """Iterates over committed records and then waits for new ones, from any writer, in asyncio.
 
-        async for record in capturefile.aio.follow("log.capture"):
-            ...
+    A new record is returned within some 20 milliseconds of its commit, and never half a commit. All followers share one
+    thread that waits.
 
-    A new record is given within some 20 milliseconds of its commit, and never half a commit. Any number of followers
-    share one thread that waits.
+    Args:
+        source: A path, an open `CaptureFile`, or an open `RotatingReader`. What an object sees does not change, and the
+            iteration ends when it is closed. A file at a path is opened by the first step, or by `async with`.
+        start: Number of the first record, counted from 1; by default the first one that is committed after the file is
+            opened or, for an object, the first one that it does not see yet.
+        timeout: Seconds without news after which the iteration ends; by default it waits for ever.
+        batch_size: Maximum number of records that are read at once, and that `batches()` returns at once.
+        encoding: As for `CaptureFile`, if `source` is a path.
+        errors: As for `CaptureFile`, if `source` is a path.
 
-    Arguments:
-        source: a path, or an object that is open, also a `RotatingReader`; what the object itself sees does not change,
-            and the iteration ends when it is closed. A path is opened by the first step, or by `async with`.
-        start: number of the first record, counted from 1; by default the first that is committed after the file is
-            opened or, for an object, the first that it does not see yet.
-        timeout: seconds without news after which the iteration ends; by default it continues for ever.
-        batch_size: how many records are read at once at most, and given at once by `batches()`.
-        encoding: as for `CaptureFile`, where `source` is a path.
-        errors: as for `CaptureFile`, likewise.
+    Returns:
+        An asynchronous iterator. Its steps raise the exceptions of opening the file and of `CaptureFile.follow` or
+        `RotatingReader.follow`: for example CaptureFileReplaced, after the last record, if the file was removed or
+        replaced, and InvalidCaptureFile if it was cut short.
 
-    Raises ValueError for a timeout or batch size that cannot be. The iteration raises what opening the file and
-    `CaptureFile.follow`, or `RotatingReader.follow`, raise: among these, CaptureFileReplaced, once there are no more
-    records, if another file stands at the path by then, or none, and InvalidCaptureFile if the file was cut short.
+    Raises:
+        ValueError: The timeout or the batch size is out of range.
+
+    Examples:
+        >>> async def print_records():
+        ...     async for record in capturefile.aio.follow("log.capture", 1, timeout=0):
+        ...         print(record)
+        >>> asyncio.run(print_records())
+        first
+        second
+        third
     """
     return Follower(source, start, timeout, batch_size, encoding, errors)

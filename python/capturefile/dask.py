@@ -6,7 +6,7 @@
     print(visits.record.str.len().mean().compute())
     to_capture(visits[visits.record.str.contains("London")], "london")
 
-It takes the extra `dask`. Nothing of Dask is imported before a function is called.
+It requires the extra `dask`. Dask is not imported before a function is called.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ def __dir__() -> list[str]:
 
 
 _BYTES_PER_PARTITION = 16 << 20
-"""Of compressed data, roughly."""
+"""Approximate size of the compressed data."""
 _MAX_RECORDS_PER_PARTITION = 1_000_000
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Records of one file, which become a partition."""
+    """Records of one file that form a partition."""
 
     path: str
     first: int
     """Number of the first record in the file."""
     last: int
     number: int
-    """Number of the first record among all that are read."""
+    """Number of the first record among all records that are read."""
     identity: object
-    """Of the file when it was planned, so that another one gets other names in the graph."""
+    """Identity of the file at planning time, so that a replaced file gets other names in the task graph."""
 
     def opened(self) -> CaptureFile[bytes]:
-        """The file where the partition is made, perhaps on another machine."""
+        """Opens the file where the partition is computed, possibly on another machine."""
         try:
             cf = CaptureFile(self.path, encoding=None)
         except FileNotFoundError as error:
@@ -72,16 +72,16 @@ class _Part:
 
 @dataclass(frozen=True)
 class _File:
-    """A file to read, with the number of its last record, if it is not to be read to its end."""
+    """A file to read, with the number of its last record unless it is read to its end."""
 
     path: Path
     last: int | None = None
     number: int | None = None
-    """Number of its first record in the log that it is part of."""
+    """Number of its first record in the log to which it belongs."""
 
 
 def _rotated(folder: Path) -> Iterator[_File]:
-    """The files of a rotated log that are there."""
+    """Lists the existing files of a rotated log."""
     from capturefile.rotating import RotatingReader
 
     with RotatingReader(folder) as log:
@@ -95,12 +95,12 @@ def _in_folder(folder: Path) -> Iterator[_File]:
 
 
 def _seen(paths: Iterable[Path]) -> Iterator[_File]:
-    """Files in the order of their names, without what is hidden: manifests, and parts that are being written."""
+    """Sorts files by name, and drops hidden ones: manifests, and parts that are being written."""
     return (_File(path) for path in sorted(paths) if path.name[0] not in "._")
 
 
 def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_File]:
-    """The files that are meant, in order."""
+    """Lists the files that the paths stand for, in order."""
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         place = Path(path).absolute()
         if place.exists():
@@ -113,7 +113,7 @@ def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_File]:
 
 
 def _plan(paths: StrPath | Iterable[StrPath], records_per_partition: int | None) -> list[_Part]:
-    """The partitions: no two files share one, and each has its last record fixed now."""
+    """Plans the partitions: none spans two files, and the last record of each is fixed now."""
     if records_per_partition is not None and records_per_partition < 1:
         raise ValueError(
             f"records_per_partition cannot be {records_per_partition}: a partition has at least one record"
@@ -133,13 +133,13 @@ def _plan(paths: StrPath | Iterable[StrPath], records_per_partition: int | None)
 
 
 def _records_per_partition(cf: CaptureFile[bytes]) -> int:
-    """As many as have some megabytes in the file."""
+    """Returns the number of records that take about `_BYTES_PER_PARTITION` in the file."""
     share = cf.record_count() * _BYTES_PER_PARTITION // max(cf.info().file_limit, 1)
     return min(max(share, 1), _MAX_RECORDS_PER_PARTITION)
 
 
 def _table(part: _Part, text: bool) -> Any:  # noqa: ANN401
-    """The records of a part as an Arrow table of one column."""
+    """Returns the records of a part as an Arrow table of one column."""
     import pyarrow
 
     with part.opened() as cf:
@@ -147,7 +147,7 @@ def _table(part: _Part, text: bool) -> Any:  # noqa: ANN401
 
 
 def _frame(part: _Part | None, text: bool, include_path: bool) -> Any:  # noqa: ANN401
-    """The partition of a data frame; without a part, an empty one, whose types are those of all."""
+    """Returns a partition of a data frame; without a part, an empty one with the types of all partitions."""
     import pandas
     import pyarrow
 
@@ -177,27 +177,37 @@ def read_capture(
     text: bool = False,
     include_path: bool = False,
 ) -> Any:  # noqa: ANN401
-    """A Dask data frame of the records of one or many files, with known divisions.
+    """Reads one or many files as a Dask data frame with known divisions.
 
-        visits = read_capture("visits.capture", text=True)
-        from_london = visits[visits.record.str.endswith("from London")]
+    Its index `record_number` is the number of the record in its file; with several files, the numbers continue from
+    file to file, in their order. The column `record` has Arrow's type `binary`. The last record of each file is fixed
+    now: records that are committed later are not included, however late the data frame is computed.
 
-    Its index `record_number` is the number of the record in its file; where several are read, it continues from file
-    to file, in their order. The column `record` has Arrow's type `binary`. The last record of each file is fixed
-    now: what is committed later is not in it, however late it is computed.
-
-    Arguments:
-        paths: a file, a folder, a pattern such as `visits/*.capture`, or several of them. Of a folder, all files
-            `*.capture` are read, in the order of their names; or, if it is a rotated log, its files, with the log's own
-            record numbers. Names that begin with `_` or a dot are left out. Each worker has to see the files at the
+    Args:
+        paths: A file, a folder, a pattern such as `visits/*.capture`, or several of these. In a folder, all files
+            `*.capture` are read in the order of their names; in a rotated log, its files are read with the log's record
+            numbers. Names that start with an underscore or a dot are skipped. Each worker has to see the files at the
             same paths.
-        records_per_partition: by default as many as take some 16 MiB in the file, and at most a million.
-        text: make the column `record` strings, of records that are UTF-8.
-        include_path: add the columns `path`, and `number_in_file`, the record's number in that file.
+        records_per_partition: Maximum number of records in a partition; by default as many as take some 16 MiB in the
+            file, and at most a million.
+        text: Return strings in the column `record`, which requires the records to be UTF-8.
+        include_path: Add the columns `path` and `number_in_file`, the record's number in that file.
 
-    Raises FileNotFoundError if there is no such file, ValueError for less than one record in a partition, ImportError
-    without Dask, and what `CaptureFile` raises. Computing raises FileNotFoundError where a worker does not see a file,
-    and InvalidCaptureFile if a file is damaged or has lost records.
+    Returns:
+        The data frame. Computing it raises FileNotFoundError if a worker does not see a file, and InvalidCaptureFile if
+        a file is damaged or has lost records.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: `records_per_partition` is below 1.
+        ImportError: Dask is not installed.
+        CaptureFileError: As for `CaptureFile`.
+        OSError: As for `CaptureFile`.
+
+    Examples:
+        >>> visits = read_capture("visits.capture", text=True)
+        >>> int(visits.record.str.endswith("from London").sum().compute())
+        1
     """
     import dask.dataframe
 
@@ -216,7 +226,7 @@ def read_capture(
 
 
 def _records(part: _Part, decoder: Decoder) -> list[Any]:
-    """The partition of a bag."""
+    """Returns a partition of a bag."""
     with part.opened() as cf:
         return decoder.decode(cf.read_range(part.first, part.last), part.first, part.path)
 
@@ -228,12 +238,29 @@ def read_bag(
     encoding: str | None = "utf_8",
     errors: str | None = None,
 ) -> Any:  # noqa: ANN401
-    """A Dask bag of the records of one or many files, in order, as `str`, or `bytes` if `encoding` is None.
+    """Reads one or many files as a Dask bag of their records, in order.
 
-        lengths = read_bag("visits.capture").map(len)
+    Args:
+        paths: As for `read_capture`.
+        records_per_partition: As for `read_capture`.
+        encoding: Encoding of the records, which become `str`; None for `bytes`.
+        errors: As for `CaptureFile`.
 
-    `errors` is as for `CaptureFile`; without it, computing raises UnicodeDecodeError for a record that is not text in
-    the encoding. The other arguments, and what else is raised, are as for `read_capture`.
+    Returns:
+        The bag. Computing it raises the exceptions of `read_capture`, and UnicodeDecodeError if a record is not text in
+        the encoding and no `errors` were given.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: `records_per_partition` is below 1.
+        LookupError: There is no such encoding or error handler.
+        ImportError: Dask is not installed.
+        CaptureFileError: As for `CaptureFile`.
+        OSError: As for `CaptureFile`.
+
+    Examples:
+        >>> read_bag("visits.capture").map(len).compute(scheduler="synchronous")
+        [16, 20]
     """
     import dask
     import dask.bag
@@ -247,10 +274,10 @@ def read_bag(
 
 
 def _write_part(records: Iterable[str | bytes], swap: Swap, name: str, options: dict[str, Any]) -> str:
-    """Makes a file of the records aside, which has its name once it is whole; returns its path.
+    """Writes the records to a file in the temporary folder, and returns its path.
 
-    Once parts are being moved into place, the task is done again only because its result was lost with a worker. What
-    it reads may have been overwritten by then.
+    Once parts are being moved into place, the task is repeated only because its result was lost with a worker. Its
+    input may have been overwritten by then.
     """
     path = swap.aside / name
     if swap.has_begun():
@@ -270,7 +297,7 @@ def _write_part(records: Iterable[str | bytes], swap: Swap, name: str, options: 
 
 
 def _parts(folder: str) -> list[str]:
-    """The names of the parts that a folder has."""
+    """Returns the names of the parts in a folder."""
     return sorted(path.name for path in Path(folder).glob(f"part-*{SUFFIX}"))
 
 
@@ -280,7 +307,7 @@ def _check_has_no_parts(folder: str) -> None:
 
 
 def _put_in_place(parts: Iterable[str], swap: Swap, overwrite: bool) -> list[str]:
-    """Moves the parts into the folder, and those that were there out of it; returns their paths there."""
+    """Moves the parts into the folder, and previous ones out of it; returns the new paths."""
     if not overwrite and not swap.has_begun():
         _check_has_no_parts(swap.folder)
     new = {path.name: path for path in map(Path, parts)}
@@ -307,29 +334,40 @@ def to_capture(
     compression_level: int = 6,
     sync: SyncMode = "full",
 ) -> Any:  # noqa: ANN401
-    """Writes a data frame or a bag to a folder, each partition to a file `part-NNNNN.capture` there.
+    """Writes a data frame or a bag to a folder, each partition to a file `part-NNNNN.capture`.
 
-        to_capture(read_bag("visits.capture").map(str.upper), "upper")
+    The files are written to a hidden folder inside `folder`, and moved into place when all of them are complete and,
+    unless `sync` is "none", synced to the disk. If something fails, the folder is unchanged. The files that are
+    overwritten may be those that are read.
 
-    The files are written aside, in a hidden folder inside the folder, and moved into place when all of them are whole
-    and, unless `sync` is "none", on the disk. If something fails, the folder is as it was. What is overwritten may be
-    what is read.
+    Args:
+        data: A Dask data frame, or a series or bag of `str` or `bytes`.
+        folder: Folder for the files, at the same path for each worker. It is created if necessary.
+        column: The column of a data frame with the records, `str` or `bytes` without nulls.
+        overwrite: Replace existing parts in the folder, once the new ones are complete.
+        compute: Write now. Otherwise the call returns a `Delayed`, to be computed once by the caller.
+        encoding: As for `CaptureFile`.
+        errors: As for `CaptureFile`.
+        compression_block_size: As for `CaptureFile`.
+        compression_level: As for `CaptureFile`.
+        sync: As for `CaptureFile`, before a file gets its name.
 
-    Arguments:
-        data: a Dask data frame, or a series or bag of `str` or `bytes`.
-        folder: where the files are to be, at the same path for each worker. It is created if there is none.
-        column: the column of a data frame that has the records, `str` or `bytes` without nulls.
-        overwrite: replace the parts that the folder has already, once the new ones are whole.
-        compute: write at once. Otherwise the call returns a `Delayed`, to be computed once by the caller.
-        encoding: as for `CaptureFile`, like all that follow.
-        errors: what becomes of text that cannot be encoded.
-        compression_block_size: bytes that are compressed together.
-        compression_level: from 1 to 12.
-        sync: what a file waits for before it gets its name.
+    Returns:
+        The paths of the files in order, or a `Delayed` of them.
 
-    Returns the paths of the files in order, or the `Delayed` that gives them. Raises FileExistsError if the folder has
-    parts already, KeyError if there is no such column, FileNotFoundError where a worker, or this process, does not see
-    the folder or a part, and what `CaptureFile.add_records` and `commit` raise, such as TypeError for a null.
+    Raises:
+        FileExistsError: The folder has parts already, and `overwrite` is false.
+        KeyError: There is no such column.
+        FileNotFoundError: A worker, or this process, does not see the folder or a part.
+        TypeError: A record is null, or neither `str` nor bytes-like.
+        ImportError: Dask is not installed.
+        CaptureFileError: As for `CaptureFile`.
+        OSError: As for `CaptureFile`.
+
+    Examples:
+        >>> paths = to_capture(read_bag("visits.capture").map(str.upper), "upper")
+        >>> capturefile.open(paths[0])[1]
+        'ADA, FROM LONDON'
     """
     import dask
 
@@ -354,7 +392,7 @@ def to_capture(
     try:
         paths = _put_in_place(dask.compute(*tasks), swap, overwrite)
     except BaseException:
-        # What could not be put back stays where it is.
+        # Files that could not be moved back stay in the temporary folder.
         if not swap.has_begun():
             swap.clear()
         raise

@@ -28,38 +28,44 @@ def __dir__() -> list[str]:
 
 
 class CaptureHandler(logging.Handler):
-    """Writes each formatted log record as a record of a capture file, and commits them in groups.
+    """Writes each formatted log record as a record of a capture file, and commits the records in groups.
 
-        handler = CaptureHandler("service.capture", level="INFO")
-        handler.setFormatter(JSONFormatter())
-        logging.getLogger("service").addHandler(handler)
+    Records are committed when there are `commit_every` of them, when the oldest is `commit_interval` seconds old, at
+    once for a record of at least `commit_level`, when `flush()` is called, and at the end of the process. Uncommitted
+    records are lost if the process is killed, and invisible to others. Handlers of one process may write the same file;
+    the settings of the one that opened it last apply.
 
-    They are committed when there are `commit_every`, when the oldest is `commit_interval` seconds old, at once when
-    one has at least the level `commit_level`, when `flush()` is called, and at the end of the process. What is not
-    committed is lost if the process is killed, and nobody else sees it. Handlers of one process may write the same
-    file; the settings of the one that opened it last apply.
+    All errors while logging, including those of commits, go to `handleError`, as with the handlers of the standard
+    library: they are printed to standard error if `logging.raiseExceptions` is true, and never reach the code that
+    logs. A forked child cannot write the file of its parent: each of its records causes such an error,
+    CaptureFileNotOpenForWrite, unless the path contains `{pid}`.
 
-    All errors while logging, also of commits, go to `handleError`, as with the handlers of the standard library: they
-    are printed to standard error while `logging.raiseExceptions` is true, and never reach the code that logs. A forked
-    child cannot write the file of its parent: each of its records is such an error, CaptureFileNotOpenForWrite, unless
-    the path has `{pid}`.
+    Args:
+        filename: Path of the file, which is created if necessary. `{pid}` in it is replaced by the process ID, so that
+            each process has a file of its own.
+        level: The lowest level that is written.
+        commit_every: Maximum number of records that are committed together.
+        commit_interval: Maximum age of an uncommitted record in seconds; None for no limit.
+        commit_level: The level, as a number or a name, at which a record is committed at once; None for none.
+        delay: Open the file only for the first record. Errors of opening it then go to `handleError`.
+        max_bytes: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`.
+        max_age: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`, in seconds.
+        encoding: Encoding of the records.
+        errors: How to handle text that cannot be encoded, as for `open`; by default it is written as escape sequences.
+        options: Other settings of `CaptureFile`, such as `sync` or `compression_level`.
 
-    Arguments:
-        filename: path of the file, which is created if there is none. `{pid}` in it is the number of the process, so
-            that each process has a file of its own.
-        level: the least level that is written.
-        commit_every: how many records are committed together at most.
-        commit_interval: seconds after which a record is committed at the latest; None sets no limit.
-        commit_level: the level, as a number or a name, from which on a record is committed at once; None for none.
-        delay: open the file only for the first record. What opening raises goes to `handleError` then.
-        max_bytes, max_age: write a log in several files, for `RotatingReader`, with these limits of `RotatingWriter`;
-            `filename` is its folder then.
-        encoding: of the records.
-        errors: what becomes of text that cannot be encoded, as for `open`; by default it is written as escape
-            sequences.
-        options: as for `CaptureFile`, such as `sync` or `compression_level`.
+    Raises:
+        ValueError: A setting is out of range, or there is no such level.
+        TypeError: There is no such option.
+        LookupError: There is no such encoding or error handler.
+        CaptureFileError: As for `CaptureFile`.
+        OSError: As for `CaptureFile`.
 
-    Raises what `CaptureFile` raises, and ValueError for a setting that cannot be.
+    Examples:
+        >>> import logging
+        >>> handler = CaptureHandler("service.capture", level="INFO")
+        >>> handler.setFormatter(JSONFormatter())
+        >>> logging.getLogger("service").addHandler(handler)
     """
 
     def __init__(
@@ -91,7 +97,7 @@ class CaptureHandler(logging.Handler):
             **options,
         )
         try:
-            # This has `logging` close the handler at the end of the process, so the handler has to be whole.
+            # Registers the handler for closing at the end of the process, so it has to be complete by now.
             super().__init__(level)
         except BaseException:
             self._log.close()
@@ -99,22 +105,32 @@ class CaptureHandler(logging.Handler):
 
     @property
     def file_name(self) -> str:
-        """The path of the file, or of the folder, in this process."""
+        """The path of the file or folder that this process writes."""
         return self._log.file_name
 
     def __repr__(self) -> str:
-        """Where it writes, and from which level on."""
+        """Shows the path and the level."""
         return f"<{type(self).__name__} {self.file_name} ({logging.getLevelName(self.level)})>"
 
     def __reduce__(self) -> Never:
-        """Raises TypeError: a file has one writer."""
+        """Refuses pickling with TypeError: a file has one writer."""
         self._log.__reduce__()
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Writes a record, if no filter is against it, without a lock of the handler.
+        """Writes a record unless a filter rejects it, without holding the handler's lock.
 
-        A commit by age is done in a thread of its own and may call what logs, such as a meter of OpenTelemetry: it
-        would wait for a lock whose holder waits for the commit.
+        A commit by age happens in a thread of its own and may call code that logs, such as a meter of OpenTelemetry.
+        With the lock, that code would wait for a thread that waits for the commit.
+
+        Args:
+            record: The log record.
+
+        Returns:
+            Whether the record was accepted.
+
+        Examples:
+            >>> handler.handle(logging.makeLogRecord({"msg": "ready", "levelno": logging.INFO}))
+            True
         """
         passed = self.filter(record)
         if passed:
@@ -122,7 +138,14 @@ class CaptureHandler(logging.Handler):
         return bool(passed)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes a record."""
+        """Writes a record, without asking the filters.
+
+        Args:
+            record: The log record.
+
+        Examples:
+            >>> handler.emit(logging.makeLogRecord({"msg": "ready", "levelno": logging.INFO}))
+        """
         try:
             self._last = record
             urgent = self._commit_level is not None and record.levelno >= self._commit_level
@@ -133,16 +156,28 @@ class CaptureHandler(logging.Handler):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Commits what has been written."""
+        """Commits the records written so far.
+
+        Examples:
+            >>> logging.getLogger("service").addHandler(handler)
+            >>> logging.getLogger("service").warning("ready")
+            >>> handler.flush()
+            >>> capturefile.open("messages.capture")[1]
+            'ready'
+        """
         try:
             self._log.commit()
         except Exception:
             self._handle_last()
 
     def close(self) -> None:
-        """Commits what has been written, and closes the file. `logging.shutdown` calls it at the end of the process.
+        """Commits the records written so far, and closes the file.
 
-        A record that still comes opens the file again, is committed, and closes it.
+        `logging.shutdown` calls it at the end of the process. A later record opens the file again, is committed, and
+        closes it.
+
+        Examples:
+            >>> handler.close()
         """
         try:
             self._log.close()
@@ -151,7 +186,7 @@ class CaptureHandler(logging.Handler):
         super().close()
 
     def _handle_last(self) -> None:
-        """Handles an error that no single record caused, in the name of the last one."""
+        """Handles an error that no single record caused, on behalf of the last one."""
         if self._last is None:
             raise
         self.handleError(self._last)
@@ -167,27 +202,39 @@ def _level_number(level: int | str | None) -> int | None:
 
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
-"""Attributes that every log record has; others are the program's own."""
+"""Attributes that every log record has; all others come from the program."""
 
 
 class JSONFormatter(logging.Formatter):
     """Formats a log record as one JSON object.
 
-    It has the keys `time` (ISO 8601, UTC), `level`, `logger` and `message`; `exception` and `stack` where there is
-    one; and what the program has given by `extra`, where the name is free. What JSON does not know becomes text: `str`
-    of an object, and of a key; "NaN" and "Infinity"; in base 16 an integer with thousands of digits. Where something
-    contains itself, and where it is nested too deep for JSON, it has "..." instead.
+    The object has the keys `time` (ISO 8601, UTC), `level`, `logger` and `message`; `exception` and `stack` if there
+    are any; and the values that the program passed as `extra`, unless their names are taken. Values that JSON does not
+    support become text: `str` of objects and keys, "NaN" and "Infinity", hexadecimal digits for integers with thousands
+    of digits. A value that contains itself, or is nested too deeply for JSON, becomes "...".
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON, in one line."""
+        """Formats a record.
+
+        Args:
+            record: The log record.
+
+        Returns:
+            One line of JSON.
+
+        Examples:
+            >>> line = JSONFormatter().format(logging.makeLogRecord({"msg": "ready"}))
+            >>> line.partition('"message": ')[2]
+            '"ready"}'
+        """
         entry: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        # Only the text of an exception comes from another process.
+        # A record from another process carries only the text of an exception.
         if exception := self.formatException(record.exc_info) if record.exc_info else record.exc_text:
             entry["exception"] = exception
         if record.stack_info:

@@ -5,9 +5,9 @@
 | `capturefile.records` | counter | `{record}` | records committed |
 | `capturefile.bytes` | counter | `By` | bytes of these records, before compression |
 | `capturefile.commit.duration` | histogram | `s` | how long each commit took |
-| `capturefile.follow.lag` | gauge | `{record}` | records committed that a follower or consumer has not come to |
+| `capturefile.follow.lag` | gauge | `{record}` | committed records that a follower or consumer has not reached |
 
-All have the attribute `file.path`.
+All metrics have the attribute `file.path`.
 """
 
 from __future__ import annotations
@@ -35,24 +35,32 @@ def __dir__() -> list[str]:
 
 
 class HasLag(Protocol):
-    """What `CaptureFile.follow` and `capturefile.aio.follow` return, and consumers of `capturefile.checkpoint`."""
+    """An object with a lag: a follower, synchronous or asynchronous, or a consumer of `capturefile.checkpoint`."""
 
     @property
     def file_name(self) -> str:
         """The path of the file that is read."""
 
     def lag(self) -> int:
-        """How many records are committed and were not come to yet."""
+        """Returns the number of committed records that the object has not reached yet.
+
+        Returns:
+            The number of records.
+
+        Examples:
+            >>> cf.follow(1).lag()
+            3
+        """
 
 
 _Attributes = dict[str, "AttributeValue"]
 
 _BOUNDARIES = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-"""Seconds that bound the buckets of the histogram: a commit may wait for no disk, or for a busy one."""
+"""Bucket boundaries of the histogram in seconds, for commits that wait for no disk up to those on a busy disk."""
 
 
 class _Instruments:
-    """The instruments of one provider, each made once, whatever number of files it measures."""
+    """The instruments of one provider, shared by all files that it measures."""
 
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter("capturefile", __version__)
@@ -79,13 +87,13 @@ class _Instruments:
 
     def observe_lag(self, _options: CallbackOptions) -> Iterable[Observation]:
         for target, attributes in list(self.lagging.items()):
-            # A file that cannot be read, or is closed, has no lag that could be told.
+            # A file that cannot be read, or is closed, has no lag to report.
             with suppress(CaptureFileError, OSError):
                 yield Observation(_lag(target), attributes)
 
 
 class _Hook:
-    """What a file calls after each commit: it tells all providers that measure the file."""
+    """The commit hook of a file, which reports to all providers that measure the file."""
 
     def __init__(self) -> None:
         self.attributes: dict[_Instruments, _Attributes] = {}
@@ -109,19 +117,20 @@ def instrument(
     *,
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> None:
-    """Measures `target` from now on, for as long as it lives or until `uninstrument`, with any number of providers.
+    """Measures an object from now on, until it is garbage-collected or `uninstrument` is called.
 
-        log = capturefile.open("log.capture", "a")
-        instrument(log, attributes={"service.name": "shop"})
+    A file that is open for writing reports its commits. A file that is open for reading reports a lag: the number of
+    committed records that `refresh()` would show. Followers and consumers report the number of committed records that
+    they have not reached. Several providers can measure one object.
 
-    A file that is open for writing gives its commits. One that is open for reading gives a lag: how many committed
-    records `refresh()` would show. What `CaptureFile.follow`, `capturefile.aio.follow` and the functions of
-    `capturefile.checkpoint` return gives how many committed records it has not come to.
+    Args:
+        target: The object to measure: a file, a follower, or a consumer of `capturefile.checkpoint`.
+        meter_provider: Receiver of the measurements; by default the global provider.
+        attributes: Attributes of each measurement in addition to `file.path`. Those of the last call for a provider
+            apply.
 
-    Arguments:
-        target: the object to measure.
-        meter_provider: where the measurements go; by default the global provider.
-        attributes: what is said of each measurement beside `file.path`; those of the last call for a provider count.
+    Examples:
+        >>> capturefile.otel.instrument(cf, attributes={"service.name": "shop"})
     """
     provider = meter_provider or get_meter_provider()
     instruments = _instruments.get(provider)
@@ -137,7 +146,14 @@ def instrument(
 
 
 def uninstrument(target: CaptureFile[Any] | HasLag) -> None:
-    """Ends what `instrument` began, with all providers. Does nothing if it did not."""
+    """Stops measuring an object, with all providers. Does nothing if it is not measured.
+
+    Args:
+        target: The object.
+
+    Examples:
+        >>> capturefile.otel.uninstrument(cf)
+    """
     if isinstance(target, CaptureFile):
         _hooks.pop(target, None)
         target._on_commit(None)

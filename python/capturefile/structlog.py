@@ -30,41 +30,107 @@ def __dir__() -> list[str]:
 
 
 class CaptureLogger:
-    """Writes each event, which the last processor has rendered as `str` or `bytes`, as a record."""
+    """Writes each event as a record; the last processor has to render it as `str` or `bytes`."""
 
     def __init__(self, factory: LoggerFactory) -> None:
         """Use `LoggerFactory`."""
         self._factory = factory
 
     def __repr__(self) -> str:
-        """Where it writes."""
+        """Shows the path."""
         return f"<CaptureLogger to {self._factory.file_name!r}>"
 
     def _add(self, level: str, event: str | bytes) -> None:
         self._factory._log.add(event, urgent=level in self._factory._urgent)
 
     def msg(self, message: str | bytes) -> None:
-        """Writes an event without a level. Raises what `CaptureFile.add_record` and `commit` raise."""
+        """Writes an event without a level.
+
+        Args:
+            message: The rendered event.
+
+        Raises:
+            CaptureFileError: As for `CaptureFile.add_record` and `CaptureFile.commit`.
+            OSError: As for `CaptureFile.add_record` and `CaptureFile.commit`.
+
+        Examples:
+            >>> logger.msg("ready")
+        """
         self._add("msg", message)
 
     def debug(self, message: str | bytes) -> None:
-        """Writes an event."""
+        """Writes an event with the level "debug".
+
+        Args:
+            message: The rendered event.
+
+        Raises:
+            CaptureFileError: As for `msg`.
+            OSError: As for `msg`.
+
+        Examples:
+            >>> logger.debug("ready")
+        """
         self._add("debug", message)
 
     def info(self, message: str | bytes) -> None:
-        """Writes an event."""
+        """Writes an event with the level "info".
+
+        Args:
+            message: The rendered event.
+
+        Raises:
+            CaptureFileError: As for `msg`.
+            OSError: As for `msg`.
+
+        Examples:
+            >>> logger.info("ready")
+        """
         self._add("info", message)
 
     def warning(self, message: str | bytes) -> None:
-        """Writes an event."""
+        """Writes an event with the level "warning".
+
+        Args:
+            message: The rendered event.
+
+        Raises:
+            CaptureFileError: As for `msg`.
+            OSError: As for `msg`.
+
+        Examples:
+            >>> logger.warning("ready")
+        """
         self._add("warning", message)
 
     def error(self, message: str | bytes) -> None:
-        """Writes an event."""
+        """Writes an event with the level "error".
+
+        Args:
+            message: The rendered event.
+
+        Raises:
+            CaptureFileError: As for `msg`.
+            OSError: As for `msg`.
+
+        Examples:
+            >>> logger.error("ready")
+        """
         self._add("error", message)
 
     def critical(self, message: str | bytes) -> None:
-        """Writes an event."""
+        """Writes an event with the level "critical".
+
+        Args:
+            message: The rendered event.
+
+        Raises:
+            CaptureFileError: As for `msg`.
+            OSError: As for `msg`.
+
+        Examples:
+            >>> logger.critical("ready")
+        """
         self._add("critical", message)
 
     log = msg
@@ -74,31 +140,40 @@ class CaptureLogger:
 
 
 class LoggerFactory:
-    """Makes loggers that write to one capture file, and commits what they write in groups.
+    """Creates loggers that write to one capture file, and commits their events in groups.
 
-        structlog.configure(
-            processors=[structlog.processors.JSONRenderer()], logger_factory=LoggerFactory("events.capture")
-        )
+    Events are committed when there are `commit_every` of them, when the oldest is `commit_interval` seconds old, at
+    once for an event with a level in `commit_levels`, when `flush()` is called, and at the end of the process.
+    Uncommitted events are lost if the process is killed, and invisible to others. Factories and handlers of one process
+    may write the same file. Logging in a forked child, which cannot write the file of its parent, raises
+    CaptureFileNotOpenForWrite unless the path contains `{pid}`.
 
-    Events are committed when there are `commit_every`, when the oldest is `commit_interval` seconds old, at once when
-    one has a level of `commit_levels`, when `flush()` is called, and at the end of the process. What is not committed
-    is lost if the process is killed, and nobody else sees it. Factories and handlers of one process may write the same
-    file. A forked child cannot write the file of its parent: CaptureFileNotOpenForWrite, unless the path has `{pid}`.
+    Args:
+        filename: Path of the file, which is created if necessary. `{pid}` in it is replaced by the process ID, so that
+            each process has a file of its own.
+        commit_every: Maximum number of events that are committed together.
+        commit_interval: Maximum age of an uncommitted event in seconds; None for no limit.
+        commit_levels: Names of the levels whose events are committed at once.
+        delay: Open the file only for the first event.
+        max_bytes: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`.
+        max_age: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`, in seconds.
+        encoding: Encoding of events that are `str`.
+        errors: How to handle text that cannot be encoded, as for `open`; by default it is written as escape sequences.
+        options: Other settings of `CaptureFile`, such as `sync` or `compression_level`.
 
-    Arguments:
-        filename: path of the file, which is created if there is none. `{pid}` in it is the number of the process, so
-            that each process has a file of its own.
-        commit_every: how many events are committed together at most.
-        commit_interval: seconds after which an event is committed at the latest; None sets no limit.
-        commit_levels: names of the levels whose events are committed at once.
-        delay: open the file only for the first event.
-        max_bytes, max_age: write a log in several files, for `RotatingReader`, with these limits of `RotatingWriter`;
-            `filename` is its folder then.
-        encoding: of events that are `str`.
-        errors: what becomes of text that cannot be encoded, as for `open`.
-        options: as for `CaptureFile`, such as `sync` or `compression_level`.
+    Raises:
+        ValueError: A setting is out of range.
+        TypeError: There is no such option, or `commit_levels` is a single name.
+        LookupError: There is no such encoding or error handler.
+        CaptureFileError: As for `CaptureFile`.
+        OSError: As for `CaptureFile`.
 
-    Raises what `CaptureFile` raises, and ValueError for a setting that cannot be.
+    Examples:
+        >>> import structlog
+        >>> structlog.configure(
+        ...     processors=[structlog.processors.JSONRenderer()], logger_factory=LoggerFactory("events.capture")
+        ... )
+        >>> structlog.get_logger().info("ready", port=8000)
     """
 
     def __init__(
@@ -120,34 +195,52 @@ class LoggerFactory:
         self._urgent = frozenset(commit_levels)
         rule, limits = CommitRule(commit_every, commit_interval), Limits(max_bytes, max_age)
         self._log = LogFile(filename, rule, limits, encoding=encoding, errors=errors, delay=delay, **options)
-        # Called when the factory and its loggers are forgotten, or else at the end of the process.
+        # Called when the factory and its loggers are garbage-collected, or else at the end of the process.
         self._finalizer = weakref.finalize(self, self._log.close)
 
     @property
     def file_name(self) -> str:
-        """The path of the file, or of the folder, in this process."""
+        """The path of the file or folder that this process writes."""
         return self._log.file_name
 
     def __repr__(self) -> str:
-        """Where its loggers write."""
+        """Shows the path."""
         return f"<LoggerFactory to {self.file_name!r}>"
 
     def __reduce__(self) -> Never:
-        """Raises TypeError: a file has one writer."""
+        """Refuses pickling with TypeError: a file has one writer."""
         self._log.__reduce__()
 
     def __call__(self, *_names: object) -> CaptureLogger:
-        """A logger, as structlog asks for it."""
+        """Returns a logger; structlog calls this."""
         return CaptureLogger(self)
 
     def flush(self) -> None:
-        """Commits what has been written. Raises what `CaptureFile.commit` raises."""
+        """Commits the events written so far.
+
+        Raises:
+            CaptureFileError: As for `CaptureFile.commit`.
+            OSError: As for `CaptureFile.commit`.
+
+        Examples:
+            >>> logger.info("ready")
+            >>> factory.flush()
+            >>> capturefile.open("events.capture")[1]
+            'ready'
+        """
         self._log.commit()
 
     def close(self) -> None:
-        """Commits what has been written, and closes the file, also if the commit fails with what `commit` raises.
+        """Commits the events written so far, and closes the file, even if the commit fails.
 
-        An event that still comes opens it again, is committed, and closes it.
+        A later event opens the file again, is committed, and closes it.
+
+        Raises:
+            CaptureFileError: As for `CaptureFile.commit`.
+            OSError: As for `CaptureFile.commit`.
+
+        Examples:
+            >>> factory.close()
         """
         self._log.close()
         self._finalizer.detach()

@@ -1,15 +1,15 @@
-"""Consumers that continue where they stopped, however they stopped.
+"""Consumers that resume where they stopped, even after a crash.
 
-`consume` reads one capture file and writes results to another. The position that it has reached is committed in the
-same commit as the results, so that each record of the source is consumed exactly once:
+`consume` reads one capture file and writes results to another. Its position is part of the same commit as the results,
+so that each record of the source is consumed exactly once:
 
     with checkpoint.consume("visits.capture", "cities.capture", name="cities") as consumer:
         for batch in consumer:
             for record in batch:
                 consumer.add(record.partition(", from ")[2])
 
-`consume_at_least_once` is for results that go anywhere else. It keeps the position in a file of its own, and a consumer
-that dies between delivering results and noting so delivers them again.
+`consume_at_least_once` is for results that go anywhere else. It keeps the position in a separate file. A consumer that
+dies after delivering results and before saving the position delivers them again.
 """
 
 from __future__ import annotations
@@ -70,34 +70,44 @@ def consume(
     timeout: float | None = None,
     sync: SyncMode = "full",
 ) -> ExactlyOnceConsumer[Any]:
-    """A consumer of the capture file `source` that adds its results to the capture file `destination`.
+    """Creates a consumer of one capture file that adds its results to another.
 
-        with consume("visits.capture", "names.capture", name="names") as consumer:
-            for batch in consumer:
-                consumer.add_all(visit.upper() for visit in batch)
+    Each commit contains the results of whole batches together with the position in the source. A consumer that is
+    killed and restarted, however often, therefore leaves the results of each record exactly once. The position is kept
+    in the destination's metadata, a JSON object, under the key `KEY` and the consumer's name; other keys are preserved.
+    Since a file has one writer, a consumer never runs twice at the same time.
 
-    Each commit has the results of whole batches together with the position in the source, so that a consumer that is
-    killed and started again, however often, leaves the results of each record once. The position is kept in the
-    destination's metadata, a JSON object, under the key `KEY` and the consumer's name; other keys stay. Since a file
-    has one writer, a consumer never runs twice at the same time.
+    Args:
+        source: Path of the file to read.
+        destination: Path of the file to write, which is created if necessary; or an object that is open for writing,
+            which is not closed.
+        name: Name of the consumer. Several consumers, of several sources, can share a destination, one at a time.
+        encoding: Encoding of the records of the source and of the results; None for `bytes`.
+        errors: As for `CaptureFile`, for both files.
+        batch_size: Maximum number of records in a batch, and so of records consumed per commit.
+        follow: Wait for records that are committed to the source later. Otherwise the iteration ends with the last
+            record that exists.
+        timeout: Seconds without news after which waiting ends; by default it waits for ever.
+        sync: As for `CaptureFile`, for a destination given by its path. Unless it is "none", records of the source are
+            synced to the disk before they are consumed.
 
-    Arguments:
-        source: path of the file to read.
-        destination: path of the file to write, which is created if there is none; or an object that is open for
-            writing, which stays open.
-        name: of the consumer. Several, of several sources, can share a destination, one at a time.
-        encoding: how records of the source are decoded, and results encoded; None for `bytes`.
-        errors: as for `CaptureFile`, of records of the source and of results.
-        batch_size: how many records a batch has, and a commit, at most.
-        follow: continue with what is committed to the source later. Otherwise the iteration ends with the last record
-            that there is.
-        timeout: seconds without news after which it ends all the same; by default it waits for ever.
-        sync: as for `CaptureFile`, for a destination given by its path. Unless it is "none", records of the source
-            are on the disk before they are consumed.
+    Returns:
+        The consumer, which iterates over batches.
 
-    Raises ValueError if the destination's metadata is no JSON object, or if it is the source itself;
-    CaptureFileReplaced if the source is not the file that was consumed so far; and what `CaptureFile` raises. Nothing
-    has been changed then.
+    Raises:
+        ValueError: The destination is the source, its metadata is not a JSON object, or `batch_size` is below 1.
+            Nothing has been changed.
+        CaptureFileReplaced: The source is not the file that was consumed before. Nothing has been changed.
+        CaptureFileError: As for `CaptureFile`.
+        OSError: As for `CaptureFile`.
+        LookupError: There is no such encoding or error handler.
+
+    Examples:
+        >>> with capturefile.checkpoint.consume("visits.capture", "cities.capture", name="cities") as consumer:
+        ...     for batch in consumer:
+        ...         consumer.add_all(visit.partition(", from ")[2] for visit in batch)
+        >>> capturefile.open("cities.capture")[:]
+        ['London', 'New York']
     """
     records = _open_source(source, batch_size, follow=follow, timeout=timeout, durable=sync not in ("none", False))
     try:
@@ -122,7 +132,7 @@ def consume(
 
 
 def _refuse_same_file(source: CaptureFile[Any], destination: CaptureFile[Any]) -> None:
-    """Results that are records of the source again would never come to an end."""
+    """Refuses a destination that is the source: results that are consumed again would never end."""
     identity = source._identity()
     if identity is not None and identity == destination._identity():
         raise ValueError(f"{source.file_name!r} and {destination.file_name!r} are one file: results need another one")
@@ -166,28 +176,37 @@ def consume_at_least_once(
     follow: bool = False,
     timeout: float | None = None,
 ) -> AtLeastOnceConsumer[Any]:
-    """A consumer of the capture file `source` whose results go somewhere else: a queue, a database, a web service.
+    """Creates a consumer of a capture file whose results go elsewhere: to a queue, a database, a web service.
 
-        with consume_at_least_once("visits.capture", "sent.cursor") as consumer:
-            for batch in consumer:
-                print(batch)
+    After each batch, the position is saved by replacing `cursor_file`. A consumer that is killed between delivering a
+    batch and saving the position delivers the batch again after a restart: no record is missed, but some may come
+    twice. The receiver can recognise these by their numbers: the first record of a batch is `position + 1`.
 
-    The position is written to `cursor_file`, by replacing it, after each batch. A consumer that is killed after it has
-    delivered a batch and before that is noted delivers the batch again when it is started again: no record is missed,
-    some may come twice. The sink can tell those by their numbers: the first record of a batch is `position + 1`.
-
-    Arguments:
-        source: path of the file to read.
-        cursor_file: path of the file with the position, which is created after the first batch. Two consumers must
+    Args:
+        source: Path of the file to read.
+        cursor_file: Path of the file with the position, which is created after the first batch. Two consumers must
             not share one.
-        encoding: as for `consume`.
-        errors: as for `consume`.
-        batch_size: how many records a batch has at most; the position is written once a batch.
-        follow: as for `consume`.
-        timeout: as for `consume`.
+        encoding: Encoding of the records; None for `bytes`.
+        errors: As for `CaptureFile`.
+        batch_size: Maximum number of records in a batch; the position is saved once per batch.
+        follow: Wait for records that are committed to the source later.
+        timeout: Seconds without news after which waiting ends; by default it waits for ever.
 
-    Raises ValueError if the cursor file holds something else, CaptureFileReplaced if the source is not the file that
-    was consumed so far, and what `CaptureFile` raises.
+    Returns:
+        The consumer, which iterates over batches.
+
+    Raises:
+        ValueError: The cursor file contains something else, or `batch_size` is below 1.
+        CaptureFileReplaced: The source is not the file that was consumed before.
+        CaptureFileError: As for `CaptureFile`.
+        OSError: As for `CaptureFile`.
+        LookupError: There is no such encoding or error handler.
+
+    Examples:
+        >>> with capturefile.checkpoint.consume_at_least_once("visits.capture", "sent.cursor") as consumer:
+        ...     for batch in consumer:
+        ...         print(batch)
+        ['Ada, from London', 'Grace, from New York']
     """
     records = _open_source(source, batch_size, follow=follow, timeout=timeout, durable=True)
     try:

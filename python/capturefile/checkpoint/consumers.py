@@ -1,4 +1,4 @@
-"""The consumers: how they go through a source in batches, and where they keep their position."""
+"""The consumers: how they iterate over a source in batches, and where they keep their position."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from capturefile.checkpoint.source import Source
 
 KEY = "capturefile.checkpoints"
-"""The key of the destination's metadata, a JSON object, under which `consume` keeps positions by consumers' names."""
+"""The key in the destination's metadata, a JSON object, under which `consume` keeps positions by consumer name."""
 
 
 class Consumer(ABC, Generic[RecordT_co]):
-    """Iterates over the records of a source in batches, each a list, and notes which of them are done.
+    """Iterates over the records of a source in batches, each a list, and saves which of them are done.
 
-    A batch is done when the loop asks for the next one, or when `commit` is called. A batch that the loop was left in
-    the middle of, by `break` or an exception, is not: the next consumer gets it again.
+    A batch is done when the loop asks for the next one, or when `commit` is called. If the loop is left during a batch,
+    by `break` or an exception, the batch is not done, and the next consumer gets it again.
     """
 
     def __init__(self, source: Source, decoder: Decoder, batch_size: int, position: Position) -> None:
@@ -39,23 +39,23 @@ class Consumer(ABC, Generic[RecordT_co]):
         self._decoder = decoder
         self._batch_size = batch_size
         position.check(source.file)
-        # What was saved last; and whether an exception may have come while something was being saved.
+        # The position that was saved last, and whether an exception may have interrupted saving.
         self._saved = position
         self._saving = False
-        # Behind the last batch that was given.
+        # The position behind the last batch that was returned.
         self._given = position
 
     def __repr__(self) -> str:
-        """What it consumes, and how far it knows to have come."""
+        """Shows the source, and how many of its records are done."""
         return f"<{type(self).__name__}: {self._saved.records} records of {self._source.file.file_name!r} are done>"
 
     @property
     def position(self) -> int:
-        """How many records of the source are done: the number of the last one."""
+        """The number of records of the source that are done, which is the number of the last one."""
         return self._known().records
 
     def __iter__(self) -> Iterator[list[RecordT_co]]:
-        """Iterates over what is not done yet, in lists of at most `batch_size` records and about 8 MiB."""
+        """Iterates over the records that are not done yet, in lists of at most `batch_size` records and about 8 MiB."""
         self._give_up()
         while batch := self._source.read(self.position, self._batch_size):
             self._given = Position.behind(self.position + len(batch), batch[-1])
@@ -66,10 +66,19 @@ class Consumer(ABC, Generic[RecordT_co]):
         return self._decoder.decode(batch, self.position + 1, self._source.file.file_name)
 
     def commit(self) -> None:
-        """Notes that the records given so far are done, with their results.
+        """Saves that the records returned so far are done, together with their results.
 
-        The loop does this by itself between two batches. Raises what `CaptureFile.commit` raises, or an OSError if a
-        cursor file cannot be written.
+        The loop does this by itself between two batches.
+
+        Raises:
+            OSError: As for `CaptureFile.commit`, or the cursor file cannot be written.
+            CaptureFileError: As for `CaptureFile.commit`.
+
+        Examples:
+            >>> batch = next(iter(consumer))
+            >>> consumer.commit()
+            >>> consumer.position
+            2
         """
         self._saving = True
         self._save(self._given)
@@ -77,31 +86,47 @@ class Consumer(ABC, Generic[RecordT_co]):
         self._saving = False
 
     def _known(self) -> Position:
-        """What is saved: looked up again after an exception, which can come before or after it has happened."""
+        """Returns the saved position, which is read again if an exception may have interrupted saving."""
         return (self._load() or Position()) if self._saving else self._saved
 
     def _give_up(self) -> None:
-        """Forgets a batch that is not done, with its results: it comes again."""
+        """Discards a batch that is not done, with its results, so that it is returned again."""
         if self._saving or self._given != self._saved:
             self._forget_results()
             self._given = self._saved = self._known()
             self._saving = False
 
     def lag(self) -> int:
-        """How many records of the source are committed now and not done. Raises what `CaptureFile.refresh` raises."""
+        """Returns the number of records of the source that are committed now and not done.
+
+        Returns:
+            The number of records.
+
+        Raises:
+            CaptureFileError: As for `CaptureFile.refresh`.
+            OSError: The source cannot be read.
+
+        Examples:
+            >>> consumer.lag()
+            2
+        """
         return self._source.lag(self.position)
 
     def close(self) -> None:
-        """Ends without committing, and closes what was opened for the consumer."""
+        """Ends without committing, and closes the files that were opened for the consumer.
+
+        Examples:
+            >>> consumer.close()
+        """
         self._give_up()
         self._source.close()
 
     def __enter__(self) -> Self:
-        """The object itself."""
+        """Returns the object itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Calls `close`."""
+        """Closes the consumer."""
         self.close()
 
     @property
@@ -120,37 +145,69 @@ class Consumer(ABC, Generic[RecordT_co]):
 
 
 class ExactlyOnceConsumer(Consumer[RecordT_co]):
-    """A consumer whose results go to a capture file, in the same commits as its position; see `consume`."""
+    """A consumer that commits its results together with its position to a capture file; see `consume`."""
 
     def __init__(
         self, source: Source, decoder: Decoder, batch_size: int, destination: CaptureFile[Any], name: str
     ) -> None:
         """Use `consume`."""
         self.destination = destination
-        """The file that the results go to. It is read like any other, and its other metadata can be set; a commit
-        of its own in the middle of a batch would separate results from their position."""
+        """The file with the results. It can be read like any other, and other keys of its metadata can be set, but
+        committing it during a batch would separate results from their position."""
         self._name = name
         self._closes = False
         super().__init__(source, decoder, batch_size, self._load() or Position())
 
     def add(self, record: str | Buffer) -> None:
-        """Adds a result, which others see once the batch is done. Raises what `CaptureFile.add_record` raises."""
+        """Adds a result, which others see once the batch is done.
+
+        Args:
+            record: `str`, or an object with the buffer protocol.
+
+        Raises:
+            CaptureFileError: As for `CaptureFile.add_record`.
+            ValueError: As for `CaptureFile.add_record`.
+            TypeError: As for `CaptureFile.add_record`.
+            OSError: As for `CaptureFile.add_record`.
+
+        Examples:
+            >>> for batch in consumer:
+            ...     consumer.add(f"{len(batch)} visits")
+            >>> consumer.destination[1]
+            '2 visits'
+        """
         self.destination.add_record(record)
 
     def add_all(self, records: Iterable[str | Buffer]) -> None:
-        """Adds many results at once. Raises what `CaptureFile.add_records` raises."""
+        """Adds many results at once.
+
+        Args:
+            records: Records, each `str` or an object with the buffer protocol.
+
+        Raises:
+            CaptureFileError: As for `CaptureFile.add_records`.
+            ValueError: As for `CaptureFile.add_records`.
+            TypeError: As for `CaptureFile.add_records`.
+            OSError: As for `CaptureFile.add_records`.
+
+        Examples:
+            >>> for batch in consumer:
+            ...     consumer.add_all(visit.upper() for visit in batch)
+            >>> consumer.destination[2]
+            'GRACE, FROM NEW YORK'
+        """
         self.destination.add_records(records)
 
     def _load(self) -> Position | None:
         results = self.destination
-        # What is set and not committed does not count.
+        # Metadata that is set but not committed does not count.
         with CaptureFile(results.file_name) if results.closed else results._observer() as committed:
             position = self._positions(self._metadata(committed)).get(self._name)
         place = f"{KEY!r} in the metadata of {results.file_name!r}"
         return None if position is None else Position.decode(position, place)
 
     def _save(self, position: Position) -> None:
-        # Read anew each time: others may have set other keys in the same transaction.
+        # Read each time, because the caller may have set other keys in the same transaction.
         metadata = self._metadata(self.destination)
         metadata[KEY] = {**self._positions(metadata), self._name: position.encode()}
         self.destination.set_metadata(json.dumps(metadata).encode())
@@ -176,12 +233,18 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         raise ValueError(f"{KEY!r} in the metadata of {self.destination.file_name!r} is {positions!r:.80}, no object")
 
     def _forget_results(self) -> None:
-        # After a commit that failed, or a close, there is nothing to roll back, and the first error says more.
+        # After a failed commit or a close there is nothing to roll back, and the first error is more informative.
         with suppress(CaptureFileError):
             self.destination.rollback()
 
     def close(self) -> None:
-        """Ends without committing; closes the source, and the destination if it was given by its path."""
+        """Ends without committing, and closes the source, and the destination if it was given by its path.
+
+        Examples:
+            >>> consumer.close()
+            >>> consumer.destination.closed
+            True
+        """
         try:
             super().close()
         finally:
@@ -190,7 +253,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
 
 
 class AtLeastOnceConsumer(Consumer[RecordT_co]):
-    """A consumer whose position is in a file of its own; see `consume_at_least_once`."""
+    """A consumer that keeps its position in a separate file; see `consume_at_least_once`."""
 
     def __init__(self, source: Source, decoder: Decoder, batch_size: int, cursor: CursorFile) -> None:
         """Use `consume_at_least_once`."""
@@ -204,4 +267,4 @@ class AtLeastOnceConsumer(Consumer[RecordT_co]):
         self._cursor.save(position)
 
     def _forget_results(self) -> None:
-        """What was delivered stays delivered."""
+        """Does nothing: delivered results cannot be undone."""

@@ -1,4 +1,4 @@
-"""What a consumer reads: the records of its source from a number on."""
+"""Reading the source of a consumer from a given record on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Source:
         self.file.refresh(durable)
 
     def read(self, consumed: int, most: int) -> list[bytes]:
-        """The next records, at most this many and this many bytes; none at the end, which may be waited for."""
+        """Returns the next records, limited in number and bytes; waits for some if following; none at the end."""
         while True:
             batch = self._at_hand(consumed, most)
             if batch or not self._more(consumed):
@@ -41,16 +41,16 @@ class Source:
         return batch
 
     def _more(self, consumed: int) -> bool:
-        """Looks for records that were committed since, and waits for them if the file is to be followed."""
+        """Looks for newly committed records, waiting for them if following. Returns whether there are any."""
         follower = self.file.follow(consumed + 1, timeout=self._timeout if self._follow else 0)
         if next(follower, None) is None:
             return False
-        # What is consumed must never be rolled back by a power cut: nobody would notice.
+        # A power cut must not roll back records that have been consumed: nobody would notice.
         self.file.refresh(self._durable)
         return True
 
     def lag(self, consumed: int) -> int:
-        """How many committed records lie behind the first `consumed`."""
+        """Returns the number of committed records after the first `consumed`."""
         return self.file.follow(consumed + 1).lag()
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Capture files in Apache Spark: the format `capturefile` of its Python data sources, for batches and for streams.
 
-It needs pyspark 4.0 or newer and pyarrow, which the extra `spark` installs. Spark finds it by itself where this package
-is installed; `spark.dataSource.register(CaptureDataSource)` makes sure.
+It requires pyspark 4.0 or newer and pyarrow, which the extra `spark` installs. Spark discovers it if this package is
+installed; `spark.dataSource.register(CaptureDataSource)` registers it explicitly.
 
     frame = spark.read.format("capturefile").load("/data/logs/*.capture")
     frame.write.format("capturefile").mode("append").save("/data/copy")
@@ -38,44 +38,102 @@ def __dir__() -> list[str]:
 
 
 class CaptureDataSource(DataSource):
-    """What Spark calls to read and write capture files; see docs/spark.md for the options and what is promised."""
+    """The data source that Spark calls to read and write capture files; see docs/spark.md for its options."""
 
-    # pyarrow is imported with the modules that work with data. Spark imports this one to see which formats there are,
-    # for sessions that want something else, too.
+    # pyarrow is imported by the modules that process data. Spark also imports this module in sessions that use other
+    # formats, to see which formats exist.
 
     @classmethod
     def name(cls) -> str:
-        """The name of the format."""
+        """Returns the name of the format.
+
+        Returns:
+            "capturefile".
+
+        Examples:
+            >>> CaptureDataSource.name()
+            'capturefile'
+        """
         return "capturefile"
 
     def schema(self) -> StructType:
-        """The columns `record_number` and `record`, with `path` where several files are read, or those asked for.
+        """Returns the columns that a read without a schema has.
 
-        Raises ValueError for options that do not fit.
+        Returns:
+            `record_number` and `record`, and `path` if several files are read.
+
+        Raises:
+            ValueError: An option is unknown or invalid.
+
+        Examples:
+            >>> CaptureDataSource({"path": "visits.capture"}).schema().names
+            ['record_number', 'record']
         """
         return declared(Options.of(self.options))
 
     def reader(self, schema: StructType) -> DataSourceReader:
-        """What plans and does a batch read."""
+        """Returns the object that plans and performs a batch read.
+
+        Args:
+            schema: The columns of the data.
+
+        Returns:
+            The reader.
+
+        Raises:
+            ValueError: An option is unknown or invalid.
+        """
         from capturefile.spark.reading import BatchReader
 
         return BatchReader(Options.of(self.options), schema)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802
-        """What plans and does a streaming read."""
+        """Returns the object that plans and performs a streaming read.
+
+        Args:
+            schema: The columns of the data.
+
+        Returns:
+            The reader.
+
+        Raises:
+            ValueError: An option is unknown or invalid.
+        """
         from capturefile.spark.streams import StreamReader
 
         return StreamReader(Options.of(self.options), schema)
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
-        """What writes a batch into a folder."""
+        """Returns the object that writes a batch into a folder.
+
+        Args:
+            schema: The columns of the data.
+            overwrite: Replace existing data instead of appending.
+
+        Returns:
+            The writer.
+
+        Raises:
+            ValueError: An option is unknown or invalid.
+        """
         from capturefile.spark.writing import BatchWriter
 
         options = Options.of(self.options)
         return BatchWriter(options.only_path(), record_column(schema), options.encoding, overwrite=overwrite)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802
-        """What writes a stream into one capture file."""
+        """Returns the object that writes a stream into one capture file.
+
+        Args:
+            schema: The columns of the data.
+            overwrite: Replace existing data instead of appending.
+
+        Returns:
+            The writer.
+
+        Raises:
+            ValueError: An option is unknown or invalid.
+        """
         from capturefile.spark.sinks import StreamWriter
 
         options = Options.of(self.options)

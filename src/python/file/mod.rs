@@ -78,10 +78,10 @@ use settings::{Request, Settings, copy_metadata, counted, location_of};
 ///     ValueError: A setting is out of range.
 ///
 /// Examples:
-///     >>> with CaptureFile("visits.capture", to_write=True) as visits:
-///     ...     visits.add_record("Ada, from London")
-///     ...     visits.commit()
-///     ...     print(visits[1])
+///     >>> with CaptureFile("guests.capture", to_write=True) as guests:
+///     ...     guests.add_record("Ada, from London")
+///     ...     guests.commit()
+///     ...     print(guests[1])
 ///     1
 ///     Ada, from London
 ///
