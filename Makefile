@@ -46,6 +46,7 @@ lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, ty
 	$(BIN)/mypy
 	$(BIN)/python tests/layers.py
 	$(BIN)/python tests/wording.py
+	$(BIN)/python tests/rust_examples.py
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml

@@ -4,7 +4,13 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What every fallible call of this crate returns.
+/// Is what every fallible call of this crate returns.
+///
+/// ```
+/// fn last_record(path: &std::path::Path) -> capturefile::Result<Option<capturefile::Record>> {
+///     capturefile::CaptureFile::open(path)?.snapshot()?.records(1).next_back().transpose()
+/// }
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Makes room in `buffer` for `more` things, or says that there is no memory for them.
@@ -13,7 +19,19 @@ pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: &'static str) -
     buffer.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes, what })
 }
 
-/// Something in a file that cannot be right: where it stands, what was found, what belongs there.
+/// Describes something in a file that cannot be right: where it is, what was found, what belongs there.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// std::fs::write(&path, "no capture file").unwrap();
+/// match capturefile::CaptureFile::open(&path) {
+///     Err(capturefile::Error::Corrupt { damage, .. }) => assert_eq!(damage.position, Some(0)),
+///     _ => unreachable!("it has no header"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
@@ -30,7 +48,7 @@ impl Damage {
         Self { position: None, found: found.into(), expected: expected.into() }
     }
 
-    /// The same damage, placed at `position` unless its place is already known.
+    /// Places the damage at `position`, unless its place is already known.
     pub(crate) fn at(mut self, position: u64) -> Self {
         self.position.get_or_insert(position);
         self
@@ -253,7 +271,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// The file, or folder, that the error is about; `None` where it is about something else, such as an option.
+    /// Returns the file, or folder, that the error is about; `None` where it is about something else, such as an
+    /// option.
+    ///
+    /// ```
+    /// let nowhere = std::path::Path::new("no such folder/log.capture");
+    /// let error = capturefile::CaptureFile::open(nowhere).unwrap_err();
+    /// assert_eq!(error.path(), Some(nowhere));
+    /// ```
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Io { path, .. }
@@ -273,7 +298,12 @@ impl Error {
         }
     }
 
-    /// Whether the file is damaged, or no capture file at all.
+    /// Returns whether the file is damaged, or no capture file at all.
+    ///
+    /// ```
+    /// let error = capturefile::CaptureFile::open("no such file").unwrap_err();
+    /// assert!(!error.is_corrupt());
+    /// ```
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt { .. })
     }

@@ -32,7 +32,18 @@ const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
 /// How long a commit waits for readers of the pure-Python package to release the slots.
 const SLOT_LOCK_WAIT: Duration = Duration::from_millis(100);
 
-/// Which file something is, among all that one machine has ever had at the same place.
+/// Tells a file from all others that one machine has ever had, also at the same place.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let before = log.identity()?;
+/// let new = capturefile::OpenOptions::new().write(true).open(folder.path().join("new.capture"))?;
+/// assert_ne!(before, new.identity()?);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FileIdentity {

@@ -30,6 +30,8 @@ impl CompressionLevel {
     ///
     /// [`Error::InvalidOption`] for numbers other than 1 to 12.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use capturefile::CompressionLevel;
     ///

@@ -11,6 +11,22 @@ const MAX_BUFFERED_BYTES: usize = 4 * 1024 * 1024;
 
 impl CaptureFile {
     /// Adds many records, all or none of them; returns the new count.
+    ///
+    /// # Errors
+    ///
+    /// What [`batch`](Self::batch), [`Batch::add`] and [`Batch::finish`] return; then none of the records is added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two"])?;
+    /// assert_eq!(log.add_records([b"three"])?, 3);
+    /// # Ok(()) }
+    /// ```
     pub fn add_records<R: AsRef<[u8]>>(&self, records: impl IntoIterator<Item = R>) -> Result<u64> {
         let mut batch = self.batch()?;
         for record in records {
@@ -20,6 +36,26 @@ impl CaptureFile {
     }
 
     /// Starts adding records that all stay or all go.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOpenForWrite`](crate::Error::NotOpenForWrite) on an object that reads,
+    /// [`Error::Closed`](crate::Error::Closed) after [`close`](Self::close), [`Error::Forked`](crate::Error::Forked)
+    /// in a forked process, and [`Error::WriterFailed`](crate::Error::WriterFailed) after a failure from which the
+    /// writer cannot continue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let mut batch = log.batch()?;
+    /// batch.add(b"one")?;
+    /// batch.finish()?;
+    /// # Ok(()) }
+    /// ```
     pub fn batch(&self) -> Result<Batch<'_>> {
         self.write(|writer| writer.check_health())?;
         Ok(Batch { file: self, held: Vec::new(), ends: Vec::new(), begun: None })
@@ -32,6 +68,18 @@ impl CaptureFile {
 /// of more than 4 MiB continues in the open transaction instead. If it then fails, its records are rolled
 /// back unless others have written through the same object meanwhile: their work stays, and so do the
 /// records of the batch before it.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let mut batch = log.batch()?;
+/// batch.add(b"one")?;
+/// drop(batch);
+/// assert_eq!(log.record_count()?, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Batch<'a> {
     file: &'a CaptureFile,
@@ -52,6 +100,25 @@ struct Begun {
 
 impl Batch<'_> {
     /// Adds a record.
+    ///
+    /// # Errors
+    ///
+    /// What [`CaptureFile::add_record`] returns, for a batch that has outgrown its buffer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let mut batch = log.batch()?;
+    /// for number in 1..=10_u32 {
+    ///     batch.add(number.to_string().as_bytes())?;
+    /// }
+    /// assert_eq!(batch.finish()?, 10);
+    /// # Ok(()) }
+    /// ```
     pub fn add(&mut self, record: &[u8]) -> Result<()> {
         if self.hold(record) {
             return Ok(());
@@ -63,7 +130,26 @@ impl Batch<'_> {
         self.file.write(|writer| begun.add(writer, record))
     }
 
-    /// Adds a record if that takes no waiting and no more than copying it; says whether it did.
+    /// Adds a record if that takes no waiting and no more than copying it; returns whether it did.
+    ///
+    /// # Errors
+    ///
+    /// What [`add`](Self::add) returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let mut batch = log.batch()?;
+    /// if !batch.try_add(b"one")? {
+    ///     batch.add(b"one")?;
+    /// }
+    /// assert_eq!(batch.finish()?, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn try_add(&mut self, record: &[u8]) -> Result<bool> {
         if self.hold(record) {
             return Ok(true);
@@ -98,7 +184,25 @@ impl Batch<'_> {
         Ok(begun)
     }
 
-    /// Keeps the records; returns the new count.
+    /// Adds the records for good, to be committed with the others; returns the new count.
+    ///
+    /// # Errors
+    ///
+    /// What [`CaptureFile::add_record`] returns; then none of the records is added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let mut batch = log.batch()?;
+    /// batch.add(b"one")?;
+    /// assert_eq!(batch.finish()?, 1);
+    /// assert_eq!(log.snapshot()?.record_count(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn finish(mut self) -> Result<u64> {
         // Where the file was closed meanwhile, that is an error: the records are gone.
         match self.begun.take() {

@@ -17,7 +17,22 @@ use crate::sync::forks::forks;
 use crate::sync::published::Published;
 use crate::write::writer::Writer;
 
-/// An open capture file, for reading or for writing. All methods may be called from many threads.
+/// Is an open capture file, for reading or for writing. All methods may be called from many threads.
+///
+/// ```
+/// use capturefile::{CaptureFile, OpenOptions};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = OpenOptions::new().write(true).open(&path)?;
+/// let reader = CaptureFile::open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// assert!(reader.refresh(false)?);
+/// assert_eq!(reader.snapshot()?.record(1)?, *b"one");
+/// # Ok(()) }
+/// ```
 pub struct CaptureFile {
     pub(super) file: Arc<OpenFile>,
     pub(super) published: Published<Snapshot>,
@@ -85,13 +100,41 @@ impl CaptureFile {
         self.file.storage.sync()
     }
 
-    /// The file's path, as it was opened.
+    /// Returns the file's path, as it was opened.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert_eq!(log.path(), path);
+    /// # Ok(()) }
+    /// ```
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// The state that this object sees: as of the last refresh, or with all that was added here. In a
-    /// forked child a writer shows what its parent has committed.
+    /// Returns the state that this object sees: as of the last refresh, or with all that was added here. In a
+    /// forked child process a writer shows what its parent has committed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Io`](crate::Error::Io) if a writer has to read back what
+    /// it has written, or a child process what was committed, and cannot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// let before = log.snapshot()?;
+    /// log.add_record(b"two")?;
+    /// assert_eq!((before.record_count(), log.snapshot()?.record_count()), (1, 2));
+    /// # Ok(()) }
+    /// ```
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let (current, is_latest) = self.published.load();
         match self.writer_here().filter(|_| !is_latest) {
@@ -147,7 +190,23 @@ impl CaptureFile {
         }
     }
 
-    /// How many records this object sees.
+    /// Counts the records that this object sees.
+    ///
+    /// # Errors
+    ///
+    /// What [`snapshot`](Self::snapshot) returns, in a forked child process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.record_count()?, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn record_count(&self) -> Result<u64> {
         let (current, is_latest) = self.published.load_guard();
         if let Some(role) = self.writer_here().filter(|_| !is_latest) {
@@ -162,23 +221,75 @@ impl CaptureFile {
         Ok(current.record_count())
     }
 
-    /// Length of the file now, in bytes, room for growth included.
+    /// Returns the length of the file now, in bytes, room for growth included.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) if the system does not tell.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert_eq!(log.file_size()?, std::fs::metadata(&path).unwrap().len());
+    /// # Ok(()) }
+    /// ```
     pub fn file_size(&self) -> Result<u64> {
         let length = self.file.storage.length();
         length.map_err(self.file.failed("read the length of"))
     }
 
-    /// Which file is open, whatever stands at its path.
+    /// Says which file is open, whatever is at its path.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) if the system does not tell.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let reader = capturefile::CaptureFile::open(&path)?;
+    /// assert_eq!(log.identity()?, reader.identity()?);
+    /// # Ok(()) }
+    /// ```
     pub fn identity(&self) -> Result<FileIdentity> {
         self.file.storage.identity().map_err(self.file.failed("identify"))
     }
 
-    /// Whether the file is open for writing.
+    /// Returns whether the file is open for writing.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert!(log.is_writer() && !log.reader()?.is_writer());
+    /// # Ok(()) }
+    /// ```
     pub fn is_writer(&self) -> bool {
         matches!(self.role, Role::Writer(_))
     }
 
-    /// Whether closing would lose records or metadata that are not committed.
+    /// Returns whether closing would lose records or metadata that are not committed.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.set_metadata(Some(b"new"))?;
+    /// assert!(log.has_uncommitted());
+    /// log.commit()?;
+    /// assert!(!log.has_uncommitted());
+    /// # Ok(()) }
+    /// ```
     pub fn has_uncommitted(&self) -> bool {
         match &self.role {
             Role::Writer(role) if role.forks == forks() => {

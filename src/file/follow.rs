@@ -47,6 +47,24 @@ pub struct Follower {
 
 impl CaptureFile {
     /// Follows the file from record `first` on, which need not exist yet.
+    ///
+    /// # Errors
+    ///
+    /// What [`reader`](Self::reader) returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// assert_eq!(follower.at_hand()?.count(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn follow(&self, first: u64) -> Result<Follower> {
         Ok(Follower { observer: self.reader()?, next: Arc::new(AtomicU64::new(first.max(1))) })
     }
@@ -62,12 +80,50 @@ impl Follower {
     ///
     /// [`Error::Replaced`] once all records were taken, if another file, or none, has the file's name by then;
     /// [`Error::Corrupt`] if the file was cut short; and what [`CaptureFile::refresh`] returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// while let Some(records) = follower.next_batch(Some(std::time::Duration::ZERO))? {
+    ///     for record in records {
+    ///         assert_eq!(record?, *b"one");
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn next_batch(&self, timeout: Option<Duration>) -> Result<Option<NewRecords>> {
         self.next_batch_while(timeout, || ControlFlow::Continue(()))
     }
 
     /// Does what [`next_batch`](Self::next_batch) does, and calls `paused` after each pause, of 20 ms at
     /// most; `None` if that breaks off.
+    ///
+    /// # Errors
+    ///
+    /// What [`next_batch`](Self::next_batch) returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// drop(follower.at_hand()?.last());
+    /// let stop = || std::ops::ControlFlow::Break(());
+    /// assert!(follower.next_batch_while(None, stop)?.is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn next_batch_while(
         &self,
         timeout: Option<Duration>,
@@ -107,17 +163,63 @@ impl Follower {
     }
 
     /// Returns the records that were there at the last look, or when the follower was made, and were not taken yet.
+    ///
+    /// # Errors
+    ///
+    /// What [`CaptureFile::snapshot`] returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// assert_eq!(follower.at_hand()?.remaining(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn at_hand(&self) -> Result<NewRecords> {
         let records = self.observer.snapshot()?.records(self.next_number());
         Ok(NewRecords { records, next: Arc::clone(&self.next) })
     }
 
     /// Returns the number of the first record that was not taken yet.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// assert_eq!(follower.next_number(), 1);
+    /// assert_eq!(follower.at_hand()?.count(), 1);
+    /// assert_eq!(follower.next_number(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn next_number(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
     }
 
     /// Returns whether [`next_batch`](Self::next_batch) would return at once, with records or an error. Does not wait.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// assert!(follower.is_ready());
+    /// assert_eq!(follower.at_hand()?.count(), 1);
+    /// assert!(!follower.is_ready());
+    /// # Ok(()) }
+    /// ```
     pub fn is_ready(&self) -> bool {
         !matches!(self.look(), Ok(None))
     }
@@ -127,6 +229,20 @@ impl Follower {
     /// # Errors
     ///
     /// What [`CaptureFile::refresh`] returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// assert_eq!(follower.lag()?, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn lag(&self) -> Result<u64> {
         self.observer.refresh(false)?;
         Ok((self.observer.record_count()? + 1).saturating_sub(self.next_number()))
@@ -136,6 +252,19 @@ impl Follower {
 /// The records that a [`Follower`] has found, in order. Those that are not taken come again with its next batch.
 ///
 /// One that cannot be read is an error; the next call continues behind it.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// let follower = log.follow(1)?;
+/// let mut records = follower.at_hand()?;
+/// assert_eq!(records.next().transpose()?.expect("there is one"), *b"one");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct NewRecords {
     records: Records,
@@ -144,11 +273,37 @@ pub struct NewRecords {
 
 impl NewRecords {
     /// Counts the records that are left to take.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// assert_eq!(follower.at_hand()?.remaining(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn remaining(&self) -> u64 {
         self.records.remaining()
     }
 
     /// Takes the next record if it is known to lie in the block at hand; never waits for the disk or inflates.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let follower = log.follow(1)?;
+    /// let mut records = follower.at_hand()?;
+    /// assert!(records.next_cached().is_none());
+    /// assert!(records.next().is_some());
+    /// # Ok(()) }
+    /// ```
     pub fn next_cached(&mut self) -> Option<&[u8]> {
         let number = self.records.numbers().start;
         let record = self.records.next_cached()?;

@@ -38,6 +38,8 @@ impl OpenOptions {
     /// commits can be read; [`Error::InvalidOption`] for sizes that no file can have; [`Error::Locked`] if somebody has
     /// it open for writing, and this call wants to; [`Error::LockUnavailable`] if the file system has no locks.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use capturefile::OpenOptions;
     ///
@@ -327,6 +329,8 @@ impl CaptureFile {
     ///
     /// [`Error::Io`] if the file cannot be opened; [`Error::Corrupt`] if it is no capture file, or none of its commits
     /// can be read.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use capturefile::{CaptureFile, OpenOptions};

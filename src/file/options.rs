@@ -100,8 +100,8 @@ impl OpenOptions {
         self
     }
 
-    /// Creates the file if there is none, and makes a capture file of one that is empty. Only for writing, where it is on
-    /// unless it is set to `false`.
+    /// Creates the file if there is none, and makes a capture file of one that is empty. Only for writing, where it
+    /// is on unless it is set to `false`.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -137,8 +137,8 @@ impl OpenOptions {
 
     /// Puts a new empty file in the place of whatever is there, in one step for everybody who looks.
     ///
-    /// That is not the `truncate` of [`std::fs::OpenOptions`]: the file that was there keeps its bytes for those who have
-    /// it open, and stays if the new one cannot be made. The new one has its mode and owner. Without
+    /// That is not the `truncate` of [`std::fs::OpenOptions`]: the file that was there keeps its bytes for those who
+    /// have it open, and stays if the new one cannot be made. The new one has its mode and owner. Without
     /// [`write`](Self::write) it is open for reading.
     ///
     /// ```
@@ -243,8 +243,8 @@ impl OpenOptions {
         self
     }
 
-    /// Sets on how many threads blocks are compressed, and inflated ahead of whoever reads many records, the calling one
-    /// included. By default these are as many as the machine has cores, up to four.
+    /// Sets on how many threads blocks are compressed, and inflated ahead of whoever reads many records, the calling
+    /// one included. By default these are as many as the machine has cores, up to four.
     ///
     /// ```
     /// use capturefile::OpenOptions;

@@ -15,9 +15,31 @@ use super::capture_file::CaptureFile;
 use super::role::Role;
 
 impl CaptureFile {
-    /// Looks at what has been committed since; true if there is more to see, or other metadata. With
-    /// `durable`, what is seen is on the disk and cannot be rolled back by a power cut. A writer has
-    /// nothing to refresh.
+    /// Looks at what has been committed since; returns whether there is more to see, or other metadata. With
+    /// `durable`, what is seen is on the disk and cannot be rolled back by a power cut. A writer has nothing to
+    /// refresh.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if no commit can be read, or the file has been cut short or has gone
+    /// back to an older commit; [`Error::Io`](crate::Error::Io) if it cannot be read, or synced where that is asked
+    /// for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let reader = capturefile::CaptureFile::open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert!(!reader.refresh(false)?);
+    /// log.commit()?;
+    /// assert!(reader.refresh(false)?);
+    /// assert_eq!(reader.record_count()?, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn refresh(&self, durable: bool) -> Result<bool> {
         let Role::Reader(stamps) = &self.role else {
             return Ok(false);
@@ -69,7 +91,24 @@ impl CaptureFile {
         self.file.storage.wait_for_change(position, [a, b, c, d], most);
     }
 
-    /// A reading object over the same open file, with its own idea of what is new.
+    /// Makes an object that reads what is committed to the open file, and refreshes by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!((log.record_count()?, log.reader()?.record_count()?), (1, 0));
+    /// # Ok(()) }
+    /// ```
     pub fn reader(&self) -> Result<Self> {
         let current = current::read_current(&self.file, |_| Ok(()))?;
         Self::new_reader(Arc::clone(&self.file), current)

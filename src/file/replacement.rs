@@ -50,6 +50,23 @@ pub struct Replacement {
 impl Replacement {
     /// Makes an empty file beside `path`, which must not exist or, with `overwrite`, be a regular file that nobody
     /// writes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be made, or exists and is not to be overwritten; [`Error::Locked`] if
+    /// somebody writes the file that it is to replace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// std::fs::write(&path, "here").unwrap();
+    /// assert!(capturefile::Replacement::new(&path, false).is_err());
+    /// assert!(capturefile::Replacement::new(&path, true).is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn new(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         lock::watch_forks();
         let path = path.as_ref();
@@ -72,12 +89,40 @@ impl Replacement {
         Err(keeps_changing(path))
     }
 
-    /// The name that the file has until it is finished.
+    /// Returns the name that the file has until it is finished.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let new = capturefile::Replacement::new(&path, false)?;
+    /// assert_eq!(new.temporary().parent(), path.parent());
+    /// assert!(!path.exists());
+    /// # Ok(()) }
+    /// ```
     pub fn temporary(&self) -> &Path {
         self.temporary.as_deref().unwrap_or(&self.target)
     }
 
     /// Gives the file its name. With `sync` both are on the disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be synced or moved, or there is one by now that is not to be overwritten;
+    /// [`Error::Locked`] if somebody has begun to write one that came meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let new = capturefile::Replacement::new(&path, false)?;
+    /// std::fs::write(new.temporary(), "whole").unwrap();
+    /// new.finish(true)?;
+    /// assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+    /// # Ok(()) }
+    /// ```
     pub fn finish(mut self, sync: bool) -> Result<()> {
         let path = self.path.clone();
         let failed = |error| Error::io(&path, "create", error);

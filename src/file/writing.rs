@@ -17,7 +17,19 @@ impl CaptureFile {
         }
     }
 
-    /// What was committed through this object so far.
+    /// Sums up what was committed through this object so far. All zero for an object that reads.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.stats().commits, 0);
+    /// log.commit()?;
+    /// assert_eq!((log.stats().commits, log.stats().records), (1, 1));
+    /// # Ok(()) }
+    /// ```
     pub fn stats(&self) -> Stats {
         match &self.role {
             Role::Writer(role) if role.forks == forks() => {
@@ -30,11 +42,50 @@ impl CaptureFile {
 
     /// Adds a record, which becomes visible to others with the next commit; returns the new count. An
     /// error leaves everything as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOpenForWrite`] on an object that reads, [`Error::Closed`] after [`close`](Self::close),
+    /// [`Error::Forked`] in a forked process, and [`Error::WriterFailed`] after a failure from which the writer
+    /// cannot continue. [`Error::TooLarge`] for a record of 2^32 bytes or more, [`Error::OutOfMemory`], and
+    /// [`Error::Io`] if blocks before it cannot be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert_eq!(log.add_record(b"one")?, 1);
+    /// assert_eq!(log.add_record(b"two")?, 2);
+    /// log.commit()?;
+    /// # Ok(()) }
+    /// ```
     pub fn add_record(&self, record: &[u8]) -> Result<u64> {
         self.write(|writer| writer.add_record(record))
     }
 
-    /// Adds a record if that takes no waiting and no more than copying it; `None` if it would.
+    /// Adds a record if that takes no waiting and no more than copying it; returns `None` if it would.
+    ///
+    /// # Errors
+    ///
+    /// What [`add_record`](Self::add_record) returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let count = match log.try_add_record(b"one")? {
+    ///     Some(count) => count,
+    ///     None => log.add_record(b"one")?,
+    /// };
+    /// assert_eq!(count, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn try_add_record(&self, record: &[u8]) -> Result<Option<u64>> {
         self.try_write(|writer| writer.try_add(record))
     }
@@ -57,17 +108,75 @@ impl CaptureFile {
     }
 
     /// Replaces the metadata, from the next commit on.
+    ///
+    /// # Errors
+    ///
+    /// What [`add_record`](Self::add_record) returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.set_metadata(Some(b"read up to here"))?;
+    /// log.commit()?;
+    /// assert_eq!(log.snapshot()?.metadata()?.expect("it is set"), *b"read up to here");
+    /// # Ok(()) }
+    /// ```
     pub fn set_metadata(&self, metadata: Option<&[u8]>) -> Result<()> {
         self.write(|writer| writer.set_metadata(metadata))
     }
 
     /// Makes everything since the last commit visible to others and durable, together; returns what that was, or
-    /// `None` if there was nothing to commit.
+    /// `None` if there was nothing to commit. How durable is up to [`OpenOptions::sync`](crate::OpenOptions::sync).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOpenForWrite`] on an object that reads, [`Error::Closed`] after [`close`](Self::close),
+    /// [`Error::Forked`] in a forked process, and [`Error::WriterFailed`] after a failure from which the writer
+    /// cannot continue. [`Error::Io`] if the disk is full or fails: nothing of the transaction is visible then, and
+    /// with a full disk it can be tried again. [`Error::CommitUncertain`] if it may or may not have happened,
+    /// [`Error::Corrupt`] if the file was cut short, [`Error::Removed`] if it was removed or replaced, and
+    /// [`Error::IndexFull`] if it has as many records as its sizes allow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.commit()?.map(|commit| commit.records), Some(1));
+    /// assert!(log.commit()?.is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn commit(&self) -> Result<Option<Commit>> {
         self.write(Writer::commit)
     }
 
     /// Forgets everything since the last commit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOpenForWrite`] on an object that reads, [`Error::Closed`] after [`close`](Self::close),
+    /// [`Error::Forked`] in a forked process, and [`Error::WriterFailed`] after a failure from which the writer
+    /// cannot continue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.rollback()?;
+    /// assert_eq!(log.record_count()?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn rollback(&self) -> Result<()> {
         self.write(|writer| {
             self.release_uncommitted_snapshot(writer);
@@ -83,6 +192,17 @@ impl CaptureFile {
     /// Ends writing without a commit and releases the lock; returns how many records that loses. The
     /// object continues to show the last commit, and what snapshots hold stays readable. A file open for
     /// reading ends with its last user.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"never committed")?;
+    /// assert_eq!(log.close(), 1);
+    /// assert!(log.add_record(b"too late").is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn close(&self) -> u64 {
         let Role::Writer(role) = &self.role else {
             return 0;

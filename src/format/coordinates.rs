@@ -4,7 +4,22 @@ use std::ops::Range;
 
 use crate::format::{get_u32, get_u64};
 
-/// Where an entry is: the position of its frame in the file, and its offset in the inflated block.
+/// Says where an entry is: the position of its frame in the file, and its offset in the inflated block.
+///
+/// ```
+/// use capturefile::{IndexStep, Structure};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// let found = Structure::read(&path)?.path_to(1);
+/// let Some(IndexStep::Record { at, .. }) = found.steps.last() else { unreachable!("the file is sound") };
+/// assert_eq!(at.offset, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub struct Coordinates {

@@ -47,7 +47,17 @@ pub struct Geometry {
     pub fan_out: u32,
 }
 
-/// What the place of a header's checksum says.
+/// Says what is found in the place of a header's checksum.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let header = capturefile::Structure::read(&path)?.header.expect("the file has one");
+/// assert_eq!(header.checksum, capturefile::HeaderChecksum::Right);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderChecksum {

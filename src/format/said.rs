@@ -10,7 +10,17 @@ use crate::format::{Coordinates, Geometry, Slot, get_u32, get_u64, in_memory};
 /// A tree of fan-out 2 that is higher than this holds more records than can be counted.
 const MAX_HEIGHT: u8 = 64;
 
-/// What a file's header says, whether it can be true or not.
+/// Holds what a file's header says, whether it can be true or not; see [`Structure`](crate::Structure).
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let header = capturefile::Structure::read(&path)?.header.expect("the file has one");
+/// assert_eq!((header.magic.as_str(), header.geometry.version), ("MioCapture", 2));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -36,7 +46,17 @@ impl Header {
     }
 }
 
-/// What a master slot says, whether it is sound or not.
+/// Holds what a master slot says, whether it is sound or not; see [`Structure`](crate::Structure).
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let slots = capturefile::Structure::read(&path)?.slots;
+/// assert!(slots.iter().all(|slot| slot.problem.is_none() && slot.record_count == 0));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MasterSlot {

@@ -61,6 +61,19 @@ pub struct FrameInfo {
 ///
 /// It continues after an error, at the next block that can be found. Where an index node cannot be read, there is
 /// an error for each block of which it is not known which records are in it.
+///
+/// ```
+/// use capturefile::Result;
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_records(vec![b"a line of text"; 10_000])?;
+/// let sizes: Vec<u64> = log.snapshot()?.blocks().map(|block| Ok(block?.size)).collect::<Result<_>>()?;
+/// assert!(sizes.len() > 1);
+/// # Ok(()) }
+/// ```
 pub struct Blocks {
     snapshot: Arc<Snapshot>,
     records: Records,
@@ -184,7 +197,25 @@ impl Iterator for Blocks {
 }
 
 impl Snapshot {
-    /// The numbers of the records that are compressed together with record `number`, itself included.
+    /// Finds the numbers of the records that are compressed together with record `number`, itself included.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchRecord`](crate::Error::NoSuchRecord) for a number that is 0 or more than the count;
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two"])?;
+    /// assert_eq!(log.snapshot()?.block_of(2)?, 1..=2);
+    /// # Ok(()) }
+    /// ```
     pub fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
         let frame = self.frame_of(number)?;
         let first = farthest(number - 1, |back| Ok(self.frame_of(number - back)? == frame))?;
@@ -197,7 +228,17 @@ impl Snapshot {
         Ok(self.index().coordinates_of(number)?.frame)
     }
 
-    /// The compressed blocks, in the order in which they stand in the file.
+    /// Goes through the compressed blocks, in the order in which they are in the file.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.snapshot()?.blocks().count(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn blocks(self: &Arc<Self>) -> Blocks {
         Blocks::new(Arc::clone(self))
     }

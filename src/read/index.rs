@@ -21,12 +21,29 @@ pub(crate) struct Index {
 pub(crate) enum Place {
     /// Off the rightmost path, with these coordinates.
     Loose(Coordinates),
-    /// Off the full node of the lowest level: in the part with this number, counted through the parts of all those nodes,
-    /// as this child of it.
+    /// Off the full node of the lowest level: in the part with this number, counted through the parts of all those
+    /// nodes, as this child of it.
     InLeaf(u64, usize),
 }
 
-/// What a lookup in memory has found.
+/// Says what a lookup in memory has found; see [`Snapshot::record_cached`](crate::Snapshot::record_cached).
+///
+/// ```
+/// use capturefile::Lookup;
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// let snapshot = log.snapshot()?;
+/// let record = match snapshot.record_cached(1)? {
+///     Lookup::Found(record) => record,
+///     Lookup::Stuck(place) => snapshot.resume(&place)?,
+/// };
+/// assert_eq!(record, *b"one");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub enum Lookup {
     /// The record.
@@ -37,6 +54,17 @@ pub enum Lookup {
 
 impl Lookup {
     /// Returns the record, if it was found.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// let record = log.snapshot()?.record_cached(1)?.found();
+    /// assert_eq!(record.expect("it is not compressed yet"), *b"one");
+    /// # Ok(()) }
+    /// ```
     pub fn found(self) -> Option<Record> {
         match self {
             Self::Found(record) => Some(record),
@@ -45,7 +73,22 @@ impl Lookup {
     }
 }
 
-/// Where a lookup could not continue without the file, for [`Snapshot::resume`](crate::Snapshot::resume).
+/// Says where a lookup could not continue without the file, for [`Snapshot::resume`](crate::Snapshot::resume).
+///
+/// ```
+/// use capturefile::Lookup;
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// let snapshot = log.snapshot()?;
+/// if let Lookup::Stuck(place) = snapshot.record_cached(1)? {
+///     println!("{} bytes", snapshot.resume(&place)?.len());
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Stuck(Place);
 

@@ -3,7 +3,21 @@
 use crate::error::{Result, reserve};
 use crate::read::records::Records;
 
-/// Records side by side in one piece of memory, with offsets of a type that can tell how long it may be.
+/// Holds records side by side in one piece of memory, with offsets of a type that can tell how long it may be.
+///
+/// ```
+/// use capturefile::RecordBuffer;
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_records(["one", "two"])?;
+/// let mut packed = RecordBuffer::default();
+/// log.snapshot()?.records(1).pack(&mut packed, usize::MAX, usize::MAX)?;
+/// assert_eq!((packed.bytes(), packed.offsets()), (&b"onetwo"[..], &[0, 3, 6][..]));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct RecordBuffer<Offset = i64> {
     bytes: Vec<u8>,
@@ -17,27 +31,68 @@ impl<Offset: Default> Default for RecordBuffer<Offset> {
 }
 
 impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
-    /// How many records there are.
+    /// Counts the records.
+    ///
+    /// ```
+    /// let mut packed = capturefile::RecordBuffer::<i32>::default();
+    /// packed.push(b"one")?;
+    /// assert_eq!(packed.record_count(), 1);
+    /// # Ok::<(), capturefile::Error>(())
+    /// ```
     pub fn record_count(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// The bytes of all records.
+    /// Returns the bytes of all records.
+    ///
+    /// ```
+    /// let mut packed = capturefile::RecordBuffer::<i32>::default();
+    /// packed.push(b"one")?;
+    /// assert_eq!(packed.bytes(), b"one");
+    /// # Ok::<(), capturefile::Error>(())
+    /// ```
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Where each record starts among the bytes, and last where they end.
+    /// Returns where each record starts among the bytes, and last where they end.
+    ///
+    /// ```
+    /// let mut packed = capturefile::RecordBuffer::<i32>::default();
+    /// packed.push(b"one")?;
+    /// assert_eq!(packed.offsets(), [0, 3]);
+    /// # Ok::<(), capturefile::Error>(())
+    /// ```
     pub fn offsets(&self) -> &[Offset] {
         &self.offsets
     }
 
-    /// The bytes and the offsets.
+    /// Gives the bytes and the offsets.
+    ///
+    /// ```
+    /// let mut packed = capturefile::RecordBuffer::<i32>::default();
+    /// packed.push(b"one")?;
+    /// assert_eq!(packed.into_parts(), (b"one".to_vec(), vec![0, 3]));
+    /// # Ok::<(), capturefile::Error>(())
+    /// ```
     pub fn into_parts(self) -> (Vec<u8>, Vec<Offset>) {
         (self.bytes, self.offsets)
     }
 
-    /// Puts a copy of `record` behind the others; false if there would be more bytes than an offset can tell.
+    /// Puts a copy of `record` behind the others; returns false if there would be more bytes than an offset can tell.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut packed = capturefile::RecordBuffer::<u8>::default();
+    /// assert!(packed.push(&[0; 200])?);
+    /// assert!(!packed.push(&[0; 200])?);
+    /// # Ok::<(), capturefile::Error>(())
+    /// ```
     pub fn push(&mut self, record: &[u8]) -> Result<bool> {
         let Ok(end) = Offset::try_from(self.bytes.len() + record.len()) else {
             return Ok(false);
@@ -51,8 +106,29 @@ impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
 }
 
 impl Records {
-    /// Appends the next records to `packed` until it has `most_records`, or at least `most_bytes`; false once
-    /// there are no more. A record that cannot be read is an error, and passed over by the next call.
+    /// Appends the next records to `packed` until it has `most_records`, or at least `most_bytes`; returns false once
+    /// there are no more.
+    ///
+    /// # Errors
+    ///
+    /// That of a record that cannot be read, which the next call passes over, and
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use capturefile::RecordBuffer;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two"])?;
+    /// let mut packed = RecordBuffer::default();
+    /// log.snapshot()?.records(1).pack(&mut packed, usize::MAX, usize::MAX)?;
+    /// assert_eq!(packed.record_count(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn pack(
         &mut self,
         packed: &mut RecordBuffer,

@@ -17,7 +17,21 @@ use crate::read::snapshot::Snapshot;
 /// Whoever has read this many blocks in order will want the next ones.
 const BLOCKS_OF_A_SCAN: u32 = 3;
 
-/// The records of a snapshot in order, or in reverse order with [`next_back`](Records::next_back).
+/// Goes through the records of a snapshot in order, or in reverse order with [`next_back`](Records::next_back).
+///
+/// A record that cannot be read is an error, and the next call continues behind it.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_records(["one", "two", "three"])?;
+/// let mut records = log.snapshot()?.records(1);
+/// assert_eq!(records.next().transpose()?.expect("there are three"), *b"one");
+/// assert_eq!(records.next_back().transpose()?.expect("there are two more"), *b"three");
+/// # Ok(()) }
+/// ```
 pub struct Records {
     snapshot: Arc<Snapshot>,
     next: u64,
@@ -63,17 +77,58 @@ impl Records {
         Self { snapshot, next, end, leaf: None, block: None, run, leaf_block: None, rising: 0, ahead: None }
     }
 
-    /// How many records are left to give.
+    /// Counts the records that are left to give.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two", "three"])?;
+    /// assert_eq!(log.snapshot()?.records(2).remaining(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn remaining(&self) -> u64 {
         self.end - self.next
     }
 
-    /// The numbers of the records that are left to give.
+    /// Returns the numbers of the records that are left to give.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two", "three"])?;
+    /// assert_eq!(log.snapshot()?.records(2).numbers(), 2..4);
+    /// # Ok(()) }
+    /// ```
     pub fn numbers(&self) -> Range<u64> {
         self.next..self.end
     }
 
-    /// The next record if it is known to lie in the block at hand; never waits for the disk or inflates.
+    /// Gives the next record if it is known to be in the block at hand; never waits for the disk or inflates.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two", "three"])?;
+    /// let mut records = log.snapshot()?.records(1);
+    /// let mut bytes = 0;
+    /// loop {
+    ///     bytes += match records.next_cached() {
+    ///         Some(record) => record.len(),
+    ///         None => match records.next() {
+    ///             Some(record) => record?.len(),
+    ///             None => break,
+    ///         },
+    ///     };
+    /// }
+    /// assert_eq!(bytes, 11);
+    /// # Ok(()) }
+    /// ```
     pub fn next_cached(&mut self) -> Option<&[u8]> {
         let offset = *self.run.offsets.get(self.run.done)?;
         if self.next >= self.end {
@@ -215,12 +270,32 @@ impl DoubleEndedIterator for Records {
 }
 
 impl Snapshot {
-    /// The records from `first` on, in order.
+    /// Goes through the records from number `first` on, in order.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two", "three"])?;
+    /// assert_eq!(log.snapshot()?.records(2).count(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn records(self: &Arc<Self>, first: u64) -> Records {
         Records::new(Arc::clone(self), first, u64::MAX)
     }
 
-    /// The records from `first` to `last`, in order, or those of them that there are.
+    /// Goes through the records from number `first` to `last`, in order, or those of them that there are.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_records(["one", "two", "three"])?;
+    /// assert_eq!(log.snapshot()?.records_between(2, 2).count(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn records_between(self: &Arc<Self>, first: u64, last: u64) -> Records {
         Records::new(Arc::clone(self), first, last)
     }

@@ -228,6 +228,8 @@ impl Snapshot {
     /// [`record_count`](Self::record_count), [`Error::Corrupt`](crate::Error::Corrupt) if the index is damaged, and
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
     /// # let folder = tempfile::tempdir().unwrap();
@@ -249,6 +251,8 @@ impl Snapshot {
     /// # Errors
     ///
     /// What [`records_at`](Self::records_at) returns, and `Interrupted` if the callback ends the work.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use std::ops::ControlFlow;

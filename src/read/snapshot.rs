@@ -17,7 +17,22 @@ use crate::read::validity::{Validity, new_epoch};
 use crate::sync::published::Versioned;
 use crate::sync::transaction::Transaction;
 
-/// The records and metadata of one moment, readable for as long as the snapshot lives.
+/// Holds the records and metadata of one moment, readable for as long as it lives.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// let snapshot = log.snapshot()?;
+/// std::thread::scope(|scope| {
+///     for _ in 0..2 {
+///         scope.spawn(|| assert_eq!(snapshot.record(1).unwrap(), *b"one"));
+///     }
+/// });
+/// # Ok(()) }
+/// ```
 pub struct Snapshot {
     index: Index,
     metadata: Coordinates,
@@ -93,37 +108,107 @@ impl Snapshot {
         Self { index, metadata: master.metadata, serial: master.serial, version: 0 }
     }
 
-    /// Returns how many records there are.
+    /// Counts the records.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.snapshot()?.record_count(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn record_count(&self) -> u64 {
         self.index.extent.records
     }
 
     /// Returns the file's path, as it was opened.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert_eq!(log.snapshot()?.path(), path);
+    /// # Ok(()) }
+    /// ```
     pub fn path(&self) -> &Path {
         &self.file().path
     }
 
     /// Returns the sizes that the file was created with.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert_eq!(log.snapshot()?.geometry().page_size, 4096);
+    /// # Ok(()) }
+    /// ```
     pub fn geometry(&self) -> Geometry {
         self.file().geometry
     }
 
-    /// Returns the serial number of the commit.
+    /// Returns the serial number of the commit; it wraps at 2^32.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// let before = log.snapshot()?.serial_number();
+    /// log.commit()?;
+    /// assert_eq!(log.snapshot()?.serial_number(), before + 1);
+    /// # Ok(()) }
+    /// ```
     pub fn serial_number(&self) -> u32 {
         self.serial
     }
 
     /// Returns where the next frame will start, in bytes from the start of the file.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert!(log.snapshot()?.file_limit() <= log.file_size()?);
+    /// # Ok(()) }
+    /// ```
     pub fn file_limit(&self) -> u64 {
         self.index.blocks.frames.limit
     }
 
     /// Counts the levels of the index tree; 0 in a file without records.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.snapshot()?.tree_height(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn tree_height(&self) -> u8 {
         self.index.path.height()
     }
 
-    /// Counts the bytes that are committed but not yet compressed.
+    /// Counts the bytes that are not compressed yet, the lengths of the records included.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.snapshot()?.pending_bytes(), 4 + 3);
+    /// # Ok(()) }
+    /// ```
     pub fn pending_bytes(&self) -> usize {
         self.index.blocks.pending.bytes.len()
     }
@@ -173,22 +258,107 @@ impl Snapshot {
     }
 
     /// Returns record `number`, from 1 to [`record_count`](Self::record_count).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchRecord`](crate::Error::NoSuchRecord) for other numbers;
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.snapshot()?.record(1)?, *b"one");
+    /// assert!(log.snapshot()?.record(2).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn record(&self, number: u64) -> Result<Record> {
         self.index.record(number)
     }
 
     /// Looks record `number` up in memory; never waits for the disk or inflates.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchRecord`](crate::Error::NoSuchRecord) for other numbers;
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is in memory is damaged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use capturefile::Lookup;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// let snapshot = log.snapshot()?;
+    /// let record = match snapshot.record_cached(1)? {
+    ///     Lookup::Found(record) => record,
+    ///     Lookup::Stuck(place) => snapshot.resume(&place)?,
+    /// };
+    /// assert_eq!(record, *b"one");
+    /// # Ok(()) }
+    /// ```
     #[inline]
     pub fn record_cached(&self, number: u64) -> Result<Lookup> {
         self.index.record_cached(number)
     }
 
     /// Continues with a lookup of [`record_cached`](Self::record_cached) in this snapshot from where it got stuck.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use capturefile::Lookup;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// let snapshot = log.snapshot()?;
+    /// let record = match snapshot.record_cached(1)? {
+    ///     Lookup::Found(record) => record,
+    ///     Lookup::Stuck(place) => snapshot.resume(&place)?,
+    /// };
+    /// assert_eq!(record, *b"one");
+    /// # Ok(()) }
+    /// ```
     pub fn resume(&self, stuck: &Stuck) -> Result<Record> {
         self.index.resume(stuck)
     }
 
-    /// Returns the metadata of the same commit as the records.
+    /// Returns the metadata of the same commit as the records; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert!(log.snapshot()?.metadata()?.is_none());
+    /// log.set_metadata(Some(b"about these"))?;
+    /// assert_eq!(log.snapshot()?.metadata()?.expect("it is set"), *b"about these");
+    /// # Ok(()) }
+    /// ```
     pub fn metadata(&self) -> Result<Option<Record>> {
         if self.metadata.is_none() {
             return Ok(None);

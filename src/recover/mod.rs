@@ -152,6 +152,8 @@ impl<'a> RecoverOptions<'a> {
     ///
     /// What [`recover`] returns, and [`Error::Io`] of the kind `Interrupted` if the callback ends the work.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
     /// # let folder = tempfile::tempdir().unwrap();
@@ -181,6 +183,8 @@ impl<'a> RecoverOptions<'a> {
     ///
     /// [`Error::Io`] if the source cannot be read, or if the callback ends the work; [`Error::Corrupt`] if the source
     /// is no regular file, keeps being written, or has an index that leads in circles.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -243,6 +247,8 @@ impl<'a> Damaged<'a> {
 /// [`Error::Io`] if the target exists, or a file cannot be read or written; [`Error::InvalidOption`] if the target is
 /// the source; [`Error::Locked`] if somebody writes the target; [`Error::Corrupt`] if the source is no regular file,
 /// keeps being written, or has an index that leads in circles.
+///
+/// # Examples
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {

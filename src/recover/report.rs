@@ -4,7 +4,18 @@ use std::ops::RangeInclusive;
 
 use crate::error::Damage;
 
-/// Records of the damaged file that are not in the new one.
+/// Names records of the damaged file that are not in the new one.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let recovery = capturefile::RecoverOptions::new().survey(&path)?;
+/// let lost = |lost: &capturefile::LostRange| lost.last - lost.first + 1;
+/// assert_eq!(recovery.lost.iter().map(lost).sum::<u64>(), 0);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostRange {
@@ -17,7 +28,17 @@ pub struct LostRange {
     pub exact: bool,
 }
 
-/// What became of the metadata.
+/// Says what became of the metadata.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// let recovery = capturefile::RecoverOptions::new().survey(&path)?;
+/// assert_eq!(recovery.metadata, capturefile::MetadataOutcome::None);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MetadataOutcome {
@@ -30,7 +51,19 @@ pub enum MetadataOutcome {
     Lost,
 }
 
-/// What a recovery found, and what it did not.
+/// Says what a recovery found, and what it did not.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// let recovery = capturefile::RecoverOptions::new().survey(&path)?;
+/// assert_eq!((recovery.recovered, recovery.expected), (1, Some(1)));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
@@ -57,7 +90,17 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Whether the new file has for certain all that was committed, and nothing else.
+    /// Returns whether the new file has for certain all that was committed, and nothing else.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let recovery = capturefile::RecoverOptions::new().survey(&path)?;
+    /// assert!(recovery.is_complete());
+    /// # Ok(()) }
+    /// ```
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty()
             && self.uncertain.is_empty()

@@ -179,6 +179,18 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 /// # Errors
 ///
 /// What opening and syncing it raise, but for file systems that cannot sync a folder.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// std::fs::write(&path, "to be kept").unwrap();
+/// capturefile::sync_path(&path)?;
+/// capturefile::sync_path(folder.path())?;
+/// # Ok(()) }
+/// ```
 pub fn sync_path(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let synced =

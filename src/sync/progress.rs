@@ -14,8 +14,8 @@ const WORK_PER_STEP: u64 = 1000;
 
 /// Says how far long work is, in bytes of the file unless the method says otherwise.
 ///
-/// A callback gets it now and then, and returns [`ControlFlow::Break`] to end the work with an
-/// [`Error::Io`] of the kind [`Interrupted`](io::ErrorKind::Interrupted).
+/// A callback gets it now and then, and returns [`ControlFlow::Break`] to end the work with an [`Error::Io`] of the
+/// kind [`Interrupted`](io::ErrorKind::Interrupted).
 ///
 /// ```
 /// use std::ops::ControlFlow;

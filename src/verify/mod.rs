@@ -112,6 +112,8 @@ impl<'a> VerifyOptions<'a> {
     /// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all;
     /// [`Error::Io`](crate::Error::Io) if it cannot be read, or the callback ends the work. Damage is no error.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
     /// # let folder = tempfile::tempdir().unwrap();
@@ -137,6 +139,8 @@ impl<'a> VerifyOptions<'a> {
 ///
 /// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all, and
 /// [`Error::Io`](crate::Error::Io) if it cannot be read. Damage is no error.
+///
+/// # Examples
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {

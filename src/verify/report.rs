@@ -7,7 +7,20 @@ use crate::error::Damage;
 /// As many problems, and ranges of records, are listed at most; more say no more.
 const MAX_PROBLEMS: usize = 1000;
 
-/// What a walk through a file found.
+/// Says what a walk through a file found; [`verify`](crate::verify) returns it.
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// let report = capturefile::verify(&path)?;
+/// assert_eq!((report.record_count, report.records_checked), (1, 1));
+/// assert!(report.unreadable.is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -29,7 +42,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing is damaged. What the next writer repairs is no damage.
+    /// Returns whether nothing is damaged. What the next writer repairs is no damage.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert!(capturefile::verify(&path)?.is_sound());
+    /// # Ok(()) }
+    /// ```
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
     }

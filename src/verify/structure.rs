@@ -51,6 +51,18 @@ pub struct Structure {
 }
 
 /// The path down the index to a record, as far as the file can be read; see [`Structure::path_to`].
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// let found = capturefile::Structure::read(&path)?.path_to(1);
+/// assert_eq!((found.steps.len(), found.error.is_none()), (2, true));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct IndexPath {
@@ -61,6 +73,25 @@ pub struct IndexPath {
 }
 
 /// What is passed on the path to a record.
+///
+/// ```
+/// use capturefile::IndexStep;
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// for step in capturefile::Structure::read(&path)?.path_to(1).steps {
+///     match step {
+///         IndexStep::Node { height, children, .. } => assert_eq!((height, children), (1, 1)),
+///         IndexStep::Record { is_pending, .. } => assert!(is_pending),
+///         _ => {}
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IndexStep {
@@ -93,7 +124,21 @@ pub enum IndexStep {
 impl Structure {
     /// Reads the header and both slots of the file at `path`.
     ///
-    /// An error means that the file cannot be read; damage is no error.
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be read. Damage is no error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let structure = capturefile::Structure::read(&path)?;
+    /// assert_eq!((structure.file_size, structure.slots.len()), (log.file_size()?, 2));
+    /// # Ok(()) }
+    /// ```
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |error| Error::io(path, "read", error);
@@ -131,11 +176,31 @@ impl Structure {
     }
 
     /// Returns why there is no header, or no slots, or no current one among them.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert!(capturefile::Structure::read(&path)?.damage().is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn damage(&self) -> Option<&Damage> {
         self.state.as_ref().err()
     }
 
     /// Counts the records that the last commit added, if the one before it is still there.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// assert_eq!(capturefile::Structure::read(&path)?.last_commit(), Some(1));
+    /// # Ok(()) }
+    /// ```
     pub fn last_commit(&self) -> Option<u64> {
         let [a, b] = &self.slots[..] else {
             return None;
@@ -147,6 +212,19 @@ impl Structure {
     }
 
     /// Goes down the index to record `number`, counted from 1, as far as the file can be read.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// log.commit()?;
+    /// let structure = capturefile::Structure::read(&path)?;
+    /// assert!(structure.path_to(1).error.is_none());
+    /// assert!(structure.path_to(2).error.is_some());
+    /// # Ok(()) }
+    /// ```
     pub fn path_to(&self, number: u64) -> IndexPath {
         let mut steps = Vec::new();
         let result = match &self.state {
