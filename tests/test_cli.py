@@ -157,7 +157,7 @@ def test_an_error_is_quiet_where_standard_error_is_closed(path: Path) -> None:
     [
         ["cat"],
         ["cat", "--bogus", "file"],
-        ["cat", "file", "file"],
+        ["metadata", "get", "file", "file"],
         ["get", "file"],
         ["head", "-n", "-1", "file"],
         ["tail", "-n", "many", "file"],
@@ -197,7 +197,7 @@ def test_wrong_usage_is_told_apart_from_failure(arguments: list[str]) -> None:
         (["cat", "--rnage", "1-2"], b"capturefile cat: error: there is no option --rnage; did you mean --range?"),
         (["cat", "--bogus", "x"], b"capturefile cat: error: there is no option --bogus"),
         (["grep", "-x", "pattern"], b"capturefile grep: error: there is no option -x"),
-        (["cat", "x", "y"], b"capturefile cat: error: unexpected arguments: y"),
+        (["metadata", "get", "x", "y"], b"capturefile metadata get: error: unexpected arguments: y"),
         (["metadata", "get", "--jsn", "x"], b"capturefile metadata get: error: there is no option --jsn"),
         (["cat", "--", "--range"], b"capturefile: --range: No such file or directory"),
     ],

@@ -132,7 +132,7 @@ def test_a_cursor_never_says_more_than_was_delivered(path: Path, cursor: Path) -
     """However often it is killed, no record is missing from what was written."""
     make(path, [b"%06d" % number for number in range(1, 200_001)])
     eager = (
-        "import sys, capturefile.cli.commands.follow as following; following.MOST_AT_RISK = -1;"
+        "import sys, capturefile.cli.following as following; following.MAX_AT_RISK = -1;"
         "from capturefile.cli import main; sys.exit(main())"
     )
     command = [sys.executable, "-c", eager, "follow", "--from", "begin", "--cursor-file", str(cursor), str(path)]

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from capturefile._errors import CaptureFileReplaced
+from capturefile._errors import CaptureFileReplaced, RecordsDeleted
 from capturefile._files import opener, replacing
 
 if TYPE_CHECKING:
     from capturefile._capturefile import CaptureFile
     from capturefile._typing import StrPath
+    from capturefile.rotating.reader import RotatingReader
 
 
 class Position(NamedTuple):
@@ -29,12 +30,15 @@ class Position(NamedTuple):
         return cls(number, crc32(record))
 
     @classmethod
-    def before(cls, number: int, cf: CaptureFile[bytes]) -> Position:
-        """The position before record `number` of a file."""
+    def before(cls, number: int, cf: CaptureFile[bytes] | RotatingReader[bytes]) -> Position:
+        """The position before record `number` of a file or a log."""
         return cls.behind(number - 1, cf.record_at(number - 1)) if number > 1 else cls()
 
-    def check(self, cf: CaptureFile[bytes]) -> None:
-        """Raises CaptureFileReplaced unless the records up to here are those that were consumed."""
+    def check(self, cf: CaptureFile[bytes] | RotatingReader[bytes]) -> None:
+        """Raises CaptureFileReplaced unless the records up to here are those that were consumed.
+
+        The last of them may have been deleted since with its file, in a log; then its number has to do.
+        """
         count = cf.record_count()
         name = repr(cf.file_name)
         if count < self.records:
@@ -42,7 +46,11 @@ class Position(NamedTuple):
                 f"{name} has {count} records, of which {self.records} have been consumed: "
                 "it was replaced, or has lost records"
             )
-        if self.records and crc32(cf.record_at(self.records)) != self.checksum:
+        try:
+            is_same = not self.records or crc32(cf.record_at(self.records)) == self.checksum
+        except RecordsDeleted:
+            return
+        if not is_same:
             raise CaptureFileReplaced(
                 f"record {self.records} of {name} is not the one that was consumed last: the file was replaced"
             )

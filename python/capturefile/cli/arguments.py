@@ -107,7 +107,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def add_command(commands: Commands, name: str, run: Command, summary: str, example: str) -> argparse.ArgumentParser:
-    """A command that takes one capture file."""
+    """A command that writes to one capture file, or about it."""
     command = add_bare(commands, name, summary, example)
     command.add_argument("file", metavar="FILE", help="path of the capture file")
     command.set_defaults(run=run)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from capturefile.cli.streams import refuse_terminal, writes_to_terminal
+import os
+
+from capturefile.cli.streams import refuse_terminal, write_line, writes_to_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +37,44 @@ def add_format(command: argparse.ArgumentParser) -> None:
     command.add_argument("--force", action="store_true", help="write raw, nul and prefixed records even to a terminal")
 
 
-def encoder(options: argparse.Namespace) -> Encoder:
-    """What encodes records in the form that is asked for."""
+def add_headers(command: argparse.ArgumentParser) -> None:
+    """The options that say whether the name of each source stands before its records."""
+    command.add_argument(
+        "-q", "--quiet", action="store_true", help="no line with the name before each of several files"
+    )
+    command.add_argument("-v", "--verbose", action="store_true", help="such a line also before a single file")
+
+
+class Headers:
+    """The lines that say of which source the records behind them are: `==> log.capture <==`.
+
+    They are left out in a form that has no lines of text, or has the name in each line.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """By default there are some where there are several sources."""
+        several = options.verbose or (len(options.files) > 1 and not options.quiet)
+        self.wanted = several and options.format in ("text", "hex")
+        self.last: str | None = None
+
+    def write(self, output: BinaryIO, name: str) -> None:
+        """Writes the line unless the last one was the same."""
+        if not self.wanted or name == self.last:
+            return
+        start = "" if self.last is None else "\n"
+        write_line(output, f"{start}==> {name} <==")
+        self.last = name
+
+
+def encoder(options: argparse.Namespace, file: str | None = None) -> Encoder:
+    """What encodes records in the form that is asked for; in JSON with the name of the file, if there are several."""
     name: str = options.format
     if name in BINARY:
         refuse_terminal(f"the format {name}", force=options.force)
     on_terminal = writes_to_terminal()
     if name == "jsonl":
-        return json_encoder(on_terminal=on_terminal)
+        several = file is not None and len(options.files) > 1
+        return json_encoder(on_terminal=on_terminal, file=file if several else None)
     if name == "text" and on_terminal:
         return lambda _, record: printable(record).encode() + b"\n"
     return PLAIN[name]
@@ -62,14 +94,15 @@ def printable(data: bytes) -> str:
     return data.decode(errors="backslashreplace").translate(CONTROLS)
 
 
-def json_encoder(*, on_terminal: bool = False) -> Encoder:
+def json_encoder(*, on_terminal: bool = False, file: str | None = None) -> Encoder:
     """What makes a line of JSON of a record; bytes that are no UTF-8 go into base 64."""
     from json import JSONEncoder
 
     encode = JSONEncoder(ensure_ascii=False).encode
+    start = {} if file is None else {"file": os.fsencode(file).decode(errors="backslashreplace")}
 
     def line(number: int, record: bytes) -> bytes:
-        text = encode({"record_number": number, **value_of(record)})
+        text = encode({**start, "record_number": number, **value_of(record)})
         return (text.translate(CONTROLS_IN_JSON) if on_terminal else text).encode() + b"\n"
 
     return line

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 import capturefile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from capturefile.rotating import RotatedFile, RotatingReader
 
 MAX_SAMPLES = 256
 """Records that are read to estimate how long all are."""
@@ -38,6 +41,41 @@ def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
         "being_written": _is_being_written(cf.file_name),
         "metadata_preview": None if metadata is None else metadata[:PREVIEW].decode(errors="backslashreplace"),
     }
+
+
+def log_facts(log: RotatingReader[bytes]) -> dict[str, object]:
+    """The same of a rotated log, and for each of its files."""
+    from capturefile.rotating.manifest import NAME
+
+    sizes = list(_sizes(log))
+    files = [
+        {
+            "name": file.path.name,
+            "first_record": file.first_record,
+            "last_record": file.last_record,
+            "file_size": size,
+            "sealed": file.sealed,
+            "started": _shown_time(file.started),
+        }
+        for file, size in sizes
+    ]
+    metadata = log.get_metadata()
+    return {
+        "first_record": log.first_record,
+        "last_record": log.record_count(),
+        "record_count": log.record_count() + 1 - log.first_record,
+        "file_size": sum(size for _, size in sizes),
+        "metadata_length": None if metadata is None else len(metadata),
+        "being_written": _is_being_written(os.path.join(log.file_name, NAME)),
+        "files": files,
+    }
+
+
+def _sizes(log: RotatingReader[bytes]) -> Iterator[tuple[RotatedFile, int]]:
+    """The files with their sizes; one that is deleted meanwhile is left out."""
+    for file in log.files():
+        with suppress(FileNotFoundError):
+            yield file, os.stat(file.path).st_size
 
 
 def _record_bytes(cf: capturefile.CaptureFile[bytes]) -> tuple[int | None, bool]:

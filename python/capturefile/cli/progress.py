@@ -41,6 +41,10 @@ class Progress:
         self.due = self.started + SILENCE
         self.shown = False
 
+    def expect(self, total: int, *, alone: bool) -> None:
+        """Takes in how many things there are to do, unless there will be others behind them."""
+        self.total = total if alone else None
+
     def over(self, items: Iterable[T]) -> Iterator[T]:
         """The same items, seen to go by."""
         return self._counted(items) if self.visible else iter(items)

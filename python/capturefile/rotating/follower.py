@@ -125,6 +125,10 @@ class RotatingFollower(Generic[RecordT_co]):
         """The path of the log's folder."""
         return self._log.file_name
 
+    def __length_hint__(self) -> int:
+        """How many records it can give without looking for more."""
+        return len(self._at_hand)
+
     def ready(self) -> bool:
         """Reports, without waiting, whether the next step may return at once.
 

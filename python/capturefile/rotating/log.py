@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from capturefile._capturefile import CaptureFile
-from capturefile._errors import RecordsDeleted
+from capturefile._errors import InvalidCaptureFile, RecordsDeleted
 from capturefile._typing import RecordT_co
 from capturefile.rotating.manifest import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Log(Generic[RecordT_co]):
@@ -38,6 +41,27 @@ class Log(Generic[RecordT_co]):
             # If the manifest is missing, too, the whole log was removed.
             self.manifest.look()
             raise self.manifest.deleted(number, index) from None
+
+    def files_with(self, first: int, last: int) -> Iterator[tuple[CaptureFile[RecordT_co], range, int]]:
+        """Opens the files that have the records from one number to another, each until the next one is asked for.
+
+        Yields:
+            A file, the numbers of these records in it, and by how much their numbers in the log are higher.
+
+        Raises:
+            RecordsDeleted: A file was deleted; a later one exists.
+            InvalidCaptureFile: A file has lost records, or was deleted as were all later ones.
+        """
+        manifest = self.manifest
+        for index in range(manifest.index_of(first), manifest.index_of(last) + 1 if first <= last else 0):
+            start, end = manifest.entries[index].first, manifest.end(index)
+            lowest, highest = max(first, start), min(last, end - 1 if end else last)
+            with self.open_file(index, lowest) as cf:
+                if cf.record_count() < highest + 1 - start:
+                    raise InvalidCaptureFile(
+                        f"{cf.file_name!r} has {cf.record_count()} records, where it had {highest + 1 - start}"
+                    )
+                yield cf, range(lowest + 1 - start, highest + 2 - start), start - 1
 
     def newest(self) -> tuple[int, bytes | None]:
         """Returns the number of the last record, and the metadata, of the last file that exists.

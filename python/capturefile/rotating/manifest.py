@@ -18,7 +18,10 @@ from capturefile._errors import CaptureFileError, InvalidCaptureFile, RecordsDel
 from capturefile._files import SUFFIX, sync_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from capturefile._capturefile import Follower
+    from capturefile._typing import StrPath
 
 _NAMED_BY_NUMBER = re.compile(r"\d{20}" + re.escape(SUFFIX))
 NAME = "_manifest.capture"
@@ -183,6 +186,53 @@ class Manifest:
         self._file.close()
 
 
+def names_of_files(folder: StrPath) -> list[str]:
+    """The files in a folder that are called like files of a log, in the order of their records."""
+    return sorted(path.name for path in Path(folder).iterdir() if _NAMED_BY_NUMBER.fullmatch(path.name))
+
+
+def problems_of(folder: StrPath) -> list[str]:
+    """What is wrong with a log whose files are sound each by itself, in words.
+
+    Files that are missing before all others were deleted, which is no mistake.
+    """
+    names = names_of_files(folder)
+    manifest = Manifest(Path(folder))
+    try:
+        known = {entry.name for entry in manifest.entries}
+        problems = [
+            f"{name} has records, and the manifest does not know it"
+            for name in names
+            if name not in known and _count(manifest.folder / name)
+        ]
+        start = manifest.next_there(0)
+        if known and start is None:
+            problems.append("none of its files is there")
+        for index in range(start or 0, len(known) if start is not None else 0):
+            problems += _problems_of_file(manifest, index)
+        return problems
+    finally:
+        manifest.close()
+
+
+def _count(path: Path) -> int:
+    with CaptureFile(path) as cf:
+        return cf.record_count()
+
+
+def _problems_of_file(manifest: Manifest, index: int) -> Iterator[str]:
+    name, end = manifest.entries[index].name, manifest.end(index)
+    try:
+        found = _count(manifest.path_of(index))
+    except FileNotFoundError:
+        # If no file before it is there, it was deleted just now.
+        if (manifest.next_there(0) or 0) < index:
+            yield f"{name} is not there, and files before it are"
+        return
+    if end is not None and found != (expected := end - manifest.entries[index].first):
+        yield f"{name} has {found} records, where the next file says that it has {expected}"
+
+
 def open_for_writing(folder: Path, **options: Any) -> CaptureFile[str]:  # noqa: ANN401
     """Opens the manifest for writing, which includes the right to write the log; creates it if necessary."""
     manifest: CaptureFile[str] = CaptureFile(folder / NAME, True, FORMAT, **options)
@@ -227,9 +277,10 @@ def delete_unannounced(folder: Path, announced: set[str]) -> None:
     Raises:
         InvalidCaptureFile: Such a file has records.
     """
-    for path in folder.iterdir():
-        if path.name in announced or not _NAMED_BY_NUMBER.fullmatch(path.name):
+    for name in names_of_files(folder):
+        if name in announced:
             continue
+        path = folder / name
         with CaptureFile(path) as cf:
             if count := cf.record_count():
                 raise InvalidCaptureFile(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from capturefile.cli.arguments import add_command, add_selection
+from capturefile.cli.arguments import add_bare, add_selection
 from capturefile.cli.encoders import add_format, encoder, write_records
+from capturefile.cli.exit_codes import DONE
 from capturefile.cli.progress import progress
-from capturefile.cli.records import Selection, reading
+from capturefile.cli.records import Selection, check_range
+from capturefile.cli.sources import add_sources, each_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,20 +18,26 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 capturefile cat log.capture
+capturefile cat monday.capture tuesday.capture orders/
 capturefile cat --range 1000-2000 --format jsonl log.capture"""
 
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
-    cat = add_command(commands, "cat", _cat, "write all records", EXAMPLE)
+    cat = add_bare(commands, "cat", "write all records", EXAMPLE)
+    add_sources(cat)
     add_selection(cat)
     add_format(cat)
+    cat.set_defaults(run=_cat)
 
 
 def _cat(options: argparse.Namespace, output: BinaryIO) -> int:
-    encode = encoder(options)
-    with reading(options) as cf:
-        selection = Selection(cf, options, options.file)
-        with progress("cat", "records", len(selection), beside_output=True) as shown:
-            write_records(output, encode, shown.over(selection))
-        return selection.code
+    check_range(options, options.files)
+    code = DONE
+    with progress("cat", "records", beside_output=True) as shown:
+        for source in each_of(options.files):
+            selection = Selection(source, options)
+            shown.expect(len(selection), alone=len(options.files) == 1)
+            write_records(output, encoder(options, source.name), shown.over(selection))
+            code = code or selection.code
+    return code

@@ -7,11 +7,12 @@ from contextlib import ExitStack, suppress
 from itertools import chain, islice
 
 import capturefile
-from capturefile.cli.arguments import EVERYTHING, add_bare, add_selection, positive, size
+from capturefile.cli.arguments import add_bare, add_selection, positive, size
 from capturefile.cli.exit_codes import DONE, WrongUsage
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
-from capturefile.cli.records import Selection
+from capturefile.cli.records import Selection, check_range
+from capturefile.cli.sources import SEVERAL, check, opened
 from capturefile.cli.streams import new_name, write_line
 
 TYPE_CHECKING = False
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
+    from capturefile.cli.sources import Source
 
 EXAMPLE = """\
 capturefile copy --level 12 --block-size 256K log.capture small.capture
 capturefile copy monday.capture tuesday.capture both.capture
+capturefile copy orders/ orders.capture
 capturefile copy --split 1000000 log.capture part.capture
 capturefile copy --range -1000- log.capture last.capture"""
 BATCH = 1000
@@ -34,7 +37,7 @@ BATCH = 1000
 def add_to(commands: Commands) -> None:
     """Describes the command."""
     copy = add_bare(commands, "copy", "copy records to a new file: compress anew, join, split", EXAMPLE)
-    copy.add_argument("sources", metavar="SRC", nargs="+", help="capture files to read, one after the other")
+    copy.add_argument("sources", metavar="SRC", nargs="+", help=SEVERAL)
     copy.add_argument("target", metavar="DST", help="path of the new file")
     copy.add_argument(
         "--level",
@@ -66,16 +69,16 @@ def add_to(commands: Commands) -> None:
 
 def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
     with ExitStack() as stack:
-        sources = [stack.enter_context(capturefile.open(name, encoding=None)) for name in options.sources]
-        if len(sources) > 1 and options.range is not EVERYTHING:
-            raise WrongUsage("--range goes with one SRC: its numbers are those of one file")
-        selections = [Selection(cf, options, name) for cf, name in zip(sources, options.sources, strict=True)]
+        check_range(options, options.sources)
+        check(options.sources)
+        sources = [stack.enter_context(opened(name)) for name in options.sources]
+        selections = [Selection(source, options) for source in sources]
         total = sum(map(len, selections))
         shown = stack.enter_context(progress("copy", "records", total))
         records = (record for _, record in shown.over(chain.from_iterable(selections)))
         names = part_names(options.target, total, options.split) if options.split else [options.target]
-        metadata = None if options.no_metadata else sources[-1].get_metadata()
-        block_size = options.block_size or sources[0].info().block_size
+        metadata = None if options.no_metadata else sources[-1].reader.get_metadata()
+        block_size = options.block_size or sources[0].block_size()
         copied = _write_parts(options, names, sources, records, metadata, block_size)
     if options.split:
         for name in names:
@@ -95,7 +98,7 @@ def part_names(target: str, total: int, size: int) -> list[str]:
 def _write_parts(
     options: argparse.Namespace,
     names: list[str],
-    sources: list[capturefile.CaptureFile[bytes]],
+    sources: list[Source],
     records: Iterator[bytes],
     metadata: bytes | None,
     block_size: int,
@@ -118,13 +121,17 @@ def _write_parts(
     return copied
 
 
-def _check_replaced(name: str, sources: list[capturefile.CaptureFile[bytes]]) -> None:
+def _check_replaced(name: str, sources: list[Source]) -> None:
     """Refuses to replace what is no capture file, or a source that has grown since its records were counted."""
     if not os.path.exists(name):
         return
     capturefile.open(name).close()
     for source in sources:
-        if os.path.samefile(name, source.file_name) and source.refresh():
+        if not any(os.path.samefile(name, path) for path in source.paths()):
+            continue
+        if os.path.isdir(source.name):
+            raise WrongUsage(f"{name}: it is a file of the log {source.name}, which the copy would take apart")
+        if source.reader.refresh():
             raise ValueError(f"{name}: records were added to it while it was opened to be copied; copy it again")
 
 

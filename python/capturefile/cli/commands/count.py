@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from capturefile.cli.arguments import add_command
+from capturefile.cli.arguments import add_bare
 from capturefile.cli.exit_codes import DONE
-from capturefile.cli.records import reading
+from capturefile.cli.sources import add_sources, each_of
 from capturefile.cli.streams import write_line
 
 TYPE_CHECKING = False
@@ -14,15 +14,27 @@ if TYPE_CHECKING:
 
     from capturefile.cli.arguments import Commands
 
-EXAMPLE = "capturefile count log.capture"
+EXAMPLE = """\
+capturefile count log.capture
+capturefile count monday.capture tuesday.capture"""
 
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
-    add_command(commands, "count", _count, "write the number of records", EXAMPLE)
+    count = add_bare(
+        commands, "count", "write the number of records; of several files with names, and the sum", EXAMPLE
+    )
+    add_sources(count)
+    count.set_defaults(run=_count)
 
 
 def _count(options: argparse.Namespace, output: BinaryIO) -> int:
-    with reading(options) as cf:
-        write_line(output, str(cf.record_count()))
+    counts = [(len(source), source.name) for source in each_of(options.files)]
+    if len(counts) == 1:
+        write_line(output, str(counts[0][0]))
+        return DONE
+    counts.append((sum(count for count, _ in counts), "total"))
+    width = len(str(counts[-1][0]))
+    for count, name in counts:
+        write_line(output, f"{count:{width}} {name}")
     return DONE

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import time
-from contextlib import suppress
-from operator import length_hint
+from contextlib import ExitStack, suppress
 
-import capturefile
-from capturefile.cli.arguments import add_command
-from capturefile.cli.encoders import add_format, encoder
-from capturefile.cli.exit_codes import DONE
-from capturefile.cli.records import reading
-from capturefile.cli.reports import unreadable
+from capturefile.cli.arguments import add_bare
+from capturefile.cli.encoders import Headers, add_format, add_headers, encoder
+from capturefile.cli.exit_codes import WrongUsage
+from capturefile.cli.following import Followed, deliver
+from capturefile.cli.sources import add_sources, check, refuse_pipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,24 +17,18 @@ if TYPE_CHECKING:
 
     from capturefile._cursor import CursorFile
     from capturefile.cli.arguments import Commands
-    from capturefile.cli.encoders import Encoder
+    from capturefile.cli.sources import Source
 
 EXAMPLE = """\
 capturefile follow log.capture
 capturefile follow --from begin --format jsonl log.capture
 capturefile follow --cursor-file consumer.cursor --exit-at-end log.capture"""
 
-MOST_AT_RISK = 1.0
-"""Seconds of printing that a crash may have printed again, where there is no pause."""
-LOOK_EVERY = 256
-"""After this many records without a pause the clock is looked at."""
-
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
-    follow = add_command(
-        commands, "follow", _follow, "write records as they are committed, by whatever process", EXAMPLE
-    )
+    follow = add_bare(commands, "follow", "write records as they are committed, by whatever process", EXAMPLE)
+    add_sources(follow)
     follow.add_argument(
         "--from",
         dest="start",
@@ -54,7 +45,9 @@ def add_to(commands: Commands) -> None:
         "--from says; a record is written at least once",
     )
     follow.add_argument("--exit-at-end", action="store_true", help="end once all records there are have been written")
+    add_headers(follow)
     add_format(follow)
+    follow.set_defaults(run=_follow)
 
 
 def _start(text: str) -> int | str:
@@ -67,66 +60,52 @@ def _start(text: str) -> int | str:
 
 
 def _follow(options: argparse.Namespace, output: BinaryIO) -> int:
-    encode = encoder(options)
-    with reading(options) as cf:
-        timeout = 0 if options.exit_at_end else None
-        if options.cursor_file:
-            cursor, start = _cursor(options, cf)
-            deliver(cf, start, output, encode, cursor, timeout)
-        else:
-            start = _first_record(options, cf.record_count())
-            deliver(cf, start, output, encode, timeout=timeout)
-    return DONE
+    refuse_pipe(options.files)
+    check(options.files)
+    if len(options.files) > 1:
+        return _follow_several(options, output)
+    with Followed(options.files[0], encoder(options)) as followed:
+        assert followed.source is not None
+        Headers(options).write(output, followed.name)
+        cursor, start = _cursor(options, followed.source)
+        followed.start(start, timeout=0 if options.exit_at_end else None)
+        return followed.write_all(output, cursor)
 
 
-def _cursor(options: argparse.Namespace, cf: capturefile.CaptureFile[bytes]) -> tuple[CursorFile, int]:
-    """The cursor file, and the number of the record that it says is the next."""
+def _follow_several(options: argparse.Namespace, output: BinaryIO) -> int:
+    if options.cursor_file:
+        raise WrongUsage("--cursor-file goes with one file or log: it says how far that one was written")
+    if options.start not in ("begin", "end"):
+        raise WrongUsage("--from takes begin or end where there are several files: a number is that of one")
+    with ExitStack() as stack:
+        every = [stack.enter_context(Followed(name, encoder(options, name))) for name in options.files]
+        for followed in every:
+            assert followed.source is not None
+            followed.start(_first_record(options, followed.source))
+        return deliver(every, output, Headers(options), to_end=options.exit_at_end)
+
+
+def _cursor(options: argparse.Namespace, source: Source) -> tuple[CursorFile | None, int]:
+    """The cursor file, if there is to be one, and the number of the next record."""
+    if not options.cursor_file:
+        return None, _first_record(options, source)
     from capturefile._cursor import CursorFile, Position
 
     cursor = CursorFile(options.cursor_file)
     position = cursor.load()
     if position is not None:
-        position.check(cf)
+        position.check(source.reader)
         return cursor, position.records + 1
-    count = cf.record_count()
-    start = _first_record(options, count)
-    if start <= count + 1:
+    start = _first_record(options, source)
+    if start <= source.last + 1:
         # Even before the first record, so that a run that is started again does not start at a later end.
-        cursor.save(Position.before(start, cf))
+        cursor.save(Position.before(start, source.reader))
     return cursor, start
 
 
-def _first_record(options: argparse.Namespace, count: int) -> int:
+def _first_record(options: argparse.Namespace, source: Source) -> int:
     if options.start == "begin":
-        return 1
+        return source.first
     if options.start == "end":
-        return count + 1
-    return int(options.start) if options.start > 0 else max(1, count + 1 + options.start)
-
-
-def deliver(
-    cf: capturefile.CaptureFile[bytes],
-    first: int,
-    output: BinaryIO,
-    encode: Encoder,
-    cursor: CursorFile | None = None,
-    timeout: float | None = None,
-) -> None:
-    """Writes records from number `first` on as they come, and lets nobody wait for what is in the buffer.
-
-    The cursor moves only after the output has been flushed.
-    """
-    follower = cf.follow(first, timeout=timeout)
-    saved = time.monotonic()
-    number = first - 1
-    try:
-        for number, record in enumerate(follower, first):
-            output.write(encode(number, record))
-            now = 0.0 if number % LOOK_EVERY else time.monotonic()
-            if length_hint(follower) == 0 or now > saved + MOST_AT_RISK:
-                output.flush()
-                if cursor is not None:
-                    cursor.save_behind(number, record)
-                saved = time.monotonic()
-    except capturefile.InvalidCaptureFile as error:
-        raise unreadable(error, cf.file_name, number + 1) from error
+        return source.last + 1
+    return int(options.start) if options.start > 0 else max(source.first, source.last + 1 + options.start)

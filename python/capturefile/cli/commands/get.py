@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from capturefile.cli.arguments import add_command, span
+from capturefile.cli.arguments import add_bare, span
 from capturefile.cli.encoders import add_format, encoder, write_records
 from capturefile.cli.exit_codes import DONE
-from capturefile.cli.records import in_span, reading, resolve
+from capturefile.cli.sources import add_source, opened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ capturefile get log.capture --format hex -3-"""
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
-    get = add_command(commands, "get", _get, "write the records with the given numbers, in the order asked", EXAMPLE)
+    get = add_bare(commands, "get", "write the records with the given numbers, in the order asked", EXAMPLE)
+    add_source(get)
     get.add_argument(
         "numbers",
         type=span,
@@ -32,12 +33,13 @@ def add_to(commands: Commands) -> None:
         "-1 the last, -3--1 and -3- the last three",
     )
     add_format(get)
+    get.set_defaults(run=_get)
 
 
 def _get(options: argparse.Namespace, output: BinaryIO) -> int:
     encode = encoder(options)
-    with reading(options) as cf:
-        spans = [resolve(span, cf.record_count(), options.file) for span in options.numbers]
+    with opened(options.file) as source:
+        spans = [source.resolve(span) for span in options.numbers]
         for each in spans:
-            write_records(output, encode, in_span(cf, each))
+            write_records(output, encode, source.records(each))
     return DONE

@@ -12,7 +12,8 @@ from capturefile.cli.encoders import BINARY, add_format, encoder, printable, wri
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE, WrongUsage
 from capturefile.cli.messages import describe, say
 from capturefile.cli.progress import progress
-from capturefile.cli.records import Selection, reading
+from capturefile.cli.records import Selection
+from capturefile.cli.sources import add_source, opened
 from capturefile.cli.streams import STANDARD_OUTPUT, write_line
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def add_to(commands: Commands) -> None:
     """Describes the command."""
     grep = add_bare(commands, "grep", "write the records that a pattern is found in", EXAMPLE)
     grep.add_argument("pattern", metavar="PATTERN", help="a regular expression, as in Python's module re")
-    grep.add_argument("file", metavar="FILE", help="path of the capture file")
+    add_source(grep)
     grep.add_argument("-i", "--ignore-case", action="store_true", help="take upper and lower case for the same")
     grep.add_argument("-v", "--invert-match", action="store_true", help="the records that it is not found in")
     grep.add_argument("-c", "--count", action="store_true", help="write only how many records there are")
@@ -52,8 +53,8 @@ def _grep(options: argparse.Namespace, output: BinaryIO) -> int:
     matches = _matcher(options)
     encode = _numbered(_encoder(options), options)
     try:
-        with reading(options) as cf:
-            selection = Selection(cf, options, options.file)
+        with opened(options.file) as source:
+            selection = Selection(source, options)
             with progress("grep", "records", len(selection), beside_output=True) as shown:
                 found = (pair for pair in shown.over(selection) if matches(pair[1]))
                 count = _write(output, encode, islice(found, options.max_count), only_count=options.count)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from capturefile.cli.arguments import Span, add_command, natural
-from capturefile.cli.encoders import add_format, encoder, write_records
+from capturefile.cli.arguments import Span, add_bare, natural
+from capturefile.cli.encoders import Headers, add_format, add_headers, encoder, write_records
 from capturefile.cli.exit_codes import DONE
-from capturefile.cli.records import in_span, reading
+from capturefile.cli.sources import add_sources, each_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,18 +14,25 @@ if TYPE_CHECKING:
 
     from capturefile.cli.arguments import Commands
 
-EXAMPLE = "capturefile head -n 3 log.capture"
+EXAMPLE = """\
+capturefile head -n 3 log.capture
+capturefile head -q monday.capture tuesday.capture"""
 
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
-    head = add_command(commands, "head", _head, "write the first records", EXAMPLE)
+    head = add_bare(commands, "head", "write the first records", EXAMPLE)
+    add_sources(head)
     head.add_argument("-n", "--number", type=natural, default=10, metavar="N", help="how many (default: %(default)s)")
+    add_headers(head)
     add_format(head)
+    head.set_defaults(run=_head)
 
 
 def _head(options: argparse.Namespace, output: BinaryIO) -> int:
-    encode = encoder(options)
-    with reading(options) as cf:
-        write_records(output, encode, in_span(cf, Span(1, min(options.number, cf.record_count()))))
+    headers = Headers(options)
+    for source in each_of(options.files):
+        headers.write(output, source.name)
+        first = Span(source.first, min(source.first - 1 + options.number, source.last))
+        write_records(output, encoder(options, source.name), source.records(first))
     return DONE

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import capturefile
-from capturefile.cli.arguments import add_command
+from capturefile.cli.arguments import add_bare
 from capturefile.cli.encoders import printable
-from capturefile.cli.exit_codes import DONE, LOSSY
-from capturefile.cli.facts import facts
+from capturefile.cli.exit_codes import DONE, LOSSY, WrongUsage
+from capturefile.cli.facts import facts, log_facts
 from capturefile.cli.messages import say
-from capturefile.cli.records import reading
 from capturefile.cli.reports import as_fields, quoted
+from capturefile.cli.sources import Rotated, Single, add_sources, each_of
 from capturefile.cli.streams import write_json, write_line
 
 TYPE_CHECKING = False
@@ -22,38 +22,73 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 capturefile info log.capture
+capturefile info orders/
 capturefile info --json --blocks log.capture"""
 BLOCK_ROW = "{:>14}  {:>12}  {:>12}  {}"
+FILE_ROW = "{:<30}  {:>14}  {:>25}  {}"
 
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
-    info = add_command(commands, "info", _info, "write the sizes and numbers that describe the file", EXAMPLE)
+    info = add_bare(commands, "info", "write the sizes and numbers that describe the file", EXAMPLE)
+    add_sources(info)
     info.add_argument(
         "--blocks", action="store_true", help="also each block: where it is, its sizes, and the records in it"
     )
-    info.add_argument("--json", action="store_true", help="write JSON")
+    info.add_argument("--json", action="store_true", help="write JSON; of several files a list")
+    info.set_defaults(run=_info)
 
 
 def _info(options: argparse.Namespace, output: BinaryIO) -> int:
-    with reading(options) as cf:
-        numbers, found = as_fields(cf.info()), facts(cf)
-        blocks = Blocks(cf) if options.blocks else None
-        if options.json:
-            listed: dict[str, object] = {}
-            if blocks is not None:
-                listed["blocks"] = [as_fields(block) for block in blocks if isinstance(block, capturefile.BlockInfo)]
-                listed["problems"] = blocks.problems
-            write_json(output, {**numbers, **found, **listed})
-        else:
-            _write_facts(output, numbers, found)
-            if blocks is not None:
-                _write_blocks(output, blocks)
-    if blocks is None or not blocks.problems:
-        return DONE
-    name = quoted(options.file)
-    say(f"{options.file}: some blocks cannot be read; capturefile verify {name} lists all that is damaged")
-    return LOSSY
+    code = DONE
+    told: list[dict[str, object]] = []
+    several = len(options.files) > 1
+    for source in each_of(options.files):
+        if several and not options.json:
+            write_line(output, ("\n" if told else "") + f"==> {source.name} <==")
+        if isinstance(source, Rotated):
+            if options.blocks:
+                raise WrongUsage(f"{source.name}: --blocks goes with capture files, such as {source.paths()[0]}")
+            found = log_facts(source.reader)
+            if not options.json:
+                _write_log(output, found)
+        elif isinstance(source, Single):
+            found, is_whole = _about_file(options, output, source)
+            code = code if is_whole else LOSSY
+        told.append({"file": source.name, **found} if several else found)
+    if options.json:
+        write_json(output, told if several else told[0])
+    return code
+
+
+def _about_file(options: argparse.Namespace, output: BinaryIO, source: Single) -> tuple[dict[str, object], bool]:
+    """What there is to say of a capture file, and whether all of it could be read; it is written unless it is JSON."""
+    cf = source.reader
+    numbers, found = as_fields(cf.info()), facts(cf)
+    blocks = Blocks(cf) if options.blocks else None
+    listed: dict[str, object] = {}
+    if not options.json:
+        _write_facts(output, numbers, dict(found))
+        if blocks is not None:
+            _write_blocks(output, blocks)
+    elif blocks is not None:
+        listed["blocks"] = [as_fields(block) for block in blocks if isinstance(block, capturefile.BlockInfo)]
+        listed["problems"] = blocks.problems
+    if blocks is not None and blocks.problems:
+        name = source.name
+        say(f"{name}: some blocks cannot be read; capturefile verify {quoted(name)} lists all that is damaged")
+    return {**numbers, **found, **listed}, blocks is None or not blocks.problems
+
+
+def _write_log(output: BinaryIO, found: dict[str, object]) -> None:
+    files = found["files"]
+    assert isinstance(files, list)
+    _write_lines(output, {**found, "files": len(files)})
+    write_line(output, "\n" + FILE_ROW.format("file", "size", "started", "records"))
+    for file in files:
+        first, last = file["first_record"], file["last_record"]
+        records = f"{first}-{last}" if first <= last else "none"
+        write_line(output, FILE_ROW.format(file["name"], file["file_size"], file["started"], records))
 
 
 def _write_facts(output: BinaryIO, numbers: dict[str, object], found: dict[str, object]) -> None:
@@ -63,6 +98,10 @@ def _write_facts(output: BinaryIO, numbers: dict[str, object], found: dict[str, 
     lines["record_bytes"] = f"{about}{lines['record_bytes']}" if lines["record_bytes"] is not None else None
     if preview is not None:
         lines["metadata"] = printable(str(preview).encode()).replace("\n", "\\n")
+    _write_lines(output, lines)
+
+
+def _write_lines(output: BinaryIO, lines: dict[str, object]) -> None:
     for name, value in lines.items():
         shown = {None: "none" if name.startswith("metadata") else "unknown", True: "yes", False: "no"}
         known = value is not None and not isinstance(value, bool)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 
+import capturefile
 from capturefile.cli.arguments import add_bare, add_command
 from capturefile.cli.encoders import printable
 from capturefile.cli.exit_codes import DONE, FAILED
 from capturefile.cli.messages import say
-from capturefile.cli.records import reading
-from capturefile.cli.streams import STANDARD, open_input, write_line, writes_to_terminal
+from capturefile.cli.sources import add_source, opened
+from capturefile.cli.streams import (
+    STANDARD,
+    STANDARD_OUTPUT,
+    open_input,
+    refuse_same_file,
+    write_line,
+    writes_to_terminal,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,15 +41,17 @@ def add_to(commands: Commands) -> None:
     metadata = add_bare(commands, "metadata", "get, set or clear the metadata", EXAMPLE)
     actions = metadata.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile metadata")
     get_summary = "write the metadata, exactly; on a terminal, as text with a newline after it"
-    add_command(actions, "get", _get, get_summary, GET_EXAMPLE)
+    getter = add_bare(actions, "get", get_summary, GET_EXAMPLE)
+    add_source(getter)
+    getter.set_defaults(run=_get)
     setter = add_command(actions, "set", _set, "replace the metadata", SET_EXAMPLE)
     setter.add_argument("value", metavar="VALUE", nargs="?", help="the metadata (default: standard input)")
     add_command(actions, "clear", _clear, "remove the metadata", CLEAR_EXAMPLE)
 
 
 def _get(options: argparse.Namespace, output: BinaryIO) -> int:
-    with reading(options) as cf:
-        metadata = cf.get_metadata()
+    with opened(options.file) as source:
+        metadata = source.reader.get_metadata()
     if metadata is None:
         say(f"{options.file}: the file has no metadata")
         return FAILED
@@ -53,7 +63,7 @@ def _get(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _set(options: argparse.Namespace, _output: BinaryIO) -> int:
-    with reading(options):
+    with _existing(options):
         pass  # A file that is missing or none of ours is refused before standard input is read.
     if options.value is not None:
         _replace(options, os.fsencode(options.value))
@@ -68,8 +78,14 @@ def _clear(options: argparse.Namespace, _output: BinaryIO) -> int:
     return DONE
 
 
+def _existing(options: argparse.Namespace) -> capturefile.CaptureFile[bytes]:
+    """The file, open for reading."""
+    refuse_same_file(STANDARD_OUTPUT, options.file)
+    return capturefile.open(options.file, encoding=None)
+
+
 def _replace(options: argparse.Namespace, value: bytes | None) -> None:
-    with reading(options) as cf:
+    with _existing(options) as cf:
         # Opened for reading first, since opening for writing would create a missing file.
         cf.close()
         cf.open(to_write=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from capturefile.cli.arguments import Span, add_command, number_or_start
-from capturefile.cli.commands.follow import deliver
-from capturefile.cli.encoders import add_format, encoder, write_records
+from contextlib import ExitStack
+
+from capturefile.cli.arguments import Span, add_bare, number_or_start
+from capturefile.cli.encoders import Headers, add_format, add_headers, encoder, write_records
 from capturefile.cli.exit_codes import DONE
-from capturefile.cli.records import in_span, reading
+from capturefile.cli.following import Followed, deliver
+from capturefile.cli.sources import add_sources, each_of, refuse_pipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,16 +16,19 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
+    from capturefile.cli.sources import Source
 
 EXAMPLE = """\
 capturefile tail -n 3 log.capture
 capturefile tail -n +1000 log.capture
-capturefile tail --follow log.capture"""
+capturefile tail --follow log.capture
+capturefile tail -F monday.capture orders/"""
 
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
-    tail = add_command(commands, "tail", _tail, "write the last records", EXAMPLE)
+    tail = add_bare(commands, "tail", "write the last records", EXAMPLE)
+    add_sources(tail)
     tail.add_argument(
         "-n",
         "--number",
@@ -33,17 +38,41 @@ def add_to(commands: Commands) -> None:
         help="how many, or +N: from record N to the end (default: %(default)s)",
     )
     tail.add_argument("-f", "--follow", action="store_true", help="continue with what is committed later")
+    tail.add_argument(
+        "-F",
+        "--follow-name",
+        action="store_true",
+        help="the same, and continue with a file that takes the place of the first, or that is not there yet",
+    )
+    add_headers(tail)
     add_format(tail)
+    tail.set_defaults(run=_tail)
 
 
 def _tail(options: argparse.Namespace, output: BinaryIO) -> int:
-    encode = encoder(options)
-    with reading(options) as cf:
-        count = cf.record_count()
-        number, is_start = options.number
-        first = number if is_start else count + 1 - number
-        write_records(output, encode, in_span(cf, Span(max(1, first), count)))
-        if options.follow:
-            output.flush()
-            deliver(cf, count + 1, output, encode)
-    return DONE
+    headers = Headers(options)
+    if not (options.follow or options.follow_name):
+        for source in each_of(options.files):
+            headers.write(output, source.name)
+            _write_end(options, output, source)
+        return DONE
+    refuse_pipe(options.files)
+    alone = len(options.files) == 1 and not options.follow_name
+    with ExitStack() as stack:
+        followed = []
+        for name in options.files:
+            each = stack.enter_context(Followed(name, encoder(options, name), by_name=options.follow_name))
+            followed.append(each)
+            if each.source is not None:
+                headers.write(output, name)
+                _write_end(options, output, each.source)
+                each.start(each.source.last + 1, timeout=None if alone else 0)
+        output.flush()
+        return followed[0].write_all(output) if alone else deliver(followed, output, headers)
+
+
+def _write_end(options: argparse.Namespace, output: BinaryIO, source: Source) -> None:
+    number, is_start = options.number
+    first = number if is_start else source.last + 1 - number
+    end = Span(max(source.first, first), source.last)
+    write_records(output, encoder(options, source.name), source.records(end))

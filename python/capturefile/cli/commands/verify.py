@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import capturefile
-from capturefile.cli.arguments import add_command
+from capturefile.cli.arguments import add_bare
 from capturefile.cli.colours import GREEN, RED, painted
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE
 from capturefile.cli.messages import counted, describe, say
 from capturefile.cli.progress import progress
 from capturefile.cli.reports import as_fields, described, quoted, recovery_fields, write_problems
-from capturefile.cli.streams import STANDARD_OUTPUT, write_json, write_line
+from capturefile.cli.sources import add_sources, standard_input
+from capturefile.cli.streams import STANDARD, STANDARD_OUTPUT, shown_name, write_json, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,33 +23,94 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 capturefile verify log.capture
+capturefile verify orders/ monday.capture
 capturefile verify --quick --json log.capture"""
 
 
 def add_to(commands: Commands) -> None:
     """Describes the command."""
-    verify = add_command(commands, "verify", _verify, "read everything in the file and say what is damaged", EXAMPLE)
-    verify.epilog = f"{verify.epilog}\n\nExit codes: 0 sound, 1 damaged, 2 the file could not be checked."
+    summary = "read everything in the file and say what is damaged"
+    verify = add_bare(commands, "verify", summary, EXAMPLE)
+    add_sources(verify)
+    verify.epilog = f"{verify.epilog}\n\nExit codes: 0 sound, 1 damaged, 2 a file could not be checked."
     verify.add_argument("--quick", action="store_true", help="look only where it costs little")
-    verify.add_argument("--json", action="store_true", help="write JSON")
+    verify.add_argument("--json", action="store_true", help="write JSON; of several files a list")
+    verify.set_defaults(run=_verify)
 
 
 def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
-    try:
-        with progress("verify", "bytes") as shown:
-            report = capturefile.verify(options.file, quick=options.quick, progress=shown.at)
-    except EXPECTED_ERRORS as error:
-        say(describe(error))
-        return UNUSABLE
-    recovery = None if report.sound or options.quick else _survey(options.file)
-    if options.json:
-        saved = {} if recovery is None else {"recovery": recovery_fields(recovery)}
-        write_json(output, {"sound": report.sound, **as_fields(report), **saved})
-    else:
-        _write_report(output, report, quick=options.quick)
+    alone = len(options.files) == 1 and not os.path.isdir(options.files[0])
+    verdicts = Verdicts(output, options, alone=alone)
+    for name in options.files:
+        if name == STANDARD:
+            path, copy = standard_input()
+            verdicts.give(shown_name(name), path)
+            if copy is not None:
+                copy.close()
+        elif os.path.isdir(name):
+            _verify_log(name, verdicts)
+        else:
+            verdicts.give(name, name)
+    if options.json and verdicts.fields:
+        write_json(output, verdicts.fields[0] if alone else verdicts.fields)
+    return verdicts.code
+
+
+def _verify_log(folder: str, verdicts: Verdicts) -> None:
+    """Checks the files of a rotated log, and whether they are those of its manifest."""
+    from capturefile.rotating.manifest import NAME, names_of_files, problems_of
+
+    before = verdicts.code
+    for name in (NAME, *names_of_files(folder)):
+        path = os.path.join(folder, name)
+        if name == NAME or os.path.exists(path):  # Old files may be deleted meanwhile.
+            verdicts.give(path, path)
+    if verdicts.code == before:
+        verdicts.give_problems(folder, problems_of(folder))
+
+
+class Verdicts:
+    """What is said of each file, and the exit code for all."""
+
+    def __init__(self, output: BinaryIO, options: argparse.Namespace, *, alone: bool) -> None:
+        """With `alone` there is but one file, whose name need not be said."""
+        self.output = output
+        self.options = options
+        self.alone = alone
+        self.code = DONE
+        self.fields: list[dict[str, object]] = []
+
+    def give(self, name: str, path: str) -> None:
+        """Checks a file."""
+        quick = self.options.quick
+        try:
+            with progress("verify", "bytes") as shown:
+                report = capturefile.verify(path, quick=quick, progress=shown.at)
+        except EXPECTED_ERRORS as error:
+            say(describe(error))
+            self.code = UNUSABLE
+            return
+        recovery = None if report.sound or quick else _survey(path)
+        self._note(sound=report.sound)
+        if self.options.json:
+            saved = {} if recovery is None else {"recovery": recovery_fields(recovery)}
+            file = {} if self.alone else {"file": name}
+            self.fields.append({**file, "sound": report.sound, **as_fields(report), **saved})
+            return
+        _write_report(self.output, report, "" if self.alone else f"{name}: ", quick=quick)
         if not report.sound:
-            _write_advice(output, options.file, recovery)
-    return DONE if report.sound else FAILED
+            _write_advice(self.output, path, recovery)
+
+    def give_problems(self, folder: str, problems: list[str]) -> None:
+        """Says what is wrong with a log of sound files."""
+        self._note(sound=not problems)
+        if self.options.json:
+            self.fields.append({"file": folder, "sound": not problems, "problems": problems})
+        for problem in problems if not self.options.json else ():
+            write_line(self.output, f"{folder}: {_painted('damaged', RED)}: {problem}")
+
+    def _note(self, *, sound: bool) -> None:
+        self.code = max(self.code, DONE if sound else FAILED)
 
 
 def _survey(file: str) -> capturefile.Recovery | None:
@@ -58,18 +122,19 @@ def _survey(file: str) -> capturefile.Recovery | None:
         return None  # `recover` says why.
 
 
-def _write_report(output: BinaryIO, report: capturefile.Report, *, quick: bool) -> None:
+def _write_report(output: BinaryIO, report: capturefile.Report, name: str, *, quick: bool) -> None:
     of_all = f"{report.records_checked} of {counted(report.record_count, 'record')}"
     blocks = counted(report.frames, "compressed block")
     nodes = counted(report.index_nodes, "index node")
     problems = counted(len(report.problems), "problem")
     if quick:
         verdict = _painted("nothing wrong", GREEN) if report.sound else f"{_painted('damaged', RED)}: {problems}"
-        write_line(output, f"{verdict} at a quick look, which was at {of_all}, {blocks}, {nodes}")
+        write_line(output, f"{name}{verdict} at a quick look, which was at {of_all}, {blocks}, {nodes}")
     elif report.sound:
-        write_line(output, f"{_painted('sound', GREEN)}: {counted(report.record_count, 'record')}, {blocks}, {nodes}")
+        records = counted(report.record_count, "record")
+        write_line(output, f"{name}{_painted('sound', GREEN)}: {records}, {blocks}, {nodes}")
     else:
-        write_line(output, f"{_painted('damaged', RED)}: {problems}; {of_all} can be read")
+        write_line(output, f"{name}{_painted('damaged', RED)}: {problems}; {of_all} can be read")
     write_problems(output, report.problems)
     for numbers in report.unreadable:
         write_line(output, f"{numbers} cannot be read")

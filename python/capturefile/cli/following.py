@@ -1,0 +1,181 @@
+"""Sources that are followed: records as they are committed, of one source or of several in turn."""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import islice
+from operator import length_hint
+
+import capturefile
+from capturefile.cli.exit_codes import DONE, LOSSY
+from capturefile.cli.messages import describe, say
+from capturefile.cli.reports import unreadable
+from capturefile.cli.sources import opened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO, Self
+
+    from capturefile import Follower
+    from capturefile._cursor import CursorFile
+    from capturefile.cli.encoders import Encoder, Headers
+    from capturefile.cli.sources import Source
+    from capturefile.rotating import RotatingFollower
+
+MAX_AT_RISK = 1.0
+"""Seconds of printing that a crash may have printed again, where there is no pause."""
+LOOK_EVERY = 256
+"""After this many records without a pause the clock, or another source, is looked at."""
+MIN_PAUSE = 0.001
+MAX_PAUSE = 0.02
+"""Seconds between two looks at several sources; they grow while there is nothing new."""
+GROWTH = 1.5
+LOOK_FOR_FILE_EVERY = 0.1
+"""Seconds between two looks for a file that is not there."""
+
+
+class Followed:
+    """A source, and what follows it."""
+
+    def __init__(self, name: str, encode: Encoder, *, by_name: bool = False) -> None:
+        """Opens the source called `name`; with `by_name`, whatever stands there, also if it comes later."""
+        self.name = name
+        self.encode = encode
+        self.by_name = by_name
+        self.source: Source | None = None
+        self.code = DONE
+        self._follower: Follower[bytes] | RotatingFollower[bytes] | None = None
+        self._next = 1
+        self._due = 0.0
+        self._is_missing = False
+        self._open()
+
+    def _open(self) -> bool:
+        """Opens what stands under the name; false if that is nothing, and something is to come."""
+        try:
+            if self.by_name and os.path.isfile(self.name) and not os.path.getsize(self.name):
+                return False
+            self.source = opened(self.name)
+        except FileNotFoundError as error:
+            if not self.by_name:
+                raise
+            if not self._is_missing:
+                say(f"{describe(error)}; waiting for it to appear")
+            self._is_missing = True
+            return False
+        return True
+
+    def start(self, number: int, timeout: float | None = 0) -> None:
+        """Follows the source from record `number` on."""
+        assert self.source is not None
+        self._next = max(number, 1)
+        self._follower = self.source.reader.follow(self._next, timeout=timeout)
+
+    def write_new(self, output: BinaryIO, headers: Headers | None, most: int | None = None) -> bool:
+        """Writes what is at hand, at most this many records; whether there was something."""
+        if self._follower is None and not self._appears():
+            return False
+        assert self._follower is not None
+        if not self._follower.ready():
+            return False
+        before = self._next
+        try:
+            for number, record in enumerate(islice(self._follower, most), before):
+                self._next = number + 1
+                if headers is not None:
+                    headers.write(output, self.name)
+                output.write(self.encode(number, record))
+        except capturefile.CaptureFileError as error:
+            self._meet(error)
+            return True
+        return self._next > before
+
+    def write_all(self, output: BinaryIO, cursor: CursorFile | None = None) -> int:
+        """Writes records until the follower ends, lets nobody wait for what is in the buffer, returns the exit code.
+
+        The cursor moves only after the output has been flushed.
+        """
+        assert self._follower is not None
+        follower, saved = self._follower, time.monotonic()
+        while True:
+            try:
+                for number, record in enumerate(follower, self._next):
+                    self._next = number + 1
+                    output.write(self.encode(number, record))
+                    now = 0.0 if number % LOOK_EVERY else time.monotonic()
+                    if length_hint(follower) == 0 or now > saved + MAX_AT_RISK:
+                        output.flush()
+                        if cursor is not None:
+                            cursor.save_behind(number, record)
+                        saved = time.monotonic()
+            except capturefile.CaptureFileError as error:
+                self._meet(error)
+            else:
+                return self.code
+
+    def _meet(self, error: capturefile.CaptureFileError) -> None:
+        """Continues behind records that were deleted, and with a file that has taken the place of the one followed."""
+        first_there: int | None = getattr(error, "first_record", None)
+        if first_there is not None:
+            say(describe(error))
+            self.code = LOSSY
+            self._next = first_there
+        elif self.by_name and isinstance(error, capturefile.CaptureFileReplaced):
+            self.close()
+            if os.path.exists(self.name):
+                say(f"{self.name}: another file stands there; following that one")
+            else:
+                say(f"{self.name}: it was removed; waiting for another one")
+                self._is_missing = True
+        elif isinstance(error, capturefile.InvalidCaptureFile) and self.source is not None:
+            raise unreadable(error, self.source.name, self._next) from error
+        else:
+            raise error
+
+    def _appears(self) -> bool:
+        """Whether there is a file now where none was; it is followed from its start."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + LOOK_FOR_FILE_EVERY
+        if not self._open():
+            return False
+        if self._is_missing:
+            say(f"{self.name}: it is there now")
+        self._is_missing = False
+        assert self.source is not None
+        self.start(self.source.first)
+        return True
+
+    def __enter__(self) -> Self:
+        """The object itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes what is open."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the source."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.close()
+        if self.source is not None:
+            self.source.reader.close()
+            self.source = None
+
+
+def deliver(followed: list[Followed], output: BinaryIO, headers: Headers | None, *, to_end: bool = False) -> int:
+    """Writes what comes from several sources, in turn; with `to_end` it returns once all has come."""
+    pause = MIN_PAUSE
+    while True:
+        news = [each.write_new(output, headers, LOOK_EVERY) for each in followed]
+        if any(news):
+            pause = MIN_PAUSE
+            continue
+        output.flush()
+        if to_end:
+            return max(each.code for each in followed)
+        time.sleep(pause)
+        pause = min(pause * GROWTH, MAX_PAUSE)

@@ -1,0 +1,257 @@
+"""What commands read: capture files, folders of rotated logs, and a capture file on standard input."""
+
+from __future__ import annotations
+
+import errno
+import os
+from itertools import count, islice
+
+import capturefile
+from capturefile.cli.arguments import EVERYTHING, Span
+from capturefile.cli.exit_codes import WrongUsage
+from capturefile.cli.messages import counted
+from capturefile.cli.reports import unreadable
+from capturefile.cli.streams import STANDARD, STANDARD_INPUT, STANDARD_OUTPUT, refuse_same_file, shown_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from typing import IO, Self
+
+    from capturefile import CaptureFile
+    from capturefile.rotating import RotatingReader
+
+ONE = "capture file, folder of a rotated log, or - for a capture file on standard input"
+SEVERAL = "capture files and folders of rotated logs, one after the other; - is a capture file on standard input"
+
+
+def add_sources(command: argparse.ArgumentParser) -> None:
+    """Lets a command read one source after the other."""
+    command.add_argument("files", metavar="FILE", nargs="+", help=SEVERAL)
+
+
+def add_source(command: argparse.ArgumentParser) -> None:
+    """Lets a command read one source."""
+    command.add_argument("file", metavar="FILE", help=ONE)
+
+
+def each_of(names: list[str]) -> Iterator[Source]:
+    """Opens one source after the other, and closes it behind its use.
+
+    What is not there or must not be read is found before anything is done with the others.
+    """
+    check(names)
+    for name in names:
+        with opened(name) as source:
+            yield source
+
+
+def check(names: list[str]) -> None:
+    """Finds a source that is not there, or that would be read while standard output is written to it."""
+    for name in names:
+        if name == STANDARD:
+            if names.count(STANDARD) > 1:
+                raise WrongUsage("standard input can be read once only")
+            continue
+        refuse_same_file(STANDARD_OUTPUT, name)
+        os.stat(name)
+
+
+def opened(name: str) -> Source:
+    """The source called `name`, open for reading."""
+    if name == STANDARD:
+        return _standard_input()
+    refuse_same_file(STANDARD_OUTPUT, name)
+    return Rotated(name) if os.path.isdir(name) else Single(name, capturefile.open(name, encoding=None))
+
+
+def standard_input() -> tuple[str, IO[bytes] | None]:
+    """A path of the file on standard input, and the copy that it leads to: of what comes through a pipe.
+
+    A capture file is not read in order. The copy is gone when it is closed.
+    """
+    import shutil
+    import stat
+    import tempfile
+
+    copy: IO[bytes] | None = None
+    number = STANDARD_INPUT
+    if not stat.S_ISREG(os.fstat(STANDARD_INPUT).st_mode):
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - the source closes it
+        with open(STANDARD_INPUT, "rb", closefd=False) as pipe:
+            shutil.copyfileobj(pipe, copy)
+        copy.flush()
+        number = copy.fileno()
+    path = f"/dev/fd/{number}"
+    refuse_same_file(STANDARD_OUTPUT, path)
+    return path, copy
+
+
+def _standard_input() -> Single:
+    path, copy = standard_input()
+    try:
+        return Single(shown_name(STANDARD), capturefile.open(path, encoding=None), copy)
+    except capturefile.CaptureFileError as error:
+        raise type(error)(str(error).replace(f'"{path}"', shown_name(STANDARD))) from error
+
+
+class Part:
+    """Records that follow each other in one capture file."""
+
+    def __init__(self, cf: CaptureFile[bytes], first: int, last: int, before: int) -> None:
+        """Records `first` to `last` of `cf`, whose numbers in the source are higher by `before`."""
+        self.cf = cf
+        self.first = first
+        self.last = last
+        self.before = before
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """The records with their numbers in the source.
+
+        Raises InvalidCaptureFile, with its number, for one that cannot be read.
+        """
+        numbers = count(self.before + self.first)
+        records = islice(self.cf.record_generator(self.first), max(0, self.last + 1 - self.first))
+        try:
+            # The number is taken first, so that it is known which record has failed.
+            yield from zip(numbers, records, strict=False)
+        except capturefile.InvalidCaptureFile as error:
+            raise unreadable(error, self.cf.file_name, next(numbers) - 1 - self.before) from error
+
+
+class Source:
+    """Records that are read as one, with numbers of their own."""
+
+    name: str
+    """As the user calls it."""
+    first: int
+    """Number of the first record that is there."""
+    last: int
+    """Number of the last record; one less than `first` without any."""
+    reader: CaptureFile[bytes] | RotatingReader[bytes]
+
+    def __len__(self) -> int:
+        """How many records are there."""
+        return self.last + 1 - self.first
+
+    def parts(self, span: Span) -> Iterator[Part]:
+        """The records of a span counted from the start, by the files that they are in."""
+        raise NotImplementedError
+
+    def paths(self) -> list[str]:
+        """The capture files that it consists of."""
+        raise NotImplementedError
+
+    def block_size(self) -> int:
+        """How many bytes are compressed together."""
+        raise NotImplementedError
+
+    def records(self, span: Span) -> Iterator[tuple[int, bytes]]:
+        """The records of a span counted from the start, with their numbers."""
+        for part in self.parts(span):
+            yield from part
+
+    def everything(self) -> Span:
+        """All records that are there."""
+        return Span(self.first, self.last)
+
+    def resolve(self, span: Span) -> Span:
+        """The same records, counted from the start."""
+        if span is EVERYTHING:
+            return self.everything()
+        for number in (span.first, span.last):
+            position = number if number >= 0 else self.last + 1 + number
+            if not self.first <= position <= self.last:
+                raise IndexError(f"{self.name}: there is no record {number}, {self._there()}")
+        first, last = (number if number > 0 else self.last + 1 + number for number in (span.first, span.last))
+        if first > last:
+            raise IndexError(f"{self.name}: range {span} runs backwards, from {first} to {last}")
+        return Span(first, last)
+
+    def _there(self) -> str:
+        """Which records there are, in words."""
+        if self.first == 1:
+            return f"the file has {counted(self.last, 'record')}"
+        return f"the first one that was not deleted is {self.first}, the last one {self.last}"
+
+    def __enter__(self) -> Self:
+        """The object itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes what is open."""
+        self.reader.close()
+
+
+class Single(Source):
+    """A capture file."""
+
+    reader: CaptureFile[bytes]
+
+    def __init__(self, name: str, cf: CaptureFile[bytes], copy: IO[bytes] | None = None) -> None:
+        """The open file, and the copy that it is, if it is one."""
+        self.name = name
+        self.reader = cf
+        self.first = 1
+        self.last = cf.record_count()
+        self._copy = copy
+
+    def parts(self, span: Span) -> Iterator[Part]:
+        """The file itself."""
+        yield Part(self.reader, span.first, span.last, 0)
+
+    def paths(self) -> list[str]:
+        """The file itself."""
+        return [self.reader.file_name]
+
+    def block_size(self) -> int:
+        """That of the file."""
+        return self.reader.info().block_size
+
+    def __exit__(self, *exception: object) -> None:
+        """Closes the file, and its copy."""
+        super().__exit__(*exception)
+        if self._copy is not None:
+            self._copy.close()
+
+
+class Rotated(Source):
+    """A rotated log."""
+
+    reader: RotatingReader[bytes]
+
+    def __init__(self, folder: str) -> None:
+        """Opens the log in a folder."""
+        from capturefile.rotating import RotatingReader
+        from capturefile.rotating.manifest import NAME
+
+        if not os.path.exists(os.path.join(folder, NAME)):
+            raise FileNotFoundError(errno.ENOENT, f"a folder without a rotated log: it has no {NAME}", folder)
+        self.name = folder
+        self.reader = RotatingReader(folder, encoding=None)
+        self.first = self.reader.first_record
+        self.last = self.reader.record_count()
+
+    def parts(self, span: Span) -> Iterator[Part]:
+        """The files that the records are in, each open only while it is read."""
+        for cf, numbers, before in self.reader._log.files_with(span.first, span.last):
+            refuse_same_file(STANDARD_OUTPUT, cf.file_name)
+            yield Part(cf, numbers[0], numbers[-1], before)
+
+    def paths(self) -> list[str]:
+        """The files of the log."""
+        from capturefile.rotating.manifest import names_of_files
+
+        return [os.path.join(self.name, name) for name in names_of_files(self.name)]
+
+    def block_size(self) -> int:
+        """That of the last file."""
+        with capturefile.open(self.paths()[-1]) as cf:
+            return cf.info().block_size
+
+
+def refuse_pipe(names: list[str]) -> None:
+    """Refuses standard input where more is to come: what is read of it is what was there."""
+    if STANDARD in names:
+        raise WrongUsage("standard input cannot be followed; name the file")
