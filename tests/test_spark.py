@@ -200,7 +200,7 @@ def test_large_files_are_shared_by_bytes_and_small_ones_put_together(
     planned = source(tmp_path).reader(source(tmp_path).schema()).partitions()
     assert [len(share.extents) for share in planned][-3:] == [2, 2, 1]
     assert sum(name == "large.capture" for name, _, _ in ranges(planned)) > 3
-    monkeypatch.setattr(shares, "MOST_SHARES", 2)
+    monkeypatch.setattr(shares, "MAX_SHARES", 2)
     assert len(source(tmp_path).reader(source(tmp_path).schema()).partitions()) <= 4
 
 
@@ -248,7 +248,7 @@ def test_a_file_with_fewer_records_than_were_planned_is_an_error(numbers: Path, 
 
 
 def test_a_record_that_no_row_can_hold_is_an_error_with_its_number(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "LARGEST_RECORD", 20_000_000)
+    monkeypatch.setattr(batches, "MAX_RECORD_BYTES", 20_000_000)
     fill(path, [b"small", bytes(20_000_000), bytes(20_000_001), b"small"], encoding=None)
     assert len(table(path, lastRecord=2)) == 2
     assert len(table(path, columns="record_number")) == 4

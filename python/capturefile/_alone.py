@@ -1,4 +1,4 @@
-"""One thread at a time, and never a signal handler that has interrupted it: it would wait for itself."""
+"""Locks for one thread at a time that reject a signal handler of the holding thread, which would wait for itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def is_interrupted(lock: RLock) -> bool:
-    """Whether this thread holds `lock` already, so that what runs now is a signal handler within what it protects."""
+    """Whether this thread holds `lock` already, which means that a signal handler is running in the protected code."""
     owned: bool = lock._is_owned()  # type: ignore[attr-defined]
     return owned
 
@@ -17,7 +17,8 @@ def is_interrupted(lock: RLock) -> bool:
 def alone(lock: RLock, name: str) -> RLock:
     """Returns `lock`, for a `with` statement.
 
-    Raises ValueError, as a generator does, where a signal handler has interrupted the code that holds it.
+    Raises:
+        ValueError: A signal handler has interrupted the code that holds the lock; a generator does the same.
     """
     if is_interrupted(lock):
         raise ValueError(f"{name} is executing already: a signal handler cannot use what it has interrupted")

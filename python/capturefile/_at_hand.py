@@ -1,7 +1,7 @@
-"""Records at hand: taken before they are asked for, and given without losing any to an exception.
+"""A buffer of records that were taken in advance, which loses none of them to an exception.
 
-A signal handler can raise between any two calls. So records are moved from one container to another within a single
-call, and what was on its way out when an exception came is put back.
+A signal handler can raise between any two calls. Records are therefore moved between containers in a single call, and
+those that were being handed out when an exception came are put back.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ _T = TypeVar("_T")
 
 
 class AtHand(Generic[_T]):
-    """A queue; many threads may use it."""
+    """A queue of buffered records; many threads may use it."""
 
     def __init__(self) -> None:
         self.records: deque[_T] = deque()
-        """Those that are at hand."""
+        """The buffered records."""
         self._pop: Iterator[_T] = iter(self.records.popleft, None)
         self.error: BaseException | None = None
-        """What comes behind them, if anything."""
+        """The error that follows the records, if any."""
 
     def __len__(self) -> int:
         return len(self.records)
 
     def taking(self, source: Iterable[_T]) -> Iterator[None]:
-        """An iterator that moves one from `source` to the end with each step."""
+        """Returns an iterator that moves one record from `source` to the end of the buffer per step."""
         return map(self.records.append, source)
 
     def give(self, count: int, to: list[_T]) -> None:
-        """Moves the first `count` to the end of `to`."""
+        """Moves the first `count` records to the end of `to`."""
         to.extend(islice(self._pop, count))
 
     def put_back(self, given: list[_T]) -> None:
-        """Moves what `give` has given back to the beginning."""
+        """Moves records that `give` has handed out back to the beginning."""
         self.records.extendleft(reversed(given))
 
     def raise_error(self) -> None:

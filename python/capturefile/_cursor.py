@@ -17,27 +17,30 @@ if TYPE_CHECKING:
 
 
 class Position(NamedTuple):
-    """How much of a file is consumed."""
+    """How much of a file has been consumed."""
 
     records: int = 0
-    """How many records, from the first on."""
+    """Number of consumed records, from the first one on."""
     checksum: int | None = None
-    """CRC-32 of the last one, to tell the file from another."""
+    """CRC-32 of the last consumed record, to recognise a replaced file."""
 
     @classmethod
     def behind(cls, number: int, record: bytes) -> Position:
-        """The position behind `record`, whose number is `number`."""
+        """Returns the position behind `record`, whose number is `number`."""
         return cls(number, crc32(record))
 
     @classmethod
     def before(cls, number: int, cf: CaptureFile[bytes] | RotatingReader[bytes]) -> Position:
-        """The position before record `number` of a file or a log."""
+        """Returns the position before record `number` of a file or a log."""
         return cls.behind(number - 1, cf.record_at(number - 1)) if number > 1 else cls()
 
     def check(self, cf: CaptureFile[bytes] | RotatingReader[bytes]) -> None:
-        """Raises CaptureFileReplaced unless the records up to here are those that were consumed.
+        """Checks that the records up to this position are those that were consumed.
 
-        The last of them may have been deleted since with its file, in a log; then its number has to do.
+        If the file of the last one has been deleted from a log, only its number is checked.
+
+        Raises:
+            CaptureFileReplaced: They are not.
         """
         count = cf.record_count()
         name = repr(cf.file_name)
@@ -56,12 +59,16 @@ class Position(NamedTuple):
             )
 
     def encode(self) -> dict[str, Any]:
-        """The position as a JSON object."""
+        """Returns the position as a JSON object."""
         return {"records": self.records, "crc32": self.checksum}
 
     @classmethod
     def decode(cls, value: object, place: str) -> Position:
-        """The position that `place` holds as a JSON object; raises ValueError if it is none."""
+        """Parses a position from a JSON object; `place` says where it comes from.
+
+        Raises:
+            ValueError: The value is not a position.
+        """
         match value:
             case {"records": int(records), "crc32": int() | None as checksum} if records >= 0 and records is not True:
                 return cls(records, checksum)
@@ -72,11 +79,15 @@ class CursorFile:
     """A small file with a position."""
 
     def __init__(self, path: StrPath) -> None:
-        """The file need not exist yet."""
+        """Uses the file at `path`, which need not exist yet."""
         self.path = Path(path).absolute()
 
     def load(self) -> Position | None:
-        """The position in it; None without a file. Raises ValueError if the file holds something else."""
+        """Returns the saved position, or None if there is no file.
+
+        Raises:
+            ValueError: The file contains something else.
+        """
         try:
             content: object = self.path.read_bytes()
         except FileNotFoundError:
@@ -92,6 +103,6 @@ class CursorFile:
         self.save(Position.behind(number, record))
 
     def save(self, position: Position) -> None:
-        """Replaces the position in one step: after a power cut the file has the old one or the new one."""
+        """Replaces the position atomically: after a power cut the file contains the old or the new one."""
         with replacing(self.path) as temporary, open(temporary, "wb", opener=opener) as file:
             file.write(json.dumps(position.encode()).encode() + b"\n")

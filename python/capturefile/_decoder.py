@@ -1,4 +1,4 @@
-"""Text of many records that were read as bytes."""
+"""Decoding many records that were read as bytes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Decoder:
-    """How records become text, in the words of Python's `open`; without an encoding they stay bytes."""
+    """Decodes records, with the parameters of Python's `open`; without an encoding they stay bytes."""
 
     encoding: str | None
     errors: str | None = None
 
     def __post_init__(self) -> None:
-        """Raises LookupError for an encoding or error handler that there is not, and ValueError for one without use."""
+        """Checks the parameters.
+
+        Raises:
+            LookupError: There is no such encoding or error handler.
+            ValueError: There is an error handler, but no encoding.
+        """
         if self.encoding is not None:
             codecs.lookup(self.encoding)
         elif self.errors is not None:
@@ -23,7 +28,11 @@ class Decoder:
         codecs.lookup_error(self.errors or "strict")
 
     def decode(self, records: list[bytes], first: int, path: str) -> list[Any]:
-        """The records from number `first` on of the file at `path`; raises UnicodeDecodeError that names the record."""
+        """Decodes the records from number `first` on of the file at `path`.
+
+        Raises:
+            UnicodeDecodeError: A record cannot be decoded; the message has its number.
+        """
         if self.encoding is None:
             return records
         texts = []

@@ -2,11 +2,11 @@
 
 
 class CaptureFileError(Exception):
-    """Base of all exceptions that only this library raises."""
+    """Base class of the exceptions that are specific to this library."""
 
 
 class CaptureFileAlreadyOpen(CaptureFileError):
-    """The file, or the object, is open already; a file has one writer at a time."""
+    """The file is open for writing elsewhere, or the object is open already. A file has one writer at a time."""
 
 
 class CaptureFileNotOpen(CaptureFileError):
@@ -14,15 +14,15 @@ class CaptureFileNotOpen(CaptureFileError):
 
 
 class CaptureFileNotOpenForWrite(CaptureFileError):
-    """The object reads, or was forked off a process that writes, and cannot write."""
+    """The object cannot write: it is open for reading, or belongs to the parent of this forked process."""
 
 
 class InvalidCaptureFile(CaptureFileError):
-    """The file is not a capture file, or a damaged one; the message says what is wrong and where."""
+    """The file is not a capture file, or it is damaged. The message says what is wrong and where."""
 
 
 class CaptureFileReplaced(CaptureFileError):
-    """Another file, or none, stands where the one should be that is written, followed, or was read before.
+    """A file that is being written or followed, or was read before, has been removed or replaced by another one.
 
     See `CaptureFile.follow`, `RecordSequence` and `capturefile.checkpoint`.
     """
@@ -31,35 +31,35 @@ class CaptureFileReplaced(CaptureFileError):
 class CommitUncertain(CaptureFileError, OSError):
     """A commit failed at a point where it may or may not have happened.
 
-    Opening the file again tells: its record count and metadata are those of the commit, or of the one
-    before. `errno` and `filename` are set.
+    Opening the file again tells which: its record count and metadata are those of this commit, or of the previous
+    one. `errno` and `filename` are set.
     """
 
 
 class UncommittedWarning(UserWarning):
-    """A file was closed with records or metadata that were not committed, and these are lost.
+    """A file was closed with uncommitted records or metadata, which are lost.
 
-    Python shows it by default. `rollback()` before the end says that nothing is to be kept, and prevents it.
+    Python shows this warning by default. A call of `rollback()` before closing prevents it.
     """
 
 
 class RecordsDeleted(CaptureFileError):
-    """Records of a rotated log were asked for whose file was deleted.
+    """The requested records of a rotated log were in a file that has been deleted.
 
-    `first_record` is the number of the next record that is still there.
+    `first_record` is the number of the next record that still exists.
     """
 
     def __init__(self, message: str, first_record: int) -> None:
-        """Raised by `RotatingReader`."""
+        """Creates the exception; `RotatingReader` raises it."""
         super().__init__(message, first_record)
         self.first_record = first_record
 
     def __str__(self) -> str:
-        """What was asked for, and what is there."""
+        """Returns the message."""
         return str(self.args[0])
 
 
-# The same classes, named as the style guide of Python has it.
+# Aliases that follow Python's style guide.
 CaptureFileAlreadyOpenError = CaptureFileAlreadyOpen
 CaptureFileNotOpenError = CaptureFileNotOpen
 CaptureFileNotOpenForWriteError = CaptureFileNotOpenForWrite

@@ -1,4 +1,4 @@
-"""What the modules that make and find files share: how the files are called, and how they get to the disk."""
+"""Naming, replacing and syncing files, for the modules that create them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIX", "opener", "replacing", "sync_path"]
 
 SUFFIX = ".capture"
-"""What the names of capture files end with."""
+"""The extension of capture files."""
 _STANDARD_ERROR = 2
 
 
 def opener(path: str, flags: int) -> int:
-    """For `open`: opens a file above the descriptors of the standard streams, where nothing is printed into it."""
+    """Opens a file for `open`, avoiding the descriptors of the standard streams so that nothing is printed into it."""
     descriptor = os.open(path, flags, 0o666)
     if descriptor > _STANDARD_ERROR:
         return descriptor
@@ -35,12 +35,18 @@ def opener(path: str, flags: int) -> int:
 
 @contextmanager
 def replacing(target: StrPath, *, overwrite: bool = True, sync: bool = True) -> Iterator[str]:
-    """The name of an empty hidden file beside `target`, which takes its place at the end if nothing fails before.
+    """Creates an empty hidden file beside `target`, which replaces it at the end of the block unless that fails.
 
-    A file that is replaced keeps its mode and owner, and whoever writes it keeps it: meanwhile it cannot be opened for
-    writing. With `sync` the new file and its name are on the disk at the end. Raises FileExistsError for a file that
-    exists where `overwrite` is false, InvalidCaptureFile for what is no regular file, and CaptureFileAlreadyOpen for
-    one that is being written.
+    The mode and owner of a replaced file are kept, and it cannot be opened for writing meanwhile. With `sync`, the new
+    file and its name are on the disk at the end.
+
+    Yields:
+        The path of the hidden file.
+
+    Raises:
+        FileExistsError: The target exists, and `overwrite` is false.
+        InvalidCaptureFile: The target is not a regular file.
+        CaptureFileAlreadyOpen: The target is being written.
     """
     new = _Replacement(target, overwrite=overwrite)
     try:

@@ -1,4 +1,4 @@
-"""Records that come one by one, committed in groups: by count, by age, or at once where one is urgent."""
+"""Committing single records in groups: by count, by age, or at once for an urgent one."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ if TYPE_CHECKING:
     from capturefile._capturefile import CaptureFile
     from capturefile.rotating import RotatingWriter
 
-# Weak, so that whoever is told of a failure is not kept alive by what may fail.
+# Weak, so that the object that handles failures is not kept alive.
 Failed: TypeAlias = weakref.WeakMethod[Callable[[], object]]
 
 
 @dataclass(frozen=True)
 class CommitRule:
-    """When records are committed at the latest: when there are `every`, or the oldest is `interval` seconds old."""
+    """The latest time of a commit: when there are `every` records, or the oldest is `interval` seconds old."""
 
     every: int
     interval: float | None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what cannot be."""
+        """Checks the limits.
+
+        Raises:
+            ValueError: A limit is out of range.
+        """
         if self.every < 1:
             raise ValueError(f"commit_every cannot be {self.every}: it must be a number of records, from 1 up")
         if self.interval is not None and not self.interval > 0:
@@ -37,19 +41,19 @@ class CommitRule:
 
     @property
     def timer(self) -> float | None:
-        """The seconds for a timer; None where they are more than one can count, which are centuries."""
+        """The interval for a timer; None if it is longer than a timer supports, which is centuries."""
         return None if self.interval is None or self.interval > threading.TIMEOUT_MAX else self.interval
 
 
 class GroupCommit:
     """Adds records to a file that is open for writing, and commits them in groups.
 
-    A thread waits for the oldest uncommitted record to come of age, and only while there is one; it never keeps the
-    process alive. A forked child is refused before it touches anything that a thread of its parent may have held.
+    While there are uncommitted records, a thread waits for the oldest to reach the age limit; it does not keep the
+    process alive. A forked child is refused before it touches a lock that a thread of its parent may have held.
     """
 
     def __init__(self, cf: CaptureFile[Any] | RotatingWriter, rule: CommitRule, failed: Failed | None = None) -> None:
-        """Takes over `cf`; `failed` is called in an `except` block where a commit by age has failed."""
+        """Takes over `cf`; `failed` is called in the `except` block of a failed commit by age."""
         self.cf = cf
         self._commit_every = rule.every
         self._commit_interval = rule.timer
@@ -62,14 +66,18 @@ class GroupCommit:
 
     @property
     def uncommitted(self) -> int:
-        """How many records have been added since the last commit."""
+        """The number of records added since the last commit."""
         return self._uncommitted
 
     def add(self, record: str | Buffer, *, urgent: bool = False) -> None:
-        """Adds a record, and commits if it is urgent or there are enough.
+        """Adds a record, and commits if it is urgent or the group is full.
 
-        Raises CaptureFileNotOpenForWrite in a forked child, and otherwise what adding and committing raise; the
-        record stays if only the commit fails.
+        If only the commit fails, the record remains.
+
+        Raises:
+            CaptureFileNotOpenForWrite: This process is a forked child of the writer.
+            CaptureFileError: As for adding and committing.
+            OSError: As for adding and committing.
         """
         if self._forked():
             raise CaptureFileNotOpenForWrite(
@@ -77,7 +85,7 @@ class GroupCommit:
                 "open a file of its own in the child, or send its records to the parent"
             )
         with self._lock:
-            # Before the record is there: an exception at any moment leaves none that nobody knows of.
+            # Counted before it is added, so that an exception at any moment leaves no uncounted record.
             self._uncommitted += 1
             in_time = urgent or self._wait_for_age()
             self.cf.add_record(record)
@@ -85,12 +93,12 @@ class GroupCommit:
                 try:
                     self.commit()
                 except BaseException:
-                    # What this call has not committed is tried again when it is of age.
+                    # The commit is tried again when the records reach the age limit.
                     self._wait_for_age()
                     raise
 
     def commit(self) -> None:
-        """Commits what there is. Does nothing in a forked child, whose parent does it."""
+        """Commits the records added so far. Does nothing in a forked child, whose parent commits."""
         if self._forked():
             return
         with self._lock:
@@ -101,11 +109,11 @@ class GroupCommit:
                 self.cf.commit()
                 self._uncommitted -= count
             if self._uncommitted:
-                # What a commit calls has added something, which may not call for a commit again.
+                # A commit hook has added records; it must not trigger another commit.
                 self._wait_for_age()
 
     def close(self) -> None:
-        """Commits what there is and closes the file, also if the commit fails. A forked child only closes it."""
+        """Commits the records and closes the file, even if the commit fails. A forked child only closes it."""
         if self._forked():
             self.cf.close()
             return
@@ -116,24 +124,24 @@ class GroupCommit:
             except (CaptureFileError, OSError):
                 self._close_file()
                 raise
-            # What an exception from elsewhere has kept from being committed is committed by another call.
+            # After an exception from elsewhere, another call commits the records.
             self._close_file()
 
     def _forked(self) -> bool:
         return os.getpid() != self._process
 
     def _wait_for_age(self) -> bool:
-        """Sees that the records are committed in time; false if nobody can."""
-        # A timer is not alive either where an exception came before it was started.
+        """Makes sure that a timer commits the records in time. Returns False if no timer can be started."""
+        # A timer is not alive, either, if an exception interrupted its start.
         if self._commit_interval is None or (self._timer is not None and self._timer.is_alive()):
             return True
-        # It must not keep alive what everybody else has forgotten.
+        # The timer must not keep an unreferenced object alive.
         self._timer = threading.Timer(self._commit_interval, _come_of_age, [weakref.ref(self)])
         self._timer.daemon = True
         try:
             self._timer.start()
         except RuntimeError:
-            # The interpreter is ending, and starts no threads any more.
+            # The interpreter is shutting down and no longer starts threads.
             self._timer = None
             return False
         return True
@@ -152,7 +160,7 @@ class GroupCommit:
                 if not self.cf.closed:
                     self.commit()
         except Exception:
-            # Not under the lock: what is called here may add records, or wait for someone who does.
+            # Not under the lock: the handler may add records, or wait for a thread that does.
             failed = self._failed and self._failed()
             if failed is None:
                 raise

@@ -1,4 +1,4 @@
-"""Records as HTML tables, which notebooks show in place of a representation."""
+"""Records as HTML tables, which notebooks show instead of the plain representation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 10
 MAX_BYTES = 64 * 1024
-"""Of a record, which are looked at."""
+"""Maximum number of bytes of a record that are examined."""
 
 _STYLE = "text-align: left; font-family: monospace; white-space: pre-wrap; overflow-wrap: anywhere"
 
@@ -21,10 +21,10 @@ _STYLE = "text-align: left; font-family: monospace; white-space: pre-wrap; overf
 def table(
     title: str, rows: Iterable[tuple[int, int, bytes]], count: int, encoding: str | None, problem: str | None = None
 ) -> str:
-    """A table of records, given as their numbers, their sizes, and how they begin.
+    """Returns a table of records, which are given as their numbers, sizes, and first bytes.
 
-    `count` is how many records there are, and `problem` says why there are no more rows. Whatever is in a record is
-    shown as text: nothing of it becomes part of the page.
+    `count` is the total number of records, and `problem` says why rows are missing. Content is escaped, so that no
+    record can become part of the page's markup.
     """
     lines = [_row(number, size, beginning, encoding) for number, size, beginning in rows]
     end = f"... {count - len(lines):,} more" if len(lines) < count else ""
@@ -43,7 +43,7 @@ def _row(number: int, size: int, beginning: bytes, encoding: str | None) -> str:
 
 
 def _look(beginning: bytes, size: int, encoding: str | None) -> tuple[str, str]:
-    """What a record is, as far as its beginning tells, and that as visible text."""
+    """Returns the type of a record, as far as its first bytes tell, and these bytes as visible text."""
     text, is_text = text_of(beginning)
     if not is_text and encoding is not None:
         return "text", visible(beginning[:MAX_PREVIEW].decode(encoding, "replace"))

@@ -1,4 +1,4 @@
-"""JSON of whatever a program gives: what JSON has no form for becomes text, and nothing is an error."""
+"""JSON of arbitrary values: those that JSON does not support become text, and nothing is an error."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import json
 import math
 
 _MAX_DEPTH = 50
-"""How deep containers may be nested in others."""
+"""Maximum nesting depth of containers."""
 
 
 def as_json(value: object) -> str:
-    """The value as JSON, in one line."""
+    """Returns the value as one line of JSON."""
     try:
         return json.dumps(value, default=_text, allow_nan=False)
     except Exception:
-        # Rare, and slower: keys that are no text, a container in itself, numbers that JSON has not.
+        # Rare and slower: keys that are not text, containers that contain themselves, numbers unknown to JSON.
         return json.dumps(_plain(value, ()), allow_nan=False)
 
 
 def _plain(value: object, above: tuple[int, ...]) -> object:
-    """The same of what JSON has a form for; `above` are the identities of the containers that it is in."""
+    """Returns a copy that JSON supports; `above` are the identities of the enclosing containers."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, float):
@@ -44,7 +44,7 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 def _integer(value: int) -> int | str:
     try:
-        # More digits than this are an error in `json`, too.
+        # `json` fails for more digits, too.
         str(int(value))
     except ValueError:
         return hex(value)
@@ -59,7 +59,7 @@ def _key(key: object) -> str:
 
 
 def _text(value: object) -> str:
-    """An object as text, whatever it does when it is asked for that."""
+    """Returns an object as text, even if its `str` raises."""
     try:
         return str(value)
     except Exception as error:

@@ -1,6 +1,6 @@
-"""The capture file that all handlers and loggers of a process write together, committed in groups.
+"""A capture file that all handlers and loggers of a process share, committed in groups.
 
-Where its name has `{pid}`, each process has a file of its own, also one that was forked.
+If its name contains `{pid}`, each process, including a forked one, has a file of its own.
 """
 
 from __future__ import annotations
@@ -38,32 +38,32 @@ _OPTIONS = frozenset(
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a log is in several files: when a new one is started."""
+    """The limits at which a rotated log starts a new file; none for a log in a single file."""
 
     max_bytes: int | None = None
     max_age: float | None = None
 
 
 class _Shared:
-    """What is open at one path in this process, and who writes to it."""
+    """The file that is open at one path in this process, and its users."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
         self.lock = threading.RLock()
-        """Held to open and close."""
+        """Held while opening and closing."""
         self.group: GroupCommit | None = None
         self.settings: object = None
         self.users: weakref.WeakSet[LogFile] = weakref.WeakSet()
         self.is_comparable = False
-        """Whether the file system gives a file and its path the same identity, at least for a file just opened."""
+        """Whether the file system reports the same identity for an open file and its path."""
 
     def is_in_place(self) -> bool:
-        """Whether what is open is the file at the path; `logrotate` renames it, or cuts it down to nothing."""
+        """Whether the open file is still the one at the path; `logrotate` renames or truncates it."""
         group = self.open_group()
         return group is not None and (not self.is_comparable or _is_at_its_path(group.cf))
 
     def open_group(self) -> GroupCommit | None:
-        """What this process writes to, unless it is closed."""
+        """Returns the group that this process writes to, unless it is closed."""
         if self.process != os.getpid() or self.group is None or self.group.cf.closed:
             return None
         return self.group
@@ -93,11 +93,11 @@ def _start_anew() -> None:
 
 
 def _commit_at_the_end() -> None:
-    """Sees that a process of `multiprocessing` commits at its end, which runs nothing that `atexit` knows."""
+    """Makes a process of `multiprocessing` commit at its end, where `atexit` handlers do not run."""
     global _commits_at_the_end
     if not _commits_at_the_end and (util := sys.modules.get("multiprocessing.util")):
         _commits_at_the_end = True
-        # Behind whatever else it does at the end and may log.
+        # After everything else that runs at the end and may log.
         util.Finalize(None, _commit_all, exitpriority=-1000)
 
 
@@ -107,15 +107,15 @@ def _commit_all() -> None:
             group.commit()
 
 
-# A forked child cannot write what its parent has open, and a thread of its parent may have held the lock.
+# A forked child cannot write its parent's files, and a thread of its parent may have held the lock.
 os.register_at_fork(after_in_child=_start_anew)
 
 
 class LogFile:
-    """One writer's part in a file.
+    """One writer's access to a file.
 
-    Writers of one process at the same path share the file, with the settings of the one that opened last. Once closed,
-    it opens the file again for each record that still comes, as the handlers of the standard library do.
+    Writers of one process at the same path share the file, with the settings of the one that opened it last. After
+    `close`, each further record opens the file again, as with the handlers of the standard library.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class LogFile:
         failed: Failed | None = None,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """Opens the file, unless `delay` leaves that to the first record; `failed` is that of `GroupCommit`."""
+        """Opens the file, or with `delay` leaves that to the first record; `failed` is passed to `GroupCommit`."""
         codecs.lookup(encoding)
         codecs.lookup_error(errors)
         if unknown := options.keys() - _OPTIONS:
@@ -149,26 +149,32 @@ class LogFile:
 
     @property
     def file_name(self) -> str:
-        """The path in this process."""
+        """The path of the file in this process."""
         return self._path.replace("{pid}", str(os.getpid()))
 
     def __reduce__(self) -> Never:
-        """Raises TypeError: another process can have a file of its own only."""
+        """Refuses pickling with TypeError: another process needs a file of its own."""
         raise TypeError(
             f"what writes to {self.file_name!r} cannot be pickled or copied: a file has one writer; make one in each "
             "process, with {pid} in the path, which is the number of the process"
         )
 
     def add(self, record: str | bytes, *, urgent: bool) -> None:
-        """Adds a record; raises what encoding it, opening the file and `GroupCommit.add` raise."""
-        # Here, since those who share the file may want other encodings.
+        """Adds a record.
+
+        Raises:
+            UnicodeEncodeError: The record cannot be encoded.
+            CaptureFileError: As for opening the file and `GroupCommit.add`.
+            OSError: As for opening the file and `GroupCommit.add`.
+        """
+        # Encoded here, because writers that share the file may use different encodings.
         data = record.encode(self._encoding, self._errors) if isinstance(record, str) else record
         try:
             group = self._group()
             try:
                 group.add(data, urgent=urgent or self._closed)
             except CaptureFileError as error:
-                # Closed by another thread in between, or failed by an earlier commit; then the record is not in it.
+                # Closed by another thread meanwhile, or failed by an earlier commit: the record was not added.
                 if type(error) not in (CaptureFileError, CaptureFileNotOpen):
                     raise
                 self._replace(group).add(data, urgent=urgent or self._closed)
@@ -177,12 +183,12 @@ class LogFile:
                 self.close()
 
     def commit(self) -> None:
-        """Commits what has been added. Does nothing in a forked child."""
+        """Commits the records added so far. Does nothing in a forked child."""
         if self._shared and (group := self._shared.open_group()):
             group.commit()
 
     def close(self) -> None:
-        """Commits what has been added, and closes the file if nobody else in this process writes to it."""
+        """Commits the records added so far, and closes the file if no other writer in this process uses it."""
         self._closed = True
         shared = self._shared
         if shared is None or shared.group is None:
@@ -196,13 +202,14 @@ class LogFile:
                     shared.group.close()
                 elif group := shared.open_group():
                     group.commit()
-        # Only now: an exception from a signal leaves a file that another call closes.
+        # Only now, so that after an exception in a signal handler another call can close the file.
         self._shared = None
 
     def _group(self) -> GroupCommit:
-        """What to add to, in this process; in a forked child whose path has no `{pid}` it refuses.
+        """Returns the group to add to in this process; in a forked child whose path lacks `{pid}`, it refuses.
 
-        No lock is held while something is added: a commit may call what logs, and wait for others who log.
+        No lock is held while records are added, because a commit may call code that logs, and wait for other threads
+        that log.
         """
         shared = self._shared
         if shared is None or (shared.process != os.getpid() and "{pid}" in self._path):
@@ -213,25 +220,25 @@ class LogFile:
         return group
 
     def _replace(self, group: GroupCommit | None) -> GroupCommit:
-        """Opens the file anew, in place of what is closed, has failed, or is of a file that was renamed or removed."""
+        """Opens the file again, replacing a group that is closed, has failed, or whose file was renamed or removed."""
         shared = self._shared or self._open()
         with shared.lock:
             if shared.group is group:
                 if group is not None:
-                    # What has failed has told so, and what it has lost it tells by a warning.
+                    # A failed group has raised its error already, and reports lost records with a warning.
                     with suppress(CaptureFileError, OSError):
                         group.close()
                 self._start(shared)
             return shared.group or self._start(shared)
 
     def _open(self) -> _Shared:
-        """Opens the file in this process, or joins those who have it open."""
+        """Opens the file in this process, or joins the writers that have it open."""
         with _sharing:
             shared = _shared.setdefault(os.path.realpath(self.file_name), _Shared())
         with shared.lock:
             group = shared.open_group()
             if group is not None and shared.settings != self._settings() and not self._closed:
-                # If this fails, the others still have what they had.
+                # If this fails, the other writers continue with the open file.
                 group.commit()
                 group.close()
                 group = None

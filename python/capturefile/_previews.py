@@ -1,18 +1,18 @@
-"""Bytes as text that is safe to look at: bounded, and with nothing that a screen would obey."""
+"""Bytes as text that is safe to display: bounded, and without control characters."""
 
 from __future__ import annotations
 
 import re
 
 MAX_PREVIEW = 400
-"""Of a record, in a list."""
+"""Maximum number of bytes of a record that are shown in a list."""
 
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
-"""What has no picture of its own: controls, and what changes the direction of the text around it."""
+"""Characters without a glyph: control characters, and those that change the direction of the text around them."""
 
 
 def text_of(data: bytes | memoryview) -> tuple[str, bool]:
-    """The first bytes of a record as visible text, and whether they are UTF-8."""
+    """Returns the first bytes of a record as visible text, and whether they are UTF-8."""
     part = bytes(data[:MAX_PREVIEW])
     if len(part) < len(data):
         part = _whole_characters(part)
@@ -23,7 +23,7 @@ def text_of(data: bytes | memoryview) -> tuple[str, bool]:
 
 
 def visible(text: str) -> str:
-    """The text with a picture in the place of each character that has none."""
+    """Returns the text with each character that has no glyph replaced by a visible symbol."""
     return UNSEEN.sub(lambda found: _picture(ord(found[0])), text)
 
 
@@ -34,7 +34,7 @@ def _picture(code: int) -> str:
 
 
 def _whole_characters(part: bytes) -> bytes:
-    """The bytes without a character at their end that was cut in two."""
+    """Returns the bytes without an incomplete character at the end."""
     for back in range(1, min(4, len(part)) + 1):
         byte = part[-back]
         if byte & 0xC0 != 0x80:

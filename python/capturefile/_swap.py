@@ -1,4 +1,4 @@
-"""Files that take their places in a folder together, instead of those that were there: whole first, and then a swap."""
+"""Replacing a set of files in a folder together: the new files are completed first, and then swapped in."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Swap:
-    """What one job puts into a folder, and what it takes out. It goes to the tasks of the job, and is small."""
+    """The swap of one job in one folder. It is small, because it is sent to the tasks of the job."""
 
     folder: str
     job: str
-    """A word that no other job has."""
+    """A word that identifies the job."""
 
     @property
     def aside(self) -> Path:
-        """The hidden folder, inside the other one, in which files are written until all of them are whole."""
+        """The hidden folder, inside the other one, where files are written until all of them are complete."""
         return Path(self.folder, f"_temporary-{self.job}")
 
     @property
     def replaced(self) -> Path:
-        """Where the files are that were taken out."""
+        """The folder for the files that were moved out."""
         return self.aside / "replaced"
 
     def has_begun(self) -> bool:
-        """Whether files are being moved, or were when the process that did so died."""
+        """Whether files are being moved, or were being moved when the process died."""
         return self.replaced.is_dir()
 
     def run(self, new: Mapping[str, Path], old: Iterable[str]) -> None:
-        """Takes the files named `old` out of the folder, puts in the `new` ones, and syncs the names.
+        """Moves the files named `old` out of the folder and the `new` ones in, and syncs the names.
 
-        The new ones are given by their names there, with the paths at which they are now. A swap that was begun before
-        is continued: the process that ran it may have died.
+        `new` maps names in the folder to current paths. A swap that was begun before is continued, because the process
+        that ran it may have died. An error after the first move undoes the swap.
 
-        Raises FileNotFoundError, with nothing moved, if a new file is not there. What fails later is undone.
+        Raises:
+            FileNotFoundError: A new file does not exist. Nothing has been moved.
         """
         moved = {name for name, path in new.items() if not path.exists()}
         if not self.has_begun():
@@ -64,7 +65,7 @@ class Swap:
             raise
 
     def undo(self, new: Mapping[str, Path]) -> None:
-        """Puts everything back to where it was before the swap, whether that was finished or failed half-way."""
+        """Moves everything back to where it was before the swap, whether that was completed or not."""
         if not self.has_begun():
             return
         for name, path in new.items():
@@ -76,24 +77,28 @@ class Swap:
         self.replaced.rmdir()
 
     def clear(self) -> None:
-        """Deletes what is aside, the files that were taken out among it."""
+        """Deletes the hidden folder, with the files that were moved out."""
         shutil.rmtree(self.aside, ignore_errors=True)
 
     def clear_but_trace(self) -> None:
-        """Does the same, but `has_begun` remains true, for tasks that are repeated because their results were lost."""
+        """Deletes the files that were moved out, but keeps `has_begun` true for tasks that are repeated."""
         for path in list(self.replaced.iterdir()):
             path.unlink()
 
 
 def part_names(prefix: str, indices: Iterable[int]) -> dict[int, str]:
-    """Names of parts by their indices, which sort as these do."""
+    """Returns names of parts by their indices; the names sort like the indices."""
     wanted = list(indices)
     width = max(5, len(str(max(wanted, default=0))))
     return {index: f"{prefix}{index:0{width}}{SUFFIX}" for index in wanted}
 
 
 def check_is_here(path: Path) -> None:
-    """Raises FileNotFoundError for a part that a task has written, but not where this process can see it."""
+    """Checks that this process sees a part that a task has written.
+
+    Raises:
+        FileNotFoundError: It does not.
+    """
     if not path.exists():
         raise FileNotFoundError(
             f"{str(path)!r} was written by a task, but does not exist on {socket.gethostname()}, where the write is "

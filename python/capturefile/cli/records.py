@@ -1,4 +1,4 @@
-"""Records on their way out of a source: which ones, and what is told of those that cannot be read."""
+"""Selecting records of a source for output, and reporting those that cannot be read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_range(options: argparse.Namespace, names: list[str]) -> None:
 
 
 class Selection:
-    """The records that `--range` asks for, without those that cannot be read if `--skip-unreadable` says so."""
+    """The records that `--range` selects; with `--skip-unreadable`, without those that cannot be read."""
 
     def __init__(self, source: Source, options: argparse.Namespace) -> None:
         """Selects from an open source."""
@@ -32,11 +32,11 @@ class Selection:
         self.skipped = 0
 
     def __len__(self) -> int:
-        """How many records are selected."""
+        """Returns the number of selected records."""
         return self.span.last + 1 - self.span.first
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """The records with their numbers."""
+        """Iterates over the records with their numbers."""
         for part in self.source.parts(self.span):
             yield from self._readable(part) if self.lenient else part
 
@@ -63,5 +63,5 @@ class Selection:
 
     @property
     def code(self) -> int:
-        """The exit code for work on these records that is done."""
+        """The exit code of a command that has processed these records."""
         return LOSSY if self.skipped else DONE

@@ -1,4 +1,4 @@
-"""Records as Arrow batches for Spark, and out of those that come from it."""
+"""Converting records to Arrow batches for Spark, and back."""
 
 from __future__ import annotations
 
@@ -20,26 +20,32 @@ if TYPE_CHECKING:
     from capturefile._capturefile import CaptureFile
     from capturefile.spark.shares import Extent, Share
 
-LARGEST_RECORD = 2**31 - 2**16
-"""Bytes of the largest record that fits, with the other columns, into a row of Spark, which is one array of the JVM."""
+MAX_RECORD_BYTES = 2**31 - 2**16
+"""Size of the largest record that fits, with the other columns, into a row of Spark, which is one JVM array."""
 _ROWS_WITHOUT_RECORDS = 65_536
 _ROWS_AT_ONCE = 1000
 
 
 class Batches:
-    """How shares are read: as which columns, and in which encoding. It goes to the tasks, and is small."""
+    """The columns and encoding for reading shares. It is small, because it is sent to the tasks."""
 
     def __init__(self, schema: StructType, encoding: str | None) -> None:
-        """Raises ValueError for columns that capture files do not have."""
+        """Checks the schema.
+
+        Raises:
+            ValueError: It has columns that capture files do not have.
+        """
         check(schema)
         self.schema = to_arrow_schema(schema)
         self.encoding = encoding or "utf-8"
 
     def of(self, share: Share) -> Iterator[pa.RecordBatch]:
-        """The records of a share, as batches whose schema is exactly the declared one.
+        """Reads the records of a share, as batches whose schema is exactly the declared one.
 
-        Raises FileNotFoundError, with the host's name, if a file is not there, InvalidCaptureFile if it has fewer
-        records than when the read was planned, and ValueError for a record that is too large or not text.
+        Raises:
+            FileNotFoundError: A file does not exist; the message names the host.
+            InvalidCaptureFile: A file has fewer records than when the read was planned.
+            ValueError: A record is too large, or is not text.
         """
         for extent in share.extents:
             with open_to_read(extent.path) as cf:
@@ -83,17 +89,19 @@ class Batches:
 def _check_size(numbers: pa.Array, records: pa.Array, path: str) -> None:
     # A record that is larger than a batch usually is stands alone in one.
     size = len(records[0].as_buffer()) if len(records) == 1 else 0
-    if size > LARGEST_RECORD:
+    if size > MAX_RECORD_BYTES:
         raise ValueError(
-            f"record {numbers[0]} of {path!r} has {size:,} bytes, and a row of Spark holds {LARGEST_RECORD:,} at most; "
+            f"record {numbers[0]} of {path!r} has {size:,} bytes, and a row of Spark holds "
+            f"{MAX_RECORD_BYTES:,} at most; "
             "leave it out by the options firstRecord and lastRecord, or leave out the column record"
         )
 
 
 def records_of(data: Iterable[Any], column: str, encoding: str | None) -> Iterator[list[bytes]]:
-    """The records to write, in lists, out of Arrow batches, or out of the rows that Spark before 4.1 gives a stream.
+    """Extracts lists of records from Arrow batches, or from the rows that older versions of Spark pass.
 
-    Raises ValueError for a null.
+    Raises:
+        ValueError: A record is null.
     """
     items = iter(data)
     for item in items:

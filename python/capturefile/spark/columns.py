@@ -1,4 +1,4 @@
-"""The columns in the words of Spark: what a read declares, and which column a write takes its records from."""
+"""Columns in Spark's terms: the schema that a read declares, and the column from which a write takes records."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from capturefile.spark.files import is_one_file
 from capturefile.spark.options import COLUMNS, Options
 
 _TYPES = {"record_number": ("bigint",), "record": ("binary", "string"), "path": ("string",)}
-"""As what each column can be read."""
+"""The types that each column can be read as."""
 
 
 def declared(options: Options) -> StructType:
-    """The columns of a read for which no schema was given. None of them has nulls."""
+    """Returns the schema of a read without a given schema. No column has nulls."""
     usual = COLUMNS[:2] if is_one_file(options.paths) else COLUMNS
     types = {
         "record_number": LongType(),
@@ -23,7 +23,11 @@ def declared(options: Options) -> StructType:
 
 
 def check(schema: StructType) -> None:
-    """Raises ValueError for a schema, given with the read, that capture files cannot be read as."""
+    """Checks the schema that was given for a read.
+
+    Raises:
+        ValueError: Capture files cannot be read with it.
+    """
     for field in schema.fields:
         kind = field.dataType.simpleString()
         if kind not in _TYPES.get(field.name, ()):
@@ -34,10 +38,12 @@ def check(schema: StructType) -> None:
 
 
 def record_column(schema: StructType) -> str:
-    """The name of the column that is written: `record`, or whatever the only column is called.
+    """Returns the name of the column with the records to write: `record`, or the name of the only column.
 
-    `record_number` and `path` may stand beside it, as they do in what was read. Raises ValueError if there is no such
-    column, another one, or one that is neither binary nor a string.
+    The columns `record_number` and `path`, which a read adds, are ignored.
+
+    Raises:
+        ValueError: There is no such column, there is another one, or it is neither binary nor a string.
     """
     names = schema.fieldNames()
     name = names[0] if len(names) == 1 else "record"

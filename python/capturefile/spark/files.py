@@ -1,4 +1,4 @@
-"""Which capture files a read is of, and how one is opened on whatever host that happens."""
+"""Finding the capture files of a read, and opening them on any host of the cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from capturefile._files import SUFFIX
 
 
 def local_path(path: str) -> str:
-    """The absolute path that a path or `file:` URI means. Raises ValueError for a URI of another kind."""
+    """Returns the absolute path for a path or a `file:` URI.
+
+    Raises:
+        ValueError: It is a URI of another kind.
+    """
     plain = path
     if path.startswith("file:"):
         plain = path.removeprefix("file:")
@@ -23,18 +27,19 @@ def local_path(path: str) -> str:
 
 
 def is_one_file(paths: tuple[str, ...]) -> bool:
-    """Whether the paths can only mean one file, so that its name tells nothing."""
+    """Whether the paths can only stand for one file, so that a column with its name would be redundant."""
     return (
         len(paths) == 1 and not os.path.isdir(paths[0]) and (os.path.isfile(paths[0]) or not glob.has_magic(paths[0]))
     )
 
 
 def find(paths: tuple[str, ...], *, may_be_none: bool = False) -> list[str]:
-    """The files that files, folders and patterns stand for, each once, in the order of their paths.
+    """Lists the files that files, folders and patterns stand for, each once, in the order of their paths.
 
-    In a folder these are the files whose names end with `.capture`; those whose names begin with `_` or `.` are left
-    out. Raises FileNotFoundError for a path that does not exist and, unless there may be none yet, for a pattern that
-    fits nothing.
+    In a folder, these are the files whose names end with `.capture` and do not start with `_` or `.`.
+
+    Raises:
+        FileNotFoundError: A path does not exist or, unless `may_be_none` is true, a pattern matches nothing.
     """
     return sorted({file for path in paths for file in _expanded(path, may_be_none=may_be_none)})
 
@@ -53,7 +58,7 @@ def _expanded(path: str, *, may_be_none: bool) -> list[str]:
 
 
 def capture_files(folder: str) -> list[str]:
-    """The capture files in a folder that are not hidden."""
+    """Lists the capture files in a folder that are not hidden."""
     names = (name for name in os.listdir(folder) if name.endswith(SUFFIX) and not _is_hidden(name))
     return [file for name in names if os.path.isfile(file := os.path.join(folder, name))]
 
@@ -63,7 +68,11 @@ def _is_hidden(path: str) -> bool:
 
 
 def open_to_read(path: str) -> CaptureFile[bytes]:
-    """The file with records as bytes. Raises FileNotFoundError, with the host's name, if it is not there."""
+    """Opens a file with records as bytes.
+
+    Raises:
+        FileNotFoundError: The file does not exist; the message names the host.
+    """
     try:
         # Spark runs as many tasks as there are cores, so that each has one.
         return CaptureFile(path, encoding=None, threads=1)

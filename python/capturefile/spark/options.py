@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COLUMNS = ("record_number", "record", "path")
-"""The columns that there can be, in their usual order."""
+"""All possible columns, in their default order."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; see docs/spark.md for the names and meanings."""
+    """The options of a read or write; see docs/spark.md for their names and meanings."""
 
     paths: tuple[str, ...]
     first_record: int
@@ -30,7 +30,11 @@ class Options:
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Options:
-        """The options as Spark gives them, with names in any case. Raises ValueError for one that does not fit."""
+        """Parses the options that Spark passes, with names in any case.
+
+        Raises:
+            ValueError: An option is invalid.
+        """
         return cls(
             paths=_paths(given),
             first_record=_number(given, "firstRecord") or 1,
@@ -42,7 +46,11 @@ class Options:
         )
 
     def only_path(self) -> str:
-        """The path to write to. Raises ValueError if there are several."""
+        """Returns the path to write to.
+
+        Raises:
+            ValueError: There are several paths.
+        """
         if len(self.paths) > 1:
             raise ValueError(f"one path can be written to, not {len(self.paths)}: {', '.join(self.paths)}")
         return self.paths[0]

@@ -1,4 +1,4 @@
-"""Batch reads: the records that there are when the read is planned."""
+"""Batch reads: the records that exist when the read is planned."""
 
 from __future__ import annotations
 
@@ -23,17 +23,22 @@ class BatchReader(DataSourceReader):
     """Plans a read on the driver, and reads the shares in tasks."""
 
     def __init__(self, options: Options, schema: StructType) -> None:
-        """Raises ValueError for columns that capture files do not have."""
+        """Checks the schema.
+
+        Raises:
+            ValueError: It has columns that capture files do not have.
+        """
         self.options = options
         self.batches = Batches(schema, options.encoding)
 
     def partitions(self) -> list[Share]:
-        """The shares. What is committed from now on is not part of the read.
+        """Returns the shares. Records that are committed from now on are not part of the read.
 
-        Raises FileNotFoundError if there is nothing to read.
+        Raises:
+            FileNotFoundError: There is nothing to read.
         """
         shares = plan(map(self._extent, find(self.options.paths)), self.options.records_per_partition)
-        # Spark takes no shares at all for one whose value is None.
+        # Spark would treat an empty list as one share whose value is None.
         return shares or [Share([])]
 
     def _extent(self, path: str) -> Extent:
@@ -43,5 +48,5 @@ class BatchReader(DataSourceReader):
         return Extent(path, self.options.first_record, count if last is None else min(count, last))
 
     def read(self, partition: Share) -> Iterator[pa.RecordBatch]:
-        """The records of a share; see `Batches.of` for what it raises."""
+        """Reads the records of a share, with the exceptions of `Batches.of`."""
         return self.batches.of(partition)

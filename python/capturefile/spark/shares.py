@@ -1,4 +1,4 @@
-"""Shares of a read, one for each task: ranges of records, cut along compressed blocks."""
+"""The shares of a read, one for each task: ranges of records, cut at boundaries of compressed blocks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SHARE_BYTES = 16 * 1024 * 1024
-"""Bytes of compressed files in a share, unless it is told in records."""
-MOST_SHARES = 10_000
-"""Of a large read the shares become larger instead of more: Spark's driver keeps each task in memory."""
+"""Compressed bytes of a share, unless its size is given in records."""
+MAX_SHARES = 10_000
+"""Beyond this number, shares become larger instead, because Spark's driver keeps each task in memory."""
 
 
 class Extent(NamedTuple):
@@ -29,23 +29,23 @@ class Extent(NamedTuple):
 
 @dataclass
 class Share(InputPartition):
-    """What one task reads: records of one file, or of several small ones."""
+    """The records that one task reads: part of one file, or several small files."""
 
     extents: list[Extent]
 
 
 def plan(extents: Iterable[Extent], records_per_share: int | None) -> list[Share]:
-    """The shares of all these records, in order. Empty extents are left out.
+    """Divides records into shares, in order, without empty extents.
 
-    A share has about `records_per_share` records, or else `SHARE_BYTES`. A cut inside a file goes to the border of a
-    compressed block if one is near, so that no two tasks inflate the same block.
+    A share has about `records_per_share` records, or by default `SHARE_BYTES`. A cut inside a file is moved to a nearby
+    boundary of a compressed block, so that no two tasks inflate the same block.
     """
     wanted = [extent for extent in extents if extent.first <= extent.last]
     if records_per_share:
         return _packed(_cut(wanted, records_per_share, [1.0] * len(wanted)), records_per_share)
     sizes = [_bytes_per_record(extent.path) for extent in wanted]
     total = sum(size * (extent.last - extent.first + 1) for size, extent in zip(sizes, wanted, strict=True))
-    limit = max(SHARE_BYTES, total / MOST_SHARES)
+    limit = max(SHARE_BYTES, total / MAX_SHARES)
     return _packed(_cut(wanted, limit, sizes), limit)
 
 
@@ -56,7 +56,7 @@ def _bytes_per_record(path: str) -> float:
 
 
 def _cut(extents: list[Extent], limit: float, weights: list[float]) -> Iterator[tuple[Extent, float]]:
-    """Pieces that weigh about `limit` or less, with their weights."""
+    """Cuts extents into pieces that weigh about `limit` or less, and returns them with their weights."""
     for extent, weight in zip(extents, weights, strict=True):
         parts = math.ceil((extent.last - extent.first + 1) * weight / limit)
         for piece in _pieces(extent, parts) if parts > 1 else [extent]:
@@ -71,7 +71,7 @@ def _pieces(extent: Extent, parts: int) -> Iterator[Extent]:
 
 
 def _packed(pieces: Iterable[tuple[Extent, float]], limit: float) -> list[Share]:
-    """Small pieces in a row go into one share, so that a thousand small files are not a thousand tasks."""
+    """Combines consecutive small pieces into shares, so that a thousand small files do not need a thousand tasks."""
     shares: list[Share] = []
     room = 0.0
     for piece, weight in pieces:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEY = "capturefile.spark"
-"""The key of the file's metadata, a JSON object, under which stands the last batch of each query, by the query's id."""
+"""The key in the file's metadata, a JSON object, for the last batch of each query by the query's ID."""
 
 # Before 4.1 a stream's tasks get rows in place of Arrow batches.
 _Base: Any = getattr(datasource, "DataSourceStreamArrowWriter", datasource.DataSourceStreamWriter)
@@ -34,7 +34,7 @@ _Base: Any = getattr(datasource, "DataSourceStreamArrowWriter", datasource.DataS
 
 @dataclass
 class StreamPart(WriterCommitMessage):
-    """What a task has written aside."""
+    """The temporary file that a task has written."""
 
     path: str
     partition: int
@@ -42,19 +42,24 @@ class StreamPart(WriterCommitMessage):
 
 
 class StreamWriter(_Base):
-    """Writes parts aside in tasks, and adds them to the file on the driver."""
+    """Writes temporary files in tasks, and adds them to the file on the driver."""
 
-    # Spark makes one for the tasks of a batch and another one to commit it, so that nothing is kept in between.
+    # Spark creates one writer for the tasks of a batch and another one to commit it, so none keeps state.
 
     def __init__(self, path: str, column: str, encoding: str | None, *, overwrite: bool) -> None:
-        """With `overwrite`, as Spark asks for in the mode "complete", each batch replaces all records."""
+        """Creates the writer; with `overwrite`, Spark's mode "complete", each batch replaces all records."""
         self.path = path
         self.column = column
         self.encoding = encoding
         self.overwrite = overwrite
 
     def write(self, iterator: Iterator[Any]) -> StreamPart:
-        """Writes one part. Raises ValueError for a null."""
+        """Writes one part.
+
+        Raises:
+            ValueError: A record is null.
+            RuntimeError: The task is not part of a streaming query.
+        """
         task = this_task()
         if task.query is None:
             raise RuntimeError("this task is not part of a streaming query")
@@ -66,10 +71,12 @@ class StreamWriter(_Base):
         return part
 
     def commit(self, messages: list[StreamPart | None], batch_id: int) -> None:
-        """Adds the parts to the file, in one commit with the number of the batch; a batch that is there is skipped.
+        """Adds the parts to the file, in one commit with the number of the batch; a batch that was added is skipped.
 
-        Raises CaptureFileAlreadyOpen if somebody else is writing the file, ValueError if its metadata is no JSON
-        object, and FileNotFoundError if a part is not there.
+        Raises:
+            CaptureFileAlreadyOpen: The file is open for writing elsewhere.
+            ValueError: The metadata of the file is not a JSON object.
+            FileNotFoundError: A part does not exist.
         """
         parts = sorted((part for part in messages if part is not None), key=attrgetter("partition"))
         if not parts:
@@ -82,7 +89,7 @@ class StreamWriter(_Base):
         shutil.rmtree(self._aside(query), ignore_errors=True)
 
     def abort(self, messages: list[StreamPart | None], batch_id: int) -> None:
-        """Removes what the tasks have written; the file was not touched."""
+        """Removes the temporary files; the capture file was not changed."""
         for query in {part.query for part in messages if part is not None}:
             shutil.rmtree(self._aside(query), ignore_errors=True)
 
@@ -127,7 +134,7 @@ def _decoded(cf: CaptureFile[bytes]) -> dict[str, Any]:
 
 
 def _is_next(metadata: dict[str, Any], query: str, batch_id: int) -> bool:
-    """Notes in the metadata that the batch is there; false if it, or a later one, was."""
+    """Records the batch in the metadata. Returns False if it, or a later one, was recorded already."""
     batches = metadata.setdefault(KEY, {})
     is_next: bool = batch_id > batches.get(query, -1)
     batches[query] = max(batch_id, batches.get(query, -1))

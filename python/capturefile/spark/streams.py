@@ -1,4 +1,4 @@
-"""Streaming reads: the offset of a stream says, for each file, how many of its records are done."""
+"""Streaming reads: the offset of a stream is the number of processed records of each file."""
 
 from __future__ import annotations
 
@@ -29,14 +29,18 @@ if TYPE_CHECKING:
 
 
 class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
-    """Finds out on the driver what is new, and reads it in tasks.
+    """Finds new records on the driver, and reads them in tasks.
 
-    The checkpoint of the query is the only memory: two readers with the same offsets give the same records, since
+    The checkpoint of the query is the only state: two readers with the same offsets return the same records, because
     records never change.
     """
 
     def __init__(self, options: Options, schema: StructType) -> None:
-        """Raises ValueError for options that a stream does not have."""
+        """Checks the options.
+
+        Raises:
+            ValueError: An option does not apply to streams.
+        """
         if options.last_record is not None:
             raise ValueError("a stream has no end: lastRecord is for batch reads")
         if options.max_records_per_batch and ReadMaxRows is None:
@@ -47,19 +51,20 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self.seen: Offset = {}
 
     def initialOffset(self) -> Offset:  # noqa: N802
-        """No file was read yet; where one begins is the option firstRecord, also for those that come later."""
+        """Returns an empty offset: a file without an entry, even a later one, begins at the option firstRecord."""
         return {}
 
     def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802
-        """How much a batch may have."""
+        """Returns the limit of a batch."""
         most = self.options.max_records_per_batch
         return ReadMaxRows(most) if most else ReadAllAvailable()
 
     def latestOffset(self, start: Offset | None = None, limit: ReadLimit | None = None) -> Offset:  # noqa: N802
-        """Where the next batch ends. Before Spark 4.2 it is not told where that begins, nor how long it may be.
+        """Returns the end of the next batch. Before 4.2, Spark passes neither its start nor its limit.
 
-        Raises InvalidCaptureFile if a file has fewer records than were read of it, and FileNotFoundError if one that
-        was named is not there.
+        Raises:
+            InvalidCaptureFile: A file has fewer records than were read from it.
+            FileNotFoundError: A file that was named does not exist.
         """
         begin = self.seen if start is None else start
         ends = self._ends(begin, self._counts(begin) if self.target is None else self.target)
@@ -68,15 +73,20 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return ends
 
     def reportLatestOffset(self) -> Offset:  # noqa: N802
-        """Where the stream would be if it had read everything; Spark shows it."""
+        """Returns the offset of a stream that has read everything, for display."""
         return self._ends(self.seen, self._counts(self.seen))
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802
-        """What is committed from now on is not read by this query."""
+        """Excludes records that are committed from now on from this query."""
         self.target = self._counts({})
 
     def partitions(self, start: Offset, end: Offset) -> list[Share]:
-        """The shares of a batch. Raises what `latestOffset` raises."""
+        """Returns the shares of a batch.
+
+        Raises:
+            InvalidCaptureFile: A file has fewer records than were read from it.
+            FileNotFoundError: A file does not exist.
+        """
         self.seen = end
         extents = [Extent(path, self._done(start, path) + 1, last) for path, last in end.items()]
         for path, first, last in extents:
@@ -84,14 +94,14 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return plan(extents, self.options.records_per_partition)
 
     def read(self, partition: Share) -> Iterator[pa.RecordBatch]:
-        """The records of a share; see `Batches.of` for what it raises."""
+        """Reads the records of a share, with the exceptions of `Batches.of`."""
         return self.batches.of(partition)
 
     def _done(self, offset: Offset, path: str) -> int:
         return offset.get(path, self.options.first_record - 1)
 
     def _counts(self, start: Offset) -> Offset:
-        """How many records each file has now."""
+        """Returns the number of records that each file has now."""
         counts = {}
         for path in find(self.options.paths, may_be_none=True):
             with open_to_read(path) as cf:
@@ -102,7 +112,7 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return counts
 
     def _ends(self, start: Offset, counts: Offset) -> Offset:
-        """The offset with these numbers of records. A file that is gone keeps its place in case that it returns."""
+        """Returns the offset for these numbers of records. A removed file keeps its entry in case it returns."""
         ends = dict(start)
         for path, count in counts.items():
             _check_not_shorter(path, count, start.get(path, 0))
@@ -112,14 +122,14 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return dict(sorted(ends.items()))
 
     def _limited(self, start: Offset, ends: Offset, most: int) -> Offset:
-        """An offset before `ends` with at most this many records, of each file in proportion to what is new in it."""
+        """Returns an offset before `ends` with at most `most` records, in proportion to the new ones of each file."""
         new = {path: end - self._done(start, path) for path, end in ends.items()}
         total = sum(new.values())
         if total <= most:
             return ends
         given = {path: count * most // total for path, count in new.items()}
         left = most - sum(given.values())
-        # What is left by rounding goes to small files first, which would else wait as long as large ones grow.
+        # The rounding remainder goes to small files first, which would otherwise wait while large ones grow.
         for path in sorted(new, key=new.__getitem__):
             more = min(left, new[path] - given[path])
             given[path] += more

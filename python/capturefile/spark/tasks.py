@@ -1,4 +1,4 @@
-"""What a writer knows of the task and the query that it is part of."""
+"""The task and query that a writer belongs to."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ class Task(NamedTuple):
     partition: int
     attempt: int
     query: str | None
-    """The id of the streaming query, which its checkpoint keeps."""
+    """The ID of the streaming query, which is part of its checkpoint."""
 
 
 def this_task() -> Task:
-    """The task that is being done. Raises RuntimeError outside of one."""
+    """Returns the current task.
+
+    Raises:
+        RuntimeError: There is no current task.
+    """
     context = TaskContext.get()
     if context is None:
         raise RuntimeError("this is no task of Spark")

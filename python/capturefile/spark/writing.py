@@ -1,4 +1,4 @@
-"""Batch writes: each task writes a file aside, and the driver moves all of them into the folder when all are done."""
+"""Batch writes: each task writes a file in a hidden folder, and the driver moves all files into place at the end."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MARKER = "_SUCCESS"
-"""The empty file that is in the folder when the last write to it is complete."""
+"""The empty file that marks the last write to the folder as complete."""
 
 
 @dataclass
 class Part(WriterCommitMessage):
-    """What a task has written."""
+    """The file that a task has written."""
 
     aside: str
     """Its path until the commit."""
@@ -42,19 +42,26 @@ class BatchWriter(DataSourceArrowWriter):
     """Writes in tasks, and commits or aborts on the driver."""
 
     def __init__(self, folder: str, column: str, encoding: str | None, *, overwrite: bool) -> None:
-        """Makes the folder, with one in it where the parts are written aside. Raises OSError if it cannot."""
+        """Creates the folder, and the hidden folder inside it for the parts.
+
+        Raises:
+            OSError: A folder cannot be created.
+        """
         self.folder = folder
         self.column = column
         self.encoding = encoding
         self.overwrite = overwrite
-        # By time first, so that the parts of later writes stand behind those of earlier ones.
+        # Starts with the time, so that the parts of later writes sort behind those of earlier ones.
         self.swap = Swap(folder, f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}")
         self.is_new = not os.path.exists(folder)
         os.makedirs(self.swap.aside)
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Part:
-        """Writes one part. Raises FileNotFoundError where the folder is not that of the driver, and ValueError for a
-        null.
+        """Writes one part.
+
+        Raises:
+            FileNotFoundError: The driver's folder does not exist on this host.
+            ValueError: A record is null.
         """
         aside = str(self.swap.aside)
         if not os.path.isdir(aside):
@@ -69,9 +76,10 @@ class BatchWriter(DataSourceArrowWriter):
         return part
 
     def commit(self, messages: list[Part | None]) -> None:
-        """Moves the parts into the folder; those that were there are moved out if they are to be replaced.
+        """Moves the parts into the folder; when overwriting, previous parts are moved out.
 
-        Raises FileNotFoundError, with nothing moved, if a part is not there.
+        Raises:
+            FileNotFoundError: A part does not exist. Nothing has been moved.
         """
         old = map(os.path.basename, capture_files(self.folder)) if self.overwrite else ()
         self.swap.run(self._named(messages), [MARKER, *old])
@@ -80,24 +88,24 @@ class BatchWriter(DataSourceArrowWriter):
         self.swap.clear()
 
     def abort(self, messages: list[Part | None]) -> None:
-        """Leaves the folder as it was, also after a commit that failed half-way."""
+        """Restores the folder, even after a commit that failed half-way."""
         if self.swap.has_begun():
             Path(self.folder, MARKER).unlink(missing_ok=True)
             self.swap.undo(self._named(messages))
         self.swap.clear()
         if self.is_new:
-            with suppress(OSError):  # Somebody else has put something there.
+            with suppress(OSError):  # Another process has put something into it.
                 os.rmdir(self.folder)
 
     def _named(self, messages: list[Part | None]) -> dict[str, Path]:
-        """The paths of the parts by the names that they get, which sort in their order."""
+        """Returns the paths of the parts by their final names, which sort in the order of the partitions."""
         parts = {part.partition: part.aside for part in messages if part is not None}
         names = part_names(f"part-{self.swap.job}-", parts)
         return {names[partition]: Path(aside) for partition, aside in parts.items()}
 
 
 def write_file(path: str, batches: Iterable[list[bytes]], *, sync: str) -> int:
-    """Makes a file of the records; returns how many there are."""
+    """Writes a file of the records, and returns their number."""
     # Spark runs as many tasks as there are cores, so that each has one.
     with CaptureFile(path, True, encoding=None, threads=1, sync=sync) as cf, cf.transaction():  # type: ignore[call-overload]
         for records in batches:

@@ -48,9 +48,10 @@ def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def finder(text: str, *, is_pattern: bool, any_case: bool) -> Callable[[bytes], list[str] | None]:
-    """What gives of a record the text before the hit, the hit, and the text behind it; None without one.
+    """Returns a function that splits a record into the text before, in and after the first hit; None without a hit.
 
-    Raises re.error for a bad pattern.
+    Raises:
+        re.error: The pattern is invalid.
     """
     wanted = text.encode(errors="surrogateescape")
     compiled = re.compile(text if is_pattern else re.escape(text), re.IGNORECASE if any_case else re.NOFLAG)

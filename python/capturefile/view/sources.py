@@ -59,7 +59,11 @@ class Source:
                 self._error = message(error)
 
     def file(self) -> Readable:
-        """The open file; raises Unreadable if there is none, after a further attempt to open it."""
+        """Returns the open file, after another attempt to open it if necessary.
+
+        Raises:
+            Unreadable: The file cannot be opened.
+        """
         if self._file is None:
             self.open()
         if self._file is None:
