@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 from capturefile.rotating import RotatingReader, RotatingWriter
 from power_cuts import record
+from rotating_logs import write_files
 from subprocess_scenarios import main, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 EXIT = 9
 """The exit status of a process that died where it was told to."""
-OF_THE_ROTATION = ("rotating/writer.py", "rotating/manifest.py", "rotating/limits.py")
+OF_THE_ROTATION = tuple(f"rotating/{name}.py" for name in ("writer", "manifest", "limits", "retention"))
 
 
 def try_to_write_log(folder: str) -> None:
@@ -85,9 +87,18 @@ def die_at_each_line(folder: str) -> None:
 
     Says how many died; the log of child n is in `folder`/n.
     """
+    _die_at_each_line(folder, _rotate_and_die)
+
+
+def die_at_each_line_of_retention(folder: str) -> None:
+    """The same for children that open a log of five files, and rotate it, and keep two files each time."""
+    _die_at_each_line(folder, _delete_and_die)
+
+
+def _die_at_each_line(folder: str, live: Callable[[Path, int], None]) -> None:
     for line in itertools.count():
         if not (child := os.fork()):
-            _rotate_and_die(Path(folder) / str(line), line)
+            live(Path(folder) / str(line), line)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status == 0:
             say(line)
@@ -95,17 +106,17 @@ def die_at_each_line(folder: str) -> None:
         assert status == EXIT, status
 
 
+def _delete_and_die(folder: Path, at: int) -> None:
+    write_files(folder, 1, 1, 1, 1, 2)
+    _die_at(at)
+    log = RotatingWriter(folder, sync="none", keep_files=2)
+    log.add_record("record 7")
+    log.rotate()
+    os._exit(0)
+
+
 def _rotate_and_die(folder: Path, at: int) -> None:
-    lines = itertools.count()
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401
-        if event == "call":
-            return trace if frame.f_code.co_filename.endswith(OF_THE_ROTATION) else None
-        if event == "line" and next(lines) == at:
-            os._exit(EXIT)
-        return trace
-
-    sys.settrace(trace)
+    _die_at(at)
     log = RotatingWriter(folder, sync="none", initial_metadata=b"0")
     log.add_records(["record 1", "record 2"])
     log.set_metadata(b"2")
@@ -116,6 +127,20 @@ def _rotate_and_die(folder: Path, at: int) -> None:
     log.commit()
     log.close()
     os._exit(0)
+
+
+def _die_at(at: int) -> None:
+    """Ends the process when it has come to this many lines of the library."""
+    lines = itertools.count()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401
+        if event == "call":
+            return trace if frame.f_code.co_filename.endswith(OF_THE_ROTATION) else None
+        if event == "line" and next(lines) == at:
+            os._exit(EXIT)
+        return trace
+
+    sys.settrace(trace)
 
 
 if __name__ == "__main__":

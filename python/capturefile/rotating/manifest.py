@@ -244,6 +244,18 @@ def open_for_writing(folder: Path, **options: Any) -> CaptureFile[str]:  # noqa:
     return manifest
 
 
+def committed(manifest: CaptureFile[str] | None, folder: Path, **options: Any) -> CaptureFile[str]:  # noqa: ANN401
+    """Returns the manifest, open for writing, without uncommitted changes; reopens it if a commit of it has failed."""
+    if manifest is not None:
+        try:
+            manifest.rollback()
+        except CaptureFileError:
+            close_for_writing(manifest)
+        else:
+            return manifest
+    return open_for_writing(folder, **options)
+
+
 def close_for_writing(manifest: CaptureFile[str] | None) -> None:
     """Closes the manifest, if it is open, and discards an uncommitted announcement: that rotation has not happened."""
     if manifest is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,12 @@ from capturefile._files import sync_path
 from capturefile.rotating import manifest
 from capturefile.rotating.limits import RotationLimits
 from capturefile.rotating.manifest import Entry
+from capturefile.rotating.retention import Retention
+from capturefile.rotating.transaction import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
     from typing import Never, Self
 
     from typing_extensions import Buffer
@@ -46,6 +49,11 @@ class RotatingWriter:
             file without records has about 86,000 bytes already. Space that is preallocated for growth does not count.
         max_age: Age of a file, in seconds, at which a new one is started; by default there is no limit. Time during
             which no writer runs counts.
+        keep_files: How many files there are at most, the current one included, after a rotation or after opening: older
+            ones are deleted. By default nothing is.
+        keep_bytes: Size of all files together on the disk, in bytes, above which the oldest are deleted likewise. The
+            log grows to as much as this and one file more.
+        keep_age: Seconds after the end of a file, by the system's clock, at which it is deleted likewise.
         initial_metadata: Metadata of a log that this call creates; ignored for an existing log. A new file starts with
             the metadata of the previous file.
         encoding: As for `CaptureFile`.
@@ -77,6 +85,9 @@ class RotatingWriter:
         *,
         max_bytes: int | None = None,
         max_age: float | None = None,
+        keep_files: int | None = None,
+        keep_bytes: int | None = None,
+        keep_age: float | None = None,
         initial_metadata: Buffer | None = None,
         encoding: str | None = "utf_8",
         errors: str | None = None,
@@ -89,6 +100,7 @@ class RotatingWriter:
     ) -> None:
         """Opens the log at `folder` for writing; creates it if necessary."""
         self._limits = RotationLimits(max_bytes, max_age)
+        self._retention = Retention(keep_files, keep_bytes, keep_age)
         self._folder = Path(folder).absolute()
         self._options: dict[str, Any] = {
             "encoding": encoding,
@@ -118,6 +130,7 @@ class RotatingWriter:
             manifest.make_folder(self._folder)
             with self._rotating:
                 self._settle(initial_metadata)
+                self._delete_old()
         except BaseException:
             self._close_files()
             raise
@@ -260,30 +273,18 @@ class RotatingWriter:
             self._open_file().rollback()
             self._changed = False
 
-    @contextmanager
-    def transaction(self) -> Iterator[Self]:
+    def transaction(self) -> AbstractContextManager[Self]:
         """Returns a context manager that commits at the end of its block, and rolls back if the block raises.
 
-        Yields:
-            This object.
+        Returns:
+            The context manager, which gives this object.
 
         Examples:
             >>> with log.transaction():
             ...     log.add_record("third")
             3
         """
-        committing = False
-        try:
-            yield self
-            committing = True
-            self.commit()
-        except BaseException as error:
-            # After a failed commit, the transaction can still be committed.
-            if not (committing and isinstance(error, CaptureFileError | OSError)):
-                # The first error is more informative.
-                with suppress(CaptureFileError):
-                    self.rollback()
-            raise
+        return transaction(self)
 
     def rotate(self) -> None:
         """Commits, and starts a new file unless the current one has no records.
@@ -291,7 +292,8 @@ class RotatingWriter:
         After an error, the call may be repeated; the next call determines from the files which one is the last.
 
         Raises:
-            OSError: The commit failed, or the new file cannot be created or announced.
+            OSError: The commit failed, the new file cannot be created or announced, or, after that, an old one
+                cannot be deleted.
             CaptureFileError: As for `commit`.
 
         Examples:
@@ -389,6 +391,11 @@ class RotatingWriter:
                 with suppress(CaptureFileError, OSError, Warning):
                     self._settle()
                 raise
+            self._delete_old()
+
+    def _delete_old(self) -> None:
+        assert self._manifest is not None
+        self._retention.delete_old(self._folder, manifest.entries_of(self._manifest))
 
     def _start(self, first: int, metadata: Buffer | None) -> None:
         """Creates the file whose first record will be `first`, and announces it."""
@@ -406,7 +413,9 @@ class RotatingWriter:
         that was created but not announced is deleted, and an announced one is used.
         """
         self._settled = False
-        entries = self._announced()
+        locking = self._options["use_os_file_locking"]
+        self._manifest = manifest.committed(self._manifest, self._folder, use_os_file_locking=locking)
+        entries = manifest.entries_of(self._manifest)
         announced = {entry.name for entry in entries}
         if self._next is not None and Path(self._next.file_name).name not in announced:
             self._next.close()
@@ -415,20 +424,6 @@ class RotatingWriter:
             self._take_up(entries[-1])
         else:
             self._start(1, initial_metadata)
-
-    def _announced(self) -> list[Entry]:
-        """Returns the committed entries of the manifest, which is reopened if a commit of it has failed."""
-        if self._manifest is not None:
-            try:
-                self._manifest.rollback()
-            except CaptureFileError:
-                manifest.close_for_writing(self._manifest)
-                self._manifest = None
-        if self._manifest is None:
-            self._manifest = manifest.open_for_writing(
-                self._folder, use_os_file_locking=self._options["use_os_file_locking"]
-            )
-        return manifest.entries_of(self._manifest)
 
     def _take_up(self, last: Entry) -> None:
         """Makes the file of `last` the current one, and closes any other."""
