@@ -250,7 +250,7 @@ def test_a_file_is_made_where_little_is_offered(
     assert [each.name for each in fuse.root.iterdir()] == ["log.capture"]
 
 
-def cached(path: Path, image: bytes) -> int:
+def cached(path: Path, image: bytes | bytearray) -> int:
     """Writes a file behind the back of the kernel, and has it cached: the descriptor through which it is."""
     (path.parent.parent / "backing" / path.name).write_bytes(image)
     descriptor = os.open(path, os.O_RDONLY)
