@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
+import pathlib
 import random
 import signal
 import threading
@@ -15,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from capturefile import CaptureFile, aio, checkpoint, cli
+from capturefile._files import replacing
 from capturefile.logging import CaptureHandler
 from capturefile.rotating import RotatingReader, RotatingWriter
 from capturefile.structlog import LoggerFactory
-from files import write
+from files import RefusedError, write
 from interruptions import InterruptError, Interruption, TickError, at_each_boundary, each_interruption, until_done
 from processes import wait_until
 from rotating_logs import check, numbered, write_files
@@ -144,6 +147,45 @@ def test_a_rotating_writer(memory: Path, explicit: bool) -> None:
         assert len(list((folder / "log").glob("0*"))) in (len(firsts), len(firsts) + explicit)
 
     assert at_each_boundary(write_log, memory, *ROTATION) > 200
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_transaction_of_a_rotated_log(memory: Path, refused: bool) -> None:
+    """Nothing that is not committed is there once an exception is with whoever catches it."""
+
+    def write(interruption: Interruption, folder: Path) -> None:
+        with RotatingWriter(folder / "log", sync="none") as log:
+            try:
+                with interruption, log.transaction():
+                    log.add_record("record")
+                    if refused:
+                        raise RefusedError
+            except (TickError, InterruptError, RefusedError):
+                with RotatingReader(folder / "log") as reader:
+                    assert log.record_count() == reader.record_count() <= (not refused)
+            else:
+                assert log.record_count() == 1
+
+    assert at_each_boundary(write, memory, *ROTATION, contextlib.__file__) > 20
+
+
+def test_a_file_that_takes_the_place_of_another(memory: Path) -> None:
+    """No name and no lock stays once an exception is with whoever catches it."""
+
+    def write(interruption: Interruption, folder: Path) -> None:
+        target = folder / "target"
+        CaptureFile(target, True).close()
+        try:
+            with interruption, replacing(target, sync=False) as new:
+                Path(new).write_bytes(b"new")
+        except (TickError, InterruptError):
+            assert list(folder.iterdir()) == [target]
+            if target.read_bytes() != b"new":
+                CaptureFile(target, True).close()
+        else:
+            assert target.read_bytes() == b"new"
+
+    assert at_each_boundary(write, memory, "_files.py", contextlib.__file__, pathlib.__file__) > 5
 
 
 def test_a_reader_and_a_follower_of_a_rotated_log(memory: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING
 
+import capturefile
 import pytest
 import shared_subtree_scenarios
 from builder import FileBuilder, index_node, sized, trillion_file
-from capturefile import CaptureFile
+from capturefile import CaptureFile, aio, cli, rotating
+from capturefile.cli.exit_codes import DONE, INTERRUPTED
 from processes import act
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LONGEST_CALL = 3.0
@@ -46,10 +50,109 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return path
 
 
+NOT_TRIED = {
+    "open": "opens a file by its constructor, which all other calls here do",
+    "CaptureFile.open": "the same",
+    "CaptureFile.close": "reads nothing; it is called after each of the calls here",
+    "CaptureFile.__enter__": "the same",
+    "CaptureFile.__exit__": "the same",
+    "CaptureFile.closed": "a value in memory",
+    "CaptureFile.errors": "a value in memory",
+    "CaptureFile.encoding": "a value in memory",
+    "CaptureFile.file_name": "a value in memory",
+    "CaptureFile.path": "a value in memory",
+    "CaptureFile.to_write": "a value in memory",
+    "CaptureFile.writable": "a value in memory",
+    "CaptureFile.use_os_file_locking": "a value in memory",
+    "Follower.file_name": "a value in memory",
+    "aio.Follower.__aenter__": "reads nothing; it is called before each of the calls here",
+    "aio.Follower.__aexit__": "reads nothing; it is called after each of the calls here",
+    "aio.Follower.aclose": "the same",
+    "aio.Follower.file_name": "a value in memory",
+    "checkpoint.KEY": "a constant",
+    "checkpoint.Consumer": "made by the functions of its module, and tried by them",
+    "checkpoint.ExactlyOnceConsumer": "the same",
+    "checkpoint.AtLeastOnceConsumer": "the same",
+    "rotating.RotatingWriter": "reads no records; the log of the calls on RotatingReader is written by one",
+    "rotating.RotatingFollower": "made by RotatingReader.follow, and tried by it",
+    "rotating.RotatingReader.__enter__": "reads nothing; it is called before each of the calls here",
+    "rotating.RotatingReader.__exit__": "reads nothing; it is called after each of the calls here",
+    "rotating.RotatingReader.close": "the same",
+    "rotating.RotatingReader.closed": "a value in memory",
+    "rotating.RotatingReader.file_name": "a value in memory",
+    "rotating.RotatingReader.folder": "a value in memory",
+    "sequence.RecordSequence": "the one at the top",
+    "sequence.concat": "the one at the top",
+    "logging": "writes; it reads no records",
+    "structlog": "writes; it reads no records",
+    "otel": "counts what others read and write",
+    "dask": "its tasks read by CaptureFile, in processes that Dask ends",
+}
+"""Public names that have no call in `CALLS`, and why."""
+RECORDS_ARE_IN = (
+    *(capturefile.CaptureFile, capturefile.ArrowRecords, capturefile.BlockIterator, capturefile.Follower),
+    *(capturefile.RecordIterator, capturefile.RecordSequence, capturefile.Transaction),
+    *(rotating.RotatingReader, aio.Follower),
+)
+"""The classes whose methods are public names of their own."""
+PROTOCOLS = {
+    *("__aenter__", "__aexit__", "__aiter__", "__anext__"),
+    *("__arrow_c_schema__", "__arrow_c_stream__", "__bool__", "__contains__", "__enter__", "__exit__", "__getitem__"),
+    *("__getitems__", "__iter__", "__len__", "__length_hint__", "__next__", "__reversed__", "_repr_html_"),
+}
+"""Methods that are public though their names begin with an underscore."""
+
+
+def public_names() -> Iterator[str]:
+    """Everything that may be called, but for exceptions and plain values."""
+    for name in capturefile.__all__:
+        value = getattr(capturefile, name)
+        if inspect.ismodule(value):
+            yield from (inner for each in value.__all__ for inner in names_in(f"{name}.{each}", getattr(value, each)))
+        elif not name.startswith("__"):
+            yield from names_in(name, value)
+
+
+def names_in(name: str, value: object) -> Iterator[str]:
+    """A function, the methods of a class that reads, or nothing."""
+    if value in RECORDS_ARE_IN and not name.startswith("sequence."):
+        yield from (f"{name}.{each}" for each in dir(value) if each in PROTOCOLS or not each.startswith("_"))
+    elif not (inspect.isclass(value) and (issubclass(value, BaseException) or is_dataclass(value))):
+        yield name
+
+
+def tried_names() -> Iterator[str]:
+    """The names that the calls are about."""
+    for call in shared_subtree_scenarios.CALLS:
+        owner = ""
+        for name in call.partition(":")[0].split():
+            before, dot, last = name.rpartition(".")
+            owner = before + dot if dot else owner
+            yield owner + last if dot or owner else name
+
+
 @pytest.mark.parametrize("call", shared_subtree_scenarios.CALLS)
 def test_every_call_ends_or_can_be_ended(shared: Path, call: str) -> None:
     (took,) = act(shared_subtree_scenarios.use, shared, call)
     assert float(took) < LONGEST_CALL
+
+
+@pytest.mark.parametrize("command", shared_subtree_scenarios.COMMANDS)
+@pytest.mark.parametrize("shared", ["quadrillion"], indirect=True)
+def test_every_command_ends_or_can_be_ended(shared: Path, command: str) -> None:
+    took, code = act(shared_subtree_scenarios.use_command, shared, command)
+    assert float(took) < LONGEST_CALL
+    assert int(code) in (DONE, INTERRUPTED)
+
+
+def test_every_public_name_is_tried_or_has_a_reason() -> None:
+    public, tried = set(public_names()), set(tried_names())
+    excused = {name for name in public if {name, name.partition(".")[0]} & NOT_TRIED.keys()}
+    assert public - tried - excused == set()
+    assert tried & excused == set()
+    assert {name for name in tried - public if not name.rpartition(".")[2].startswith("_")} == set()
+    assert NOT_TRIED.keys() - excused - {name.partition(".")[0] for name in excused} == set()
+    assert {command.split()[0] for command in shared_subtree_scenarios.COMMANDS} == set(cli.COMMANDS)
 
 
 def test_blocks_know_their_records_however_many_these_are(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "RecordIterator",
     "Transaction",
     "_Header",
+    "_LogTransaction",
     "_MasterSlot",
     "_Replacement",
     "_Step",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 _RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True, default=str)
+
+_LogT = TypeVar("_LogT")
 
 __version__: str
 """Version of the library, as its package's."""
@@ -747,16 +750,23 @@ def _sync_path(path: StrPath, /) -> None:
 
 @final
 class _Replacement:
-    """A new file, written beside the one that it will replace; see `capturefile._files.replacing`."""
+    """A new file beside the one that it will replace: a context manager, whose value is the new file's name.
 
-    def __new__(cls, path: StrPath, *, overwrite: bool) -> Self: ...
-    @property
-    def temporary(self) -> str: ...
-    def finish(self, *, sync: bool) -> None:
-        """Moves the file to its final name. With `sync`, both are on the disk when this returns."""
+    The file takes its final name at the end of the block, or is deleted; no signal handler runs in between.
+    """
 
-    def discard(self) -> None:
-        """Deletes the file, unless it has its final name already."""
+    def __new__(cls, target: StrPath, *, overwrite: bool = True, sync: bool = True) -> Self: ...
+    def __enter__(self) -> str: ...
+    def __exit__(self, exception_type: object, exception: object, traceback: object) -> None: ...
+
+@final
+class _LogTransaction(Generic[_LogT]):
+    """The `Transaction` of a `RotatingWriter`."""
+
+    def __new__(cls, log: _LogT, /) -> Self: ...
+    def __enter__(self) -> _LogT: ...
+    def __exit__(self, exception_type: object, exception: object, traceback: object) -> None: ...
+    def __class_getitem__(cls, key: object) -> GenericAlias: ...
 
 @final
 class _Header:

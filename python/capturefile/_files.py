@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
 
 from capturefile._capturefile import _Replacement
 from capturefile._capturefile import _sync_path as sync_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from capturefile._typing import StrPath
 
 __all__ = ["SUFFIX", "opener", "replacing", "sync_path"]
@@ -33,28 +30,16 @@ def opener(path: str, flags: int) -> int:
         os.close(descriptor)
 
 
-@contextmanager
-def replacing(target: StrPath, *, overwrite: bool = True, sync: bool = True) -> Iterator[str]:
-    """Creates an empty hidden file beside `target`, which replaces it at the end of the block unless that fails.
+def replacing(target: StrPath, *, overwrite: bool = True, sync: bool = True) -> _Replacement:
+    """Returns a context manager that creates an empty hidden file beside `target`; its value is the path of that file.
 
-    The mode and owner of a replaced file are kept, and it cannot be opened for writing meanwhile. With `sync`, the new
-    file and its name are on the disk at the end.
-
-    Yields:
-        The path of the hidden file.
+    The hidden file replaces `target` at the end of the block unless that raises. The mode and owner of a replaced file
+    are kept, and it cannot be opened for writing meanwhile. With `sync`, the new file and its name are on the disk at
+    the end. Entering the block raises what is listed here.
 
     Raises:
         FileExistsError: The target exists, and `overwrite` is false.
         InvalidCaptureFile: The target is not a regular file.
         CaptureFileAlreadyOpen: The target is being written.
     """
-    new = _Replacement(target, overwrite=overwrite)
-    try:
-        yield new.temporary
-        new.finish(sync=sync)
-    except OSError as error:
-        if error.filename in (None, new.temporary):
-            error.filename, error.filename2 = os.fspath(target), None
-        raise
-    finally:
-        new.discard()
+    return _Replacement(target, overwrite=overwrite, sync=sync)

@@ -22,7 +22,7 @@ mod classes {
     import_exception!(capturefile._errors, UncommittedWarning);
 }
 
-pub(super) use classes::{CaptureFileAlreadyOpen, CaptureFileNotOpen, UncommittedWarning};
+pub(super) use classes::{CaptureFileAlreadyOpen, CaptureFileError, CaptureFileNotOpen, UncommittedWarning};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {

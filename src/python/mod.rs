@@ -7,6 +7,7 @@ mod errors;
 mod file;
 mod follower;
 mod iterators;
+mod log_transaction;
 mod progress;
 mod ranges;
 mod recover;
@@ -33,6 +34,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<iterators::BlockIterator>()?;
     module.add_class::<follower::Follower>()?;
     module.add_class::<iterators::RecordIterator>()?;
+    module.add_class::<log_transaction::LogTransaction>()?;
     module.add_class::<replacement::Replacement>()?;
     module.add_class::<structure::Header>()?;
     module.add_class::<structure::Slot>()?;

@@ -1,9 +1,11 @@
 //! Putting new files in the place of others from Python.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::Replacement as Core;
@@ -16,39 +18,69 @@ pub(super) fn sync_path(py: Python<'_>, path: PathBuf) -> PyResult<()> {
     Ok(())
 }
 
-/// A new file, written beside the one that it will replace; see `capturefile._files.replacing`.
+/// A new file beside the one that it will replace: a context manager, whose value is the new file's name.
+///
+/// The file takes its final name at the end of the block, or is deleted; no signal handler runs in between.
 #[pyclass(frozen, name = "_Replacement", module = "capturefile._capturefile")]
 pub(super) struct Replacement {
-    #[pyo3(get)]
-    temporary: OsString,
-    /// `None` once it is finished or discarded.
+    target: PathBuf,
+    overwrite: bool,
+    sync: bool,
+    /// There is one within the block.
     core: Mutex<Option<Core>>,
 }
 
 impl Replacement {
-    fn take(&self) -> Option<Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn core(&self) -> MutexGuard<'_, Option<Core>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has an error of the system tell of the target, where it tells of no file or of one that nobody knows.
+    fn name_target(&self, error: &Bound<'_, PyAny>, temporary: &Path) -> PyResult<()> {
+        if !error.is_instance_of::<PyOSError>() {
+            return Ok(());
+        }
+        let name = error.getattr(intern!(error.py(), "filename"))?;
+        if name.is_none() || name.eq(temporary.as_os_str())? {
+            error.setattr(intern!(error.py(), "filename"), self.target.as_os_str())?;
+            error.setattr(intern!(error.py(), "filename2"), error.py().None())?;
+        }
+        Ok(())
     }
 }
 
 #[pymethods]
 impl Replacement {
     #[new]
-    #[pyo3(signature = (path, *, overwrite))]
-    fn new(py: Python<'_>, path: PathBuf, overwrite: bool) -> PyResult<Self> {
-        let core = py.detach(|| Core::new(path, overwrite))?;
-        Ok(Self { temporary: core.temporary().into(), core: Mutex::new(Some(core)) })
+    #[pyo3(signature = (target, *, overwrite=true, sync=true))]
+    fn new(target: PathBuf, overwrite: bool, sync: bool) -> Self {
+        Self { target, overwrite, sync, core: Mutex::new(None) }
     }
 
-    /// Moves the file to its final name. With `sync`, both are on the disk when this returns.
-    #[pyo3(signature = (*, sync))]
-    fn finish(&self, py: Python<'_>, sync: bool) -> PyResult<()> {
-        py.detach(|| self.take().map_or(Ok(()), |core| core.finish(sync)))?;
-        Ok(())
+    fn __enter__(&self, py: Python<'_>) -> PyResult<OsString> {
+        let core = py.detach(|| Core::new(self.target.clone(), self.overwrite))?;
+        let temporary = core.temporary().into();
+        *self.core() = Some(core);
+        Ok(temporary)
     }
 
-    /// Deletes the file, unless it has its final name already.
-    fn discard(&self, py: Python<'_>) {
-        py.detach(|| drop(self.take()));
+    #[pyo3(text_signature = "($self, exception_type, exception, traceback)")]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _exception_type: Option<&Bound<'_, PyAny>>,
+        exception: Option<&Bound<'_, PyAny>>,
+        _traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let Some(core) = self.core().take() else { return Ok(()) };
+        let temporary = core.temporary().to_owned();
+        if let Some(exception) = exception {
+            py.detach(|| drop(core));
+            return self.name_target(exception, &temporary);
+        }
+        let Err(error) = py.detach(|| core.finish(self.sync)) else { return Ok(()) };
+        let error = PyErr::from(error);
+        self.name_target(error.value(py), &temporary)?;
+        Err(error)
     }
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capturefile._alone import alone
-from capturefile._capturefile import CaptureFile
+from capturefile._capturefile import CaptureFile, _LogTransaction
 from capturefile._capturefile import open as open_file
 from capturefile._errors import (
     CaptureFileError,
@@ -22,7 +22,6 @@ from capturefile.rotating import manifest
 from capturefile.rotating.limits import RotationLimits
 from capturefile.rotating.manifest import Entry
 from capturefile.rotating.retention import Retention
-from capturefile.rotating.transaction import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -284,7 +283,7 @@ class RotatingWriter:
             ...     log.add_record("third")
             3
         """
-        return transaction(self)
+        return _LogTransaction(self)
 
     def rotate(self) -> None:
         """Commits, and starts a new file unless the current one has no records.
