@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Is what every fallible call of this crate returns.
+/// A [`Result`](std::result::Result) with this crate's [`Error`].
 ///
 /// ```
 /// fn last_record(path: &std::path::Path) -> capturefile::Result<Option<capturefile::Record>> {
@@ -110,6 +110,7 @@ impl fmt::Display for LockHolder {
 pub enum Error {
     /// The operating system refused something.
     #[error("cannot {action} {path:?}: {source}")]
+    #[non_exhaustive]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -121,6 +122,7 @@ pub enum Error {
 
     /// The file is not a capture file, or a damaged one.
     #[error("{path:?} is not a sound capture file: {damage}")]
+    #[non_exhaustive]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -133,6 +135,7 @@ pub enum Error {
         "{path:?} has been replaced or removed: all records of the file that was followed have been given, and \
          no more will come; open it again to continue with the file that stands there now"
     )]
+    #[non_exhaustive]
     Replaced {
         /// The file's name.
         path: PathBuf,
@@ -144,6 +147,7 @@ pub enum Error {
          what was committed before can be read from this object; open the path again to write what stands there, or \
          a new file"
     )]
+    #[non_exhaustive]
     Removed {
         /// The name that the file had.
         path: PathBuf,
@@ -154,6 +158,7 @@ pub enum Error {
         "{path:?} is already open for writing in {by}; a capture file has one writer at a time: \
          close the other one, or open this one for reading"
     )]
+    #[non_exhaustive]
     Locked {
         /// The file.
         path: PathBuf,
@@ -166,6 +171,7 @@ pub enum Error {
         "cannot lock {path:?} for writing: {source}; if this file system has no locks and nothing else \
          writes the file, open it with OpenOptions::os_lock(false)"
     )]
+    #[non_exhaustive]
     LockUnavailable {
         /// The file.
         path: PathBuf,
@@ -175,6 +181,7 @@ pub enum Error {
 
     /// A writing call on a file that is open for reading only.
     #[error("{path:?} is open for reading; open it for writing first")]
+    #[non_exhaustive]
     NotOpenForWrite {
         /// The file.
         path: PathBuf,
@@ -182,6 +189,7 @@ pub enum Error {
 
     /// A writing call on a file that was closed meanwhile.
     #[error("{path:?} is not open; it has been closed meanwhile")]
+    #[non_exhaustive]
     Closed {
         /// The file.
         path: PathBuf,
@@ -193,6 +201,7 @@ pub enum Error {
         "{path:?} was opened for writing before this process was forked; only the process that opened it may \
          write it or read what is not committed"
     )]
+    #[non_exhaustive]
     Forked {
         /// The file.
         path: PathBuf,
@@ -203,6 +212,7 @@ pub enum Error {
         "{path:?} takes no more work from this writer since {reason}; close it and open it again, which \
          checks and repairs the file"
     )]
+    #[non_exhaustive]
     WriterFailed {
         /// The file.
         path: PathBuf,
@@ -215,6 +225,7 @@ pub enum Error {
         "the commit to {path:?} failed while it was being made durable ({source}), so it may or may not have \
          happened; open the file again and look at its record count or metadata"
     )]
+    #[non_exhaustive]
     CommitUncertain {
         /// The file.
         path: PathBuf,
@@ -224,6 +235,7 @@ pub enum Error {
 
     /// A record number outside the file.
     #[error("record {number} does not exist in {path:?}, which has {count} records, numbered from 1")]
+    #[non_exhaustive]
     NoSuchRecord {
         /// The file.
         path: PathBuf,
@@ -235,6 +247,7 @@ pub enum Error {
 
     /// A record or metadata longer than the format's 4-byte length can say.
     #[error("an entry of {length} bytes cannot be stored: the format's limit is {limit} bytes")]
+    #[non_exhaustive]
     TooLarge {
         /// Its length in bytes.
         length: u64,
@@ -244,6 +257,7 @@ pub enum Error {
 
     /// The index would need more room than the master node has.
     #[error("{path:?} is full: its index has reached the number of records that its page size allows")]
+    #[non_exhaustive]
     IndexFull {
         /// The file.
         path: PathBuf,
@@ -251,6 +265,7 @@ pub enum Error {
 
     /// An option, or a size of a new file, has a value that is not allowed.
     #[error("{name} cannot be {got}: {expected}")]
+    #[non_exhaustive]
     InvalidOption {
         /// The option's name.
         name: &'static str,
@@ -262,6 +277,7 @@ pub enum Error {
 
     /// Not enough memory for one thing that has to be in memory whole.
     #[error("not enough memory for {bytes} bytes of {what}")]
+    #[non_exhaustive]
     OutOfMemory {
         /// How much was asked for.
         bytes: u64,

@@ -32,7 +32,7 @@ const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
 /// How long a commit waits for readers of the pure-Python package to release the slots.
 const SLOT_LOCK_WAIT: Duration = Duration::from_millis(100);
 
-/// Tells a file from all others that one machine has ever had, also at the same place.
+/// Tells a file apart from all others that one machine has ever had, also at the same place.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {

@@ -4,7 +4,7 @@ use libdeflater::CompressionLvl;
 
 use crate::error::{Error, Result};
 
-/// How hard blocks are compressed: 1 is fastest, 12 makes the smallest files, and 6 is the default.
+/// Says how hard blocks are compressed: 1 is fastest, 12 makes the smallest files, and 6 is the default.
 ///
 /// ```
 /// use capturefile::{CompressionLevel, OpenOptions};
@@ -67,12 +67,6 @@ impl TryFrom<u32> for CompressionLevel {
 
     fn try_from(level: u32) -> Result<Self> {
         Self::new(level)
-    }
-}
-
-impl From<CompressionLevel> for u32 {
-    fn from(level: CompressionLevel) -> Self {
-        level.get()
     }
 }
 

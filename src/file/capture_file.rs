@@ -17,7 +17,7 @@ use crate::sync::forks::forks;
 use crate::sync::published::Published;
 use crate::write::writer::Writer;
 
-/// Is an open capture file, for reading or for writing. All methods may be called from many threads.
+/// An open capture file, for reading or for writing. All methods may be called from many threads.
 ///
 /// ```
 /// use capturefile::{CaptureFile, OpenOptions};

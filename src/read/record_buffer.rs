@@ -67,7 +67,7 @@ impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
         &self.offsets
     }
 
-    /// Gives the bytes and the offsets.
+    /// Takes the buffer apart into its bytes and its offsets.
     ///
     /// ```
     /// let mut packed = capturefile::RecordBuffer::<i32>::default();
@@ -106,7 +106,7 @@ impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
 }
 
 impl Records {
-    /// Appends the next records to `packed` until it has `most_records`, or at least `most_bytes`; returns false once
+    /// Appends the next records to `packed` until it has `max_records`, or at least `max_bytes`; returns false once
     /// there are no more.
     ///
     /// # Errors
@@ -129,13 +129,8 @@ impl Records {
     /// assert_eq!(packed.record_count(), 2);
     /// # Ok(()) }
     /// ```
-    pub fn pack(
-        &mut self,
-        packed: &mut RecordBuffer,
-        most_records: usize,
-        most_bytes: usize,
-    ) -> Result<bool> {
-        while packed.record_count() < most_records && packed.bytes.len() < most_bytes {
+    pub fn pack(&mut self, packed: &mut RecordBuffer, max_records: usize, max_bytes: usize) -> Result<bool> {
+        while packed.record_count() < max_records && packed.bytes.len() < max_bytes {
             // No memory is so large that 64 bits do not suffice.
             let _fits = match self.next_cached() {
                 Some(record) => packed.push(record)?,

@@ -16,7 +16,7 @@ const MAX_SLOT_SIZE: u64 = 64 * 1024 * 1024;
 /// Bytes of blocks and nodes kept from one look to the next.
 const CACHE_SIZE: u64 = 1024 * 1024;
 
-/// How a file is built at one moment: what stands in its header and in both slots, whether it is sound or not.
+/// Shows how a file is built at one moment: what stands in its header and in both slots, whether it is sound or not.
 ///
 /// ```
 /// use capturefile::{IndexStep, OpenOptions, Structure};

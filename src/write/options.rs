@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::codec::level::CompressionLevel;
 
-/// When a commit waits for the disk.
+/// Says when a commit waits for the disk.
 ///
 /// ```
 /// use capturefile::{OpenOptions, SyncMode};
@@ -52,7 +52,7 @@ impl fmt::Display for SyncMode {
     }
 }
 
-/// Tells what one commit made durable; [`CaptureFile::commit`](crate::CaptureFile::commit) returns it.
+/// Says what one commit added, and how long that took; [`CaptureFile::commit`](crate::CaptureFile::commit) returns it.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {

@@ -31,7 +31,7 @@ pub(crate) fn image() -> FileImage {
 }
 
 fn damage(error: &Error) -> Damage {
-    let Error::Corrupt { path, damage } = error else {
+    let Error::Corrupt { path, damage, .. } = error else {
         panic!("not damage but {error}");
     };
     assert_eq!(error.to_string(), format!("{path:?} is not a sound capture file: {damage}"));

@@ -145,7 +145,7 @@ fn a_file_that_is_replaced_or_removed_is_told_once_all_records_are_taken() {
         for _ in 0..2 {
             assert!(follower.is_ready());
             let error = refused(follower.next_batch(PATIENCE));
-            assert!(matches!(&error, Error::Replaced { path } if *path == place.path), "{error}");
+            assert!(matches!(&error, Error::Replaced { path, .. } if *path == place.path), "{error}");
         }
     }
 }

@@ -6,7 +6,7 @@ use capturefile::{CompressionLevel, Error, OpenOptions, SyncMode};
 use crate::image::geometry;
 use crate::support::{Place, noise, refused};
 
-const MAX_MATCH_LEN: usize = u32::MAX as usize;
+const MAX_RECORD_LEN: usize = u32::MAX as usize;
 
 fn options() -> OpenOptions {
     let level = CompressionLevel::new(1).unwrap();
@@ -20,7 +20,7 @@ fn the_longest_record_is_kept_and_so_is_the_node_that_it_fills() {
     let place = Place::new();
     let file = options().open(&place.path).unwrap();
     file.add_record(b"first").unwrap();
-    file.add_record(&vec![b'x'; MAX_MATCH_LEN]).unwrap();
+    file.add_record(&vec![b'x'; MAX_RECORD_LEN]).unwrap();
     file.add_record(b"last").unwrap();
     file.commit().unwrap();
     drop(file);
@@ -28,7 +28,7 @@ fn the_longest_record_is_kept_and_so_is_the_node_that_it_fills() {
     assert_eq!(&*snapshot.record(1).unwrap(), b"first");
     assert_eq!(&*snapshot.record(3).unwrap(), b"last");
     let longest = snapshot.record(2).unwrap();
-    assert!(longest.len() == MAX_MATCH_LEN && longest.iter().all(|&byte| byte == b'x'));
+    assert!(longest.len() == MAX_RECORD_LEN && longest.iter().all(|&byte| byte == b'x'));
 }
 
 #[test]
@@ -39,12 +39,12 @@ fn records_that_the_format_cannot_hold_are_refused_and_nothing_else_is_lost() {
     file.add_record(b"first").unwrap();
     // What does not compress becomes longer than the stream's length can say.
     let mut record = noise(1, 1 << 20).repeat(4097);
-    record.truncate(MAX_MATCH_LEN);
+    record.truncate(MAX_RECORD_LEN);
     let error = refused(file.add_record(&record));
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
-    record.resize(MAX_MATCH_LEN + 1, 0);
+    record.resize(MAX_RECORD_LEN + 1, 0);
     let error = refused(file.add_record(&record));
-    let told = matches!(error, Error::TooLarge { length, limit } if length == 1 << 32 && limit == MAX_MATCH_LEN as u64);
+    let told = matches!(error, Error::TooLarge { length, limit, .. } if length == 1 << 32 && limit == MAX_RECORD_LEN as u64);
     assert!(told, "{error}");
     assert!(matches!(refused(file.set_metadata(Some(&record))), Error::TooLarge { .. }));
     drop(record);

@@ -16,7 +16,7 @@ fn assert_held_here(result: capturefile::Result<CaptureFile>, path: &Path) {
     let error = refused(result);
     let told = format!("{path:?} is already open for writing in this process");
     assert!(error.to_string().starts_with(&told), "{error}");
-    assert!(matches!(error, Error::Locked { path: of, by: LockHolder::ThisProcess } if of == path));
+    assert!(matches!(error, Error::Locked { path: of, by: LockHolder::ThisProcess, .. } if of == path));
 }
 
 /// An open file description of somebody else, on which locks can be tried and taken.

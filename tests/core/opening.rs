@@ -13,7 +13,7 @@ use crate::support::{Place, add, all_of, metadata_of, records, refused, writing}
 
 /// Checks that an error is the system's, with its number, the file and a message that names both.
 fn assert_system(error: &Error, action: &str, at: &Path, number: i32) {
-    let Error::Io { path, action: tried, source } = error else {
+    let Error::Io { path, action: tried, source, .. } = error else {
         panic!("{error}");
     };
     assert_eq!((path.as_path(), *tried, source.raw_os_error()), (at, action, Some(number)), "{error}");
@@ -277,7 +277,7 @@ fn calls_that_write_are_refused_on_a_reader_with_the_files_name() {
             error.to_string(),
             format!("{:?} is open for reading; open it for writing first", place.path)
         );
-        assert!(matches!(error, Error::NotOpenForWrite { path } if path == place.path));
+        assert!(matches!(error, Error::NotOpenForWrite { path, .. } if path == place.path));
     }
     assert_eq!(reader.close(), 0);
     assert_eq!(all_of(&reader), records(5));
