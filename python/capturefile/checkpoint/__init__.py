@@ -78,7 +78,7 @@ def consume(
     Since a file has one writer, a consumer never runs twice at the same time.
 
     Args:
-        source: Path of the file to read.
+        source: Path of the file to read, or of the folder of a rotated log.
         destination: Path of the file to write, which is created if necessary; or an object that is open for writing,
             which is not closed.
         name: Name of the consumer. Several consumers, of several sources, can share a destination, one at a time.
@@ -112,12 +112,12 @@ def consume(
     records = _open_source(source, batch_size, follow=follow, timeout=timeout, durable=sync not in ("none", False))
     try:
         if isinstance(destination, CaptureFile):
-            _refuse_same_file(records.file, destination)
+            _refuse_same_file(records, destination)
             return ExactlyOnceConsumer(records, Decoder(encoding, errors), batch_size, destination, name)
         options: dict[str, Any] = {"encoding": encoding, "errors": errors, "sync": sync}
         results: CaptureFile[Any] = CaptureFile(destination, to_write=True, **options)
         try:
-            _refuse_same_file(records.file, results)
+            _refuse_same_file(records, results)
             consumer: ExactlyOnceConsumer[Any] = ExactlyOnceConsumer(
                 records, Decoder(encoding, errors), batch_size, results, name
             )
@@ -131,11 +131,11 @@ def consume(
         raise
 
 
-def _refuse_same_file(source: CaptureFile[Any], destination: CaptureFile[Any]) -> None:
+def _refuse_same_file(source: Source, destination: CaptureFile[Any]) -> None:
     """Refuses a destination that is the source: results that are consumed again would never end."""
-    identity = source._identity()
-    if identity is not None and identity == destination._identity():
-        raise ValueError(f"{source.file_name!r} and {destination.file_name!r} are one file: results need another one")
+    if source.has(destination):
+        names = f"{source.file.file_name!r} and {destination.file_name!r}"
+        raise ValueError(f"{names} are one file, or of one log: results need another one")
 
 
 def _open_source(path: StrPath, batch_size: int, *, follow: bool, timeout: float | None, durable: bool) -> Source:
@@ -183,7 +183,7 @@ def consume_at_least_once(
     twice. The receiver can recognise these by their numbers: the first record of a batch is `position + 1`.
 
     Args:
-        source: Path of the file to read.
+        source: Path of the file to read, or of the folder of a rotated log.
         cursor_file: Path of the file with the position, which is created after the first batch. Two consumers must
             not share one.
         encoding: Encoding of the records; None for `bytes`.

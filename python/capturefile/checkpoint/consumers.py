@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from capturefile._capturefile import CaptureFile
 from capturefile._cursor import Position
-from capturefile._errors import CaptureFileError
+from capturefile._errors import CaptureFileError, RecordsDeleted
 from capturefile._typing import RecordT_co
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Consumer(ABC, Generic[RecordT_co]):
         self._saving = False
         # The position behind the last batch that was returned.
         self._given = position
+        # The number of the last deleted record that the caller was told of.
+        self._deleted = 0
 
     def __repr__(self) -> str:
         """Shows the source, and how many of its records are done."""
@@ -55,15 +57,30 @@ class Consumer(ABC, Generic[RecordT_co]):
         return self._known().records
 
     def __iter__(self) -> Iterator[list[RecordT_co]]:
-        """Iterates over the records that are not done yet, in lists of at most `batch_size` records and about 8 MiB."""
+        """Iterates over the records that are not done yet, in lists of at most `batch_size` records and about 8 MiB.
+
+        Raises:
+            RecordsDeleted: The next records were deleted from a rotated log. Iterating again continues behind them.
+            CaptureFileError: The source cannot be read, or the position cannot be saved.
+        """
         self._give_up()
-        while batch := self._source.read(self.position, self._batch_size):
-            self._given = Position.behind(self.position + len(batch), batch[-1])
-            yield self._decoded(batch)
+        while batch := self._read():
+            first = self._consumed() + 1
+            self._given = Position.behind(self._consumed() + len(batch), batch[-1])
+            yield self._decoder.decode(batch, first, self._source.file.file_name)
             self.commit()
 
-    def _decoded(self, batch: list[bytes]) -> list[RecordT_co]:
-        return self._decoder.decode(batch, self.position + 1, self._source.file.file_name)
+    def _read(self) -> list[bytes]:
+        try:
+            return self._source.read(self._consumed(), self._batch_size)
+        except RecordsDeleted as gap:
+            # Raised once: whoever continues does so with what is there.
+            self._deleted = gap.first_record - 1
+            raise
+
+    def _consumed(self) -> int:
+        """Returns how many records are done, or deleted."""
+        return max(self.position, self._deleted)
 
     def commit(self) -> None:
         """Saves that the records returned so far are done, together with their results.

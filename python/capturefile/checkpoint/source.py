@@ -1,13 +1,19 @@
-"""Reading the source of a consumer from a given record on."""
+"""Reading the source of a consumer, a capture file or a rotated log, from a given record on."""
 
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capturefile._capturefile import CaptureFile
+from capturefile.rotating.manifest import contains
+from capturefile.rotating.reader import RotatingReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from capturefile._typing import StrPath
 
 _BYTES_PER_BATCH = 8 << 20
@@ -16,15 +22,24 @@ _BYTES_PER_BATCH = 8 << 20
 class Source:
     """The records to consume, as bytes."""
 
+    file: CaptureFile[bytes] | RotatingReader[bytes]
+
     def __init__(self, path: StrPath, *, follow: bool, timeout: float | None, durable: bool) -> None:
-        self.file = CaptureFile(path, encoding=None)
+        if Path(path).is_dir():
+            self.file = RotatingReader(path, encoding=None)
+        else:
+            self.file = CaptureFile(path, encoding=None)
         self._follow = follow
         self._timeout = timeout
         self._durable = durable
         self.file.refresh(durable)
 
     def read(self, consumed: int, most: int) -> list[bytes]:
-        """Returns the next records, limited in number and bytes; waits for some if following; none at the end."""
+        """Returns the next records, limited in number and bytes; waits for some if following; none at the end.
+
+        Raises:
+            RecordsDeleted: The next record was deleted from the log.
+        """
         while True:
             batch = self._at_hand(consumed, most)
             if batch or not self._more(consumed):
@@ -33,25 +48,46 @@ class Source:
     def _at_hand(self, consumed: int, most: int) -> list[bytes]:
         batch: list[bytes] = []
         size = 0
-        for record in islice(self.file.record_generator(consumed + 1), most):
+        for record in islice(self._records(consumed + 1), most):
             batch.append(record)
             size += len(record)
             if size >= _BYTES_PER_BATCH:
                 break
         return batch
 
+    def _records(self, first: int) -> Iterator[bytes]:
+        if isinstance(self.file, CaptureFile):
+            yield from self.file.record_generator(first)
+        else:
+            for cf, numbers, _ in self.file._log.files_with(first, self.file.record_count()):
+                yield from islice(cf.record_generator(numbers[0]), len(numbers))
+
     def _more(self, consumed: int) -> bool:
         """Looks for newly committed records, waiting for them if following. Returns whether there are any."""
         follower = self.file.follow(consumed + 1, timeout=self._timeout if self._follow else 0)
-        if next(follower, None) is None:
-            return False
+        try:
+            if next(follower, None) is None:
+                return False
+        finally:
+            follower.close()
         # A power cut must not roll back records that have been consumed: nobody would notice.
         self.file.refresh(self._durable)
         return True
 
+    def has(self, results: CaptureFile[Any]) -> bool:
+        """Returns whether `results` is the source, or one of its files."""
+        if isinstance(self.file, RotatingReader):
+            return contains(self.file.folder, Path(results.file_name))
+        identity = self.file._identity()
+        return identity is not None and identity == results._identity()
+
     def lag(self, consumed: int) -> int:
         """Returns the number of committed records after the first `consumed`."""
-        return self.file.follow(consumed + 1).lag()
+        follower = self.file.follow(consumed + 1)
+        try:
+            return follower.lag()
+        finally:
+            follower.close()
 
     def close(self) -> None:
         self.file.close()

@@ -63,8 +63,10 @@ class Log(Generic[RecordT_co]):
                     )
                 yield cf, range(lowest + 1 - start, highest + 2 - start), start - 1
 
-    def newest(self) -> tuple[int, bytes | None]:
+    def newest(self, *, durable: bool = False) -> tuple[int, bytes | None]:
         """Returns the number of the last record, and the metadata, of the last file that exists.
+
+        With `durable`, they are on the disk when it returns.
 
         A copy of a log that was made during a rotation can lack the files that were announced last.
         """
@@ -78,6 +80,8 @@ class Log(Generic[RecordT_co]):
                 # The file was sealed and deleted meanwhile, so there is a later one.
                 continue
             with cf:
+                if durable:
+                    cf.refresh(durable)
                 count = cf.record_count()
                 metadata = cf.get_metadata()
             # If a rotation has started another file meanwhile, this one may have grown before that.

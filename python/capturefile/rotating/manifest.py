@@ -191,6 +191,13 @@ def names_of_files(folder: StrPath) -> list[str]:
     return sorted(path.name for path in Path(folder).iterdir() if _NAMED_BY_NUMBER.fullmatch(path.name))
 
 
+def contains(folder: Path, path: Path) -> bool:
+    """Returns whether `path` leads to the manifest or to a file of the log in `folder`."""
+    target = path.resolve()
+    is_called_so = target.name == NAME or _NAMED_BY_NUMBER.fullmatch(target.name) is not None
+    return is_called_so and target.parent == folder.resolve()
+
+
 def problems_of(folder: StrPath) -> list[str]:
     """What is wrong with a log whose files are sound each by itself, in words.
 

@@ -159,8 +159,11 @@ class RotatingReader(Generic[RecordT_co]):
         """
         return self._metadata
 
-    def refresh(self) -> bool:
+    def refresh(self, durable: bool = False) -> bool:
         """Looks at what has been committed since the object was opened or last refreshed.
+
+        Args:
+            durable: Whether to sync the disk before returning, so that a power cut cannot roll back what is seen.
 
         Returns:
             True if there are more records to see, or other metadata.
@@ -180,7 +183,7 @@ class RotatingReader(Generic[RecordT_co]):
         self._check_open()
         self._manifest.look()
         before = self._seen, self._metadata
-        self._seen, self._metadata = self._log.newest()
+        self._seen, self._metadata = self._log.newest(durable=durable)
         return before != (self._seen, self._metadata)
 
     def record_at(self, record_number: SupportsIndex) -> RecordT_co:
