@@ -84,6 +84,14 @@ pub(crate) fn children_at(
     Ok(children.map(|child| Coordinates::decode(child, 0).unwrap_or_default()).collect())
 }
 
+/// Whether the children of an index node at `at` rise from a frame at `start` or later and stay before the node, as those
+/// that a writer makes do.
+pub(crate) fn rise_up_to(children: &[Coordinates], at: Coordinates, start: u64) -> bool {
+    children.first().is_some_and(|first| first.frame >= start)
+        && children.last().is_some_and(|last| *last < at)
+        && children.is_sorted_by(|a, b| a < b)
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {

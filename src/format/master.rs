@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use libdeflater::crc32;
+use libdeflater::{Crc, crc32};
 
 use crate::error::Damage;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, Slot, get_u32, get_u64, in_memory, is_newer};
@@ -169,24 +169,41 @@ fn check_whole(geometry: &Geometry, bytes: &[u8]) -> Result<(), Damage> {
             format!("{}", geometry.slot_size()),
         ));
     }
-    let stored = get_u32(bytes, 0).unwrap_or_default();
-    let checksum = crc32(&bytes[CHECKSUM_END..]);
-    if stored != checksum {
-        return Err(Damage::new(
-            format!("checksum {stored:#010x} on a master node"),
-            format!("{checksum:#010x}"),
-        ));
+    match checksums(bytes) {
+        Some((stored, checksum)) if stored != checksum => {
+            Err(Damage::new(format!("checksum {stored:#010x} on a master node"), format!("{checksum:#010x}")))
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// The checksum on a slot, if there is one, and the one of the slot's bytes.
+fn checksums(slot: &[u8]) -> Option<(u32, u32)> {
+    Some((get_u32(slot, 0)?, crc32(&slot[CHECKSUM_END..])))
+}
+
+/// Whether the checksum on a slot, whatever its size, is right.
+pub(crate) fn has_right_checksum(slot: &[u8]) -> bool {
+    checksums(slot).is_some_and(|(stored, checksum)| stored == checksum)
+}
+
+/// How many pages, two at least, make a slot with the right checksum of the first of `bytes`.
+pub(crate) fn pages_of_slot(bytes: &[u8], page_size: u32) -> Option<u32> {
+    let stored = get_u32(bytes, 0)?;
+    let mut checksum = Crc::new();
+    (1..).zip(bytes.chunks_exact(page_size as usize)).find_map(|(pages, page)| {
+        checksum.update(if pages == 1 { &page[CHECKSUM_END..] } else { page });
+        (pages >= 2 && checksum.sum() == stored).then_some(pages)
+    })
 }
 
 /// Whether a single flipped bit explains why a slot's checksum is wrong. A write that was cut off hardly
 /// ever looks like that, so it tells a slot that has decayed from one that is torn.
 pub(crate) fn differs_in_one_bit(bytes: &[u8]) -> bool {
-    let Some(stored) = get_u32(bytes, 0) else {
+    let Some((stored, checksum)) = checksums(bytes) else {
         return false;
     };
-    let difference = stored ^ crc32(&bytes[CHECKSUM_END..]);
+    let difference = stored ^ checksum;
     // Checksums of two texts differ by what the bits make in which the texts differ: a bit that is followed
     // by n others makes 1, moved on n + 1 times through the polynomial.
     let step = |register: &u32| Some((register >> 1) ^ if register & 1 == 1 { POLYNOMIAL } else { 0 });

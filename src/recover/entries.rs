@@ -51,8 +51,7 @@ impl Source<'_> {
             return None;
         }
         let children = entries::node_at(block.head(), at.offset, self.geometry().fan_out).ok()?;
-        let rising = children.windows(2).all(|pair| pair[0] < pair[1]);
-        (rising && children.last().is_some_and(|last| *last < at)).then_some(children)
+        entries::rise_up_to(&children, at, self.least_position()).then_some(children)
     }
 
     /// Where the first frame can be at the earliest.

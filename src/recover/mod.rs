@@ -26,15 +26,15 @@ use std::{fmt, io};
 
 use nix::libc;
 
-use crate::error::{Error, Result, reserve};
+use crate::error::{Error, Result};
 use crate::file::{CaptureFile, Replacement};
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
 use crate::lock::FileIdentity;
-use crate::storage::{FileStorage, open_plain};
+use crate::storage::{FileStorage, Storage, open_plain};
 use crate::sync::progress::{Callback, Monitor, Progress};
 
-use raw::Raw;
+use raw::{Raw, copy};
 pub use report::{LostRange, MetadataOutcome, Recovery};
 use sink::Sink;
 use sizes::Sizes;
@@ -170,7 +170,7 @@ impl<'a> RecoverOptions<'a> {
         let file = open_plain(source, false)?;
         check_target(&file, target, self.overwrite)?;
         let place = Replacement::new(target, self.overwrite)?;
-        let found = Damaged::look(source, file, Monitor::new(target, self.progress))?;
+        let found = Damaged::look(source, FileStorage::new(file), Monitor::new(target, self.progress))?;
         let target = Target::create(target, place, found.sizes.geometry)?;
         let recovery = found.salvage(Some(target.log()), self.keep_numbers)?;
         target.finish()?;
@@ -200,7 +200,8 @@ impl<'a> RecoverOptions<'a> {
     pub fn survey(self, source: impl AsRef<Path>) -> Result<Recovery> {
         let source = source.as_ref();
         let file = open_plain(source, false)?;
-        Damaged::look(source, file, Monitor::new(source, self.progress))?.salvage(None, self.keep_numbers)
+        let storage = FileStorage::new(file);
+        Damaged::look(source, storage, Monitor::new(source, self.progress))?.salvage(None, self.keep_numbers)
     }
 }
 
@@ -212,8 +213,8 @@ struct Damaged<'a> {
 }
 
 impl<'a> Damaged<'a> {
-    fn look(source: &Path, file: File, monitor: Monitor<'a>) -> Result<Self> {
-        let raw = Raw::new(source, Box::new(FileStorage::new(file)), monitor)?;
+    fn look(source: &Path, storage: impl Storage + 'static, monitor: Monitor<'a>) -> Result<Self> {
+        let raw = Raw::new(source, Box::new(storage), monitor)?;
         let monitor = raw.monitor.clone();
         monitor.report()?;
         let (sizes, source) = sizes::find(raw)?;
@@ -345,7 +346,7 @@ fn salvage_metadata(
     if master.metadata.is_none() {
         return Ok(None);
     }
-    let found = source.with_entry(master.metadata, |bytes, _| copy(bytes))?;
+    let found = source.with_entry(master.metadata, |bytes, _| copy(bytes, "metadata"))?;
     sink.recovery.metadata = if found.is_some() { MetadataOutcome::Recovered } else { MetadataOutcome::Lost };
     Ok(found)
 }
@@ -376,14 +377,11 @@ fn salvage_later(
 
 fn note_last_metadata(source: &mut Source, sink: &mut Sink<'_>, at: Option<Coordinates>) -> Result<()> {
     if let Some(at) = at {
-        sink.recovery.last_metadata = source.with_entry(at, |bytes, _| copy(bytes))?;
+        sink.recovery.last_metadata = source.with_entry(at, |bytes, _| copy(bytes, "metadata"))?;
     }
     Ok(())
 }
 
-fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut copy = Vec::new();
-    reserve(&mut copy, bytes.len(), "metadata")?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
-}
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

@@ -59,6 +59,14 @@ impl<'a> Raw<'a> {
     }
 }
 
+/// A copy of bytes that are `what`.
+pub(super) fn copy(bytes: &[u8], what: &'static str) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    reserve(&mut copy, bytes.len(), what)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
 /// The bytes that a file had when it was opened, with zeros for what the disk cannot read. They are never mapped: a
 /// bad sector under a map ends the process.
 #[derive(Debug, Clone)]
@@ -139,62 +147,12 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::*;
+    use crate::recover::tests::Disk;
     use crate::sync::progress::Callback;
-
-    /// A disk of a few sectors, some of which cannot be read.
-    #[derive(Debug)]
-    struct BadDisk {
-        bytes: Vec<u8>,
-        bad: Range<usize>,
-    }
-
-    impl Storage for BadDisk {
-        fn length(&self) -> io::Result<u64> {
-            Ok(self.bytes.len() as u64)
-        }
-
-        fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-            let start = in_memory(position);
-            let end = (start + buffer.len()).min(self.bytes.len());
-            if start < self.bad.end && self.bad.start < end {
-                return Err(io::Error::from_raw_os_error(libc::EIO));
-            }
-            buffer[..end - start].copy_from_slice(&self.bytes[start..end]);
-            Ok(end - start)
-        }
-
-        fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn set_length(&self, _: u64) -> io::Result<()> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn sync(&self) -> io::Result<()> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn drop_cached(&self, _: u64, _: u64) -> io::Result<()> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn sync_folder(&self, _: &Path) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn map(&self, _: u64) -> io::Result<Option<Map>> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn identity(&self) -> io::Result<FileIdentity> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-    }
 
     fn raw(bad: Range<usize>, callback: Option<Callback<'static>>) -> Raw<'static> {
         let path = Path::new("bad.capture");
-        let storage = Box::new(BadDisk { bytes: vec![7; 4000], bad });
+        let storage = Box::new(Disk::new(vec![7; 4000], bad));
         Raw::new(path, storage, Monitor::new(path, callback)).unwrap()
     }
 

@@ -1,11 +1,11 @@
 //! Where recovered records go: the new file, and the account of what was lost.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::error::{Damage, Error, Result};
 use crate::file::CaptureFile;
 use crate::sync::progress::Monitor;
+use crate::verify::{Run, list_run};
 
 use super::raw::Raw;
 use super::report::{LostRange, Recovery};
@@ -61,7 +61,7 @@ impl<'a> Sink<'a> {
         self.recovery.recovered += 1;
         self.records = self.records.saturating_add(1);
         if !certain || self.doubt {
-            push(&mut self.recovery.uncertain, number);
+            list_run(&mut self.recovery.uncertain, number..=number, MAX_RANGES);
         }
         Ok(())
     }
@@ -75,12 +75,7 @@ impl<'a> Sink<'a> {
         let first = self.records.saturating_add(1);
         let last = self.records.saturating_add(count);
         self.records = last;
-        let full = self.recovery.lost.len() >= MAX_RANGES;
-        match self.recovery.lost.last_mut() {
-            Some(before) if before.last + 1 == first && before.exact == exact => before.last = last,
-            Some(before) if full => (before.last, before.exact) = (last, false),
-            _ => self.recovery.lost.push(LostRange { first, last, exact }),
-        }
+        list_run(&mut self.recovery.lost, LostRange { first, last, exact }, MAX_RANGES);
         if self.keep_numbers {
             self.room = self.room.checked_sub(count).ok_or_else(|| self.too_many(count))?;
             for _ in 0..count {
@@ -107,10 +102,13 @@ impl<'a> Sink<'a> {
     }
 }
 
-fn push(ranges: &mut Vec<RangeInclusive<u64>>, number: u64) {
-    let full = ranges.len() >= MAX_RANGES;
-    match ranges.last_mut() {
-        Some(range) if full || *range.end() + 1 == number => *range = *range.start()..=number,
-        _ => ranges.push(number..=number),
+impl Run for LostRange {
+    fn is_continued_by(&self, next: &Self) -> bool {
+        self.last.checked_add(1) == Some(next.first) && self.exact == next.exact
+    }
+
+    fn extend_over(&mut self, next: &Self) {
+        self.exact &= self.is_continued_by(next);
+        self.last = next.last;
     }
 }

@@ -1,19 +1,20 @@
 //! The sizes that a file was made with, and its two master nodes, whatever is left of header and slots.
 
-use libdeflater::Crc;
-
 use crate::error::{Damage, Result};
-use crate::format::{self, Geometry, get_u32};
+use crate::format::master::{has_right_checksum, pages_of_slot};
+use crate::format::{self, Geometry, Slot, in_memory};
 
 use super::fan_out::find_fan_out;
 use super::raw::Raw;
-use super::slots::{SlotState, Slots};
+use super::slots::{SlotState, Slots, slot_in};
 use super::source::Source;
 
 /// Page sizes that are tried where nothing says which it was: powers of two up to this.
 const MAX_PAGE: u32 = 1 << 16;
 /// Block sizes that are tried go up to this.
 const MAX_BLOCK: u32 = 1 << 24;
+/// No slot of such sizes ends behind this.
+const MAX_SLOTS_END: u64 = 5 * MAX_PAGE as u64 + 2 * MAX_BLOCK as u64;
 /// Longer blocks than this are believed only where the file has room for them.
 const MAX_USUAL_BLOCK: u32 = 1 << 20;
 /// Larger fan-outs than this are believed only where the file has this many times as many bytes.
@@ -40,14 +41,13 @@ pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, Source<'_>)> {
     let said = decoded.clone().ok().or_else(|| sizes_said(&header, raw.length));
     let mut damage = decoded.as_ref().err().cloned();
     let sure = decoded.is_ok() && format::has_checksum(&header);
-    let confirmed = if sure { None } else { confirmed_sizes(&raw, said)? };
-    let known = decoded.is_ok() || confirmed.is_some();
-    let (mut geometry, slots) = if let Some(confirmed) = confirmed {
-        confirmed
+    let header_sizes = decoded.clone().unwrap_or_default();
+    let (mut geometry, slots, confirmed) = if sure {
+        (header_sizes, Slots::read(&raw, &header_sizes)?, false)
     } else {
-        let geometry = decoded.clone().unwrap_or_default();
-        (geometry, Slots::read(&raw, &geometry)?)
+        confirmed_sizes(&raw, said, header_sizes)?
     };
+    let known = decoded.is_ok() || confirmed;
     if let Ok(header) = &decoded
         && (header.page_size, header.block_size) != (geometry.page_size, geometry.block_size)
     {
@@ -76,13 +76,30 @@ pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, Source<'_>)> {
     Ok((Sizes { geometry, fan_out_known, slots, damage: damage.map(|damage| damage.at(0)) }, source))
 }
 
-/// Sizes that a slot's checksum confirms, with the slots: those in the header, the usual ones, or others.
-fn confirmed_sizes(raw: &Raw, said: Option<Geometry>) -> Result<Option<(Geometry, Slots)>> {
-    let guesses = [said, Some(Geometry::default())];
-    match first_confirmed(raw, guesses.into_iter().flatten())? {
-        None => search_slots(raw),
-        found => Ok(found),
+/// Sizes that a slot's checksum confirms, with the slots: those that the header says, the usual ones, or others. If
+/// there are none: `otherwise`, with the slots there. Last, whether they are confirmed.
+fn confirmed_sizes(
+    raw: &Raw<'_>,
+    said: Option<Geometry>,
+    otherwise: Geometry,
+) -> Result<(Geometry, Slots, bool)> {
+    let are_same = |a: Geometry, b: Geometry| (a.page_size, a.block_size) == (b.page_size, b.block_size);
+    let usual = Some(Geometry::default()).filter(|usual| !said.is_some_and(|said| are_same(said, *usual)));
+    let mut unconfirmed = None;
+    for geometry in [said, usual].into_iter().flatten() {
+        let slots = Slots::read(raw, &geometry)?;
+        if slots.confirm_sizes() {
+            return Ok((geometry, slots, true));
+        }
+        if are_same(geometry, otherwise) {
+            unconfirmed = Some(slots);
+        }
     }
+    if let Some((geometry, slots)) = search_slots(raw)? {
+        return Ok((geometry, slots, true));
+    }
+    let slots = unconfirmed.map_or_else(|| Slots::read(raw, &otherwise), Ok)?;
+    Ok((otherwise, slots, false))
 }
 
 fn differs(what: &str, other: &str) -> Damage {
@@ -121,47 +138,22 @@ fn sizes_said(header: &[u8], length: u64) -> Option<Geometry> {
     (possible && page_size <= MAX_BLOCK).then_some(geometry)
 }
 
-/// The first of the guesses under which a slot has the right checksum, with the slots.
-fn first_confirmed(raw: &Raw, guesses: impl Iterator<Item = Geometry>) -> Result<Option<(Geometry, Slots)>> {
-    for geometry in guesses {
-        let slots = Slots::read(raw, &geometry)?;
-        if slots.confirm_sizes() {
-            return Ok(Some((geometry, slots)));
-        }
-    }
-    Ok(None)
-}
-
 /// Page and block sizes under which a slot has the right checksum. Slot A starts at a page whatever the
 /// block size; slot B is tried under block sizes that are powers of two.
-fn search_slots(raw: &Raw) -> Result<Option<(Geometry, Slots)>> {
+fn search_slots(raw: &Raw<'_>) -> Result<Option<(Geometry, Slots)>> {
+    let start = raw.read(0..raw.length.min(MAX_SLOTS_END))?.unwrap_or_default();
     let pages = std::iter::successors(Some(512), |page| Some(page * 2)).take_while(|page| *page <= MAX_PAGE);
     for page_size in pages {
         let geometry = |block_size| Geometry { page_size, block_size, ..Geometry::default() };
-        if let Some(block_size) = search_slot_a(raw, page_size)? {
-            let geometry = geometry(block_size);
-            return Ok(Some((geometry, Slots::read(raw, &geometry)?)));
-        }
+        let end = start.len().min(in_memory(geometry(MAX_BLOCK).slot_position(Slot::B)));
+        let slot_a = start.get(page_size as usize..end).and_then(|slot| pages_of_slot(slot, page_size));
+        let by_slot_a = slot_a.map(|pages| geometry((pages - 2) * page_size));
         let blocks = std::iter::successors(Some(page_size), |block| Some(block * 2));
         let blocks = std::iter::once(0).chain(blocks.take_while(|block| *block <= MAX_BLOCK));
-        if let Some(found) = first_confirmed(raw, blocks.map(geometry))? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
-fn search_slot_a(raw: &Raw, page_size: u32) -> Result<Option<u32>> {
-    let page = u64::from(page_size);
-    let end = raw.length.min(3 * page + u64::from(MAX_BLOCK));
-    let Some(bytes) = raw.read(page.min(end)..end)? else {
-        return Ok(None);
-    };
-    let mut checksum = Crc::new();
-    for (index, part) in (0..).zip(bytes.chunks_exact(page_size as usize)) {
-        checksum.update(if index == 0 { &part[size_of::<u32>()..] } else { part });
-        if index >= 1 && get_u32(&bytes, 0) == Some(checksum.sum()) {
-            return Ok(Some((index - 1) * page_size));
+        let by_slot_b =
+            || blocks.map(geometry).find(|sizes| has_right_checksum(slot_in(&start, sizes, Slot::B)));
+        if let Some(geometry) = by_slot_a.or_else(by_slot_b) {
+            return Ok(Some((geometry, Slots::copy_from(&start, &geometry)?)));
         }
     }
     Ok(None)

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use libdeflater::crc32;
-
 use crate::error::{Damage, Error, Result};
-use crate::format::master::{MasterNode, by_age};
-use crate::format::{Coordinates, Geometry, Slot, get_u32};
+use crate::format::master::{MasterNode, by_age, has_right_checksum};
+use crate::format::{Coordinates, Geometry, Slot, in_memory};
 
-use super::raw::Raw;
+use super::raw::{Raw, copy};
 
 /// A slot that a writer may be writing is read this many times at most, with a pause.
 const MAX_LOOKS: usize = 20;
@@ -31,9 +29,15 @@ impl Slots {
         Ok(Self { bytes: [bytes(Slot::A)?, bytes(Slot::B)?] })
     }
 
+    /// Copies both out of the first bytes of the file.
+    pub(super) fn copy_from(start: &[u8], geometry: &Geometry) -> Result<Self> {
+        let bytes = |slot| copy(slot_in(start, geometry, slot), "a master node");
+        Ok(Self { bytes: [bytes(Slot::A)?, bytes(Slot::B)?] })
+    }
+
     /// Those whose checksum is right.
     fn whole(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.iter().map(Vec::as_slice).filter(|bytes| is_whole(bytes))
+        self.bytes.iter().map(Vec::as_slice).filter(|bytes| has_right_checksum(bytes))
     }
 
     /// Whether the checksum of one of them is right, which only the right sizes make likely.
@@ -71,6 +75,12 @@ impl Slots {
             Damage::new("master nodes that keep changing", "a file that nobody writes"),
         ))
     }
+}
+
+/// The bytes of a slot among the first ones of the file; none where it is not all there.
+pub(super) fn slot_in<'a>(start: &'a [u8], geometry: &Geometry, slot: Slot) -> &'a [u8] {
+    let position = geometry.slot_position(slot);
+    start.get(in_memory(position)..in_memory(position + geometry.slot_size())).unwrap_or_default()
 }
 
 /// What a slot holds.
@@ -112,10 +122,6 @@ pub(super) fn current(slots: [SlotState; 2]) -> (Option<MasterNode>, bool) {
         }
         [SlotState::Bad { .. }, SlotState::Bad { .. }] => (None, true),
     }
-}
-
-fn is_whole(slot: &[u8]) -> bool {
-    get_u32(slot, 0).is_some_and(|stored| stored == crc32(&slot[size_of::<u32>()..]))
 }
 
 fn decode(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> SlotState {

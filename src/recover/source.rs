@@ -12,6 +12,7 @@ use crate::format::master::MasterNode;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, in_memory};
 use crate::read::frames::Frames;
 use crate::read::validity::new_epoch;
+use crate::verify::list_problem;
 
 use super::block::{FRAME_START, Found, FoundBlock, Hole, end_of, starts_stream};
 use super::raw::Raw;
@@ -30,9 +31,6 @@ const BLOCKS_KEPT: usize = 256;
 
 const BYTES_KEPT: usize = 24 * 1024 * 1024;
 
-/// As many problems are listed at most.
-const MAX_PROBLEMS: usize = 1000;
-
 /// The frames of a damaged file.
 pub(super) struct Source<'a> {
     pub(super) raw: Raw<'a>,
@@ -49,6 +47,8 @@ pub(super) struct Source<'a> {
     pub(super) pending: Arc<FoundBlock>,
     /// Blocks that were used last, newest last.
     blocks: VecDeque<Arc<FoundBlock>>,
+    /// The block that was last inflated to see whether a frame starts there, which is probably wanted next.
+    ahead: Option<FoundBlock>,
     broken: HashSet<u64>,
     holes: BTreeMap<u64, Hole>,
     problems: Vec<Damage>,
@@ -77,6 +77,7 @@ impl<'a> Source<'a> {
             guessed: false,
             pending: Arc::new(FoundBlock::in_memory(limit, Box::default())),
             blocks: VecDeque::new(),
+            ahead: None,
             broken: HashSet::new(),
             holes: BTreeMap::new(),
             problems: Vec::new(),
@@ -110,7 +111,13 @@ impl<'a> Source<'a> {
     /// Starts the work with the sizes that were found, which the first looks were for. Of those, sound blocks stay.
     pub(super) fn start_over(&mut self, fan_out: u32) {
         self.set_fan_out(fan_out);
-        self.open_end();
+        if self.open_ended {
+            // Where frames are does not depend on the fan-out. What is wrong with them is to be noted again.
+            self.blocks.retain(|block| block.sound);
+            self.ahead = None;
+        } else {
+            self.open_end();
+        }
         self.problems.clear();
     }
 
@@ -128,14 +135,13 @@ impl<'a> Source<'a> {
         // What is missing between the end of the file and the tail is an error where it is needed.
         frames.stable = written.min(self.raw.length);
         self.blocks.retain(|block| block.sound && block.end <= written);
+        self.ahead = None;
         self.broken.clear();
         self.holes.clear();
     }
 
     pub(super) fn note(&mut self, damage: Damage) {
-        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&damage) {
-            self.problems.push(damage);
-        }
+        list_problem(&mut self.problems, damage);
     }
 
     pub(super) fn take_problems(&mut self) -> Vec<Damage> {
@@ -227,7 +233,10 @@ impl<'a> Source<'a> {
     }
 
     /// The frame at `at`, if it is a whole one.
-    fn frame(&self, at: u64) -> Result<Option<FoundBlock>> {
+    fn frame(&mut self, at: u64) -> Result<Option<FoundBlock>> {
+        if let Some(block) = self.ahead.take_if(|block| block.at == at) {
+            return Ok(Some(block));
+        }
         match self.frame_end(at)? {
             Some(end) => self.inflate(at, end),
             None => Ok(None),
@@ -354,7 +363,7 @@ impl<'a> Source<'a> {
     }
 
     /// The next frame that starts at `from` or later: a length and a stream that inflates whole.
-    pub(super) fn search(&self, from: u64) -> Result<Option<u64>> {
+    pub(super) fn search(&mut self, from: u64) -> Result<Option<u64>> {
         let mut start = from.max(self.frames.start);
         let mut length = FIRST_PIECE;
         while start + FRAME_START <= self.frames.limit {
@@ -379,23 +388,30 @@ impl<'a> Source<'a> {
 
     /// Whether a frame starts at `at` that is likely to be one of the file's own and not part of a record:
     /// it is as long as a writer makes blocks, or another one follows.
-    fn is_frame(&self, at: u64) -> Result<bool> {
+    fn is_frame(&mut self, at: u64) -> Result<bool> {
         let Some(end) = self.frame_end(at)? else {
             return Ok(false);
         };
+        let known = self.blocks.iter().find(|block| block.at == at && block.end == end && block.whole);
+        let size = if let Some(block) = known {
+            block.size()
+        } else if let Some(block) = self.inflate_candidate(at, end)? {
+            self.ahead.insert(block).size()
+        } else {
+            return Ok(false);
+        };
+        let full = size >= u64::from(self.geometry().block_size.max(1));
+        Ok(full || (self.guessed && size > 0) || end == self.frames.limit || self.frame_end(end)?.is_some())
+    }
+
+    /// The block whose frame reaches from `at` to `end`, if there is one, of which the first bytes are tried first.
+    fn inflate_candidate(&self, at: u64, end: u64) -> Result<Option<FoundBlock>> {
         let stream = at + LENGTH_SIZE as u64;
         let first = self.bytes(stream..end.min(stream + FIRST_TRY))?;
         if !first.is_some_and(|first| inflate_stream::could_begin(&first)) {
-            return Ok(false);
+            return Ok(None);
         }
-        let Some(block) = self.inflate(at, end)? else {
-            return Ok(false);
-        };
-        let full = block.size() >= u64::from(self.geometry().block_size.max(1));
-        Ok(full
-            || (self.guessed && block.size() > 0)
-            || block.end == self.frames.limit
-            || self.frame_end(block.end)?.is_some())
+        self.inflate(at, end)
     }
 }
 

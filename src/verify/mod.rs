@@ -1,11 +1,13 @@
 //! Walking a whole file to find everything that is damaged in it.
 
+mod lists;
 mod order;
 mod report;
 mod slots;
 mod structure;
 mod walk;
 
+pub(crate) use lists::{Run, list_problem, list_run};
 pub use report::Report;
 pub use structure::{IndexPath, IndexStep, Structure};
 

@@ -4,8 +4,10 @@ use std::ops::RangeInclusive;
 
 use crate::error::Damage;
 
-/// As many problems, and ranges of records, are listed at most; more say no more.
-const MAX_PROBLEMS: usize = 1000;
+use super::lists::{list_problem, list_run};
+
+/// This many ranges of records are listed at most.
+const MAX_RANGES: usize = 1000;
 
 /// Says what a walk through a file found; [`verify`](crate::verify) returns it.
 ///
@@ -57,19 +59,10 @@ impl Report {
     }
 
     pub(super) fn note(&mut self, damage: Damage) {
-        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&damage) {
-            self.problems.push(damage);
-        }
+        list_problem(&mut self.problems, damage);
     }
 
     pub(super) fn note_unreadable(&mut self, first: u64, count: u64) {
-        let last = first.saturating_add(count - 1);
-        let full = self.unreadable.len() == MAX_PROBLEMS;
-        match self.unreadable.last_mut() {
-            Some(range) if full || range.end().checked_add(1) == Some(first) => {
-                *range = *range.start()..=last;
-            }
-            _ => self.unreadable.push(first..=last),
-        }
+        list_run(&mut self.unreadable, first..=first.saturating_add(count - 1), MAX_RANGES);
     }
 }

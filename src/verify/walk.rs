@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::codec::inflate_stream::Cursor;
 use crate::error::{Damage, Error, Result};
-use crate::format::entries::{check_entry, entry_outside, node_at};
+use crate::format::entries::{check_entry, entry_outside, node_at, rise_up_to};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32};
 use crate::read::block::Block;
 use crate::read::fan_out::{check_children, doubtful};
@@ -402,11 +402,8 @@ impl<'a> Walk<'a> {
         if !block.is_whole() {
             self.spend(2 * block.size);
         }
-        let is_node =
-            self.snapshot.block_reader().children_in(&block, NodePart::with_child(at, 0)).is_ok_and(|node| {
-                let rising = node.windows(2).all(|pair| pair[0] < pair[1]);
-                rising && node[0].frame >= self.geometry().data_start() && node[0] < at
-            });
+        let children = self.snapshot.block_reader().children_in(&block, NodePart::with_child(at, 0));
+        let is_node = children.is_ok_and(|node| rise_up_to(&node, at, self.geometry().data_start()));
         !is_node && self.snapshot.block_reader().entry_in(block, at).is_ok()
     }
 
