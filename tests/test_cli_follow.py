@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -200,6 +201,20 @@ def test_a_consumer_and_the_command_go_on_with_one_cursor(numbers: Path, cursor:
         assert list(consumer) == [["21"]]
     add(numbers, "22")
     assert output("follow", "--cursor-file", cursor, "--exit-at-end", numbers) == b"22\n"
+
+
+def test_a_cursor_file_that_cannot_be_replaced_is_no_fault_of_a_record(numbers: Path, cursor: Path) -> None:
+    with running("follow", "--cursor-file", cursor, numbers) as process:
+        wait_until(cursor.exists)
+        cursor.unlink()
+        os.mkfifo(cursor)
+        add(numbers, "21")
+        assert process.wait(PATIENCE) == FAILED
+        error = pipe_of(process.stderr).read()
+    assert_one_line(error)
+    assert b"consumer.cursor" in error
+    assert b"record" not in error
+    assert b"recover" not in error
 
 
 def test_a_record_that_is_yet_to_come_can_be_the_first(numbers: Path, cursor: Path) -> None:

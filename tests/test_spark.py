@@ -108,6 +108,16 @@ def test_records_are_decoded(path: Path) -> None:
         table(path, encoding="ascii")
 
 
+def test_what_is_no_text_is_replaced_where_that_is_asked_for(path: Path) -> None:
+    fill(path, ["naïve".encode("latin1"), b"plain"], encoding=None)
+    for encoding in ("utf-8", "ascii"):
+        found = table(path, encoding=encoding, errors="replace")
+        assert found.column("record").to_pylist() == ["na\ufffdve", "plain"]
+        assert table(path, encoding=encoding, errors="ignore").column("record").to_pylist() == ["nave", "plain"]
+    with pytest.raises(ValueError, match=r"record 1 of .* is not text in utf-8"):
+        table(path, encoding="utf-8", errors="surrogateescape")
+
+
 # Files
 
 
@@ -150,6 +160,8 @@ def test_nothing_to_read_is_an_error_but_for_an_empty_folder(tmp_path: Path) -> 
         ({"path": "x", "columns": "record,line"}, "columns must name some of record_number, record, path"),
         ({"path": "x", "columns": "record,record"}, "columns must name some of"),
         ({"path": "x", "encoding": "utf-9"}, "encoding must be one that Python knows"),
+        ({"path": "x", "encoding": "utf-8", "errors": "none"}, "errors must be one that Python knows, not 'none'"),
+        ({"path": "x", "errors": "replace"}, "errors needs the option encoding"),
     ],
 )
 def test_an_option_that_does_not_fit_is_refused(options: dict[str, str], message: str) -> None:

@@ -214,6 +214,13 @@ def test_strings_are_encoded_as_it_is_told(tasks: Tasks, folder: Path) -> None:
     assert records_in_order(folder) == ["naïve".encode("latin1")]
 
 
+def test_what_cannot_be_encoded_is_replaced_where_that_is_asked_for(tasks: Tasks, folder: Path) -> None:
+    schema = StructType([StructField("record", StringType())])
+    writer = source(folder, encoding="ascii", errors="replace").writer(schema, overwrite=False)
+    writer.commit([tasks.write(writer, batches("naïve", kind=pa.string()))])
+    assert records_in_order(folder) == [b"na?ve"]
+
+
 def test_a_null_is_refused(tasks: Tasks, folder: Path) -> None:
     writer = source(folder).writer(RECORD, overwrite=False)
     with pytest.raises(ValueError, match="the column 'record' has a null"):

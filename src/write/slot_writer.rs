@@ -102,6 +102,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_slot_is_untouched_only_where_there_was_no_room_for_its_first_byte() {
+        let no_room = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        for kind in [no_room[0], no_room[1], io::ErrorKind::Other, io::ErrorKind::WriteZero] {
+            let is_untouched =
+                |is_begun| matches!(SlotError::new(kind.into(), is_begun), SlotError::Untouched(_));
+            assert_eq!(is_untouched(false), no_room.contains(&kind), "{kind}");
+            assert!(!is_untouched(true), "{kind}");
+        }
+    }
+
+    #[test]
     fn only_pages_that_changed_are_written() {
         let runs = |old: &[u8], new: &[u8]| changed_pages(old, new, 2).collect::<Vec<_>>();
         assert_eq!(runs(b"aabbcc", b"aabbcc"), []);

@@ -99,20 +99,22 @@ class Followed:
         assert self._follower is not None
         follower, saved = self._follower, time.monotonic()
         while True:
+            # What the cursor file raises is no fault of a record.
             try:
-                for number, record in enumerate(follower, self._next):
-                    self._next = number + 1
-                    output.write(self.encode(number, record))
-                    now = 0.0 if number % LOOK_EVERY else time.monotonic()
-                    if length_hint(follower) == 0 or now > saved + MAX_AT_RISK:
-                        output.flush()
-                        if cursor is not None:
-                            cursor.save_behind(number, record)
-                        saved = time.monotonic()
+                record = next(follower, None)
             except capturefile.CaptureFileError as error:
                 self._meet(error)
-            else:
+                continue
+            if record is None:
                 return self.code
+            number, self._next = self._next, self._next + 1
+            output.write(self.encode(number, record))
+            now = 0.0 if number % LOOK_EVERY else time.monotonic()
+            if length_hint(follower) == 0 or now > saved + MAX_AT_RISK:
+                output.flush()
+                if cursor is not None:
+                    cursor.save_behind(number, record)
+                saved = time.monotonic()
 
     def _meet(self, error: capturefile.CaptureFileError) -> None:
         """Continues behind records that were deleted, and with a file that has taken the place of the one followed."""

@@ -119,7 +119,8 @@ class CaptureDataSource(DataSource):
         from capturefile.spark.writing import BatchWriter
 
         options = Options.of(self.options)
-        return BatchWriter(options.only_path(), record_column(schema), options.encoding, overwrite=overwrite)
+        path, column = options.only_path(), record_column(schema)
+        return BatchWriter(path, column, options.encoding, options.errors, overwrite=overwrite)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802
         """Returns the object that writes a stream into one capture file.
@@ -137,4 +138,5 @@ class CaptureDataSource(DataSource):
         from capturefile.spark.sinks import StreamWriter
 
         options = Options.of(self.options)
-        return StreamWriter(options.only_path(), record_column(schema), options.encoding, overwrite=overwrite)
+        path, column = options.only_path(), record_column(schema)
+        return StreamWriter(path, column, options.encoding, options.errors, overwrite=overwrite)

@@ -27,9 +27,9 @@ _ROWS_AT_ONCE = 1000
 
 
 class Batches:
-    """The columns and encoding for reading shares. It is small, because it is sent to the tasks."""
+    """The columns and the encoding for reading shares. It is small, because it is sent to the tasks."""
 
-    def __init__(self, schema: StructType, encoding: str | None) -> None:
+    def __init__(self, schema: StructType, encoding: str | None, errors: str) -> None:
         """Checks the schema.
 
         Raises:
@@ -38,6 +38,7 @@ class Batches:
         check(schema)
         self.schema = to_arrow_schema(schema)
         self.encoding = encoding or "utf-8"
+        self.errors = errors
 
     def of(self, share: Share) -> Iterator[pa.RecordBatch]:
         """Reads the records of a share, as batches whose schema is exactly the declared one.
@@ -69,21 +70,22 @@ class Batches:
                 yield pa.array(range(first, min(first + _ROWS_WITHOUT_RECORDS, extent.last + 1)), pa.int64()), None
             return
         as_text = self.schema.field("record").type == pa.string()
-        in_utf_8 = self.encoding == "utf-8"
-        stream = cf.as_arrow(extent.first, extent.last, text=as_text and in_utf_8)
+        as_it_is = self.encoding == "utf-8" and self.errors == "strict"
+        stream = cf.as_arrow(extent.first, extent.last, text=as_text and as_it_is)
         for batch in pa.RecordBatchReader.from_stream(stream):
             numbers, records = batch.columns
             _check_size(numbers, records, extent.path)
-            yield numbers, self._decoded(numbers, records, extent.path) if as_text and not in_utf_8 else records
+            yield numbers, self._decoded(numbers, records, extent.path) if as_text and not as_it_is else records
 
     def _decoded(self, numbers: pa.Array, records: pa.Array, path: str) -> pa.Array:
         texts = []
         for number, record in zip(numbers.to_pylist(), records.to_pylist(), strict=True):
             try:
-                texts.append(record.decode(self.encoding))
-            except UnicodeDecodeError as error:
+                # Encoded at once, since a handler such as surrogateescape makes what no column of strings holds.
+                texts.append(record.decode(self.encoding, self.errors).encode())
+            except UnicodeError as error:
                 raise ValueError(f"record {number} of {path!r} is not text in {self.encoding}: {error}") from error
-        return pa.array(texts, pa.string())
+        return pa.array(texts, pa.binary()).cast(pa.string())
 
 
 def _check_size(numbers: pa.Array, records: pa.Array, path: str) -> None:
@@ -97,7 +99,7 @@ def _check_size(numbers: pa.Array, records: pa.Array, path: str) -> None:
         )
 
 
-def records_of(data: Iterable[Any], column: str, encoding: str | None) -> Iterator[list[bytes]]:
+def records_of(data: Iterable[Any], column: str, encoding: str | None, errors: str) -> Iterator[list[bytes]]:
     """Extracts lists of records from Arrow batches, or from the rows that older versions of Spark pass.
 
     Raises:
@@ -106,18 +108,18 @@ def records_of(data: Iterable[Any], column: str, encoding: str | None) -> Iterat
     items = iter(data)
     for item in items:
         if isinstance(item, pa.RecordBatch):
-            yield _encoded(item.column(column), column, encoding)
+            yield _encoded(item.column(column), column, encoding, errors)
         else:
             rows = [item, *islice(items, _ROWS_AT_ONCE - 1)]
-            yield _encoded(pa.array([row[column] for row in rows]), column, encoding)
+            yield _encoded(pa.array([row[column] for row in rows]), column, encoding, errors)
 
 
-def _encoded(values: pa.Array, column: str, encoding: str | None) -> list[bytes]:
+def _encoded(values: pa.Array, column: str, encoding: str | None, errors: str) -> list[bytes]:
     if values.null_count:
         raise ValueError(f"the column {column!r} has a null, which is no record: filter it out, or fill in something")
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         if encoding not in {None, "utf-8"}:
-            return [text.encode(encoding) for text in values.to_pylist()]
+            return [text.encode(encoding, errors) for text in values.to_pylist()]
         values = values.cast(pa.large_binary())
     records: list[bytes] = values.to_pylist()
     return records

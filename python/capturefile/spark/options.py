@@ -27,6 +27,7 @@ class Options:
     max_records_per_batch: int | None
     columns: tuple[str, ...] | None
     encoding: str | None
+    errors: str
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Options:
@@ -43,6 +44,7 @@ class Options:
             max_records_per_batch=_number(given, "maxRecordsPerBatch"),
             columns=_columns(given),
             encoding=_encoding(given),
+            errors=_errors(given),
         )
 
     def only_path(self) -> str:
@@ -90,3 +92,14 @@ def _encoding(given: Mapping[str, str]) -> str | None:
         return codecs.lookup(given["encoding"]).name
     except LookupError:
         raise ValueError(f"the option encoding must be one that Python knows, not {given['encoding']!r}") from None
+
+
+def _errors(given: Mapping[str, str]) -> str:
+    errors = given.get("errors", "strict")
+    if errors != "strict" and "encoding" not in given:
+        raise ValueError("the option errors needs the option encoding: without it records are bytes")
+    try:
+        codecs.lookup_error(errors)
+    except LookupError:
+        raise ValueError(f"the option errors must be one that Python knows, not {errors!r}") from None
+    return errors

@@ -29,7 +29,7 @@ class BatchReader(DataSourceReader):
             ValueError: It has columns that capture files do not have.
         """
         self.options = options
-        self.batches = Batches(schema, options.encoding)
+        self.batches = Batches(schema, options.encoding, options.errors)
 
     def partitions(self) -> list[Share]:
         """Returns the shares. Records that are committed from now on are not part of the read.

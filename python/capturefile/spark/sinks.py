@@ -46,11 +46,14 @@ class StreamWriter(_Base):
 
     # Spark creates one writer for the tasks of a batch and another one to commit it, so none keeps state.
 
-    def __init__(self, path: str, column: str, encoding: str | None, *, overwrite: bool) -> None:
+    def __init__(
+        self, path: str, column: str, encoding: str | None, errors: str = "strict", *, overwrite: bool
+    ) -> None:
         """Creates the writer; with `overwrite`, Spark's mode "complete", each batch replaces all records."""
         self.path = path
         self.column = column
         self.encoding = encoding
+        self.errors = errors
         self.overwrite = overwrite
 
     def write(self, iterator: Iterator[Any]) -> StreamPart:
@@ -67,7 +70,7 @@ class StreamWriter(_Base):
         os.makedirs(folder, exist_ok=True)
         part = StreamPart(os.path.join(folder, uuid4().hex), task.partition, task.query)
         # A power cut makes Spark repeat the batch.
-        write_file(part.path, records_of(iterator, self.column, self.encoding), sync="none")
+        write_file(part.path, records_of(iterator, self.column, self.encoding, self.errors), sync="none")
         return part
 
     def commit(self, messages: list[StreamPart | None], batch_id: int) -> None:

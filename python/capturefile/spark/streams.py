@@ -46,7 +46,7 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         if options.max_records_per_batch and ReadMaxRows is None:
             raise ValueError("the option maxRecordsPerBatch needs pyspark 4.2 or newer")
         self.options = options
-        self.batches = Batches(schema, options.encoding)
+        self.batches = Batches(schema, options.encoding, options.errors)
         self.target: Offset | None = None
         self.seen: Offset = {}
 

@@ -41,7 +41,9 @@ class Part(WriterCommitMessage):
 class BatchWriter(DataSourceArrowWriter):
     """Writes in tasks, and commits or aborts on the driver."""
 
-    def __init__(self, folder: str, column: str, encoding: str | None, *, overwrite: bool) -> None:
+    def __init__(
+        self, folder: str, column: str, encoding: str | None, errors: str = "strict", *, overwrite: bool
+    ) -> None:
         """Creates the folder, and the hidden folder inside it for the parts.
 
         Raises:
@@ -50,6 +52,7 @@ class BatchWriter(DataSourceArrowWriter):
         self.folder = folder
         self.column = column
         self.encoding = encoding
+        self.errors = errors
         self.overwrite = overwrite
         # Starts with the time, so that the parts of later writes sort behind those of earlier ones.
         self.swap = Swap(folder, f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}")
@@ -72,7 +75,7 @@ class BatchWriter(DataSourceArrowWriter):
         task = this_task()
         # Two attempts at the same part may run at the same time.
         part = Part(os.path.join(aside, f"{task.partition}-{task.attempt}"), task.partition)
-        write_file(part.aside, records_of(iterator, self.column, self.encoding), sync="full")
+        write_file(part.aside, records_of(iterator, self.column, self.encoding, self.errors), sync="full")
         return part
 
     def commit(self, messages: list[Part | None]) -> None:

@@ -1,10 +1,15 @@
 use std::path::Path;
 
+use nix::libc;
+
 use super::*;
 use crate::codec::level::CompressionLevel;
 use crate::format::{Geometry, entries};
 use crate::lock::WriterLock;
 use crate::read::cache::Cache;
+use crate::simulation::disk::{Disk, Fault, OnlyUser, Plan};
+use crate::simulation::disk_state::DiskState;
+use crate::simulation::random::Random;
 use crate::storage::FileStorage;
 use crate::write::draft::Entry;
 
@@ -16,6 +21,48 @@ fn new_writer() -> Writer {
     let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
     let options = WriterOptions { sync: SyncMode::None, level: CompressionLevel::default() };
     Writer::create(&Arc::new(file), Box::new(right), None, options, Making::Hidden).unwrap()
+}
+
+/// A writer over a disk whose calls can be made to fail.
+fn new_writer_on_a_disk() -> (Writer, Disk<()>) {
+    let disk = Disk::new(DiskState::default(), Random::new(0));
+    let geometry = Geometry::default();
+    let file = OpenFile::new(Path::new("log.capture"), Box::new(disk.clone()), geometry, Cache::new(0), 1);
+    let options = WriterOptions { sync: SyncMode::None, level: CompressionLevel::default() };
+    let writer = Writer::create(&Arc::new(file), Box::new(OnlyUser), None, options, Making::Hidden).unwrap();
+    (writer, disk)
+}
+
+#[test]
+fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
+    for number in [libc::ENOSPC, libc::EDQUOT] {
+        let (mut writer, disk) = new_writer_on_a_disk();
+        for record in [b"rolled back".as_slice(), b"kept"] {
+            writer.add_record(record).unwrap();
+            disk.set_plan(Plan::From(disk.calls(), Fault::Error(number)));
+            for _ in 0..2 {
+                let error = writer.commit().unwrap_err();
+                assert!(matches!(&error, Error::Io { source, .. } if source.raw_os_error() == Some(number)));
+            }
+            disk.set_plan(Plan::None);
+            if record != b"kept" {
+                writer.rollback().unwrap();
+            }
+        }
+        writer.commit().unwrap();
+        let snapshot = writer.snapshot().unwrap();
+        assert_eq!(snapshot.record_count(), 1);
+        assert_eq!(&*snapshot.record(1).unwrap(), b"kept");
+    }
+}
+
+#[test]
+fn a_commit_whose_slot_fails_otherwise_is_uncertain() {
+    let (mut writer, disk) = new_writer_on_a_disk();
+    writer.add_record(b"one").unwrap();
+    disk.set_plan(Plan::Once(disk.calls(), Fault::Error(libc::EIO)));
+    assert!(matches!(writer.commit(), Err(Error::CommitUncertain { .. })));
+    assert!(writer.rollback().is_err());
 }
 
 #[test]
