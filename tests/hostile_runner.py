@@ -81,9 +81,10 @@ def _verify(path: Path) -> None:
     report = capturefile.verify(path)
     assert len(report.problems) <= 1000
     for problem in report.problems:
-        assert problem.message
+        assert problem.found
+        assert problem.expected
     if not report.sound:
-        raise capturefile.InvalidCaptureFile(report.problems[0].message)
+        raise capturefile.InvalidCaptureFile(str(report.problems[0]))
 
 
 def _recover(path: Path) -> None:

@@ -186,7 +186,8 @@ def test_verify_as_json_tells_the_same(damaged: Path) -> None:
     assert told["record_count"] == 2000
     assert told["records_checked"] == report.records_checked
     assert told["problems"] == [
-        {"position": problem.position, "message": problem.message} for problem in report.problems
+        {"position": problem.position, "found": problem.found, "expected": problem.expected}
+        for problem in report.problems
     ]
 
 

@@ -234,6 +234,7 @@ def test_a_damaged_file_is_shown_as_far_as_it_goes(damaged: Path) -> None:
     assert bad == list(range(bad[0], bad[-1] + 1))
     assert 0 < len(bad) < 1000
     (finding,) = [line["finding"] for line in job(damaged, "verify") if "finding" in line]
+    assert finding.keys() == {"kind", "position", "found", "expected"}
     assert finding["kind"] == "problems"
     assert job(damaged, "verify")[-1]["done"]["unreadable"] == [[str(bad[0]), str(bad[-1])]]
     assert job(damaged, "blocks")[-1]["done"]["problems"]

@@ -52,8 +52,15 @@ class Damage:
 
     position: int | None
     """Position in bytes from the start of the file; None if it is unknown."""
-    message: str
-    """What was found and what was expected."""
+    found: str
+    """What was found."""
+    expected: str
+    """What was expected instead."""
+
+    def __str__(self) -> str:
+        """The damage in words, with its position in front if that is known."""
+        place = "" if self.position is None else f"at byte {self.position}: "
+        return f"{place}found {self.found}, expected {self.expected}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
-use super::errors::found_and_expected;
 use super::progress::watched;
 use crate::{Damage, VerifyOptions};
 
@@ -63,7 +62,8 @@ pub(super) fn verify(
 pub(super) fn problems<'py>(py: Python<'py>, damage: &[Damage]) -> PyResult<Bound<'py, PyTuple>> {
     static DAMAGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = DAMAGE.import(py, "capturefile._info", "Damage")?;
-    let problems = damage.iter().map(|damage| class.call1((damage.position, found_and_expected(damage))));
+    let problems =
+        damage.iter().map(|damage| class.call1((damage.position, &damage.found, &damage.expected)));
     PyTuple::new(py, problems.collect::<PyResult<Vec<_>>>()?)
 }
 

@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 def write_problems(output: BinaryIO, problems: Iterable[capturefile.Damage]) -> None:
     """Writes a line for each problem."""
     for problem in problems:
-        write_line(output, described(problem))
-
-
-def described(problem: capturefile.Damage) -> str:
-    """The problem in words, with its position in front."""
-    return problem.message if problem.position is None else f"at byte {problem.position}: {problem.message}"
+        write_line(output, str(problem))
 
 
 def unreadable(error: capturefile.InvalidCaptureFile, file: str, number: int) -> capturefile.InvalidCaptureFile:

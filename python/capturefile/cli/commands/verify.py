@@ -10,7 +10,7 @@ from capturefile.cli.colours import GREEN, RED, painted
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE
 from capturefile.cli.messages import counted, describe, say
 from capturefile.cli.progress import progress
-from capturefile.cli.reports import as_fields, described, quoted, recovery_fields, write_problems
+from capturefile.cli.reports import as_fields, quoted, recovery_fields, write_problems
 from capturefile.cli.sources import add_sources, standard_input
 from capturefile.cli.streams import STANDARD, STANDARD_OUTPUT, shown_name, write_json, write_line
 
@@ -139,7 +139,7 @@ def _write_report(output: BinaryIO, report: capturefile.Report, name: str, *, qu
     for numbers in report.unreadable:
         write_line(output, f"{numbers} cannot be read")
     for problem in report.repairable:
-        write_line(output, f"the next writer repairs: {described(problem)}")
+        write_line(output, f"the next writer repairs: {problem}")
 
 
 def _painted(verdict: str, colour: str) -> str:

@@ -255,10 +255,10 @@ function sizeRange(index) {
 }
 
 const drawReport = (open) => (body, done, findings) => {
-  for (const { kind, position, message } of findings) {
+  for (const { kind, position, found, expected } of findings) {
     const where = position === null ? "" : ` (byte ${grouped(position)})`;
     const after = kind === "repairable" ? " The next writer puts this right; nothing that was committed before is lost." : "";
-    body.append(h("p", { className: kind === "repairable" ? "note" : "problem" }, `${message}${where}${after}`));
+    body.append(h("p", { className: kind === "repairable" ? "note" : "problem" }, `found ${found}, expected ${expected}${where}${after}`));
   }
   for (const [first, last] of done.unreadable) {
     const text = first === last ? `Record ${grouped(first)} cannot be read` : `Records ${grouped(first)} to ${grouped(last)} cannot be read`;
