@@ -164,14 +164,25 @@ impl OpenOptions {
             return Ok(None);
         };
         let storage = Box::new(FileStorage::new(file));
+        self.open_or_make_storage(path, target, storage, Box::new(lock)).map(Some)
+    }
+
+    /// Opens the file in `storage`, which is called `target`, for writing, or makes one where that has yet to be done.
+    pub(crate) fn open_or_make_storage(
+        &self,
+        path: &Path,
+        target: &Path,
+        storage: Box<dyn Storage>,
+        right: Box<dyn WriteRight>,
+    ) -> Result<CaptureFile> {
         let is_unmade = self.create
             && is_unmade(&*storage, &self.geometry).map_err(|error| Error::io(path, "read", error))?;
         if !is_unmade {
-            return self.write_storage(path, target, storage, Box::new(lock)).map(Some);
+            return self.write_storage(path, target, storage, right);
         }
-        let file = self.make(path, storage, Box::new(lock), Making::InPlace)?;
+        let file = self.make(path, storage, right, Making::InPlace)?;
         self.sync_new_name(&file, target)?;
-        Ok(Some(file))
+        Ok(file)
     }
 
     /// Opens a file and takes the right to write it; `None` if another file stands there by then.

@@ -14,14 +14,19 @@ pub(crate) fn is_unmade(storage: &dyn Storage, geometry: &Geometry) -> io::Resul
     if length == 0 {
         return Ok(true);
     }
-    let mut header = [0; Geometry::HEADER_SIZE];
-    read_up_to(storage, &mut header, 0)?;
-    if length != geometry.initial_length() || header.iter().any(|&byte| byte != 0) {
+    if length != geometry.initial_length() {
         return Ok(false);
     }
-    let mut found = vec![0; in_memory(length)];
+    let header = geometry.encode();
+    let mut found = vec![0; header.len()];
+    read_up_to(storage, &mut found, 0)?;
+    if found == header {
+        return Ok(false);
+    }
+    found.resize(in_memory(length), 0);
     read_up_to(storage, &mut found, 0)?;
     let mut made = vec![0; in_memory(length)];
+    made[..header.len()].copy_from_slice(&header);
     for serial in FIRST_SERIALS {
         let mut image = Vec::new();
         MasterNode::empty(geometry).encode(serial, geometry, &mut image);

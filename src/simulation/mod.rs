@@ -11,6 +11,7 @@ pub(crate) mod disk;
 pub(crate) mod disk_state;
 mod faults;
 mod habits;
+mod in_place;
 pub(crate) mod random;
 mod workload;
 
