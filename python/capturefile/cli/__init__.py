@@ -2,16 +2,16 @@
 
 Results go to standard output, everything else to standard error. Exit codes:
 
-    0    done; `verify`: the file is sound; `recover`: all that was committed is there; `grep`: something was found
-    1    failed; `verify`: the file is damaged; `grep`: nothing was found
-    2    wrong usage; `verify`, `grep`: the file could not be looked at, for example because it is no capture file
-    3    done with loss: `recover`, or a command with `--skip-unreadable`
+    0    success; `verify`: the file is sound; `recover`: nothing is missing; `grep`: there are matches
+    1    failure; `verify`: the file is damaged; `grep`: there are no matches
+    2    wrong usage; `verify`, `grep`: the file could not be read, for example because it is not a capture file
+    3    success with losses: `recover`, or a command with `--skip-unreadable`
     130  interrupted by Ctrl-C
-    141  whoever read standard output stopped reading, as for a program that SIGPIPE ends
-    143  ended by SIGTERM
+    141  the reader of standard output stopped reading, as if SIGPIPE had ended the program
+    143  terminated by SIGTERM
 
-Each command has a module in `commands`; what they share is here. What is slow to import is imported where it is
-used, so that the command starts fast.
+Each command has a module in `commands`; this package contains what they share. Slow imports happen where they are used,
+so that the command starts fast.
 """
 
 from __future__ import annotations

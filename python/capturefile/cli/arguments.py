@@ -99,7 +99,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """What was probably meant, as the end of an error message."""
+    """Returns the probably intended word, as the end of an error message."""
     from difflib import get_close_matches
 
     likely = get_close_matches(word, list(known), 1)
@@ -107,7 +107,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def add_command(commands: Commands, name: str, run: Command, summary: str, example: str) -> argparse.ArgumentParser:
-    """A command that writes to one capture file, or about it."""
+    """Adds a command with the argument FILE."""
     command = add_bare(commands, name, summary, example)
     command.add_argument("file", metavar="FILE", help="path of the capture file")
     command.set_defaults(run=run)
@@ -115,7 +115,7 @@ def add_command(commands: Commands, name: str, run: Command, summary: str, examp
 
 
 def add_bare(commands: Commands, name: str, summary: str, example: str = "") -> argparse.ArgumentParser:
-    """A command without arguments yet."""
+    """Adds a command without arguments."""
     command = commands.add_parser(
         name,
         help=summary,
@@ -127,7 +127,7 @@ def add_bare(commands: Commands, name: str, summary: str, example: str = "") -> 
 
 
 def add_selection(command: argparse.ArgumentParser) -> None:
-    """Which records are read, and what becomes of those that cannot be."""
+    """Adds the options that select records, and that skip unreadable ones."""
     command.add_argument(
         "--range",
         type=span,
@@ -138,7 +138,7 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--skip-unreadable",
         action="store_true",
-        help="leave out records in damaged blocks; the exit code is then 3",
+        help="skip records in damaged blocks; the exit code is then 3",
     )
 
 

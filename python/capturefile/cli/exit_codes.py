@@ -10,7 +10,7 @@ DONE = 0
 FAILED = 1
 WRONG_USAGE = 2
 UNUSABLE = 2
-"""Of `verify` and `grep`, for which 1 is an answer: the file could not be looked at."""
+"""For `verify` and `grep`, for which 1 is a result: the file could not be read."""
 LOSSY = 3
 """Done, but something of the source is not in the result."""
 INTERRUPTED = 128 + signal.SIGINT

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_AT_RISK = 1.0
 """Seconds of printing that a crash may have printed again, where there is no pause."""
 LOOK_EVERY = 256
-"""After this many records without a pause the clock, or another source, is looked at."""
+"""Number of records after which the clock, or another source, is checked."""
 MIN_PAUSE = 0.001
 MAX_PAUSE = 0.02
 """Seconds between two looks at several sources; they grow while there is nothing new."""

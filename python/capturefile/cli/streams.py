@@ -87,9 +87,12 @@ def writes_to_terminal() -> bool:
 
 
 def refuse_terminal(content: str, *, force: bool) -> None:
-    """Keeps bytes that would put a terminal into disorder from it, unless that is what is asked for."""
+    """Refuses to write binary content to a terminal unless `force` is true."""
     if writes_to_terminal() and not force:
-        raise WrongUsage(f"{content} may put the terminal into disorder; use a file or a pipe, or --force")
+        raise WrongUsage(
+            f"refusing to write {content} to a terminal (it may contain control characters); "
+            "redirect it, or use --force"
+        )
 
 
 def write_line(output: BinaryIO, line: str) -> None:

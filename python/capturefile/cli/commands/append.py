@@ -31,10 +31,8 @@ find . -print0 | capturefile append --format nul paths.capture"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    append = add_command(
-        commands, "append", _append, "add records from standard input or files, each line as one", EXAMPLE
-    )
+    """Defines the command."""
+    append = add_command(commands, "append", _append, "add records from standard input or files, one per line", EXAMPLE)
     append.add_argument(
         "inputs", metavar="INPUT", nargs="*", help="files to read, one after the other (default: -, standard input)"
     )
@@ -42,23 +40,22 @@ def add_to(commands: Commands) -> None:
         "--format",
         choices=list(SPLITTERS),
         default="text",
-        help="text: a record is a line (default); nul: it ends with a zero byte; prefixed: before it stands its "
-        "length in four bytes, big-endian",
+        help="text: one record per line (default); nul: each record ends with a zero byte; prefixed: each record "
+        "follows its length in four bytes, big-endian",
     )
     append.add_argument(
         "--commit-every",
         type=positive,
         default=1000,
         metavar="N",
-        help="commit after each N records and at the end (default: %(default)s)",
+        help="commit after every N records and at the end (default: %(default)s)",
     )
     append.add_argument(
         "--commit-interval",
         type=seconds,
         default=1.0,
         metavar="SECONDS",
-        help="commit at the latest so long after a record has come; inf: never because of the time "
-        "(default: %(default)g)",
+        help="commit at most SECONDS after a record arrives; inf: no limit (default: %(default)g)",
     )
 
 

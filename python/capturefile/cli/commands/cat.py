@@ -23,8 +23,8 @@ capturefile cat --range 1000-2000 --format jsonl log.capture"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    cat = add_bare(commands, "cat", "write all records", EXAMPLE)
+    """Defines the command."""
+    cat = add_bare(commands, "cat", "print all records", EXAMPLE)
     add_sources(cat)
     add_selection(cat)
     add_format(cat)

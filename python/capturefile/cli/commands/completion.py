@@ -23,11 +23,11 @@ capturefile completion fish > ~/.config/fish/completions/capturefile.fish"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
+    """Defines the command."""
     completion = add_bare(
-        commands, "completion", "write a script with which a shell completes commands and options", EXAMPLE
+        commands, "completion", "print a script that makes a shell complete commands and options", EXAMPLE
     )
-    completion.add_argument("shell", choices=list(SCRIPTS), help="the shell that is to run the script")
+    completion.add_argument("shell", choices=list(SCRIPTS), help="the shell that will run the script")
     completion.set_defaults(run=_complete)
 
 

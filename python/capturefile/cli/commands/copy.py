@@ -35,8 +35,8 @@ BATCH = 1000
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    copy = add_bare(commands, "copy", "copy records to a new file: compress anew, join, split", EXAMPLE)
+    """Defines the command."""
+    copy = add_bare(commands, "copy", "copy records to a new file: recompress, join, split", EXAMPLE)
     copy.add_argument("sources", metavar="SRC", nargs="+", help=SEVERAL)
     copy.add_argument("target", metavar="DST", help="path of the new file")
     copy.add_argument(
@@ -45,24 +45,24 @@ def add_to(commands: Commands) -> None:
         choices=range(1, 13),
         metavar="N",
         default=6,
-        help="how hard to compress, from 1, the fastest, to 12, the smallest (default: %(default)s)",
+        help="compression level, from 1, the fastest, to 12, the smallest (default: %(default)s)",
     )
     copy.add_argument(
         "--block-size",
         type=size,
         metavar="BYTES",
-        help="how many bytes are compressed together, a multiple of 4K such as 64K (default: as the first SRC)",
+        help="bytes that are compressed together, a multiple of 4K such as 64K (default: that of the first SRC)",
     )
     copy.add_argument(
         "--split",
         type=positive,
         metavar="N",
-        help="make files of N records, with numbers in their names, and write the names: DST-1.capture, ...",
+        help="create numbered files of N records each, and print their names: DST-1.capture, ...",
     )
     copy.add_argument(
-        "--no-metadata", action="store_true", help="leave the metadata out (default: that of the last SRC)"
+        "--no-metadata", action="store_true", help="do not copy metadata (default: copy that of the last SRC)"
     )
-    copy.add_argument("--overwrite", action="store_true", help="replace what exists, once the copy is whole")
+    copy.add_argument("--overwrite", action="store_true", help="replace existing files, once the copy is complete")
     add_selection(copy)
     copy.set_defaults(run=_copy)
 

@@ -20,9 +20,9 @@ capturefile count monday.capture tuesday.capture"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
+    """Defines the command."""
     count = add_bare(
-        commands, "count", "write the number of records; of several files with names, and the sum", EXAMPLE
+        commands, "count", "print the number of records; for several files with names, and the total", EXAMPLE
     )
     add_sources(count)
     count.set_defaults(run=_count)

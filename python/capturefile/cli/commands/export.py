@@ -28,7 +28,7 @@ capturefile export --range -1000- log.capture | jq .record"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
+    """Defines the command."""
     exporter = add_bare(commands, "export", "write records as JSON lines, CSV or Parquet", EXAMPLE)
     exporter.set_defaults(run=_export)
     exporter.add_argument("file", metavar="FILE", help=SEVERAL)
@@ -36,13 +36,13 @@ def add_to(commands: Commands) -> None:
         "others",
         metavar="[FILE ...] OUTPUT",
         nargs="*",
-        help="further ones, whose records are numbered on, and last the file to make, which appears when it is whole; "
-        "- is standard output, which is also written where there is no OUTPUT",
+        help="further inputs, whose records are numbered consecutively, and last the output, which appears once it is "
+        "complete; - is standard output, which is also the default",
     )
     add_file_format(exporter, "OUTPUT")
     exporter.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
     exporter.add_argument(
-        "--text", action="store_true", help="refuse records that are no UTF-8; in Parquet, make them strings"
+        "--text", action="store_true", help="refuse records that are not UTF-8; in Parquet, use a string column"
     )
     exporter.add_argument("--force", action="store_true", help="write Parquet even to a terminal")
     add_selection(exporter)

@@ -26,8 +26,8 @@ capturefile follow --cursor-file consumer.cursor --exit-at-end log.capture"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    follow = add_bare(commands, "follow", "write records as they are committed, by whatever process", EXAMPLE)
+    """Defines the command."""
+    follow = add_bare(commands, "follow", "print records as they are committed by any process", EXAMPLE)
     add_sources(follow)
     follow.add_argument(
         "--from",
@@ -35,16 +35,16 @@ def add_to(commands: Commands) -> None:
         type=_start,
         default="end",
         metavar="N|begin|end",
-        help="the first record: a number (-5: five before the end), begin, or end for only what is committed "
-        "from now on (default)",
+        help="the first record: a number (-5: five before the end), begin, or end for records committed from now on "
+        "(default)",
     )
     follow.add_argument(
         "--cursor-file",
         metavar="PATH",
-        help="keep in this file how far records were written, and continue there when started again, whatever "
-        "--from says; a record is written at least once",
+        help="save the position in this file, and resume there when started again, regardless of --from; each record "
+        "is printed at least once",
     )
-    follow.add_argument("--exit-at-end", action="store_true", help="end once all records there are have been written")
+    follow.add_argument("--exit-at-end", action="store_true", help="stop after the last existing record")
     add_headers(follow)
     add_format(follow)
     follow.set_defaults(run=_follow)

@@ -21,15 +21,15 @@ capturefile get log.capture --format hex -3-"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    get = add_bare(commands, "get", "write the records with the given numbers, in the order asked", EXAMPLE)
+    """Defines the command."""
+    get = add_bare(commands, "get", "print the records with the given numbers, in the given order", EXAMPLE)
     add_source(get)
     get.add_argument(
         "numbers",
         type=span,
         nargs="+",
         metavar="N",
-        help="a number, or a range with both ends in it: 7, 10-20, 10- (to the end); 1 is the first record, "
+        help="a number, or a range that includes both ends: 7, 10-20, 10- (to the end); 1 is the first record, "
         "-1 the last, -3--1 and -3- the last three",
     )
     add_format(get)

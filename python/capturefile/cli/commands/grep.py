@@ -32,19 +32,21 @@ capturefile grep -c -v ok --range -1000- log.capture"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    grep = add_bare(commands, "grep", "write the records that a pattern is found in", EXAMPLE)
-    grep.add_argument("pattern", metavar="PATTERN", help="a regular expression, as in Python's module re")
+    """Defines the command."""
+    grep = add_bare(commands, "grep", "print the records that match a pattern", EXAMPLE)
+    grep.add_argument("pattern", metavar="PATTERN", help="a regular expression of Python's module re")
     add_source(grep)
-    grep.add_argument("-i", "--ignore-case", action="store_true", help="take upper and lower case for the same")
-    grep.add_argument("-v", "--invert-match", action="store_true", help="the records that it is not found in")
-    grep.add_argument("-c", "--count", action="store_true", help="write only how many records there are")
-    grep.add_argument("-n", "--number", action="store_true", help="write each record's number before it: 7:record")
-    grep.add_argument("-F", "--fixed", action="store_true", help="PATTERN is a text and no regular expression")
-    grep.add_argument("-m", "--max-count", type=natural, metavar="N", help="end after N records")
+    grep.add_argument("-i", "--ignore-case", action="store_true", help="ignore case")
+    grep.add_argument("-v", "--invert-match", action="store_true", help="print the records that do not match")
+    grep.add_argument("-c", "--count", action="store_true", help="print only the number of matching records")
+    grep.add_argument("-n", "--number", action="store_true", help="print the number before each record: 7:record")
+    grep.add_argument(
+        "-F", "--fixed", action="store_true", help="treat PATTERN as a text instead of a regular expression"
+    )
+    grep.add_argument("-m", "--max-count", type=natural, metavar="N", help="stop after N records")
     add_selection(grep)
     add_format(grep)
-    codes = "Exit codes: 0 something found, 1 nothing found, 2 failed, 3 unreadable records were left out."
+    codes = "Exit codes: 0 match, 1 no match, 2 failure, 3 unreadable records were skipped."
     grep.epilog = f"{grep.epilog}\n\n{codes}"
     grep.set_defaults(run=_grep)
 

@@ -20,10 +20,12 @@ capturefile head -q monday.capture tuesday.capture"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    head = add_bare(commands, "head", "write the first records", EXAMPLE)
+    """Defines the command."""
+    head = add_bare(commands, "head", "print the first records", EXAMPLE)
     add_sources(head)
-    head.add_argument("-n", "--number", type=natural, default=10, metavar="N", help="how many (default: %(default)s)")
+    head.add_argument(
+        "-n", "--number", type=natural, default=10, metavar="N", help="number of records (default: %(default)s)"
+    )
     add_headers(head)
     add_format(head)
     head.set_defaults(run=_head)

@@ -31,7 +31,7 @@ BATCH = 1000
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
+    """Defines the command."""
     importer = add_command(commands, "import", _import, "add records from JSON lines, CSV or Parquet", EXAMPLE)
     importer.add_argument(
         "input", metavar="INPUT", nargs="?", default=STANDARD, help="file to read (default: -, standard input)"
@@ -41,14 +41,14 @@ def add_to(commands: Commands) -> None:
         "--column",
         default="record",
         metavar="NAME",
-        help="the field or column that has the records (default: %(default)s, and for bytes that are no text "
-        "%(default)s_base64)",
+        help="the field or column with the records (default: %(default)s, and %(default)s_base64 for bytes that are "
+        "not text)",
     )
     importer.add_argument(
         "--commit-every",
         type=positive,
         metavar="N",
-        help="commit after each N records (default: once, at the end, so that all are added or none)",
+        help="commit after every N records (default: once, at the end, so that all are added or none)",
     )
 
 

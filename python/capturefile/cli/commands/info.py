@@ -29,13 +29,11 @@ FILE_ROW = "{:<30}  {:>14}  {:>25}  {}"
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    info = add_bare(commands, "info", "write the sizes and numbers that describe the file", EXAMPLE)
+    """Defines the command."""
+    info = add_bare(commands, "info", "print sizes and numbers that describe the file", EXAMPLE)
     add_sources(info)
-    info.add_argument(
-        "--blocks", action="store_true", help="also each block: where it is, its sizes, and the records in it"
-    )
-    info.add_argument("--json", action="store_true", help="write JSON; of several files a list")
+    info.add_argument("--blocks", action="store_true", help="also list all blocks: positions, sizes, and records")
+    info.add_argument("--json", action="store_true", help="print JSON; for several files a list")
     info.set_defaults(run=_info)
 
 

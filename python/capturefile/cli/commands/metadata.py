@@ -40,7 +40,7 @@ def add_to(commands: Commands) -> None:
     """Describes the commands."""
     metadata = add_bare(commands, "metadata", "get, set or clear the metadata", EXAMPLE)
     actions = metadata.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile metadata")
-    get_summary = "write the metadata, exactly; on a terminal, as text with a newline after it"
+    get_summary = "print exactly the metadata; on a terminal, as text and a newline"
     getter = add_bare(actions, "get", get_summary, GET_EXAMPLE)
     add_source(getter)
     getter.set_defaults(run=_get)

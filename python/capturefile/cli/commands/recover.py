@@ -23,20 +23,18 @@ capturefile recover --dry-run damaged.capture"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    summary = "make a new sound file of all that can be read of a damaged one"
+    """Defines the command."""
+    summary = "write everything that can be read of a damaged file to a new, sound one"
     recover = add_bare(commands, "recover", summary, EXAMPLE)
     recover.add_argument("source", metavar="SRC", help="path of the damaged file, which is only read")
     recover.add_argument("target", metavar="DST", nargs="?", help="path of the new file")
-    recover.add_argument("--dry-run", action="store_true", help="make no file, and say what would be recovered")
+    recover.add_argument("--dry-run", action="store_true", help="create no file, and report what would be recovered")
     recover.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
-    recover.add_argument(
-        "--keep-numbers", action="store_true", help="put an empty record in the place of each lost one"
-    )
-    codes = "Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 done, but something is lost or uncertain."
+    recover.add_argument("--keep-numbers", action="store_true", help="replace each lost record by an empty one")
+    codes = "Exit codes: 0 complete, 1 failure, 2 wrong usage, 3 something is lost or uncertain."
     recover.epilog = f"{recover.epilog}\n\n{codes}"
     recover.set_defaults(run=_recover)
-    recover.add_argument("--json", action="store_true", help="write JSON")
+    recover.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _recover(options: argparse.Namespace, output: BinaryIO) -> int:

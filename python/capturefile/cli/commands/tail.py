@@ -26,8 +26,8 @@ capturefile tail -F monday.capture orders/"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    tail = add_bare(commands, "tail", "write the last records", EXAMPLE)
+    """Defines the command."""
+    tail = add_bare(commands, "tail", "print the last records", EXAMPLE)
     add_sources(tail)
     tail.add_argument(
         "-n",
@@ -35,14 +35,14 @@ def add_to(commands: Commands) -> None:
         type=number_or_start,
         default="10",
         metavar="N",
-        help="how many, or +N: from record N to the end (default: %(default)s)",
+        help="number of records, or +N: from record N to the end (default: %(default)s)",
     )
-    tail.add_argument("-f", "--follow", action="store_true", help="continue with what is committed later")
+    tail.add_argument("-f", "--follow", action="store_true", help="continue with records that are committed later")
     tail.add_argument(
         "-F",
         "--follow-name",
         action="store_true",
-        help="the same, and continue with a file that takes the place of the first, or that is not there yet",
+        help="like -f, and also wait for a file that does not exist yet, and continue with a file that replaces it",
     )
     add_headers(tail)
     add_format(tail)

@@ -28,13 +28,13 @@ capturefile verify --quick --json log.capture"""
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    summary = "read everything in the file and say what is damaged"
+    """Defines the command."""
+    summary = "read the whole file and report damage"
     verify = add_bare(commands, "verify", summary, EXAMPLE)
     add_sources(verify)
     verify.epilog = f"{verify.epilog}\n\nExit codes: 0 sound, 1 damaged, 2 a file could not be checked."
-    verify.add_argument("--quick", action="store_true", help="look only where it costs little")
-    verify.add_argument("--json", action="store_true", help="write JSON; of several files a list")
+    verify.add_argument("--quick", action="store_true", help="check only what takes little time")
+    verify.add_argument("--json", action="store_true", help="print JSON; for several files a list")
     verify.set_defaults(run=_verify)
 
 

@@ -28,17 +28,17 @@ GRACE = 1
 
 
 def add_to(commands: Commands) -> None:
-    """Describes the command."""
-    view = add_bare(commands, "view", "show files in a local web page, and how they grow", EXAMPLE)
+    """Defines the command."""
+    view = add_bare(commands, "view", "show files, and how they grow, in a local web page", EXAMPLE)
     view.add_argument("files", nargs="+", metavar="FILE", help="path of a capture file; it may be damaged")
     view.add_argument(
         "--host",
         default=LOOPBACK,
         metavar="ADDRESS",
-        help="the address to listen at (default: %(default)s, which only this machine can reach)",
+        help="the address to listen on (default: %(default)s, which only this machine can reach)",
     )
-    view.add_argument("--port", type=_port, default=0, metavar="N", help="the port (default: any that is free)")
-    view.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
+    view.add_argument("--port", type=_port, default=0, metavar="N", help="the port (default: any free one)")
+    view.add_argument("--no-browser", action="store_true", help="print the address without opening a browser")
     view.set_defaults(run=_view)
 
 
