@@ -142,10 +142,13 @@ fn look_again(file: &CaptureFile, count: u64) {
 /// must be there, in this object and in the next one.
 fn append(path: &Path, count: Option<u64>) {
     let options = OpenOptions::new().write(true).sync(SyncMode::None).threads(1);
-    // A writer makes a capture file of one that is empty or whose making was cut off: its header is missing.
-    let is_unmade =
-        std::fs::read(path).expect("the file is there").iter().take(HEADER_SIZE).all(|byte| *byte == 0);
+    let header = || -> Vec<u8> {
+        std::fs::read(path).expect("the file is there").into_iter().take(HEADER_SIZE).collect()
+    };
+    let before = header();
     let writer = may_be_damaged(options.open(path));
+    // A writer makes a capture file of one that is empty or whose making was cut off: parts of its header are missing.
+    let is_unmade = before.iter().zip(header()).all(|(&before, after)| before == 0 || before == after);
     let count = count.or_else(|| (is_unmade && writer.is_some()).then_some(0));
     assert_eq!(writer.is_some(), count.is_some(), "reading and writing disagree");
     let (Some(writer), Some(count)) = (writer, count) else {
