@@ -36,7 +36,7 @@ pub fn recover(data: &[u8]) {
     }
     let keep_numbers = data.len() % 4 > 1;
     memory::bounded(data.len(), || {
-        recovery::recover_and_compare(&temporary_file::holding(&data), keep_numbers)
+        recovery::recover_and_compare(&temporary_file::holding(&data), keep_numbers);
     });
 }
 

@@ -1,7 +1,6 @@
 //! Threads that use the shared state side by side, and what they must see.
 
-use capturefile::{Error, Result};
-
+use crate::error::{Error, Result};
 use crate::sync::pipeline::{Pipeline, Task};
 use crate::sync::published::{Published, Versioned};
 use crate::sync::transaction::Transaction;
