@@ -63,7 +63,9 @@ mod simulation;
 
 pub use codec::level::CompressionLevel;
 pub use error::{Damage, Error, LockHolder, Result};
-pub use file::{Batch, CaptureFile, Follower, NewRecords, OpenOptions, Replacement, SnapshotGuard};
+pub use file::{
+    BackupOptions, Batch, CaptureFile, Follower, NewRecords, OpenOptions, Replacement, SnapshotGuard,
+};
 pub use format::{Coordinates, Geometry, Header, HeaderChecksum, MasterSlot};
 pub use lock::FileIdentity;
 pub use read::blocks::{BlockInfo, Blocks, FrameInfo};

@@ -41,6 +41,7 @@ from capturefile._errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from capturefile import aio, checkpoint, dask, logging, otel, rotating, sequence, structlog
+    from capturefile._backup import backup
     from capturefile._info import BlockInfo, Damage, Info, LostRange, RecordRange, Recovery, Report, Stats
     from capturefile.sequence import RecordSequence, concat
 
@@ -76,6 +77,7 @@ __all__ = [
     "UncommittedWarning",
     "__version__",
     "aio",
+    "backup",
     "checkpoint",
     "concat",
     "dask",
@@ -92,6 +94,7 @@ __all__ = [
 if not TYPE_CHECKING:
     _MODULES = ("aio", "checkpoint", "dask", "logging", "otel", "rotating", "sequence", "structlog")
     _HOMES = {
+        "_backup": ("backup",),
         "_info": ("BlockInfo", "Info", "LostRange", "Damage", "RecordRange", "Recovery", "Report", "Stats"),
         "sequence": ("RecordSequence", "concat"),
     }

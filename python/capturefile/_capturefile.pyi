@@ -30,6 +30,7 @@ __all__ = [
     "_Structure",
     "__version__",
     "_arrow_of",
+    "_backup",
     "_reopen",
     "_sync_path",
     "open",
@@ -744,6 +745,11 @@ class ArrowRecords:
 
 def _arrow_of(runs: Iterable[ArrowRun], first: SupportsIndex, place: str, text: bool, is_utf8: bool, /) -> ArrowRecords:
     """Returns a sequence's records as a table; its first row has the number `first`, and `place` is for messages."""
+
+def _backup(
+    source: StrPath, target: StrPath, *, overwrite: bool, progress: Callable[[int, int], object] | None = None
+) -> int:
+    """Copies one commit of a capture file; see `capturefile.backup`. Returns the record count of the copy."""
 
 def _sync_path(path: StrPath, /) -> None:
     """Syncs a file to the disk, or the names in a folder if its file system supports that."""

@@ -1,5 +1,6 @@
 //! The object that users hold: a capture file that is open for reading or writing.
 
+mod backup;
 mod batch;
 mod capture_file;
 mod follow;
@@ -11,6 +12,7 @@ mod role;
 mod unmade;
 mod writing;
 
+pub use backup::BackupOptions;
 pub use batch::Batch;
 pub use capture_file::{CaptureFile, SnapshotGuard};
 pub use follow::{Follower, NewRecords};

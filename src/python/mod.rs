@@ -1,6 +1,7 @@
 //! The Python extension module: a thin face over the crate's public API.
 
 mod arrow;
+mod backup;
 mod convert;
 mod display;
 mod errors;
@@ -41,6 +42,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<structure::Step>()?;
     module.add_class::<structure::Structure>()?;
     module.add_function(wrap_pyfunction!(arrow::arrow_of, module)?)?;
+    module.add_function(wrap_pyfunction!(backup::backup, module)?)?;
     module.add_function(wrap_pyfunction!(file::open, module)?)?;
     module.add_function(wrap_pyfunction!(file::reopen, module)?)?;
     module.add_function(wrap_pyfunction!(recover::recover, module)?)?;

@@ -213,6 +213,19 @@ impl Snapshot {
         self.index.blocks.pending.bytes.len()
     }
 
+    /// The master node of this state.
+    pub(crate) fn master_node(&self) -> MasterNode {
+        let Self { index, metadata, serial, .. } = self;
+        MasterNode {
+            serial: *serial,
+            file_limit: index.blocks.frames.limit,
+            metadata: *metadata,
+            path: index.path.clone(),
+            tail: index.blocks.frames.tail.clone(),
+            pending: index.blocks.pending.bytes.to_vec(),
+        }
+    }
+
     pub(crate) fn file(&self) -> &Arc<OpenFile> {
         self.index.blocks.file()
     }

@@ -1,0 +1,155 @@
+//! Copies of files that others may be writing: blocks as they are, up to one commit.
+
+use std::fmt;
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+
+use crate::error::{Error, Result, reserve};
+use crate::format::{Slot, in_memory};
+use crate::read::open_file::cut_short;
+use crate::read::snapshot::Snapshot;
+use crate::storage::{FileStorage, Storage, open_plain, read_up_to, write_all};
+use crate::sync::progress::{Callback, Monitor, Progress};
+
+use super::capture_file::CaptureFile;
+use super::replacement::Replacement;
+
+/// Bytes that are copied at once.
+const CHUNK: u64 = 1024 * 1024;
+
+/// Options for a copy of one commit of a file, which others may be writing meanwhile.
+///
+/// Compressed blocks are copied as they are, so that this takes about as long as reading and writing the bytes. The
+/// copy appears under its name once it is whole and on the disk. It has the records, the metadata and the sizes of the
+/// last commit that could be seen at the start, and can be written like any other file.
+///
+/// ```
+/// use capturefile::{BackupOptions, CaptureFile, OpenOptions};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (path, copy) = (folder.path().join("log.capture"), folder.path().join("copy.capture"));
+/// let log = OpenOptions::new().write(true).open(&path)?;
+/// log.add_record(b"one")?;
+/// log.commit()?;
+/// log.add_record(b"two")?;
+/// assert_eq!(BackupOptions::new().backup(&path, &copy)?, 1);
+/// assert_eq!(CaptureFile::open(&copy)?.record_count()?, 1);
+/// # log.rollback()?;
+/// # Ok(()) }
+/// ```
+#[derive(Default)]
+#[must_use]
+pub struct BackupOptions<'a> {
+    overwrite: bool,
+    progress: Option<Callback<'a>>,
+}
+
+impl fmt::Debug for BackupOptions<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("BackupOptions").field("overwrite", &self.overwrite).finish_non_exhaustive()
+    }
+}
+
+impl<'a> BackupOptions<'a> {
+    /// Makes options that refuse an existing target.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces a target that exists, once the copy is whole.
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Calls `callback` now and then with the bytes that are copied: first none, last all of them. If it returns
+    /// [`ControlFlow::Break`], the error is an [`Error::Io`] of the kind `Interrupted`, and there is no copy.
+    pub fn progress(mut self, callback: impl FnMut(Progress) -> ControlFlow<()> + 'a) -> Self {
+        self.progress = Some(Box::new(callback));
+        self
+    }
+
+    /// Copies the file at `source` to `target`, and returns how many records the copy has.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Io`] if a file cannot be read or written, or the target exists and is not to be replaced.
+    /// - [`Error::Corrupt`] if the source is no capture file, or was cut short.
+    /// - [`Error::AlreadyOpen`] if the target is being written.
+    pub fn backup(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<u64> {
+        let source = CaptureFile::open(source)?;
+        let target = target.as_ref();
+        let place = Replacement::new(target, self.overwrite)?;
+        let snapshot = source.snapshot()?;
+        let copy = Copy {
+            from: &snapshot,
+            to: &FileStorage::new(open_plain(place.temporary(), true)?),
+            target,
+            monitor: Monitor::new(target, self.progress),
+        };
+        copy.write()?;
+        place.finish(true)?;
+        Ok(snapshot.record_count())
+    }
+}
+
+/// A copy in the making.
+struct Copy<'a> {
+    from: &'a Snapshot,
+    to: &'a dyn Storage,
+    target: &'a Path,
+    monitor: Monitor<'a>,
+}
+
+impl Copy<'_> {
+    fn write(&self) -> Result<()> {
+        let geometry = self.from.geometry();
+        let data = geometry.data_start()..geometry.whole_pages(self.from.file_limit());
+        self.monitor.set_total(data.end);
+        self.monitor.report()?;
+        self.copy(data)?;
+        self.write_slots()?;
+        // Last, since a file without it is none.
+        self.copy(0..geometry.slot_position(Slot::A))?;
+        self.monitor.finish()
+    }
+
+    /// Copies bytes that no commit changes any more.
+    fn copy(&self, range: Range<u64>) -> Result<()> {
+        let file = self.from.file();
+        let mut bytes = Vec::new();
+        let mut position = range.start;
+        while position < range.end {
+            let length = CHUNK.min(range.end - position);
+            bytes.clear();
+            reserve(&mut bytes, in_memory(length), "a part of a copy")?;
+            bytes.resize(in_memory(length), 0);
+            let read = read_up_to(&*file.storage, &mut bytes, position).map_err(file.failed("read"))?;
+            if read < bytes.len() {
+                return Err(cut_short(file, position + read as u64, range.end));
+            }
+            self.put(&bytes, position)?;
+            position += length;
+            self.monitor.advance_to(position);
+            self.monitor.add_work(length)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the commit into its slot, and into the other one as the commit before, as in a new file.
+    fn write_slots(&self) -> Result<()> {
+        let geometry = self.from.geometry();
+        let node = self.from.master_node();
+        let mut image = Vec::new();
+        for serial in [node.serial.wrapping_sub(1), node.serial] {
+            node.encode(serial, &geometry, &mut image);
+            self.put(&image, geometry.slot_position(Slot::of_serial(serial)))?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, bytes: &[u8], position: u64) -> Result<()> {
+        write_all(self.to, bytes, position).map_err(|error| Error::io(self.target, "write", error))
+    }
+}
