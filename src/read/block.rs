@@ -7,9 +7,9 @@ use crate::read::validity::Validity;
 /// An inflated block.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// All of it; or, where that is too large to be kept, as much of its start as was asked for.
+    /// The whole block; if that is too large to be kept, the requested part of its start.
     pub(crate) bytes: Box<[u8]>,
-    /// Its length in bytes, also where it is not kept.
+    /// Length of the block in bytes, even if it is not kept.
     pub(crate) size: u64,
     pub(crate) validity: Validity,
 }
@@ -19,8 +19,8 @@ impl Block {
         Self { size: bytes.len() as u64, bytes, validity }
     }
 
-    /// Inflates the zlib stream of a frame in a file of blocks of `block_size`. A block that is too large to be taken
-    /// into memory on trust is measured, and its first `kept` bytes are kept.
+    /// Inflates the zlib stream of a frame in a file with blocks of `block_size`. A block that is too large
+    /// to be inflated without proof of its length is measured, and its first `kept` bytes are kept.
     pub(crate) fn inflate(
         stream: &[u8],
         block_size: u32,
@@ -40,7 +40,7 @@ impl Block {
         }
     }
 
-    /// Whether its bytes are at hand.
+    /// Whether its bytes are in memory.
     pub(crate) fn is_whole(&self) -> bool {
         self.bytes.len() as u64 == self.size
     }

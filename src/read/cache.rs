@@ -1,4 +1,4 @@
-//! Inflated blocks and index nodes, bounded in bytes and shared by threads.
+//! The cache of inflated blocks and index nodes, bounded in bytes and shared by threads.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -14,25 +14,24 @@ use crate::read::node::Node;
 use crate::read::validity::Trust;
 use crate::sync::forks::forks;
 
-/// One shard for this many bytes of capacity, so that threads seldom meet and large blocks fit.
+/// One shard per this many bytes of capacity, so that threads rarely contend and large blocks fit.
 const BYTES_PER_SHARD: u64 = 24 * 1024 * 1024;
 const MAX_SHARDS: u64 = 16;
-/// The cache notes one block, or node, that has left it for this many bytes of capacity. What comes back is
-/// kept: without notes, what is wanted again and again would not find its way into a cache full of what is not
-/// wanted any more. There are about as many notes of blocks as blocks.
+/// Ghost entries: the cache remembers the key of one evicted block or node per this many bytes of capacity.
+/// A key that is requested again while it is remembered is admitted; without ghosts, a new working set
+/// could never displace an old one. There are about as many ghosts of blocks as blocks.
 const BYTES_PER_BLOCK_GHOST: u64 = 32 * 1024;
 const BYTES_PER_NODE_GHOST: u64 = 4 * 1024;
 const MIN_GHOSTS: usize = 64;
-/// The capacity is divided between blocks and nodes in this many parts.
+/// Number of parts in which the capacity is divided between blocks and nodes.
 const STEPS: u64 = 16;
-/// What an entry costs besides its bytes: key, counters and the allocator's share.
+/// Overhead of an entry: key, counters and the allocator's share.
 const ENTRY_OVERHEAD: u64 = 128;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum NodeKey {
     At(NodePart),
-    /// A part of a node of the lowest level, by its number among them: most records are found without going
-    /// through the levels above.
+    /// A part of a leaf by its number, so that most records are found without the levels above.
     Leaf(u64),
 }
 
@@ -59,13 +58,14 @@ pub(crate) struct Cache {
     inner: ArcSwap<Generation>,
 }
 
-/// The entries, and the count of forks at which they were made: a forked child starts anew, because a
-/// thread that did not come along may have held a lock inside.
+/// The entries, and the count of forks at their creation: a forked child starts with an empty cache,
+/// because `fork` copies only the calling thread; another may have held a lock that no thread in the child
+/// will release.
 struct Generation {
     forks: u64,
     blocks: Entries<u64, Arc<Block>>,
     nodes: Entries<NodeKey, Node>,
-    /// Bytes of the capacity that the blocks leave to the nodes.
+    /// Bytes of the capacity that are reserved for nodes.
     for_nodes: AtomicU64,
 }
 
@@ -74,7 +74,7 @@ impl Cache {
         Self { capacity, inner: ArcSwap::from_pointee(Generation::new(capacity)) }
     }
 
-    /// Bytes that are kept at most.
+    /// Returns the capacity in bytes.
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity
     }
@@ -88,7 +88,7 @@ impl Cache {
         self.get(|entries| entries.nodes.get(&NodeKey::At(at))).filter(|node| trust.accepts(node.validity()))
     }
 
-    /// The leaf with this number, if `trust` of its frame accepts it.
+    /// Returns the leaf with this number, if the `trust` of its frame accepts it.
     #[inline]
     pub(crate) fn leaf(&self, number: u64, trust: impl Fn(u64) -> Trust) -> Option<Node> {
         self.get(|entries| entries.nodes.get(&NodeKey::Leaf(number)))
@@ -141,8 +141,9 @@ impl Generation {
         }
     }
 
-    /// Gives the nodes what they have come to take, in steps, and the blocks the rest. Nodes go first: one
-    /// of them leads to many records, and without it a record costs inflating one more block.
+    /// Assigns the nodes, in steps, the space that they have come to take, and the blocks the rest. Nodes
+    /// have priority: one of them leads to many records, and without it each record costs inflating another
+    /// block.
     fn divide(&self, capacity: u64) {
         let step = (capacity / STEPS).max(1);
         let for_nodes = self.nodes.weight().next_multiple_of(step).min(most_for_nodes(capacity));
@@ -152,7 +153,7 @@ impl Generation {
     }
 }
 
-/// Bytes of `capacity` that nodes take at most.
+/// Returns the maximum share of nodes in `capacity`, in bytes.
 fn most_for_nodes(capacity: u64) -> u64 {
     capacity / 4 * 3
 }
@@ -162,7 +163,7 @@ where
     Bytes: Weighter<K, V>,
 {
     let shards = (capacity / BYTES_PER_SHARD).clamp(1, MAX_SHARDS);
-    // Nothing is made for this many entries; it is how many notes there are.
+    // Allocates nothing for this many entries; it determines the number of ghosts.
     let noted = in_memory(capacity / bytes_per_noted).max(MIN_GHOSTS);
     let options = OptionsBuilder::new()
         .weight_capacity(capacity)

@@ -1,4 +1,4 @@
-//! Blocks that will be wanted soon, inflated on other threads while earlier ones are worked on.
+//! Read-ahead: other threads inflate the next blocks while earlier ones are processed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use crate::read::block::Block;
 use crate::read::snapshot::Snapshot;
 use crate::sync::pipeline::{Pipeline, Task};
 
-/// This many blocks for each thread are inflated ahead at most: a writer with many threads stores an index
-/// node several blocks behind its records, and a scan wants both.
+/// Maximum number of blocks per thread that are inflated ahead: a writer with many threads stores an index
+/// node several blocks behind its records, and a scan needs both.
 const BLOCKS_PER_THREAD: usize = 8;
-/// With fewer blocks to inflate than this, threads cost more than they save.
+/// Minimum number of blocks for which threads save more than they cost.
 const BLOCKS_WORTH_THREADS: usize = 4;
-/// Blocks inflated ahead take this part of the cache at most.
+/// Maximum share of the cache size for blocks inflated ahead.
 const PART_OF_CACHE: u64 = 4;
 
 /// The blocks of some frames, in the order of the file.
 #[derive(Debug)]
 pub(crate) struct ReadAhead<F> {
     snapshot: Arc<Snapshot>,
-    /// Frames to come, which rise.
+    /// The next frames, in ascending order.
     source: F,
-    /// Where the frames start whose blocks are in the pipeline.
+    /// Positions of the frames whose blocks are in the pipeline.
     frames: VecDeque<u64>,
     pipeline: Pipeline<Inflation>,
     depth: usize,
@@ -44,7 +44,7 @@ impl Task for Inflation {
 }
 
 impl<F: Iterator<Item = u64>> ReadAhead<F> {
-    /// Starts on the first of `frames`, on as many threads as the file is opened with.
+    /// Starts with the first of `frames`, on as many threads as the file was opened with.
     pub(crate) fn new(snapshot: &Arc<Snapshot>, frames: F) -> Self {
         let few = frames.size_hint().1.is_some_and(|most| most < BLOCKS_WORTH_THREADS);
         let threads = if few { 1 } else { snapshot.file().threads };
@@ -60,7 +60,7 @@ impl<F: Iterator<Item = u64>> ReadAhead<F> {
         }
     }
 
-    /// Whether a forked child has it from its parent; then it must only be dropped.
+    /// Whether it was inherited by a forked child; if so, it must only be dropped.
     pub(crate) fn is_forked(&self) -> bool {
         self.pipeline.is_forked()
     }
@@ -77,7 +77,7 @@ impl<F: Iterator<Item = u64>> ReadAhead<F> {
         }
     }
 
-    /// The block of `frame`, if that is one of the next.
+    /// Returns the block of `frame` if it is one of those inflated ahead.
     pub(crate) fn get(&mut self, frame: u64) -> Result<Option<Arc<Block>>> {
         self.fill();
         match self.frames.iter().position(|&next| next == frame) {
@@ -95,20 +95,20 @@ impl<F: Iterator<Item = u64>> ReadAhead<F> {
     }
 }
 
-/// The frames from one on, as they follow each other in the file.
+/// The frames that follow a given one in the file.
 #[derive(Debug)]
 pub(crate) struct FrameScan {
     snapshot: Arc<Snapshot>,
     next: u64,
-    /// No frame starts behind this.
+    /// Limit for the start of a frame.
     last: u64,
 }
 
 impl FrameScan {
-    /// The committed frames behind the one at `frame`, up to the one at `last`.
+    /// Iterates over the committed frames behind the one at `frame`, up to the one at `last`.
     pub(crate) fn new(snapshot: &Arc<Snapshot>, frame: u64, last: u64) -> Self {
         let mut following = Self { snapshot: Arc::clone(snapshot), next: frame, last };
-        // Whoever asks has that one.
+        // The caller has that one.
         following.next();
         following
     }
@@ -122,7 +122,7 @@ impl Iterator for FrameScan {
         if frame > self.last || !self.snapshot.block_reader().is_committed(frame) {
             return None;
         }
-        // Behind a damaged frame nothing can be foreseen.
+        // The position of the frame behind a damaged one is unknown.
         self.next = self.snapshot.frames().end_of(frame).unwrap_or(u64::MAX);
         Some(frame)
     }

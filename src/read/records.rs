@@ -14,10 +14,11 @@ use crate::read::read_ahead::{FrameScan, ReadAhead};
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
 
-/// Whoever has read this many blocks in order will want the next ones.
+/// Number of consecutive blocks after which read-ahead starts.
 const BLOCKS_OF_A_SCAN: u32 = 3;
 
-/// Goes through the records of a snapshot in order, or in reverse order with [`next_back`](Records::next_back).
+/// Iterates over the records of a snapshot in order, or in reverse order with
+/// [`next_back`](Records::next_back).
 ///
 /// A record that cannot be read is an error, and the next call continues behind it.
 ///
@@ -35,21 +36,21 @@ const BLOCKS_OF_A_SCAN: u32 = 3;
 pub struct Records {
     snapshot: Arc<Snapshot>,
     next: u64,
-    /// One past the last record to give.
+    /// One past the last record to return.
     end: u64,
     leaf: Option<Leaf>,
-    /// The block that the last record lies in, and where its frame starts.
+    /// The block of the last record, and the position of its frame.
     block: Option<(u64, Arc<Block>)>,
-    /// Where in this block the records behind it lie, as far as they do.
+    /// Offsets of the following records in this block.
     run: Run,
-    /// Block and frame of the last leaf, whose neighbours mostly lie there, too.
+    /// Block and frame of the last leaf; neighbouring leaves are usually in the same block.
     leaf_block: Option<(u64, Arc<Block>)>,
-    /// How many blocks in a row lay behind the one before.
+    /// Number of consecutive blocks, each behind the previous one.
     rising: u32,
     ahead: Option<ReadAhead<FrameScan>>,
 }
 
-/// Offsets in one block, of which the first ones are done with.
+/// Offsets in one block, the first of which have been used.
 #[derive(Default)]
 struct Run {
     offsets: Vec<u32>,
@@ -63,7 +64,7 @@ impl fmt::Debug for Records {
     }
 }
 
-/// A full node of the lowest level and the number of its first record.
+/// A leaf and the number of its first record.
 struct Leaf {
     first: u64,
     node: Node,
@@ -77,7 +78,7 @@ impl Records {
         Self { snapshot, next, end, leaf: None, block: None, run, leaf_block: None, rising: 0, ahead: None }
     }
 
-    /// Counts the records that are left to give.
+    /// Returns the number of records left.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -92,7 +93,7 @@ impl Records {
         self.end - self.next
     }
 
-    /// Returns the numbers of the records that are left to give.
+    /// Returns the numbers of the records left.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -107,7 +108,8 @@ impl Records {
         self.next..self.end
     }
 
-    /// Gives the next record if it is known to be in the block at hand; never waits for the disk or inflates.
+    /// Returns the next record if it is known to be in the current block; never waits for the disk or
+    /// inflates.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -135,14 +137,14 @@ impl Records {
             return None;
         }
         let (_, block) = self.block.as_ref()?;
-        // One that is not sound is left for `next`, which tells why.
+        // A damaged one is left to `next`, which returns the error.
         let range = entry_range(&block.bytes, offset).ok()?;
         self.run.done += 1;
         self.next += 1;
         Some(&block.bytes[range])
     }
 
-    /// Notes which records behind the one with this number, which was taken last, lie in the same block.
+    /// Determines which records behind the one with this number, the last one taken, are in the same block.
     fn look_behind(&mut self, number: u64) {
         let (Some(leaf), Some((frame, block))) = (&self.leaf, &self.block) else {
             return;
@@ -165,13 +167,13 @@ impl Records {
         self.snapshot.block_reader().entry_in(block, at)
     }
 
-    /// Makes the block of `frame` the one at hand.
+    /// Makes the block of `frame` the current one.
     fn go_to(&mut self, frame: u64) -> Result<Arc<Block>> {
         let is_behind = self.block.as_ref().is_some_and(|(before, _)| *before < frame);
         self.rising = if is_behind { self.rising.saturating_add(1) } else { 0 };
         let block = self.fetch(frame)?;
         if self.rising == BLOCKS_OF_A_SCAN {
-            // Where the end cannot be found, only who comes to it needs to know.
+            // If the end cannot be found, only a reader that reaches it needs the error.
             let last = self.coordinates_of_last().map_or(u64::MAX, |at| at.frame);
             self.ahead = Some(ReadAhead::new(&self.snapshot, FrameScan::new(&self.snapshot, frame, last)));
         }
@@ -217,7 +219,7 @@ impl Records {
         }
     }
 
-    /// A leaf; it is not kept in the cache, since a scan passes it once.
+    /// Returns a leaf without caching it, because a scan uses it only once.
     fn leaf(&mut self, number: u64) -> Result<Node> {
         if let Some(leaf) = self.snapshot.index().cached_leaf(number) {
             return Ok(leaf);
@@ -245,7 +247,7 @@ impl Iterator for Records {
         }
         let number = self.next;
         let record = self.take(number);
-        // A record that cannot be read is passed over, so that the next call continues behind it.
+        // A record that cannot be read is skipped, so that the next call continues behind it.
         self.next += 1;
         if record.is_ok() {
             self.look_behind(number);
@@ -270,7 +272,7 @@ impl DoubleEndedIterator for Records {
 }
 
 impl Snapshot {
-    /// Goes through the records from number `first` on, in order.
+    /// Iterates over the records from number `first` on, in order.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -285,7 +287,7 @@ impl Snapshot {
         Records::new(Arc::clone(self), first, u64::MAX)
     }
 
-    /// Goes through the records from number `first` to `last`, in order, or those of them that there are.
+    /// Iterates over the existing records from number `first` to `last`, in order.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

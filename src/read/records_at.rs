@@ -1,4 +1,4 @@
-//! A given set of records, block by block.
+//! Reading a given set of records, block by block.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -22,10 +22,10 @@ const RECORDS_PER_BATCH: usize = 1 << 16;
 /// ...and no more once these have this many bytes, which bounds the memory.
 const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
 
-/// Gives the records with certain numbers, block by block, so that each block is inflated once.
+/// Returns the records with given numbers, block by block, so that each block is inflated once.
 ///
-/// Each item is a batch of records, each with its place among the numbers that were asked for. After an error there
-/// are no more.
+/// Each item is a batch of records, each with its index among the given numbers. The iteration ends after
+/// an error.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -44,7 +44,7 @@ const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
 /// ```
 pub struct RecordsAt {
     snapshot: Arc<Snapshot>,
-    /// Where the records are and their places in the order asked, sorted by where they are.
+    /// Coordinates of the records and their indices among the given numbers, sorted by coordinates.
     wanted: Vec<(Coordinates, usize)>,
     done: usize,
     blocks: ReadAhead<std::vec::IntoIter<u64>>,
@@ -63,14 +63,14 @@ impl RecordsAt {
         let mut order: Vec<(u64, usize)> = Vec::new();
         reserve(&mut order, numbers.len(), "record numbers")?;
         order.extend(numbers.iter().copied().zip(0..));
-        // In the order of their numbers, so that each index node is looked at once.
+        // In the order of their numbers, so that each index node is read once.
         order.sort_unstable();
         let wanted = coordinates(&snapshot, &order, monitor)?;
         let blocks = blocks_of(&snapshot, wanted.iter().map(|(at, _)| at.frame))?;
         Ok(Self { snapshot, wanted, done: 0, blocks })
     }
 
-    /// Takes the records of the next blocks; empty when all have been given.
+    /// Takes the records of the next blocks; empty when all have been returned.
     fn take_batch(&mut self) -> Result<Vec<(usize, Record)>> {
         let mut batch = Vec::new();
         let mut at_hand: Option<(u64, Arc<Block>)> = None;
@@ -91,7 +91,7 @@ impl RecordsAt {
             };
             let is_whole = block.is_whole();
             let record = self.snapshot.block_reader().entry_in(block, at)?;
-            // Records of a block that is not kept whole are copies, and may be of the same bytes.
+            // Records of a block that is not kept as a whole are copies, possibly of the same bytes.
             bytes += if is_whole { 0 } else { record.len() };
             batch.push((index, record));
         }
@@ -114,7 +114,7 @@ impl Iterator for RecordsAt {
 
 impl std::iter::FusedIterator for RecordsAt {}
 
-/// The coordinates of the records with these numbers, which rise, sorted by where they are.
+/// Returns the coordinates of the records with these ascending numbers, sorted by position.
 fn coordinates(
     snapshot: &Arc<Snapshot>,
     numbers: &[(u64, usize)],
@@ -148,7 +148,7 @@ fn coordinates(
     Ok(found)
 }
 
-/// The leaves that the records hang off, in the order of their numbers.
+/// The leaves of the records, in the order of their numbers.
 fn leaves(
     snapshot: &Arc<Snapshot>,
     places: &[(Place, usize)],
@@ -192,7 +192,7 @@ fn leaves(
     Ok(leaves)
 }
 
-/// The blocks of these frames, which rise, inflated side by side.
+/// Returns the blocks of these ascending frames, inflated in parallel.
 fn blocks_of(
     snapshot: &Arc<Snapshot>,
     rising: impl Iterator<Item = u64>,

@@ -1,4 +1,4 @@
-//! Passing the records in a row that lie in one block, by whole subtrees of the index: files may share these, and
+//! Skipping consecutive records in one block by whole subtrees of the index: files may share subtrees, and
 //! then have far more records than bytes.
 
 use std::collections::HashSet;
@@ -7,12 +7,12 @@ use crate::error::Result;
 use crate::format::{Coordinates, NodePart};
 use crate::read::snapshot::Snapshot;
 
-/// The records that lie in one block.
+/// The records in one block.
 pub(crate) struct Run<'a> {
     snapshot: &'a Snapshot,
-    /// Where the block's frame starts.
+    /// Position of the block's frame.
     frame: u64,
-    /// Roots of subtrees, with their heights, all of whose records are known to lie in the block.
+    /// Roots of subtrees, with their heights, whose records are all known to be in the block.
     inside: HashSet<(Coordinates, u32)>,
 }
 
@@ -21,8 +21,8 @@ impl<'a> Run<'a> {
         Self { snapshot, frame, inside: HashSet::new() }
     }
 
-    /// Moves `next`, the number of a record, to the first one from there on that does not lie in the block, or
-    /// cannot be found.
+    /// Advances `next`, the number of a record, to the first one that is not in the block, or cannot be
+    /// found.
     pub(crate) fn pass(&mut self, next: &mut u64) -> Result<()> {
         while *next <= self.snapshot.record_count() {
             let (root, height) = self.snapshot.index().subtree_at(*next)?;
@@ -33,7 +33,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Passes the first records of a subtree that lie in the block, and says whether all do.
+    /// Skips the first records of a subtree that are in the block, and returns whether all of them are.
     fn pass_subtree(&mut self, root: Coordinates, height: u32, next: &mut u64) -> Result<bool> {
         if height == 0 {
             let is_inside = root.frame == self.frame;

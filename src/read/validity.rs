@@ -1,24 +1,24 @@
-//! For whom what was read of a file is true.
+//! The snapshots for which data read from a file is valid.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// For whom something cached is true: everybody who has it committed, or the snapshots of one epoch.
+/// The validity of a cache entry: for all snapshots in which it is committed, or for those of one epoch.
 ///
-/// A frame that ends within the whole pages of a commit can never change. What lies further may belong
-/// to a transaction that is rolled back, and is true only for the epoch that it was read in. So a snapshot
-/// of a transaction that was rolled back must not take what was committed in its place later.
+/// A frame that ends within the whole pages of a commit can never change. Frames beyond may belong to a
+/// transaction that is rolled back, and are valid only for the epoch in which they were read. A snapshot of
+/// such a transaction must not use frames that were committed in their place later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Validity {
     Always,
     Epoch(u64),
 }
 
-/// Which entries a snapshot may take from the cache for a given frame.
+/// The cache entries that a snapshot accepts for a given frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trust {
     pub(crate) epoch: u64,
-    /// Whether the frame is part of a commit for this snapshot. If it is one of an open transaction, what
-    /// is true for everybody may be another frame, which took its place after the transaction ended.
+    /// Whether the frame is part of a commit for this snapshot. If it belongs to an open transaction, a
+    /// committed entry may be another frame that took its place after the transaction ended.
     pub(crate) committed: bool,
 }
 
@@ -31,7 +31,7 @@ impl Trust {
     }
 }
 
-/// A number that no other epoch of this process has.
+/// Returns a number that no other epoch of this process has.
 pub(crate) fn new_epoch() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -1,17 +1,17 @@
-//! Pauses of those who wait for what others commit to a file.
+//! Pauses between looks at a file while waiting for commits of others.
 
 use std::time::{Duration, Instant};
 
 /// The first pause; each next one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
-/// The longest pause while something may come soon, because something has just come.
+/// Maximum pause in the time after a commit, when further ones are likely.
 const MAX_RECENT_DELAY: Duration = Duration::from_millis(1);
-/// How long that is so. A writer does not end the pauses meanwhile, but counts on their being short.
+/// Length of that time, during which a writer wakes no waiters because their pauses are short.
 pub(crate) const RECENT_WINDOW: Duration = Duration::from_secs(1);
-/// The longest pause, which counts where a writer cannot end it.
+/// Maximum pause, for systems on which a writer cannot end it.
 const MAX_DELAY: Duration = Duration::from_millis(20);
 
-/// Pauses between looks at a file, by somebody who begins to wait: something has just come.
+/// The pauses of a thread that starts to wait after something new.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     pause: Duration,
@@ -25,7 +25,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// How long to wait until the next look, or until a commit.
+    /// Returns the time to wait until the next look or a commit.
     pub(crate) fn next_delay(&mut self) -> Duration {
         let longest = if self.began.elapsed() < RECENT_WINDOW { MAX_RECENT_DELAY } else { MAX_DELAY };
         let pause = self.pause.min(longest);

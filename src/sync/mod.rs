@@ -1,5 +1,6 @@
-//! What threads share. Their locks, atomics and threads come from here, so that the order of their steps can be tested:
-//! the folder is compiled a second time in `interleavings/`, with those of a scheduler that tries many orders.
+//! State that threads share. Locks, atomics and threads are imported from here, so that interleavings can
+//! be tested: `interleavings/` compiles the folder a second time, with those of a scheduler that tries many
+//! orders.
 
 pub(crate) mod backoff;
 pub(crate) mod forks;

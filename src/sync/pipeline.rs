@@ -1,5 +1,5 @@
-//! Work that is done side by side on several threads and handed over in order: closed blocks on their way
-//! to the file, and frames on their way out of it.
+//! Work that several threads do in parallel and that is returned in order: compressing blocks and inflating
+//! frames.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
@@ -9,28 +9,28 @@ use crate::error::Result;
 use crate::sync::forks::forks;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 
-/// More threads than this are not started, however many are asked for.
+/// Maximum number of threads.
 const MAX_THREADS: usize = 256;
 
-/// Something to do that any thread can do.
+/// A task that any thread can perform.
 pub(crate) trait Task: Send + 'static {
-    /// What comes out.
+    /// The result.
     type Outcome: Clone + Send + 'static;
 
-    /// Does it; after a failure it may be tried again.
+    /// Performs the task; after a failure it may be tried again.
     fn run(&self) -> Result<Self::Outcome>;
 }
 
-/// Tasks in the order in which their outcomes are wanted.
+/// Tasks in the order in which their results are needed.
 pub(crate) struct Pipeline<T: Task> {
-    /// Threads that work, the calling one included.
+    /// Number of threads, including the calling one.
     threads: usize,
     jobs: VecDeque<Arc<Job<T>>>,
-    /// What all tasks together take, as it was said of each.
+    /// Total memory of all tasks, as declared for each.
     bytes: usize,
-    /// Where the workers find their work; made with the first task.
+    /// The queue of the workers; created with the first task.
     queue: Option<Arc<Queue<T>>>,
-    /// The count of forks when it was made: the workers do not come along into a forked child.
+    /// The count of forks at creation: a forked child has no workers.
     forks: u64,
 }
 
@@ -42,19 +42,20 @@ struct Job<T: Task> {
 
 enum State<T: Task> {
     Waiting(T),
-    /// Somebody is at it.
+    /// A thread is performing it.
     Taken {
-        /// Whether somebody else waits for the outcome. Waking nobody would cost as much as waking somebody.
+        /// Whether another thread waits for the result; a needless wake-up would cost as much as a needed
+        /// one.
         awaited: bool,
     },
     Done(T::Outcome),
 }
 
-/// A task that somebody is at. Dropped without an outcome it waits again, so that not even a panic (the
-/// compressor's, when it finds no memory) leaves others waiting for it for ever.
+/// A task that a thread is performing. Dropped without a result, the task is queued again, so that not even
+/// a panic (of the compressor, out of memory) leaves other threads waiting for ever.
 struct Taken<'a, T: Task> {
     job: &'a Job<T>,
-    /// `None` only while it is dropped.
+    /// `None` only during the drop.
     task: Option<T>,
     outcome: Option<T::Outcome>,
 }
@@ -66,14 +67,14 @@ struct Queue<T: Task> {
 
 struct Work<T: Task> {
     jobs: VecDeque<Arc<Job<T>>>,
-    /// How many workers are at a task.
+    /// Number of busy workers.
     busy: usize,
-    /// How many wait for one.
+    /// Number of workers that wait for a task.
     idle: usize,
     closed: bool,
 }
 
-/// A worker at a task; one that panics is not at it any more, either.
+/// Marks a worker as busy; dropped when the task ends, even by a panic.
 struct Busy<'a, T: Task>(&'a Queue<T>);
 
 impl<T: Task> Drop for Busy<'_, T> {
@@ -87,7 +88,7 @@ impl<T: Task> Drop for Busy<'_, T> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that runs under these locks can leave what they guard half-changed.
+    // No code under these locks can leave the guarded data half-changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -97,7 +98,7 @@ impl<T: Task> Pipeline<T> {
         Self { threads, jobs: VecDeque::new(), bytes: 0, queue: None, forks: forks() }
     }
 
-    /// How many tasks there are.
+    /// Returns the number of tasks.
     pub(crate) fn len(&self) -> usize {
         self.jobs.len()
     }
@@ -106,23 +107,23 @@ impl<T: Task> Pipeline<T> {
         self.jobs.is_empty()
     }
 
-    /// How many bytes the tasks take together.
+    /// Returns the total memory of the tasks in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Threads that work, the calling one included.
+    /// Number of threads, including the calling one.
     pub(crate) fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Whether this process is a forked child of the one that made it, whose workers may have left any
-    /// lock taken. Then it must only be dropped.
+    /// Whether this process is a forked child of the creator, whose workers may have held any lock. If so,
+    /// the pipeline must only be dropped.
     pub(crate) fn is_forked(&self) -> bool {
         self.forks != forks()
     }
 
-    /// Takes a task, which takes about this many bytes of memory.
+    /// Queues a task that takes about this many bytes of memory.
     pub(crate) fn push(&mut self, task: T, bytes: usize) {
         let job = self.push_job(State::Waiting(task), bytes);
         if self.threads > 1 {
@@ -130,7 +131,7 @@ impl<T: Task> Pipeline<T> {
         }
     }
 
-    /// Takes the outcome of a task that is done already.
+    /// Adds the result of a task that is already done.
     pub(crate) fn push_outcome(&mut self, outcome: T::Outcome, bytes: usize) {
         self.push_job(State::Done(outcome), bytes);
     }
@@ -148,7 +149,7 @@ impl<T: Task> Pipeline<T> {
             self.threads = 1 + started;
             queue
         });
-        // What nobody takes out again is not put in: it would stay in memory.
+        // Not queued if no worker would take it out again: it would stay in memory.
         if self.threads > 1 {
             let mut work = lock(&queue.work);
             work.jobs.push_back(job);
@@ -158,20 +159,20 @@ impl<T: Task> Pipeline<T> {
         }
     }
 
-    /// The oldest task's outcome, worked out here or waited for. It stays the oldest until
-    /// [`pop`](Self::pop).
+    /// Returns the oldest task's result, computing it here or waiting for it. The task remains the oldest
+    /// until [`pop`](Self::pop).
     pub(crate) fn front(&self) -> Result<Option<T::Outcome>> {
         self.get(0)
     }
 
-    /// The outcome of the task that has `index` older ones.
+    /// Returns the result of the task that has `index` older ones.
     pub(crate) fn get(&self, index: usize) -> Result<Option<T::Outcome>> {
         let Some(wanted) = self.jobs.get(index) else {
             return Ok(None);
         };
         wanted.run()?;
-        // While somebody else is at the one that is wanted, others are worked on here. One that fails is
-        // left for when it is wanted.
+        // While another thread performs the requested task, this one performs others. One that fails is
+        // left until it is requested.
         for job in &self.jobs {
             if wanted.outcome().is_some() {
                 break;
@@ -181,7 +182,7 @@ impl<T: Task> Pipeline<T> {
         wanted.wait().map(Some)
     }
 
-    /// Whether the oldest task's outcome is there without waiting.
+    /// Whether the oldest task's result is available without waiting.
     pub(crate) fn front_is_ready(&self) -> bool {
         self.jobs.front().is_some_and(|job| job.outcome().is_some())
     }
@@ -193,7 +194,7 @@ impl<T: Task> Pipeline<T> {
         }
     }
 
-    /// Forgets all tasks but the `kept` oldest ones.
+    /// Discards all tasks except the `kept` oldest ones.
     pub(crate) fn truncate(&mut self, kept: usize) {
         let Some(last) = self.jobs.len().checked_sub(kept).filter(|forgotten| *forgotten > 0) else {
             return;
@@ -207,8 +208,8 @@ impl<T: Task> Pipeline<T> {
     }
 }
 
-/// Returns once no worker is at a task any more: whoever has released a file may do with it what they like,
-/// also cut it short, which would be fatal for one who still reads its map.
+/// Returns once no worker is busy: a released file may be changed in any way, and truncating it would be
+/// fatal for a thread that still reads its map.
 impl<T: Task> Drop for Pipeline<T> {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.as_ref().filter(|_| !self.is_forked()) {
@@ -238,7 +239,7 @@ impl<T: Task> Job<T> {
         }
     }
 
-    /// Does the task unless somebody else is at it; a failure leaves it waiting.
+    /// Performs the task unless another thread does; after a failure it remains queued.
     fn run(&self) -> Result<()> {
         if let Some(mut taken) = self.take() {
             taken.outcome = taken.task.as_ref().map(Task::run).transpose()?;
@@ -259,7 +260,7 @@ impl<T: Task> Job<T> {
 
     fn wait(&self) -> Result<T::Outcome> {
         loop {
-            // A worker that failed left the task waiting; trying it here tells why.
+            // A worker that failed has left the task queued; trying it here yields the error.
             self.run()?;
             let mut state = lock(&self.state);
             match &mut *state {
@@ -288,7 +289,7 @@ impl<T: Task> Drop for Taken<'_, T> {
     }
 }
 
-/// Starts up to `count` workers; says how many there are.
+/// Starts up to `count` workers and returns their number.
 fn start_workers<T: Task>(count: usize) -> (Arc<Queue<T>>, usize) {
     let work = Mutex::new(Work { jobs: VecDeque::new(), busy: 0, idle: 0, closed: false });
     let queue = Arc::new(Queue { work, changed: Condvar::new() });
@@ -296,7 +297,7 @@ fn start_workers<T: Task>(count: usize) -> (Arc<Queue<T>>, usize) {
         let queue = Arc::clone(&queue);
         thread::Builder::new().name("capturefile".into()).spawn(move || work_off(&queue)).is_ok()
     };
-    // Without a worker the calling thread does all the work, in `get`.
+    // Without workers, the calling thread does all the work in `get`.
     let started = (0..count).take_while(start).count();
     (queue, started)
 }
@@ -311,7 +312,7 @@ fn work_off<T: Task>(queue: &Queue<T>) {
             work.busy += 1;
             drop(work);
             let busy = Busy(queue);
-            // The caller finds a task that failed still waiting, and learns why by trying.
+            // The caller finds a failed task still queued, and gets the error by trying.
             let _ = job.run();
             drop(job);
             drop(busy);

@@ -1,4 +1,4 @@
-//! Says how far long work on a file is, and asks whether to continue with it.
+//! Progress and cancellation of long operations on a file.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -8,14 +8,14 @@ use std::rc::Rc;
 
 use crate::error::{Error, Result};
 
-/// This much work is done between two reports: bytes, and a thousand for each step.
+/// Amount of work between two reports: bytes, plus a thousand for each step.
 const WORK_PER_REPORT: u64 = 4 * 1024 * 1024;
 const WORK_PER_STEP: u64 = 1000;
 
-/// Says how far long work is, in bytes of the file unless the method says otherwise.
+/// The progress of a long operation, in bytes of the file unless the method says otherwise.
 ///
-/// A callback gets it now and then, and returns [`ControlFlow::Break`] to end the work with an [`Error::Io`] of the
-/// kind [`Interrupted`](io::ErrorKind::Interrupted).
+/// A callback receives it from time to time, and returns [`ControlFlow::Break`] to cancel the operation
+/// with an [`Error::Io`] of the kind [`Interrupted`](io::ErrorKind::Interrupted).
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -35,16 +35,16 @@ const WORK_PER_STEP: u64 = 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How much is done; it never becomes less.
+    /// Amount of work done; it never decreases.
     pub done: u64,
-    /// How much there is to do.
+    /// Total amount of work.
     pub total: u64,
 }
 
-/// Gets the progress now and then; says whether to continue.
+/// Receives the progress, and decides whether to continue.
 pub(crate) type Callback<'a> = Box<dyn FnMut(Progress) -> ControlFlow<()> + 'a>;
 
-/// Reports the progress of a long operation, and ends it when the callback says so. Clones share their counters.
+/// Reports progress of a long operation and checks for cancellation. Clones share the same counters.
 #[derive(Clone)]
 pub(crate) struct Monitor<'a> {
     path: PathBuf,
@@ -55,13 +55,13 @@ pub(crate) struct Monitor<'a> {
 }
 
 impl<'a> Monitor<'a> {
-    /// `path` is the file that an error is about. Without a callback nothing is reported.
+    /// Errors name the file `path`. Without a callback nothing is reported.
     pub(crate) fn new(path: &Path, callback: Option<Callback<'a>>) -> Self {
         let callback = callback.unwrap_or_else(|| Box::new(|_| ControlFlow::Continue(())));
         let callback = RefCell::new(callback);
         Self {
             path: path.to_owned(),
-            // A `Fn`, so that a monitor can stand for one of a shorter lifetime.
+            // A `Fn`, so that a monitor can be used in place of one with a shorter lifetime.
             callback: Rc::new(move |progress| (callback.borrow_mut())(progress)),
             work: Rc::default(),
             done: Rc::default(),
@@ -69,23 +69,23 @@ impl<'a> Monitor<'a> {
         }
     }
 
-    /// Sets how much there is to do.
+    /// Sets the total amount of work.
     pub(crate) fn set_total(&self, total: u64) {
         self.total.set(total);
     }
 
-    /// Notes that this much is done; it never becomes less.
+    /// Raises the amount of work done to this value; it never decreases.
     pub(crate) fn advance_to(&self, done: u64) {
         self.done.set(self.done.get().max(done).min(self.total.get()));
     }
 
-    /// Counts a step of work on this many bytes; an error if it is time to stop.
+    /// Counts a step of work on this many bytes; fails if the operation is cancelled.
     pub(crate) fn add_work(&self, bytes: u64) -> Result<()> {
         self.work.set(self.work.get().saturating_add(WORK_PER_STEP).saturating_add(bytes));
         if self.work.get() < WORK_PER_REPORT { Ok(()) } else { self.report() }
     }
 
-    /// Calls the callback; an error if it is time to stop.
+    /// Calls the callback; fails if it cancels the operation.
     pub(crate) fn report(&self) -> Result<()> {
         self.work.set(0);
         let progress = Progress { done: self.done.get(), total: self.total.get() };
@@ -99,7 +99,7 @@ impl<'a> Monitor<'a> {
         }
     }
 
-    /// Reports that all is done.
+    /// Reports that all work is done.
     pub(crate) fn finish(&self) -> Result<()> {
         self.advance_to(u64::MAX);
         self.report()

@@ -1,14 +1,14 @@
-//! An open transaction, as the snapshots see it that hold its uncommitted frames.
+//! An open transaction, as seen by the snapshots that contain its uncommitted frames.
 
 use crate::sync::forks::forks;
 use crate::sync::{Arc, OnceLock};
 
-/// The frames are in the file until the transaction is rolled back; then they are saved here first, for those
-/// who still read them.
+/// The frames are in the file until the transaction is rolled back; before that they are saved here, for
+/// snapshots that are still in use.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) epoch: u64,
-    /// The count of forks when it was opened: a forked child does not hear that it is rolled back.
+    /// The count of forks at its start: a forked child is not informed when it is rolled back.
     forks: u64,
     saved: OnceLock<Vec<u8>>,
 }
@@ -18,13 +18,13 @@ impl Transaction {
         Arc::new(Self { epoch, forks: forks(), saved: OnceLock::new() })
     }
 
-    /// Keeps the whole pages that were written past the last commit, before they are written over.
+    /// Saves the whole pages written past the last commit, before they are overwritten.
     pub(crate) fn save(&self, pages: Vec<u8>) {
-        // A transaction is rolled back once; a second save would be of the same bytes.
+        // A transaction is rolled back once; a second save would save the same bytes.
         let _ = self.saved.set(pages);
     }
 
-    /// What was saved, if the frames are not in the file any more, or may not be.
+    /// Returns the saved pages, if the frames may no longer be in the file.
     fn saved(&self) -> Option<&[u8]> {
         if self.is_forked() {
             return Some(&[]);
@@ -36,13 +36,13 @@ impl Transaction {
         self.forks != forks()
     }
 
-    /// What `work` makes of the frames, given those that were saved, or `None` while they are in the file.
+    /// Calls `work` with the saved frames, or with `None` while they are in the file.
     pub(crate) fn read<T>(&self, work: impl Fn(Option<&[u8]>) -> T) -> T {
         loop {
             let saved = self.saved();
             let result = work(saved);
-            // If the transaction was rolled back while its pages were read, they may have been written
-            // over; now they are in memory.
+            // If the transaction was rolled back during the read, the pages may have been overwritten; they
+            // are in memory now.
             if saved.is_some() || self.saved().is_none() {
                 return result;
             }
