@@ -1,9 +1,10 @@
 //! Who may write: the advisory byte-range lock, the registry of this process's writers, and forks.
 //!
-//! The lock belongs to the open file description (an OFD lock of Linux or macOS), not to the process, so closing another
-//! handle of the same file does not drop it. It conflicts with the POSIX locks that the pure-Python
-//! package takes on the same bytes. The registry keeps a second writer out of this process even where
-//! locks are switched off; it goes by device and inode, so links and spellings of a path are one file.
+//! The lock belongs to the open file description (an OFD lock of Linux or macOS), not to the process, so
+//! closing another handle of the same file does not drop it. It conflicts with the POSIX locks that the
+//! pure-Python package takes on the same bytes. The registry excludes a second writer in this process even
+//! if locks are disabled; it uses device and inode, so that links and spellings of a path count as one
+//! file.
 
 #![expect(
     unsafe_code,
@@ -29,7 +30,7 @@ use crate::sync::forks::{count_fork, forks};
 
 /// The byte that a writer holds for as long as it has the file open.
 const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
-/// How long a commit waits for readers of the pure-Python package to release the slots.
+/// Time for which a commit waits for readers of the pure-Python package to release the slots.
 const SLOT_LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// Tells a file apart from all others that one machine has ever had, also at the same place.
@@ -49,9 +50,9 @@ const SLOT_LOCK_WAIT: Duration = Duration::from_millis(100);
 pub struct FileIdentity {
     /// The device that it is on.
     pub device: u64,
-    /// Its number there, which is used again once the file is gone.
+    /// Its number on the device, which is reused after the file is deleted.
     pub inode: u64,
-    /// Nanoseconds from the epoch to its creation, where the file system knows.
+    /// Creation time in nanoseconds since the epoch, if the file system records it.
     pub birth: Option<u64>,
 }
 
@@ -69,8 +70,8 @@ impl FileIdentity {
         Self { device: metadata.dev(), inode: metadata.ino(), birth }
     }
 
-    /// What tells files apart that exist at the same time. Of one of them, the birth can change: it is that of the
-    /// copy once a file of a container's image has been copied up.
+    /// Distinguishes files that exist at the same time. The birth of a file can change: after a file of a
+    /// container's image has been copied up, it is that of the copy.
     fn while_it_exists(self) -> Self {
         Self { birth: None, ..self }
     }
@@ -85,8 +86,8 @@ impl FileIdentity {
 type Registry = HashMap<FileIdentity, Option<RawFd>>;
 
 static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(|| {
-    // SAFETY: the handlers are functions of this program that take and give nothing. They run in the
-    // thread that forks; the child's closes descriptors and counts, which is allowed in a child.
+    // SAFETY: the handlers are functions of this program without arguments or results. They run in the
+    // forking thread; the child's handler closes descriptors and counts, which is permitted in a child.
     unsafe {
         libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
     }
@@ -94,7 +95,7 @@ static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(|| {
 });
 
 thread_local! {
-    /// The registry, held over a fork so that the child gets it whole.
+    /// The registry, locked during a fork so that the child gets a consistent copy.
     static HELD: RefCell<Option<MutexGuard<'static, Registry>>> = const { RefCell::new(None) };
 }
 
@@ -110,8 +111,8 @@ extern "C" fn after_fork_in_parent() {
     HELD.with_borrow_mut(|held| *held = None);
 }
 
-/// A child shares its parent's open file descriptions, and with them the locks: it releases them, so
-/// that they end with the parent's own descriptors.
+/// A child shares its parent's open file descriptions, and with them the locks. It closes its descriptors,
+/// so that the locks end with the parent's.
 extern "C" fn after_fork_in_child() {
     count_fork();
     HELD.with_borrow_mut(|held| {
@@ -131,10 +132,10 @@ pub(crate) fn watch_forks() {
     LazyLock::force(&REGISTRY);
 }
 
-/// Why a lock was not given.
+/// The reason why a lock was refused.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// Somebody has it.
+    /// Another writer holds it.
     Held(LockHolder),
     /// The file system has no such locks, or the system failed.
     Unavailable(io::Error),
@@ -144,11 +145,11 @@ pub(crate) enum Refusal {
 
 /// The right to write one file, for as long as this lives.
 pub(crate) trait WriteRight: Send + Sync + fmt::Debug {
-    /// Keeps readers of the pure-Python package away from the slots while the guard lives, waiting a short time for
-    /// those who are reading. Nothing of ours depends on it.
+    /// Locks out readers of the pure-Python package from the slots while the guard lives, after waiting
+    /// briefly for active readers. This library does not depend on it.
     fn lock_slots(&self, geometry: &Geometry) -> Option<SlotLock<'_>>;
 
-    /// Whether this process was forked off after the right was taken.
+    /// Whether this process is a child that was forked after the right was taken.
     fn is_forked(&self) -> bool;
 }
 
@@ -157,18 +158,17 @@ pub(crate) trait WriteRight: Send + Sync + fmt::Debug {
 pub(crate) struct WriterLock {
     identity: FileIdentity,
     forks: u64,
-    /// The description that holds the lock, apart from the one that is read and written; `None` where
-    /// locking is switched off.
+    /// The description that holds the lock, separate from the one for reading and writing; `None` if
+    /// locking is disabled.
     file: Option<File>,
 }
 
 impl WriterLock {
-    /// Takes the right to write the file that `open` opens, which is the same file as the one that the
-    /// caller writes through but opened by itself. With `os_lock` off only this process's writers are
-    /// kept out.
+    /// Takes the right to write the file that `open` opens: the file that the caller writes, opened
+    /// separately. Without `os_lock`, only writers of this process are excluded.
     ///
-    /// The file is opened while the registry is held: a child that is forked off between opening and
-    /// locking would keep a descriptor, and so the lock, for as long as it lives.
+    /// The file is opened while the registry is locked: a child forked between opening and locking would
+    /// keep a descriptor, and so the lock, as long as it lives.
     pub(crate) fn take(open: impl FnOnce() -> CrateResult<File>, os_lock: bool) -> Result<Self, Refusal> {
         let mut registry = registry();
         let file = open().map_err(Refusal::NotOpened)?;
@@ -218,18 +218,18 @@ impl WriteRight for WriterLock {
 impl Drop for WriterLock {
     fn drop(&mut self) {
         if self.is_forked() {
-            // The fork handler has closed the descriptor; its number may be somebody else's by now.
+            // The fork handler has closed the descriptor; its number may have been reused.
             std::mem::forget(self.file.take());
             return;
         }
         let mut registry = registry();
         registry.remove(&self.identity.while_it_exists());
         if let Some(file) = &self.file {
-            // Closing is not enough where a child that is about to start another program has a copy of
-            // the descriptor for a moment. If this fails, closing will do.
+            // Closing is not enough while a child that is about to start another program has a copy of the
+            // descriptor. If unlocking fails, closing has to suffice.
             let _ = lock_range(file, false, WRITER_BYTE, 1);
         }
-        // Closed while the registry is held, so that no fork falls between the two.
+        // Closed while the registry is locked, so that no fork happens in between.
         self.file = None;
     }
 }
@@ -244,13 +244,13 @@ pub(crate) struct SlotLock<'a> {
 
 impl Drop for SlotLock<'_> {
     fn drop(&mut self) {
-        // Releasing a lock that is held does not fail; if it did, the file's close would end it.
+        // Releasing a held lock does not fail; if it did, closing the file would end it.
         let _ = lock_range(self.file, false, self.start, self.length);
     }
 }
 
-/// Takes or releases a lock, at once or not at all. Called by the system's own name for it, since that is
-/// the same on Linux and macOS.
+/// Takes or releases a lock without waiting. It uses the system's name for the call, which is the same on
+/// Linux and macOS.
 #[expect(clippy::cast_possible_truncation, reason = "these constants are all below 4")]
 fn lock_range(file: &File, locked: bool, start: i64, length: i64) -> Result<(), Errno> {
     let range = libc::flock {

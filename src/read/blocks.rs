@@ -77,10 +77,10 @@ pub struct FrameInfo {
 pub struct Blocks {
     snapshot: Arc<Snapshot>,
     records: Records,
-    /// Where the next frame starts; `None` at the end.
+    /// Position of the next frame; `None` at the end.
     next: Option<u64>,
     next_record: u64,
-    /// The first of the records that come before `next_record` and are in blocks that nobody knows.
+    /// The first of the records before `next_record` whose blocks are unknown.
     unknown: Option<u64>,
 }
 
@@ -118,7 +118,7 @@ impl Blocks {
         Ok(Some(BlockInfo { frame: Some(frame), size, records }))
     }
 
-    /// The records in the block at `frame`; an error where the index that would say it cannot be read.
+    /// Returns the records in the block at `frame`; fails if the index for them cannot be read.
     fn known_records_in(&mut self, frame: u64) -> Result<Option<RangeInclusive<u64>>> {
         if let Some(unknown) = self.unknown {
             let is_behind = self.next_record > self.snapshot.record_count()
@@ -154,7 +154,7 @@ impl Blocks {
         }
     }
 
-    /// Passes over the block at `start`, whose end is not known; returns where the next one is that has records.
+    /// Skips the block at `start`, whose end is unknown; returns the position of the next one with records.
     fn pass(&mut self, start: u64) -> Result<u64> {
         let Some(left) = self.snapshot.record_count().checked_sub(self.next_record) else {
             return Ok(self.snapshot.file_limit());
@@ -190,7 +190,7 @@ impl Iterator for Blocks {
     type Item = Result<BlockInfo>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Whatever ends it leaves nothing to continue from.
+        // After any error there is nothing to continue from.
         let start = self.next.take()?;
         self.take(start).transpose()
     }
@@ -228,7 +228,7 @@ impl Snapshot {
         Ok(self.index().coordinates_of(number)?.frame)
     }
 
-    /// Goes through the compressed blocks, in the order in which they are in the file.
+    /// Iterates over the compressed blocks in file order.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

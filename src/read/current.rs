@@ -11,11 +11,11 @@ use crate::storage::{Storage, read_up_to};
 
 use super::open_file::OpenFile;
 
-/// How long a reader keeps looking for a whole node before it calls the file damaged.
+/// Time for which a reader looks for a complete node before it reports damage.
 const TORN_SLOT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Tries without a pause, which outlast a slot write that is under way.
+/// Number of attempts without a pause, which outlast a slot write in progress.
 const SPIN_ATTEMPTS: u32 = 20;
-/// The first pause, which doubles up to the longest.
+/// The first pause; each following one is twice as long, up to the maximum.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 const MAX_DELAY: Duration = Duration::from_millis(5);
 
@@ -32,14 +32,14 @@ pub(crate) struct Current {
 /// One look at the slots.
 enum Look {
     Found(Box<Current>),
-    /// A write was under way.
+    /// A write was in progress.
     Torn(Damage),
-    /// Neither slot is whole, or one holds a commit that makes no sense; what they held.
+    /// Neither slot is complete, or one contains an impossible commit; the content of both.
     Damaged(Damage, [Vec<u8>; 2]),
 }
 
-/// Reads the current node. A writer may be at work: torn slots are read again until they are whole,
-/// for two seconds. `acceptable` may refuse a node, as one that is older than what is known already.
+/// Reads the current node. A writer may be active: torn slots are read again for two seconds, until they
+/// are complete. `acceptable` may reject a node, for example one that is older than the known one.
 pub(crate) fn read_current(
     file: &OpenFile,
     acceptable: impl Fn(&MasterNode) -> std::result::Result<(), Damage>,
@@ -58,8 +58,8 @@ pub(crate) fn read_current(
             },
             Look::Torn(damage) => damage,
             Look::Damaged(damage, slots) => {
-                // A writer leaves one slot whole while it writes the other, and writes no nonsense, so
-                // slots that stay like this are not being written.
+                // A writer leaves one slot complete while it writes the other, and never writes an
+                // impossible commit, so slots that stay like this are not being written.
                 hopeless = broken.as_ref() == Some(&slots);
                 broken = Some(slots);
                 damage
@@ -69,27 +69,27 @@ pub(crate) fn read_current(
             return Err(Error::corrupt(&file.path, damage));
         }
         if broken.is_some() || pauses.are_long() {
-            // Of a file that others keep, as a server does, memory can hold parts of different moments.
+            // For a file on a server, the cache can combine parts of different moments.
             forget_slots(file)?;
         }
         pauses.pause();
     }
 }
 
-/// Sees to it that the next look at the slots is one at the disk, or at the server that has it.
+/// Makes the next read of the slots come from the disk, or from the server.
 pub(crate) fn forget_slots(file: &OpenFile) -> Result<()> {
     let (start, length) = (file.geometry.page(), 2 * file.geometry.slot_size());
     file.storage.drop_cached(start, length).map_err(file.failed("drop the cached master nodes of"))
 }
 
-/// Tries that follow each other at once at first, then less and less closely.
+/// Attempts that follow each other at once at first, and then at growing intervals.
 #[derive(Default)]
 struct Pauses {
     tries: u32,
 }
 
 impl Pauses {
-    /// Whether a write that was under way should be over.
+    /// Whether a write that was in progress should have ended.
     fn are_long(&self) -> bool {
         self.tries >= SPIN_ATTEMPTS
     }
@@ -104,12 +104,11 @@ impl Pauses {
 
 /// Reads slot A, then slot B, and decides.
 ///
-/// Two whole nodes: the newer one, since whatever was committed before A was read stands in one of
-/// them or has been followed by something newer. A slot whose checksum is right but whose content
-/// cannot be: that is no write under way, and the other slot may be older. Only B whole: A was being
-/// written when it was read, so B was current then, or is newer now. Only A whole: B was being
-/// written, but perhaps for the second time since A was read, with A rewritten in between; so A counts
-/// only if it is still the same.
+/// Two complete nodes: the newer one, because any commit before A was read is in one of them or has been
+/// followed by a newer one. A slot with a correct checksum but impossible content: that is not a write in
+/// progress, and the other slot may be older. Only B complete: A was being written when it was read, so B
+/// was current then, or is newer now. Only A complete: B was being written, but possibly for the second
+/// time since A was read, with A rewritten in between; so A counts only if it is unchanged.
 fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) -> io::Result<Look> {
     let a = read(Slot::A)?;
     let b = read(Slot::B)?;
@@ -135,8 +134,8 @@ pub(crate) struct Both {
     pub(crate) current: Option<MasterNode>,
 }
 
-/// Reads both slots, for those who show them. They are read again until both are whole or stay the same, since a
-/// writer may be at work.
+/// Reads both slots for display. They are read again until both are complete or unchanged, because a writer
+/// may be active.
 pub(crate) fn read_both(file: &OpenFile) -> Result<Both> {
     let mut tries = 0;
     let mut before = None;
@@ -162,7 +161,7 @@ pub(crate) fn read_both(file: &OpenFile) -> Result<Both> {
 pub(crate) fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let size = in_memory(geometry.slot_size());
-    // The node that is made of it takes as much again. That there is no room for it is told here.
+    // The decoded node takes as much memory again. A lack of memory is reported here.
     bytes.try_reserve_exact(size.saturating_mul(2)).map_err(|_| io::ErrorKind::OutOfMemory)?;
     bytes.shrink_to(size);
     bytes.resize(size, 0);
@@ -171,7 +170,7 @@ pub(crate) fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) 
     Ok(bytes)
 }
 
-/// Reads only the slots' stamps, to see cheaply whether anything can have changed.
+/// Reads only the slots' stamps, a cheap way to detect whether anything can have changed.
 pub(crate) fn read_stamps(storage: &dyn Storage, geometry: &Geometry) -> io::Result<Option<Stamps>> {
     let mut stamps = Stamps::default();
     for (stamp, slot) in stamps.iter_mut().zip(Slot::BOTH) {

@@ -14,7 +14,8 @@ pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
             continue;
         }
         checked = height;
-        // A block that cannot be read says nothing about the header; whoever needs it will be told.
+        // A block that cannot be read says nothing about the header; a read that needs it reports the
+        // error.
         match snapshot.block_reader().block(at.frame) {
             Ok(block) => {
                 for child in [0, snapshot.geometry().fan_out - 1] {

@@ -1,4 +1,4 @@
-//! The frames of one state of a file, sound or damaged: its bytes, wherever they are, as inflated blocks.
+//! The frames of one state of a file, sound or damaged: bytes from all sources, as inflated blocks.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub(crate) struct Frames {
     /// The partial page behind them.
     pub(crate) tail: Vec<u8>,
     pub(crate) epoch: u64,
-    /// The transaction that the frames behind `stable` belong to, if they do.
+    /// The transaction of the frames behind `stable`, if any.
     pub(crate) transaction: Option<Arc<Transaction>>,
 }
 
@@ -48,8 +48,8 @@ impl Frames {
         })
     }
 
-    /// Inflates the stream of the frame from `frame` to `end`, and keeps the first `kept` bytes of a block that is too
-    /// large to be taken into memory on trust.
+    /// Inflates the stream of the frame from `frame` to `end`, and keeps the first `kept` bytes of a block
+    /// that is too large to be inflated in one go.
     pub(crate) fn inflate_stream(&self, stream: &[u8], frame: u64, end: u64, kept: u64) -> Result<Block> {
         let validity = if end <= self.stable { Validity::Always } else { Validity::Epoch(self.epoch) };
         Block::inflate(stream, self.file.geometry.block_size, kept, validity)
@@ -76,7 +76,7 @@ impl Frames {
         Err(self.file.map_error(too_short(range.start + there as u64, range.end)))
     }
 
-    /// Takes the entry at `at` out of a block that is too large to be kept.
+    /// Extracts the entry at `at` from a block that is too large to be kept.
     pub(super) fn entry_of_oversized<T>(
         &self,
         at: Coordinates,
@@ -89,8 +89,8 @@ impl Frames {
         })
     }
 
-    /// Checks that an entry starts where one can: a writer closes a block that is full, so the way to an entry is
-    /// short, however long the block.
+    /// Checks that an entry can start here: a writer closes a full block, so an entry starts near its
+    /// beginning, however long the block.
     pub(crate) fn check_near(&self, at: Coordinates) -> Result<()> {
         let full = self.file.geometry.block_size.max(1);
         if at.offset < full {
@@ -112,7 +112,7 @@ impl Frames {
         })
     }
 
-    /// Calls `work` with all bytes below the limit, again if they are written over meanwhile.
+    /// Calls `work` with all bytes below the limit, again if they are overwritten meanwhile.
     fn with_frames<T>(&self, work: impl Fn(&Segments<'_>) -> Result<T>) -> Result<T> {
         match &self.transaction {
             Some(open) => open.read(|saved| self.with_segments(saved, &work)),
@@ -144,7 +144,7 @@ impl Frames {
         Ok(body)
     }
 
-    /// Checks that something from `frame` to `end` is where frames are.
+    /// Checks that the range from `frame` to `end` is within the frames.
     fn check_inside(&self, frame: u64, end: u64) -> Result<()> {
         if self.start <= frame && end <= self.limit {
             return Ok(());
@@ -168,7 +168,8 @@ impl Frames {
     }
 }
 
-/// Where the frame at `frame`, which begins with the bytes `start`, says that its zlib stream is; it may not.
+/// Returns where the zlib stream of the frame at `frame` is, according to its first bytes `start`, which
+/// may be wrong.
 pub(crate) fn body_said(start: &[u8], frame: u64) -> Option<Range<u64>> {
     let length = get_u32(start, 0)?;
     let body = frame.saturating_add(LENGTH_SIZE as u64);

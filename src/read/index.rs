@@ -16,13 +16,13 @@ pub(crate) struct Index {
     pub(super) extent: Extent,
 }
 
-/// Where a record hangs in the index tree.
+/// The place of a record in the index tree.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
-    /// Off the rightmost path, with these coordinates.
+    /// A child of the rightmost path, with these coordinates.
     Loose(Coordinates),
-    /// Off the full node of the lowest level: in the part with this number, counted through the parts of all those
-    /// nodes, as this child of it.
+    /// A child of a leaf: the number of the leaf's part, counted through the parts of all leaves, and the
+    /// index of the child in it.
     InLeaf(u64, usize),
 }
 
@@ -104,7 +104,7 @@ impl Index {
         self.record_at(self.place(number)?)
     }
 
-    /// Returns record `number`, or where the way to it leaves memory.
+    /// Returns record `number`, or where the lookup leaves memory.
     #[inline]
     pub(super) fn record_cached(&self, number: u64) -> Result<Lookup> {
         let blocks = Cached(&self.blocks);
@@ -144,7 +144,7 @@ impl Index {
         }
     }
 
-    /// Returns where record `number` hangs.
+    /// Returns the place of record `number`.
     #[inline]
     pub(crate) fn place(&self, number: u64) -> Result<Place> {
         let index = number.checked_sub(1).filter(|&index| index < self.extent.records);
@@ -213,7 +213,7 @@ impl Index {
         Ok((descent.root, descent.height))
     }
 
-    /// Goes from the rightmost path down to a part of a leaf.
+    /// Descends from the rightmost path to a part of a leaf.
     fn descend_to_leaf<B: Blocks>(&self, number: u64, blocks: &B) -> std::result::Result<NodePart, B::Stop> {
         let fan_out = self.fan_out();
         let first = number / self.parts_of_node() * u64::from(fan_out);
@@ -227,7 +227,7 @@ impl Index {
         Ok(NodePart::with_child(descent.root, in_memory(part * u64::from(NodePart::SIZE))))
     }
 
-    /// Goes down by one level.
+    /// Descends by one level.
     pub(crate) fn step_down(&self, descent: Descent<Coordinates>) -> Result<Descent<Coordinates>> {
         self.descend(descent, &CachedOrFile(&self.blocks))
     }

@@ -1,11 +1,11 @@
-//! Index nodes in memory, packed: the children of a node mostly lie in few frames, near each other.
+//! Packed index nodes: the children of a node are usually in a few frames, close to each other.
 
 use std::sync::Arc;
 
 use crate::format::Coordinates;
 use crate::read::validity::Validity;
 
-/// A decoded index node in one piece of memory, a third of what its coordinates take.
+/// A decoded index node in one allocation, a third of the size of its coordinates.
 ///
 /// The words are the epoch and the frame of the node, how many children and how many runs it has, the runs,
 /// and the children's offsets, two to a word where all have 16 bits. A run is some children of the same
@@ -20,7 +20,7 @@ const RUNS: usize = 5;
 const HEADER: usize = 6;
 /// Words of a run.
 const RUN: usize = 3;
-/// The epoch of what is true always, which is no epoch's number.
+/// The epoch of entries that are always valid, which no epoch has as its number.
 const ALWAYS: u64 = 0;
 
 impl Node {

@@ -1,4 +1,4 @@
-//! What all who read one open file share.
+//! State that all readers of one open file share.
 
 use std::path::{Path, PathBuf};
 
@@ -8,17 +8,17 @@ use crate::format::Geometry;
 use crate::read::cache::Cache;
 use crate::storage::{Standing, Storage, too_short};
 
-/// What all snapshots of one open file share.
+/// State that all snapshots of one open file share.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
-    /// As it was given, for messages.
+    /// The path as it was given, for messages.
     pub(crate) path: PathBuf,
-    /// The same when the working folder changes.
+    /// The absolute path, which remains valid when the working directory changes.
     pub(crate) location: PathBuf,
     pub(crate) storage: Box<dyn Storage>,
     pub(crate) geometry: Geometry,
     pub(crate) cache: Cache,
-    /// On how many threads blocks are compressed and inflated, the calling one included.
+    /// Number of threads that compress and inflate blocks, including the calling one.
     pub(crate) threads: usize,
 }
 
@@ -30,7 +30,7 @@ impl OpenFile {
         cache: Cache,
         threads: usize,
     ) -> Self {
-        // Only where the working folder is gone there is no such path.
+        // Fails only if the working directory has been deleted.
         let location = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Self { path: path.to_owned(), location, storage, geometry, cache, threads }
     }
@@ -71,7 +71,8 @@ pub(crate) fn check_length(file: &OpenFile, file_limit: u64) -> Result<()> {
     if length >= needed { Ok(()) } else { Err(cut_short(file, length, needed)) }
 }
 
-/// What the system knows of the file, which has the whole pages that a master node with this file limit needs.
+/// Returns the attributes of the file, after checking that it has the whole pages that a master node with
+/// this file limit needs.
 pub(crate) fn check_standing(file: &OpenFile, file_limit: u64) -> Result<Standing> {
     let standing = || file.storage.standing().map_err(file.failed("read the length of"));
     let found = standing()?;

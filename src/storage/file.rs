@@ -30,12 +30,12 @@ fn drop_cached(file: &File, position: u64, length: u64) -> io::Result<()> {
         return Ok(());
     };
     posix_fadvise(file, position, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
-    // What anybody maps stays. Where a server has the file, it is asked for all of it again when the file is opened.
+    // Mapped pages stay. If the file is on a server, its content is fetched again when the file is opened.
     drop(open(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), false));
     Ok(())
 }
 
-/// macOS has no such call. What memory holds there after a sync that failed is taken for what is on the disk.
+/// macOS has no such call. After a failed sync, cached content is taken for the content of the disk.
 #[cfg(not(target_os = "linux"))]
 fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())
@@ -46,7 +46,7 @@ fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {
 pub(crate) struct FileStorage {
     file: File,
     map: ArcSwapOption<Mmap>,
-    /// Whether what is mapped is what is read.
+    /// Whether the map shows the same bytes as reads by position.
     is_mapped_right: OnceLock<bool>,
     /// Whether the system has refused a map.
     refuses_maps: AtomicBool,
@@ -88,18 +88,18 @@ impl FileStorage {
             io::Error::new(io::ErrorKind::Unsupported, "the file is larger than memory addresses")
         })?;
         // SAFETY: a map is read as plain bytes. Whole pages below a committed file limit, the only ones
-        // that are looked at, never change, by the format; a foreign process that changes them anyway
-        // gives damaged data, which every reader of the map checks for. Nobody reads past the length
-        // that `map` has just checked; a file that is cut short in the moment between the check and
-        // the read is the one case in which the system sends a signal.
+        // that are read, never change, by the format; a foreign process that changes them anyway causes
+        // damaged data, for which every reader of the map checks. No code reads past the length that `map`
+        // has just checked; a file that is truncated between the check and the read is the only case in
+        // which the system sends a signal.
         let map = unsafe { memmap2::MmapOptions::new().len(length).map(&self.file)? };
         Ok(Arc::new(map))
     }
 }
 
 impl FileStorage {
-    /// Calls `work` with the place of the four bytes at `position`, if the file can be mapped. They may have been cut
-    /// off since.
+    /// Calls `work` with the address of the four bytes at `position`, if the file can be mapped. The file
+    /// may have been truncated meanwhile.
     fn with_word<T>(&self, position: u64, work: impl FnOnce(*const u8) -> T) -> Option<T> {
         let end = position + size_of::<u32>() as u64;
         let current = self.map.load_full().filter(|map| map.len() as u64 >= end);
@@ -142,7 +142,7 @@ impl Storage for FileStorage {
     }
 
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
-        // What is mapped stays in memory.
+        // Mapped pages stay in memory.
         self.map.store(None);
         drop_cached(&self.file, position, length)
     }
@@ -165,7 +165,8 @@ impl Storage for FileStorage {
         match self.mapped(needed) {
             Ok(map) => Ok(Some(Map::new(map))),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error),
-            // A file system without shared maps, or no addresses left: the file is read by position from now on.
+            // The file system has no shared maps, or the address space is exhausted: the file is read by
+            // position from now on.
             Err(_) => {
                 self.refuses_maps.store(true, Ordering::Relaxed);
                 Ok(None)

@@ -1,11 +1,11 @@
-//! Waiting for a change of four bytes of a mapped file, which any process may make, by the futexes of Linux.
+//! Waiting for any process to change four bytes of a mapped file, with the futexes of Linux.
 
 #![expect(unsafe_code, reason = "the system call has no safe form for memory that other processes change")]
 
 use std::time::Duration;
 
-/// Waits until somebody calls [`wake`] for the word, in whatever process and by whatever map of the file; not at
-/// all if its bytes are not `seen`, and for `most` at most. False if the system cannot wait for it, at once.
+/// Waits until any process calls [`wake`] for the word through any map of the file, for at most `most`;
+/// does not wait if its bytes are not `seen`. Returns false at once if the system cannot wait for it.
 #[cfg(target_os = "linux")]
 pub(crate) fn wait(word: *const u8, seen: [u8; 4], most: Duration) -> bool {
     use nix::errno::Errno;
@@ -14,10 +14,10 @@ pub(crate) fn wait(word: *const u8, seen: [u8; 4], most: Duration) -> bool {
     matches!(waited, Ok(()) | Err(Errno::EAGAIN | Errno::ETIMEDOUT | Errno::EINTR))
 }
 
-/// Ends the waiting of all who wait for the word.
+/// Wakes all threads and processes that wait for the word.
 #[cfg(target_os = "linux")]
 pub(crate) fn wake(word: *const u8) {
-    // Where this fails, those who wait look again after a while.
+    // If this fails, the waiters look again after their pauses.
     let _ = futex(word, nix::libc::FUTEX_WAKE, u32::MAX >> 1, None);
 }
 
@@ -31,8 +31,8 @@ fn futex(word: *const u8, operation: i32, value: u32, timeout: Option<Duration>)
 
     let timeout = timeout.map(TimeSpec::from_duration);
     let timeout = timeout.as_ref().map_or(ptr::null(), |timeout| ptr::from_ref(timeout.as_ref()));
-    // SAFETY: neither operation writes to memory. The system checks the place of the word itself, also that the
-    // file reaches so far, and reads the timeout, which is one or nothing.
+    // SAFETY: neither operation writes to memory. The system checks the address of the word, including the
+    // length of the file, and reads the timeout, which is valid or null.
     let done = unsafe { libc::syscall(libc::SYS_futex, word, operation, value, timeout) };
     Errno::result(done).map(|_| ())
 }

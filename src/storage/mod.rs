@@ -1,4 +1,4 @@
-//! The bytes of a file, wherever they are: a trait of a few methods, and the file of the operating system.
+//! Access to the bytes of a file: a trait of a few methods, and the file of the operating system.
 
 mod file;
 mod futex;
@@ -24,8 +24,8 @@ pub(crate) use names::{
 
 /// The bytes of one open capture file.
 ///
-/// Reads and writes may do less than asked, like the system calls they stand for: [`read_up_to`] and
-/// [`write_all`] continue until they are done.
+/// Reads and writes may be partial, like the system calls behind them: [`read_up_to`] and [`write_all`]
+/// continue until they are complete.
 pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// Length in bytes now.
     fn length(&self) -> io::Result<u64>;
@@ -33,49 +33,49 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// Writes some bytes at `position`.
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize>;
-    /// Makes the file this long; new bytes are zeros.
+    /// Sets the length of the file; new bytes are zeros.
     fn set_length(&self, length: u64) -> io::Result<()>;
     /// Returns once everything written before, and the length, would survive a power cut.
     fn sync(&self) -> io::Result<()>;
-    /// Makes the name `path` of the file survive a power cut, as of the next sync.
+    /// Makes the name `path` of the file durable as of the next sync.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
-    /// Forgets what memory holds of these bytes, so that the next read sees the disk.
+    /// Drops these bytes from the page cache, so that the next read returns the content of the disk.
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
-    /// The length now, asked anew of whoever keeps the file where less than `needed` bytes are known of.
+    /// Returns the current length; if the known length is below `needed`, cached attributes are bypassed.
     fn length_for(&self, needed: u64) -> io::Result<u64> {
         let _ = needed;
         self.length()
     }
-    /// What the system knows of the file now.
+    /// Returns the current attributes of the file.
     fn standing(&self) -> io::Result<Standing> {
         Ok(Standing { length: self.length()?, has_name: true, identity: None })
     }
-    /// The file's bytes, at least the first `length` of them; an error if it is shorter, and `None` if they have to
-    /// be read by position.
+    /// Returns a map of at least the first `length` bytes; fails if the file is shorter, and returns `None`
+    /// if it has to be read by position.
     fn map(&self, length: u64) -> io::Result<Option<Map>>;
-    /// Waits until somebody tells, by [`tell_change`](Self::tell_change), that the four bytes at `position` have
-    /// changed; not at all if they are not `seen` any more, and for `most` at most.
+    /// Waits for at most `most` until [`tell_change`](Self::tell_change) announces a change of the four
+    /// bytes at `position`; does not wait if they are no longer `seen`.
     fn wait_for_change(&self, _position: u64, _seen: [u8; 4], most: Duration) {
         std::thread::sleep(most);
     }
-    /// Ends the waiting of all who wait, in whatever process, for a change of the four bytes at `position`.
+    /// Wakes all threads, in any process, that wait for a change of the four bytes at `position`.
     fn tell_change(&self, _position: u64) {}
     /// Returns which file this is.
     fn identity(&self) -> io::Result<FileIdentity>;
 }
 
-/// What becomes of a file while it is open.
+/// Attributes of an open file that can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// Length in bytes.
     pub(crate) length: u64,
-    /// Whether anything is called by a name that leads to it.
+    /// Whether the file still has a name.
     pub(crate) has_name: bool,
     /// Which file it is; `None` if it is not one of the operating system.
     pub(crate) identity: Option<FileIdentity>,
 }
 
-/// Bytes of a file, shared with all others who map it.
+/// Bytes of a file, shared with all processes that map it.
 #[derive(Clone)]
 pub(crate) struct Map(Arc<dyn AsRef<[u8]> + Send + Sync>);
 
@@ -93,7 +93,7 @@ impl Deref for Map {
     }
 }
 
-/// Fills `buffer` from `position` on, as far as the file goes; returns how far that was.
+/// Fills `buffer` from `position` on, up to the end of the file; returns the number of bytes read.
 pub(crate) fn read_up_to(storage: &dyn Storage, buffer: &mut [u8], position: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
@@ -112,7 +112,7 @@ pub(crate) fn write_all(storage: &dyn Storage, bytes: &[u8], position: u64) -> i
     write_up_to(storage, bytes, position).1
 }
 
-/// Writes `bytes` at `position`, up to an error; returns how many are written, too.
+/// Writes `bytes` at `position` until an error occurs; also returns the number of bytes written.
 pub(crate) fn write_up_to(storage: &dyn Storage, bytes: &[u8], position: u64) -> (usize, io::Result<()>) {
     let mut done = 0;
     while done < bytes.len() {

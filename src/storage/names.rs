@@ -1,4 +1,4 @@
-//! Names of files: opening what stands at one, following links, and moving a new file there.
+//! File names: opening files, following links, and moving new files into place.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
@@ -12,25 +12,25 @@ use tempfile::NamedTempFile;
 use crate::error::{Damage, Error, Result};
 use crate::lock::FileIdentity;
 
-/// As many links as the system itself follows in a path.
+/// Maximum number of links, as in the system.
 const MAX_LINKS: u32 = 40;
 const PERMISSIONS: u32 = 0o777;
 /// Less the process's umask.
 pub(crate) const NEW_FILE_MODE: u32 = 0o666;
 
-/// What becomes of a file that stands where a new one is to go.
+/// How to treat an existing file at the target of a new one.
 pub(crate) enum Existing {
     Keep,
-    /// The new one takes over its owner and mode.
+    /// Replace it; the new file takes over its owner and mode.
     Replace(fs::Metadata),
 }
 
-/// Makes an empty file in `folder` under a name of its own, which is deleted unless it is moved into place: with
-/// the owner and mode of the one that it is to replace, or else with the mode that the umask leaves.
+/// Creates an empty file in `folder` under a unique name, which is deleted unless it is moved into place.
+/// It has the owner and mode of the file that it replaces, or else the mode that the umask permits.
 ///
-/// It is opened by the standard library for the sake of its errors, which have the system's number.
+/// The standard library opens it, because its errors include the system's error number.
 pub(crate) fn temporary_file(folder: &Path, existing: &Existing) -> io::Result<NamedTempFile<File>> {
-    // Until a file has its owner, nobody else sees into it.
+    // Until the file has its owner, no other user can read it.
     let mode = if let Existing::Replace(_) = existing { 0o600 } else { NEW_FILE_MODE };
     let create = |path: &Path| create(path, mode);
     let file = tempfile::Builder::new().prefix(".new-").suffix(".capture.tmp").make_in(folder, create)?;
@@ -40,13 +40,13 @@ pub(crate) fn temporary_file(folder: &Path, existing: &Existing) -> io::Result<N
     Ok(file)
 }
 
-/// Gives `file` the owner and the mode of another one. Where the group cannot be kept, its rights are those of
-/// everybody else, since it would be another group that has them.
+/// Gives `file` the owner and mode of another one. If the group cannot be kept, its permissions are reduced
+/// to those of other users, since they would apply to a different group.
 fn take_over(file: &File, replaced: &Metadata) -> io::Result<()> {
     let mut mode = replaced.mode() & PERMISSIONS;
     let new = file.metadata()?;
     if new.uid() != replaced.uid() {
-        // Only root can; others keep what they make.
+        // Only root can; files of other users keep their owner.
         let _ = fchown(file, Some(replaced.uid()), None);
     }
     if new.gid() != replaced.gid() && fchown(file, None, Some(replaced.gid())).is_err() {
@@ -67,7 +67,7 @@ pub(crate) fn move_into_place(
     moved.map(drop).map_err(|error| error.error)
 }
 
-/// Opens a regular file; anything else is an error at once, even where opening it would wait.
+/// Opens a regular file; anything else is an error at once, even if opening it would block.
 pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
     let failed = |error| Error::io(path, "open", error);
     let file = open(path, write).map_err(failed)?;
@@ -82,9 +82,9 @@ pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
     Ok(file)
 }
 
-/// Follows symbolic links, also one that points at nothing yet, so that files are created and replaced
-/// where the link points and the link stays. A link to an open file, as in `/proc/self/fd`, is followed only while
-/// the file has the name that the link tells.
+/// Follows symbolic links, even dangling ones, so that files are created and replaced at the target and the
+/// link remains. A link to an open file, as in `/proc/self/fd`, is followed only while the file has the
+/// name that the link shows.
 pub(crate) fn resolve_links(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -121,14 +121,14 @@ pub(crate) fn identity_at(path: &Path) -> io::Result<Option<FileIdentity>> {
     }
 }
 
-/// Whether `named`, which a link gives as the name of what it leads to, is no name of it.
+/// Whether `named`, the target that a link shows, is not a name of the file that it leads to.
 fn leads_elsewhere(link: &Path, named: &Path) -> bool {
     let identity = |path| fs::metadata(path).map(|metadata| FileIdentity::of(&metadata));
     identity(link).is_ok_and(|there| !identity(named).is_ok_and(|here| here.is_same_file(there)))
 }
 
-/// Whether an error of moving a file to a new name says that the file system has no way to do that without
-/// replacing what may stand there.
+/// Whether an error of a rename means that the file system cannot rename without replacing an existing
+/// file.
 pub(crate) fn cannot_be_exclusive(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -150,8 +150,8 @@ pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
     open_as(fs::OpenOptions::new().read(true).write(true).create_new(true).mode(mode), path)
 }
 
-/// Opens a file. Every file is opened here: where the descriptor of a standard stream is free the file would get
-/// it, and whatever any library prints to that stream would be written into the file.
+/// Opens a file. All files are opened here: if the descriptor of a standard stream were free, the file
+/// would get it, and any output to that stream would be written into the file.
 fn open_as(options: &fs::OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.open(path)?;
     if file.as_raw_fd() > libc::STDERR_FILENO {
@@ -169,12 +169,12 @@ pub(crate) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes the name `path` survive a power cut.
+/// Makes the name `path` durable.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     sync_names(parent(path))
 }
 
-/// Brings a file to the disk, or the names in a folder.
+/// Syncs a file, or the names in a folder, to the disk.
 ///
 /// # Errors
 ///
@@ -202,13 +202,13 @@ fn sync_names(folder: &Path) -> io::Result<()> {
     match open(folder, false).and_then(|folder| folder.sync_all()) {
         // Some file systems cannot sync a folder, and say so in these ways.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP)) => Ok(()),
-        // Who may write into a folder but not look into it cannot sync it; the sync of the file has to do.
+        // A folder that may be written but not read cannot be synced; syncing the file has to suffice.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done,
     }
 }
 
-/// Opens what is called `path`, without waiting for the other end of a pipe.
+/// Opens `path` without waiting for the other end of a pipe.
 pub(crate) fn open(path: &Path, write: bool) -> io::Result<File> {
     open_as(fs::OpenOptions::new().read(true).write(write).custom_flags(libc::O_NONBLOCK), path)
 }

@@ -1,4 +1,4 @@
-//! What file systems do differently, asked of the system where it matters.
+//! Differences between file systems, determined from the system.
 
 use std::fs::File;
 use std::io;
@@ -19,23 +19,23 @@ mod linux {
             .is_ok_and(|flags| OFlag::from_bits_retain(flags) & OFlag::O_ACCMODE == OFlag::O_RDONLY)
     }
 
-    /// Whether a file that is open for reading may be one of a container's image. Once somebody writes it, its
-    /// descriptor shows the copy that was made then, but its maps show the image for ever.
+    /// Whether a file that is open for reading may belong to a container's image. Once it is written, its
+    /// descriptor shows the copy that is made then, but its maps continue to show the image.
     pub(in crate::storage) fn may_be_copied_up(file: &File) -> bool {
         is_read_only(file) && fstatfs(file).is_ok_and(|system| system.filesystem_type() == OVERLAY)
     }
 
-    /// Whether a file, open for reading, is in a file system that is never written.
+    /// Whether a file that is open for reading is in a read-only file system.
     pub(in crate::storage) fn is_of_image(file: &File) -> bool {
         is_read_only(file) && fstatvfs(file).is_ok_and(|system| system.flags().contains(FsFlags::ST_RDONLY))
     }
 
-    /// The length of a file, past what the system remembers of one that a server keeps.
+    /// Returns the length of a file, bypassing cached attributes of a file on a server.
     pub(in crate::storage) fn length_anew(file: &File) -> io::Result<u64> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
         match statx(file, c"", flags, StatxFlags::SIZE) {
             Ok(found) => Ok(found.stx_size),
-            // As where a sandbox does not know the call.
+            // For example in a sandbox that does not permit the call.
             Err(_) => Ok(file.metadata()?.len()),
         }
     }

@@ -1,4 +1,4 @@
-//! Closed blocks on their way into the file, as frames behind each other.
+//! Writing closed blocks to the file as consecutive frames.
 
 use std::io;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::storage::{Standing, read_up_to, write_all};
 use crate::sync::pipeline::Pipeline;
 use crate::write::closed_block::ClosedBlock;
 
-/// A file that is too short is made longer by at most this much at a time.
+/// Maximum number of bytes by which a file is extended at a time.
 const MAX_GROWTH: u64 = 5 * 1024 * 1024;
 
-/// With more bytes of closed blocks than this on their way, the next one waits.
+/// Maximum number of bytes of closed blocks in the pipeline, beyond which the next one waits.
 const MAX_IN_FLIGHT: usize = 64 * 1024 * 1024;
 
 /// Compresses closed blocks on several threads and writes them in order.
@@ -31,16 +31,16 @@ pub(super) struct FrameWriter {
     length: u64,
     /// Whether frames, or the length, were written since the last sync.
     unsynced: bool,
-    /// What the system knew of the file when it was opened.
+    /// Attributes of the file when it was opened.
     opened: Standing,
-    /// What somebody else has done to it.
+    /// The change that another program has made to it.
     harm: Option<&'static str>,
 }
 
 impl FrameWriter {
     pub(super) fn new(file: Arc<OpenFile>, level: CompressionLevel, length: u64) -> Self {
         let pipeline = Pipeline::new(file.threads);
-        // If that is not told, there is nothing to compare with later.
+        // Without it, there is nothing to compare with later.
         let opened = file.storage.standing().unwrap_or(Standing { length, has_name: false, identity: None });
         Self { file, level, pipeline, length, unsynced: false, opened, harm: None }
     }
@@ -49,18 +49,18 @@ impl FrameWriter {
         &self.file.path
     }
 
-    /// A block is closed once it is this long.
+    /// Size at which a block is closed.
     #[inline]
     pub(super) fn block_size(&self) -> usize {
         self.file.geometry.block_size as usize
     }
 
-    /// How many blocks are on their way.
+    /// Number of blocks in the pipeline.
     pub(super) fn len(&self) -> usize {
         self.pipeline.len()
     }
 
-    /// Whether no block is on its way.
+    /// Whether the pipeline is empty.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.pipeline.is_empty()
@@ -70,35 +70,35 @@ impl FrameWriter {
         self.unsynced
     }
 
-    /// Notes that all that was written is on the disk.
+    /// Records that everything written is on the disk.
     pub(super) fn note_sync(&mut self) {
         self.unsynced = false;
     }
 
-    /// Compresses a block here and now.
+    /// Compresses a block in this thread.
     pub(super) fn compress(&self, block: &[u8]) -> Result<Vec<u8>> {
         frame::deflate(block, self.level)
     }
 
-    /// Takes a closed block.
+    /// Queues a closed block.
     pub(super) fn push(&mut self, bytes: Vec<u8>) {
         let size = bytes.len();
         self.pipeline.push(ClosedBlock { bytes, level: self.level }, size);
     }
 
-    /// Takes a closed block that is compressed already.
+    /// Queues a closed block that is already compressed.
     pub(super) fn push_compressed(&mut self, frame: Vec<u8>) {
         let size = frame.len();
         self.pipeline.push_outcome(Arc::new(frame), size);
     }
 
-    /// Forgets all blocks but the `kept` oldest ones.
+    /// Discards all blocks except the `kept` oldest ones.
     pub(super) fn truncate(&mut self, kept: usize) {
         self.pipeline.truncate(kept);
     }
 
-    /// Whether the oldest block should reach the file before another one is closed: it is compressed, or too many are
-    /// on their way.
+    /// Whether the oldest block should be written before another one is closed: it is compressed, or the
+    /// pipeline is full.
     pub(super) fn should_write(&self) -> bool {
         let threads = self.pipeline.threads();
         let for_threads = if threads == 1 { 1 } else { 2 * threads };
@@ -107,7 +107,8 @@ impl FrameWriter {
             || self.pipeline.front_is_ready()
     }
 
-    /// Writes the frame of the oldest block at the file limit of `node`, and moves that and the partial page on.
+    /// Writes the frame of the oldest block at the file limit of `node`, and advances the limit and the
+    /// partial page.
     pub(super) fn write_front(&mut self, node: &mut MasterNode) -> Result<()> {
         let Some(frame) = self.pipeline.front()? else {
             return Ok(());
@@ -118,7 +119,7 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Writes a frame at the file limit, in whole pages; returns what is left for the partial page.
+    /// Writes a frame at the file limit, in whole pages; returns the remainder for the partial page.
     fn write_frame(&mut self, frame: &[u8], node: &MasterNode) -> Result<Vec<u8>> {
         let geometry = self.file.geometry;
         let start = geometry.whole_pages(node.file_limit);
@@ -143,8 +144,8 @@ impl FrameWriter {
         self.harm
     }
 
-    /// Checks that the file still has what was written before `file_limit`, and a name: what is written to one that
-    /// was cut short or removed could not be read again.
+    /// Checks that the file still has the bytes before `file_limit`, and a name: data written to a
+    /// truncated or removed file could not be read again.
     pub(super) fn check_standing(&mut self, file_limit: u64) -> Result<()> {
         let standing = self.file.storage.standing().map_err(self.file.failed("read the length of"))?;
         let needed = self.file.geometry.whole_pages(file_limit);
@@ -156,12 +157,12 @@ impl FrameWriter {
             self.harm = Some("the file was removed");
             return Err(Error::Removed { path: self.file.path.clone() });
         }
-        // The room behind may have been cut off.
+        // The preallocated space may have been cut off.
         self.length = standing.length;
         Ok(())
     }
 
-    /// Makes the file at least `needed` bytes long, and a good deal longer to do so seldom.
+    /// Extends the file to at least `needed` bytes, and much further to do so rarely.
     fn grow(&mut self, needed: u64, file_limit: u64) -> Result<()> {
         if needed <= self.length {
             return Ok(());
@@ -169,7 +170,7 @@ impl FrameWriter {
         let step = self.file.geometry.whole_pages(file_limit.min(MAX_GROWTH));
         let length = needed.max(self.length + step);
         let set_length = |length| self.file.storage.set_length(length).map(|()| length);
-        // Where there is no room for the future there may be some for now.
+        // If there is no space for later, there may be enough for now.
         self.length =
             set_length(length).or_else(|_| set_length(needed)).map_err(self.file.failed("enlarge"))?;
         Ok(())
@@ -180,7 +181,7 @@ impl FrameWriter {
         let geometry = &self.file.geometry;
         let (start, end) = (geometry.whole_pages(committed), geometry.whole_pages(written));
         let mut pages = Vec::new();
-        // A reader finds its pages missing, and says so, if they cannot be saved.
+        // If they cannot be saved, a reader finds its pages missing and reports it.
         if pages.try_reserve_exact(in_memory(end - start)).is_ok() {
             pages.resize(in_memory(end - start), 0);
             let there = read_up_to(&*self.file.storage, &mut pages, start).unwrap_or_default();

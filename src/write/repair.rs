@@ -7,11 +7,12 @@ use crate::read::current::{forget_slots, read_slot};
 use crate::read::open_file::OpenFile;
 use crate::storage::write_all;
 
-/// What a writer knows to stand in each slot; `None` where that is nothing whole.
+/// The known content of each slot; `None` for an incomplete slot.
 pub(crate) type SlotImages = [Option<Vec<u8>>; 2];
 
-/// Finds the current node for a writer, who is alone with the file, and makes both slots sound and
-/// consecutive: what an earlier writer left only in memory, or half-written, is not built upon.
+/// Finds the current node for a writer, which has exclusive access, and makes both slots sound and
+/// consecutive: the writer must not build upon a state that an earlier one left in memory only, or
+/// half-written.
 pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotImages)> {
     let (storage, geometry) = (&*file.storage, &file.geometry);
     if sync {
@@ -37,7 +38,7 @@ pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotIma
         (Some(a), Some(b)) => {
             let [older, newer] = by_age(a, b);
             let consecutive = newer.serial.wrapping_sub(older.serial) == 1;
-            // The newest may be in memory only, after a sync that failed; on the disk it must be.
+            // After a failed sync, the newest slot may be in memory only; it must be on the disk.
             if sync || !consecutive {
                 rewrite(file, &images, &newer)?;
             }

@@ -11,12 +11,13 @@ use crate::read::open_file::OpenFile;
 use crate::storage::write_up_to;
 use crate::write::repair::SlotImages;
 
-/// Why a slot is not written.
+/// The reason why a slot was not written.
 #[derive(Debug)]
 pub(super) enum SlotError {
-    /// There was no room for its first byte, as where nothing is written in place: it holds what it held.
+    /// There was no space for its first byte, as on a file system that writes nothing in place: the slot is
+    /// unchanged.
     Untouched(io::Error),
-    /// It may hold anything.
+    /// Its content is unknown.
     Begun(io::Error),
 }
 
@@ -40,9 +41,9 @@ impl SlotError {
 pub(super) struct SlotWriter {
     file: Arc<OpenFile>,
     right: Box<dyn WriteRight>,
-    /// What is in the two slots.
+    /// The content of the two slots.
     images: SlotImages,
-    /// Room for the next image, kept so that it is not allocated for each commit.
+    /// Buffer for the next image, reused so that commits need not allocate it.
     spare_image: Vec<u8>,
 }
 
@@ -51,12 +52,12 @@ impl SlotWriter {
         Self { file, right, images, spare_image: Vec::new() }
     }
 
-    /// Whether this process was forked off after the right to write was taken.
+    /// Whether this process is a child that was forked after the right to write was taken.
     pub(super) fn is_forked(&self) -> bool {
         self.right.is_forked()
     }
 
-    /// Writes those pages of a slot that differ from what is there, as the commit with number `serial`.
+    /// Writes the pages of a slot that differ from its present content, as the commit with number `serial`.
     pub(super) fn write(&mut self, node: &MasterNode, serial: u32) -> Result<(), SlotError> {
         let geometry = self.file.geometry;
         let mut image = std::mem::take(&mut self.spare_image);

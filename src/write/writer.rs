@@ -1,4 +1,4 @@
-//! The one writer of a file: it adds, commits in the order that makes commits durable, and rolls back.
+//! The writer of a file: it adds records, commits in an order that makes commits durable, and rolls back.
 
 use std::io;
 use std::sync::Arc;
@@ -32,10 +32,10 @@ pub(crate) struct Writer {
     /// Its record count.
     committed_count: u64,
     transaction: Arc<Transaction>,
-    /// Counts how often the state has changed: the version of what this shows.
+    /// Number of changes of the state, which is the version of the published state.
     changes: u64,
-    /// Whether somebody may be reading frames of a transaction that was rolled back. Their room must then stay in the
-    /// file: cutting off what is mapped and being read would end the process.
+    /// Whether frames of a transaction that was rolled back may still be read. Their space must then remain
+    /// in the file: truncating mapped pages during a read would terminate the process.
     readers_may_map_tail: bool,
     stats: Stats,
     /// When the last commit ended.
@@ -46,7 +46,7 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 enum Health {
     Good,
-    /// What happened; nothing is written any more.
+    /// The failure, after which nothing is written.
     Failed(String),
 }
 
@@ -65,7 +65,7 @@ impl Writer {
         Ok(Self::new(file, right, options, node, images, length))
     }
 
-    /// Makes a capture file of an empty file whose lock the caller holds.
+    /// Turns an empty file, whose lock the caller holds, into a capture file.
     pub(crate) fn create(
         file: &Arc<OpenFile>,
         right: Box<dyn WriteRight>,
@@ -78,7 +78,7 @@ impl Writer {
         let mut writer = Self::new(Arc::clone(file), right, options, node, SlotImages::default(), length);
         let made = writer.make(metadata, making);
         if made.is_err() && making == Making::InPlace {
-            // If this fails, too, the missing header tells.
+            // If this fails, too, the missing header is reported.
             let _ = file.storage.set_length(0);
         }
         made.map(|()| writer)
@@ -97,7 +97,7 @@ impl Writer {
             self.draft.commit(serial);
         }
         if making == Making::InPlace {
-            // Others see the file: its header says that all the rest is there.
+            // Others see the file: its header guarantees that everything else exists.
             file.storage.sync().map_err(file.failed("sync"))?;
         }
         write_all(&*file.storage, &file.geometry.encode(), 0).map_err(file.failed("write the header of"))?;
@@ -168,7 +168,7 @@ impl Writer {
         Ok(Some(self.record_count()))
     }
 
-    /// Adds a record; returns the new count. An error leaves everything as it was.
+    /// Adds a record; returns the new count. An error leaves everything unchanged.
     pub(crate) fn add_record(&mut self, record: &[u8]) -> Result<u64> {
         self.make_room_for(record.len())?;
         self.draft.add_record(record)?;
@@ -176,7 +176,7 @@ impl Writer {
         Ok(self.record_count())
     }
 
-    /// Adds records, all or none of them, of which each ends where `ends` says; returns the new count.
+    /// Adds all or none of the records in `records`, whose ends are in `ends`; returns the new count.
     pub(crate) fn add_records(&mut self, records: &[u8], ends: &[usize]) -> Result<u64> {
         self.make_room_for(records.len())?;
         self.draft.add_records(records, ends)?;
@@ -192,14 +192,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Lets closed blocks reach the file if this many bytes close another one.
+    /// Writes closed blocks to the file if this many bytes close another one.
     fn make_room_for(&mut self, bytes: usize) -> Result<()> {
         self.check_health()?;
         if self.draft.closes_block(bytes) { self.draft.drain_ready() } else { Ok(()) }
     }
 
-    /// Makes everything since the last commit visible and, as the sync mode says, durable. Returns what that
-    /// was; `None` if there was nothing to commit.
+    /// Makes everything since the last commit visible and, depending on the sync mode, durable. Returns
+    /// what was committed; `None` if there was nothing.
     pub(crate) fn commit(&mut self) -> Result<Option<Commit>> {
         self.check_health()?;
         if !self.draft.is_dirty() {
@@ -215,8 +215,8 @@ impl Writer {
         Ok(Some(commit))
     }
 
-    /// Ends the pauses of those who wait for a commit, of which one has just ended. They are short as long as
-    /// commits follow each other closely, and then this would only take time.
+    /// Wakes waiters after a commit. While commits follow each other closely, their pauses are short, and
+    /// waking them would only cost time.
     fn tell_followers(&mut self, now: Instant) {
         let before = self.last_commit.replace(now);
         if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {
@@ -241,11 +241,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Brings the frames to the disk before a master node points at them.
+    /// Syncs the frames before a master node refers to them.
     fn sync_frames(&mut self) -> Result<()> {
         let needed = match self.sync {
             SyncMode::Full => self.draft.frames().is_unsynced(),
-            // Also when there are no frames: the last slot must be there before the other one is touched.
+            // Even without frames: the last slot must be durable before the other one is changed.
             SyncMode::Barrier => true,
             SyncMode::None => false,
         };
@@ -279,7 +279,7 @@ impl Writer {
 
     fn fail(&mut self, reason: String) {
         self.health = Health::Failed(reason);
-        // What is shown has to be asked for again, which tells of it.
+        // The published state has to be requested again, which reports the failure.
         self.changes += 1;
     }
 
@@ -290,7 +290,7 @@ impl Writer {
         self.changes += 1;
     }
 
-    /// Returns the state so far, which stays readable whatever happens to the transaction.
+    /// Returns the current state, which remains readable whatever happens to the transaction.
     pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
         if !self.draft.is_dirty() {
             return Ok(self.committed_snapshot());
@@ -306,7 +306,7 @@ impl Writer {
         Snapshot::committed(Arc::clone(&self.file), MasterNode::clone(&self.committed))
     }
 
-    /// Forgets everything since the last commit.
+    /// Discards everything since the last commit.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
         if self.draft.is_dirty() {
@@ -317,13 +317,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Remembers the state so far, to return to with [`restore`](Self::restore) in this transaction.
+    /// Creates a savepoint of the current state for [`restore`](Self::restore) in this transaction.
     pub(crate) fn savepoint(&mut self) -> Result<Savepoint> {
         self.check_health()?;
         self.draft.lasting_savepoint()
     }
 
-    /// Forgets everything since the savepoint.
+    /// Discards everything since the savepoint.
     pub(crate) fn restore(&mut self, savepoint: Savepoint) {
         self.save_pages_for_readers();
         self.draft.restore(savepoint);
@@ -335,7 +335,7 @@ impl Writer {
         self.changes += 1;
     }
 
-    /// Saves the frames of the transaction for the snapshots that read them, before they are written over.
+    /// Saves the frames of the transaction for the snapshots that use them, before they are overwritten.
     fn save_pages_for_readers(&mut self) {
         if Arc::strong_count(&self.transaction) == 1 {
             return;
