@@ -165,14 +165,17 @@ pub(crate) struct WriterLock {
 
 impl WriterLock {
     /// Takes the right to write the file that `open` opens: the file that the caller writes, opened
-    /// separately. Without `os_lock`, only writers of this process are excluded.
+    /// separately, with its attributes. Without `os_lock`, only writers of this process are excluded.
     ///
     /// The file is opened while the registry is locked: a child forked between opening and locking would
     /// keep a descriptor, and so the lock, as long as it lives.
-    pub(crate) fn take(open: impl FnOnce() -> CrateResult<File>, os_lock: bool) -> Result<Self, Refusal> {
+    pub(crate) fn take(
+        open: impl FnOnce() -> CrateResult<(File, Metadata)>,
+        os_lock: bool,
+    ) -> Result<Self, Refusal> {
         let mut registry = registry();
-        let file = open().map_err(Refusal::NotOpened)?;
-        let identity = FileIdentity::of_file(&file).map_err(Refusal::Unavailable)?;
+        let (file, metadata) = open().map_err(Refusal::NotOpened)?;
+        let identity = FileIdentity::of(&metadata);
         if registry.contains_key(&identity.while_it_exists()) {
             return Err(Refusal::Held(LockHolder::ThisProcess));
         }
@@ -285,15 +288,19 @@ mod tests {
     #[cfg_attr(miri, ignore = "Miri has no such files")]
     fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
         let file = tempfile::NamedTempFile::new().unwrap();
+        let known = |file: File| {
+            let metadata = file.metadata().unwrap();
+            Ok((file, metadata))
+        };
         let held = file.reopen().unwrap();
         let copy = held.try_clone().unwrap();
-        let lock = WriterLock::take(|| Ok(held), true).unwrap();
+        let lock = WriterLock::take(|| known(held), true).unwrap();
         assert!(matches!(
-            WriterLock::take(|| Ok(file.reopen().unwrap()), true),
+            WriterLock::take(|| known(file.reopen().unwrap()), true),
             Err(Refusal::Held(LockHolder::ThisProcess))
         ));
         drop(lock);
-        assert!(WriterLock::take(|| Ok(file.reopen().unwrap()), true).is_ok());
+        assert!(WriterLock::take(|| known(file.reopen().unwrap()), true).is_ok());
         drop(copy);
     }
 }

@@ -1,6 +1,6 @@
 //! Opening, creating and replacing files, with the right to write them.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl OpenOptions {
     }
 
     fn open_reader(&self, path: &Path) -> Result<CaptureFile> {
-        self.read_storage(path, Box::new(FileStorage::new(open_plain(path, false)?)))
+        self.read_storage(path, Box::new(FileStorage::new(open_plain(path, false)?.0)))
     }
 
     /// Opens for reading what `storage` holds; `path` is for messages.
@@ -138,45 +138,50 @@ impl OpenOptions {
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
         for _ in 0..MAX_ATTEMPTS {
             let target = resolve_links(path)?;
-            let missing = !exists(&target)?;
-            if missing && !self.create {
+            if !self.create_new
+                && let Some(file) = self.open_existing(path, &target)?
+            {
+                return Ok(file);
+            }
+            if exists(&target)? {
+                if self.create_new {
+                    return Err(already_exists(path));
+                }
+                continue;
+            }
+            if !self.create {
                 return Err(does_not_exist(path));
             }
-            if self.create_new && !missing {
-                return Err(already_exists(path));
-            }
-            if missing {
-                match self.create_file(path, &target, &Existing::Keep) {
-                    Err(Error::Io { source, .. })
-                        if source.kind() == io::ErrorKind::AlreadyExists && !self.create_new => {}
-                    done => return done,
-                }
-            } else if let Some(file) = self.open_existing(path, &target)? {
-                return Ok(file);
+            match self.create_file(path, &target, &Existing::Keep) {
+                Err(Error::Io { source, .. })
+                    if source.kind() == io::ErrorKind::AlreadyExists && !self.create_new => {}
+                done => return done,
             }
         }
         Err(keeps_changing(path))
     }
 
-    /// Opens an existing file for writing; `None` if it was replaced meanwhile.
+    /// Opens an existing file for writing; `None` if there is none, or another one by now.
     fn open_existing(&self, path: &Path, target: &Path) -> Result<Option<CaptureFile>> {
-        let Some((file, lock)) = self.lock_existing(path, target)? else {
+        let Some(Locked { file, metadata, right }) = self.lock_existing(path, target)? else {
             return Ok(None);
         };
         let storage = Box::new(FileStorage::new(file));
-        self.open_or_make_storage(path, target, storage, Box::new(lock)).map(Some)
+        self.open_or_make_storage(path, target, storage, metadata.len(), Box::new(right)).map(Some)
     }
 
-    /// Opens the file in `storage`, which is called `target`, for writing, or makes one where that has yet to be done.
+    /// Opens the file in `storage`, which is called `target` and has `length` bytes, for writing, or makes one where that has yet to be done.
     pub(crate) fn open_or_make_storage(
         &self,
         path: &Path,
         target: &Path,
         storage: Box<dyn Storage>,
+        length: u64,
         right: Box<dyn WriteRight>,
     ) -> Result<CaptureFile> {
         let is_unmade = self.create
-            && is_unmade(&*storage, &self.geometry).map_err(|error| Error::io(path, "read", error))?;
+            && is_unmade(&*storage, length, &self.geometry)
+                .map_err(|error| Error::io(path, "read", error))?;
         if !is_unmade {
             return self.write_storage(path, target, storage, right);
         }
@@ -185,31 +190,26 @@ impl OpenOptions {
         Ok(file)
     }
 
-    /// Opens a file and takes the right to write it; `None` if another file stands there by then.
-    fn lock_existing(&self, path: &Path, target: &Path) -> Result<Option<(File, WriterLock)>> {
-        let failed = |error| Error::io(path, "open", error);
-        let file = match open_plain(target, true) {
+    /// Opens a file and takes the right to write it; `None` if there is none, or another one by then.
+    fn lock_existing(&self, path: &Path, target: &Path) -> Result<Option<Locked>> {
+        let (file, opened) = match open_plain(target, true) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let opened = FileIdentity::of_file(&file).map_err(failed)?;
-        let lock = self.take_lock(path, || open_plain(target, true))?;
-        let now = match fs::metadata(target) {
-            Ok(metadata) => FileIdentity::of(&metadata),
+        let opened = FileIdentity::of(&opened);
+        let right = self.take_lock(path, || open_plain(target, true))?;
+        let metadata = match fs::metadata(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            found => found.map_err(|error| Error::io(path, "open", error))?,
         };
-        let is_same = lock.identity().is_same_file(opened) && now.is_same_file(opened);
-        Ok(is_same.then_some((file, lock)))
+        let is_same =
+            right.identity().is_same_file(opened) && FileIdentity::of(&metadata).is_same_file(opened);
+        Ok(is_same.then_some(Locked { file, metadata, right }))
     }
 
     /// Takes the right to write the file `target`, for whoever replaces it; `None` if another file stands there by
     /// then. Where the file system has no locks, only this process's writers are kept out.
-    pub(super) fn lock_to_replace(
-        mut self,
-        path: &Path,
-        target: &Path,
-    ) -> Result<Option<(File, WriterLock)>> {
+    pub(super) fn lock_to_replace(mut self, path: &Path, target: &Path) -> Result<Option<Locked>> {
         match self.lock_existing(path, target) {
             Err(Error::LockUnavailable { .. }) => {
                 self.os_lock = false;
@@ -221,11 +221,10 @@ impl OpenOptions {
 
     /// Makes an empty file at `target`, where nothing is, and takes the right to write it, for whoever moves another
     /// one there. That is for file systems which cannot move one to where nothing is, and nowhere else.
-    pub(super) fn claim(self, path: &Path, target: &Path) -> Result<(File, WriterLock)> {
+    pub(super) fn claim(self, path: &Path, target: &Path) -> Result<Locked> {
         storage::create(target, NEW_FILE_MODE).map_err(|error| Error::io(path, "create", error))?;
-        let (file, lock) = self.lock_to_replace(path, target)?.ok_or_else(|| keeps_changing(path))?;
-        let is_empty = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
-        if is_empty { Ok((file, lock)) } else { Err(already_exists(path)) }
+        let claimed = self.lock_to_replace(path, target)?.ok_or_else(|| keeps_changing(path))?;
+        if claimed.metadata.len() == 0 { Ok(claimed) } else { Err(already_exists(path)) }
     }
 
     /// Makes a capture file of the empty file `temporary`, which is to be called `path` later.
@@ -233,11 +232,11 @@ impl OpenOptions {
         self.geometry.check_settings()?;
         let reopen = || open_plain(temporary, true);
         let lock = self.take_lock(path, reopen)?;
-        let storage = Box::new(FileStorage::new(reopen()?));
+        let storage = Box::new(FileStorage::new(reopen()?.0));
         self.make(path, storage, Box::new(lock), Making::Hidden)
     }
 
-    fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<File>) -> Result<WriterLock> {
+    fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<(File, Metadata)>) -> Result<WriterLock> {
         WriterLock::take(open, self.os_lock).map_err(|refusal| {
             let path = path.to_owned();
             match refusal {
@@ -260,11 +259,9 @@ impl OpenOptions {
                     Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
                     done => return done,
                 }
-            } else if let Some((file, old)) = self.lock_existing(path, &target)? {
-                let metadata = file.metadata().map_err(|error| Error::io(path, "open", error))?;
-                let existing = Existing::Replace(metadata);
-                let new = self.create_file(path, &target, &existing);
-                drop(old);
+            } else if let Some(old) = self.lock_existing(path, &target)? {
+                let new = self.create_file(path, &target, &Existing::Replace(old.metadata));
+                drop(old.right);
                 return new;
             }
         }
@@ -273,11 +270,11 @@ impl OpenOptions {
 
     /// Makes a whole new file beside `target` and moves it there.
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
-        let failed = |error| Error::io(path, "create", error);
-        let temporary = temporary_file(parent(target), existing).map_err(failed)?;
-        let reopen = || open_plain(temporary.path(), true);
-        let lock = self.take_lock(path, reopen)?;
-        let storage = Box::new(FileStorage::new(reopen()?));
+        let (file, temporary) = temporary_file(parent(target), existing)
+            .map_err(|error| Error::io(path, "create", error))?
+            .into_parts();
+        let lock = self.take_lock(path, || open_plain(&temporary, true))?;
+        let storage = Box::new(FileStorage::new(file));
         let mut is_impossible = false;
         let move_in = || {
             move_into_place(temporary, target, existing)
@@ -285,9 +282,10 @@ impl OpenOptions {
         };
         match self.create_storage(path, target, storage, Box::new(lock), move_in) {
             Err(_) if is_impossible && matches!(existing, Existing::Keep) => {
-                let (claimed, _right) = self.clone().claim(path, target)?;
-                let claimed = Existing::Replace(claimed.metadata().map_err(failed)?);
-                self.create_file(path, target, &claimed)
+                let claimed = self.clone().claim(path, target)?;
+                let new = self.create_file(path, target, &Existing::Replace(claimed.metadata));
+                drop(claimed.right);
+                new
             }
             done => done,
         }
@@ -309,6 +307,14 @@ impl OpenOptions {
         let cache = Cache::new(self.cache_size);
         Ok((OpenFile::new(path, storage, geometry, cache, self.thread_count()), header))
     }
+}
+
+/// A file with the right to write it.
+pub(super) struct Locked {
+    file: File,
+    /// What the system knew of it once the right was taken.
+    pub(super) metadata: Metadata,
+    pub(super) right: WriterLock,
 }
 
 /// What is known of the header of an existing file.

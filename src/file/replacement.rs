@@ -77,8 +77,8 @@ impl Replacement {
                 (None, Existing::Keep)
             } else if !overwrite {
                 return Err(failed(io::Error::from_raw_os_error(libc::EEXIST)));
-            } else if let Some((file, lock)) = OpenOptions::new().lock_to_replace(path, &target)? {
-                (Some(lock), Existing::Replace(file.metadata().map_err(failed)?))
+            } else if let Some(old) = OpenOptions::new().lock_to_replace(path, &target)? {
+                (Some(old.right), Existing::Replace(old.metadata))
             } else {
                 continue;
             };
@@ -143,12 +143,12 @@ impl Replacement {
                 Err(error) if self.overwrite && error.error.kind() == io::ErrorKind::AlreadyExists => {
                     // Somebody has made a file there meanwhile.
                     temporary = error.path;
-                    self.lock =
-                        OpenOptions::new().lock_to_replace(&path, &self.target)?.map(|(_, lock)| lock);
+                    let old = OpenOptions::new().lock_to_replace(&path, &self.target)?;
+                    self.lock = old.map(|old| old.right);
                 }
                 Err(error) if self.lock.is_none() && cannot_be_exclusive(&error.error) => {
                     temporary = error.path;
-                    self.lock = Some(OpenOptions::new().claim(&path, &self.target)?.1);
+                    self.lock = Some(OpenOptions::new().claim(&path, &self.target)?.right);
                 }
                 Err(error) => return Err(failed(error.error)),
             }

@@ -167,7 +167,7 @@ impl<'a> RecoverOptions<'a> {
     /// ```
     pub fn recover(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Recovery> {
         let (source, target) = (source.as_ref(), target.as_ref());
-        let file = open_plain(source, false)?;
+        let file = open_plain(source, false)?.0;
         check_target(&file, target, self.overwrite)?;
         let place = Replacement::new(target, self.overwrite)?;
         let found = Damaged::look(source, FileStorage::new(file), Monitor::new(target, self.progress))?;
@@ -199,7 +199,7 @@ impl<'a> RecoverOptions<'a> {
     /// ```
     pub fn survey(self, source: impl AsRef<Path>) -> Result<Recovery> {
         let source = source.as_ref();
-        let file = open_plain(source, false)?;
+        let file = open_plain(source, false)?.0;
         let storage = FileStorage::new(file);
         Damaged::look(source, storage, Monitor::new(source, self.progress))?.salvage(None, self.keep_numbers)
     }

@@ -16,7 +16,8 @@ const POWER_CUTS: usize = 4;
 fn open_or_make(disk: &Disk<Mark>, habits: &Habits) -> Outcome<CaptureFile> {
     let options = habits.options().create(true);
     let storage = storage(disk, habits.geometry);
-    options.open_or_make_storage(path(), path(), storage, Box::new(OnlyUser)).map_err(text)
+    let length = storage.length().map_err(|error| error.to_string())?;
+    options.open_or_make_storage(path(), path(), storage, length, Box::new(OnlyUser)).map_err(text)
 }
 
 fn read(disk: &Disk<Mark>, habits: &Habits) -> Outcome<State> {

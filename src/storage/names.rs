@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::{Damage, Error, Result};
 use crate::lock::FileIdentity;
@@ -55,23 +55,21 @@ fn take_over(file: &File, replaced: &Metadata) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
 
-pub(crate) fn move_into_place(
-    temporary: NamedTempFile<File>,
-    target: &Path,
-    existing: &Existing,
-) -> io::Result<()> {
+pub(crate) fn move_into_place(temporary: TempPath, target: &Path, existing: &Existing) -> io::Result<()> {
     let moved = match existing {
         Existing::Keep => temporary.persist_noclobber(target),
         Existing::Replace(_) => temporary.persist(target),
     };
-    moved.map(drop).map_err(|error| error.error)
+    moved.map_err(|error| error.error)
 }
 
-/// Opens a regular file; anything else is an error at once, even if opening it would block.
-pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
+/// Opens a regular file and returns its attributes; anything else is an error at once, even if opening it would
+/// block.
+pub(crate) fn open_plain(path: &Path, write: bool) -> Result<(File, Metadata)> {
     let failed = |error| Error::io(path, "open", error);
     let file = open(path, write).map_err(failed)?;
-    let kind = file.metadata().map_err(failed)?.file_type();
+    let metadata = file.metadata().map_err(failed)?;
+    let kind = metadata.file_type();
     if kind.is_dir() {
         return Err(failed(io::Error::from_raw_os_error(libc::EISDIR)));
     }
@@ -79,7 +77,7 @@ pub(crate) fn open_plain(path: &Path, write: bool) -> Result<File> {
         let damage = Damage::new("a device, pipe or socket", "a regular file");
         return Err(Error::corrupt(path, damage));
     }
-    Ok(file)
+    Ok((file, metadata))
 }
 
 /// Follows symbolic links, even dangling ones, so that files are created and replaced at the target and the

@@ -12,7 +12,7 @@ use super::shared::{Environment, Shared, System};
 use super::write::{Writer, WriterOptions};
 use crate::error::{Error, Result};
 use crate::lock::WriterLock;
-use crate::storage::{FileStorage, read_up_to};
+use crate::storage::{FileStorage, open_plain, read_up_to};
 use crate::write::options::SyncMode;
 
 /// A writer of a new file.
@@ -44,9 +44,8 @@ impl Append {
             std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).to_owned();
         let file = options.open(path).map_err(failed)?;
         let shared = Shared::new(path, Box::new(FileStorage::new(file)), header, 48 << 20, threads);
-        let open = || std::fs::OpenOptions::new().read(true).write(true).open(path).map_err(failed);
-        let right =
-            WriterLock::take(open, true).map_err(|_| failed(std::io::ErrorKind::WouldBlock.into()))?;
+        let right = WriterLock::take(|| open_plain(path, true), true)
+            .map_err(|_| failed(std::io::ErrorKind::WouldBlock.into()))?;
         let options = WriterOptions { sync, level: Level::new(level)? };
         Writer::create(Arc::new(shared), Box::new(right), None, options).map(Self)
     }

@@ -142,7 +142,7 @@ impl Structure {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |error| Error::io(path, "read", error);
-        let storage = FileStorage::new(open_plain(path, false)?);
+        let storage = FileStorage::new(open_plain(path, false)?.0);
         let mut start = [0; Geometry::HEADER_SIZE];
         let length = read_up_to(&storage, &mut start, 0).map_err(failed)?;
         let file_size = storage.length().map_err(failed)?;

@@ -31,18 +31,18 @@ pub(super) struct FrameWriter {
     length: u64,
     /// Whether frames, or the length, were written since the last sync.
     unsynced: bool,
-    /// Attributes of the file when it was opened.
-    opened: Standing,
+    /// Whether the file had a name when it was opened.
+    had_name: bool,
     /// The change that another program has made to it.
     harm: Option<&'static str>,
 }
 
 impl FrameWriter {
-    pub(super) fn new(file: Arc<OpenFile>, level: CompressionLevel, length: u64) -> Self {
+    /// `opened` is what the system knows of the file now.
+    pub(super) fn new(file: Arc<OpenFile>, level: CompressionLevel, opened: Standing) -> Self {
         let pipeline = Pipeline::new(file.threads);
-        // Without it, there is nothing to compare with later.
-        let opened = file.storage.standing().unwrap_or(Standing { length, has_name: false, identity: None });
-        Self { file, level, pipeline, length, unsynced: false, opened, harm: None }
+        let (length, had_name) = (opened.length, opened.has_name);
+        Self { file, level, pipeline, length, unsynced: false, had_name, harm: None }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -153,7 +153,7 @@ impl FrameWriter {
             self.harm = Some("the file was cut short");
             return Err(cut_short(&self.file, standing.length, needed));
         }
-        if self.opened.has_name && !standing.has_name {
+        if self.had_name && !standing.has_name {
             self.harm = Some("the file was removed");
             return Err(Error::Removed { path: self.file.path.clone() });
         }

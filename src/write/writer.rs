@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::format::Slot;
 use crate::format::master::MasterNode;
 use crate::lock::WriteRight;
-use crate::read::open_file::{OpenFile, check_length};
+use crate::read::open_file::{OpenFile, check_standing};
 use crate::read::snapshot::Snapshot;
 use crate::read::validity::new_epoch;
-use crate::storage::write_all;
+use crate::storage::{Standing, write_all};
 use crate::sync::backoff::RECENT_WINDOW;
 use crate::sync::transaction::Transaction;
 use crate::write::draft::{Draft, Savepoint};
@@ -60,9 +60,8 @@ impl Writer {
         let guard = right.lock_slots(&file.geometry);
         let (node, images) = repair(&file, options.sync != SyncMode::None)?;
         drop(guard);
-        check_length(&file, node.file_limit)?;
-        let length = file.storage.length().map_err(file.failed("read the length of"))?;
-        Ok(Self::new(file, right, options, node, images, length))
+        let standing = check_standing(&file, node.file_limit)?;
+        Ok(Self::new(file, right, options, node, images, standing))
     }
 
     /// Turns an empty file, whose lock the caller holds, into a capture file.
@@ -74,8 +73,8 @@ impl Writer {
         making: Making,
     ) -> Result<Self> {
         let node = MasterNode::empty(&file.geometry);
-        let length = file.geometry.initial_length();
-        let mut writer = Self::new(Arc::clone(file), right, options, node, SlotImages::default(), length);
+        let standing = file.storage.standing().map_err(file.failed("read the length of"))?;
+        let mut writer = Self::new(Arc::clone(file), right, options, node, SlotImages::default(), standing);
         let made = writer.make(metadata, making);
         if made.is_err() && making == Making::InPlace {
             // If this fails, too, the missing header is reported.
@@ -112,10 +111,10 @@ impl Writer {
         options: WriterOptions,
         node: MasterNode,
         images: SlotImages,
-        length: u64,
+        standing: Standing,
     ) -> Self {
         let committed = Arc::new(node.clone());
-        let frames = FrameWriter::new(Arc::clone(&file), options.level, length);
+        let frames = FrameWriter::new(Arc::clone(&file), options.level, standing);
         let draft = Draft::new(frames, node);
         Self {
             sync: options.sync,

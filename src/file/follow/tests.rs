@@ -90,7 +90,7 @@ fn a_look_without_news_asks_once_for_what_the_system_knows_and_reads_the_stamps(
     writer.add_record(b"one").unwrap();
     writer.commit().unwrap();
     let counts = Counts::default();
-    let file = FileStorage::new(open_plain(&path, false).unwrap());
+    let file = FileStorage::new(open_plain(&path, false).unwrap().0);
     let storage = Box::new(Counting { file, counts: Arc::clone(&counts) });
     let follower = OpenOptions::new().read_storage(&path, storage).unwrap().follow(2).unwrap();
     counts.lock().unwrap().clear();

@@ -15,7 +15,9 @@ use crate::write::draft::Entry;
 
 fn new_writer() -> Writer {
     let bytes = tempfile::tempfile().unwrap();
-    let right = WriterLock::take(|| Ok(bytes.try_clone().unwrap()), false).unwrap();
+    let copy = bytes.try_clone().unwrap();
+    let metadata = bytes.metadata().unwrap();
+    let right = WriterLock::take(|| Ok((copy, metadata)), false).unwrap();
     let storage = Box::new(FileStorage::new(bytes));
     let geometry = Geometry::default();
     let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
