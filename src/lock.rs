@@ -132,6 +132,19 @@ pub(crate) fn watch_forks() {
     LazyLock::force(&REGISTRY);
 }
 
+/// Whether somebody has the right to write the file: a writer of this process, or one that holds the lock.
+pub(crate) fn is_being_written(file: &File) -> io::Result<bool> {
+    let identity = FileIdentity::of_file(file)?;
+    if registry().contains_key(&identity.while_it_exists()) {
+        return Ok(true);
+    }
+    let mut range = flock(true, WRITER_BYTE, 1);
+    // SAFETY: `file` keeps the descriptor open, and the call reads and writes only `range`, which outlives it.
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut range) };
+    Errno::result(done)?;
+    Ok(range.l_type != flock(false, WRITER_BYTE, 1).l_type)
+}
+
 /// The reason why a lock was refused.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -254,18 +267,23 @@ impl Drop for SlotLock<'_> {
 
 /// Takes or releases a lock without waiting. It uses the system's name for the call, which is the same on
 /// Linux and macOS.
-#[expect(clippy::cast_possible_truncation, reason = "these constants are all below 4")]
 fn lock_range(file: &File, locked: bool, start: i64, length: i64) -> Result<(), Errno> {
-    let range = libc::flock {
+    let range = flock(locked, start, length);
+    // SAFETY: `file` keeps the descriptor open, and the call only reads `range`, which outlives it.
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const range) };
+    Errno::result(done).map(drop)
+}
+
+/// Returns a range in the words of the system, to be locked or released.
+#[expect(clippy::cast_possible_truncation, reason = "these constants are all below 4")]
+fn flock(locked: bool, start: i64, length: i64) -> libc::flock {
+    libc::flock {
         l_type: if locked { libc::F_WRLCK } else { libc::F_UNLCK } as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: start,
         l_len: length,
         l_pid: 0,
-    };
-    // SAFETY: `file` keeps the descriptor open, and the call only reads `range`, which outlives it.
-    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const range) };
-    Errno::result(done).map(drop)
+    }
 }
 
 #[cfg(test)]

@@ -263,6 +263,20 @@ def test_a_killed_writer_leaves_nothing_stale(path: Path) -> None:
         assert list(cf) == ["first"]
 
 
+@pytest.mark.parametrize("hold", [subprocess_scenarios.hold_writer, subprocess_scenarios.hold_reference_writer])
+def test_a_reader_knows_whether_another_process_writes(path: Path, hold: Callable[[str], None]) -> None:
+    with CaptureFile(path) as reader:
+        assert not reader.is_being_written()
+        with acting(hold, path) as other:
+            other.expect("open")
+            assert reader.is_being_written()
+            other.tell("close")
+            other.expect("closed")
+            assert not reader.is_being_written()
+    with pytest.raises(capturefile.CaptureFileNotOpen):
+        reader.is_being_written()
+
+
 @pytest.mark.parametrize(
     "scenario", [subprocess_scenarios.write_beside_a_living_child, subprocess_scenarios.write_beside_a_program]
 )

@@ -168,6 +168,22 @@ class CaptureFile(Generic[_RecordT_co]):
     @property
     def writable(self) -> bool:
         """Whether the object is open for writing, or was when it was closed; an alias of `to_write`."""
+    def is_being_written(self) -> bool:
+        """Returns whether the file is open for writing, in this process or in another one.
+
+        A writer in another process is recognized by its lock, so one with `use_os_file_locking=False` goes unnoticed.
+
+        Returns:
+            True while there is a writer, which may be this object.
+
+        Raises:
+            CaptureFileNotOpen: The object is closed.
+            OSError: The file system has no locks.
+
+        Examples:
+            >>> cf.is_being_written()
+            True
+        """
     @property
     def metadata(self) -> bytes | None:
         """The metadata, as returned by `get_metadata`; assigning calls `set_metadata`."""

@@ -84,7 +84,7 @@ impl<'a> BackupOptions<'a> {
         let snapshot = source.snapshot()?;
         let copy = Copy {
             from: &snapshot,
-            to: &FileStorage::new(open_plain(place.temporary(), true)?),
+            to: &FileStorage::new(open_plain(place.temporary(), true)?.0),
             target,
             monitor: Monitor::new(target, self.progress),
         };

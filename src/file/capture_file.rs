@@ -263,7 +263,31 @@ impl CaptureFile {
         self.file.storage.identity().map_err(self.file.failed("identify"))
     }
 
-    /// Returns whether the file is open for writing.
+    /// Returns whether the file, not this object, is open for writing, in whatever process.
+    ///
+    /// A writer of another process is recognized by its lock, so one that was opened with
+    /// [`os_lock(false)`](crate::OpenOptions::os_lock) goes unnoticed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) if the file system has no locks.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let writer = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let reader = capturefile::CaptureFile::open(&path)?;
+    /// assert!(reader.is_being_written()?);
+    /// writer.close();
+    /// assert!(!reader.is_being_written()?);
+    /// # Ok(()) }
+    /// ```
+    pub fn is_being_written(&self) -> Result<bool> {
+        self.file.storage.is_being_written().map_err(self.file.failed("look for a writer of"))
+    }
+
+    /// Returns whether this object is open for writing.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

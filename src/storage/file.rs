@@ -15,7 +15,7 @@ use memmap2::Mmap;
 use nix::libc;
 
 use crate::format::in_memory;
-use crate::lock::FileIdentity;
+use crate::lock::{self, FileIdentity};
 use crate::storage::names::sync_folder;
 use crate::storage::{Map, Standing, Storage, futex, properties, too_short};
 
@@ -183,6 +183,10 @@ impl Storage for FileStorage {
 
     fn tell_change(&self, position: u64) {
         self.with_word(position, futex::wake);
+    }
+
+    fn is_being_written(&self) -> io::Result<bool> {
+        lock::is_being_written(&self.file)
     }
 
     fn identity(&self) -> io::Result<FileIdentity> {

@@ -116,6 +116,25 @@ fn the_writers_byte_is_locked_for_as_long_as_the_file_is_open_for_writing() {
 }
 
 #[test]
+fn a_writer_is_seen_by_its_lock_and_in_its_own_process_without_one() {
+    let place = Place::new();
+    let writer = place.writer();
+    let reader = place.reader();
+    assert!(reader.is_being_written().unwrap() && writer.is_being_written().unwrap());
+    writer.close();
+    assert!(!reader.is_being_written().unwrap() && !writer.is_being_written().unwrap());
+    let stranger = Stranger::new(&place.path);
+    assert!(stranger.take(WRITER_BYTE, 1));
+    assert!(reader.is_being_written().unwrap());
+    drop(stranger);
+    assert!(!reader.is_being_written().unwrap());
+    let unlocked = writing().os_lock(false).open(&place.path).unwrap();
+    assert!(reader.is_being_written().unwrap());
+    drop(unlocked);
+    assert!(!reader.is_being_written().unwrap());
+}
+
+#[test]
 fn nothing_is_locked_by_readers_or_where_locking_is_switched_off() {
     let place = Place::new();
     let file = writing().os_lock(false).open(&place.path).unwrap();

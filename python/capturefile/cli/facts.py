@@ -19,8 +19,6 @@ MAX_SAMPLES = 256
 MAX_SAMPLED_BYTES = 32 * 1024 * 1024
 GOLDEN = 0.6180339887498949
 """Multiples of it are spread evenly between whole numbers, however many there are."""
-WRITER_BYTE = 0x7FFF_FFFF_FFFF_FFFE
-"""The byte that a writer locks."""
 PREVIEW = 60
 """Bytes of the metadata that are shown."""
 
@@ -38,7 +36,7 @@ def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
         "compression_ratio": None if not size or not compressed else round(size / compressed, 2),
         "created": None if birth is None else _shown_time(birth / 1e9),
         "modified": _shown_time(os.stat(cf.file_name).st_mtime),
-        "being_written": _is_being_written(cf.file_name),
+        "being_written": _is_being_written(cf),
         "metadata_preview": None if metadata is None else metadata[:PREVIEW].decode(errors="backslashreplace"),
     }
 
@@ -118,25 +116,9 @@ def _shown_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
 
 
-def _is_being_written(path: str) -> bool | None:
-    """Whether somebody holds the writer's lock; None where the system does not say."""
-    import fcntl
-    import struct
-
-    command = getattr(fcntl, "F_OFD_GETLK", None)
-    if command is None:
-        return None
-    # The system's structure for a lock: its kind, from where the start counts, start, length, process.
-    wanted = struct.pack("@hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, WRITER_BYTE, 1, 0)
+def _is_being_written(cf: capturefile.CaptureFile[bytes]) -> bool | None:
+    """Whether the file has a writer; None where the system does not say."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        return cf.is_being_written()
     except OSError:
         return None
-    try:
-        found: bytes = fcntl.fcntl(descriptor, command, wanted)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    kind: int = struct.unpack("@hhqqi4x", found)[0]
-    return kind != fcntl.F_UNLCK

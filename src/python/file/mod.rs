@@ -29,7 +29,7 @@ use super::convert::{Encoding, block_size, cache_size, threads};
 use super::display;
 use super::errors::{CaptureFileNotOpen, UncommittedWarning, quoted};
 
-use settings::{Request, Settings, copy_metadata, counted, location_of};
+use settings::{Chosen, Request, Settings, copy_metadata, counted};
 
 /// A capture file: a compressed, transactional, append-only log of records.
 ///
@@ -214,18 +214,8 @@ impl CaptureFile {
         #[pyo3(from_py_with = threads)] threads: Option<usize>,
         #[pyo3(from_py_with = cache_size)] cache_size: u64,
     ) -> PyResult<()> {
-        let settings = Settings {
-            encoding: Encoding::find(py, encoding.as_deref(), errors.as_deref(), &file_name)?,
-            location: location_of(&file_name),
-            path: file_name,
-            encoding_name: encoding,
-            errors,
-            os_lock: use_os_file_locking,
-            sync,
-            level: compression_level,
-            threads,
-            cache_size,
-        };
+        let chosen =
+            Chosen { encoding, errors, use_os_file_locking, sync, compression_level, threads, cache_size };
         let request = Request {
             write: to_write,
             new: false,
@@ -233,7 +223,7 @@ impl CaptureFile {
             metadata: copy_metadata(initial_metadata)?,
             block_size: compression_block_size,
         };
-        self.start(py, settings, request)
+        self.start(py, file_name, chosen, request)
     }
 
     /// The path that the file was opened with, as `str`.
@@ -251,19 +241,19 @@ impl CaptureFile {
     /// The encoding of the records, as it was given, or None if records are `bytes`.
     #[getter(encoding)]
     fn get_encoding(&self) -> PyResult<Option<&str>> {
-        Ok(self.settings()?.encoding_name.as_deref())
+        Ok(self.settings()?.chosen.encoding.as_deref())
     }
 
     /// The handler of text that cannot be decoded or encoded, as it was given, or None if that is an error.
     #[getter(errors)]
     fn get_errors(&self) -> PyResult<Option<&str>> {
-        Ok(self.settings()?.errors.as_deref())
+        Ok(self.settings()?.chosen.errors.as_deref())
     }
 
     /// Whether this object, if it writes, holds a lock in the operating system.
     #[getter]
     fn use_os_file_locking(&self) -> PyResult<bool> {
-        Ok(self.settings()?.os_lock)
+        Ok(self.settings()?.chosen.use_os_file_locking)
     }
 
     /// Whether the object is closed.

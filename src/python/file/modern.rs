@@ -1,4 +1,4 @@
-//! Python names as new programs expect them, beside those of the pure-Python package.
+//! What new programs expect, beside the names of the pure-Python package.
 
 #![expect(clippy::doc_link_with_quotes, reason = "docstrings are read in Python, without markup")]
 
@@ -24,6 +24,25 @@ impl CaptureFile {
     #[getter]
     fn writable(&self) -> bool {
         self.to_write()
+    }
+
+    /// Returns whether the file is open for writing, in this process or in another one.
+    ///
+    /// A writer in another process is recognized by its lock, so one with `use_os_file_locking=False` goes unnoticed.
+    ///
+    /// Returns:
+    ///     True while there is a writer, which may be this object.
+    ///
+    /// Raises:
+    ///     CaptureFileNotOpen: The object is closed.
+    ///     OSError: The file system has no locks.
+    ///
+    /// Examples:
+    ///     >>> cf.is_being_written()
+    ///     True
+    fn is_being_written(&self, py: Python<'_>) -> PyResult<bool> {
+        let file = self.file()?;
+        Ok(py.detach(|| file.is_being_written())?)
     }
 
     /// The metadata, as returned by `get_metadata`; assigning calls `set_metadata`.

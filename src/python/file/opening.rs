@@ -10,16 +10,23 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use crate::python::convert::{Encoding, block_size, cache_size, threads};
+use crate::python::convert::{block_size, cache_size, threads};
 use crate::python::errors::{CaptureFileAlreadyOpen, quoted};
 use crate::{CompressionLevel, Geometry, OpenOptions, SyncMode};
 
-use super::settings::{Request, Settings, copy_metadata, location_of};
+use super::settings::{Chosen, Request, Settings, copy_metadata};
 use super::{CaptureFile, Open};
 
 impl CaptureFile {
     /// Sets up a fresh object and opens it.
-    pub(super) fn start(&self, py: Python<'_>, settings: Settings, request: Request) -> PyResult<()> {
+    pub(super) fn start(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        chosen: Chosen,
+        request: Request,
+    ) -> PyResult<()> {
+        let settings = Settings::new(py, path, chosen)?;
         let options = settings
             .options()
             .write(request.write)
@@ -68,18 +75,12 @@ impl CaptureFile {
             let message = "a CaptureFile that is open for writing cannot be pickled: a file has one writer";
             return Err(PyTypeError::new_err(message));
         }
-        let options = PyDict::new(py);
-        options.set_item("encoding", settings.encoding_name.as_deref())?;
-        options.set_item("errors", settings.errors.as_deref())?;
-        options.set_item("use_os_file_locking", settings.os_lock)?;
-        options.set_item("sync", settings.sync.as_str())?;
-        options.set_item("compression_level", settings.level.get())?;
-        options.set_item("threads", settings.threads)?;
-        options.set_item("cache_size", settings.cache_size)?;
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
         let snapshot = this.snapshot(py)?;
         let seen = (this.identity(py)?, snapshot.serial_number(), snapshot.record_count());
-        let arguments = (slf.get_type(), settings.location.as_os_str(), options, seen).into_pyobject(py)?;
+        let arguments =
+            (slf.get_type(), settings.location.as_os_str(), settings.chosen.to_arguments(py)?, seen)
+                .into_pyobject(py)?;
         // What a subclass keeps in its objects.
         let state = slf.call_method0("__getstate__")?;
         PyTuple::new(py, [reopen, arguments.into_any(), state])
@@ -163,19 +164,9 @@ pub(in crate::python) fn open(
         metadata: copy_metadata(initial_metadata)?,
         block_size: compression_block_size,
     };
-    let settings = Settings {
-        encoding: Encoding::find(py, encoding.as_deref(), errors.as_deref(), &path)?,
-        location: location_of(&path),
-        path,
-        encoding_name: encoding,
-        errors,
-        os_lock: use_os_file_locking,
-        sync,
-        level: compression_level,
-        threads,
-        cache_size,
-    };
-    file.start(py, settings, request)?;
+    let chosen =
+        Chosen { encoding, errors, use_os_file_locking, sync, compression_level, threads, cache_size };
+    file.start(py, path, chosen, request)?;
     Ok(file)
 }
 

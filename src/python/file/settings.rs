@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::python::convert::{Encoding, with_bytes};
 use crate::{CompressionLevel, OpenOptions, SyncMode};
@@ -15,32 +16,60 @@ pub(super) struct Settings {
     pub(super) path: PathBuf,
     /// Where that was when the object was made, whatever folder the process works in later.
     pub(super) location: PathBuf,
-    pub(super) encoding_name: Option<String>,
-    pub(super) errors: Option<String>,
     pub(super) encoding: Encoding,
-    pub(super) os_lock: bool,
+    pub(super) chosen: Chosen,
+}
+
+/// The settings of an object, as they were given, by their names in Python.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    pub(super) encoding: Option<String>,
+    pub(super) errors: Option<String>,
+    pub(super) use_os_file_locking: bool,
     pub(super) sync: SyncMode,
-    pub(super) level: CompressionLevel,
+    pub(super) compression_level: CompressionLevel,
     pub(super) threads: Option<usize>,
     pub(super) cache_size: u64,
 }
 
 impl Settings {
+    /// Raises LookupError if there is no such encoding or error handler.
+    pub(super) fn new(py: Python<'_>, path: PathBuf, chosen: Chosen) -> PyResult<Self> {
+        let encoding = Encoding::find(py, chosen.encoding.as_deref(), chosen.errors.as_deref(), &path)?;
+        Ok(Self { location: location_of(&path), path, encoding, chosen })
+    }
+
     /// The path as it was given, as long as it leads to the same place.
     pub(super) fn present_path(&self) -> &Path {
         if location_of(&self.path) == self.location { &self.path } else { &self.location }
     }
 
     pub(super) fn options(&self) -> OpenOptions {
+        let chosen = &self.chosen;
         let options = OpenOptions::new()
-            .os_lock(self.os_lock)
-            .sync(self.sync)
-            .compression_level(self.level)
-            .cache_size(self.cache_size);
-        match self.threads {
+            .os_lock(chosen.use_os_file_locking)
+            .sync(chosen.sync)
+            .compression_level(chosen.compression_level)
+            .cache_size(chosen.cache_size);
+        match chosen.threads {
             Some(threads) => options.threads(threads),
             None => options,
         }
+    }
+}
+
+impl Chosen {
+    /// The settings as keyword arguments.
+    pub(super) fn to_arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let arguments = PyDict::new(py);
+        arguments.set_item("encoding", self.encoding.as_deref())?;
+        arguments.set_item("errors", self.errors.as_deref())?;
+        arguments.set_item("use_os_file_locking", self.use_os_file_locking)?;
+        arguments.set_item("sync", self.sync.as_str())?;
+        arguments.set_item("compression_level", self.compression_level.get())?;
+        arguments.set_item("threads", self.threads)?;
+        arguments.set_item("cache_size", self.cache_size)?;
+        Ok(arguments)
     }
 }
 
