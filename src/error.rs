@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 /// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Makes room in `buffer` for `more` things, or says that there is no memory for them.
+/// Reserves space in `buffer` for `more` items; fails if there is no memory for them.
 pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: &'static str) -> Result<()> {
     let bytes = more.saturating_mul(size_of::<T>()) as u64;
     buffer.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes, what })
 }
 
-/// Describes something in a file that cannot be right: where it is, what was found, what belongs there.
+/// A damaged place in a file: where it is, what was found, and what was expected.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -35,7 +35,7 @@ pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: &'static str) -
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// Position in the file of the damaged thing, in bytes, where it is known.
+    /// Position of the damage in the file, in bytes, if it is known.
     pub position: Option<u64>,
     /// What was found.
     pub found: String,
@@ -48,7 +48,7 @@ impl Damage {
         Self { position: None, found: found.into(), expected: expected.into() }
     }
 
-    /// Places the damage at `position`, unless its place is already known.
+    /// Sets the position of the damage, unless it is already known.
     pub(crate) fn at(mut self, position: u64) -> Self {
         self.position.get_or_insert(position);
         self
@@ -64,7 +64,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Tells which process has a file open for writing.
+/// The process that has a file open for writing.
 ///
 /// ```
 /// use capturefile::{Error, LockHolder, OpenOptions};
@@ -82,7 +82,7 @@ impl fmt::Display for Damage {
 pub enum LockHolder {
     /// The process that was refused.
     ThisProcess,
-    /// A process that is not this one.
+    /// Another process.
     OtherProcess,
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for LockHolder {
     }
 }
 
-/// Says why a call on a capture file failed.
+/// The reason why a call on a capture file failed.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -108,13 +108,13 @@ impl fmt::Display for LockHolder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused something.
+    /// A call of the operating system failed.
     #[error("cannot {action} {path:?}: {source}")]
     #[non_exhaustive]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was attempted, as a verb.
+        /// The attempted action, as a verb.
         action: &'static str,
         /// The operating system's answer.
         source: io::Error,
@@ -130,7 +130,7 @@ pub enum Error {
         damage: Damage,
     },
 
-    /// Another file stands under the name of one that is followed, or none.
+    /// A file that is followed has been removed or replaced.
     #[error(
         "{path:?} has been replaced or removed: all records of the file that was followed have been given, and \
          no more will come; open it again to continue with the file that stands there now"
@@ -141,7 +141,7 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// The file of a writer has no name any more.
+    /// The file of a writer no longer has a name.
     #[error(
         "{path:?} has been removed or replaced under its writer, so that nobody could read what is committed now; \
          what was committed before can be read from this object; open the path again to write what stands there, or \
@@ -153,7 +153,7 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// Somebody else has the file open for writing.
+    /// The file is open for writing elsewhere.
     #[error(
         "{path:?} is already open for writing in {by}; a capture file has one writer at a time: \
          close the other one, or open this one for reading"
@@ -162,7 +162,7 @@ pub enum Error {
     Locked {
         /// The file.
         path: PathBuf,
-        /// Who has it.
+        /// The holder of the lock.
         by: LockHolder,
     },
 
@@ -187,7 +187,7 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A writing call on a file that was closed meanwhile.
+    /// A writing call on a file that has been closed.
     #[error("{path:?} is not open; it has been closed meanwhile")]
     #[non_exhaustive]
     Closed {
@@ -195,8 +195,8 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A call in a forked process that only the process which opened the file for writing can do: writing,
-    /// or reading what it has not committed.
+    /// A call in a forked child that only the process that opened the file for writing can make: writing,
+    /// or reading uncommitted records.
     #[error(
         "{path:?} was opened for writing before this process was forked; only the process that opened it may \
          write it or read what is not committed"
@@ -239,23 +239,23 @@ pub enum Error {
     NoSuchRecord {
         /// The file.
         path: PathBuf,
-        /// The number asked for.
+        /// The requested number.
         number: u64,
-        /// How many records there are.
+        /// The number of records.
         count: u64,
     },
 
-    /// A record or metadata longer than the format's 4-byte length can say.
+    /// A record or metadata longer than the format's 4-byte length field permits.
     #[error("an entry of {length} bytes cannot be stored: the format's limit is {limit} bytes")]
     #[non_exhaustive]
     TooLarge {
         /// Its length in bytes.
         length: u64,
-        /// The longest that fits.
+        /// The maximum length.
         limit: u64,
     },
 
-    /// The index would need more room than the master node has.
+    /// The index would need more space than the master node has.
     #[error("{path:?} is full: its index has reached the number of records that its page size allows")]
     #[non_exhaustive]
     IndexFull {
@@ -269,17 +269,17 @@ pub enum Error {
     InvalidOption {
         /// The option's name.
         name: &'static str,
-        /// The value asked for.
+        /// The requested value.
         got: String,
-        /// What is allowed.
+        /// The permitted values.
         expected: &'static str,
     },
 
-    /// Not enough memory for one thing that has to be in memory whole.
+    /// There is not enough memory for an item that has to be in memory as a whole.
     #[error("not enough memory for {bytes} bytes of {what}")]
     #[non_exhaustive]
     OutOfMemory {
-        /// How much was asked for.
+        /// The requested number of bytes.
         bytes: u64,
         /// What it was for.
         what: &'static str,
@@ -287,7 +287,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the file, or folder, that the error is about; `None` where it is about something else, such as an
+    /// Returns the file or folder that the error concerns; `None` for other errors, such as an invalid
     /// option.
     ///
     /// ```
@@ -314,7 +314,7 @@ impl Error {
         }
     }
 
-    /// Returns whether the file is damaged, or no capture file at all.
+    /// Returns whether the file is damaged or not a capture file.
     ///
     /// ```
     /// let error = capturefile::CaptureFile::open("no such file").unwrap_err();

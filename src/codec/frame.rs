@@ -10,22 +10,22 @@ use crate::codec::noise::is_noise;
 use crate::error::{Damage, Error, Result, reserve};
 use crate::format::{LENGTH_SIZE, MAX_ENTRY_LEN};
 
-/// A block is inflated on trust up to this many times the length of its frame, though deflate can make a
-/// thousand bytes out of one.
+/// Blocks up to this multiple of their frame's length are inflated in one go. Deflate can expand 1000:1, so
+/// anything larger is measured first.
 const LIKELY_EXPANSION: usize = 8;
-/// A block of this length is inflated whatever the length of its frame.
+/// Blocks up to this length are inflated in one go, whatever the length of their frames.
 const SMALL_BLOCK: usize = 1024 * 1024;
-/// Inflating starts with this much room, which holds most blocks whole.
+/// Initial size of the buffer for inflating, which is sufficient for most blocks.
 const SCRATCH_SIZE: usize = 256 * 1024;
 
 thread_local! {
-    /// One for each level that was used, which are few.
+    /// One compressor for each level that was used.
     static COMPRESSORS: RefCell<Vec<(CompressionLvl, Compressor)>> = const { RefCell::new(Vec::new()) };
     static INFLATER: RefCell<Option<(Decompressor, Vec<u8>)>> = const { RefCell::new(None) };
 }
 
-/// Compresses `block` into a frame: a length, then one zlib stream. What does not compress is stored as it
-/// is, which takes a tenth of the time of trying, and to inflate none.
+/// Compresses `block` into a frame: a length, then one zlib stream. Incompressible data is stored, which
+/// takes a tenth of the time of an attempt to compress, and none to inflate.
 pub(crate) fn deflate(block: &[u8], level: CompressionLevel) -> Result<Vec<u8>> {
     let mut frame = Vec::new();
     reserve(&mut frame, LENGTH_SIZE, "a compressed block")?;
@@ -64,7 +64,7 @@ fn append_stream(block: &[u8], level: CompressionLvl, out: &mut Vec<u8>) -> Resu
 
 /// Whether a block of `length` bytes could compress to more than a frame can hold.
 pub(crate) fn may_not_fit(length: usize) -> bool {
-    // Deflate stores what it cannot compress, at a cost of far less than one byte in a thousand.
+    // Deflate stores incompressible data, at a cost of far less than one byte in a thousand.
     length as u64 > MAX_ENTRY_LEN / 1000 * 999
 }
 
@@ -85,12 +85,12 @@ pub(crate) fn inflate(stream: &[u8], block_size: u32) -> std::result::Result<Box
     })
 }
 
-/// Why a frame did not inflate.
+/// The reason why a frame could not be inflated.
 #[derive(Debug)]
 pub(crate) enum InflateError {
     Damage(Damage),
     OutOfMemory(u64),
-    /// It is longer than it may be without a closer look; it may be sound.
+    /// It is longer than the limit for inflating in one go; it may be sound.
     Oversized,
 }
 

@@ -1,7 +1,7 @@
-//! Inflating piece by piece, for blocks too large to be taken into memory on trust.
+//! Inflating in pieces, for blocks that are too large to be inflated in one go.
 //!
-//! A damaged or malicious frame can inflate to a thousand times its length before it turns out to be
-//! wrong. Such a block is measured in little memory first, and then only what is asked for is kept.
+//! A damaged or malicious frame can inflate to a thousand times its length before the error is detected.
+//! Such a block is first measured in little memory, and then only the requested part is kept.
 
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::codec::frame::InflateError;
 use crate::format::entries::{check_entry, entry_outside, node_outside};
 use crate::format::{Coordinates, LENGTH_SIZE};
 
-/// How much is inflated at a time of what is not kept.
+/// Size of the pieces in which discarded data is inflated.
 const PIECE_SIZE: usize = 64 * 1024;
 
-/// The length of the block that `stream` inflates to, all of which is sound.
+/// Returns the length of the block that `stream` inflates to, after verifying all of it.
 pub(crate) fn measure(stream: &[u8]) -> Result<u64, InflateError> {
     let mut inflater = Inflater::new(stream);
     let mut piece = vec![0; PIECE_SIZE];
@@ -29,13 +29,12 @@ pub(crate) fn measure(stream: &[u8]) -> Result<u64, InflateError> {
     }
 }
 
-/// The first `length` bytes of the block that `stream` inflates to.
+/// Returns the first `length` bytes of the block that `stream` inflates to.
 pub(crate) fn head(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateError> {
     Inflater::new(stream).take(length)
 }
 
-/// What `stream` inflates to as far as it goes, and at most `length` bytes of it; nothing tells whether
-/// that is right.
+/// Returns at most `length` bytes that `stream` inflates to before any error; they are not verified.
 pub(crate) fn start(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateError> {
     let mut inflater = Inflater::new(stream);
     let mut bytes = Vec::new();
@@ -96,7 +95,7 @@ pub(crate) fn children(
     inflater.take(bytes(children.end - children.start))
 }
 
-/// The compressed bytes of a block, in memory of their own.
+/// A copy of the compressed bytes of a block.
 #[derive(Clone)]
 pub(crate) struct Stream(Arc<Vec<u8>>);
 
@@ -114,7 +113,7 @@ impl Deref for Stream {
     }
 }
 
-/// A way through a block from its start to its end, for those who look at one place behind the other.
+/// Sequential access to a block, for reading places in ascending order.
 pub(crate) struct Cursor {
     inflater: Inflater<Stream>,
     position: u64,
@@ -166,7 +165,7 @@ impl<S: Deref<Target = [u8]>> Inflater<S> {
         (step.bytes_consumed, step.bytes_written, step.status)
     }
 
-    /// Passes over `count` bytes.
+    /// Skips `count` bytes.
     fn skip(&mut self, mut count: u64) -> Result<(), InflateError> {
         let mut piece = vec![0; PIECE_SIZE];
         while count > 0 {
@@ -188,12 +187,13 @@ impl<S: Deref<Target = [u8]>> Inflater<S> {
         Ok(bytes.into_boxed_slice())
     }
 
-    /// Fills `buffer` with the next bytes, of which there must be as many.
+    /// Fills `buffer` with the next bytes; fails if there are fewer.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), InflateError> {
         if self.read(buffer)? == buffer.len() { Ok(()) } else { Err(InflateError::broken_stream()) }
     }
 
-    /// Fills `buffer` as far as the stream makes sense; returns how far that was, and whether it was the end.
+    /// Fills `buffer` up to the first error in the stream; returns the number of bytes, and whether the
+    /// stream ended.
     fn read_some(&mut self, buffer: &mut [u8]) -> (usize, bool) {
         let mut done = 0;
         while done < buffer.len() {
@@ -206,7 +206,7 @@ impl<S: Deref<Target = [u8]>> Inflater<S> {
         (done, false)
     }
 
-    /// Fills `buffer` as far as the block goes; returns how far that was.
+    /// Fills `buffer` up to the end of the block; returns the number of bytes.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, InflateError> {
         let mut done = 0;
         while done < buffer.len() && !self.ended {
@@ -214,7 +214,7 @@ impl<S: Deref<Target = [u8]>> Inflater<S> {
             done += given;
             match status {
                 Ok(MZStatus::StreamEnd) => self.ended = true,
-                // Neither taking nor giving anything, it waits for input that there is not.
+                // If it neither consumes nor produces anything, the stream is truncated.
                 Ok(MZStatus::Ok) if taken + given > 0 => {}
                 _ => return Err(InflateError::broken_stream()),
             }

@@ -1,10 +1,10 @@
-//! How hard blocks are compressed.
+//! Compression levels.
 
 use libdeflater::CompressionLvl;
 
 use crate::error::{Error, Result};
 
-/// Says how hard blocks are compressed: 1 is fastest, 12 makes the smallest files, and 6 is the default.
+/// The compression level of blocks: 1 is the fastest, 12 produces the smallest files, and 6 is the default.
 ///
 /// ```
 /// use capturefile::{CompressionLevel, OpenOptions};
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 pub struct CompressionLevel(pub(super) CompressionLvl);
 
 impl CompressionLevel {
-    /// The one that has an encoder of its own.
+    /// The level with an encoder of its own.
     pub(super) const FASTEST: u32 = 1;
     /// No compression.
     pub(super) const STORED: CompressionLvl = CompressionLvl::fastest();

@@ -1,4 +1,4 @@
-//! Adding records that all stay or all go.
+//! Adding all or none of many records.
 
 use crate::error::Result;
 use crate::write::draft::Savepoint;
@@ -6,7 +6,7 @@ use crate::write::writer::Writer;
 
 use super::capture_file::CaptureFile;
 
-/// A batch is held back up to this many bytes.
+/// Maximum number of bytes that a batch holds back.
 const MAX_BUFFERED_BYTES: usize = 4 * 1024 * 1024;
 
 impl CaptureFile {
@@ -35,7 +35,7 @@ impl CaptureFile {
         batch.finish()
     }
 
-    /// Starts adding records that all stay or all go.
+    /// Starts a batch of records that are added together or not at all.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl CaptureFile {
     }
 }
 
-/// Records that are added together: all stay with [`finish`](Batch::finish), or none.
+/// Records that are added together, with [`finish`](Batch::finish), or not at all.
 ///
 /// They are held back until then, out of the way of what other threads add, commit or roll back. A batch
 /// of more than 4 MiB continues in the open transaction instead. If it then fails, its records are rolled
@@ -161,7 +161,7 @@ impl Batch<'_> {
         Ok(added.is_some())
     }
 
-    /// Keeps a record for later, while there are few of them.
+    /// Holds a record back while there are few of them.
     fn hold(&mut self, record: &[u8]) -> bool {
         let room = MAX_BUFFERED_BYTES.saturating_sub(self.held.len() + self.ends.len() * size_of::<usize>());
         if self.begun.is_some() || record.len() >= room {
@@ -204,7 +204,7 @@ impl Batch<'_> {
     /// # Ok(()) }
     /// ```
     pub fn finish(mut self) -> Result<u64> {
-        // Where the file was closed meanwhile, that is an error: the records are gone.
+        // If the file was closed meanwhile, this is an error: the records are lost.
         match self.begun.take() {
             Some(_) => self.file.write(|writer| Ok(writer.record_count())),
             None => self.file.write(|writer| writer.add_records(&self.held, &self.ends)),
@@ -233,7 +233,7 @@ impl Drop for Batch<'_> {
         let Some(begun) = self.begun.take() else {
             return;
         };
-        // Only a file that was closed meanwhile has nothing to go back to.
+        // Only a file that was closed meanwhile has nothing to restore.
         let _ = self.file.write(|writer| {
             if begun.changes == writer.changes() {
                 self.file.restore(writer, begun.savepoint);

@@ -93,8 +93,8 @@ impl CaptureFile {
         })
     }
 
-    /// Makes the name `target` of the file survive a power cut. The file is synced last: XFS has no error for a
-    /// folder whose disk is gone meanwhile, but for a file it has.
+    /// Makes the name `target` of the file durable. The file is synced last: XFS reports no error for a
+    /// folder whose disk has disappeared, but does for a file.
     pub(crate) fn sync_name(&self, target: &Path) -> io::Result<()> {
         self.file.storage.sync_folder(target)?;
         self.file.storage.sync()
@@ -164,7 +164,7 @@ impl CaptureFile {
         (is_usable && !self.is_orphaned(&current)).then(|| SnapshotGuard(current))
     }
 
-    /// Whether a forked child would see a transaction of its parent, which may have taken it back.
+    /// Whether a forked child would see a transaction of its parent, which may have rolled it back.
     fn is_orphaned(&self, current: &Snapshot) -> bool {
         matches!(&self.role, Role::Writer(role) if role.forks != forks()) && current.is_uncommitted()
     }
@@ -211,7 +211,7 @@ impl CaptureFile {
         let (current, is_latest) = self.published.load_guard();
         if let Some(role) = self.writer_here().filter(|_| !is_latest) {
             let writer = role.lock();
-            // One that was closed meanwhile has left what is shown up to date.
+            // A writer that was closed meanwhile has left the published state current.
             let shown = || self.published.load_guard().0.record_count();
             return Ok(writer.as_ref().map_or_else(shown, Writer::record_count));
         }
@@ -221,7 +221,7 @@ impl CaptureFile {
         Ok(current.record_count())
     }
 
-    /// Returns the length of the file now, in bytes, room for growth included.
+    /// Returns the current length of the file in bytes, including preallocated space.
     ///
     /// # Errors
     ///
@@ -242,7 +242,7 @@ impl CaptureFile {
         length.map_err(self.file.failed("read the length of"))
     }
 
-    /// Says which file is open, whatever is at its path.
+    /// Identifies the open file, whatever is at its path.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use crate::sync::backoff::Backoff;
 
 use super::capture_file::CaptureFile;
 
-/// Gives the records of a file as they are committed, by any process.
+/// Returns the records of a file as any process commits them.
 ///
 /// It sees whole commits only, holds no lock, and is independent of the object that made it. Threads may share
 /// one: while one of them takes records, others may ask for [`lag`](Self::lag) and [`is_ready`](Self::is_ready).
@@ -41,7 +41,7 @@ use super::capture_file::CaptureFile;
 #[derive(Debug)]
 pub struct Follower {
     observer: CaptureFile,
-    /// Number of the first record that was not taken.
+    /// Number of the first record that has not been taken.
     next: Arc<AtomicU64>,
 }
 
@@ -145,12 +145,12 @@ impl Follower {
         }
     }
 
-    /// Looks for records that were committed since.
+    /// Looks for newly committed records.
     ///
-    /// A file that was replaced still gives what was committed to it: nothing can come after that look.
+    /// A replaced file still returns what was committed to it: nothing can be added after this look.
     fn look(&self) -> Result<Option<NewRecords>> {
         let is_replaced = self.observer.check_place()?;
-        // It may have been cut short between the two looks, and that says more.
+        // It may have been truncated between the two looks, which is the more informative error.
         self.observer.refresh(false).or_else(|error| self.observer.check_length().and(Err(error)))?;
         let records = self.at_hand()?;
         if records.remaining() > 0 {
@@ -224,7 +224,7 @@ impl Follower {
         !matches!(self.look(), Ok(None))
     }
 
-    /// Counts the records that are committed now and were not taken yet. Does not wait.
+    /// Returns the number of records that are committed now and have not been taken. Does not wait.
     ///
     /// # Errors
     ///
@@ -272,7 +272,7 @@ pub struct NewRecords {
 }
 
 impl NewRecords {
-    /// Counts the records that are left to take.
+    /// Returns the number of records left.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -289,7 +289,8 @@ impl NewRecords {
         self.records.remaining()
     }
 
-    /// Takes the next record if it is known to lie in the block at hand; never waits for the disk or inflates.
+    /// Takes the next record if it is known to be in the current block; never waits for the disk or
+    /// inflates.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

@@ -26,7 +26,7 @@ use super::capture_file::CaptureFile;
 use super::options::OpenOptions;
 use super::unmade::is_unmade;
 
-/// How often opening starts anew because the file was replaced meanwhile.
+/// Maximum number of attempts if the file is replaced while it is opened.
 const MAX_ATTEMPTS: u32 = 100;
 
 impl OpenOptions {
@@ -69,14 +69,15 @@ impl OpenOptions {
         self.read_storage(path, Box::new(FileStorage::new(open_plain(path, false)?.0)))
     }
 
-    /// Opens for reading what `storage` holds; `path` is for messages.
+    /// Opens the content of `storage` for reading; `path` is for messages.
     pub(crate) fn read_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<CaptureFile> {
         let (file, header) = self.attach(path, storage)?;
         let current = current::read_current(&file, |_| Ok(()))?;
         header.check(CaptureFile::new_reader(Arc::new(file), current)?)
     }
 
-    /// Opens for writing what `storage` holds, the file called `target`, for the one who has the right to write it.
+    /// Opens the content of `storage`, the file `target`, for writing; the caller has the right to write
+    /// it.
     pub(crate) fn write_storage(
         &self,
         path: &Path,
@@ -85,14 +86,15 @@ impl OpenOptions {
         right: Box<dyn WriteRight>,
     ) -> Result<CaptureFile> {
         if self.sync != SyncMode::None {
-            // Whoever made the file may have done without.
+            // The program that created the file may not have synced it.
             storage.sync_folder(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
         let (file, header) = self.attach(path, storage)?;
         header.check(CaptureFile::new_writer(Writer::open(Arc::new(file), right, self.writer_options())?)?)
     }
 
-    /// Makes a new file of the empty `storage`, which nobody else can see before `move_in` gives it the name `target`.
+    /// Creates a new file in the empty `storage`, which is invisible to others until `move_in` gives it the
+    /// name `target`.
     pub(crate) fn create_storage(
         &self,
         path: &Path,
@@ -101,7 +103,7 @@ impl OpenOptions {
         right: Box<dyn WriteRight>,
         move_in: impl FnOnce() -> io::Result<()>,
     ) -> Result<CaptureFile> {
-        // With its lock before anybody can see the file, so that nobody gets to write it in between.
+        // Locked before the file becomes visible, so that no other writer can open it in between.
         let file = self.make(path, storage, right, Making::Hidden)?;
         move_in().map_err(|error| Error::io(path, "create", error))?;
         self.sync_new_name(&file, target)?;
@@ -115,7 +117,7 @@ impl OpenOptions {
         file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))
     }
 
-    /// Makes a new file of the empty `storage`, which is, or will be, the file called `path`.
+    /// Creates a new file in the empty `storage`, which is, or will be, the file `path`.
     fn make(
         &self,
         path: &Path,
@@ -207,8 +209,8 @@ impl OpenOptions {
         Ok(is_same.then_some(Locked { file, metadata, right }))
     }
 
-    /// Takes the right to write the file `target`, for whoever replaces it; `None` if another file stands there by
-    /// then. Where the file system has no locks, only this process's writers are kept out.
+    /// Takes the right to write the file `target` in order to replace it; `None` if it was replaced
+    /// meanwhile. If the file system has no locks, only writers of this process are excluded.
     pub(super) fn lock_to_replace(mut self, path: &Path, target: &Path) -> Result<Option<Locked>> {
         match self.lock_existing(path, target) {
             Err(Error::LockUnavailable { .. }) => {
@@ -219,15 +221,16 @@ impl OpenOptions {
         }
     }
 
-    /// Makes an empty file at `target`, where nothing is, and takes the right to write it, for whoever moves another
-    /// one there. That is for file systems which cannot move one to where nothing is, and nowhere else.
+    /// Creates an empty file at the free name `target` and takes the right to write it, so that another
+    /// file can replace it. Only for file systems that cannot rename a file to a free name without the risk
+    /// of replacing one.
     pub(super) fn claim(self, path: &Path, target: &Path) -> Result<Locked> {
         storage::create(target, NEW_FILE_MODE).map_err(|error| Error::io(path, "create", error))?;
         let claimed = self.lock_to_replace(path, target)?.ok_or_else(|| keeps_changing(path))?;
         if claimed.metadata.len() == 0 { Ok(claimed) } else { Err(already_exists(path)) }
     }
 
-    /// Makes a capture file of the empty file `temporary`, which is to be called `path` later.
+    /// Turns the empty file `temporary`, which will be renamed to `path`, into a capture file.
     pub(crate) fn create_unnamed(&self, path: &Path, temporary: &Path) -> Result<CaptureFile> {
         self.geometry.check_settings()?;
         let reopen = || open_plain(temporary, true);
@@ -268,7 +271,7 @@ impl OpenOptions {
         Err(keeps_changing(path))
     }
 
-    /// Makes a whole new file beside `target` and moves it there.
+    /// Creates a complete new file beside `target` and moves it there.
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let (file, temporary) = temporary_file(parent(target), existing)
             .map_err(|error| Error::io(path, "create", error))?
@@ -326,7 +329,7 @@ enum Header {
 }
 
 impl Header {
-    /// Gives out the file, unless its index shows that the header is wrong.
+    /// Returns the file, unless its index shows that the header is wrong.
     fn check(&self, file: CaptureFile) -> Result<CaptureFile> {
         if let Self::Unchecked = self {
             check_fan_out(&*file.snapshot()?)?;
@@ -340,7 +343,7 @@ fn does_not_exist(path: &Path) -> Error {
 }
 
 impl CaptureFile {
-    /// Opens an existing file for reading; [`OpenOptions`] has all other ways.
+    /// Opens an existing file for reading; use [`OpenOptions`] for everything else.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use crate::codec::level::CompressionLevel;
 use crate::format::Geometry;
 use crate::write::options::{SyncMode, WriterOptions};
 
-/// More threads than this do not make one writer faster unless they are asked for.
+/// Maximum number of threads by default; more rarely make one writer faster.
 const MAX_DEFAULT_THREADS: usize = 4;
 
 /// Options for opening a capture file: for reading unless others are set.
@@ -57,8 +57,9 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Bytes of inflated blocks and index nodes that are kept, unless asked otherwise.
-    /// What a hostile file may cost is 64 MiB and sixteen times its length; the rest is for what is being read.
+    /// Default capacity of the cache of inflated blocks and index nodes, in bytes.
+    /// A hostile file may cost 64 MiB and sixteen times its length; the difference is for data that is
+    /// being read.
     ///
     /// ```
     /// assert_eq!(capturefile::OpenOptions::DEFAULT_CACHE_SIZE >> 20, 48);
@@ -83,7 +84,7 @@ impl OpenOptions {
         Self::default()
     }
 
-    /// Opens for writing, and creates the file if there is none.
+    /// Opens for writing, and creates the file if it does not exist.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -135,10 +136,10 @@ impl OpenOptions {
         self
     }
 
-    /// Puts a new empty file in the place of whatever is there, in one step for everybody who looks.
+    /// Replaces any existing file by a new, empty one, atomically for everyone who opens it.
     ///
-    /// That is not the `truncate` of [`std::fs::OpenOptions`]: the file that was there keeps its bytes for those who
-    /// have it open, and stays if the new one cannot be made. The new one has its mode and owner. Without
+    /// Unlike `truncate` of [`std::fs::OpenOptions`], this preserves the old file for those who have it
+    /// open, and keeps it if the new one cannot be created. The new file has its mode and owner. Without
     /// [`write`](Self::write) it is open for reading.
     ///
     /// ```
@@ -157,7 +158,7 @@ impl OpenOptions {
         self
     }
 
-    /// Sets the metadata of a file that this call creates; that of an existing file stays.
+    /// Sets the metadata of a file that this call creates; that of an existing file is unchanged.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -175,8 +176,8 @@ impl OpenOptions {
         self
     }
 
-    /// Takes the operating system's lock for a writer, which is the default. `false` is for file systems without locks,
-    /// where nothing but the program itself keeps a second writer out.
+    /// Takes the operating system's lock for a writer, which is the default. `false` is for file systems
+    /// without locks, where only the program itself prevents a second writer.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -210,7 +211,7 @@ impl OpenOptions {
         self
     }
 
-    /// Says when commits wait for the disk.
+    /// Sets when commits wait for the disk.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -226,7 +227,7 @@ impl OpenOptions {
         self
     }
 
-    /// Says how hard blocks are compressed.
+    /// Sets the compression level of blocks.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -243,8 +244,8 @@ impl OpenOptions {
         self
     }
 
-    /// Sets on how many threads blocks are compressed, and inflated ahead of whoever reads many records, the calling
-    /// one included. By default these are as many as the machine has cores, up to four.
+    /// Sets the number of threads, including the calling one, that compress blocks and inflate them ahead
+    /// of sequential reads. The default is the number of cores, up to four.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -260,7 +261,7 @@ impl OpenOptions {
         self
     }
 
-    /// Sets how many bytes of inflated blocks and index nodes are kept at most.
+    /// Sets the capacity of the cache of inflated blocks and index nodes, in bytes.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -278,7 +279,7 @@ impl OpenOptions {
     }
 
     pub(super) fn thread_count(&self) -> usize {
-        // Asked once, since the answer takes longer than opening a file.
+        // Determined once, because the call takes longer than opening a file.
         static CORES: LazyLock<usize> =
             LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
         self.threads.unwrap_or_else(|| MAX_DEFAULT_THREADS.min(*CORES)).max(1)

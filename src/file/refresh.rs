@@ -1,4 +1,4 @@
-//! Looking at what others have committed since.
+//! Refreshing the state with commits of others.
 
 use std::io;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use super::capture_file::CaptureFile;
 use super::role::Role;
 
 impl CaptureFile {
-    /// Looks at what has been committed since; returns whether there is more to see, or other metadata. With
-    /// `durable`, what is seen is on the disk and cannot be rolled back by a power cut. A writer has nothing to
-    /// refresh.
+    /// Looks at what has been committed since the last look; returns whether there are more records or
+    /// other metadata. With `durable`, the visible state is synced to the disk, so that a power cut cannot
+    /// roll it back. A writer has nothing to refresh.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl CaptureFile {
             stamps.store(Arc::new(current.stamps));
             return Ok(false);
         }
-        // The stamps must never be newer than the snapshot: cleared first, set last.
+        // The stamps must never be newer than the snapshot, so they are cleared first and set last.
         stamps.store(Arc::new(None));
         if self.published.publish_if_newer(&fresh, Snapshot::is_newer_than) {
             stamps.store(Arc::new(current.stamps));
@@ -91,7 +91,7 @@ impl CaptureFile {
         self.file.storage.wait_for_change(position, [a, b, c, d], most);
     }
 
-    /// Makes an object that reads what is committed to the open file, and refreshes by itself.
+    /// Creates an object that reads the same open file, and refreshes independently.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl CaptureFile {
         Self::new_reader(Arc::clone(&self.file), current)
     }
 
-    /// Checks that the file has not been cut short since it was looked at.
+    /// Checks that the file has not been truncated since it was last read.
     pub(super) fn check_length(&self) -> Result<()> {
         self.published.load_guard().0.check_length()
     }

@@ -1,4 +1,4 @@
-//! Puts a new file in the place of another one, or where there is none yet, in one step.
+//! Atomically creates a file, or replaces an existing one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ use super::options::OpenOptions;
 
 const MAX_ATTEMPTS: u32 = 100;
 
-/// A file in the making beside the place that it is for, which it takes once it is whole.
+/// A temporary file that takes its final name once it is complete.
 ///
-/// A file that it replaces stays as it is until then. While this lives, nobody else can write or replace that
-/// file, so that nothing which is committed to it meanwhile is lost. The new one has its mode and owner; where
-/// there was none, it has the mode that the process's umask leaves. Dropped before [`finish`](Self::finish), it
-/// leaves no trace.
+/// A file that it replaces is unchanged until then. While the replacement lives, no other writer can write
+/// or replace that file, so that no commit to it is lost. The new file has its mode and owner; without an
+/// old file, it has the mode that the umask permits. Dropped before [`finish`](Self::finish), it leaves no
+/// trace.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -41,15 +41,15 @@ pub struct Replacement {
     /// Where `path` leads, through symbolic links.
     target: PathBuf,
     overwrite: bool,
-    /// The right to write the file that is replaced; `None` where there is none.
+    /// The right to write the file that is replaced; `None` if there is none.
     lock: Option<WriterLock>,
     temporary: Option<TempPath>,
     forks: u64,
 }
 
 impl Replacement {
-    /// Makes an empty file beside `path`, which must not exist or, with `overwrite`, be a regular file that nobody
-    /// writes.
+    /// Creates an empty file beside `path`, which must not exist or, with `overwrite`, must be a regular
+    /// file that is not being written.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl Replacement {
         self.temporary.as_deref().unwrap_or(&self.target)
     }
 
-    /// Gives the file its name. With `sync` both are on the disk when this returns.
+    /// Moves the file to its final name. With `sync`, both are on the disk when this returns.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl Replacement {
                 Ok(()) if sync => return sync_folder(&self.target).map_err(failed),
                 Ok(()) => return Ok(()),
                 Err(error) if self.overwrite && error.error.kind() == io::ErrorKind::AlreadyExists => {
-                    // Somebody has made a file there meanwhile.
+                    // Another process has created a file there meanwhile.
                     temporary = error.path;
                     let old = OpenOptions::new().lock_to_replace(&path, &self.target)?;
                     self.lock = old.map(|old| old.right);
@@ -159,7 +159,7 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // In a forked child the file in the making belongs to the parent.
+        // In a forked child, the temporary file belongs to the parent.
         if self.forks != forks()
             && let Some(temporary) = self.temporary.take()
         {

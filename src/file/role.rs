@@ -1,4 +1,4 @@
-//! What an open file may do: read, or write as long as it is not forked.
+//! The role of an open file: a reader, or a writer unless it was inherited through a fork.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::write::writer::Writer;
 
 #[derive(Debug)]
 pub(super) enum Role {
-    /// The slots' stamps of the current snapshot, to see cheaply that nothing has changed.
+    /// The slots' stamps of the current snapshot, a cheap way to detect changes.
     Reader(ArcSwap<Option<Stamps>>),
     Writer(Box<WriterRole>),
 }
@@ -20,10 +20,10 @@ pub(super) enum Role {
 pub(super) struct WriterRole {
     /// `None` once closed.
     pub(super) writer: Mutex<Option<Writer>>,
-    /// What was committed, once it is closed.
+    /// The last commit, once the writer is closed.
     pub(super) final_stats: OnceLock<Stats>,
-    /// The count of forks when the file was opened; a forked child never touches the writer, whose
-    /// lock a thread that did not come along may hold.
+    /// The count of forks when the file was opened. A forked child never touches the writer, because a
+    /// thread of the parent may have held its lock.
     pub(super) forks: u64,
 }
 
@@ -37,7 +37,7 @@ impl WriterRole {
 impl Drop for WriterRole {
     fn drop(&mut self) {
         if self.forks != forks() {
-            // The writer is the parent's: its threads, its lock and its file's length.
+            // The writer belongs to the parent, with its threads, its lock and the file's length.
             let unlocked = Mutex::new(None);
             std::mem::forget(std::mem::replace(&mut self.writer, unlocked));
         }

@@ -1,4 +1,4 @@
-//! Files that are empty, or that a crash left half made: they become capture files where they stand.
+//! Empty files, and files that a crash left half created, which become capture files in place.
 
 use std::io;
 

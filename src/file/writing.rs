@@ -9,15 +9,15 @@ use crate::write::options::{Commit, Stats};
 use crate::write::writer::Writer;
 
 impl CaptureFile {
-    /// Releases a snapshot of uncommitted frames before they are rolled back: they are saved in memory for all who
-    /// still hold one, and that should only be somebody who reads them.
+    /// Releases the published snapshot of uncommitted frames before these are rolled back: they are saved
+    /// in memory while any snapshot refers to them, which should only be one in use.
     fn release_uncommitted_snapshot(&self, writer: &Writer) {
         if self.published.load_guard().0.is_uncommitted() {
             self.published.retract(writer.committed_snapshot());
         }
     }
 
-    /// Sums up what was committed through this object so far. All zero for an object that reads.
+    /// Returns totals of what was committed through this object; all zero for an object that reads.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -40,8 +40,8 @@ impl CaptureFile {
         }
     }
 
-    /// Adds a record, which becomes visible to others with the next commit; returns the new count. An
-    /// error leaves everything as it was.
+    /// Adds a record, which becomes visible to others with the next commit; returns the new count. An error
+    /// leaves everything unchanged.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl CaptureFile {
         self.try_write(|writer| writer.try_add(record))
     }
 
-    /// Like [`write`](Self::write), but `None` if the writer is at work or gone.
+    /// Like [`write`](Self::write), but returns `None` if the writer is busy or closed.
     pub(super) fn try_write<T>(
         &self,
         work: impl FnOnce(&mut Writer) -> Result<Option<T>>,

@@ -14,7 +14,7 @@ use crate::write::frame_writer::FrameWriter;
 #[derive(Debug)]
 pub(super) struct Draft {
     frames: FrameWriter,
-    /// Entries included that are not committed; the serial number is the last commit's.
+    /// The master node, including uncommitted entries; the serial number is that of the last commit.
     pub(super) node: MasterNode,
     /// Counts the records, those included that the index does not hold yet.
     pub(super) record_count: u64,
@@ -24,8 +24,8 @@ pub(super) struct Draft {
     dirty: bool,
     /// The number of the open block, which is `node.pending`; closed ones have lower numbers.
     open_block: u64,
-    /// Entries whose block has no position yet, in the order in which they were made. There are some as long as
-    /// there are closed blocks.
+    /// Entries whose block has no position yet, in order. There are some as long as there are closed
+    /// blocks.
     unplaced: VecDeque<Unplaced>,
 }
 
@@ -46,7 +46,7 @@ pub(super) enum Entry {
     NoMetadata,
 }
 
-/// A state of the open transaction to return to.
+/// A savepoint of the open transaction.
 #[derive(Debug)]
 pub(crate) struct Savepoint {
     node: MasterNode,
@@ -76,7 +76,7 @@ impl Draft {
         &self.node
     }
 
-    /// What somebody else has done to the file, if that was noticed.
+    /// The change by another program that was detected, if any.
     #[inline]
     pub(super) fn harm(&self) -> Option<&'static str> {
         self.frames.harm()
@@ -103,7 +103,7 @@ impl Draft {
         self.dirty
     }
 
-    /// Notes that the state is committed under this number.
+    /// Records that the state is committed with this serial number.
     pub(super) fn commit(&mut self, serial: u32) {
         self.node.serial = serial;
         self.uncommitted_bytes = 0;
@@ -117,7 +117,7 @@ impl Draft {
         end >= self.frames.block_size() || frame::may_not_fit(end)
     }
 
-    /// Adds a record. An error leaves everything as it was, but for closed blocks that have reached the file.
+    /// Adds a record. An error leaves everything unchanged, except for closed blocks that were written.
     #[inline]
     pub(super) fn add_record(&mut self, record: &[u8]) -> Result<()> {
         if self.record_count >= MAX_RECORDS {
@@ -191,8 +191,8 @@ impl Draft {
         }
     }
 
-    /// Gives an entry of the open block its coordinates, or remembers it until they are known. Before that the block
-    /// is closed if it is full: an index node that the entry fills belongs in the next one.
+    /// Assigns coordinates to an entry of the open block, or queues it until they are known. Before that, a
+    /// full block is closed: an index node that the entry fills belongs in the next one.
     #[inline]
     fn note(&mut self, offset: u32, entry: Entry) {
         let block = self.open_block;
@@ -212,7 +212,7 @@ impl Draft {
             return;
         }
         let mut room = Vec::new();
-        // Without memory for all of it now, there may be some as entries come; they tell of it.
+        // If there is no memory for all of it now, each entry tries again, and reports the error.
         let _ = room.try_reserve_exact(self.frames.block_size());
         self.frames.push(std::mem::replace(&mut self.node.pending, room));
         self.open_block += 1;
@@ -235,7 +235,7 @@ impl Draft {
         }
     }
 
-    /// Writes blocks that are compressed already, and waits for one if too many are on their way.
+    /// Writes compressed blocks, and waits for one if the pipeline is full.
     pub(super) fn drain_ready(&mut self) -> Result<()> {
         while self.frames.should_write() {
             self.write_front()?;
@@ -271,7 +271,7 @@ impl Draft {
         }
     }
 
-    /// Remembers the state so far, to return to as long as no block is written.
+    /// Creates a savepoint that is valid as long as no block is written.
     fn savepoint(&self) -> Savepoint {
         Savepoint {
             node: self.node.clone(),
@@ -284,13 +284,13 @@ impl Draft {
         }
     }
 
-    /// Remembers the state so far, to return to whatever is written meanwhile.
+    /// Creates a savepoint that remains valid when blocks are written.
     pub(super) fn lasting_savepoint(&mut self) -> Result<Savepoint> {
         self.drain()?;
         Ok(self.savepoint())
     }
 
-    /// Forgets everything since the savepoint.
+    /// Discards everything since the savepoint.
     pub(super) fn restore(&mut self, savepoint: Savepoint) {
         self.frames.truncate(savepoint.closed_blocks);
         self.unplaced.truncate(savepoint.unplaced);
@@ -301,7 +301,7 @@ impl Draft {
         self.open_block = savepoint.open_block;
     }
 
-    /// Forgets everything since the commit whose node this is.
+    /// Discards everything since the commit with this node.
     pub(super) fn roll_back(&mut self, committed: &Arc<MasterNode>) {
         self.frames.truncate(0);
         self.unplaced.clear();
