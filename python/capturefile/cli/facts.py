@@ -58,13 +58,15 @@ def log_facts(log: RotatingReader[bytes]) -> dict[str, object]:
         for file, size in sizes
     ]
     metadata = log.get_metadata()
+    with capturefile.CaptureFile(os.path.join(log.file_name, NAME), encoding=None) as manifest:
+        being_written = _is_being_written(manifest)
     return {
         "first_record": log.first_record,
         "last_record": log.record_count(),
         "record_count": log.record_count() + 1 - log.first_record,
         "file_size": sum(size for _, size in sizes),
         "metadata_length": None if metadata is None else len(metadata),
-        "being_written": _is_being_written(os.path.join(log.file_name, NAME)),
+        "being_written": being_written,
         "files": files,
     }
 
