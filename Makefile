@@ -34,7 +34,6 @@ lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, ty
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --all-targets --features python -- --deny warnings
-	cargo clippy --locked --all-targets --features format-3 -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(IN_FUZZ) --all-targets -- --deny warnings
@@ -58,7 +57,7 @@ docs: $(VENV)/writers ## Build the documentation site in target/site, with warni
 
 .PHONY: test-rust
 test-rust: ## Run the tests of the crate, which need no Python
-	cargo test --locked --profile fast --features format-3
+	cargo test --locked --profile fast
 
 .PHONY: test-interleavings
 test-interleavings: ## Run what threads share under a scheduler that goes through many orders

@@ -153,6 +153,19 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The operation does not support this version of the format yet.
+    #[error(
+        "cannot {what} {path:?}: it is in version {version} of the format, for which that does not exist yet"
+    )]
+    FormatUnsupported {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for, as a verb.
+        what: &'static str,
+        /// The version of the file's format.
+        version: u32,
+    },
+
     /// The file is open for writing elsewhere.
     #[error(
         "{path:?} is already open for writing in {by}; a capture file has one writer at a time: \
@@ -301,6 +314,7 @@ impl Error {
             | Self::Corrupt { path, .. }
             | Self::Replaced { path }
             | Self::Removed { path }
+            | Self::FormatUnsupported { path, .. }
             | Self::Locked { path, .. }
             | Self::LockUnavailable { path, .. }
             | Self::NotOpenForWrite { path }

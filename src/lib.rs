@@ -31,7 +31,8 @@
 //! ```
 //!
 //! Limits: a record has at most 2^32 - 1 bytes, and as much when compressed; a file with the default
-//! sizes holds more than 10^15 records. The format is described in `docs/format.md`.
+//! sizes holds more than 10^15 records. The formats are described in `docs/format.md` and
+//! `docs/format-3.md`.
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 compile_error!(
@@ -40,6 +41,7 @@ compile_error!(
 );
 
 mod codec;
+mod either;
 mod error;
 mod file;
 mod format;
@@ -49,10 +51,7 @@ mod recover;
 mod storage;
 mod sync;
 mod tree;
-#[cfg(feature = "format-3")]
-#[cfg_attr(not(test), expect(dead_code, reason = "only its tests use all of it yet"))]
-#[doc(hidden)]
-pub mod v3;
+mod v3;
 mod verify;
 mod write;
 
@@ -62,21 +61,22 @@ mod python;
 mod simulation;
 
 pub use codec::level::CompressionLevel;
+pub use either::blocks::Blocks;
+pub use either::lookup::{Lookup, Stuck};
+pub use either::records::Records;
+pub use either::records_at::RecordsAt;
+pub use either::snapshot::Snapshot;
 pub use error::{Damage, Error, LockHolder, Result};
 pub use file::{
     BackupOptions, Batch, CaptureFile, Follower, NewRecords, OpenOptions, Replacement, SnapshotGuard,
 };
 pub use format::{Coordinates, Geometry, Header, HeaderChecksum, MasterSlot};
 pub use lock::FileIdentity;
-pub use read::blocks::{BlockInfo, Blocks, FrameInfo};
-pub use read::index::{Lookup, Stuck};
+pub use read::blocks::{BlockInfo, FrameInfo};
 pub use read::record::Record;
 pub use read::record_buffer::RecordBuffer;
-pub use read::records::Records;
-pub use read::records_at::RecordsAt;
-pub use read::snapshot::Snapshot;
 pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
 pub use storage::sync_path;
 pub use sync::progress::Progress;
 pub use verify::{IndexPath, IndexStep, Report, Structure, VerifyOptions, verify};
-pub use write::options::{Commit, Stats, SyncMode};
+pub use write::options::{Commit, Compression, Stats, SyncMode};

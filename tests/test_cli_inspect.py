@@ -39,7 +39,8 @@ def test_info_names_every_fact_on_a_line(path: Path) -> None:
     assert facts[b"record count"] == b"1"
     assert facts[b"metadata length"] == b"none"
     assert (facts[b"record bytes"], facts[b"being written"]) == (b"3", b"no")
-    assert len(facts) == 16
+    assert facts[b"compression"] == b"zlib"
+    assert len(facts) == 17
 
 
 def test_info_says_whether_a_writer_is_at_work_and_how_well_the_file_is_compressed(path: Path) -> None:

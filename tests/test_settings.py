@@ -44,6 +44,8 @@ def test_an_encoding_that_is_none_is_an_error_at_once(full: Path, encoding: str)
         *[("compression_level", level) for level in (0, 13, -1, 2**32, 2**70)],
         *[("threads", 0), ("threads", -1), ("threads", -(2**70)), ("threads", 2**70)],
         *[("cache_size", -1), ("cache_size", 2**70)],
+        *[("format", version) for version in (0, 1, 4, -1, 2**70)],
+        *[("compression", name) for name in ("", "gzip", "ZLIB", "zstd", "lz4", "none", 6)],
         *[("sync", sync) for sync in ("", "FULL", "always", None, 2, b"full")],
     ],
 )
@@ -57,8 +59,8 @@ def test_a_setting_that_cannot_be_is_an_error_that_names_it(path: Path, creates:
     ("setting", "value"),
     [
         ("compression_block_size", 4096.0),
-        ("compression_block_size", None),
         ("compression_level", "6"),
+        ("format", "3"),
         ("threads", "2"),
         ("cache_size", None),
         ("encoding", b"utf-8"),
@@ -98,6 +100,52 @@ def test_every_setting_that_can_be_makes_the_same_log(path: Path, options: dict[
     with CaptureFile(path, **reading) as cf:
         assert [cf[number] for number in range(1, 3001)] == list(cf) == records
     assert capturefile.verify(path).sound
+
+
+@pytest.mark.parametrize("creates", CREATES)
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *[("compression_block_size", size) for size in (0, 1, 511, 2**28)],
+        *[("compression_level", level) for level in (0, 23)],
+        ("compression", "zlib"),
+    ],
+)
+def test_a_setting_that_format_3_cannot_have_is_an_error_that_names_it(
+    path: Path,
+    creates: Any,  # noqa: ANN401
+    setting: str,
+    value: Any,  # noqa: ANN401
+) -> None:
+    with pytest.raises(ValueError, match=f"{setting} .*{value}"):
+        creates(path, format=3, **{setting: value})
+    assert names(path.parent) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        *[{"sync": sync} for sync in ("full", "barrier", "none")],
+        *[{"compression_level": level} for level in (1, 3, 9, 22)],
+        *[{"compression": compression} for compression in ("zstd", "lz4", "none")],
+        *[{"threads": threads} for threads in (1, 2, 3)],
+        {"cache_size": 0},
+        *[{"compression_block_size": size} for size in (512, 4096, 2**20)],
+    ],
+    ids=str,
+)
+def test_every_setting_of_format_3_makes_the_same_log(path: Path, options: dict[str, Any]) -> None:
+    records = [f"record {number} " * (number % 100) for number in range(20_000)]
+    with CaptureFile(path, True, format=3, **options) as cf:
+        cf.add_records(records[:100])
+        cf.commit()
+        cf.add_records(records[100:])
+        cf.commit()
+        assert list(cf) == records
+        assert (cf.info().version, cf.info().compression) == (3, options.get("compression", "zstd"))
+    with CaptureFile(path, cache_size=options.get("cache_size", 2**25)) as cf:
+        assert [cf[number] for number in range(1, 20_001)] == list(cf) == records
 
 
 def test_settings_beyond_the_references_are_given_by_name(path: Path) -> None:

@@ -49,6 +49,7 @@ def test_the_facts_are_those_of_the_file(path: Path) -> None:
         file_size=path.stat().st_size,
         pending_bytes=len(parsed.current.pending),
         metadata_length=8,
+        compression="zlib",
     )
     with CaptureFile(path) as cf:
         facts = cf.info()

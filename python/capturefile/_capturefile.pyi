@@ -12,7 +12,7 @@ from typing_extensions import Buffer, CapsuleType, TypeVar, disjoint_base
 
 from capturefile._info import BlockInfo, Info, Recovery, Report, Stats
 from capturefile._runs import ArrowRun
-from capturefile._typing import StrPath, SyncMode
+from capturefile._typing import Compression, StrPath, SyncMode
 from capturefile.sequence import RecordSequence
 
 __all__ = [
@@ -74,13 +74,18 @@ class CaptureFile(Generic[_RecordT_co]):
         use_os_file_locking: Hold the writer lock in the operating system. False is for file systems without
             locks; a second writer in the same process is refused in any case.
         compression_block_size: Bytes that are compressed together, a multiple of 4,096, for a file that this
-            call creates; ignored for an existing file.
+            call creates; ignored for an existing file. By default 32,768, and 131,072 in format 3.
         errors: How to handle text that cannot be decoded or encoded, as for Python's `open`: "replace",
             "backslashreplace", "surrogateescape" and so on. By default it is an error.
         sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
             cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
             survives the process, but a power cut may destroy the file.
-        compression_level: From 1, the fastest, to 12, the smallest.
+        format: Version of the format of a file that this call creates: 2, or 3, which only this package reads;
+            `docs/format-3.md` says what works with it. An existing file shows by itself what it is.
+        compression: How blocks of a file that this call creates are compressed: "zlib" in format 2; "zstd",
+            "lz4" or "none" in format 3. By default the first of these.
+        compression_level: From 1, the fastest, to 12, the smallest, with "zlib", by default 6; from 1 to 22 with
+            "zstd", by default 1.
         threads: Number of threads, including the calling one, that compress blocks and inflate them ahead of
             sequential reads; by default one per core, up to four.
         cache_size: Maximum size of the cache of inflated blocks and index nodes, in bytes.
@@ -114,11 +119,13 @@ class CaptureFile(Generic[_RecordT_co]):
         force_new_empty_file: bool = False,
         encoding: str = "utf_8",
         use_os_file_locking: bool = True,
-        compression_block_size: int = 32768,
+        compression_block_size: int | None = None,
         *,
         errors: str | None = None,
         sync: SyncMode = "full",
-        compression_level: int = 6,
+        format: Literal[2, 3] = 2,
+        compression: Compression | None = None,
+        compression_level: int | None = None,
         threads: int | None = None,
         cache_size: int = 50331648,
     ) -> None: ...
@@ -132,10 +139,12 @@ class CaptureFile(Generic[_RecordT_co]):
         *,
         encoding: None,
         use_os_file_locking: bool = True,
-        compression_block_size: int = 32768,
+        compression_block_size: int | None = None,
         errors: None = None,
         sync: SyncMode = "full",
-        compression_level: int = 6,
+        format: Literal[2, 3] = 2,
+        compression: Compression | None = None,
+        compression_level: int | None = None,
         threads: int | None = None,
         cache_size: int = 50331648,
     ) -> None: ...
@@ -148,11 +157,13 @@ class CaptureFile(Generic[_RecordT_co]):
         force_new_empty_file: bool,
         encoding: None,
         use_os_file_locking: bool = True,
-        compression_block_size: int = 32768,
+        compression_block_size: int | None = None,
         *,
         errors: None = None,
         sync: SyncMode = "full",
-        compression_level: int = 6,
+        format: Literal[2, 3] = 2,
+        compression: Compression | None = None,
+        compression_level: int | None = None,
         threads: int | None = None,
         cache_size: int = 50331648,
     ) -> None: ...
@@ -972,10 +983,12 @@ def open(
     initial_metadata: Buffer | None = None,
     encoding: str = "utf_8",
     use_os_file_locking: bool = True,
-    compression_block_size: int = 32768,
+    compression_block_size: int | None = None,
     errors: str | None = None,
     sync: SyncMode = "full",
-    compression_level: int = 6,
+    format: Literal[2, 3] = 2,
+    compression: Compression | None = None,
+    compression_level: int | None = None,
     threads: int | None = None,
     cache_size: int = 50331648,
 ) -> CaptureFile[str]:
@@ -991,6 +1004,8 @@ def open(
         compression_block_size: As for `CaptureFile`.
         errors: As for `CaptureFile`.
         sync: As for `CaptureFile`.
+        format: As for `CaptureFile`.
+        compression: As for `CaptureFile`.
         compression_level: As for `CaptureFile`.
         threads: As for `CaptureFile`.
         cache_size: As for `CaptureFile`.
@@ -1022,10 +1037,12 @@ def open(
     initial_metadata: Buffer | None = None,
     encoding: None,
     use_os_file_locking: bool = True,
-    compression_block_size: int = 32768,
+    compression_block_size: int | None = None,
     errors: None = None,
     sync: SyncMode = "full",
-    compression_level: int = 6,
+    format: Literal[2, 3] = 2,
+    compression: Compression | None = None,
+    compression_level: int | None = None,
     threads: int | None = None,
     cache_size: int = 50331648,
 ) -> CaptureFile[bytes]: ...

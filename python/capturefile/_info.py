@@ -9,15 +9,15 @@ class Info:
     """Sizes and numbers that describe a capture file as one object sees it."""
 
     version: int
-    """Version of the format, 1 or 2."""
+    """Version of the format: 1, 2 or 3."""
     page_size: int
     """Bytes in a page, the unit in which data is written."""
     block_size: int
-    """Number of bytes at which a block is compressed."""
+    """Number of bytes at which a block is compressed; in format 3, a block has at most this many."""
     fan_out: int
     """Number of children of a full node of the index tree."""
     serial_number: int
-    """Serial number of the last commit; it wraps at 2**32."""
+    """Serial number of the last commit; it wraps at 2**32. In format 3, where the last commit ends in the log."""
     record_count: int
     """Number of records."""
     tree_height: int
@@ -30,6 +30,8 @@ class Info:
     """Number of bytes that are not compressed yet."""
     metadata_length: int | None
     """Length of the metadata in bytes; None without metadata."""
+    compression: Literal["zlib", "zstd", "lz4", "none"]
+    """Compression of the blocks."""
 
 
 @dataclass(frozen=True)

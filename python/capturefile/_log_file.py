@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 _OPTIONS = frozenset(
     (
         "cache_size",
+        "compression",
         "compression_block_size",
         "compression_level",
+        "format",
         "initial_metadata",
         "sync",
         "threads",

@@ -11,6 +11,9 @@ StrPath: TypeAlias = str | os.PathLike[str]
 SyncMode: TypeAlias = Literal["full", "barrier", "none"] | bool
 """What a commit waits for."""
 
+Compression: TypeAlias = Literal["zlib", "zstd", "lz4", "none"]
+"""How blocks are compressed."""
+
 RecordT = TypeVar("RecordT", bound=str | bytes)
 """The type of an object's records: `str`, or `bytes` without an encoding."""
 

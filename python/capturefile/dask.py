@@ -15,7 +15,7 @@ import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from capturefile._capturefile import CaptureFile
@@ -28,7 +28,7 @@ from capturefile.rotating import manifest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from capturefile._typing import StrPath, SyncMode
+    from capturefile._typing import Compression, StrPath, SyncMode
 
 __all__ = ["read_bag", "read_capture", "to_capture"]
 
@@ -330,8 +330,10 @@ def to_capture(
     compute: bool = True,
     encoding: str | None = "utf_8",
     errors: str | None = None,
-    compression_block_size: int = 32768,
-    compression_level: int = 6,
+    compression_block_size: int | None = None,
+    format: Literal[2, 3] = 2,  # noqa: A002 - the name that it has everywhere
+    compression: Compression | None = None,
+    compression_level: int | None = None,
     sync: SyncMode = "full",
 ) -> Any:  # noqa: ANN401
     """Writes a data frame or a bag to a folder, each partition to a file `part-NNNNN.capture`.
@@ -349,6 +351,8 @@ def to_capture(
         encoding: As for `CaptureFile`.
         errors: As for `CaptureFile`.
         compression_block_size: As for `CaptureFile`.
+        format: As for `CaptureFile`.
+        compression: As for `CaptureFile`.
         compression_level: As for `CaptureFile`.
         sync: As for `CaptureFile`, before a file gets its name.
 
@@ -380,6 +384,8 @@ def to_capture(
         "encoding": encoding,
         "errors": errors,
         "compression_block_size": compression_block_size,
+        "format": format,
+        "compression": compression,
         "compression_level": compression_level,
         "sync": sync,
     }

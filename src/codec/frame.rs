@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use libdeflater::{CompressionError, CompressionLvl, Compressor, DecompressionError, Decompressor};
 
 use crate::codec::deflate;
-use crate::codec::level::CompressionLevel;
+use crate::codec::level::ZlibLevel;
 use crate::codec::noise::is_noise;
 use crate::error::{Damage, Error, Result, reserve};
 use crate::format::{LENGTH_SIZE, MAX_ENTRY_LEN};
@@ -26,13 +26,13 @@ thread_local! {
 
 /// Compresses `block` into a frame: a length, then one zlib stream. Incompressible data is stored, which
 /// takes a tenth of the time of an attempt to compress, and none to inflate.
-pub(crate) fn deflate(block: &[u8], level: CompressionLevel) -> Result<Vec<u8>> {
+pub(crate) fn deflate(block: &[u8], level: ZlibLevel) -> Result<Vec<u8>> {
     let mut frame = Vec::new();
     reserve(&mut frame, LENGTH_SIZE, "a compressed block")?;
     frame.resize(LENGTH_SIZE, 0);
     if is_noise(block) {
-        append_stream(block, CompressionLevel::STORED, &mut frame)?;
-    } else if level.get() == CompressionLevel::FASTEST {
+        append_stream(block, ZlibLevel::STORED, &mut frame)?;
+    } else if level.get() == ZlibLevel::FASTEST {
         deflate::compress(block, &mut frame)?;
     } else {
         append_stream(block, level.0, &mut frame)?;
@@ -140,7 +140,7 @@ mod tests {
         let lengths = [0, 1, 32_768, SCRATCH_SIZE, SCRATCH_SIZE + 1, 5_000_000];
         for length in lengths.into_iter().take(if cfg!(miri) { 2 } else { 6 }) {
             let block: Vec<u8> = (0..length).map(|index| (index * index / 7).to_le_bytes()[0]).collect();
-            let frame = deflate(&block, CompressionLevel::default()).unwrap();
+            let frame = deflate(&block, ZlibLevel::default()).unwrap();
             assert_eq!(get_u32(&frame, 0).unwrap() as usize, frame.len() - LENGTH_SIZE);
             assert_eq!(*inflate(&frame[LENGTH_SIZE..], 4_000_000).unwrap(), *block);
         }
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "takes too long")]
     fn a_block_that_inflates_to_far_more_than_its_frame_is_not_taken_into_memory() {
-        let frame = deflate(&vec![0; 9_000_000], CompressionLevel::default()).unwrap();
+        let frame = deflate(&vec![0; 9_000_000], ZlibLevel::default()).unwrap();
         let stream = &frame[LENGTH_SIZE..];
         assert!(matches!(inflate(stream, 32_768), Err(InflateError::Oversized)));
         assert_eq!(inflate(stream, 4_500_000).unwrap().len(), 9_000_000);
@@ -166,8 +166,7 @@ mod tests {
             };
             (0..length).map(byte).collect()
         };
-        let is_stored =
-            |block: &[u8]| deflate(block, CompressionLevel::default()).unwrap().len() > block.len();
+        let is_stored = |block: &[u8]| deflate(block, ZlibLevel::default()).unwrap().len() > block.len();
         assert!(is_stored(&noise(65_536)));
         assert!(is_stored(&noise(MIN_NOISE_LEN)));
         // What an index node puts in front of a large record changes nothing.
@@ -181,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_in_a_frame_is_noticed() {
-        let mut frame = deflate(&[b'x'; 1000], CompressionLevel::default()).unwrap();
+        let mut frame = deflate(&[b'x'; 1000], ZlibLevel::default()).unwrap();
         for at in (LENGTH_SIZE..frame.len()).step_by(if cfg!(miri) { 7 } else { 1 }) {
             frame[at] ^= 4;
             if let Ok(block) = inflate(&frame[LENGTH_SIZE..], 4096) {

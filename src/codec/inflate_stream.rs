@@ -232,7 +232,7 @@ mod tests {
 
     fn sample() -> (Vec<u8>, Vec<u8>) {
         let block: Vec<u8> = (0..300_000_u32).flat_map(|index| (index / 7).to_le_bytes()).collect();
-        let frame = deflate(&block, crate::codec::level::CompressionLevel::default()).unwrap();
+        let frame = deflate(&block, crate::codec::level::ZlibLevel::default()).unwrap();
         (block, frame[LENGTH_SIZE..].to_vec())
     }
 

@@ -4,7 +4,8 @@ use libdeflater::CompressionLvl;
 
 use crate::error::{Error, Result};
 
-/// The compression level of blocks: 1 is the fastest, 12 produces the smallest files, and 6 is the default.
+/// The compression level of blocks: 1 is the fastest; the level that produces the smallest files is 12 with zlib, and 22
+/// with Zstandard.
 ///
 /// ```
 /// use capturefile::{CompressionLevel, OpenOptions};
@@ -15,20 +16,21 @@ use crate::error::{Error, Result};
 /// let log = OpenOptions::new().write(true).compression_level(1.try_into()?).open(&path)?;
 /// # Ok(()) }
 /// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompressionLevel(u8);
+
+/// A level of the encoder for zlib.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CompressionLevel(pub(super) CompressionLvl);
+pub(crate) struct ZlibLevel(pub(super) CompressionLvl);
 
 impl CompressionLevel {
-    /// The level with an encoder of its own.
-    pub(super) const FASTEST: u32 = 1;
-    /// No compression.
-    pub(super) const STORED: CompressionLvl = CompressionLvl::fastest();
+    const MAX: u8 = 22;
 
     /// Makes the level with this number; [`TryFrom`] does the same.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for numbers other than 1 to 12.
+    /// [`Error::InvalidOption`] for numbers other than 1 to 22. Opening refuses what is above 12 with zlib.
     ///
     /// # Examples
     ///
@@ -40,25 +42,19 @@ impl CompressionLevel {
     /// # Ok::<(), capturefile::Error>(())
     /// ```
     pub fn new(level: u32) -> Result<Self> {
-        i32::try_from(level)
-            .ok()
-            .filter(|level| *level >= 1)
-            .and_then(|level| CompressionLvl::new(level).ok())
-            .map(Self)
-            .ok_or(Error::InvalidOption {
-                name: "compression_level",
-                got: level.to_string(),
-                expected: "it must be from 1, the fastest, to 12, the smallest",
-            })
+        let number = u8::try_from(level).ok().filter(|level| (1..=Self::MAX).contains(level));
+        let expected = "it must be from 1, the fastest, to 12, the smallest, or 22 with zstd";
+        number.map(Self).ok_or_else(|| refused(level, expected))
     }
 
-    /// Returns the level as a number from 1 to 12.
+    /// Returns the level as a number from 1 to 22.
     ///
     /// ```
-    /// assert_eq!(capturefile::CompressionLevel::default().get(), 6);
+    /// assert_eq!(capturefile::CompressionLevel::new(3)?.get(), 3);
+    /// # Ok::<(), capturefile::Error>(())
     /// ```
     pub fn get(self) -> u32 {
-        i32::from(self.0).unsigned_abs()
+        self.0.into()
     }
 }
 
@@ -70,15 +66,43 @@ impl TryFrom<u32> for CompressionLevel {
     }
 }
 
+impl ZlibLevel {
+    /// The level with an encoder of its own.
+    pub(super) const FASTEST: u32 = 1;
+    /// No compression.
+    pub(super) const STORED: CompressionLvl = CompressionLvl::fastest();
+
+    /// The level from 1 to 12, by default 6.
+    pub(crate) fn new(level: Option<CompressionLevel>) -> Result<Self> {
+        let Some(level) = level else {
+            return Ok(Self::default());
+        };
+        let expected = "it must be from 1, the fastest, to 12, the smallest";
+        CompressionLvl::new(level.0.into()).map(Self).map_err(|_| refused(level.get(), expected))
+    }
+
+    /// The level as a number.
+    pub(crate) fn get(self) -> u32 {
+        i32::from(self.0).unsigned_abs()
+    }
+}
+
+fn refused(level: u32, expected: &'static str) -> Error {
+    Error::InvalidOption { name: "compression_level", got: level.to_string(), expected }
+}
+
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
     #[test]
     fn levels_outside_the_range_are_refused() {
         assert!(CompressionLevel::new(0).is_err());
-        assert!(CompressionLevel::new(1).is_ok());
-        assert!(CompressionLevel::new(12).is_ok());
-        assert!(CompressionLevel::new(13).is_err());
+        assert!(CompressionLevel::new(23).is_err());
+        let zlib = |level| ZlibLevel::new(Some(CompressionLevel::new(level).unwrap()));
+        assert!(zlib(1).is_ok() && zlib(12).is_ok());
+        assert!(zlib(13).is_err());
+        assert_eq!(ZlibLevel::new(None).unwrap().get(), 6);
     }
 }

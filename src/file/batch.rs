@@ -1,8 +1,7 @@
 //! Adding all or none of many records.
 
+use crate::either::writer::{Savepoint, Writer};
 use crate::error::Result;
-use crate::write::draft::Savepoint;
-use crate::write::writer::Writer;
 
 use super::capture_file::CaptureFile;
 

@@ -8,14 +8,13 @@ use std::{fmt, io};
 use arc_swap::{ArcSwap, Guard};
 
 use super::role::{Role, WriterRole};
+use crate::either::file::AnyFile;
+use crate::either::snapshot::Snapshot;
+use crate::either::writer::Writer;
 use crate::error::Result;
 use crate::lock::FileIdentity;
-use crate::read::current::{self, Current};
-use crate::read::open_file::{OpenFile, check_length};
-use crate::read::snapshot::Snapshot;
 use crate::sync::forks::forks;
 use crate::sync::published::Published;
-use crate::write::writer::Writer;
 
 /// An open capture file, for reading or for writing. All methods may be called from many threads.
 ///
@@ -34,7 +33,7 @@ use crate::write::writer::Writer;
 /// # Ok(()) }
 /// ```
 pub struct CaptureFile {
-    pub(super) file: Arc<OpenFile>,
+    pub(super) file: Arc<AnyFile>,
     pub(super) published: Published<Snapshot>,
     pub(super) role: Role,
 }
@@ -70,20 +69,17 @@ impl fmt::Debug for CaptureFile {
 }
 
 impl CaptureFile {
-    pub(crate) fn new_reader(file: Arc<OpenFile>, current: Current) -> Result<Self> {
-        check_length(&file, current.master.file_limit)?;
-        let snapshot = Snapshot::committed(Arc::clone(&file), current.master);
-        Ok(Self {
-            file,
-            published: Published::new(snapshot, 0),
-            role: Role::Reader(ArcSwap::from_pointee(current.stamps)),
-        })
+    /// A reading object over a file, which shows what is committed now.
+    pub(super) fn new_reader(file: Arc<AnyFile>) -> Result<Self> {
+        let (snapshot, seen) = file.current()?;
+        let role = Role::Reader(ArcSwap::from_pointee(seen));
+        Ok(Self { file, published: Published::new(snapshot, 0), role })
     }
 
-    pub(crate) fn new_writer(mut writer: Writer) -> Result<Self> {
+    pub(super) fn new_writer(file: AnyFile, mut writer: Writer) -> Result<Self> {
         let snapshot = writer.snapshot()?;
         Ok(Self {
-            file: Arc::clone(snapshot.file()),
+            file: Arc::new(file),
             published: Published::new(snapshot, writer.changes()),
             role: Role::Writer(Box::new(WriterRole {
                 writer: Mutex::new(Some(writer)),
@@ -170,9 +166,7 @@ impl CaptureFile {
     }
 
     fn show_committed(&self) -> Result<Arc<Snapshot>> {
-        let current = current::read_current(&self.file, |_| Ok(()))?;
-        check_length(&self.file, current.master.file_limit)?;
-        Ok(self.published.publish(Snapshot::committed(Arc::clone(&self.file), current.master)))
+        Ok(self.published.publish(self.file.current()?.0))
     }
 
     /// The writer. A forked child leaves it alone.

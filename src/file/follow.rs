@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::either::records::Records;
 use crate::error::{Error, Result};
 use crate::read::record::Record;
-use crate::read::records::Records;
 use crate::sync::backoff::Backoff;
 
 use super::capture_file::CaptureFile;

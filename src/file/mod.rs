@@ -9,7 +9,6 @@ mod options;
 mod refresh;
 mod replacement;
 mod role;
-mod unmade;
 mod writing;
 
 pub use backup::BackupOptions;

@@ -7,24 +7,17 @@ use std::sync::Arc;
 
 use nix::libc;
 
-use crate::error::{Damage, Error, Result};
-use crate::format::{Geometry, has_checksum};
+use crate::error::{Error, Result};
 use crate::lock::{self, FileIdentity, Refusal, WriteRight, WriterLock};
-use crate::read::cache::Cache;
-use crate::read::current;
-use crate::read::fan_out::check_fan_out;
-use crate::read::open_file::OpenFile;
+use crate::read::open_file::Opened;
 use crate::storage::{
     self, Existing, FileStorage, NEW_FILE_MODE, Storage, already_exists, cannot_be_exclusive, exists,
-    keeps_changing, move_into_place, open_plain, parent, read_up_to, resolve_links, resolve_to_replace,
-    temporary_file,
+    keeps_changing, move_into_place, open_plain, parent, resolve_links, resolve_to_replace, temporary_file,
 };
 use crate::write::options::{Making, SyncMode};
-use crate::write::writer::Writer;
 
 use super::capture_file::CaptureFile;
 use super::options::OpenOptions;
-use super::unmade::is_unmade;
 
 /// Maximum number of attempts if the file is replaced while it is opened.
 const MAX_ATTEMPTS: u32 = 100;
@@ -35,7 +28,7 @@ impl OpenOptions {
     /// # Errors
     ///
     /// [`Error::Io`] if the file cannot be opened or made; [`Error::Corrupt`] if it is no capture file, or none of its
-    /// commits can be read; [`Error::InvalidOption`] for sizes that no file can have; [`Error::Locked`] if somebody has
+    /// commits can be read; [`Error::InvalidOption`] for sizes or a compression that no file can have; [`Error::Locked`] if somebody has
     /// it open for writing, and this call wants to; [`Error::LockUnavailable`] if the file system has no locks.
     ///
     /// # Examples
@@ -54,12 +47,12 @@ impl OpenOptions {
         lock::watch_forks();
         let path = path.as_ref();
         if self.replace {
-            self.geometry.check_settings()?;
+            self.settings.check()?;
             let writer = self.replace_file(path)?;
             return if self.write { Ok(writer) } else { self.open_reader(path) };
         }
         if self.write || self.create_new {
-            self.geometry.check_settings()?;
+            self.settings.check()?;
             return self.open_writer(path);
         }
         self.open_reader(path)
@@ -71,9 +64,14 @@ impl OpenOptions {
 
     /// Opens the content of `storage` for reading; `path` is for messages.
     pub(crate) fn read_storage(&self, path: &Path, storage: Box<dyn Storage>) -> Result<CaptureFile> {
-        let (file, header) = self.attach(path, storage)?;
-        let current = current::read_current(&file, |_| Ok(()))?;
-        header.check(CaptureFile::new_reader(Arc::new(file), current)?)
+        let (file, header) = self.settings.attach(self.opened(path, storage))?;
+        let file = CaptureFile::new_reader(Arc::new(file))?;
+        header.confirm(&*file.snapshot()?)?;
+        Ok(file)
+    }
+
+    fn opened(&self, path: &Path, storage: Box<dyn Storage>) -> Opened {
+        Opened::new(path, storage, self.thread_count())
     }
 
     /// Opens the content of `storage`, the file `target`, for writing; the caller has the right to write
@@ -85,12 +83,15 @@ impl OpenOptions {
         storage: Box<dyn Storage>,
         right: Box<dyn WriteRight>,
     ) -> Result<CaptureFile> {
-        if self.sync != SyncMode::None {
+        if self.settings.sync != SyncMode::None {
             // The program that created the file may not have synced it.
             storage.sync_folder(target).map_err(|error| Error::io(parent(target), "sync", error))?;
         }
-        let (file, header) = self.attach(path, storage)?;
-        header.check(CaptureFile::new_writer(Writer::open(Arc::new(file), right, self.writer_options())?)?)
+        let (file, header) = self.settings.attach(self.opened(path, storage))?;
+        let writer = self.settings.write(&file, right)?;
+        let file = CaptureFile::new_writer(file, writer)?;
+        header.confirm(&*file.snapshot()?)?;
+        Ok(file)
     }
 
     /// Creates a new file in the empty `storage`, which is invisible to others until `move_in` gives it the
@@ -111,7 +112,7 @@ impl OpenOptions {
     }
 
     fn sync_new_name(&self, file: &CaptureFile, target: &Path) -> Result<()> {
-        if self.sync == SyncMode::None {
+        if self.settings.sync == SyncMode::None {
             return Ok(());
         }
         file.sync_name(target).map_err(|error| Error::io(parent(target), "sync", error))
@@ -125,16 +126,9 @@ impl OpenOptions {
         right: Box<dyn WriteRight>,
         making: Making,
     ) -> Result<CaptureFile> {
-        let cache = Cache::new(self.cache_size);
-        let file = OpenFile::new(path, storage, self.geometry, cache, self.thread_count());
         let metadata = self.initial_metadata.as_deref();
-        CaptureFile::new_writer(Writer::create(
-            &Arc::new(file),
-            right,
-            metadata,
-            self.writer_options(),
-            making,
-        )?)
+        let (file, writer) = self.settings.make(self.opened(path, storage), right, metadata, making)?;
+        CaptureFile::new_writer(file, writer)
     }
 
     fn open_writer(&self, path: &Path) -> Result<CaptureFile> {
@@ -181,10 +175,8 @@ impl OpenOptions {
         length: u64,
         right: Box<dyn WriteRight>,
     ) -> Result<CaptureFile> {
-        let is_unmade = self.create
-            && is_unmade(&*storage, length, &self.geometry)
-                .map_err(|error| Error::io(path, "read", error))?;
-        if !is_unmade {
+        let failed = |error| Error::io(path, "read", error);
+        if !self.create || !self.settings.is_unmade(&*storage, length).map_err(failed)? {
             return self.write_storage(path, target, storage, right);
         }
         let file = self.make(path, storage, right, Making::InPlace)?;
@@ -232,7 +224,7 @@ impl OpenOptions {
 
     /// Turns the empty file `temporary`, which will be renamed to `path`, into a capture file.
     pub(crate) fn create_unnamed(&self, path: &Path, temporary: &Path) -> Result<CaptureFile> {
-        self.geometry.check_settings()?;
+        self.settings.check()?;
         let reopen = || open_plain(temporary, true);
         let lock = self.take_lock(path, reopen)?;
         let storage = Box::new(FileStorage::new(reopen()?.0));
@@ -293,23 +285,6 @@ impl OpenOptions {
             done => done,
         }
     }
-
-    fn attach(&self, path: &Path, storage: Box<dyn Storage>) -> Result<(OpenFile, Header)> {
-        let failed = |error| Error::io(path, "read", error);
-        let invalid = |damage| Error::corrupt(path, damage);
-        let mut header = [0; Geometry::HEADER_SIZE];
-        let length = read_up_to(&*storage, &mut header, 0).map_err(failed)?;
-        let geometry = Geometry::decode(&header[..length]).map_err(invalid)?;
-        let header = if has_checksum(&header) { Header::Checked } else { Header::Unchecked };
-        let length = storage.length().map_err(failed)?;
-        if length < geometry.data_start() {
-            let found = format!("a file of {length} bytes");
-            let expected = format!("at least {}, which its master nodes need", geometry.data_start());
-            return Err(invalid(Damage::new(found, expected)));
-        }
-        let cache = Cache::new(self.cache_size);
-        Ok((OpenFile::new(path, storage, geometry, cache, self.thread_count()), header))
-    }
 }
 
 /// A file with the right to write it.
@@ -318,24 +293,6 @@ pub(super) struct Locked {
     /// What the system knew of it once the right was taken.
     pub(super) metadata: Metadata,
     pub(super) right: WriterLock,
-}
-
-/// What is known of the header of an existing file.
-enum Header {
-    /// Its checksum is right.
-    Checked,
-    /// It has none.
-    Unchecked,
-}
-
-impl Header {
-    /// Returns the file, unless its index shows that the header is wrong.
-    fn check(&self, file: CaptureFile) -> Result<CaptureFile> {
-        if let Self::Unchecked = self {
-            check_fan_out(&*file.snapshot()?)?;
-        }
-        Ok(file)
-    }
 }
 
 fn does_not_exist(path: &Path) -> Error {

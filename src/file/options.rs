@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use crate::codec::level::CompressionLevel;
+use crate::either::open::Settings;
 use crate::format::Geometry;
-use crate::write::options::{SyncMode, WriterOptions};
+use crate::write::options::{Compression, SyncMode};
 
 /// Maximum number of threads by default; more rarely make one writer faster.
 const MAX_DEFAULT_THREADS: usize = 4;
@@ -31,11 +32,8 @@ pub struct OpenOptions {
     pub(super) replace: bool,
     pub(super) initial_metadata: Option<Vec<u8>>,
     pub(super) os_lock: bool,
-    pub(super) geometry: Geometry,
-    pub(super) sync: SyncMode,
-    pub(super) level: CompressionLevel,
     pub(super) threads: Option<usize>,
-    pub(super) cache_size: u64,
+    pub(super) settings: Settings,
 }
 
 impl Default for OpenOptions {
@@ -47,11 +45,15 @@ impl Default for OpenOptions {
             replace: false,
             initial_metadata: None,
             os_lock: true,
-            geometry: Geometry::default(),
-            sync: SyncMode::default(),
-            level: CompressionLevel::default(),
             threads: None,
-            cache_size: Self::DEFAULT_CACHE_SIZE,
+            settings: Settings {
+                geometry: Geometry::default(),
+                log_size: None,
+                compression: None,
+                level: None,
+                sync: SyncMode::default(),
+                cache_size: Self::DEFAULT_CACHE_SIZE,
+            },
         }
     }
 }
@@ -193,7 +195,59 @@ impl OpenOptions {
         self
     }
 
-    /// Sets page size, block size and fan-out of a file that this call creates.
+    /// Sets the version of the format of a file that this call creates, with the sizes that are usual in it: 2, or 3,
+    /// which only this package reads. An existing file shows by itself what it is.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = OpenOptions::new().write(true).format(3).open(&path)?;
+    /// assert_eq!(log.snapshot()?.geometry().version, 3);
+    /// # Ok(()) }
+    /// ```
+    pub fn format(self, version: u32) -> Self {
+        self.geometry(Geometry::of_version(version))
+    }
+
+    /// Sets how many bytes the log of a file has that this call creates in version 3 of the format: by default 1 MiB,
+    /// and at least eight blocks. A commit of more than a quarter of it takes one sync more, and readers have what is in
+    /// it in memory.
+    ///
+    /// ```
+    /// use capturefile::OpenOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = OpenOptions::new().write(true).format(3).log_size(4 << 20).open(&path)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn log_size(mut self, bytes: u32) -> Self {
+        self.settings.log_size = Some(bytes);
+        self
+    }
+
+    /// Sets how blocks of a file that this call creates are compressed: by default by zlib in version 2 of the format,
+    /// which knows nothing else, and by Zstandard in version 3.
+    ///
+    /// ```
+    /// use capturefile::{Compression, OpenOptions};
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = OpenOptions::new().write(true).format(3).compression(Compression::Lz4).open(&path)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.settings.compression = Some(compression);
+        self
+    }
+
+    /// Sets version of the format, page size, block size and fan-out of a file that this call creates.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -207,7 +261,7 @@ impl OpenOptions {
     /// # Ok(()) }
     /// ```
     pub fn geometry(mut self, geometry: Geometry) -> Self {
-        self.geometry = geometry;
+        self.settings.geometry = geometry;
         self
     }
 
@@ -223,11 +277,11 @@ impl OpenOptions {
     /// # Ok(()) }
     /// ```
     pub fn sync(mut self, sync: SyncMode) -> Self {
-        self.sync = sync;
+        self.settings.sync = sync;
         self
     }
 
-    /// Sets the compression level of blocks.
+    /// Sets the compression level of blocks. By default it is 6 with zlib, and 1 with Zstandard; LZ4 has no levels.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -240,7 +294,7 @@ impl OpenOptions {
     /// # Ok(()) }
     /// ```
     pub fn compression_level(mut self, level: CompressionLevel) -> Self {
-        self.level = level;
+        self.settings.level = Some(level);
         self
     }
 
@@ -274,7 +328,7 @@ impl OpenOptions {
     /// # Ok(()) }
     /// ```
     pub fn cache_size(mut self, bytes: u64) -> Self {
-        self.cache_size = bytes;
+        self.settings.cache_size = bytes;
         self
     }
 
@@ -283,9 +337,5 @@ impl OpenOptions {
         static CORES: LazyLock<usize> =
             LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
         self.threads.unwrap_or_else(|| MAX_DEFAULT_THREADS.min(*CORES)).max(1)
-    }
-
-    pub(super) fn writer_options(&self) -> WriterOptions {
-        WriterOptions { sync: self.sync, level: self.level }
     }
 }

@@ -4,11 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Damage, Result};
-use crate::format::{Slot, image_index};
-use crate::read::current;
-use crate::read::open_file::{check_length, check_standing};
-use crate::read::snapshot::Snapshot;
+use crate::either::snapshot::Snapshot;
+use crate::error::Result;
 use crate::storage::identity_at;
 
 use super::capture_file::CaptureFile;
@@ -41,54 +38,38 @@ impl CaptureFile {
     /// # Ok(()) }
     /// ```
     pub fn refresh(&self, durable: bool) -> Result<bool> {
-        let Role::Reader(stamps) = &self.role else {
+        let Role::Reader(seen) = &self.role else {
             return Ok(false);
         };
         let (held, _) = self.published.load();
-        let now = current::read_stamps(&*self.file.storage, &self.file.geometry)
-            .map_err(self.file.failed("read the master nodes of"))?;
-        let unchanged = now.is_some() && now == **stamps.load();
-        if unchanged && !durable {
+        let Some(look) = self.file.refreshed(&held, &seen.load(), durable)? else {
+            return Ok(false);
+        };
+        let fresh = Arc::new(look.snapshot);
+        if !look.is_news && !fresh.is_newer_than(&held) {
+            seen.store(Arc::new(look.seen));
             return Ok(false);
         }
-        let current = current::read_current(&self.file, |master| {
-            if !master.extent().is_before(held.extent()) {
-                return Ok(());
-            }
-            let found = "a commit that is older than the one read before";
-            Err(Damage::new(found, "a file that only grows"))
-        })?;
-        check_length(&self.file, current.master.file_limit)?;
-        if durable {
-            self.file.storage.sync().map_err(self.file.failed("sync"))?;
+        // What was seen must never be newer than the snapshot: cleared first, set last.
+        seen.store(Arc::new(None));
+        let is_newer =
+            |fresh: &Snapshot, current: &Snapshot| look.is_rolled_back || fresh.is_newer_than(current);
+        if self.published.publish_if_newer(&fresh, is_newer) {
+            seen.store(Arc::new(look.seen));
         }
-        let fresh = Arc::new(Snapshot::committed(Arc::clone(&self.file), current.master));
-        if fresh.shows_the_same_as(&held) {
-            stamps.store(Arc::new(current.stamps));
-            return Ok(false);
-        }
-        // The stamps must never be newer than the snapshot, so they are cleared first and set last.
-        stamps.store(Arc::new(None));
-        if self.published.publish_if_newer(&fresh, Snapshot::is_newer_than) {
-            stamps.store(Arc::new(current.stamps));
-        }
-        Ok(true)
+        Ok(look.is_news)
     }
 
     /// Waits for a commit that is newer than what this reading object shows, for `most` at most; it may return
     /// sooner. Not every commit ends it: not one that soon follows another, nor one by another library.
     pub(super) fn wait_for_commit(&self, most: Duration) {
-        let stamps = match &self.role {
-            Role::Reader(stamps) => **stamps.load(),
-            Role::Writer(_) => None,
-        };
-        let Some(stamps) = stamps else {
-            return std::thread::sleep(most);
-        };
-        let next = self.published.load_guard().0.serial_number().wrapping_add(1);
-        let [a, b, c, d, ..] = stamps[image_index(next)];
-        let position = self.file.geometry.slot_position(Slot::of_serial(next));
-        self.file.storage.wait_for_change(position, [a, b, c, d], most);
+        match &self.role {
+            Role::Reader(seen) => {
+                let seen = **seen.load();
+                self.file.wait_for_commit(&self.published.load_guard().0, &seen, most);
+            }
+            Role::Writer(_) => std::thread::sleep(most),
+        }
     }
 
     /// Creates an object that reads the same open file, and refreshes independently.
@@ -110,8 +91,7 @@ impl CaptureFile {
     /// # Ok(()) }
     /// ```
     pub fn reader(&self) -> Result<Self> {
-        let current = current::read_current(&self.file, |_| Ok(()))?;
-        Self::new_reader(Arc::clone(&self.file), current)
+        Self::new_reader(Arc::clone(&self.file))
     }
 
     /// Checks that the file has not been truncated since it was last read.
@@ -127,7 +107,7 @@ impl CaptureFile {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
             Err(error) => return Err(self.file.failed("look for")(error)),
         };
-        let standing = check_standing(&self.file, self.published.load_guard().0.file_limit())?;
+        let standing = self.published.load_guard().0.check_standing()?;
         let (Some(named), Some(open)) = (named, standing.identity) else {
             return Ok(false);
         };

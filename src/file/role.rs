@@ -4,15 +4,15 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::read::current::Stamps;
+use crate::either::file::Seen;
+use crate::either::writer::Writer;
 use crate::sync::forks::forks;
 use crate::write::options::Stats;
-use crate::write::writer::Writer;
 
 #[derive(Debug)]
 pub(super) enum Role {
-    /// The slots' stamps of the current snapshot, a cheap way to detect changes.
-    Reader(ArcSwap<Option<Stamps>>),
+    /// A cheap way to detect changes since the current snapshot.
+    Reader(ArcSwap<Seen>),
     Writer(Box<WriterRole>),
 }
 

@@ -2,11 +2,10 @@
 
 use super::capture_file::CaptureFile;
 use super::role::{Role, WriterRole};
+use crate::either::writer::{Savepoint, Writer};
 use crate::error::{Error, Result};
 use crate::sync::forks::forks;
-use crate::write::draft::Savepoint;
 use crate::write::options::{Commit, Stats};
-use crate::write::writer::Writer;
 
 impl CaptureFile {
     /// Releases the published snapshot of uncommitted frames before these are rolled back: they are saved

@@ -37,7 +37,7 @@ const INITIAL_PAGES: u64 = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Geometry {
-    /// Version of the format, 1 or 2; both mean the same bytes.
+    /// Version of the format: 1 or 2, which mean the same bytes, or 3.
     pub version: u32,
     /// Bytes in a page, the unit in which the data area is written.
     pub page_size: u32,
@@ -86,7 +86,17 @@ impl Geometry {
         Self { version: VERSION, page_size: 4096, block_size: 32768, fan_out: 32 }
     }
 
-    /// Changes the version, which must be 1 or 2.
+    /// Returns the sizes that new files in a version of the format have unless others are asked for.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::Geometry::of_version(3).block_size, 128 * 1024);
+    /// ```
+    pub const fn of_version(version: u32) -> Self {
+        let usual = Self::new().with_version(version);
+        if version > VERSION { usual.with_block_size(128 << 10) } else { usual }
+    }
+
+    /// Changes the version, which must be 1, 2 or 3.
     ///
     /// ```
     /// assert_eq!(capturefile::Geometry::new().with_version(1).version, 1);
@@ -108,7 +118,7 @@ impl Geometry {
         self
     }
 
-    /// Changes the block size, which must be a multiple of the page size.
+    /// Changes the block size, which must be a multiple of the page size; in version 3 of the format, at least 512 bytes.
     ///
     /// ```
     /// assert_eq!(capturefile::Geometry::new().with_block_size(65536).block_size, 65536);
@@ -142,7 +152,7 @@ impl Geometry {
         let refuse =
             |name, got: u32, expected| Err(Error::InvalidOption { name, got: got.to_string(), expected });
         if !(1..=VERSION).contains(&self.version) {
-            return refuse("version", self.version, "it must be 1 or 2");
+            return refuse("format", self.version, "it must be 1, 2 or 3");
         }
         if self.page_size < MIN_PAGE_SIZE {
             return refuse("page_size", self.page_size, "it must be at least 512 bytes");

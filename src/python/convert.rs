@@ -13,7 +13,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
 
 use super::errors::quoted;
 
-use crate::{CompressionLevel, Error, SyncMode};
+use crate::{Compression, CompressionLevel, Error, SyncMode};
 
 /// How the records of a file become Python objects, and text becomes records.
 #[derive(Debug, Clone)]
@@ -304,12 +304,33 @@ impl<'py> FromPyObject<'_, 'py> for CompressionLevel {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let expected = "it must be from 1, the fastest, to 12, the smallest";
+        let expected = "it must be from 1, the fastest, to 12, the smallest, or 22 with zstd";
         Ok(Self::new(setting(&object, "compression_level", expected)?)?)
     }
 }
 
-pub(super) fn block_size(object: &Bound<'_, PyAny>) -> PyResult<u32> {
+impl<'py> FromPyObject<'_, 'py> for Compression {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let name = object.extract::<String>().ok();
+        let known = [Self::Zlib, Self::Zstd, Self::Lz4, Self::None];
+        let found = known.into_iter().find(|compression| Some(compression.as_str()) == name.as_deref());
+        let expected = "compression must be 'zlib', 'zstd', 'lz4' or 'none'";
+        found.map_or_else(|| Err(PyValueError::new_err(format!("{expected}, not {}", object.repr()?))), Ok)
+    }
+}
+
+/// The version of the format of a new file. What is older than version 2 has nothing that this has not.
+pub(super) fn format_version(object: &Bound<'_, PyAny>) -> PyResult<u32> {
+    let (name, expected) = ("format", "it must be 2 or 3");
+    match setting(object, name, expected)? {
+        version @ (2 | 3) => Ok(version),
+        other => Err(Error::InvalidOption { name, got: other.to_string(), expected }.into()),
+    }
+}
+
+pub(super) fn block_size(object: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
     setting(object, "compression_block_size", "it must be a multiple of the page size below 2**32")
 }
 

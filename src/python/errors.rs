@@ -45,7 +45,9 @@ impl From<Error> for PyErr {
             Error::NotOpenForWrite { .. } | Error::Forked { .. } => {
                 classes::CaptureFileNotOpenForWrite::new_err(message)
             }
-            Error::WriterFailed { .. } => classes::CaptureFileError::new_err(message),
+            Error::WriterFailed { .. } | Error::FormatUnsupported { .. } => {
+                classes::CaptureFileError::new_err(message)
+            }
             Error::NoSuchRecord { .. } => PyIndexError::new_err(message),
             Error::TooLarge { .. } | Error::InvalidOption { .. } | Error::IndexFull { .. } => {
                 PyValueError::new_err(message)

@@ -1,10 +1,10 @@
-//! An inflated block.
+//! Bytes in memory that records are parts of.
 
 use crate::codec::frame::{self, InflateError};
 use crate::codec::inflate_stream;
 use crate::read::validity::Validity;
 
-/// An inflated block.
+/// An inflated block, or whatever else records are parts of.
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The whole block; if that is too large to be kept, the requested part of its start.

@@ -117,11 +117,11 @@ impl BlockReader {
             let take = |stream: &[u8]| inflate_stream::entry(stream, block.size, at.offset);
             let bytes = self.frames.entry_of_oversized(at, take)?;
             let range = 0..bytes.len();
-            return Ok(Record { block: Arc::new(Block::whole(bytes, block.validity)), range });
+            return Ok(Record::new(Arc::new(Block::whole(bytes, block.validity)), range));
         }
         let range = entries::entry_range(&block.bytes, at.offset)
             .map_err(|damage| self.file().invalid(damage.at(at.frame)))?;
-        Ok(Record { block, range })
+        Ok(Record::new(block, range))
     }
 
     /// Returns a part of an index node whose block is `block`.

@@ -1,13 +1,12 @@
 //! The compressed blocks of a snapshot, one after the other, and which records lie in each.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::read::records::Records;
 use crate::read::run::Run;
 use crate::read::snapshot::Snapshot;
+use crate::read::walk::Walk;
 
 /// Tells where one block is, what it costs, and which records are in it; [`Blocks`] gives these.
 ///
@@ -57,26 +56,11 @@ pub struct FrameInfo {
     pub compressed_size: u64,
 }
 
-/// Goes through the blocks of a snapshot in the order in which they stand in the file.
-///
-/// It continues after an error, at the next block that can be found. Where an index node cannot be read, there is
-/// an error for each block of which it is not known which records are in it.
-///
-/// ```
-/// use capturefile::Result;
-///
-/// # fn main() -> capturefile::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("log.capture");
-/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-/// log.add_records(vec![b"a line of text"; 10_000])?;
-/// let sizes: Vec<u64> = log.snapshot()?.blocks().map(|block| Ok(block?.size)).collect::<Result<_>>()?;
-/// assert!(sizes.len() > 1);
-/// # Ok(()) }
-/// ```
-pub struct Blocks {
+/// The blocks of a state in the order of the file. If an index node cannot be read, there is an error for each block
+/// whose records are unknown.
+pub(crate) struct Blocks {
     snapshot: Arc<Snapshot>,
-    records: Records,
+    walk: Walk,
     /// Position of the next frame; `None` at the end.
     next: Option<u64>,
     next_record: u64,
@@ -84,18 +68,11 @@ pub struct Blocks {
     unknown: Option<u64>,
 }
 
-impl fmt::Debug for Blocks {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = out.debug_struct("Blocks");
-        out.field("snapshot", &self.snapshot).field("next", &self.next).finish_non_exhaustive()
-    }
-}
-
 impl Blocks {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
-        let records = snapshot.records(1);
+        let walk = Walk::new(Arc::clone(&snapshot));
         let next = Some(snapshot.geometry().data_start());
-        Self { snapshot, records, next, next_record: 1, unknown: None }
+        Self { snapshot, walk, next, next_record: 1, unknown: None }
     }
 
     fn take(&mut self, start: u64) -> Result<Option<BlockInfo>> {
@@ -176,7 +153,7 @@ impl Blocks {
         let fan_out = u64::from(self.snapshot.geometry().fan_out);
         // One by one to the end of the leaf, and then by whole subtrees.
         let leaf_end = (first - 1).next_multiple_of(fan_out).min(self.snapshot.record_count());
-        while self.next_record <= leaf_end && self.records.coordinates(self.next_record)?.frame == frame {
+        while self.next_record <= leaf_end && self.walk.coordinates(self.next_record)?.frame == frame {
             self.next_record += 1;
         }
         if self.next_record > leaf_end {
@@ -198,25 +175,7 @@ impl Iterator for Blocks {
 
 impl Snapshot {
     /// Finds the numbers of the records that are compressed together with record `number`, itself included.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchRecord`](crate::Error::NoSuchRecord) for a number that is 0 or more than the count;
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
-    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> capturefile::Result<()> {
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("log.capture");
-    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-    /// log.add_records(["one", "two"])?;
-    /// assert_eq!(log.snapshot()?.block_of(2)?, 1..=2);
-    /// # Ok(()) }
-    /// ```
-    pub fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
+    pub(crate) fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
         let frame = self.frame_of(number)?;
         let first = farthest(number - 1, |back| Ok(self.frame_of(number - back)? == frame))?;
         let behind = self.record_count() - number;
@@ -226,21 +185,6 @@ impl Snapshot {
 
     fn frame_of(&self, number: u64) -> Result<u64> {
         Ok(self.index().coordinates_of(number)?.frame)
-    }
-
-    /// Iterates over the compressed blocks in file order.
-    ///
-    /// ```
-    /// # fn main() -> capturefile::Result<()> {
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("log.capture");
-    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-    /// log.add_record(b"one")?;
-    /// assert_eq!(log.snapshot()?.blocks().count(), 1);
-    /// # Ok(()) }
-    /// ```
-    pub fn blocks(self: &Arc<Self>) -> Blocks {
-        Blocks::new(Arc::clone(self))
     }
 }
 

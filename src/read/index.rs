@@ -26,72 +26,6 @@ pub(crate) enum Place {
     InLeaf(u64, usize),
 }
 
-/// Says what a lookup in memory has found; see [`Snapshot::record_cached`](crate::Snapshot::record_cached).
-///
-/// ```
-/// use capturefile::Lookup;
-///
-/// # fn main() -> capturefile::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("log.capture");
-/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-/// log.add_record(b"one")?;
-/// let snapshot = log.snapshot()?;
-/// let record = match snapshot.record_cached(1)? {
-///     Lookup::Found(record) => record,
-///     Lookup::Stuck(place) => snapshot.resume(&place)?,
-/// };
-/// assert_eq!(record, *b"one");
-/// # Ok(()) }
-/// ```
-#[derive(Debug)]
-pub enum Lookup {
-    /// The record.
-    Found(Record),
-    /// The place where it could not continue without the file.
-    Stuck(Stuck),
-}
-
-impl Lookup {
-    /// Returns the record, if it was found.
-    ///
-    /// ```
-    /// # fn main() -> capturefile::Result<()> {
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("log.capture");
-    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-    /// log.add_record(b"one")?;
-    /// let record = log.snapshot()?.record_cached(1)?.found();
-    /// assert_eq!(record.expect("it is not compressed yet"), *b"one");
-    /// # Ok(()) }
-    /// ```
-    pub fn found(self) -> Option<Record> {
-        match self {
-            Self::Found(record) => Some(record),
-            Self::Stuck(_) => None,
-        }
-    }
-}
-
-/// Says where a lookup could not continue without the file, for [`Snapshot::resume`](crate::Snapshot::resume).
-///
-/// ```
-/// use capturefile::Lookup;
-///
-/// # fn main() -> capturefile::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("log.capture");
-/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-/// log.add_record(b"one")?;
-/// let snapshot = log.snapshot()?;
-/// if let Lookup::Stuck(place) = snapshot.record_cached(1)? {
-///     println!("{} bytes", snapshot.resume(&place)?.len());
-/// }
-/// # Ok(()) }
-/// ```
-#[derive(Debug)]
-pub struct Stuck(Place);
-
 impl Index {
     #[cold]
     pub(crate) fn no_such_record(&self, number: u64) -> Error {
@@ -106,7 +40,7 @@ impl Index {
 
     /// Returns record `number`, or where the lookup leaves memory.
     #[inline]
-    pub(super) fn record_cached(&self, number: u64) -> Result<Lookup> {
+    pub(super) fn record_cached(&self, number: u64) -> Result<std::result::Result<Record, Place>> {
         let blocks = Cached(&self.blocks);
         let mut place = self.place(number)?;
         let found = self.coordinates(place, &blocks).and_then(|at| {
@@ -114,19 +48,15 @@ impl Index {
             Ok(self.blocks.entry_in(blocks.block(at.frame)?, at)?)
         });
         match found {
-            Ok(record) => Ok(Lookup::Found(record)),
-            Err(Stop::Miss) => Ok(Lookup::Stuck(Stuck(place))),
+            Ok(record) => Ok(Ok(record)),
+            Err(Stop::Miss) => Ok(Err(place)),
             Err(Stop::Failed(error)) => Err(error),
         }
     }
 
-    /// Continues with a lookup in memory, now with the file.
-    pub(super) fn resume(&self, stuck: &Stuck) -> Result<Record> {
-        self.record_at(stuck.0)
-    }
-
+    /// Continues with a lookup in memory from where it got stuck, now with the file.
     #[inline]
-    fn record_at(&self, place: Place) -> Result<Record> {
+    pub(super) fn record_at(&self, place: Place) -> Result<Record> {
         let at = self.coordinates(place, &CachedOrFile(&self.blocks))?;
         self.blocks.entry_in(self.blocks.block(at.frame)?, at)
     }

@@ -1,4 +1,4 @@
-//! Reading: immutable snapshots, what they find records by, and what goes through many records.
+//! Reading files of version 2, and what both formats share to go through many records.
 
 pub(crate) mod block;
 mod block_reader;
@@ -7,14 +7,17 @@ pub(crate) mod cache;
 pub(crate) mod current;
 pub(crate) mod fan_out;
 pub(crate) mod frames;
-pub(crate) mod records_at;
+pub(crate) mod gather;
 pub(crate) mod index;
 pub(crate) mod node;
 pub(crate) mod open_file;
+mod places;
 pub(crate) mod record_buffer;
 pub(crate) mod read_ahead;
 pub(crate) mod record;
-pub(crate) mod records;
 pub(crate) mod run;
+pub(crate) mod scan;
 pub(crate) mod snapshot;
+pub(crate) mod source;
 pub(crate) mod validity;
+pub(crate) mod walk;

@@ -1,5 +1,6 @@
 //! State that all readers of one open file share.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use crate::codec::frame::InflateError;
@@ -8,31 +9,23 @@ use crate::format::Geometry;
 use crate::read::cache::Cache;
 use crate::storage::{Standing, Storage, too_short};
 
-/// State that all snapshots of one open file share.
+/// An open file of either format.
 #[derive(Debug)]
-pub(crate) struct OpenFile {
+pub(crate) struct Opened {
     /// The path as it was given, for messages.
     pub(crate) path: PathBuf,
     /// The absolute path, which remains valid when the working directory changes.
     pub(crate) location: PathBuf,
     pub(crate) storage: Box<dyn Storage>,
-    pub(crate) geometry: Geometry,
-    pub(crate) cache: Cache,
     /// Number of threads that compress and inflate blocks, including the calling one.
     pub(crate) threads: usize,
 }
 
-impl OpenFile {
-    pub(crate) fn new(
-        path: &Path,
-        storage: Box<dyn Storage>,
-        geometry: Geometry,
-        cache: Cache,
-        threads: usize,
-    ) -> Self {
+impl Opened {
+    pub(crate) fn new(path: &Path, storage: Box<dyn Storage>, threads: usize) -> Self {
         // Fails only if the working directory has been deleted.
         let location = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Self { path: path.to_owned(), location, storage, geometry, cache, threads }
+        Self { path: path.to_owned(), location, storage, threads }
     }
 
     /// The error for a call of the system that failed while it was to do `action` to the file.
@@ -43,6 +36,55 @@ impl OpenFile {
     /// The error for damage to the file.
     pub(crate) fn invalid(&self, damage: Damage) -> Error {
         Error::corrupt(&self.path, damage)
+    }
+
+    /// The error for a call of the system that was to do `action` to bytes of the file, some of which may be missing.
+    pub(crate) fn unread(&self, error: std::io::Error, action: &'static str) -> Error {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            let expected = "all of what was committed: the file has been cut short";
+            return self.invalid(Damage::new(error.to_string(), expected));
+        }
+        self.failed(action)(error)
+    }
+
+    /// Checks that the file still has this many bytes.
+    pub(crate) fn check_length(&self, needed: u64) -> Result<()> {
+        let length = self.storage.length_for(needed).map_err(self.failed("read the length of"))?;
+        if length >= needed { Ok(()) } else { Err(cut_short(self, length, needed)) }
+    }
+
+    /// Returns the attributes of the file, after checking that it has this many bytes.
+    pub(crate) fn check_standing(&self, needed: u64) -> Result<Standing> {
+        let standing = || self.storage.standing().map_err(self.failed("read the length of"));
+        let found = standing()?;
+        if found.length >= needed {
+            return Ok(found);
+        }
+        self.check_length(needed)?;
+        standing()
+    }
+}
+
+/// State that all snapshots of one open file of version 2 share.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    opened: Opened,
+    pub(crate) geometry: Geometry,
+    pub(crate) cache: Cache,
+}
+
+impl Deref for OpenFile {
+    type Target = Opened;
+
+    #[inline]
+    fn deref(&self) -> &Opened {
+        &self.opened
+    }
+}
+
+impl OpenFile {
+    pub(crate) fn new(opened: Opened, geometry: Geometry, cache: Cache) -> Self {
+        Self { opened, geometry, cache }
     }
 
     /// The error for a frame that does not inflate.
@@ -56,35 +98,23 @@ impl OpenFile {
 
     /// The error for a file that cannot be mapped.
     pub(super) fn map_error(&self, error: std::io::Error) -> Error {
-        if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            let expected = "all of what was committed: the file has been cut short";
-            return self.invalid(Damage::new(error.to_string(), expected));
-        }
-        self.failed("map")(error)
+        self.unread(error, "map")
     }
+}
+
+/// Returns the attributes of the file, after checking that it has the whole pages that a master node with this file
+/// limit needs.
+pub(crate) fn check_standing(file: &OpenFile, file_limit: u64) -> Result<Standing> {
+    file.check_standing(file.geometry.whole_pages(file_limit))
 }
 
 /// Checks that the file still has the whole pages that a master node with this file limit needs.
 pub(crate) fn check_length(file: &OpenFile, file_limit: u64) -> Result<()> {
-    let needed = file.geometry.whole_pages(file_limit);
-    let length = file.storage.length_for(needed).map_err(file.failed("read the length of"))?;
-    if length >= needed { Ok(()) } else { Err(cut_short(file, length, needed)) }
-}
-
-/// Returns the attributes of the file, after checking that it has the whole pages that a master node with
-/// this file limit needs.
-pub(crate) fn check_standing(file: &OpenFile, file_limit: u64) -> Result<Standing> {
-    let standing = || file.storage.standing().map_err(file.failed("read the length of"));
-    let found = standing()?;
-    if found.length >= file.geometry.whole_pages(file_limit) {
-        return Ok(found);
-    }
-    check_length(file, file_limit)?;
-    standing()
+    file.check_length(file.geometry.whole_pages(file_limit))
 }
 
 /// The error for a file that does not have all of what was committed.
-pub(crate) fn cut_short(file: &OpenFile, length: u64, needed: u64) -> Error {
+pub(crate) fn cut_short(file: &Opened, length: u64, needed: u64) -> Error {
     let found = too_short(length, needed).to_string();
     let expected = "all of what was committed: the file has been cut short";
     Error::corrupt(&file.path, Damage::new(found, expected))

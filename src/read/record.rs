@@ -28,8 +28,16 @@ use crate::read::block::Block;
 /// ```
 #[derive(Clone)]
 pub struct Record {
-    pub(super) block: Arc<Block>,
-    pub(super) range: Range<usize>,
+    block: Arc<Block>,
+    range: Range<usize>,
+}
+
+impl Record {
+    /// What stands in this part of a block.
+    #[inline]
+    pub(crate) fn new(block: Arc<Block>, range: Range<usize>) -> Self {
+        Self { block, range }
+    }
 }
 
 impl Deref for Record {

@@ -1,7 +1,6 @@
 //! Records side by side in one piece of memory, with offsets.
 
 use crate::error::{Result, reserve};
-use crate::read::records::Records;
 
 /// Holds records side by side in one piece of memory, with offsets of a type that can tell how long it may be.
 ///
@@ -102,44 +101,5 @@ impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
         self.bytes.extend_from_slice(record);
         self.offsets.push(end);
         Ok(true)
-    }
-}
-
-impl Records {
-    /// Appends the next records to `packed` until it has `max_records`, or at least `max_bytes`; returns false once
-    /// there are no more.
-    ///
-    /// # Errors
-    ///
-    /// That of a record that cannot be read, which the next call passes over, and
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use capturefile::RecordBuffer;
-    ///
-    /// # fn main() -> capturefile::Result<()> {
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("log.capture");
-    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-    /// log.add_records(["one", "two"])?;
-    /// let mut packed = RecordBuffer::default();
-    /// log.snapshot()?.records(1).pack(&mut packed, usize::MAX, usize::MAX)?;
-    /// assert_eq!(packed.record_count(), 2);
-    /// # Ok(()) }
-    /// ```
-    pub fn pack(&mut self, packed: &mut RecordBuffer, max_records: usize, max_bytes: usize) -> Result<bool> {
-        while packed.record_count() < max_records && packed.bytes.len() < max_bytes {
-            // No memory is so large that 64 bits do not suffice.
-            let _fits = match self.next_cached() {
-                Some(record) => packed.push(record)?,
-                None => match self.next() {
-                    Some(record) => packed.push(&record?)?,
-                    None => return Ok(false),
-                },
-            };
-        }
-        Ok(self.remaining() > 0)
     }
 }

@@ -26,6 +26,7 @@ use std::{fmt, io};
 
 use nix::libc;
 
+use crate::either::open::is_version_3;
 use crate::error::{Error, Result};
 use crate::file::{CaptureFile, Replacement};
 use crate::format::Coordinates;
@@ -214,6 +215,9 @@ struct Damaged<'a> {
 
 impl<'a> Damaged<'a> {
     fn look(source: &Path, storage: impl Storage + 'static, monitor: Monitor<'a>) -> Result<Self> {
+        if is_version_3(&storage).map_err(|error| Error::io(source, "read", error))? {
+            return Err(Error::FormatUnsupported { path: source.to_owned(), what: "recover", version: 3 });
+        }
         let raw = Raw::new(source, Box::new(storage), monitor)?;
         let monitor = raw.monitor.clone();
         monitor.report()?;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, reserve};
 use crate::format::{Geometry, in_memory};
 use crate::lock::FileIdentity;
 use crate::read::cache::Cache;
-use crate::read::open_file::OpenFile;
+use crate::read::open_file::{OpenFile, Opened};
 use crate::storage::{Map, Storage, read_up_to};
 use crate::sync::progress::Monitor;
 
@@ -41,7 +41,8 @@ impl<'a> Raw<'a> {
     /// The file for those who read its frames, made with these sizes. Blocks are kept by the
     /// [`Source`](super::source::Source), which knows more of them than a cache.
     pub(super) fn open_file(&self, geometry: Geometry) -> Arc<OpenFile> {
-        Arc::new(OpenFile::new(&self.path, Box::new(self.storage.clone()), geometry, Cache::new(0), 1))
+        let opened = Opened::new(&self.path, Box::new(self.storage.clone()), 1);
+        Arc::new(OpenFile::new(opened, geometry, Cache::new(0)))
     }
 
     /// The bytes of `range`, if they are all there; what the disk cannot read is zeros.

@@ -159,7 +159,6 @@ impl<Mark> Disk<Mark> {
     }
 
     /// How many syncs have succeeded.
-    #[cfg_attr(not(feature = "format-3"), expect(dead_code, reason = "only format 3 counts them"))]
     pub(crate) fn syncs(&self) -> u64 {
         self.inner().syncs
     }

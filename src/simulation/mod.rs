@@ -13,6 +13,7 @@ mod faults;
 mod habits;
 mod in_place;
 pub(crate) mod random;
+mod v3;
 mod workload;
 
 use std::time::{Duration, Instant};

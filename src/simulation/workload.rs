@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::either::snapshot::Snapshot;
 use crate::error::Error;
 use crate::file::CaptureFile;
 use crate::format::master::MasterNode;
 use crate::format::{Geometry, Slot, in_memory};
-use crate::read::snapshot::Snapshot;
 use crate::storage::{Storage, read_up_to, write_all};
 use crate::write::options::SyncMode;
 

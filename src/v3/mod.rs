@@ -8,8 +8,3 @@ pub(crate) mod read;
 pub(crate) mod shared;
 pub(crate) mod steps;
 pub(crate) mod write;
-
-#[cfg(test)]
-mod simulation;
-#[doc(hidden)]
-pub mod trial;

@@ -2,15 +2,13 @@
 
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::format::{Header, NUMBER_LIMIT};
 use super::read::cache::BlockCache;
 use super::steps::Steps;
-use crate::error::{Damage, Error};
-use crate::storage::Storage;
+use crate::read::open_file::Opened;
 
 /// The clock, and bits that nobody can foretell.
 pub(crate) trait Environment: Send + Sync + Debug {
@@ -39,42 +37,31 @@ impl Environment for System {
 /// One open file.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// As it was given, for messages.
-    pub(crate) path: PathBuf,
-    pub(crate) storage: Box<dyn Storage>,
+    opened: Opened,
     pub(crate) header: Header,
     pub(crate) cache: BlockCache,
-    /// On how many threads blocks are compressed, the calling one included.
-    pub(crate) threads: usize,
     pub(crate) environment: Box<dyn Environment>,
     pub(crate) steps: Steps,
 }
 
+impl Deref for Shared {
+    type Target = Opened;
+
+    #[inline]
+    fn deref(&self) -> &Opened {
+        &self.opened
+    }
+}
+
 impl Shared {
-    pub(crate) fn new(
-        path: &Path,
-        storage: Box<dyn Storage>,
-        header: Header,
-        cache: u64,
-        threads: usize,
-    ) -> Self {
+    /// A file with a cache of this many bytes.
+    pub(crate) fn new(opened: Opened, header: Header, cache: u64) -> Self {
         Self {
-            path: path.to_owned(),
-            storage,
+            opened,
             header,
             cache: BlockCache::new(cache),
-            threads,
             environment: Box::new(System),
             steps: Steps::default(),
         }
-    }
-
-    /// The error for a call of the system that failed while it was to do `action` to the file.
-    pub(crate) fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> Error + '_ {
-        move |error| Error::io(&self.path, action, error)
-    }
-
-    pub(crate) fn invalid(&self, damage: Damage) -> Error {
-        Error::corrupt(&self.path, damage)
     }
 }

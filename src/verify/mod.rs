@@ -112,7 +112,9 @@ impl<'a> VerifyOptions<'a> {
     /// # Errors
     ///
     /// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all;
-    /// [`Error::Io`](crate::Error::Io) if it cannot be read, or the callback ends the work. Damage is no error.
+    /// [`Error::Io`](crate::Error::Io) if it cannot be read, or the callback ends the work;
+    /// [`Error::FormatUnsupported`](crate::Error::FormatUnsupported) for one in version 3 of the format. Damage is no
+    /// error.
     ///
     /// # Examples
     ///
@@ -139,8 +141,10 @@ impl<'a> VerifyOptions<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all, and
-/// [`Error::Io`](crate::Error::Io) if it cannot be read. Damage is no error.
+/// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all,
+/// [`Error::Io`](crate::Error::Io) if it cannot be read, and
+/// [`Error::FormatUnsupported`](crate::Error::FormatUnsupported) for one in version 3 of the format. Damage is no
+/// error.
 ///
 /// # Examples
 ///
@@ -164,7 +168,8 @@ pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
 
 fn look_at_edges(file: &CaptureFile) -> Result<Report> {
     let snapshot = file.snapshot()?;
-    let mut walk = Walk::new(&snapshot, Monitor::new(file.path(), None));
+    let snapshot = snapshot.version_2("verify")?;
+    let mut walk = Walk::new(snapshot, Monitor::new(file.path(), None));
     walk.header_and_slots()?;
     walk.edges()?;
     walk.last_frames()?;
@@ -174,10 +179,11 @@ fn look_at_edges(file: &CaptureFile) -> Result<Report> {
 
 fn read_all(file: &CaptureFile, progress: Option<Callback<'_>>) -> Result<Report> {
     let snapshot = file.snapshot()?;
+    let snapshot = snapshot.version_2("verify")?;
     let monitor = Monitor::new(file.path(), progress);
     monitor.set_total(snapshot.file_limit());
     monitor.report()?;
-    let mut walk = Walk::new(&snapshot, monitor.clone());
+    let mut walk = Walk::new(snapshot, monitor.clone());
     walk.header_and_slots()?;
     walk.patience = Some(walk.frames()?);
     let before = (walk.report.clone(), walk.broken.clone(), walk.patience);

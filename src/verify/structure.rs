@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::either::open::is_version_3;
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, Geometry, Header, MasterSlot, Slot};
 use crate::read::cache::Cache;
 use crate::read::current::read_both;
-use crate::read::open_file::OpenFile;
+use crate::read::open_file::{OpenFile, Opened};
 use crate::read::snapshot::Snapshot;
 use crate::storage::{FileStorage, Storage, open_plain, read_up_to};
 
@@ -145,6 +146,13 @@ impl Structure {
         let storage = FileStorage::new(open_plain(path, false)?.0);
         let mut start = [0; Geometry::HEADER_SIZE];
         let length = read_up_to(&storage, &mut start, 0).map_err(failed)?;
+        if is_version_3(&storage).map_err(failed)? {
+            return Err(Error::FormatUnsupported {
+                path: path.to_owned(),
+                what: "show the structure of",
+                version: 3,
+            });
+        }
         let file_size = storage.length().map_err(failed)?;
         let without_slots = |header, damage| {
             let (slots, path, state) = (Vec::new(), path.to_owned(), Err(damage));
@@ -158,7 +166,8 @@ impl Structure {
         if let Err(damage) = check_sizes(&geometry) {
             return without_slots(Some(header), damage);
         }
-        let file = OpenFile::new(path, Box::new(storage), geometry, Cache::new(CACHE_SIZE), 1);
+        let opened = Opened::new(path, Box::new(storage), 1);
+        let file = OpenFile::new(opened, geometry, Cache::new(CACHE_SIZE));
         let both = read_both(&file)?;
         // Once more: a writer may have added what the slots say by now.
         let file_size = file.storage.length().map_err(failed)?;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::codec::frame::deflate;
-use crate::codec::level::CompressionLevel;
+use crate::codec::level::ZlibLevel;
 use crate::error::Result;
 use crate::sync::pipeline::Task;
 
 /// A closed block on its way to the file.
 pub(crate) struct ClosedBlock {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) level: CompressionLevel,
+    pub(crate) level: ZlibLevel,
 }
 
 impl Task for ClosedBlock {

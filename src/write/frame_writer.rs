@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::codec::frame;
-use crate::codec::level::CompressionLevel;
-use crate::error::{Error, Result};
+use crate::codec::level::ZlibLevel;
+use crate::error::Result;
 use crate::format::in_memory;
 use crate::format::master::MasterNode;
-use crate::read::open_file::{OpenFile, cut_short};
+use crate::read::open_file::OpenFile;
 use crate::storage::{Standing, read_up_to, write_all};
 use crate::sync::pipeline::Pipeline;
 use crate::write::closed_block::ClosedBlock;
+use crate::write::standing::Watch;
 
 /// Maximum number of bytes by which a file is extended at a time.
 const MAX_GROWTH: u64 = 5 * 1024 * 1024;
@@ -24,25 +25,21 @@ const MAX_IN_FLIGHT: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct FrameWriter {
     file: Arc<OpenFile>,
-    level: CompressionLevel,
+    level: ZlibLevel,
     /// The closed blocks that are not in the file yet.
     pipeline: Pipeline<ClosedBlock>,
     /// The length of the file in bytes.
     length: u64,
     /// Whether frames, or the length, were written since the last sync.
     unsynced: bool,
-    /// Whether the file had a name when it was opened.
-    had_name: bool,
-    /// The change that another program has made to it.
-    harm: Option<&'static str>,
+    watch: Watch,
 }
 
 impl FrameWriter {
     /// `opened` is what the system knows of the file now.
-    pub(super) fn new(file: Arc<OpenFile>, level: CompressionLevel, opened: Standing) -> Self {
+    pub(super) fn new(file: Arc<OpenFile>, level: ZlibLevel, opened: Standing) -> Self {
         let pipeline = Pipeline::new(file.threads);
-        let (length, had_name) = (opened.length, opened.has_name);
-        Self { file, level, pipeline, length, unsynced: false, had_name, harm: None }
+        Self { file, level, pipeline, length: opened.length, unsynced: false, watch: Watch::new(opened) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -141,24 +138,12 @@ impl FrameWriter {
 
     #[inline]
     pub(super) fn harm(&self) -> Option<&'static str> {
-        self.harm
+        self.watch.harm()
     }
 
-    /// Checks that the file still has the bytes before `file_limit`, and a name: data written to a
-    /// truncated or removed file could not be read again.
+    /// Checks that the file still has what was written before `file_limit`, and a name.
     pub(super) fn check_standing(&mut self, file_limit: u64) -> Result<()> {
-        let standing = self.file.storage.standing().map_err(self.file.failed("read the length of"))?;
-        let needed = self.file.geometry.whole_pages(file_limit);
-        if standing.length < needed {
-            self.harm = Some("the file was cut short");
-            return Err(cut_short(&self.file, standing.length, needed));
-        }
-        if self.had_name && !standing.has_name {
-            self.harm = Some("the file was removed");
-            return Err(Error::Removed { path: self.file.path.clone() });
-        }
-        // The preallocated space may have been cut off.
-        self.length = standing.length;
+        self.length = self.watch.check(&self.file, self.file.geometry.whole_pages(file_limit))?;
         Ok(())
     }
 

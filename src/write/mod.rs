@@ -6,4 +6,6 @@ mod frame_writer;
 pub(crate) mod options;
 mod repair;
 mod slot_writer;
+pub(crate) mod standing;
+pub(crate) mod unmade;
 pub(crate) mod writer;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::codec::level::CompressionLevel;
+use crate::codec::level::ZlibLevel;
 
 /// Says when a commit waits for the disk.
 ///
@@ -47,6 +47,54 @@ impl SyncMode {
 }
 
 impl fmt::Display for SyncMode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+/// Says how blocks are compressed.
+///
+/// ```
+/// use capturefile::{Compression, OpenOptions};
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = OpenOptions::new().write(true).format(3).compression(Compression::Lz4).open(&path)?;
+/// assert_eq!(log.snapshot()?.compression(), Compression::Lz4);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Compression {
+    /// By zlib; only in version 2 of the format.
+    Zlib,
+    /// By Zstandard; only in version 3 of the format, as what follows.
+    Zstd,
+    /// By LZ4.
+    Lz4,
+    /// Not at all.
+    None,
+}
+
+impl Compression {
+    /// Returns the compression as a word, which is also what [`Display`](fmt::Display) writes.
+    ///
+    /// ```
+    /// assert_eq!(capturefile::Compression::Zstd.as_str(), "zstd");
+    /// assert_eq!(capturefile::Compression::None.to_string(), "none");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zlib => "zlib",
+            Self::Zstd => "zstd",
+            Self::Lz4 => "lz4",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for Compression {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(self.as_str())
     }
@@ -130,5 +178,5 @@ pub(crate) const FIRST_SERIALS: [u32; 2] = [1, 2];
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriterOptions {
     pub(crate) sync: SyncMode,
-    pub(crate) level: CompressionLevel,
+    pub(crate) level: ZlibLevel,
 }

@@ -109,7 +109,7 @@ fn small_commits_write_their_slot_alone_and_the_slots_take_turns() {
         expected.commit();
         file.commit().unwrap();
         assert!(std::fs::read(&place.path).unwrap() == expected.bytes(), "after record {number}");
-        assert_eq!(file.snapshot().unwrap().serial_number(), expected.serial);
+        assert_eq!(file.snapshot().unwrap().serial_number(), u64::from(expected.serial));
     }
 }
 
@@ -251,16 +251,16 @@ fn serial_numbers_wrap_for_writers_readers_and_files_opened_on_either_side() {
         let place = Place::with(&image.bytes());
         let follower = place.reader();
         let mut file = place.writer();
-        assert_eq!(file.snapshot().unwrap().serial_number(), first);
+        assert_eq!(file.snapshot().unwrap().serial_number(), u64::from(first));
         for step in 1..=8_u64 {
             let count = file.add_record(&record(step)).unwrap();
             file.commit().unwrap();
             let serial = first.wrapping_add(u32::try_from(step).unwrap());
-            assert_eq!(file.snapshot().unwrap().serial_number(), serial);
+            assert_eq!(file.snapshot().unwrap().serial_number(), u64::from(serial));
             assert!(follower.refresh(false).unwrap());
             for seen in [&follower, &place.reader()] {
                 let snapshot = seen.snapshot().unwrap();
-                assert_eq!((snapshot.serial_number(), snapshot.record_count()), (serial, count));
+                assert_eq!((snapshot.serial_number(), snapshot.record_count()), (u64::from(serial), count));
                 assert_eq!(*snapshot.record(count).unwrap(), *record(step));
             }
             if step % 3 == 0 {
@@ -282,7 +282,10 @@ fn settings_that_no_file_can_have_are_refused_before_a_file_is_made() {
         geometry(4096, 32768, 1),
         geometry(4096, 32768, 0),
         SMALL.with_version(0),
-        SMALL.with_version(3),
+        SMALL.with_version(4),
+        SMALL.with_version(3).with_page_size(516),
+        SMALL.with_version(3).with_block_size(511),
+        SMALL.with_version(3).with_fan_out(257),
     ] {
         let place = Place::new();
         let error = refused(writing_as(bad).open(&place.path));

@@ -104,7 +104,7 @@ fn the_later_slot_counts_whatever_the_gap_and_a_writer_closes_the_gap() {
     for (old, new) in [(1, 2), (1, 4), (8, 3 << 29), (u32::MAX, 2), (u32::MAX - 1, 5), (3, 2 + (1 << 31))] {
         let slots = [SlotImage { serial: old, ..older.clone() }, SlotImage { serial: new, ..newer.clone() }];
         let place = with_slots(&slots);
-        assert_eq!(place.reader().snapshot().unwrap().serial_number(), new);
+        assert_eq!(place.reader().snapshot().unwrap().serial_number(), u64::from(new));
         drop(place.writer());
         let [a, b] = Parsed::read(&place.path).slots.map(|slot| slot.unwrap().serial);
         let newest = if new.wrapping_sub(old) == 1 { new } else { new.wrapping_add(1) };

@@ -126,6 +126,18 @@ def add_bare(commands: Commands, name: str, summary: str, example: str = "") -> 
     return command
 
 
+def add_format_version(command: argparse.ArgumentParser) -> None:
+    """In which format a new file is made."""
+    command.add_argument(
+        "--file-format",
+        type=int,
+        choices=(2, 3),
+        default=2,
+        help="version of the format of a file that does not exist yet; 3 is read by this package only "
+        "(default: %(default)s)",
+    )
+
+
 def add_selection(command: argparse.ArgumentParser) -> None:
     """Adds the options that select records, and that skip unreadable ones."""
     command.add_argument(

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from typing import IO, Self
+    from typing import IO, Any, Self
 
     from capturefile import CaptureFile
     from capturefile.rotating import RotatingReader
@@ -143,8 +143,8 @@ class Source:
         """The capture files that it consists of."""
         raise NotImplementedError
 
-    def block_size(self) -> int:
-        """How many bytes are compressed together."""
+    def block_size(self, version: int) -> int | None:
+        """How many bytes are compressed together, if it is in this version of the format."""
         raise NotImplementedError
 
     def records(self, span: Span) -> Iterator[tuple[int, bytes]]:
@@ -205,9 +205,9 @@ class Single(Source):
         """The file itself."""
         return [self.reader.file_name]
 
-    def block_size(self) -> int:
+    def block_size(self, version: int) -> int | None:
         """That of the file."""
-        return self.reader.info().block_size
+        return block_size_of(self.reader, version)
 
     def __exit__(self, *exception: object) -> None:
         """Closes the file, and its copy."""
@@ -245,10 +245,16 @@ class Rotated(Source):
 
         return [os.path.join(self.name, name) for name in names_of_files(self.name)]
 
-    def block_size(self) -> int:
+    def block_size(self, version: int) -> int | None:
         """That of the last file."""
         with capturefile.open(self.paths()[-1]) as cf:
-            return cf.info().block_size
+            return block_size_of(cf, version)
+
+
+def block_size_of(cf: CaptureFile[Any], version: int) -> int | None:
+    """That of a file in this version of the format; versions 1 and 2 mean the same."""
+    info = cf.info()
+    return info.block_size if (info.version == 3) == (version == 3) else None
 
 
 def refuse_pipe(names: list[str]) -> None:

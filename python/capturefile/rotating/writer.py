@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from capturefile._alone import alone
 from capturefile._capturefile import CaptureFile, _LogTransaction
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from capturefile._typing import StrPath, SyncMode
+    from capturefile._typing import Compression, StrPath, SyncMode
 
 
 class RotatingWriter:
@@ -60,6 +60,8 @@ class RotatingWriter:
         use_os_file_locking: As for `CaptureFile`.
         compression_block_size: As for `CaptureFile`, for each new file.
         sync: As for `CaptureFile`. A file that is followed by another is always synced.
+        format: As for `CaptureFile`, for each new file.
+        compression: As for `CaptureFile`, for each new file.
         compression_level: As for `CaptureFile`.
         threads: As for `CaptureFile`.
         cache_size: As for `CaptureFile`.
@@ -91,9 +93,11 @@ class RotatingWriter:
         encoding: str | None = "utf_8",
         errors: str | None = None,
         use_os_file_locking: bool = True,
-        compression_block_size: int = 32768,
+        compression_block_size: int | None = None,
         sync: SyncMode = "full",
-        compression_level: int = 6,
+        format: Literal[2, 3] = 2,  # noqa: A002 - the name that it has everywhere
+        compression: Compression | None = None,
+        compression_level: int | None = None,
         threads: int | None = None,
         cache_size: int = 50331648,
     ) -> None:
@@ -107,6 +111,8 @@ class RotatingWriter:
             "use_os_file_locking": use_os_file_locking,
             "compression_block_size": compression_block_size,
             "sync": sync,
+            "format": format,
+            "compression": compression,
             "compression_level": compression_level,
             "threads": threads,
             "cache_size": cache_size,

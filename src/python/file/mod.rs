@@ -23,9 +23,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::{CompressionLevel, OpenOptions, Snapshot, Stats, SyncMode};
+use crate::{Compression, CompressionLevel, OpenOptions, Snapshot, Stats, SyncMode};
 
-use super::convert::{Encoding, block_size, cache_size, threads};
+use super::convert::{Encoding, block_size, cache_size, format_version, threads};
 use super::display;
 use super::errors::{CaptureFileNotOpen, UncommittedWarning, quoted};
 
@@ -58,13 +58,18 @@ use settings::{Chosen, Request, Settings, copy_metadata, counted};
 ///     use_os_file_locking: Hold the writer lock in the operating system. False is for file systems without
 ///         locks; a second writer in the same process is refused in any case.
 ///     compression_block_size: Bytes that are compressed together, a multiple of 4,096, for a file that this
-///         call creates; ignored for an existing file.
+///         call creates; ignored for an existing file. By default 32,768, and 131,072 in format 3.
 ///     errors: How to handle text that cannot be decoded or encoded, as for Python's `open`: "replace",
 ///         "backslashreplace", "surrogateescape" and so on. By default it is an error.
 ///     sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
 ///         cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
 ///         survives the process, but a power cut may destroy the file.
-///     compression_level: From 1, the fastest, to 12, the smallest.
+///     format: Version of the format of a file that this call creates: 2, or 3, which only this package reads;
+///         `docs/format-3.md` says what works with it. An existing file shows by itself what it is.
+///     compression: How blocks of a file that this call creates are compressed: "zlib" in format 2; "zstd",
+///         "lz4" or "none" in format 3. By default the first of these.
+///     compression_level: From 1, the fastest, to 12, the smallest, with "zlib", by default 6; from 1 to 22 with
+///         "zstd", by default 1.
 ///     threads: Number of threads, including the calling one, that compress blocks and inflate them ahead of
 ///         sequential reads; by default one per core, up to four.
 ///     cache_size: Maximum size of the cache of inflated blocks and index nodes, in bytes.
@@ -185,8 +190,9 @@ impl CaptureFile {
     #[pyo3(
         signature = (*_args, **_options),
         text_signature = "(file_name, to_write=False, initial_metadata=None, force_new_empty_file=False, \
-                          encoding='utf_8', use_os_file_locking=True, compression_block_size=32768, *, \
-                          errors=None, sync='full', compression_level=6, threads=None, cache_size=50331648)"
+                          encoding='utf_8', use_os_file_locking=True, compression_block_size=None, *, \
+                          errors=None, sync='full', format=2, compression=None, compression_level=None, \
+                          threads=None, cache_size=50331648)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
         Self::unopened()
@@ -194,8 +200,8 @@ impl CaptureFile {
 
     #[pyo3(signature = (
         file_name, to_write=false, initial_metadata=None, force_new_empty_file=false, encoding=Some("utf_8".into()),
-        use_os_file_locking=true, compression_block_size=32768, *, errors=None, sync=SyncMode::Full,
-        compression_level=CompressionLevel::default(), threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE
+        use_os_file_locking=true, compression_block_size=None, *, errors=None, sync=SyncMode::Full, format=2,
+        compression=None, compression_level=None, threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are the reference package's, and ours")]
     fn __init__(
@@ -207,10 +213,12 @@ impl CaptureFile {
         force_new_empty_file: bool,
         encoding: Option<String>,
         use_os_file_locking: bool,
-        #[pyo3(from_py_with = block_size)] compression_block_size: u32,
+        #[pyo3(from_py_with = block_size)] compression_block_size: Option<u32>,
         errors: Option<String>,
         sync: SyncMode,
-        compression_level: CompressionLevel,
+        #[pyo3(from_py_with = format_version)] format: u32,
+        compression: Option<Compression>,
+        compression_level: Option<CompressionLevel>,
         #[pyo3(from_py_with = threads)] threads: Option<usize>,
         #[pyo3(from_py_with = cache_size)] cache_size: u64,
     ) -> PyResult<()> {
@@ -221,6 +229,8 @@ impl CaptureFile {
             new: false,
             replace: force_new_empty_file,
             metadata: copy_metadata(initial_metadata)?,
+            format,
+            compression,
             block_size: compression_block_size,
         };
         self.start(py, file_name, chosen, request)

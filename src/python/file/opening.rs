@@ -10,9 +10,9 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use crate::python::convert::{block_size, cache_size, threads};
+use crate::python::convert::{block_size, cache_size, format_version, threads};
 use crate::python::errors::{CaptureFileAlreadyOpen, quoted};
-use crate::{CompressionLevel, Geometry, OpenOptions, SyncMode};
+use crate::{Compression, CompressionLevel, OpenOptions, SyncMode};
 
 use super::settings::{Chosen, Request, Settings, copy_metadata};
 use super::{CaptureFile, Open};
@@ -32,8 +32,12 @@ impl CaptureFile {
             .write(request.write)
             .create_new(request.new)
             .replace(request.replace)
-            .initial_metadata(request.metadata)
-            .geometry(Geometry::new().with_block_size(request.block_size));
+            .geometry(request.geometry())
+            .initial_metadata(request.metadata);
+        let options = match request.compression {
+            Some(compression) => options.compression(compression),
+            None => options,
+        };
         if self.settings.set(settings).is_err() {
             return Err(PyRuntimeError::new_err("CaptureFile.__init__() has been called already"));
         }
@@ -99,6 +103,8 @@ impl CaptureFile {
 ///     compression_block_size: As for `CaptureFile`.
 ///     errors: As for `CaptureFile`.
 ///     sync: As for `CaptureFile`.
+///     format: As for `CaptureFile`.
+///     compression: As for `CaptureFile`.
 ///     compression_level: As for `CaptureFile`.
 ///     threads: As for `CaptureFile`.
 ///     cache_size: As for `CaptureFile`.
@@ -124,12 +130,12 @@ impl CaptureFile {
 #[pyo3(
     signature = (
         path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), errors=None, use_os_file_locking=true,
-        compression_block_size=32768, sync=SyncMode::Full, compression_level=CompressionLevel::default(),
+        compression_block_size=None, sync=SyncMode::Full, format=2, compression=None, compression_level=None,
         threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE
     ),
     text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', errors=None, use_os_file_locking=True, \
-                      compression_block_size=32768, sync='full', compression_level=6, threads=None, \
-                      cache_size=50331648)"
+                      compression_block_size=None, sync='full', format=2, compression=None, \
+                      compression_level=None, threads=None, cache_size=50331648)"
 )]
 #[expect(clippy::too_many_arguments, reason = "they are the settings of CaptureFile")]
 pub(in crate::python) fn open(
@@ -140,9 +146,11 @@ pub(in crate::python) fn open(
     encoding: Option<String>,
     errors: Option<String>,
     use_os_file_locking: bool,
-    #[pyo3(from_py_with = block_size)] compression_block_size: u32,
+    #[pyo3(from_py_with = block_size)] compression_block_size: Option<u32>,
     sync: SyncMode,
-    compression_level: CompressionLevel,
+    #[pyo3(from_py_with = format_version)] format: u32,
+    compression: Option<Compression>,
+    compression_level: Option<CompressionLevel>,
     #[pyo3(from_py_with = threads)] threads: Option<usize>,
     #[pyo3(from_py_with = cache_size)] cache_size: u64,
 ) -> PyResult<CaptureFile> {
@@ -162,6 +170,8 @@ pub(in crate::python) fn open(
         new,
         replace,
         metadata: copy_metadata(initial_metadata)?,
+        format,
+        compression,
         block_size: compression_block_size,
     };
     let chosen =

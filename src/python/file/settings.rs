@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::python::convert::{Encoding, with_bytes};
-use crate::{CompressionLevel, OpenOptions, SyncMode};
+use crate::{Compression, CompressionLevel, Geometry, OpenOptions, SyncMode};
 
 pub(super) const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 
@@ -27,7 +27,7 @@ pub(super) struct Chosen {
     pub(super) errors: Option<String>,
     pub(super) use_os_file_locking: bool,
     pub(super) sync: SyncMode,
-    pub(super) compression_level: CompressionLevel,
+    pub(super) compression_level: Option<CompressionLevel>,
     pub(super) threads: Option<usize>,
     pub(super) cache_size: u64,
 }
@@ -46,11 +46,13 @@ impl Settings {
 
     pub(super) fn options(&self) -> OpenOptions {
         let chosen = &self.chosen;
-        let options = OpenOptions::new()
+        let mut options = OpenOptions::new()
             .os_lock(chosen.use_os_file_locking)
             .sync(chosen.sync)
-            .compression_level(chosen.compression_level)
             .cache_size(chosen.cache_size);
+        if let Some(level) = chosen.compression_level {
+            options = options.compression_level(level);
+        }
         match chosen.threads {
             Some(threads) => options.threads(threads),
             None => options,
@@ -66,7 +68,7 @@ impl Chosen {
         arguments.set_item("errors", self.errors.as_deref())?;
         arguments.set_item("use_os_file_locking", self.use_os_file_locking)?;
         arguments.set_item("sync", self.sync.as_str())?;
-        arguments.set_item("compression_level", self.compression_level.get())?;
+        arguments.set_item("compression_level", self.compression_level.map(CompressionLevel::get))?;
         arguments.set_item("threads", self.threads)?;
         arguments.set_item("cache_size", self.cache_size)?;
         Ok(arguments)
@@ -79,7 +81,18 @@ pub(super) struct Request {
     pub(super) new: bool,
     pub(super) replace: bool,
     pub(super) metadata: Option<Vec<u8>>,
-    pub(super) block_size: u32,
+    /// The version of the format of a new file.
+    pub(super) format: u32,
+    pub(super) compression: Option<Compression>,
+    pub(super) block_size: Option<u32>,
+}
+
+impl Request {
+    /// The sizes of a new file.
+    pub(super) fn geometry(&self) -> Geometry {
+        let usual = Geometry::of_version(self.format);
+        self.block_size.map_or(usual, |size| usual.with_block_size(size))
+    }
 }
 
 pub(super) fn copy_metadata(metadata: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u8>>> {

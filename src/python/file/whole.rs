@@ -93,6 +93,7 @@ impl CaptureFile {
             file_size,
             snapshot.pending_bytes(),
             metadata.map(|metadata| metadata.len()),
+            snapshot.compression().as_str(),
         ))
     }
 

@@ -1,9 +1,13 @@
 //! A block of records as columns: lengths, commits, bytes; and the same in memory, where any record is at hand.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::compression::{DecompressError, decompress};
 use crate::error::Damage;
+use crate::read::block::Block as Bytes;
+use crate::read::record::Record;
+use crate::read::validity::Validity;
 use crate::v3::format::frame::{FrameHeader, Kind};
 use crate::v3::format::{Header, Reader, put_u32, put_varint};
 
@@ -92,7 +96,7 @@ enum Ends {
 #[derive(Debug)]
 pub(crate) struct Block {
     /// As it was decompressed.
-    body: Box<[u8]>,
+    body: Arc<Bytes>,
     /// Where the first record begins in it.
     start: usize,
     ends: Ends,
@@ -119,7 +123,9 @@ impl Block {
         let commits = decode_commits(&mut reader, frame).ok_or_else(damage)?;
         let bytes = reader.0.len();
         let ends = decode_ends(lengths, frame, bytes).ok_or_else(damage)?;
-        Ok(Self { start: body.len() - bytes, count: frame.count, body, ends, commits })
+        let start = body.len() - bytes;
+        let body = Arc::new(Bytes::whole(body, Validity::Always));
+        Ok(Self { start, count: frame.count, body, ends, commits })
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -132,7 +138,7 @@ impl Block {
             Ends::Even(_) => 0,
             Ends::Listed(ends) => 4 * ends.len(),
         };
-        (self.body.len() + listed + 16 * self.commits.len()) as u64
+        (self.body.bytes.len() + listed + 16 * self.commits.len()) as u64
     }
 
     fn end_of(&self, index: u32) -> usize {
@@ -152,7 +158,13 @@ impl Block {
 
     /// The bytes of it all; [`range`](Self::range) says where records are.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.body
+        &self.body.bytes
+    }
+
+    /// A record, whose number of those in the block is `index`.
+    #[inline]
+    pub(crate) fn record(&self, index: u32) -> Record {
+        Record::new(Arc::clone(&self.body), self.range(index))
     }
 
     /// When a record was committed.
@@ -252,6 +264,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri runs no C")]
     fn records_of_every_width_come_back_with_their_times() {
         let long = vec![7; 70_000];
         let middle = vec![6; 300];

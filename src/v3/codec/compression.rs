@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use zstd::bulk::{Compressor, Decompressor};
 
+use crate::codec::level::CompressionLevel;
 use crate::error::{Damage, Error, Result, reserve};
 use crate::v3::format::Codec;
 
@@ -18,16 +19,8 @@ impl Default for Level {
 }
 
 impl Level {
-    const MAX: u32 = 22;
-
-    /// The level from 1, the fastest, to 22, the smallest.
-    pub(crate) fn new(level: u32) -> Result<Self> {
-        let number = i32::try_from(level).ok().filter(|_| (1..=Self::MAX).contains(&level));
-        number.map(Self).ok_or(Error::InvalidOption {
-            name: "compression_level",
-            got: level.to_string(),
-            expected: "it must be from 1, the fastest, to 22, the smallest, for zstd",
-        })
+    pub(crate) fn new(level: Option<CompressionLevel>) -> Self {
+        level.map_or_else(Self::default, |level| Self(i32::try_from(level.get()).unwrap_or(1)))
     }
 }
 
@@ -120,6 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri runs no C")]
     fn every_codec_gives_back_what_it_was_given_and_stores_what_does_not_shrink() {
         let text = b"some text that comes again and again. ".repeat(100);
         let noise: Vec<u8> =
@@ -135,11 +129,5 @@ mod tests {
             assert_eq!(used, codec);
             assert!(decompress(&body[1..], used, text.len() as u64).is_err());
         }
-    }
-
-    #[test]
-    fn levels_outside_the_range_are_refused() {
-        assert!(Level::new(0).is_err() && Level::new(23).is_err());
-        assert!(Level::new(1).is_ok() && Level::new(22).is_ok());
     }
 }

@@ -95,6 +95,12 @@ impl Head {
         out
     }
 
+    /// What a head repeats of its file's header.
+    pub(crate) fn header_in(page: &[u8]) -> Option<Header> {
+        let start = Self::FIXED_SIZE - Header::FIELDS_SIZE - 4;
+        Header::decode_fields(page.get(start..start + Header::FIELDS_SIZE)?)
+    }
+
     /// Decodes the page of slot A, if `slot` is 0, or B.
     pub(crate) fn decode(page: &[u8], slot: u64, header: &Header) -> Result<Self, BadHead> {
         let at = header.head_position(slot);

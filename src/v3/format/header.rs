@@ -2,9 +2,11 @@
 
 use super::{NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
 use crate::error::{Damage, Error, Result};
+use crate::format::Geometry;
 
 const MAGIC: &[u8; 11] = b"MioCapture\0";
-const VERSION: u32 = 3;
+/// The version of the format.
+pub(crate) const VERSION: u32 = 3;
 const MIN_PAGE: u32 = 512;
 const MIN_BLOCK: u32 = 512;
 /// An entry of an eighth of the log is small, and so is one with a block that is not full yet.
@@ -63,7 +65,35 @@ impl Header {
     pub(crate) const FIELDS_SIZE: usize = 48;
 
     pub(crate) fn new(codec: Codec, identity: [u8; 16], created: u64) -> Self {
-        Self { page: 4096, block: 128 << 10, fan_out: 32, log: 1 << 20, codec, identity, created }
+        let Geometry { page_size: page, block_size: block, fan_out, .. } = Geometry::of_version(VERSION);
+        Self { page, block, fan_out, log: 1 << 20, codec, identity, created }
+    }
+
+    /// A header of these sizes, with a log of the usual size unless another one is given.
+    pub(crate) fn of(
+        geometry: &Geometry,
+        log: Option<u32>,
+        codec: Codec,
+        identity: [u8; 16],
+        created: u64,
+    ) -> Self {
+        let (page, block) = (geometry.page_size, geometry.block_size);
+        let header = Self::new(codec, identity, created);
+        let least = u64::from(block.max(page)) * u64::from(BLOCKS_IN_LOG);
+        let usual = least.max(header.log.into()).checked_next_multiple_of(page.into());
+        let most = MAX_LOG - MAX_LOG.checked_rem(page).unwrap_or_default();
+        let usual = usual.and_then(|log| u32::try_from(log).ok()).unwrap_or(most).min(most);
+        Self { page, block, fan_out: geometry.fan_out, log: log.unwrap_or(usual), ..header }
+    }
+
+    /// The sizes that both formats have.
+    pub(crate) fn geometry(&self) -> Geometry {
+        Geometry { version: VERSION, page_size: self.page, block_size: self.block, fan_out: self.fan_out }
+    }
+
+    /// Length of a new file.
+    pub(crate) fn initial_length(&self) -> u64 {
+        self.data_start() + u64::from(self.page)
     }
 
     /// Checks sizes that a caller wants for a new file.

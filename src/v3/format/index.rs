@@ -92,6 +92,11 @@ impl Path {
         (level.len() == fan_out as usize).then(|| std::mem::take(level))
     }
 
+    /// How many levels of nodes there are.
+    pub(crate) fn height(&self) -> u8 {
+        u8::try_from(self.levels.len()).unwrap_or(u8::MAX)
+    }
+
     /// Records in all blocks.
     pub(crate) fn records(&self) -> u64 {
         self.records

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::entries::Entry;
+use super::entries::{Entry, window_of};
 use super::ring::Ring;
 use super::state::State;
 use crate::error::Damage;
@@ -60,8 +60,7 @@ fn follow_window(file: &Shared, state: &mut State, size: u64) -> io::Result<(usi
         found.push(header);
     };
     window.truncate(at);
-    window.shrink_to_fit();
-    let window = Arc::new(window);
+    let window = window_of(window);
     let (mut start, mut added) = (0, 0);
     for header in found {
         if !state.add(Entry::new(Arc::clone(&window), start, header), &file.header) {

@@ -4,6 +4,9 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use crate::read::block::Block;
+use crate::read::record::Record;
+use crate::read::validity::Validity;
 use crate::v3::format::entry::{EntryHeader, EntryView};
 
 /// Entries that share their place in memory.
@@ -12,21 +15,21 @@ const CHUNK: usize = 64;
 /// One entry, in the bytes that were read or written together with it.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    window: Arc<Vec<u8>>,
+    window: Arc<Block>,
     start: usize,
     pub(crate) header: EntryHeader,
 }
 
 impl Entry {
     /// The entry that starts at `start` in these bytes.
-    pub(crate) fn new(window: Arc<Vec<u8>>, start: usize, header: EntryHeader) -> Self {
+    pub(crate) fn new(window: Arc<Block>, start: usize, header: EntryHeader) -> Self {
         Self { window, start, header }
     }
 
     /// An entry of its own bytes, which somebody has just put together; `None` if they are none.
     pub(crate) fn of(bytes: Vec<u8>) -> Option<Self> {
         let header = EntryView::trusted(&bytes)?.header;
-        Some(Self { window: Arc::new(bytes), start: 0, header })
+        Some(Self { window: window_of(bytes), start: 0, header })
     }
 
     pub(crate) fn view(&self) -> EntryView<'_> {
@@ -34,35 +37,54 @@ impl Entry {
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.window[self.start..self.start + self.header.total as usize]
+        &self.window.bytes[self.start..self.start + self.header.total as usize]
     }
 
-    /// The bytes that it lies in.
-    pub(crate) fn window(&self) -> &Arc<Vec<u8>> {
-        &self.window
+    /// The bytes of the record with this number, which must be one of the entry's.
+    #[inline]
+    pub(crate) fn record_bytes(&self, number: u64) -> &[u8] {
+        self.view().records(self.index_of(number))
     }
 
-    /// Where the record with this number lies in the window; it must be one of the entry's.
-    pub(crate) fn range(&self, number: u64) -> Range<usize> {
+    /// The record with this number, which must be one of the entry's.
+    pub(crate) fn record(&self, number: u64) -> Record {
+        self.part(self.view().range(self.index_of(number)))
+    }
+
+    /// Its metadata.
+    pub(crate) fn metadata(&self) -> Record {
+        self.part(self.view().metadata_range())
+    }
+
+    fn index_of(&self, number: u64) -> Range<u32> {
         let index = u32::try_from(number - self.header.first).unwrap_or(u32::MAX);
-        let range = self.view().range(index..index + 1);
-        self.start + range.start..self.start + range.end
+        index..index + 1
     }
 
-    /// Where its metadata lies in the window.
-    pub(crate) fn metadata_range(&self) -> Range<usize> {
-        let range = self.view().metadata_range();
-        self.start + range.start..self.start + range.end
+    fn part(&self, range: Range<usize>) -> Record {
+        Record::new(Arc::clone(&self.window), self.start + range.start..self.start + range.end)
     }
 
     pub(crate) fn checksum(&self) -> u64 {
         self.view().checksum()
     }
 
+    /// How many bytes its records from the one with this number on have.
+    pub(crate) fn bytes_from(&self, number: u64) -> u64 {
+        let skipped = u32::try_from(number.saturating_sub(self.header.first)).unwrap_or(u32::MAX);
+        let records = self.header.records;
+        self.view().range(skipped.min(records)..records).len() as u64
+    }
+
     /// Whether it holds the record with this number.
     pub(crate) fn has(&self, number: u64) -> bool {
         (self.header.first..=self.header.last()).contains(&number)
     }
+}
+
+/// Bytes that entries lie in.
+pub(crate) fn window_of(bytes: Vec<u8>) -> Arc<Block> {
+    Arc::new(Block::whole(bytes.into_boxed_slice(), Validity::Always))
 }
 
 #[derive(Debug)]
@@ -95,9 +117,16 @@ pub(crate) struct Entries {
     /// How many slots of the first chunk are given up.
     start: usize,
     length: usize,
+    /// What the entries take together.
+    size: u64,
 }
 
 impl Entries {
+    /// How many bytes the entries take together.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.length
     }
@@ -121,6 +150,7 @@ impl Entries {
 
     pub(crate) fn push(&mut self, entry: Entry) {
         let at = self.start + self.length;
+        self.size += u64::from(entry.header.total);
         if at / CHUNK == self.chunks.len() {
             self.chunks.push(Arc::new(Chunk::new()));
         }
@@ -137,6 +167,8 @@ impl Entries {
     /// Gives up the first entries.
     pub(crate) fn drop_first(&mut self, count: usize) {
         let count = count.min(self.length);
+        let dropped: u64 = self.iter().take(count).map(|entry| u64::from(entry.header.total)).sum();
+        self.size -= dropped;
         self.start += count;
         self.length -= count;
         self.chunks.drain(..(self.start / CHUNK).min(self.chunks.len()));

@@ -18,6 +18,15 @@ impl<'a> Ring<'a> {
         Self { storage, start: header.log_start(), size: u64::from(header.log) }
     }
 
+    /// Where in an entry the lower half of its position stands, which differs from whatever stood there before.
+    pub(crate) const MARK: u64 = 12;
+
+    /// Where the mark of an entry at `position` is in the file, and what it will be.
+    pub(crate) fn mark_of(&self, position: u64) -> (u64, [u8; 4]) {
+        let [_, _, _, _, mark @ ..] = position.to_be_bytes();
+        (self.place(position + Self::MARK), mark)
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.size
     }

@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::heads::{TIMEOUT, read_head};
 use crate::error::{Damage, Result};
 use crate::v3::log::{Ring, State, WINDOW, follow};
-use crate::v3::read::frames::check_length;
 use crate::v3::shared::Shared;
 use crate::v3::steps::Step;
 use crate::v3::write::broken_log;
@@ -39,7 +38,7 @@ fn open_anew(file: &Shared, known: Option<&State>) -> Result<State> {
         }
         let older = known.is_some_and(|known| state.total < known.total || state.end < known.end);
         if !lapped && !broken && !older {
-            check_length(file, state.frames.limit)?;
+            file.check_length(state.frames.limit)?;
             return Ok(state);
         }
         if Instant::now() >= deadline {
@@ -75,7 +74,7 @@ pub(crate) fn refresh(file: &Shared, known: &State) -> Result<Look> {
         }
         // The chain goes no farther than the ring from where it begins, which a newer head has moved on.
         if state.origin == before {
-            check_length(file, state.frames.limit)?;
+            file.check_length(state.frames.limit)?;
             return Ok(Look { state, taken_back: false });
         }
     }

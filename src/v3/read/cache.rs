@@ -67,6 +67,11 @@ impl BlockCache {
         Self { capacity, generation: ArcSwap::from_pointee(Generation::new(capacity)) }
     }
 
+    /// Bytes that are kept at most.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<Cached> {
         let generation = self.generation.load();

@@ -31,10 +31,19 @@ impl FrameSource {
     /// The block that a child of the index is, whose first record has the number `first`.
     #[inline]
     pub(crate) fn block(&self, child: &Child, first: u64) -> Result<Arc<Block>> {
-        if let Some(Cached::Block(block)) = self.file.cache.get(key(child)) {
-            return Ok(block);
+        match self.cached_block(child) {
+            Some(block) => Ok(block),
+            None => self.read_block(child, first),
         }
-        self.read_block(child, first)
+    }
+
+    /// The block that a child of the index is, if it is in memory.
+    #[inline]
+    pub(crate) fn cached_block(&self, child: &Child) -> Option<Arc<Block>> {
+        match self.file.cache.get(key(child)) {
+            Some(Cached::Block(block)) => Some(block),
+            _ => None,
+        }
     }
 
     fn read_block(&self, child: &Child, first: u64) -> Result<Arc<Block>> {
@@ -53,7 +62,7 @@ impl FrameSource {
 
     /// The children of the full node that a child of the index is.
     pub(crate) fn node(&self, child: &Child, first: u64) -> Result<Arc<Vec<Child>>> {
-        if let Some(Cached::Node(children)) = self.file.cache.get(key(child)) {
+        if let Some(children) = self.cached_node(child) {
             return Ok(children);
         }
         let children = self.with_frame(child.position, Some(child.sum), |frame, body| {
@@ -63,6 +72,20 @@ impl FrameSource {
         let children = Arc::new(children);
         self.file.cache.keep(key(child), Cached::Node(Arc::clone(&children)));
         Ok(children)
+    }
+
+    /// The children of the full node that a child of the index is, if they are in memory.
+    #[inline]
+    pub(crate) fn cached_node(&self, child: &Child) -> Option<Arc<Vec<Child>>> {
+        match self.file.cache.get(key(child)) {
+            Some(Cached::Node(children)) => Some(children),
+            _ => None,
+        }
+    }
+
+    /// The header of the frame at `position`, whose checksums are right.
+    pub(crate) fn header(&self, position: u64) -> Result<FrameHeader> {
+        self.with_frame(position, None, |frame, _| Ok(*frame))
     }
 
     fn node_of(&self, body: &[u8], child: &Child) -> Result<Vec<Child>> {
@@ -157,7 +180,7 @@ impl FrameSource {
         position: u64,
         work: impl Fn(&FrameHeader, &[u8], &[u8]) -> Result<T>,
     ) -> Result<T> {
-        match self.file.storage.map(end).map_err(|error| self.unread(error, "map"))? {
+        match self.file.storage.map(end).map_err(|error| self.file.unread(error, "map"))? {
             Some(map) => self.decode(&map, 0, position, work),
             None => self.decode(&self.read(position, end)?, position, position, work),
         }
@@ -173,9 +196,9 @@ impl FrameSource {
             bytes.resize(length, 0);
             let from = position + start as u64;
             let done = read_up_to(&*self.file.storage, &mut bytes[start..], from)
-                .map_err(|error| self.unread(error, "read"))?;
+                .map_err(|error| self.file.unread(error, "read"))?;
             if done < length - start {
-                return Err(self.unread(too_short(from + done as u64, to.min(end)), "read"));
+                return Err(self.file.unread(too_short(from + done as u64, to.min(end)), "read"));
             }
             FrameHeader::decode(&bytes, position, self.file.header.seed())
                 .map_err(|damage| self.file.invalid(damage))
@@ -183,14 +206,6 @@ impl FrameSource {
         let header = read_to(position.saturating_add(FrameHeader::SIZE as u64))?;
         read_to(position.saturating_add(header.total()))?;
         Ok(bytes)
-    }
-
-    fn unread(&self, error: std::io::Error, action: &'static str) -> Error {
-        if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            let expected = "all of what was committed: the file has been cut short";
-            return self.file.invalid(Damage::new(error.to_string(), expected));
-        }
-        self.file.failed(action)(error)
     }
 
     /// Decodes the frame at `position` of the file, whose bytes from `start` on are `bytes`.
@@ -219,21 +234,12 @@ impl FrameSource {
     }
 }
 
-/// Checks that the file has all frames up to `limit`.
-pub(crate) fn check_length(file: &Shared, limit: u64) -> Result<()> {
-    let length = file.storage.length().map_err(file.failed("read the length of"))?;
-    if length >= limit {
-        return Ok(());
-    }
-    let expected = "all of what was committed: the file has been cut short";
-    Err(file.invalid(Damage::new(too_short(length, limit).to_string(), expected)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::read::open_file::Opened;
     use crate::simulation::disk::Disk;
     use crate::simulation::disk_state::DiskState;
     use crate::simulation::random::Random;
@@ -243,7 +249,8 @@ mod tests {
     fn frames_that_could_not_be_saved_are_not_called_damaged() {
         let disk = Disk::<()>::new(DiskState::default(), Random::new(0));
         let header = Header::new(Codec::None, [0; 16], 0);
-        let file = Shared::new(Path::new("some.capture"), Box::new(disk), header, 1000, 1);
+        let opened = Opened::new(Path::new("some.capture"), Box::new(disk), 1);
+        let file = Shared::new(opened, header, 1000);
         let transaction = Transaction::new(0);
         transaction.save(Vec::new());
         let source = FrameSource { file: Arc::new(file), limit: 9000, open: Some((transaction, 5000)) };

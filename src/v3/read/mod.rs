@@ -1,5 +1,9 @@
 //! States of a file as readers see them: any record by its number, any moment by its time.
 
+pub(crate) mod blocks;
 pub(crate) mod cache;
 pub(crate) mod frames;
+mod places;
+mod run;
 pub(crate) mod snapshot;
+pub(crate) mod walk;

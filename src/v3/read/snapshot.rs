@@ -1,11 +1,14 @@
 //! An immutable state of a file: every read runs on one, whatever happens to the file meanwhile.
 
-use std::ops::{Deref, Range};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::frames::FrameSource;
+use super::run::Run;
 use crate::error::{Error, Result};
-use crate::v3::codec::Block;
+use crate::read::block::Block as Bytes;
+use crate::read::record::Record;
+use crate::read::validity::Validity;
 use crate::v3::format::index::Child;
 use crate::v3::log::{Entries, Entry, Metadata, State};
 
@@ -18,34 +21,7 @@ pub(crate) struct Snapshot {
     pub(crate) total: u64,
     pub(crate) metadata: Metadata,
     pub(crate) frames: FrameSource,
-}
-
-/// The bytes of a record or of metadata, within what they were read in.
-#[derive(Debug, Clone)]
-pub(crate) struct Record {
-    owner: Owner,
-    range: Range<usize>,
-}
-
-#[derive(Debug, Clone)]
-enum Owner {
-    Block(Arc<Block>),
-    Window(Arc<Vec<u8>>),
-    Whole(Arc<[u8]>),
-}
-
-impl Deref for Record {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        let bytes = match &self.owner {
-            Owner::Block(block) => block.bytes(),
-            Owner::Window(window) => window,
-            Owner::Whole(bytes) => bytes,
-        };
-        &bytes[self.range.clone()]
-    }
+    pub(crate) is_uncommitted: bool,
 }
 
 /// Where a record is.
@@ -59,7 +35,7 @@ impl Snapshot {
     /// A committed state.
     pub(crate) fn committed(frames: FrameSource, state: State) -> Self {
         let (total, metadata) = (state.total, state.metadata.clone());
-        Self { state, draft: Entries::default(), total, metadata, frames }
+        Self { state, draft: Entries::default(), total, metadata, frames, is_uncommitted: false }
     }
 
     pub(crate) fn record_count(&self) -> u64 {
@@ -67,41 +43,124 @@ impl Snapshot {
     }
 
     pub(crate) fn record(&self, number: u64) -> Result<Record> {
-        match self.place(number)? {
-            Place::Block(child, first) => {
-                let block = self.frames.block(&child, first)?;
-                let range = block.range(u32::try_from(number - first).unwrap_or(u32::MAX));
-                Ok(Record { owner: Owner::Block(block), range })
-            }
-            Place::Entry(entry) => {
-                Ok(Record { range: entry.range(number), owner: Owner::Window(Arc::clone(entry.window())) })
-            }
+        Ok(self.run(number)?.record(number))
+    }
+
+    /// The record if it is in memory, with all that leads to it.
+    #[inline]
+    pub(crate) fn record_cached(&self, number: u64) -> Result<Option<Record>> {
+        Ok(self.cached_run(number)?.map(|run| run.record(number)))
+    }
+
+    /// The records that lie together with the one with this number.
+    pub(crate) fn run(&self, number: u64) -> Result<Run> {
+        Ok(match self.place(number)? {
+            Place::Block(child, first) => Run::Block(self.frames.block(&child, first)?, first),
+            Place::Entry(entry) => Run::Entry(entry),
+        })
+    }
+
+    /// The same, if they are in memory.
+    #[inline]
+    pub(super) fn cached_run(&self, number: u64) -> Result<Option<Run>> {
+        if self.is_framed(number)? {
+            let found = self.find_block_by(number, |child, _| Ok(self.frames.cached_node(child)))?;
+            let block = |(child, first)| Some(Run::Block(self.frames.cached_block(&child)?, first));
+            return Ok(found.and_then(block));
         }
+        self.entry(number).map(Run::Entry).map(Some)
+    }
+
+    /// The numbers of the records that lie together with the one with this number.
+    pub(crate) fn span(&self, number: u64) -> Result<RangeInclusive<u64>> {
+        Ok(match self.place(number)? {
+            Place::Block(child, first) => first..=first + child.records - 1,
+            // Those of them that are in frames lie there.
+            Place::Entry(entry) => {
+                entry.header.first.max(self.state.frames.count() + 1)..=entry.header.last()
+            }
+        })
+    }
+
+    /// The numbers of the records that are compressed together with the one with this number, or not yet.
+    pub(crate) fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
+        if self.is_framed(number)? { self.span(number) } else { Ok(self.pending().0) }
+    }
+
+    /// The records that no frame holds yet, and how many bytes they have.
+    pub(crate) fn pending(&self) -> (RangeInclusive<u64>, u64) {
+        let first = self.state.frames.count() + 1;
+        let entries = self.state.entries.iter().chain(self.draft.iter());
+        (first..=self.total, entries.map(|entry| entry.bytes_from(first)).sum())
+    }
+
+    /// Whether it shows a transaction that is or was open.
+    pub(crate) fn is_uncommitted(&self) -> bool {
+        self.is_uncommitted
+    }
+
+    /// Whether this state, of the same file, was committed later, or has later frames.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        (self.state.end, self.state.serial) > (other.state.end, other.state.serial)
+    }
+
+    /// Whether both show the same records and metadata, whatever entries have come that change neither.
+    pub(crate) fn shows_the_same_as(&self, other: &Self) -> Result<bool> {
+        if self.state.end == other.state.end {
+            return Ok(true);
+        }
+        Ok(self.total == other.total && self.metadata()?.as_deref() == other.metadata()?.as_deref())
     }
 
     fn no_such_record(&self, number: u64) -> Error {
         Error::NoSuchRecord { path: self.frames.file.path.clone(), number, count: self.total }
     }
 
-    fn place(&self, number: u64) -> Result<Place> {
+    /// Whether the record with this number, which must be there, is in a frame.
+    #[inline]
+    fn is_framed(&self, number: u64) -> Result<bool> {
         if number == 0 || number > self.total {
             return Err(self.no_such_record(number));
         }
-        if number <= self.state.frames.count() {
+        Ok(number <= self.state.frames.count())
+    }
+
+    fn place(&self, number: u64) -> Result<Place> {
+        if self.is_framed(number)? {
             let (child, first) = self.find_block(number)?;
             return Ok(Place::Block(child, first));
         }
+        self.entry(number).map(Place::Entry)
+    }
+
+    /// The entry that holds a record which no frame does.
+    fn entry(&self, number: u64) -> Result<Entry> {
         let list = if number <= self.state.total { &self.state.entries } else { &self.draft };
         let entry = list.find(number).and_then(|index| list.get(index));
-        entry.cloned().map(Place::Entry).ok_or_else(|| self.no_such_record(number))
+        entry.cloned().ok_or_else(|| self.no_such_record(number))
     }
 
     /// The block of a record in frames, and the number of the first record in it.
-    fn find_block(&self, number: u64) -> Result<(Child, u64)> {
-        let found = self.state.frames.path.find(number).ok_or_else(|| self.no_such_record(number))?;
-        let (mut height, mut child, mut before) = (found.0, *found.1, found.2);
+    pub(crate) fn find_block(&self, number: u64) -> Result<(Child, u64)> {
+        let found = self.find_block_by(number, |child, first| self.frames.node(child, first).map(Some))?;
+        found.ok_or_else(|| self.no_such_record(number))
+    }
+
+    /// The same by way of the nodes that `node` gives; `None` if it does not.
+    #[inline]
+    fn find_block_by(
+        &self,
+        number: u64,
+        node: impl Fn(&Child, u64) -> Result<Option<Arc<Vec<Child>>>>,
+    ) -> Result<Option<(Child, u64)>> {
+        let Some((mut height, child, mut before)) = self.state.frames.path.find(number) else {
+            return Ok(None);
+        };
+        let mut child = *child;
         while height > 0 {
-            let children = self.frames.node(&child, before + 1)?;
+            let Some(children) = node(&child, before + 1)? else {
+                return Ok(None);
+            };
             for next in children.iter() {
                 child = *next;
                 if number <= before + child.records {
@@ -111,7 +170,7 @@ impl Snapshot {
             }
             height -= 1;
         }
-        Ok((child, before + 1))
+        Ok(Some((child, before + 1)))
     }
 
     /// The metadata of the same commit as the records.
@@ -119,25 +178,18 @@ impl Snapshot {
         Ok(match &self.metadata {
             Metadata::None => None,
             Metadata::Frame(position) => {
-                let bytes: Arc<[u8]> = self.frames.metadata(*position)?.into();
-                Some(Record { range: 0..bytes.len(), owner: Owner::Whole(bytes) })
+                let bytes = Arc::new(Bytes::whole(self.frames.metadata(*position)?, Validity::Always));
+                let range = 0..bytes.bytes.len();
+                Some(Record::new(bytes, range))
             }
-            Metadata::Entry(entry) => Some(Record {
-                range: entry.metadata_range(),
-                owner: Owner::Window(Arc::clone(entry.window())),
-            }),
+            Metadata::Entry(entry) => Some(entry.metadata()),
         })
     }
 
-    /// When a record was committed, in nanoseconds since 1970.
-    pub(crate) fn commit_time(&self, number: u64) -> Result<u64> {
-        Ok(match self.place(number)? {
-            Place::Block(child, first) => {
-                let block = self.frames.block(&child, first)?;
-                block.time(u32::try_from(number - first).unwrap_or(u32::MAX))
-            }
-            Place::Entry(entry) => entry.header.time,
-        })
+    /// When a record was committed, in nanoseconds since 1970; `None` if it is not.
+    pub(crate) fn commit_time(&self, number: u64) -> Result<Option<u64>> {
+        let run = self.run(number)?;
+        Ok((number <= self.state.total).then(|| run.time(number)))
     }
 
     /// The number of the first record that was committed at or after `time`, if there is one.
@@ -165,35 +217,5 @@ impl Snapshot {
         }
         let block = self.frames.block(&child, before + 1)?;
         Ok(before + 1 + u64::from(block.index_at(time).unwrap_or_default()))
-    }
-
-    /// The records from `first` on, in order.
-    pub(crate) fn records(&self, first: u64) -> impl Iterator<Item = Result<Record>> + '_ {
-        let mut next = first;
-        let mut place = None;
-        std::iter::from_fn(move || {
-            if next > self.total {
-                return None;
-            }
-            let number = next;
-            next += 1;
-            Some(self.next_record(number, &mut place))
-        })
-    }
-
-    /// A record, given the block that the one before was in.
-    fn next_record(&self, number: u64, held: &mut Option<(Arc<Block>, u64)>) -> Result<Record> {
-        let inside = |(block, first): &(Arc<Block>, u64)| number - first < u64::from(block.count());
-        if !held.as_ref().is_some_and(inside) {
-            *held = match self.place(number)? {
-                Place::Block(child, first) => Some((self.frames.block(&child, first)?, first)),
-                Place::Entry(_) => None,
-            };
-        }
-        let Some((block, first)) = held else {
-            return self.record(number);
-        };
-        let range = block.range(u32::try_from(number - *first).unwrap_or(u32::MAX));
-        Ok(Record { owner: Owner::Block(Arc::clone(block)), range })
     }
 }

@@ -8,9 +8,7 @@ use super::draft::Draft;
 use super::room::Checkpoint;
 use super::writer::{RESERVE, Writer};
 use crate::error::{Error, Result};
-use crate::read::validity::new_epoch;
 use crate::sync::backoff::RECENT_WINDOW;
-use crate::sync::transaction::Transaction;
 use crate::v3::format::entry::Change;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::format::head::Frames;
@@ -32,6 +30,7 @@ impl Writer {
         }
         let began = Instant::now();
         let (records, bytes, end) = (self.draft.records, self.draft.bytes, self.state.end);
+        self.frames.check_standing()?;
         let fits = self.draft.total() <= self.file.header.max_entry()
             && self.draft.metadata_length() <= self.file.header.page as usize;
         if self.spill.is_none() && fits {
@@ -40,8 +39,9 @@ impl Writer {
             self.commit_large()?;
         }
         self.draft = Draft::default();
-        self.transaction = Transaction::new(new_epoch());
+        self.renew_transaction();
         let commit = Commit { records, bytes, time: began.elapsed() };
+        self.stats.count(&commit);
         self.tell_followers(end, began + commit.time);
         Ok(Some(commit))
     }
@@ -51,7 +51,7 @@ impl Writer {
     fn tell_followers(&mut self, end: u64, now: Instant) {
         let before = self.last_commit.replace(now);
         if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {
-            self.file.storage.tell_change(self.ring().place(end));
+            self.file.storage.tell_change(self.ring().mark_of(end).0);
         }
     }
 

@@ -31,8 +31,7 @@ impl Draft {
 
     /// Length of an entry that holds it all.
     pub(crate) fn total(&self) -> u64 {
-        let sealed: u64 = self.sealed.iter().map(|entry| u64::from(entry.header.total)).sum();
-        sealed + self.open.total(0, self.metadata_length())
+        self.sealed.size() + self.open.total(0, self.metadata_length())
     }
 
     /// Seals the open records, the last of which has the number `last`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cutter::{BlockTask, Cutter};
 use crate::error::{Error, Result};
-use crate::storage::write_all;
+use crate::storage::{Standing, write_all};
 use crate::sync::pipeline::Pipeline;
 use crate::v3::codec::{Level, compress};
 use crate::v3::format::checksum;
@@ -14,6 +14,7 @@ use crate::v3::format::head::{Frames, Head};
 use crate::v3::format::index::{Child, encode_node};
 use crate::v3::log::Entry;
 use crate::v3::shared::Shared;
+use crate::write::standing::Watch;
 
 /// The file grows by at most this much at a time.
 const MAX_GROWTH: u64 = 5 << 20;
@@ -29,16 +30,25 @@ pub(crate) struct FrameWriter {
     pipeline: Pipeline<BlockTask>,
     /// Length of the file.
     length: u64,
+    watch: Watch,
 }
 
 impl FrameWriter {
-    pub(crate) fn new(file: Arc<Shared>, level: Level, frames: Frames, length: u64) -> Self {
+    pub(crate) fn new(file: Arc<Shared>, level: Level, frames: Frames, opened: Standing) -> Self {
         let pipeline = Pipeline::new(file.threads);
-        Self { file, level, frames, cutter: Cutter::default(), pipeline, length }
+        let (length, watch) = (opened.length, Watch::new(opened));
+        Self { file, level, frames, cutter: Cutter::default(), pipeline, length, watch }
     }
 
-    pub(crate) fn length(&self) -> u64 {
-        self.length
+    #[inline]
+    pub(crate) fn harm(&self) -> Option<&'static str> {
+        self.watch.harm()
+    }
+
+    /// Checks that the file still has what was written, and a name.
+    pub(crate) fn check_standing(&mut self) -> Result<()> {
+        self.length = self.watch.check(&self.file, self.frames.limit)?;
+        Ok(())
     }
 
     /// Takes the records of an entry from the one with this number on.
@@ -178,6 +188,7 @@ impl FrameWriter {
     /// Writes a frame at the limit; returns what the index says to tell it from others.
     fn write_frame(&mut self, header: &FrameHeader, body: &[u8], frames: &mut Frames) -> Result<u32> {
         let end = header.position + header.total();
+        self.check_standing()?;
         self.grow(end)?;
         let storage = &*self.file.storage;
         let encoded = header.encode(self.file.header.seed());

@@ -4,10 +4,11 @@ mod commit;
 mod cutter;
 mod draft;
 mod frames;
+mod open;
 mod rollback;
 mod room;
-mod open;
 mod writer;
 
-pub(crate) use open::broken_log;
+pub(crate) use open::{broken_log, is_unmade};
+pub(crate) use rollback::Savepoint;
 pub(crate) use writer::{Writer, WriterOptions};

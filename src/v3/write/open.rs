@@ -1,20 +1,22 @@
 //! Opening a file to write, which settles what a crash has left, and making a new one.
 
+use std::io;
 use std::sync::Arc;
 
 use super::writer::{Writer, WriterOptions};
 use crate::error::{Damage, Error, Result};
+use crate::format::in_memory;
 use crate::lock::WriteRight;
-use crate::storage::write_all;
+use crate::storage::{Storage, read_up_to, write_all};
+use crate::v3::format::Header;
 use crate::v3::format::entry::EntryHeader;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::format::head::{Frames, Head};
 use crate::v3::log::{Entry, Ring, State, WINDOW, find_lost_entry, follow, seed_after};
 use crate::v3::open::heads::read_slot;
-use crate::v3::read::frames::check_length;
 use crate::v3::shared::Shared;
 use crate::v3::steps::Step;
-use crate::write::options::SyncMode;
+use crate::write::options::{Making, Stats, SyncMode};
 
 impl Writer {
     /// A writer over a file whose lock the caller holds.
@@ -37,50 +39,69 @@ impl Writer {
             write_again(&file, &head, &state)?;
         }
         let begins = slots.map(|slot| slot.map_or(head.begin, |head| head.begin));
-        let length = file.storage.length().map_err(file.failed("read the length of"))?;
-        let mut writer = Self::new(file, right, options, state, begins, length);
+        let standing = file.storage.standing().map_err(file.failed("read the length of"))?;
+        let mut writer = Self::new(file, right, options, state, begins, standing);
         writer.repair_slots(&head)?;
         writer.begin()?;
         Ok(writer)
     }
 
-    /// Fills an empty file that nobody else can see yet.
+    /// Makes a capture file of an empty file whose lock the caller holds.
     pub(crate) fn create(
-        file: Arc<Shared>,
+        file: &Arc<Shared>,
         right: Box<dyn WriteRight>,
         metadata: Option<&[u8]>,
         options: WriterOptions,
+        making: Making,
+    ) -> Result<Self> {
+        let made = Self::make(file, right, metadata, options, making);
+        if made.is_err() && making == Making::InPlace {
+            // If this fails, too, the missing header tells.
+            let _ = file.storage.set_length(0);
+        }
+        made
+    }
+
+    /// Fills an empty file.
+    fn make(
+        file: &Arc<Shared>,
+        right: Box<dyn WriteRight>,
+        metadata: Option<&[u8]>,
+        options: WriterOptions,
+        making: Making,
     ) -> Result<Self> {
         let header = file.header;
-        let length = header.data_start() + u64::from(header.page);
+        let length = header.initial_length();
         file.storage.set_length(length).map_err(file.failed("set the length of"))?;
-        let head = |serial| Head {
-            serial,
-            begin: header.first_position(),
-            seed: header.seed(),
-            sure: header.first_position(),
-            time: header.created,
-            frames: Frames::none(&header),
-        };
-        let newest = head(2);
-        let mut start = header.encode();
-        start.resize(header.page as usize, 0);
-        start.extend_from_slice(&newest.encode(&header));
-        start.extend_from_slice(&head(1).encode(&header));
+        let [older, newest] = [1, 2].map(|serial| first_head(serial, &header));
+        let mut start = newest.encode(&header);
+        start.extend_from_slice(&older.encode(&header));
         // The first page of the log, so that there is room on the disk for what opening writes.
         start.resize(start.len() + header.page as usize, 0);
-        write_all(&*file.storage, &start, 0).map_err(file.failed("write the header of"))?;
+        let write = |bytes: &[u8], at| {
+            write_all(&*file.storage, bytes, at).map_err(file.failed("write the header of"))
+        };
+        write(&start, header.page.into())?;
+        if making == Making::InPlace {
+            // Others see the file: its header says that all the rest is there.
+            file.storage.sync().map_err(file.failed("sync"))?;
+        }
+        let mut first_page = header.encode();
+        first_page.resize(header.page as usize, 0);
+        write(&first_page, 0)?;
         file.storage.sync().map_err(file.failed("sync"))?;
         let begins = [newest.begin; 2];
-        let mut writer = Self::new(file, right, options, State::of(&newest), begins, length);
+        let standing = file.storage.standing().map_err(file.failed("read the length of"))?;
+        let mut writer = Self::new(Arc::clone(file), right, options, State::of(&newest), begins, standing);
         writer.begin()?;
         if metadata.is_some() {
             writer.set_metadata(metadata)?;
             writer.commit()?;
+            writer.stats = Stats::default();
         }
         if options.sync != SyncMode::Full {
             // What has a name is whole, whatever the mode.
-            writer.file.storage.sync().map_err(writer.file.failed("sync"))?;
+            file.storage.sync().map_err(file.failed("sync"))?;
         }
         Ok(writer)
     }
@@ -125,6 +146,48 @@ impl Writer {
     }
 }
 
+/// A head of a new file.
+fn first_head(serial: u64, header: &Header) -> Head {
+    let begin = header.first_position();
+    let frames = Frames::none(header);
+    Head { serial, begin, seed: header.seed(), sure: begin, time: header.created, frames }
+}
+
+/// Whether nothing is in a file of `length` bytes but what may be there when the making of one with a log like that of `header` is cut
+/// off: the header is written last.
+pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, header: &Header) -> io::Result<bool> {
+    if length == 0 {
+        return Ok(true);
+    }
+    if length != header.initial_length() {
+        return Ok(false);
+    }
+    let mut found = vec![0; in_memory(length)];
+    read_up_to(storage, &mut found, 0)?;
+    for slot in [0, 1] {
+        let start = in_memory(header.head_position(slot));
+        let page = &mut found[start..start + header.page as usize];
+        // Heads repeat the header, whose identity is random.
+        let Some(repeated) = Head::header_in(page).filter(|repeated| repeated.page == header.page) else {
+            continue;
+        };
+        if *page == first_head(2 - slot, &repeated).encode(&repeated) {
+            page.fill(0);
+            clear_torn_header(&mut found, &repeated);
+        }
+    }
+    Ok(found.iter().all(|&byte| byte == 0))
+}
+
+/// Fills with zeros what a write of the header has left that was cut off.
+fn clear_torn_header(found: &mut [u8], header: &Header) {
+    let whole = header.encode();
+    let torn = &mut found[..whole.len()];
+    if *torn != whole && torn.iter().zip(&whole).all(|(&found, &made)| found == 0 || found == made) {
+        torn.fill(0);
+    }
+}
+
 /// Both heads, and the newer one.
 fn choose_head(file: &Shared) -> Result<([Option<Head>; 2], Head)> {
     let mut damage = None;
@@ -154,7 +217,7 @@ fn check_state(file: &Shared, state: &State) -> Result<()> {
             return Err(file.invalid(damage));
         }
     }
-    check_length(file, state.frames.limit)
+    file.check_length(state.frames.limit)
 }
 
 /// The error for a log that ends before its head was sure of it.

@@ -49,6 +49,7 @@ impl Writer {
             snapshot.state.frames = Arc::new(self.frames.frames.clone());
         }
         snapshot.draft = self.draft.sealed.clone();
+        snapshot.is_uncommitted = true;
         snapshot.total = self.record_count();
         match &self.draft.metadata {
             None => {}
@@ -70,8 +71,13 @@ impl Writer {
             self.frames.restore(spill.frames, spill.cutter);
         }
         self.draft = Draft::default();
-        self.transaction = Transaction::new(new_epoch());
+        self.renew_transaction();
         Ok(())
+    }
+
+    pub(super) fn renew_transaction(&mut self) {
+        self.transaction = Transaction::new(new_epoch());
+        self.changes += 1;
     }
 
     /// Remembers the state so far, to go back to with [`restore`](Self::restore).
@@ -115,7 +121,7 @@ impl Writer {
             records: savepoint.records,
             bytes: savepoint.bytes,
         };
-        self.transaction = Transaction::new(new_epoch());
+        self.renew_transaction();
     }
 
     /// Saves the frames of the transaction for the snapshots that read them, before they are written over.

@@ -10,13 +10,14 @@ use super::frames::FrameWriter;
 use crate::error::{Error, Result, reserve};
 use crate::lock::WriteRight;
 use crate::read::validity::new_epoch;
+use crate::storage::Standing;
 use crate::sync::transaction::Transaction;
 use crate::v3::codec::Level;
 use crate::v3::format::head::Frames;
 use crate::v3::log::{Ring, State};
 use crate::v3::read::frames::FrameSource;
 use crate::v3::shared::Shared;
-use crate::write::options::SyncMode;
+use crate::write::options::{Stats, SyncMode};
 
 /// A longer record or metadata, with what it takes in a block or an entry, would have a length of more than 32 bits.
 pub(super) const MAX_RECORD: u64 = u32::MAX as u64 - 4096;
@@ -51,6 +52,9 @@ pub(crate) struct Writer {
     pub(super) transaction: Arc<Transaction>,
     /// When the last commit ended.
     pub(super) last_commit: Option<Instant>,
+    /// Counts how often the state has changed: the version of what this shows.
+    pub(super) changes: u64,
+    pub(super) stats: Stats,
     pub(super) health: Health,
     /// Whether somebody may be reading frames of a transaction that was rolled back, so that the file must not get
     /// shorter.
@@ -82,10 +86,10 @@ impl Writer {
         options: WriterOptions,
         state: State,
         begins: [u64; 2],
-        length: u64,
+        standing: Standing,
     ) -> Self {
         let frames = Frames::clone(&state.frames);
-        let mut frames = FrameWriter::new(Arc::clone(&file), options.level, frames, length);
+        let mut frames = FrameWriter::new(Arc::clone(&file), options.level, frames, standing);
         for entry in state.entries.iter() {
             frames.feed(entry, state.frames.count() + 1, entry.header.time);
         }
@@ -101,6 +105,8 @@ impl Writer {
             spill: None,
             transaction: Transaction::new(new_epoch()),
             last_commit: None,
+            changes: 0,
+            stats: Stats::default(),
             health: Health::Good,
             readers_may_map_tail: false,
             state,
@@ -109,6 +115,20 @@ impl Writer {
 
     pub(crate) fn record_count(&self) -> u64 {
         self.state.total + self.draft.records
+    }
+
+    /// Whether a close would lose anything.
+    pub(crate) fn has_uncommitted(&self) -> bool {
+        !self.draft.is_empty()
+    }
+
+    /// Counts how often the state has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats
     }
 
     /// Records that a close would lose.
@@ -121,7 +141,7 @@ impl Writer {
     pub(crate) fn try_add(&mut self, record: &[u8]) -> Result<Option<u64>> {
         if self.spill.is_some()
             || self.draft.total() + record.len() as u64 + 4 > self.file.header.max_entry()
-            || !matches!(self.health, Health::Good)
+            || !self.is_good()
         {
             return Ok(None);
         }
@@ -147,6 +167,27 @@ impl Writer {
         self.draft.open.push(record);
         self.draft.records += 1;
         self.draft.bytes += length;
+        self.changes += 1;
+        Ok(self.record_count())
+    }
+
+    /// Adds records, all or none of them, of which each ends where `ends` says; returns the new count.
+    pub(crate) fn add_records(&mut self, records: &[u8], ends: &[usize]) -> Result<u64> {
+        self.check_health()?;
+        let more = (records.len() + 4 * ends.len()) as u64;
+        let fits = self.spill.is_none() && self.draft.total() + more <= self.file.header.max_entry();
+        // What the log has room for is only copied.
+        let savepoint = if fits { None } else { Some(self.savepoint()?) };
+        let mut start = 0;
+        for end in ends {
+            if let Err(error) = self.add_record(&records[start..*end]) {
+                if let Some(savepoint) = savepoint {
+                    self.restore(savepoint);
+                }
+                return Err(error);
+            }
+            start = *end;
+        }
         Ok(self.record_count())
     }
 
@@ -164,6 +205,7 @@ impl Writer {
             Ok(copy)
         };
         self.draft.metadata = Some(metadata.map(copy).transpose()?);
+        self.changes += 1;
         Ok(())
     }
 
@@ -209,20 +251,26 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                self.health = Health::Failed(format!("a sync failed ({error})"));
+                self.end(format!("a sync failed ({error})"));
                 Err(Error::io(&self.file.path, "sync", error))
             }
         }
     }
 
     pub(super) fn fail_uncertain(&mut self, source: io::Error) -> Error {
-        self.health = Health::Failed(format!("a commit failed ({source})"));
+        self.end(format!("a commit failed ({source})"));
         Error::CommitUncertain { path: self.file.path.clone(), source }
     }
 
     pub(super) fn fail(&mut self, reason: String) -> Error {
-        self.health = Health::Failed(reason.clone());
+        self.end(reason.clone());
         Error::WriterFailed { path: self.file.path.clone(), reason }
+    }
+
+    fn end(&mut self, reason: String) {
+        self.health = Health::Failed(reason);
+        // What is shown has to be asked for again, which tells of it.
+        self.changes += 1;
     }
 
     pub(super) fn frame_source(&self) -> FrameSource {
@@ -233,19 +281,29 @@ impl Writer {
         if self.right.is_forked() {
             return Err(Error::Forked { path: self.file.path.clone() });
         }
-        match &self.health {
-            Health::Good => Ok(()),
-            Health::Failed(reason) => {
-                Err(Error::WriterFailed { path: self.file.path.clone(), reason: reason.clone() })
+        let reason = match &self.health {
+            Health::Failed(reason) => Some(reason.as_str()),
+            Health::Good => self.frames.harm(),
+        };
+        match reason {
+            Some(reason) => {
+                Err(Error::WriterFailed { path: self.file.path.clone(), reason: reason.to_owned() })
             }
+            None => Ok(()),
         }
+    }
+
+    #[inline]
+    fn is_good(&self) -> bool {
+        matches!(self.health, Health::Good) && self.frames.harm().is_none()
     }
 
     /// Gives back the room that the file was grown by and that no commit uses.
     fn trim(&self) {
         let page = u64::from(self.file.header.page);
         let length = self.state.frames.limit.next_multiple_of(page).max(self.file.header.data_start() + page);
-        if length < self.frames.length() {
+        // One that somebody has cut shorter stays so.
+        if self.file.storage.length().is_ok_and(|now| length < now) {
             // The room is only room: a file that keeps it is as good.
             let _ = self.file.storage.set_length(length);
         }
@@ -258,7 +316,7 @@ impl Drop for Writer {
             return;
         }
         self.save_pages_for_readers();
-        if matches!(self.health, Health::Good) && !self.readers_may_map_tail {
+        if self.is_good() && !self.readers_may_map_tail {
             self.trim();
         }
     }

@@ -3,10 +3,11 @@ use std::path::Path;
 use nix::libc;
 
 use super::*;
-use crate::codec::level::CompressionLevel;
+use crate::codec::level::ZlibLevel;
 use crate::format::{Geometry, entries};
 use crate::lock::WriterLock;
 use crate::read::cache::Cache;
+use crate::read::open_file::Opened;
 use crate::simulation::disk::{Disk, Fault, OnlyUser, Plan};
 use crate::simulation::disk_state::DiskState;
 use crate::simulation::random::Random;
@@ -20,8 +21,9 @@ fn new_writer() -> Writer {
     let right = WriterLock::take(|| Ok((copy, metadata)), false).unwrap();
     let storage = Box::new(FileStorage::new(bytes));
     let geometry = Geometry::default();
-    let file = OpenFile::new(Path::new("log.capture"), storage, geometry, Cache::new(0), 1);
-    let options = WriterOptions { sync: SyncMode::None, level: CompressionLevel::default() };
+    let opened = Opened::new(Path::new("log.capture"), storage, 1);
+    let file = OpenFile::new(opened, geometry, Cache::new(0));
+    let options = WriterOptions { sync: SyncMode::None, level: ZlibLevel::default() };
     Writer::create(&Arc::new(file), Box::new(right), None, options, Making::Hidden).unwrap()
 }
 
@@ -29,8 +31,9 @@ fn new_writer() -> Writer {
 fn new_writer_on_a_disk() -> (Writer, Disk<()>) {
     let disk = Disk::new(DiskState::default(), Random::new(0));
     let geometry = Geometry::default();
-    let file = OpenFile::new(Path::new("log.capture"), Box::new(disk.clone()), geometry, Cache::new(0), 1);
-    let options = WriterOptions { sync: SyncMode::None, level: CompressionLevel::default() };
+    let opened = Opened::new(Path::new("log.capture"), Box::new(disk.clone()), 1);
+    let file = OpenFile::new(opened, geometry, Cache::new(0));
+    let options = WriterOptions { sync: SyncMode::None, level: ZlibLevel::default() };
     let writer = Writer::create(&Arc::new(file), Box::new(OnlyUser), None, options, Making::Hidden).unwrap();
     (writer, disk)
 }
@@ -126,8 +129,10 @@ fn records_that_are_added_together_are_as_if_they_came_one_by_one() {
     }
     for mut writer in [one_by_one, together] {
         writer.commit().unwrap();
-        let snapshot = Arc::new(writer.snapshot().unwrap());
-        assert!(snapshot.records(1).map(|record| record.unwrap().to_vec()).eq(records.iter().cloned()));
+        let snapshot = writer.snapshot().unwrap();
+        let numbers = 1..=snapshot.record_count();
+        let found = numbers.map(|number| snapshot.record(number).unwrap().to_vec());
+        assert!(found.eq(records.iter().cloned()));
     }
 }
 
@@ -147,7 +152,8 @@ fn of_records_that_are_refused_together_none_stays_whatever_they_closed() {
     let after = (writer.draft.frames().len(), writer.draft.node().clone(), writer.record_count());
     assert!(before == after, "what was closed, pending or counted is not as before");
     writer.commit().unwrap();
-    let snapshot = Arc::new(writer.snapshot().unwrap());
-    let lengths: Vec<_> = snapshot.records(1).map(|record| record.unwrap().len()).collect();
+    let snapshot = writer.snapshot().unwrap();
+    let numbers = 1..=snapshot.record_count();
+    let lengths: Vec<_> = numbers.map(|number| snapshot.record(number).unwrap().len()).collect();
     assert_eq!(lengths, [block, 10, block / 2]);
 }

@@ -6,7 +6,7 @@ import math
 import time
 
 import capturefile
-from capturefile.cli.arguments import add_command, positive, seconds
+from capturefile.cli.arguments import add_command, add_format_version, positive, seconds
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.messages import reporting
 from capturefile.cli.progress import progress
@@ -43,6 +43,7 @@ def add_to(commands: Commands) -> None:
         help="text: one record per line (default); nul: each record ends with a zero byte; prefixed: each record "
         "follows its length in four bytes, big-endian",
     )
+    add_format_version(append)
     append.add_argument(
         "--commit-every",
         type=positive,
@@ -63,7 +64,7 @@ def _append(options: argparse.Namespace, _output: BinaryIO) -> int:
     inputs = options.inputs or [STANDARD]
     check_inputs(inputs, options.file)
     with (
-        capturefile.open(options.file, "a", encoding=None) as cf,
+        capturefile.open(options.file, "a", encoding=None, format=options.file_format) as cf,
         reporting(cf),
         progress("append", "records") as shown,
     ):

@@ -29,6 +29,7 @@ capturefile copy --level 12 --block-size 256K log.capture small.capture
 capturefile copy monday.capture tuesday.capture both.capture
 capturefile copy orders/ orders.capture
 capturefile copy --split 1000000 log.capture part.capture
+capturefile copy --format 3 log.capture fast.capture
 capturefile copy --range -1000- log.capture last.capture"""
 BATCH = 1000
 """Records that are added in one call."""
@@ -40,18 +41,30 @@ def add_to(commands: Commands) -> None:
     copy.add_argument("sources", metavar="SRC", nargs="+", help=SEVERAL)
     copy.add_argument("target", metavar="DST", help="path of the new file")
     copy.add_argument(
+        "--format",
+        type=int,
+        choices=(2, 3),
+        default=2,
+        help="version of the new file's format; 3 is read by this package only (default: %(default)s)",
+    )
+    copy.add_argument(
+        "--compression",
+        choices=("zlib", "zstd", "lz4", "none"),
+        help="how to compress: zlib in format 2, zstd (default), lz4 or none in format 3",
+    )
+    copy.add_argument(
         "--level",
         type=int,
-        choices=range(1, 13),
+        choices=range(1, 23),
         metavar="N",
-        default=6,
-        help="compression level, from 1, the fastest, to 12, the smallest (default: %(default)s)",
+        help="compression level, from 1, the fastest, to 12, the smallest, or 22 with zstd (default: 6; 1 with zstd)",
     )
     copy.add_argument(
         "--block-size",
         type=size,
         metavar="BYTES",
-        help="bytes that are compressed together, a multiple of 4K such as 64K (default: that of the first SRC)",
+        help="bytes that are compressed together, a multiple of 4K such as 64K (default: that of the first SRC in "
+        "this format, otherwise the usual size)",
     )
     copy.add_argument(
         "--split",
@@ -78,7 +91,7 @@ def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
         records = (record for _, record in shown.over(chain.from_iterable(selections)))
         names = part_names(options.target, total, options.split) if options.split else [options.target]
         metadata = None if options.no_metadata else sources[-1].reader.get_metadata()
-        block_size = options.block_size or sources[0].block_size()
+        block_size = options.block_size or sources[0].block_size(options.format)
         copied = _write_parts(options, names, sources, records, metadata, block_size)
     if options.split:
         for name in names:
@@ -101,7 +114,7 @@ def _write_parts(
     sources: list[Source],
     records: Iterator[bytes],
     metadata: bytes | None,
-    block_size: int,
+    block_size: int | None,
 ) -> int:
     """Makes the files; none of them gets its name before all are whole."""
     copied = 0
@@ -115,6 +128,8 @@ def _write_parts(
                 encoding=None,
                 initial_metadata=metadata,
                 compression_block_size=block_size,
+                format=options.format,
+                compression=options.compression,
                 compression_level=options.level,
             ) as cf:
                 copied += _fill(cf, islice(records, options.split))

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 
 import capturefile
-from capturefile.cli.arguments import add_command, positive
+from capturefile.cli.arguments import add_command, add_format_version, positive
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.formats import add_file_format, file_format
 from capturefile.cli.messages import reporting
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import BinaryIO, Literal
 
     from capturefile.cli.arguments import Commands
 
@@ -37,6 +37,7 @@ def add_to(commands: Commands) -> None:
         "input", metavar="INPUT", nargs="?", default=STANDARD, help="file to read (default: -, standard input)"
     )
     add_file_format(importer, "INPUT")
+    add_format_version(importer)
     importer.add_argument(
         "--column",
         default="record",
@@ -58,7 +59,7 @@ def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
     with (
         open_input(options.input) as source,
         _named(options.input),
-        _target(options.file) as cf,
+        _target(options.file, options.file_format) as cf,
         reporting(cf),
         progress("import", "bytes", _size(source), position=source.tell if source.seekable() else None) as shown,
     ):
@@ -67,10 +68,10 @@ def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
 
 
 @contextmanager
-def _target(path: str) -> Iterator[capturefile.CaptureFile[bytes]]:
+def _target(path: str, version: Literal[2, 3]) -> Iterator[capturefile.CaptureFile[bytes]]:
     """The file that is added to; a new one is deleted again if nothing comes to be in it."""
     try:
-        cf, is_new = capturefile.open(path, "x", encoding=None), True
+        cf, is_new = capturefile.open(path, "x", encoding=None, format=version), True
     except FileExistsError:
         cf, is_new = capturefile.open(path, "a", encoding=None), False
     with cf:

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use capturefile::{CaptureFile, Error, Geometry, OpenOptions, RecordBuffer, Snapshot};
 
+use super::support::{Place, add, noise, record, records, writing_as};
 use crate::image::SMALL;
-use crate::support::{Place, add, noise, record, records, writing_as};
 
 const COUNT: u64 = 3000;
 const CACHE_SIZES: [u64; 3] = [0, 1 << 16, 48 << 20];

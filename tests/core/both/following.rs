@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use capturefile::{CaptureFile, Error, Follower, NewRecords, OpenOptions};
 
-use crate::support::{Place, refused, writing};
+use super::support::{Place, refused, writing_as};
+use crate::image::SMALL;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
@@ -154,7 +155,7 @@ fn a_file_that_is_replaced_or_removed_is_told_once_all_records_are_taken() {
 fn a_file_that_is_cut_short_is_told_at_once() {
     let place = Place::new();
     let writer = place.writer();
-    let noise = crate::support::noise(1, 100_000);
+    let noise = super::support::noise(1, 100_000);
     writer.add_record(&noise).unwrap();
     writer.commit().unwrap();
     writer.close();
@@ -168,9 +169,9 @@ fn a_file_that_is_cut_short_is_told_at_once() {
 #[test]
 fn a_record_that_cannot_be_read_is_passed_over() {
     let place = Place::new();
-    let writer = writing().threads(1).open(&place.path).unwrap();
+    let writer = writing_as(SMALL).threads(1).open(&place.path).unwrap();
     for seed in 0..3 {
-        writer.add_record(&crate::support::noise(seed, 40_000)).unwrap();
+        writer.add_record(&super::support::noise(seed, 40_000)).unwrap();
     }
     writer.commit().unwrap();
     let follower = place.reader().follow(1).unwrap();

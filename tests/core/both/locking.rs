@@ -8,7 +8,7 @@ use capturefile::{CaptureFile, Error, LockHolder, OpenOptions};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use crate::support::{Place, add, all_of, records, refused, writing};
+use super::support::{Place, add, all_of, records, refused, writing};
 
 const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
 

@@ -1,9 +1,11 @@
 //! What the tests share: a folder for files, records of known content, and comparisons.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use capturefile::{CaptureFile, Geometry, OpenOptions, Snapshot, SyncMode};
+use capturefile::{CaptureFile, Geometry, OpenOptions, Snapshot, SyncMode, verify};
 use tempfile::TempDir;
+
+use super::super::FORMAT;
 
 /// A folder that goes away with the test, and the file's path in it.
 pub(crate) struct Place {
@@ -36,11 +38,28 @@ impl Place {
 
 /// Options for a writer that does not wait for the disk.
 pub(crate) fn writing() -> OpenOptions {
-    OpenOptions::new().write(true).sync(SyncMode::None)
+    OpenOptions::new().write(true).sync(SyncMode::None).format(FORMAT)
 }
 
+/// The same for a file with these sizes, or the nearest ones that the format allows, and with a log that soon is full.
 pub(crate) fn writing_as(geometry: Geometry) -> OpenOptions {
-    writing().geometry(geometry)
+    if FORMAT == 2 {
+        return writing().geometry(geometry);
+    }
+    let geometry = geometry
+        .with_version(FORMAT)
+        .with_page_size(geometry.page_size.next_multiple_of(8))
+        .with_block_size(geometry.block_size.max(512))
+        .with_fan_out(geometry.fan_out.min(256));
+    let least = 8 * geometry.block_size.max(geometry.page_size);
+    writing().geometry(geometry).log_size(least.next_multiple_of(geometry.page_size))
+}
+
+/// Checks the whole file where there is a function for that.
+pub(crate) fn check(path: &Path) {
+    if FORMAT == 2 {
+        assert_eq!(verify(path).unwrap().problems, []);
+    }
 }
 
 /// Bytes that no compressor makes much shorter, different for each seed.

@@ -5,11 +5,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use capturefile::{CaptureFile, CompressionLevel, Error, OpenOptions};
+use capturefile::{CaptureFile, Compression, CompressionLevel, Error, OpenOptions, SyncMode};
 use nix::libc;
 use nix::unistd::{Uid, mkfifo};
 
-use crate::support::{Place, add, all_of, metadata_of, records, refused, writing};
+use super::super::FORMAT;
+use super::support::{Place, add, all_of, metadata_of, record, records, refused, writing};
 
 /// Checks that an error is the system's, with its number, the file and a message that names both.
 fn assert_system(error: &Error, action: &str, at: &Path, number: i32) {
@@ -52,7 +53,7 @@ fn reading_a_missing_file_makes_none() {
 fn writing_makes_a_file_once_and_opens_it_from_then_on() {
     let place = Place::new();
     for count in 1..=3 {
-        let file = OpenOptions::new().write(true).open(&place.path).unwrap();
+        let file = OpenOptions::new().write(true).format(FORMAT).open(&place.path).unwrap();
         assert!(file.is_writer() && file.path() == place.path);
         add(&file, count);
         file.commit().unwrap();
@@ -65,7 +66,7 @@ fn writing_makes_a_file_once_and_opens_it_from_then_on() {
 fn create_new_refuses_a_file_that_is_there_whatever_it_is() {
     let place = with_records();
     let before = fs::read(&place.path).unwrap();
-    for options in [writing().create_new(true), OpenOptions::new().create_new(true)] {
+    for options in [writing().create_new(true), OpenOptions::new().format(FORMAT).create_new(true)] {
         assert_system(&refused(options.open(&place.path)), "create", &place.path, libc::EEXIST);
     }
     let folder = place.folder.path();
@@ -77,7 +78,7 @@ fn create_new_refuses_a_file_that_is_there_whatever_it_is() {
     assert!(fs::read(&place.path).unwrap() == before);
     assert_eq!(names_in(folder), ["log.capture"]);
     let new = folder.join("new.capture");
-    assert!(OpenOptions::new().create_new(true).open(&new).unwrap().is_writer());
+    assert!(OpenOptions::new().format(FORMAT).create_new(true).open(&new).unwrap().is_writer());
 }
 
 #[test]
@@ -284,14 +285,96 @@ fn calls_that_write_are_refused_on_a_reader_with_the_files_name() {
 }
 
 #[test]
-fn compression_levels_go_from_1_to_12() {
-    (1..=12).for_each(|level| assert!(CompressionLevel::new(level).is_ok(), "{level}"));
-    for level in [0, 13, u32::MAX] {
-        let told = format!(
+fn compression_levels_go_from_1_to_12_and_with_zstandard_to_22() {
+    let most = if FORMAT == 2 { 12 } else { 22 };
+    for level in 1..=most {
+        let place = Place::new();
+        let level = CompressionLevel::new(level).unwrap();
+        add(&writing().compression_level(level).open(&place.path).unwrap(), 1);
+    }
+    for level in [0, most + 1, 23, u32::MAX] {
+        let place = Place::new();
+        let open = |level| writing().compression_level(level).open(&place.path);
+        let told = refused(CompressionLevel::new(level).and_then(open)).to_string();
+        let expected = format!(
             "compression_level cannot be {level}: it must be from 1, the fastest, to 12, the smallest"
         );
-        assert_eq!(refused(CompressionLevel::new(level)).to_string(), told);
+        assert!(told.starts_with(&expected), "{told}");
+        assert!(!place.path.exists());
     }
+}
+
+#[test]
+fn each_format_has_its_own_compressions() {
+    use Compression::{Lz4, None, Zlib, Zstd};
+    let own: &[Compression] = if FORMAT == 2 { &[Zlib] } else { &[Zstd, Lz4, None] };
+    for compression in [Zlib, Zstd, Lz4, None] {
+        let place = Place::new();
+        let opened = writing().compression(compression).open(&place.path);
+        if own.contains(&compression) {
+            let file = opened.unwrap();
+            let long: Vec<_> = (1..=5000).map(record).collect();
+            file.add_records(&long).unwrap();
+            file.commit().unwrap();
+            drop(file);
+            assert_eq!(all_of(&place.reader()), long);
+        } else {
+            let told = refused(opened).to_string();
+            let expected = format!("compression cannot be \"{compression}\": it must be");
+            assert!(told.starts_with(&expected), "{told}");
+            assert!(!place.path.exists());
+        }
+    }
+}
+
+#[test]
+fn a_file_stays_in_its_format_whatever_is_asked_for() {
+    let place = Place::new();
+    drop(place.writer());
+    let other = OpenOptions::new().write(true).sync(SyncMode::None).format(5 - FORMAT);
+    for number in 1..=3 {
+        let file = other.open(&place.path).unwrap();
+        add(&file, number);
+        file.commit().unwrap();
+        assert_eq!(file.snapshot().unwrap().geometry().version, FORMAT);
+    }
+    assert_eq!(all_of(&place.reader()), records(3));
+    assert_eq!(other.clone().replace(true).open(&place.path).unwrap().record_count().unwrap(), 0);
+    assert_eq!(place.reader().snapshot().unwrap().geometry().version, 5 - FORMAT);
+}
+
+#[test]
+fn what_is_left_of_a_file_whose_making_was_cut_off_becomes_one() {
+    let whole = Place::new();
+    drop(place_of_an_empty_file(&whole).writer());
+    let mut bytes = std::fs::read(&whole.path).unwrap();
+    // The header is written last, and the opening entry of format 3 behind it.
+    bytes[..72].fill(0);
+    if FORMAT == 3 {
+        bytes[3 * 4096..4 * 4096].fill(0);
+    }
+    let page = 4096;
+    for cut in [bytes.len(), 0] {
+        for missing in [0..0, page..2 * page, page..3 * page] {
+            let mut left = bytes[..cut].to_vec();
+            if cut > 0 {
+                left[missing].fill(0);
+            }
+            let place = Place::with(&left);
+            add(&place.writer(), 1);
+            assert_eq!(place.reader().record_count().unwrap(), 0);
+        }
+    }
+    bytes[3 * page + 100] = 1;
+    let place = Place::with(&bytes);
+    assert!(refused(writing().open(&place.path)).is_corrupt());
+    assert_eq!(std::fs::read(&place.path).unwrap(), bytes);
+}
+
+/// The place, with an empty file in it.
+fn place_of_an_empty_file(place: &Place) -> &Place {
+    std::fs::write(&place.path, b"").unwrap();
+    place
 }
 
 #[test]

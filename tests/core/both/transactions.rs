@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use capturefile::{CaptureFile, Error, Geometry, Snapshot, SyncMode};
 
-use crate::image::{SMALL, geometry};
-use crate::support::{
-    Place, add, all, all_of, metadata_of, noise, record, records, refused, writing, writing_as,
+use super::support::{
+    Place, add, all, all_of, check, metadata_of, noise, record, records, refused, writing, writing_as,
 };
+use crate::image::{SMALL, geometry};
 
 /// A writer over records 1 to `committed`, with those up to `added` uncommitted.
 fn in_transaction(place: &Place, geometry: Geometry, committed: u64, added: u64) -> CaptureFile {
@@ -345,7 +345,7 @@ fn a_long_batch_that_goes_takes_nobody_elses_work_with_it() {
         file.commit().unwrap();
         drop(file);
         assert!(all_of(&place.writer()) == expected);
-        assert_eq!(capturefile::verify(&place.path).unwrap().problems, []);
+        check(&place.path);
     }
 }
 

@@ -7,6 +7,7 @@ use super::careless::{Careless, Clock, Seeded};
 use super::contents::{contents, snapshot_of};
 use super::mark::Mark;
 use crate::error::Error;
+use crate::read::open_file::Opened;
 use crate::simulation::disk::{Disk, OnlyUser};
 use crate::simulation::disk_state::DiskState;
 use crate::simulation::random::Random;
@@ -16,6 +17,7 @@ use crate::v3::open::reader;
 use crate::v3::shared::Shared;
 use crate::v3::steps::{Step, Steps};
 use crate::v3::write::{Writer, WriterOptions};
+use crate::write::options::Making;
 
 fn header() -> Header {
     let sound = Header::new(Codec::Zstd, *b"identity-of-file", 1);
@@ -24,7 +26,8 @@ fn header() -> Header {
 
 fn shared(disk: &Disk<Mark>, left_out: &'static [Step], seed: u64) -> Arc<Shared> {
     let storage = Careless::new(disk.clone(), Random::new(seed), false);
-    let mut file = Shared::new(Path::new("simulated.capture"), Box::new(storage), header(), 0, 1);
+    let mut file =
+        Shared::new(Opened::new(Path::new("simulated.capture"), Box::new(storage), 1), header(), 0);
     file.environment = Box::new(Seeded::new(Random::new(seed), Clock::Still));
     file.steps = Steps { left_out };
     Arc::new(file)
@@ -32,8 +35,14 @@ fn shared(disk: &Disk<Mark>, left_out: &'static [Step], seed: u64) -> Arc<Shared
 
 fn new_file(seed: u64) -> (Disk<Mark>, Writer) {
     let disk = Disk::new(DiskState::default(), Random::new(0));
-    let writer =
-        Writer::create(shared(&disk, &[], seed), Box::new(OnlyUser), None, WriterOptions::default()).unwrap();
+    let writer = Writer::create(
+        &shared(&disk, &[], seed),
+        Box::new(OnlyUser),
+        None,
+        WriterOptions::default(),
+        Making::Hidden,
+    )
+    .unwrap();
     (disk, writer)
 }
 

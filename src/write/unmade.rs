@@ -9,7 +9,7 @@ use crate::write::options::FIRST_SERIALS;
 
 /// Whether nothing is in a file of `length` bytes but what may be there when the making of one with this geometry, and
 /// without metadata, is cut off: the header is written last.
-pub(super) fn is_unmade(storage: &dyn Storage, length: u64, geometry: &Geometry) -> io::Result<bool> {
+pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, geometry: &Geometry) -> io::Result<bool> {
     if length == 0 {
         return Ok(true);
     }

@@ -14,7 +14,7 @@ use crate::v3::open::reader;
 use crate::v3::read::snapshot::Snapshot;
 use crate::v3::shared::Shared;
 use crate::v3::write::Writer;
-use crate::write::options::SyncMode;
+use crate::write::options::{Making, SyncMode};
 
 /// Tries before a disk that keeps failing is mended.
 const MAX_TRIES: u32 = 20;
@@ -46,7 +46,7 @@ impl Life {
         let storage = Careless::new(disk.clone(), random.clone(), false);
         let file = habits.shared(Box::new(storage), habits.header, random.clone());
         let created =
-            Writer::create(Arc::clone(&file), Box::new(OnlyUser), metadata.as_deref(), habits.options());
+            Writer::create(&file, Box::new(OnlyUser), metadata.as_deref(), habits.options(), Making::Hidden);
         let writer = created.map_err(text)?;
         let state = State { records: Vec::new(), metadata: metadata.map(Into::into) };
         let fragile = habits.sync == SyncMode::None;

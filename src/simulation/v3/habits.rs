@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::careless::{Careless, Clock, Seeded};
 use super::contents::Outcome;
 use super::mark::Mark;
+use crate::read::open_file::Opened;
 use crate::simulation::disk::Disk;
 use crate::simulation::random::Random;
 use crate::storage::{Storage, read_up_to};
@@ -117,7 +118,8 @@ impl Habits {
     }
 
     pub(super) fn shared(&self, storage: Box<dyn Storage>, header: Header, random: Random) -> Arc<Shared> {
-        let mut file = Shared::new(Path::new("simulated.capture"), storage, header, 100_000, self.threads);
+        let mut file =
+            Shared::new(Opened::new(Path::new("simulated.capture"), storage, self.threads), header, 100_000);
         file.environment = Box::new(Seeded::new(random, self.clock));
         file.steps = self.steps();
         Arc::new(file)

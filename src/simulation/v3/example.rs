@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::careless::{Careless, Clock, Seeded};
 use super::mark::Mark;
+use crate::read::open_file::Opened;
 use crate::simulation::disk::{Disk, OnlyUser};
 use crate::simulation::disk_state::DiskState;
 use crate::simulation::random::Random;
@@ -12,6 +13,7 @@ use crate::storage::{Storage, read_up_to};
 use crate::v3::format::{Codec, Header};
 use crate::v3::shared::Shared;
 use crate::v3::write::{Writer, WriterOptions};
+use crate::write::options::Making;
 
 /// Three records in one commit, and then four of 100 bytes, one commit each, which make a block and a checkpoint.
 fn example() -> Disk<Mark> {
@@ -19,10 +21,11 @@ fn example() -> Disk<Mark> {
     let header = Header { page: 512, block: 512, fan_out: 2, log: 4096, ..sizes };
     let disk = Disk::new(DiskState::default(), Random::new(0));
     let storage = Careless::new(disk.clone(), Random::new(0), false);
-    let mut file = Shared::new(Path::new("example.capture"), Box::new(storage), header, 0, 1);
+    let mut file = Shared::new(Opened::new(Path::new("example.capture"), Box::new(storage), 1), header, 0);
     file.environment = Box::new(Seeded::new(Random::new(0), Clock::Still));
     let mut writer =
-        Writer::create(Arc::new(file), Box::new(OnlyUser), None, WriterOptions::default()).unwrap();
+        Writer::create(&Arc::new(file), Box::new(OnlyUser), None, WriterOptions::default(), Making::Hidden)
+            .unwrap();
     for record in ["one", "two", "three"] {
         writer.add_record(record.as_bytes()).unwrap();
     }

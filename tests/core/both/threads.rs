@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use capturefile::{CaptureFile, Snapshot};
 
+use super::support::{Place, add, all_of, noise, record, records, writing_as};
 use crate::image::SMALL;
-use crate::support::{Place, add, all_of, noise, record, records, writing_as};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -207,7 +207,7 @@ fn many_threads_read_one_snapshot_at_once() {
             scope.spawn(|| {
                 assert!((1..=500).all(|number| *snapshot.record(number).unwrap() == *record(number)));
             });
-            scope.spawn(|| assert!(crate::support::all(&snapshot) == records(500)));
+            scope.spawn(|| assert!(super::support::all(&snapshot) == records(500)));
             scope.spawn(|| {
                 let backwards = snapshot.records(1).rev().zip((1..=500).rev());
                 assert!(backwards.into_iter().all(|(found, number)| *found.unwrap() == *record(number)));

@@ -1,0 +1,74 @@
+//! The compressed blocks of a snapshot, one after the other, and which records lie in each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::either::snapshot::{Snapshot, State};
+use crate::error::Result;
+use crate::read::blocks::{BlockInfo, Blocks as V2};
+use crate::v3::read::blocks::Blocks as V3;
+
+/// Goes through the blocks of a snapshot in the order in which they stand in the file.
+///
+/// It continues after an error, at the next block that can be found. Where an index node cannot be read, there is
+/// an error for each block of which it is not known which records are in it.
+///
+/// ```
+/// use capturefile::Result;
+///
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+/// log.add_records(vec![b"a line of text"; 10_000])?;
+/// let sizes: Vec<u64> = log.snapshot()?.blocks().map(|block| Ok(block?.size)).collect::<Result<_>>()?;
+/// assert!(sizes.len() > 1);
+/// # Ok(()) }
+/// ```
+pub struct Blocks {
+    snapshot: Arc<Snapshot>,
+    inner: Inner,
+}
+
+enum Inner {
+    V2(Box<V2>),
+    V3(V3),
+}
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Blocks").field("snapshot", &self.snapshot).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Blocks {
+    type Item = Result<BlockInfo>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.inner {
+            Inner::V2(blocks) => blocks.next(),
+            Inner::V3(blocks) => blocks.next(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Iterates over the compressed blocks in file order.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// log.add_record(b"one")?;
+    /// assert_eq!(log.snapshot()?.blocks().count(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn blocks(self: &Arc<Self>) -> Blocks {
+        let inner = match self.state() {
+            State::V2(state) => Inner::V2(Box::new(V2::new(Arc::clone(state)))),
+            State::V3(state) => Inner::V3(V3::new(Arc::clone(state))),
+        };
+        Blocks { snapshot: Arc::clone(self), inner }
+    }
+}

@@ -1,0 +1,11 @@
+//! A file of either format: the one place that knows which it is.
+
+pub(crate) mod blocks;
+pub(crate) mod file;
+pub(crate) mod lookup;
+pub(crate) mod open;
+pub(crate) mod records;
+pub(crate) mod records_at;
+pub(crate) mod snapshot;
+mod times;
+pub(crate) mod writer;

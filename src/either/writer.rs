@@ -1,0 +1,120 @@
+//! The writer of a file of either format.
+
+use crate::either::snapshot::Snapshot;
+use crate::error::Result;
+use crate::v3::write as v3;
+use crate::write::options::{Commit, Stats};
+use crate::write::{draft, writer as v2};
+
+/// The one writer of a file.
+#[derive(Debug)]
+pub(crate) enum Writer {
+    V2(Box<v2::Writer>),
+    V3(Box<v3::Writer>),
+}
+
+/// A state of the open transaction to return to.
+#[derive(Debug)]
+pub(crate) enum Savepoint {
+    V2(draft::Savepoint),
+    V3(v3::Savepoint),
+}
+
+/// What the writer of either format makes of a call.
+macro_rules! both {
+    ($writer:expr, $inner:ident => $call:expr) => {
+        match $writer {
+            Writer::V2($inner) => $call,
+            Writer::V3($inner) => $call,
+        }
+    };
+}
+
+impl Writer {
+    pub(crate) fn record_count(&self) -> u64 {
+        both!(self, writer => writer.record_count())
+    }
+
+    /// Whether a close would lose anything.
+    pub(crate) fn has_uncommitted(&self) -> bool {
+        both!(self, writer => writer.has_uncommitted())
+    }
+
+    /// Counts the records that a close would lose.
+    pub(crate) fn uncommitted_records(&self) -> u64 {
+        both!(self, writer => writer.uncommitted_records())
+    }
+
+    /// Counts how often the state has changed.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        both!(self, writer => writer.changes())
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        both!(self, writer => writer.stats())
+    }
+
+    pub(crate) fn check_health(&self) -> Result<()> {
+        both!(self, writer => writer.check_health())
+    }
+
+    /// Adds a record if that takes no more than copying it; returns the new count, or `None` if it takes more.
+    #[inline]
+    pub(crate) fn try_add(&mut self, record: &[u8]) -> Result<Option<u64>> {
+        both!(self, writer => writer.try_add(record))
+    }
+
+    /// Adds a record; returns the new count. An error leaves everything as it was.
+    pub(crate) fn add_record(&mut self, record: &[u8]) -> Result<u64> {
+        both!(self, writer => writer.add_record(record))
+    }
+
+    /// Adds records, all or none of them, of which each ends where `ends` says; returns the new count.
+    pub(crate) fn add_records(&mut self, records: &[u8], ends: &[usize]) -> Result<u64> {
+        both!(self, writer => writer.add_records(records, ends))
+    }
+
+    /// Replaces the metadata, from the next commit on.
+    pub(crate) fn set_metadata(&mut self, metadata: Option<&[u8]>) -> Result<()> {
+        both!(self, writer => writer.set_metadata(metadata))
+    }
+
+    /// Makes everything since the last commit visible and, as the sync mode says, durable. Returns what that
+    /// was; `None` if there was nothing to commit.
+    pub(crate) fn commit(&mut self) -> Result<Option<Commit>> {
+        both!(self, writer => writer.commit())
+    }
+
+    /// Returns the state so far, which stays readable whatever happens to the transaction.
+    pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
+        both!(self, writer => writer.snapshot().map(Snapshot::from))
+    }
+
+    /// Returns the last commit.
+    pub(crate) fn committed_snapshot(&self) -> Snapshot {
+        both!(self, writer => writer.committed_snapshot().into())
+    }
+
+    /// Forgets everything since the last commit.
+    pub(crate) fn rollback(&mut self) -> Result<()> {
+        both!(self, writer => writer.rollback())
+    }
+
+    /// Remembers the state so far, to return to with [`restore`](Self::restore) in this transaction.
+    pub(crate) fn savepoint(&mut self) -> Result<Savepoint> {
+        Ok(match self {
+            Self::V2(writer) => Savepoint::V2(writer.savepoint()?),
+            Self::V3(writer) => Savepoint::V3(writer.savepoint()?),
+        })
+    }
+
+    /// Forgets everything since the savepoint, which is one of this writer's.
+    pub(crate) fn restore(&mut self, savepoint: Savepoint) {
+        match (self, savepoint) {
+            (Self::V2(writer), Savepoint::V2(savepoint)) => writer.restore(savepoint),
+            (Self::V3(writer), Savepoint::V3(savepoint)) => writer.restore(savepoint),
+            (Self::V2(_), Savepoint::V3(_)) | (Self::V3(_), Savepoint::V2(_)) => {}
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The block at hand of whoever goes through records, and the next ones, as soon as that looks like a scan.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::read::read_ahead::ReadAhead;
+use crate::read::source::Source;
+
+/// Whoever has read this many blocks in order will want the next ones.
+const BLOCKS_OF_A_SCAN: u32 = 3;
+
+/// The way of one reader through the blocks of a state.
+pub(crate) struct Scan<S: Source> {
+    source: Arc<S>,
+    /// The block that the last record lies in, with its key.
+    at_hand: Option<(u64, S::Block)>,
+    /// How many blocks in a row lay behind the one before.
+    rising: u32,
+    ahead: Option<ReadAhead<S, S::Following>>,
+}
+
+impl<S: Source> Scan<S> {
+    pub(crate) fn new(source: Arc<S>) -> Self {
+        Self { source, at_hand: None, rising: 0, ahead: None }
+    }
+
+    pub(crate) fn source(&self) -> &Arc<S> {
+        &self.source
+    }
+
+    /// The block at hand, with its key.
+    #[inline]
+    pub(crate) fn at_hand(&self) -> Option<&(u64, S::Block)> {
+        self.at_hand.as_ref()
+    }
+
+    /// Notes that the block with this key comes next; true if whoever reads will want those behind it, too.
+    pub(crate) fn note(&mut self, key: u64) -> bool {
+        let is_behind = self.at_hand.as_ref().is_some_and(|(before, _)| *before < key);
+        self.rising = if is_behind { self.rising.saturating_add(1) } else { 0 };
+        self.rising == BLOCKS_OF_A_SCAN
+    }
+
+    /// Reads ahead what is behind the block with the key `key`, up to the one with the key `last`.
+    pub(crate) fn read_ahead(&mut self, key: u64, last: u64) {
+        let following = self.source.following(key, last);
+        self.ahead = Some(ReadAhead::new(&self.source, following));
+    }
+
+    /// Makes this block the one at hand.
+    pub(crate) fn hold(&mut self, key: u64, block: S::Block) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.discard_before(key);
+        }
+        self.at_hand = Some((key, block));
+    }
+
+    /// The block with this key, wherever it is.
+    pub(crate) fn fetch(&mut self, key: u64) -> Result<S::Block> {
+        if let Some((_, block)) = self.at_hand.as_ref().filter(|(at, _)| *at == key) {
+            return Ok(block.clone());
+        }
+        self.ahead.take_if(|ahead| ahead.is_forked());
+        if let Some(ahead) = &mut self.ahead
+            && let Some(block) = ahead.get(key)?
+        {
+            return Ok(block);
+        }
+        self.source.block(key)
+    }
+}

@@ -1,0 +1,140 @@
+//! The way through the records of a file of version 2, whose index is over records.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::format::Coordinates;
+use crate::format::entries::entry_range;
+use crate::read::block::Block;
+use crate::read::index::Place;
+use crate::read::node::Node;
+use crate::read::record::Record;
+use crate::read::scan::Scan;
+use crate::read::snapshot::Snapshot;
+
+/// What whoever goes through the records has at hand.
+pub(crate) struct Walk {
+    scan: Scan<Snapshot>,
+    leaf: Option<Leaf>,
+    /// Where in the block at hand the records behind the last one lie, as far as they do.
+    run: Run,
+    /// Block and frame of the last leaf, whose neighbours mostly lie there, too.
+    leaf_block: Option<(u64, Arc<Block>)>,
+}
+
+/// Offsets in one block, of which the first ones are done with.
+#[derive(Default)]
+struct Run {
+    offsets: Vec<u32>,
+    done: usize,
+}
+
+/// A full node of the lowest level and the number of its first record.
+struct Leaf {
+    first: u64,
+    node: Node,
+}
+
+impl Walk {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { scan: Scan::new(snapshot), leaf: None, run: Run::default(), leaf_block: None }
+    }
+
+    fn snapshot(&self) -> &Arc<Snapshot> {
+        self.scan.source()
+    }
+
+    /// The record behind the last one if it is known to lie in the block at hand.
+    #[inline]
+    pub(crate) fn next_cached(&mut self) -> Option<&[u8]> {
+        let offset = *self.run.offsets.get(self.run.done)?;
+        let (_, block) = self.scan.at_hand()?;
+        // One that is not sound is left for `next`, which tells why.
+        let range = entry_range(&block.bytes, offset).ok()?;
+        self.run.done += 1;
+        Some(&block.bytes[range])
+    }
+
+    /// Notes which records behind the one with this number, which was taken last, lie in the same block.
+    pub(crate) fn look_behind(&mut self, number: u64) {
+        let (Some(leaf), Some((frame, block))) = (&self.leaf, self.scan.at_hand()) else {
+            return;
+        };
+        if block.is_whole()
+            && let Some(index) = number.checked_sub(leaf.first).and_then(|index| usize::try_from(index).ok())
+        {
+            leaf.node.offsets_behind(index, *frame, &mut self.run.offsets);
+        }
+    }
+
+    /// The record with this number, on a way that ends with the record `last`.
+    pub(crate) fn take(&mut self, number: u64, last: u64) -> Result<Record> {
+        self.run.offsets.clear();
+        self.run.done = 0;
+        let at = self.coordinates(number)?;
+        let block = match self.scan.at_hand() {
+            Some((frame, block)) if *frame == at.frame => Arc::clone(block),
+            _ => self.go_to(at.frame, last)?,
+        };
+        self.snapshot().block_reader().entry_in(block, at)
+    }
+
+    /// Makes the block of `frame` the one at hand.
+    fn go_to(&mut self, frame: u64, last: u64) -> Result<Arc<Block>> {
+        let is_scan = self.scan.note(frame);
+        let block = self.fetch(frame)?;
+        if is_scan {
+            // Where the end cannot be found, only who comes to it needs to know.
+            let last = self.coordinates_of_last(last).map_or(u64::MAX, |at| at.frame);
+            self.scan.read_ahead(frame, last);
+        }
+        self.scan.hold(frame, Arc::clone(&block));
+        Ok(block)
+    }
+
+    fn fetch(&mut self, frame: u64) -> Result<Arc<Block>> {
+        match &self.leaf_block {
+            Some((at, block)) if *at == frame => Ok(Arc::clone(block)),
+            _ => self.scan.fetch(frame),
+        }
+    }
+
+    fn known_coordinates(&self, number: u64) -> Option<Coordinates> {
+        let leaf = self.leaf.as_ref()?;
+        let index = usize::try_from(number.checked_sub(leaf.first)?).ok()?;
+        leaf.node.child(index)
+    }
+
+    pub(crate) fn coordinates(&mut self, number: u64) -> Result<Coordinates> {
+        if let Some(known) = self.known_coordinates(number) {
+            return Ok(known);
+        }
+        match self.snapshot().index().place(number)? {
+            Place::Loose(at) => Ok(at),
+            Place::InLeaf(leaf, child) => {
+                let node = self.leaf(leaf)?;
+                let at = self.snapshot().index().child(&node, child)?;
+                self.leaf = Some(Leaf { first: number - child as u64, node });
+                Ok(at)
+            }
+        }
+    }
+
+    /// A leaf; it is not kept in the cache, since a scan passes it once.
+    fn leaf(&mut self, number: u64) -> Result<Node> {
+        if let Some(leaf) = self.snapshot().index().cached_leaf(number) {
+            return Ok(leaf);
+        }
+        let at = self.snapshot().index().leaf_position(number)?;
+        let block = self.fetch(at.frame)?;
+        self.leaf_block = Some((at.frame, Arc::clone(&block)));
+        self.snapshot().block_reader().node_in(&block, at)
+    }
+
+    fn coordinates_of_last(&mut self, last: u64) -> Result<Coordinates> {
+        let leaf = self.leaf.take();
+        let last = self.coordinates(last);
+        self.leaf = leaf;
+        last
+    }
+}

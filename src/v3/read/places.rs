@@ -1,0 +1,104 @@
+//! Where records are in a file of version 3, as whoever reads many of them asks.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::run::Run;
+use super::snapshot::Snapshot;
+use crate::error::{Result, reserve};
+use crate::format::in_memory;
+use crate::read::record::Record;
+use crate::read::source::Source;
+use crate::sync::progress::Monitor;
+
+/// Where a record is: the number of the first one that lies together with it, and its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    key: u64,
+    number: u64,
+}
+
+impl Source for Snapshot {
+    type Block = Run;
+    type Place = Place;
+    type Following = BlockScan;
+
+    fn block(&self, key: u64) -> Result<Run> {
+        self.run(key)
+    }
+
+    fn cached_block(&self, key: u64) -> Option<Run> {
+        // What is damaged is told of by whoever needs it.
+        self.cached_run(key).ok().flatten()
+    }
+
+    fn following(self: &Arc<Self>, key: u64, last: u64) -> BlockScan {
+        let mut following = BlockScan { snapshot: Arc::clone(self), next: key, last };
+        // Whoever asks has that one.
+        following.next();
+        following
+    }
+
+    fn places(
+        self: &Arc<Self>,
+        numbers: &[(u64, usize)],
+        monitor: &Monitor<'_>,
+    ) -> Result<Vec<(Place, usize)>> {
+        let mut places = Vec::new();
+        reserve(&mut places, numbers.len(), "record positions")?;
+        let mut at_hand: Option<RangeInclusive<u64>> = None;
+        for &(number, index) in numbers {
+            monitor.add_work(0)?;
+            let span = match at_hand.take().filter(|span| span.contains(&number)) {
+                Some(span) => span,
+                None => self.span(number)?,
+            };
+            places.push((Place { key: *span.start(), number }, index));
+            at_hand = Some(span);
+        }
+        Ok(places)
+    }
+
+    fn key(place: Place) -> u64 {
+        place.key
+    }
+
+    fn record_in(&self, run: Run, place: Place) -> Result<Record> {
+        Ok(run.record(place.number))
+    }
+
+    fn held_bytes(run: &Run) -> Option<usize> {
+        Some(in_memory(run.size()))
+    }
+
+    fn threads(&self) -> usize {
+        self.frames.file.threads
+    }
+
+    fn blocks_in_cache(&self) -> usize {
+        in_memory(self.frames.file.cache.capacity() / u64::from(self.frames.file.header.block).max(1))
+    }
+}
+
+/// The first records of blocks that follow each other.
+#[derive(Debug)]
+pub(crate) struct BlockScan {
+    snapshot: Arc<Snapshot>,
+    next: u64,
+    /// Nothing behind this record is wanted.
+    last: u64,
+}
+
+impl Iterator for BlockScan {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if self.next > self.last || self.next > self.snapshot.state.frames.count() {
+            return None;
+        }
+        // Behind a damaged node nothing can be foreseen.
+        let (child, first) = self.snapshot.find_block(self.next).ok()?;
+        self.next = first + child.records;
+        Some(first)
+    }
+}

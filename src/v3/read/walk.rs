@@ -1,0 +1,46 @@
+//! The way through the records of a file of version 3.
+
+use std::sync::Arc;
+
+use super::run::Run;
+use super::snapshot::Snapshot;
+use crate::error::Result;
+use crate::read::record::Record;
+use crate::read::scan::Scan;
+
+/// What whoever goes through the records has at hand.
+pub(crate) struct Walk {
+    scan: Scan<Snapshot>,
+}
+
+impl Walk {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { scan: Scan::new(snapshot) }
+    }
+
+    fn at_hand(&self, number: u64) -> Option<&Run> {
+        self.scan.at_hand().map(|(_, run)| run).filter(|run| run.has(number))
+    }
+
+    /// The record with this number if it is among those at hand.
+    #[inline]
+    pub(crate) fn next_cached(&mut self, number: u64) -> Option<&[u8]> {
+        self.at_hand(number).map(|run| run.bytes(number))
+    }
+
+    /// The record with this number, on a way that ends with the record `last`.
+    pub(crate) fn take(&mut self, number: u64, last: u64) -> Result<Record> {
+        if let Some(run) = self.at_hand(number) {
+            return Ok(run.record(number));
+        }
+        let key = *self.scan.source().span(number)?.start();
+        let is_scan = self.scan.note(key);
+        let run = self.scan.fetch(key)?;
+        if is_scan {
+            self.scan.read_ahead(key, last);
+        }
+        let record = run.record(number);
+        self.scan.hold(key, run);
+        Ok(record)
+    }
+}
