@@ -562,6 +562,36 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> records[0], records[-1], len(records[1:])
             ('first', 'third', 2)
         """
+    def find(
+        self,
+        value: Any,  # noqa: ANN401 - whatever keys are compared with
+        /,
+        key: Callable[[_RecordT_co], Any] | None = None,
+        *,
+        slack: Any = None,  # noqa: ANN401 - whatever is subtracted from it
+    ) -> int:
+        """Returns the number of the first record whose key is not below a value, by bisection: it reads few records.
+
+        The keys have to rise from record to record, as times and sequence numbers do, or nearly so.
+
+        Args:
+            value: The least key to find.
+            key: Called with a record, returns its key; by default the record itself. A record for which it returns None
+                has no key, and counts as the next one that has.
+            slack: By how much a key may be below an earlier one; by default it never is. It is subtracted from the
+                value, and so a number of seconds where keys are, or a `timedelta` where they are of `datetime`.
+
+        Returns:
+            The number of the record, or one more than the record count if every key is below the value.
+
+        Raises:
+            InvalidCaptureFile: A record that is needed is damaged.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> cf.find("second")
+            2
+        """
     def _repr_html_(self) -> str | None:
         """Returns a table of the first records for notebooks, or None if the object is closed."""
     def _observer(self) -> CaptureFile[_RecordT_co]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from capturefile._bisect import first_not_below
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import CaptureFileError
 from capturefile._numbers import integer
@@ -19,7 +20,7 @@ from capturefile._runs import File, Run, as_table, simplified
 from capturefile._typing import RecordT, RecordT_co
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import SupportsIndex
 
     from capturefile._capturefile import ArrowRecords
@@ -119,6 +120,33 @@ class RecordSequence(Sequence[RecordT_co]):
             [(1,)]
         """
         return as_table(self._runs, 1, text=text)
+
+    def find(
+        self,
+        value: Any,  # noqa: ANN401 - whatever keys are compared with
+        /,
+        key: Callable[[RecordT_co], Any] | None = None,
+        *,
+        slack: Any = None,  # noqa: ANN401 - whatever is subtracted from it
+    ) -> int:
+        """Returns the index of the first record whose key is not below a value, by bisection; see `CaptureFile.find`.
+
+        Args:
+            value: The least key to find.
+            key: As for `CaptureFile.find`.
+            slack: As for `CaptureFile.find`.
+
+        Returns:
+            The index, or the length of the sequence if every key is below the value.
+
+        Raises:
+            CaptureFileError: As for indexing.
+
+        Examples:
+            >>> records.find("second")
+            1
+        """
+        return first_not_below(self.__getitem__, range(self._length), value, key, slack)
 
     def split(self, n: SupportsIndex, /) -> list[RecordSequence[RecordT_co]]:
         """Splits the sequence into consecutive views that contain each record once, for parallel workers.

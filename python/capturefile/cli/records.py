@@ -6,6 +6,7 @@ import capturefile
 from capturefile.cli.arguments import EVERYTHING
 from capturefile.cli.exit_codes import DONE, LOSSY, WrongUsage
 from capturefile.cli.messages import say
+from capturefile.cli.times import Times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Selection:
         """Selects from an open source."""
         self.source = source
         self.lenient: bool = options.skip_unreadable
-        self.span = source.resolve(options.range)
+        self.times = Times(options)
+        self.span = self.times.narrowed(source, source.resolve(options.range), lenient=self.lenient)
         self.skipped = 0
 
     def __len__(self) -> int:
@@ -37,6 +39,9 @@ class Selection:
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Iterates over the records with their numbers."""
+        return self.times.chosen(self._in_span())
+
+    def _in_span(self) -> Iterator[tuple[int, bytes]]:
         for part in self.source.parts(self.span):
             yield from self._readable(part) if self.lenient else part
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import InvalidCaptureFile, RecordsDeleted
 from capturefile._typing import RecordT_co
-from capturefile.rotating.manifest import Manifest
+from capturefile.rotating.manifest import Manifest, RotatedFile
+from capturefile.sequence import RecordSequence, concat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,34 @@ class Log(Generic[RecordT_co]):
                         f"{cf.file_name!r} has {cf.record_count()} records, where it had {highest + 1 - start}"
                     )
                 yield cf, range(lowest + 1 - start, highest + 2 - start), start - 1
+
+    def part(self, index: int, seen: int) -> RecordSequence[RecordT_co]:
+        """Returns the records of one file that belong to the log up to record `seen`."""
+        manifest = self.manifest
+        first, end = manifest.entries[index].first, manifest.end(index)
+        try:
+            found = cast("RecordSequence[RecordT_co]", concat([manifest.path_of(index)], **self.options))
+        except FileNotFoundError:
+            manifest.look()
+            raise manifest.deleted(first, index) from None
+        wanted = min(seen, end - 1 if end else seen) - first + 1
+        if len(found) < wanted:
+            raise InvalidCaptureFile(
+                f"{str(manifest.path_of(index))!r} has {len(found)} records, where it had {wanted}"
+            )
+        return found[:wanted]
+
+    def files(self, seen: int) -> tuple[RotatedFile, ...]:
+        """Returns the files that exist, with their records up to record `seen`."""
+        manifest = self.manifest
+        found = []
+        for index in range(manifest.index_of(max(seen, 1)) + 1):
+            entry, end = manifest.entries[index], manifest.end(index)
+            last = min(seen, end - 1) if end else seen
+            file = RotatedFile(manifest.path_of(index), entry.first, last, end is not None, entry.started)
+            if file.path.exists():
+                found.append(file)
+        return tuple(found)
 
     def newest(self, *, durable: bool = False) -> tuple[int, bytes | None]:
         """Returns the number of the last record, and the metadata, of the last file that exists.

@@ -6,19 +6,20 @@ import threading
 from collections import OrderedDict
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
-from capturefile._errors import CaptureFileNotOpen, InvalidCaptureFile
+from capturefile._bisect import first_not_below
+from capturefile._errors import CaptureFileNotOpen
 from capturefile._numbers import integer, numbers_in
 from capturefile._runs import as_table
 from capturefile._typing import RecordT_co
 from capturefile.rotating.follower import RotatingFollower
 from capturefile.rotating.log import Log
 from capturefile.rotating.manifest import RotatedFile
-from capturefile.sequence import RecordSequence, concat
+from capturefile.sequence import RecordSequence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Self, SupportsIndex
 
     from capturefile._capturefile import ArrowRecords, CaptureFile
@@ -119,15 +120,7 @@ class RotatingReader(Generic[RecordT_co]):
             >>> [(file.first_record, file.last_record) for file in reader.files()]
             [(1, 2)]
         """
-        manifest = self._manifest
-        found = []
-        for index in range(manifest.index_of(max(self._seen, 1)) + 1):
-            entry, end = manifest.entries[index], manifest.end(index)
-            last = min(self._seen, end - 1) if end else self._seen
-            file = RotatedFile(manifest.path_of(index), entry.first, last, end is not None, entry.started)
-            if file.path.exists():
-                found.append(file)
-        return tuple(found)
+        return self._log.files(self._seen)
 
     def record_count(self) -> int:
         """Returns the number of records that this object sees, including those whose files were deleted.
@@ -240,10 +233,7 @@ class RotatingReader(Generic[RecordT_co]):
 
     def _slice(self, part: slice[Any, Any, Any]) -> list[RecordT_co]:
         numbers = numbers_in(part, self.first_record, self._seen)
-        if not numbers:
-            return []
-        lowest, highest = sorted((numbers[0], numbers[-1]))
-        records = self._between(lowest, highest)
+        records = self._between(min(numbers), max(numbers)) if numbers else RecordSequence[RecordT_co]()
         return list(records[:: numbers.step])
 
     def __iter__(self) -> Iterator[RecordT_co]:
@@ -254,7 +244,36 @@ class RotatingReader(Generic[RecordT_co]):
         """
         self._check_open()
         indices = range(self._manifest.index_of(self.first_record), self._manifest.index_of(self._seen) + 1)
-        return chain.from_iterable(map(self._part, indices if self._seen else ()))
+        return chain.from_iterable(self._log.part(index, self._seen) for index in (indices if self._seen else ()))
+
+    def find(
+        self,
+        value: Any,  # noqa: ANN401 - whatever keys are compared with
+        /,
+        key: Callable[[RecordT_co], Any] | None = None,
+        *,
+        slack: Any = None,  # noqa: ANN401 - whatever is subtracted from it
+    ) -> int:
+        """Returns the number of the first record whose key is not below a value, by bisection; see `CaptureFile.find`.
+
+        Only records that were not deleted count.
+
+        Args:
+            value: The least key to find.
+            key: As for `CaptureFile.find`.
+            slack: As for `CaptureFile.find`.
+
+        Returns:
+            The number of the record in the log, or one more than that of the last if every key is below the value.
+
+        Raises:
+            CaptureFileError: As for `record_at`.
+
+        Examples:
+            >>> log.find("second")
+            2
+        """
+        return first_not_below(self.record_at, range(self.first_record, self._seen + 1), value, key, slack)
 
     def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[RecordT_co]:
         """Returns the records that this object sees as a sequence of fixed length, counted from 0.
@@ -335,7 +354,7 @@ class RotatingReader(Generic[RecordT_co]):
         if first > last:
             return RecordSequence()
         index = self._manifest.index_of(first)
-        parts = [self._part(each) for each in range(index, self._manifest.index_of(last) + 1)]
+        parts = [self._log.part(each, self._seen) for each in range(index, self._manifest.index_of(last) + 1)]
         everything = RecordSequence[RecordT_co](chain.from_iterable(part._runs for part in parts))
         before = self._manifest.entries[index].first
         return everything[first - before : last + 1 - before]
@@ -421,22 +440,6 @@ class RotatingReader(Generic[RecordT_co]):
             if len(self._open) > _MAX_OPEN:
                 self._open.popitem(last=False)
             return cf
-
-    def _part(self, index: int) -> RecordSequence[RecordT_co]:
-        """Returns the records of one file that belong to the log and that this object sees."""
-        manifest = self._manifest
-        first, end = manifest.entries[index].first, manifest.end(index)
-        try:
-            found = cast("RecordSequence[RecordT_co]", concat([manifest.path_of(index)], **self._log.options))
-        except FileNotFoundError:
-            manifest.look()
-            raise manifest.deleted(first, index) from None
-        wanted = min(self._seen, end - 1 if end else self._seen) - first + 1
-        if len(found) < wanted:
-            raise InvalidCaptureFile(
-                f"{str(manifest.path_of(index))!r} has {len(found)} records, where it had {wanted}"
-            )
-        return found[:wanted]
 
 
 def _reopen(

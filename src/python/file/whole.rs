@@ -136,6 +136,38 @@ impl CaptureFile {
         py.import("capturefile.sequence")?.getattr("_sequence_of")?.call1((slf,))
     }
 
+    /// Returns the number of the first record whose key is not below a value, by bisection: it reads few records.
+    ///
+    /// The keys have to rise from record to record, as times and sequence numbers do, or nearly so.
+    ///
+    /// Args:
+    ///     value: The least key to find.
+    ///     key: Called with a record, returns its key; by default the record itself. A record for which it returns None
+    ///         has no key, and counts as the next one that has.
+    ///     slack: By how much a key may be below an earlier one; by default it never is. It is subtracted from the
+    ///         value, and so a number of seconds where keys are, or a `timedelta` where they are of `datetime`.
+    ///
+    /// Returns:
+    ///     The number of the record, or one more than the record count if every key is below the value.
+    ///
+    /// Raises:
+    ///     InvalidCaptureFile: A record that is needed is damaged.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> cf.find("second")
+    ///     2
+    #[pyo3(signature = (value, /, key=None, *, slack=None))]
+    fn find<'py>(
+        slf: Bound<'py, Self>,
+        value: Bound<'py, PyAny>,
+        key: Option<Bound<'py, PyAny>>,
+        slack: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import("capturefile._bisect")?.getattr("find_in_file")?.call1((slf, value, key, slack))
+    }
+
     /// Returns a reading object over the same open file, with a view of its own. It may outlive this object.
     fn _observer(&self, py: Python<'_>) -> PyResult<Self> {
         let settings = self.settings()?.clone();

@@ -8,6 +8,7 @@ from capturefile.cli.exit_codes import DONE
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, check_range
 from capturefile.cli.sources import add_sources, each_of
+from capturefile.cli.times import add_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def add_to(commands: Commands) -> None:
     cat = add_bare(commands, "cat", "print all records", EXAMPLE)
     add_sources(cat)
     add_selection(cat)
+    add_times(cat)
     add_format(cat)
     cat.set_defaults(run=_cat)
 

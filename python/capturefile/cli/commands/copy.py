@@ -14,6 +14,7 @@ from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, check_range
 from capturefile.cli.sources import SEVERAL, check, opened
 from capturefile.cli.streams import new_name, write_line
+from capturefile.cli.times import add_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,12 +78,15 @@ def add_to(commands: Commands) -> None:
     )
     copy.add_argument("--overwrite", action="store_true", help="replace existing files, once the copy is complete")
     add_selection(copy)
+    add_times(copy)
     copy.set_defaults(run=_copy)
 
 
 def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
     with ExitStack() as stack:
         check_range(options, options.sources)
+        if options.split and options.time_slack:
+            raise WrongUsage("--split names the parts by how many there are, which --time-slack leaves open")
         check(options.sources)
         sources = [stack.enter_context(opened(name)) for name in options.sources]
         selections = [Selection(source, options) for source in sources]

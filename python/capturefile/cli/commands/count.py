@@ -6,6 +6,7 @@ from capturefile.cli.arguments import add_bare
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.sources import add_sources, each_of
 from capturefile.cli.streams import write_line
+from capturefile.cli.times import Times, add_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
+    from capturefile.cli.sources import Source
 
 EXAMPLE = """\
 capturefile count log.capture
@@ -25,11 +27,13 @@ def add_to(commands: Commands) -> None:
         commands, "count", "print the number of records; for several files with names, and the total", EXAMPLE
     )
     add_sources(count)
+    add_times(count)
     count.set_defaults(run=_count)
 
 
 def _count(options: argparse.Namespace, output: BinaryIO) -> int:
-    counts = [(len(source), source.name) for source in each_of(options.files)]
+    times = Times(options)
+    counts = [(_counted(source, times), source.name) for source in each_of(options.files)]
     if len(counts) == 1:
         write_line(output, str(counts[0][0]))
         return DONE
@@ -38,3 +42,10 @@ def _count(options: argparse.Namespace, output: BinaryIO) -> int:
     for count, name in counts:
         write_line(output, f"{count:{width}} {name}")
     return DONE
+
+
+def _counted(source: Source, times: Times) -> int:
+    span = times.narrowed(source, source.everything(), lenient=False)
+    if times.slack:
+        return sum(1 for _ in times.chosen(source.records(span)))
+    return span.last + 1 - span.first

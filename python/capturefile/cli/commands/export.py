@@ -10,6 +10,7 @@ from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, check_range
 from capturefile.cli.sources import SEVERAL, each_of
 from capturefile.cli.streams import STANDARD, new_file, refuse_same_file, refuse_terminal
+from capturefile.cli.times import add_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def add_to(commands: Commands) -> None:
     )
     exporter.add_argument("--force", action="store_true", help="write Parquet even to a terminal")
     add_selection(exporter)
+    add_times(exporter)
 
 
 def _export(options: argparse.Namespace, output: BinaryIO) -> int:
@@ -87,6 +89,6 @@ class Records:
             self.shown.expect(len(selection), alone=len(self.sources) == 1)
             for number, record in self.shown.over(selection):
                 yield before + number, record
-            self.count += len(selection) - selection.skipped
+                self.count += 1
             self.code = self.code or selection.code
             before += source.last

@@ -15,6 +15,7 @@ from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection
 from capturefile.cli.sources import add_source, opened
 from capturefile.cli.streams import STANDARD_OUTPUT, write_line
+from capturefile.cli.times import add_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def add_to(commands: Commands) -> None:
     )
     grep.add_argument("-m", "--max-count", type=natural, metavar="N", help="stop after N records")
     add_selection(grep)
+    add_times(grep)
     add_format(grep)
     codes = "Exit codes: 0 match, 1 no match, 2 failure, 3 unreadable records were skipped."
     grep.epilog = f"{grep.epilog}\n\n{codes}"
