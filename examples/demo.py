@@ -1,4 +1,4 @@
-"""Captures a real text, loses the writer half-way, continues, and checks every line of what there is in the end.
+"""Captures a real text, kills the writer half-way, continues, and finally checks every line.
 
 The text is the source of Python's own library, a record for each line. One process adds the lines, and says
 in the metadata of each commit where in the source it has got to. It is killed in the middle of a batch; a

@@ -274,7 +274,7 @@ fn lock_range(file: &File, locked: bool, start: i64, length: i64) -> Result<(), 
     Errno::result(done).map(drop)
 }
 
-/// Returns a range in the words of the system, to be locked or released.
+/// Returns a range to lock or release, as the system represents it.
 #[expect(clippy::cast_possible_truncation, reason = "these constants are all below 4")]
 fn flock(locked: bool, start: i64, length: i64) -> libc::flock {
     libc::flock {

@@ -28,7 +28,7 @@ HUGE_EVERY = 701
 
 
 def record(number: int) -> str:
-    """The record with this number, whoever writes it."""
+    """The record with this number, the same from each writer."""
     repeats = 20_000 if number % HUGE_EVERY == 0 else number * 7919 % 61
     return f"{number}:" + f"{number * 2654435761 % 2**32:08x}" * repeats
 

@@ -123,7 +123,7 @@ class Server:
             return error.errno or errno.EIO, b""
 
     def reply(self, unique: int, error: int, content: bytes) -> None:
-        """Sends a reply, unless whoever asked has been interrupted."""
+        """Sends a reply, unless the caller has been interrupted."""
         with suppress(FileNotFoundError):
             os.write(self.device, REPLY_HEADER.pack(REPLY_HEADER.size + len(content), -error, unique) + content)
 

@@ -88,7 +88,7 @@ def _verify(path: Path) -> None:
 
 
 def _recover(path: Path) -> None:
-    """Makes a new file of what there is, which must be sound whatever that is."""
+    """Recovers a new file, which must be sound whatever the content."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "target"
         report = capturefile.recover(path, target)

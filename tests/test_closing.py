@@ -1,4 +1,4 @@
-"""What closing ends, whoever closes, and what an object says while and after it is closed."""
+"""The effects of closing, by any thread, and the answers of an object during and after it."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def test_a_rotating_writer(memory: Path, explicit: bool) -> None:
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_transaction_of_a_rotated_log(memory: Path, refused: bool) -> None:
-    """Nothing that is not committed is there once an exception is with whoever catches it."""
+    """Nothing uncommitted is left once an exception has reached its handler."""
 
     def write(interruption: Interruption, folder: Path) -> None:
         with RotatingWriter(folder / "log", sync="none") as log:
@@ -170,7 +170,7 @@ def test_a_transaction_of_a_rotated_log(memory: Path, refused: bool) -> None:
 
 
 def test_a_file_that_takes_the_place_of_another(memory: Path) -> None:
-    """No name and no lock stays once an exception is with whoever catches it."""
+    """No name and no lock is left once an exception has reached its handler."""
 
     def write(interruption: Interruption, folder: Path) -> None:
         target = folder / "target"

@@ -1,4 +1,4 @@
-"""One writer for each file, whoever asks and however: objects, threads, processes, forks, and the reference package."""
+"""One writer for each file, among objects, threads, processes, forks, and the reference package."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "moving-over.md"
 
 
 class Claim(NamedTuple):
-    """Something that can be done with a class, and what comes of it in each package; a type is an error's."""
+    """An operation on a class, and its result in each package; a type is that of an error."""
 
     do: Callable[[Make, str], Any]
     there: Any

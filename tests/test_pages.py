@@ -1,7 +1,7 @@
 """Every example of every page, run in the order in which a reader would.
 
 A Python example says in comments what its `print` calls print. A shell session shows its commands after `$`, and what
-they print below. Blocks in `sh` are commands that install, build, or start something, and have to name what there is.
+they print below. Blocks in `sh` are commands that install, build, or start something, and have to name existing things.
 """
 
 from __future__ import annotations

@@ -345,7 +345,7 @@ def announce_half(manifest: CaptureFile[str], _first: int) -> None:
 
 
 def announce_and_fail(manifest: CaptureFile[str], first: int) -> None:
-    """What one does whose announcement is committed, though an error comes of it."""
+    """Commits the announcement, and then fails."""
     announce(manifest, first)
     fail_with_a_full_disk()
 

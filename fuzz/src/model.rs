@@ -290,7 +290,7 @@ impl<'a> World<'a> {
         self.reopen();
     }
 
-    /// Puts a new file in the place of the old one, which whoever has it open still reads.
+    /// Replaces the file by a new one; objects that have the old one open still read it.
     fn replace(&mut self) {
         self.close();
         let options = options(&mut self.choices, self.geometry).replace(true);

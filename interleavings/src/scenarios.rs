@@ -34,7 +34,7 @@ impl Task for Square {
     }
 }
 
-/// Outcomes come out in the order of their tasks, whoever does them, and with the pipeline its threads end.
+/// Results are returned in the order of their tasks, whichever thread performs them, and the threads end with the pipeline.
 pub fn a_pipeline_hands_over_in_order() {
     let mut pipeline = Pipeline::new(3);
     let mut next = 0;
@@ -69,7 +69,7 @@ pub fn a_pipeline_is_cleared_while_threads_are_at_work() {
     pipeline.push(Square::of(10), 1);
 }
 
-/// Whoever wants the outcome of a task that failed on another thread gets it, or learns why not.
+/// A thread that requests the result of a task that failed on another thread gets the result or the error.
 pub fn a_failure_leaves_nobody_waiting() {
     let mut pipeline = Pipeline::new(3);
     pipeline.push(Square::that_fails_once(5), 1);

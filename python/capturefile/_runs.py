@@ -75,7 +75,7 @@ class File(Generic[RecordT_co]):
     def _close_oldest(self) -> None:
         oldest = _opened.popleft()()
         if oldest is not None and oldest is not self:
-            # Whoever reads from it right now has the reader, too.
+            # A thread that is reading from it holds a reference to the reader.
             oldest._reader = None
 
     def _open(self) -> CaptureFile[RecordT_co]:

@@ -19,7 +19,7 @@ use crate::{Compression, CompressionLevel, Error, SyncMode};
 #[derive(Debug, Clone)]
 pub(super) struct Encoding {
     codec: Codec,
-    /// What becomes of text that cannot be encoded or decoded; an error where none is given.
+    /// The handler of text that cannot be encoded or decoded; without one, it is an error.
     errors: Option<CString>,
     /// The file, for messages.
     path: Arc<Path>,
@@ -178,7 +178,7 @@ pub(super) fn refuse_one_record(records: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 /// Calls `work` with the bytes of anything with the buffer protocol. What can change is copied first,
-/// since other threads may change it while the interpreter is let go. `expected` is for the message.
+/// since other threads may change it while the interpreter is released. `expected` is for the message.
 pub(super) fn with_bytes<T>(
     object: &Bound<'_, PyAny>,
     expected: &str,

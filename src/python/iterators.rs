@@ -43,7 +43,7 @@ impl RecordIterator {
         let mut records = self.records.lock(py)?;
         if records.remaining().is_multiple_of(RECORDS_PER_CHECK as u64) {
             drop(records);
-            // Whoever goes through them in C looks for none.
+            // Loops in C do not check for signals.
             py.check_signals()?;
             records = self.records.lock(py)?;
         }
@@ -108,7 +108,7 @@ impl BlockIterator {
     }
 }
 
-/// The next record, for [`Encoding::finish`]; the interpreter is let go only where the record takes reading or
+/// The next record, for [`Encoding::finish`]; the interpreter is released only where the record takes reading or
 /// inflating.
 pub(super) fn next_record<'py>(
     py: Python<'py>,

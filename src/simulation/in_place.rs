@@ -55,7 +55,7 @@ fn make(seed: u64) -> Outcome<u64> {
     Ok(ends.len() as u64)
 }
 
-/// What is left is a whole file, or none yet; whoever opens it for writing gets one.
+/// The result is a complete file, or none yet; opening it for writing yields one.
 fn continue_with(left: &DiskState, habits: &Habits) -> Outcome {
     let disk = Disk::new(left.clone(), Random::new(0));
     if let Ok(found) = read(&disk, habits) {

@@ -1,4 +1,4 @@
-//! What a user does to a file, at random, beside a model of what must come of it.
+//! Random operations of a user on a file, and a model of the expected result.
 
 use std::io;
 use std::path::Path;

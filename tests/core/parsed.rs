@@ -1,4 +1,4 @@
-//! Takes capture files apart: what their bytes say by `docs/format.md`, whoever wrote them.
+//! Parses capture files of any writer by `docs/format.md`.
 
 use capturefile::Geometry;
 

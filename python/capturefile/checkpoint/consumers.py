@@ -74,7 +74,7 @@ class Consumer(ABC, Generic[RecordT_co]):
         try:
             return self._source.read(self._consumed(), self._batch_size)
         except RecordsDeleted as gap:
-            # Raised once: whoever continues does so with what is there.
+            # Raised once: a caller that continues does so with the records that exist.
             self._deleted = gap.first_record - 1
             raise
 

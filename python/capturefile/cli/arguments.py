@@ -65,7 +65,7 @@ def _terminal_width() -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Describes a command, and names what is wrong rather than what comes of it, with the command's own usage."""
+    """Parses a command; errors name the cause rather than the consequence, with the command's own usage."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - whatever argparse has
         """Takes options by their whole names only."""

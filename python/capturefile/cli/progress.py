@@ -81,7 +81,7 @@ class Progress:
 
 
 def line(doing: str, unit: str, done: int, total: int | None, seconds: float) -> str:
-    """What there is to say after this many seconds."""
+    """Returns the progress line after this many seconds."""
     rate = done / seconds
     if total is None or done > total:
         return f"{doing}: {done:,} {unit}, {rate:,.0f} a second"

@@ -67,7 +67,7 @@ def wait_for(descriptor: int, *, to_write: bool) -> None:
 def standard_output() -> Iterator[BinaryIO]:
     """Standard output, buffered whatever PYTHONUNBUFFERED says, and flushed at the end.
 
-    What is written before an error is still delivered. After an interrupt it is not: whoever reads may have
+    What is written before an error is still delivered. After an interrupt it is not: the reader may have
     stopped without going away, and flushing would then wait for ever.
     """
     with (
@@ -138,7 +138,7 @@ def refuse_same_file(other: int | str, file: str) -> None:
         found = os.stat(file)
         same = os.path.samestat(os.stat(other), found)
     except OSError:
-        return  # Whoever opens it says so.
+        return  # Opening it reports the error.
     if same and stat.S_ISREG(found.st_mode):
         name = other if isinstance(other, str) else ("standard input", "standard output")[other]
         raise WrongUsage(f"{file}: it cannot be read and written at once, and {name} is the same file")

@@ -26,7 +26,7 @@ class Jobs:
         self.ending: set[asyncio.Future[int]] = set()
 
     def reserve(self) -> bool:
-        """Takes a place for a job, if there is one; whoever does so gives it back by `release`."""
+        """Reserves a place for a job, if there is one; the caller returns it with `release`."""
         if self.running >= MAX_JOBS:
             return False
         self.running += 1
@@ -37,7 +37,7 @@ class Jobs:
         self.running -= 1
 
     async def lines(self, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
-        """What the worker says, line by line, until it ends or whoever asked is gone."""
+        """Yields the output of the worker, line by line, until it ends or the client disconnects."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "capturefile.view.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
@@ -46,10 +46,10 @@ class Jobs:
             async for line in _relay(process, task, is_gone):
                 yield line
         finally:
-            # One at its end is left to end: killing it would take its exit code away from whoever waits for it.
+            # One at its end is left to end: killing it would take its exit code away from the waiter.
             if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
                 process.kill()
-            # If whoever asked is gone, this waiting is cancelled, and another one has to continue: a process that is
+            # If the client disconnects, this waiting is cancelled, and another one has to continue: a process that is
             # forgotten before its end is looked after twice, and one of the two says so on standard error.
             ending = asyncio.ensure_future(process.wait())
             self.ending.add(ending)

@@ -19,7 +19,7 @@ BROKEN = (capturefile.CaptureFileError, OSError, MemoryError)
 
 @dataclass(frozen=True)
 class State:
-    """What there is to tell whoever follows a file: no records, only numbers."""
+    """The state that a page that follows a file receives: no records, only numbers."""
 
     count: str
     """Records; as text, since numbers past 2**53 are none in a browser."""

@@ -1,6 +1,6 @@
 //! The C structures of the Arrow C data and stream interfaces, as a producer of two columns fills them.
 //!
-//! Whoever takes a structure over copies its bytes, empties `release` of the original, and calls that of the copy
+//! A consumer that takes a structure over copies its bytes, empties `release` of the original, and calls that of the copy
 //! once, from any thread. A structure that nobody took is released when it is dropped. Children can be taken over
 //! by themselves and live on without their parent.
 

@@ -142,7 +142,7 @@ impl CaptureFile {
         Err(CaptureFileNotOpen::new_err(format!("{name} is not open; call open() to open it again")))
     }
 
-    /// The open file, to work on while the interpreter is let go.
+    /// The open file, for work without the interpreter.
     fn file(&self) -> PyResult<Open> {
         self.quick()?.as_ref().map(Arc::clone).ok_or_else(|| CaptureFileNotOpen::new_err("not open"))
     }

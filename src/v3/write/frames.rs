@@ -77,7 +77,7 @@ impl FrameWriter {
         !self.pipeline.is_empty()
     }
 
-    /// Compresses and writes what there is, if there is no other thread to do it.
+    /// Compresses and writes everything queued, if there is no other thread to do it.
     pub(crate) fn help_if_alone(&mut self, due: bool) {
         if due && self.pipeline.threads() == 1 {
             // A disk that is full, or fails, is told of once the log is full.

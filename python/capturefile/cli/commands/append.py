@@ -139,7 +139,7 @@ class Batches:
             self.commit()
 
     def commit(self) -> None:
-        """Commits what there is."""
+        """Commits the records added so far."""
         self.cf.commit()
         self.pending = 0
         self.due = math.inf

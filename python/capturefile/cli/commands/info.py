@@ -60,7 +60,7 @@ def _info(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _about_file(options: argparse.Namespace, output: BinaryIO, source: Single) -> tuple[dict[str, object], bool]:
-    """What there is to say of a capture file, and whether all of it could be read; it is written unless it is JSON."""
+    """Returns the facts of a capture file, printing them unless JSON is wanted, and whether all could be read."""
     cf = source.reader
     numbers, found = as_fields(cf.info()), facts(cf)
     blocks = Blocks(cf) if options.blocks else None
