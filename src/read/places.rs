@@ -1,4 +1,4 @@
-//! Where records are in a file of version 2, as whoever reads many of them asks.
+//! Positions of records in a file of version 2, for reading many of them.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl FrameScan {
     /// The committed frames behind the one at `frame`, up to the one at `last`.
     fn new(snapshot: &Arc<Snapshot>, frame: u64, last: u64) -> Self {
         let mut following = Self { snapshot: Arc::clone(snapshot), next: frame, last };
-        // Whoever asks has that one.
+        // The caller has that one.
         following.next();
         following
     }

@@ -1,4 +1,4 @@
-//! The block at hand of whoever goes through records, and the next ones, as soon as that looks like a scan.
+//! The current block of a reader of many records, and the next ones once the reads look like a scan.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::read::read_ahead::ReadAhead;
 use crate::read::source::Source;
 
-/// Whoever has read this many blocks in order will want the next ones.
+/// Number of consecutive blocks after which read-ahead starts.
 const BLOCKS_OF_A_SCAN: u32 = 3;
 
 /// The way of one reader through the blocks of a state.
@@ -34,7 +34,7 @@ impl<S: Source> Scan<S> {
         self.at_hand.as_ref()
     }
 
-    /// Notes that the block with this key comes next; true if whoever reads will want those behind it, too.
+    /// Records that the block with this key comes next; returns whether those behind it will be needed, too.
     pub(crate) fn note(&mut self, key: u64) -> bool {
         let is_behind = self.at_hand.as_ref().is_some_and(|(before, _)| *before < key);
         self.rising = if is_behind { self.rising.saturating_add(1) } else { 0 };

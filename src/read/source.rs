@@ -1,4 +1,4 @@
-//! What both formats have in common for whoever reads many records: they lie in blocks.
+//! What both formats provide for reading many records, which are in blocks.
 
 use std::sync::Arc;
 

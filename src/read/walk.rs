@@ -12,7 +12,7 @@ use crate::read::record::Record;
 use crate::read::scan::Scan;
 use crate::read::snapshot::Snapshot;
 
-/// What whoever goes through the records has at hand.
+/// The state of an iteration over the records.
 pub(crate) struct Walk {
     scan: Scan<Snapshot>,
     leaf: Option<Leaf>,

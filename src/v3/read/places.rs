@@ -1,4 +1,4 @@
-//! Where records are in a file of version 3, as whoever reads many of them asks.
+//! Positions of records in a file of version 3, for reading many of them.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -28,13 +28,13 @@ impl Source for Snapshot {
     }
 
     fn cached_block(&self, key: u64) -> Option<Run> {
-        // What is damaged is told of by whoever needs it.
+        // A read that needs the damaged data reports it.
         self.cached_run(key).ok().flatten()
     }
 
     fn following(self: &Arc<Self>, key: u64, last: u64) -> BlockScan {
         let mut following = BlockScan { snapshot: Arc::clone(self), next: key, last };
-        // Whoever asks has that one.
+        // The caller has that one.
         following.next();
         following
     }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::read::record::Record;
 use crate::read::scan::Scan;
 
-/// What whoever goes through the records has at hand.
+/// The state of an iteration over the records.
 pub(crate) struct Walk {
     scan: Scan<Snapshot>,
 }
