@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +31,9 @@ def test_an_empty_file_has_no_blocks(path: Path) -> None:
 def test_what_is_not_compressed_yet_is_a_block_without_a_position(path: Path) -> None:
     fill(path, 3)
     with CaptureFile(path) as cf:
-        pending = BlockInfo(position=None, compressed_size=None, size=3 * 1004, records=RecordRange(1, 3))
+        pending = BlockInfo(
+            position=None, compressed_size=None, size=3 * 1004, records=RecordRange(1, 3), record_count=3
+        )
         assert list(cf.blocks()) == [pending]
         assert cf.info().pending_bytes == pending.size
 
@@ -60,7 +63,7 @@ def test_a_block_of_metadata_has_no_records(path: Path) -> None:
         cf.commit()
         first, second = cf.blocks()
     assert first.records == RecordRange(1, 1)
-    assert (second.records, second.size) == (None, 100_004)
+    assert (second.records, second.record_count, second.size) == (None, 0, 100_004)
 
 
 def test_the_blocks_are_those_of_the_moment_and_a_writer_sees_its_own(path: Path) -> None:
@@ -89,3 +92,56 @@ def test_a_damaged_block_is_an_error_and_the_next_one_comes_all_the_same(path: P
         with pytest.raises(InvalidCaptureFile, match=f"at byte {start}"):
             next(blocks)
         assert list(blocks) == sound[2:]
+
+
+def listed_in(path: Path) -> tuple[list[BlockInfo], list[str]]:
+    """The blocks, and the errors between them."""
+    found: list[BlockInfo] = []
+    errors: list[str] = []
+    with CaptureFile(path) as cf:
+        blocks = cf.blocks()
+        while True:
+            try:
+                found.append(next(blocks))
+            except StopIteration:
+                return found, errors
+            except InvalidCaptureFile as error:
+                errors.append(str(error))
+
+
+def test_where_the_index_is_damaged_the_records_of_a_block_are_unknown(path: Path) -> None:
+    fill(path, 20_000, 60)
+    sound, _ = listed_in(path)
+    data = path.read_bytes()
+    unknown = []
+    for damaged in sound[:-1]:
+        start = damaged.position
+        assert start is not None
+        path.write_bytes(data[: start + 1000] + bytes(8) + data[start + 1008 :])
+        found, errors = listed_in(path)
+        assert [block.position for block in found] == [block.position for block in sound if block != damaged]
+        assert errors
+        assert set(errors) == {errors[0]}
+        assert f"at byte {start}: " in errors[0]
+        unknown += [block for block in found if block.record_count is None]
+    assert unknown
+    assert all(block.records is None for block in unknown)
+
+
+def test_what_is_said_of_blocks_beside_damage_is_true(path: Path) -> None:
+    fill(path, 30_000, 60)
+    sound = {block.position: block for block in listed_in(path)[0]}
+    data = path.read_bytes()
+    places = random.Random(5)
+    for _ in range(50):
+        damaged = bytearray(data)
+        for _ in range(places.randrange(1, 8)):
+            damaged[places.randrange(DATA_START, len(data))] ^= 0xFF
+        path.write_bytes(damaged)
+        for block in listed_in(path)[0]:
+            right = sound[block.position]
+            assert (block.compressed_size, block.size) == (right.compressed_size, right.size)
+            if block.records is not None and right.records is not None:
+                assert right.records.first <= block.records.first <= block.records.last == right.records.last
+            elif block.record_count is not None:
+                assert (block.records, block.record_count) == (right.records, right.record_count)

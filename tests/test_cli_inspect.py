@@ -151,7 +151,7 @@ def test_info_lists_the_blocks_behind_a_damaged_one(path: Path, where: int) -> N
     assert positions[-20:] == [block.position for block in blocks[-20:]]
     assert broken.position not in positions
     listed = run("info", "--blocks", path).stdout.decode()
-    ranges = re.findall(r"records (\d+) to (\d+): in blocks that cannot be read", listed)
+    ranges = re.findall(r"records (\d+) to (\d+): in blocks that are unreadable or unknown", listed)
     assert any(int(first) <= broken.records.first <= broken.records.last <= int(last) for first, last in ranges)
 
 
@@ -175,6 +175,23 @@ def test_info_lists_the_blocks_behind_index_nodes_that_are_damaged(path: Path) -
             assert same is not None
             assert same.first <= block["records"]["first"]
             assert block["records"]["last"] == same.last
+
+
+def test_info_tells_unknown_records_from_none(path: Path) -> None:
+    make(path, noise(20_000, 60))
+    with capturefile.open(path) as cf:
+        positions = [block.position for block in cf.blocks() if block.position is not None]
+    data = bytearray(path.read_bytes())
+    for position in positions[3::5]:
+        data[position + 1000] ^= 0xFF
+    path.write_bytes(data)
+    told = json.loads(run("info", "--blocks", "--json", path).stdout)
+    unknown = {str(block["position"]) for block in told["blocks"] if block["record_count"] is None}
+    assert unknown
+    assert all(block["records"] is None for block in told["blocks"] if str(block["position"]) in unknown)
+    assert len(told["problems"]) == len(positions[3::5])
+    rows = [line.split() for line in run("info", "--blocks", path).stdout.decode().splitlines()]
+    assert {row[0] for row in rows if row[-1:] == ["unknown"] and len(row) == 4} == unknown
 
 
 def test_verify_as_json_tells_the_same(damaged: Path) -> None:

@@ -240,6 +240,21 @@ def test_a_damaged_file_is_shown_as_far_as_it_goes(damaged: Path) -> None:
     assert job(damaged, "blocks")[-1]["done"]["problems"]
 
 
+def test_a_picture_of_blocks_says_of_which_the_records_are_unknown(path: Path) -> None:
+    make(path, noise(20_000, 60))
+    with capturefile.open(path) as cf:
+        positions = [block.position for block in cf.blocks() if block.position is not None]
+    data = bytearray(path.read_bytes())
+    for position in positions[3::5]:
+        data[position + 1000] ^= 0xFF
+    path.write_bytes(data)
+    done = job(path, "blocks")[-1]["done"]
+    unknown = [segment for segment in done["segments"] if segment["unknown"]]
+    assert unknown
+    assert all(segment["records"] == 0 for segment in unknown if segment["unknown"] == segment["blocks"])
+    assert len(done["problems"]) == len(positions[3::5])
+
+
 @pytest.mark.parametrize("data", [b"", b"no capture file", b"\0" * 100_000, b"MioCapture\0" + b"\xff" * 100_000])
 def test_what_is_no_capture_file_is_shown_with_the_error(path: Path, data: bytes) -> None:
     path.write_bytes(data)

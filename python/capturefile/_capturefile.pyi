@@ -522,7 +522,8 @@ class CaptureFile(Generic[_RecordT_co]):
         Blocks that are inflated for this purpose are not cached.
 
         Returns:
-            An iterator over `BlockInfo` objects. Its steps raise InvalidCaptureFile for a damaged block.
+            An iterator over `BlockInfo` objects. Its steps raise InvalidCaptureFile for a damaged block, and for
+            damage of the index, after which the blocks come whose records are unknown.
 
         Raises:
             CaptureFileNotOpen: The object is closed.

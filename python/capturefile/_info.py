@@ -100,7 +100,9 @@ class BlockInfo:
     size: int
     """Size of the inflated block in bytes, including the length fields of its records."""
     records: RecordRange | None
-    """The records in the block. None if it contains only index nodes or metadata."""
+    """The records in the block. None if it contains only index nodes or metadata, or if its records are unknown."""
+    record_count: int | None
+    """Number of records in the block. None if it is unknown, because the index for them is damaged."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ use crate::v3::read::blocks::Blocks as V3;
 /// Goes through the blocks of a snapshot in the order in which they stand in the file.
 ///
 /// It continues after an error, at the next block that can be found. Where an index node cannot be read, there is
-/// an error for each block of which it is not known which records are in it.
+/// one error, and then the blocks follow of which it is unknown which records are in them.
 ///
 /// ```
 /// use capturefile::Result;

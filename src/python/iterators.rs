@@ -66,8 +66,8 @@ impl RecordIterator {
 
 /// Iterates over the blocks that existed when it was created; see `CaptureFile.blocks`.
 ///
-/// A step raises InvalidCaptureFile for a block that cannot be inflated; the next step continues behind it if
-/// possible.
+/// A step raises InvalidCaptureFile for a block that cannot be inflated, or an index that cannot be read; the next
+/// step continues behind it if possible.
 #[pyclass(frozen, module = "capturefile")]
 pub(super) struct BlockIterator {
     blocks: Shared<Blocks>,
@@ -100,7 +100,7 @@ impl BlockIterator {
         let (position, compressed_size) =
             block.frame.map(|frame| (frame.position, frame.compressed_size)).unzip();
         let records = block.records.map(|records| range(py, &records)).transpose()?;
-        class.call1((position, compressed_size, block.size, records)).map(Some)
+        class.call1((position, compressed_size, block.size, records, block.record_count)).map(Some)
     }
 
     fn __repr__(&self) -> String {

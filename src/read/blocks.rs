@@ -1,6 +1,6 @@
 //! The compressed blocks of a snapshot, one after the other, and which records lie in each.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -30,8 +30,11 @@ pub struct BlockInfo {
     pub frame: Option<FrameInfo>,
     /// Bytes that it has inflated.
     pub size: u64,
-    /// The records in it; `None` where it holds nothing but nodes of the index, or metadata.
+    /// The records in it; `None` where it holds nothing but nodes of the index, or metadata, and where it is unknown
+    /// which are in it.
     pub records: Option<RangeInclusive<u64>>,
+    /// How many records are in it; `None` where it is unknown, because the index for them is damaged.
+    pub record_count: Option<u64>,
 }
 
 /// Tells where the compressed form of a block is; see [`BlockInfo::frame`].
@@ -56,60 +59,88 @@ pub struct FrameInfo {
     pub compressed_size: u64,
 }
 
-/// The blocks of a state in the order of the file. If an index node cannot be read, there is an error for each block
-/// whose records are unknown.
+/// The blocks of a state in the order of the file. If an index node cannot be read, there is one error, and then the
+/// blocks follow whose records are unknown.
 pub(crate) struct Blocks {
     snapshot: Arc<Snapshot>,
     walk: Walk,
     /// Position of the next frame; `None` at the end.
     next: Option<u64>,
     next_record: u64,
-    /// The first of the records before `next_record` whose blocks are unknown.
-    unknown: Option<u64>,
+    /// Whether the records before `next_record` are in unknown blocks, this one or later ones.
+    is_unknown: bool,
+    /// Whether the block at `next` was reached before, and an error returned in its place.
+    is_again: bool,
 }
 
 impl Blocks {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
         let walk = Walk::new(Arc::clone(&snapshot));
         let next = Some(snapshot.geometry().data_start());
-        Self { snapshot, walk, next, next_record: 1, unknown: None }
+        Self { snapshot, walk, next, next_record: 1, is_unknown: false, is_again: false }
     }
 
     fn take(&mut self, start: u64) -> Result<Option<BlockInfo>> {
-        if start >= self.snapshot.file_limit() {
-            let size = self.snapshot.pending_bytes() as u64;
-            let records = self.known_records_in(self.snapshot.file_limit())?;
-            return Ok((size > 0).then_some(BlockInfo { frame: None, size, records }));
+        let limit = self.snapshot.file_limit();
+        let is_pending = start >= limit;
+        if !is_pending {
+            match self.snapshot.frames().end_of(start) {
+                Ok(end) => self.next = Some(end),
+                Err(error) => {
+                    self.next = Some(self.pass(start).unwrap_or(limit));
+                    return Err(error);
+                }
+            }
         }
-        let end = match self.snapshot.frames().end_of(start) {
-            Ok(end) => end,
-            Err(error) => {
-                self.next = Some(self.pass(start).unwrap_or(self.snapshot.file_limit()));
+        let records = match self.known_records_in(start.min(limit)) {
+            Err(error) if !self.is_again => {
+                (self.next, self.is_again) = (Some(start), true);
                 return Err(error);
             }
+            records => records.ok().flatten(),
         };
-        self.next = Some(end);
-        let records = self.known_records_in(start)?;
+        self.is_again = false;
+        let record_count = records.as_ref().map(|records| records.end - records.start);
+        let records =
+            records.filter(|records| !records.is_empty()).map(|records| records.start..=records.end - 1);
+        if is_pending {
+            let size = self.snapshot.pending_bytes() as u64;
+            return Ok((size > 0).then_some(BlockInfo { frame: None, size, records, record_count }));
+        }
         let size = self.snapshot.frames().inflate(start)?.size;
-        let frame = FrameInfo { position: start, compressed_size: end - start };
-        Ok(Some(BlockInfo { frame: Some(frame), size, records }))
+        let end = self.next.unwrap_or(limit);
+        let frame = Some(FrameInfo { position: start, compressed_size: end - start });
+        Ok(Some(BlockInfo { frame, size, records, record_count }))
     }
 
-    /// Returns the records in the block at `frame`; fails if the index for them cannot be read.
-    fn known_records_in(&mut self, frame: u64) -> Result<Option<RangeInclusive<u64>>> {
-        if let Some(unknown) = self.unknown {
-            let is_behind = self.next_record > self.snapshot.record_count()
-                || self.snapshot.frame_of(self.next_record)? > frame;
-            if is_behind {
-                self.snapshot.frame_of(unknown)?;
+    /// Returns the records in the block at `frame`, or `None` if they are unknown because of damage that was met
+    /// before; fails at damage that was not.
+    fn known_records_in(&mut self, frame: u64) -> Result<Option<Range<u64>>> {
+        if self.is_unknown {
+            if self.next_record > self.snapshot.record_count()
+                || self.snapshot.frame_of(self.next_record)? > frame
+            {
+                return Ok(None);
             }
-            self.unknown = None;
+            self.is_unknown = false;
+            self.pass_before(frame);
         }
-        let first = self.next_record;
-        self.records_in(frame).inspect_err(|_| {
-            self.unknown = Some(first);
+        self.records_in(frame).map(Some).inspect_err(|_| {
+            self.is_unknown = true;
             self.skip_unreadable();
         })
+    }
+
+    /// Skips records in blocks before `frame`, of which there may be some behind those that are unknown.
+    fn pass_before(&mut self, frame: u64) {
+        let is_before = |number| self.snapshot.frame_of(number).is_ok_and(|found| found < frame);
+        let next = self.next_record;
+        if is_before(next) {
+            let left = self.snapshot.record_count() - next;
+            // No probe fails: what cannot be read ends the search.
+            let passed = farthest(left, |ahead| Ok(is_before(next + ahead))).unwrap_or(0);
+            self.next_record += passed + 1;
+        }
     }
 
     /// Moves to the next record whose place can be read: leaf by leaf, and by larger parts of the tree where many
@@ -148,7 +179,7 @@ impl Blocks {
     }
 
     /// The records whose block has its frame at `frame`: the next ones, as far as they lie there.
-    fn records_in(&mut self, frame: u64) -> Result<Option<RangeInclusive<u64>>> {
+    fn records_in(&mut self, frame: u64) -> Result<Range<u64>> {
         let first = self.next_record;
         let fan_out = u64::from(self.snapshot.geometry().fan_out);
         // One by one to the end of the leaf, and then by whole subtrees.
@@ -159,7 +190,7 @@ impl Blocks {
         if self.next_record > leaf_end {
             Run::new(&self.snapshot, frame).pass(&mut self.next_record)?;
         }
-        Ok((first < self.next_record).then(|| first..=self.next_record - 1))
+        Ok(first..self.next_record)
     }
 }
 

@@ -35,7 +35,8 @@ def blocks(path: str) -> Iterator[dict[str, Any]]:
             except StopIteration:
                 break
             except capturefile.InvalidCaptureFile as error:
-                problems.append(str(error))
+                if str(error) not in problems[-20:]:
+                    problems.append(str(error))
                 if len(problems) > MOST_SEGMENTS:
                     break
                 continue
@@ -61,7 +62,8 @@ def _segment(block: capturefile.BlockInfo, limit: int) -> dict[str, Any]:
         "compressed": block.compressed_size,
         "size": block.size,
         "first": records and str(records.first),
-        "records": 0 if records is None else records.last + 1 - records.first,
+        "records": block.record_count or 0,
+        "unknown": int(block.record_count is None),
         "blocks": 1,
     }
 
@@ -69,7 +71,8 @@ def _segment(block: capturefile.BlockInfo, limit: int) -> dict[str, Any]:
 def _joined(one: dict[str, Any], next_one: dict[str, Any] | None) -> dict[str, Any]:
     if next_one is None:
         return one
-    added = {key: (one[key] or 0) + (next_one[key] or 0) for key in ("compressed", "size", "records", "blocks")}
+    counts = ("compressed", "size", "records", "unknown", "blocks")
+    added = {key: (one[key] or 0) + (next_one[key] or 0) for key in counts}
     return {**one, "first": one["first"] or next_one["first"], **added}
 
 

@@ -102,7 +102,8 @@ impl CaptureFile {
     /// Blocks that are inflated for this purpose are not cached.
     ///
     /// Returns:
-    ///     An iterator over `BlockInfo` objects. Its steps raise InvalidCaptureFile for a damaged block.
+    ///     An iterator over `BlockInfo` objects. Its steps raise InvalidCaptureFile for a damaged block, and for
+    ///     damage of the index, after which the blocks come whose records are unknown.
     ///
     /// Raises:
     ///     CaptureFileNotOpen: The object is closed.

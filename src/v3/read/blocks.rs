@@ -29,6 +29,7 @@ impl Blocks {
             return Ok((!records.is_empty()).then_some(BlockInfo {
                 frame: None,
                 size,
+                record_count: Some(records.end() - records.start() + 1),
                 records: Some(records),
             }));
         }
@@ -46,7 +47,8 @@ impl Blocks {
             self.next_record = last + 1;
         }
         let info = FrameInfo { position: start, compressed_size: frame.total() };
-        Ok(Some(BlockInfo { frame: Some(info), size: frame.raw, records }))
+        let record_count = Some(records.as_ref().map_or(0, |_| frame.count.into()));
+        Ok(Some(BlockInfo { frame: Some(info), size: frame.raw, records, record_count }))
     }
 
     /// Passes over the frame at `start`, whose end is not known; returns where the next one is that has records.

@@ -26,6 +26,8 @@ capturefile info orders/
 capturefile info --json --blocks log.capture"""
 BLOCK_ROW = "{:>14}  {:>12}  {:>12}  {}"
 FILE_ROW = "{:<30}  {:>14}  {:>25}  {}"
+MAX_REPEATED = 16
+"""Problems among which one that is met again is looked for."""
 
 
 def add_to(commands: Commands) -> None:
@@ -68,7 +70,7 @@ def _about_file(options: argparse.Namespace, output: BinaryIO, source: Single) -
     if not options.json:
         _write_facts(output, numbers, dict(found))
         if blocks is not None:
-            _write_blocks(output, blocks)
+            _write_blocks(output, blocks, cf.record_count())
     elif blocks is not None:
         listed["blocks"] = [as_fields(block) for block in blocks if isinstance(block, capturefile.BlockInfo)]
         listed["problems"] = blocks.problems
@@ -123,13 +125,15 @@ class Blocks:
             except StopIteration:
                 return
             except capturefile.InvalidCaptureFile as error:
-                self.problems.append(str(error))
+                # Damage of the index is met in the place of the records below it, and again in its own.
+                if str(error) not in self.problems[-MAX_REPEATED:]:
+                    self.problems.append(str(error))
                 yield str(error)
             else:
                 yield block
 
 
-def _write_blocks(output: BinaryIO, blocks: Iterable[capturefile.BlockInfo | str]) -> None:
+def _write_blocks(output: BinaryIO, blocks: Iterable[capturefile.BlockInfo | str], count: int) -> None:
     write_line(output, "\n" + BLOCK_ROW.format("position", "compressed", "size", "records"))
     expected = 1
     for block in blocks:
@@ -137,11 +141,24 @@ def _write_blocks(output: BinaryIO, blocks: Iterable[capturefile.BlockInfo | str
             write_line(output, BLOCK_ROW.format("unreadable", "", "", block))
             continue
         if block.records is not None:
-            if block.records.first > expected:
-                missing = capturefile.RecordRange(expected, block.records.first - 1)
-                write_line(output, BLOCK_ROW.format("unreadable", "", "", f"{missing}: in blocks that cannot be read"))
+            _write_missing(output, expected, block.records.first - 1)
             expected = block.records.last + 1
         position = "in the commit" if block.position is None else block.position
         compressed = "no" if block.compressed_size is None else block.compressed_size
-        records = "none" if block.records is None else f"{block.records.first}-{block.records.last}"
-        write_line(output, BLOCK_ROW.format(position, compressed, block.size, records))
+        write_line(output, BLOCK_ROW.format(position, compressed, block.size, _records_in(block)))
+    _write_missing(output, expected, count)
+
+
+def _records_in(block: capturefile.BlockInfo) -> str:
+    if block.records is None:
+        return "unknown" if block.record_count is None else "none"
+    return f"{block.records.first}-{block.records.last}"
+
+
+def _write_missing(output: BinaryIO, first: int, last: int) -> None:
+    """Names the records that are in none of the blocks listed so far."""
+    if first <= last:
+        missing = capturefile.RecordRange(first, last)
+        write_line(
+            output, BLOCK_ROW.format("unreadable", "", "", f"{missing}: in blocks that are unreadable or unknown")
+        )

@@ -207,6 +207,13 @@ function plotted(label, viewBox, bars) {
   return [svg("svg", { viewBox, preserveAspectRatio: "none", class: "bars", role: "group", "aria-label": label }, ...bars), words];
 }
 
+// How many records the blocks of a segment have; where the index is damaged, that is unknown of some or all.
+function recordsIn({ records, unknown, blocks }) {
+  if (!unknown) return counted(records, "record");
+  if (unknown === blocks) return "unknown records";
+  return `${counted(records, "record")}, and unknown ones in ${counted(unknown, "block")}`;
+}
+
 const drawBlocks = (open) => (body, done) => {
   const { segments, limit } = done;
   const start = segments.length ? segments[0].position : 0;
@@ -216,7 +223,7 @@ const drawBlocks = (open) => (body, done) => {
   const dense = Math.max(1, ...written.map((segment) => segment.records / segment.blocks));
   const each = (value) => written.map((segment) => {
     const ratio = segment.size / segment.compressed;
-    const label = `byte ${grouped(segment.position)}: ${counted(segment.blocks, "block")}, ${bytes(segment.size)} in ${bytes(segment.compressed)} (${ratio.toFixed(1)} to 1), ${counted(segment.records, "record")}`;
+    const label = `byte ${grouped(segment.position)}: ${counted(segment.blocks, "block")}, ${bytes(segment.size)} in ${bytes(segment.compressed)} (${ratio.toFixed(1)} to 1), ${recordsIn(segment)}`;
     const height = Math.max(1, value(segment) * 78);
     return bar((segment.position - start) * scale, 80 - height, segment.compressed * scale - (written.length < 200 ? 1 : 0), height, label, segment.first && (() => open(BigInt(segment.first))));
   });
@@ -227,7 +234,7 @@ const drawBlocks = (open) => (body, done) => {
       ...plot("Records in a block", (segment) => segment.records / segment.blocks / dense, grouped(Math.round(dense))));
   }
   const pending = segments.find((segment) => segment.compressed === null);
-  if (pending) body.append(h("p", { className: "quiet" }, `The pending block: ${bytes(pending.size)}, ${counted(pending.records, "record")}, not compressed yet.`));
+  if (pending) body.append(h("p", { className: "quiet" }, `The pending block: ${bytes(pending.size)}, ${recordsIn(pending)}, not compressed yet.`));
   for (const problem of done.problems) body.append(h("p", { className: "problem" }, problem));
   const total = written.reduce((sum, segment) => sum + segment.size, 0);
   const packed = written.reduce((sum, segment) => sum + segment.compressed, 0);
