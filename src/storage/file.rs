@@ -17,29 +17,7 @@ use nix::libc;
 use crate::format::in_memory;
 use crate::lock::{self, FileIdentity};
 use crate::storage::names::sync_folder;
-use crate::storage::{Map, Standing, Storage, futex, properties, too_short};
-
-#[cfg(target_os = "linux")]
-fn drop_cached(file: &File, position: u64, length: u64) -> io::Result<()> {
-    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-    use std::os::fd::AsRawFd;
-
-    use crate::storage::names::open;
-
-    let (Ok(position), Ok(length)) = (position.try_into(), length.try_into()) else {
-        return Ok(());
-    };
-    posix_fadvise(file, position, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
-    // Mapped pages stay. If the file is on a server, its content is fetched again when the file is opened.
-    drop(open(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), false));
-    Ok(())
-}
-
-/// macOS has no such call. After a failed sync, cached content is taken for the content of the disk.
-#[cfg(not(target_os = "linux"))]
-fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {
-    Ok(())
-}
+use crate::storage::{Map, Standing, Storage, futex, page_cache, properties, too_short};
 
 /// A real file: positioned reads and writes, and one shared map of it that grows with the file.
 #[derive(Debug)]
@@ -144,7 +122,7 @@ impl Storage for FileStorage {
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
         // Mapped pages stay in memory.
         self.map.store(None);
-        drop_cached(&self.file, position, length)
+        page_cache::drop_cached(&self.file, position, length)
     }
 
     fn length_for(&self, needed: u64) -> io::Result<u64> {

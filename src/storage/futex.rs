@@ -1,6 +1,9 @@
 //! Waiting for any process to change four bytes of a mapped file, with the futexes of Linux.
 
-#![expect(unsafe_code, reason = "the system call has no safe form for memory that other processes change")]
+#![cfg_attr(
+    target_os = "linux",
+    expect(unsafe_code, reason = "the system call has no safe form for memory that other processes change")
+)]
 
 use std::time::Duration;
 

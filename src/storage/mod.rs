@@ -3,6 +3,7 @@
 mod file;
 mod futex;
 mod names;
+mod page_cache;
 mod properties;
 
 use std::ops::Deref;
@@ -39,7 +40,8 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
     /// Makes the name `path` of the file durable as of the next sync.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
-    /// Drops these bytes from the page cache, so that the next read returns the content of the disk.
+    /// Drops these bytes, and others around them, from the page cache, so that the next read returns the
+    /// content of the disk.
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()>;
     /// Returns the current length; if the known length is below `needed`, cached attributes are bypassed.
     fn length_for(&self, needed: u64) -> io::Result<u64> {
