@@ -25,7 +25,9 @@ __all__ = [
     "_Header",
     "_LogTransaction",
     "_MasterSlot",
+    "_Pattern",
     "_Replacement",
+    "_Search",
     "_Step",
     "_Structure",
     "__version__",
@@ -831,6 +833,35 @@ class _LogTransaction(Generic[_LogT]):
     def __enter__(self) -> _LogT: ...
     def __exit__(self, exception_type: object, exception: object, traceback: object) -> None: ...
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
+
+@final
+class _Pattern:
+    """A regular expression in the syntax of Rust's crate regex, for bytes that are mostly UTF-8."""
+
+    def __new__(cls, pattern: str, *, ignore_case: bool) -> Self: ...
+    def is_in(self, record: bytes) -> bool:
+        """Whether it is found in `record`."""
+
+    def spans(self, record: bytes) -> list[tuple[int, int]]:
+        """Where it is found in `record`: the start and the end of each match that is not empty."""
+
+    def search(self, file: CaptureFile[Any], first: int, last: int, *, invert: bool) -> _Search:
+        """Looks into the records `first` to `last` of a file, or with `invert` for those that it is not found in."""
+
+@final
+class _Search:
+    """Iterates over what was found, in lists of numbers and records, some of which may be empty.
+
+    A step raises InvalidCaptureFile for a record that cannot be read; the next step continues behind it.
+    """
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> list[tuple[int, bytes]]: ...
+    def count(self, most: int) -> int | None:
+        """Counts what is found in the next records, and stops at `most`; None at the end. Raises as a step does."""
+
+    def position(self) -> int:
+        """The number of the record that is looked at next."""
 
 @final
 class _Header:

@@ -77,7 +77,7 @@ impl<'a> BackupOptions<'a> {
     /// - [`Error::Io`] if a file cannot be read or written, or the target exists and is not to be replaced.
     /// - [`Error::Corrupt`] if the source is no capture file, or was cut short.
     /// - [`Error::FormatUnsupported`] if the source is in version 3 of the format.
-    /// - [`Error::AlreadyOpen`] if the target is being written.
+    /// - [`Error::Locked`] if the target is being written.
     pub fn backup(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<u64> {
         let source = CaptureFile::open(source)?;
         let target = target.as_ref();

@@ -13,6 +13,7 @@ mod progress;
 mod ranges;
 mod recover;
 mod replacement;
+mod search;
 mod shared;
 mod structure;
 mod verify;
@@ -37,6 +38,8 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<iterators::RecordIterator>()?;
     module.add_class::<log_transaction::LogTransaction>()?;
     module.add_class::<replacement::Replacement>()?;
+    module.add_class::<search::Pattern>()?;
+    module.add_class::<search::Search>()?;
     module.add_class::<structure::Header>()?;
     module.add_class::<structure::Slot>()?;
     module.add_class::<structure::Step>()?;

@@ -32,6 +32,7 @@ class Selection:
         self.times = Times(options)
         self.span = self.times.narrowed(source, source.resolve(options.range), lenient=self.lenient)
         self.skipped = 0
+        self._gap: capturefile.RecordRange | None = None
 
     def __len__(self) -> int:
         """Returns the number of selected records."""
@@ -47,24 +48,28 @@ class Selection:
 
     def _readable(self, part: Part) -> Iterator[tuple[int, bytes]]:
         records = part.cf.record_generator(part.first)
-        first_skipped = None
         for number in range(part.before + part.first, part.before + part.last + 1):
             try:
                 record = next(records)
             except capturefile.InvalidCaptureFile:
-                self.skipped += 1
-                first_skipped = first_skipped or number
+                self.skip(number)
                 continue
-            if first_skipped is not None:
-                self._tell_loss(first_skipped, number - 1)
-                first_skipped = None
+            self.tell_skipped()
             yield number, record
-        if first_skipped is not None:
-            self._tell_loss(first_skipped, part.before + part.last)
+        self.tell_skipped()
 
-    def _tell_loss(self, first: int, last: int) -> None:
-        lost = capturefile.RecordRange(first, last)
-        say(f"{self.source.name}: {lost} cannot be read and {'is' if first == last else 'are'} left out")
+    def skip(self, number: int) -> None:
+        """Notes that a record cannot be read, behind those that were noted before."""
+        self.skipped += 1
+        if self._gap is not None and number != self._gap.last + 1:
+            self.tell_skipped()
+        self._gap = capturefile.RecordRange(number if self._gap is None else self._gap.first, number)
+
+    def tell_skipped(self) -> None:
+        """Says which records were noted and not told yet."""
+        gap, self._gap = self._gap, None
+        if gap is not None:
+            say(f"{self.source.name}: {gap} cannot be read and {'is' if gap.first == gap.last else 'are'} left out")
 
     @property
     def code(self) -> int:

@@ -2,49 +2,78 @@
 
 from __future__ import annotations
 
-import os
-import re
-from itertools import islice
+import argparse
+import sys
 
-from capturefile.cli.arguments import add_bare, add_selection, natural
+import capturefile
+from capturefile.cli.arguments import Span, add_bare, add_selection, natural
 from capturefile.cli.colours import RED, RESET, has_colours
-from capturefile.cli.encoders import BINARY, add_format, encoder, printable, write_records
+from capturefile.cli.encoders import BINARY, add_format, encoder, printable
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE, WrongUsage
 from capturefile.cli.messages import describe, say
+from capturefile.cli.patterns import PythonPattern, RustPattern
 from capturefile.cli.progress import progress
-from capturefile.cli.records import Selection
-from capturefile.cli.sources import add_source, opened
-from capturefile.cli.streams import STANDARD_OUTPUT, write_line
+from capturefile.cli.records import Selection, check_range
+from capturefile.cli.reports import unreadable
+from capturefile.cli.sources import SEVERAL, opened
+from capturefile.cli.streams import STANDARD_OUTPUT, write_line, writes_to_terminal
 from capturefile.cli.times import add_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator
-    from typing import BinaryIO
+    from typing import BinaryIO, TypeVar
 
+    from capturefile._capturefile import _Pattern, _Search
     from capturefile.cli.arguments import Commands
     from capturefile.cli.encoders import Encoder
+    from capturefile.cli.progress import Progress
+    from capturefile.cli.sources import Part, Source
+
+    T = TypeVar("T")
 
 EXAMPLE = """\
 capturefile grep 'error|warning' log.capture
-capturefile grep -i -n --fixed 'disk full' log.capture
+capturefile grep -i -n --fixed 'disk full' monday.capture orders/
+capturefile grep -C 2 -e timeout -e refused log.capture
 capturefile grep -c -v ok --range -1000- log.capture"""
+SEPARATOR = b"--\n"
 
 
 def add_to(commands: Commands) -> None:
     """Defines the command."""
     grep = add_bare(commands, "grep", "print the records that match a pattern", EXAMPLE)
-    grep.add_argument("pattern", metavar="PATTERN", help="a regular expression of Python's module re")
-    add_source(grep)
+    pattern = "a regular expression of Rust's crate regex; not given with -e"
+    grep.add_argument("words", metavar="[PATTERN] FILE", nargs="+", help=f"PATTERN: {pattern}. FILE: {SEVERAL}")
+    grep.add_argument(
+        "-e", "--regexp", action="append", metavar="PATTERN", default=[], help="a pattern; may be given several times"
+    )
     grep.add_argument("-i", "--ignore-case", action="store_true", help="ignore case")
     grep.add_argument("-v", "--invert-match", action="store_true", help="print the records that do not match")
-    grep.add_argument("-c", "--count", action="store_true", help="print only the number of matching records")
+    grep.add_argument("-w", "--word", action="store_true", help="match whole words only")
+    grep.add_argument("-F", "--fixed", action="store_true", help="treat patterns as texts, not as regular expressions")
+    grep.add_argument("-P", "--python", action="store_true", help="take regular expressions of Python, which is slower")
+    grep.add_argument("-m", "--max-count", type=natural, metavar="N", help="stop after N records of each file")
+    shown = grep.add_mutually_exclusive_group()
+    shown.add_argument("-c", "--count", action="store_true", help="print only the number of matching records")
+    shown.add_argument("-l", "--files-with-matches", action="store_true", help="print only the names of files")
+    shown.add_argument("-q", "--quiet", action="store_true", help="print nothing; the exit code tells")
+    shown.add_argument("-o", "--only-matching", action="store_true", help="print what matches, each on a line")
     grep.add_argument("-n", "--number", action="store_true", help="print the number before each record: 7:record")
+    name = grep.add_mutually_exclusive_group()
+    name.add_argument("-H", "--with-filename", action="store_true", help="print the file's name before each record")
+    name.add_argument("--no-filename", action="store_true", help="print no names where there are several files")
+    for short, long, where in (("-A", "after", "after"), ("-B", "before", "before"), ("-C", "context", "around")):
+        option = f"--{long}-context" if long != "context" else "--context"
+        grep.add_argument(
+            short, option, dest=long, type=natural, metavar="N", help=f"also print N records {where} each match"
+        )
     grep.add_argument(
-        "-F", "--fixed", action="store_true", help="treat PATTERN as a text instead of a regular expression"
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="show matches in red (default: %(default)s)",
     )
-    grep.add_argument("-m", "--max-count", type=natural, metavar="N", help="stop after N records")
     add_selection(grep)
     add_times(grep)
     add_format(grep)
@@ -54,88 +83,186 @@ def add_to(commands: Commands) -> None:
 
 
 def _grep(options: argparse.Namespace, output: BinaryIO) -> int:
-    matches = _matcher(options)
-    encode = _numbered(_encoder(options), options)
-    try:
-        with opened(options.file) as source:
-            selection = Selection(source, options)
-            with progress("grep", "records", len(selection), beside_output=True) as shown:
-                found = (pair for pair in shown.over(selection) if matches(pair[1]))
-                count = _write(output, encode, islice(found, options.max_count), only_count=options.count)
-    except BrokenPipeError:
-        raise
-    except EXPECTED_ERRORS as error:
-        say(describe(error))
-        return UNUSABLE
-    return selection.code or (DONE if count else FAILED)
+    patterns = options.regexp or [options.words.pop(0)]
+    options.files = options.words
+    if not options.files:
+        raise WrongUsage("grep needs a FILE: capturefile grep PATTERN FILE")
+    check_range(options, options.files)
+    pattern = (
+        PythonPattern(options, patterns) if options.python and not options.fixed else RustPattern(options, patterns)
+    )
+    search = Search(options, pattern)
+    found, code = False, DONE
+    with progress("grep", "records", beside_output=True) as shown:
+        for name in options.files:
+            try:
+                with opened(name) as source:
+                    selection = Selection(source, options)
+                    shown.expect(len(selection), alone=len(options.files) == 1)
+                    found |= Printer(search, selection, shown).write(output)
+                    code = code or selection.code
+            except BrokenPipeError:
+                raise
+            except EXPECTED_ERRORS as error:
+                say(describe(error))
+                code = UNUSABLE
+            if found and options.quiet:
+                return DONE
+    return code or (DONE if found else FAILED)
 
 
-def _write(output: BinaryIO, encode: Encoder, found: Iterator[tuple[int, bytes]], *, only_count: bool) -> int:
-    """Writes what was found, or how much it is; returns how much it is."""
-    if only_count:
-        count = sum(1 for _ in found)
-        write_line(output, str(count))
-        return count
-    count = 0
+class Search:
+    """What is looked for, and how what is found is printed."""
 
-    def counted() -> Iterator[tuple[int, bytes]]:
-        nonlocal count
-        for pair in found:
+    def __init__(self, options: argparse.Namespace, pattern: RustPattern | PythonPattern) -> None:
+        """Raises WrongUsage for options that do not go together."""
+        self.options = options
+        self.pattern = pattern
+        self.invert: bool = options.invert_match
+        self.most: int = sys.maxsize if options.max_count is None else options.max_count
+        context = options.context or 0
+        self.before: int = context if options.before is None else options.before
+        self.after: int = context if options.after is None else options.after
+        self.named: bool = options.with_filename or (len(options.files) > 1 and not options.no_filename)
+        is_binary = options.format in BINARY
+        for wanted, option in (
+            (options.number, "--number"),
+            (options.with_filename, "--with-filename"),
+            (self.before or self.after, "context"),
+        ):
+            if wanted and is_binary:
+                raise WrongUsage(f"{option} cannot be told from the records in the format {options.format}")
+        if options.only_matching and options.format != "text":
+            raise WrongUsage("--only-matching goes with the format text")
+        self.labelled = not is_binary and options.format != "jsonl"
+        coloured = options.color == "always" or (options.color == "auto" and has_colours(STANDARD_OUTPUT))
+        self.coloured = coloured and options.format == "text" and not self.invert
+
+    def label(self, name: str, number: int, sign: str = ":") -> bytes:
+        """What stands before a record."""
+        if not self.labelled:
+            return b""
+        file = f"{name}{sign}" if self.named else ""
+        place = f"{number}{sign}" if self.options.number else ""
+        return (file + place).encode(errors="surrogateescape")
+
+    def pieces(self, record: bytes) -> bytes:
+        """The record with a newline, and what matches in red."""
+        show = (lambda data: printable(data).encode()) if writes_to_terminal() else bytes
+        end, pieces = 0, []
+        for start, behind in self.pattern.spans(record):
+            pieces += [show(record[end:start]), RED.encode(), show(record[start:behind]), RESET.encode()]
+            end = behind
+        return b"".join([*pieces, show(record[end:]), b"\n"])
+
+
+class Printer:
+    """What is printed of one source."""
+
+    def __init__(self, search: Search, selection: Selection, shown: Progress) -> None:
+        """Nothing is read yet."""
+        self.search = search
+        self.options = search.options
+        self.selection = selection
+        self.source: Source = selection.source
+        self.shown = shown
+        self.encode: Encoder = encoder(self.options, self.source.name)
+
+    def write(self, output: BinaryIO) -> bool:
+        """Writes what is found, or how much it is; returns whether there is something."""
+        options = self.options
+        if options.quiet or options.files_with_matches:
+            is_found = self._count(min(1, self.search.most)) > 0
+            if is_found and options.files_with_matches:
+                write_line(output, self.source.name)
+            return is_found
+        if options.count:
+            count = self._count(self.search.most)
+            write_line(output, f"{self.source.name}:{count}" if self.search.named else str(count))
+            return count > 0
+        if not self.search.most:
+            return False
+        count, last = 0, self.selection.span.first - 1
+        until = last
+        for number, record in self._found():
+            if self.search.after or self.search.before:
+                self._write_context(output, last + 1, min(until, number - 1))
+                start = max(last + 1, until + 1, number - self.search.before)
+                if count and start > max(last, until) + 1:
+                    output.write(SEPARATOR if self.search.labelled else b"")
+                self._write_context(output, start, number - 1)
+                last, until = number, number + self.search.after
+            self._write_found(output, number, record)
             count += 1
-            yield pair
+            if count >= self.search.most:
+                break
+        self._write_context(output, last + 1, min(until, self.selection.span.last))
+        return count > 0
 
-    write_records(output, encode, counted())
-    return count
+    def _write_found(self, output: BinaryIO, number: int, record: bytes) -> None:
+        label = self.search.label(self.source.name, number)
+        if self.options.only_matching:
+            for start, end in () if self.search.invert else self.search.pattern.spans(record):
+                piece = record[start:end]
+                output.write(
+                    label + (self.search.pieces(piece) if self.search.coloured else self.encode(number, piece))
+                )
+        else:
+            output.write(label + (self.search.pieces(record) if self.search.coloured else self.encode(number, record)))
 
+    def _write_context(self, output: BinaryIO, first: int, last: int) -> None:
+        if first > last or self.options.only_matching:
+            return
+        for number, record in self.source.records(Span(first, last)):
+            output.write(self.search.label(self.source.name, number, "-") + self.encode(number, record))
 
-def _matcher(options: argparse.Namespace) -> Callable[[bytes], bool]:
-    wanted = not options.invert_match
-    pattern = os.fsencode(options.pattern)
-    if options.fixed and not options.ignore_case:
-        return lambda record: (pattern in record) is wanted
-    search = _compile(_as_text(pattern), options).search
-    return lambda record: (search(_as_text(record)) is not None) is wanted
+    def _count(self, most: int) -> int:
+        count = 0
+        if self._bulk_pattern is None:
+            return sum(1 for _ in zip(range(most), self._found(), strict=False))
+        for part in self._parts() if most else ():
+            for more in self._bulk(part, lambda search: search.count(most)):
+                count += more
+                if count >= most:
+                    return most
+        return count
 
+    def _found(self) -> Iterator[tuple[int, bytes]]:
+        """The records that match, with their numbers."""
+        if self._bulk_pattern is None:
+            is_in, wanted = self.search.pattern.is_in, not self.search.invert
+            yield from (pair for pair in self.shown.over(self.selection) if is_in(pair[1]) is wanted)
+            return
+        for part in self._parts():
+            for found in self._bulk(part, lambda search: next(search, None)):
+                for number, record in found:
+                    yield part.before + number, record
 
-def _compile(pattern: str, options: argparse.Namespace) -> re.Pattern[str]:
-    flags = re.IGNORECASE if options.ignore_case else re.NOFLAG
-    try:
-        return re.compile(re.escape(pattern) if options.fixed else pattern, flags)
-    except re.error as error:
-        raise WrongUsage(f"{options.pattern!r} is no regular expression: {error}") from error
+    @property
+    def _bulk_pattern(self) -> _Pattern | None:
+        """What searches many records at once, where each counts by itself."""
+        return None if self.selection.times.slack else self.search.pattern.core
 
+    def _parts(self) -> Iterator[Part]:
+        return self.source.parts(self.selection.span)
 
-def _as_text(data: bytes) -> str:
-    """Text that patterns can be written for; bytes that are none stay, and equal only themselves."""
-    return data.decode(errors="surrogateescape")
-
-
-def _encoder(options: argparse.Namespace) -> Encoder:
-    """The encoder that is asked for; on a terminal, text has in red what was found."""
-    encode = encoder(options)
-    if options.format != "text" or options.invert_match or not has_colours(STANDARD_OUTPUT):
-        return encode
-    matches = _compile(_as_text(os.fsencode(options.pattern)), options).finditer
-
-    def highlight(_: int, record: bytes) -> bytes:
-        text, end, pieces = _as_text(record), 0, []
-        for found in matches(text):
-            if found.end() > found.start():
-                pieces += [_shown(text[end : found.start()]), RED, _shown(found[0]), RESET]
-                end = found.end()
-        return "".join([*pieces, _shown(text[end:]), "\n"]).encode()
-
-    return highlight
-
-
-def _shown(text: str) -> str:
-    return printable(text.encode(errors="surrogateescape"))
-
-
-def _numbered(encode: Encoder, options: argparse.Namespace) -> Encoder:
-    """Puts the number before each record, in a format that does not have it anyway."""
-    if not options.number or options.format == "jsonl":
-        return encode
-    if options.format in BINARY:
-        raise WrongUsage(f"--number cannot be told from the records in the format {options.format}")
-    return lambda number, record: b"%d:%b" % (number, encode(number, record))
+    def _bulk(self, part: Part, step: Callable[[_Search], T | None]) -> Iterator[T]:
+        """What each step of a search through a part gives."""
+        pattern = self.search.pattern.core
+        assert pattern is not None
+        search = pattern.search(part.cf, part.first, part.last, invert=self.search.invert)
+        while True:
+            try:
+                found = step(search)
+            except capturefile.InvalidCaptureFile as error:
+                number = search.position() - 1
+                if not self.selection.lenient:
+                    raise unreadable(error, part.cf.file_name, number) from error
+                self.selection.skip(part.before + number)
+                continue
+            if found is None:
+                break
+            self.shown.count = part.before + search.position() - self.selection.span.first
+            self.shown.look()
+            yield found
+        self.selection.tell_skipped()

@@ -1,0 +1,88 @@
+"""What `grep` looks for, in the syntax of Rust's regular expressions or of Python's."""
+
+from __future__ import annotations
+
+import re
+
+from capturefile._capturefile import _Pattern
+from capturefile.cli.exit_codes import WrongUsage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+HALF_BORDERS = (r"\b{start-half}", r"\b{end-half}")
+"""In Rust's syntax, what is before and behind a word."""
+BORDERS = (r"(?<!\w)", r"(?!\w)")
+"""The same in Python's."""
+
+
+class RustPattern:
+    """A pattern that the extension searches for."""
+
+    def __init__(self, options: argparse.Namespace, patterns: list[str]) -> None:
+        """Raises WrongUsage if one of the patterns is none."""
+        parts = [_for_rust(pattern, fixed=options.fixed) for pattern in patterns]
+        for part, pattern in zip(parts, patterns, strict=True):
+            _compiled(part, pattern, ignore_case=options.ignore_case)
+        start, end = HALF_BORDERS if options.word else ("", "")
+        joined = "|".join(f"{start}(?:{part}){end}" for part in parts)
+        self.core = _compiled(joined, joined, ignore_case=options.ignore_case)
+
+    def is_in(self, record: bytes) -> bool:
+        """Returns whether one of the patterns is found."""
+        return self.core.is_in(record)
+
+    def spans(self, record: bytes) -> list[tuple[int, int]]:
+        """Returns where they are found."""
+        return self.core.spans(record)
+
+
+def _for_rust(pattern: str, *, fixed: bool) -> str:
+    """The pattern in Rust's syntax; bytes of the command line that are no UTF-8 stand for themselves."""
+    escaped = re.sub(r"[\\.+*?()|\[\]{}^$#&~-]", r"\\\g<0>", pattern) if fixed else pattern
+    return re.sub("[\udc80-\udcff]", lambda found: rf"(?-u:\x{ord(found[0]) - 0xDC00:02x})", escaped)
+
+
+def _compiled(part: str, pattern: str, *, ignore_case: bool) -> _Pattern:
+    try:
+        return _Pattern(part, ignore_case=ignore_case)
+    except ValueError as error:
+        raise WrongUsage(f"{pattern!r} is no regular expression of Rust: {error}; -P takes those of Python") from error
+
+
+class PythonPattern:
+    """A pattern that Python's module re searches for, in each record by itself."""
+
+    core = None
+
+    def __init__(self, options: argparse.Namespace, patterns: list[str]) -> None:
+        """Raises WrongUsage if one of the patterns is none."""
+        flags = re.IGNORECASE if options.ignore_case else re.NOFLAG
+        start, end = BORDERS if options.word else ("", "")
+        try:
+            for pattern in patterns:
+                re.compile(pattern, flags)
+            joined = "|".join(f"{start}(?:{pattern}){end}" for pattern in patterns)
+            self._pattern = re.compile(joined, flags)
+        except re.error as error:
+            raise WrongUsage(f"{pattern!r} is no regular expression of Python: {error}") from error
+
+    def is_in(self, record: bytes) -> bool:
+        """Returns whether one of the patterns is found."""
+        return self._pattern.search(_as_text(record)) is not None
+
+    def spans(self, record: bytes) -> list[tuple[int, int]]:
+        """Returns where they are found, in bytes."""
+        text = _as_text(record)
+
+        def offset(index: int) -> int:
+            return len(text[:index].encode(errors="surrogateescape"))
+
+        found = (match.span() for match in self._pattern.finditer(text))
+        return [(offset(start), offset(end)) for start, end in found if start < end]
+
+
+def _as_text(data: bytes) -> str:
+    """Text that patterns can be written for; bytes that are none stay, and equal only themselves."""
+    return data.decode(errors="surrogateescape")

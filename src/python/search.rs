@@ -1,0 +1,175 @@
+//! Records that a regular expression is found in, for the command `grep`: no Python object for any other.
+
+#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::convert::to_bytes;
+use super::file::CaptureFile;
+use super::shared::Shared;
+use crate::{Error, Records, Result};
+
+/// As many records are looked at before signals are...
+const MAX_SCANNED: u64 = 100_000;
+/// ...and as many are handed over at once...
+const MAX_FOUND: usize = 1000;
+/// ...or as many bytes of them.
+const MAX_FOUND_BYTES: usize = 1024 * 1024;
+
+/// A regular expression in the syntax of Rust's crate regex, for bytes that are mostly UTF-8.
+#[pyclass(frozen, name = "_Pattern", module = "capturefile._capturefile")]
+pub(super) struct Pattern {
+    regex: Arc<Regex>,
+}
+
+#[pymethods]
+impl Pattern {
+    /// Raises ValueError if `pattern` is no regular expression, or too large a one.
+    #[new]
+    #[pyo3(signature = (pattern, *, ignore_case))]
+    fn new(pattern: &str, ignore_case: bool) -> PyResult<Self> {
+        let built = RegexBuilder::new(pattern).case_insensitive(ignore_case).build();
+        let regex = built.map_err(|error| {
+            let message = error.to_string();
+            PyValueError::new_err(message.lines().last().unwrap_or_default().trim().to_owned())
+        })?;
+        Ok(Self { regex: Arc::new(regex) })
+    }
+
+    /// Whether it is found in `record`.
+    fn is_in(&self, record: &[u8]) -> bool {
+        self.regex.is_match(record)
+    }
+
+    /// Where it is found in `record`: the start and the end of each match that is not empty.
+    fn spans(&self, record: &[u8]) -> Vec<(usize, usize)> {
+        let found = self.regex.find_iter(record).map(|found| (found.start(), found.end()));
+        found.filter(|(start, end)| start < end).collect()
+    }
+
+    /// Looks into the records `first` to `last` of a file, or with `invert` for those that it is not found in.
+    #[pyo3(signature = (file, first, last, *, invert))]
+    fn search(
+        &self,
+        py: Python<'_>,
+        file: &CaptureFile,
+        first: u64,
+        last: u64,
+        invert: bool,
+    ) -> PyResult<Search> {
+        let records = file.snapshot(py)?.records_between(first, last);
+        let scan = Scan { records, regex: Arc::clone(&self.regex), invert, unreadable: None };
+        Ok(Search { scan: Shared::new(scan) })
+    }
+}
+
+/// Iterates over what was found, in lists of numbers and records, some of which may be empty.
+///
+/// A step raises InvalidCaptureFile for a record that cannot be read; the next step continues behind it.
+#[pyclass(frozen, name = "_Search", module = "capturefile._capturefile")]
+pub(super) struct Search {
+    scan: Shared<Scan>,
+}
+
+type Found<'py> = Vec<(u64, Bound<'py, PyBytes>)>;
+
+#[pymethods]
+impl Search {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Found<'py>>> {
+        py.check_signals()?;
+        let mut guard = self.scan.lock(py)?;
+        let scan: &mut Scan = &mut guard;
+        if scan.is_done() {
+            return Ok(None);
+        }
+        let mut found = Vec::new();
+        let mut size = 0;
+        py.detach(|| {
+            scan.step(|number, record| {
+                found.push((number, record.to_vec()));
+                size += record.len();
+                found.len() < MAX_FOUND && size < MAX_FOUND_BYTES
+            })
+        })?;
+        found
+            .into_iter()
+            .map(|(number, record)| Ok((number, to_bytes(py, &record)?)))
+            .collect::<PyResult<_>>()
+            .map(Some)
+    }
+
+    /// Counts what is found in the next records, and stops at `most`; None at the end. Raises as a step does.
+    fn count(&self, py: Python<'_>, most: u64) -> PyResult<Option<u64>> {
+        py.check_signals()?;
+        let mut guard = self.scan.lock(py)?;
+        let scan: &mut Scan = &mut guard;
+        if scan.is_done() {
+            return Ok(None);
+        }
+        let mut count = 0;
+        py.detach(|| {
+            scan.step(|_, _| {
+                count += 1;
+                count < most
+            })
+        })?;
+        Ok(Some(count))
+    }
+
+    /// The number of the record that is looked at next.
+    fn position(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.scan.lock(py)?.records.numbers().start)
+    }
+}
+
+struct Scan {
+    records: Records,
+    regex: Arc<Regex>,
+    invert: bool,
+    /// Why the record that was taken last cannot be read, to be told behind what was found before.
+    unreadable: Option<Error>,
+}
+
+impl Scan {
+    fn is_done(&self) -> bool {
+        self.unreadable.is_none() && self.records.remaining() == 0
+    }
+
+    /// Looks at some more records, and gives what is found to `take` until that has enough.
+    fn step(&mut self, mut take: impl FnMut(u64, &[u8]) -> bool) -> Result<()> {
+        if let Some(error) = self.unreadable.take() {
+            return Err(error);
+        }
+        let end = self.records.numbers().start.saturating_add(MAX_SCANNED);
+        let mut continues = true;
+        while continues {
+            let number = self.records.numbers().start;
+            if number >= end {
+                break;
+            }
+            let wanted = |record: &[u8]| self.regex.is_match(record) != self.invert;
+            if let Some(record) = self.records.next_cached() {
+                continues = !wanted(record) || take(number, record);
+                continue;
+            }
+            match self.records.next() {
+                None => break,
+                Some(Ok(record)) => continues = !wanted(&record) || take(number, &record),
+                Some(Err(error)) => {
+                    self.unreadable = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
