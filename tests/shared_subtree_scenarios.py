@@ -22,6 +22,11 @@ import subprocess_scenarios
 from capturefile import CaptureFile, aio, checkpoint, cli
 from capturefile.cli.exit_codes import INTERRUPTED
 from capturefile.rotating import RotatingReader, RotatingWriter
+from capturefile.view.app import Viewer
+from capturefile.view.sources import Source
+from capturefile.view.worker import TASKS
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from subprocess_scenarios import say
 
 if TYPE_CHECKING:
@@ -149,10 +154,33 @@ def _ask_a_log(log: RotatingReader[bytes]) -> None:
     log.refresh()
 
 
+def _backup(cf: CaptureFile[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        capturefile.backup(cf.path, Path(folder) / "copy")
+
+
+def _ask_viewer(cf: CaptureFile[bytes], *names: str) -> None:
+    # It answers in threads, which no signal interrupts: the answers have to come by themselves.
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    viewer, count = Viewer([Source(cf.path)]), len(cf)
+    for name in names:
+        for number in (1, count // 2, count, count + 1):
+            query = f"first={number}&count=500".encode()
+            path = {"file": "0", "number": str(number)}
+            # There may be no metadata, and there is no record behind the last one.
+            with suppress(HTTPException, IndexError):
+                getattr(viewer, name)(Request({"type": "http", "path_params": path, "query_string": query}))
+
+
+def _do_job(cf: CaptureFile[bytes], kind: str) -> None:
+    query = {"text": "nowhere", "pattern": False, "any_case": False, "first": 1, "last": 0}
+    _exhaust(TASKS[kind]({"kind": kind, "path": cf.path, **query}))
+
+
 CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
-    "CaptureFile.__len__ __bool__ record_count info stats metadata get_metadata": lambda cf, _: (
+    "CaptureFile.__len__ __bool__ record_count info stats metadata get_metadata is_being_written": lambda cf, _: (
         *(len(cf), bool(cf), cf.record_count(), str(cf), repr(cf), cf.info()),
-        *(cf.stats(), cf.metadata, cf.get_metadata()),
+        *(cf.stats(), cf.metadata, cf.get_metadata(), cf.is_being_written()),
     ),
     "CaptureFile._repr_html_": lambda cf, _: cf._repr_html_(),
     "CaptureFile.blocks": lambda cf, _: list(cf.blocks()),
@@ -182,6 +210,7 @@ CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
     "CaptureFile.records_at: one again and again": lambda cf, _: cf.records_at([1] * 5_000_000),
     "CaptureFile.read_range": lambda cf, count: cf.read_range(1, count),
     "CaptureFile.read_range_buffers": lambda cf, count: cf.read_range_buffers(1, count),
+    "CaptureFile.find": lambda cf, _: cf.find(b"nowhere"),
     "CaptureFile.refresh": lambda cf, _: (cf.refresh(), cf.refresh(durable=True)),
     "CaptureFile.add_record add_records set_metadata metadata commit rollback transaction Transaction.__enter__ "
     "__exit__": lambda cf, _: _write(cf),
@@ -194,12 +223,14 @@ CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
     "RecordSequence.__contains__": lambda cf, _: b"nowhere" in cf.as_sequence(),
     "RecordSequence.index": lambda cf, _: cf.as_sequence().index(b"nowhere"),
     "RecordSequence.count": lambda cf, _: cf.as_sequence().count(b"nowhere"),
+    "RecordSequence.find": lambda cf, _: cf.as_sequence().find(b"nowhere"),
     "RecordSequence.split": lambda cf, _: cf.as_sequence().split(7),
     "RecordSequence.as_arrow": lambda cf, _: _pull(cf.as_sequence()[::3].as_arrow()),
     "concat": lambda cf, _: _exhaust(iter(capturefile.concat([cf.path, cf.path], encoding=None))),
     "verify": lambda cf, _: capturefile.verify(cf.path),
     "verify: quickly": lambda cf, _: capturefile.verify(cf.path, quick=True),
     "recover": lambda cf, _: _recover(cf),
+    "backup": lambda cf, _: _backup(cf),
     "aio.follow aio.Follower.__aiter__ __anext__": lambda cf, _: _finish(_follow(cf.path)),
     "aio.Follower.batches lag": lambda cf, _: _finish(_follow_batches(cf.path)),
     "checkpoint.consume": lambda cf, _: _consume(cf, 1000, exactly=True),
@@ -210,14 +241,25 @@ CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
     "refresh": lambda cf, _: _read_log(cf, _ask_a_log),
     "rotating.RotatingReader.__iter__": lambda cf, _: _read_log(cf, _exhaust),
     "rotating.RotatingReader.__getitem__": lambda cf, _: _read_log(cf, lambda log: log[::1000]),
+    "rotating.RotatingReader.find": lambda cf, _: _read_log(cf, lambda log: log.find(b"nowhere")),
     "rotating.RotatingReader.as_sequence": lambda cf, _: _read_log(cf, lambda log: _exhaust(log.as_sequence()[::-3])),
     "rotating.RotatingReader.as_arrow": lambda cf, _: _read_log(cf, lambda log: _pull(log.as_arrow())),
     "rotating.RotatingReader.follow": lambda cf, _: _read_log(cf, lambda log: _exhaust(log.follow(1, timeout=0))),
+    "view.files file reopen structure": lambda cf, _: _ask_viewer(cf, "files", "file", "reopen", "structure"),
+    "view.page": lambda cf, _: _ask_viewer(cf, "page"),
+    "view.record download": lambda cf, _: _ask_viewer(cf, "record", "download"),
+    "view.metadata download_metadata": lambda cf, _: _ask_viewer(cf, "metadata", "download_metadata"),
+    "view.way": lambda cf, _: _ask_viewer(cf, "way"),
+    "view.jobs.search": lambda cf, _: _do_job(cf, "search"),
+    "view.jobs.verify": lambda cf, _: _do_job(cf, "verify"),
+    "view.jobs.blocks": lambda cf, _: _do_job(cf, "blocks"),
+    "view.jobs.sizes": lambda cf, _: _do_job(cf, "sizes"),
 }
 """By the names that they are about, of which those without a class are of the class before, and a remark."""
 
 COMMANDS: dict[str, Callable[[str, str], list[str]]] = {
     "append": lambda path, target: ["append", path, "/dev/null"],
+    "backup": lambda path, target: ["backup", path, target],
     "cat": lambda path, target: ["cat", path],
     "cat --format jsonl": lambda path, target: ["cat", "--format", "jsonl", path],
     "head": lambda path, target: ["head", "-n", "100000000", path],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import shared_subtree_scenarios
 from builder import FileBuilder, index_node, sized, trillion_file
 from capturefile import CaptureFile, aio, cli, rotating
 from capturefile.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from capturefile.view.app import Viewer
+from capturefile.view.worker import TASKS
 from processes import act
 
 if TYPE_CHECKING:
@@ -87,6 +90,10 @@ NOT_TRIED = {
     "structlog": "writes; it reads no records",
     "otel": "counts what others read and write",
     "dask": "its tasks read by CaptureFile, in processes that Dask ends",
+    "spark": "its tasks read by CaptureFile and as_arrow, in processes that Spark ends",
+    "cli": "its commands are tried as such",
+    "view.events": "tells numbers that CaptureFile.info gives",
+    "view.job": "starts a process for one of the jobs, and ends it",
 }
 """Public names that have no call in `CALLS`, and why."""
 REFUSING = {
@@ -116,6 +123,12 @@ def public_names() -> Iterator[str]:
             yield from (inner for each in value.__all__ for inner in names_in(f"{name}.{each}", getattr(value, each)))
         elif not name.startswith("__"):
             yield from names_in(name, value)
+    modules = {module.name for module in pkgutil.iter_modules(capturefile.__path__) if not module.name.startswith("_")}
+    yield from modules - {*capturefile.__all__, "view"}
+    yield from (
+        f"view.{name}" for name, _ in inspect.getmembers(Viewer, inspect.isfunction) if not name.startswith("_")
+    )
+    yield from (f"view.jobs.{kind}" for kind in TASKS)
 
 
 def names_in(name: str, value: object) -> Iterator[str]:
@@ -192,3 +205,10 @@ def test_a_run_of_records_ends_where_another_block_has_one(tmp_path: Path) -> No
     assert first is not None
     assert second is not None
     assert (first.first, first.last, second.first, second.last) == (1, run, run + 1, run + 12)
+
+
+def test_a_picture_of_blocks_knows_their_records_however_many_these_are(tmp_path: Path) -> None:
+    path = tmp_path / "log.capture"
+    path.write_bytes(shared_file(10, b"record", 40_000))
+    *_, last = TASKS["blocks"]({"path": str(path)})
+    assert sum(segment["records"] for segment in last["done"]["segments"]) == 32**10
