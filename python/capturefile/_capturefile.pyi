@@ -597,12 +597,17 @@ class CaptureFile(Generic[_RecordT_co]):
         """
     def _repr_html_(self) -> str | None:
         """Returns a table of the first records for notebooks, or None if the object is closed."""
-    def _observer(self) -> CaptureFile[_RecordT_co]:
+    def _reader(self) -> CaptureFile[_RecordT_co]:
         """Returns a reading object over the same open file, with a view of its own. It may outlive this object."""
     def _identity(self) -> tuple[int, int, int | None]:
         """Returns the device, inode and creation time of the open file.
 
         The time is in nanoseconds since the epoch, or None if the file system does not record it.
+        """
+    def _is_in_place(self) -> bool:
+        """Returns whether the path still leads to the open file: it has not been renamed, removed or replaced.
+
+        Raises InvalidCaptureFile if the file has been cut short.
         """
     def _block_of(self, record_number: SupportsIndex) -> tuple[int, int]:
         """Returns the numbers of the first and last record that are compressed together with record `record_number`."""

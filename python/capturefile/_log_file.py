@@ -75,13 +75,11 @@ def _is_at_its_path(cf: CaptureFile[Any] | RotatingWriter) -> bool:
     if not isinstance(cf, CaptureFile):
         return True
     try:
-        status = os.stat(cf.file_name)  # noqa: PTH116  (half the time)
-        identity = cf._identity()
-    except (FileNotFoundError, CaptureFileError):
+        return cf._is_in_place()
+    except CaptureFileError:
         return False
     except OSError:
         return True
-    return (status.st_dev, status.st_ino) == identity[:2] and status.st_size > 0
 
 
 _shared: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()

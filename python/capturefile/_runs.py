@@ -50,7 +50,7 @@ class File(Generic[RecordT_co]):
     def of(cls, cf: CaptureFile[RecordT_co], *, keep_open: bool) -> File[RecordT_co]:
         """The file that `cf` has open, with what is committed there and seen by `cf`."""
         count = cf.record_count()
-        reader = cf._observer()
+        reader = cf._reader()
         _, (_, path, options, _), _ = reader.__reduce__()
         identity = reader._identity()
         # A writer also counts what is not committed.

@@ -143,18 +143,18 @@ impl Settings {
         let length = read_up_to(&*opened.storage, &mut header, 0).map_err(opened.failed("read"))?;
         let header = &header[..length];
         if Geometry::numbers_said(header)[0] == Some(VERSION) {
-            let header = Header::decode(header).map_err(|damage| opened.invalid(damage))?;
+            let header = Header::decode(header).map_err(|damage| opened.corrupt(damage))?;
             let file = Shared::new(opened, header, self.cache_size);
             return Ok((AnyFile::V3(Arc::new(file)), HeaderCheck::Right));
         }
         let header = &header[..length.min(Geometry::HEADER_SIZE)];
-        let geometry = Geometry::decode(header).map_err(|damage| opened.invalid(damage))?;
+        let geometry = Geometry::decode(header).map_err(|damage| opened.corrupt(damage))?;
         let check = if has_checksum(header) { HeaderCheck::Right } else { HeaderCheck::Missing };
         let length = opened.storage.length().map_err(opened.failed("read"))?;
         if length < geometry.data_start() {
             let found = format!("a file of {length} bytes");
             let expected = format!("at least {}, which its master nodes need", geometry.data_start());
-            return Err(opened.invalid(Damage::new(found, expected)));
+            return Err(opened.corrupt(Damage::new(found, expected)));
         }
         let file = OpenFile::new(opened, geometry, Cache::new(self.cache_size));
         Ok((AnyFile::V2(Arc::new(file)), check))

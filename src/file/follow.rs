@@ -40,7 +40,7 @@ use super::capture_file::CaptureFile;
 /// ```
 #[derive(Debug)]
 pub struct Follower {
-    observer: CaptureFile,
+    reader: CaptureFile,
     /// Number of the first record that has not been taken.
     next: Arc<AtomicU64>,
 }
@@ -66,7 +66,7 @@ impl CaptureFile {
     /// # Ok(()) }
     /// ```
     pub fn follow(&self, first: u64) -> Result<Follower> {
-        Ok(Follower { observer: self.reader()?, next: Arc::new(AtomicU64::new(first.max(1))) })
+        Ok(Follower { reader: self.reader()?, next: Arc::new(AtomicU64::new(first.max(1))) })
     }
 }
 
@@ -138,7 +138,7 @@ impl Follower {
                 return Ok(news);
             }
             let pause = backoff.next_delay();
-            self.observer.wait_for_commit(left.map_or(pause, |left| left.min(pause)));
+            self.reader.wait_for_commit(left.map_or(pause, |left| left.min(pause)));
             if paused().is_break() {
                 return Ok(None);
             }
@@ -149,15 +149,15 @@ impl Follower {
     ///
     /// A replaced file still returns what was committed to it: nothing can be added after this look.
     fn look(&self) -> Result<Option<NewRecords>> {
-        let is_replaced = self.observer.check_place()?;
+        let is_replaced = !self.reader.is_in_place()?;
         // It may have been truncated between the two looks, which is the more informative error.
-        self.observer.refresh(false).or_else(|error| self.observer.check_length().and(Err(error)))?;
+        self.reader.refresh(false).or_else(|error| self.reader.check_length().and(Err(error)))?;
         let records = self.at_hand()?;
         if records.remaining() > 0 {
             return Ok(Some(records));
         }
         if is_replaced {
-            return Err(Error::Replaced { path: self.observer.path().to_owned() });
+            return Err(Error::Replaced { path: self.reader.path().to_owned() });
         }
         Ok(None)
     }
@@ -182,7 +182,7 @@ impl Follower {
     /// # Ok(()) }
     /// ```
     pub fn at_hand(&self) -> Result<NewRecords> {
-        let records = self.observer.snapshot()?.records(self.next_number());
+        let records = self.reader.snapshot()?.records(self.next_number());
         Ok(NewRecords { records, next: Arc::clone(&self.next) })
     }
 
@@ -244,8 +244,8 @@ impl Follower {
     /// # Ok(()) }
     /// ```
     pub fn lag(&self) -> Result<u64> {
-        self.observer.refresh(false)?;
-        Ok((self.observer.record_count()? + 1).saturating_sub(self.next_number()))
+        self.reader.refresh(false)?;
+        Ok((self.reader.record_count()? + 1).saturating_sub(self.next_number()))
     }
 }
 

@@ -99,18 +99,38 @@ impl CaptureFile {
         self.published.load_guard().0.check_length()
     }
 
-    /// Checks that the file has not been cut short, and returns whether another file, or none, has the name that this
-    /// one was opened with. Where the system does not say what has it, that is no reason to think so.
-    pub(super) fn check_place(&self) -> Result<bool> {
+    /// Returns whether the path that the file was opened with still leads to it: it has not been renamed, removed or
+    /// replaced.
+    ///
+    /// Where the system does not permit looking, it is taken to be in place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if the file has been cut short, and
+    /// [`Error::Io`](crate::Error::Io) if the system does not tell what is at the path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert!(log.is_in_place()?);
+    /// std::fs::rename(&path, folder.path().join("log.capture.1")).unwrap();
+    /// assert!(!log.is_in_place()?);
+    /// # Ok(()) }
+    /// ```
+    pub fn is_in_place(&self) -> Result<bool> {
         let named = match identity_at(&self.file.location) {
-            Ok(named) => Some(named),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            Ok(named) => named,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.check_length()?;
+                return Ok(true);
+            }
             Err(error) => return Err(self.file.failed("look for")(error)),
         };
         let standing = self.published.load_guard().0.check_standing()?;
-        let (Some(named), Some(open)) = (named, standing.identity) else {
-            return Ok(false);
-        };
-        Ok(!named.is_some_and(|named| named.is_same_file(open)))
+        Ok(standing.identity.is_none_or(|open| named.is_some_and(|named| named.is_same_file(open))))
     }
 }

@@ -89,7 +89,8 @@ impl CaptureFile {
         self.try_write(|writer| writer.try_add(record))
     }
 
-    /// Like [`write`](Self::write), but returns `None` if the writer is busy or closed.
+    /// Passes the writer to `work` and publishes what changed, as [`write`](Self::write) does; returns `None` if the
+    /// writer is busy or closed.
     pub(super) fn try_write<T>(
         &self,
         work: impl FnOnce(&mut Writer) -> Result<Option<T>>,

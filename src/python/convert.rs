@@ -270,12 +270,13 @@ impl<'py> FromPyObject<'_, 'py> for RecordNumber {
 }
 
 impl RecordNumber {
-    /// The number as records are counted; `None` where it is below the first.
+    /// Returns the number as records are counted; `None` if it is below the first.
     pub(super) fn positive(self) -> Option<u64> {
         u64::try_from(self.0).ok().filter(|number| *number > 0)
     }
 
-    /// The same with negative numbers counted from the end of `count` records; 0 is below the first.
+    /// Returns the number as records are counted, with negative numbers from the end of `count` records; 0 is below the
+    /// first.
     pub(super) fn in_file_of(self, count: u64) -> u64 {
         u64::try_from(self.0).unwrap_or_else(|_| (count + 1).saturating_sub(self.0.unsigned_abs()))
     }

@@ -120,7 +120,7 @@ impl BlockReader {
             return Ok(Record::new(Arc::new(Block::whole(bytes, block.validity)), range));
         }
         let range = entries::entry_range(&block.bytes, at.offset)
-            .map_err(|damage| self.file().invalid(damage.at(at.frame)))?;
+            .map_err(|damage| self.file().corrupt(damage.at(at.frame)))?;
         Ok(Record::new(block, range))
     }
 
@@ -142,6 +142,6 @@ impl BlockReader {
             };
             entries::node_at(&self.frames.entry_of_oversized(part.node(), some)?, 0, count)
         };
-        found.map_err(|damage| self.file().invalid(damage.at(part.frame)))
+        found.map_err(|damage| self.file().corrupt(damage.at(part.frame)))
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn check_children(snapshot: &Snapshot, at: Coordinates, children: &[C
     };
     let found = format!("a child at ({}, {}) in an index node", child.frame, child.offset);
     let expected = format!("a frame from {} up to {}", data.start(), data.end());
-    Err(snapshot.file().invalid(doubtful(snapshot, found, &expected).at(at.frame)))
+    Err(snapshot.file().corrupt(doubtful(snapshot, found, &expected).at(at.frame)))
 }
 
 /// Damage to an index node, or else to the fan-out in the header.

@@ -98,7 +98,7 @@ impl Frames {
         }
         let found = format!("an entry at offset {}", at.offset);
         let expected = format!("one that starts before its block is full, at {full} bytes");
-        Err(self.file.invalid(Damage::new(found, expected).at(at.frame)))
+        Err(self.file.corrupt(Damage::new(found, expected).at(at.frame)))
     }
 
     /// Copies the compressed bytes of the block whose frame starts at `frame`.
@@ -139,7 +139,7 @@ impl Frames {
         if body.end > self.limit {
             let found = format!("a frame of {} bytes", body.end - body.start);
             let expected = format!("one that ends at or before byte {}, the file limit", self.limit);
-            return Err(self.file.invalid(Damage::new(found, expected).at(frame)));
+            return Err(self.file.corrupt(Damage::new(found, expected).at(frame)));
         }
         Ok(body)
     }
@@ -151,7 +151,7 @@ impl Frames {
         }
         let found = format!("a reference to a frame at byte {frame}");
         let expected = format!("a frame between bytes {} and {}", self.start, self.limit);
-        Err(self.file.invalid(Damage::new(found, expected)))
+        Err(self.file.corrupt(Damage::new(found, expected)))
     }
 
     /// The error for bytes that are neither in the file nor in memory.

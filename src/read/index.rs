@@ -189,7 +189,7 @@ impl Index {
     pub(crate) fn child(&self, node: &Node, index: usize) -> Result<Coordinates> {
         let missing = || {
             let damage = Damage::new("an index node without a child", "one");
-            self.blocks.file().invalid(damage.at(node.frame()))
+            self.blocks.file().corrupt(damage.at(node.frame()))
         };
         node.child(index).ok_or_else(missing)
     }

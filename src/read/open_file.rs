@@ -34,7 +34,7 @@ impl Opened {
     }
 
     /// The error for damage to the file.
-    pub(crate) fn invalid(&self, damage: Damage) -> Error {
+    pub(crate) fn corrupt(&self, damage: Damage) -> Error {
         Error::corrupt(&self.path, damage)
     }
 
@@ -42,7 +42,7 @@ impl Opened {
     pub(crate) fn unread(&self, error: std::io::Error, action: &'static str) -> Error {
         if error.kind() == std::io::ErrorKind::UnexpectedEof {
             let expected = "all of what was committed: the file has been cut short";
-            return self.invalid(Damage::new(error.to_string(), expected));
+            return self.corrupt(Damage::new(error.to_string(), expected));
         }
         self.failed(action)(error)
     }
@@ -90,9 +90,9 @@ impl OpenFile {
     /// The error for a frame that does not inflate.
     pub(crate) fn inflate_error(&self, error: InflateError, frame: u64) -> Error {
         match error {
-            InflateError::Damage(damage) => self.invalid(damage.at(frame)),
+            InflateError::Damage(damage) => self.corrupt(damage.at(frame)),
             InflateError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "an inflated block" },
-            InflateError::Oversized => self.invalid(Damage::new("too large a block", "less").at(frame)),
+            InflateError::Oversized => self.corrupt(Damage::new("too large a block", "less").at(frame)),
         }
     }
 

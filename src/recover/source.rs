@@ -84,13 +84,13 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Says how far it is once records of `frame` are handed over.
+    /// Reports progress once records of `frame` are handed over.
     pub(super) fn hand_over(&mut self, frame: u64) {
         self.handed = self.handed.max(frame);
         self.tell();
     }
 
-    /// The same once the frames before `position` are counted, which is half of the work on them.
+    /// Reports progress once the frames before `position` are counted, which is half of the work on them.
     pub(super) fn survey(&mut self, position: u64) {
         self.surveyed = self.surveyed.max(position);
         self.tell();
@@ -336,7 +336,7 @@ impl<'a> Source<'a> {
         self.note(Damage::new("bytes that are no compressed block", "a length and a zlib stream").at(at));
     }
 
-    /// Like [`block`](Self::block), noting what is broken.
+    /// Returns the block of the entry at `at`, if it can be inflated; notes the damage if it cannot.
     pub(super) fn block_of(&mut self, at: Coordinates) -> Result<Option<Arc<FoundBlock>>> {
         let block = self.block(at.frame)?;
         if block.is_none() {

@@ -33,7 +33,7 @@ const FAILED_SYNCS: Search = Search {
     faults: Plan::Random { syncs: 25, others: 1 },
     is_mapped: false,
 };
-/// The same beside readers, whose maps keep in memory what a writer would have the system forget.
+/// Failed syncs beside readers, whose maps keep in memory what a writer would have the system forget.
 const FAILED_SYNCS_BESIDE_READERS: Search = Search { is_mapped: true, ..FAILED_SYNCS };
 /// A disk that is full now and then, and does things by halves.
 const FULL_DISK: Search = Search {

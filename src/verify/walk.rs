@@ -313,7 +313,7 @@ impl<'a> Walk<'a> {
             let prefix = self.read_on(0, at.frame, at.offset.into(), LENGTH_SIZE as u64)?;
             check_entry(at.offset, get_u32(&prefix, 0).unwrap_or(u32::MAX), block.size)
         };
-        checked.map_err(|damage| self.snapshot.file().invalid(damage.at(at.frame)))
+        checked.map_err(|damage| self.snapshot.file().corrupt(damage.at(at.frame)))
     }
 
     /// Bytes of a block that is not kept whole, by the way through it that things of this height have.
@@ -366,7 +366,7 @@ impl<'a> Walk<'a> {
         let Range { start, end } = part.children(fan_out);
         let offset = u64::from(part.offset) + bytes(start);
         let found = self.read_on(height, part.frame, offset, bytes(end - start))?;
-        node_at(&found, 0, end - start).map_err(|damage| self.snapshot.file().invalid(damage.at(part.frame)))
+        node_at(&found, 0, end - start).map_err(|damage| self.snapshot.file().corrupt(damage.at(part.frame)))
     }
 
     /// Coordinates of records that continue behind a node are those of the next one, or of this one if the

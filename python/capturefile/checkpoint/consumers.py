@@ -218,7 +218,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
     def _load(self) -> Position | None:
         results = self.destination
         # Metadata that is set but not committed does not count.
-        with CaptureFile(results.file_name) if results.closed else results._observer() as committed:
+        with CaptureFile(results.file_name) if results.closed else results._reader() as committed:
             position = self._positions(self._metadata(committed)).get(self._name)
         place = f"{KEY!r} in the metadata of {results.file_name!r}"
         return None if position is None else Position.decode(position, place)

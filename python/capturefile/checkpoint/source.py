@@ -78,8 +78,7 @@ class Source:
         """Returns whether `results` is the source, or one of its files."""
         if isinstance(self.file, RotatingReader):
             return contains(self.file.folder, Path(results.file_name))
-        identity = self.file._identity()
-        return identity is not None and identity == results._identity()
+        return self.file._identity() == results._identity()
 
     def lag(self, consumed: int) -> int:
         """Returns the number of committed records after the first `consumed`."""

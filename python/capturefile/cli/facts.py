@@ -26,8 +26,7 @@ PREVIEW = 60
 def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
     """What can be found out at little cost, by names for JSON; None is unknown, or no metadata."""
     size, exact = _record_bytes(cf)
-    identity = cf._identity()
-    birth = None if identity is None else identity[2]
+    birth = cf._identity()[2]
     compressed = _compressed_bytes(cf)
     metadata = cf.get_metadata()
     return {

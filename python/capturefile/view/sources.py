@@ -83,7 +83,7 @@ class Source:
             # What was seen before stays readable.
             self._error = message(error)
         info = file.info()
-        return State(str(info.record_count), info.serial_number, info.file_size, self._replaced(file), self._error)
+        return State(str(info.record_count), info.serial_number, info.file_size, _is_replaced(file), self._error)
 
     def describe(self) -> dict[str, Any]:
         """The file's name and sizes, for the head of the page."""
@@ -93,13 +93,15 @@ class Source:
             info["record_count"] = str(info["record_count"])
         return {"name": self.name, "path": str(self.path.absolute()), "state": asdict(state), "info": info}
 
-    def _replaced(self, file: Readable) -> bool:
-        identity = file._identity()
-        try:
-            found = self.path.stat()
-        except OSError:
-            return True
-        return identity is not None and identity[:2] != (found.st_dev, found.st_ino)
+
+def _is_replaced(file: Readable) -> bool:
+    try:
+        return not file._is_in_place()
+    except capturefile.CaptureFileError:
+        # It has been cut short, which `refresh` has said.
+        return False
+    except OSError:
+        return True
 
 
 def message(error: BaseException) -> str:

@@ -143,6 +143,6 @@ fn a_file_may_be_cut_off_in_front_of_the_place_where_somebody_waits() {
     assert!(follower.next_batch(Some(Duration::from_millis(1))).unwrap().is_none());
     writer.close();
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(100).unwrap();
-    follower.observer.wait_for_commit(Duration::from_millis(1));
+    follower.reader.wait_for_commit(Duration::from_millis(1));
     assert!(matches!(follower.next_batch(None), Err(Error::Corrupt { .. })));
 }

@@ -358,6 +358,15 @@ impl CaptureFile {
         Ok((identity.device, identity.inode, identity.birth))
     }
 
+    /// Returns whether the path still leads to the open file: it has not been renamed, removed or replaced.
+    ///
+    /// Raises InvalidCaptureFile if the file has been cut short.
+    #[pyo3(name = "_is_in_place")]
+    fn is_in_place(&self, py: Python<'_>) -> PyResult<bool> {
+        let file = self.file()?;
+        Ok(py.detach(|| file.is_in_place())?)
+    }
+
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }

@@ -170,14 +170,14 @@ impl CaptureFile {
     }
 
     /// Returns a reading object over the same open file, with a view of its own. It may outlive this object.
-    fn _observer(&self, py: Python<'_>) -> PyResult<Self> {
+    fn _reader(&self, py: Python<'_>) -> PyResult<Self> {
         let settings = self.settings()?.clone();
         let file = self.file()?;
-        let observer = Self::unopened();
-        observer.open.store(Some(Arc::new(py.detach(|| file.reader())?)));
+        let reader = Self::unopened();
+        reader.open.store(Some(Arc::new(py.detach(|| file.reader())?)));
         // A new cell is empty.
-        let _ = observer.settings.set(settings);
-        Ok(observer)
+        let _ = reader.settings.set(settings);
+        Ok(reader)
     }
 
     /// Returns the numbers of the first and last record that are compressed together with record `record_number`.

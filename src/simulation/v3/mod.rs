@@ -37,7 +37,7 @@ const CRASHES: Search = Search {
 const SHORT_LIVES: Search = Search { steps: 12, one_life_in: 6, ..CRASHES };
 /// More lives, each with fewer ends.
 const MANY_LIVES: Search = Search { one_end_in: 8, one_life_in: 200, ..CRASHES };
-/// The same with the same records, so that one writes what another one has left.
+/// Short lives with the same records, so that one writes what another one has left.
 const SAME_RECORDS: Search =
     Search { steps: 5, one_end_in: 1, later: 3, repeats: true, one_life_in: 10, ..CRASHES };
 /// Syncs that fail, and then power cuts and kills.

@@ -44,7 +44,7 @@ fn open_anew(file: &Shared, known: Option<&State>) -> Result<State> {
         if Instant::now() >= deadline {
             let damage =
                 Damage::new("a commit that is older than the one read before", "a file that only grows");
-            return Err(file.invalid(damage));
+            return Err(file.corrupt(damage));
         }
     }
 }

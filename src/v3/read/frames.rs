@@ -90,7 +90,7 @@ impl FrameSource {
 
     fn node_of(&self, body: &[u8], child: &Child) -> Result<Vec<Child>> {
         let damage =
-            |found: &str, expected: &str| self.file.invalid(Damage::new(found, expected).at(child.position));
+            |found: &str, expected: &str| self.file.corrupt(Damage::new(found, expected).at(child.position));
         let children = decode_node(body, self.file.header.fan_out);
         let children = children.ok_or_else(|| damage("an index node that is none", "children that rise"))?;
         let records = children.iter().try_fold(0_u64, |sum, child| sum.checked_add(child.records));
@@ -111,7 +111,7 @@ impl FrameSource {
         self.with_frame(position, None, |frame, body| {
             if frame.kind != Kind::Metadata || frame.raw > u64::from(u32::MAX) {
                 let damage = Damage::new("a frame of something else", "one of metadata").at(position);
-                return Err(self.file.invalid(damage));
+                return Err(self.file.corrupt(damage));
             }
             decompress(body, frame.codec, frame.raw).map_err(|error| self.undecoded(error, position))
         })
@@ -129,12 +129,12 @@ impl FrameSource {
         );
         let expected =
             format!("one of {} records, {} bytes long, as the index says", child.records, child.length);
-        Err(self.file.invalid(Damage::new(found, expected).at(child.position)))
+        Err(self.file.corrupt(Damage::new(found, expected).at(child.position)))
     }
 
     fn undecoded(&self, error: DecompressError, position: u64) -> Error {
         match error {
-            DecompressError::Damage(damage) => self.file.invalid(damage.at(position)),
+            DecompressError::Damage(damage) => self.file.corrupt(damage.at(position)),
             DecompressError::OutOfMemory(bytes) => Error::OutOfMemory { bytes, what: "a decompressed block" },
         }
     }
@@ -150,7 +150,7 @@ impl FrameSource {
             if sum.is_none_or(|sum| sum == FrameHeader::sum(encoded)) {
                 return work(header, body);
             }
-            Err(self.file.invalid(Damage::new("another frame", "the one that the index means").at(position)))
+            Err(self.file.corrupt(Damage::new("another frame", "the one that the index means").at(position)))
         };
         match &self.open {
             Some((transaction, start)) if position >= *start => transaction.read(|saved| match saved {
@@ -201,7 +201,7 @@ impl FrameSource {
                 return Err(self.file.unread(too_short(from + done as u64, to.min(end)), "read"));
             }
             FrameHeader::decode(&bytes, position, self.file.header.seed())
-                .map_err(|damage| self.file.invalid(damage))
+                .map_err(|damage| self.file.corrupt(damage))
         };
         let header = read_to(position.saturating_add(FrameHeader::SIZE as u64))?;
         read_to(position.saturating_add(header.total()))?;
@@ -216,7 +216,7 @@ impl FrameSource {
         position: u64,
         work: impl Fn(&FrameHeader, &[u8], &[u8]) -> Result<T>,
     ) -> Result<T> {
-        let invalid = |damage| self.file.invalid(damage);
+        let invalid = |damage| self.file.corrupt(damage);
         let at = usize::try_from(position - start).unwrap_or(usize::MAX);
         let known = usize::try_from(self.limit - start).unwrap_or(usize::MAX).min(bytes.len());
         let bytes = bytes.get(at..known).unwrap_or_default();

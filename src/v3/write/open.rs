@@ -195,14 +195,14 @@ fn choose_head(file: &Shared) -> Result<([Option<Head>; 2], Head)> {
     for (slot, head) in (0..).zip(&mut heads) {
         match read_slot(file, slot)? {
             Ok(found) => *head = Some(found),
-            Err(bad) if bad.whole => return Err(file.invalid(bad.damage)),
+            Err(bad) if bad.whole => return Err(file.corrupt(bad.damage)),
             Err(bad) => damage = Some(bad.damage),
         }
     }
     let newest = heads.iter().flatten().max_by_key(|head| head.serial).cloned();
     match newest {
         Some(newest) => Ok((heads, newest)),
-        None => Err(file.invalid(damage.unwrap_or_else(|| Damage::new("no head", "one of two")))),
+        None => Err(file.corrupt(damage.unwrap_or_else(|| Damage::new("no head", "one of two")))),
     }
 }
 
@@ -214,7 +214,7 @@ fn check_state(file: &Shared, state: &State) -> Result<()> {
         }
         let lost = find_lost_entry(file, state).map_err(file.failed("read the log of"))?;
         if let Some(damage) = lost {
-            return Err(file.invalid(damage));
+            return Err(file.corrupt(damage));
         }
     }
     file.check_length(state.frames.limit)
@@ -225,7 +225,7 @@ pub(crate) fn broken_log(file: &Shared, state: &State) -> Error {
     let found = format!("a log that breaks off at position {}", state.end);
     let expected = format!("one that continues to position {} at least", state.sure);
     let ring = Ring::new(&*file.storage, &file.header);
-    file.invalid(Damage::new(found, expected).at(ring.place(state.end)))
+    file.corrupt(Damage::new(found, expected).at(ring.place(state.end)))
 }
 
 /// Writes what memory may hold and the disk may not, with the bytes that it has: the newest head, and the entries past
