@@ -96,26 +96,24 @@ def printable(data: bytes) -> str:
 
 def json_encoder(*, on_terminal: bool = False, file: str | None = None) -> Encoder:
     """What makes a line of JSON of a record; bytes that are no UTF-8 go into base 64."""
-    from json import JSONEncoder
+    from json.encoder import encode_basestring as quoted
 
-    encode = JSONEncoder(ensure_ascii=False).encode
-    start = {} if file is None else {"file": os.fsencode(file).decode(errors="backslashreplace")}
+    name = "" if file is None else f'"file": {quoted(os.fsencode(file).decode(errors="backslashreplace"))}, '
+    start = f'{{{name}"record_number": '
 
     def line(number: int, record: bytes) -> bytes:
-        text = encode({**start, "record_number": number, **value_of(record)})
-        return (text.translate(CONTROLS_IN_JSON) if on_terminal else text).encode() + b"\n"
+        try:
+            return f'{start}{number}, "record": {quoted(record.decode())}}}\n'.encode()
+        except UnicodeDecodeError:
+            from base64 import b64encode
 
-    return line
+            return b'%b%d, "record_base64": "%b"}\n' % (start.encode(), number, b64encode(record))
+
+    return (lambda number, record: _for_terminal(line(number, record))) if on_terminal else line
 
 
-def value_of(record: bytes) -> dict[str, str]:
-    """The record under the name that says how it is to be read."""
-    try:
-        return {"record": record.decode()}
-    except UnicodeDecodeError:
-        from base64 import b64encode
-
-        return {"record_base64": b64encode(record).decode()}
+def _for_terminal(line: bytes) -> bytes:
+    return line.decode().translate(CONTROLS_IN_JSON).encode()
 
 
 def write_records(output: BinaryIO, encode: Encoder, records: Iterable[tuple[int, bytes]]) -> None:
