@@ -121,6 +121,29 @@ def read_in_threads(path: str) -> None:
     say("done")
 
 
+def commit_in_threads(path: str) -> None:
+    """Many threads want each of their records durable: what a thread has committed is there for others at once."""
+    threads, each = 8, 60
+    with capturefile.open(path, "x") as cf:
+
+        def work(name: int) -> None:
+            with capturefile.open(path) as other:
+                for turn in range(each):
+                    count = cf.add_record(f"{name} {turn}")
+                    cf.commit()
+                    other.refresh()
+                    assert other.record_at(count) == f"{name} {turn}"
+
+        run_together([lambda name=name: work(name) for name in range(threads)])
+        stats = cf.stats()
+    assert stats.records == threads * each
+    assert stats.commits <= threads * each
+    found = [record.split() for record in capturefile.open(path)]
+    for name in range(threads):
+        assert [int(turn) for owner, turn in found if int(owner) == name] == list(range(each))
+    say("done")
+
+
 def write_in_threads(path: str) -> None:
     """Many threads write through one object, and read what is not committed yet."""
     threads, each = 6, 400

@@ -32,42 +32,59 @@ class Mutant(NamedTuple):
 MUTANTS = (
     Mutant(
         "in barrier mode only commits with frames sync",
-        "src/write/writer.rs",
+        "src/write/flight.rs",
         "SyncMode::Barrier => true,",
-        "SyncMode::Barrier => self.draft.frames().is_unsynced(),",
+        "SyncMode::Barrier => self.has_unsynced_frames,",
         "crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
         "the serial number in memory moves on before the commit has succeeded",
-        "src/write/writer.rs",
+        "src/write/commit.rs",
         """\
-        self.draft.drain()?;
-        if !MasterNode::index_fits(&self.draft.node().path, &self.file.geometry) {
-            return Err(Error::IndexFull { path: self.file.path.clone() });
-        }
-        self.sync_frames()?;
-        let serial = self.committed.serial.wrapping_add(1);
+        self.changes += 1;
+        Ok(Some(Flight {
 """,
         """\
+        self.changes += 1;
         let serial = self.committed.serial.wrapping_add(1);
         self.committed = Arc::new(MasterNode { serial, ..MasterNode::clone(&self.committed) });
-        self.draft.drain()?;
-        self.sync_frames()?;
+        Ok(Some(Flight {
 """,
         "a_full_disk_costs_no_acknowledged_commit",
     ),
     Mutant(
         "a commit that failed is tried again in the other slot",
-        "src/write/writer.rs",
-        "        self.write_slot(serial).map_err(",
+        "src/write/flight.rs",
+        "        self.slots.write(&self.captured.node, self.serial).map_err(",
         """\
-        let other = serial.wrapping_add(1);
-        let (serial, written) = match self.write_slot(serial) {
-            Ok(()) => (serial, Ok(())),
-            Err(_) => (other, self.write_slot(other)),
-        };
+        let first = self.slots.write(&self.captured.node, self.serial);
+        let written = first.or_else(|_| {
+            self.serial = self.serial.wrapping_add(1);
+            self.slots.write(&self.captured.node, self.serial)
+        });
         written.map_err(""",
         "failed_syncs_cost_no_acknowledged_commit",
+    ),
+    Mutant(
+        "a commit counts what others have added while it waited for the disk",
+        "src/write/commit.rs",
+        "        self.committed = Arc::new(node);\n",
+        "        self.committed = Arc::new(MasterNode { serial, ..self.draft.node().clone() });\n",
+        "long_lives_show_what_was_written",
+    ),
+    Mutant(
+        "what others have added while a commit waited for the disk is not to be saved for readers",
+        "src/write/commit.rs",
+        "if !self.draft.is_dirty() {\n            self.renew_transaction();",
+        "{\n            self.renew_transaction();",
+        "long_lives_show_what_was_written",
+    ),
+    Mutant(
+        "pages that are saved are taken to begin where the snapshot's own commit ends",
+        "src/read/frames.rs",
+        "Some(saved) => self.stable.max(saved.start.min(self.written)),",
+        "Some(_) => self.stable,",
+        "long_lives_show_what_was_written",
     ),
     Mutant(
         "the last partial page is taken from the file instead of the slot",

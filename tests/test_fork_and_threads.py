@@ -33,6 +33,10 @@ def test_one_object_is_written_by_many_threads(path: Path) -> None:
     assert act(fork_and_threads.write_in_threads, path) == ["done"]
 
 
+def test_threads_share_commits(path: Path) -> None:
+    assert act(fork_and_threads.commit_in_threads, path) == ["done"]
+
+
 def test_threads_that_close_and_reopen_an_object_in_use_stop_nobody(path: Path) -> None:
     assert act(fork_and_threads.use_and_close_in_threads, path) == ["done"]
 

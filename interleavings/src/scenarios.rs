@@ -1,9 +1,10 @@
 //! Threads that use the shared state side by side, and what they must see.
 
 use crate::error::{Error, Result};
+use crate::sync::group_commit::{CommitSteps, Flight, GroupCommit};
 use crate::sync::pipeline::{Pipeline, Task};
 use crate::sync::published::{Published, Versioned};
-use crate::sync::transaction::Transaction;
+use crate::sync::transaction::{Saved, Transaction};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, thread};
 
 /// A number to be squared; the first try fails where it is told to.
@@ -225,15 +226,173 @@ pub fn frames_are_saved_before_they_are_written_over() {
             thread::spawn(move || {
                 for _ in 0..2 {
                     let in_file = || u8::try_from(file.load(Ordering::SeqCst)).unwrap();
-                    let frame = transaction.read(|saved| saved.map_or_else(in_file, |pages| pages[0]));
+                    let frame = transaction.read(|saved| saved.map_or_else(in_file, |saved| saved.pages[0]));
                     assert_eq!(u64::from(frame), OURS, "a frame of another transaction");
                 }
             })
         })
         .collect();
-    transaction.save(vec![1]);
+    transaction.save(Saved { start: 0, pages: vec![1] });
     file.store(2, Ordering::SeqCst);
     for reader in readers {
         reader.join().unwrap();
+    }
+}
+
+/// A writer whose commits take time: what was added, what a commit has, and what is on the disk.
+struct Ledger {
+    added: u64,
+    committed: u64,
+    disk: Arc<AtomicU64>,
+    commits: Arc<AtomicU64>,
+    fails: bool,
+    lost: Option<u64>,
+}
+
+/// What a commit brings to the disk.
+struct Entry {
+    added: u64,
+    fails: bool,
+    disk: Arc<AtomicU64>,
+    written: bool,
+}
+
+impl Flight for Entry {
+    fn changes(&self) -> u64 {
+        self.added
+    }
+
+    fn write(&mut self) {
+        let before = self.disk.load(Ordering::SeqCst);
+        assert!(before < self.added, "two commits are under way, or one has nothing in it");
+        if !self.fails {
+            self.disk.store(self.added, Ordering::SeqCst);
+            self.written = true;
+        }
+    }
+}
+
+impl CommitSteps for Ledger {
+    type Flight = Entry;
+    type Committed = u64;
+
+    fn changes(&self) -> u64 {
+        self.added
+    }
+
+    fn begin_commit(&mut self) -> Result<Option<Entry>> {
+        if let Some(error) = self.lost_commit(0) {
+            return Err(error);
+        }
+        let has_news = self.added > self.committed;
+        Ok(has_news.then(|| Entry {
+            added: self.added,
+            fails: self.fails,
+            disk: Arc::clone(&self.disk),
+            written: false,
+        }))
+    }
+
+    fn finish_commit(&mut self, flight: Entry) -> Result<u64> {
+        if !flight.written {
+            self.lost = Some(flight.added);
+            return Err(Error::OutOfMemory { bytes: flight.added, what: "a test" });
+        }
+        self.committed = flight.added;
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        Ok(flight.added)
+    }
+
+    fn lost_commit(&self, changes: u64) -> Option<Error> {
+        let lost = self.lost.filter(|&lost| changes <= lost)?;
+        Some(Error::OutOfMemory { bytes: lost, what: "a test" })
+    }
+}
+
+fn ledger(fails: bool) -> (Arc<GroupCommit<Ledger>>, Arc<AtomicU64>, Arc<AtomicU64>) {
+    let (disk, commits) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let ledger = Ledger {
+        added: 0,
+        committed: 0,
+        disk: Arc::clone(&disk),
+        commits: Arc::clone(&commits),
+        fails,
+        lost: None,
+    };
+    (Arc::new(GroupCommit::new(Some(ledger))), disk, commits)
+}
+
+fn add(group: &GroupCommit<Ledger>) -> Option<u64> {
+    let mut shared = group.lock();
+    let ledger = shared.writer.as_mut()?;
+    ledger.added += 1;
+    Some(ledger.added)
+}
+
+fn closed() -> Error {
+    Error::OutOfMemory { bytes: 0, what: "nothing: it is closed" }
+}
+
+/// Threads add and commit: what a thread has added is on the disk when its commit returns, in no more commits than calls,
+/// and a thread that wants the writer alone gets it while none is under way.
+pub fn commits_are_shared_and_return_when_they_are_done() {
+    let (group, disk, commits) = ledger(false);
+    let adders: Vec<_> = (0..3)
+        .map(|_| {
+            let (group, disk) = (Arc::clone(&group), Arc::clone(&disk));
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let added = add(&group).unwrap();
+                    group.commit(|_| (), closed).unwrap();
+                    assert!(disk.load(Ordering::SeqCst) >= added, "a commit returned before it was done");
+                }
+            })
+        })
+        .collect();
+    let alone = group.lock_alone();
+    let ledger = alone.writer.as_ref().unwrap();
+    assert_eq!(ledger.committed, disk.load(Ordering::SeqCst), "a commit is under way");
+    drop(alone);
+    for adder in adders {
+        adder.join().unwrap();
+    }
+    assert_eq!(disk.load(Ordering::SeqCst), 6);
+    assert!((1..=6).contains(&commits.load(Ordering::SeqCst)));
+}
+
+/// A commit that fails for good is an error for each thread whose records were in it, and nobody waits for ever.
+pub fn a_commit_that_fails_is_an_error_for_all_in_it() {
+    let (group, _, _) = ledger(true);
+    let adders: Vec<_> = (0..3)
+        .map(|_| {
+            let group = Arc::clone(&group);
+            thread::spawn(move || {
+                add(&group).unwrap();
+                group.commit(|_| (), closed).unwrap_err();
+            })
+        })
+        .collect();
+    for adder in adders {
+        adder.join().unwrap();
+    }
+}
+
+/// Closing waits for the commit under way, and threads whose records no commit has get an error.
+pub fn closing_waits_for_a_commit() {
+    let (group, disk, _) = ledger(false);
+    let adders: Vec<_> = (0..2)
+        .map(|_| {
+            let (group, disk) = (Arc::clone(&group), Arc::clone(&disk));
+            thread::spawn(move || {
+                let Some(added) = add(&group) else { return };
+                let committed = group.commit(|_| (), closed);
+                assert!(committed.is_err() || disk.load(Ordering::SeqCst) >= added, "a record is lost");
+            })
+        })
+        .collect();
+    let ledger = group.lock_alone().writer.take().unwrap();
+    assert_eq!(ledger.committed, disk.load(Ordering::SeqCst), "a commit is under way");
+    for adder in adders {
+        adder.join().unwrap();
     }
 }

@@ -48,3 +48,18 @@ fn a_reader_never_goes_back() {
 fn frames_are_saved_before_they_are_written_over() {
     in_many_orders(scenarios::frames_are_saved_before_they_are_written_over);
 }
+
+#[test]
+fn commits_are_shared_and_return_when_they_are_done() {
+    in_many_orders(scenarios::commits_are_shared_and_return_when_they_are_done);
+}
+
+#[test]
+fn a_commit_that_fails_is_an_error_for_all_in_it() {
+    in_many_orders(scenarios::a_commit_that_fails_is_an_error_for_all_in_it);
+}
+
+#[test]
+fn closing_waits_for_a_commit() {
+    in_many_orders(scenarios::closing_waits_for_a_commit);
+}

@@ -1,10 +1,11 @@
 //! The writer of a file of either format.
 
 use crate::either::snapshot::Snapshot;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::sync::group_commit::{self, CommitSteps};
 use crate::v3::write as v3;
 use crate::write::options::{Commit, Stats};
-use crate::write::{draft, writer as v2};
+use crate::write::{draft, flight, writer as v2};
 
 /// The one writer of a file.
 #[derive(Debug)]
@@ -30,6 +31,63 @@ macro_rules! both {
     };
 }
 
+/// A commit under way.
+#[derive(Debug)]
+pub(crate) enum Flight {
+    V2(Box<flight::Flight>),
+    /// One that holds the writer until it is done, and now is, with this many changes.
+    V3(Commit, u64),
+}
+
+impl group_commit::Flight for Flight {
+    fn changes(&self) -> u64 {
+        match self {
+            Self::V2(flight) => flight.changes(),
+            Self::V3(_, changes) => *changes,
+        }
+    }
+
+    fn write(&mut self) {
+        match self {
+            Self::V2(flight) => flight.write(),
+            Self::V3(..) => {}
+        }
+    }
+}
+
+impl CommitSteps for Writer {
+    type Flight = Flight;
+    type Committed = Commit;
+
+    #[inline]
+    fn changes(&self) -> u64 {
+        both!(self, writer => writer.changes())
+    }
+
+    fn begin_commit(&mut self) -> Result<Option<Flight>> {
+        match self {
+            Self::V2(writer) => Ok(writer.begin_commit()?.map(|flight| Flight::V2(Box::new(flight)))),
+            Self::V3(writer) => Ok(writer.commit()?.map(|commit| Flight::V3(commit, writer.changes()))),
+        }
+    }
+
+    fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
+        match (self, flight) {
+            (Self::V2(writer), Flight::V2(flight)) => writer.finish_commit(*flight),
+            (_, Flight::V3(commit, _)) => Ok(commit),
+            // It began with another writer, which is gone.
+            (Self::V3(_), Flight::V2(flight)) => Err(Error::Closed { path: flight.path().to_owned() }),
+        }
+    }
+
+    fn lost_commit(&self, changes: u64) -> Option<Error> {
+        match self {
+            Self::V2(writer) => writer.lost_commit(changes),
+            Self::V3(_) => None,
+        }
+    }
+}
+
 impl Writer {
     pub(crate) fn record_count(&self) -> u64 {
         both!(self, writer => writer.record_count())
@@ -43,12 +101,6 @@ impl Writer {
     /// Counts the records that a close would lose.
     pub(crate) fn uncommitted_records(&self) -> u64 {
         both!(self, writer => writer.uncommitted_records())
-    }
-
-    /// Counts how often the state has changed.
-    #[inline]
-    pub(crate) fn changes(&self) -> u64 {
-        both!(self, writer => writer.changes())
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -78,12 +130,6 @@ impl Writer {
     /// Replaces the metadata, from the next commit on.
     pub(crate) fn set_metadata(&mut self, metadata: Option<&[u8]>) -> Result<()> {
         both!(self, writer => writer.set_metadata(metadata))
-    }
-
-    /// Makes everything since the last commit visible and, as the sync mode says, durable. Returns what that
-    /// was; `None` if there was nothing to commit.
-    pub(crate) fn commit(&mut self) -> Result<Option<Commit>> {
-        both!(self, writer => writer.commit())
     }
 
     /// Returns the state so far, which stays readable whatever happens to the transaction.

@@ -2,6 +2,7 @@
 
 use crate::either::writer::{Savepoint, Writer};
 use crate::error::Result;
+use crate::sync::group_commit::CommitSteps;
 
 use super::capture_file::CaptureFile;
 

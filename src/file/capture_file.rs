@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::{fmt, io};
 
 use arc_swap::{ArcSwap, Guard};
@@ -14,6 +14,7 @@ use crate::either::writer::Writer;
 use crate::error::Result;
 use crate::lock::FileIdentity;
 use crate::sync::forks::forks;
+use crate::sync::group_commit::{CommitSteps, GroupCommit};
 use crate::sync::published::Published;
 
 /// An open capture file, for reading or for writing. All methods may be called from many threads.
@@ -82,7 +83,7 @@ impl CaptureFile {
             file: Arc::new(file),
             published: Published::new(snapshot, writer.changes()),
             role: Role::Writer(Box::new(WriterRole {
-                writer: Mutex::new(Some(writer)),
+                group: GroupCommit::new(Some(writer)),
                 final_stats: OnceLock::new(),
                 forks: forks(),
             })),
@@ -178,7 +179,7 @@ impl CaptureFile {
     }
 
     fn bring_up_to_date(&self, role: &WriterRole) -> Result<Arc<Snapshot>> {
-        match role.lock().as_mut() {
+        match role.group.lock().writer.as_mut() {
             Some(writer) => Ok(self.published.publish(writer.snapshot()?)),
             None => Ok(self.published.load().0),
         }
@@ -204,10 +205,10 @@ impl CaptureFile {
     pub fn record_count(&self) -> Result<u64> {
         let (current, is_latest) = self.published.load_guard();
         if let Some(role) = self.writer_here().filter(|_| !is_latest) {
-            let writer = role.lock();
+            let shared = role.group.lock();
             // A writer that was closed meanwhile has left the published state current.
             let shown = || self.published.load_guard().0.record_count();
-            return Ok(writer.as_ref().map_or_else(shown, Writer::record_count));
+            return Ok(shared.writer.as_ref().map_or_else(shown, Writer::record_count));
         }
         if self.is_orphaned(&current) {
             return Ok(self.snapshot()?.record_count());
@@ -311,7 +312,7 @@ impl CaptureFile {
     pub fn has_uncommitted(&self) -> bool {
         match &self.role {
             Role::Writer(role) if role.forks == forks() => {
-                role.lock().as_ref().is_some_and(Writer::has_uncommitted)
+                role.group.lock().writer.as_ref().is_some_and(Writer::has_uncommitted)
             }
             _ => false,
         }

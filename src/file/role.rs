@@ -1,12 +1,13 @@
 //! The role of an open file: a reader, or a writer unless it was inherited through a fork.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use arc_swap::ArcSwap;
 
 use crate::either::file::Seen;
 use crate::either::writer::Writer;
 use crate::sync::forks::forks;
+use crate::sync::group_commit::GroupCommit;
 use crate::write::options::Stats;
 
 #[derive(Debug)]
@@ -18,8 +19,7 @@ pub(super) enum Role {
 
 #[derive(Debug)]
 pub(super) struct WriterRole {
-    /// `None` once closed.
-    pub(super) writer: Mutex<Option<Writer>>,
+    pub(super) group: GroupCommit<Writer>,
     /// The last commit, once the writer is closed.
     pub(super) final_stats: OnceLock<Stats>,
     /// The count of forks when the file was opened. A forked child never touches the writer, because a
@@ -27,19 +27,11 @@ pub(super) struct WriterRole {
     pub(super) forks: u64,
 }
 
-impl WriterRole {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Writer>> {
-        // A panic in the writer would be a defect; its state is no worse than after an error.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Drop for WriterRole {
     fn drop(&mut self) {
         if self.forks != forks() {
             // The writer belongs to the parent, with its threads, its lock and the file's length.
-            let unlocked = Mutex::new(None);
-            std::mem::forget(std::mem::replace(&mut self.writer, unlocked));
+            std::mem::forget(std::mem::replace(&mut self.group, GroupCommit::new(None)));
         }
     }
 }

@@ -5,6 +5,7 @@ use super::role::{Role, WriterRole};
 use crate::either::writer::{Savepoint, Writer};
 use crate::error::{Error, Result};
 use crate::sync::forks::forks;
+use crate::sync::group_commit::{CommitSteps, Shared};
 use crate::write::options::{Commit, Stats};
 
 impl CaptureFile {
@@ -33,7 +34,7 @@ impl CaptureFile {
         match &self.role {
             Role::Writer(role) if role.forks == forks() => {
                 let closed = || role.final_stats.get().copied().unwrap_or_default();
-                role.lock().as_ref().map_or_else(closed, Writer::stats)
+                role.group.lock().writer.as_ref().map_or_else(closed, Writer::stats)
             }
             _ => Stats::default(),
         }
@@ -96,10 +97,10 @@ impl CaptureFile {
         work: impl FnOnce(&mut Writer) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         let role = self.writer_role()?;
-        let Ok(mut guard) = role.writer.try_lock() else {
+        let Some(mut shared) = role.group.try_lock() else {
             return Ok(None);
         };
-        let Some(writer) = guard.as_mut() else {
+        let Some(writer) = shared.writer.as_mut() else {
             return Ok(None);
         };
         let result = work(writer);
@@ -132,6 +133,11 @@ impl CaptureFile {
     /// Makes everything since the last commit visible to others and durable, together; returns what that was, or
     /// `None` if there was nothing to commit. How durable is up to [`OpenOptions::sync`](crate::OpenOptions::sync).
     ///
+    /// What several threads have added to the file becomes one commit, whichever of them calls. Others can add while a
+    /// commit waits for the disk, and calls that come meanwhile share the next one: each returns once everything that
+    /// was added before it is committed, or with the error of the commit that it was in. Only the call that did the
+    /// commit returns what was committed.
+    ///
     /// # Errors
     ///
     /// [`Error::NotOpenForWrite`] on an object that reads, [`Error::Closed`] after [`close`](Self::close),
@@ -154,7 +160,12 @@ impl CaptureFile {
     /// # Ok(()) }
     /// ```
     pub fn commit(&self) -> Result<Option<Commit>> {
-        self.write(Writer::commit)
+        let role = self.writer_role()?;
+        role.group.commit(|writer| self.published.invalidate(writer.changes()), || self.closed())
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed { path: self.file.path.clone() }
     }
 
     /// Forgets everything since the last commit.
@@ -178,7 +189,8 @@ impl CaptureFile {
     /// # Ok(()) }
     /// ```
     pub fn rollback(&self) -> Result<()> {
-        self.write(|writer| {
+        let role = self.writer_role()?;
+        self.visit(&mut role.group.lock_alone(), |writer| {
             self.release_uncommitted_snapshot(writer);
             writer.rollback()
         })
@@ -210,8 +222,8 @@ impl CaptureFile {
         if role.forks != forks() {
             return 0;
         }
-        let mut guard = role.lock();
-        let Some(writer) = guard.take() else {
+        let mut shared = role.group.lock_alone();
+        let Some(writer) = shared.writer.take() else {
             return 0;
         };
         self.published.publish(writer.committed_snapshot());
@@ -231,10 +243,15 @@ impl CaptureFile {
 
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
         let role = self.writer_role()?;
-        let mut guard = role.lock();
-        let Some(writer) = guard.as_mut() else {
-            return Err(Error::Closed { path: self.file.path.clone() });
-        };
+        self.visit(&mut role.group.lock(), work)
+    }
+
+    fn visit<T>(
+        &self,
+        shared: &mut Shared<Writer>,
+        work: impl FnOnce(&mut Writer) -> Result<T>,
+    ) -> Result<T> {
+        let writer = shared.writer.as_mut().ok_or_else(|| self.closed())?;
         let result = work(writer);
         self.published.invalidate(writer.changes());
         result

@@ -12,7 +12,7 @@ use crate::read::block::Block;
 use crate::read::open_file::OpenFile;
 use crate::read::validity::Validity;
 use crate::storage::{read_up_to, too_short};
-use crate::sync::transaction::Transaction;
+use crate::sync::transaction::{Saved, Transaction};
 
 /// Reads and inflates frames, past all caches.
 #[derive(Debug)]
@@ -122,13 +122,18 @@ impl Frames {
 
     fn with_segments<T>(
         &self,
-        saved: Option<&[u8]>,
+        saved: Option<&Saved>,
         work: impl FnOnce(&Segments<'_>) -> Result<T>,
     ) -> Result<T> {
-        let is_open = self.transaction.is_some() && saved.is_none();
-        let in_file = if is_open { self.written } else { self.stable };
+        let in_file = match saved {
+            // What was committed since this state was current is in the file.
+            Some(saved) => self.stable.max(saved.start.min(self.written)),
+            None if self.transaction.is_some() => self.written,
+            None => self.stable,
+        };
         let map = self.file.storage.map(in_file).map_err(|error| self.file.map_error(error))?;
-        work(&Segments { frames: self, file: map.as_deref(), in_file, saved: saved.unwrap_or_default() })
+        let saved = saved.map_or(&[][..], |saved| &saved.pages);
+        work(&Segments { frames: self, file: map.as_deref(), in_file, saved })
     }
 
     /// Returns where the zlib stream of a frame is.

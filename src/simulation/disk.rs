@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nix::libc;
 
 use super::disk_state::{Change, DiskState};
+use super::meanwhile::let_others_work;
 use super::random::Random;
 use crate::format::{Geometry, in_memory};
 use crate::lock::{FileIdentity, SlotLock, WriteRight};
@@ -263,6 +264,7 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let_others_work();
         let mut inner = self.inner();
         if let Err(error) = inner.admit(Call::Sync, 0) {
             let Inner { state, random, failed_syncs, .. } = &mut *inner;
@@ -276,6 +278,8 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
         inner.state.sync();
         inner.syncs += 1;
         inner.log.push(Event::Synced);
+        drop(inner);
+        let_others_work();
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod disk_state;
 mod faults;
 mod habits;
 mod in_place;
+pub(crate) mod meanwhile;
 pub(crate) mod random;
 mod v3;
 mod workload;

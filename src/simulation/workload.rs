@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::either::snapshot::Snapshot;
 use crate::error::Error;
@@ -10,12 +10,13 @@ use crate::file::CaptureFile;
 use crate::format::master::MasterNode;
 use crate::format::{Geometry, Slot, in_memory};
 use crate::storage::{Storage, read_up_to, write_all};
-use crate::write::options::SyncMode;
+use crate::write::options::{Commit, SyncMode};
 
 use super::careless::storage;
 use super::commits::{Commits, Mark};
 use super::disk::{Disk, OnlyUser, Plan};
 use super::habits::Habits;
+use super::meanwhile::meanwhile;
 use super::random::Random;
 
 /// What a check found to be wrong, in words.
@@ -57,7 +58,7 @@ pub(super) struct Life {
     pub(super) commits: Commits,
     habits: Habits,
     random: Random,
-    file: Option<CaptureFile>,
+    file: Option<Arc<CaptureFile>>,
     /// What the file should show now, uncommitted records included.
     now: State,
     /// Snapshots that are looked at later: what they should show, and how many syncs had failed by then.
@@ -157,7 +158,7 @@ impl Life {
         let Some(&number) = candidates.iter().find(|&&number| self.states[number] == *found) else {
             return Err(format!("it opens with {}", self.describe(found, &candidates)));
         };
-        self.file = Some(file);
+        self.file = Some(Arc::new(file));
         self.now = found.clone();
         let fragile = self.commits.fragile || self.habits.sync == SyncMode::None;
         self.commits = Commits { last: number, previous: number, begun: None, fragile };
@@ -205,7 +206,7 @@ impl Life {
         }
     }
 
-    fn file(&self) -> Outcome<&CaptureFile> {
+    fn file(&self) -> Outcome<&Arc<CaptureFile>> {
         self.file.as_ref().ok_or_else(|| "no file is open".into())
     }
 
@@ -263,7 +264,8 @@ impl Life {
         self.commits.begun = Some(number);
         self.commits.fragile |= self.habits.sync == SyncMode::None;
         self.mark();
-        match self.file()?.commit() {
+        let committed = self.commit_while_others_work()?;
+        match committed {
             Ok(_) => {
                 let previous = if self.habits.sync == SyncMode::Barrier { self.commits.last } else { number };
                 self.commits = Commits { last: number, previous, begun: None, fragile: self.commits.fragile };
@@ -277,6 +279,33 @@ impl Life {
                 self.after_commit(&error)
             }
         }
+    }
+
+    /// Commits; in some commits another thread adds records and looks, while they wait for the disk.
+    fn commit_while_others_work(&mut self) -> Outcome<Result<Option<Commit>, Error>> {
+        let file = Arc::clone(self.file()?);
+        if !self.random.one_in(3) {
+            return Ok(file.commit());
+        }
+        let many = self.random.below(2 * self.habits.most_records);
+        let mut records: Vec<_> = (0..=many).map(|_| self.some_bytes()).collect();
+        let seen = Arc::new(Mutex::new((self.now.clone(), Vec::new())));
+        let (other, theirs, disk) = (Arc::clone(&file), Arc::clone(&seen), self.disk.clone());
+        let work = move || {
+            let mut theirs = theirs.lock().unwrap_or_else(PoisonError::into_inner);
+            let (now, looks) = &mut *theirs;
+            looks.extend(other.snapshot().map(|snapshot| (snapshot, now.clone(), disk.failed_syncs())));
+            for record in records.split_off(records.len() / 2) {
+                if other.add_record(&record).is_ok() {
+                    now.records.push(record);
+                }
+            }
+        };
+        let committed = meanwhile(work, || file.commit());
+        let mut theirs = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.now = theirs.0.clone();
+        self.held.append(&mut theirs.1);
+        Ok(committed)
     }
 
     /// A commit failed and has not happened: it is tried again, rolled back, or left.

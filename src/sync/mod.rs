@@ -4,6 +4,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod forks;
+pub(crate) mod group_commit;
 pub(crate) mod pipeline;
 pub(crate) mod progress;
 pub(crate) mod published;
@@ -18,6 +19,6 @@ pub(crate) use scheduled::*;
 #[cfg(not(shuttle))]
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
 };

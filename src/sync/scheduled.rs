@@ -3,6 +3,7 @@
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
 pub(crate) use shuttle::thread;
+pub(crate) use std::sync::PoisonError;
 
 /// A pointer that is loaded and stored in one step each.
 pub(crate) struct ArcSwap<T>(Mutex<Arc<T>>);

@@ -10,8 +10,19 @@ pub(crate) struct Transaction {
     pub(crate) epoch: u64,
     /// The count of forks at its start: a forked child is not informed when it is rolled back.
     forks: u64,
-    saved: OnceLock<Vec<u8>>,
+    saved: OnceLock<Saved>,
 }
+
+/// Whole pages that were saved before they are written over, up to the last one that was written.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    /// Where they start in the file: what is before is committed, and in the file.
+    pub(crate) start: u64,
+    pub(crate) pages: Vec<u8>,
+}
+
+/// What a forked child has of them.
+static NOTHING: Saved = Saved { start: 0, pages: Vec::new() };
 
 impl Transaction {
     pub(crate) fn new(epoch: u64) -> Arc<Self> {
@@ -19,17 +30,14 @@ impl Transaction {
     }
 
     /// Saves the whole pages written past the last commit, before they are overwritten.
-    pub(crate) fn save(&self, pages: Vec<u8>) {
+    pub(crate) fn save(&self, saved: Saved) {
         // A transaction is rolled back once; a second save would save the same bytes.
-        let _ = self.saved.set(pages);
+        let _ = self.saved.set(saved);
     }
 
     /// Returns the saved pages, if the frames may no longer be in the file.
-    fn saved(&self) -> Option<&[u8]> {
-        if self.is_forked() {
-            return Some(&[]);
-        }
-        self.saved.get().map(Vec::as_slice)
+    fn saved(&self) -> Option<&Saved> {
+        if self.is_forked() { Some(&NOTHING) } else { self.saved.get() }
     }
 
     pub(crate) fn is_forked(&self) -> bool {
@@ -37,7 +45,7 @@ impl Transaction {
     }
 
     /// Calls `work` with the saved frames, or with `None` while they are in the file.
-    pub(crate) fn read<T>(&self, work: impl Fn(Option<&[u8]>) -> T) -> T {
+    pub(crate) fn read<T>(&self, work: impl Fn(Option<&Saved>) -> T) -> T {
         loop {
             let saved = self.saved();
             let result = work(saved);

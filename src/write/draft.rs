@@ -18,9 +18,10 @@ pub(super) struct Draft {
     pub(super) node: MasterNode,
     /// Counts the records, those included that the index does not hold yet.
     pub(super) record_count: u64,
-    /// Counts the bytes of the records that were added since the last commit.
+    /// Counts the bytes of the records that were added since the last commit, or since what is being committed was
+    /// captured.
     uncommitted_bytes: u64,
-    /// Whether anything has changed since the last commit.
+    /// Whether anything has changed since then.
     dirty: bool,
     /// The number of the open block, which is `node.pending`; closed ones have lower numbers.
     open_block: u64,
@@ -44,6 +45,15 @@ pub(super) enum Entry {
     Metadata,
     /// The end of the metadata; no bytes.
     NoMetadata,
+}
+
+/// A state to commit.
+#[derive(Debug)]
+pub(super) struct Captured {
+    pub(super) node: MasterNode,
+    pub(super) record_count: u64,
+    /// Counts the bytes of the records that are new in it.
+    pub(super) bytes: u64,
 }
 
 /// A savepoint of the open transaction.
@@ -82,11 +92,6 @@ impl Draft {
         self.frames.harm()
     }
 
-    /// Checks that the file has all that was written to it, and a name.
-    pub(super) fn check_standing(&mut self) -> Result<()> {
-        self.frames.check_standing(self.node.file_limit)
-    }
-
     pub(super) fn frames(&mut self) -> &mut FrameWriter {
         &mut self.frames
     }
@@ -95,19 +100,27 @@ impl Draft {
         self.record_count
     }
 
-    pub(super) fn uncommitted_bytes(&self) -> u64 {
-        self.uncommitted_bytes
-    }
-
+    /// Whether anything has changed since the last commit, or since what is being committed was captured.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
     }
 
-    /// Records that the state is committed with this serial number.
-    pub(super) fn commit(&mut self, serial: u32) {
-        self.node.serial = serial;
-        self.uncommitted_bytes = 0;
+    /// Hands out the state to commit. What comes from now on belongs to the next commit.
+    pub(super) fn capture(&mut self) -> Captured {
         self.dirty = false;
+        let bytes = std::mem::take(&mut self.uncommitted_bytes);
+        Captured { node: self.node.clone(), record_count: self.record_count, bytes }
+    }
+
+    /// Returns to the draft what was captured and has not been committed.
+    pub(super) fn keep_uncommitted(&mut self, captured: &Captured) {
+        self.dirty = true;
+        self.uncommitted_bytes += captured.bytes;
+    }
+
+    /// Notes the number of the last commit.
+    pub(super) fn note_commit(&mut self, serial: u32) {
+        self.node.serial = serial;
     }
 
     /// Whether an entry of `length` bytes would be the last of the open block.

@@ -1,6 +1,5 @@
 //! Writing closed blocks to the file as consecutive frames.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,13 +62,20 @@ impl FrameWriter {
         self.pipeline.is_empty()
     }
 
-    pub(super) fn is_unsynced(&self) -> bool {
-        self.unsynced
+    /// Says whether frames, or the length, were written since this was last asked: they need a sync.
+    pub(super) fn take_unsynced(&mut self) -> bool {
+        std::mem::take(&mut self.unsynced)
     }
 
-    /// Records that everything written is on the disk.
-    pub(super) fn note_sync(&mut self) {
-        self.unsynced = false;
+    pub(super) fn watch(&self) -> Watch {
+        self.watch
+    }
+
+    /// Records what a commit has noticed of the file.
+    pub(super) fn note_watch(&mut self, seen: Watch) {
+        if self.watch.harm().is_none() {
+            self.watch = seen;
+        }
     }
 
     /// Compresses a block in this thread.
@@ -142,7 +148,7 @@ impl FrameWriter {
     }
 
     /// Checks that the file still has what was written before `file_limit`, and a name.
-    pub(super) fn check_standing(&mut self, file_limit: u64) -> Result<()> {
+    fn check_standing(&mut self, file_limit: u64) -> Result<()> {
         self.length = self.watch.check(&self.file, self.file.geometry.whole_pages(file_limit))?;
         Ok(())
     }
@@ -185,10 +191,5 @@ impl FrameWriter {
             // The room is only room: a file that keeps it is as good.
             let _ = self.file.storage.set_length(length);
         }
-    }
-
-    /// Brings all that was written to the disk.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.storage.sync()
     }
 }

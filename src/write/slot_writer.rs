@@ -40,7 +40,7 @@ impl SlotError {
 #[derive(Debug)]
 pub(super) struct SlotWriter {
     file: Arc<OpenFile>,
-    right: Box<dyn WriteRight>,
+    right: Arc<dyn WriteRight>,
     /// The content of the two slots.
     images: SlotImages,
     /// Buffer for the next image, reused so that commits need not allocate it.
@@ -48,13 +48,8 @@ pub(super) struct SlotWriter {
 }
 
 impl SlotWriter {
-    pub(super) fn new(file: Arc<OpenFile>, right: Box<dyn WriteRight>, images: SlotImages) -> Self {
+    pub(super) fn new(file: Arc<OpenFile>, right: Arc<dyn WriteRight>, images: SlotImages) -> Self {
         Self { file, right, images, spare_image: Vec::new() }
-    }
-
-    /// Whether this process is a child that was forked after the right to write was taken.
-    pub(super) fn is_forked(&self) -> bool {
-        self.right.is_forked()
     }
 
     /// Writes the pages of a slot that differ from its present content, as the commit with number `serial`.

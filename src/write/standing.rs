@@ -5,7 +5,7 @@ use crate::read::open_file::{Opened, cut_short};
 use crate::storage::Standing;
 
 /// What a writer knows of its file from outside of it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch {
     /// Whether the file had a name when it was opened.
     had_name: bool,

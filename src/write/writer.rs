@@ -1,53 +1,46 @@
 //! The writer of a file: it adds records, commits in an order that makes commits durable, and rolls back.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::format::Slot;
 use crate::format::master::MasterNode;
 use crate::lock::WriteRight;
 use crate::read::open_file::{OpenFile, check_standing};
 use crate::read::snapshot::Snapshot;
 use crate::read::validity::new_epoch;
 use crate::storage::{Standing, write_all};
-use crate::sync::backoff::RECENT_WINDOW;
-use crate::sync::transaction::Transaction;
+use crate::sync::transaction::{Saved, Transaction};
 use crate::write::draft::{Draft, Savepoint};
 use crate::write::frame_writer::FrameWriter;
-use crate::write::options::{Commit, FIRST_SERIALS, Making, Stats, SyncMode, WriterOptions};
+use crate::write::health::Health;
+use crate::write::options::{FIRST_SERIALS, Making, Stats, SyncMode, WriterOptions};
 use crate::write::repair::{SlotImages, repair};
 use crate::write::slot_writer::{SlotError, SlotWriter};
 
 /// Holds the open transaction over the last commit.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    file: Arc<OpenFile>,
-    sync: SyncMode,
-    draft: Draft,
-    slots: SlotWriter,
+    pub(super) file: Arc<OpenFile>,
+    pub(super) sync: SyncMode,
+    pub(super) draft: Draft,
+    right: Arc<dyn WriteRight>,
+    /// `None` while a commit is under way, which has it.
+    pub(super) slots: Option<SlotWriter>,
     /// The last commit.
-    committed: Arc<MasterNode>,
+    pub(super) committed: Arc<MasterNode>,
     /// Its record count.
-    committed_count: u64,
+    pub(super) committed_count: u64,
     transaction: Arc<Transaction>,
     /// Number of changes of the state, which is the version of the published state.
-    changes: u64,
+    pub(super) changes: u64,
     /// Whether frames of a transaction that was rolled back may still be read. Their space must then remain
     /// in the file: truncating mapped pages during a read would terminate the process.
     readers_may_map_tail: bool,
-    stats: Stats,
+    pub(super) stats: Stats,
     /// When the last commit ended.
-    last_commit: Option<Instant>,
-    health: Health,
-}
-
-#[derive(Debug)]
-enum Health {
-    Good,
-    /// The failure, after which nothing is written.
-    Failed(String),
+    pub(super) last_commit: Option<Instant>,
+    pub(super) health: Health,
 }
 
 impl Writer {
@@ -90,18 +83,22 @@ impl Writer {
         file.storage.set_length(length).map_err(file.failed("set the length of"))?;
         self.set_metadata(metadata)?;
         self.draft.drain()?;
+        let captured = self.draft.capture();
+        let mut slots = SlotWriter::new(Arc::clone(&file), Arc::clone(&self.right), SlotImages::default());
         for serial in FIRST_SERIALS {
-            let written = self.slots.write(self.draft.node(), serial).map_err(SlotError::into_source);
+            let written = slots.write(&captured.node, serial).map_err(SlotError::into_source);
             written.map_err(file.failed("write the master nodes of"))?;
-            self.draft.commit(serial);
+            self.draft.note_commit(serial);
         }
+        self.slots = Some(slots);
         if making == Making::InPlace {
             // Others see the file: its header guarantees that everything else exists.
             file.storage.sync().map_err(file.failed("sync"))?;
         }
         write_all(&*file.storage, &file.geometry.encode(), 0).map_err(file.failed("write the header of"))?;
         file.storage.sync().map_err(file.failed("sync"))?;
-        self.begin_transaction();
+        self.committed = Arc::new(self.draft.node().clone());
+        self.renew_transaction();
         Ok(())
     }
 
@@ -114,6 +111,7 @@ impl Writer {
         standing: Standing,
     ) -> Self {
         let committed = Arc::new(node.clone());
+        let right: Arc<dyn WriteRight> = right.into();
         let frames = FrameWriter::new(Arc::clone(&file), options.level, standing);
         let draft = Draft::new(frames, node);
         Self {
@@ -121,7 +119,8 @@ impl Writer {
             committed,
             committed_count: draft.record_count(),
             draft,
-            slots: SlotWriter::new(Arc::clone(&file), right, images),
+            slots: Some(SlotWriter::new(Arc::clone(&file), Arc::clone(&right), images)),
+            right,
             file,
             transaction: Transaction::new(new_epoch()),
             changes: 0,
@@ -138,17 +137,12 @@ impl Writer {
 
     /// Whether a close would lose anything.
     pub(crate) fn has_uncommitted(&self) -> bool {
-        self.draft.is_dirty()
+        self.draft.is_dirty() || self.slots.is_none()
     }
 
     /// Counts the records that a close would lose.
     pub(crate) fn uncommitted_records(&self) -> u64 {
         self.record_count() - self.committed_count
-    }
-
-    /// Counts how often the state has changed.
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -197,101 +191,9 @@ impl Writer {
         if self.draft.closes_block(bytes) { self.draft.drain_ready() } else { Ok(()) }
     }
 
-    /// Makes everything since the last commit visible and, depending on the sync mode, durable. Returns
-    /// what was committed; `None` if there was nothing.
-    pub(crate) fn commit(&mut self) -> Result<Option<Commit>> {
-        self.check_health()?;
-        if !self.draft.is_dirty() {
-            return Ok(None);
-        }
-        let began = Instant::now();
-        let bytes = self.draft.uncommitted_bytes();
-        self.commit_changes()?;
-        let commit = Commit { records: self.uncommitted_records(), bytes, time: began.elapsed() };
-        self.stats.count(&commit);
-        self.begin_transaction();
-        self.tell_followers(began + commit.time);
-        Ok(Some(commit))
-    }
-
-    /// Wakes waiters after a commit. While commits follow each other closely, their pauses are short, and
-    /// waking them would only cost time.
-    fn tell_followers(&mut self, now: Instant) {
-        let before = self.last_commit.replace(now);
-        if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {
-            let slot = Slot::of_serial(self.committed.serial);
-            self.file.storage.tell_change(self.file.geometry.slot_position(slot));
-        }
-    }
-
-    fn commit_changes(&mut self) -> Result<()> {
-        self.draft.drain()?;
-        if !MasterNode::index_fits(&self.draft.node().path, &self.file.geometry) {
-            return Err(Error::IndexFull { path: self.file.path.clone() });
-        }
-        self.sync_frames()?;
-        let serial = self.committed.serial.wrapping_add(1);
-        self.draft.check_standing()?;
-        self.write_slot(serial).map_err(|error| match error {
-            SlotError::Untouched(source) => Error::io(&self.file.path, "write to", source),
-            SlotError::Begun(source) => self.fail_uncertain(source),
-        })?;
-        self.draft.commit(serial);
-        Ok(())
-    }
-
-    /// Syncs the frames before a master node refers to them.
-    fn sync_frames(&mut self) -> Result<()> {
-        let needed = match self.sync {
-            SyncMode::Full => self.draft.frames().is_unsynced(),
-            // Even without frames: the last slot must be durable before the other one is changed.
-            SyncMode::Barrier => true,
-            SyncMode::None => false,
-        };
-        if !needed {
-            return Ok(());
-        }
-        match self.draft.frames().sync() {
-            Ok(()) => {
-                self.draft.frames().note_sync();
-                Ok(())
-            }
-            Err(error) => {
-                self.fail(format!("a sync failed ({error})"));
-                Err(Error::io(&self.file.path, "sync", error))
-            }
-        }
-    }
-
-    fn write_slot(&mut self, serial: u32) -> std::result::Result<(), SlotError> {
-        self.slots.write(self.draft.node(), serial)?;
-        if self.sync == SyncMode::Full {
-            self.draft.frames().sync().map_err(SlotError::Begun)?;
-        }
-        Ok(())
-    }
-
-    fn fail_uncertain(&mut self, source: io::Error) -> Error {
-        self.fail(format!("a commit failed ({source})"));
-        Error::CommitUncertain { path: self.file.path.clone(), source }
-    }
-
-    fn fail(&mut self, reason: String) {
-        self.health = Health::Failed(reason);
-        // The published state has to be requested again, which reports the failure.
-        self.changes += 1;
-    }
-
-    fn begin_transaction(&mut self) {
-        self.committed = Arc::new(self.draft.node().clone());
-        self.committed_count = self.record_count();
-        self.transaction = Transaction::new(new_epoch());
-        self.changes += 1;
-    }
-
     /// Returns the current state, which remains readable whatever happens to the transaction.
     pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
-        if !self.draft.is_dirty() {
+        if !self.has_uncommitted() {
             return Ok(self.committed_snapshot());
         }
         self.check_health()?;
@@ -305,7 +207,7 @@ impl Writer {
         Snapshot::committed(Arc::clone(&self.file), MasterNode::clone(&self.committed))
     }
 
-    /// Discards everything since the last commit.
+    /// Discards everything since the last commit. No commit may be under way.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
         if self.draft.is_dirty() {
@@ -329,7 +231,7 @@ impl Writer {
         self.renew_transaction();
     }
 
-    fn renew_transaction(&mut self) {
+    pub(super) fn renew_transaction(&mut self) {
         self.transaction = Transaction::new(new_epoch());
         self.changes += 1;
     }
@@ -341,15 +243,16 @@ impl Writer {
         }
         self.readers_may_map_tail = true;
         let (start, end) = (self.committed.file_limit, self.draft.node().file_limit);
-        self.transaction.save(self.draft.frames().pages_between(start, end));
+        let pages = self.draft.frames().pages_between(start, end);
+        self.transaction.save(Saved { start: self.file.geometry.whole_pages(start), pages });
     }
 
     pub(crate) fn check_health(&self) -> Result<()> {
-        if self.slots.is_forked() {
+        if self.right.is_forked() {
             return Err(Error::Forked { path: self.file.path.clone() });
         }
         let reason = match &self.health {
-            Health::Failed(reason) => Some(reason.as_str()),
+            Health::Failed { reason, .. } => Some(reason.as_str()),
             Health::Good => self.draft.harm(),
         };
         match reason {
@@ -368,7 +271,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if !self.slots.is_forked() {
+        if !self.right.is_forked() {
             self.save_pages_for_readers();
             if self.is_good() && !self.readers_may_map_tail {
                 self.draft.frames().trim(self.committed.file_limit);

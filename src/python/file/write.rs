@@ -209,6 +209,10 @@ impl CaptureFile {
     ///
     /// The setting `sync` determines how durable. With nothing to commit, the call does nothing.
     ///
+    /// What several threads have added becomes one commit, whichever of them calls. While a commit waits for the
+    /// disk, other threads can add, and their calls of `commit` share the next one; each returns once everything that
+    /// was added before it is committed, or raises the error of the commit that it was part of.
+    ///
     /// If the disk is full, nothing is lost: after making room, the transaction can be committed again or rolled
     /// back. After InvalidCaptureFile, CaptureFileReplaced, or a failed sync, the object refuses further work with
     /// CaptureFileError until it is opened again.

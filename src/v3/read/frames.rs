@@ -154,8 +154,10 @@ impl FrameSource {
         };
         match &self.open {
             Some((transaction, start)) if position >= *start => transaction.read(|saved| match saved {
-                Some(saved) if self.limit - start > saved.len() as u64 => Err(self.not_saved(transaction)),
-                Some(saved) => self.decode(saved, *start, position, work),
+                Some(saved) if self.limit - start > saved.pages.len() as u64 => {
+                    Err(self.not_saved(transaction))
+                }
+                Some(saved) => self.decode(&saved.pages, *start, position, work),
                 None => self.decode_in_file(self.limit, position, work),
             }),
             Some((_, start)) => self.decode_in_file(*start, position, work),
@@ -243,6 +245,7 @@ mod tests {
     use crate::simulation::disk::Disk;
     use crate::simulation::disk_state::DiskState;
     use crate::simulation::random::Random;
+    use crate::sync::transaction::Saved;
     use crate::v3::format::{Codec, Header};
 
     #[test]
@@ -252,7 +255,7 @@ mod tests {
         let opened = Opened::new(Path::new("some.capture"), Box::new(disk), 1);
         let file = Shared::new(opened, header, 1000);
         let transaction = Transaction::new(0);
-        transaction.save(Vec::new());
+        transaction.save(Saved { start: 0, pages: Vec::new() });
         let source = FrameSource { file: Arc::new(file), limit: 9000, open: Some((transaction, 5000)) };
         let error = source.metadata(6000).map(drop);
         assert!(matches!(error, Err(Error::OutOfMemory { bytes: 4000, .. })), "{error:?}");

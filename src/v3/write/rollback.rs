@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::in_memory;
 use crate::read::validity::new_epoch;
 use crate::storage::read_up_to;
-use crate::sync::transaction::Transaction;
+use crate::sync::transaction::{Saved, Transaction};
 use crate::v3::format::entry::Change;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::format::head::Frames;
@@ -139,6 +139,6 @@ impl Writer {
             let there = read_up_to(&*self.file.storage, &mut bytes, start).unwrap_or_default();
             bytes.truncate(there);
         }
-        self.transaction.save(bytes);
+        self.transaction.save(Saved { start, pages: bytes });
     }
 }

@@ -1,4 +1,6 @@
 use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
 
 use nix::libc;
 
@@ -10,9 +12,12 @@ use crate::read::cache::Cache;
 use crate::read::open_file::Opened;
 use crate::simulation::disk::{Disk, Fault, OnlyUser, Plan};
 use crate::simulation::disk_state::DiskState;
+use crate::simulation::meanwhile::meanwhile;
 use crate::simulation::random::Random;
 use crate::storage::FileStorage;
+use crate::sync::group_commit::{CommitSteps, Flight, GroupCommit};
 use crate::write::draft::Entry;
+use crate::write::options::Commit;
 
 fn new_writer() -> Writer {
     let bytes = tempfile::tempfile().unwrap();
@@ -27,13 +32,21 @@ fn new_writer() -> Writer {
     Writer::create(&Arc::new(file), Box::new(right), None, options, Making::Hidden).unwrap()
 }
 
+fn commit(writer: &mut Writer) -> Result<Option<Commit>> {
+    let Some(mut flight) = writer.begin_commit()? else {
+        return Ok(None);
+    };
+    flight.write();
+    writer.finish_commit(flight).map(Some)
+}
+
 /// A writer over a disk whose calls can be made to fail.
-fn new_writer_on_a_disk() -> (Writer, Disk<()>) {
+fn new_writer_on_a_disk(sync: SyncMode) -> (Writer, Disk<()>) {
     let disk = Disk::new(DiskState::default(), Random::new(0));
     let geometry = Geometry::default();
     let opened = Opened::new(Path::new("log.capture"), Box::new(disk.clone()), 1);
     let file = OpenFile::new(opened, geometry, Cache::new(0));
-    let options = WriterOptions { sync: SyncMode::None, level: ZlibLevel::default() };
+    let options = WriterOptions { sync, level: ZlibLevel::default() };
     let writer = Writer::create(&Arc::new(file), Box::new(OnlyUser), None, options, Making::Hidden).unwrap();
     (writer, disk)
 }
@@ -41,12 +54,12 @@ fn new_writer_on_a_disk() -> (Writer, Disk<()>) {
 #[test]
 fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
     for number in [libc::ENOSPC, libc::EDQUOT] {
-        let (mut writer, disk) = new_writer_on_a_disk();
+        let (mut writer, disk) = new_writer_on_a_disk(SyncMode::None);
         for record in [b"rolled back".as_slice(), b"kept"] {
             writer.add_record(record).unwrap();
             disk.set_plan(Plan::From(disk.calls(), Fault::Error(number)));
             for _ in 0..2 {
-                let error = writer.commit().unwrap_err();
+                let error = commit(&mut writer).unwrap_err();
                 assert!(matches!(&error, Error::Io { source, .. } if source.raw_os_error() == Some(number)));
             }
             disk.set_plan(Plan::None);
@@ -54,7 +67,7 @@ fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
                 writer.rollback().unwrap();
             }
         }
-        writer.commit().unwrap();
+        commit(&mut writer).unwrap();
         let snapshot = writer.snapshot().unwrap();
         assert_eq!(snapshot.record_count(), 1);
         assert_eq!(&*snapshot.record(1).unwrap(), b"kept");
@@ -63,10 +76,10 @@ fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
 
 #[test]
 fn a_commit_whose_slot_fails_otherwise_is_uncertain() {
-    let (mut writer, disk) = new_writer_on_a_disk();
+    let (mut writer, disk) = new_writer_on_a_disk(SyncMode::None);
     writer.add_record(b"one").unwrap();
     disk.set_plan(Plan::Once(disk.calls(), Fault::Error(libc::EIO)));
-    assert!(matches!(writer.commit(), Err(Error::CommitUncertain { .. })));
+    assert!(matches!(commit(&mut writer), Err(Error::CommitUncertain { .. })));
     assert!(writer.rollback().is_err());
 }
 
@@ -85,7 +98,7 @@ fn a_huge_record_that_fills_an_index_node_is_written_once() {
     assert_eq!(writer.draft.frames().len(), 1);
     writer.draft.record_count += 1;
     writer.add_record(b"after").unwrap();
-    writer.commit().unwrap();
+    commit(&mut writer).unwrap();
     let snapshot = writer.snapshot().unwrap();
     assert_eq!(&*snapshot.record(1).unwrap(), b"small");
     assert_eq!(&*snapshot.record(u64::from(fan_out)).unwrap(), huge);
@@ -105,9 +118,9 @@ fn a_file_with_all_the_records_that_can_be_counted_takes_no_more() {
 fn what_changes_nothing_makes_no_new_version() {
     let mut writer = new_writer();
     writer.add_record(b"one").unwrap();
-    writer.commit().unwrap();
+    commit(&mut writer).unwrap();
     let before = writer.changes();
-    assert_eq!(writer.commit().unwrap(), None);
+    assert_eq!(commit(&mut writer).unwrap(), None);
     writer.rollback().unwrap();
     writer.add_records(b"", &[]).unwrap();
     assert_eq!(writer.changes(), before);
@@ -128,7 +141,7 @@ fn records_that_are_added_together_are_as_if_they_came_one_by_one() {
         together.add_records(&some.concat(), &ends).unwrap();
     }
     for mut writer in [one_by_one, together] {
-        writer.commit().unwrap();
+        commit(&mut writer).unwrap();
         let snapshot = writer.snapshot().unwrap();
         let numbers = 1..=snapshot.record_count();
         let found = numbers.map(|number| snapshot.record(number).unwrap().to_vec());
@@ -151,9 +164,91 @@ fn of_records_that_are_refused_together_none_stays_whatever_they_closed() {
     writer.draft.record_count = before.2;
     let after = (writer.draft.frames().len(), writer.draft.node().clone(), writer.record_count());
     assert!(before == after, "what was closed, pending or counted is not as before");
-    writer.commit().unwrap();
+    commit(&mut writer).unwrap();
     let snapshot = writer.snapshot().unwrap();
     let numbers = 1..=snapshot.record_count();
     let lengths: Vec<_> = numbers.map(|number| snapshot.record(number).unwrap().len()).collect();
     assert_eq!(lengths, [block, 10, block / 2]);
+}
+
+type Group = Arc<GroupCommit<Writer>>;
+
+fn commit_shared(group: &Group) -> Result<Option<Commit>> {
+    group.commit(|_| (), || unreachable!("it is not closed"))
+}
+
+fn add_shared(group: &Group, record: &[u8]) -> u64 {
+    group.lock().writer.as_mut().unwrap().add_record(record).unwrap()
+}
+
+/// Commits; while the commit waits for the disk, three threads commit, too: two whose records it has, and one whose record
+/// comes later. Returns what the four of them got.
+fn commit_beside_three_others(
+    group: &Group,
+    before_sync: impl Fn() + 'static,
+) -> Vec<Result<Option<Commit>>> {
+    for record in [b"one", b"two", b"six"] {
+        add_shared(group, record);
+    }
+    let others = Arc::new(Mutex::new(Vec::new()));
+    let (theirs, shared) = (Arc::clone(&others), Arc::clone(group));
+    let work = move || {
+        let mut theirs = theirs.lock().unwrap();
+        if !theirs.is_empty() {
+            return;
+        }
+        for record in [None, None, Some(b"later")] {
+            record.map(|record| add_shared(&shared, record));
+            let others_group = Arc::clone(&shared);
+            theirs.push(thread::spawn(move || commit_shared(&others_group)));
+            while shared.waiting() < theirs.len() {
+                thread::yield_now();
+            }
+        }
+        before_sync();
+    };
+    let mut results = vec![meanwhile(work, || commit_shared(group))];
+    results.extend(others.lock().unwrap().drain(..).map(|other| other.join().unwrap()));
+    results
+}
+
+#[test]
+fn whoever_commits_while_a_commit_waits_for_the_disk_shares_it_or_the_next_one() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let syncs = disk.syncs();
+    let results = commit_beside_three_others(&group, || ());
+    let records: Vec<_> =
+        results.iter().map(|result| result.as_ref().unwrap().map(|commit| commit.records)).collect();
+    assert_eq!(records, [Some(3), None, None, Some(1)]);
+    assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are in no frame yet");
+    assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
+}
+
+#[test]
+fn the_error_of_a_commit_reaches_all_whose_records_it_has() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let fail = move || disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::EIO)));
+    let results = commit_beside_three_others(&group, fail);
+    for result in &results[..3] {
+        let is_uncertain = matches!(result, Err(Error::CommitUncertain { source, .. }) if source.raw_os_error() == Some(libc::EIO));
+        assert!(is_uncertain, "{result:?}");
+    }
+    assert!(matches!(&results[3], Err(Error::WriterFailed { .. })), "{:?}", results[3]);
+}
+
+#[test]
+fn after_a_commit_without_room_others_try_for_themselves() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    // Frames, which are synced, before there is no room for the slot.
+    add_shared(&group, &Random::new(1).bytes(70_000));
+    let fail = move || disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(libc::ENOSPC)));
+    let results = commit_beside_three_others(&group, fail);
+    assert!(matches!(&results[0], Err(Error::Io { .. })), "{:?}", results[0]);
+    let records: u64 =
+        results[1..].iter().filter_map(|result| result.as_ref().unwrap().map(|commit| commit.records)).sum();
+    assert_eq!(records, 5);
+    assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
 }

@@ -1,0 +1,124 @@
+//! The steps of a commit that hold the writer; `flight` has what is between them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::format::Slot;
+use crate::format::master::MasterNode;
+use crate::sync::backoff::RECENT_WINDOW;
+use crate::sync::group_commit::CommitSteps;
+use crate::write::draft::Captured;
+use crate::write::flight::{Failure, Flight};
+use crate::write::health::{Health, LostCommit};
+use crate::write::options::Commit;
+use crate::write::writer::Writer;
+
+impl CommitSteps for Writer {
+    type Flight = Flight;
+    type Committed = Commit;
+
+    fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    fn begin_commit(&mut self) -> Result<Option<Flight>> {
+        self.check_health()?;
+        if !self.draft.is_dirty() {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        self.draft.drain()?;
+        if !MasterNode::index_fits(&self.draft.node().path, &self.file.geometry) {
+            return Err(Error::IndexFull { path: self.file.path.clone() });
+        }
+        // One is under way: there is none that could be asked for.
+        let Some(slots) = self.slots.take() else {
+            return Ok(None);
+        };
+        self.changes += 1;
+        Ok(Some(Flight {
+            file: Arc::clone(&self.file),
+            slots,
+            sync: self.sync,
+            serial: self.committed.serial.wrapping_add(1),
+            has_unsynced_frames: self.draft.frames().take_unsynced(),
+            watch: self.draft.frames().watch(),
+            captured: self.draft.capture(),
+            changes: self.changes,
+            began,
+            outcome: Err(Failure::Abandoned),
+        }))
+    }
+
+    fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
+        let Flight { slots, captured, serial, changes, began, watch, outcome, .. } = flight;
+        self.slots = Some(slots);
+        self.draft.frames().note_watch(watch);
+        match outcome {
+            Ok(()) => Ok(self.note_commit(captured, serial, began)),
+            Err(failure) => {
+                self.draft.keep_uncommitted(&captured);
+                self.changes += 1;
+                Err(self.note_failure(failure, changes))
+            }
+        }
+    }
+
+    fn lost_commit(&self, changes: u64) -> Option<Error> {
+        let Health::Failed { lost, .. } = &self.health else {
+            return None;
+        };
+        (changes <= lost.changes).then(|| lost.error(&self.file.path))
+    }
+}
+
+impl Writer {
+    fn note_commit(&mut self, captured: Captured, serial: u32, began: Instant) -> Commit {
+        let Captured { mut node, record_count, bytes } = captured;
+        let (records, time) = (record_count - self.committed_count, began.elapsed());
+        node.serial = serial;
+        self.draft.note_commit(serial);
+        self.committed = Arc::new(node);
+        self.committed_count = record_count;
+        // What others have added meanwhile, and read, is still in the same transaction.
+        if !self.draft.is_dirty() {
+            self.renew_transaction();
+        }
+        self.changes += 1;
+        let commit = Commit { records, bytes, time };
+        self.stats.count(&commit);
+        self.tell_followers(began + time);
+        commit
+    }
+
+    fn note_failure(&mut self, failure: Failure, changes: u64) -> Error {
+        match failure {
+            Failure::Untouched(error) | Failure::Harmed(error) => error,
+            Failure::Sync(source) => self.lose(changes, source, false),
+            Failure::Uncertain(source) => self.lose(changes, source, true),
+            Failure::Abandoned => self.lose(changes, io::Error::other("it was given up half-way"), true),
+        }
+    }
+
+    /// Ends all writing, since a commit failed in a way that cannot be mended.
+    fn lose(&mut self, changes: u64, source: io::Error, is_uncertain: bool) -> Error {
+        let what = if is_uncertain { "commit" } else { "sync" };
+        let reason = format!("a {what} failed ({source})");
+        let lost = LostCommit { changes, source, is_uncertain };
+        let error = lost.error(&self.file.path);
+        self.health = Health::Failed { reason, lost };
+        error
+    }
+
+    /// Ends the pauses of those who wait for a commit, of which one has just ended. They are short as long as
+    /// commits follow each other closely, and then this would only take time.
+    fn tell_followers(&mut self, now: Instant) {
+        let before = self.last_commit.replace(now);
+        if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {
+            let slot = Slot::of_serial(self.committed.serial);
+            self.file.storage.tell_change(self.file.geometry.slot_position(slot));
+        }
+    }
+}

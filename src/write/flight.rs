@@ -1,0 +1,88 @@
+//! A commit under way: it has all that it writes, and leaves the writer to others meanwhile.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::read::open_file::OpenFile;
+use crate::sync::group_commit;
+use crate::write::draft::Captured;
+use crate::write::options::SyncMode;
+use crate::write::slot_writer::{SlotError, SlotWriter};
+use crate::write::standing::Watch;
+
+/// What a commit writes.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(super) file: Arc<OpenFile>,
+    pub(super) slots: SlotWriter,
+    pub(super) sync: SyncMode,
+    pub(super) captured: Captured,
+    pub(super) serial: u32,
+    /// Whether frames, or the length, were written since the last sync.
+    pub(super) has_unsynced_frames: bool,
+    pub(super) watch: Watch,
+    /// The writer's count of changes, all of which are in it.
+    pub(super) changes: u64,
+    pub(super) began: Instant,
+    pub(super) outcome: Result<(), Failure>,
+}
+
+/// Why a commit has failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The file was cut short or removed.
+    Harmed(Error),
+    /// The frames may not be on the disk, and will not be.
+    Sync(io::Error),
+    /// There was no room for it; the file is as it was.
+    Untouched(Error),
+    /// It may have happened or not.
+    Uncertain(io::Error),
+    /// It was given up half-way.
+    Abandoned,
+}
+
+impl Flight {
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// Brings the frames to the disk before a master node points at them, and then the master node.
+    fn write_in_order(&mut self) -> Result<(), Failure> {
+        if self.syncs_first() {
+            self.file.storage.sync().map_err(Failure::Sync)?;
+        }
+        let needed = self.file.geometry.whole_pages(self.captured.node.file_limit);
+        self.watch.check(&self.file, needed).map_err(Failure::Harmed)?;
+        self.slots.write(&self.captured.node, self.serial).map_err(|error| match error {
+            SlotError::Untouched(source) => Failure::Untouched(self.file.failed("write to")(source)),
+            SlotError::Begun(source) => Failure::Uncertain(source),
+        })?;
+        if self.sync == SyncMode::Full {
+            self.file.storage.sync().map_err(Failure::Uncertain)?;
+        }
+        Ok(())
+    }
+
+    fn syncs_first(&self) -> bool {
+        match self.sync {
+            SyncMode::Full => self.has_unsynced_frames,
+            // Also when there are no frames: the last slot must be there before the other one is touched.
+            SyncMode::Barrier => true,
+            SyncMode::None => false,
+        }
+    }
+}
+
+impl group_commit::Flight for Flight {
+    fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    fn write(&mut self) {
+        self.outcome = self.write_in_order();
+    }
+}
