@@ -24,9 +24,9 @@ from subprocess_scenarios import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LONGEST_CALL = 30
+MAX_CALL_SECONDS = 30
 """Seconds that all calls on one file may take together."""
-MOST_RECORDS = 300
+MAX_RECORDS = 300
 """This many records are read from each end."""
 FINE = "fine"
 INVALID = "InvalidCaptureFile"
@@ -55,9 +55,9 @@ def _read(path: Path) -> None:
         count = cf.record_count()
         for number in {min(1, count), count // 2, count} - {0}:
             assert isinstance(cf.record_at(number), bytes)
-        assert len(list(itertools.islice(cf, MOST_RECORDS))) == min(count, MOST_RECORDS)
-        assert len(list(itertools.islice(reversed(cf), MOST_RECORDS))) == min(count, MOST_RECORDS)
-        cf.records_at(range(max(1, count - MOST_RECORDS), count + 1))
+        assert len(list(itertools.islice(cf, MAX_RECORDS))) == min(count, MAX_RECORDS)
+        assert len(list(itertools.islice(reversed(cf), MAX_RECORDS))) == min(count, MAX_RECORDS)
+        cf.records_at(range(max(1, count - MAX_RECORDS), count + 1))
         cf.refresh()
 
 
@@ -67,12 +67,12 @@ def _read_past_damage(path: Path) -> None:
         count = cf.record_count()
         with suppress(capturefile.InvalidCaptureFile):
             cf.get_metadata()
-        numbers = {*range(1, min(count, MOST_RECORDS) + 1), *range(max(1, count - MOST_RECORDS), count + 1)}
+        numbers = {*range(1, min(count, MAX_RECORDS) + 1), *range(max(1, count - MAX_RECORDS), count + 1)}
         for number in numbers:
             with suppress(capturefile.InvalidCaptureFile):
                 cf.record_at(number)
         records = iter(cf)
-        for _ in range(min(count, MOST_RECORDS)):
+        for _ in range(min(count, MAX_RECORDS)):
             with suppress(capturefile.InvalidCaptureFile, StopIteration):
                 next(records)
 
@@ -147,7 +147,7 @@ def _uses_in_a_child(path: Path) -> Iterator[tuple[str, str, int]]:
         from_child, to_parent = os.pipe()
         child = os.fork()
         if not child:
-            signal.alarm(LONGEST_CALL)
+            signal.alarm(MAX_CALL_SECONDS)
             result, memory = _use(use, path)
             os.write(to_parent, f"{result} {memory}".encode())
             os._exit(0)

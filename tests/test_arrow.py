@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEBIBYTE = 1024 * 1024
-MOST_ROWS = 65_536
+MAX_ROWS = 65_536
 RECORDS = [b"%d " % number * (number % 40) for number in range(1, 2001)]
 NUMBER = pyarrow.field("record_number", pyarrow.int64(), nullable=False)
 SCHEMA = pyarrow.schema([NUMBER, pyarrow.field("record", pyarrow.binary(), nullable=False)])
@@ -144,8 +144,8 @@ def lengths(table: capturefile.ArrowRecords) -> list[int]:
 
 def test_a_batch_has_65536_rows_at_most(million: Path) -> None:
     with CaptureFile(million) as cf:
-        assert lengths(cf.as_arrow(last_record_number=MOST_ROWS)) == [MOST_ROWS]
-        assert lengths(cf.as_arrow(2, 3 * MOST_ROWS + 2)) == [MOST_ROWS] * 3 + [1]
+        assert lengths(cf.as_arrow(last_record_number=MAX_ROWS)) == [MAX_ROWS]
+        assert lengths(cf.as_arrow(2, 3 * MAX_ROWS + 2)) == [MAX_ROWS] * 3 + [1]
 
 
 def test_a_batch_has_16_mebibytes_at_most_or_one_record(path: Path) -> None:

@@ -23,7 +23,7 @@ from processes import act, acting, others_may_write, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LONGEST_COMMIT = 5.0
+MAX_COMMIT_SECONDS = 5.0
 """Seconds that a commit may take on a busy machine where it waits for a reader of the reference: a tenth, and luck."""
 
 
@@ -399,7 +399,7 @@ def test_a_reader_of_the_reference_that_holds_the_slots_delays_a_commit_only_for
         with CaptureFile(path, to_write=True) as cf:
             cf.add_record("second")
             cf.commit()
-        assert time.monotonic() - start < LONGEST_COMMIT
+        assert time.monotonic() - start < MAX_COMMIT_SECONDS
         with CaptureFile(path) as cf:
             assert list(cf) == ["first", "second"]
 

@@ -129,7 +129,7 @@ impl<'a> World<'a> {
     fn step(&mut self) {
         match self.choices.next() % 20 {
             0..=3 => self.add(),
-            4 => self.add_quickly(),
+            4 => self.try_add(),
             5 => self.add_many(),
             6 => self.batch(),
             7 => self.set_metadata(),
@@ -160,7 +160,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn add_quickly(&mut self) {
+    fn try_add(&mut self) {
         let record = self.choices.entry();
         if self.has_room() && self.writer.try_add_record(&record).expect("a healthy writer").is_some() {
             self.current.records.push(record);

@@ -1,4 +1,4 @@
-//! Inflating in pieces, for blocks that are too large to be inflated in one go.
+//! Inflating in chunks, for blocks that are too large to be inflated in one go.
 //!
 //! A damaged or malicious frame can inflate to a thousand times its length before the error is detected.
 //! Such a block is first measured in little memory, and then only the requested part is kept.
@@ -13,16 +13,16 @@ use crate::codec::frame::InflateError;
 use crate::format::entries::{check_entry, entry_outside, node_outside};
 use crate::format::{Coordinates, LENGTH_SIZE};
 
-/// Size of the pieces in which discarded data is inflated.
-const PIECE_SIZE: usize = 64 * 1024;
+/// Size of the chunks in which discarded data is inflated.
+const CHUNK_SIZE: usize = 64 * 1024;
 
 /// Returns the length of the block that `stream` inflates to, after verifying all of it.
 pub(crate) fn measure(stream: &[u8]) -> Result<u64, InflateError> {
     let mut inflater = Inflater::new(stream);
-    let mut piece = vec![0; PIECE_SIZE];
+    let mut chunk = vec![0; CHUNK_SIZE];
     let mut size = 0;
     loop {
-        match inflater.read(&mut piece)? {
+        match inflater.read(&mut chunk)? {
             0 => return Ok(size),
             count => size += count as u64,
         }
@@ -38,11 +38,11 @@ pub(crate) fn head(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateError
 pub(crate) fn start(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateError> {
     let mut inflater = Inflater::new(stream);
     let mut bytes = Vec::new();
-    let mut piece = vec![0; PIECE_SIZE];
+    let mut chunk = vec![0; CHUNK_SIZE];
     while (bytes.len() as u64) < length {
-        let (count, ended) = inflater.read_some(&mut piece);
+        let (count, ended) = inflater.read_some(&mut chunk);
         bytes.try_reserve(count).map_err(|_| InflateError::OutOfMemory(length))?;
-        bytes.extend_from_slice(&piece[..count]);
+        bytes.extend_from_slice(&chunk[..count]);
         if ended {
             break;
         }
@@ -54,9 +54,9 @@ pub(crate) fn start(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateErro
 /// Whether a stream can begin with these bytes; most bytes that no stream begins with are soon found out.
 pub(crate) fn could_begin(bytes: &[u8]) -> bool {
     let mut inflater = Inflater::new(bytes);
-    let mut piece = vec![0; PIECE_SIZE];
+    let mut chunk = vec![0; CHUNK_SIZE];
     loop {
-        match inflater.read(&mut piece) {
+        match inflater.read(&mut chunk) {
             Ok(0) => return true,
             Ok(_) => {}
             Err(_) => return inflater.consumed == bytes.len(),
@@ -167,10 +167,10 @@ impl<S: Deref<Target = [u8]>> Inflater<S> {
 
     /// Skips `count` bytes.
     fn skip(&mut self, mut count: u64) -> Result<(), InflateError> {
-        let mut piece = vec![0; PIECE_SIZE];
+        let mut chunk = vec![0; CHUNK_SIZE];
         while count > 0 {
-            let wanted = usize::try_from(count).map_or(PIECE_SIZE, |count| count.min(PIECE_SIZE));
-            self.fill(&mut piece[..wanted])?;
+            let wanted = usize::try_from(count).map_or(CHUNK_SIZE, |count| count.min(CHUNK_SIZE));
+            self.fill(&mut chunk[..wanted])?;
             count -= wanted as u64;
         }
         Ok(())

@@ -19,7 +19,7 @@ const NOBODY: usize = 0;
 
 /// A lock that threads wait for without holding the interpreter, and heeding signals. It is an error where waiting
 /// would have no end: in the thread that holds it already, whose signal handlers may come back to it, and in a
-/// forked child whose holder did not come along.
+/// forked child, since `fork` copies only the calling thread and not the holder.
 pub(super) struct Shared<T> {
     value: Mutex<T>,
     /// The thread that holds the lock.

@@ -38,11 +38,11 @@ pub(crate) fn check_children(snapshot: &Snapshot, at: Coordinates, children: &[C
     };
     let found = format!("a child at ({}, {}) in an index node", child.frame, child.offset);
     let expected = format!("a frame from {} up to {}", data.start(), data.end());
-    Err(snapshot.file().corrupt(doubtful(snapshot, found, &expected).at(at.frame)))
+    Err(snapshot.file().corrupt(fan_out_damage(snapshot, found, &expected).at(at.frame)))
 }
 
 /// Damage to an index node, or else to the fan-out in the header.
-pub(crate) fn doubtful(snapshot: &Snapshot, found: impl Into<String>, expected: &str) -> Damage {
+pub(crate) fn fan_out_damage(snapshot: &Snapshot, found: impl Into<String>, expected: &str) -> Damage {
     let fan_out = snapshot.geometry().fan_out;
     Damage::new(found, format!("{expected}; the header's fan-out of {fan_out} may be wrong"))
 }

@@ -17,10 +17,10 @@ use crate::verify::list_problem;
 use super::block::{FRAME_START, Found, FoundBlock, Hole, end_of, starts_stream};
 use super::raw::Raw;
 
-/// Frames are looked for in pieces from this length, since most are near, up to that one.
-const FIRST_PIECE: u64 = 1 << 12;
+/// Frames are looked for in chunks from this length, since most are near, up to that one.
+const FIRST_CHUNK: u64 = 1 << 12;
 
-const MAX_PIECE: u64 = 1 << 20;
+const MAX_CHUNK: u64 = 1 << 20;
 
 /// As much of a candidate's stream is tried before all of it is read.
 const FIRST_TRY: u64 = 16 * 1024;
@@ -365,18 +365,18 @@ impl<'a> Source<'a> {
     /// The next frame that starts at `from` or later: a length and a stream that inflates whole.
     pub(super) fn search(&mut self, from: u64) -> Result<Option<u64>> {
         let mut start = from.max(self.frames.start);
-        let mut length = FIRST_PIECE;
+        let mut length = FIRST_CHUNK;
         while start + FRAME_START <= self.frames.limit {
             if (self.frames.stable..self.frames.written).contains(&start) {
                 start = self.frames.written;
                 continue;
             }
             let end = (start + length).min(self.frames.limit);
-            length = (2 * length).min(MAX_PIECE);
-            if let Some(piece) = self.bytes(start..end)? {
-                for offset in 0..piece.len().saturating_sub(in_memory(FRAME_START) - 1) {
+            length = (2 * length).min(MAX_CHUNK);
+            if let Some(chunk) = self.bytes(start..end)? {
+                for offset in 0..chunk.len().saturating_sub(in_memory(FRAME_START) - 1) {
                     let at = start + offset as u64;
-                    if end_of(&piece[offset..], at).is_some() && self.is_frame(at)? {
+                    if end_of(&chunk[offset..], at).is_some() && self.is_frame(at)? {
                         return Ok(Some(at));
                     }
                 }

@@ -23,7 +23,7 @@ pub(super) struct Tally {
     /// The records of the last full node.
     last_leaf: Vec<Coordinates>,
     /// That node and those above it; records since then that no node points at yet.
-    last: Option<Lineage>,
+    last: Option<Ancestor>,
     since: u64,
     /// The nodes above it that were met, and how many records they have behind those of the last full node.
     above: Vec<(Coordinates, u64)>,
@@ -37,35 +37,35 @@ pub(super) struct Gap {
     named: u64,
     /// The last full index node over records before it, if there is no other gap between, and how many records
     /// there are.
-    before: Option<Lineage>,
+    before: Option<Ancestor>,
     since: u64,
     /// Records behind it, up to the next full index node over records.
     loose: u64,
     /// That node.
-    behind: Option<Lineage>,
+    behind: Option<Ancestor>,
     /// How many are missing, where nodes above tell.
     missing: Option<u64>,
     /// Whether anything follows it.
     followed: bool,
 }
 
-/// A full index node over records, known by the one farthest above it that was met.
+/// A leaf node, located inside the highest of its ancestors found so far.
 #[derive(Clone, Copy)]
-struct Lineage {
+struct Ancestor {
     top: Coordinates,
-    /// How many records there are below the one above...
+    /// Number of records below that ancestor.
     size: u64,
-    /// ...and how many of them are before those of the node.
+    /// Number of those before the leaf's.
     earlier: u64,
 }
 
-impl Lineage {
+impl Ancestor {
     fn new(leaf: Coordinates, fan_out: u64) -> Self {
         Self { top: leaf, size: fan_out, earlier: 0 }
     }
 
     /// Goes up to a node, if it is the one above; says whether it is.
-    fn rise(&mut self, at: Coordinates, children: &[Coordinates], fan_out: u64) -> bool {
+    fn ascend(&mut self, at: Coordinates, children: &[Coordinates], fan_out: u64) -> bool {
         let (Some(size), Ok(index)) = (self.size.checked_mul(fan_out), children.binary_search(&self.top))
         else {
             return false;
@@ -112,15 +112,15 @@ impl Tally {
                     gap.followed = true;
                 }
             }
-            Event::Leaf { at, records, .. } => self.add_leaf(Lineage::new(at, fan_out), records),
+            Event::Leaf { at, records, .. } => self.add_leaf(Ancestor::new(at, fan_out), records),
             Event::Node { at, children } => {
                 if let Some(last) = &mut self.last
-                    && last.rise(at, children, fan_out)
+                    && last.ascend(at, children, fan_out)
                 {
                     self.above.push((at, last.later(fan_out)));
                 }
                 for gap in &mut self.breaks {
-                    gap.learn(at, children, fan_out);
+                    gap.observe(at, children, fan_out);
                 }
             }
             Event::Metadata(_) => {}
@@ -149,7 +149,7 @@ impl Tally {
         });
     }
 
-    fn add_leaf(&mut self, leaf: Lineage, records: &[Coordinates]) {
+    fn add_leaf(&mut self, leaf: Ancestor, records: &[Coordinates]) {
         self.records += records.len() as u64;
         self.last_leaf.clear();
         self.last_leaf.extend_from_slice(records);
@@ -189,12 +189,12 @@ impl Tally {
 
 impl Gap {
     /// A node above says which of its children those on the sides of the gap are.
-    fn learn(&mut self, at: Coordinates, children: &[Coordinates], fan_out: u64) {
-        let rise = |side: &mut Option<Lineage>| {
-            let rises = side.as_mut().is_some_and(|side| side.rise(at, children, fan_out));
-            side.filter(|_| rises)
+    fn observe(&mut self, at: Coordinates, children: &[Coordinates], fan_out: u64) {
+        let ascend = |side: &mut Option<Ancestor>| {
+            let has_ascended = side.as_mut().is_some_and(|side| side.ascend(at, children, fan_out));
+            side.filter(|_| has_ascended)
         };
-        if let (Some(before), Some(behind)) = (rise(&mut self.before), rise(&mut self.behind)) {
+        if let (Some(before), Some(behind)) = (ascend(&mut self.before), ascend(&mut self.behind)) {
             let between = behind.earlier.checked_sub(before.earlier + fan_out);
             self.missing = self.missing.or(between.and_then(|all| all.checked_sub(self.since + self.loose)));
         }
@@ -215,7 +215,7 @@ impl Gap {
         }
         let guess = u128::from(self.length()) * u128::from(density.0) / u128::from(density.1);
         let guess = u64::try_from(guess).unwrap_or(u64::MAX).min(u64::MAX / 4).saturating_sub(self.named);
-        let Some(Lineage { size, earlier, .. }) = self.behind else {
+        let Some(Ancestor { size, earlier, .. }) = self.behind else {
             return guess;
         };
         // The number of those missing is known but for multiples of the size; the nearest to the guess.

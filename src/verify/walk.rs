@@ -9,7 +9,7 @@ use crate::error::{Damage, Error, Result};
 use crate::format::entries::{check_entry, entry_outside, node_at, rise_up_to};
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, NodePart, get_u32};
 use crate::read::block::Block;
-use crate::read::fan_out::{check_children, doubtful};
+use crate::read::fan_out::{check_children, fan_out_damage};
 use crate::read::open_file::OpenFile;
 use crate::read::snapshot::Snapshot;
 use crate::storage::read_up_to;
@@ -427,6 +427,6 @@ impl<'a> Walk<'a> {
 
     /// Notes a problem of the index in the frame of `at`.
     fn note_at(&mut self, at: Coordinates, found: String, expected: &str) {
-        self.report.note(doubtful(self.snapshot, found, expected).at(at.frame));
+        self.report.note(fan_out_damage(self.snapshot, found, expected).at(at.frame));
     }
 }

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 STATIC = Path(__file__).parent / "static"
-LONGEST_QUERY = 2000
+MAX_QUERY_LENGTH = 2000
 """Characters of what is searched for."""
 KINDS = ("search", "verify", "blocks", "sizes")
-MOST_DIGITS = 20
+MAX_DIGITS = 20
 """Of a record number; the largest has this many."""
 
 
@@ -161,7 +161,7 @@ def number_in(request: Request, name: str, default: int) -> int:
 
 
 def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise HTTPException(400, "A number is expected.")
     return int(text)
 
@@ -174,8 +174,8 @@ def query_of(request: Request) -> dict[str, Any]:
         "pattern": "pattern" in given,
         "any_case": "any_case" in given,
     }
-    if not 0 < len(query["text"]) <= LONGEST_QUERY:
-        raise HTTPException(400, f"A text of 1 to {LONGEST_QUERY} characters is expected.")
+    if not 0 < len(query["text"]) <= MAX_QUERY_LENGTH:
+        raise HTTPException(400, f"A text of 1 to {MAX_QUERY_LENGTH} characters is expected.")
     return {**query, "first": number_in(request, "first", 1), "last": number_in(request, "last", 0)}
 
 

@@ -14,7 +14,7 @@ MAX_JOBS = 4
 """Jobs at the same time."""
 BEAT = 0.5
 """Seconds after which an empty line is sent, which shows whether anybody listens."""
-LONGEST_LINE = 4 * 1024 * 1024
+MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
 class Jobs:
@@ -40,7 +40,7 @@ class Jobs:
         """Yields the output of the worker, line by line, until it ends or the client disconnects."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "capturefile.view.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE_BYTES,
         )  # fmt: skip
         try:
             async for line in _relay(process, task, is_gone):

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from capturefile.view.sources import Readable
 
-MOST_RECORDS = 500
+MAX_RECORDS = 500
 """On a page."""
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 """Of a record in one answer; a longer one is fetched part by part, or downloaded."""
 PART = 256 * 1024
 """A download goes out in parts of this many bytes."""
@@ -24,7 +24,7 @@ def page(cf: Readable, first: int, count: int) -> dict[str, Any]:
     """Records from number `first` on; a damaged one has its error in the place of its text."""
     total = cf.record_count()
     first = max(1, first)
-    last = min(total, first + min(count, MOST_RECORDS) - 1)
+    last = min(total, first + min(count, MAX_RECORDS) - 1)
     return {"count": str(total), "first": str(first), "records": [row(cf, number) for number in range(first, last + 1)]}
 
 
@@ -40,8 +40,8 @@ def row(cf: Readable, number: int) -> dict[str, Any]:
 
 
 def part(data: bytes, start: int, length: int) -> bytes:
-    """At most MOST_BYTES of a record."""
-    return data[start : start + min(length, MOST_BYTES)]
+    """At most MAX_BYTES of a record."""
+    return data[start : start + min(length, MAX_BYTES)]
 
 
 def parts(data: bytes) -> Iterator[bytes]:

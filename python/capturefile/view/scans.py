@@ -12,9 +12,9 @@ import capturefile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_SEGMENTS = 512
+MAX_SEGMENTS = 512
 """Of a plot; neighbours are put together where a file has more blocks."""
-MOST_SAMPLED = 200_000
+MAX_SAMPLED = 200_000
 """Records whose sizes are looked at, in a file with more."""
 RUN = 100
 """Records that are sampled together."""
@@ -22,7 +22,7 @@ TELL_EVERY = 0.2
 
 
 def blocks(path: str) -> Iterator[dict[str, Any]]:
-    """The blocks along the file, in at most MOST_SEGMENTS segments."""
+    """The blocks along the file, in at most MAX_SEGMENTS segments."""
     segments: list[dict[str, Any]] = []
     together, total, told = 1, 0, time.monotonic()
     problems: list[str] = []
@@ -37,7 +37,7 @@ def blocks(path: str) -> Iterator[dict[str, Any]]:
             except capturefile.InvalidCaptureFile as error:
                 if str(error) not in problems[-20:]:
                     problems.append(str(error))
-                if len(problems) > MOST_SEGMENTS:
+                if len(problems) > MAX_SEGMENTS:
                     break
                 continue
             new = _segment(block, limit)
@@ -45,7 +45,7 @@ def blocks(path: str) -> Iterator[dict[str, Any]]:
                 segments[-1] = _joined(segments[-1], new)
             else:
                 segments.append(new)
-            if len(segments) > MOST_SEGMENTS:
+            if len(segments) > MAX_SEGMENTS:
                 segments = [_joined(*pair) for pair in zip_longest(segments[::2], segments[1::2])]
                 together *= 2
             total += 1
@@ -94,8 +94,8 @@ def sizes(path: str) -> Iterator[dict[str, Any]]:
 
 
 def _starts(count: int) -> range:
-    runs = MOST_SAMPLED // RUN
-    return range(1, count + 1, RUN if count <= MOST_SAMPLED else count // runs)
+    runs = MAX_SAMPLED // RUN
+    return range(1, count + 1, RUN if count <= MAX_SAMPLED else count // runs)
 
 
 def _sizes_from(cf: capturefile.CaptureFile[bytes], first: int, last: int) -> Iterator[int]:

@@ -12,7 +12,7 @@ from capturefile._previews import visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MOST_HITS = 1000
+MAX_HITS = 1000
 TELL_EVERY = 0.15
 """Seconds between two lines of progress."""
 LOOK_EVERY = 64
@@ -39,7 +39,7 @@ def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
             if excerpt is not None:
                 hits += 1
                 yield {"hit": {"number": str(number), "text": excerpt}}
-            if hits >= MOST_HITS:
+            if hits >= MAX_HITS:
                 break
             if number % LOOK_EVERY == 0 and (now := time.monotonic()) > told + TELL_EVERY:
                 told = now

@@ -9,11 +9,11 @@ pub(super) const MIN_MATCH_LEN: usize = 6;
 
 pub(super) const MAX_MATCH_LEN: usize = 258;
 
-/// This many positions are looked at together. They are no more than `MIN_MATCH_LEN`, which makes all of them part
-/// of what they become; and they are even, because literals are taken in pairs.
+/// Positions examined per step. At most `MIN_MATCH_LEN`, so that a match never ends inside its own group; even, because
+/// literals are emitted in pairs.
 pub(super) const GROUP: usize = 6;
 
-/// A group looks at this many bytes.
+/// Bytes from the first position of a group to the end of what it examines.
 pub(super) const AHEAD: usize = GROUP - 1 + WORD;
 
 pub(super) const SLOT_BITS: u32 = 13;

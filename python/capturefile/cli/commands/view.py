@@ -22,7 +22,7 @@ capturefile view log.capture
 capturefile view --no-browser --port 8080 *.capture"""
 
 LOOPBACK = "127.0.0.1"
-MOST_PORT = 65_535
+MAX_PORT = 65_535
 GRACE = 1
 """Seconds that open connections have at the end, of which some would never end by themselves."""
 
@@ -43,8 +43,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _port(text: str) -> int:
-    if (number := whole_number(text, 0)) > MOST_PORT:
-        raise argparse.ArgumentTypeError(f"expected a port up to {MOST_PORT}, not {text!r}")
+    if (number := whole_number(text, 0)) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"expected a port up to {MAX_PORT}, not {text!r}")
     return number
 
 

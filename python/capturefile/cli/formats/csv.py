@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 COLUMNS = ("record_number", "record", "record_base64")
-LONGEST_FIELD = 2**63 - 1
+MAX_FIELD_LENGTH = 2**63 - 1
 
 
 def read(source: BinaryIO, column: str) -> Iterator[bytes]:
     """The records in the rows of `source`, below a row with the names of the columns."""
-    csv.field_size_limit(LONGEST_FIELD)
+    csv.field_size_limit(MAX_FIELD_LENGTH)
     with _as_text(source, "utf-8-sig") as lines:
         rows = csv.reader(lines, strict=True)
         try:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-MOST_ROWS = 65_536
-MOST_BYTES = 16 * 1024 * 1024
+MAX_ROWS = 65_536
+MAX_BYTES = 16 * 1024 * 1024
 """This much is in memory, and in a row group, at most, and one record."""
 
 
@@ -63,14 +63,14 @@ def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool)
 def _batches(records: Iterable[tuple[int, bytes]], *, text: bool) -> Iterator[tuple[list[int], list[str | bytes]]]:
     numbers: list[int] = []
     values: list[str | bytes] = []
-    room = MOST_BYTES
+    room = MAX_BYTES
     for number, record in records:
         numbers.append(number)
         values.append(as_text(number, record) if text else record)
         room -= len(record)
-        if room <= 0 or len(numbers) == MOST_ROWS:
+        if room <= 0 or len(numbers) == MAX_ROWS:
             yield numbers, values
-            numbers, values, room = [], [], MOST_BYTES
+            numbers, values, room = [], [], MAX_BYTES
     if numbers:
         yield numbers, values
 
