@@ -40,7 +40,29 @@ EVERYTHING = Span(1, -1)
 """The range that is meant where none is given; also that of a file without records."""
 
 
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+if sys.version_info[:2] == (3, 14):
+
+    class _Formatter(argparse.RawDescriptionHelpFormatter):
+        """Chooses colours when text is formatted.
+
+        argparse chooses them whenever it makes a formatter, for which this version imports dataclasses.
+        """
+
+        def _set_color(self, color: bool) -> None:
+            self.__dict__.pop("_theme", None)
+            self._wants_color = color
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever argparse has
+            if name not in ("_theme", "_decolor"):
+                raise AttributeError(name)
+            super()._set_color(self._wants_color)
+            return self.__dict__[name]
+
+else:
+    _Formatter = argparse.RawDescriptionHelpFormatter
+
+
+class HelpFormatter(_Formatter):
     """Formats help to the width of the terminal.
 
     argparse makes one for every argument that is described, and would each time ask for the width with a module
