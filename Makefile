@@ -4,10 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE $(shell find src python -type f -not -name '*.pyc')
+# For other interpreters: the group of packages that tests need, and the crate's feature that makes the extension.
+TEST_GROUP ?= test
+FEATURES ?= python
 FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 3600
 # What `make wheels` builds for; Rust needs the standard library of each, from `rustup target add`.
 LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
+MACOS := aarch64-apple-darwin x86_64-apple-darwin
+ARM64 := aarch64-unknown-linux-gnu
+MUSL := x86_64-unknown-linux-musl
+# Runs programs that `cargo-zigbuild` looks for, among them the C compiler for other systems.
+WITH_ZIG := PATH="$(CURDIR)/$(BIN):$$PATH" cargo-zigbuild
+# The crate's tests for arm64, in an emulator.
+IN_ARM64 := CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64-static -L /usr/aarch64-linux-gnu' \
+	cargo test --locked --profile fast --target $(ARM64)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # The fuzz targets without the engine that drives them; they share what is built for the crate.
 IN_FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features
@@ -15,7 +28,7 @@ IN_INTERLEAVINGS := --locked --manifest-path interleavings/Cargo.toml --target-d
 
 .PHONY: help
 help: ## Say what there is
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: demo
 demo: $(VENV)/installed ## Capture a real text, read it back, follow and check it from a second process
@@ -134,6 +147,34 @@ test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg,
 test-services: $(VENV)/group-services $(VENV)/installed ## Run the recipes for gunicorn, uvicorn, Django and Celery, which it installs
 	$(BIN)/pytest tests/servers.py
 
+.PHONY: check-macos
+check-macos: $(VENV)/group-cross ## Check the crate, the extension and the crate's tests for macOS; nothing of it runs
+	rustup target add $(MACOS)
+	for target in $(MACOS); do $(WITH_ZIG) clippy --locked --all-targets --features python --target $$target \
+		-- --deny warnings || exit; done
+
+.PHONY: test-musl
+test-musl: $(VENV)/group-cross ## Run the crate's tests, but for the crash tests, with musl
+	rustup target add $(MUSL)
+	$(WITH_ZIG) test --locked --profile fast --target $(MUSL) --lib --test core -- --skip simulation
+
+.PHONY: test-arm64
+test-arm64: emulator ## Run the crate's tests, but for the crash tests, for arm64 in an emulator
+	$(IN_ARM64) --lib --test core -- --skip simulation
+
+.PHONY: simulate-arm64
+simulate-arm64: emulator ## Run the crash tests for arm64 in an emulator, for hours
+	$(IN_ARM64) --lib -- simulation
+
+.PHONY: emulator
+emulator:
+	rustup target add $(ARM64)
+	@command -v qemu-aarch64-static > /dev/null && command -v aarch64-linux-gnu-gcc > /dev/null \
+		|| { echo 'Installing an emulator and a compiler with apt-get, as root' && apt-get update --quiet --quiet \
+		&& apt-get install --quiet --quiet --yes --no-install-recommends qemu-user-static gcc-aarch64-linux-gnu \
+		libc6-dev-arm64-cross; } \
+		|| { echo 'It takes the programs qemu-aarch64-static and aarch64-linux-gnu-gcc' >&2; exit 1; }
+
 .PHONY: findings
 findings: ## See whether what surprised us in other software is still so; installs some gigabytes, one after the other
 	@status=0; for script in findings/*.sh; do echo "$$script"; "$$script" || status=1; done; exit $$status
@@ -203,7 +244,7 @@ $(VENV)/made:
 	touch $@
 
 $(VENV)/tools: $(VENV)/made pyproject.toml
-	$(BIN)/pip install --group test
+	$(BIN)/pip install --group $(TEST_GROUP)
 	touch $@
 
 $(VENV)/writers: $(VENV)/made pyproject.toml
@@ -221,7 +262,7 @@ $(VENV)/peers: $(VENV)/made pyproject.toml
 
 $(VENV)/built: $(VENV)/made $(SOURCES)
 	rm -rf dist
-	$(BIN)/maturin build --release --locked --out dist
+	$(BIN)/maturin build --release --locked --features $(FEATURES) --out dist
 	touch $@
 
 $(VENV)/installed: $(VENV)/built

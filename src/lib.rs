@@ -55,7 +55,7 @@ mod v3;
 mod verify;
 mod write;
 
-#[cfg(feature = "python")]
+#[cfg(feature = "extension")]
 mod python;
 #[cfg(test)]
 mod simulation;

@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import capturefile
+import forking
 import subprocess_scenarios
 from capturefile import CaptureFile
 from concurrency_workload import record
@@ -58,7 +59,7 @@ def in_a_child(work: Callable[[], None]) -> None:
     """Forks a child that does `work` and ends, which it must do without an error and in time."""
     import signal
 
-    child = os.fork()
+    child = forking.fork()
     if child:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         assert status == 0, f"the child ended with {status}"
@@ -325,7 +326,6 @@ def _check_numbers(records: Iterator[str], first: int) -> None:
 def fork_beside_threads(path: str) -> None:
     """Forks while other threads read and write through objects that the child then uses, closes and forgets."""
     faulthandler.cancel_dump_traceback_later()
-    warnings.simplefilter("ignore", DeprecationWarning)
     make_file(path, 1000)
     done = threading.Event()
     cf = CaptureFile(path, cache_size=1 << 17)

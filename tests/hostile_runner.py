@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import capturefile
 import subprocess_scenarios
 from capturefile import CaptureFile
+from forking import fork
 from subprocess_scenarios import say
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _use(use: str, path: Path) -> tuple[str, int]:
 def _uses_in_a_child(path: Path) -> Iterator[tuple[str, str, int]]:
     for use in USES:
         from_child, to_parent = os.pipe()
-        child = os.fork()
+        child = fork()
         if not child:
             signal.alarm(MAX_CALL_SECONDS)
             result, memory = _use(use, path)

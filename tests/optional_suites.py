@@ -39,6 +39,12 @@ def missing_program(*names: str) -> Callable[[], str | None]:
     return lambda: None if any(map(shutil.which, names)) else f"no {names[0]}"
 
 
+def nothing_to_emulate_with() -> str | None:
+    """The check of suites that run programs for another processor; as root, they install what is missing."""
+    installs = os.geteuid() == 0 and shutil.which("apt-get")
+    return missing_program("rustup")() or (None if installs else missing_program("qemu-aarch64-static")())
+
+
 @dataclass(frozen=True)
 class Suite:
     """An optional suite: tests that need packages of their own."""
@@ -63,10 +69,13 @@ SUITES = (
     Suite("test-view", 60, missing_program("chromium")),
     Suite("test-dask", 70),
     Suite("test-recipes", 75),
+    Suite("check-macos", 80, missing_program("rustup")),
     Suite("test-tables", 90),
     Suite("test-spark", 120, missing_program("java")),
     Suite("test-data", 180),
+    Suite("test-musl", 200, missing_program("rustup")),
     Suite("test-mutants", 400),
+    Suite("test-arm64", 500, nothing_to_emulate_with),
 )
 """The cheapest first: torch alone is some gigabytes."""
 

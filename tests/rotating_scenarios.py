@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import capturefile
 from capturefile.rotating import RotatingReader, RotatingWriter
+from forking import fork
 from power_cuts import record
 from rotating_logs import write_files
 from subprocess_scenarios import main, say
@@ -97,7 +98,7 @@ def die_at_each_line_of_retention(folder: str) -> None:
 
 def _die_at_each_line(folder: str, live: Callable[[Path, int], None]) -> None:
     for line in itertools.count():
-        if not (child := os.fork()):
+        if not (child := fork()):
             live(Path(folder) / str(line), line)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status == 0:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import capturefile
+import forking
 from capturefile import CaptureFile
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def fork() -> int:
     The watchdog ends here: its thread does not come along, and a child that exits would wait for it.
     """
     faulthandler.cancel_dump_traceback_later()
-    return os.fork()
+    return forking.fork()
 
 
 # Locks
@@ -196,7 +197,7 @@ def lock_while_forking(path: str, rounds: str) -> None:
 
     def beget() -> None:
         while not done.is_set() and len(children) < 400:
-            child = os.fork()
+            child = forking.fork()
             if not child:
                 signal.pause()
             children.append(child)

@@ -15,6 +15,7 @@ import capturefile
 import pytest
 from capturefile import CaptureFile, aio
 from files import write
+from forking import fork
 from processes import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -434,7 +435,7 @@ def test_a_forked_child_follows_on_its_own(full: Path) -> None:
             waiting = asyncio.create_task(anext(follower))
             while not aio._watcher._waiting:
                 await asyncio.sleep(0.01)
-            child = os.fork()
+            child = fork()
             if not child:
                 ended = threading.Thread(target=lambda: run(follow_in_child()))
                 ended.start()

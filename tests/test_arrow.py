@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import capturefile
-import duckdb
-import nanoarrow
 import pyarrow
 import pytest
 from arrow_c import stream_of
@@ -77,12 +75,14 @@ def test_records_that_are_text_can_be_had_as_strings(path: Path) -> None:
 
 
 def test_the_schema_can_be_had_without_a_stream(cf: CaptureFile[bytes]) -> None:
+    nanoarrow = pytest.importorskip("nanoarrow")
     assert pyarrow.schema(cf.as_arrow()) == SCHEMA
     assert pyarrow.schema(cf.as_arrow(text=True)) == TEXT_SCHEMA
     assert nanoarrow.c_schema(cf.as_arrow()).format == "+s"
 
 
 def test_nanoarrow_reads_a_stream(cf: CaptureFile[bytes]) -> None:
+    nanoarrow = pytest.importorskip("nanoarrow")
     rows = nanoarrow.ArrayStream(cf.as_arrow(1990)).read_all().to_pylist()
     assert [row["record_number"] for row in rows] == list(range(1990, 2001))
     assert [row["record"] for row in rows] == RECORDS[1989:]
@@ -193,6 +193,7 @@ def test_a_table_outlives_its_file_and_its_name(cf: CaptureFile[bytes], path: Pa
 
 
 def test_duckdb_counts_a_million_records(million: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
     with CaptureFile(million) as cf:
         records = cf.as_arrow(text=True)
         with duckdb.connect() as database:
@@ -307,6 +308,8 @@ def test_text_of_a_file_in_another_encoding_is_refused_and_never_guessed(path: P
 
 
 def test_a_damaged_record_is_an_error_behind_those_before_it(path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    nanoarrow = pytest.importorskip("nanoarrow")
     with CaptureFile(make(path, RECORDS)) as cf:
         place = cf.info().file_limit - 5000
     content = bytearray(path.read_bytes())

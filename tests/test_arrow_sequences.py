@@ -6,7 +6,6 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import capturefile
-import duckdb
 import pyarrow
 import pytest
 from capturefile import CaptureFile
@@ -60,6 +59,7 @@ def test_a_table_of_an_open_file_outlives_it(paths: list[Path]) -> None:
 
 
 def test_sql_over_a_slice_of_many_files(paths: list[Path]) -> None:
+    duckdb = pytest.importorskip("duckdb")
     part = capturefile.concat(paths)[290:310].as_arrow(text=True)  # noqa: F841 - the query names it
     found = duckdb.execute("SELECT count(*), min(record_number), max(length(record)) FROM part").fetchall()
     assert found == [(20, 1, max(map(len, RECORDS[290:310])))]

@@ -13,8 +13,6 @@ from threading import Barrier
 from typing import TYPE_CHECKING
 
 import arrow_c
-import duckdb
-import nanoarrow
 import pyarrow
 import pytest
 from arrow_c import RELEASED, ArrowArray, stream_of
@@ -96,6 +94,7 @@ def read_past_the_end(table: ArrowRecords) -> None:
 
 def fail_half_way(records: ArrowRecords) -> None:
     """Has a consumer raise in the middle."""
+    nanoarrow = pytest.importorskip("nanoarrow")
     with suppress(ZeroDivisionError):
         for batch in pyarrow.RecordBatchReader.from_stream(records):
             assert batch.num_rows / 0
@@ -105,6 +104,7 @@ def fail_half_way(records: ArrowRecords) -> None:
 
 def fail_in_a_query(records: ArrowRecords) -> None:
     """Has DuckDB give up in the middle."""
+    duckdb = pytest.importorskip("duckdb")
     query = "SELECT CASE WHEN record_number > 150000 THEN error('enough') ELSE 1 END FROM records"
     with duckdb.connect() as database, pytest.raises(duckdb.Error, match=r"^Invalid Input Error: enough"):
         database.sql(query).fetchall()

@@ -75,11 +75,16 @@ def test_links_of_the_readme_work_on_the_package_indexes(tmp_path: Path) -> None
 
 
 def test_one_wheel_serves_all_versions_of_python_from_3_11_on() -> None:
-    """Interpreters without the lock have no stable ABI to rely on, and need a wheel of their own."""
+    """Before 3.15, interpreters without the lock have no stable ABI, and need wheels of their own."""
     assert distribution.metadata["Requires-Python"] == ">=3.11"
     own = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    tag = f"{own}-{own}t-" if sysconfig.get_config_var("Py_GIL_DISABLED") else "cp311-abi3-"
-    assert f"Tag: {tag}" in (distribution.read_text("WHEEL") or "")
+    with_lock, without = ({"cp311-abi3"}, {f"{own}-{own}t"})
+    if sys.version_info >= (3, 15):
+        without = {"cp315-abi3", "cp315-abi3t"}
+        with_lock |= without
+    tags = re.findall(r"^Tag: (\w+-\w+)-", distribution.read_text("WHEEL") or "", re.MULTILINE)
+    assert tags
+    assert set(tags) <= (without if sysconfig.get_config_var("Py_GIL_DISABLED") else with_lock)
 
 
 def test_what_the_index_shows_is_what_there_is() -> None:

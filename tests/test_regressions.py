@@ -17,6 +17,7 @@ import capturefile
 import pytest
 from builder import build_file, encode_slot, parse, put_slot, trillion_file
 from capturefile import CaptureFile
+from forking import fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,7 +170,7 @@ def test_a_forked_child_never_reads_a_later_transaction_for_the_one_it_knew(tmp_
         assert cf[3] == noise(40_000, 1)
         known = iter(cf)
         go, start = os.pipe()
-        child = os.fork()
+        child = fork()
         if child == 0:
             os.read(go, 1)
             try:

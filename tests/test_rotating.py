@@ -19,6 +19,7 @@ from capturefile import CaptureFile
 from capturefile._files import sync_path
 from capturefile.rotating import RotatingReader, RotatingWriter, manifest, writer
 from files import RefusedError
+from forking import fork
 from processes import act, acting
 from rotating_logs import check, numbered, write_files
 
@@ -196,7 +197,7 @@ def test_a_log_has_one_writer(folder: Path) -> None:
 
 def test_a_forked_child_does_not_write(folder: Path) -> None:
     with RotatingWriter(folder, sync="none") as log:
-        if not (child := os.fork()):
+        if not (child := fork()):
             try:
                 log.close()
                 log.add_record("from the child")

@@ -15,6 +15,7 @@ import pytest
 from builder import TRILLION_RECORDS, trillion_file, trillion_record
 from capturefile import CaptureFile, RecordSequence
 from files import write
+from forking import fork
 from processes import PATIENCE
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def test_a_forked_child_reads_on_in_the_sequences_of_its_parent(many: Path) -> N
     records = sequence(many)
     under_way = iter(records)
     assert next(under_way) == text(1)
-    child = os.fork()
+    child = fork()
     if not child:
         fine = list(under_way) == list(records[1:]) and records[77] == text(78)
         os._exit(0 if fine else 1)

@@ -12,6 +12,7 @@ import capturefile
 import pytest
 from capturefile import CaptureFile, Stats
 from files import RefusedError, write
+from forking import fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def test_readers_and_forked_children_have_committed_nothing(full: Path) -> None:
     with CaptureFile(full, True) as cf:
         cf.add_record("three")
         cf.commit()
-        child = os.fork()
+        child = fork()
         if not child:
             os._exit(0 if cf.stats() == Stats(0, 0, 0, 0.0) else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
