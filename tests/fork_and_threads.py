@@ -17,6 +17,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import capturefile
@@ -135,7 +136,7 @@ def commit_in_threads(path: str) -> None:
                     other.refresh()
                     assert other.record_at(count) == f"{name} {turn}"
 
-        run_together([lambda name=name: work(name) for name in range(threads)])
+        run_together([partial(work, name) for name in range(threads)])
         stats = cf.stats()
     assert stats.records == threads * each
     assert stats.commits <= threads * each

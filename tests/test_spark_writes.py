@@ -307,7 +307,7 @@ def test_other_metadata_stays(tasks: Tasks, path: Path) -> None:
 @pytest.mark.parametrize("content", [b"text", b"[1]", b'{"capturefile.spark": 1}', b"\xff"])
 def test_metadata_that_is_no_object_is_refused_and_stays(tasks: Tasks, path: Path, content: bytes) -> None:
     fill(path, ["first"], initial_metadata=content)
-    with pytest.raises(ValueError, match="is no JSON object"):
+    with pytest.raises(ValueError, match=r"is no JSON object|has no object"):
         add(tasks, path, 0, b"second")
     with CaptureFile(path) as cf:
         assert (cf.get_metadata(), cf[:]) == (content, ["first"])

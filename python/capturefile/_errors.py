@@ -59,6 +59,14 @@ class RecordsDeleted(CaptureFileError):
         return str(self.args[0])
 
 
+def in_words(error: BaseException) -> str:
+    """Returns the error in one sentence, which names the file where there is one."""
+    if isinstance(error, OSError) and error.strerror:
+        is_nameless = error.filename is None or isinstance(error, CommitUncertain)
+        return error.strerror if is_nameless else f"{error.filename or repr('')}: {error.strerror}"
+    return str(error) or "out of memory"
+
+
 # Aliases that follow Python's style guide.
 CaptureFileAlreadyOpenError = CaptureFileAlreadyOpen
 CaptureFileNotOpenError = CaptureFileNotOpen

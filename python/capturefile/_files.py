@@ -12,11 +12,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from capturefile._typing import StrPath
 
-__all__ = ["SUFFIX", "opener", "replacing", "sync_path"]
+__all__ = ["SUFFIX", "is_hidden", "opener", "replacing", "sync_path"]
 
 SUFFIX = ".capture"
 """The extension of capture files."""
 _STANDARD_ERROR = 2
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a file is no part of a folder's data by its name: a manifest, or a part that is being written."""
+    return os.path.basename(path).startswith((".", "_"))  # noqa: PTH119  (a Path takes longer to import)
 
 
 def opener(path: str, flags: int) -> int:

@@ -21,7 +21,7 @@ from uuid import uuid4
 from capturefile._capturefile import CaptureFile
 from capturefile._decoder import Decoder
 from capturefile._errors import InvalidCaptureFile
-from capturefile._files import SUFFIX, replacing
+from capturefile._files import SUFFIX, is_hidden, replacing
 from capturefile._swap import Swap, part_names
 from capturefile.rotating import manifest
 
@@ -95,8 +95,8 @@ def _in_folder(folder: Path) -> Iterator[_File]:
 
 
 def _seen(paths: Iterable[Path]) -> Iterator[_File]:
-    """Sorts files by name, and drops hidden ones: manifests, and parts that are being written."""
-    return (_File(path) for path in sorted(paths) if path.name[0] not in "._")
+    """Sorts files by name, and drops hidden ones."""
+    return (_File(path) for path in sorted(paths) if not is_hidden(path.name))
 
 
 def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_File]:

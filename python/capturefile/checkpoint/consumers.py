@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic
 
+from capturefile import _metadata
 from capturefile._capturefile import CaptureFile
 from capturefile._cursor import Position
 from capturefile._errors import CaptureFileError, RecordsDeleted
@@ -219,35 +219,16 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         results = self.destination
         # Metadata that is set but not committed does not count.
         with CaptureFile(results.file_name) if results.closed else results._reader() as committed:
-            position = self._positions(self._metadata(committed)).get(self._name)
+            position = _metadata.load(committed, KEY, "position")[KEY].get(self._name)
         place = f"{KEY!r} in the metadata of {results.file_name!r}"
         return None if position is None else Position.decode(position, place)
 
     def _save(self, position: Position) -> None:
         # Read each time, because the caller may have set other keys in the same transaction.
-        metadata = self._metadata(self.destination)
-        metadata[KEY] = {**self._positions(metadata), self._name: position.encode()}
-        self.destination.set_metadata(json.dumps(metadata).encode())
+        metadata = _metadata.load(self.destination, KEY, "position")
+        metadata[KEY][self._name] = position.encode()
+        _metadata.save(self.destination, metadata)
         self.destination.commit()
-
-    def _metadata(self, cf: CaptureFile[Any]) -> dict[str, Any]:
-        metadata = cf.get_metadata()
-        try:
-            found = json.loads(metadata) if metadata else {}
-        except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            return found
-        raise ValueError(
-            f"the metadata of {self.destination.file_name!r} is no JSON object, so that no position can be kept in it: "
-            f"it is {metadata!r:.80}"
-        )
-
-    def _positions(self, metadata: dict[str, Any]) -> dict[str, Any]:
-        positions = metadata.get(KEY, {})
-        if isinstance(positions, dict):
-            return positions
-        raise ValueError(f"{KEY!r} in the metadata of {self.destination.file_name!r} is {positions!r:.80}, no object")
 
     def _forget_results(self) -> None:
         # After a failed commit or a close there is nothing to roll back, and the first error is more informative.

@@ -22,6 +22,7 @@ import sys
 from importlib import import_module
 
 import capturefile
+from capturefile._errors import in_words
 from capturefile.cli.arguments import Parser, did_you_mean, protect_numbers
 from capturefile.cli.exit_codes import (
     BROKEN_PIPE,
@@ -33,7 +34,7 @@ from capturefile.cli.exit_codes import (
     Terminated,
     WrongUsage,
 )
-from capturefile.cli.messages import describe, say
+from capturefile.cli.messages import say
 from capturefile.cli.streams import abandon_output, flush_help, occupy_closed_streams, standard_output
 
 TYPE_CHECKING = False
@@ -70,10 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         abandon_output()
         return BROKEN_PIPE
     except WrongUsage as error:
-        say(describe(error))
+        say(in_words(error))
         return WRONG_USAGE
     except EXPECTED_ERRORS as error:
-        say(describe(error))
+        say(in_words(error))
         return FAILED
 
 

@@ -8,8 +8,9 @@ from itertools import islice
 from operator import length_hint
 
 import capturefile
+from capturefile._errors import in_words
 from capturefile.cli.exit_codes import DONE, LOSSY
-from capturefile.cli.messages import describe, say
+from capturefile.cli.messages import say
 from capturefile.cli.reports import unreadable
 from capturefile.cli.sources import opened
 
@@ -61,7 +62,7 @@ class Followed:
             if not self.by_name:
                 raise
             if not self._is_missing:
-                say(f"{describe(error)}; waiting for it to appear")
+                say(f"{in_words(error)}; waiting for it to appear")
             self._is_missing = True
             return False
         return True
@@ -120,7 +121,7 @@ class Followed:
         """Continues behind records that were deleted, and with a file that has taken the place of the one followed."""
         first_there: int | None = getattr(error, "first_record", None)
         if first_there is not None:
-            say(describe(error))
+            say(in_words(error))
             self.code = LOSSY
             self._next = first_there
         elif self.by_name and isinstance(error, capturefile.CaptureFileReplaced):

@@ -26,15 +26,6 @@ def say(message: str) -> None:
             write_all(STANDARD_ERROR, f"capturefile: {one_line}\n".encode(errors="backslashreplace"))
 
 
-def describe(error: BaseException) -> str:
-    """The error in one sentence that names the file."""
-    if isinstance(error, capturefile.CommitUncertain):
-        return error.strerror or str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or repr('')}: {error.strerror}"
-    return str(error) or "out of memory"
-
-
 def counted(number: int, noun: str) -> str:
     """A number and what is counted."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,7 +7,7 @@ import os
 import socket
 
 from capturefile._capturefile import CaptureFile
-from capturefile._files import SUFFIX
+from capturefile._files import SUFFIX, is_hidden
 
 
 def local_path(path: str) -> str:
@@ -51,7 +51,7 @@ def _expanded(path: str, *, may_be_none: bool) -> list[str]:
         return capture_files(path)
     if not glob.has_magic(path):
         raise FileNotFoundError(f"{path!r} does not exist on {socket.gethostname()}, where the read is planned")
-    found = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file) and not _is_hidden(file)]
+    found = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file) and not is_hidden(file)]
     if not found and not may_be_none:
         raise FileNotFoundError(f"no file fits {path!r} on {socket.gethostname()}, where the read is planned")
     return found
@@ -59,12 +59,8 @@ def _expanded(path: str, *, may_be_none: bool) -> list[str]:
 
 def capture_files(folder: str) -> list[str]:
     """Lists the capture files in a folder that are not hidden."""
-    names = (name for name in os.listdir(folder) if name.endswith(SUFFIX) and not _is_hidden(name))
+    names = (name for name in os.listdir(folder) if name.endswith(SUFFIX) and not is_hidden(name))
     return [file for name in names if os.path.isfile(file := os.path.join(folder, name))]
-
-
-def _is_hidden(path: str) -> bool:
-    return os.path.basename(path).startswith(("_", "."))
 
 
 def open_to_read(path: str) -> CaptureFile[bytes]:

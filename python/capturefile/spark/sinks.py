@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from uuid import uuid4
 from pyspark.sql import datasource
 from pyspark.sql.datasource import WriterCommitMessage
 
+from capturefile import _metadata
 from capturefile._capturefile import CaptureFile
 from capturefile._files import replacing
 from capturefile._swap import check_is_here
@@ -102,7 +102,7 @@ class StreamWriter(_Base):
 
     def _append(self, parts: list[StreamPart], query: str, batch_id: int) -> None:
         with CaptureFile(self.path, True, encoding=None) as cf:
-            metadata = _decoded(cf)
+            metadata = _metadata.load(cf, KEY, "number of a batch")
             if _is_next(metadata, query, batch_id):
                 _fill(cf, parts, metadata)
 
@@ -119,21 +119,7 @@ class StreamWriter(_Base):
         if not os.path.exists(self.path):
             return {}
         with CaptureFile(self.path, encoding=None) as cf:
-            return _decoded(cf)
-
-
-def _decoded(cf: CaptureFile[bytes]) -> dict[str, Any]:
-    content = cf.get_metadata()
-    try:
-        found = json.loads(content) if content else {}
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not isinstance(found.get(KEY, {}), dict):
-        raise ValueError(
-            f"the metadata of {cf.file_name!r} is no JSON object, so that no number of a batch can be kept in it: "
-            f"{content!r}"
-        )
-    return found
+            return _metadata.load(cf, KEY, "number of a batch")
 
 
 def _is_next(metadata: dict[str, Any], query: str, batch_id: int) -> bool:
@@ -150,4 +136,4 @@ def _fill(cf: CaptureFile[bytes], parts: list[StreamPart], metadata: dict[str, A
             check_is_here(Path(part.path))
             with open_to_read(part.path) as source:
                 cf.add_records(source)
-        cf.set_metadata(json.dumps(metadata).encode())
+        _metadata.save(cf, metadata)

@@ -14,11 +14,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import capturefile
+from capturefile._errors import in_words
 from capturefile.view import records, structure
 from capturefile.view.events import events
 from capturefile.view.jobs import Jobs
 from capturefile.view.security import Guard
-from capturefile.view.sources import BROKEN, Source, Unreadable, message
+from capturefile.view.sources import BROKEN, Source, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,7 +184,7 @@ def failed(request: Request, error: Exception) -> Response:
     """What the page shows in the place of what it asked for."""
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
-    return JSONResponse({"error": message(error)}, 404 if isinstance(error, IndexError) else 422)
+    return JSONResponse({"error": in_words(error)}, 404 if isinstance(error, IndexError) else 422)
 
 
 def application(sources: Sequence[Source], token: str, host: str) -> Starlette:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from capturefile._errors import in_words
 from capturefile._previews import text_of
-from capturefile.view.sources import BROKEN, message
+from capturefile.view.sources import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def row(cf: Readable, number: int) -> dict[str, Any]:
         record = cf.record_at(number)
     except BROKEN as error:
         # In a list it is clear which file is meant, and room is short.
-        return {"number": str(number), "error": message(error).partition("capture file: ")[2] or message(error)}
+        return {"number": str(number), "error": in_words(error).partition("capture file: ")[2] or in_words(error)}
     text, is_text = text_of(record)
     return {"number": str(number), "size": len(record), "text": text, "utf8": is_text}
 

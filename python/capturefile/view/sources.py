@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import capturefile
+from capturefile._errors import in_words
 
 Readable = capturefile.CaptureFile[bytes]
 CACHE_SIZE = 8 * 1024 * 1024
@@ -56,7 +57,7 @@ class Source:
                 self._file = capturefile.open(self.path, encoding=None, cache_size=CACHE_SIZE)
                 self._error = None
             except BROKEN as error:
-                self._error = message(error)
+                self._error = in_words(error)
 
     def file(self) -> Readable:
         """Returns the open file, after another attempt to open it if necessary.
@@ -81,7 +82,7 @@ class Source:
             self._error = None
         except BROKEN as error:
             # What was seen before stays readable.
-            self._error = message(error)
+            self._error = in_words(error)
         info = file.info()
         return State(str(info.record_count), info.serial_number, info.file_size, _is_replaced(file), self._error)
 
@@ -102,10 +103,3 @@ def _is_replaced(file: Readable) -> bool:
         return False
     except OSError:
         return True
-
-
-def message(error: BaseException) -> str:
-    """The error in words."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or ''}: {error.strerror}".removeprefix(": ")
-    return str(error) or "out of memory"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from capturefile._capturefile import _Structure
-from capturefile.view.sources import BROKEN, message
+from capturefile._errors import in_words
+from capturefile.view.sources import BROKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ def describe(path: Path) -> dict[str, Any]:
     try:
         structure = _Structure(path)
     except BROKEN as error:
-        return {**told, "error": message(error)}
+        return {**told, "error": in_words(error)}
     slots = structure.slots
     return {
         "size": structure.file_size,
@@ -64,7 +65,7 @@ def way(path: Path, number: int) -> dict[str, Any]:
         steps, error = _Structure(path).path_to(min(number, LAST_NUMBER))
     except BROKEN as problem:
         error = problem
-    told = None if error is None else message(error)
+    told = None if error is None else in_words(error)
     return {"number": str(number), "steps": [_step_told(step) for step in steps], "error": told}
 
 

@@ -11,7 +11,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from capturefile.view.sources import BROKEN, message
+from capturefile._errors import in_words
+from capturefile.view.sources import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ def main() -> None:
     except (re.error, OverflowError, RecursionError) as error:
         print(json.dumps({"error": f"That is no regular expression: {error}"}), flush=True)
     except BROKEN as error:
-        print(json.dumps({"error": message(error)}), flush=True)
+        print(json.dumps({"error": in_words(error)}), flush=True)
 
 
 def _search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,11 +6,12 @@ import argparse
 import sys
 
 import capturefile
+from capturefile._errors import in_words
 from capturefile.cli.arguments import Span, add_bare, add_selection, natural
 from capturefile.cli.colours import RED, RESET, has_colours
 from capturefile.cli.encoders import BINARY, add_format, encoder, printable
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE, WrongUsage
-from capturefile.cli.messages import describe, say
+from capturefile.cli.messages import say
 from capturefile.cli.patterns import PythonPattern, RustPattern
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, check_range
@@ -104,7 +105,7 @@ def _grep(options: argparse.Namespace, output: BinaryIO) -> int:
             except BrokenPipeError:
                 raise
             except EXPECTED_ERRORS as error:
-                say(describe(error))
+                say(in_words(error))
                 code = UNUSABLE
             if found and options.quiet:
                 return DONE

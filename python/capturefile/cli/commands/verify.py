@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 import capturefile
+from capturefile._errors import in_words
 from capturefile.cli.arguments import add_bare
 from capturefile.cli.colours import GREEN, RED, painted
 from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE
-from capturefile.cli.messages import counted, describe, say
+from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
 from capturefile.cli.reports import as_fields, quoted, recovery_fields, write_problems
 from capturefile.cli.sources import add_sources, standard_input
@@ -87,7 +88,7 @@ class Verdicts:
             with progress("verify", "bytes") as shown:
                 report = capturefile.verify(path, quick=quick, progress=shown.at)
         except EXPECTED_ERRORS as error:
-            say(describe(error))
+            say(in_words(error))
             self.code = UNUSABLE
             return
         recovery = None if report.sound or quick else _survey(path)
