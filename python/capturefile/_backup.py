@@ -56,7 +56,7 @@ def backup(
 
     Examples:
         >>> with capturefile.open("visits.capture", "a") as visits:
-        ...     visits.add_record("not committed")
+        ...     number = visits.add_record("not committed")
         ...     count = capturefile.backup("visits.capture", "copy.capture")
         ...     visits.rollback()
         >>> capturefile.open("copy.capture").record_count() == count

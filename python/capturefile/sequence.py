@@ -143,7 +143,7 @@ class RecordSequence(Sequence[RecordT_co]):
             CaptureFileError: As for indexing.
 
         Examples:
-            >>> records.find("second")
+            >>> cf.as_sequence().find("second")
             1
         """
         return first_not_below(self.__getitem__, range(self._length), value, key, slack)

@@ -270,7 +270,7 @@ class RotatingReader(Generic[RecordT_co]):
             CaptureFileError: As for `record_at`.
 
         Examples:
-            >>> log.find("second")
+            >>> reader.find("second")
             2
         """
         return first_not_below(self.record_at, range(self.first_record, self._seen + 1), value, key, slack)
