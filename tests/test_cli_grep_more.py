@@ -30,6 +30,8 @@ def test_several_files_are_told_apart(two: list[Path], tmp_path: Path) -> None:
     a, b = (str(path).encode() for path in two)
     assert output("grep", "dog", *two) == a + b":a dog\n" + b + b":a dog\n"
     assert output("grep", "-n", "dog", *two) == a + b":2:a dog\n" + b + b":2:a dog\n"
+    assert output("grep", "dog", "-n", two[0], "--no-filename", two[1]) == b"2:a dog\n2:a dog\n"
+    assert output("cat", two[1], "--format", "nul", two[1]) == b"a bird\0a dog\0" * 2
     assert output("grep", "--no-filename", "dog", *two) == b"a dog\na dog\n"
     assert output("grep", "-H", "bird", two[1]) == b + b":a bird\n"
     assert output("grep", "-c", "cat", *two) == a + b":3\n" + b + b":0\n"

@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
     from capturefile._capturefile import CaptureFile
 
-    T = TypeVar("T")
+    _T = TypeVar("_T")
 
 
 def first_not_below(
-    record_at: Callable[[int], T],
+    record_at: Callable[[int], _T],
     numbers: range,
     value: Any,  # noqa: ANN401 - whatever the keys are compared with
-    key: Callable[[T], Any] | None = None,
+    key: Callable[[_T], Any] | None = None,
     slack: Any = None,  # noqa: ANN401 - whatever their differences are
 ) -> int:
     """Returns the first of `numbers` whose record has a key that is not below `value`, or the one behind them.

@@ -101,6 +101,11 @@ class Parser(argparse.ArgumentParser):
         """Parses, and refuses what is unknown."""
         self.given = sys.argv[1:] if args is None else list(args)
         found, unknown = super().parse_known_args(self.given, namespace)
+        # argparse takes further files only where no option stands between them and the first.
+        last = next((action for action in reversed(self._actions) if not action.option_strings), None)
+        if last is not None and last.nargs == "+" and last.type is None and not any(map(_is_option, unknown)):
+            getattr(found, last.dest).extend(unknown)
+            unknown = []
         if unknown:
             self.error(f"unexpected arguments: {' '.join(unknown)}")
         return found, unknown
@@ -118,6 +123,10 @@ class Parser(argparse.ArgumentParser):
                 message = f"there is no option {name[:2]}"
                 break
         super().error(message)
+
+
+def _is_option(argument: str) -> bool:
+    return argument.startswith("-") and argument != "-"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
