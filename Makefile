@@ -14,7 +14,8 @@ LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-li
 MACOS := aarch64-apple-darwin x86_64-apple-darwin
 ARM64 := aarch64-unknown-linux-gnu
 MUSL := x86_64-unknown-linux-musl
-# Runs programs that `cargo-zigbuild` looks for, among them the C compiler for other systems.
+CROSS_WHEEL := $(BIN)/maturin build --release --locked --zig --out dist
+# cargo with a C compiler and linker for other systems.
 WITH_ZIG := PATH="$(CURDIR)/$(BIN):$$PATH" cargo-zigbuild
 # The crate's tests for arm64, in an emulator.
 IN_ARM64 := CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
@@ -223,11 +224,16 @@ release: $(VENV)/made ## Build the source package and, from it, a wheel into dis
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/*.tar.gz
 
 .PHONY: wheels
-wheels: $(VENV)/made ## Build the source package, and wheels for Linux on x86-64 and arm64, with glibc and musl, into dist/
+wheels: $(VENV)/made ## Build the source package, and wheels for Linux on x86-64 and arm64, with glibc and musl, for all interpreters, into dist/
 	$(BIN)/pip install --quiet --group wheels
 	rm -rf dist
 	$(BIN)/maturin sdist --out dist
-	for target in $(LINUX); do $(BIN)/maturin build --release --locked --zig --target $$target --out dist || exit; done
+	for target in $(LINUX); do \
+		$(CROSS_WHEEL) --target $$target \
+		&& $(CROSS_WHEEL) --target $$target --interpreter python3.14t \
+		&& $(CROSS_WHEEL) --target $$target --interpreter python3.15t --features python-free-threaded \
+		|| exit; \
+	done
 
 .PHONY: smoke
 smoke: $(VENV)/installed ## Try whether the wheel works on this machine
