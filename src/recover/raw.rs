@@ -168,6 +168,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn work_stops_when_it_is_told_to() {
         let mut left = 3;
         let stop = move |_| {

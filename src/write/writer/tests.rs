@@ -129,6 +129,7 @@ fn what_changes_nothing_makes_no_new_version() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri maps no files")]
 fn records_that_are_added_together_are_as_if_they_came_one_by_one() {
     let records: Vec<Vec<u8>> = (0..3000).map(|number| vec![b'a'; number * 7 % 211]).collect();
     let (mut one_by_one, mut together) = (new_writer(), new_writer());
@@ -150,6 +151,7 @@ fn records_that_are_added_together_are_as_if_they_came_one_by_one() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri maps no files")]
 fn of_records_that_are_refused_together_none_stays_whatever_they_closed() {
     let mut writer = new_writer();
     let block = writer.file.geometry.block_size as usize;
