@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import capturefile
 import pytest
 from CaptureFile import CaptureFile as Reference
 from capturefile import CaptureFile
@@ -13,7 +17,6 @@ from files import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 # Jobs that a shell runs in the background, as in many a CI, ignore Ctrl-C, and would hand that on to what tests start.
@@ -38,6 +41,34 @@ Reference.__del__ = _close_file
 def path(tmp_path: Path) -> Path:
     """Where a test's file is to be."""
     return tmp_path / "log.capture"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out what would run over both formats, and is about one."""
+    params = {item: getattr(item, "callspec", None) for item in items}
+    items[:] = [
+        item
+        for item in items
+        if not (
+            item.get_closest_marker("only_format_2") and (at := params[item]) and at.params.get("both_formats") == 3
+        )
+    ]
+
+
+@pytest.fixture(params=[2, 3], ids=["format_2", "format_3"])
+def both_formats(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Runs a test once for each format: what it, or a module beside it, creates in this process is in that format."""
+    version: int = request.param
+    if version == 3:
+        plain, here = CaptureFile, Path(__file__).parent
+        making = functools.partial(plain, format=3)
+        monkeypatch.setattr(capturefile, "CaptureFile", making)
+        monkeypatch.setattr(capturefile, "open", functools.partial(capturefile.open, format=3))
+        for module in list(sys.modules.values()):
+            where = getattr(module, "__file__", None)
+            if where and Path(where).parent == here and vars(module).get("CaptureFile") is plain:
+                monkeypatch.setattr(module, "CaptureFile", making)
+    return version
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from processes import PATIENCE, wait_until
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Runs a coroutine to its end, which must come in time."""

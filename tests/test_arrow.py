@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 MEBIBYTE = 1024 * 1024
 MAX_ROWS = 65_536
 RECORDS = [b"%d " % number * (number % 40) for number in range(1, 2001)]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from capturefile import ArrowRecords
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 COUNT = 200_000
 WEIGHT = 24
 """Bytes of a record, of which the file has a few megabytes together."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 
 def then_raise(*records: bytes) -> Iterator[bytes]:
     """Records, and an error where the next would be."""

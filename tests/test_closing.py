@@ -15,6 +15,8 @@ from capturefile import CaptureFile, aio
 from files import write
 from processes import PATIENCE, wait_until
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 
 def holds_open(path: Path) -> bool:
     """Whether this process has the file open."""
@@ -47,6 +49,7 @@ def test_a_follower_of_a_writer_keeps_it_alive(full: Path) -> None:
     CaptureFile(full, True).close()
 
 
+@pytest.mark.only_format_2
 def test_a_follower_and_its_object_that_hold_each_other_are_found_unused(full: Path) -> None:
     class Holder(CaptureFile[str]):
         follower: capturefile.Follower[str]

@@ -23,6 +23,8 @@ from processes import act, acting, others_may_write, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 MAX_COMMIT_SECONDS = 5.0
 """Seconds that a commit may take on a busy machine where it waits for a reader of the reference: a tenth, and luck."""
 

@@ -20,6 +20,8 @@ from processes import ScenarioProcess, act, acting, wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 MAX_WAIT_SECONDS = 5.0
 """Seconds that something may take, on a busy machine, that waits for nobody."""
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 RECORDS = [b"%d " % number * (number % 40) for number in range(1, 2001)]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 PATIENCE = 30.0
 """Seconds after which something that should happen counts as not happening."""
 TINY = Geometry(page_size=512, block_size=512, fan_out=2)

@@ -21,6 +21,8 @@ from processes import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+pytestmark = pytest.mark.usefixtures("both_formats")
+
 COUNT = 2000
 
 

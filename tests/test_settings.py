@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import capturefile
@@ -146,6 +148,35 @@ def test_every_setting_of_format_3_makes_the_same_log(path: Path, options: dict[
         assert (cf.info().version, cf.info().compression) == (3, options.get("compression", "zstd"))
     with CaptureFile(path, cache_size=options.get("cache_size", 2**25)) as cf:
         assert [cf[number] for number in range(1, 20_001)] == list(cf) == records
+
+
+def test_each_commit_of_format_3_has_a_time_by_which_its_records_are_found(path: Path) -> None:
+    before = datetime.now(UTC)
+    with CaptureFile(path, True, format=3) as cf:
+        for number in range(1, 4):
+            cf.add_records(f"record {number}" for _ in range(1000))
+            cf.commit()
+            time.sleep(0.001)
+        cf.add_record("not committed")
+        assert cf.commit_time(3001) is None
+        assert cf.record_number_at(datetime.now(UTC)) is None
+        assert cf.record_number_at(before) == 1
+        with pytest.raises(IndexError):
+            cf.commit_time(3002)
+        with pytest.raises(TypeError):
+            cf.record_number_at(datetime(2020, 1, 1))
+        cf.rollback()
+    with CaptureFile(path) as cf:
+        times = [cf.commit_time(number) for number in (1, 1000, 1001, 2001, 3000)]
+        assert [cf.record_number_at(found) for found in times if found] == [1, 1, 1001, 2001, 2001]
+        assert before <= times[0] <= times[-1] <= datetime.now(UTC)  # type: ignore[operator]
+
+
+def test_a_file_in_format_2_has_no_times(full: Path) -> None:
+    with CaptureFile(full) as cf:
+        for ask in (lambda: cf.commit_time(1), lambda: cf.record_number_at(datetime.now(UTC))):
+            with pytest.raises(capturefile.CaptureFileError, match="version 2"):
+                ask()
 
 
 def test_settings_beyond_the_references_are_given_by_name(path: Path) -> None:

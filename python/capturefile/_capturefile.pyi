@@ -4,6 +4,7 @@ All of it is also in `capturefile`, which is where to import it from.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from types import GenericAlias
 from typing import Any, Generic, Literal, Self, SupportsIndex, final, overload
@@ -534,6 +535,56 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> for block in cf.blocks():
             ...     print(block.records, block.size)
             records 1 to 3 28
+        """
+    def commit_time(self, record_number: SupportsIndex) -> datetime | None:
+        """Returns when a record was committed.
+
+        Times never go back: if the clock was set back, commits have the time of the last one before, until the clock
+        has caught up. Only files in format 3 have times.
+
+        Args:
+            record_number: Number of the record, from 1.
+
+        Returns:
+            The time as an aware `datetime` in UTC, without the fraction of a microsecond; None if the record is not
+            committed yet.
+
+        Raises:
+            IndexError: There is no such record.
+            CaptureFileError: The file is in format 2.
+            InvalidCaptureFile: The file is damaged where the record is.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> with CaptureFile("timed.capture", to_write=True, format=3) as timed:
+            ...     timed.add_record("first")
+            ...     timed.commit()
+            ...     timed.commit_time(1).tzinfo
+            1
+            datetime.timezone.utc
+        """
+    def record_number_at(self, time: datetime) -> int | None:
+        """Returns the number of the first record that was committed at a time or later.
+
+        Args:
+            time: The time, as an aware `datetime`.
+
+        Returns:
+            The number of the record; None if everything was committed before.
+
+        Raises:
+            TypeError: `time` is not an aware `datetime`.
+            CaptureFileError: The file is in format 2, which has no times.
+            InvalidCaptureFile: The index of the file is damaged.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> with CaptureFile("moments.capture", to_write=True, format=3) as moments:
+            ...     moments.add_record("first")
+            ...     moments.commit()
+            ...     moments.record_number_at(moments.commit_time(1))
+            1
+            1
         """
     def stats(self) -> Stats:
         """Returns totals of what was committed through this object since it was opened.

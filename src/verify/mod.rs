@@ -5,6 +5,7 @@ mod order;
 mod report;
 mod slots;
 mod structure;
+mod version_3;
 mod walk;
 
 pub(crate) use lists::{Run, list_problem, list_run};
@@ -16,6 +17,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use crate::either::snapshot::State;
 use crate::error::Result;
 use crate::file::CaptureFile;
 use crate::sync::progress::{Callback, Monitor, Progress};
@@ -112,8 +114,7 @@ impl<'a> VerifyOptions<'a> {
     /// # Errors
     ///
     /// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all;
-    /// [`Error::Io`](crate::Error::Io) if it cannot be read, or the callback ends the work;
-    /// [`Error::FormatUnsupported`](crate::Error::FormatUnsupported) for one in version 3 of the format. Damage is no
+    /// [`Error::Io`](crate::Error::Io) if it cannot be read, or the callback ends the work. Damage is no
     /// error.
     ///
     /// # Examples
@@ -141,9 +142,8 @@ impl<'a> VerifyOptions<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all,
-/// [`Error::Io`](crate::Error::Io) if it cannot be read, and
-/// [`Error::FormatUnsupported`](crate::Error::FormatUnsupported) for one in version 3 of the format. Damage is no
+/// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all, and
+/// [`Error::Io`](crate::Error::Io) if it cannot be read. Damage is no
 /// error.
 ///
 /// # Examples
@@ -168,7 +168,10 @@ pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
 
 fn look_at_edges(file: &CaptureFile) -> Result<Report> {
     let snapshot = file.snapshot()?;
-    let snapshot = snapshot.version_2("verify")?;
+    let snapshot = match snapshot.state() {
+        State::V2(snapshot) => snapshot,
+        State::V3(snapshot) => return version_3::look_at_edges(snapshot),
+    };
     let mut walk = Walk::new(snapshot, Monitor::new(file.path(), None));
     walk.header_and_slots()?;
     walk.edges()?;
@@ -179,8 +182,11 @@ fn look_at_edges(file: &CaptureFile) -> Result<Report> {
 
 fn read_all(file: &CaptureFile, progress: Option<Callback<'_>>) -> Result<Report> {
     let snapshot = file.snapshot()?;
-    let snapshot = snapshot.version_2("verify")?;
     let monitor = Monitor::new(file.path(), progress);
+    let snapshot = match snapshot.state() {
+        State::V2(snapshot) => snapshot,
+        State::V3(snapshot) => return version_3::read_all(snapshot, &monitor),
+    };
     monitor.set_total(snapshot.file_limit());
     monitor.report()?;
     let mut walk = Walk::new(snapshot, monitor.clone());

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -178,6 +179,65 @@ impl CaptureFile {
         // A new cell is empty.
         let _ = reader.settings.set(settings);
         Ok(reader)
+    }
+
+    /// Returns when a record was committed.
+    ///
+    /// Times never go back: if the clock was set back, commits have the time of the last one before, until the clock
+    /// has caught up. Only files in format 3 have times.
+    ///
+    /// Args:
+    ///     record_number: Number of the record, from 1.
+    ///
+    /// Returns:
+    ///     The time as an aware `datetime` in UTC, without the fraction of a microsecond; None if the record is not
+    ///     committed yet.
+    ///
+    /// Raises:
+    ///     IndexError: There is no such record.
+    ///     CaptureFileError: The file is in format 2.
+    ///     InvalidCaptureFile: The file is damaged where the record is.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> with CaptureFile("timed.capture", to_write=True, format=3) as timed:
+    ///     ...     timed.add_record("first")
+    ///     ...     timed.commit()
+    ///     ...     timed.commit_time(1).tzinfo
+    ///     1
+    ///     datetime.timezone.utc
+    fn commit_time(&self, py: Python<'_>, record_number: RecordNumber) -> PyResult<Option<SystemTime>> {
+        let Some(number) = record_number.positive() else {
+            return Err(self.below_the_first(py, record_number)?);
+        };
+        let snapshot = self.snapshot(py)?;
+        Ok(py.detach(|| snapshot.commit_time(number))?)
+    }
+
+    /// Returns the number of the first record that was committed at a time or later.
+    ///
+    /// Args:
+    ///     time: The time, as an aware `datetime`.
+    ///
+    /// Returns:
+    ///     The number of the record; None if everything was committed before.
+    ///
+    /// Raises:
+    ///     TypeError: `time` is not an aware `datetime`.
+    ///     CaptureFileError: The file is in format 2, which has no times.
+    ///     InvalidCaptureFile: The index of the file is damaged.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> with CaptureFile("moments.capture", to_write=True, format=3) as moments:
+    ///     ...     moments.add_record("first")
+    ///     ...     moments.commit()
+    ///     ...     moments.record_number_at(moments.commit_time(1))
+    ///     1
+    ///     1
+    fn record_number_at(&self, py: Python<'_>, time: SystemTime) -> PyResult<Option<u64>> {
+        let snapshot = self.snapshot(py)?;
+        Ok(py.detach(|| snapshot.record_number_at(time))?)
     }
 
     /// Returns the numbers of the first and last record that are compressed together with record `record_number`.

@@ -26,7 +26,7 @@ impl Blocks {
         let limit = self.snapshot.frames.limit;
         if start >= limit {
             let (records, size) = self.snapshot.pending();
-            return Ok((!records.is_empty()).then_some(BlockInfo {
+            return Ok((!records.is_empty()).then(|| BlockInfo {
                 frame: None,
                 size,
                 record_count: Some(records.end() - records.start() + 1),

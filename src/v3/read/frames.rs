@@ -88,6 +88,14 @@ impl FrameSource {
         self.with_frame(position, None, |frame, _| Ok(*frame))
     }
 
+    /// Where the frame at `position` of the file ends, by its header, whatever its body is.
+    pub(crate) fn end_by_header(&self, position: u64) -> Result<u64> {
+        let mut bytes = [0; FrameHeader::SIZE];
+        read_up_to(&*self.file.storage, &mut bytes, position).map_err(self.file.failed("read"))?;
+        let header = FrameHeader::decode(&bytes, position, self.file.header.seed());
+        header.map(|header| position + header.total()).map_err(|damage| self.file.corrupt(damage))
+    }
+
     fn node_of(&self, body: &[u8], child: &Child) -> Result<Vec<Child>> {
         let damage =
             |found: &str, expected: &str| self.file.corrupt(Damage::new(found, expected).at(child.position));

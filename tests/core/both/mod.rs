@@ -1,5 +1,6 @@
 //! What files of both formats do; compiled for each of them.
 
+mod damaged;
 mod following;
 // Elsewhere `nix` has no name for the locks of open files, by which these tests look from outside.
 #[cfg(target_os = "linux")]

@@ -140,3 +140,22 @@ fn packed_records_end_where_their_offsets_do() {
     assert_eq!(offsets, [0, 100, 127, 127]);
     assert_eq!(bytes, [vec![1; 100], vec![3; 27]].concat());
 }
+
+#[test]
+fn the_blocks_of_a_file_have_every_record_once_and_an_empty_file_has_none() {
+    let place = Place::new();
+    let file = writing_as(SMALL).open(&place.path).unwrap();
+    assert_eq!(file.snapshot().unwrap().blocks().count(), 0);
+    for round in 0..20 {
+        file.add_records((0..40).map(|seed| noise(seed, 30 + round))).unwrap();
+        file.commit().unwrap();
+        let mut next = 1;
+        for block in file.snapshot().unwrap().blocks().map(Result::unwrap) {
+            let Some(records) = block.records else { continue };
+            assert_eq!(*records.start(), next);
+            assert_eq!(block.record_count, Some(records.end() + 1 - next));
+            next = records.end() + 1;
+        }
+        assert_eq!(next, file.record_count().unwrap() + 1);
+    }
+}
