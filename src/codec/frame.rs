@@ -32,8 +32,8 @@ pub(crate) fn deflate(block: &[u8], level: ZlibLevel) -> Result<Vec<u8>> {
     frame.resize(LENGTH_SIZE, 0);
     if is_noise(block) {
         append_stream(block, ZlibLevel::STORED, &mut frame)?;
-    } else if level.get() == ZlibLevel::FASTEST {
-        deflate::compress(block, &mut frame)?;
+    } else if deflate::LEVELS.contains(&level.get()) {
+        deflate::compress(block, level.get(), &mut frame)?;
     } else {
         append_stream(block, level.0, &mut frame)?;
     }

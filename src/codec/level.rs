@@ -67,8 +67,6 @@ impl TryFrom<u32> for CompressionLevel {
 }
 
 impl ZlibLevel {
-    /// The level with an encoder of its own.
-    pub(super) const FASTEST: u32 = 1;
     /// No compression.
     pub(super) const STORED: CompressionLvl = CompressionLvl::fastest();
 

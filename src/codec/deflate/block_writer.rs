@@ -1,9 +1,11 @@
 //! Deflate blocks: of the three kinds the one that takes least, and its tokens as bits.
 
+use std::sync::LazyLock;
+
 use super::bits::{BUFFER, Code, Writer};
+use super::counts::Counts;
 use super::huffman::{
-    Codes, DISTANCES, Header, MAX_CODE_LEN, SYMBOLS, USED_DISTANCES, assign, code_lengths, distance_extra,
-    length_extra, length_symbols,
+    Codes, Header, LENGTH_EXTRA, MAX_CODE_LEN, assign, code_lengths, distance_extra, length_symbol,
 };
 use super::sizes::{END, LITERALS, PURPOSE, WORD};
 use super::tokens::{HALF, first_of, second_of};
@@ -14,47 +16,127 @@ const TOKENS_OF_A_BUFFER: usize = BUFFER / WORD;
 
 pub(super) const MAX_STORED_LEN: usize = 65_535;
 
-impl Writer<'_> {
-    /// Writes what `tokens` and `bytes` both stand for as a deflate block of the kind that takes least, or as
-    /// some stored ones.
-    #[inline(never)]
-    pub(super) fn write_block(&mut self, bytes: &[u8], tokens: &[u32], last: bool) -> Result<()> {
-        let mut firsts = [0_u32; HALF];
-        let mut seconds = [0_u32; HALF];
-        for &token in tokens {
-            firsts[first_of(token)] += 1;
-            seconds[second_of(token)] += 1;
-        }
-        let mut symbols = [0; SYMBOLS];
-        for (symbol, frequency) in symbols[..LITERALS].iter_mut().enumerate() {
-            *frequency = firsts[symbol] + seconds[symbol];
-        }
-        symbols[END] = 1;
-        for (symbol, lengths) in length_symbols() {
-            symbols[symbol] = firsts[lengths].iter().sum();
-        }
-        let mut distances = [0; DISTANCES];
-        distances[..USED_DISTANCES].copy_from_slice(&seconds[LITERALS..][..USED_DISTANCES]);
+/// What is so short with the fixed codes, in bits, seldom becomes shorter with its own, and never when it is stored.
+const SHORT: usize = 256;
 
+/// A block of its own has to save this many bits, which is about what it takes to tell its codes.
+const PRICE_OF_A_BLOCK: f32 = 900.0;
+
+static FIXED: LazyLock<Tables> = LazyLock::new(|| Tables::of(&Codes::fixed()));
+
+/// What the halves of tokens become.
+struct Tables {
+    firsts: [Code; HALF],
+    seconds: [Code; HALF],
+    end: Code,
+}
+
+impl Tables {
+    fn of(codes: &Codes) -> Self {
+        let symbols = assign(&codes.symbols);
+        let mut firsts = [Code::default(); HALF];
+        let mut seconds = [Code::default(); HALF];
+        firsts[..LITERALS].copy_from_slice(&symbols[..LITERALS]);
+        seconds[..LITERALS].copy_from_slice(&symbols[..LITERALS]);
+        let mut before = END;
+        let mut nth = 0;
+        for (less, first) in firsts[LITERALS..].iter_mut().enumerate() {
+            let symbol = length_symbol(less);
+            nth = if symbol == before { nth + 1 } else { 0 };
+            before = symbol;
+            let Code { bits, length, .. } = symbols[symbol];
+            let total = length + LENGTH_EXTRA[symbol - END - 1];
+            *first = Code { bits: bits | nth << length, length: total, total };
+        }
+        for (symbol, code) in assign(&codes.distances).into_iter().enumerate() {
+            seconds[LITERALS + symbol] = Code { total: code.length + distance_extra(symbol), ..code };
+        }
+        Self { firsts, seconds, end: symbols[END] }
+    }
+
+    /// The bits of a token, and how many they are.
+    #[inline]
+    fn code_of(&self, token: u32) -> (u64, u32) {
+        let (first, second) = (self.firsts[first_of(token)], self.seconds[second_of(token)]);
+        let rest = u64::from(second.bits) | u64::from(token >> 18) << second.length;
+        (u64::from(first.bits) | rest << first.length, u32::from(first.length + second.total))
+    }
+
+    /// How many bits tokens take with the end behind them.
+    fn size(&self, tokens: &[u32]) -> usize {
+        tokens.iter().map(|&token| self.code_of(token).1 as usize).sum::<usize>()
+            + usize::from(self.end.length)
+    }
+}
+
+impl Writer<'_> {
+    /// Writes what `tokens` and `bytes` both stand for as deflate blocks, one for each part that is unlike the one
+    /// before it. Parts have `part` tokens.
+    pub(super) fn write_blocks(
+        &mut self,
+        mut bytes: &[u8],
+        mut tokens: &[u32],
+        last: bool,
+        part: usize,
+    ) -> Result<()> {
+        if tokens.len() <= SHORT / 8 && 3 + FIXED.size(tokens) <= SHORT {
+            reserve(self.out, SHORT / 8 + 2 * WORD, PURPOSE)?;
+            self.write_fixed(tokens, last);
+            return Ok(());
+        }
+        let mut block = Counts::of(&tokens[..tokens.len().min(part)]);
+        let mut length = tokens.len().min(part);
+        let mut bits = block.code_bits();
+        while length < tokens.len() {
+            let next_length = part.min(tokens.len() - length);
+            let next = Counts::of(&tokens[length..][..next_length]);
+            let both = block.with(&next);
+            let (next_bits, both_bits) = (next.code_bits(), both.code_bits());
+            if bits + next_bits + PRICE_OF_A_BLOCK < both_bits {
+                let (own_bytes, later_bytes) = bytes.split_at(block.bytes);
+                let (own_tokens, later_tokens) = tokens.split_at(length);
+                self.write_block(own_bytes, own_tokens, &block, false)?;
+                (bytes, tokens) = (later_bytes, later_tokens);
+                (block, bits, length) = (next, next_bits, next_length);
+            } else {
+                (block, bits) = (both, both_bits);
+                length += next_length;
+            }
+        }
+        self.write_block(bytes, tokens, &block, last)
+    }
+
+    fn write_fixed(&mut self, tokens: &[u32], last: bool) {
+        self.put(u64::from(last) | 1 << 1, 3);
+        self.write_tokens(tokens, &FIXED);
+    }
+
+    /// Writes a deflate block of the kind that takes least, or some stored ones.
+    #[inline(never)]
+    pub(super) fn write_block(
+        &mut self,
+        bytes: &[u8],
+        tokens: &[u32],
+        counts: &Counts,
+        last: bool,
+    ) -> Result<()> {
         let own = Codes {
-            symbols: code_lengths(&symbols, MAX_CODE_LEN),
-            distances: code_lengths(&distances, MAX_CODE_LEN),
+            symbols: code_lengths(&counts.symbols, MAX_CODE_LEN),
+            distances: code_lengths(&counts.distances, MAX_CODE_LEN),
         };
         let header = Header::new(&own);
-        let fixed = Codes::fixed();
-        let own_size = header.size() + own.size(&symbols, &distances);
-        let fixed_size = fixed.size(&symbols, &distances);
-        let stored_size = 8 * bytes.len() + 40 * bytes.len().div_ceil(MAX_STORED_LEN);
-        let size = own_size.min(fixed_size).min(stored_size.max(40));
+        let extra = counts.extra_bits();
+        let own_size = 3 + header.size() + own.size(&counts.symbols, &counts.distances) + extra;
+        let fixed_size = 3 + Codes::fixed().size(&counts.symbols, &counts.distances) + extra;
+        let size = own_size.min(fixed_size).min(stored_size(bytes));
 
         reserve(self.out, size / 8 + 2 * WORD, PURPOSE)?;
         if size == own_size {
             self.put(u64::from(last) | 2 << 1, 3);
             header.write(self);
-            self.write_tokens(tokens, &own);
+            self.write_tokens(tokens, &Tables::of(&own));
         } else if size == fixed_size {
-            self.put(u64::from(last) | 1 << 1, 3);
-            self.write_tokens(tokens, &fixed);
+            self.write_fixed(tokens, last);
         } else {
             self.store(bytes, last);
         }
@@ -74,36 +156,16 @@ impl Writer<'_> {
     }
 
     #[inline(never)]
-    pub(super) fn write_tokens(&mut self, tokens: &[u32], codes: &Codes) {
-        let symbols = assign(&codes.symbols);
-        let mut firsts = [Code::default(); HALF];
-        firsts[..LITERALS].copy_from_slice(&symbols[..LITERALS]);
-        for (symbol, lengths) in length_symbols() {
-            let code = symbols[symbol];
-            for (extra, first) in firsts[lengths].iter_mut().enumerate() {
-                let total = code.length + length_extra(symbol);
-                *first = Code { bits: code.bits | (extra as u32) << code.length, length: total, total };
-            }
-        }
-        let mut seconds = [Code::default(); HALF];
-        seconds[..LITERALS].copy_from_slice(&symbols[..LITERALS]);
-        for (symbol, code) in assign(&codes.distances).into_iter().enumerate() {
-            seconds[LITERALS + symbol] = Code { total: code.length + distance_extra(symbol), ..code };
-        }
-        let code_of = |token: u32| {
-            let (first, second) = (firsts[first_of(token)], seconds[second_of(token)]);
-            let rest = u64::from(second.bits) | u64::from(token >> 18) << second.length;
-            (u64::from(first.bits) | rest << first.length, u32::from(first.length + second.total))
-        };
+    fn write_tokens(&mut self, tokens: &[u32], tables: &Tables) {
         for tokens in tokens.chunks(TOKENS_OF_A_BUFFER) {
             self.flush();
             let mut pending = self.pending;
             let (pairs, odd) = tokens.as_chunks();
             for &[one, other] in pairs {
                 // A token has 48 bits at most, but two of them seldom do not fit.
-                let (code, count) = code_of(one);
+                let (code, count) = tables.code_of(one);
                 pending.add(code, count);
-                let (code, count) = code_of(other);
+                let (code, count) = tables.code_of(other);
                 if pending.count + count >= u64::BITS {
                     pending.spill(&mut self.buffer);
                 }
@@ -111,13 +173,18 @@ impl Writer<'_> {
                 pending.spill(&mut self.buffer);
             }
             for &token in odd {
-                let (code, count) = code_of(token);
+                let (code, count) = tables.code_of(token);
                 pending.add(code, count);
                 pending.spill(&mut self.buffer);
             }
             self.pending = pending;
         }
-        self.put_code(symbols[END]);
+        self.put_code(tables.end);
         self.flush();
     }
+}
+
+/// How many bits it takes to store bytes, when those before do not end in the middle of a byte.
+fn stored_size(bytes: &[u8]) -> usize {
+    8 * bytes.len() + 40 * bytes.len().div_ceil(MAX_STORED_LEN).max(1)
 }

@@ -1,9 +1,7 @@
 //! Huffman codes: their lengths from frequencies, the codes themselves, and the header that tells them.
 
-use std::ops::Range;
-
 use super::bits::{Code, Writer};
-use super::sizes::{END, LITERALS};
+use super::sizes::END;
 use super::tokens::HALF;
 
 /// Symbols of literals, of the end and of lengths; the last two are used in no block.
@@ -47,10 +45,9 @@ impl Codes {
         Self { symbols, distances: [5; DISTANCES] }
     }
 
-    /// How many bits a block takes, but for its header, when symbols are so frequent.
+    /// How many bits symbols take that are so frequent, without what follows them.
     pub(super) fn size(&self, symbols: &[u32; SYMBOLS], distances: &[u32; DISTANCES]) -> usize {
-        3 + total_size(symbols, &self.symbols, length_extra)
-            + total_size(distances, &self.distances, distance_extra)
+        total_size(symbols, &self.symbols) + total_size(distances, &self.distances)
     }
 }
 
@@ -104,7 +101,9 @@ impl Header {
 
     /// How many bits it takes.
     pub(super) fn size(&self) -> usize {
-        14 + 3 * self.told + total_size(&self.frequencies, &self.lengths, run_extra)
+        let runs =
+            self.frequencies[16..].iter().zip(RUN_EXTRA).map(|(&count, extra)| count * u32::from(extra));
+        14 + 3 * self.told + total_size(&self.frequencies, &self.lengths) + runs.sum::<u32>() as usize
     }
 
     pub(super) fn write(&self, writer: &mut Writer) {
@@ -121,14 +120,27 @@ impl Header {
     }
 }
 
-/// The symbols of lengths, each with the halves of tokens that become it.
-pub(super) fn length_symbols() -> impl Iterator<Item = (usize, Range<usize>)> {
-    let mut start = LITERALS;
-    LENGTH_EXTRA.iter().zip(END + 1..).map(move |(&extra, symbol)| {
-        // The last but one would have the greatest length, too.
-        let end = start + (1 << extra) - usize::from(symbol == END + LENGTH_EXTRA.len() - 1);
-        (symbol, std::mem::replace(&mut start, end)..end)
-    })
+/// The symbols of lengths less 3, each less the first of them.
+const LENGTH_SYMBOLS: [u8; 256] = {
+    let mut symbols = [0; 256];
+    let (mut symbol, mut less) = (0, 0);
+    while less < 255 {
+        let mut rest = 1 << LENGTH_EXTRA[symbol];
+        while rest > 0 && less < 255 {
+            symbols[less] = symbol as u8;
+            less += 1;
+            rest -= 1;
+        }
+        symbol += 1;
+    }
+    // The last but one would have the greatest length, too.
+    symbols[255] = LENGTH_EXTRA.len() as u8 - 1;
+    symbols
+};
+
+/// The symbol of a length less 3.
+pub(super) fn length_symbol(less: usize) -> usize {
+    END + 1 + usize::from(LENGTH_SYMBOLS[less % LENGTH_SYMBOLS.len()])
 }
 
 /// How many bits follow the symbol of a length, or of anything else in its place.
@@ -146,10 +158,10 @@ pub(super) fn run_extra(symbol: usize) -> u8 {
     RUN_EXTRA.get(symbol.wrapping_sub(16)).copied().unwrap_or(0)
 }
 
-/// How many bits symbols take that are so frequent, with what follows them.
-pub(super) fn total_size(frequencies: &[u32], lengths: &[u8], extra: fn(usize) -> u8) -> usize {
-    let all = frequencies.iter().zip(lengths).enumerate();
-    all.map(|(symbol, (&frequency, &length))| frequency as usize * usize::from(length + extra(symbol))).sum()
+/// How many bits the codes take of symbols that are so frequent.
+fn total_size(frequencies: &[u32], lengths: &[u8]) -> usize {
+    frequencies.iter().zip(lengths).map(|(&frequency, &length)| frequency * u32::from(length)).sum::<u32>()
+        as usize
 }
 
 /// The lengths of the codes in which symbols that are so frequent take the fewest bits; about the fewest, when

@@ -1,73 +1,147 @@
-//! Fast deflate: blocks compressed into zlib streams by an encoder made for blocks of some ten thousand bytes.
+//! Deflate: blocks compressed into zlib streams by encoders made for blocks of some ten thousand bytes.
 
-#![expect(clippy::cast_possible_truncation, reason = "positions, symbols and lengths are small")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "positions, symbols, lengths and counts are small"
+)]
 
 mod bits;
 mod block_writer;
+mod chains;
+mod counts;
+mod groups;
 mod huffman;
+mod lazy;
 mod sizes;
 mod tokens;
 
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 
 use self::bits::{BUFFER, Pending, Writer};
-use self::sizes::{MAX_DISTANCE, PURPOSE, WINDOW, WORD};
-use self::tokens::Deflater;
+use self::chains::Chains;
+use self::groups::Groups;
+use self::lazy::Effort;
+use self::sizes::{MAX_MATCH_LEN, PURPOSE, WINDOW, WORD};
+use self::tokens::{LITERAL_TOKENS, zeros};
 use crate::error::{Result, reserve};
+
+/// The levels that it knows.
+pub(crate) const LEVELS: RangeInclusive<u32> = 1..=8;
 
 /// A zlib stream whose copies reach 32 KB back, made by the fastest algorithm.
 const STREAM_HEADER: [u8; 2] = [0x78, 0x01];
+
+/// A token but the last stands for two bytes or more, when none but those before copies is a single literal.
+const TOKENS_OF_A_WINDOW: usize = WINDOW / 2 + 2 * LITERAL_TOKENS;
+
+/// It takes longer to clear what groups are found by than to compress less than this with chains.
+const LEAST_FOR_GROUPS: usize = 512;
+
+/// A deflate block may end after each of this many tokens: more of them take less time, fewer less room.
+const GROUPS_PART: usize = 4096;
+const CHAINS_PART: usize = 1024;
+
 thread_local! {
-    static DEFLATER: RefCell<Option<Deflater>> = const { RefCell::new(None) };
+    static GROUPS: RefCell<Option<Groups>> = const { RefCell::new(None) };
+    static CHAINS: RefCell<Option<Chained>> = const { RefCell::new(None) };
+}
+
+/// Memory to compress in by chains. Nothing in it outlasts a block.
+struct Chained {
+    chains: Chains,
+    tokens: Box<[u32; TOKENS_OF_A_WINDOW]>,
 }
 
 /// Appends `block` to `out` as a zlib stream; after an error `out` may end with a part of it.
-pub(crate) fn compress(block: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    DEFLATER.with_borrow_mut(|slot| {
-        let deflater = match slot {
-            Some(deflater) => deflater,
-            none => none.insert(Deflater::new()?),
-        };
-        deflater.compress(block, out)
+pub(crate) fn compress(block: &[u8], level: u32, out: &mut Vec<u8>) -> Result<()> {
+    reserve(out, STREAM_HEADER.len(), PURPOSE)?;
+    out.extend_from_slice(&STREAM_HEADER);
+    let pending = Pending { bits: 0, count: 0, at: 0 };
+    let mut writer = Writer { out, buffer: [0; BUFFER + WORD], pending };
+    match effort_of(level, block.len()) {
+        None => made(&GROUPS, Groups::new, |groups| groups.compress(block, &mut writer))?,
+        Some(effort) => {
+            let make = || Ok(Chained { chains: Chains::new()?, tokens: zeros()? });
+            made(&CHAINS, make, |chained| chained.compress(block, effort, &mut writer))?;
+        }
+    }
+    writer.align();
+    writer.flush();
+    reserve(out, size_of::<u32>(), PURPOSE)?;
+    out.extend_from_slice(&libdeflater::adler32(block).to_be_bytes());
+    Ok(())
+}
+
+/// How hard a level searches in chains; the first one does something else with blocks that are worth the memory.
+fn effort_of(level: u32, length: usize) -> Option<Effort> {
+    let (depth, nice, threes) = match level {
+        ..=1 if length >= LEAST_FOR_GROUPS => return None,
+        ..=2 => (1, 32, false),
+        3 => (2, 32, false),
+        4 => (3, 48, false),
+        5 => (5, 65, true),
+        6 => (8, 65, true),
+        7 => (16, 130, true),
+        _ => (40, MAX_MATCH_LEN, true),
+    };
+    Some(Effort { depth, nice, threes })
+}
+
+/// Works with what a thread has in `slot`, which is made when it is needed first.
+fn made<T>(
+    slot: &'static std::thread::LocalKey<RefCell<Option<T>>>,
+    make: impl FnOnce() -> Result<T>,
+    work: impl FnOnce(&mut T) -> Result<()>,
+) -> Result<()> {
+    slot.with_borrow_mut(|slot| match slot {
+        Some(value) => work(value),
+        none => work(none.insert(make()?)),
     })
 }
 
-impl Deflater {
-    fn compress(&mut self, block: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        reserve(out, STREAM_HEADER.len(), PURPOSE)?;
-        out.extend_from_slice(&STREAM_HEADER);
-        let pending = Pending { bits: 0, count: 0, at: 0 };
-        let mut writer = Writer { out, buffer: [0; BUFFER + WORD], pending };
-        self.slots.fill(0);
-        let (mut from, mut filled, mut rest) = (0, 0, block);
+impl Groups {
+    fn compress(&mut self, block: &[u8], writer: &mut Writer) -> Result<()> {
+        self.clear();
+        let (mut from, mut rest) = (0, block);
         loop {
-            let (next, later) = rest.split_at(rest.len().min(WINDOW - filled));
-            self.window[filled..filled + next.len()].copy_from_slice(next);
-            filled += next.len();
+            let (next, later) = rest.split_at(rest.len().min(WINDOW - from));
+            let to = from + next.len();
+            self.window[from..to].copy_from_slice(next);
             rest = later;
             loop {
-                let (to, count) = self.tokenize(from, filled);
-                let last = to == filled && rest.is_empty();
-                writer.write_block(&self.window[from..to], &self.tokens[..count], last)?;
-                from = to;
-                if from == filled {
+                let (end, count) = self.tokenize(from, to);
+                let last = end == to && rest.is_empty();
+                writer.write_blocks(&self.window[from..end], &self.tokens[..count], last, GROUPS_PART)?;
+                from = end;
+                if from == to {
                     break;
                 }
             }
             if rest.is_empty() {
-                break;
+                return Ok(());
             }
-            self.window.copy_within(MAX_DISTANCE..WINDOW, 0);
-            for position in self.slots.iter_mut() {
-                *position = position.saturating_sub(MAX_DISTANCE as u16);
-            }
-            (from, filled) = (MAX_DISTANCE, MAX_DISTANCE);
+            from = self.slide();
         }
-        writer.align();
-        writer.flush();
-        reserve(out, size_of::<u32>(), PURPOSE)?;
-        out.extend_from_slice(&libdeflater::adler32(block).to_be_bytes());
-        Ok(())
+    }
+}
+
+impl Chained {
+    fn compress(&mut self, block: &[u8], effort: Effort, writer: &mut Writer) -> Result<()> {
+        let (mut from, mut rest) = (self.chains.clear(), block);
+        loop {
+            let (next, later) = rest.split_at(rest.len().min(WINDOW - from));
+            let to = from + next.len();
+            self.chains.window[from..to].copy_from_slice(next);
+            rest = later;
+            let count = self.chains.tokenize(from, to, effort, &mut *self.tokens);
+            writer.write_blocks(next, &self.tokens[..count], rest.is_empty(), CHAINS_PART)?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+            from = self.chains.slide();
+        }
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) const WINDOW: usize = 2 * MAX_DISTANCE;
 /// This many bytes are compared at once.
 pub(super) const WORD: usize = 8;
 
+pub(super) const MAX_MATCH_LEN: usize = 258;
+
 pub(super) const LITERALS: usize = 256;
 /// The symbol that ends a deflate block.
 pub(super) const END: usize = 256;

@@ -1,0 +1,92 @@
+//! Chains: for each position of a block, where its first bytes stood before.
+
+use super::sizes::{MAX_DISTANCE, WINDOW, WORD};
+use super::tokens::{Window, word_of, zeros};
+use crate::error::Result;
+
+/// The first bytes of a block stand at this position, so that there is a word before each, and none is at 0.
+pub(super) const BASE: usize = WORD;
+
+const HEAD_BITS: u32 = 15;
+
+/// Samples of a block are this long, and come from this many places.
+const SAMPLE: usize = 128;
+const SAMPLES: usize = 16;
+
+/// Bytes, and for each position where its first bytes stood last before it. All of a block is linked before the first
+/// of its bytes is compressed, so that a search can look at what comes later.
+pub(super) struct Chains {
+    pub(super) window: Box<Window>,
+    /// Where bytes of each hash were seen last, while they are linked.
+    heads: Box<[u16; 1 << HEAD_BITS]>,
+    /// Where bytes of the same hash stood before, and 0 for nowhere. These are hints: what is there is compared.
+    pub(super) links: Box<[u16; WINDOW]>,
+    /// The same for three bytes, where these are looked for.
+    pub(super) threes: Box<[u16; WINDOW]>,
+}
+
+impl Chains {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { window: zeros()?, heads: zeros()?, links: zeros()?, threes: zeros()? })
+    }
+
+    /// Forgets what it has seen; tells where the first bytes go.
+    pub(super) fn clear(&mut self) -> usize {
+        self.window[..BASE].fill(0);
+        BASE
+    }
+
+    /// Makes room for bytes behind those that may still be copied; tells where they go.
+    pub(super) fn slide(&mut self) -> usize {
+        let kept = BASE + MAX_DISTANCE;
+        self.window.copy_within(WINDOW - kept..WINDOW, 0);
+        kept
+    }
+
+    /// Links `gram` bytes at each position up to `to`.
+    pub(super) fn link(&mut self, to: usize, gram: usize) {
+        link(&self.window, &mut self.heads, &mut self.links, to, gram);
+    }
+
+    /// Links three bytes at each position up to `to`.
+    pub(super) fn link_threes(&mut self, to: usize) {
+        link(&self.window, &mut self.heads, &mut self.threes, to, 3);
+    }
+
+    /// How many bytes are common in samples from all over the part between `from` and `to`.
+    pub(super) fn common_bytes(&self, from: usize, to: usize) -> usize {
+        let mut counts = [0_u8; 1 << u8::BITS];
+        for part in self.window[from..to].chunks(((to - from) / SAMPLES).max(SAMPLE)) {
+            for &byte in &part[..part.len().min(SAMPLE)] {
+                let count = &mut counts[usize::from(byte)];
+                *count = count.saturating_add(1);
+            }
+        }
+        // What is less frequent than that has long codes, and is no literal that matters.
+        let rare = ((to - from) / SAMPLES).min(SAMPLE) / (SAMPLE / 2);
+        counts.iter().filter(|count| usize::from(**count) > rare).count()
+    }
+}
+
+/// Links `gram` bytes at each position up to `to`.
+#[inline(never)]
+fn link(
+    window: &Window,
+    heads: &mut [u16; 1 << HEAD_BITS],
+    chain: &mut [u16; WINDOW],
+    to: usize,
+    gram: usize,
+) {
+    let bits = (to.ilog2() + 3).min(HEAD_BITS);
+    heads[..1 << bits].fill(0);
+    let end = (to + 1).saturating_sub(gram).max(BASE);
+    for at in BASE..end {
+        let bytes = word_of(window, at % WINDOW) << (u64::BITS as usize - 8 * gram);
+        let hash = bytes.wrapping_mul(0x9e37_79b1_85eb_ca6b) >> (u64::BITS - bits);
+        let head = &mut heads[hash as usize % (1 << HEAD_BITS)];
+        chain[at % WINDOW] = *head;
+        *head = at as u16;
+    }
+    // A search may look at what is right behind.
+    chain[end..(end + WORD).min(WINDOW)].fill(0);
+}
