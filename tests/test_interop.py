@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import random
+import sys
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -232,8 +233,14 @@ def test_metadata_travels_with_its_commit(path: Path) -> None:
         check(path, [b"record %d" % number for number in range(turn + 1)], metadata)
 
 
+STANDS_STILL = pytest.mark.skipif(
+    sys.version_info >= (3, 14),
+    reason="its buffer has both slots from the first read on, so that it sees no commit",
+)
+
+
 @pytest.mark.parametrize("writer", BOTH)
-@pytest.mark.parametrize("reader", BOTH)
+@pytest.mark.parametrize("reader", [ours, pytest.param(theirs, marks=STANDS_STILL)])
 def test_a_reader_follows_a_writer_commit_by_commit(path: Path, writer: Open, reader: Open) -> None:
     records: list[bytes] = []
     with writer(path, to_write=True) as written, reader(path) as read:

@@ -213,6 +213,7 @@ def read_all(records: RecordSequence[str]) -> tuple[int, list[str], list[str]]:
     return len(records), list(records), records.__getitems__([0, -1])
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_a_sequence_goes_to_the_processes_of_a_pool(many: Path, method: str) -> None:
     views = sequence(many)[::2].split(3)

@@ -21,9 +21,8 @@ import os
 import sys
 from importlib import import_module
 
-import capturefile
 from capturefile._errors import in_words
-from capturefile.cli.arguments import Parser, did_you_mean, protect_numbers
+from capturefile.cli.arguments import Parser, ShowVersion, did_you_mean, protect_numbers
 from capturefile.cli.exit_codes import (
     BROKEN_PIPE,
     DONE,
@@ -110,8 +109,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         description="Reads, writes and checks capture files: compressed, append-only logs of records.",
         epilog=EPILOG,
     )
-    version = f"%(prog)s {capturefile.__version__}"
-    described.add_argument("--version", action="version", version=version, help="show the version and exit")
+    described.add_argument("--version", action=ShowVersion, help="show the version and exit")
     commands = described.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile")
     if command != "--version":
         for name in [command] if command in COMMANDS else COMMANDS:
