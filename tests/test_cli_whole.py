@@ -132,5 +132,7 @@ def test_the_command_starts_and_ends_within_60_ms_of_processor_time(numbers: Pat
         assert status in (0, 256)  # `grep` finds nothing.
         return used.ru_utime + used.ru_stime
 
+    # Help of all commands takes argparse longer since it has colours.
+    limit = 0.1 if arguments == ["--help"] and sys.version_info >= (3, 14) else 0.06
     # The best of some runs, since a machine at work on other things as well makes each take longer.
-    assert any(seconds() < 0.06 for _ in range(30))
+    assert any(seconds() < limit for _ in range(30))
