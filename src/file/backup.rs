@@ -53,11 +53,36 @@ impl fmt::Debug for BackupOptions<'_> {
 
 impl<'a> BackupOptions<'a> {
     /// Makes options that refuse an existing target.
+    ///
+    /// ```
+    /// use capturefile::BackupOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, copy) = (folder.path().join("log.capture"), folder.path().join("copy.capture"));
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// BackupOptions::new().backup(&path, &copy)?;
+    /// assert!(BackupOptions::new().backup(&path, &copy).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Replaces a target that exists, once the copy is whole.
+    ///
+    /// ```
+    /// use capturefile::BackupOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, copy) = (folder.path().join("log.capture"), folder.path().join("copy.capture"));
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// for _ in 0..2 {
+    ///     BackupOptions::new().overwrite(true).backup(&path, &copy)?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
@@ -65,6 +90,25 @@ impl<'a> BackupOptions<'a> {
 
     /// Calls `callback` now and then with the bytes that are copied: first none, last all of them. If it returns
     /// [`ControlFlow::Break`], the error is an [`Error::Io`] of the kind `Interrupted`, and there is no copy.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use capturefile::BackupOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, copy) = (folder.path().join("log.capture"), folder.path().join("copy.capture"));
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let mut done = 0;
+    /// let report = |progress: capturefile::Progress| {
+    ///     done = progress.done;
+    ///     ControlFlow::Continue(())
+    /// };
+    /// BackupOptions::new().progress(report).backup(&path, &copy)?;
+    /// assert!(done > 0);
+    /// # Ok(()) }
+    /// ```
     pub fn progress(mut self, callback: impl FnMut(Progress) -> ControlFlow<()> + 'a) -> Self {
         self.progress = Some(Box::new(callback));
         self
@@ -78,6 +122,19 @@ impl<'a> BackupOptions<'a> {
     /// - [`Error::Corrupt`] if the source is no capture file, or was cut short.
     /// - [`Error::FormatUnsupported`] if the source is in version 3 of the format.
     /// - [`Error::Locked`] if the target is being written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use capturefile::BackupOptions;
+    ///
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, copy) = (folder.path().join("log.capture"), folder.path().join("copy.capture"));
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// assert_eq!(BackupOptions::new().backup(&path, &copy)?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn backup(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<u64> {
         let source = CaptureFile::open(source)?;
         let target = target.as_ref();

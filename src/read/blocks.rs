@@ -8,7 +8,7 @@ use crate::read::run::Run;
 use crate::read::snapshot::Snapshot;
 use crate::read::walk::Walk;
 
-/// Tells where one block is, what it costs, and which records are in it; [`Blocks`] gives these.
+/// Tells where one block is, what it costs, and which records are in it; [`Blocks`](crate::Blocks) gives these.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
