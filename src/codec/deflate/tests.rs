@@ -95,6 +95,24 @@ fn blocks_of_every_length_come_back() {
     }
 }
 
+/// In short blocks hashes are short, so that other bytes often have the same: these are compared.
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn bytes_that_only_have_the_same_hash_are_no_copies() {
+    let mut dice = Dice(11);
+    for _ in 0..4000 {
+        let words: Vec<_> =
+            (0..3 + dice.below(12)).map(|_| 3 + dice.below(8)).map(|length| dice.noise(length)).collect();
+        let length = 20 + dice.below(2000);
+        let mut block = Vec::new();
+        while block.len() < length {
+            block.extend_from_slice(&words[dice.below(words.len())]);
+            block.truncate(block.len() - dice.below(3));
+        }
+        check(&block);
+    }
+}
+
 #[test]
 fn what_does_not_compress_is_stored() {
     let mut dice = Dice(5);
