@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,30 @@ from capturefile.rotating.manifest import contains
 from capturefile.rotating.reader import RotatingReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
     from typing import Any
 
     from capturefile._typing import StrPath
 
 _BYTES_PER_BATCH = 8 << 20
+
+
+class _Batch:
+    """Records that are taken together, limited in number and bytes."""
+
+    def __init__(self, most: int) -> None:
+        self.records: list[bytes] = []
+        self._most = most
+        self._size = 0
+
+    def take(self, records: Iterable[bytes]) -> bool:
+        """Takes records as long as there is room; returns whether there is room for more."""
+        for record in islice(records, self._most - len(self.records)):
+            self.records.append(record)
+            self._size += len(record)
+            if self._size >= _BYTES_PER_BATCH:
+                return False
+        return len(self.records) < self._most
 
 
 class Source:
@@ -46,21 +65,17 @@ class Source:
                 return batch
 
     def _at_hand(self, consumed: int, most: int) -> list[bytes]:
-        batch: list[bytes] = []
-        size = 0
-        for record in islice(self._records(consumed + 1), most):
-            batch.append(record)
-            size += len(record)
-            if size >= _BYTES_PER_BATCH:
-                break
-        return batch
-
-    def _records(self, first: int) -> Iterator[bytes]:
+        first = consumed + 1
+        batch = _Batch(most)
         if isinstance(self.file, CaptureFile):
-            yield from self.file.record_generator(first)
-        else:
-            for cf, numbers, _ in self.file._log.files_with(first, self.file.record_count()):
-                yield from islice(cf.record_generator(numbers[0]), len(numbers))
+            batch.take(self.file.record_generator(first))
+            return batch.records
+        # Closed here, so that an exception of a signal handler at its end is raised and not only printed.
+        with closing(self.file._log.files_with(first, self.file.record_count())) as files:
+            for cf, numbers, _ in files:
+                if not batch.take(islice(cf.record_generator(numbers[0]), len(numbers))):
+                    break
+        return batch.records
 
     def _more(self, consumed: int) -> bool:
         """Looks for newly committed records, waiting for them if following. Returns whether there are any."""

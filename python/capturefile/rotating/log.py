@@ -12,7 +12,7 @@ from capturefile.rotating.manifest import Manifest, RotatedFile
 from capturefile.sequence import RecordSequence, concat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class Log(Generic[RecordT_co]):
@@ -43,7 +43,7 @@ class Log(Generic[RecordT_co]):
             self.manifest.look()
             raise self.manifest.deleted(number, index) from None
 
-    def files_with(self, first: int, last: int) -> Iterator[tuple[CaptureFile[RecordT_co], range, int]]:
+    def files_with(self, first: int, last: int) -> Generator[tuple[CaptureFile[RecordT_co], range, int], None, None]:
         """Opens the files that have the records from one number to another, each until the next one is asked for.
 
         Yields:
