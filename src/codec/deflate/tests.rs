@@ -101,12 +101,12 @@ fn blocks_of_every_length_come_back() {
 fn bytes_that_only_have_the_same_hash_are_no_copies() {
     let mut dice = Dice(11);
     for _ in 0..4000 {
-        let words: Vec<_> =
-            (0..3 + dice.below(12)).map(|_| 3 + dice.below(8)).map(|length| dice.noise(length)).collect();
-        let length = 20 + dice.below(2000);
+        let lengths: Vec<_> = (0..12).map(|_| 3 + dice.below(8)).collect();
+        let words: Vec<_> = lengths.into_iter().map(|length| dice.noise(length)).collect();
+        let (kinds, length) = (3 + dice.below(10), 20 + dice.below(2000));
         let mut block = Vec::new();
         while block.len() < length {
-            block.extend_from_slice(&words[dice.below(words.len())]);
+            block.extend_from_slice(&words[dice.below(kinds)]);
             block.truncate(block.len() - dice.below(3));
         }
         check(&block);
