@@ -24,6 +24,17 @@ def write(path: Path, *records: str | bytes, metadata: bytes | None = None) -> N
         cf.commit()
 
 
+def damage(path: Path) -> None:
+    """Overwrites the middle of the last block that is compressed."""
+    with CaptureFile(path) as cf:
+        blocks = [(block.position, block.compressed_size) for block in cf.blocks()]
+    position, size = next((at, size) for at, size in reversed(blocks) if at is not None and size is not None)
+    place = position + size // 2
+    content = bytearray(path.read_bytes())
+    content[place : place + 100] = bytes(100)
+    path.write_bytes(content)
+
+
 def committed(path: Path) -> list[bytes]:
     """All records that others see, which a check of the whole file finds sound."""
     assert capturefile.verify(path).problems == ()

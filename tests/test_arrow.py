@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("both_formats")
 
 MEBIBYTE = 1024 * 1024
 MAX_ROWS = 65_536
-RECORDS = [b"%d " % number * (number % 40) for number in range(1, 2001)]
+RECORDS = [b"%d " % number * (number % 80) for number in range(1, 2001)]
 NUMBER = pyarrow.field("record_number", pyarrow.int64(), nullable=False)
 SCHEMA = pyarrow.schema([NUMBER, pyarrow.field("record", pyarrow.binary(), nullable=False)])
 TEXT_SCHEMA = pyarrow.schema([NUMBER, pyarrow.field("record", pyarrow.string(), nullable=False)])

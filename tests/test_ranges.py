@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("both_formats")
 
-RECORDS = [b"%d " % number * (number % 40) for number in range(1, 2001)]
+RECORDS = [b"%d " % number * (number % 80) for number in range(1, 2001)]
 
 
 @pytest.fixture(params=[True, False], ids=["committed", "not committed"])

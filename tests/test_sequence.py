@@ -28,7 +28,7 @@ COUNT = 2000
 
 def text(number: int) -> str:
     """A record that tells its number, and its file if that is not the first."""
-    return f"{number} " + "x" * (number * 37 % 120)
+    return f"{number} " + "x" * (number * 37 % 360)
 
 
 @pytest.fixture
