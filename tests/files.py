@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEBIBYTE = 1024 * 1024
+DAMAGE = {2: "zlib", 3: "a frame with a wrong checksum"}
+"""What an error says of a file that `damage` has damaged, by the file's format."""
 
 
 class RefusedError(Exception):
@@ -25,13 +27,12 @@ def write(path: Path, *records: str | bytes, metadata: bytes | None = None) -> N
 
 
 def damage(path: Path) -> None:
-    """Overwrites the middle of the last block that is compressed."""
+    """Overwrites the second half of the last block that is compressed."""
     with CaptureFile(path) as cf:
         blocks = [(block.position, block.compressed_size) for block in cf.blocks()]
     position, size = next((at, size) for at, size in reversed(blocks) if at is not None and size is not None)
-    place = position + size // 2
     content = bytearray(path.read_bytes())
-    content[place : place + 100] = bytes(100)
+    content[position + size // 2 : position + size] = bytes(size - size // 2)
     path.write_bytes(content)
 
 
