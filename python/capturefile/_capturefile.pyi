@@ -743,6 +743,10 @@ class CaptureFile(Generic[_RecordT_co]):
 
         The setting `sync` determines how durable. With nothing to commit, the call does nothing.
 
+        What several threads have added becomes one commit, whichever of them calls. While a commit waits for the
+        disk, other threads can add, and their calls of `commit` share the next one; each returns once everything that
+        was added before it is committed, or raises the error of the commit that it was part of.
+
         If the disk is full, nothing is lost: after making room, the transaction can be committed again or rolled
         back. After InvalidCaptureFile, CaptureFileReplaced, or a failed sync, the object refuses further work with
         CaptureFileError until it is opened again.
@@ -883,7 +887,11 @@ class _Replacement:
 
 @final
 class _LogTransaction(Generic[_LogT]):
-    """The `Transaction` of a `RotatingWriter`."""
+    """The `Transaction` of a `RotatingWriter`.
+
+    A generator or a class in Python would let a signal handler raise after the block and before anything is committed
+    or rolled back.
+    """
 
     def __new__(cls, log: _LogT, /) -> Self: ...
     def __enter__(self) -> _LogT: ...
@@ -1078,8 +1086,8 @@ class Follower(Generic[_RecordT_co]):
 class BlockIterator:
     """Iterates over the blocks that existed when it was created; see `CaptureFile.blocks`.
 
-    A step raises InvalidCaptureFile for a block that cannot be inflated; the next step continues behind it if
-    possible.
+    A step raises InvalidCaptureFile for a block that cannot be inflated, or an index that cannot be read; the next
+    step continues behind it if possible.
     """
 
     def __iter__(self) -> Self: ...
