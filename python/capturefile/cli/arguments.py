@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO, ClassVar, NoReturn, TypeAlias
 
     Command: TypeAlias = Callable[[argparse.Namespace, BinaryIO], int]
-    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+    Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 SPAN = re.compile(r"(?P<first>-?[0-9]+)(?P<open>-(?P<last>-?[0-9]+)?)?", re.ASCII)
 PAGE_SIZE = 4096
@@ -95,12 +95,14 @@ class Parser(argparse.ArgumentParser):
         """Takes options by their whole names only."""
         super().__init__(**{"formatter_class": HelpFormatter, "allow_abbrev": False, **options})
         self.given: Sequence[str] = ()
+        self.complaint: Callable[[argparse.Namespace], str | None] = lambda _: None
+        """Says what is wrong with arguments that are right one by one."""
 
     # argparse has parsers of commands leave what they do not know to the one above, which shows its own usage.
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parses, and refuses what is unknown."""
+        """Parses, and refuses what is unknown or does not go together."""
         self.given = sys.argv[1:] if args is None else list(args)
         found, unknown = super().parse_known_args(self.given, namespace)
         # argparse takes further files only where no option stands between them and the first.
@@ -110,6 +112,8 @@ class Parser(argparse.ArgumentParser):
             unknown = []
         if unknown:
             self.error(f"unexpected arguments: {' '.join(unknown)}")
+        if complaint := self.complaint(found):
+            self.error(complaint)
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
@@ -152,7 +156,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {likely[0]}?" if likely else ""
 
 
-def add_command(commands: Commands, name: str, run: Command, summary: str, example: str) -> argparse.ArgumentParser:
+def add_command(commands: Commands, name: str, run: Command, summary: str, example: str) -> Parser:
     """Adds a command with the argument FILE."""
     command = add_bare(commands, name, summary, example)
     command.add_argument("file", metavar="FILE", help="path of the capture file")
@@ -160,7 +164,7 @@ def add_command(commands: Commands, name: str, run: Command, summary: str, examp
     return command
 
 
-def add_bare(commands: Commands, name: str, summary: str, example: str = "") -> argparse.ArgumentParser:
+def add_bare(commands: Commands, name: str, summary: str, example: str = "") -> Parser:
     """Adds a command without arguments."""
     command = commands.add_parser(
         name,

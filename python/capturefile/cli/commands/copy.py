@@ -32,6 +32,9 @@ capturefile copy orders/ orders.capture
 capturefile copy --split 1000000 log.capture part.capture
 capturefile copy --format 3 log.capture fast.capture
 capturefile copy --range -1000- log.capture last.capture"""
+COMPRESSIONS = {2: ("zlib",), 3: ("zstd", "lz4", "none")}
+"""By the version of the format."""
+MAX_ZLIB_LEVEL = 12
 BATCH = 1000
 """Records that are added in one call."""
 
@@ -44,13 +47,13 @@ def add_to(commands: Commands) -> None:
     copy.add_argument(
         "--format",
         type=int,
-        choices=(2, 3),
+        choices=tuple(COMPRESSIONS),
         default=2,
         help="version of the new file's format; 3 is read by this package only (default: %(default)s)",
     )
     copy.add_argument(
         "--compression",
-        choices=("zlib", "zstd", "lz4", "none"),
+        choices=tuple(chain.from_iterable(COMPRESSIONS.values())),
         help="how to compress: zlib in format 2, zstd (default), lz4 or none in format 3",
     )
     copy.add_argument(
@@ -79,7 +82,18 @@ def add_to(commands: Commands) -> None:
     copy.add_argument("--overwrite", action="store_true", help="replace existing files, once the copy is complete")
     add_selection(copy)
     add_times(copy)
+    copy.complaint = _complaint
     copy.set_defaults(run=_copy)
+
+
+def _complaint(options: argparse.Namespace) -> str | None:
+    possible = COMPRESSIONS[options.format]
+    if options.compression not in (None, *possible):
+        choice = f"{options.compression!r} (choose from {', '.join(map(repr, possible))})"
+        return f"argument --compression: invalid choice in format {options.format}: {choice}"
+    if possible == ("zlib",) and options.level and options.level > MAX_ZLIB_LEVEL:
+        return f"argument --level: zlib has levels from 1 to {MAX_ZLIB_LEVEL}, not {options.level}"
+    return None
 
 
 def _copy(options: argparse.Namespace, output: BinaryIO) -> int:

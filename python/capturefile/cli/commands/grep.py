@@ -80,14 +80,18 @@ def add_to(commands: Commands) -> None:
     add_format(grep)
     codes = "Exit codes: 0 match, 1 no match, 2 failure, 3 unreadable records were skipped."
     grep.epilog = f"{grep.epilog}\n\n{codes}"
+    grep.complaint = _complaint
     grep.set_defaults(run=_grep)
+
+
+def _complaint(options: argparse.Namespace) -> str | None:
+    is_complete = options.regexp or len(options.words) > 1
+    return None if is_complete else "the following arguments are required: FILE"
 
 
 def _grep(options: argparse.Namespace, output: BinaryIO) -> int:
     patterns = options.regexp or [options.words.pop(0)]
     options.files = options.words
-    if not options.files:
-        raise WrongUsage("grep needs a FILE: capturefile grep PATTERN FILE")
     check_range(options, options.files)
     pattern = (
         PythonPattern(options, patterns) if options.python and not options.fixed else RustPattern(options, patterns)
