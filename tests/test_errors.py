@@ -285,7 +285,10 @@ INVALID = {
     "only the magic": (b"MioCapture\0", "11 bytes"),
     "only a header": (encode_header(DEFAULT), "4096 bytes"),
     "cut inside the slots": (SOUND[: DEFAULT.data_start - 1], f"{DEFAULT.data_start - 1} bytes"),
-    "a later version": (encode_header(Geometry(version=3)) + SOUND[4096:], "version 3"),
+    "a later version": (
+        encode_header(Geometry(version=4)) + SOUND[4096:],
+        "found format version 4, expected a version from 1 to 3",
+    ),
     "version 0": (encode_header(Geometry(version=0)) + SOUND[4096:], "version 0"),
     "a fan-out of 1": (encode_header(Geometry(fan_out=1)) + SOUND[4096:], "fan-out 1"),
     "a block that is no multiple of a page": (encode_header(Geometry(block_size=5000)) + SOUND[4096:], "5000"),

@@ -9,7 +9,7 @@ use crate::format::{Slot, get_u32};
 const MAGIC: &[u8; 11] = b"MioCapture\0";
 /// A name that old files start with.
 const OLD_MAGIC: &[u8; 11] = b"WebCapture\0";
-/// The version that new files have, and the highest that is read.
+/// The version that new files have unless another is asked for, and the highest that [`Geometry::decode`] reads.
 const VERSION: u32 = 2;
 /// Stands before the header's checksum; files of the reference package have zeros there.
 const CHECKSUM_TAG: &[u8; 4] = b"HCRC";
@@ -240,10 +240,7 @@ impl Geometry {
 
     fn check_header(&self) -> std::result::Result<(), Damage> {
         if !(1..=VERSION).contains(&self.version) {
-            return Err(Damage::new(
-                format!("format version {}", self.version),
-                format!("a version from 1 to {VERSION}"),
-            ));
+            return Err(Damage::new(format!("format version {}", self.version), "a version from 1 to 3"));
         }
         self.check_settings().map_err(|error| {
             Damage::new(
