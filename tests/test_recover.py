@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -709,7 +710,14 @@ def test_progress_goes_from_nothing_to_all(tmp_path: Path, whole: bool) -> None:
     data = build_file(LENGTHY, b"")
     source.write_bytes(data if whole else destroy(data, 4096, 86_016))
     told: list[tuple[int, int]] = []
-    recovery = capturefile.recover(source, target, progress=lambda *at: told.append(at))
+
+    def tell(done: int, total: int) -> None:
+        if not told:
+            # Longer than the pause between two calls, so that there is another one however fast the machine is.
+            time.sleep(0.2)
+        told.append((done, total))
+
+    recovery = capturefile.recover(source, target, progress=tell)
     # Without its master nodes, what they held of the last block is lost.
     assert recovery.recovered == len(LENGTHY) or (not whole and recovery.recovered > len(LENGTHY) - 100)
     size = source.stat().st_size
