@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SyncMode: TypeAlias = Literal["full", "barrier", "none"]
 HUGE_EVERY = 701
 """One record in this many is larger than a block."""
+MIN_CHECKS = 20
+"""How many checks a reader makes at least, also where it gets to run only once it has been told to stop."""
 
 
 def record(number: int) -> str:
@@ -225,7 +227,7 @@ def work_beside(path: str, jobs: Sequence[Job]) -> None:
 
 
 def read_by_reference(path: str, locking: str) -> None:
-    """Reads with the reference until it is told to stop; says how many checks it made.
+    """Reads with the reference until it is told to stop, and has made `MIN_CHECKS` checks; says how many it made.
 
     Without its locks the reference may refuse a file whose master nodes it read in two different moments, or go back
     behind what it has shown before. The records that it returns have to be right all the same.
@@ -239,7 +241,7 @@ def read_by_reference(path: str, locking: str) -> None:
     held = checks = 0
     cf = None
     say("reading")
-    while told.is_alive():
+    while told.is_alive() or checks < MIN_CHECKS:
         try:
             cf = cf or Reference(path, use_os_file_locking=locked)
             cf.refresh()
