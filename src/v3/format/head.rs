@@ -153,6 +153,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn heads_come_back_and_no_flipped_bit_is_taken_for_one() {
         let header = Header::new(Codec::Zstd, [9; 16], 1);
         let head = head(&header);
