@@ -62,6 +62,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn a_problem_is_listed_once_and_at_most_a_thousand_are() {
         let mut problems = Vec::new();
         for number in 0..3000 {
