@@ -52,6 +52,7 @@ fn new_writer_on_a_disk(sync: SyncMode) -> (Writer, Disk<()>) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
     for number in [libc::ENOSPC, libc::EDQUOT] {
         let (mut writer, disk) = new_writer_on_a_disk(SyncMode::None);
@@ -75,6 +76,7 @@ fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_commit_whose_slot_fails_otherwise_is_uncertain() {
     let (mut writer, disk) = new_writer_on_a_disk(SyncMode::None);
     writer.add_record(b"one").unwrap();
@@ -215,6 +217,7 @@ fn commit_beside_three_others(
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn whoever_commits_while_a_commit_waits_for_the_disk_shares_it_or_the_next_one() {
     let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
     let group = Arc::new(GroupCommit::new(Some(writer)));
@@ -228,6 +231,7 @@ fn whoever_commits_while_a_commit_waits_for_the_disk_shares_it_or_the_next_one()
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn the_error_of_a_commit_reaches_all_whose_records_it_has() {
     let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
     let group = Arc::new(GroupCommit::new(Some(writer)));
@@ -241,6 +245,7 @@ fn the_error_of_a_commit_reaches_all_whose_records_it_has() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn after_a_commit_without_room_others_try_for_themselves() {
     let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
     let group = Arc::new(GroupCommit::new(Some(writer)));
