@@ -98,8 +98,15 @@ impl<W: CommitSteps> GroupCommit<W> {
             shared = self.wait(shared);
         }
         shared.waiting_alone -= 1;
-        self.ended.notify_all();
+        self.tell_waiters(&shared);
         shared
+    }
+
+    /// Wakes those who wait. Waking costs a call of the system, also where there are none.
+    fn tell_waiters(&self, shared: &Shared<W>) {
+        if shared.waiting + shared.waiting_alone > 0 {
+            self.ended.notify_all();
+        }
     }
 
     /// How many wait for a commit under way to end.
@@ -143,11 +150,11 @@ impl<W: CommitSteps> GroupCommit<W> {
         let begun = writer.begin_commit();
         visited(writer);
         shared.in_flight = matches!(begun, Ok(Some(_)));
-        drop(shared);
         if let Ok(Some(flight)) = begun {
+            drop(shared);
             return Leader { group: self, visited, flight: Some(flight) }.lead().transpose();
         }
-        self.ended.notify_all();
+        self.tell_waiters(&shared);
         begun.map(|_| None)
     }
 }
@@ -179,8 +186,7 @@ impl<W: CommitSteps, V: Fn(&W)> Leader<'_, W, V> {
         if finished.is_ok() {
             shared.committed = changes;
         }
-        drop(shared);
-        self.group.ended.notify_all();
+        self.group.tell_waiters(&shared);
         Some(finished)
     }
 }
