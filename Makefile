@@ -69,6 +69,11 @@ lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, ty
 docs: $(VENV)/writers ## Build the documentation site in target/site, with warnings as errors
 	$(BIN)/python docs/build.py
 
+.PHONY: pictures
+pictures: $(VENV)/group-pictures $(VENV)/installed ## Draw the pictures of the command and, in Debian's Chromium, of the viewer
+	$(BIN)/python docs/terminal.py
+	$(BIN)/python docs/screenshots.py
+
 .PHONY: test-rust
 test-rust: ## Run the tests of the crate, which need no Python
 	cargo test --locked --profile fast

@@ -220,6 +220,11 @@ def test_the_readme_names_the_two_commands_to_know() -> None:
 # What else a page says
 
 
+def test_the_pictures_of_the_command_show_what_it_prints(tmp_path: Path) -> None:
+    done = run([sys.executable, str(PROJECT / "docs" / "terminal.py"), "--check"], tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_rust_example_is_the_one_that_the_crate_tests() -> None:
     """The crate's first page has the example as a documentation test; `# ` hides its lines there."""
     page = text_of("src/lib.rs")
