@@ -196,6 +196,10 @@ def test_wrong_usage_is_told_apart_from_failure(arguments: list[str]) -> None:
     [
         (["appnd", "x"], b"capturefile: there is no command appnd; did you mean append?"),
         (["bogus"], b"capturefile: there is no command bogus; capturefile help lists all"),
+        (
+            [os.devnull],
+            b"capturefile: there is no command /dev/null; it comes before the file, as in capturefile tail FILE",
+        ),
         (["help", "vrify"], b"capturefile: there is no command vrify; did you mean verify?"),
         (["cat", "--rnage", "1-2"], b"capturefile cat: error: there is no option --rnage; did you mean --range?"),
         (["cat", "--bogus", "x"], b"capturefile cat: error: there is no option --bogus"),

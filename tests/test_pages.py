@@ -163,7 +163,7 @@ def check_python(page: str, folder: Path) -> Program:
     examples_of_page = program(page)
     # Other packages may warn, and write to the standard error output what they please.
     packages = {module.partition(".")[0] for module in imported(ast.parse(examples_of_page.source))}
-    strict = not {"pyspark", "torch"} & packages
+    strict = not {"grain", "pyspark", "torch"} & packages
     # The program has no file, since processes that it starts would run all of it again.
     done = run([sys.executable, *(["-W", "error"] if strict else []), "-"], folder, examples_of_page.source)
     assert done.returncode == 0, done.stderr

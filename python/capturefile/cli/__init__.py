@@ -98,6 +98,8 @@ def _with_help(arguments: Sequence[str]) -> Sequence[str]:
         arguments = [*arguments[1:], "--help"]
     if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         hint = did_you_mean(arguments[0], COMMANDS) or "; capturefile help lists all"
+        if os.path.exists(arguments[0]):
+            hint = "; it comes before the file, as in capturefile tail FILE"
         raise WrongUsage(f"there is no command {arguments[0]}{hint}")
     return arguments
 

@@ -79,6 +79,11 @@ class HelpFormatter(_Formatter):
             HelpFormatter.width = _terminal_width() - 2
         super().__init__(prog, **{"width": HelpFormatter.width, **options})
 
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        """Leaves a name with brackets alone, which says by itself how often the argument may be given."""
+        is_whole = isinstance(action.metavar, str) and action.metavar.startswith("[")
+        return str(action.metavar) if is_whole else super()._format_args(action, default_metavar)
+
 
 def _terminal_width() -> int:
     with suppress(ValueError):

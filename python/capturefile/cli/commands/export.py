@@ -35,7 +35,7 @@ def add_to(commands: Commands) -> None:
     exporter.add_argument("file", metavar="FILE", help=SEVERAL)
     exporter.add_argument(
         "others",
-        metavar="[FILE ...] OUTPUT",
+        metavar="[[FILE ...] OUTPUT]",
         nargs="*",
         help="further inputs, whose records are numbered consecutively, and last the output, which appears once it is "
         "complete; - is standard output, which is also the default",

@@ -9,7 +9,7 @@ from capturefile.cli.arguments import add_bare
 from capturefile.cli.encoders import Headers, add_format, add_headers, encoder
 from capturefile.cli.exit_codes import WrongUsage
 from capturefile.cli.following import Followed, deliver
-from capturefile.cli.sources import add_sources, check, refuse_pipe
+from capturefile.cli.sources import FOLLOWED, check, refuse_pipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ capturefile follow --cursor-file consumer.cursor --exit-at-end log.capture"""
 def add_to(commands: Commands) -> None:
     """Defines the command."""
     follow = add_bare(commands, "follow", "print records as they are committed by any process", EXAMPLE)
-    add_sources(follow)
+    follow.add_argument("files", metavar="FILE", nargs="+", help=FOLLOWED)
     follow.add_argument(
         "--from",
         dest="start",

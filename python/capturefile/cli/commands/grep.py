@@ -45,7 +45,7 @@ def add_to(commands: Commands) -> None:
     """Defines the command."""
     grep = add_bare(commands, "grep", "print the records that match a pattern", EXAMPLE)
     pattern = "a regular expression of Rust's crate regex; not given with -e"
-    grep.add_argument("words", metavar="[PATTERN] FILE", nargs="+", help=f"PATTERN: {pattern}. FILE: {SEVERAL}")
+    grep.add_argument("words", metavar="[PATTERN] FILE ...", nargs="+", help=f"PATTERN: {pattern}. FILE: {SEVERAL}")
     grep.add_argument(
         "-e", "--regexp", action="append", metavar="PATTERN", default=[], help="a pattern; may be given several times"
     )
