@@ -70,7 +70,7 @@ def test_the_shell_offers_the_commands(shell: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", COMPLETING)
 def test_the_shell_offers_the_options_of_a_command(shell: str, tmp_path: Path) -> None:
-    expected = {"--from", "--force", "--format"}
+    expected = {"--field", "--from", "--force", "--format"}
     assert offered(shell, tmp_path, "capturefile follow --f") == expected
     assert offered(shell, tmp_path, "capturefile follow --exit-at-end file --f") == expected
     assert offered(shell, tmp_path, "capturefile count --f") == set()

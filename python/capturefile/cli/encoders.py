@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from capturefile.cli.streams import refuse_terminal, write_line, writes_to_terminal
+from capturefile.cli.where import add_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import BinaryIO, TypeAlias
 
     Encoder: TypeAlias = Callable[[int, bytes], bytes]
@@ -35,6 +36,7 @@ def add_format(command: argparse.ArgumentParser) -> None:
     """The options that say how records are printed."""
     command.add_argument("--format", choices=FORMATS, default="text", help=FORMATS_HELP)
     command.add_argument("--force", action="store_true", help="write raw, nul and prefixed records even to a terminal")
+    add_fields(command)
 
 
 def add_headers(command: argparse.ArgumentParser) -> None:
@@ -74,7 +76,17 @@ def encoder(options: argparse.Namespace, file: str | None = None) -> Encoder:
     on_terminal = writes_to_terminal()
     if name == "jsonl":
         several = file is not None and len(options.files) > 1
-        return json_encoder(on_terminal=on_terminal, file=file if several else None)
+        return json_encoder(on_terminal=on_terminal, file=file if several else None, fields=options.fields)
+    if options.fields:
+        from capturefile.cli.projection import Projection
+
+        as_text = Projection(options.fields).as_text
+        encode = _plain(name, on_terminal=on_terminal)
+        return lambda number, record: encode(number, as_text(record))
+    return _plain(name, on_terminal=on_terminal)
+
+
+def _plain(name: str, *, on_terminal: bool) -> Encoder:
     if name == "text" and on_terminal:
         return lambda _, record: printable(record).encode() + b"\n"
     return PLAIN[name]
@@ -94,8 +106,8 @@ def printable(data: bytes) -> str:
     return data.decode(errors="backslashreplace").translate(CONTROLS)
 
 
-def json_encoder(*, on_terminal: bool = False, file: str | None = None) -> Encoder:
-    """What makes a line of JSON of a record; bytes that are no UTF-8 go into base 64."""
+def json_encoder(*, on_terminal: bool = False, file: str | None = None, fields: Sequence[str] | None = None) -> Encoder:
+    """What makes a line of JSON of a record, or of some of its fields; bytes that are no UTF-8 go into base 64."""
     from json.encoder import encode_basestring as quoted
 
     name = "" if file is None else f'"file": {quoted(os.fsencode(file).decode(errors="backslashreplace"))}, '
@@ -109,7 +121,15 @@ def json_encoder(*, on_terminal: bool = False, file: str | None = None) -> Encod
 
             return b'%b%d, "record_base64": "%b"}\n' % (start.encode(), number, b64encode(record))
 
-    return (lambda number, record: _for_terminal(line(number, record))) if on_terminal else line
+    encode = _of_fields(start, fields) if fields else line
+    return (lambda number, record: _for_terminal(encode(number, record))) if on_terminal else encode
+
+
+def _of_fields(start: str, fields: Sequence[str]) -> Encoder:
+    from capturefile.cli.projection import Projection
+
+    as_json = Projection(fields).as_json
+    return lambda number, record: f'{start}{number}, "record": {as_json(record)}}}\n'.encode(errors="backslashreplace")
 
 
 def _for_terminal(line: bytes) -> bytes:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from capturefile import Follower
     from capturefile._cursor import CursorFile
+    from capturefile.cli.conditions import Condition
     from capturefile.cli.encoders import Encoder, Headers
     from capturefile.cli.sources import Source
     from capturefile.rotating import RotatingFollower
@@ -39,10 +40,11 @@ LOOK_FOR_FILE_EVERY = 0.1
 class Followed:
     """A source, and what follows it."""
 
-    def __init__(self, name: str, encode: Encoder, *, by_name: bool = False) -> None:
+    def __init__(self, name: str, encode: Encoder, where: Condition | None = None, *, by_name: bool = False) -> None:
         """Opens the source called `name`; with `by_name`, whatever stands there, also if it comes later."""
         self.name = name
         self.encode = encode
+        self.where = where
         self.by_name = by_name
         self.source: Source | None = None
         self.code = DONE
@@ -84,6 +86,8 @@ class Followed:
         try:
             for number, record in enumerate(islice(self._follower, most), before):
                 self._next = number + 1
+                if self.where is not None and not self.where.holds(record):
+                    continue
                 if headers is not None:
                     headers.write(output, self.name)
                 output.write(self.encode(number, record))
@@ -109,7 +113,8 @@ class Followed:
             if record is None:
                 return self.code
             number, self._next = self._next, self._next + 1
-            output.write(self.encode(number, record))
+            if self.where is None or self.where.holds(record):
+                output.write(self.encode(number, record))
             now = 0.0 if number % LOOK_EVERY else time.monotonic()
             if length_hint(follower) == 0 or now > saved + MAX_AT_RISK:
                 output.flush()

@@ -22,7 +22,7 @@ class RustPattern:
 
     def __init__(self, options: argparse.Namespace, patterns: list[str]) -> None:
         """Raises WrongUsage if one of the patterns is none."""
-        parts = [_for_rust(pattern, fixed=options.fixed) for pattern in patterns]
+        parts = [for_rust(pattern, fixed=options.fixed) for pattern in patterns]
         for part, pattern in zip(parts, patterns, strict=True):
             _compiled(part, pattern, ignore_case=options.ignore_case)
         start, end = HALF_BORDERS if options.word else ("", "")
@@ -38,7 +38,7 @@ class RustPattern:
         return self.core.spans(record)
 
 
-def _for_rust(pattern: str, *, fixed: bool) -> str:
+def for_rust(pattern: str, *, fixed: bool) -> str:
     """The pattern in Rust's syntax; bytes of the command line that are no UTF-8 stand for themselves."""
     escaped = re.sub(r"[\\.+*?()|\[\]{}^$#&~-]", r"\\\g<0>", pattern) if fixed else pattern
     return re.sub("[\udc80-\udcff]", lambda found: rf"(?-u:\x{ord(found[0]) - 0xDC00:02x})", escaped)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import capturefile
-from capturefile.cli.arguments import EVERYTHING
+from capturefile.cli.arguments import EVERYTHING, Span
 from capturefile.cli.exit_codes import DONE, LOSSY, WrongUsage
 from capturefile.cli.messages import say
+from capturefile.cli.reports import unreadable
 from capturefile.cli.times import Times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
+    from capturefile._capturefile import _Pattern, _Search
+    from capturefile.cli.conditions import Condition
+    from capturefile.cli.progress import Progress
     from capturefile.cli.sources import Part, Source
+
+    T = TypeVar("T")
+
+FIRST_STRETCH = 1024
+MAX_STRETCH = 65_536
+"""How many records are looked at first, and at most, for the last ones that a condition holds for."""
 
 
 def check_range(options: argparse.Namespace, names: list[str]) -> None:
@@ -23,24 +34,60 @@ def check_range(options: argparse.Namespace, names: list[str]) -> None:
 
 
 class Selection:
-    """The records that `--range` selects; with `--skip-unreadable`, without those that cannot be read."""
+    """Records of a source: a span, of that what is in a time, and of that what a condition holds for."""
 
-    def __init__(self, source: Source, options: argparse.Namespace) -> None:
-        """Selects from an open source."""
+    def __init__(
+        self,
+        source: Source,
+        span: Span,
+        where: Condition | None = None,
+        *,
+        times: Times | None = None,
+        lenient: bool = False,
+    ) -> None:
+        """Selects from an open source; if it is lenient, without records that cannot be read."""
         self.source = source
-        self.lenient: bool = options.skip_unreadable
-        self.times = Times(options)
-        self.span = self.times.narrowed(source, source.resolve(options.range), lenient=self.lenient)
+        self.lenient = lenient
+        self.where = where
+        self.times = times
+        self.span = span if times is None else times.narrowed(source, span, lenient=lenient)
         self.skipped = 0
         self._gap: capturefile.RecordRange | None = None
 
+    @classmethod
+    def of(cls, source: Source, options: argparse.Namespace) -> Selection:
+        """What the options of a command select."""
+        span, lenient = source.resolve(options.range), options.skip_unreadable
+        return cls(source, span, options.where, times=Times(options), lenient=lenient)
+
     def __len__(self) -> int:
-        """Returns the number of selected records."""
+        """Returns the number of records among which those selected are."""
         return self.span.last + 1 - self.span.first
 
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Iterates over the records with their numbers."""
-        return self.times.chosen(self._in_span())
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all records of the span."""
+        return self.where is None and not self.has_slack
+
+    @property
+    def has_slack(self) -> bool:
+        """Whether a record is in the time or not depends on others."""
+        return self.times is not None and bool(self.times.slack)
+
+    def records(self, shown: Progress | None = None) -> Iterator[tuple[int, bytes]]:
+        """Iterates over the records with their numbers; `shown` sees all go by that are looked at."""
+        if self.where is None:
+            return self._in_time(shown)
+        pattern = self.where.pattern
+        if pattern is None or self.has_slack:
+            return self.where.among(self._in_time(shown))
+        return self.where.among(self.found(pattern, shown))
+
+    def _in_time(self, shown: Progress | None) -> Iterator[tuple[int, bytes]]:
+        records = self._in_span()
+        if shown is not None:
+            records = shown.over(records)
+        return records if self.times is None else self.times.chosen(records)
 
     def _in_span(self) -> Iterator[tuple[int, bytes]]:
         for part in self.source.parts(self.span):
@@ -57,6 +104,38 @@ class Selection:
             self.tell_skipped()
             yield number, record
         self.tell_skipped()
+
+    def found(
+        self, pattern: _Pattern, shown: Progress | None = None, *, invert: bool = False
+    ) -> Iterator[tuple[int, bytes]]:
+        """The records that a pattern is found in, or with `invert` not found in, with their numbers."""
+        for part, found in self.searched(pattern, lambda search: next(search, None), shown, invert=invert):
+            for number, record in found:
+                yield part.before + number, record
+
+    def searched(
+        self, pattern: _Pattern, step: Callable[[_Search], T | None], shown: Progress | None, *, invert: bool = False
+    ) -> Iterator[tuple[Part, T]]:
+        """What each step of a search through all parts gives."""
+        start = 0 if shown is None else shown.count
+        for part in self.source.parts(self.span):
+            search = pattern.search(part.cf, part.first, part.last, invert=invert)
+            while True:
+                try:
+                    found = step(search)
+                except capturefile.InvalidCaptureFile as error:
+                    number = search.position() - 1
+                    if not self.lenient:
+                        raise unreadable(error, part.cf.file_name, number) from error
+                    self.skip(part.before + number)
+                    continue
+                if found is None:
+                    break
+                if shown is not None:
+                    shown.count = start + part.before + search.position() - self.span.first
+                    shown.look()
+                yield part, found
+            self.tell_skipped()
 
     def skip(self, number: int) -> None:
         """Notes that a record cannot be read, behind those that were noted before."""
@@ -75,3 +154,16 @@ class Selection:
     def code(self) -> int:
         """The exit code of a command that has processed these records."""
         return LOSSY if self.skipped else DONE
+
+
+def last_records(source: Source, number: int, where: Condition | None) -> Iterator[tuple[int, bytes]]:
+    """The last records of a source that a condition holds for."""
+    if where is None:
+        return source.records(Span(max(source.first, source.last + 1 - number), source.last))
+    found: list[tuple[int, bytes]] = []
+    end, size = source.last, FIRST_STRETCH
+    while len(found) < number and end >= source.first:
+        stretch = Span(max(source.first, end + 1 - size), end)
+        found = [*Selection(source, stretch, where).records(), *found][-number:]
+        end, size = stretch.first - 1, min(2 * size, MAX_STRETCH)
+    return iter(found)

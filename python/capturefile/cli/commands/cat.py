@@ -9,6 +9,7 @@ from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, check_range
 from capturefile.cli.sources import add_sources, each_of
 from capturefile.cli.times import add_times
+from capturefile.cli.where import add_where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 capturefile cat log.capture
 capturefile cat monday.capture tuesday.capture orders/
-capturefile cat --range 1000-2000 --format jsonl log.capture"""
+capturefile cat --range 1000-2000 --format jsonl log.capture
+capturefile cat --where 'level == "error" and ms > 100' --field time,message log.capture"""
 
 
 def add_to(commands: Commands) -> None:
@@ -29,6 +31,7 @@ def add_to(commands: Commands) -> None:
     add_sources(cat)
     add_selection(cat)
     add_times(cat)
+    add_where(cat)
     add_format(cat)
     cat.set_defaults(run=_cat)
 
@@ -38,8 +41,8 @@ def _cat(options: argparse.Namespace, output: BinaryIO) -> int:
     code = DONE
     with progress("cat", "records", beside_output=True) as shown:
         for source in each_of(options.files):
-            selection = Selection(source, options)
+            selection = Selection.of(source, options)
             shown.expect(len(selection), alone=len(options.files) == 1)
-            write_records(output, encoder(options, source.name), shown.over(selection))
+            write_records(output, encoder(options, source.name), selection.records(shown))
             code = code or selection.code
     return code

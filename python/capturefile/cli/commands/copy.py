@@ -15,6 +15,7 @@ from capturefile.cli.records import Selection, check_range
 from capturefile.cli.sources import SEVERAL, check, opened
 from capturefile.cli.streams import new_name, write_line
 from capturefile.cli.times import add_times
+from capturefile.cli.where import add_where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def add_to(commands: Commands) -> None:
     copy.add_argument("--overwrite", action="store_true", help="replace existing files, once the copy is complete")
     add_selection(copy)
     add_times(copy)
+    add_where(copy)
     copy.complaint = _complaint
     copy.set_defaults(run=_copy)
 
@@ -99,14 +101,14 @@ def _complaint(options: argparse.Namespace) -> str | None:
 def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
     with ExitStack() as stack:
         check_range(options, options.sources)
-        if options.split and options.time_slack:
-            raise WrongUsage("--split names the parts by how many there are, which --time-slack leaves open")
+        if options.split and (options.time_slack or options.where):
+            raise WrongUsage("--split names the parts by how many there are, which --time-slack and --where leave open")
         check(options.sources)
         sources = [stack.enter_context(opened(name)) for name in options.sources]
-        selections = [Selection(source, options) for source in sources]
+        selections = [Selection.of(source, options) for source in sources]
         total = sum(map(len, selections))
         shown = stack.enter_context(progress("copy", "records", total))
-        records = (record for _, record in shown.over(chain.from_iterable(selections)))
+        records = (record for selection in selections for _, record in selection.records(shown))
         names = part_names(options.target, total, options.split) if options.split else [options.target]
         metadata = None if options.no_metadata else sources[-1].reader.get_metadata()
         block_size = options.block_size or sources[0].block_size(options.format)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from capturefile.cli.arguments import add_bare
 from capturefile.cli.exit_codes import DONE
+from capturefile.cli.progress import progress
+from capturefile.cli.records import Selection
 from capturefile.cli.sources import add_sources, each_of
 from capturefile.cli.streams import write_line
 from capturefile.cli.times import Times, add_times
+from capturefile.cli.where import add_where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,11 +17,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
-    from capturefile.cli.sources import Source
+    from capturefile.cli.progress import Progress
 
 EXAMPLE = """\
 capturefile count log.capture
-capturefile count monday.capture tuesday.capture"""
+capturefile count monday.capture tuesday.capture
+capturefile count --where 'status >= 500' log.capture"""
 
 
 def add_to(commands: Commands) -> None:
@@ -28,12 +32,18 @@ def add_to(commands: Commands) -> None:
     )
     add_sources(count)
     add_times(count)
+    add_where(count)
     count.set_defaults(run=_count)
 
 
 def _count(options: argparse.Namespace, output: BinaryIO) -> int:
     times = Times(options)
-    counts = [(_counted(source, times), source.name) for source in each_of(options.files)]
+    with progress("count", "records", beside_output=True) as shown:
+        counts = []
+        for source in each_of(options.files):
+            selection = Selection(source, source.everything(), options.where, times=times)
+            shown.expect(len(selection), alone=len(options.files) == 1)
+            counts.append((_counted(selection, shown), source.name))
     if len(counts) == 1:
         write_line(output, str(counts[0][0]))
         return DONE
@@ -44,8 +54,5 @@ def _count(options: argparse.Namespace, output: BinaryIO) -> int:
     return DONE
 
 
-def _counted(source: Source, times: Times) -> int:
-    span = times.narrowed(source, source.everything(), lenient=False)
-    if times.slack:
-        return sum(1 for _ in times.chosen(source.records(span)))
-    return span.last + 1 - span.first
+def _counted(selection: Selection, shown: Progress) -> int:
+    return len(selection) if selection.is_whole else sum(1 for _ in selection.records(shown))

@@ -11,6 +11,7 @@ from capturefile.cli.records import Selection, check_range
 from capturefile.cli.sources import SEVERAL, each_of
 from capturefile.cli.streams import STANDARD, new_file, refuse_same_file, refuse_terminal
 from capturefile.cli.times import add_times
+from capturefile.cli.where import add_where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def add_to(commands: Commands) -> None:
     exporter.add_argument("--force", action="store_true", help="write Parquet even to a terminal")
     add_selection(exporter)
     add_times(exporter)
+    add_where(exporter)
 
 
 def _export(options: argparse.Namespace, output: BinaryIO) -> int:
@@ -85,9 +87,9 @@ class Records:
         """Goes through the sources once."""
         before = 0
         for source in each_of(self.sources):
-            selection = Selection(source, self.options)
+            selection = Selection.of(source, self.options)
             self.shown.expect(len(selection), alone=len(self.sources) == 1)
-            for number, record in self.shown.over(selection):
+            for number, record in selection.records(self.shown):
                 yield before + number, record
                 self.count += 1
             self.code = self.code or selection.code

@@ -10,6 +10,7 @@ from capturefile.cli.encoders import Headers, add_format, add_headers, encoder
 from capturefile.cli.exit_codes import WrongUsage
 from capturefile.cli.following import Followed, deliver
 from capturefile.cli.sources import FOLLOWED, check, refuse_pipe
+from capturefile.cli.where import add_where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def add_to(commands: Commands) -> None:
         "is printed at least once",
     )
     follow.add_argument("--exit-at-end", action="store_true", help="stop after the last existing record")
+    add_where(follow)
     add_headers(follow)
     add_format(follow)
     follow.set_defaults(run=_follow)
@@ -64,7 +66,7 @@ def _follow(options: argparse.Namespace, output: BinaryIO) -> int:
     check(options.files)
     if len(options.files) > 1:
         return _follow_several(options, output)
-    with Followed(options.files[0], encoder(options)) as followed:
+    with Followed(options.files[0], encoder(options), options.where) as followed:
         assert followed.source is not None
         Headers(options).write(output, followed.name)
         cursor, start = _cursor(options, followed.source)
@@ -78,7 +80,7 @@ def _follow_several(options: argparse.Namespace, output: BinaryIO) -> int:
     if options.start not in ("begin", "end"):
         raise WrongUsage("--from takes begin or end where there are several files: a number is that of one")
     with ExitStack() as stack:
-        every = [stack.enter_context(Followed(name, encoder(options, name))) for name in options.files]
+        every = [stack.enter_context(Followed(name, encoder(options, name), options.where)) for name in options.files]
         for followed in every:
             assert followed.source is not None
             followed.start(_first_record(options, followed.source))

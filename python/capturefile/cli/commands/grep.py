@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-import capturefile
 from capturefile._errors import in_words
 from capturefile.cli.arguments import Span, add_bare, add_selection, natural
 from capturefile.cli.colours import RED, RESET, has_colours
@@ -15,23 +14,21 @@ from capturefile.cli.messages import say
 from capturefile.cli.patterns import PythonPattern, RustPattern
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, check_range
-from capturefile.cli.reports import unreadable
 from capturefile.cli.sources import SEVERAL, opened
 from capturefile.cli.streams import STANDARD_OUTPUT, write_line, writes_to_terminal
 from capturefile.cli.times import add_times
+from capturefile.cli.where import add_where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import BinaryIO, TypeVar
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
-    from capturefile._capturefile import _Pattern, _Search
+    from capturefile._capturefile import _Pattern
     from capturefile.cli.arguments import Commands
     from capturefile.cli.encoders import Encoder
     from capturefile.cli.progress import Progress
-    from capturefile.cli.sources import Part, Source
-
-    T = TypeVar("T")
+    from capturefile.cli.sources import Source
 
 EXAMPLE = """\
 capturefile grep 'error|warning' log.capture
@@ -77,6 +74,7 @@ def add_to(commands: Commands) -> None:
     )
     add_selection(grep)
     add_times(grep)
+    add_where(grep)
     add_format(grep)
     codes = "Exit codes: 0 match, 1 no match, 2 failure, 3 unreadable records were skipped."
     grep.epilog = f"{grep.epilog}\n\n{codes}"
@@ -102,7 +100,7 @@ def _grep(options: argparse.Namespace, output: BinaryIO) -> int:
         for name in options.files:
             try:
                 with opened(name) as source:
-                    selection = Selection(source, options)
+                    selection = Selection.of(source, options)
                     shown.expect(len(selection), alone=len(options.files) == 1)
                     found |= Printer(search, selection, shown).write(output)
                     code = code or selection.code
@@ -137,11 +135,11 @@ class Search:
         ):
             if wanted and is_binary:
                 raise WrongUsage(f"{option} cannot be told from the records in the format {options.format}")
-        if options.only_matching and options.format != "text":
-            raise WrongUsage("--only-matching goes with the format text")
+        if options.only_matching and (options.format != "text" or options.fields):
+            raise WrongUsage("--only-matching goes with the format text, and without --field")
         self.labelled = not is_binary and options.format != "jsonl"
         coloured = options.color == "always" or (options.color == "auto" and has_colours(STANDARD_OUTPUT))
-        self.coloured = coloured and options.format == "text" and not self.invert
+        self.coloured = coloured and options.format == "text" and not (self.invert or options.fields)
 
     def label(self, name: str, number: int, sign: str = ":") -> bytes:
         """What stands before a record."""
@@ -222,52 +220,29 @@ class Printer:
             output.write(self.search.label(self.source.name, number, "-") + self.encode(number, record))
 
     def _count(self, most: int) -> int:
-        count = 0
-        if self._bulk_pattern is None:
+        pattern = self._bulk_pattern
+        if pattern is None or self.selection.where is not None:
             return sum(1 for _ in zip(range(most), self._found(), strict=False))
-        for part in self._parts() if most else ():
-            for more in self._bulk(part, lambda search: search.count(most)):
-                count += more
-                if count >= most:
-                    return most
+        count = 0
+        steps = self.selection.searched(
+            pattern, lambda search: search.count(most), self.shown, invert=self.search.invert
+        )
+        for _, more in steps if most else ():
+            count += more
+            if count >= most:
+                return most
         return count
 
     def _found(self) -> Iterator[tuple[int, bytes]]:
         """The records that match, with their numbers."""
         if self._bulk_pattern is None:
             is_in, wanted = self.search.pattern.is_in, not self.search.invert
-            yield from (pair for pair in self.shown.over(self.selection) if is_in(pair[1]) is wanted)
-            return
-        for part in self._parts():
-            for found in self._bulk(part, lambda search: next(search, None)):
-                for number, record in found:
-                    yield part.before + number, record
+            return (pair for pair in self.selection.records(self.shown) if is_in(pair[1]) is wanted)
+        found = self.selection.found(self._bulk_pattern, self.shown, invert=self.search.invert)
+        where = self.selection.where
+        return found if where is None else where.among(found)
 
     @property
     def _bulk_pattern(self) -> _Pattern | None:
         """What searches many records at once, where each counts by itself."""
-        return None if self.selection.times.slack else self.search.pattern.core
-
-    def _parts(self) -> Iterator[Part]:
-        return self.source.parts(self.selection.span)
-
-    def _bulk(self, part: Part, step: Callable[[_Search], T | None]) -> Iterator[T]:
-        """What each step of a search through a part gives."""
-        pattern = self.search.pattern.core
-        assert pattern is not None
-        search = pattern.search(part.cf, part.first, part.last, invert=self.search.invert)
-        while True:
-            try:
-                found = step(search)
-            except capturefile.InvalidCaptureFile as error:
-                number = search.position() - 1
-                if not self.selection.lenient:
-                    raise unreadable(error, part.cf.file_name, number) from error
-                self.selection.skip(part.before + number)
-                continue
-            if found is None:
-                break
-            self.shown.count = part.before + search.position() - self.selection.span.first
-            self.shown.look()
-            yield found
-        self.selection.tell_skipped()
+        return None if self.selection.has_slack else self.search.pattern.core

@@ -8,7 +8,9 @@ from capturefile.cli.arguments import Span, add_bare, number_or_start
 from capturefile.cli.encoders import Headers, add_format, add_headers, encoder, write_records
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.following import Followed, deliver
+from capturefile.cli.records import Selection, last_records
 from capturefile.cli.sources import add_sources, each_of, refuse_pipe
+from capturefile.cli.where import add_where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="like -f, and also wait for a file that does not exist yet, and continue with a file that replaces it",
     )
+    add_where(tail)
     add_headers(tail)
     add_format(tail)
     tail.set_defaults(run=_tail)
@@ -61,7 +64,8 @@ def _tail(options: argparse.Namespace, output: BinaryIO) -> int:
     with ExitStack() as stack:
         followed = []
         for name in options.files:
-            each = stack.enter_context(Followed(name, encoder(options, name), by_name=options.follow_name))
+            followed_by_name = Followed(name, encoder(options, name), options.where, by_name=options.follow_name)
+            each = stack.enter_context(followed_by_name)
             followed.append(each)
             if each.source is not None:
                 headers.write(output, name)
@@ -73,6 +77,8 @@ def _tail(options: argparse.Namespace, output: BinaryIO) -> int:
 
 def _write_end(options: argparse.Namespace, output: BinaryIO, source: Source) -> None:
     number, is_start = options.number
-    first = number if is_start else source.last + 1 - number
-    end = Span(max(source.first, first), source.last)
-    write_records(output, encoder(options, source.name), source.records(end))
+    if is_start:
+        records = Selection(source, Span(max(source.first, number), source.last), options.where).records()
+    else:
+        records = last_records(source, number, options.where)
+    write_records(output, encoder(options, source.name), records)
