@@ -37,7 +37,7 @@ DEEP = Geometry(512, 512, 2)
 WIDE = Geometry(512, 512, 32)
 MIDDLE = Geometry(512, 1024, 5)
 SINGLE = Geometry(512, 0, 3)
-LONGEST = 10 * 1024
+MAX_FILE_SIZE = 10 * 1024
 
 
 def records(count: int, longest: int = 120) -> list[bytes]:
@@ -137,8 +137,8 @@ def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
     folder.mkdir(parents=True)
     for name, data in files:
         content = cut(data)
-        if len(content) > LONGEST:
-            raise ValueError(f"{name} has {len(content)} bytes; {LONGEST} are enough")
+        if len(content) > MAX_FILE_SIZE:
+            raise ValueError(f"{name} has {len(content)} bytes; {MAX_FILE_SIZE} are enough")
         (folder / f"{name}.capture").write_bytes(content)
 
 

@@ -39,8 +39,8 @@ with capturefile.open(sys.argv[1], "a", sync="none") as cf:
 SERVE = """
 import sys, uvicorn
 from capturefile.view.app import application
-from capturefile.view.sources import Source
-uvicorn.run(application([Source(sys.argv[1])], "token", "127.0.0.1"), port=int(sys.argv[2]), log_level="error")
+from capturefile.view.sources import ViewedFile
+uvicorn.run(application([ViewedFile(sys.argv[1])], "token", "127.0.0.1"), port=int(sys.argv[2]), log_level="error")
 """
 WATCH = """count => {
     window.seen = new Promise(done => new MutationObserver(() => {
@@ -253,17 +253,17 @@ def test_a_search_shows_hits_and_opens_them(page: Page, viewed: Viewed, path: Pa
         page.goto(address)
         page.locator("#text").fill("D 4[0-9]7$")
         page.get_by_role("button", name="Search", exact=True).click()
-        expect(page.locator("#told")).to_have_text("Found 0 records")
+        expect(page.locator("#search-status")).to_have_text("Found 0 records")
         page.get_by_role("button", name="Search as a regular expression").click()
         expect(page.get_by_label("Regex")).to_be_checked()
-        expect(page.locator("#told")).to_have_text("Found 10 records")
+        expect(page.locator("#search-status")).to_have_text("Found 10 records")
         expect(page.get_by_role("button", name="Search as a regular expression")).to_be_hidden()
         page.get_by_label("Match case").check()
         page.get_by_role("button", name="Search", exact=True).click()
-        expect(page.locator("#told")).to_have_text("Found 0 records")
+        expect(page.locator("#search-status")).to_have_text("Found 0 records")
         page.get_by_label("Match case").uncheck()
         page.get_by_role("button", name="Search", exact=True).click()
-        expect(page.locator("#told")).to_have_text("Found 10 records")
+        expect(page.locator("#search-status")).to_have_text("Found 10 records")
         expect(page.locator("#hits mark")).to_have_count(10)
         page.locator("#hits button").nth(2).click()
         expect(page.locator("#record h2")).to_have_text("Record 427")
@@ -276,9 +276,9 @@ def test_a_search_over_a_trillion_records_is_cancelled(page: Page, viewed: Viewe
         expect(page.locator(".row .text").first).to_be_visible()
         page.locator("#text").fill("nowhere")
         page.keyboard.press("Enter")
-        expect(page.locator("#told")).to_contain_text(f"of {LAST}")
+        expect(page.locator("#search-status")).to_contain_text(f"of {LAST}")
         page.locator("#cancel").click()
-        expect(page.locator("#told")).to_have_text("Cancelled")
+        expect(page.locator("#search-status")).to_have_text("Cancelled")
 
 
 def test_hostile_records_are_shown_and_do_nothing(page: Page, viewed: Viewed, path: Path) -> None:

@@ -235,13 +235,13 @@ def read_by_reference(path: str, locking: str) -> None:
     from CaptureFile import CaptureFile as Reference
     from CaptureFile import InvalidCaptureFile
 
-    told = threading.Thread(target=listen)
-    told.start()
+    stopping = threading.Thread(target=listen)
+    stopping.start()
     locked = locking == "locking"
     held = checks = 0
     cf = None
     say("reading")
-    while told.is_alive() or checks < MIN_CHECKS:
+    while stopping.is_alive() or checks < MIN_CHECKS:
         try:
             cf = cf or Reference(path, use_os_file_locking=locked)
             cf.refresh()
@@ -281,10 +281,10 @@ def wait_for_news(path: str) -> None:
 
 def commit_in_sevens(path: str) -> None:
     """Commits seven records at a time until it is told to stop."""
-    told = threading.Thread(target=listen)
-    told.start()
+    stopping = threading.Thread(target=listen)
+    stopping.start()
     with CaptureFile(path, to_write=True, sync=False) as cf:
-        while told.is_alive():
+        while stopping.is_alive():
             cf.add_records(map(record, range(len(cf) + 1, len(cf) + 8)))
             cf.commit()
 

@@ -313,12 +313,12 @@ def main(root: str, backing: str, switches: str) -> None:
     os.umask(0)
     device = os.open("/dev/fuse", os.O_RDWR)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"
-    told = Switches(**json.loads(switches))
-    flags = READ_ONLY if told.read_only else 0
+    printed = Switches(**json.loads(switches))
+    flags = READ_ONLY if printed.read_only else 0
     if LIBC.mount(b"capturefile-tests", os.fsencode(root), b"fuse", flags, options.encode()):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), root)
-    server = Server(device, backing, told)
+    server = Server(device, backing, printed)
     print("mounted", flush=True)
     server.serve()
 

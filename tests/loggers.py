@@ -19,6 +19,7 @@ from typing import Any
 
 import capturefile
 import subprocess_scenarios
+from capturefile._capturefile import set_commit_hook
 from capturefile.logging import CaptureHandler
 from capturefile.structlog import LoggerFactory
 from subprocess_scenarios import fork, listen, say
@@ -184,7 +185,7 @@ def log_from_a_hook(path: str) -> None:
     assert isinstance(handler, CaptureHandler)
     logger.info("first")
     shared: Any = handler._log._shared
-    shared.group.cf._on_commit(lambda *_: logger.error("from the hook"))
+    set_commit_hook(shared.group.cf, lambda *_: logger.error("from the hook"))
 
     def log() -> None:
         for _ in range(3000):
@@ -195,7 +196,7 @@ def log_from_a_hook(path: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    shared.group.cf._on_commit(None)
+    set_commit_hook(shared.group.cf, None)
     say("done")
 
 

@@ -20,10 +20,11 @@ import arrow_c
 import capturefile
 import subprocess_scenarios
 from capturefile import CaptureFile, aio, checkpoint, cli
+from capturefile._capturefile import block_range
 from capturefile.cli.exit_codes import INTERRUPTED
 from capturefile.rotating import RotatingReader, RotatingWriter
 from capturefile.view.app import Viewer
-from capturefile.view.sources import Source
+from capturefile.view.sources import ViewedFile
 from capturefile.view.worker import TASKS
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -162,7 +163,7 @@ def _backup(cf: CaptureFile[bytes]) -> None:
 def _ask_viewer(cf: CaptureFile[bytes], *names: str) -> None:
     # It answers in threads, which no signal interrupts: the answers have to come by themselves.
     signal.setitimer(signal.ITIMER_REAL, 0)
-    viewer, count = Viewer([Source(cf.path)]), len(cf)
+    viewer, count = Viewer([ViewedFile(cf.path)]), len(cf)
     for name in names:
         for number in (1, count // 2, count, count + 1):
             query = f"first={number}&count=500".encode()
@@ -186,7 +187,7 @@ CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
     "CaptureFile.blocks": lambda cf, _: list(cf.blocks()),
     "CaptureFile.blocks: the first": lambda cf, _: next(cf.blocks()),
     "BlockIterator.__iter__ __next__": lambda cf, _: _exhaust(cf.blocks()),
-    "CaptureFile._block_of": lambda cf, count: [cf._block_of(number) for number in (1, count // 2, count)],
+    "block_range": lambda cf, count: [block_range(cf, number) for number in (1, count // 2, count)],
     "CaptureFile.record_at record": lambda cf, count: [
         read(number) for read in (cf.record_at, cf.record) for number in (1, count // 2, count)
     ],

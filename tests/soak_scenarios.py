@@ -81,12 +81,12 @@ def read_by_reference(path: str, locking: str) -> None:
     from CaptureFile import CaptureFile as Reference
     from CaptureFile import InvalidCaptureFile
 
-    told = threading.Thread(target=listen)
-    told.start()
+    stopping = threading.Thread(target=listen)
+    stopping.start()
     checks = refusals = steps_back = held = 0
     say("reading")
     cf = None
-    while told.is_alive():
+    while stopping.is_alive():
         try:
             cf = cf or Reference(path, use_os_file_locking=locking == "locking")
             cf.refresh()

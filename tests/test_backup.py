@@ -107,18 +107,18 @@ def test_a_target_that_exists_is_kept_or_replaced(path: Path, target: Path) -> N
 
 def test_an_exception_of_the_progress_leaves_nothing(path: Path, target: Path) -> None:
     make(path, noise(50_000))
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
 
     def stop(done: int, total: int) -> None:
-        told.append((done, total))
+        calls.append((done, total))
         raise KeyError("enough")
 
     with pytest.raises(KeyError, match="enough"):
         capturefile.backup(path, target, progress=stop)
     assert list(path.parent.iterdir()) == [path]
-    assert told[0][0] == 0
-    capturefile.backup(path, target, progress=lambda done, total: told.append((done, total)))
-    assert told[-1][0] == told[-1][1] > 4_000_000
+    assert calls[0][0] == 0
+    capturefile.backup(path, target, progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1][0] == calls[-1][1] > 4_000_000
 
 
 def test_a_file_that_was_cut_short_is_said_so(path: Path, target: Path) -> None:

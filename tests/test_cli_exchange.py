@@ -71,9 +71,9 @@ TOUGH = [
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_exported_comes_in_again_the_same(tmp_path: Path, form: str) -> None:
     source, middle, target = make(tmp_path / "a", TOUGH), tmp_path / f"b.{form}", tmp_path / "c"
-    told = run("export", source, middle)
-    assert (told.returncode, told.stdout) == (SUCCEEDED, b"")
-    assert told.stderr == f"capturefile: 25 records written to {middle}\n".encode()
+    printed = run("export", source, middle)
+    assert (printed.returncode, printed.stdout) == (SUCCEEDED, b"")
+    assert printed.stderr == f"capturefile: 25 records written to {middle}\n".encode()
     assert run("import", target, middle).stderr == b"capturefile: 25 records added\n"
     assert records_of(target) == TOUGH
 
@@ -119,8 +119,8 @@ def test_import_adds_after_the_records_that_are_there(numbers: Path) -> None:
 
 
 def test_export_takes_a_range(numbers: Path) -> None:
-    told = [json.loads(line) for line in output("export", "--range", "-2-", numbers).splitlines()]
-    assert told == [{"record_number": 19, "record": "19"}, {"record_number": 20, "record": "20"}]
+    printed = [json.loads(line) for line in output("export", "--range", "-2-", numbers).splitlines()]
+    assert printed == [{"record_number": 19, "record": "19"}, {"record_number": 20, "record": "20"}]
 
 
 def test_csv_is_as_others_read_it(tmp_path: Path, path: Path) -> None:

@@ -69,10 +69,10 @@ def test_every_command_that_prints_records_prints_every_form(tough: Path, comman
     assert printed(command, tough, "hex") == b"".join(record.hex().encode() + b"\n" for record in RECORDS)
     assert printed(command, tough, "nul") == b"".join(record + b"\0" for record in RECORDS)
     assert printed(command, tough, "prefixed") == b"".join(len(record).to_bytes(4) + record for record in RECORDS)
-    told = [json.loads(line) for line in printed(command, tough, "jsonl").split(b"\n")[:-1]]
-    assert [line["record_number"] for line in told] == list(range(1, len(RECORDS) + 1))
+    answer = [json.loads(line) for line in printed(command, tough, "jsonl").split(b"\n")[:-1]]
+    assert [line["record_number"] for line in answer] == list(range(1, len(RECORDS) + 1))
     assert [
-        b64decode(line["record_base64"]) if "record_base64" in line else line["record"].encode() for line in told
+        b64decode(line["record_base64"]) if "record_base64" in line else line["record"].encode() for line in answer
     ] == RECORDS
 
 
@@ -227,16 +227,16 @@ def test_cat_leaves_out_what_is_unreadable_if_told_and_says_so(damaged: Path) ->
     sound = run("cat", "--skip-unreadable", "--format", "jsonl", damaged)
     assert sound.returncode == 3
     written = [json.loads(line)["record_number"] for line in sound.stdout.splitlines()]
-    (told,) = sound.stderr.decode().splitlines()
-    first, last = (int(word) for word in told.split() if word.isdigit())
-    assert told == f"capturefile: {damaged}: records {first} to {last} cannot be read and are left out"
+    (answer,) = sound.stderr.decode().splitlines()
+    first, last = (int(word) for word in answer.split() if word.isdigit())
+    assert answer == f"capturefile: {damaged}: records {first} to {last} cannot be read and are left out"
     assert written == [*range(1, first), *range(last + 1, 2001)]
     assert output("cat", "--skip-unreadable", damaged, "--range", f"{last + 1}-").count(b"\n") > 1000
 
 
 def test_unreadable_records_at_the_end_are_told_too(damaged: Path) -> None:
-    (told,) = run("cat", "--skip-unreadable", damaged).stderr.decode().splitlines()
-    first = next(int(word) for word in told.split() if word.isdigit())
+    (answer,) = run("cat", "--skip-unreadable", damaged).stderr.decode().splitlines()
+    first = next(int(word) for word in answer.split() if word.isdigit())
     done = run("cat", "--skip-unreadable", "--range", f"{first - 1}-{first + 1}", damaged)
     assert (done.returncode, done.stdout.count(b"\n")) == (3, 1)
     assert f"records {first} to {first + 1} cannot be read" in done.stderr.decode()

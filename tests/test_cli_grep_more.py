@@ -39,8 +39,8 @@ def test_several_files_are_told_apart(two: list[Path], tmp_path: Path) -> None:
     assert output("grep", "-m1", "a", *two) == a + b":a cat\n" + b + b":a bird\n"
     write_files(tmp_path / "log", 2, 3)
     assert output("grep", "-n", "-H", "4", tmp_path / "log") == f"{tmp_path}/log:4:record 4\n".encode()
-    told = output("grep", "--format", "jsonl", "bird", *two)
-    assert told == b'{"file": "' + b + b'", "record_number": 1, "record": "a bird"}\n'
+    printed = output("grep", "--format", "jsonl", "bird", *two)
+    assert printed == b'{"file": "' + b + b'", "record_number": 1, "record": "a bird"}\n'
 
 
 def test_several_patterns_and_whole_words(two: list[Path]) -> None:

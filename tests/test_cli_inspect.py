@@ -46,15 +46,15 @@ def test_info_names_every_fact_on_a_line(path: Path) -> None:
 def test_info_says_whether_a_writer_is_at_work_and_how_well_the_file_is_compressed(path: Path) -> None:
     with capturefile.open(path, "x", initial_metadata=b"\x1bgo on\n" * 20) as cf, cf.transaction():
         cf.add_records(["a line of text that repeats itself"] * 100_000)
-        told = json.loads(output("info", "--json", path))
+        printed = json.loads(output("info", "--json", path))
         facts = dict(line.split(b": ") for line in output("info", path).splitlines())
-    assert told["being_written"] is True
-    assert told["compression_ratio"] is None
-    told = json.loads(output("info", "--json", path))
-    assert told["being_written"] is False
-    assert (told["record_bytes"], told["record_bytes_exact"]) == (34 * 100_000, False)
-    assert told["compression_ratio"] > 5
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", told["modified"])
+    assert printed["being_written"] is True
+    assert printed["compression_ratio"] is None
+    printed = json.loads(output("info", "--json", path))
+    assert printed["being_written"] is False
+    assert (printed["record_bytes"], printed["record_bytes_exact"]) == (34 * 100_000, False)
+    assert printed["compression_ratio"] > 5
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", printed["modified"])
     assert facts[b"metadata"].startswith(b"\\x1bgo on\\n")
 
 
@@ -89,12 +89,12 @@ def test_verify_says_what_is_damaged_and_where(damaged: Path) -> None:
 
 
 def test_verify_says_what_recover_would_save(damaged: Path, tmp_path: Path) -> None:
-    told = json.loads(run("verify", "--json", damaged).stdout)["recovery"]
+    printed = json.loads(run("verify", "--json", damaged).stdout)["recovery"]
     dry = json.loads(run("recover", "--dry-run", "--json", damaged).stdout)
     assert list(tmp_path.iterdir()) == [damaged]
     done = run("recover", "--json", damaged, tmp_path / "new.capture")
     assert (done.returncode, json.loads(done.stdout)) == (3, dry)
-    assert {**told, "record_count": None} == {**dry, "record_count": None}
+    assert {**printed, "record_count": None} == {**dry, "record_count": None}
     assert count_of(tmp_path / "new.capture") == dry["record_count"] == dry["recovered"]
 
 
@@ -141,11 +141,11 @@ def test_info_lists_the_blocks_behind_a_damaged_one(path: Path, where: int) -> N
     data[broken.position + where] ^= 0xFF
     path.write_bytes(data)
     done = run("info", "--blocks", "--json", path)
-    told = json.loads(done.stdout)
+    printed = json.loads(done.stdout)
     assert done.returncode == 3
     assert b"some blocks cannot be read; capturefile verify" in done.stderr
-    assert told["problems"]
-    positions = [block["position"] for block in told["blocks"]]
+    assert printed["problems"]
+    positions = [block["position"] for block in printed["blocks"]]
     # Those whose index nodes were in the damaged one may be missing, too.
     assert len(blocks) - 1 >= len(positions) > len(blocks) // 2
     assert positions[-20:] == [block.position for block in blocks[-20:]]
@@ -165,11 +165,11 @@ def test_info_lists_the_blocks_behind_index_nodes_that_are_damaged(path: Path) -
         assert block.position is not None
         data[block.position + 1000] ^= 0xFF
     path.write_bytes(data)
-    told = json.loads(run("info", "--blocks", "--json", path).stdout)
-    positions = {block["position"] for block in told["blocks"]}
+    printed = json.loads(run("info", "--blocks", "--json", path).stdout)
+    positions = {block["position"] for block in printed["blocks"]}
     assert not positions & {block.position for block in damaged}
     assert {block.position for block in blocks[: len(blocks) // 3] + blocks[-20:]} <= positions
-    for block in told["blocks"]:
+    for block in printed["blocks"]:
         if block["records"]:
             (same,) = (each.records for each in blocks if each.position == block["position"])
             assert same is not None
@@ -185,11 +185,11 @@ def test_info_tells_unknown_records_from_none(path: Path) -> None:
     for position in positions[3::5]:
         data[position + 1000] ^= 0xFF
     path.write_bytes(data)
-    told = json.loads(run("info", "--blocks", "--json", path).stdout)
-    unknown = {str(block["position"]) for block in told["blocks"] if block["record_count"] is None}
+    printed = json.loads(run("info", "--blocks", "--json", path).stdout)
+    unknown = {str(block["position"]) for block in printed["blocks"] if block["record_count"] is None}
     assert unknown
-    assert all(block["records"] is None for block in told["blocks"] if str(block["position"]) in unknown)
-    assert len(told["problems"]) == len(positions[3::5])
+    assert all(block["records"] is None for block in printed["blocks"] if str(block["position"]) in unknown)
+    assert len(printed["problems"]) == len(positions[3::5])
     rows = [line.split() for line in run("info", "--blocks", path).stdout.decode().splitlines()]
     assert {row[0] for row in rows if row[-1:] == ["unknown"] and len(row) == 4} == unknown
 
@@ -197,20 +197,20 @@ def test_info_tells_unknown_records_from_none(path: Path) -> None:
 def test_verify_as_json_tells_the_same(damaged: Path) -> None:
     done = run("verify", "--json", damaged)
     assert done.returncode == DAMAGED
-    told = json.loads(done.stdout)
+    printed = json.loads(done.stdout)
     report = capturefile.verify(damaged)
-    assert told["sound"] is False
-    assert told["record_count"] == 2000
-    assert told["records_checked"] == report.records_checked
-    assert told["problems"] == [
+    assert printed["sound"] is False
+    assert printed["record_count"] == 2000
+    assert printed["records_checked"] == report.records_checked
+    assert printed["problems"] == [
         {"position": problem.position, "found": problem.found, "expected": problem.expected}
         for problem in report.problems
     ]
 
 
 def test_verify_as_json_of_a_sound_file_has_no_problems(numbers: Path) -> None:
-    told = json.loads(output("verify", "--json", numbers))
-    assert (told["sound"], told["records_checked"], told["problems"]) == (True, 20, [])
+    printed = json.loads(output("verify", "--json", numbers))
+    assert (printed["sound"], printed["records_checked"], printed["problems"]) == (True, 20, [])
 
 
 def test_verify_cannot_use_a_file_whose_master_nodes_are_both_damaged(numbers: Path) -> None:
@@ -237,15 +237,15 @@ def test_info_lists_the_blocks(path: Path) -> None:
 
 def test_info_lists_the_blocks_as_json(path: Path) -> None:
     make(path, noise(2000))
-    told = json.loads(output("info", "--json", "--blocks", path))
+    printed = json.loads(output("info", "--json", "--blocks", path))
     with capturefile.open(path) as cf:
         blocks = list(cf.blocks())
-    assert [block["position"] for block in told["blocks"]] == [block.position for block in blocks]
+    assert [block["position"] for block in printed["blocks"]] == [block.position for block in blocks]
     first = blocks[0].records
     assert first is not None
-    assert told["blocks"][0]["records"] == {"first": 1, "last": first.last}
-    assert told["blocks"][-1]["compressed_size"] is None
-    assert told["record_count"] == 2000
+    assert printed["blocks"][0]["records"] == {"first": 1, "last": first.last}
+    assert printed["blocks"][-1]["compressed_size"] is None
+    assert printed["record_count"] == 2000
 
 
 # metadata

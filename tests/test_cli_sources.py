@@ -125,10 +125,10 @@ def test_a_command_does_not_read_a_file_of_a_log_that_it_writes(folder: Path) ->
 
 
 def test_info_describes_a_log_and_its_files(shortened: Path) -> None:
-    told = json.loads(output("info", "--json", shortened))
-    files = told.pop("files")
+    printed = json.loads(output("info", "--json", shortened))
+    files = printed.pop("files")
     size = sum(path.stat().st_size for path in sorted(shortened.glob("0*"))[:2])
-    assert told == {
+    assert printed == {
         "first_record": 4,
         "last_record": 9,
         "record_count": 6,
@@ -163,9 +163,9 @@ def test_verify_checks_each_file_of_a_log_and_that_they_fit_together(shortened: 
         f"{shortened}: damaged: 00000000000000000077.capture has records, and the manifest does not know it",
         f"{shortened}: damaged: 00000000000000000005.capture is not there, and files before it are",
     ]
-    told = json.loads(run("verify", "--json", shortened).stdout)
-    assert [found["sound"] for found in told] == [True, True, True, True, False]
-    assert (told[-1]["file"], len(told[-1]["problems"])) == (str(shortened), 2)
+    printed = json.loads(run("verify", "--json", shortened).stdout)
+    assert [found["sound"] for found in printed] == [True, True, True, True, False]
+    assert (printed[-1]["file"], len(printed[-1]["problems"])) == (str(shortened), 2)
 
 
 def test_verify_finds_a_sealed_file_with_other_records_than_it_had(folder: Path) -> None:
@@ -184,8 +184,8 @@ def test_several_files_are_read_one_after_the_other(two: list[Path], folder: Pat
     assert output("cat", *two) == b"a1\na2\na3\nb1\nb2\n"
     assert output("cat", two[1], folder) == b"b1\nb2\n" + written(1, 9)
     assert output("count", *two, folder) == f" 3 {two[0]}\n 2 {two[1]}\n 9 {folder}\n14 total\n".encode()
-    told = [json.loads(line) for line in output("cat", "--format", "jsonl", *two).splitlines()]
-    assert told[3] == {"file": str(two[1]), "record_number": 1, "record": "b1"}
+    printed = [json.loads(line) for line in output("cat", "--format", "jsonl", *two).splitlines()]
+    assert printed[3] == {"file": str(two[1]), "record_number": 1, "record": "b1"}
 
 
 def test_head_and_tail_say_whose_records_follow(two: list[Path]) -> None:

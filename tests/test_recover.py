@@ -709,21 +709,21 @@ def test_progress_goes_from_nothing_to_all(tmp_path: Path, whole: bool) -> None:
     # Where a writer's threads put blocks and index nodes differs from run to run, and so does what can be lost.
     data = build_file(LENGTHY, b"")
     source.write_bytes(data if whole else destroy(data, 4096, 86_016))
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
 
     def tell(done: int, total: int) -> None:
-        if not told:
+        if not calls:
             # Longer than the pause between two calls, so that there is another one however fast the machine is.
             time.sleep(0.2)
-        told.append((done, total))
+        calls.append((done, total))
 
     recovery = capturefile.recover(source, target, progress=tell)
     # Without its master nodes, what they held of the last block is lost.
     assert recovery.recovered == len(LENGTHY) or (not whole and recovery.recovered > len(LENGTHY) - 100)
     size = source.stat().st_size
-    assert [told[0], told[-1]] == [(0, size), (size, size)]
-    assert told == sorted(told)
-    assert len(told) > 2
+    assert [calls[0], calls[-1]] == [(0, size), (size, size)]
+    assert calls == sorted(calls)
+    assert len(calls) > 2
 
 
 def test_an_error_in_progress_stops_the_work_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -796,9 +796,9 @@ def test_the_command_says_what_was_recovered_and_what_was_lost(plain: Sample, tm
     assert problem.startswith(f"at byte {frame.position}: ")
 
     done = run(source, target, "--overwrite", "--keep-numbers", "--json")
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["complete"], told["record_count"]) == (3, False, COUNT)
-    assert told["lost"] == [{"first": lost[0], "last": lost[-1], "exact": True}]
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["complete"], report["record_count"]) == (3, False, COUNT)
+    assert report["lost"] == [{"first": lost[0], "last": lost[-1], "exact": True}]
 
 
 def test_the_command_names_what_is_uncertain(marked: Sample, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import capturefile
 import pytest
 from builder import TRILLION_RECORDS, trillion_file, trillion_record
 from capturefile import CaptureFile, RecordSequence
+from capturefile._capturefile import block_range
 from files import write
 from forking import fork
 from processes import PATIENCE
@@ -335,7 +336,7 @@ def block_borders(path: Path) -> set[int]:
     with CaptureFile(path) as cf:
         borders = {0}
         while max(borders) < len(cf):
-            first, last = cf._block_of(max(borders) + 1)
+            first, last = block_range(cf, max(borders) + 1)
             assert first == max(borders) + 1
             borders.add(last)
         return borders
@@ -346,10 +347,10 @@ def test_the_blocks_of_a_file_are_known_from_each_of_their_records(many: Path) -
     assert len(borders) > 30
     with CaptureFile(many) as cf:
         for start, end in pairwise(borders):
-            assert {cf._block_of(number) for number in range(start + 1, end + 1)} == {(start + 1, end)}
+            assert {block_range(cf, number) for number in range(start + 1, end + 1)} == {(start + 1, end)}
         for number in (0, -1, COUNT + 1):
             with pytest.raises(IndexError):
-                cf._block_of(number)
+                block_range(cf, number)
 
 
 def cuts_of(views: Sequence[RecordSequence[str]]) -> list[int]:
@@ -381,7 +382,7 @@ def test_shares_of_every_nth_record_begin_in_a_new_block_too(many: Path, step: i
     records = sequence(many)[::step]
     views = records.split(5)
     with CaptureFile(many) as cf:
-        blocks = [[cf._block_of(int(record.split(" ")[0])) for record in view] for view in views]
+        blocks = [[block_range(cf, int(record.split(" ")[0])) for record in view] for view in views]
     assert all(one[-1] != next_one[0] for one, next_one in pairwise(blocks))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from capturefile import CaptureFile, Stats
+from capturefile._capturefile import set_commit_hook
 from files import RefusedError, write
 from forking import fork
 
@@ -90,9 +91,9 @@ def test_readers_and_forked_children_have_committed_nothing(full: Path) -> None:
 
 
 def test_each_commit_is_told_once_with_what_it_had(path: Path) -> None:
-    told: list[tuple[int, int, float]] = []
+    calls: list[tuple[int, int, float]] = []
     with CaptureFile(path, True, sync=False) as cf:
-        cf._on_commit(lambda *commit: told.append(commit))
+        set_commit_hook(cf, lambda *commit: calls.append(commit))
 
         def write_some() -> None:
             for _ in range(50):
@@ -106,13 +107,13 @@ def test_each_commit_is_told_once_with_what_it_had(path: Path) -> None:
             thread.join()
         stats = cf.stats()
         cf.commit()
-        cf._on_commit(None)
+        set_commit_hook(cf, None)
         cf.add_record("not told")
         cf.commit()
-    assert sum(records for records, _, _ in told) == 200
-    assert sum(bytes_ for _, bytes_, _ in told) == 800
-    assert len(told) == stats.commits
-    assert sum(seconds for _, _, seconds in told) == pytest.approx(stats.commit_seconds)
+    assert sum(records for records, _, _ in calls) == 200
+    assert sum(bytes_ for _, bytes_, _ in calls) == 800
+    assert len(calls) == stats.commits
+    assert sum(seconds for _, _, seconds in calls) == pytest.approx(stats.commit_seconds)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -121,7 +122,7 @@ def test_an_error_of_the_hook_takes_nothing_from_the_commit(path: Path) -> None:
         raise RefusedError
 
     with CaptureFile(path, True) as cf:
-        cf._on_commit(refuse)
+        set_commit_hook(cf, refuse)
         cf.add_record("one")
         cf.commit()
         assert capturefile.open(path)[:] == ["one"]
@@ -133,7 +134,7 @@ def test_a_hook_that_holds_its_object_is_collected_with_it(full: Path) -> None:
 
     def forget_a_cycle() -> weakref.ref[Owned]:
         cf = Owned(full, True)
-        cf._on_commit(lambda *_: cf)
+        set_commit_hook(cf, lambda *_: cf)
         return weakref.ref(cf)
 
     reference = forget_a_cycle()
@@ -143,6 +144,6 @@ def test_a_hook_that_holds_its_object_is_collected_with_it(full: Path) -> None:
 
 def test_reading_objects_have_no_use_for_a_hook(full: Path) -> None:
     with CaptureFile(full) as cf:
-        cf._on_commit(lambda *_: pytest.fail("called"))
+        set_commit_hook(cf, lambda *_: pytest.fail("called"))
         write(full, "three")
         cf.refresh()

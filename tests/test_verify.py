@@ -356,13 +356,13 @@ def long_work(tmp_path: Path) -> Path:
 
 
 def test_progress_goes_from_nothing_to_all_at_most_ten_times_a_second(long_work: Path) -> None:
-    told: list[tuple[int, int, float]] = []
-    assert capturefile.verify(long_work, progress=lambda *at: told.append((*at, time.monotonic()))).sound
+    result: list[tuple[int, int, float]] = []
+    assert capturefile.verify(long_work, progress=lambda *at: result.append((*at, time.monotonic()))).sound
     with capturefile.open(long_work) as cf:
         limit = cf.info().file_limit
-    assert [told[0][:2], told[-1][:2]] == [(0, limit), (limit, limit)]
-    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
-    assert len(told) <= 2 + 10 * (told[-1][2] - told[0][2])
+    assert [result[0][:2], result[-1][:2]] == [(0, limit), (limit, limit)]
+    assert [done for done, _, _ in result] == sorted(done for done, _, _ in result)
+    assert len(result) <= 2 + 10 * (result[-1][2] - result[0][2])
 
 
 def test_an_error_in_progress_stops_the_work(long_work: Path) -> None:

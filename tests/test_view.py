@@ -21,7 +21,7 @@ from capturefile.view.app import STATIC, application
 from capturefile.view.events import events
 from capturefile.view.jobs import MAX_JOBS
 from capturefile.view.security import HEADERS, is_known_host
-from capturefile.view.sources import Source
+from capturefile.view.sources import ViewedFile
 from command import WRONG_USAGE, make, noise, run, running
 from starlette.testclient import TestClient
 
@@ -37,7 +37,7 @@ HERE = "http://127.0.0.1:8000"
 
 def client(*paths: Path) -> TestClient:
     """A page that knows the token, about these files."""
-    app = application([Source(path) for path in paths], TOKEN, "127.0.0.1")
+    app = application([ViewedFile(path) for path in paths], TOKEN, "127.0.0.1")
     return TestClient(app, base_url=f"{HERE}/{TOKEN}/")
 
 
@@ -198,7 +198,7 @@ def test_a_page_of_a_hundred_records_comes_fast(path: Path) -> None:
     make(path, noise(20_000, 300))
     page = client(path)
     page.get("api/files/0/records?first=1").raise_for_status()
-    source = Source(path)
+    source = ViewedFile(path)
     from capturefile.view import records
 
     times = []
@@ -270,12 +270,12 @@ def test_a_torn_master_node_is_shown_beside_the_whole_one(full: Path) -> None:
     serial = capturefile.open(full).info().serial_number
     data[4096 + (serial + 1) % 2 * 40_960 + 8] ^= 0xFF
     full.write_bytes(data)
-    told = api(full, "/structure")
-    assert told["current"] == serial % 2
-    assert [slot["problem"] is None for slot in told["slots"]] == [serial % 2 == 0, serial % 2 == 1]
-    torn = told["slots"][1 - told["current"]]
+    printed = api(full, "/structure")
+    assert printed["current"] == serial % 2
+    assert [slot["problem"] is None for slot in printed["slots"]] == [serial % 2 == 0, serial % 2 == 1]
+    torn = printed["slots"][1 - printed["current"]]
     assert (torn["serial"], torn["records"], torn["stored"] == torn["computed"]) == (serial - 1, "0", False)
-    assert told["last_commit"] is None
+    assert printed["last_commit"] is None
     assert api(full, "/way/1")["error"] is None
 
 
@@ -287,9 +287,9 @@ def test_a_whole_slot_that_makes_no_sense_leaves_no_current_one_as_when_opening(
     full.write_bytes(data)
     with pytest.raises(capturefile.InvalidCaptureFile):
         capturefile.open(full)
-    told = api(full, "/structure")
-    assert (told["current"], told["error"]) == (None, None)
-    assert [slot["problem"] is None for slot in told["slots"]] == [serial % 2 == 0, serial % 2 == 1]
+    printed = api(full, "/structure")
+    assert (printed["current"], printed["error"]) == (None, None)
+    assert [slot["problem"] is None for slot in printed["slots"]] == [serial % 2 == 0, serial % 2 == 1]
     assert api(full, "/way/1")["error"]
 
 
@@ -297,9 +297,9 @@ def test_behind_a_header_with_a_wrong_checksum_the_slots_are_shown(full: Path) -
     data = bytearray(full.read_bytes())
     data[36] ^= 1
     full.write_bytes(data)
-    told = api(full, "/structure")
-    assert told["header"]["checksum"] == "wrong"
-    assert [slot["problem"] for slot in told["slots"]] == [None, None]
+    printed = api(full, "/structure")
+    assert printed["header"]["checksum"] == "wrong"
+    assert [slot["problem"] for slot in printed["slots"]] == [None, None]
     assert api(full, "/way/1")["error"] is None
 
 
@@ -309,8 +309,8 @@ def test_in_a_file_that_was_cut_short_the_way_leads_as_far_as_the_file(path: Pat
         middle = cf.info().file_size // 2
     with path.open("r+b") as file:
         file.truncate(middle)
-    told = api(path, "/structure")
-    assert [slot["problem"] for slot in told["slots"]] == [None, None]
+    printed = api(path, "/structure")
+    assert [slot["problem"] for slot in printed["slots"]] == [None, None]
     ways = [api(path, f"/way/{number}") for number in (1, 19_999)]
     assert [way["steps"][-1]["height"] for way in ways] == [0, 0]
     within = api(path, "/way/10000")
@@ -322,10 +322,10 @@ def test_in_a_file_that_was_cut_short_the_way_leads_as_far_as_the_file(path: Pat
 
 
 async def _gone_after(path: Path, grow: int) -> list[dict[str, Any]]:
-    source = Source(path)
-    told: AsyncIterator[str] = events(source, _never)
+    source = ViewedFile(path)
+    printed: AsyncIterator[str] = events(source, _never)
     states: list[dict[str, Any]] = []
-    async for event in told:
+    async for event in printed:
         if event.startswith("data: "):
             states.append(json.loads(event[6:]))
             if len(states) > grow:
@@ -358,7 +358,7 @@ def test_a_replaced_file_is_said_so_and_the_new_one_is_opened_when_asked(numbers
 
 def test_a_file_that_was_cut_short_keeps_what_was_seen_and_has_the_error_beside_it(path: Path) -> None:
     make(path, noise(2000))
-    source = Source(path)
+    source = ViewedFile(path)
     with path.open("r+b") as file:
         file.truncate(5000)
     state = source.look()
@@ -422,7 +422,7 @@ async def _status_of(app: Starlette, address: str) -> int:
 
 
 def test_however_many_jobs_are_asked_for_at_once_few_are_started(numbers: Path) -> None:
-    app = application([Source(numbers)], TOKEN, "127.0.0.1")
+    app = application([ViewedFile(numbers)], TOKEN, "127.0.0.1")
 
     async def ask(count: int) -> list[int]:
         return await asyncio.gather(*(_status_of(app, "api/files/0/jobs/sizes") for _ in range(count)))
@@ -503,10 +503,10 @@ def test_both_master_nodes_are_told_with_the_current_one(full: Path, commits: in
             cf.add_records(["three", "four", "five"])
             cf.commit()
         info = cf.info()
-    told = api(full, "/structure")
-    assert told["header"]["fan_out"] == 32
-    assert told["header"]["checksum"] == "right"
-    now, before = told["slots"][told["current"]], told["slots"][1 - told["current"]]
+    printed = api(full, "/structure")
+    assert printed["header"]["fan_out"] == 32
+    assert printed["header"]["checksum"] == "right"
+    now, before = printed["slots"][printed["current"]], printed["slots"][1 - printed["current"]]
     assert (now["serial"], now["records"], now["levels"]) == (
         info.serial_number,
         str(2 + 3 * commits),
@@ -514,15 +514,15 @@ def test_both_master_nodes_are_told_with_the_current_one(full: Path, commits: in
     )
     assert now["stored"] == now["computed"]
     assert int(before["records"]) == int(now["records"]) - 3
-    assert told["last_commit"] == "3"
+    assert printed["last_commit"] == "3"
 
 
 @pytest.mark.parametrize("number", [1, 32, 33, 1024, 1025, 39_999, 40_000])
 def test_the_way_down_ends_at_the_record(path: Path, number: int) -> None:
     make(path, [b"%d" % index for index in range(1, 40_001)])
-    told = api(path, f"/way/{number}")
-    assert told["error"] is None
-    *nodes, record = told["steps"]
+    printed = api(path, f"/way/{number}")
+    assert printed["error"] is None
+    *nodes, record = printed["steps"]
     last = nodes[-1]
     assert int(last["first"]) + int(last["below"]) * last["chosen"] == number
     with capturefile.open(path) as cf:
@@ -616,7 +616,7 @@ def test_the_command_says_what_it_needs(full: Path, tmp_path: Path) -> None:
 
 
 def test_a_deleted_file_is_said_so(full: Path, tmp_path: Path) -> None:
-    source = Source(full)
+    source = ViewedFile(full)
     shutil.move(full, tmp_path / "elsewhere")
     assert source.look().replaced
 

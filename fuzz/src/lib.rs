@@ -25,7 +25,7 @@ pub fn open_with_right_checksums(data: &[u8]) {
 
 /// Runs `work` and returns by how many bytes the memory in use grew at most meanwhile, in all threads.
 pub fn most_memory(work: impl FnOnce()) -> usize {
-    memory::most_during(work)
+    memory::peak_during(work)
 }
 
 /// Recovers what a file of these bytes holds; with its checksums put right if their number is odd.

@@ -9,7 +9,7 @@ const TIMES_THE_FILE: usize = 16;
 const ALLOWANCE: usize = 64 * 1024 * 1024;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
@@ -47,20 +47,20 @@ unsafe impl GlobalAlloc for Counting {
 
 fn count(bytes: usize) {
     let now = IN_USE.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    MOST.fetch_max(now, Ordering::Relaxed);
+    PEAK.fetch_max(now, Ordering::Relaxed);
 }
 
-/// Runs `work` and returns by how many bytes the memory in use grew at most meanwhile, in all threads.
-pub(crate) fn most_during(work: impl FnOnce()) -> usize {
+/// Runs `work` and returns by how many bytes the memory in use grew at its peak, in all threads.
+pub(crate) fn peak_during(work: impl FnOnce()) -> usize {
     let before = IN_USE.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
     work();
-    MOST.load(Ordering::Relaxed).saturating_sub(before)
+    PEAK.load(Ordering::Relaxed).saturating_sub(before)
 }
 
 /// Runs `work` on a file of `length` bytes, and panics if it costs more memory than such a file may.
 pub(crate) fn bounded(length: usize, work: impl FnOnce()) {
-    let most = most_during(work);
+    let most = peak_during(work);
     let allowed = TIMES_THE_FILE * length + ALLOWANCE;
     assert!(most <= allowed, "a file of {length} bytes cost {most} bytes of memory; {allowed} are allowed");
 }

@@ -36,8 +36,13 @@ __all__ = [
     "_backup",
     "_reopen",
     "_sync_path",
+    "block_range",
+    "file_identity",
+    "is_in_place",
     "open",
+    "reader_of",
     "recover",
+    "set_commit_hook",
     "verify",
 ]
 
@@ -648,22 +653,6 @@ class CaptureFile(Generic[_RecordT_co]):
         """
     def _repr_html_(self) -> str | None:
         """Returns a table of the first records for notebooks, or None if the object is closed."""
-    def _reader(self) -> CaptureFile[_RecordT_co]:
-        """Returns a reading object over the same open file, with a view of its own. It may outlive this object."""
-    def _identity(self) -> tuple[int, int, int | None]:
-        """Returns the device, inode and creation time of the open file.
-
-        The time is in nanoseconds since the epoch, or None if the file system does not record it.
-        """
-    def _is_in_place(self) -> bool:
-        """Returns whether the path still leads to the open file: it has not been renamed, removed or replaced.
-
-        Raises InvalidCaptureFile if the file has been cut short.
-        """
-    def _block_of(self, record_number: SupportsIndex) -> tuple[int, int]:
-        """Returns the numbers of the first and last record that are compressed together with record `record_number`."""
-    def _on_commit(self, hook: Callable[[int, int, float], object] | None) -> None:
-        """Calls `hook` after each commit with its records, their bytes, and the seconds it took; None stops that."""
     def add_record(self, record: str | Buffer) -> int:
         """Adds a record, which others see after `commit()`.
 
@@ -866,6 +855,27 @@ class ArrowRecords:
 def _arrow_of(runs: Iterable[ArrowRun], first: SupportsIndex, place: str, text: bool, is_utf8: bool, /) -> ArrowRecords:
     """Returns a sequence's records as a table; its first row has the number `first`, and `place` is for messages."""
 
+def block_range(cf: CaptureFile[Any], record_number: SupportsIndex, /) -> tuple[int, int]:
+    """Returns the numbers of the first and last record that are compressed together with record `record_number`."""
+
+def file_identity(cf: CaptureFile[Any], /) -> tuple[int, int, int | None]:
+    """Returns the device, inode and creation time of the open file.
+
+    The time is in nanoseconds since the epoch, or None if the file system does not record it.
+    """
+
+def is_in_place(cf: CaptureFile[Any], /) -> bool:
+    """Returns whether the path still leads to the open file: it has not been renamed, removed or replaced.
+
+    Raises InvalidCaptureFile if the file has been cut short.
+    """
+
+def reader_of(cf: CaptureFile[_RecordT_co], /) -> CaptureFile[_RecordT_co]:
+    """Returns a reading object over the same open file, with a view of its own. It may outlive `cf`."""
+
+def set_commit_hook(cf: CaptureFile[Any], hook: Callable[[int, int, float], object] | None, /) -> None:
+    """Calls `hook` after each commit with its records, their bytes, and the seconds it took; None stops that."""
+
 def _backup(
     source: StrPath, target: StrPath, *, overwrite: bool, progress: Callable[[int, int], object] | None = None
 ) -> int:
@@ -921,8 +931,8 @@ class _Search:
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> list[tuple[int, bytes]]: ...
-    def count(self, most: int) -> int | None:
-        """Counts what is found in the next records, and stops at `most`; None at the end. Raises as a step does."""
+    def count(self, limit: int) -> int | None:
+        """Counts what is found in the next records, and stops at `limit`; None at the end. Raises as a step does."""
 
     def position(self) -> int:
         """The number of the record that is looked at next."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Never
 
-from capturefile._capturefile import CaptureFile
+from capturefile._capturefile import CaptureFile, is_in_place
 from capturefile._errors import CaptureFileError, CaptureFileNotOpen
 from capturefile._group_commit import GroupCommit
 
@@ -75,7 +75,7 @@ def _is_at_its_path(cf: CaptureFile[Any] | RotatingWriter) -> bool:
     if not isinstance(cf, CaptureFile):
         return True
     try:
-        return cf._is_in_place()
+        return is_in_place(cf)
     except CaptureFileError:
         return False
     except OSError:

@@ -10,7 +10,7 @@ from itertools import islice
 from operator import neg
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias
 
-from capturefile._capturefile import CaptureFile, _arrow_of
+from capturefile._capturefile import CaptureFile, _arrow_of, block_range, file_identity, reader_of
 from capturefile._errors import CaptureFileReplaced, InvalidCaptureFile
 from capturefile._typing import RecordT_co
 
@@ -50,9 +50,9 @@ class File(Generic[RecordT_co]):
     def of(cls, cf: CaptureFile[RecordT_co], *, keep_open: bool) -> File[RecordT_co]:
         """The file that `cf` has open, with what is committed there and seen by `cf`."""
         count = cf.record_count()
-        reader = cf._reader()
+        reader = reader_of(cf)
         _, (_, path, options, _), _ = reader.__reduce__()
-        identity = reader._identity()
+        identity = file_identity(reader)
         # A writer also counts what is not committed.
         count = min(count, reader.record_count())
         return cls(path, options, identity, count, reader if keep_open else None)
@@ -80,7 +80,7 @@ class File(Generic[RecordT_co]):
 
     def _open(self) -> CaptureFile[RecordT_co]:
         cf: CaptureFile[RecordT_co] = CaptureFile(self._path, **self._options)
-        if cf._identity() != self._identity:
+        if file_identity(cf) != self._identity:
             raise CaptureFileReplaced(
                 f"{self._path!r} is another file than the one that this sequence was made of; make a new sequence"
             )
@@ -151,7 +151,7 @@ class Run(NamedTuple):
 
     def block_around(self, index: int) -> tuple[int, int]:
         """Where in `numbers` those begin and end that are compressed together with the one at `index`."""
-        first, last = self.file.reader()._block_of(self.numbers[index])
+        first, last = block_range(self.file.reader(), self.numbers[index])
         if self.numbers.step > 0:
             return bisect_left(self.numbers, first), bisect_right(self.numbers, last)
         return bisect_left(self.numbers, -last, key=neg), bisect_right(self.numbers, -first, key=neg)

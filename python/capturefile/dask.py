@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
-from capturefile._capturefile import CaptureFile
+from capturefile._capturefile import CaptureFile, file_identity
 from capturefile._decoder import Decoder
 from capturefile._errors import InvalidCaptureFile
 from capturefile._files import SUFFIX, is_hidden, replacing
@@ -43,7 +43,7 @@ _MAX_RECORDS_PER_PARTITION = 1_000_000
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Partition:
     """Records of one file that form a partition."""
 
     path: str
@@ -71,7 +71,7 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _File:
+class _SourceFile:
     """A file to read, with the number of its last record unless it is read to its end."""
 
     path: Path
@@ -80,31 +80,31 @@ class _File:
     """Number of its first record in the log to which it belongs."""
 
 
-def _rotated(folder: Path) -> Iterator[_File]:
+def _rotated(folder: Path) -> Iterator[_SourceFile]:
     """Lists the existing files of a rotated log."""
     from capturefile.rotating import RotatingReader
 
     with RotatingReader(folder) as log:
-        yield from (_File(file.path, file.record_count, file.first_record) for file in log.files())
+        yield from (_SourceFile(file.path, file.record_count, file.first_record) for file in log.files())
 
 
-def _in_folder(folder: Path) -> Iterator[_File]:
+def _in_folder(folder: Path) -> Iterator[_SourceFile]:
     if (folder / manifest.NAME).exists():
         return _rotated(folder)
     return _seen(folder.glob(f"*{SUFFIX}"))
 
 
-def _seen(paths: Iterable[Path]) -> Iterator[_File]:
+def _seen(paths: Iterable[Path]) -> Iterator[_SourceFile]:
     """Sorts files by name, and drops hidden ones."""
-    return (_File(path) for path in sorted(paths) if not is_hidden(path.name))
+    return (_SourceFile(path) for path in sorted(paths) if not is_hidden(path.name))
 
 
-def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_File]:
+def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_SourceFile]:
     """Lists the files that the paths stand for, in order."""
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         place = Path(path).absolute()
         if place.exists():
-            found = list(_in_folder(place) if place.is_dir() else [_File(place)])
+            found = list(_in_folder(place) if place.is_dir() else [_SourceFile(place)])
         else:
             found = list(_seen(map(Path, glob.glob(str(place)))))  # noqa: PTH207  # patterns are absolute
         if not found:
@@ -112,13 +112,13 @@ def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_File]:
         yield from found
 
 
-def _plan(paths: StrPath | Iterable[StrPath], records_per_partition: int | None) -> list[_Part]:
+def _plan(paths: StrPath | Iterable[StrPath], records_per_partition: int | None) -> list[_Partition]:
     """Plans the partitions: none spans two files, and the last record of each is fixed now."""
     if records_per_partition is not None and records_per_partition < 1:
         raise ValueError(
             f"records_per_partition cannot be {records_per_partition}: a partition has at least one record"
         )
-    parts: list[_Part] = []
+    parts: list[_Partition] = []
     number = 1
     for file in _find(paths):
         number = max(number, file.number or 1)
@@ -127,7 +127,7 @@ def _plan(paths: StrPath | Iterable[StrPath], records_per_partition: int | None)
             size = records_per_partition or _records_per_partition(cf)
             for first in range(1, count + 1, size):
                 last = min(first + size - 1, count)
-                parts.append(_Part(str(file.path), first, last, number + first - 1, cf._identity()))
+                parts.append(_Partition(str(file.path), first, last, number + first - 1, file_identity(cf)))
         number += count
     return parts
 
@@ -138,7 +138,7 @@ def _records_per_partition(cf: CaptureFile[bytes]) -> int:
     return min(max(share, 1), _MAX_RECORDS_PER_PARTITION)
 
 
-def _table(part: _Part, text: bool) -> Any:  # noqa: ANN401
+def _table(part: _Partition, text: bool) -> Any:  # noqa: ANN401
     """Returns the records of a part as an Arrow table of one column."""
     import pyarrow
 
@@ -146,7 +146,7 @@ def _table(part: _Part, text: bool) -> Any:  # noqa: ANN401
         return pyarrow.table(cf.as_arrow(part.first, part.last, text=text)).select(["record"])
 
 
-def _frame(part: _Part | None, text: bool, include_path: bool) -> Any:  # noqa: ANN401
+def _frame(part: _Partition | None, text: bool, include_path: bool) -> Any:  # noqa: ANN401
     """Returns a partition of a data frame; without a part, an empty one with the types of all partitions."""
     import pandas
     import pyarrow
@@ -225,7 +225,7 @@ def read_capture(
     )
 
 
-def _records(part: _Part, decoder: Decoder) -> list[Any]:
+def _records(part: _Partition, decoder: Decoder) -> list[Any]:
     """Returns a partition of a bag."""
     with part.opened() as cf:
         return decoder.decode(cf.read_range(part.first, part.last), part.first, part.path)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry.metrics import CallbackOptions, Observation, get_meter_provider
 
-from capturefile._capturefile import CaptureFile, __version__
+from capturefile._capturefile import CaptureFile, __version__, set_commit_hook
 from capturefile._errors import CaptureFileError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def instrument(
     if isinstance(target, CaptureFile) and target.to_write:
         hook = _hooks.setdefault(target, _Hook())
         hook.attributes[instruments] = all_attributes
-        target._on_commit(hook)
+        set_commit_hook(target, hook)
     else:
         instruments.lagging[target] = all_attributes
 
@@ -156,6 +156,6 @@ def uninstrument(target: CaptureFile[Any] | HasLag) -> None:
     """
     if isinstance(target, CaptureFile):
         _hooks.pop(target, None)
-        target._on_commit(None)
+        set_commit_hook(target, None)
     for instruments in list(_instruments.values()):
         instruments.lagging.pop(target, None)

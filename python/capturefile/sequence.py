@@ -260,7 +260,12 @@ class RecordSequence(Sequence[RecordT_co]):
         return nearest if abs(nearest - position) <= reach else position
 
 
-def _sequence_of(cf: CaptureFile[RecordT]) -> RecordSequence[RecordT]:
+def runs_of(sequence: RecordSequence[Any]) -> tuple[Run, ...]:
+    """Returns the runs of records that a sequence consists of."""
+    return sequence._runs
+
+
+def sequence_of(cf: CaptureFile[RecordT]) -> RecordSequence[RecordT]:
     """Returns the sequence for `CaptureFile.as_sequence`."""
     file = File.of(cf, keep_open=True)
     return RecordSequence([Run(file, range(1, file.count + 1))])
@@ -311,14 +316,14 @@ def concat(
         raise TypeError(f"parts must be several sequences, files or paths, not one: use [{parts!r}]")
     options: dict[str, Any] = {} if cache_size is None else {"cache_size": cache_size}
     sequences = [_sequence(part, encoding=encoding, errors=errors, **options) for part in parts]
-    return RecordSequence(chain.from_iterable(sequence._runs for sequence in sequences))
+    return RecordSequence(chain.from_iterable(map(runs_of, sequences)))
 
 
 def _sequence(part: RecordSequence[Any] | CaptureFile[Any] | StrPath, **options: Any) -> RecordSequence[Any]:  # noqa: ANN401
     if isinstance(part, RecordSequence):
         return part
     if isinstance(part, CaptureFile):
-        return _sequence_of(part)
+        return sequence_of(part)
     with CaptureFile(part, **options) as cf:
         file = File.of(cf, keep_open=False)
     return RecordSequence([Run(file, range(1, file.count + 1))])

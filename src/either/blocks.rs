@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::either::snapshot::{Snapshot, State};
+use crate::either::snapshot::{AnyState, Snapshot};
 use crate::error::Result;
 use crate::read::blocks::{BlockInfo, Blocks as V2};
 use crate::v3::read::blocks::Blocks as V3;
@@ -66,8 +66,8 @@ impl Snapshot {
     /// ```
     pub fn blocks(self: &Arc<Self>) -> Blocks {
         let inner = match self.state() {
-            State::V2(state) => Inner::V2(Box::new(V2::new(Arc::clone(state)))),
-            State::V3(state) => Inner::V3(V3::new(Arc::clone(state))),
+            AnyState::V2(state) => Inner::V2(Box::new(V2::new(Arc::clone(state)))),
+            AnyState::V3(state) => Inner::V3(V3::new(Arc::clone(state))),
         };
         Blocks { snapshot: Arc::clone(self), inner }
     }

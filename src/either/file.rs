@@ -4,14 +4,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::either::snapshot::{Snapshot, State};
+use crate::either::snapshot::{AnyState, Snapshot};
 use crate::error::{Damage, Result};
 use crate::format::master::MasterNode;
 use crate::format::{Slot, image_index};
-use crate::read::current::{self, Stamps};
+use crate::read::current::{self, SlotVersions};
 use crate::read::open_file::{OpenFile, Opened, check_length};
 use crate::read::snapshot::Snapshot as V2;
-use crate::v3::log::{Ring, State as Log};
+use crate::v3::log::{LogState, Ring};
 use crate::v3::open::reader;
 use crate::v3::read::frames::FrameSource;
 use crate::v3::read::snapshot::Snapshot as V3;
@@ -24,8 +24,8 @@ pub(crate) enum AnyFile {
     V3(Arc<Shared>),
 }
 
-/// What tells cheaply that nothing has been committed since, where a snapshot does not: the stamps of the slots.
-pub(crate) type Seen = Option<Stamps>;
+/// What tells cheaply that nothing has been committed since, where a snapshot does not: the versions of the slots.
+pub(crate) type Seen = Option<SlotVersions>;
 
 /// What a look at the file has found.
 pub(crate) struct Look {
@@ -61,23 +61,23 @@ impl AnyFile {
     /// What has been committed since `held` was; `None` if that is nothing. With `durable`, it is on the disk.
     pub(crate) fn refreshed(&self, held: &Snapshot, seen: &Seen, durable: bool) -> Result<Option<Look>> {
         match (self, held.state()) {
-            (Self::V2(file), State::V2(held)) => refreshed_v2(file, held, seen, durable),
-            (Self::V3(file), State::V3(held)) => refreshed_v3(file, held, durable),
+            (Self::V2(file), AnyState::V2(held)) => refreshed_v2(file, held, seen, durable),
+            (Self::V3(file), AnyState::V3(held)) => refreshed_v3(file, held, durable),
             _ => Ok(None),
         }
     }
 
-    /// Waits for a commit behind the one that `shown` shows, for `most` at most.
-    pub(crate) fn wait_for_commit(&self, shown: &Snapshot, seen: &Seen, most: Duration) {
+    /// Waits for a commit behind the one that `shown` shows, for `timeout` at most.
+    pub(crate) fn wait_for_commit(&self, shown: &Snapshot, seen: &Seen, timeout: Duration) {
         match (self, shown.state(), seen) {
-            (Self::V2(file), State::V2(shown), Some(stamps)) => {
+            (Self::V2(file), AnyState::V2(shown), Some(slot_versions)) => {
                 let next = shown.serial_number().wrapping_add(1);
-                let [a, b, c, d, ..] = stamps[image_index(next)];
+                let [a, b, c, d, ..] = slot_versions[image_index(next)];
                 let position = file.geometry.slot_position(Slot::of_serial(next));
-                file.storage.wait_for_change(position, [a, b, c, d], most);
+                file.storage.wait_for_change(position, [a, b, c, d], timeout);
             }
-            (Self::V3(file), State::V3(shown), _) => wait_for_entry(file, shown.state.end, most),
-            _ => std::thread::sleep(most),
+            (Self::V3(file), AnyState::V3(shown), _) => wait_for_entry(file, shown.state.end, timeout),
+            _ => std::thread::sleep(timeout),
         }
     }
 }
@@ -88,11 +88,11 @@ fn current_v2(
 ) -> Result<(Snapshot, Seen)> {
     let current = current::read_current(file, acceptable)?;
     check_length(file, current.master.file_limit)?;
-    Ok((V2::committed(Arc::clone(file), current.master).into(), current.stamps))
+    Ok((V2::committed(Arc::clone(file), current.master).into(), current.slot_versions))
 }
 
 fn refreshed_v2(file: &Arc<OpenFile>, held: &V2, seen: &Seen, durable: bool) -> Result<Option<Look>> {
-    let now = current::read_stamps(&*file.storage, &file.geometry)
+    let now = current::read_slot_versions(&*file.storage, &file.geometry)
         .map_err(file.failed("read the master nodes of"))?;
     let unchanged = now.is_some() && now == *seen;
     if unchanged && !durable {
@@ -108,11 +108,11 @@ fn refreshed_v2(file: &Arc<OpenFile>, held: &V2, seen: &Seen, durable: bool) -> 
     if durable {
         file.storage.sync().map_err(file.failed("sync"))?;
     }
-    let is_news = !matches!(snapshot.state(), State::V2(fresh) if fresh.shows_the_same_as(held));
+    let is_news = !matches!(snapshot.state(), AnyState::V2(fresh) if fresh.shows_the_same_as(held));
     Ok(Some(Look { snapshot, seen, is_news, is_rolled_back: false }))
 }
 
-fn committed_v3(file: &Arc<Shared>, state: Log) -> V3 {
+fn committed_v3(file: &Arc<Shared>, state: LogState) -> V3 {
     V3::committed(FrameSource { file: Arc::clone(file), limit: state.frames.limit, open: None }, state)
 }
 
@@ -131,15 +131,15 @@ fn refreshed_v3(file: &Arc<Shared>, held: &V3, durable: bool) -> Result<Option<L
 }
 
 /// Waits until an entry is written at the log position `end`.
-fn wait_for_entry(file: &Shared, end: u64, most: Duration) {
+fn wait_for_entry(file: &Shared, end: u64, timeout: Duration) {
     /// Where an entry begins already that is not a commit, or was not a moment ago, the next look is due soon.
     const SOON: Duration = Duration::from_millis(1);
     let ring = Ring::new(&*file.storage, &file.header);
     let (place, expected) = ring.mark_of(end);
     let mut mark = [0; 4];
     if ring.read(end + Ring::MARK, &mut mark).is_ok() && mark != expected {
-        file.storage.wait_for_change(place, mark, most);
+        file.storage.wait_for_change(place, mark, timeout);
     } else {
-        std::thread::sleep(most.min(SOON));
+        std::thread::sleep(timeout.min(SOON));
     }
 }

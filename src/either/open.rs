@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::codec::level::{CompressionLevel, ZlibLevel};
 use crate::either::file::AnyFile;
-use crate::either::snapshot::{Snapshot, State};
-use crate::either::writer::Writer;
+use crate::either::snapshot::{AnyState, Snapshot};
+use crate::either::writer::AnyWriter;
 use crate::error::{Damage, Error, Result};
 use crate::format::{Geometry, has_checksum};
 use crate::lock::WriteRight;
@@ -50,7 +50,7 @@ impl HeaderCheck {
     /// An error if the index that a snapshot has shows that the header is wrong.
     pub(crate) fn confirm(self, snapshot: &Snapshot) -> Result<()> {
         match (self, snapshot.state()) {
-            (Self::Missing, State::V2(state)) => check_fan_out(state),
+            (Self::Missing, AnyState::V2(state)) => check_fan_out(state),
             _ => Ok(()),
         }
     }
@@ -105,25 +105,25 @@ impl Settings {
         right: Box<dyn WriteRight>,
         metadata: Option<&[u8]>,
         making: Making,
-    ) -> Result<(AnyFile, Writer)> {
+    ) -> Result<(AnyFile, AnyWriter)> {
         if self.geometry.version == VERSION {
             let file = Arc::new(Shared::new(opened, self.header()?, self.cache_size));
             let writer = v3::Writer::create(&file, right, metadata, self.v3_options(), making)?;
-            return Ok((AnyFile::V3(file), Writer::V3(Box::new(writer))));
+            return Ok((AnyFile::V3(file), AnyWriter::V3(Box::new(writer))));
         }
         let file = Arc::new(OpenFile::new(opened, self.geometry, Cache::new(self.cache_size)));
         let writer = v2::Writer::create(&file, right, metadata, self.v2_options()?, making)?;
-        Ok((AnyFile::V2(file), Writer::V2(Box::new(writer))))
+        Ok((AnyFile::V2(file), AnyWriter::V2(Box::new(writer))))
     }
 
     /// Opens a file for the one who has the right to write it.
-    pub(crate) fn write(&self, file: &AnyFile, right: Box<dyn WriteRight>) -> Result<Writer> {
+    pub(crate) fn write(&self, file: &AnyFile, right: Box<dyn WriteRight>) -> Result<AnyWriter> {
         Ok(match file {
             AnyFile::V2(file) => {
-                Writer::V2(Box::new(v2::Writer::open(Arc::clone(file), right, self.v2_options()?)?))
+                AnyWriter::V2(Box::new(v2::Writer::open(Arc::clone(file), right, self.v2_options()?)?))
             }
             AnyFile::V3(file) => {
-                Writer::V3(Box::new(v3::Writer::open(Arc::clone(file), right, self.v3_options())?))
+                AnyWriter::V3(Box::new(v3::Writer::open(Arc::clone(file), right, self.v3_options())?))
             }
         })
     }

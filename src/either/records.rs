@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::either::snapshot::{Snapshot, State};
+use crate::either::snapshot::{AnyState, Snapshot};
 use crate::error::Result;
 use crate::read::record::Record;
 use crate::read::record_buffer::RecordBuffer;
@@ -32,10 +32,10 @@ pub struct Records {
     next: u64,
     /// One past the last record to return.
     end: u64,
-    walk: Walk,
+    walk: AnyWalk,
 }
 
-enum Walk {
+enum AnyWalk {
     V2(V2),
     V3(V3),
 }
@@ -51,8 +51,8 @@ impl Records {
     fn new(snapshot: Arc<Snapshot>, first: u64, last: u64) -> Self {
         let end = snapshot.record_count().min(last).saturating_add(1);
         let walk = match snapshot.state() {
-            State::V2(state) => Walk::V2(V2::new(Arc::clone(state))),
-            State::V3(state) => Walk::V3(V3::new(Arc::clone(state))),
+            AnyState::V2(state) => AnyWalk::V2(V2::new(Arc::clone(state))),
+            AnyState::V3(state) => AnyWalk::V3(V3::new(Arc::clone(state))),
         };
         Self { snapshot, next: first.clamp(1, end), end, walk }
     }
@@ -116,8 +116,8 @@ impl Records {
             return None;
         }
         let record = match &mut self.walk {
-            Walk::V2(walk) => walk.next_cached()?,
-            Walk::V3(walk) => walk.next_cached(self.next)?,
+            AnyWalk::V2(walk) => walk.next_cached()?,
+            AnyWalk::V3(walk) => walk.next_cached(self.next)?,
         };
         self.next += 1;
         Some(record)
@@ -126,8 +126,8 @@ impl Records {
     fn take(&mut self, number: u64) -> Result<Record> {
         let last = self.end - 1;
         match &mut self.walk {
-            Walk::V2(walk) => walk.take(number, last),
-            Walk::V3(walk) => walk.take(number, last),
+            AnyWalk::V2(walk) => walk.take(number, last),
+            AnyWalk::V3(walk) => walk.take(number, last),
         }
     }
 
@@ -181,7 +181,7 @@ impl Iterator for Records {
         // A record that cannot be read is skipped, so that the next call continues behind it.
         self.next += 1;
         if record.is_ok()
-            && let Walk::V2(walk) = &mut self.walk
+            && let AnyWalk::V2(walk) = &mut self.walk
         {
             walk.look_behind(number);
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::either::snapshot::{Snapshot, State};
+use crate::either::snapshot::{AnyState, Snapshot};
 use crate::error::Result;
 use crate::read::gather::Batches;
 use crate::read::record::Record;
@@ -56,8 +56,8 @@ impl fmt::Debug for RecordsAt {
 impl RecordsAt {
     fn new(snapshot: &Arc<Snapshot>, numbers: &[u64], monitor: &Monitor<'_>) -> Result<Self> {
         let inner = match snapshot.state() {
-            State::V2(state) => Inner::V2(Batches::new(Arc::clone(state), numbers, monitor)?),
-            State::V3(state) => Inner::V3(Batches::new(Arc::clone(state), numbers, monitor)?),
+            AnyState::V2(state) => Inner::V2(Batches::new(Arc::clone(state), numbers, monitor)?),
+            AnyState::V3(state) => Inner::V3(Batches::new(Arc::clone(state), numbers, monitor)?),
         };
         Ok(Self { snapshot: Arc::clone(snapshot), inner })
     }

@@ -34,26 +34,26 @@ use crate::write::options::Compression;
 /// # Ok(()) }
 /// ```
 pub struct Snapshot {
-    state: State,
+    state: AnyState,
     /// Which of its writer's states it is.
     version: u64,
 }
 
 /// What a file of either format shows.
-pub(crate) enum State {
+pub(crate) enum AnyState {
     V2(Arc<V2>),
     V3(Arc<V3>),
 }
 
 impl From<V2> for Snapshot {
     fn from(state: V2) -> Self {
-        Self { state: State::V2(Arc::new(state)), version: 0 }
+        Self { state: AnyState::V2(Arc::new(state)), version: 0 }
     }
 }
 
 impl From<V3> for Snapshot {
     fn from(state: V3) -> Self {
-        Self { state: State::V3(Arc::new(state)), version: 0 }
+        Self { state: AnyState::V3(Arc::new(state)), version: 0 }
     }
 }
 
@@ -79,22 +79,24 @@ impl fmt::Debug for Snapshot {
 
 impl Snapshot {
     #[inline]
-    pub(crate) fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &AnyState {
         &self.state
     }
 
     /// The state, where the file is of version 2. `what` is what cannot be done to others yet, as a verb.
     pub(crate) fn version_2(&self, what: &'static str) -> Result<&Arc<V2>> {
         match &self.state {
-            State::V2(state) => Ok(state),
-            State::V3(_) => Err(Error::FormatUnsupported { path: self.path().to_owned(), what, version: 3 }),
+            AnyState::V2(state) => Ok(state),
+            AnyState::V3(_) => {
+                Err(Error::FormatUnsupported { path: self.path().to_owned(), what, version: 3 })
+            }
         }
     }
 
     fn opened(&self) -> &Opened {
         match &self.state {
-            State::V2(state) => state.file(),
-            State::V3(state) => &state.frames.file,
+            AnyState::V2(state) => state.file(),
+            AnyState::V3(state) => &state.frames.file,
         }
     }
 
@@ -112,8 +114,8 @@ impl Snapshot {
     #[inline]
     pub fn record_count(&self) -> u64 {
         match &self.state {
-            State::V2(state) => state.record_count(),
-            State::V3(state) => state.record_count(),
+            AnyState::V2(state) => state.record_count(),
+            AnyState::V3(state) => state.record_count(),
         }
     }
 
@@ -143,8 +145,8 @@ impl Snapshot {
     /// ```
     pub fn geometry(&self) -> Geometry {
         match &self.state {
-            State::V2(state) => state.geometry(),
-            State::V3(state) => state.frames.file.header.geometry(),
+            AnyState::V2(state) => state.geometry(),
+            AnyState::V3(state) => state.frames.file.header.geometry(),
         }
     }
 
@@ -160,8 +162,8 @@ impl Snapshot {
     /// ```
     pub fn compression(&self) -> Compression {
         match &self.state {
-            State::V2(_) => Compression::Zlib,
-            State::V3(state) => match state.frames.file.header.codec {
+            AnyState::V2(_) => Compression::Zlib,
+            AnyState::V3(state) => match state.frames.file.header.codec {
                 Codec::None => Compression::None,
                 Codec::Zstd => Compression::Zstd,
                 Codec::Lz4 => Compression::Lz4,
@@ -185,8 +187,8 @@ impl Snapshot {
     /// ```
     pub fn serial_number(&self) -> u64 {
         match &self.state {
-            State::V2(state) => state.serial_number().into(),
-            State::V3(state) => state.state.end,
+            AnyState::V2(state) => state.serial_number().into(),
+            AnyState::V3(state) => state.state.end,
         }
     }
 
@@ -203,8 +205,8 @@ impl Snapshot {
     /// ```
     pub fn file_limit(&self) -> u64 {
         match &self.state {
-            State::V2(state) => state.file_limit(),
-            State::V3(state) => state.frames.limit,
+            AnyState::V2(state) => state.file_limit(),
+            AnyState::V3(state) => state.frames.limit,
         }
     }
 
@@ -221,8 +223,8 @@ impl Snapshot {
     /// ```
     pub fn tree_height(&self) -> u8 {
         match &self.state {
-            State::V2(state) => state.tree_height(),
-            State::V3(state) => state.state.frames.path.height(),
+            AnyState::V2(state) => state.tree_height(),
+            AnyState::V3(state) => state.state.frames.path.height(),
         }
     }
 
@@ -239,24 +241,24 @@ impl Snapshot {
     /// ```
     pub fn pending_bytes(&self) -> usize {
         match &self.state {
-            State::V2(state) => state.pending_bytes(),
-            State::V3(state) => in_memory(state.pending().1),
+            AnyState::V2(state) => state.pending_bytes(),
+            AnyState::V3(state) => in_memory(state.pending().1),
         }
     }
 
     /// Whether it shows a transaction that is or was open.
     pub(crate) fn is_uncommitted(&self) -> bool {
         match &self.state {
-            State::V2(state) => state.is_uncommitted(),
-            State::V3(state) => state.is_uncommitted(),
+            AnyState::V2(state) => state.is_uncommitted(),
+            AnyState::V3(state) => state.is_uncommitted(),
         }
     }
 
     /// How many bytes the file must have for this state.
     fn needed_length(&self) -> u64 {
         match &self.state {
-            State::V2(state) => state.geometry().whole_pages(state.file_limit()),
-            State::V3(state) => state.frames.limit,
+            AnyState::V2(state) => state.geometry().whole_pages(state.file_limit()),
+            AnyState::V3(state) => state.frames.limit,
         }
     }
 
@@ -273,8 +275,8 @@ impl Snapshot {
     /// Whether this state, of the same file, was committed later.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         match (&self.state, &other.state) {
-            (State::V2(state), State::V2(other)) => state.is_newer_than(other),
-            (State::V3(state), State::V3(other)) => state.is_newer_than(other),
+            (AnyState::V2(state), AnyState::V2(other)) => state.is_newer_than(other),
+            (AnyState::V3(state), AnyState::V3(other)) => state.is_newer_than(other),
             _ => false,
         }
     }
@@ -301,8 +303,8 @@ impl Snapshot {
     /// ```
     pub fn record(&self, number: u64) -> Result<Record> {
         match &self.state {
-            State::V2(state) => state.record(number),
-            State::V3(state) => state.record(number),
+            AnyState::V2(state) => state.record(number),
+            AnyState::V3(state) => state.record(number),
         }
     }
 
@@ -334,11 +336,11 @@ impl Snapshot {
     #[inline]
     pub fn record_cached(&self, number: u64) -> Result<Lookup> {
         let (found, place) = match &self.state {
-            State::V2(state) => match state.record_cached(number)? {
+            AnyState::V2(state) => match state.record_cached(number)? {
                 Ok(record) => (Some(record), None),
                 Err(place) => (None, Some(place)),
             },
-            State::V3(state) => (state.record_cached(number)?, None),
+            AnyState::V3(state) => (state.record_cached(number)?, None),
         };
         Ok(found.map_or(Lookup::Stuck(Stuck { number, place }), Lookup::Found))
     }
@@ -370,7 +372,7 @@ impl Snapshot {
     /// ```
     pub fn resume(&self, stuck: &Stuck) -> Result<Record> {
         match (&self.state, stuck.place) {
-            (State::V2(state), Some(place)) => state.resume(place),
+            (AnyState::V2(state), Some(place)) => state.resume(place),
             _ => self.record(stuck.number),
         }
     }
@@ -396,8 +398,8 @@ impl Snapshot {
     /// ```
     pub fn metadata(&self) -> Result<Option<Record>> {
         match &self.state {
-            State::V2(state) => state.metadata(),
-            State::V3(state) => state.metadata(),
+            AnyState::V2(state) => state.metadata(),
+            AnyState::V3(state) => state.metadata(),
         }
     }
 
@@ -422,8 +424,8 @@ impl Snapshot {
     /// ```
     pub fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
         match &self.state {
-            State::V2(state) => state.block_of(number),
-            State::V3(state) => state.block_of(number),
+            AnyState::V2(state) => state.block_of(number),
+            AnyState::V3(state) => state.block_of(number),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::either::snapshot::{Snapshot, State};
+use crate::either::snapshot::{AnyState, Snapshot};
 use crate::error::{Error, Result};
 
 impl Snapshot {
@@ -32,8 +32,8 @@ impl Snapshot {
     /// ```
     pub fn commit_time(&self, number: u64) -> Result<Option<SystemTime>> {
         match self.state() {
-            State::V2(_) => Err(self.no_times()),
-            State::V3(state) => Ok(state.commit_time(number)?.map(time_of)),
+            AnyState::V2(_) => Err(self.no_times()),
+            AnyState::V3(state) => Ok(state.commit_time(number)?.map(time_of)),
         }
     }
 
@@ -63,8 +63,8 @@ impl Snapshot {
     pub fn record_number_at(&self, time: SystemTime) -> Result<Option<u64>> {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         match self.state() {
-            State::V2(_) => Err(self.no_times()),
-            State::V3(state) => state.number_at(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+            AnyState::V2(_) => Err(self.no_times()),
+            AnyState::V3(state) => state.number_at(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::write::{draft, flight, writer as v2};
 
 /// The one writer of a file.
 #[derive(Debug)]
-pub(crate) enum Writer {
+pub(crate) enum AnyWriter {
     V2(Box<v2::Writer>),
     V3(Box<v3::Writer>),
 }
@@ -25,8 +25,8 @@ pub(crate) enum Savepoint {
 macro_rules! both {
     ($writer:expr, $inner:ident => $call:expr) => {
         match $writer {
-            Writer::V2($inner) => $call,
-            Writer::V3($inner) => $call,
+            AnyWriter::V2($inner) => $call,
+            AnyWriter::V3($inner) => $call,
         }
     };
 }
@@ -55,7 +55,7 @@ impl group_commit::Flight for Flight {
     }
 }
 
-impl CommitSteps for Writer {
+impl CommitSteps for AnyWriter {
     type Flight = Flight;
     type Committed = Commit;
 
@@ -88,7 +88,7 @@ impl CommitSteps for Writer {
     }
 }
 
-impl Writer {
+impl AnyWriter {
     pub(crate) fn record_count(&self) -> u64 {
         both!(self, writer => writer.record_count())
     }

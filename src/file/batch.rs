@@ -1,6 +1,6 @@
 //! Adding all or none of many records.
 
-use crate::either::writer::{Savepoint, Writer};
+use crate::either::writer::{AnyWriter, Savepoint};
 use crate::error::Result;
 use crate::sync::group_commit::CommitSteps;
 
@@ -213,14 +213,14 @@ impl Batch<'_> {
 }
 
 impl Begun {
-    fn add(&mut self, writer: &mut Writer, record: &[u8]) -> Result<()> {
+    fn add(&mut self, writer: &mut AnyWriter, record: &[u8]) -> Result<()> {
         let alone = self.changes == writer.changes();
         writer.add_record(record)?;
         self.changes = if alone { writer.changes() } else { self.changes };
         Ok(())
     }
 
-    fn try_add(&mut self, writer: &mut Writer, record: &[u8]) -> Result<Option<u64>> {
+    fn try_add(&mut self, writer: &mut AnyWriter, record: &[u8]) -> Result<Option<u64>> {
         let alone = self.changes == writer.changes();
         let added = writer.try_add(record)?;
         self.changes = if alone { writer.changes() } else { self.changes };

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::role::{Role, WriterRole};
 use crate::either::file::AnyFile;
 use crate::either::snapshot::Snapshot;
-use crate::either::writer::Writer;
+use crate::either::writer::AnyWriter;
 use crate::error::Result;
 use crate::lock::FileIdentity;
 use crate::sync::forks::forks;
@@ -77,7 +77,7 @@ impl CaptureFile {
         Ok(Self { file, published: Published::new(snapshot, 0), role })
     }
 
-    pub(super) fn new_writer(file: AnyFile, mut writer: Writer) -> Result<Self> {
+    pub(super) fn new_writer(file: AnyFile, mut writer: AnyWriter) -> Result<Self> {
         let snapshot = writer.snapshot()?;
         Ok(Self {
             file: Arc::new(file),
@@ -136,7 +136,7 @@ impl CaptureFile {
         let (current, is_latest) = self.published.load();
         match self.writer_here().filter(|_| !is_latest) {
             Some(role) => self.bring_up_to_date(role),
-            None if self.is_orphaned(&current) => self.show_committed(),
+            None if self.is_forked(&current) => self.show_committed(),
             None => Ok(current),
         }
     }
@@ -158,11 +158,11 @@ impl CaptureFile {
     pub fn try_snapshot(&self) -> Option<SnapshotGuard> {
         let (current, is_latest) = self.published.load_guard();
         let is_usable = is_latest || self.writer_here().is_none();
-        (is_usable && !self.is_orphaned(&current)).then(|| SnapshotGuard(current))
+        (is_usable && !self.is_forked(&current)).then(|| SnapshotGuard(current))
     }
 
     /// Whether a forked child would see a transaction of its parent, which may have rolled it back.
-    fn is_orphaned(&self, current: &Snapshot) -> bool {
+    fn is_forked(&self, current: &Snapshot) -> bool {
         matches!(&self.role, Role::Writer(role) if role.forks != forks()) && current.is_uncommitted()
     }
 
@@ -208,9 +208,9 @@ impl CaptureFile {
             let shared = role.group.lock();
             // A writer that was closed meanwhile has left the published state current.
             let shown = || self.published.load_guard().0.record_count();
-            return Ok(shared.writer.as_ref().map_or_else(shown, Writer::record_count));
+            return Ok(shared.writer.as_ref().map_or_else(shown, AnyWriter::record_count));
         }
-        if self.is_orphaned(&current) {
+        if self.is_forked(&current) {
             return Ok(self.snapshot()?.record_count());
         }
         Ok(current.record_count())
@@ -312,7 +312,7 @@ impl CaptureFile {
     pub fn has_uncommitted(&self) -> bool {
         match &self.role {
             Role::Writer(role) if role.forks == forks() => {
-                role.group.lock().writer.as_ref().is_some_and(Writer::has_uncommitted)
+                role.group.lock().writer.as_ref().is_some_and(AnyWriter::has_uncommitted)
             }
             _ => false,
         }

@@ -60,15 +60,15 @@ impl CaptureFile {
         Ok(look.is_news)
     }
 
-    /// Waits for a commit that is newer than what this reading object shows, for `most` at most; it may return
+    /// Waits for a commit that is newer than what this reading object shows, for `timeout` at most; it may return
     /// sooner. Not every commit ends it: not one that soon follows another, nor one by another library.
-    pub(super) fn wait_for_commit(&self, most: Duration) {
+    pub(super) fn wait_for_commit(&self, timeout: Duration) {
         match &self.role {
             Role::Reader(seen) => {
                 let seen = **seen.load();
-                self.file.wait_for_commit(&self.published.load_guard().0, &seen, most);
+                self.file.wait_for_commit(&self.published.load_guard().0, &seen, timeout);
             }
-            Role::Writer(_) => std::thread::sleep(most),
+            Role::Writer(_) => std::thread::sleep(timeout),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use arc_swap::ArcSwap;
 
 use crate::either::file::Seen;
-use crate::either::writer::Writer;
+use crate::either::writer::AnyWriter;
 use crate::sync::forks::forks;
 use crate::sync::group_commit::GroupCommit;
 use crate::write::options::Stats;
@@ -19,7 +19,7 @@ pub(super) enum Role {
 
 #[derive(Debug)]
 pub(super) struct WriterRole {
-    pub(super) group: GroupCommit<Writer>,
+    pub(super) group: GroupCommit<AnyWriter>,
     /// The last commit, once the writer is closed.
     pub(super) final_stats: OnceLock<Stats>,
     /// The count of forks when the file was opened. A forked child never touches the writer, because a

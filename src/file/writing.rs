@@ -2,7 +2,7 @@
 
 use super::capture_file::CaptureFile;
 use super::role::{Role, WriterRole};
-use crate::either::writer::{Savepoint, Writer};
+use crate::either::writer::{AnyWriter, Savepoint};
 use crate::error::{Error, Result};
 use crate::sync::forks::forks;
 use crate::sync::group_commit::{CommitSteps, Shared};
@@ -11,7 +11,7 @@ use crate::write::options::{Commit, Stats};
 impl CaptureFile {
     /// Releases the published snapshot of uncommitted frames before these are rolled back: they are saved
     /// in memory while any snapshot refers to them, which should only be one in use.
-    fn release_uncommitted_snapshot(&self, writer: &Writer) {
+    fn release_uncommitted_snapshot(&self, writer: &AnyWriter) {
         if self.published.load_guard().0.is_uncommitted() {
             self.published.retract(writer.committed_snapshot());
         }
@@ -34,7 +34,7 @@ impl CaptureFile {
         match &self.role {
             Role::Writer(role) if role.forks == forks() => {
                 let closed = || role.final_stats.get().copied().unwrap_or_default();
-                role.group.lock().writer.as_ref().map_or_else(closed, Writer::stats)
+                role.group.lock().writer.as_ref().map_or_else(closed, AnyWriter::stats)
             }
             _ => Stats::default(),
         }
@@ -94,7 +94,7 @@ impl CaptureFile {
     /// writer is busy or closed.
     pub(super) fn try_write<T>(
         &self,
-        work: impl FnOnce(&mut Writer) -> Result<Option<T>>,
+        work: impl FnOnce(&mut AnyWriter) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         let role = self.writer_role()?;
         let Some(mut shared) = role.group.try_lock() else {
@@ -196,7 +196,7 @@ impl CaptureFile {
         })
     }
 
-    pub(super) fn restore(&self, writer: &mut Writer, savepoint: Savepoint) {
+    pub(super) fn restore(&self, writer: &mut AnyWriter, savepoint: Savepoint) {
         self.release_uncommitted_snapshot(writer);
         writer.restore(savepoint);
     }
@@ -241,15 +241,15 @@ impl CaptureFile {
         }
     }
 
-    pub(super) fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
+    pub(super) fn write<T>(&self, work: impl FnOnce(&mut AnyWriter) -> Result<T>) -> Result<T> {
         let role = self.writer_role()?;
         self.visit(&mut role.group.lock(), work)
     }
 
     fn visit<T>(
         &self,
-        shared: &mut Shared<Writer>,
-        work: impl FnOnce(&mut Writer) -> Result<T>,
+        shared: &mut Shared<AnyWriter>,
+        work: impl FnOnce(&mut AnyWriter) -> Result<T>,
     ) -> Result<T> {
         let writer = shared.writer.as_mut().ok_or_else(|| self.closed())?;
         let result = work(writer);

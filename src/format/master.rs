@@ -34,7 +34,7 @@ const CHILDREN: usize = CHILD_COUNT + size_of::<u32>();
 const CHILD_SIZE: usize = size_of::<u8>() + Coordinates::SIZE;
 
 /// How much of a slot's start tells two commits apart: its checksum and serial number.
-pub(crate) const STAMP_SIZE: usize = FILE_LIMIT;
+pub(crate) const SLOT_VERSION_SIZE: usize = FILE_LIMIT;
 
 /// A slot that holds no master node.
 #[derive(Debug, Clone, PartialEq, Eq)]

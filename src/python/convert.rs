@@ -126,7 +126,7 @@ impl Encoding {
     fn located(&self, py: Python<'_>, error: PyErr, number: u64) -> PyErr {
         let place = format!("record {number} of {}", quoted(&self.path));
         let value = error.value(py);
-        let told = if error.is_instance_of::<PyUnicodeDecodeError>(py) {
+        let described = if error.is_instance_of::<PyUnicodeDecodeError>(py) {
             value
                 .getattr("reason")
                 .and_then(|reason| value.setattr("reason", format!("{reason}, in {place}")))
@@ -136,7 +136,7 @@ impl Encoding {
             value.call_method1("add_note", (format!("while decoding {place}"),)).map(|_| ())
         };
         // The error itself says more than one about describing it.
-        drop(told);
+        drop(described);
         error
     }
 

@@ -46,7 +46,12 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<structure::Structure>()?;
     module.add_function(wrap_pyfunction!(arrow::arrow_of, module)?)?;
     module.add_function(wrap_pyfunction!(backup::backup, module)?)?;
+    module.add_function(wrap_pyfunction!(file::block_range, module)?)?;
+    module.add_function(wrap_pyfunction!(file::file_identity, module)?)?;
+    module.add_function(wrap_pyfunction!(file::is_in_place, module)?)?;
     module.add_function(wrap_pyfunction!(file::open, module)?)?;
+    module.add_function(wrap_pyfunction!(file::reader_of, module)?)?;
+    module.add_function(wrap_pyfunction!(file::set_commit_hook, module)?)?;
     module.add_function(wrap_pyfunction!(file::reopen, module)?)?;
     module.add_function(wrap_pyfunction!(recover::recover, module)?)?;
     module.add_function(wrap_pyfunction!(replacement::sync_path, module)?)?;

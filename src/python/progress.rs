@@ -1,4 +1,4 @@
-//! Long work that tells Python how far it is, and that signals and errors stop.
+//! Reports the progress of long work to Python, and ends the work at signals and errors.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -11,14 +11,14 @@ use crate::{Progress, Result};
 
 /// Ctrl-C is looked for once in this many records that become Python objects.
 pub(super) const RECORDS_PER_CHECK: usize = 4096;
-/// Between two calls of what shows how far it is, at least; signals are looked for more often.
+/// Minimum time between two calls of the callback; signals are checked more often.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Tells Python how far the work is, and whether to continue.
+/// Reports progress to Python, and returns whether to continue.
 pub(super) type Callback = Box<dyn FnMut(Progress) -> ControlFlow<()>>;
 
-/// Does `work` without the interpreter. It ends early where a signal or `progress` raises an error, which is
-/// then this one's.
+/// Does `work` while detached from the interpreter. If a signal handler or `progress` raises, the work ends early and
+/// that error is returned.
 pub(super) fn watched<T: Send>(
     py: Python<'_>,
     progress: Option<Py<PyAny>>,
@@ -27,9 +27,9 @@ pub(super) fn watched<T: Send>(
     let (result, raised) = py.detach(|| {
         let raised = Rc::new(RefCell::new(None));
         let error = Rc::clone(&raised);
-        let mut teller = Teller { progress, told: None };
+        let mut reporter = Reporter { progress, last_report: None };
         let result = work(Box::new(move |progress| {
-            *error.borrow_mut() = Python::attach(|py| teller.look(py, progress)).err();
+            *error.borrow_mut() = Python::attach(|py| reporter.report(py, progress)).err();
             if error.borrow().is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         }));
         (result, raised.take())
@@ -40,19 +40,19 @@ pub(super) fn watched<T: Send>(
     }
 }
 
-struct Teller {
+struct Reporter {
     progress: Option<Py<PyAny>>,
-    told: Option<Instant>,
+    last_report: Option<Instant>,
 }
 
-impl Teller {
-    fn look(&mut self, py: Python<'_>, Progress { done, total, .. }: Progress) -> PyResult<()> {
+impl Reporter {
+    fn report(&mut self, py: Python<'_>, Progress { done, total, .. }: Progress) -> PyResult<()> {
         py.check_signals()?;
-        let is_due = done == total || self.told.is_none_or(|told| told.elapsed() >= PAUSE);
+        let is_due = done == total || self.last_report.is_none_or(|last| last.elapsed() >= PAUSE);
         let Some(progress) = self.progress.as_ref().filter(|_| is_due) else {
             return Ok(());
         };
-        self.told = Some(Instant::now());
+        self.last_report = Some(Instant::now());
         progress.call1(py, (done, total)).map(drop)
     }
 }

@@ -107,8 +107,8 @@ impl Search {
             .map(Some)
     }
 
-    /// Counts what is found in the next records, and stops at `most`; None at the end. Raises as a step does.
-    fn count(&self, py: Python<'_>, most: u64) -> PyResult<Option<u64>> {
+    /// Counts what is found in the next records, and stops at `limit`; None at the end. Raises as a step does.
+    fn count(&self, py: Python<'_>, limit: u64) -> PyResult<Option<u64>> {
         py.check_signals()?;
         let mut guard = self.scan.lock(py)?;
         let scan: &mut Scan = &mut guard;
@@ -119,7 +119,7 @@ impl Search {
         py.detach(|| {
             scan.step(|_, _| {
                 count += 1;
-                count < most
+                count < limit
             })
         })?;
         Ok(Some(count))

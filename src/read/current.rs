@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Damage, Error, Result};
-use crate::format::master::{MasterNode, STAMP_SIZE, by_age};
+use crate::format::master::{MasterNode, SLOT_VERSION_SIZE, by_age};
 use crate::format::{Geometry, Slot, in_memory};
 use crate::storage::{Storage, read_up_to};
 
@@ -20,13 +20,13 @@ const FIRST_PAUSE: Duration = Duration::from_micros(100);
 const MAX_DELAY: Duration = Duration::from_millis(5);
 
 /// The first bytes of both slots, which differ between any two commits.
-pub(crate) type Stamps = [[u8; STAMP_SIZE]; 2];
+pub(crate) type SlotVersions = [[u8; SLOT_VERSION_SIZE]; 2];
 
-/// The current node, and the slots' stamps if both were whole.
+/// The current node, and the versions of the slots if both were whole.
 #[derive(Debug)]
 pub(crate) struct Current {
     pub(crate) master: MasterNode,
-    pub(crate) stamps: Option<Stamps>,
+    pub(crate) slot_versions: Option<SlotVersions>,
 }
 
 /// One look at the slots.
@@ -112,13 +112,13 @@ impl Pauses {
 fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) -> io::Result<Look> {
     let a = read(Slot::A)?;
     let b = read(Slot::B)?;
-    let stamp = |bytes: &[u8]| bytes.get(..STAMP_SIZE).and_then(|stamp| stamp.try_into().ok());
-    let found = |master, stamps| Ok(Look::Found(Box::new(Current { master, stamps })));
+    let version = |bytes: &[u8]| bytes.get(..SLOT_VERSION_SIZE).and_then(|version| version.try_into().ok());
+    let found = |master, slot_versions| Ok(Look::Found(Box::new(Current { master, slot_versions })));
     match (MasterNode::decode(geometry, Slot::A, &a), MasterNode::decode(geometry, Slot::B, &b)) {
         (Ok(first), Ok(second)) => {
-            let stamps = stamp(&a).zip(stamp(&b)).map(|(a, b)| [a, b]);
+            let slot_versions = version(&a).zip(version(&b)).map(|(a, b)| [a, b]);
             let [_, newer] = by_age(first, second);
-            found(newer, stamps)
+            found(newer, slot_versions)
         }
         (Err(bad), _) | (_, Err(bad)) if bad.whole => Ok(Look::Damaged(bad.damage, [a, b])),
         (Err(_), Ok(second)) => found(second, None),
@@ -148,7 +148,7 @@ pub(crate) fn read_both(file: &OpenFile) -> Result<Both> {
         })
         .map_err(file.failed("read the master nodes of"))?;
         let current = if let Look::Found(current) = look { Some(*current) } else { None };
-        let are_whole = current.as_ref().is_some_and(|current| current.stamps.is_some());
+        let are_whole = current.as_ref().is_some_and(|current| current.slot_versions.is_some());
         tries += 1;
         if are_whole || tries == SPIN_ATTEMPTS || before.as_ref() == Some(&slots) {
             return Ok(Both { slots, current: current.map(|current| current.master) });
@@ -170,15 +170,18 @@ pub(crate) fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) 
     Ok(bytes)
 }
 
-/// Reads only the slots' stamps, a cheap way to detect whether anything can have changed.
-pub(crate) fn read_stamps(storage: &dyn Storage, geometry: &Geometry) -> io::Result<Option<Stamps>> {
-    let mut stamps = Stamps::default();
-    for (stamp, slot) in stamps.iter_mut().zip(Slot::BOTH) {
-        if read_up_to(storage, stamp, geometry.slot_position(slot))? != STAMP_SIZE {
+/// Reads only the versions of the slots, a cheap way to detect whether anything can have changed.
+pub(crate) fn read_slot_versions(
+    storage: &dyn Storage,
+    geometry: &Geometry,
+) -> io::Result<Option<SlotVersions>> {
+    let mut slot_versions = SlotVersions::default();
+    for (version, slot) in slot_versions.iter_mut().zip(Slot::BOTH) {
+        if read_up_to(storage, version, geometry.slot_position(slot))? != SLOT_VERSION_SIZE {
             return Ok(None);
         }
     }
-    Ok(Some(stamps))
+    Ok(Some(slot_versions))
 }
 
 #[cfg(test)]

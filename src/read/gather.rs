@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Result, reserve};
 use crate::read::read_ahead::ReadTogether;
 use crate::read::record::Record;
-use crate::read::source::Source;
+use crate::read::source::BlockSource;
 use crate::sync::progress::Monitor;
 
 /// The records of this many blocks are handed over together at most...
@@ -17,7 +17,7 @@ const RECORDS_PER_BATCH: usize = 1 << 16;
 const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
 
 /// A set of records of one state, gathered block by block.
-pub(crate) struct Batches<S: Source> {
+pub(crate) struct Batches<S: BlockSource> {
     source: Arc<S>,
     /// Where the records are and their places in the order asked, sorted by where they are.
     wanted: Vec<(S::Place, usize)>,
@@ -25,7 +25,7 @@ pub(crate) struct Batches<S: Source> {
     blocks: ReadTogether<S>,
 }
 
-impl<S: Source> Batches<S> {
+impl<S: BlockSource> Batches<S> {
     pub(crate) fn new(source: Arc<S>, numbers: &[u64], monitor: &Monitor<'_>) -> Result<Self> {
         let mut order: Vec<(u64, usize)> = Vec::new();
         reserve(&mut order, numbers.len(), "record numbers")?;
@@ -73,7 +73,7 @@ impl<S: Source> Batches<S> {
     }
 }
 
-impl<S: Source> Iterator for Batches<S> {
+impl<S: BlockSource> Iterator for Batches<S> {
     type Item = Result<Vec<(usize, Record)>>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -86,7 +86,7 @@ impl<S: Source> Iterator for Batches<S> {
 }
 
 /// The blocks with these keys, which rise, decompressed side by side.
-pub(crate) fn read_together<S: Source>(
+pub(crate) fn read_together<S: BlockSource>(
     source: &Arc<S>,
     rising: impl Iterator<Item = u64>,
 ) -> Result<ReadTogether<S>> {

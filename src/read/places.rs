@@ -10,10 +10,10 @@ use crate::read::index::Place;
 use crate::read::node::Node;
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
-use crate::read::source::Source;
+use crate::read::source::BlockSource;
 use crate::sync::progress::Monitor;
 
-impl Source for Snapshot {
+impl BlockSource for Snapshot {
     type Block = Arc<Block>;
     type Place = Coordinates;
     type Following = FrameScan;

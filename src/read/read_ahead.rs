@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::read::source::Source;
+use crate::read::source::BlockSource;
 use crate::sync::pipeline::{Pipeline, Task};
 
 /// Maximum number of blocks per thread that are decompressed ahead: a writer with many threads stores an index
@@ -17,7 +17,7 @@ const PART_OF_CACHE: usize = 4;
 
 /// Some blocks, in the order of the file.
 #[derive(Debug)]
-pub(crate) struct ReadAhead<S: Source, K> {
+pub(crate) struct ReadAhead<S: BlockSource, K> {
     source: Arc<S>,
     /// The next keys, in ascending order.
     keys: K,
@@ -33,7 +33,7 @@ struct Decompression<S> {
     key: u64,
 }
 
-impl<S: Source> Task for Decompression<S> {
+impl<S: BlockSource> Task for Decompression<S> {
     type Outcome = S::Block;
 
     fn run(&self) -> Result<S::Block> {
@@ -41,7 +41,7 @@ impl<S: Source> Task for Decompression<S> {
     }
 }
 
-impl<S: Source, K: Iterator<Item = u64>> ReadAhead<S, K> {
+impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
     /// Starts with the blocks of the first of `keys`, on as many threads as the file was opened with.
     pub(crate) fn new(source: &Arc<S>, keys: K) -> Self {
         let few = keys.size_hint().1.is_some_and(|most| most < BLOCKS_WORTH_THREADS);
@@ -95,7 +95,7 @@ impl<S: Source, K: Iterator<Item = u64>> ReadAhead<S, K> {
 /// Blocks with ascending keys, decompressed in parallel.
 pub(crate) type ReadTogether<S> = ReadAhead<S, std::vec::IntoIter<u64>>;
 
-impl<S: Source> ReadTogether<S> {
+impl<S: BlockSource> ReadTogether<S> {
     /// Returns the block with this key; earlier ones are released.
     pub(crate) fn take(&mut self, key: u64) -> Result<S::Block> {
         self.discard_before(key);

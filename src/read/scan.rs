@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::read::read_ahead::ReadAhead;
-use crate::read::source::Source;
+use crate::read::source::BlockSource;
 
 /// Number of consecutive blocks after which read-ahead starts.
 const BLOCKS_OF_A_SCAN: u32 = 3;
 
 /// The way of one reader through the blocks of a state.
-pub(crate) struct Scan<S: Source> {
+pub(crate) struct Scan<S: BlockSource> {
     source: Arc<S>,
     /// The block that the last record lies in, with its key.
     at_hand: Option<(u64, S::Block)>,
@@ -19,7 +19,7 @@ pub(crate) struct Scan<S: Source> {
     ahead: Option<ReadAhead<S, S::Following>>,
 }
 
-impl<S: Source> Scan<S> {
+impl<S: BlockSource> Scan<S> {
     pub(crate) fn new(source: Arc<S>) -> Self {
         Self { source, at_hand: None, rising: 0, ahead: None }
     }

@@ -7,7 +7,7 @@ use crate::read::record::Record;
 use crate::sync::progress::Monitor;
 
 /// A state of a file, whose records lie in blocks. Each block has a key; keys rise in the order of the file.
-pub(crate) trait Source: Send + Sync + Sized + 'static {
+pub(crate) trait BlockSource: Send + Sync + Sized + 'static {
     /// A block in memory.
     type Block: Clone + Send + Sync + 'static;
     /// Where a record lies. Places rise as the keys of their blocks do.

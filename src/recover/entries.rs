@@ -5,9 +5,9 @@ use crate::error::Result;
 use crate::format::{Coordinates, Geometry, LENGTH_SIZE, entries, get_u32, in_memory};
 
 use super::block::FoundBlock;
-use super::source::{Source, unless_damaged};
+use super::source::{DamagedFrames, unless_damaged};
 
-impl Source<'_> {
+impl DamagedFrames<'_> {
     /// Calls `work` with the bytes of the record or metadata at `at`, and whether a checksum proves them;
     /// `None` if it cannot be read.
     pub(super) fn with_entry<T>(

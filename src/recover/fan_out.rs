@@ -9,7 +9,7 @@ use crate::format::{self, Coordinates, Geometry};
 
 use super::block::{Found, FoundBlock};
 use super::slots::{SlotState, Slots, current};
-use super::source::Source;
+use super::source::DamagedFrames;
 
 /// As many frames are looked at to find out how many children an index node has.
 const FRAMES_FOR_FAN_OUT: usize = 200;
@@ -20,7 +20,11 @@ const MAX_ROOTS: usize = 64;
 
 /// The fan-out under which the first blocks make most sense, and whether there is any index node to say so.
 /// `said` is what a sound header says.
-pub(super) fn find_fan_out(source: &mut Source, slots: &Slots, said: Option<u32>) -> Result<(u32, bool)> {
+pub(super) fn find_fan_out(
+    source: &mut DamagedFrames,
+    slots: &Slots,
+    said: Option<u32>,
+) -> Result<(u32, bool)> {
     let max_children = slots.max_children(&source.geometry());
     let half_said = source.geometry().fan_out;
     // The smallest that the slots allow; enough to read from them where the data ends.
@@ -57,7 +61,7 @@ fn roots_of(master: &MasterNode) -> impl Iterator<Item = Coordinates> {
 }
 
 /// The first blocks, and those with the roots, in order.
-fn telling_blocks(source: &mut Source, roots: &HashSet<Coordinates>) -> Result<Vec<Arc<FoundBlock>>> {
+fn telling_blocks(source: &mut DamagedFrames, roots: &HashSet<Coordinates>) -> Result<Vec<Arc<FoundBlock>>> {
     let mut blocks: Vec<Arc<FoundBlock>> = Vec::new();
     for root in roots {
         let block = source.block(root.frame)?;
@@ -89,7 +93,7 @@ fn telling_blocks(source: &mut Source, roots: &HashSet<Coordinates>) -> Result<V
 
 /// How much sense the blocks make with the fan-out that `source` has: the more of their bytes are entries,
 /// and the more nodes are pointed at from above, the better.
-fn score(source: &Source, blocks: &[Arc<FoundBlock>], roots: &HashSet<Coordinates>) -> i64 {
+fn score(source: &DamagedFrames, blocks: &[Arc<FoundBlock>], roots: &HashSet<Coordinates>) -> i64 {
     let mut explained = 0;
     let mut nodes = HashSet::new();
     let mut children = HashSet::new();
@@ -123,7 +127,7 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
 }
 
 /// The lengths of the runs of rising coordinates. Each is an index node, or several in a row.
-fn runs_of_coordinates(source: &Source, blocks: &[Arc<FoundBlock>]) -> Vec<u32> {
+fn runs_of_coordinates(source: &DamagedFrames, blocks: &[Arc<FoundBlock>]) -> Vec<u32> {
     let mut runs = Vec::new();
     for block in blocks {
         let mut offset = 0;

@@ -40,10 +40,10 @@ pub use report::{LostRange, MetadataOutcome, Recovery};
 use sink::Sink;
 use sizes::Sizes;
 use slots::SlotState;
-use source::Source;
+use source::DamagedFrames;
 use survey::Region;
 use target::Target;
-use walk::Walk;
+use walk::RecoverWalk;
 
 /// Options for recovering a damaged file; see [`recover`].
 ///
@@ -173,7 +173,7 @@ impl<'a> RecoverOptions<'a> {
         let place = Replacement::new(target, self.overwrite)?;
         let found = Damaged::look(source, FileStorage::new(file), Monitor::new(target, self.progress))?;
         let target = Target::create(target, place, found.sizes.geometry)?;
-        let recovery = found.salvage(Some(target.log()), self.keep_numbers)?;
+        let recovery = found.recover_into(Some(target.log()), self.keep_numbers)?;
         target.finish()?;
         Ok(recovery)
     }
@@ -202,13 +202,14 @@ impl<'a> RecoverOptions<'a> {
         let source = source.as_ref();
         let file = open_plain(source, false)?.0;
         let storage = FileStorage::new(file);
-        Damaged::look(source, storage, Monitor::new(source, self.progress))?.salvage(None, self.keep_numbers)
+        Damaged::look(source, storage, Monitor::new(source, self.progress))?
+            .recover_into(None, self.keep_numbers)
     }
 }
 
 /// A damaged file, once its sizes are known.
 struct Damaged<'a> {
-    source: Source<'a>,
+    source: DamagedFrames<'a>,
     sizes: Sizes,
     monitor: Monitor<'a>,
 }
@@ -226,10 +227,10 @@ impl<'a> Damaged<'a> {
     }
 
     /// Puts all that can be read into `target`, if there is one, and accounts for it.
-    fn salvage(mut self, target: Option<&CaptureFile>, keep_numbers: bool) -> Result<Recovery> {
+    fn recover_into(mut self, target: Option<&CaptureFile>, keep_numbers: bool) -> Result<Recovery> {
         let mut recovery = Recovery::default();
         let mut sink = Sink::new(target, &mut recovery, keep_numbers, &self.source.raw);
-        let metadata = salvage(&mut self.source, self.sizes, &mut sink)?;
+        let metadata = recover_records(&mut self.source, self.sizes, &mut sink)?;
         drop(sink);
         if let Some(target) = target {
             target.set_metadata(metadata.as_deref())?;
@@ -292,7 +293,7 @@ fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
 }
 
 /// Finds all records and hands them to `sink`; returns the metadata.
-fn salvage(source: &mut Source, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
+fn recover_records(source: &mut DamagedFrames, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
     if let Some(damage) = sizes.damage {
         source.note(damage);
     }
@@ -307,16 +308,16 @@ fn salvage(source: &mut Source, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Opt
     sink.counts_known =
         sizes.fan_out_known || current.as_ref().is_none_or(|master| master.path.height() <= 1);
     let metadata = match current {
-        None => salvage_all(source, sink)?,
-        Some(current) => salvage_commit(source, sink, &current, &metadata)?,
+        None => recover_all(source, sink)?,
+        Some(current) => recover_commit(source, sink, &current, &metadata)?,
     };
     sink.recovery.problems = source.take_problems();
     Ok(metadata)
 }
 
 /// Without a commit to go by: whatever the frames hold.
-fn salvage_all(source: &mut Source, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
-    let mut walk = Walk::new(source, sink, Some(&[]));
+fn recover_all(source: &mut DamagedFrames, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
+    let mut walk = RecoverWalk::new(source, sink, Some(&[]));
     walk.rest(Region { after: None, before: None, start: walk.data_start() }, &[])?;
     let last_metadata = walk.metadata;
     sink.recovery.metadata = MetadataOutcome::Lost;
@@ -325,8 +326,8 @@ fn salvage_all(source: &mut Source, sink: &mut Sink<'_>) -> Result<Option<Vec<u8
 }
 
 /// All records of a commit, and those behind it if the other slot may have held a later one.
-fn salvage_commit(
-    source: &mut Source,
+fn recover_commit(
+    source: &mut DamagedFrames,
     sink: &mut Sink<'_>,
     master: &MasterNode,
     known_metadata: &[Coordinates],
@@ -334,16 +335,16 @@ fn salvage_commit(
     source.end_with(master);
     sink.recovery.expected = master.path.record_count().filter(|_| sink.counts_known);
     let had_metadata = Some(known_metadata).filter(|known| !known.is_empty());
-    Walk::new(source, sink, had_metadata).commit(master)?;
-    let metadata = salvage_metadata(source, sink, master)?;
+    RecoverWalk::new(source, sink, had_metadata).commit(master)?;
+    let metadata = recover_metadata(source, sink, master)?;
     if sink.recovery.later_commit_lost {
-        salvage_later(source, sink, master, known_metadata)?;
+        recover_later(source, sink, master, known_metadata)?;
     }
     Ok(metadata)
 }
 
-fn salvage_metadata(
-    source: &mut Source,
+fn recover_metadata(
+    source: &mut DamagedFrames,
     sink: &mut Sink<'_>,
     master: &MasterNode,
 ) -> Result<Option<Vec<u8>>> {
@@ -357,8 +358,8 @@ fn salvage_metadata(
 
 /// What was written behind a commit whose successor is lost: in the file it continues with the block that the
 /// commit has pending, if that can be read.
-fn salvage_later(
-    source: &mut Source,
+fn recover_later(
+    source: &mut DamagedFrames,
     sink: &mut Sink<'_>,
     master: &MasterNode,
     known_metadata: &[Coordinates],
@@ -376,10 +377,14 @@ fn salvage_later(
         None => Coordinates { frame: master.file_limit - 1, offset: u32::MAX },
     };
     let region = Region { after: Some(after), before: None, start: master.file_limit };
-    Walk::new(source, sink, Some(known_metadata)).rest(region, master.path.children(1))
+    RecoverWalk::new(source, sink, Some(known_metadata)).rest(region, master.path.children(1))
 }
 
-fn note_last_metadata(source: &mut Source, sink: &mut Sink<'_>, at: Option<Coordinates>) -> Result<()> {
+fn note_last_metadata(
+    source: &mut DamagedFrames,
+    sink: &mut Sink<'_>,
+    at: Option<Coordinates>,
+) -> Result<()> {
     if let Some(at) = at {
         sink.recovery.last_metadata = source.with_entry(at, |bytes, _| copy(bytes, "metadata"))?;
     }

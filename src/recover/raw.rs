@@ -39,7 +39,7 @@ impl<'a> Raw<'a> {
     }
 
     /// The file for those who read its frames, made with these sizes. Blocks are kept by the
-    /// [`Source`](super::source::Source), which knows more of them than a cache.
+    /// [`DamagedFrames`](super::source::DamagedFrames), which knows more of them than a cache.
     pub(super) fn open_file(&self, geometry: Geometry) -> Arc<OpenFile> {
         let opened = Opened::new(&self.path, Box::new(self.storage.clone()), 1);
         Arc::new(OpenFile::new(opened, geometry, Cache::new(0)))

@@ -7,7 +7,7 @@ use crate::format::{self, Geometry, Slot, in_memory};
 use super::fan_out::find_fan_out;
 use super::raw::Raw;
 use super::slots::{SlotState, Slots, slot_in};
-use super::source::Source;
+use super::source::DamagedFrames;
 
 /// Page sizes that are tried where nothing says which it was: powers of two up to this.
 const MAX_PAGE: u32 = 1 << 16;
@@ -22,7 +22,7 @@ const MAX_USUAL_FAN_OUT: u32 = 1 << 17;
 
 const BYTES_PER_CHILD: u64 = 16;
 
-/// All that header and slots tell, but for what is noted in the [`Source`].
+/// All that header and slots tell, but for what is noted in the [`DamagedFrames`].
 pub(super) struct Sizes {
     pub(super) geometry: Geometry,
     /// Whether a sound header or an index node says what the fan-out is.
@@ -35,7 +35,7 @@ pub(super) struct Sizes {
 /// Finds the sizes from what is left of the file, the surest evidence first: a header that its checksum
 /// or a whole slot confirms, a slot whose checksum fits some sizes, what the frames hold. What was read for
 /// that stays with the source.
-pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, Source<'_>)> {
+pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, DamagedFrames<'_>)> {
     let header = raw.read(0..raw.length.min(Geometry::HEADER_SIZE as u64))?.unwrap_or_default();
     let decoded = Geometry::decode(&header).and_then(|sizes| check_likely(sizes, raw.length));
     let said = decoded.clone().ok().or_else(|| sizes_said(&header, raw.length));
@@ -54,7 +54,7 @@ pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, Source<'_>)> {
         damage = Some(differs("page and block sizes", "those of the master nodes"));
     }
     geometry.fan_out = said.map_or(geometry.fan_out, |said| said.fan_out);
-    let mut source = Source::open_ended(raw, geometry);
+    let mut source = DamagedFrames::open_ended(raw, geometry);
     source.guessed = !known;
     if !known && source.block(source.frames.start)?.is_none() {
         source.frames.start = 0;

@@ -32,7 +32,7 @@ const BLOCKS_KEPT: usize = 256;
 const BYTES_KEPT: usize = 24 * 1024 * 1024;
 
 /// The frames of a damaged file.
-pub(super) struct Source<'a> {
+pub(super) struct DamagedFrames<'a> {
     pub(super) raw: Raw<'a>,
     pub(super) frames: Frames,
     /// Whether nothing says where the frames end, so that they may go up to the end of the file.
@@ -54,7 +54,7 @@ pub(super) struct Source<'a> {
     problems: Vec<Damage>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> DamagedFrames<'a> {
     /// All that may be frames, up to the end of the file.
     pub(super) fn open_ended(raw: Raw<'a>, geometry: Geometry) -> Self {
         let limit = raw.length;

@@ -8,7 +8,7 @@ use crate::error::{Damage, Result, reserve};
 use crate::format::{Coordinates, in_memory};
 
 use super::block::{Found, FoundBlock, Hole};
-use super::source::Source;
+use super::source::DamagedFrames;
 
 /// Behind the end of a region this many frames are looked through for index nodes of its last records.
 const FRAMES_BEHIND: usize = 64;
@@ -52,7 +52,7 @@ pub(super) struct Known<'a> {
     pub(super) metadata: &'a [Coordinates],
 }
 
-type Handler<'a> = dyn FnMut(&mut Source, Event<'_>) -> Result<()> + 'a;
+type Handler<'a> = dyn FnMut(&mut DamagedFrames, Event<'_>) -> Result<()> + 'a;
 
 /// Goes through a region and hands what it finds to a handler.
 pub(super) struct Survey<'a> {
@@ -70,7 +70,7 @@ pub(super) struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     pub(super) fn run(
-        source: &mut Source,
+        source: &mut DamagedFrames,
         region: Region,
         known: Known<'a>,
         handle: &'a mut Handler<'a>,
@@ -89,7 +89,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Goes through the blocks of the region, and on to those with its last nodes.
-    fn blocks(&mut self, source: &mut Source) -> Result<()> {
+    fn blocks(&mut self, source: &mut DamagedFrames) -> Result<()> {
         let mut position = self.region.start;
         let mut behind = 0;
         while position < source.frames.limit || (position == source.frames.limit && source.pending.size() > 0)
@@ -119,7 +119,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Takes a block apart; true once the nodes of the region are over.
-    fn entries(&mut self, source: &mut Source, block: &Arc<FoundBlock>) -> Result<bool> {
+    fn entries(&mut self, source: &mut DamagedFrames, block: &Arc<FoundBlock>) -> Result<bool> {
         let mut offset = 0;
         while (offset as u64) < block.size() {
             let Ok(at) = u32::try_from(offset) else {
@@ -152,7 +152,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Keeps an entry until a node points at it, or until there are too many for any node.
-    fn wait(&mut self, source: &mut Source, at: Coordinates) -> Result<()> {
+    fn wait(&mut self, source: &mut DamagedFrames, at: Coordinates) -> Result<()> {
         if self.loose.len() >= MAX_LOOSE.max(2 * source.geometry().fan_out as usize) {
             for entry in self.loose.drain(..self.loose.len() / 2).collect::<Vec<_>>() {
                 self.hand_over_loose(source, entry)?;
@@ -164,7 +164,7 @@ impl<'a> Survey<'a> {
     }
 
     /// The rest of a block makes no sense, or is lost.
-    fn unreadable_rest(&mut self, source: &mut Source, block: &FoundBlock, offset: usize) {
+    fn unreadable_rest(&mut self, source: &mut DamagedFrames, block: &FoundBlock, offset: usize) {
         if block.whole {
             let found = format!("bytes that are no entry at offset {offset} of a block");
             source.note(Damage::new(found, "an entry").at(block.at));
@@ -173,7 +173,7 @@ impl<'a> Survey<'a> {
         self.holes.push(Hole { range, bridged: true });
     }
 
-    fn node(&mut self, source: &mut Source, at: Coordinates, children: &[Coordinates]) -> Result<()> {
+    fn node(&mut self, source: &mut DamagedFrames, at: Coordinates, children: &[Coordinates]) -> Result<()> {
         if children.iter().any(|child| self.loose.binary_search(child).is_ok()) {
             self.leaf(source, at, children)?;
         }
@@ -182,7 +182,7 @@ impl<'a> Survey<'a> {
 
     /// A node over records: what comes before them, and is no record of a lost node, is metadata, as is
     /// what lies between them.
-    fn leaf(&mut self, source: &mut Source, at: Coordinates, children: &[Coordinates]) -> Result<()> {
+    fn leaf(&mut self, source: &mut DamagedFrames, at: Coordinates, children: &[Coordinates]) -> Result<()> {
         let (first, last) = (children[0], children[children.len() - 1]);
         let end = self.loose.partition_point(|entry| *entry <= last);
         for entry in self.loose.drain(..end).collect::<Vec<_>>() {
@@ -210,7 +210,7 @@ impl<'a> Survey<'a> {
         self.holes[..last].last().is_some_and(|hole| hole.range.end > range.start)
     }
 
-    fn hand_over_loose(&mut self, source: &mut Source, entry: Coordinates) -> Result<()> {
+    fn hand_over_loose(&mut self, source: &mut DamagedFrames, entry: Coordinates) -> Result<()> {
         if self.region.after.is_some_and(|after| entry <= after) {
             return Ok(());
         }
@@ -220,7 +220,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Hands over the holes between the last record and `next`, as one.
-    fn note_break(&mut self, source: &mut Source, next: Coordinates) -> Result<()> {
+    fn note_break(&mut self, source: &mut DamagedFrames, next: Coordinates) -> Result<()> {
         let from = self.last.map_or(0, |last| last.frame);
         let known = &self.holes[self.next_hole..];
         let passed = &known[..known.partition_point(|hole| hole.range.start <= next.frame)];
@@ -235,7 +235,7 @@ impl<'a> Survey<'a> {
     }
 
     /// What no node points at by the end, and the damage up to there.
-    fn finish(&mut self, source: &mut Source) -> Result<()> {
+    fn finish(&mut self, source: &mut DamagedFrames) -> Result<()> {
         for entry in std::mem::take(&mut self.loose) {
             self.hand_over_loose(source, entry)?;
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::format::Coordinates;
 
-use super::source::Source;
+use super::source::DamagedFrames;
 use super::survey::{Event, Known, Region, Survey};
 
 /// How many are missing is estimated for the first this many gaps only.
@@ -81,7 +81,12 @@ impl Ancestor {
 }
 
 impl Tally {
-    pub(super) fn of(source: &mut Source, region: Region, known: Known<'_>, fan_out: u32) -> Result<Self> {
+    pub(super) fn of(
+        source: &mut DamagedFrames,
+        region: Region,
+        known: Known<'_>,
+        fan_out: u32,
+    ) -> Result<Self> {
         let mut tally = Self {
             records: 0,
             loose: 0,
@@ -92,7 +97,7 @@ impl Tally {
             since: 0,
             above: Vec::new(),
         };
-        Survey::run(source, region, known, &mut |_: &mut Source, event: Event<'_>| {
+        Survey::run(source, region, known, &mut |_: &mut DamagedFrames, event: Event<'_>| {
             tally.count(&event, u64::from(fan_out));
             Ok(())
         })?;
@@ -134,7 +139,8 @@ impl Tally {
         // A node stands right behind its last record, so that the last one between the gap and what follows
         // says how many records there are up to there.
         let between = |(at, _): &&(Coordinates, u64)| bytes.end <= at.frame && *at < next;
-        let told = self.above.iter().rev().find(between).and_then(|(_, later)| later.checked_sub(self.since));
+        let between_nodes =
+            self.above.iter().rev().find(between).and_then(|(_, later)| later.checked_sub(self.since));
         // What is missing since the last full node is missing here, unless there is another gap since then.
         let alone = self.breaks.last().is_none_or(|gap| gap.behind.is_some());
         self.breaks.push(Gap {
@@ -144,7 +150,7 @@ impl Tally {
             since: self.since,
             loose: 0,
             behind: None,
-            missing: told.filter(|_| alone),
+            missing: between_nodes.filter(|_| alone),
             followed: false,
         });
     }

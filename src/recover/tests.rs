@@ -129,7 +129,7 @@ impl Sample {
         let reads = Arc::clone(&disk.reads);
         let path = Path::new("damaged.capture");
         let damaged = Damaged::look(path, disk, Monitor::new(path, None)).unwrap();
-        let recovery = damaged.salvage(None, false).unwrap();
+        let recovery = damaged.recover_into(None, false).unwrap();
         let reads = reads.lock().unwrap().clone();
         (recovery, reads)
     }

@@ -6,7 +6,7 @@ use crate::format::Coordinates;
 use crate::format::master::MasterNode;
 
 use super::sink::Sink;
-use super::source::Source;
+use super::source::DamagedFrames;
 use super::survey::{Event, Known, Region, Survey};
 use super::tally::Tally;
 
@@ -15,8 +15,8 @@ use super::tally::Tally;
 const MAX_RETURNS: u32 = 10_000;
 
 /// A walk through a file.
-pub(super) struct Walk<'a, 'b, 'c> {
-    source: &'a mut Source<'c>,
+pub(super) struct RecoverWalk<'a, 'b, 'c> {
+    source: &'a mut DamagedFrames<'c>,
     sink: &'a mut Sink<'b>,
     /// Where there is metadata, as master nodes say; `None` if there was none ever, as far as can be told.
     /// Old metadata looks like a record.
@@ -32,9 +32,9 @@ pub(super) struct Walk<'a, 'b, 'c> {
     pub(super) metadata: Option<Coordinates>,
 }
 
-impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
+impl<'a, 'b, 'c> RecoverWalk<'a, 'b, 'c> {
     pub(super) fn new(
-        source: &'a mut Source<'c>,
+        source: &'a mut DamagedFrames<'c>,
         sink: &'a mut Sink<'b>,
         known_metadata: Option<&'a [Coordinates]>,
     ) -> Self {
@@ -119,7 +119,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         let exact = told_apart && tally.records <= expected && tally.breaks.len() <= 1;
         let mut left = missing;
         let sink = &mut *self.sink;
-        Survey::run(self.source, region, known, &mut |source: &mut Source, event: Event<'_>| {
+        Survey::run(self.source, region, known, &mut |source: &mut DamagedFrames, event: Event<'_>| {
             match event {
                 Event::Leaf { records, .. } => {
                     records.iter().try_for_each(|&record| hand_over(source, sink, record, true))?;
@@ -147,7 +147,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         let mut breaks = tally.breaks.into_iter();
         let certain = self.known_metadata.is_none();
         let (sink, metadata) = (&mut *self.sink, &mut self.metadata);
-        Survey::run(self.source, region, known, &mut |source: &mut Source, event: Event<'_>| {
+        Survey::run(self.source, region, known, &mut |source: &mut DamagedFrames, event: Event<'_>| {
             match event {
                 Event::Leaf { records, .. } => {
                     records.iter().try_for_each(|&record| hand_over(source, sink, record, true))?;
@@ -168,7 +168,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
     }
 }
 
-fn hand_over(source: &mut Source, sink: &mut Sink<'_>, at: Coordinates, certain: bool) -> Result<()> {
+fn hand_over(source: &mut DamagedFrames, sink: &mut Sink<'_>, at: Coordinates, certain: bool) -> Result<()> {
     source.hand_over(at.frame);
     match source.with_entry(at, |bytes, proven| sink.add(bytes, certain && proven))? {
         Some(()) => Ok(()),

@@ -152,10 +152,10 @@ impl Storage for FileStorage {
         }
     }
 
-    fn wait_for_change(&self, position: u64, seen: [u8; 4], most: Duration) {
-        let waited = self.with_word(position, |word| futex::wait(word, seen, most));
+    fn wait_for_change(&self, position: u64, seen: [u8; 4], timeout: Duration) {
+        let waited = self.with_word(position, |word| futex::wait(word, seen, timeout));
         if waited != Some(true) {
-            std::thread::sleep(most);
+            std::thread::sleep(timeout);
         }
     }
 

@@ -7,13 +7,13 @@
 
 use std::time::Duration;
 
-/// Waits until any process calls [`wake`] for the word through any map of the file, for at most `most`;
+/// Waits until any process calls [`wake`] for the word through any map of the file, for at most `timeout`;
 /// does not wait if its bytes are not `seen`. Returns false at once if the system cannot wait for it.
 #[cfg(target_os = "linux")]
-pub(crate) fn wait(word: *const u8, seen: [u8; 4], most: Duration) -> bool {
+pub(crate) fn wait(word: *const u8, seen: [u8; 4], timeout: Duration) -> bool {
     use nix::errno::Errno;
 
-    let waited = futex(word, nix::libc::FUTEX_WAIT, u32::from_ne_bytes(seen), Some(most));
+    let waited = futex(word, nix::libc::FUTEX_WAIT, u32::from_ne_bytes(seen), Some(timeout));
     matches!(waited, Ok(()) | Err(Errno::EAGAIN | Errno::ETIMEDOUT | Errno::EINTR))
 }
 

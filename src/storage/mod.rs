@@ -55,10 +55,10 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// Returns a map of at least the first `length` bytes; fails if the file is shorter, and returns `None`
     /// if it has to be read by position.
     fn map(&self, length: u64) -> io::Result<Option<Map>>;
-    /// Waits for at most `most` until [`tell_change`](Self::tell_change) announces a change of the four
+    /// Waits for at most `timeout` until [`tell_change`](Self::tell_change) announces a change of the four
     /// bytes at `position`; does not wait if they are no longer `seen`.
-    fn wait_for_change(&self, _position: u64, _seen: [u8; 4], most: Duration) {
-        std::thread::sleep(most);
+    fn wait_for_change(&self, _position: u64, _seen: [u8; 4], timeout: Duration) {
+        std::thread::sleep(timeout);
     }
     /// Wakes all threads, in any process, that wait for a change of the four bytes at `position`.
     fn tell_change(&self, _position: u64) {}

@@ -35,9 +35,9 @@ pub(super) fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {
 /// but files are not read or written in such quantities.
 #[cfg(target_os = "linux")]
 fn cached_together(position: u64, length: u64) -> (u64, u64) {
-    const LARGEST: u64 = 2 * 1024 * 1024;
-    let start = position - position % LARGEST;
-    (start, (position + length).next_multiple_of(LARGEST) - start)
+    const MAX_GROUP_SIZE: u64 = 2 * 1024 * 1024;
+    let start = position - position % MAX_GROUP_SIZE;
+    (start, (position + length).next_multiple_of(MAX_GROUP_SIZE) - start)
 }
 
 #[cfg(all(test, target_os = "linux"))]

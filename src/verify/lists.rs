@@ -23,9 +23,9 @@ pub(crate) trait Run: Sized {
     fn extend_over(&mut self, next: &Self);
 }
 
-/// Adds a run to a list of at most `most` in rising order. The last one of a full list reaches up to the last number.
-pub(crate) fn list_run<R: Run>(runs: &mut Vec<R>, next: R, most: usize) {
-    let is_full = runs.len() >= most;
+/// Adds a run to a list of at most `limit` in rising order. The last one of a full list reaches up to the last number.
+pub(crate) fn list_run<R: Run>(runs: &mut Vec<R>, next: R, limit: usize) {
+    let is_full = runs.len() >= limit;
     match runs.last_mut() {
         Some(last) if is_full || last.is_continued_by(&next) => last.extend_over(&next),
         _ => runs.push(next),

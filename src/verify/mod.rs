@@ -17,13 +17,13 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::either::snapshot::State;
+use crate::either::snapshot::AnyState;
 use crate::error::Result;
 use crate::file::CaptureFile;
 use crate::sync::progress::{Callback, Monitor, Progress};
 
 use order::{Order, Walked};
-use walk::Walk;
+use walk::VerifyWalk;
 
 /// Options for verifying a file; see [`verify`].
 ///
@@ -169,10 +169,10 @@ pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
 fn look_at_edges(file: &CaptureFile) -> Result<Report> {
     let snapshot = file.snapshot()?;
     let snapshot = match snapshot.state() {
-        State::V2(snapshot) => snapshot,
-        State::V3(snapshot) => return version_3::look_at_edges(snapshot),
+        AnyState::V2(snapshot) => snapshot,
+        AnyState::V3(snapshot) => return version_3::look_at_edges(snapshot),
     };
-    let mut walk = Walk::new(snapshot, Monitor::new(file.path(), None));
+    let mut walk = VerifyWalk::new(snapshot, Monitor::new(file.path(), None));
     walk.header_and_slots()?;
     walk.edges()?;
     walk.last_frames()?;
@@ -184,18 +184,18 @@ fn read_all(file: &CaptureFile, progress: Option<Callback<'_>>) -> Result<Report
     let snapshot = file.snapshot()?;
     let monitor = Monitor::new(file.path(), progress);
     let snapshot = match snapshot.state() {
-        State::V2(snapshot) => snapshot,
-        State::V3(snapshot) => return version_3::read_all(snapshot, &monitor),
+        AnyState::V2(snapshot) => snapshot,
+        AnyState::V3(snapshot) => return version_3::read_all(snapshot, &monitor),
     };
     monitor.set_total(snapshot.file_limit());
     monitor.report()?;
-    let mut walk = Walk::new(snapshot, monitor.clone());
+    let mut walk = VerifyWalk::new(snapshot, monitor.clone());
     walk.header_and_slots()?;
-    walk.patience = Some(walk.frames()?);
-    let before = (walk.report.clone(), walk.broken.clone(), walk.patience);
+    walk.inflate_budget = Some(walk.frames()?);
+    let before = (walk.report.clone(), walk.broken.clone(), walk.inflate_budget);
     if walk.tree()? == Walked::InDisorder {
         // What is broken is to be reported again.
-        (walk.report, walk.broken, walk.patience) = before;
+        (walk.report, walk.broken, walk.inflate_budget) = before;
         walk.order = Order::Any(HashSet::new());
         walk.tree()?;
         walk.overlaps();

@@ -10,14 +10,14 @@ use crate::read::open_file::OpenFile;
 
 /// Something wrong with the slots of a file that can be opened all the same.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
+pub(crate) struct SlotDamage {
     pub(crate) damage: Damage,
     /// Whether a crash leaves this, and the next writer puts it right.
     pub(crate) repairable: bool,
 }
 
 /// What is wrong with the slots while no writer is at work.
-pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<Finding>> {
+pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<SlotDamage>> {
     let look = || look_for_damage(file).map_err(file.failed("read the master nodes of"));
     let found = look()?;
     if found.is_some() {
@@ -27,7 +27,7 @@ pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<Finding>> {
     Ok(if found.is_some() && found == look()? { found } else { None })
 }
 
-fn look_for_damage(file: &OpenFile) -> io::Result<Option<Finding>> {
+fn look_for_damage(file: &OpenFile) -> io::Result<Option<SlotDamage>> {
     let geometry = &file.geometry;
     let mut serials = Vec::new();
     for slot in Slot::BOTH {
@@ -36,11 +36,11 @@ fn look_for_damage(file: &OpenFile) -> io::Result<Option<Finding>> {
             Ok(master) => serials.push(master.serial),
             Err(bad) => {
                 let repairable = !bad.whole && !master::differs_in_one_bit(&bytes);
-                return Ok(Some(Finding { damage: bad.damage, repairable }));
+                return Ok(Some(SlotDamage { damage: bad.damage, repairable }));
             }
         }
     }
-    Ok(gap(&serials).map(|damage| Finding { damage: damage.at(geometry.page()), repairable: true }))
+    Ok(gap(&serials).map(|damage| SlotDamage { damage: damage.at(geometry.page()), repairable: true }))
 }
 
 /// Serial numbers that do not follow each other, as commits leave them that were never synced.

@@ -19,7 +19,7 @@ use super::report::Report;
 pub(super) fn read_all(snapshot: &Arc<Snapshot>, monitor: &Monitor<'_>) -> Result<Report> {
     monitor.set_total(snapshot.frames.limit);
     monitor.report()?;
-    let mut walk = Walk::new(snapshot, monitor);
+    let mut walk = VerifyWalk::new(snapshot, monitor);
     walk.heads_and_log()?;
     walk.frames()?;
     for (height, child, first) in walk.roots() {
@@ -33,7 +33,7 @@ pub(super) fn read_all(snapshot: &Arc<Snapshot>, monitor: &Monitor<'_>) -> Resul
 /// Looks only where it costs little: at the heads, the log, the first and the last block, and the metadata.
 pub(super) fn look_at_edges(snapshot: &Arc<Snapshot>) -> Result<Report> {
     let monitor = Monitor::new(&snapshot.frames.file.path, None);
-    let mut walk = Walk::new(snapshot, &monitor);
+    let mut walk = VerifyWalk::new(snapshot, &monitor);
     walk.heads_and_log()?;
     let count = snapshot.state.frames.count();
     for number in HashSet::from([1.min(count), count]) {
@@ -45,7 +45,7 @@ pub(super) fn look_at_edges(snapshot: &Arc<Snapshot>) -> Result<Report> {
     Ok(walk.report)
 }
 
-struct Walk<'a> {
+struct VerifyWalk<'a> {
     snapshot: &'a Snapshot,
     monitor: &'a Monitor<'a>,
     report: Report,
@@ -55,7 +55,7 @@ struct Walk<'a> {
     reached: u64,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> VerifyWalk<'a> {
     fn new(snapshot: &'a Snapshot, monitor: &'a Monitor<'a>) -> Self {
         let report = Report { record_count: snapshot.total, ..Report::default() };
         Self { snapshot, monitor, report, damaged: HashSet::new(), reached: 0 }

@@ -25,7 +25,7 @@ const MAX_TIMES_INFLATED: u64 = 8;
 
 const MAX_INFLATED: u64 = 64 * 1024 * 1024;
 
-pub(super) struct Walk<'a> {
+pub(super) struct VerifyWalk<'a> {
     snapshot: &'a Arc<Snapshot>,
     pub(super) order: Order,
     /// Frames that are reported already, not to be tried again for each thing in them.
@@ -35,14 +35,14 @@ pub(super) struct Walk<'a> {
     /// Ways through blocks that are not kept, by the heights of what is looked at in them.
     cursors: Vec<Option<(u64, Cursor)>>,
     /// This many bytes may still be inflated on the way through the index; `None` if all may.
-    pub(super) patience: Option<u64>,
+    pub(super) inflate_budget: Option<u64>,
     /// Where the next node of the lowest height must be, because coordinates stand there.
     next_leaf: Option<Coordinates>,
     monitor: Monitor<'a>,
     pub(super) report: Report,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> VerifyWalk<'a> {
     pub(super) fn new(snapshot: &'a Arc<Snapshot>, monitor: Monitor<'a>) -> Self {
         let report = Report { record_count: snapshot.record_count(), ..Report::default() };
         Self {
@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
             broken: HashSet::new(),
             block: None,
             cursors: Vec::new(),
-            patience: None,
+            inflate_budget: None,
             next_leaf: None,
             monitor,
             report,
@@ -225,7 +225,7 @@ impl<'a> Walk<'a> {
         }
         self.monitor.add_work(0)?;
         match self.meet(item) {
-            Meeting::New if self.patience != Some(0) => {}
+            Meeting::New if self.inflate_budget != Some(0) => {}
             Meeting::Again => return Ok(Visit::Done),
             Meeting::Disorder => return Ok(Visit::InDisorder),
             Meeting::New => return Ok(self.give_up("leads back to the same blocks again and again")),
@@ -252,7 +252,7 @@ impl<'a> Walk<'a> {
     }
 
     fn spend(&mut self, bytes: u64) {
-        self.patience = self.patience.map(|left| left.saturating_sub(bytes));
+        self.inflate_budget = self.inflate_budget.map(|left| left.saturating_sub(bytes));
     }
 
     fn meet(&mut self, item: Item) -> Meeting {

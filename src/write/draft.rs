@@ -35,11 +35,11 @@ pub(super) struct Draft {
 struct Unplaced {
     block: u64,
     offset: u32,
-    entry: Entry,
+    entry: EntryKind,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Entry {
+pub(super) enum EntryKind {
     /// A record (level 1) or a full index node: a child at the given level.
     Child(u8),
     Metadata,
@@ -136,7 +136,7 @@ impl Draft {
         if self.record_count >= MAX_RECORDS {
             return Err(Error::IndexFull { path: self.frames.path().to_owned() });
         }
-        self.add(record, Entry::Child(1))?;
+        self.add(record, EntryKind::Child(1))?;
         self.record_count += 1;
         self.uncommitted_bytes += record.len() as u64;
         Ok(())
@@ -159,10 +159,10 @@ impl Draft {
     /// Replaces the metadata.
     pub(super) fn set_metadata(&mut self, metadata: Option<&[u8]>) -> Result<()> {
         if let Some(metadata) = metadata {
-            return self.add(metadata, Entry::Metadata);
+            return self.add(metadata, EntryKind::Metadata);
         }
         self.dirty = true;
-        self.note(0, Entry::NoMetadata);
+        self.note(0, EntryKind::NoMetadata);
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl Draft {
     }
 
     #[inline]
-    fn add(&mut self, bytes: &[u8], entry: Entry) -> Result<()> {
+    fn add(&mut self, bytes: &[u8], entry: EntryKind) -> Result<()> {
         let offset = self.open_length();
         entries::push_entry(&mut self.node.pending, bytes)?;
         if frame::may_not_fit(self.node.pending.len()) {
@@ -186,7 +186,7 @@ impl Draft {
     }
 
     /// Compresses a block at once that may be too large for a frame, to refuse its last entry if it is.
-    pub(super) fn close_huge_block(&mut self, offset: u32, entry: Entry) -> Result<()> {
+    pub(super) fn close_huge_block(&mut self, offset: u32, entry: EntryKind) -> Result<()> {
         match self.frames.compress(&self.node.pending) {
             Ok(frame) => {
                 // Placed when the frame is written: an index node that it fills belongs in the next block.
@@ -207,7 +207,7 @@ impl Draft {
     /// Assigns coordinates to an entry of the open block, or queues it until they are known. Before that, a
     /// full block is closed: an index node that the entry fills belongs in the next one.
     #[inline]
-    fn note(&mut self, offset: u32, entry: Entry) {
+    fn note(&mut self, offset: u32, entry: EntryKind) {
         let block = self.open_block;
         if self.node.pending.len() >= self.frames.block_size() {
             self.close_block();
@@ -233,16 +233,16 @@ impl Draft {
 
     /// Enters into the index an entry of the block whose frame is, or will be, at `frame`. An index node that fills
     /// up becomes an entry of the open block.
-    fn place(&mut self, entry: Entry, frame: u64, offset: u32) {
+    fn place(&mut self, entry: EntryKind, frame: u64, offset: u32) {
         let at = Coordinates { frame, offset };
         match entry {
-            Entry::Metadata => self.node.metadata = at,
-            Entry::NoMetadata => self.node.metadata = Coordinates::NONE,
-            Entry::Child(level) => {
+            EntryKind::Metadata => self.node.metadata = at,
+            EntryKind::NoMetadata => self.node.metadata = Coordinates::NONE,
+            EntryKind::Child(level) => {
                 if let Some(full) = self.node.path.add(level, at) {
                     let offset = self.open_length();
                     entries::push_node(&mut self.node.pending, &full);
-                    self.note(offset, Entry::Child(level + 1));
+                    self.note(offset, EntryKind::Child(level + 1));
                 }
             }
         }

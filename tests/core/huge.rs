@@ -44,8 +44,8 @@ fn records_that_the_format_cannot_hold_are_refused_and_nothing_else_is_lost() {
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     record.resize(MAX_RECORD_LEN + 1, 0);
     let error = refused(file.add_record(&record));
-    let told = matches!(error, Error::TooLarge { length, limit, .. } if length == 1 << 32 && limit == MAX_RECORD_LEN as u64);
-    assert!(told, "{error}");
+    let expected = matches!(error, Error::TooLarge { length, limit, .. } if length == 1 << 32 && limit == MAX_RECORD_LEN as u64);
+    assert!(expected, "{error}");
     assert!(matches!(refused(file.set_metadata(Some(&record))), Error::TooLarge { .. }));
     drop(record);
     file.add_record(b"last").unwrap();

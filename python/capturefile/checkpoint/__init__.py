@@ -113,19 +113,19 @@ def consume(
     try:
         if isinstance(destination, CaptureFile):
             _refuse_same_file(records, destination)
-            return ExactlyOnceConsumer(records, Decoder(encoding, errors), batch_size, destination, name)
+            return ExactlyOnceConsumer(
+                records, Decoder(encoding, errors), batch_size, destination, name, closes_destination=False
+            )
         options: dict[str, Any] = {"encoding": encoding, "errors": errors, "sync": sync}
         results: CaptureFile[Any] = CaptureFile(destination, to_write=True, **options)
         try:
             _refuse_same_file(records, results)
-            consumer: ExactlyOnceConsumer[Any] = ExactlyOnceConsumer(
-                records, Decoder(encoding, errors), batch_size, results, name
+            return ExactlyOnceConsumer(
+                records, Decoder(encoding, errors), batch_size, results, name, closes_destination=True
             )
         except BaseException:
             results.close()
             raise
-        consumer._closes = True
-        return consumer
     except BaseException:
         records.close()
         raise

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic
 
 from capturefile import _metadata
-from capturefile._capturefile import CaptureFile
+from capturefile._capturefile import CaptureFile, reader_of
 from capturefile._cursor import Position
 from capturefile._errors import CaptureFileError, RecordsDeleted
 from capturefile._typing import RecordT_co
@@ -44,7 +44,7 @@ class Consumer(ABC, Generic[RecordT_co]):
         self._saving = False
         # The position behind the last batch that was returned.
         self._given = position
-        # The number of the last deleted record that the caller was told of.
+        # The number of the last deleted record that was reported to the caller.
         self._deleted = 0
 
     def __repr__(self) -> str:
@@ -165,14 +165,21 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
     """A consumer that commits its results together with its position to a capture file; see `consume`."""
 
     def __init__(
-        self, source: Source, decoder: Decoder, batch_size: int, destination: CaptureFile[Any], name: str
+        self,
+        source: Source,
+        decoder: Decoder,
+        batch_size: int,
+        destination: CaptureFile[Any],
+        name: str,
+        *,
+        closes_destination: bool,
     ) -> None:
         """Use `consume`."""
         self.destination = destination
         """The file with the results. It can be read like any other, and other keys of its metadata can be set, but
         committing it during a batch would separate results from their position."""
         self._name = name
-        self._closes = False
+        self._closes_destination = closes_destination
         super().__init__(source, decoder, batch_size, self._load() or Position())
 
     def add(self, record: str | Buffer) -> None:
@@ -218,7 +225,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
     def _load(self) -> Position | None:
         results = self.destination
         # Metadata that is set but not committed does not count.
-        with CaptureFile(results.file_name) if results.closed else results._reader() as committed:
+        with CaptureFile(results.file_name) if results.closed else reader_of(results) as committed:
             position = _metadata.load(committed, KEY, "position")[KEY].get(self._name)
         place = f"{KEY!r} in the metadata of {results.file_name!r}"
         return None if position is None else Position.decode(position, place)
@@ -246,7 +253,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         try:
             super().close()
         finally:
-            if self._closes:
+            if self._closes_destination:
                 self.destination.close()
 
 

@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capturefile._capturefile import CaptureFile
+from capturefile._capturefile import CaptureFile, file_identity
 from capturefile.rotating.manifest import contains
-from capturefile.rotating.reader import RotatingReader
+from capturefile.rotating.reader import RotatingReader, files_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,19 +23,19 @@ _BYTES_PER_BATCH = 8 << 20
 class _Batch:
     """Records that are taken together, limited in number and bytes."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_records: int) -> None:
         self.records: list[bytes] = []
-        self._most = most
+        self._max_records = max_records
         self._size = 0
 
     def take(self, records: Iterable[bytes]) -> bool:
         """Takes records as long as there is room; returns whether there is room for more."""
-        for record in islice(records, self._most - len(self.records)):
+        for record in islice(records, self._max_records - len(self.records)):
             self.records.append(record)
             self._size += len(record)
             if self._size >= _BYTES_PER_BATCH:
                 return False
-        return len(self.records) < self._most
+        return len(self.records) < self._max_records
 
 
 class Source:
@@ -53,25 +53,25 @@ class Source:
         self._durable = durable
         self.file.refresh(durable)
 
-    def read(self, consumed: int, most: int) -> list[bytes]:
+    def read(self, consumed: int, max_records: int) -> list[bytes]:
         """Returns the next records, limited in number and bytes; waits for some if following; none at the end.
 
         Raises:
             RecordsDeleted: The next record was deleted from the log.
         """
         while True:
-            batch = self._at_hand(consumed, most)
+            batch = self._at_hand(consumed, max_records)
             if batch or not self._more(consumed):
                 return batch
 
-    def _at_hand(self, consumed: int, most: int) -> list[bytes]:
+    def _at_hand(self, consumed: int, max_records: int) -> list[bytes]:
         first = consumed + 1
-        batch = _Batch(most)
+        batch = _Batch(max_records)
         if isinstance(self.file, CaptureFile):
             batch.take(self.file.record_generator(first))
             return batch.records
         # Closed here, so that an exception of a signal handler at its end is raised and not only printed.
-        with closing(self.file._log.files_with(first, self.file.record_count())) as files:
+        with closing(files_with(self.file, first, self.file.record_count())) as files:
             for cf, numbers, _ in files:
                 if not batch.take(islice(cf.record_generator(numbers[0]), len(numbers))):
                     break
@@ -93,7 +93,7 @@ class Source:
         """Returns whether `results` is the source, or one of its files."""
         if isinstance(self.file, RotatingReader):
             return contains(self.file.folder, Path(results.file_name))
-        return self.file._identity() == results._identity()
+        return file_identity(self.file) == file_identity(results)
 
     def lag(self, consumed: int) -> int:
         """Returns the number of committed records after the first `consumed`."""

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 import capturefile
+from capturefile._capturefile import file_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PREVIEW = 60
 def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
     """What can be found out at little cost, by names for JSON; None is unknown, or no metadata."""
     size, exact = _record_bytes(cf)
-    birth = cf._identity()[2]
+    birth = file_identity(cf)[2]
     compressed = _compressed_bytes(cf)
     metadata = cf.get_metadata()
     return {

@@ -75,8 +75,8 @@ class Followed:
         self._next = max(number, 1)
         self._follower = self.source.reader.follow(self._next, timeout=timeout)
 
-    def write_new(self, output: BinaryIO, headers: Headers | None, most: int | None = None) -> bool:
-        """Writes what is at hand, at most this many records; whether there was something."""
+    def write_new(self, output: BinaryIO, headers: Headers | None, limit: int | None = None) -> bool:
+        """Writes what is at hand, at most `limit` records; whether there was something."""
         if self._follower is None and not self._appears():
             return False
         assert self._follower is not None
@@ -84,7 +84,7 @@ class Followed:
             return False
         before = self._next
         try:
-            for number, record in enumerate(islice(self._follower, most), before):
+            for number, record in enumerate(islice(self._follower, limit), before):
                 self._next = number + 1
                 if self.where is not None and not self.where.holds(record):
                     continue

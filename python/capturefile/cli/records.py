@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from capturefile._capturefile import _Pattern, _Search
     from capturefile.cli.conditions import Condition
     from capturefile.cli.progress import Progress
-    from capturefile.cli.sources import Part, Source
+    from capturefile.cli.sources import FileRange, Source
 
     T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class Selection:
         for part in self.source.parts(self.span):
             yield from self._readable(part) if self.lenient else part
 
-    def _readable(self, part: Part) -> Iterator[tuple[int, bytes]]:
+    def _readable(self, part: FileRange) -> Iterator[tuple[int, bytes]]:
         records = part.cf.record_generator(part.first)
         for number in range(part.before + part.first, part.before + part.last + 1):
             try:
@@ -101,9 +101,9 @@ class Selection:
             except capturefile.InvalidCaptureFile:
                 self.skip(number)
                 continue
-            self.tell_skipped()
+            self.report_skipped()
             yield number, record
-        self.tell_skipped()
+        self.report_skipped()
 
     def found(
         self, pattern: _Pattern, shown: Progress | None = None, *, invert: bool = False
@@ -115,7 +115,7 @@ class Selection:
 
     def searched(
         self, pattern: _Pattern, step: Callable[[_Search], T | None], shown: Progress | None, *, invert: bool = False
-    ) -> Iterator[tuple[Part, T]]:
+    ) -> Iterator[tuple[FileRange, T]]:
         """What each step of a search through all parts gives."""
         start = 0 if shown is None else shown.count
         for part in self.source.parts(self.span):
@@ -135,17 +135,17 @@ class Selection:
                     shown.count = start + part.before + search.position() - self.span.first
                     shown.look()
                 yield part, found
-            self.tell_skipped()
+            self.report_skipped()
 
     def skip(self, number: int) -> None:
         """Notes that a record cannot be read, behind those that were noted before."""
         self.skipped += 1
         if self._gap is not None and number != self._gap.last + 1:
-            self.tell_skipped()
+            self.report_skipped()
         self._gap = capturefile.RecordRange(number if self._gap is None else self._gap.first, number)
 
-    def tell_skipped(self) -> None:
-        """Says which records were noted and not told yet."""
+    def report_skipped(self) -> None:
+        """Prints the noted records that have not been reported yet."""
         gap, self._gap = self._gap, None
         if gap is not None:
             say(f"{self.source.name}: {gap} cannot be read and {'is' if gap.first == gap.last else 'are'} left out")

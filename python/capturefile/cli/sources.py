@@ -97,7 +97,7 @@ def _standard_input() -> Single:
         raise type(error)(str(error).replace(f'"{path}"', shown_name(STANDARD))) from error
 
 
-class Part:
+class FileRange:
     """Records that follow each other in one capture file."""
 
     def __init__(self, cf: CaptureFile[bytes], first: int, last: int, before: int) -> None:
@@ -136,7 +136,7 @@ class Source:
         """How many records are there."""
         return self.last + 1 - self.first
 
-    def parts(self, span: Span) -> Iterator[Part]:
+    def parts(self, span: Span) -> Iterator[FileRange]:
         """The records of a span counted from the start, by the files that they are in."""
         raise NotImplementedError
 
@@ -198,9 +198,9 @@ class Single(Source):
         self.last = cf.record_count()
         self._copy = copy
 
-    def parts(self, span: Span) -> Iterator[Part]:
+    def parts(self, span: Span) -> Iterator[FileRange]:
         """The file itself."""
-        yield Part(self.reader, span.first, span.last, 0)
+        yield FileRange(self.reader, span.first, span.last, 0)
 
     def paths(self) -> list[str]:
         """The file itself."""
@@ -234,11 +234,13 @@ class Rotated(Source):
         self.first = self.reader.first_record
         self.last = self.reader.record_count()
 
-    def parts(self, span: Span) -> Iterator[Part]:
+    def parts(self, span: Span) -> Iterator[FileRange]:
         """The files that the records are in, each open only while it is read."""
-        for cf, numbers, before in self.reader._log.files_with(span.first, span.last):
+        from capturefile.rotating.reader import files_with
+
+        for cf, numbers, before in files_with(self.reader, span.first, span.last):
             refuse_same_file(STANDARD_OUTPUT, cf.file_name)
-            yield Part(cf, numbers[0], numbers[-1], before)
+            yield FileRange(cf, numbers[0], numbers[-1], before)
 
     def paths(self) -> list[str]:
         """The files of the log."""

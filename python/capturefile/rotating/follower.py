@@ -35,7 +35,7 @@ _MAX_BYTES_AT_HAND = 1 << 18
 """Number of bytes after which a follower takes no more records at once."""
 
 
-class _Part(NamedTuple):
+class _CurrentFile(NamedTuple):
     """The current file of a follower."""
 
     place: int
@@ -56,7 +56,7 @@ class RotatingFollower(Generic[RecordT_co]):
         # The number of the next record to take.
         self._number = number
         self._timeout = timeout
-        self._part: _Part | None = None
+        self._part: _CurrentFile | None = None
         # Records taken in advance, with their numbers, and the error that follows them.
         self._at_hand: AtHand[tuple[int, RecordT_co]] = AtHand()
         self._stepping = threading.RLock()
@@ -228,7 +228,7 @@ class RotatingFollower(Generic[RecordT_co]):
         if self._at_hand:
             self._number = max(self._number, self._at_hand.records[-1][0] + 1)
 
-    def _enter(self) -> _Part | None:
+    def _enter(self) -> _CurrentFile | None:
         """Opens the file of the next record. Returns None if there is no file yet."""
         index = self._manifest.index_of(self._number)
         if index < 0:
@@ -240,7 +240,7 @@ class RotatingFollower(Generic[RecordT_co]):
             self._number = gap.first_record
             raise
         follower = file.follow(self._number - first + 1, timeout=self._step())
-        self._part = _Part(index, first, file, follower)
+        self._part = _CurrentFile(index, first, file, follower)
         return self._part
 
     def _left_behind(self) -> bool:
@@ -259,14 +259,14 @@ class RotatingFollower(Generic[RecordT_co]):
             part.follower.close()
             part.file.close()
 
-    def _is_sealed(self, part: _Part) -> bool:
+    def _is_sealed(self, part: _CurrentFile) -> bool:
         self._manifest.look()
         return self._manifest.end(part.place) is not None
 
     def _step(self) -> float:
         return _STEP if self._timeout is None else min(self._timeout, _STEP)
 
-    def _note_position(self, part: _Part) -> None:
+    def _note_position(self, part: _CurrentFile) -> None:
         """Updates the position after an error: the file's follower has skipped a record that cannot be read."""
         with suppress(CaptureFileError, OSError):
             count = -1

@@ -16,10 +16,10 @@ from capturefile._typing import RecordT_co
 from capturefile.rotating.follower import RotatingFollower
 from capturefile.rotating.log import Log
 from capturefile.rotating.manifest import RotatedFile
-from capturefile.sequence import RecordSequence
+from capturefile.sequence import RecordSequence, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from typing import Self, SupportsIndex
 
     from capturefile._capturefile import ArrowRecords, CaptureFile
@@ -68,20 +68,10 @@ class RotatingReader(Generic[RecordT_co]):
     ) -> None: ...
     @overload
     def __init__(
-        self: RotatingReader[bytes],
-        folder: StrPath,
-        *,
-        encoding: None,
-        errors: None = None,
-        cache_size: int = 50331648,
+        self: RotatingReader[bytes], folder: StrPath, *, encoding: None, errors: None = None, cache_size: int = 50331648
     ) -> None: ...
     def __init__(
-        self,
-        folder: StrPath,
-        *,
-        encoding: str | None = "utf_8",
-        errors: str | None = None,
-        cache_size: int = 50331648,
+        self, folder: StrPath, *, encoding: str | None = "utf_8", errors: str | None = None, cache_size: int = 50331648
     ) -> None:
         """Opens the log at `folder` for reading."""
         options: dict[str, Any] = {"encoding": encoding, "errors": errors, "cache_size": cache_size}
@@ -334,7 +324,7 @@ class RotatingReader(Generic[RecordT_co]):
         last = self._seen if last_record_number is None else integer(last_record_number)
         if first <= last and last > self._seen:
             raise self._no_such_record(last)
-        return as_table(self._between(first, last)._runs, first, text=text, place=repr(self.file_name))
+        return as_table(runs_of(self._between(first, last)), first, text=text, place=repr(self.file_name))
 
     def _from(self, number: SupportsIndex) -> int:
         """Returns the number of a first record, which may be past the last one."""
@@ -355,7 +345,7 @@ class RotatingReader(Generic[RecordT_co]):
             return RecordSequence()
         index = self._manifest.index_of(first)
         parts = [self._log.part(each, self._seen) for each in range(index, self._manifest.index_of(last) + 1)]
-        everything = RecordSequence[RecordT_co](chain.from_iterable(part._runs for part in parts))
+        everything = RecordSequence[RecordT_co](chain.from_iterable(map(runs_of, parts)))
         before = self._manifest.entries[index].first
         return everything[first - before : last + 1 - before]
 
@@ -440,6 +430,13 @@ class RotatingReader(Generic[RecordT_co]):
             if len(self._open) > _MAX_OPEN:
                 self._open.popitem(last=False)
             return cf
+
+
+def files_with(
+    reader: RotatingReader[RecordT_co], first: int, last: int
+) -> Generator[tuple[CaptureFile[RecordT_co], range, int], None, None]:
+    """Opens the files of a log that have the records from one number to another; see `Log.files_with`."""
+    return reader._log.files_with(first, last)
 
 
 def _reopen(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.sql.datasource import InputPartition
 
+from capturefile.sequence import runs_of
 from capturefile.spark.files import open_to_read
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _cut(extents: list[Extent], limit: float, weights: list[float]) -> Iterator[
 def _pieces(extent: Extent, parts: int) -> Iterator[Extent]:
     with open_to_read(extent.path) as cf:
         for view in cf.as_sequence()[extent.first - 1 : extent.last].split(parts):
-            for run in view._runs:
+            for run in runs_of(view):
                 yield Extent(extent.path, run.numbers[0], run.numbers[-1])
 
 

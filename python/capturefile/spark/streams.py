@@ -56,8 +56,8 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802
         """Returns the limit of a batch."""
-        most = self.options.max_records_per_batch
-        return ReadMaxRows(most) if most else ReadAllAvailable()
+        limit = self.options.max_records_per_batch
+        return ReadMaxRows(limit) if limit else ReadAllAvailable()
 
     def latestOffset(self, start: Offset | None = None, limit: ReadLimit | None = None) -> Offset:  # noqa: N802
         """Returns the end of the next batch. Before 4.2, Spark passes neither its start nor its limit.
@@ -121,14 +121,14 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         # Spark compares offsets as text.
         return dict(sorted(ends.items()))
 
-    def _limited(self, start: Offset, ends: Offset, most: int) -> Offset:
-        """Returns an offset before `ends` with at most `most` records, in proportion to the new ones of each file."""
+    def _limited(self, start: Offset, ends: Offset, limit: int) -> Offset:
+        """Returns an offset before `ends` with at most `limit` records, in proportion to the new ones of each file."""
         new = {path: end - self._done(start, path) for path, end in ends.items()}
         total = sum(new.values())
-        if total <= most:
+        if total <= limit:
             return ends
-        given = {path: count * most // total for path, count in new.items()}
-        left = most - sum(given.values())
+        given = {path: count * limit // total for path, count in new.items()}
+        left = limit - sum(given.values())
         # The rounding remainder goes to small files first, which would otherwise wait while large ones grow.
         for path in sorted(new, key=new.__getitem__):
             more = min(left, new[path] - given[path])

@@ -30,7 +30,7 @@ MARKER = "_SUCCESS"
 
 
 @dataclass
-class Part(WriterCommitMessage):
+class WrittenFile(WriterCommitMessage):
     """The file that a task has written."""
 
     aside: str
@@ -59,7 +59,7 @@ class BatchWriter(DataSourceArrowWriter):
         self.is_new = not os.path.exists(folder)
         os.makedirs(self.swap.aside)
 
-    def write(self, iterator: Iterator[pa.RecordBatch]) -> Part:
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> WrittenFile:
         """Writes one part.
 
         Raises:
@@ -74,11 +74,11 @@ class BatchWriter(DataSourceArrowWriter):
             )
         task = this_task()
         # Two attempts at the same part may run at the same time.
-        part = Part(os.path.join(aside, f"{task.partition}-{task.attempt}"), task.partition)
+        part = WrittenFile(os.path.join(aside, f"{task.partition}-{task.attempt}"), task.partition)
         write_file(part.aside, records_of(iterator, self.column, self.encoding, self.errors), sync="full")
         return part
 
-    def commit(self, messages: list[Part | None]) -> None:
+    def commit(self, messages: list[WrittenFile | None]) -> None:
         """Moves the parts into the folder; when overwriting, previous parts are moved out.
 
         Raises:
@@ -90,7 +90,7 @@ class BatchWriter(DataSourceArrowWriter):
         sync_path(self.folder)
         self.swap.clear()
 
-    def abort(self, messages: list[Part | None]) -> None:
+    def abort(self, messages: list[WrittenFile | None]) -> None:
         """Restores the folder, even after a commit that failed half-way."""
         if self.swap.has_begun():
             Path(self.folder, MARKER).unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class BatchWriter(DataSourceArrowWriter):
             with suppress(OSError):  # Another process has put something into it.
                 os.rmdir(self.folder)
 
-    def _named(self, messages: list[Part | None]) -> dict[str, Path]:
+    def _named(self, messages: list[WrittenFile | None]) -> dict[str, Path]:
         """Returns the paths of the parts by their final names, which sort in the order of the partitions."""
         parts = {part.partition: part.aside for part in messages if part is not None}
         names = part_names(f"part-{self.swap.job}-", parts)

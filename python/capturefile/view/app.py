@@ -19,7 +19,7 @@ from capturefile.view import records, structure
 from capturefile.view.events import events
 from capturefile.view.jobs import Jobs
 from capturefile.view.security import Guard
-from capturefile.view.sources import BROKEN, Source, Unreadable
+from capturefile.view.sources import BROKEN, Unreadable, ViewedFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ MAX_DIGITS = 20
 class Viewer:
     """The answers about some files."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[ViewedFile]) -> None:
         """The files stay open as long as this lives."""
         self.sources = sources
         self.jobs = Jobs()
@@ -102,7 +102,7 @@ class Viewer:
             raise HTTPException(429, "There are enough jobs at work; end one of them.")
         return JobResponse(self.jobs, task, request)
 
-    def _source(self, request: Request) -> Source:
+    def _source(self, request: Request) -> ViewedFile:
         index = _natural(request.path_params["file"])
         if index >= len(self.sources):
             raise HTTPException(404, "There is no such file.")
@@ -187,7 +187,7 @@ def failed(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": in_words(error)}, 404 if isinstance(error, IndexError) else 422)
 
 
-def application(sources: Sequence[Source], token: str, host: str) -> Starlette:
+def application(sources: Sequence[ViewedFile], token: str, host: str) -> Starlette:
     """The whole application, under an address that begins with the token."""
     viewer = Viewer(sources)
     routes = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from capturefile.view.sources import Source
+    from capturefile.view.sources import ViewedFile
 
 LOOK_EVERY = 0.03
 """Seconds between two looks at the file, which read a few bytes of it."""
@@ -19,16 +19,16 @@ SILENCE = 10.0
 """Seconds after which something is sent, so that a lost connection is noticed on both sides."""
 
 
-async def events(source: Source, is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+async def events(source: ViewedFile, is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
     """The state of the file now, and again whenever it has changed."""
-    told, last = None, 0.0
+    sent, last = None, 0.0
     yield "retry: 500\n\n"
     while not await is_gone():
         state = await asyncio.to_thread(source.look)
         now = time.monotonic()
-        if state != told:
+        if state != sent:
             yield f"data: {json.dumps(asdict(state))}\n\n"
-            told, last = state, now
+            sent, last = state, now
         elif now > last + SILENCE:
             yield ": nothing new\n\n"
             last = now

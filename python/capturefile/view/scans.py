@@ -18,13 +18,13 @@ MAX_SAMPLED = 200_000
 """Records whose sizes are looked at, in a file with more."""
 RUN = 100
 """Records that are sampled together."""
-TELL_EVERY = 0.2
+REPORT_EVERY = 0.2
 
 
 def blocks(path: str) -> Iterator[dict[str, Any]]:
     """The blocks along the file, in at most MAX_SEGMENTS segments."""
     segments: list[dict[str, Any]] = []
-    together, total, told = 1, 0, time.monotonic()
+    together, total, last_report = 1, 0, time.monotonic()
     problems: list[str] = []
     with capturefile.open(path, encoding=None) as cf:
         limit = cf.info().file_limit
@@ -49,8 +49,8 @@ def blocks(path: str) -> Iterator[dict[str, Any]]:
                 segments = [_joined(*pair) for pair in zip_longest(segments[::2], segments[1::2])]
                 together *= 2
             total += 1
-            if time.monotonic() > told + TELL_EVERY:
-                told = time.monotonic()
+            if time.monotonic() > last_report + REPORT_EVERY:
+                last_report = time.monotonic()
                 yield {"progress": {"at": str(new["position"]), "of": str(limit)}}
     yield {"done": {"segments": segments, "blocks": total, "limit": limit, "problems": problems[:20]}}
 
@@ -79,7 +79,7 @@ def _joined(one: dict[str, Any], next_one: dict[str, Any] | None) -> dict[str, A
 def sizes(path: str) -> Iterator[dict[str, Any]]:
     """How many records have 0 bytes, 1, 2 to 3, 4 to 7 and so on; of a large file, of a sample."""
     buckets = [0] * 34
-    looked, largest, told = 0, 0, time.monotonic()
+    looked, largest, last_report = 0, 0, time.monotonic()
     with capturefile.open(path, encoding=None) as cf:
         count = cf.record_count()
         for start in _starts(count):
@@ -87,8 +87,8 @@ def sizes(path: str) -> Iterator[dict[str, Any]]:
                 buckets[size.bit_length()] += 1
                 largest = max(largest, size)
                 looked += 1
-            if time.monotonic() > told + TELL_EVERY:
-                told = time.monotonic()
+            if time.monotonic() > last_report + REPORT_EVERY:
+                last_report = time.monotonic()
                 yield {"progress": {"at": str(start), "of": str(count)}}
     yield {"done": {"buckets": buckets, "looked": looked, "count": str(count), "largest": largest}}
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_HITS = 1000
-TELL_EVERY = 0.15
+REPORT_EVERY = 0.15
 """Seconds between two lines of progress."""
-LOOK_EVERY = 64
-"""Records after which the clock is looked at."""
+CHECK_CLOCK_EVERY = 64
+"""Number of records between two looks at the clock."""
 BEFORE, BEHIND = 40, 160
 """Characters shown around what was found."""
 
@@ -28,7 +28,7 @@ def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         first, last = max(1, task["first"]), min(cf.record_count(), task["last"] or cf.record_count())
         hits = unreadable = 0
         records = cf.record_generator(first)
-        told = time.monotonic()
+        last_report = time.monotonic()
         number = first - 1
         for number in range(first, last + 1):
             try:
@@ -41,8 +41,8 @@ def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield {"hit": {"number": str(number), "text": excerpt}}
             if hits >= MAX_HITS:
                 break
-            if number % LOOK_EVERY == 0 and (now := time.monotonic()) > told + TELL_EVERY:
-                told = now
+            if number % CHECK_CLOCK_EVERY == 0 and (now := time.monotonic()) > last_report + REPORT_EVERY:
+                last_report = now
                 yield {"progress": {"at": str(number), "of": str(last)}}
         yield {"done": {"at": str(number), "of": str(last), "hits": hits, "unreadable": unreadable}}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import capturefile
+from capturefile._capturefile import is_in_place
 from capturefile._errors import in_words
 
 Readable = capturefile.CaptureFile[bytes]
@@ -38,7 +39,7 @@ class Unreadable(Exception):  # noqa: N818 - what it says of the file
     """The file cannot be opened."""
 
 
-class Source:
+class ViewedFile:
     """One file."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -97,7 +98,7 @@ class Source:
 
 def _is_replaced(file: Readable) -> bool:
     try:
-        return not file._is_in_place()
+        return not is_in_place(file)
     except capturefile.CaptureFileError:
         # It has been cut short, which `refresh` has said.
         return False

@@ -19,16 +19,16 @@ LAST_NUMBER = 2**64 - 1
 
 def describe(path: Path) -> dict[str, Any]:
     """The header and both slots, as far as they can be read."""
-    told: dict[str, Any] = {"header": None, "slots": [], "current": None, "error": None}
+    empty: dict[str, Any] = {"header": None, "slots": [], "current": None, "error": None}
     try:
         structure = _Structure(path)
     except BROKEN as error:
-        return {**told, "error": in_words(error)}
+        return {**empty, "error": in_words(error)}
     slots = structure.slots
     return {
         "size": structure.file_size,
-        "header": _header_told(structure.header),
-        "slots": [_slot_told("AB"[index], slot) for index, slot in enumerate(slots)],
+        "header": _describe_header(structure.header),
+        "slots": [_describe_slot("AB"[index], slot) for index, slot in enumerate(slots)],
         "current": next((index for index, slot in enumerate(slots) if slot.is_current), None),
         "last_commit": None if structure.last_commit is None else str(structure.last_commit),
         # What is wrong with slots stands beside them.
@@ -36,12 +36,12 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
-def _header_told(header: _Header | None) -> dict[str, Any] | None:
+def _describe_header(header: _Header | None) -> dict[str, Any] | None:
     names = ("magic", "version", "page_size", "block_size", "fan_out", "checksum")
     return header and {name: getattr(header, name) for name in names}
 
 
-def _slot_told(name: str, slot: _MasterSlot) -> dict[str, Any]:
+def _describe_slot(name: str, slot: _MasterSlot) -> dict[str, Any]:
     return {
         "name": name,
         "position": slot.position,
@@ -50,7 +50,7 @@ def _slot_told(name: str, slot: _MasterSlot) -> dict[str, Any]:
         "computed": f"{slot.computed:08x}",
         "file_limit": str(slot.file_limit),
         "pending": slot.pending_bytes,
-        "metadata": _place_told(slot.metadata),
+        "metadata": _describe_place(slot.metadata),
         "levels": slot.levels,
         "records": str(slot.record_count),
         "problem": slot.problem,
@@ -65,15 +65,15 @@ def way(path: Path, number: int) -> dict[str, Any]:
         steps, error = _Structure(path).path_to(min(number, LAST_NUMBER))
     except BROKEN as problem:
         error = problem
-    told = None if error is None else in_words(error)
-    return {"number": str(number), "steps": [_step_told(step) for step in steps], "error": told}
+    message = None if error is None else in_words(error)
+    return {"number": str(number), "steps": [_describe_step(step) for step in steps], "error": message}
 
 
-def _step_told(step: _Step) -> dict[str, Any]:
-    place = _place_told(step.at)
+def _describe_step(step: _Step) -> dict[str, Any]:
+    place = _describe_place(step.at)
     if step.height == 0:
         return {"height": 0, "at": place, "pending": step.is_pending}
-    told = {
+    fields = {
         "height": step.height,
         "unfinished": place is None,
         "children": step.children,
@@ -81,9 +81,9 @@ def _step_told(step: _Step) -> dict[str, Any]:
         "first": str(step.first),
         "chosen": step.chosen,
     }
-    return told if place is None else {**told, "at": place}
+    return fields if place is None else {**fields, "at": place}
 
 
-def _place_told(place: tuple[int, int] | None) -> list[Any] | None:
+def _describe_place(place: tuple[int, int] | None) -> list[Any] | None:
     """A position as text, since numbers past 2**53 are none in a browser, and an offset."""
     return None if place is None else [str(place[0]), place[1]]

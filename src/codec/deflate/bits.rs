@@ -39,13 +39,13 @@ pub(super) struct Code {
 }
 
 /// Writes deflate blocks.
-pub(super) struct Writer<'a> {
+pub(super) struct BitWriter<'a> {
     pub(super) out: &'a mut Vec<u8>,
     pub(super) buffer: [u8; BUFFER + WORD],
     pub(super) pending: Pending,
 }
 
-impl Writer<'_> {
+impl BitWriter<'_> {
     pub(super) fn put(&mut self, bits: u64, count: u32) {
         self.pending.add(bits, count);
         self.pending.spill(&mut self.buffer);

@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use super::bits::{BUFFER, Code, Writer};
+use super::bits::{BUFFER, BitWriter, Code};
 use super::counts::Counts;
 use super::huffman::{
-    Codes, Header, LENGTH_EXTRA, MAX_CODE_LEN, assign, code_lengths, distance_extra, length_symbol,
+    BlockHeader, Codes, LENGTH_EXTRA, MAX_CODE_LEN, assign, code_lengths, distance_extra, length_symbol,
 };
 use super::sizes::{END, LITERALS, PURPOSE, WORD};
 use super::tokens::{HALF, first_of, second_of};
@@ -69,7 +69,7 @@ impl Tables {
     }
 }
 
-impl Writer<'_> {
+impl BitWriter<'_> {
     /// Writes what `tokens` and `bytes` both stand for as deflate blocks, one for each part that is unlike the one
     /// before it. Parts have `part` tokens.
     pub(super) fn write_blocks(
@@ -124,7 +124,7 @@ impl Writer<'_> {
             symbols: code_lengths(&counts.symbols, MAX_CODE_LEN),
             distances: code_lengths(&counts.distances, MAX_CODE_LEN),
         };
-        let header = Header::new(&own);
+        let header = BlockHeader::new(&own);
         let extra = counts.extra_bits();
         let own_size = 3 + header.size() + own.size(&counts.symbols, &counts.distances) + extra;
         let fixed_size = 3 + Codes::fixed().size(&counts.symbols, &counts.distances) + extra;

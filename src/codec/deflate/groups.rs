@@ -130,11 +130,11 @@ impl Groups {
     }
 }
 
-/// How many bytes, up to `most`, are the same from `source` on as from `at` on. The first eight are.
+/// How many bytes, up to `limit`, are the same from `source` on as from `at` on. The first eight are.
 #[inline]
-fn length_of_copy(window: &Window, source: usize, at: usize, most: usize) -> usize {
+fn length_of_copy(window: &Window, source: usize, at: usize, limit: usize) -> usize {
     let mut length = WORD;
-    while length < most {
+    while length < limit {
         let copied = word_of(window, (source + length) % WINDOW);
         let differing = word_of(window, (at + length) % WINDOW) ^ copied;
         if differing != 0 {
@@ -143,5 +143,5 @@ fn length_of_copy(window: &Window, source: usize, at: usize, most: usize) -> usi
         }
         length += WORD;
     }
-    length.min(most)
+    length.min(limit)
 }

@@ -1,6 +1,6 @@
 //! Huffman codes: their lengths from frequencies, the codes themselves, and the header that tells them.
 
-use super::bits::{Code, Writer};
+use super::bits::{BitWriter, Code};
 use super::sizes::END;
 use super::tokens::HALF;
 
@@ -52,7 +52,7 @@ impl Codes {
 }
 
 /// How a block tells its codes: as lengths and runs of these, which have codes themselves.
-pub(super) struct Header {
+pub(super) struct BlockHeader {
     symbols: usize,
     distances: usize,
     /// Each symbol with the bits that follow it.
@@ -60,11 +60,11 @@ pub(super) struct Header {
     count: usize,
     frequencies: [u32; HEADER_SYMBOLS],
     lengths: [u8; HEADER_SYMBOLS],
-    /// How many of its own lengths it tells.
-    told: usize,
+    /// Number of `lengths` that are written.
+    written: usize,
 }
 
-impl Header {
+impl BlockHeader {
     pub(super) fn new(codes: &Codes) -> Self {
         let used = |lengths: &[u8], least: usize| {
             lengths.iter().rposition(|length| *length > 0).map_or(least, |last| least.max(last + 1))
@@ -95,21 +95,21 @@ impl Header {
             before = Some(length);
         }
         let lengths = code_lengths(&frequencies, MAX_HEADER_CODE_LEN);
-        let told = used(&HEADER_ORDER.map(|symbol| lengths[symbol]), 4);
-        Self { symbols, distances, runs, count, frequencies, lengths, told }
+        let written = used(&HEADER_ORDER.map(|symbol| lengths[symbol]), 4);
+        Self { symbols, distances, runs, count, frequencies, lengths, written }
     }
 
     /// How many bits it takes.
     pub(super) fn size(&self) -> usize {
         let runs =
             self.frequencies[16..].iter().zip(RUN_EXTRA).map(|(&count, extra)| count * u32::from(extra));
-        14 + 3 * self.told + total_size(&self.frequencies, &self.lengths) + runs.sum::<u32>() as usize
+        14 + 3 * self.written + total_size(&self.frequencies, &self.lengths) + runs.sum::<u32>() as usize
     }
 
-    pub(super) fn write(&self, writer: &mut Writer) {
-        let counts = (self.symbols - 257) | (self.distances - 1) << 5 | (self.told - 4) << 10;
+    pub(super) fn write(&self, writer: &mut BitWriter) {
+        let counts = (self.symbols - 257) | (self.distances - 1) << 5 | (self.written - 4) << 10;
         writer.put(counts as u64, 14);
-        for &symbol in &HEADER_ORDER[..self.told] {
+        for &symbol in &HEADER_ORDER[..self.written] {
             writer.put(self.lengths[symbol].into(), 3);
         }
         let codes = assign(&self.lengths);

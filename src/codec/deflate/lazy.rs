@@ -22,7 +22,7 @@ const FIRST_DEPTH: usize = 2;
 const MAX_GAP: usize = 2;
 
 /// With one copy or fewer in this many bytes, 2 to this power, the search takes larger and larger steps.
-const PATIENCE: u32 = 6;
+const SKIP_SHIFT: u32 = 6;
 
 /// Copies of three bytes are worth their distance up to this.
 const MAX_DISTANCE_OF_THREE: usize = 4096;
@@ -114,7 +114,7 @@ impl Search<'_> {
     fn tokenize(&self, from: usize, tokens: &mut [u32]) -> usize {
         let (mut at, mut done, mut count) = (from, from, 0);
         while at + self.gram <= self.to {
-            let step = 1 + ((at - done) >> PATIENCE);
+            let step = 1 + ((at - done) >> SKIP_SHIFT);
             let Some(mut copied) = self.first(at) else {
                 at += step;
                 continue;

@@ -19,7 +19,7 @@ mod tokens;
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
-use self::bits::{BUFFER, Pending, Writer};
+use self::bits::{BUFFER, BitWriter, Pending};
 use self::chains::Chains;
 use self::groups::Groups;
 use self::lazy::Effort;
@@ -37,7 +37,7 @@ const STREAM_HEADER: [u8; 2] = [0x78, 0x01];
 const TOKENS_OF_A_WINDOW: usize = WINDOW / 2 + 2 * LITERAL_TOKENS;
 
 /// It takes longer to clear what groups are found by than to compress less than this with chains.
-const LEAST_FOR_GROUPS: usize = 512;
+const MIN_FOR_GROUPS: usize = 512;
 
 /// A deflate block may end after each of this many tokens: more of them take less time, fewer less room.
 const GROUPS_PART: usize = 4096;
@@ -59,7 +59,7 @@ pub(crate) fn compress(block: &[u8], level: u32, out: &mut Vec<u8>) -> Result<()
     reserve(out, STREAM_HEADER.len(), PURPOSE)?;
     out.extend_from_slice(&STREAM_HEADER);
     let pending = Pending { bits: 0, count: 0, at: 0 };
-    let mut writer = Writer { out, buffer: [0; BUFFER + WORD], pending };
+    let mut writer = BitWriter { out, buffer: [0; BUFFER + WORD], pending };
     match effort_of(level, block.len()) {
         None => made(&GROUPS, Groups::new, |groups| groups.compress(block, &mut writer))?,
         Some(effort) => {
@@ -77,7 +77,7 @@ pub(crate) fn compress(block: &[u8], level: u32, out: &mut Vec<u8>) -> Result<()
 /// How hard a level searches in chains; the first one does something else with blocks that are worth the memory.
 fn effort_of(level: u32, length: usize) -> Option<Effort> {
     let (depth, nice, threes) = match level {
-        ..=1 if length >= LEAST_FOR_GROUPS => return None,
+        ..=1 if length >= MIN_FOR_GROUPS => return None,
         ..=2 => (1, 32, false),
         3 => (2, 32, false),
         4 => (3, 48, false),
@@ -102,7 +102,7 @@ fn made<T>(
 }
 
 impl Groups {
-    fn compress(&mut self, block: &[u8], writer: &mut Writer) -> Result<()> {
+    fn compress(&mut self, block: &[u8], writer: &mut BitWriter) -> Result<()> {
         self.clear();
         let (mut from, mut rest) = (0, block);
         loop {
@@ -128,7 +128,7 @@ impl Groups {
 }
 
 impl Chained {
-    fn compress(&mut self, block: &[u8], effort: Effort, writer: &mut Writer) -> Result<()> {
+    fn compress(&mut self, block: &[u8], effort: Effort, writer: &mut BitWriter) -> Result<()> {
         let (mut from, mut rest) = (self.chains.clear(), block);
         loop {
             let (next, later) = rest.split_at(rest.len().min(WINDOW - from));

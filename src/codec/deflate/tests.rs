@@ -166,11 +166,11 @@ fn nothing_outlasts_a_block() {
 }
 
 /// What a writer makes of bytes, which is inflated, too.
-fn written(bytes: &[u8], write: impl Fn(&mut Writer)) -> Vec<u8> {
+fn written(bytes: &[u8], write: impl Fn(&mut BitWriter)) -> Vec<u8> {
     let mut out = STREAM_HEADER.to_vec();
     let pending = Pending { bits: 0, count: 0, at: 0 };
     out.reserve(bytes.len() + 100);
-    let mut writer = Writer { out: &mut out, buffer: [0; BUFFER + WORD], pending };
+    let mut writer = BitWriter { out: &mut out, buffer: [0; BUFFER + WORD], pending };
     write(&mut writer);
     writer.align();
     writer.flush();

@@ -67,8 +67,8 @@ impl Storage for Counting {
         self.count("map").map(length)
     }
 
-    fn wait_for_change(&self, position: u64, seen: [u8; 4], most: Duration) {
-        self.count("wait").wait_for_change(position, seen, most);
+    fn wait_for_change(&self, position: u64, seen: [u8; 4], timeout: Duration) {
+        self.count("wait").wait_for_change(position, seen, timeout);
     }
 
     fn identity(&self) -> io::Result<FileIdentity> {
@@ -85,7 +85,7 @@ fn new_file() -> (tempfile::TempDir, PathBuf, CaptureFile) {
 
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no such files")]
-fn a_look_without_news_asks_once_for_what_the_system_knows_and_reads_the_stamps() {
+fn a_look_without_news_asks_once_for_what_the_system_knows_and_reads_the_slot_versions() {
     let (_folder, path, writer) = new_file();
     writer.add_record(b"one").unwrap();
     writer.commit().unwrap();

@@ -14,13 +14,13 @@ use super::failure::Failure;
 
 /// Records of one file, of which each number is `step` above the one before.
 pub(in crate::python) struct Run {
-    source: Source,
+    source: RunSource,
     first: u64,
     step: i64,
     count: u64,
 }
 
-enum Source {
+enum RunSource {
     Open(Arc<Snapshot>),
     Named(Named),
 }
@@ -58,14 +58,14 @@ impl Run {
     /// The records from `first` to `last` of a snapshot.
     pub(in crate::python) fn between(snapshot: Arc<Snapshot>, first: u64, last: u64) -> Self {
         let count = (last + 1).saturating_sub(first);
-        Self { source: Source::Open(snapshot), first, step: 1, count }
+        Self { source: RunSource::Open(snapshot), first, step: 1, count }
     }
 
     /// A run of a sequence, as `RecordSequence` has it.
     pub(super) fn given(py: Python<'_>, run: GivenRun<'_>) -> PyResult<Self> {
         let source = match &run.open {
-            Some(file) => Source::Open(file.get().snapshot(py)?),
-            None => Source::Named(Named {
+            Some(file) => RunSource::Open(file.get().snapshot(py)?),
+            None => RunSource::Named(Named {
                 path: run.path,
                 options: options_in(&run.options)?,
                 identity: FileIdentity {
@@ -86,15 +86,15 @@ impl Run {
     /// The snapshot and the first number, where the run is one of a snapshot and without gaps.
     pub(super) fn snapshot(&self) -> Option<(&Snapshot, u64)> {
         match &self.source {
-            Source::Open(snapshot) if self.step == 1 => Some((snapshot, self.first)),
+            RunSource::Open(snapshot) if self.step == 1 => Some((snapshot, self.first)),
             _ => None,
         }
     }
 
     pub(super) fn open(&self) -> Result<OpenRun, Failure> {
         let snapshot = match &self.source {
-            Source::Open(snapshot) => Arc::clone(snapshot),
-            Source::Named(named) => named.open()?,
+            RunSource::Open(snapshot) => Arc::clone(snapshot),
+            RunSource::Named(named) => named.open()?,
         };
         let last = self.first + self.count.saturating_sub(1);
         let in_order = (self.step == 1).then(|| snapshot.records_between(self.first, last));

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+mod internals;
 mod modern;
 mod opening;
 mod read;
@@ -10,6 +11,7 @@ mod transaction;
 mod whole;
 mod write;
 
+pub(super) use internals::{block_range, file_identity, is_in_place, reader_of, set_commit_hook};
 pub(super) use opening::{open, reopen};
 pub(super) use transaction::Transaction;
 
@@ -346,25 +348,6 @@ impl CaptureFile {
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(usize::try_from(self.record_count(py)?)?)
-    }
-
-    /// Returns the device, inode and creation time of the open file.
-    ///
-    /// The time is in nanoseconds since the epoch, or None if the file system does not record it.
-    #[pyo3(name = "_identity")]
-    fn identity(&self, py: Python<'_>) -> PyResult<(u64, u64, Option<u64>)> {
-        let file = self.file()?;
-        let identity = py.detach(|| file.identity())?;
-        Ok((identity.device, identity.inode, identity.birth))
-    }
-
-    /// Returns whether the path still leads to the open file: it has not been renamed, removed or replaced.
-    ///
-    /// Raises InvalidCaptureFile if the file has been cut short.
-    #[pyo3(name = "_is_in_place")]
-    fn is_in_place(&self, py: Python<'_>) -> PyResult<bool> {
-        let file = self.file()?;
-        Ok(py.detach(|| file.is_in_place())?)
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {

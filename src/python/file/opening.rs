@@ -14,6 +14,7 @@ use crate::python::convert::{block_size, cache_size, format_version, threads};
 use crate::python::errors::{CaptureFileAlreadyOpen, quoted};
 use crate::{Compression, CompressionLevel, OpenOptions, SyncMode};
 
+use super::internals::file_identity;
 use super::settings::{Chosen, Request, Settings, copy_metadata};
 use super::{CaptureFile, Open};
 
@@ -81,7 +82,7 @@ impl CaptureFile {
         }
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
         let snapshot = this.snapshot(py)?;
-        let seen = (this.identity(py)?, snapshot.serial_number(), snapshot.record_count());
+        let seen = (file_identity(py, this)?, snapshot.serial_number(), snapshot.record_count());
         let arguments =
             (slf.get_type(), settings.location.as_os_str(), settings.chosen.to_arguments(py)?, seen)
                 .into_pyobject(py)?;

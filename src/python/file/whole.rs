@@ -135,7 +135,7 @@ impl CaptureFile {
     ///     ('first', 'third', 2)
     fn as_sequence(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
         let py = slf.py();
-        py.import("capturefile.sequence")?.getattr("_sequence_of")?.call1((slf,))
+        py.import("capturefile.sequence")?.getattr("sequence_of")?.call1((slf,))
     }
 
     /// Returns the number of the first record whose key is not below a value, by bisection: it reads few records.
@@ -168,17 +168,6 @@ impl CaptureFile {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         py.import("capturefile._bisect")?.getattr("find_in_file")?.call1((slf, value, key, slack))
-    }
-
-    /// Returns a reading object over the same open file, with a view of its own. It may outlive this object.
-    fn _reader(&self, py: Python<'_>) -> PyResult<Self> {
-        let settings = self.settings()?.clone();
-        let file = self.file()?;
-        let reader = Self::unopened();
-        reader.open.store(Some(Arc::new(py.detach(|| file.reader())?)));
-        // A new cell is empty.
-        let _ = reader.settings.set(settings);
-        Ok(reader)
     }
 
     /// Returns when a record was committed.
@@ -238,15 +227,5 @@ impl CaptureFile {
     fn record_number_at(&self, py: Python<'_>, time: SystemTime) -> PyResult<Option<u64>> {
         let snapshot = self.snapshot(py)?;
         Ok(py.detach(|| snapshot.record_number_at(time))?)
-    }
-
-    /// Returns the numbers of the first and last record that are compressed together with record `record_number`.
-    fn _block_of(&self, py: Python<'_>, record_number: RecordNumber) -> PyResult<(u64, u64)> {
-        let Some(number) = record_number.positive() else {
-            return Err(self.below_the_first(py, record_number)?);
-        };
-        let snapshot = self.snapshot(py)?;
-        let block = py.detach(|| snapshot.block_of(number))?;
-        Ok(block.into_inner())
     }
 }

@@ -6,8 +6,6 @@
     reason = "docstrings are read in Python, without markup"
 )]
 
-use std::sync::Arc;
-
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -84,12 +82,6 @@ impl CaptureFile {
             stats.commits,
             stats.commit_time.as_secs_f64(),
         ))
-    }
-
-    /// Calls `hook` after each commit with its records, their bytes, and the seconds it took; None stops that.
-    #[pyo3(signature = (hook))]
-    fn _on_commit(&self, hook: Option<Py<PyAny>>) {
-        self.commit_hook.store(hook.map(Arc::new));
     }
 
     /// The garbage collector has to see a hook, which may hold this object.

@@ -14,10 +14,10 @@ struct Choices {
 }
 
 impl Choices {
-    /// A number up to `most`.
-    fn choose(&mut self, most: usize) -> usize {
+    /// A number up to `limit`.
+    fn choose(&mut self, limit: usize) -> usize {
         if self.taken == self.made.len() {
-            self.made.push((0, most));
+            self.made.push((0, limit));
         }
         self.taken += 1;
         self.made[self.taken - 1].0
@@ -26,9 +26,9 @@ impl Choices {
     /// Continues to the next set of choices; false if there is none.
     fn advance(&mut self) -> bool {
         self.taken = 0;
-        while let Some((chosen, most)) = self.made.pop() {
-            if chosen < most {
-                self.made.push((chosen + 1, most));
+        while let Some((chosen, limit)) = self.made.pop() {
+            if chosen < limit {
+                self.made.push((chosen + 1, limit));
                 return true;
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::v3::log::State as FileState;
+use crate::v3::log::LogState;
 use crate::v3::read::frames::FrameSource;
 use crate::v3::read::snapshot::Snapshot;
 use crate::v3::shared::Shared;
@@ -18,7 +18,7 @@ pub(super) struct State {
     pub(super) metadata: Option<Arc<[u8]>>,
 }
 
-pub(super) fn snapshot_of(file: &Arc<Shared>, state: &FileState) -> Snapshot {
+pub(super) fn snapshot_of(file: &Arc<Shared>, state: &LogState) -> Snapshot {
     let frames = FrameSource { file: Arc::clone(file), limit: state.frames.limit, open: None };
     Snapshot::committed(frames, state.clone())
 }

@@ -14,7 +14,7 @@ use crate::simulation::disk::{Disk, Event};
 use crate::simulation::disk_state::Change;
 use crate::simulation::random::Random;
 use crate::storage::{Map, Storage, too_short};
-use crate::v3::log::State as FileState;
+use crate::v3::log::LogState;
 use crate::v3::open::reader;
 use crate::v3::shared::Shared;
 
@@ -213,7 +213,7 @@ fn cut(log: &mut Vec<Event<Mark>>, random: &mut Random, first_life: bool) {
 /// One reader, and the last state that it has seen.
 struct Reader {
     file: Arc<Shared>,
-    held: Option<FileState>,
+    held: Option<LogState>,
     last: usize,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::compression::{DecompressError, decompress};
 use crate::error::Damage;
-use crate::read::block::Block as Bytes;
+use crate::read::block::Block;
 use crate::read::record::Record;
 use crate::read::validity::Validity;
 use crate::v3::format::frame::{FrameHeader, Kind};
@@ -94,9 +94,9 @@ enum Ends {
 
 /// A block of records in memory.
 #[derive(Debug)]
-pub(crate) struct Block {
+pub(crate) struct RecordBlock {
     /// As it was decompressed.
-    body: Arc<Bytes>,
+    body: Arc<Block>,
     /// Where the first record begins in it.
     start: usize,
     ends: Ends,
@@ -110,7 +110,7 @@ fn wrong(found: &str, expected: &str) -> DecompressError {
     DecompressError::Damage(Damage::new(found, expected))
 }
 
-impl Block {
+impl RecordBlock {
     /// Decodes the body of a frame of records.
     pub(crate) fn decode(frame: &FrameHeader, body: &[u8], header: &Header) -> Result<Self, DecompressError> {
         check_bounds(frame, header)?;
@@ -124,7 +124,7 @@ impl Block {
         let bytes = reader.0.len();
         let ends = decode_ends(lengths, frame, bytes).ok_or_else(damage)?;
         let start = body.len() - bytes;
-        let body = Arc::new(Bytes::whole(body, Validity::Always));
+        let body = Arc::new(Block::whole(body, Validity::Always));
         Ok(Self { start, count: frame.count, body, ends, commits })
     }
 
@@ -175,7 +175,7 @@ impl Block {
 
     /// The first record that was committed at or after `time`, if there is one.
     pub(crate) fn index_at(&self, time: u64) -> Option<u32> {
-        let at = self.commits.partition_point(|(_, stamp)| *stamp < time);
+        let at = self.commits.partition_point(|(_, committed)| *committed < time);
         let before = if at == 0 { 0 } else { self.commits[at - 1].0 };
         (at < self.commits.len()).then_some(before)
     }
@@ -235,7 +235,7 @@ mod tests {
     use crate::v3::codec::{Level, compress};
     use crate::v3::format::Codec;
 
-    fn round_trip(commits: &[(&[&[u8]], u64)]) -> Block {
+    fn round_trip(commits: &[(&[&[u8]], u64)]) -> RecordBlock {
         let mut columns = Columns::default();
         for (records, time) in commits {
             columns.add(
@@ -260,7 +260,7 @@ mod tests {
             times: body.times,
             body_sum: 0,
         };
-        Block::decode(&frame, &bytes, &Header::new(codec, [0; 16], 0)).unwrap()
+        RecordBlock::decode(&frame, &bytes, &Header::new(codec, [0; 16], 0)).unwrap()
     }
 
     #[test]

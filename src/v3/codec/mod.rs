@@ -3,5 +3,5 @@
 mod columns;
 mod compression;
 
-pub(crate) use columns::{Block, Columns, RECORD_OVERHEAD};
+pub(crate) use columns::{Columns, RECORD_OVERHEAD, RecordBlock};
 pub(crate) use compression::{DecompressError, Level, compress, decompress};

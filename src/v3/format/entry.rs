@@ -1,6 +1,6 @@
 //! An entry of the log: one commit, which proves itself by its checksum.
 
-use super::head::Frames;
+use super::head::FrameArea;
 use super::{Header, NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
 
 const MARK: [u8; 4] = *b"LogE";
@@ -274,12 +274,12 @@ impl<'a> EntryView<'a> {
     }
 
     /// What its base says, if it has one; an error if that cannot be.
-    pub(crate) fn base(&self, header: &Header) -> Result<Option<Frames>, ()> {
+    pub(crate) fn base(&self, header: &Header) -> Result<Option<FrameArea>, ()> {
         let parts = self.header.parts();
         if !self.header.has_base() {
             return Ok(None);
         }
-        let frames = Frames::decode(&self.bytes[parts.base..parts.metadata], header).ok_or(())?;
+        let frames = FrameArea::decode(&self.bytes[parts.base..parts.metadata], header).ok_or(())?;
         // Its records follow those in frames, and what it says of metadata is all there is to say.
         if frames.count() + 1 == self.header.first { Ok(Some(frames)) } else { Err(()) }
     }
@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn a_base_has_to_end_where_the_records_begin() {
         let header = Header::new(Codec::Zstd, [1; 16], 0);
-        let frames = Frames::none(&header);
+        let frames = FrameArea::none(&header);
         let fields =
             |first| Fields { first, base: Some(&frames), change: Change::None, metadata: b"", ..FIELDS };
         let at = |first: u64| {

@@ -1,7 +1,7 @@
 //! Putting an entry together.
 
 use super::entry::{Change, EntryHeader, HAS_BASE, IS_OPENING};
-use super::head::Frames;
+use super::head::FrameArea;
 use super::{checksum, put_u64};
 
 /// Records as they come, in the form that their entry will have.
@@ -22,7 +22,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) sure: u64,
     /// Random bits; what has them is an opening entry.
     pub(crate) salt: Option<u64>,
-    pub(crate) base: Option<&'a Frames>,
+    pub(crate) base: Option<&'a FrameArea>,
     pub(crate) change: Change,
     pub(crate) metadata: &'a [u8],
 }

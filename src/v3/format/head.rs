@@ -6,7 +6,7 @@ use crate::error::Damage;
 
 /// What frames hold, all together: what a head, and the base of an entry, refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Frames {
+pub(crate) struct FrameArea {
     /// Where the next frame will stand.
     pub(crate) limit: u64,
     /// The frame of the metadata in force before the log's first entry; 0 where there is none.
@@ -15,7 +15,7 @@ pub(crate) struct Frames {
     pub(crate) path: Path,
 }
 
-impl Frames {
+impl FrameArea {
     pub(crate) fn none(header: &Header) -> Self {
         Self { limit: header.data_start(), metadata: 0, path: Path::default() }
     }
@@ -54,9 +54,9 @@ pub(crate) struct Head {
     pub(crate) seed: u64,
     /// How far the log was on the disk when this was written.
     pub(crate) sure: u64,
-    /// The latest stamp.
+    /// The time of the latest commit.
     pub(crate) time: u64,
-    pub(crate) frames: Frames,
+    pub(crate) frames: FrameArea,
 }
 
 /// Why bytes are no head.
@@ -71,7 +71,7 @@ impl Head {
     const FIXED_SIZE: usize = 48 + Header::FIELDS_SIZE + 4;
 
     /// Whether the index of these frames has room in a head.
-    pub(crate) fn fits(frames: &Frames, header: &Header) -> bool {
+    pub(crate) fn fits(frames: &FrameArea, header: &Header) -> bool {
         Self::FIXED_SIZE + 24 + frames.path.encode().len() <= header.page as usize
     }
 
@@ -127,7 +127,7 @@ impl Head {
         let (sure, time) = (reader.u64()?, reader.u64()?);
         let same = Header::decode_fields(reader.bytes(Header::FIELDS_SIZE)?)? == *header;
         let length = reader.u32()? as usize;
-        let frames = Frames::decode(reader.bytes(length)?, header)?;
+        let frames = FrameArea::decode(reader.bytes(length)?, header)?;
         let sound = serial < NUMBER_LIMIT && time < NUMBER_LIMIT && begin.is_multiple_of(8);
         let log = header.first_position()..NUMBER_LIMIT;
         let in_log = log.contains(&begin) && (begin..=begin + u64::from(header.log)).contains(&sure);
@@ -143,7 +143,7 @@ mod tests {
     use crate::v3::format::index::Child;
 
     fn head(header: &Header) -> Head {
-        let mut frames = Frames::none(header);
+        let mut frames = FrameArea::none(header);
         frames.limit += 500;
         let child = Child { position: header.data_start() + 80, length: 420, records: 9, time: 5, sum: 1 };
         frames.path.add(1, child, header.fan_out);
@@ -172,7 +172,7 @@ mod tests {
     fn right_checksums_over_numbers_that_cannot_be_are_refused() {
         let header = Header::new(Codec::Zstd, [9; 16], 1);
         let sound = head(&header);
-        let frames = |change: fn(&mut Frames)| {
+        let frames = |change: fn(&mut FrameArea)| {
             let mut frames = sound.frames.clone();
             change(&mut frames);
             frames

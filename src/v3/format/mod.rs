@@ -13,6 +13,6 @@ pub(crate) mod index;
 pub(crate) use bytes::{Reader, checksum, put_u32, put_u64, put_varint};
 pub(crate) use header::{Codec, Header, VERSION};
 
-/// Positions in the log, serial numbers, stamps and record counts of a sound file are below this, so that sums
+/// Positions in the log, serial numbers, times and record counts of a sound file are below this, so that sums
 /// of two never overflow.
 pub(crate) const NUMBER_LIMIT: u64 = 1 << 62;

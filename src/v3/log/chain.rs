@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::entries::{Entry, window_of};
+use super::entries::{LogEntry, window_of};
 use super::ring::Ring;
-use super::state::State;
+use super::state::LogState;
 use crate::error::Damage;
 use crate::v3::format::entry::{EntryHeader, EntryView};
 use crate::v3::shared::Shared;
@@ -15,7 +15,7 @@ use crate::v3::steps::Step;
 pub(crate) const WINDOW: u64 = 64 << 10;
 
 /// Adds the entries that follow to `state`, from windows of which the first has `first_window` bytes; returns how many there were.
-pub(crate) fn follow(file: &Shared, state: &mut State, first_window: u64) -> io::Result<usize> {
+pub(crate) fn follow(file: &Shared, state: &mut LogState, first_window: u64) -> io::Result<usize> {
     let (mut size, mut added) = (first_window, 0);
     loop {
         let (found, wanted) = follow_window(file, state, size)?;
@@ -34,7 +34,7 @@ pub(crate) fn seed_after(file: &Shared, check: u64) -> u64 {
 
 /// Adds the entries that stand whole in the window at the state's end. Says how many, and how long a window the next
 /// entry takes, unless the chain ends here.
-fn follow_window(file: &Shared, state: &mut State, size: u64) -> io::Result<(usize, Option<u64>)> {
+fn follow_window(file: &Shared, state: &mut LogState, size: u64) -> io::Result<(usize, Option<u64>)> {
     let ring = Ring::new(&*file.storage, &file.header);
     let left = (state.origin + ring.size()).saturating_sub(state.end);
     let mut window = zeroed(size.min(left))?;
@@ -63,7 +63,7 @@ fn follow_window(file: &Shared, state: &mut State, size: u64) -> io::Result<(usi
     let window = window_of(window);
     let (mut start, mut added) = (0, 0);
     for header in found {
-        if !state.add(Entry::new(Arc::clone(&window), start, header), &file.header) {
+        if !state.add(LogEntry::new(Arc::clone(&window), start, header), &file.header) {
             return Ok((added, None));
         }
         start += header.total as usize;
@@ -82,7 +82,7 @@ fn zeroed(size: u64) -> io::Result<Vec<u8>> {
 
 /// Looks through the whole ring for an entry behind the state's end that was written when the log was already on the
 /// disk beyond that end: then the chain is not cut off by a crash, but damaged.
-pub(crate) fn find_lost_entry(file: &Shared, state: &State) -> io::Result<Option<Damage>> {
+pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Option<Damage>> {
     let ring = Ring::new(&*file.storage, &file.header);
     let mut bytes = zeroed(ring.size())?;
     ring.read(0, &mut bytes)?;
@@ -98,7 +98,7 @@ pub(crate) fn find_lost_entry(file: &Shared, state: &State) -> io::Result<Option
     Ok(None)
 }
 
-fn lost_entry_at(file: &Shared, state: &State, ring: &[u8], at: usize) -> Option<u64> {
+fn lost_entry_at(file: &Shared, state: &LogState, ring: &[u8], at: usize) -> Option<u64> {
     if ring.get(at..at + 4)? != b"LogE" {
         return None;
     }

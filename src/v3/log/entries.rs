@@ -14,13 +14,13 @@ const CHUNK: usize = 64;
 
 /// One entry, in the bytes that were read or written together with it.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct LogEntry {
     window: Arc<Block>,
     start: usize,
     pub(crate) header: EntryHeader,
 }
 
-impl Entry {
+impl LogEntry {
     /// The entry that starts at `start` in these bytes.
     pub(crate) fn new(window: Arc<Block>, start: usize, header: EntryHeader) -> Self {
         Self { window, start, header }
@@ -89,7 +89,7 @@ pub(crate) fn window_of(bytes: Vec<u8>) -> Arc<Block> {
 
 #[derive(Debug)]
 struct Chunk {
-    slots: [OnceLock<Entry>; CHUNK],
+    slots: [OnceLock<LogEntry>; CHUNK],
 }
 
 impl Chunk {
@@ -135,20 +135,20 @@ impl Entries {
         self.length == 0
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&Entry> {
+    pub(crate) fn get(&self, index: usize) -> Option<&LogEntry> {
         let at = self.start + index;
         (index < self.length).then(|| self.chunks[at / CHUNK].slots[at % CHUNK].get())?
     }
 
-    pub(crate) fn last(&self) -> Option<&Entry> {
+    pub(crate) fn last(&self) -> Option<&LogEntry> {
         self.get(self.length.checked_sub(1)?)
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &LogEntry> {
         (0..self.length).filter_map(|index| self.get(index))
     }
 
-    pub(crate) fn push(&mut self, entry: Entry) {
+    pub(crate) fn push(&mut self, entry: LogEntry) {
         let at = self.start + self.length;
         self.size += u64::from(entry.header.total);
         if at / CHUNK == self.chunks.len() {
@@ -202,10 +202,10 @@ mod tests {
     use super::*;
     use crate::v3::format::entry_builder::{Builder, Fields};
 
-    fn entry(first: u64, records: usize) -> Entry {
+    fn entry(first: u64, records: usize) -> LogEntry {
         let mut builder = Builder::default();
         (0..records).for_each(|_| builder.push(b"record"));
-        Entry::of(builder.finish(&Fields { first, ..Fields::default() })).unwrap()
+        LogEntry::of(builder.finish(&Fields { first, ..Fields::default() })).unwrap()
     }
 
     fn firsts(entries: &Entries) -> Vec<u64> {

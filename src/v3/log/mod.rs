@@ -6,6 +6,6 @@ mod ring;
 mod state;
 
 pub(crate) use chain::{WINDOW, find_lost_entry, follow, seed_after};
-pub(crate) use entries::{Entries, Entry};
+pub(crate) use entries::{Entries, LogEntry};
 pub(crate) use ring::Ring;
-pub(crate) use state::{Metadata, State};
+pub(crate) use state::{LogState, Metadata};

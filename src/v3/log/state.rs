@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, LogEntry};
 use crate::v3::format::entry::Change;
-use crate::v3::format::head::{Frames, Head};
+use crate::v3::format::head::{FrameArea, Head};
 use crate::v3::format::{Header, NUMBER_LIMIT};
 
 /// Where the metadata is.
@@ -13,7 +13,7 @@ pub(crate) enum Metadata {
     None,
     /// In the frame at this position.
     Frame(u64),
-    Entry(Entry),
+    Entry(LogEntry),
 }
 
 impl Metadata {
@@ -24,8 +24,8 @@ impl Metadata {
 
 /// Records in frames, and those behind them in the log.
 #[derive(Debug, Clone)]
-pub(crate) struct State {
-    pub(crate) frames: Arc<Frames>,
+pub(crate) struct LogState {
+    pub(crate) frames: Arc<FrameArea>,
     /// Where the log begins, by the head: no chain is longer than the ring from there.
     pub(crate) origin: u64,
     /// Entries from the last base on, or from the head's beginning.
@@ -38,7 +38,7 @@ pub(crate) struct State {
     pub(crate) check: u64,
     /// How many records there are.
     pub(crate) total: u64,
-    /// The latest stamp.
+    /// The time of the latest commit.
     pub(crate) time: u64,
     pub(crate) metadata: Metadata,
     /// How far the log was on the disk, by the head.
@@ -46,7 +46,7 @@ pub(crate) struct State {
     pub(crate) serial: u64,
 }
 
-impl State {
+impl LogState {
     /// The state of a head without the entries behind it.
     pub(crate) fn of(head: &Head) -> Self {
         let frames = Arc::new(head.frames.clone());
@@ -67,7 +67,7 @@ impl State {
     }
 
     /// Adds the entry that continues the chain; false, and nothing has changed, if its numbers do not.
-    pub(crate) fn add(&mut self, entry: Entry, header: &Header) -> bool {
+    pub(crate) fn add(&mut self, entry: LogEntry, header: &Header) -> bool {
         let fields = entry.header;
         let Ok(base) = entry.view().base(header) else {
             return false;
@@ -107,7 +107,7 @@ impl State {
     /// The checksum before an entry of the list, or before its end.
     pub(crate) fn seed_of(&self, index: usize) -> u64 {
         match index.checked_sub(1) {
-            Some(before) => self.entries.get(before).map_or(self.check, Entry::checksum),
+            Some(before) => self.entries.get(before).map_or(self.check, LogEntry::checksum),
             None => self.seed,
         }
     }
@@ -120,7 +120,7 @@ impl State {
     /// The metadata that is in force before an entry of the list: what is in the last one before that changes
     /// it, or what the frames say.
     pub(crate) fn metadata_before(&self, index: usize) -> Metadata {
-        let changes = |entry: &&Entry| entry.header.change != Change::None;
+        let changes = |entry: &&LogEntry| entry.header.change != Change::None;
         let last = (0..index).rev().filter_map(|at| self.entries.get(at)).find(changes);
         match last {
             Some(entry) if entry.header.change == Change::Here => Metadata::Entry(entry.clone()),

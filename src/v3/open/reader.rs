@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::heads::{TIMEOUT, read_head};
 use crate::error::{Damage, Result};
-use crate::v3::log::{Ring, State, WINDOW, follow};
+use crate::v3::log::{LogState, Ring, WINDOW, follow};
 use crate::v3::shared::Shared;
 use crate::v3::steps::Step;
 use crate::v3::write::broken_log;
@@ -12,22 +12,22 @@ use crate::v3::write::broken_log;
 /// What came of a look at the file.
 #[derive(Debug)]
 pub(crate) struct Look {
-    pub(crate) state: State,
+    pub(crate) state: LogState,
     /// Whether what was seen before is gone, after a sync that failed: frames may stand in the place of others.
     pub(crate) taken_back: bool,
 }
 
 /// The state of the file now.
-pub(crate) fn open(file: &Shared) -> Result<State> {
+pub(crate) fn open(file: &Shared) -> Result<LogState> {
     open_anew(file, None)
 }
 
 /// The state of the file now, unless it is older than `known`.
-fn open_anew(file: &Shared, known: Option<&State>) -> Result<State> {
+fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let head = read_head(file)?;
-        let mut state = State::of(&head);
+        let mut state = LogState::of(&head);
         follow(file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
         let again = if file.steps.include(Step::SecondLook) { read_head(file)? } else { head.clone() };
         // If the ring was used again behind the reader's back, the end of the chain is not the end of the log.
@@ -50,7 +50,7 @@ fn open_anew(file: &Shared, known: Option<&State>) -> Result<State> {
 }
 
 /// The state of the file now, from one that was seen before.
-pub(crate) fn refresh(file: &Shared, known: &State) -> Result<Look> {
+pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
     if !ends_as_before(file, known)? {
         let state = open_anew(file, None)?;
         // Later entries stand there, or what was seen is gone.
@@ -81,7 +81,7 @@ pub(crate) fn refresh(file: &Shared, known: &State) -> Result<Look> {
 }
 
 /// Whether the entry that a state ends with still stands there, or has been written over by later ones.
-fn ends_as_before(file: &Shared, known: &State) -> Result<bool> {
+fn ends_as_before(file: &Shared, known: &LogState) -> Result<bool> {
     if known.entries.is_empty() || !file.steps.include(Step::SameEnd) {
         return Ok(true);
     }

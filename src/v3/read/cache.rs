@@ -8,7 +8,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::sync::forks::forks;
-use crate::v3::codec::Block;
+use crate::v3::codec::RecordBlock;
 use crate::v3::format::index::Child;
 
 /// What an entry costs besides its bytes.
@@ -25,7 +25,7 @@ pub(crate) struct Key {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Cached {
-    Block(Arc<Block>),
+    Block(Arc<RecordBlock>),
     Node(Arc<Vec<Child>>),
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Damage, Error, Result, reserve};
 use crate::format::in_memory;
 use crate::storage::{read_up_to, too_short};
 use crate::sync::transaction::Transaction;
-use crate::v3::codec::{Block, DecompressError, decompress};
+use crate::v3::codec::{DecompressError, RecordBlock, decompress};
 use crate::v3::format::checksum;
 use crate::v3::format::frame::{FrameHeader, Kind};
 use crate::v3::format::index::{Child, decode_node};
@@ -30,7 +30,7 @@ fn key(child: &Child) -> Key {
 impl FrameSource {
     /// The block that a child of the index is, whose first record has the number `first`.
     #[inline]
-    pub(crate) fn block(&self, child: &Child, first: u64) -> Result<Arc<Block>> {
+    pub(crate) fn block(&self, child: &Child, first: u64) -> Result<Arc<RecordBlock>> {
         match self.cached_block(child) {
             Some(block) => Ok(block),
             None => self.read_block(child, first),
@@ -39,20 +39,20 @@ impl FrameSource {
 
     /// The block that a child of the index is, if it is in memory.
     #[inline]
-    pub(crate) fn cached_block(&self, child: &Child) -> Option<Arc<Block>> {
+    pub(crate) fn cached_block(&self, child: &Child) -> Option<Arc<RecordBlock>> {
         match self.file.cache.get(key(child)) {
             Some(Cached::Block(block)) => Some(block),
             _ => None,
         }
     }
 
-    fn read_block(&self, child: &Child, first: u64) -> Result<Arc<Block>> {
+    fn read_block(&self, child: &Child, first: u64) -> Result<Arc<RecordBlock>> {
         let block = self.with_frame(child.position, Some(child.sum), |frame, body| {
             let fits = frame.first == first
                 && u64::from(frame.count) == child.records
                 && frame.times.1 == child.time;
             self.check(frame, child, Kind::Records, fits)?;
-            Block::decode(frame, body, &self.file.header)
+            RecordBlock::decode(frame, body, &self.file.header)
                 .map_err(|error| self.undecoded(error, child.position))
         })?;
         let block = Arc::new(block);

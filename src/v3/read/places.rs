@@ -8,7 +8,7 @@ use super::snapshot::Snapshot;
 use crate::error::{Result, reserve};
 use crate::format::in_memory;
 use crate::read::record::Record;
-use crate::read::source::Source;
+use crate::read::source::BlockSource;
 use crate::sync::progress::Monitor;
 
 /// Where a record is: the number of the first one that lies together with it, and its own.
@@ -18,7 +18,7 @@ pub(crate) struct Place {
     number: u64,
 }
 
-impl Source for Snapshot {
+impl BlockSource for Snapshot {
     type Block = Run;
     type Place = Place;
     type Following = BlockScan;

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crate::read::record::Record;
-use crate::v3::codec::Block;
-use crate::v3::log::Entry;
+use crate::v3::codec::RecordBlock;
+use crate::v3::log::LogEntry;
 
 /// Records that lie together in memory.
 #[derive(Debug, Clone)]
 pub(crate) enum Run {
     /// A block, and the number of its first record.
-    Block(Arc<Block>, u64),
-    Entry(Entry),
+    Block(Arc<RecordBlock>, u64),
+    Entry(LogEntry),
 }
 
 impl Run {

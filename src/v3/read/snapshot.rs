@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::frames::FrameSource;
 use super::run::Run;
 use crate::error::{Error, Result};
-use crate::read::block::Block as Bytes;
+use crate::read::block::Block;
 use crate::read::record::Record;
 use crate::read::validity::Validity;
 use crate::v3::format::index::Child;
-use crate::v3::log::{Entries, Entry, Metadata, State};
+use crate::v3::log::{Entries, LogEntry, LogState, Metadata};
 
 /// The records and metadata of one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
-    pub(crate) state: State,
+    pub(crate) state: LogState,
     /// What a writer has added and not committed.
     pub(crate) draft: Entries,
     pub(crate) total: u64,
@@ -28,12 +28,12 @@ pub(crate) struct Snapshot {
 enum Place {
     /// In the block of this child, whose first record has this number.
     Block(Child, u64),
-    Entry(Entry),
+    Entry(LogEntry),
 }
 
 impl Snapshot {
     /// A committed state.
-    pub(crate) fn committed(frames: FrameSource, state: State) -> Self {
+    pub(crate) fn committed(frames: FrameSource, state: LogState) -> Self {
         let (total, metadata) = (state.total, state.metadata.clone());
         Self { state, draft: Entries::default(), total, metadata, frames, is_uncommitted: false }
     }
@@ -134,7 +134,7 @@ impl Snapshot {
     }
 
     /// The entry that holds a record which no frame does.
-    fn entry(&self, number: u64) -> Result<Entry> {
+    fn entry(&self, number: u64) -> Result<LogEntry> {
         let list = if number <= self.state.total { &self.state.entries } else { &self.draft };
         let entry = list.find(number).and_then(|index| list.get(index));
         entry.cloned().ok_or_else(|| self.no_such_record(number))
@@ -178,7 +178,7 @@ impl Snapshot {
         Ok(match &self.metadata {
             Metadata::None => None,
             Metadata::Frame(position) => {
-                let bytes = Arc::new(Bytes::whole(self.frames.metadata(*position)?, Validity::Always));
+                let bytes = Arc::new(Block::whole(self.frames.metadata(*position)?, Validity::Always));
                 let range = 0..bytes.bytes.len();
                 Some(Record::new(bytes, range))
             }

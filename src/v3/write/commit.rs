@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::sync::backoff::RECENT_WINDOW;
 use crate::v3::format::entry::Change;
 use crate::v3::format::entry_builder::{Builder, Fields};
-use crate::v3::format::head::Frames;
-use crate::v3::log::{Entry, seed_after};
+use crate::v3::format::head::FrameArea;
+use crate::v3::log::{LogEntry, seed_after};
 use crate::v3::read::snapshot::Snapshot;
 use crate::v3::steps::Step;
 use crate::write::options::{Commit, SyncMode};
@@ -73,7 +73,7 @@ impl Writer {
             metadata: metadata.as_ref().and_then(Option::as_deref).unwrap_or_default(),
             ..Fields::default()
         };
-        let time = self.stamp();
+        let time = self.time_of_commit();
         let (entry, written) = self.write_entry(builder, time, fields)?;
         if let Err(error) = written {
             // No byte of it counts: it is what is to be committed next, or rolled back.
@@ -96,10 +96,10 @@ impl Writer {
         records: Builder,
         time: u64,
         fields: Fields<'_>,
-    ) -> Result<(Entry, Result<()>)> {
+    ) -> Result<(LogEntry, Result<()>)> {
         let fields = Fields {
             position: self.state.end,
-            first: fields.base.map_or(self.state.total, Frames::count) + 1,
+            first: fields.base.map_or(self.state.total, FrameArea::count) + 1,
             seed: seed_after(&self.file, self.state.check),
             time,
             sure: self.synced,
@@ -111,7 +111,8 @@ impl Writer {
         }
         self.fill_ahead(fields.position + bytes.len() as u64);
         let done = self.ring().write(fields.position, &bytes);
-        let entry = Entry::of(bytes).ok_or_else(|| self.fail("an entry could not be put together".into()))?;
+        let entry =
+            LogEntry::of(bytes).ok_or_else(|| self.fail("an entry could not be put together".into()))?;
         match done {
             Ok(()) => Ok((entry, Ok(()))),
             Err(error) if is_full(&error) => Ok((entry, Err(Error::io(&self.file.path, "write to", error)))),
@@ -136,7 +137,7 @@ impl Writer {
     }
 
     /// Syncs an entry that was written, as the mode says, and counts it as committed.
-    fn finish_commit(&mut self, entry: &Entry, checkpoint: Option<Checkpoint>) -> Result<()> {
+    fn finish_commit(&mut self, entry: &LogEntry, checkpoint: Option<Checkpoint>) -> Result<()> {
         let end = entry.header.end();
         if self.sync == SyncMode::Full {
             self.file.storage.sync().map_err(|error| self.fail_uncertain(error))?;
@@ -147,7 +148,7 @@ impl Writer {
             return Err(self.fail("an entry does not continue the log".into()));
         }
         if base {
-            self.frames.restore(Frames::clone(&self.state.frames), Cutter::default());
+            self.frames.restore(FrameArea::clone(&self.state.frames), Cutter::default());
             self.spill = None;
         }
         self.frames.feed(entry, 0, entry.header.time);
@@ -189,7 +190,7 @@ impl Writer {
         let base = self.frames.frames.clone();
         let change = if inline.is_some() { Change::Here } else { Change::None };
         let metadata = inline.as_deref().unwrap_or_default();
-        let time = self.spill.as_ref().map_or_else(|| self.stamp(), |spill| spill.time);
+        let time = self.spill.as_ref().map_or_else(|| self.time_of_commit(), |spill| spill.time);
         let fields = Fields { base: Some(&base), change, metadata, ..Fields::default() };
         let (entry, written) = self.write_entry(tail, time, fields)?;
         written?;

@@ -9,12 +9,12 @@ use crate::v3::codec::{Columns, Level, RECORD_OVERHEAD, compress};
 use crate::v3::format::entry_builder::Builder;
 use crate::v3::format::frame::{FrameHeader, Kind};
 use crate::v3::format::{Codec, checksum};
-use crate::v3::log::Entry;
+use crate::v3::log::LogEntry;
 
 /// Some records of one entry.
 #[derive(Debug, Clone)]
-pub(crate) struct Part {
-    entry: Entry,
+pub(crate) struct EntrySlice {
+    entry: LogEntry,
     records: Range<u32>,
     /// When they were committed.
     time: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Part {
 /// The records that do not fill a block yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cutter {
-    parts: Vec<Part>,
+    parts: Vec<EntrySlice>,
     size: u64,
 }
 
@@ -35,11 +35,11 @@ impl Cutter {
     /// Takes the records of an entry from the one with this number on; `full` gets each block that they fill.
     pub(crate) fn feed(
         &mut self,
-        entry: &Entry,
+        entry: &LogEntry,
         from: u64,
         time: u64,
         block: u64,
-        mut full: impl FnMut(Vec<Part>),
+        mut full: impl FnMut(Vec<EntrySlice>),
     ) {
         let view = entry.view();
         let skipped = from.saturating_sub(entry.header.first);
@@ -53,7 +53,7 @@ impl Cutter {
             let records = next..next + count;
             if count > 0 {
                 self.size += view.range(records.clone()).len() as u64 + RECORD_OVERHEAD * u64::from(count);
-                self.parts.push(Part { entry: entry.clone(), records, time });
+                self.parts.push(EntrySlice { entry: entry.clone(), records, time });
                 next += count;
             }
             if next < entry.header.records || self.size > block {
@@ -63,7 +63,7 @@ impl Cutter {
     }
 
     /// The records so far, whether or not they fill a block.
-    pub(crate) fn take(&mut self) -> Vec<Part> {
+    pub(crate) fn take(&mut self) -> Vec<EntrySlice> {
         self.size = 0;
         std::mem::take(&mut self.parts)
     }
@@ -80,7 +80,7 @@ impl Cutter {
 /// A block that is to be compressed.
 #[derive(Debug)]
 pub(crate) struct BlockTask {
-    parts: Vec<Part>,
+    parts: Vec<EntrySlice>,
     codec: Codec,
     level: Level,
     /// The seed of the file's checksums.
@@ -102,7 +102,7 @@ impl ClosedBlock {
 }
 
 impl BlockTask {
-    pub(crate) fn new(parts: Vec<Part>, codec: Codec, level: Level, seed: u64) -> Self {
+    pub(crate) fn new(parts: Vec<EntrySlice>, codec: Codec, level: Level, seed: u64) -> Self {
         Self { parts, codec, level, seed }
     }
 

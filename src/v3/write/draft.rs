@@ -1,7 +1,7 @@
 //! What was added since the last commit, as long as the log has room for it.
 
 use crate::v3::format::entry_builder::{Builder, Fields};
-use crate::v3::log::{Entries, Entry};
+use crate::v3::log::{Entries, LogEntry};
 
 /// Records, and new metadata or none.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Draft {
         }
         let open = std::mem::take(&mut self.open);
         let first = last + 1 - open.records() as u64;
-        let entry = Entry::of(open.finish(&Fields { first, ..Fields::default() }));
+        let entry = LogEntry::of(open.finish(&Fields { first, ..Fields::default() }));
         // What was just put together is an entry.
         if let Some(entry) = entry {
             self.sealed.push(entry);
@@ -63,7 +63,7 @@ impl Draft {
     }
 }
 
-fn copy(entry: &Entry, to: &mut Builder) {
+fn copy(entry: &LogEntry, to: &mut Builder) {
     let view = entry.view();
     (0..entry.header.records).for_each(|index| to.push(view.records(index..index + 1)));
 }

@@ -10,9 +10,9 @@ use crate::sync::pipeline::Pipeline;
 use crate::v3::codec::{Level, compress};
 use crate::v3::format::checksum;
 use crate::v3::format::frame::{FrameHeader, Kind};
-use crate::v3::format::head::{Frames, Head};
+use crate::v3::format::head::{FrameArea, Head};
 use crate::v3::format::index::{Child, encode_node};
-use crate::v3::log::Entry;
+use crate::v3::log::LogEntry;
 use crate::v3::shared::Shared;
 use crate::write::standing::Watch;
 
@@ -25,7 +25,7 @@ pub(crate) struct FrameWriter {
     file: Arc<Shared>,
     level: Level,
     /// What is in the file.
-    pub(crate) frames: Frames,
+    pub(crate) frames: FrameArea,
     pub(crate) cutter: Cutter,
     pipeline: Pipeline<BlockTask>,
     /// Length of the file.
@@ -34,7 +34,7 @@ pub(crate) struct FrameWriter {
 }
 
 impl FrameWriter {
-    pub(crate) fn new(file: Arc<Shared>, level: Level, frames: Frames, opened: Standing) -> Self {
+    pub(crate) fn new(file: Arc<Shared>, level: Level, frames: FrameArea, opened: Standing) -> Self {
         let pipeline = Pipeline::new(file.threads);
         let (length, watch) = (opened.length, Watch::new(opened));
         Self { file, level, frames, cutter: Cutter::default(), pipeline, length, watch }
@@ -52,7 +52,7 @@ impl FrameWriter {
     }
 
     /// Takes the records of an entry from the one with this number on.
-    pub(crate) fn feed(&mut self, entry: &Entry, from: u64, time: u64) {
+    pub(crate) fn feed(&mut self, entry: &LogEntry, from: u64, time: u64) {
         let (codec, level, seed) = (self.file.header.codec, self.level, self.file.header.seed());
         let pipeline = &mut self.pipeline;
         self.cutter.feed(entry, from, time, self.file.header.block.into(), |parts| {
@@ -138,7 +138,7 @@ impl FrameWriter {
         Ok(())
     }
 
-    fn write_node(&mut self, children: &[Child], frames: &mut Frames) -> Result<Child> {
+    fn write_node(&mut self, children: &[Child], frames: &mut FrameArea) -> Result<Child> {
         let body = encode_node(children);
         let records = children.iter().map(|child| child.records).sum();
         let times =
@@ -154,7 +154,7 @@ impl FrameWriter {
         Ok(Child { position: header.position, length: header.total(), records, time: times.1, sum })
     }
 
-    fn plain_header(&self, kind: Kind, body: &[u8], frames: &Frames) -> FrameHeader {
+    fn plain_header(&self, kind: Kind, body: &[u8], frames: &FrameArea) -> FrameHeader {
         FrameHeader {
             kind,
             codec: crate::v3::format::Codec::None,
@@ -186,7 +186,7 @@ impl FrameWriter {
     }
 
     /// Writes a frame at the limit; returns what the index says to tell it from others.
-    fn write_frame(&mut self, header: &FrameHeader, body: &[u8], frames: &mut Frames) -> Result<u32> {
+    fn write_frame(&mut self, header: &FrameHeader, body: &[u8], frames: &mut FrameArea) -> Result<u32> {
         let end = header.position + header.total();
         self.check_standing()?;
         self.grow(end)?;
@@ -214,7 +214,7 @@ impl FrameWriter {
     }
 
     /// Goes back to frames and records of before; what was written since is written over.
-    pub(crate) fn restore(&mut self, frames: Frames, cutter: Cutter) {
+    pub(crate) fn restore(&mut self, frames: FrameArea, cutter: Cutter) {
         self.pipeline.truncate(0);
         self.frames = frames;
         self.cutter = cutter;

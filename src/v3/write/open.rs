@@ -11,8 +11,8 @@ use crate::storage::{Storage, read_up_to, write_all};
 use crate::v3::format::Header;
 use crate::v3::format::entry::EntryHeader;
 use crate::v3::format::entry_builder::{Builder, Fields};
-use crate::v3::format::head::{Frames, Head};
-use crate::v3::log::{Entry, Ring, State, WINDOW, find_lost_entry, follow, seed_after};
+use crate::v3::format::head::{FrameArea, Head};
+use crate::v3::log::{LogEntry, LogState, Ring, WINDOW, find_lost_entry, follow, seed_after};
 use crate::v3::open::heads::read_slot;
 use crate::v3::shared::Shared;
 use crate::v3::steps::Step;
@@ -32,7 +32,7 @@ impl Writer {
             file.storage.drop_cached(start, length - start).map_err(file.failed("drop what is cached of"))?;
         }
         let (slots, head) = choose_head(&file)?;
-        let mut state = State::of(&head);
+        let mut state = LogState::of(&head);
         follow(&file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
         check_state(&file, &state)?;
         if syncs && file.steps.include(Step::WriteAgain) {
@@ -92,7 +92,7 @@ impl Writer {
         file.storage.sync().map_err(file.failed("sync"))?;
         let begins = [newest.begin; 2];
         let standing = file.storage.standing().map_err(file.failed("read the length of"))?;
-        let mut writer = Self::new(Arc::clone(file), right, options, State::of(&newest), begins, standing);
+        let mut writer = Self::new(Arc::clone(file), right, options, LogState::of(&newest), begins, standing);
         writer.begin()?;
         if metadata.is_some() {
             writer.set_metadata(metadata)?;
@@ -131,14 +131,14 @@ impl Writer {
             position: self.state.end,
             first: self.state.total + 1,
             seed: seed_after(&self.file, self.state.check),
-            time: self.stamp(),
+            time: self.time_of_commit(),
             sure: self.synced,
             salt: Some(self.file.environment.random()),
             ..Fields::default()
         };
         let bytes = Builder::default().finish(&fields);
         self.ring().write(fields.position, &bytes).map_err(self.file.failed("write to the log of"))?;
-        let entry = Entry::of(bytes).filter(|entry| self.state.add(entry.clone(), &self.file.header));
+        let entry = LogEntry::of(bytes).filter(|entry| self.state.add(entry.clone(), &self.file.header));
         if entry.is_none() {
             return Err(self.fail("an opening entry does not continue the log".into()));
         }
@@ -149,7 +149,7 @@ impl Writer {
 /// A head of a new file.
 fn first_head(serial: u64, header: &Header) -> Head {
     let begin = header.first_position();
-    let frames = Frames::none(header);
+    let frames = FrameArea::none(header);
     Head { serial, begin, seed: header.seed(), sure: begin, time: header.created, frames }
 }
 
@@ -207,7 +207,7 @@ fn choose_head(file: &Shared) -> Result<([Option<Head>; 2], Head)> {
 }
 
 /// Refuses a file whose log breaks off where it was once whole, or whose frames are missing.
-fn check_state(file: &Shared, state: &State) -> Result<()> {
+fn check_state(file: &Shared, state: &LogState) -> Result<()> {
     if file.steps.include(Step::SureLog) {
         if state.end < state.sure {
             return Err(broken_log(file, state));
@@ -221,7 +221,7 @@ fn check_state(file: &Shared, state: &State) -> Result<()> {
 }
 
 /// The error for a log that ends before its head was sure of it.
-pub(crate) fn broken_log(file: &Shared, state: &State) -> Error {
+pub(crate) fn broken_log(file: &Shared, state: &LogState) -> Error {
     let found = format!("a log that breaks off at position {}", state.end);
     let expected = format!("one that continues to position {} at least", state.sure);
     let ring = Ring::new(&*file.storage, &file.header);
@@ -230,7 +230,7 @@ pub(crate) fn broken_log(file: &Shared, state: &State) -> Error {
 
 /// Writes what memory may hold and the disk may not, with the bytes that it has: the newest head, and the entries past
 /// what the log itself is sure of.
-fn write_again(file: &Shared, head: &Head, state: &State) -> Result<()> {
+fn write_again(file: &Shared, head: &Head, state: &LogState) -> Result<()> {
     let failed = || file.failed("repair");
     let header = &file.header;
     write_all(&*file.storage, &head.encode(header), header.head_position(head.serial)).map_err(failed())?;

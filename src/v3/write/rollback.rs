@@ -12,8 +12,8 @@ use crate::storage::read_up_to;
 use crate::sync::transaction::{Saved, Transaction};
 use crate::v3::format::entry::Change;
 use crate::v3::format::entry_builder::{Builder, Fields};
-use crate::v3::format::head::Frames;
-use crate::v3::log::{Entries, Entry, Metadata};
+use crate::v3::format::head::FrameArea;
+use crate::v3::log::{Entries, LogEntry, Metadata};
 use crate::v3::read::snapshot::Snapshot;
 
 /// A state of the open transaction to go back to.
@@ -25,7 +25,7 @@ pub(crate) struct Savepoint {
     records: u64,
     bytes: u64,
     /// The frames, where some are the transaction's.
-    spilled: Option<(Frames, Cutter, u64)>,
+    spilled: Option<(FrameArea, Cutter, u64)>,
 }
 
 impl Writer {
@@ -56,7 +56,7 @@ impl Writer {
             Some(None) => snapshot.metadata = Metadata::None,
             Some(Some(bytes)) => {
                 let fields = Fields { change: Change::Here, metadata: bytes, ..Fields::default() };
-                let entry = Entry::of(Builder::default().finish(&fields));
+                let entry = LogEntry::of(Builder::default().finish(&fields));
                 snapshot.metadata = entry.map_or(Metadata::None, Metadata::Entry);
             }
         }

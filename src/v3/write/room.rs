@@ -3,7 +3,7 @@
 use super::writer::{RESERVE, Writer};
 use crate::error::{Error, Result};
 use crate::storage::write_all;
-use crate::v3::format::head::{Frames, Head};
+use crate::v3::format::head::{FrameArea, Head};
 use crate::v3::log::Metadata;
 use crate::v3::steps::Step;
 use crate::write::options::SyncMode;
@@ -11,7 +11,7 @@ use crate::write::options::SyncMode;
 /// What a head will say, once its frames are on the disk.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
-    frames: Frames,
+    frames: FrameArea,
     begin: u64,
     seed: u64,
     /// The end of the entry that holds records on both sides of the checkpoint, or `begin`.

@@ -13,8 +13,8 @@ use crate::read::validity::new_epoch;
 use crate::storage::Standing;
 use crate::sync::transaction::Transaction;
 use crate::v3::codec::Level;
-use crate::v3::format::head::Frames;
-use crate::v3::log::{Ring, State};
+use crate::v3::format::head::FrameArea;
+use crate::v3::log::{LogState, Ring};
 use crate::v3::read::frames::FrameSource;
 use crate::v3::shared::Shared;
 use crate::write::options::{Stats, SyncMode};
@@ -38,7 +38,7 @@ pub(crate) struct Writer {
     pub(super) right: Box<dyn WriteRight>,
     pub(super) sync: SyncMode,
     /// The last commit.
-    pub(super) state: State,
+    pub(super) state: LogState,
     /// Where the log begins by the head in each slot. Bytes of the ring before both are free.
     pub(super) begins: [u64; 2],
     /// How far the log is on the disk.
@@ -71,9 +71,9 @@ pub(super) enum Health {
 /// What there was before a transaction began to be written as frames.
 #[derive(Debug, Clone)]
 pub(super) struct Spill {
-    pub(super) frames: Frames,
+    pub(super) frames: FrameArea,
     pub(super) cutter: Cutter,
-    /// The stamp of the transaction.
+    /// The time of the transaction.
     pub(super) time: u64,
     /// The number of the last record that is in frames or on its way there.
     pub(super) fed: u64,
@@ -84,11 +84,11 @@ impl Writer {
         file: Arc<Shared>,
         right: Box<dyn WriteRight>,
         options: WriterOptions,
-        state: State,
+        state: LogState,
         begins: [u64; 2],
         standing: Standing,
     ) -> Self {
-        let frames = Frames::clone(&state.frames);
+        let frames = FrameArea::clone(&state.frames);
         let mut frames = FrameWriter::new(Arc::clone(&file), options.level, frames, standing);
         for entry in state.entries.iter() {
             frames.feed(entry, state.frames.count() + 1, entry.header.time);
@@ -209,8 +209,8 @@ impl Writer {
         Ok(())
     }
 
-    /// The stamp of what is committed now: the time, but never before the last one.
-    pub(super) fn stamp(&self) -> u64 {
+    /// Returns the time of a commit that is made now: the current time, but never before that of the last commit.
+    pub(super) fn time_of_commit(&self) -> u64 {
         self.file.environment.now().max(self.state.time)
     }
 
@@ -221,7 +221,7 @@ impl Writer {
             self.make_room(self.base_room(), RESERVE)?;
             self.frames.settle()?;
             let (frames, cutter) = (self.frames.frames.clone(), self.frames.cutter.clone());
-            self.spill = Some(Spill { frames, cutter, time: self.stamp(), fed: self.state.total });
+            self.spill = Some(Spill { frames, cutter, time: self.time_of_commit(), fed: self.state.total });
         }
         if let Some(spill) = &mut self.spill {
             for entry in self.draft.sealed.iter().filter(|entry| entry.header.last() > spill.fed) {

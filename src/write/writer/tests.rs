@@ -16,7 +16,7 @@ use crate::simulation::meanwhile::meanwhile;
 use crate::simulation::random::Random;
 use crate::storage::FileStorage;
 use crate::sync::group_commit::{CommitSteps, Flight, GroupCommit};
-use crate::write::draft::Entry;
+use crate::write::draft::EntryKind;
 use crate::write::options::Commit;
 
 fn new_writer() -> Writer {
@@ -96,7 +96,7 @@ fn a_huge_record_that_fills_an_index_node_is_written_once() {
     let huge = vec![7; 100_000];
     let offset = u32::try_from(writer.draft.node.pending.len()).unwrap();
     entries::push_entry(&mut writer.draft.node.pending, &huge).unwrap();
-    writer.draft.close_huge_block(offset, Entry::Child(1)).unwrap();
+    writer.draft.close_huge_block(offset, EntryKind::Child(1)).unwrap();
     assert_eq!(writer.draft.frames().len(), 1);
     writer.draft.record_count += 1;
     writer.add_record(b"after").unwrap();

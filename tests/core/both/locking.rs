@@ -14,8 +14,8 @@ const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
 
 fn assert_held_here(result: capturefile::Result<CaptureFile>, path: &Path) {
     let error = refused(result);
-    let told = format!("{path:?} is already open for writing in this process");
-    assert!(error.to_string().starts_with(&told), "{error}");
+    let expected = format!("{path:?} is already open for writing in this process");
+    assert!(error.to_string().starts_with(&expected), "{error}");
     assert!(matches!(error, Error::Locked { path: of, by: LockHolder::ThisProcess, .. } if of == path));
 }
 

@@ -139,10 +139,10 @@ fn pipes_and_devices_are_no_capture_files_and_nobody_waits_for_them() {
     mkfifo(&place.path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for path in [&place.path, Path::new("/dev/null")] {
         for options in [OpenOptions::new(), writing()] {
-            let told = format!(
+            let expected = format!(
                 "{path:?} is not a sound capture file: found a device, pipe or socket, expected a regular file"
             );
-            assert_eq!(refused(options.open(path)).to_string(), told);
+            assert_eq!(refused(options.open(path)).to_string(), expected);
         }
     }
 }
@@ -295,11 +295,11 @@ fn compression_levels_go_from_1_to_12_and_with_zstandard_to_22() {
     for level in [0, most + 1, 23, u32::MAX] {
         let place = Place::new();
         let open = |level| writing().compression_level(level).open(&place.path);
-        let told = refused(CompressionLevel::new(level).and_then(open)).to_string();
+        let result = refused(CompressionLevel::new(level).and_then(open)).to_string();
         let expected = format!(
             "compression_level cannot be {level}: it must be from 1, the fastest, to 12, the smallest"
         );
-        assert!(told.starts_with(&expected), "{told}");
+        assert!(result.starts_with(&expected), "{result}");
         assert!(!place.path.exists());
     }
 }
@@ -319,9 +319,9 @@ fn each_format_has_its_own_compressions() {
             drop(file);
             assert_eq!(all_of(&place.reader()), long);
         } else {
-            let told = refused(opened).to_string();
+            let result = refused(opened).to_string();
             let expected = format!("compression cannot be \"{compression}\": it must be");
-            assert!(told.starts_with(&expected), "{told}");
+            assert!(result.starts_with(&expected), "{result}");
             assert!(!place.path.exists());
         }
     }

@@ -414,11 +414,11 @@ fn record_numbers_outside_the_file_are_refused() {
         let snapshot = seen.snapshot().unwrap();
         for outside in [0, count + 1, u64::MAX] {
             for error in [refused(snapshot.record(outside)), refused(snapshot.record_cached(outside))] {
-                let told = format!(
+                let message = format!(
                     "record {outside} does not exist in {:?}, which has {count} records, numbered from 1",
                     place.path
                 );
-                assert_eq!(error.to_string(), told);
+                assert_eq!(error.to_string(), message);
             }
         }
     }

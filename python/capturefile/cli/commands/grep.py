@@ -122,7 +122,7 @@ class Search:
         self.options = options
         self.pattern = pattern
         self.invert: bool = options.invert_match
-        self.most: int = sys.maxsize if options.max_count is None else options.max_count
+        self.limit: int = sys.maxsize if options.max_count is None else options.max_count
         context = options.context or 0
         self.before: int = context if options.before is None else options.before
         self.after: int = context if options.after is None else options.after
@@ -175,15 +175,15 @@ class Printer:
         """Writes what is found, or how much it is; returns whether there is something."""
         options = self.options
         if options.quiet or options.files_with_matches:
-            is_found = self._count(min(1, self.search.most)) > 0
+            is_found = self._count(min(1, self.search.limit)) > 0
             if is_found and options.files_with_matches:
                 write_line(output, self.source.name)
             return is_found
         if options.count:
-            count = self._count(self.search.most)
+            count = self._count(self.search.limit)
             write_line(output, f"{self.source.name}:{count}" if self.search.named else str(count))
             return count > 0
-        if not self.search.most:
+        if not self.search.limit:
             return False
         count, last = 0, self.selection.span.first - 1
         until = last
@@ -197,7 +197,7 @@ class Printer:
                 last, until = number, number + self.search.after
             self._write_found(output, number, record)
             count += 1
-            if count >= self.search.most:
+            if count >= self.search.limit:
                 break
         self._write_context(output, last + 1, min(until, self.selection.span.last))
         return count > 0
@@ -219,18 +219,18 @@ class Printer:
         for number, record in self.source.records(Span(first, last)):
             output.write(self.search.label(self.source.name, number, "-") + self.encode(number, record))
 
-    def _count(self, most: int) -> int:
+    def _count(self, limit: int) -> int:
         pattern = self._bulk_pattern
         if pattern is None or self.selection.where is not None:
-            return sum(1 for _ in zip(range(most), self._found(), strict=False))
+            return sum(1 for _ in zip(range(limit), self._found(), strict=False))
         count = 0
         steps = self.selection.searched(
-            pattern, lambda search: search.count(most), self.shown, invert=self.search.invert
+            pattern, lambda search: search.count(limit), self.shown, invert=self.search.invert
         )
-        for _, more in steps if most else ():
+        for _, more in steps if limit else ():
             count += more
-            if count >= most:
-                return most
+            if count >= limit:
+                return limit
         return count
 
     def _found(self) -> Iterator[tuple[int, bytes]]:

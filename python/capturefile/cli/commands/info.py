@@ -41,11 +41,11 @@ def add_to(commands: Commands) -> None:
 
 def _info(options: argparse.Namespace, output: BinaryIO) -> int:
     code = DONE
-    told: list[dict[str, object]] = []
+    results: list[dict[str, object]] = []
     several = len(options.files) > 1
     for source in each_of(options.files):
         if several and not options.json:
-            write_line(output, ("\n" if told else "") + f"==> {source.name} <==")
+            write_line(output, ("\n" if results else "") + f"==> {source.name} <==")
         if isinstance(source, Rotated):
             if options.blocks:
                 raise WrongUsage(f"{source.name}: --blocks goes with capture files, such as {source.paths()[0]}")
@@ -55,9 +55,9 @@ def _info(options: argparse.Namespace, output: BinaryIO) -> int:
         elif isinstance(source, Single):
             found, is_whole = _about_file(options, output, source)
             code = code if is_whole else LOSSY
-        told.append({"file": source.name, **found} if several else found)
+        results.append({"file": source.name, **found} if several else found)
     if options.json:
-        write_json(output, told if several else told[0])
+        write_json(output, results if several else results[0])
     return code
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
-    from capturefile.view.sources import Source
+    from capturefile.view.sources import ViewedFile
 
 EXAMPLE = """\
 capturefile view log.capture
@@ -54,10 +54,10 @@ def _view(options: argparse.Namespace, output: BinaryIO) -> int:
 
         from capturefile.view.app import application
         from capturefile.view.security import new_token
-        from capturefile.view.sources import Source as OpenSource
+        from capturefile.view.sources import ViewedFile
     except ModuleNotFoundError as error:
         raise WrongUsage(f"view needs {error.name}: pip install 'capturefile-rs[view]'") from error
-    sources = [_source(OpenSource, path) for path in options.files]
+    sources = [_source(ViewedFile, path) for path in options.files]
     token = new_token()
     with _listening(options.host, options.port) as listener:
         config = uvicorn.Config(
@@ -80,7 +80,7 @@ def _view(options: argparse.Namespace, output: BinaryIO) -> int:
     return DONE
 
 
-def _source(kind: type[Source], path: str) -> Source:
+def _source(kind: type[ViewedFile], path: str) -> ViewedFile:
     """A file that is shown; one that is not there is a mistake, one that is damaged is not."""
     with open(path, "rb"):
         return kind(path)

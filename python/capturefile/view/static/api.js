@@ -11,8 +11,8 @@ async function ask(address, options) {
     throw new Failure("The server does not answer. Is `capturefile view` still running?");
   }
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => ({}));
-  throw new Failure(told.error ?? `${answer.status} ${answer.statusText}`);
+  const body = await answer.json().catch(() => ({}));
+  throw new Failure(body.error ?? `${answer.status} ${answer.statusText}`);
 }
 
 export const json = async (address, options) => (await ask(address, options)).json();

@@ -7,9 +7,9 @@ import { bytes, grouped, h } from "./dom.js";
 import { json } from "./api.js";
 
 const ROW = 28;
-const MOST_PIXELS = 8_000_000;
+const MAX_PIXELS = 8_000_000;
 const PAGE = 100n;
-const MOST_PAGES = 40;
+const MAX_PAGES = 40;
 
 export class List {
   constructor(element, choose) {
@@ -50,11 +50,11 @@ export class List {
 
   get pixels() {
     const wanted = this.count * BigInt(ROW);
-    return wanted > BigInt(MOST_PIXELS) ? MOST_PIXELS : Number(wanted);
+    return wanted > BigInt(MAX_PIXELS) ? MAX_PIXELS : Number(wanted);
   }
 
   get isScaled() {
-    return this.count * BigInt(ROW) > BigInt(MOST_PIXELS);
+    return this.count * BigInt(ROW) > BigInt(MAX_PIXELS);
   }
 
   // Pixels above the view, if all records had their pixels; at most so many.
@@ -216,7 +216,7 @@ export class List {
       const answer = await json(`${this.base}/records?first=${page * PAGE + 1n}&count=${PAGE}`, { signal });
       // Of two answers about a page that grows the longer one is the later one.
       if ((this.pages.get(key)?.length ?? 0) <= answer.records.length) this.pages.set(key, answer.records);
-      while (this.pages.size > MOST_PAGES) this.pages.delete(this.pages.keys().next().value);
+      while (this.pages.size > MAX_PAGES) this.pages.delete(this.pages.keys().next().value);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.pages.delete(key);

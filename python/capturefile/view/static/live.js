@@ -14,7 +14,7 @@ export class Live {
     source.onmessage = (event) => this.tell(JSON.parse(event.data));
     source.onerror = () => {
       this.lamp("lost");
-      // The browser tries again by itself, unless it was told off.
+      // The browser tries again by itself, unless the server refused it.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.source === source && this.follow(base), 2000);
     };
   }

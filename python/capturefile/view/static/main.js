@@ -12,7 +12,7 @@ import { Structure } from "./structure.js";
 
 const VIEWS = ["records", "structure", "metadata"];
 const at = { file: -1, view: "records", number: null };
-let state = null; // Of the file, as it was told last.
+let state = null; // The last state of the file that the server sent.
 let shown = null; // Of the file, as far as the page shows it.
 let paused = false;
 
@@ -22,7 +22,7 @@ const metadata = new Pane($("metadata"));
 const list = new List($("list"), (number) => go({ number }));
 const search = new Search((number) => go({ view: "records", number }));
 const structure = new Structure($("structure"), (number) => go({ view: "records", number }));
-const live = new Live(told, lamp);
+const live = new Live(receive, lamp);
 
 const link = ({ file, view, number }) => `#${file}/${view}${number === null ? "" : `/${number}`}`;
 
@@ -73,8 +73,8 @@ function openFile() {
   live.follow(base());
 }
 
-// The server says how the file is now.
-function told(now) {
+// Handles a new state of the file from the server.
+function receive(now) {
   const before = state;
   state = now;
   if (before) structure.seen(before, now);
@@ -109,7 +109,7 @@ function flash(added) {
   $("count").classList.add("grown");
 }
 
-// What came while the page was told to pause.
+// Shows what has come while the page is paused.
 function badge() {
   const added = state && shown ? BigInt(state.count) - BigInt(shown.count) : 0n;
   $("news").hidden = added === 0n && state?.serial === shown?.serial;

@@ -5,8 +5,8 @@ import { part } from "./api.js";
 
 const FIRST = 16 * 1024;
 const STEP = 1024 * 1024;
-const MOST = 8 * 1024 * 1024;
-const MOST_LINES = 4096;
+const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_LINES = 4096;
 const KINDS = { text: "Text", json: "JSON", hex: "Hex" };
 const UNSEEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/;
 
@@ -39,7 +39,7 @@ export class Pane {
 
   async whole(data, total) {
     const { signal } = this.waiting;
-    const all = new Uint8Array(Math.min(total, MOST));
+    const all = new Uint8Array(Math.min(total, MAX_BYTES));
     all.set(data.subarray(0, all.length));
     try {
       for (let at = data.length; at < all.length; at += STEP) {
@@ -75,8 +75,8 @@ export class Pane {
   rest(data, total) {
     if (data.length >= total) return "";
     const shown = `The first ${bytes(data.length)} of ${bytes(total)}.`;
-    if (data.length >= MOST) return h("p", { className: "quiet rest" }, `${shown} Download it to see the rest.`);
-    const more = h("button", { onclick: () => this.whole(data, total) }, total > MOST ? `Show ${bytes(MOST)}` : "Show all");
+    if (data.length >= MAX_BYTES) return h("p", { className: "quiet rest" }, `${shown} Download it to see the rest.`);
+    const more = h("button", { onclick: () => this.whole(data, total) }, total > MAX_BYTES ? `Show ${bytes(MAX_BYTES)}` : "Show all");
     return h("p", { className: "quiet rest" }, shown, " ", more);
   }
 
@@ -105,8 +105,8 @@ export class Pane {
 
   hex(data) {
     const lines = [];
-    for (let at = 0; at < data.length && lines.length < MOST_LINES; at += 16) lines.push(hexLine(data, at));
-    const cut = data.length > 16 * MOST_LINES ? h("p", { className: "quiet" }, `The first ${bytes(16 * MOST_LINES)}; download it to see the rest.`) : null;
+    for (let at = 0; at < data.length && lines.length < MAX_LINES; at += 16) lines.push(hexLine(data, at));
+    const cut = data.length > 16 * MAX_LINES ? h("p", { className: "quiet" }, `The first ${bytes(16 * MAX_LINES)}; download it to see the rest.`) : null;
     return [h("pre", {}, lines.join("\n")), cut];
   }
 }

@@ -86,7 +86,7 @@ export class Search {
   }
 
   state(text) {
-    $("told").textContent = text;
+    $("search-status").textContent = text;
   }
 
   end(text) {

@@ -45,7 +45,7 @@ export class Structure {
   }
 
   card(title, verb, kind, draw) {
-    const told = h("output", { className: "quiet" });
+    const status = h("output", { className: "quiet" });
     const body = h("div", { className: "plot" });
     const button = h("button", {}, verb);
     let running = null;
@@ -56,47 +56,47 @@ export class Structure {
     button.onclick = async () => {
       if (running) {
         running.abort();
-        told.textContent = "Cancelled";
+        status.textContent = "Cancelled";
         return end();
       }
       running = new AbortController();
       this.waiting.signal.addEventListener("abort", () => running?.abort());
       button.textContent = "Cancel";
-      told.textContent = "Reading …";
+      status.textContent = "Reading …";
       body.replaceChildren();
       const findings = [];
       try {
         await job(`${this.base}/jobs/${kind}`, ({ progress, finding, done, error }) => {
-          if (progress) told.textContent = `${share(progress)} %`;
+          if (progress) status.textContent = `${share(progress)} %`;
           if (finding) findings.push(finding);
-          if (error) told.textContent = error;
-          if (done) told.textContent = draw(body, done, findings);
+          if (error) status.textContent = error;
+          if (done) status.textContent = draw(body, done, findings);
         }, running.signal);
       } catch (error) {
-        if (error.name !== "AbortError") told.textContent = error.message;
+        if (error.name !== "AbortError") status.textContent = error.message;
       }
       end();
     };
-    return h("section", { className: "card wide" }, h("div", { className: "bar" }, h("h2", {}, title), told, h("span", { className: "stretch" }), button), body);
+    return h("section", { className: "card wide" }, h("div", { className: "bar" }, h("h2", {}, title), status, h("span", { className: "stretch" }), button), body);
   }
 
   async drawNodes() {
-    const told = await json(`${this.base}/structure`).catch((error) => ({ error: error.message, slots: [] }));
+    const structure = await json(`${this.base}/structure`).catch((error) => ({ error: error.message, slots: [] }));
     const cards = [];
-    if (told.error) cards.push(h("p", { className: "problem" }, told.error));
-    if (told.header) cards.push(headerCard(told));
-    told.slots.forEach((slot, index) => cards.push(slotCard(slot, index === told.current)));
+    if (structure.error) cards.push(h("p", { className: "problem" }, structure.error));
+    if (structure.header) cards.push(headerCard(structure));
+    structure.slots.forEach((slot, index) => cards.push(slotCard(slot, index === structure.current)));
     this.nodes.replaceChildren(...cards);
-    this.lastCommit = told.last_commit;
+    this.lastCommit = structure.last_commit;
     this.drawCommits();
   }
 
   async drawWay(number) {
-    const told = await json(`${this.base}/way/${number}`).catch((error) => ({ error: error.message, steps: [] }));
-    const rows = told.steps.map((step) => this.level(step));
+    const found = await json(`${this.base}/way/${number}`).catch((error) => ({ error: error.message, steps: [] }));
+    const rows = found.steps.map((step) => this.level(step));
     const caption = "From the current master node down. A cell is a child; the filled one leads to the record.";
     this.way.replaceChildren(h("h2", {}, `Path to record ${grouped(number)}`), h("p", { className: "quiet" }, caption),
-      h("div", { className: "levels" }, rows), told.error ? h("p", { className: "problem" }, told.error) : "");
+      h("div", { className: "levels" }, rows), found.error ? h("p", { className: "problem" }, found.error) : "");
   }
 
   level(step) {
