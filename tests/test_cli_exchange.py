@@ -372,7 +372,7 @@ def test_what_an_import_has_committed_stays_when_it_fails(path: Path) -> None:
     assert records_of(path) == [b"a"]
 
 
-@pytest.mark.parametrize("ending", [".tsv", ".csv.gz", ".parq", ".txt"])
+@pytest.mark.parametrize("ending", [".csv.lz4", ".txt.gz", ".parq", ".txt"])
 def test_an_ending_that_stands_for_no_format_is_an_error(numbers: Path, tmp_path: Path, ending: str) -> None:
     target = tmp_path / f"records{ending}"
     done = run("export", numbers, target)

@@ -30,7 +30,7 @@ class Projection:
 
     def as_text(self, record: bytes) -> bytes:
         """Their values with tabs between them; one alone as it is."""
-        texts = [_text(value) for value in self.values(record)]
+        texts = [in_text(value) for value in self.values(record)]
         joined = texts[0] if len(texts) == 1 else "\t".join(map(_escaped, texts))
         return joined.encode(errors="backslashreplace")
 
@@ -41,12 +41,16 @@ class Projection:
         return in_json({name: value for name, value in pairs if value is not MISSING})
 
 
-def _text(value: object) -> str:
+def in_text(value: object) -> str:
+    """A text as it is, nothing for null and what is missing, and anything else in JSON."""
     if isinstance(value, str):
         return value
     if type(value) is int:
         return str(value)
-    return "" if value is None or value is MISSING else in_json(value)
+    if value is None or value is MISSING:
+        return ""
+    # Numbers that JSON has not are texts there.
+    return in_json(value).strip('"') if isinstance(value, float) else in_json(value)
 
 
 def _escaped(text: str) -> str:

@@ -52,6 +52,8 @@ class Selection:
         self.times = times
         self.span = span if times is None else times.narrowed(source, span, lenient=lenient)
         self.skipped = 0
+        self.is_silent = False
+        """Whether it says nothing of records that cannot be read."""
         self._gap: capturefile.RecordRange | None = None
 
     @classmethod
@@ -147,7 +149,7 @@ class Selection:
     def report_skipped(self) -> None:
         """Prints the noted records that have not been reported yet."""
         gap, self._gap = self._gap, None
-        if gap is not None:
+        if gap is not None and not self.is_silent:
             say(f"{self.source.name}: {gap} cannot be read and {'is' if gap.first == gap.last else 'are'} left out")
 
     @property

@@ -1,17 +1,20 @@
-"""The command `export`: records as JSON lines, CSV and Parquet."""
+"""The command `export`: records as JSON lines, CSV, TSV and Parquet."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from capturefile.cli.arguments import add_bare, add_selection
+from capturefile.cli.compression import compressing
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.formats import add_file_format, file_format
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection, check_range
-from capturefile.cli.sources import SEVERAL, each_of
+from capturefile.cli.sources import SEVERAL, check, each_of, opened
 from capturefile.cli.streams import STANDARD, new_file, refuse_same_file, refuse_terminal
 from capturefile.cli.times import add_times
-from capturefile.cli.where import add_where
+from capturefile.cli.where import add_fields, add_where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,17 +24,20 @@ if TYPE_CHECKING:
 
     from capturefile.cli.arguments import Commands
     from capturefile.cli.progress import Progress
+    from capturefile.cli.sources import Source
 
 EXAMPLE = """\
 capturefile export log.capture records.csv
 capturefile export --text log.capture records.parquet
 capturefile export monday.capture orders/ week.parquet
+capturefile export --columns log.capture table.parquet
+capturefile export --where 'level == "error"' --field time,message log.capture errors.csv.gz
 capturefile export --range -1000- log.capture | jq .record"""
 
 
 def add_to(commands: Commands) -> None:
     """Defines the command."""
-    exporter = add_bare(commands, "export", "write records as JSON lines, CSV or Parquet", EXAMPLE)
+    exporter = add_bare(commands, "export", "write records as JSON lines, CSV, TSV or Parquet", EXAMPLE)
     exporter.set_defaults(run=_export)
     exporter.add_argument("file", metavar="FILE", help=SEVERAL)
     exporter.add_argument(
@@ -46,10 +52,16 @@ def add_to(commands: Commands) -> None:
     exporter.add_argument(
         "--text", action="store_true", help="refuse records that are not UTF-8; in Parquet, use a string column"
     )
+    exporter.add_argument(
+        "--columns",
+        action="store_true",
+        help="write JSON objects as rows with a column for each of their fields, or each --field",
+    )
     exporter.add_argument("--force", action="store_true", help="write Parquet even to a terminal")
     add_selection(exporter)
     add_times(exporter)
     add_where(exporter)
+    add_fields(exporter)
 
 
 def _export(options: argparse.Namespace, output: BinaryIO) -> int:
@@ -59,16 +71,24 @@ def _export(options: argparse.Namespace, output: BinaryIO) -> int:
     if target != STANDARD:
         for source in sources:
             refuse_same_file(target, source)
-    name, form = file_format(options.format, target)
-    with progress("export", "records", beside_output=target == STANDARD) as shown:
+    form = file_format(options.format, target)
+    with progress("export", "records", beside_output=target == STANDARD) as shown, ExitStack() as stack:
         records = Records(options, sources, shown)
         if target == STANDARD:
-            refuse_terminal(f"the format {name}", force=options.force or name != "parquet")
-            form.write(output, records, text=options.text)
+            refuse_terminal(f"the format {form.name}", force=options.force or form.name != "parquet")
+            file = output
         else:
-            with new_file(target, overwrite=options.overwrite) as file:
-                form.write(file, records, text=options.text)
-            say(f"{counted(records.count, 'record')} written to {target}")
+            file = stack.enter_context(new_file(target, overwrite=options.overwrite))
+        with compressing(file, form.compression) as content:
+            if options.columns or options.fields:
+                from capturefile.cli.formats.columns import Rows
+
+                records.keep_open(stack)
+                form.module.write_columns(content, Rows(records, options.fields))
+            else:
+                form.module.write(content, records, text=options.text)
+    if target != STANDARD:
+        say(f"{counted(records.count, 'record')} written to {target}")
     return records.code
 
 
@@ -82,12 +102,20 @@ class Records:
         self.shown = shown
         self.count = 0
         self.code = DONE
+        self._open: list[Source] = []
+
+    def keep_open(self, stack: ExitStack) -> None:
+        """Opens all sources, so that each time they have the same records."""
+        check(self.sources)
+        self._open = [stack.enter_context(opened(name)) for name in self.sources]
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Goes through the sources once."""
-        before = 0
-        for source in each_of(self.sources):
+        """Goes through the sources; what cannot be read is told the first time only."""
+        before, is_again = 0, self.count > 0
+        self.count = self.shown.count = 0
+        for source in self._open or each_of(self.sources):
             selection = Selection.of(source, self.options)
+            selection.is_silent = is_again
             self.shown.expect(len(selection), alone=len(self.sources) == 1)
             for number, record in selection.records(self.shown):
                 yield before + number, record

@@ -8,7 +8,8 @@ from itertools import islice
 
 import capturefile
 from capturefile.cli.arguments import add_command, add_format_version, positive
-from capturefile.cli.exit_codes import DONE
+from capturefile.cli.compression import decompressed
+from capturefile.cli.exit_codes import DONE, WrongUsage
 from capturefile.cli.formats import add_file_format, file_format
 from capturefile.cli.messages import reporting
 from capturefile.cli.progress import progress
@@ -25,25 +26,37 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 capturefile import log.capture records.jsonl
 capturefile import --column message log.capture messages.csv
-zcat records.jsonl.gz | capturefile import log.capture"""
+capturefile import --rows log.capture table.parquet
+capturefile import --rows --numbers log.capture table.csv.gz"""
 BATCH = 1000
 """Records that are added in one call."""
 
 
 def add_to(commands: Commands) -> None:
     """Defines the command."""
-    importer = add_command(commands, "import", _import, "add records from JSON lines, CSV or Parquet", EXAMPLE)
+    importer = add_command(commands, "import", _import, "add records from JSON lines, CSV, TSV or Parquet", EXAMPLE)
     importer.add_argument(
         "input", metavar="INPUT", nargs="?", default=STANDARD, help="file to read (default: -, standard input)"
     )
     add_file_format(importer, "INPUT")
     add_format_version(importer)
-    importer.add_argument(
+    whole = importer.add_mutually_exclusive_group()
+    whole.add_argument(
         "--column",
         default="record",
         metavar="NAME",
         help="the field or column with the records (default: %(default)s, and %(default)s_base64 for bytes that are "
         "not text)",
+    )
+    whole.add_argument(
+        "--rows",
+        action="store_true",
+        help="make each row a record: a JSON object of its columns; lines of JSON are records as they are",
+    )
+    importer.add_argument(
+        "--numbers",
+        action="store_true",
+        help="with --rows, values in CSV and TSV that are numbers in JSON become numbers instead of texts",
     )
     importer.add_argument(
         "--commit-every",
@@ -55,15 +68,22 @@ def add_to(commands: Commands) -> None:
 
 def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
     check_inputs([options.input], options.file)
-    _, form = file_format(options.format, options.input)
+    if options.numbers and not options.rows:
+        raise WrongUsage("--numbers says what values in rows become, and goes with --rows")
+    form = file_format(options.format, options.input)
     with (
         open_input(options.input) as source,
         _named(options.input),
         _target(options.file, options.file_format) as cf,
         reporting(cf),
         progress("import", "bytes", _size(source), position=source.tell if source.seekable() else None) as shown,
+        decompressed(source, form.compression) as content,
     ):
-        _add(cf, shown.over(form.read(source, options.column)), options.commit_every)
+        if options.rows:
+            records = form.module.read_rows(content, numbers=options.numbers)
+        else:
+            records = form.module.read(content, options.column)
+        _add(cf, shown.over(records), options.commit_every)
     return DONE
 
 

@@ -3,57 +3,106 @@
 from __future__ import annotations
 
 import csv
+import re
 from base64 import b64encode
 from contextlib import contextmanager
 from io import TextIOWrapper
+from json.encoder import encode_basestring as quoted
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from capturefile.cli.encoders import printable
-from capturefile.cli.formats.fields import IN_BASE64, as_text, decoded
+from capturefile.cli.formats.columns import as_text as cell_text
+from capturefile.cli.formats.fields import IN_BASE64, as_json, as_text, decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
+
+    from capturefile.cli.formats.columns import Rows
 
 COLUMNS = ("record_number", "record", "record_base64")
 MAX_FIELD_LENGTH = 2**63 - 1
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+"""Numbers as JSON has them."""
 
 
-def read(source: BinaryIO, column: str) -> Iterator[bytes]:
+def read(source: BinaryIO, column: str, delimiter: str = ",") -> Iterator[bytes]:
     """The records in the rows of `source`, below a row with the names of the columns."""
+
+    def check(names: list[str]) -> None:
+        if column not in names and column + IN_BASE64 not in names:
+            raise ValueError(f"expected the names of the columns, and {column} among them, not {','.join(names)!r}")
+
+    return _rows(source, delimiter, check, lambda fields: decoded(fields, column))
+
+
+def read_rows(source: BinaryIO, *, numbers: bool, delimiter: str = ",") -> Iterator[bytes]:
+    """The rows of `source`, each as an object with the names of the columns; with `numbers`, these are no texts."""
+
+    def check(names: list[str]) -> None:
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"there are several columns with the name {name!r}")
+
+    def as_object(fields: dict[str, str]) -> bytes:
+        if not numbers:
+            return as_json(fields)
+        pairs = (f"{quoted(name)}: {text if NUMBER.fullmatch(text) else quoted(text)}" for name, text in fields.items())
+        return f"{{{', '.join(pairs)}}}".encode()
+
+    return _rows(source, delimiter, check, as_object)
+
+
+def _rows(
+    source: BinaryIO,
+    delimiter: str,
+    check: Callable[[list[str]], None],
+    record: Callable[[dict[str, str]], bytes],
+) -> Iterator[bytes]:
     csv.field_size_limit(MAX_FIELD_LENGTH)
     with _as_text(source, "utf-8-sig") as lines:
-        rows = csv.reader(lines, strict=True)
+        rows = csv.reader(lines, strict=True, delimiter=delimiter)
         try:
             names = next(rows, [])
-            _check_names(names, column)
+            check(names)
             for row in rows:
                 if row:
-                    yield _record(names, row, column)
+                    yield record(_fields_of(names, row))
         except (csv.Error, ValueError) as error:
             raise ValueError(f"line {max(1, rows.line_num)}: {error}") from error
 
 
-def _check_names(names: list[str], column: str) -> None:
-    if column not in names and column + IN_BASE64 not in names:
-        raise ValueError(f"expected the names of the columns, and {column} among them, not {','.join(names)!r}")
-
-
-def _record(names: list[str], row: list[str], column: str) -> bytes:
+def _fields_of(names: list[str], row: list[str]) -> dict[str, str]:
     if len(row) != len(names):
         raise ValueError(f"found {len(row)} fields, expected {len(names)}")
-    return decoded(dict(zip(names, row, strict=True)), column)
+    return dict(zip(names, row, strict=True))
 
 
-def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool) -> None:
+def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool, delimiter: str = ",") -> None:
     """Writes the names of the columns and a row for each record."""
     on_terminal = target.isatty()
-    with _as_text(target, "utf-8") as lines:
-        # Quotes around every text keep a carriage return in one, which would else be taken for a line's end.
-        row = csv.writer(lines, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow
+    with _writer(target, delimiter) as row:
         row(COLUMNS)
         for number, record in records:
             row(_fields(number, record, text=text, on_terminal=on_terminal))
+
+
+def write_columns(target: BinaryIO, rows: Rows, delimiter: str = ",") -> None:
+    """Writes the names of the fields and a row for each record; what is neither text nor number is in JSON."""
+    names = rows.names()
+    on_terminal = target.isatty()
+    with _writer(target, delimiter) as write_row:
+        write_row(_cell(name, on_terminal=on_terminal) for name in names)
+        for row in rows:
+            write_row(_cell(row.get(name), on_terminal=on_terminal) for name in names)
+
+
+def _cell(value: object, *, on_terminal: bool) -> object:
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return value
+    text = cell_text(value)
+    return printable(text.encode()) if on_terminal and text is not None else text
 
 
 def _fields(number: int, record: bytes, *, text: bool, on_terminal: bool) -> tuple[int, str, str]:
@@ -65,6 +114,14 @@ def _fields(number: int, record: bytes, *, text: bool, on_terminal: bool) -> tup
         return number, record.decode(), ""
     except UnicodeDecodeError:
         return number, "", b64encode(record).decode()
+
+
+@contextmanager
+def _writer(target: BinaryIO, delimiter: str) -> Iterator[Callable[[Iterable[object]], object]]:
+    """What writes a row."""
+    with _as_text(target, "utf-8") as lines:
+        # Quotes around every text keep a carriage return in one, which would else be taken for a line's end.
+        yield csv.writer(lines, delimiter=delimiter, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from json import JSONEncoder
 from typing import TYPE_CHECKING
+
+from capturefile._json import as_json as with_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -51,3 +54,34 @@ def as_text(number: int, record: bytes) -> str:
         return record.decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"record {number} is no text in UTF-8: {error}") from error
+
+
+def without_bytes(fields: Mapping[str, object]) -> dict[str, object]:
+    """The same fields, with text in the place of bytes; those that are none are in base 64, under another name."""
+    found: dict[str, object] = {}
+    for name, value in fields.items():
+        if isinstance(value, bytes):
+            try:
+                found[name] = value.decode()
+            except UnicodeDecodeError:
+                found[name + IN_BASE64] = _plain(value)
+        else:
+            found[name] = value
+    return found
+
+
+def _plain(value: object) -> str:
+    from base64 import b64encode
+
+    return b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+_encode = JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain).encode
+
+
+def as_json(fields: Mapping[str, object]) -> bytes:
+    """A record of JSON."""
+    try:
+        return _encode(fields).encode()
+    except ValueError:  # It has numbers that JSON has not, or halves of characters.
+        return with_texts(fields).encode()

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from capturefile.cli.exit_codes import WrongUsage
-from capturefile.cli.formats.fields import as_text
+from capturefile.cli.formats.columns import as_text as cell_text
+from capturefile.cli.formats.columns import kinds
+from capturefile.cli.formats.fields import as_json, as_text, without_bytes
 
 try:
     import pyarrow as arrow
@@ -17,7 +19,9 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
+
+    from capturefile.cli.formats.columns import Row, Rows
 
 MAX_ROWS = 65_536
 MAX_BYTES = 16 * 1024 * 1024
@@ -26,10 +30,7 @@ MAX_BYTES = 16 * 1024 * 1024
 
 def read(source: BinaryIO, column: str) -> Iterator[bytes]:
     """The records in a column of text or bytes."""
-    if not source.seekable():
-        raise WrongUsage("a Parquet file cannot be read from a pipe, since it begins with its end")
-    with _named_errors():
-        file = parquet.ParquetFile(source)
+    with _named_errors(), _opened(source) as file:
         names = file.schema_arrow.names
         if column not in names:
             raise ValueError(f"there is no column {column}, only {', '.join(names)}")
@@ -38,6 +39,27 @@ def read(source: BinaryIO, column: str) -> Iterator[bytes]:
             for value in batch.column(0).to_pylist():
                 row += 1
                 yield _record(value, row, column)
+
+
+def read_rows(source: BinaryIO, *, numbers: bool) -> Iterator[bytes]:
+    """The rows, each as an object with the names of the columns."""
+    del numbers  # They are what they are.
+    with _named_errors(), _opened(source) as file:
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise ValueError(f"several columns have the same name: {', '.join(names)}")
+        for batch in file.iter_batches(batch_size=1024):
+            for row in zip(*(_plain(column) for column in batch.columns), strict=True):
+                yield as_json(without_bytes(dict(zip(names, row, strict=True))))
+
+
+def _plain(column: arrow.Array) -> list[Any]:
+    """Values that JSON has, or bytes."""
+    kind = column.type
+    if arrow.types.is_temporal(kind) or arrow.types.is_decimal(kind):
+        column = column.cast(arrow.string())
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _record(value: object, row: int, column: str) -> bytes:
@@ -49,6 +71,14 @@ def _record(value: object, row: int, column: str) -> bytes:
     raise ValueError(f"row {row}: {column} is {found}, expected text or bytes")
 
 
+@contextmanager
+def _opened(source: BinaryIO) -> Iterator[parquet.ParquetFile]:
+    if not source.seekable():
+        raise WrongUsage("a Parquet file cannot be read from a pipe, since it begins with its end")
+    with parquet.ParquetFile(source) as file:
+        yield file
+
+
 def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool) -> None:
     """Writes all records; with `text` as strings, otherwise as bytes."""
     kind = arrow.string() if text else arrow.binary()
@@ -58,6 +88,22 @@ def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool)
         for numbers, values in _batches(records, text=text):
             columns = [arrow.array(numbers, arrow.int64()), arrow.array(values, kind)]
             writer.write_batch(arrow.record_batch(columns, schema=schema))
+
+
+def write_columns(target: BinaryIO, rows: Rows) -> None:
+    """Writes a column for each field, of the type that its values have; with several types they are texts in JSON."""
+    columns = {name: kind.name for name, kind in kinds(rows).items()}
+    schema = arrow.schema([arrow.field(cell_text(name), arrow.type_for_alias(kind)) for name, kind in columns.items()])
+    with _named_errors(), parquet.ParquetWriter(target, schema, compression="zstd") as writer:
+        for batch in rows.batches(MAX_ROWS, MAX_BYTES):
+            values = [_values(name, kind, batch) for name, kind in columns.items()]
+            writer.write_batch(arrow.record_batch(values, schema=schema))
+
+
+def _values(name: str, kind: str, rows: list[Row]) -> arrow.Array:
+    values = (row.get(name) for row in rows)
+    texts = map(cell_text, values) if kind == "string" else values
+    return arrow.array(texts, arrow.type_for_alias(kind), size=len(rows))
 
 
 def _batches(records: Iterable[tuple[int, bytes]], *, text: bool) -> Iterator[tuple[list[int], list[str | bytes]]]:
