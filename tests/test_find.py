@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from capturefile import CaptureFile
-from capturefile.cli.times import duration, instant, point
+from capturefile.cli.instants import duration, instant, point
 from capturefile.rotating import RotatingReader, RotatingWriter
 from command import DAMAGED, FAILED, WRONG_USAGE, assert_one_line, make, output, records_of, run
 
@@ -138,6 +138,8 @@ def test_times_in_records_are_numbers_or_text(given: object, expected: float | N
         ("yesterday", NOON - timedelta(hours=36)),
         ("tomorrow", NOON + timedelta(hours=12)),
         ("14:05", NOON + timedelta(hours=2, minutes=5)),
+        ("14:05Z", NOON + timedelta(hours=2, minutes=5)),
+        ("14:05+02:00", NOON + timedelta(minutes=5)),
         ("9:00:01.5", NOON - timedelta(hours=2, minutes=59, seconds=58.5)),
         ("-2h", NOON - timedelta(hours=2)),
         ("+1h30min", NOON + timedelta(minutes=90)),
@@ -207,8 +209,9 @@ def test_times_that_are_nearly_in_order_take_a_slack(path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--since", "today"],
+        ["--since", "@inf", "--time-field", "t"],
         ["--time-field", "t"],
+        ["--since", "today", "--time-slack", "1"],
         ["--since", "today", "--time-field", "t", "--time-pattern", "t"],
         ["--since", "someday", "--time-field", "t"],
         ["--until", "25:00", "--time-field", "t"],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 SPAN = re.compile(r"(?P<first>-?[0-9]+)(?P<open>-(?P<last>-?[0-9]+)?)?", re.ASCII)
+TIME_OPTIONS = ("--since", "--until", "--time")
 PAGE_SIZE = 4096
 """Of the files that commands make, in bytes."""
 SIZES = {"": 1, "K": 1024, "M": 1024 * 1024}
@@ -261,7 +262,7 @@ def span(text: str) -> Span:
 
 
 def protect_numbers(arguments: Sequence[str]) -> list[str]:
-    """Keeps argparse from taking ranges such as -3--1 for options: a space before it says that it is none.
+    """Keeps argparse from taking ranges such as -3--1, and times such as -2h, for options, by a space before them.
 
     `head -3` and `tail -3` are `-n 3`, as users know them.
     """
@@ -272,7 +273,8 @@ def protect_numbers(arguments: Sequence[str]) -> list[str]:
     for index, argument in enumerate(arguments):
         if argument == "--":
             return [*protected, *arguments[index:]]
-        is_range = argument.startswith("-") and SPAN.fullmatch(argument)
-        wanted = numbers_wanted or (index > 0 and arguments[index - 1] == "--range")
-        protected.append(f" {argument}" if is_range and wanted else argument)
+        before = arguments[index - 1] if index else ""
+        is_range = SPAN.fullmatch(argument) and (numbers_wanted or before == "--range")
+        is_value = is_range or before in TIME_OPTIONS
+        protected.append(f" {argument}" if is_value and re.match("-[0-9]", argument) else argument)
     return protected

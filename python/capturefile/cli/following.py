@@ -13,6 +13,7 @@ from capturefile.cli.exit_codes import DONE, LOSSY
 from capturefile.cli.messages import say
 from capturefile.cli.reports import unreadable
 from capturefile.cli.sources import opened
+from capturefile.cli.times import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from capturefile.cli.conditions import Condition
     from capturefile.cli.encoders import Encoder, Headers
     from capturefile.cli.sources import Source
+    from capturefile.cli.times import Times
     from capturefile.rotating import RotatingFollower
 
 MAX_AT_RISK = 1.0
@@ -35,20 +37,29 @@ MAX_PAUSE = 0.02
 GROWTH = 1.5
 LOOK_FOR_FILE_EVERY = 0.1
 """Seconds between two looks for a file that is not there."""
+LATENESS = 1.0
+"""Seconds after a time until which a commit of before that time is waited for."""
 
 
 class Followed:
     """A source, and what follows it."""
 
-    def __init__(self, name: str, encode: Encoder, where: Condition | None = None, *, by_name: bool = False) -> None:
+    def __init__(
+        self, name: str, encode: Encoder, where: Condition | None, times: Times, *, by_name: bool = False
+    ) -> None:
         """Opens the source called `name`; with `by_name`, whatever stands there, also if it comes later."""
         self.name = name
         self.encode = encode
         self.where = where
+        self.times = times
         self.by_name = by_name
+        self.is_over = False
+        """Whether records have come that are too late, and so will be all others."""
         self.source: Source | None = None
         self.code = DONE
         self._follower: Follower[bytes] | RotatingFollower[bytes] | None = None
+        self._watch: Watch | None = None
+        self._waits = False
         self._next = 1
         self._due = 0.0
         self._is_missing = False
@@ -69,24 +80,30 @@ class Followed:
             return False
         return True
 
-    def start(self, number: int, timeout: float | None = 0) -> None:
-        """Follows the source from record `number` on."""
+    def start(self, number: int, *, waits: bool = False) -> None:
+        """Follows the source from record `number` on; with `waits`, the follower waits for what is to come."""
         assert self.source is not None
         self._next = max(number, 1)
+        self._waits = waits
+        self._watch = Watch(self.times, self.source) if self.times.wanted else None
+        timeout = (None if self.times.deadline is None else LATENESS) if waits else 0
         self._follower = self.source.reader.follow(self._next, timeout=timeout)
 
     def write_new(self, output: BinaryIO, headers: Headers | None, limit: int | None = None) -> bool:
         """Writes what is at hand, at most `limit` records; whether there was something."""
-        if self._follower is None and not self._appears():
+        if self.is_over or (self._follower is None and not self._appears()):
             return False
         assert self._follower is not None
         if not self._follower.ready():
             return False
-        before = self._next
+        before, watch = self._next, self._watch
         try:
             for number, record in enumerate(islice(self._follower, limit), before):
                 self._next = number + 1
-                if self.where is not None and not self.where.holds(record):
+                if watch is not None and watch.is_over(number, record):
+                    self.is_over = True
+                    break
+                if not self._wants(record):
                     continue
                 if headers is not None:
                     headers.write(output, self.name)
@@ -102,8 +119,10 @@ class Followed:
         The cursor moves only after the output has been flushed.
         """
         assert self._follower is not None
-        follower, saved = self._follower, time.monotonic()
+        follower, watch, saved = self._follower, self._watch, time.monotonic()
+        last: bytes | None = None
         while True:
+            is_late = has_passed(self.times.deadline)
             # What the cursor file raises is no fault of a record.
             try:
                 record = next(follower, None)
@@ -111,9 +130,17 @@ class Followed:
                 self._meet(error)
                 continue
             if record is None:
+                if is_late or not self._waits:
+                    return self.code
+                continue
+            if watch is not None and watch.is_over(self._next, record):
+                if cursor is not None and last is not None:
+                    output.flush()
+                    cursor.save_behind(self._next - 1, last)
                 return self.code
+            last = record
             number, self._next = self._next, self._next + 1
-            if self.where is None or self.where.holds(record):
+            if self._wants(record):
                 output.write(self.encode(number, record))
             now = 0.0 if number % LOOK_EVERY else time.monotonic()
             if length_hint(follower) == 0 or now > saved + MAX_AT_RISK:
@@ -121,6 +148,12 @@ class Followed:
                 if cursor is not None:
                     cursor.save_behind(number, record)
                 saved = time.monotonic()
+
+    def _wants(self, record: bytes) -> bool:
+        """Whether a record that is not too late is to be written."""
+        if self._watch is not None and not self._watch.belongs(record):
+            return False
+        return self.where is None or self.where.holds(record)
 
     def _meet(self, error: capturefile.CaptureFileError) -> None:
         """Continues behind records that were deleted, and with a file that has taken the place of the one followed."""
@@ -153,7 +186,7 @@ class Followed:
             say(f"{self.name}: it is there now")
         self._is_missing = False
         assert self.source is not None
-        self.start(self.source.first)
+        self.start(self.times.narrowed(self.source, self.source.everything()).first)
         return True
 
     def __enter__(self) -> Self:
@@ -174,16 +207,22 @@ class Followed:
             self.source = None
 
 
+def has_passed(deadline: float | None) -> bool:
+    """Whether no commit can come any more that has a time before the deadline."""
+    return deadline is not None and time.time() > deadline + LATENESS
+
+
 def deliver(followed: list[Followed], output: BinaryIO, headers: Headers | None, *, to_end: bool = False) -> int:
     """Writes what comes from several sources, in turn; with `to_end` it returns once all has come."""
     pause = MIN_PAUSE
     while True:
+        is_late = has_passed(followed[0].times.deadline)
         news = [each.write_new(output, headers, LOOK_EVERY) for each in followed]
         if any(news):
             pause = MIN_PAUSE
             continue
         output.flush()
-        if to_end:
+        if to_end or is_late or all(each.is_over for each in followed):
             return max(each.code for each in followed)
         time.sleep(pause)
         pause = min(pause * GROWTH, MAX_PAUSE)

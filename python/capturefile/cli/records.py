@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import capturefile
 from capturefile.cli.arguments import EVERYTHING, Span
 from capturefile.cli.exit_codes import DONE, LOSSY, WrongUsage
@@ -158,14 +160,18 @@ class Selection:
         return LOSSY if self.skipped else DONE
 
 
-def last_records(source: Source, number: int, where: Condition | None) -> Iterator[tuple[int, bytes]]:
-    """The last records of a source that a condition holds for."""
+def last_records(
+    source: Source, span: Span, number: int, where: Condition | None, times: Times
+) -> Iterator[tuple[int, bytes]]:
+    """The last records of a span of which all are in the time, but for the slack, that a condition holds for."""
+    if times.slack:
+        return iter(deque(Selection(source, span, where, times=times).records(), number))
     if where is None:
-        return source.records(Span(max(source.first, source.last + 1 - number), source.last))
+        return source.records(Span(max(span.first, span.last + 1 - number), span.last))
     found: list[tuple[int, bytes]] = []
-    end, size = source.last, FIRST_STRETCH
-    while len(found) < number and end >= source.first:
-        stretch = Span(max(source.first, end + 1 - size), end)
+    end, size = span.last, FIRST_STRETCH
+    while len(found) < number and end >= span.first:
+        stretch = Span(max(span.first, end + 1 - size), end)
         found = [*Selection(source, stretch, where).records(), *found][-number:]
         end, size = stretch.first - 1, min(2 * size, MAX_STRETCH)
     return iter(found)

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from datetime import datetime
     from typing import IO, Any, Self
 
     from capturefile import CaptureFile
@@ -148,6 +149,18 @@ class Source:
         """How many bytes are compressed together, if it is in this version of the format."""
         raise NotImplementedError
 
+    def first_committed(self, time: datetime) -> int:
+        """Returns the number of the first record that was committed at a time or later, or the one behind the last.
+
+        Raises WrongUsage if there are no commit times.
+        """
+        raise NotImplementedError
+
+    def refresh(self) -> None:
+        """Takes in what was committed meanwhile."""
+        self.reader.refresh()
+        self.last = self.reader.record_count()
+
     def records(self, span: Span) -> Iterator[tuple[int, bytes]]:
         """The records of a span counted from the start, with their numbers."""
         for part in self.parts(span):
@@ -202,6 +215,10 @@ class Single(Source):
         """The file itself."""
         yield FileRange(self.reader, span.first, span.last, 0)
 
+    def first_committed(self, time: datetime) -> int:
+        """Asks the file, by bisection of its index."""
+        return first_committed(self.reader, time, self.name)
+
     def paths(self) -> list[str]:
         """The file itself."""
         return [self.reader.file_name]
@@ -242,6 +259,26 @@ class Rotated(Source):
             refuse_same_file(STANDARD_OUTPUT, cf.file_name)
             yield FileRange(cf, numbers[0], numbers[-1], before)
 
+    def first_committed(self, time: datetime) -> int:
+        """Finds the file by bisection, and then the record in it."""
+        from capturefile._bisect import first_not_below
+
+        files = [file for file in self.reader.files() if file.record_count]
+        numbers: dict[int, int] = {}
+
+        def reaches(index: int) -> bool | None:
+            """Whether the file has records of the time, or later ones; None if it is deleted meanwhile."""
+            file = files[index]
+            try:
+                with capturefile.open(file.path, encoding=None) as cf:
+                    numbers[index] = file.first_record - 1 + first_committed(cf, time, cf.file_name)
+            except FileNotFoundError:
+                return None
+            return numbers[index] <= file.last_record
+
+        index = first_not_below(lambda index: index, range(len(files)), True, reaches)
+        return numbers[index] if index < len(files) else self.last + 1
+
     def paths(self) -> list[str]:
         """The files of the log."""
         from capturefile.rotating.manifest import names_of_files
@@ -252,6 +289,18 @@ class Rotated(Source):
         """That of the last file."""
         with capturefile.open(self.paths()[-1]) as cf:
             return block_size_of(cf, version)
+
+
+def first_committed(cf: CaptureFile[bytes], time: datetime, name: str) -> int:
+    """The number of the first record of a file that was committed at a time or later, or the one behind the last."""
+    version = cf.info().version
+    if version != 3:
+        raise WrongUsage(
+            f"{name}: in version {version} of the format commits have no times; "
+            "--time-field or --time-pattern says where the records have theirs"
+        )
+    found = cf.record_number_at(time)
+    return cf.record_count() + 1 if found is None else found
 
 
 def block_size_of(cf: CaptureFile[Any], version: int) -> int | None:

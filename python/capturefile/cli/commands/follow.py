@@ -10,6 +10,7 @@ from capturefile.cli.encoders import Headers, add_format, add_headers, encoder
 from capturefile.cli.exit_codes import WrongUsage
 from capturefile.cli.following import Followed, deliver
 from capturefile.cli.sources import FOLLOWED, check, refuse_pipe
+from capturefile.cli.times import Times, add_times
 from capturefile.cli.where import add_where
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 capturefile follow log.capture
 capturefile follow --from begin --format jsonl log.capture
+capturefile follow --since -10min log.capture
 capturefile follow --cursor-file consumer.cursor --exit-at-end log.capture"""
 
 
@@ -34,21 +36,24 @@ def add_to(commands: Commands) -> None:
         "--from",
         dest="start",
         type=_start,
-        default="end",
         metavar="N|begin|end",
         help="the first record: a number (-5: five before the end), begin, or end for records committed from now on "
-        "(default)",
+        "(default, without --since)",
     )
     follow.add_argument(
         "--cursor-file",
         metavar="PATH",
-        help="save the position in this file, and resume there when started again, regardless of --from; each record "
-        "is printed at least once",
+        help="save the position in this file, and resume there when started again, regardless of --from and --since; "
+        "each record is printed at least once",
     )
     follow.add_argument("--exit-at-end", action="store_true", help="stop after the last existing record")
     add_where(follow)
+    add_times(follow)
     add_headers(follow)
     add_format(follow)
+    follow.complaint = lambda options: (
+        "--from and --since exclude each other: each says where to begin" if options.start and options.since else None
+    )
     follow.set_defaults(run=_follow)
 
 
@@ -64,33 +69,36 @@ def _start(text: str) -> int | str:
 def _follow(options: argparse.Namespace, output: BinaryIO) -> int:
     refuse_pipe(options.files)
     check(options.files)
+    times = Times(options)
     if len(options.files) > 1:
-        return _follow_several(options, output)
-    with Followed(options.files[0], encoder(options), options.where) as followed:
+        return _follow_several(options, output, times)
+    with Followed(options.files[0], encoder(options), options.where, times) as followed:
         assert followed.source is not None
         Headers(options).write(output, followed.name)
-        cursor, start = _cursor(options, followed.source)
-        followed.start(start, timeout=0 if options.exit_at_end else None)
+        cursor, start = _cursor(options, followed.source, times)
+        followed.start(start, waits=not options.exit_at_end)
         return followed.write_all(output, cursor)
 
 
-def _follow_several(options: argparse.Namespace, output: BinaryIO) -> int:
+def _follow_several(options: argparse.Namespace, output: BinaryIO, times: Times) -> int:
     if options.cursor_file:
         raise WrongUsage("--cursor-file goes with one file or log: it says how far that one was written")
-    if options.start not in ("begin", "end"):
+    if options.start not in (None, "begin", "end"):
         raise WrongUsage("--from takes begin or end where there are several files: a number is that of one")
     with ExitStack() as stack:
-        every = [stack.enter_context(Followed(name, encoder(options, name), options.where)) for name in options.files]
+        every = [
+            stack.enter_context(Followed(name, encoder(options, name), options.where, times)) for name in options.files
+        ]
         for followed in every:
             assert followed.source is not None
-            followed.start(_first_record(options, followed.source))
+            followed.start(_first_record(options, followed.source, times))
         return deliver(every, output, Headers(options), to_end=options.exit_at_end)
 
 
-def _cursor(options: argparse.Namespace, source: Source) -> tuple[CursorFile | None, int]:
+def _cursor(options: argparse.Namespace, source: Source, times: Times) -> tuple[CursorFile | None, int]:
     """The cursor file, if there is to be one, and the number of the next record."""
     if not options.cursor_file:
-        return None, _first_record(options, source)
+        return None, _first_record(options, source, times)
     from capturefile._cursor import CursorFile, Position
 
     cursor = CursorFile(options.cursor_file)
@@ -98,16 +106,18 @@ def _cursor(options: argparse.Namespace, source: Source) -> tuple[CursorFile | N
     if position is not None:
         position.check(source.reader)
         return cursor, position.records + 1
-    start = _first_record(options, source)
+    start = _first_record(options, source, times)
     if start <= source.last + 1:
         # Even before the first record, so that a run that is started again does not start at a later end.
         cursor.save(Position.before(start, source.reader))
     return cursor, start
 
 
-def _first_record(options: argparse.Namespace, source: Source) -> int:
+def _first_record(options: argparse.Namespace, source: Source, times: Times) -> int:
+    if times.since is not None:
+        return times.narrowed(source, source.everything()).first
     if options.start == "begin":
         return source.first
-    if options.start == "end":
+    if options.start in (None, "end"):
         return source.last + 1
     return int(options.start) if options.start > 0 else max(source.first, source.last + 1 + options.start)

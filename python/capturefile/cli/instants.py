@@ -1,0 +1,137 @@
+"""Times, as they are given in the command line and as they are found in records."""
+
+from __future__ import annotations
+
+import re
+
+from capturefile.cli.exit_codes import WrongUsage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, tzinfo
+
+UNITS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+    **dict.fromkeys(("w", "week", "weeks"), 7 * 86_400.0),
+}
+DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s*[a-z]+\s*)+", re.ASCII)
+TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}(?:\.[0-9]+)?))?(z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
+DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
+SUBUNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (float("inf"), 1e9))
+"""Numbers below the first of each are times in units of which the second of each make a second."""
+
+
+def field_time(path: list[str], *, utc: bool) -> Callable[[bytes], float | None]:
+    """The time in a field of a record that is a JSON object."""
+    import json
+
+    def time_of(record: bytes) -> float | None:
+        try:
+            value = json.loads(record)
+            for name in path:
+                value = value[name]
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return None
+        return instant(value, utc=utc)
+
+    return time_of
+
+
+def pattern_time(pattern: re.Pattern[str], *, utc: bool) -> Callable[[bytes], float | None]:
+    """The time in what a pattern finds in a record."""
+    group = 1 if pattern.groups else 0
+
+    def time_of(record: bytes) -> float | None:
+        found = pattern.search(record.decode(errors="replace"))
+        return None if found is None or found[group] is None else instant(found[group], utc=utc)
+
+    return time_of
+
+
+def instant(value: object, *, utc: bool) -> float | None:
+    """The time of a record in seconds since the epoch: a number of seconds, milliseconds, micro- or nanoseconds, or a
+    text as in ISO 8601; None for anything else.
+    """
+    if isinstance(value, str):
+        try:
+            return iso_time(value, utc=utc)
+        except ValueError:
+            pass
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return next((value / parts for limit, parts in SUBUNITS if abs(value) < limit), None)
+
+
+def iso_time(text: str, *, utc: bool) -> float:
+    """Seconds since the epoch of a time as in ISO 8601; raises ValueError if it is none."""
+    from datetime import UTC, datetime
+
+    found = datetime.fromisoformat(text.strip())
+    return (found.replace(tzinfo=UTC) if utc and found.tzinfo is None else found).timestamp()
+
+
+def point(text: str, now: float, *, utc: bool) -> float:
+    """Seconds since the epoch of a time as it is given in the command line."""
+    try:
+        value = _value(text.strip(), now, utc=utc)
+        moment(value)
+    except (ValueError, OverflowError, OSError):
+        raise WrongUsage(
+            f"{text.strip()!r} is no time: give one as 2026-11-30T14:05, 14:05, now, today, yesterday, -2h, "
+            "'3 days ago' or @SECONDS"
+        ) from None
+    return value
+
+
+def _value(text: str, now: float, *, utc: bool) -> float:
+    """The same; raises an error if it is no time."""
+    from datetime import UTC, datetime
+
+    words = text.lower()
+    here = UTC if utc else None
+    if words == "now":
+        return now
+    if words in DAYS:
+        return time_of_day(now, here, days=DAYS[words])
+    if words[:1] in ("-", "+") and (length := duration(words[1:])) is not None:
+        return now - length if words[0] == "-" else now + length
+    if words.endswith(" ago") and (length := duration(words[:-4])) is not None:
+        return now - length
+    if found := TIME_OF_DAY.fullmatch(words):
+        hours, minutes, rest, zone = found.groups()
+        there = datetime.fromisoformat(f"2000-01-01T00:00{zone.upper()}").tzinfo if zone else here
+        return time_of_day(now, there, hours=int(hours), minutes=int(minutes)) + float(rest or 0)
+    return float(words[1:]) if words.startswith("@") else iso_time(text, utc=utc)
+
+
+def moment(value: float) -> datetime:
+    """The time as an object; one before 1970, when nothing was committed, as the start of that year."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(max(value, 0.0), UTC)
+
+
+def time_of_day(now: float, zone: tzinfo | None, *, days: int = 0, hours: int = 0, minutes: int = 0) -> float:
+    """Returns a time of today, or of the day that is this many days later; raises ValueError if no day has it."""
+    from datetime import datetime, timedelta
+
+    day = datetime.fromtimestamp(now, zone) + timedelta(days=days)
+    return day.replace(hour=hours, minute=minutes, second=0, microsecond=0).timestamp()
+
+
+def duration(text: str) -> float | None:
+    """Seconds of a length of time such as 2h, 1h30min or 3 days; None if it is none."""
+    if not DURATION.fullmatch(text.strip()):
+        return None
+    parts = re.findall(r"([0-9.]+)\s*([a-z]+)", text)
+    if any(unit not in UNITS for _, unit in parts):
+        return None
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
