@@ -78,5 +78,5 @@ pub use read::record_buffer::RecordBuffer;
 pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
 pub use storage::sync_path;
 pub use sync::progress::Progress;
-pub use verify::{IndexPath, IndexStep, Report, Structure, VerifyOptions, verify};
+pub use verify::{HeadSlot, IndexPath, IndexStep, LogExtent, Report, Structure, VerifyOptions, verify};
 pub use write::options::{Commit, Compression, Stats, SyncMode};

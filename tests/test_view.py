@@ -343,7 +343,7 @@ async def _never() -> bool:
 def test_commits_of_others_are_told_in_numbers(numbers: Path) -> None:
     states = asyncio.run(asyncio.wait_for(_gone_after(numbers, 3), 30))
     assert [state["count"] for state in states] == ["20", "21", "22", "23"]
-    assert set(states[0]) == {"count", "serial", "size", "replaced", "error"}
+    assert set(states[0]) == {"count", "serial", "size", "replaced", "error", "format"}
 
 
 def test_a_replaced_file_is_said_so_and_the_new_one_is_opened_when_asked(numbers: Path, tmp_path: Path) -> None:
@@ -529,6 +529,62 @@ def test_the_way_down_ends_at_the_record(path: Path, number: int) -> None:
         places = [block.position for block in cf.blocks() if block.records and block.records.first <= number]
     expected = None if record["pending"] else int(record["at"][0])
     assert places[-1] == expected
+
+
+def test_heads_and_log_of_format_3_are_told(path: Path) -> None:
+    with capturefile.open(path, "x", format=3, compression_block_size=4096) as cf:
+        for first in range(0, 3000, 100):
+            cf.add_records(f"record {number}".ljust(200) for number in range(first, first + 100))
+            cf.commit()
+    with capturefile.open(path) as cf:
+        blocks = [block for block in cf.blocks() if block.position is not None]
+        framed = max(block.records.last for block in blocks if block.records)
+    told = api(path, "/structure")
+    assert (told["error"], told["slots"], told["last_commit"]) == (None, [], "100")
+    assert (told["header"]["version"], told["header"]["checksum"]) == (3, "right")
+    now, before = told["heads"][told["current"]], told["heads"][1 - told["current"]]
+    assert int(now["serial"]) == int(before["serial"]) + 1
+    assert now["problem"] is before["problem"] is None
+    assert (int(now["records"]), int(told["log"]["records"])) == (framed, 3000 - framed)
+    assert int(told["log"]["end"]) - int(told["log"]["begin"]) == told["log"]["used"] <= told["log"]["size"]
+
+    data = bytearray(path.read_bytes())
+    data[now["position"] + 50] ^= 1
+    path.write_bytes(data)
+    told = api(path, "/structure")
+    assert "wrong checksum" in told["heads"]["AB".index(now["name"])]["problem"]
+    assert told["error"] is None
+    data[20] ^= 1
+    path.write_bytes(data)
+    told = api(path, "/structure")
+    assert told["header"]["checksum"] == "wrong"
+    assert "header" in told["error"]
+    assert api(path, "/way/1")["error"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 500, 20_000, 39_999, 40_000])
+def test_the_way_down_in_format_3_ends_at_the_record(path: Path, number: int) -> None:
+    with capturefile.open(path, "x", format=3, compression_block_size=4096) as cf:
+        for first in range(1, 40_001, 1000):
+            cf.add_records(f"record {index} " * (index % 7) for index in range(first, first + 1000))
+            cf.commit()
+    with capturefile.open(path) as cf:
+        blocks = list(cf.blocks())
+    told = api(path, f"/way/{number}")
+    assert told["error"] is None
+    *nodes, record = told["steps"]
+    assert len(nodes) > 1
+    for node in nodes:
+        before = [int(node["first"]) - 1, *map(int, node["lasts"])]
+        assert before == sorted(set(before))
+        if node["chosen"] is not None:
+            assert before[node["chosen"]] < number <= before[node["chosen"] + 1]
+    found = [(block.records.first, block.position) for block in blocks if block.records]
+    first, position = max(each for each in found if each[0] <= number)
+    if position is None:
+        assert record["kind"] == "entry"
+    else:
+        assert (record["kind"], int(record["at"][0]), int(record["first"])) == ("block", position, first)
 
 
 @pytest.mark.parametrize("number", [0, 3, 2**64 - 1, 2**64])

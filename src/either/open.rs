@@ -15,9 +15,9 @@ use crate::read::fan_out::check_fan_out;
 use crate::read::open_file::{OpenFile, Opened};
 use crate::storage::{Storage, read_up_to};
 use crate::v3::codec::Level;
-use crate::v3::format::head::Head;
 use crate::v3::format::{Codec, Header, VERSION};
-use crate::v3::shared::{Environment, Shared, System};
+use crate::v3::open::repeated::find_repeated;
+use crate::v3::shared::{Environment, GivenTime, Shared, System};
 use crate::v3::write as v3;
 use crate::write::options::{Compression, Making, SyncMode, WriterOptions};
 use crate::write::unmade::is_unmade;
@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) level: Option<CompressionLevel>,
     pub(crate) sync: SyncMode,
     pub(crate) cache_size: u64,
+    /// What the time is, where it is not the system's.
+    pub(crate) clock: Option<GivenTime>,
 }
 
 /// What is known of the header of an existing file.
@@ -81,7 +83,8 @@ impl Settings {
         };
         let mut identity = [0; 16];
         identity.chunks_mut(8).for_each(|part| part.copy_from_slice(&System.random().to_be_bytes()));
-        Ok(Header::of(&self.geometry, self.log_size, codec, identity, System.now()))
+        let now = self.clock.as_ref().map_or_else(|| System.now(), Environment::now);
+        Ok(Header::of(&self.geometry, self.log_size, codec, identity, now))
     }
 
     /// Whether nothing is in a file but what may be there when the making of one with these settings, and without
@@ -107,7 +110,11 @@ impl Settings {
         making: Making,
     ) -> Result<(AnyFile, AnyWriter)> {
         if self.geometry.version == VERSION {
-            let file = Arc::new(Shared::new(opened, self.header()?, self.cache_size));
+            let mut file = Shared::new(opened, self.header()?, self.cache_size);
+            if let Some(clock) = &self.clock {
+                file.environment = Box::new(clock.clone());
+            }
+            let file = Arc::new(file);
             let writer = v3::Writer::create(&file, right, metadata, self.v3_options(), making)?;
             return Ok((AnyFile::V3(file), AnyWriter::V3(Box::new(writer))));
         }
@@ -163,15 +170,14 @@ impl Settings {
 
 /// Whether a file is in version 3 of the format, by its header or, if that is damaged, by a head.
 pub(crate) fn is_version_3(storage: &dyn Storage) -> io::Result<bool> {
-    let usual = Geometry::of_version(VERSION);
-    let mut start = vec![0; 3 * usual.page_size as usize];
+    let mut start = [0; Header::SIZE];
     let length = read_up_to(storage, &mut start, 0)?;
-    start.truncate(length);
-    let is_head = |(slot, page): (u64, &[u8])| {
-        Head::header_in(page).is_some_and(|header| Head::decode(page, slot, &header).is_ok())
-    };
-    let heads = start.chunks(usual.page_size as usize).skip(1);
-    Ok(Header::decode(&start).is_ok() || (0..).zip(heads).any(is_head))
+    let start = &start[..length];
+    if Header::decode(start).is_ok() {
+        return Ok(true);
+    }
+    let is_other = Geometry::decode(&start[..length.min(Geometry::HEADER_SIZE)]).is_ok();
+    Ok(!is_other && find_repeated(storage)?.is_some())
 }
 
 fn refused(compression: Compression, expected: &'static str) -> Error {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::either::lookup::{Lookup, Stuck};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::{Geometry, in_memory};
 use crate::read::open_file::Opened;
 use crate::read::record::Record;
@@ -81,16 +81,6 @@ impl Snapshot {
     #[inline]
     pub(crate) fn state(&self) -> &AnyState {
         &self.state
-    }
-
-    /// The state, where the file is of version 2. `what` is what cannot be done to others yet, as a verb.
-    pub(crate) fn version_2(&self, what: &'static str) -> Result<&Arc<V2>> {
-        match &self.state {
-            AnyState::V2(state) => Ok(state),
-            AnyState::V3(_) => {
-                Err(Error::FormatUnsupported { path: self.path().to_owned(), what, version: 3 })
-            }
-        }
     }
 
     fn opened(&self) -> &Opened {

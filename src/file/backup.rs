@@ -4,12 +4,15 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
+use crate::either::snapshot::AnyState;
 use crate::error::{Error, Result, reserve};
 use crate::format::{Slot, in_memory};
-use crate::read::open_file::cut_short;
-use crate::read::snapshot::Snapshot;
+use crate::read::open_file::{Opened, cut_short};
+use crate::read::snapshot::Snapshot as V2;
 use crate::storage::{FileStorage, Storage, open_plain, read_up_to, write_all};
 use crate::sync::progress::{Callback, Monitor, Progress};
+use crate::v3::log::Ring;
+use crate::v3::read::snapshot::Snapshot as V3;
 
 use super::capture_file::CaptureFile;
 use super::replacement::Replacement;
@@ -120,7 +123,6 @@ impl<'a> BackupOptions<'a> {
     ///
     /// - [`Error::Io`] if a file cannot be read or written, or the target exists and is not to be replaced.
     /// - [`Error::Corrupt`] if the source is no capture file, or was cut short.
-    /// - [`Error::FormatUnsupported`] if the source is in version 3 of the format.
     /// - [`Error::Locked`] if the target is being written.
     ///
     /// # Examples
@@ -139,15 +141,13 @@ impl<'a> BackupOptions<'a> {
         let source = CaptureFile::open(source)?;
         let target = target.as_ref();
         let snapshot = source.snapshot()?;
-        let from = snapshot.version_2("back up")?;
         let place = Replacement::new(target, self.overwrite)?;
-        let copy = Copy {
-            from,
-            to: &FileStorage::new(open_plain(place.temporary(), true)?.0),
-            target,
-            monitor: Monitor::new(target, self.progress),
-        };
-        copy.write()?;
+        let to = FileStorage::new(open_plain(place.temporary(), true)?.0);
+        let copy = |file| Copy { file, to: &to, target, monitor: Monitor::new(target, self.progress) };
+        match snapshot.state() {
+            AnyState::V2(state) => copy(state.file()).version_2(state)?,
+            AnyState::V3(state) => copy(&state.frames.file).version_3(state)?,
+        }
         place.finish(true)?;
         Ok(snapshot.record_count())
     }
@@ -155,28 +155,62 @@ impl<'a> BackupOptions<'a> {
 
 /// A copy in the making.
 struct Copy<'a> {
-    from: &'a Snapshot,
+    file: &'a Opened,
     to: &'a dyn Storage,
     target: &'a Path,
     monitor: Monitor<'a>,
 }
 
 impl Copy<'_> {
-    fn write(&self) -> Result<()> {
-        let geometry = self.from.geometry();
-        let data = geometry.data_start()..geometry.whole_pages(self.from.file_limit());
-        self.monitor.set_total(data.end);
-        self.monitor.report()?;
+    fn version_2(&self, from: &V2) -> Result<()> {
+        let geometry = from.geometry();
+        let data = geometry.data_start()..geometry.whole_pages(from.file_limit());
+        self.begin(data.end)?;
         self.copy(data)?;
-        self.write_slots()?;
+        // The commit goes into its slot, and into the other one as the commit before, as in a new file.
+        let node = from.master_node();
+        let mut image = Vec::new();
+        for serial in [node.serial.wrapping_sub(1), node.serial] {
+            node.encode(serial, &geometry, &mut image);
+            self.put(&image, geometry.slot_position(Slot::of_serial(serial)))?;
+        }
         // Last, since a file without it is none.
         self.copy(0..geometry.slot_position(Slot::A))?;
         self.monitor.finish()
     }
 
+    /// The entries of the log stand at the same positions, and both heads begin with the first of them.
+    fn version_3(&self, from: &V3) -> Result<()> {
+        let (state, header) = (&from.state, &from.frames.file.header);
+        let data = header.data_start()..from.frames.limit;
+        self.begin(data.end)?;
+        let failed = |error| Error::io(self.target, "write", error);
+        self.to.set_length(header.initial_length().max(data.end)).map_err(failed)?;
+        self.copy(data)?;
+        // The log of a new file has its first page, so that there is room on the disk for what opening writes.
+        self.put(&vec![0; header.page as usize], header.log_start())?;
+        let ring = Ring::new(self.to, header);
+        if state.begin > header.first_position() {
+            ring.write(state.begin - 8, &state.seed.to_be_bytes()).map_err(failed)?;
+        }
+        for entry in state.entries.iter() {
+            ring.write(entry.header.position, entry.bytes()).map_err(failed)?;
+            self.monitor.add_work(entry.header.total.into())?;
+        }
+        for head in state.heads_of_copy() {
+            self.put(&head.encode(header), header.head_position(head.serial))?;
+        }
+        self.copy(0..header.page.into())?;
+        self.monitor.finish()
+    }
+
+    fn begin(&self, total: u64) -> Result<()> {
+        self.monitor.set_total(total);
+        self.monitor.report()
+    }
+
     /// Copies bytes that no commit changes any more.
     fn copy(&self, range: Range<u64>) -> Result<()> {
-        let file = self.from.file();
         let mut bytes = Vec::new();
         let mut position = range.start;
         while position < range.end {
@@ -184,26 +218,15 @@ impl Copy<'_> {
             bytes.clear();
             reserve(&mut bytes, in_memory(length), "a part of a copy")?;
             bytes.resize(in_memory(length), 0);
-            let read = read_up_to(&*file.storage, &mut bytes, position).map_err(file.failed("read"))?;
+            let read = read_up_to(&*self.file.storage, &mut bytes, position);
+            let read = read.map_err(self.file.failed("read"))?;
             if read < bytes.len() {
-                return Err(cut_short(file, position + read as u64, range.end));
+                return Err(cut_short(self.file, position + read as u64, range.end));
             }
             self.put(&bytes, position)?;
             position += length;
             self.monitor.advance_to(position);
             self.monitor.add_work(length)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the commit into its slot, and into the other one as the commit before, as in a new file.
-    fn write_slots(&self) -> Result<()> {
-        let geometry = self.from.geometry();
-        let node = self.from.master_node();
-        let mut image = Vec::new();
-        for serial in [node.serial.wrapping_sub(1), node.serial] {
-            node.encode(serial, &geometry, &mut image);
-            self.put(&image, geometry.slot_position(Slot::of_serial(serial)))?;
         }
         Ok(())
     }

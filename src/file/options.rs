@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use crate::codec::level::CompressionLevel;
 use crate::either::open::Settings;
 use crate::format::Geometry;
+use crate::v3::shared::GivenTime;
 use crate::write::options::{Compression, SyncMode};
 
 /// Maximum number of threads by default; more rarely make one writer faster.
@@ -53,6 +54,7 @@ impl Default for OpenOptions {
                 level: None,
                 sync: SyncMode::default(),
                 cache_size: Self::DEFAULT_CACHE_SIZE,
+                clock: None,
             },
         }
     }
@@ -329,6 +331,12 @@ impl OpenOptions {
     /// ```
     pub fn cache_size(mut self, bytes: u64) -> Self {
         self.settings.cache_size = bytes;
+        self
+    }
+
+    /// Stamps the commits of a new file in version 3 of the format with times that are given.
+    pub(crate) fn clock(mut self, clock: GivenTime) -> Self {
+        self.settings.clock = Some(clock);
         self
     }
 

@@ -40,7 +40,9 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replacement::Replacement>()?;
     module.add_class::<search::Pattern>()?;
     module.add_class::<search::Search>()?;
+    module.add_class::<structure::Head>()?;
     module.add_class::<structure::Header>()?;
+    module.add_class::<structure::Log>()?;
     module.add_class::<structure::Slot>()?;
     module.add_class::<structure::Step>()?;
     module.add_class::<structure::Structure>()?;

@@ -1,13 +1,13 @@
-//! A file's header, its slots and the way down its index, for the viewer.
+//! A file's header, its slots or heads and the way down its index, for the viewer.
 
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
 
 use super::errors::found_and_expected;
-use crate::{Coordinates, HeaderChecksum, IndexStep, MasterSlot, Structure as Core};
+use crate::{Coordinates, HeadSlot, HeaderChecksum, IndexStep, LogExtent, MasterSlot, Structure as Core};
 
-/// The header and slots of a file as they are, damaged or not, and the paths through its index.
+/// The header and slots or heads of a file as they are, damaged or not, and the paths through its index.
 #[pyclass(frozen, name = "_Structure", module = "capturefile._capturefile")]
 pub(super) struct Structure(Core);
 
@@ -38,13 +38,41 @@ pub(super) struct Slot {
     is_current: bool,
 }
 
-/// A node on the path to a record, or the record itself, which has the height 0 and no node's numbers.
+/// The fields of a head of a file in format 3.
+#[pyclass(frozen, get_all, name = "_HeadSlot", module = "capturefile._capturefile")]
+pub(super) struct Head {
+    position: u64,
+    serial: u64,
+    begin: u64,
+    sure: u64,
+    file_limit: u64,
+    record_count: u64,
+    metadata: Option<u64>,
+    levels: Vec<u32>,
+    problem: Option<String>,
+    is_current: bool,
+}
+
+/// What is in the log of a file in format 3.
+#[pyclass(frozen, get_all, name = "_LogExtent", module = "capturefile._capturefile")]
+pub(super) struct Log {
+    size: u64,
+    begin: u64,
+    end: u64,
+    entries: u64,
+    record_count: u64,
+}
+
+/// A node on the path to a record, or what holds the record, which has the height 0 and no node's numbers.
 #[pyclass(frozen, get_all, name = "_Step", module = "capturefile._capturefile")]
 pub(super) struct Step {
+    kind: &'static str,
     height: u32,
     children: u64,
     below: u64,
     first: u64,
+    /// In format 3, the number of the last record of each child.
+    lasts: Vec<u64>,
     chosen: Option<u64>,
     at: Option<(u64, u32)>,
     is_pending: bool,
@@ -71,6 +99,16 @@ impl Structure {
     #[getter]
     fn slots(&self) -> Vec<Slot> {
         self.0.slots.iter().map(Slot::from).collect()
+    }
+
+    #[getter]
+    fn heads(&self) -> Vec<Head> {
+        self.0.heads.iter().map(Head::from).collect()
+    }
+
+    #[getter]
+    fn log(&self) -> Option<Log> {
+        self.0.log.as_ref().map(Log::from)
     }
 
     #[getter]
@@ -121,15 +159,64 @@ impl From<&MasterSlot> for Slot {
     }
 }
 
+impl From<&HeadSlot> for Head {
+    fn from(head: &HeadSlot) -> Self {
+        Self {
+            position: head.position,
+            serial: head.serial_number,
+            begin: head.begin,
+            sure: head.sure,
+            file_limit: head.file_limit,
+            record_count: head.record_count,
+            metadata: head.metadata,
+            levels: head.levels.clone(),
+            problem: head.problem.as_ref().map(found_and_expected),
+            is_current: head.is_current,
+        }
+    }
+}
+
+impl From<&LogExtent> for Log {
+    fn from(log: &LogExtent) -> Self {
+        let LogExtent { size, begin, end, entries, record_count, .. } = *log;
+        Self { size, begin, end, entries, record_count }
+    }
+}
+
 impl From<&IndexStep> for Step {
     fn from(step: &IndexStep) -> Self {
+        let none = Self {
+            kind: "node",
+            height: 0,
+            children: 0,
+            below: 0,
+            first: 0,
+            lasts: Vec::new(),
+            chosen: None,
+            at: None,
+            is_pending: false,
+        };
         match *step {
-            IndexStep::Node { height, children, below, first, chosen, at } => {
-                Self { height, children, below, first, chosen, at: at.map(pair), is_pending: false }
+            IndexStep::Node { height, children, below, first, chosen, at, .. } => {
+                Self { height, children, below, first, chosen, at: at.map(pair), ..none }
             }
-            IndexStep::Record { at, is_pending } => {
-                let at = Some(pair(at));
-                Self { height: 0, children: 0, below: 0, first: 0, chosen: None, at, is_pending }
+            IndexStep::Record { at, is_pending, .. } => {
+                Self { kind: "record", at: Some(pair(at)), is_pending, ..none }
+            }
+            IndexStep::BlockNode { height, first, ref lasts, chosen, position, .. } => Self {
+                height,
+                children: lasts.len() as u64,
+                first,
+                lasts: lasts.clone(),
+                chosen: chosen.map(|chosen| chosen as u64),
+                at: position.map(|position| (position, 0)),
+                ..none
+            },
+            IndexStep::Block { position, first, .. } => {
+                Self { kind: "block", first, at: Some((position, 0)), ..none }
+            }
+            IndexStep::Entry { position, first, .. } => {
+                Self { kind: "entry", first, at: Some((position, 0)), is_pending: true, ..none }
             }
         }
     }

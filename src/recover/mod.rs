@@ -17,6 +17,7 @@ mod source;
 mod survey;
 mod tally;
 mod target;
+mod v3;
 mod walk;
 
 use std::fs::{self, File};
@@ -28,7 +29,7 @@ use nix::libc;
 
 use crate::either::open::is_version_3;
 use crate::error::{Error, Result};
-use crate::file::{CaptureFile, Replacement};
+use crate::file::Replacement;
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
 use crate::lock::FileIdentity;
@@ -172,8 +173,8 @@ impl<'a> RecoverOptions<'a> {
         check_target(&file, target, self.overwrite)?;
         let place = Replacement::new(target, self.overwrite)?;
         let found = Damaged::look(source, FileStorage::new(file), Monitor::new(target, self.progress))?;
-        let target = Target::create(target, place, found.sizes.geometry)?;
-        let recovery = found.recover_into(Some(target.log()), self.keep_numbers)?;
+        let target = found.create_target(target, place)?;
+        let recovery = found.recover_into(Some(&target), self.keep_numbers)?;
         target.finish()?;
         Ok(recovery)
     }
@@ -208,34 +209,50 @@ impl<'a> RecoverOptions<'a> {
 }
 
 /// A damaged file, once its sizes are known.
-struct Damaged<'a> {
-    source: DamagedFrames<'a>,
-    sizes: Sizes,
-    monitor: Monitor<'a>,
+enum Damaged<'a> {
+    V2 { source: Box<DamagedFrames<'a>>, sizes: Box<Sizes> },
+    V3 { raw: Raw<'a>, file: Box<v3::DamagedFile> },
 }
 
 impl<'a> Damaged<'a> {
     fn look(source: &Path, storage: impl Storage + 'static, monitor: Monitor<'a>) -> Result<Self> {
-        if is_version_3(&storage).map_err(|error| Error::io(source, "read", error))? {
-            return Err(Error::FormatUnsupported { path: source.to_owned(), what: "recover", version: 3 });
-        }
         let raw = Raw::new(source, Box::new(storage), monitor)?;
-        let monitor = raw.monitor.clone();
-        monitor.report()?;
+        raw.monitor.report()?;
+        if is_version_3(raw.storage()).map_err(|error| Error::io(source, "read", error))?
+            && let Some(found) = v3::DamagedFile::find(&raw)?
+        {
+            return Ok(Self::V3 { raw, file: Box::new(found) });
+        }
         let (sizes, source) = sizes::find(raw)?;
-        Ok(Self { source, sizes, monitor })
+        Ok(Self::V2 { source: Box::new(source), sizes: Box::new(sizes) })
+    }
+
+    /// Makes a new file of the same kind.
+    fn create_target(&self, path: &Path, place: Replacement) -> Result<Target> {
+        match self {
+            Self::V2 { sizes, .. } => Target::create(path, place, sizes.geometry),
+            Self::V3 { file, .. } => Target::create_version_3(path, place, &file.header),
+        }
     }
 
     /// Puts all that can be read into `target`, if there is one, and accounts for it.
-    fn recover_into(mut self, target: Option<&CaptureFile>, keep_numbers: bool) -> Result<Recovery> {
+    fn recover_into(self, target: Option<&Target>, keep_numbers: bool) -> Result<Recovery> {
         let mut recovery = Recovery::default();
-        let mut sink = Sink::new(target, &mut recovery, keep_numbers, &self.source.raw);
-        let metadata = recover_records(&mut self.source, self.sizes, &mut sink)?;
-        drop(sink);
+        let (metadata, monitor) = match self {
+            Self::V2 { mut source, sizes } => {
+                let mut sink = Sink::new(target, &mut recovery, keep_numbers, &source.raw);
+                let metadata = recover_records(&mut source, *sizes, &mut sink)?;
+                (metadata, source.raw.monitor.clone())
+            }
+            Self::V3 { raw, file } => {
+                let mut sink = Sink::new(target, &mut recovery, keep_numbers, &raw);
+                (v3::recover_records(&raw, *file, &mut sink)?, raw.monitor.clone())
+            }
+        };
         if let Some(target) = target {
             target.set_metadata(metadata.as_deref())?;
         }
-        self.monitor.finish()?;
+        monitor.finish()?;
         Ok(recovery)
     }
 }

@@ -14,6 +14,8 @@ use crate::read::cache::Cache;
 use crate::read::open_file::{OpenFile, Opened};
 use crate::storage::{Map, Storage, read_up_to};
 use crate::sync::progress::Monitor;
+use crate::v3::format::Header;
+use crate::v3::shared::Shared;
 
 /// A disk that fails does so in units of at least this size.
 const SECTOR: usize = 512;
@@ -43,6 +45,17 @@ impl<'a> Raw<'a> {
     pub(super) fn open_file(&self, geometry: Geometry) -> Arc<OpenFile> {
         let opened = Opened::new(&self.path, Box::new(self.storage.clone()), 1);
         Arc::new(OpenFile::new(opened, geometry, Cache::new(0)))
+    }
+
+    /// The same for a file of version 3.
+    pub(super) fn open_version_3(&self, header: Header) -> Arc<Shared> {
+        let opened = Opened::new(&self.path, Box::new(self.storage.clone()), 1);
+        Arc::new(Shared::new(opened, header, 0))
+    }
+
+    /// The file for those who look for something in it.
+    pub(super) fn storage(&self) -> &dyn Storage {
+        &self.storage
     }
 
     /// The bytes of `range`, if they are all there; what the disk cannot read is zeros.

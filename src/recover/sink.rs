@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use crate::error::{Damage, Error, Result};
-use crate::file::CaptureFile;
 use crate::sync::progress::Monitor;
 use crate::verify::{Run, list_run};
 
 use super::raw::Raw;
 use super::report::{LostRange, Recovery};
+use super::target::Target;
 
 /// As many ranges of numbers are listed at most.
 const MAX_RANGES: usize = 100_000;
@@ -18,7 +18,7 @@ const MAX_RECORDS_PER_BYTE: u64 = 258;
 /// Takes the records of a damaged file in order, and notes which are missing.
 pub(super) struct Sink<'a> {
     /// `None` where only the account is wanted.
-    target: Option<&'a CaptureFile>,
+    target: Option<&'a Target>,
     pub(super) recovery: &'a mut Recovery,
     /// Whether a lost record leaves an empty one in its place.
     keep_numbers: bool,
@@ -36,7 +36,7 @@ pub(super) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub(super) fn new(
-        target: Option<&'a CaptureFile>,
+        target: Option<&'a Target>,
         recovery: &'a mut Recovery,
         keep_numbers: bool,
         raw: &Raw<'a>,
@@ -64,6 +64,11 @@ impl<'a> Sink<'a> {
             list_run(&mut self.recovery.uncertain, number..=number, MAX_RANGES);
         }
         Ok(())
+    }
+
+    /// What is added from here on was committed at `time`, or later.
+    pub(super) fn set_commit_time(&mut self, time: u64) -> Result<()> {
+        self.target.map_or(Ok(()), |target| target.set_commit_time(time))
     }
 
     /// Notes `count` records as lost; `exact` if there are this many for certain, and just here.

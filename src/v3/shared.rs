@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::format::{Header, NUMBER_LIMIT};
@@ -31,6 +33,26 @@ impl Environment for System {
     fn random(&self) -> u64 {
         // Its keys are random in each process, and others each time.
         RandomState::new().build_hasher().finish()
+    }
+}
+
+/// A time that somebody sets who commits again what was committed before.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GivenTime(Arc<AtomicU64>);
+
+impl GivenTime {
+    pub(crate) fn set(&self, time: u64) {
+        self.0.store(time, Ordering::Relaxed);
+    }
+}
+
+impl Environment for GivenTime {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn random(&self) -> u64 {
+        System.random()
     }
 }
 

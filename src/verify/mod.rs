@@ -4,13 +4,17 @@ mod lists;
 mod order;
 mod report;
 mod slots;
+mod steps;
 mod structure;
+mod structure_3;
 mod version_3;
 mod walk;
 
 pub(crate) use lists::{Run, list_problem, list_run};
 pub use report::Report;
-pub use structure::{IndexPath, IndexStep, Structure};
+pub use steps::{IndexPath, IndexStep};
+pub use structure::Structure;
+pub use structure_3::{HeadSlot, LogExtent};
 
 use std::collections::HashSet;
 use std::fmt;

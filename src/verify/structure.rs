@@ -5,19 +5,24 @@ use std::sync::Arc;
 
 use crate::either::open::is_version_3;
 use crate::error::{Damage, Error, Result};
-use crate::format::{Coordinates, Geometry, Header, MasterSlot, Slot};
+use crate::format::{Geometry, Header, MasterSlot, Slot};
 use crate::read::cache::Cache;
 use crate::read::current::read_both;
 use crate::read::open_file::{OpenFile, Opened};
 use crate::read::snapshot::Snapshot;
 use crate::storage::{FileStorage, Storage, open_plain, read_up_to};
+use crate::v3;
+
+use super::steps::{IndexPath, IndexStep};
+use super::structure_3::{self, HeadSlot, LogExtent, StructureParts};
 
 /// Slots that a damaged header makes larger than this are not read.
 const MAX_SLOT_SIZE: u64 = 64 * 1024 * 1024;
 /// Bytes of blocks and nodes kept from one look to the next.
 const CACHE_SIZE: u64 = 1024 * 1024;
 
-/// Shows how a file is built at one moment: what stands in its header and in both slots, whether it is sound or not.
+/// Shows how a file is built at one moment: what stands in its header and in both slots or heads, whether it is sound
+/// or not.
 ///
 /// ```
 /// use capturefile::{IndexStep, OpenOptions, Structure};
@@ -44,82 +49,22 @@ pub struct Structure {
     pub file_size: u64,
     /// What the header says; `None` if the file is too short for one.
     pub header: Option<Header>,
-    /// Slots A and B; empty if the header does not tell where they are.
+    /// Slots A and B; empty if the header does not tell where they are, and in version 3 of the format.
     pub slots: Vec<MasterSlot>,
+    /// Heads A and B of a file in version 3 of the format.
+    pub heads: Vec<HeadSlot>,
+    /// The log of such a file, if its state can be read.
+    pub log: Option<LogExtent>,
     path: PathBuf,
     /// The current state, or why there is none.
-    state: std::result::Result<Snapshot, Damage>,
+    state: std::result::Result<CurrentState, Damage>,
 }
 
-/// The path down the index to a record, as far as the file can be read; see [`Structure::path_to`].
-///
-/// ```
-/// # fn main() -> capturefile::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("log.capture");
-/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-/// log.add_record(b"one")?;
-/// log.commit()?;
-/// let found = capturefile::Structure::read(&path)?.path_to(1);
-/// assert_eq!((found.steps.len(), found.error.is_none()), (2, true));
-/// # Ok(()) }
-/// ```
+/// What the current commit leads to.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct IndexPath {
-    /// From the current master node down.
-    pub steps: Vec<IndexStep>,
-    /// Why the path ends before the record.
-    pub error: Option<Error>,
-}
-
-/// What is passed on the path to a record.
-///
-/// ```
-/// use capturefile::IndexStep;
-///
-/// # fn main() -> capturefile::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("log.capture");
-/// # let log = capturefile::OpenOptions::new().write(true).open(&path)?;
-/// log.add_record(b"one")?;
-/// log.commit()?;
-/// for step in capturefile::Structure::read(&path)?.path_to(1).steps {
-///     match step {
-///         IndexStep::Node { height, children, .. } => assert_eq!((height, children), (1, 1)),
-///         IndexStep::Record { is_pending, .. } => assert!(is_pending),
-///         _ => {}
-///     }
-/// }
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum IndexStep {
-    /// An index node.
-    #[non_exhaustive]
-    Node {
-        /// Its height; the children of a node of height 1 are records.
-        height: u32,
-        /// How many children it has: as many as the fan-out says, or fewer if it is unfinished.
-        children: u64,
-        /// How many records are below each child.
-        below: u64,
-        /// The number of its first record.
-        first: u64,
-        /// Which child leads to the record, counted from 0; `None` if the record comes after all of them.
-        chosen: Option<u64>,
-        /// Where it is; `None` if it is unfinished, and so in the master node.
-        at: Option<Coordinates>,
-    },
-    /// The record.
-    #[non_exhaustive]
-    Record {
-        /// Where it is.
-        at: Coordinates,
-        /// Whether it is in the block that is not compressed yet.
-        is_pending: bool,
-    },
+enum CurrentState {
+    V2(Snapshot),
+    V3(Arc<v3::read::snapshot::Snapshot>),
 }
 
 impl Structure {
@@ -146,18 +91,18 @@ impl Structure {
         let storage = FileStorage::new(open_plain(path, false)?.0);
         let mut start = [0; Geometry::HEADER_SIZE];
         let length = read_up_to(&storage, &mut start, 0).map_err(failed)?;
-        if is_version_3(&storage).map_err(failed)? {
-            return Err(Error::FormatUnsupported {
-                path: path.to_owned(),
-                what: "show the structure of",
-                version: 3,
-            });
-        }
         let file_size = storage.length().map_err(failed)?;
-        let without_slots = |header, damage| {
-            let (slots, path, state) = (Vec::new(), path.to_owned(), Err(damage));
-            Ok(Self { file_size, header, slots, path, state })
+        let none = |header, state| {
+            let (slots, heads, path) = (Vec::new(), Vec::new(), path.to_owned());
+            Self { file_size, header, slots, heads, log: None, path, state }
         };
+        if is_version_3(&storage).map_err(failed)? {
+            let StructureParts { header, heads, state } =
+                structure_3::read_parts(path, Box::new(storage), CACHE_SIZE)?;
+            let log = state.as_ref().ok().map(|state| LogExtent::of(state));
+            return Ok(Self { heads, log, ..none(Some(header), state.map(CurrentState::V3)) });
+        }
+        let without_slots = |header, damage| Ok(none(header, Err(damage)));
         let header = match Header::decode(&start[..length]) {
             Ok(header) => header,
             Err(damage) => return without_slots(None, damage),
@@ -178,13 +123,13 @@ impl Structure {
             slots.push(MasterSlot { is_current, ..MasterSlot::decode(&geometry, slot, bytes) });
         }
         let state = match both.current {
-            Some(master) => Ok(Snapshot::cut_short(Arc::new(file), master, file_size)),
+            Some(master) => Ok(CurrentState::V2(Snapshot::cut_short(Arc::new(file), master, file_size))),
             None => Err(Damage::new("no master node that is surely the current one", "one in slot A or B")),
         };
-        Ok(Self { file_size, header: Some(header), slots, path: path.to_owned(), state })
+        Ok(Self { file_size, slots, ..none(Some(header), state) })
     }
 
-    /// Returns why there is no header, or no slots, or no current one among them.
+    /// Returns why there is no header, or no slots or heads, or no current one among them.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -211,6 +156,9 @@ impl Structure {
     /// # Ok(()) }
     /// ```
     pub fn last_commit(&self) -> Option<u64> {
+        if let Ok(CurrentState::V3(snapshot)) = &self.state {
+            return structure_3::last_commit(&snapshot.state);
+        }
         let [a, b] = &self.slots[..] else {
             return None;
         };
@@ -237,7 +185,8 @@ impl Structure {
     pub fn path_to(&self, number: u64) -> IndexPath {
         let mut steps = Vec::new();
         let result = match &self.state {
-            Ok(state) => descend(state, number, &mut steps),
+            Ok(CurrentState::V2(state)) => descend(state, number, &mut steps),
+            Ok(CurrentState::V3(state)) => structure_3::descend(state, number, &mut steps),
             Err(damage) => Err(Error::corrupt(&self.path, damage.clone())),
         };
         IndexPath { steps, error: result.err() }

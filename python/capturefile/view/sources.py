@@ -33,6 +33,8 @@ class State:
     """Whether another file stands under the name now, or none."""
     error: str | None
     """Why the file cannot be read, or not any further."""
+    format: int | None = None
+    """Version of the file's format; only in version 2 do serial numbers count commits."""
 
 
 class Unreadable(Exception):  # noqa: N818 - what it says of the file
@@ -85,7 +87,9 @@ class ViewedFile:
             # What was seen before stays readable.
             self._error = in_words(error)
         info = file.info()
-        return State(str(info.record_count), info.serial_number, info.file_size, _is_replaced(file), self._error)
+        return State(
+            str(info.record_count), info.serial_number, info.file_size, _is_replaced(file), self._error, info.version
+        )
 
     def describe(self) -> dict[str, Any]:
         """The file's name and sizes, for the head of the page."""

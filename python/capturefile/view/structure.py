@@ -1,4 +1,4 @@
-"""The header, both master nodes and the way down the index, as the page gets them."""
+"""The header, both master nodes or heads and the way down the index, as the page gets them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from capturefile.view.sources import BROKEN
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from capturefile._capturefile import _Header, _MasterSlot, _Step
+    from capturefile._capturefile import _Header, _HeadSlot, _LogExtent, _MasterSlot, _Step
 
 LAST_NUMBER = 2**64 - 1
 """No file has a record with this number."""
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """The header and both slots, as far as they can be read."""
-    empty: dict[str, Any] = {"header": None, "slots": [], "current": None, "error": None}
+    """The header and both slots, or heads and the log, as far as they can be read."""
+    empty: dict[str, Any] = {"header": None, "slots": [], "heads": [], "log": None, "current": None, "error": None}
     try:
         structure = _Structure(path)
     except BROKEN as error:
         return {**empty, "error": in_words(error)}
-    slots = structure.slots
+    slots, heads = structure.slots, structure.heads
+    is_current = [slot.is_current for slot in slots] or [head.is_current for head in heads]
     return {
         "size": structure.file_size,
         "header": _describe_header(structure.header),
         "slots": [_describe_slot("AB"[index], slot) for index, slot in enumerate(slots)],
-        "current": next((index for index, slot in enumerate(slots) if slot.is_current), None),
+        "heads": [_describe_head("AB"[index], head) for index, head in enumerate(heads)],
+        "log": _describe_log(structure.log),
+        "current": is_current.index(True) if any(is_current) else None,
         "last_commit": None if structure.last_commit is None else str(structure.last_commit),
         # What is wrong with slots stands beside them.
         "error": None if slots else structure.damage,
@@ -57,6 +60,32 @@ def _describe_slot(name: str, slot: _MasterSlot) -> dict[str, Any]:
     }
 
 
+def _describe_head(name: str, head: _HeadSlot) -> dict[str, Any]:
+    return {
+        "name": name,
+        "position": head.position,
+        "serial": str(head.serial),
+        "begin": str(head.begin),
+        "sure": str(head.sure),
+        "file_limit": str(head.file_limit),
+        "metadata": None if head.metadata is None else str(head.metadata),
+        "levels": head.levels,
+        "records": str(head.record_count),
+        "problem": head.problem,
+    }
+
+
+def _describe_log(log: _LogExtent | None) -> dict[str, Any] | None:
+    return log and {
+        "size": log.size,
+        "begin": str(log.begin),
+        "end": str(log.end),
+        "used": log.end - log.begin,
+        "entries": log.entries,
+        "records": str(log.record_count),
+    }
+
+
 def way(path: Path, number: int) -> dict[str, Any]:
     """The way down to a record, level by level, as far as it can be gone."""
     steps: list[_Step] = []
@@ -72,13 +101,14 @@ def way(path: Path, number: int) -> dict[str, Any]:
 def _describe_step(step: _Step) -> dict[str, Any]:
     place = _describe_place(step.at)
     if step.height == 0:
-        return {"height": 0, "at": place, "pending": step.is_pending}
+        return {"height": 0, "kind": step.kind, "at": place, "pending": step.is_pending, "first": str(step.first)}
     fields = {
         "height": step.height,
         "unfinished": place is None,
         "children": step.children,
         "below": str(step.below),
         "first": str(step.first),
+        "lasts": [str(last) for last in step.lasts],
         "chosen": step.chosen,
     }
     return fields if place is None else {**fields, "at": place}

@@ -180,13 +180,15 @@ impl<'a> EntryView<'a> {
     /// The entry that stands at `position` behind one with the checksum `seed`; `None` if `bytes` are none, or one
     /// whose parts cannot be.
     pub(crate) fn decode(bytes: &'a [u8], position: u64, seed: u64, log: u32) -> Option<Self> {
+        let view = Self::decode_unproven(bytes, position, log)?;
+        let (body, sum) = view.bytes.split_at(view.bytes.len() - 8);
+        (checksum(body, seed).to_be_bytes() == sum).then_some(view)
+    }
+
+    /// The same whatever its checksum.
+    pub(crate) fn decode_unproven(bytes: &'a [u8], position: u64, log: u32) -> Option<Self> {
         let header = EntryHeader::decode(bytes, position, log)?;
-        let bytes = bytes.get(..header.total as usize)?;
-        let (body, sum) = bytes.split_at(bytes.len() - 8);
-        if checksum(body, seed).to_be_bytes() != sum {
-            return None;
-        }
-        let view = Self { header, bytes };
+        let view = Self { header, bytes: bytes.get(..header.total as usize)? };
         view.ends_rise().then_some(view)
     }
 

@@ -68,7 +68,8 @@ pub(crate) struct BadHead {
 }
 
 impl Head {
-    const FIXED_SIZE: usize = 48 + Header::FIELDS_SIZE + 4;
+    /// Length of what stands before the frames.
+    pub(crate) const FIXED_SIZE: usize = 48 + Header::FIELDS_SIZE + 4;
 
     /// Whether the index of these frames has room in a head.
     pub(crate) fn fits(frames: &FrameArea, header: &Header) -> bool {

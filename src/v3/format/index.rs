@@ -97,6 +97,12 @@ impl Path {
         u8::try_from(self.levels.len()).unwrap_or(u8::MAX)
     }
 
+    /// The children of the node of this height, from 1 on.
+    pub(crate) fn level(&self, height: u8) -> &[Child] {
+        let level = usize::from(height).checked_sub(1).and_then(|index| self.levels.get(index));
+        level.map_or(&[], Vec::as_slice)
+    }
+
     /// Records in all blocks.
     pub(crate) fn records(&self) -> u64 {
         self.records

@@ -66,6 +66,16 @@ impl LogState {
         }
     }
 
+    /// Both heads of a file that has this state and nothing else, the newer one last.
+    pub(crate) fn heads_of_copy(&self) -> [Head; 2] {
+        // It gets its name once all of it is on the disk.
+        let sure = self.end;
+        let frames = FrameArea::clone(&self.frames);
+        let head =
+            Head { serial: self.serial, begin: self.begin, seed: self.seed, sure, time: self.time, frames };
+        [head.clone(), Head { serial: self.serial + 1, ..head }]
+    }
+
     /// Adds the entry that continues the chain; false, and nothing has changed, if its numbers do not.
     pub(crate) fn add(&mut self, entry: LogEntry, header: &Header) -> bool {
         let fields = entry.header;

@@ -2,3 +2,4 @@
 
 pub(crate) mod heads;
 pub(crate) mod reader;
+pub(crate) mod repeated;

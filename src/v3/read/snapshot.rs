@@ -112,7 +112,7 @@ impl Snapshot {
         Ok(self.total == other.total && self.metadata()?.as_deref() == other.metadata()?.as_deref())
     }
 
-    fn no_such_record(&self, number: u64) -> Error {
+    pub(crate) fn no_such_record(&self, number: u64) -> Error {
         Error::NoSuchRecord { path: self.frames.file.path.clone(), number, count: self.total }
     }
 

@@ -1,4 +1,5 @@
-// How the file is built: header, master nodes, the way through the index, blocks, sizes, and what a check finds.
+// How the file is built: header, master nodes or heads and log, the way through the index, blocks, sizes, and what a
+// check finds.
 
 import { bytes, counted, grouped, h, svg } from "./dom.js";
 import { job, json } from "./api.js";
@@ -81,11 +82,13 @@ export class Structure {
   }
 
   async drawNodes() {
-    const structure = await json(`${this.base}/structure`).catch((error) => ({ error: error.message, slots: [] }));
+    const structure = await json(`${this.base}/structure`).catch((error) => ({ error: error.message, slots: [], heads: [] }));
     const cards = [];
     if (structure.error) cards.push(h("p", { className: "problem" }, structure.error));
     if (structure.header) cards.push(headerCard(structure));
     structure.slots.forEach((slot, index) => cards.push(slotCard(slot, index === structure.current)));
+    structure.heads.forEach((head, index) => cards.push(headCard(head, index === structure.current)));
+    if (structure.log) cards.push(logCard(structure.log));
     this.nodes.replaceChildren(...cards);
     this.lastCommit = structure.last_commit;
     this.drawCommits();
@@ -94,21 +97,26 @@ export class Structure {
   async drawWay(number) {
     const found = await json(`${this.base}/way/${number}`).catch((error) => ({ error: error.message, steps: [] }));
     const rows = found.steps.map((step) => this.level(step));
-    const caption = "From the current master node down. A cell is a child; the filled one leads to the record.";
+    const caption = "From what the last commit says down. A cell is a child; the filled one leads to the record.";
     this.way.replaceChildren(h("h2", {}, `Path to record ${grouped(number)}`), h("p", { className: "quiet" }, caption),
       h("div", { className: "levels" }, rows), found.error ? h("p", { className: "problem" }, found.error) : "");
   }
 
   level(step) {
     if (step.height === 0) {
+      if (step.kind !== "record") return holder(step);
       const place = step.pending ? "in the pending block" : `in the block at byte ${grouped(step.at[0])}`;
       return h("div", { className: "level" }, h("span", { className: "what" }, "record"), h("span", { className: "leafcell" }, `${place}, offset ${grouped(step.at[1])}`));
     }
-    const where = step.unfinished ? "master node" : `byte ${grouped(step.at[0])} + ${grouped(step.at[1])}`;
+    const sized = step.lasts.length > 0; // Children of format 3 have any number of records.
+    const offset = sized ? "" : ` + ${grouped(step.at?.[1] ?? 0)}`;
+    const where = step.unfinished ? (sized ? "head or log" : "master node") : `byte ${grouped(step.at[0])}${offset}`;
     const most = Math.min(step.children, 64);
     const cells = Array.from({ length: most }, (_, index) => {
-      const first = BigInt(step.first) + BigInt(index) * BigInt(step.below);
-      const label = step.below === "1" ? `record ${grouped(first)}` : `records ${grouped(first)} to ${grouped(first + BigInt(step.below) - 1n)}`;
+      const before = BigInt(step.first) + BigInt(index) * BigInt(step.below);
+      const first = sized && index > 0 ? BigInt(step.lasts[index - 1]) + 1n : before;
+      const last = sized ? BigInt(step.lasts[index]) : first + BigInt(step.below) - 1n;
+      const label = first === last ? `record ${grouped(first)}` : `records ${grouped(first)} to ${grouped(last)}`;
       return h("button", { className: index === step.chosen ? "cell chosen" : "cell", title: label, "aria-label": label, onclick: () => this.drawWay(first) });
     });
     const passed = step.chosen === null ? h("span", { className: "quiet" }, step.children ? "→ to the right of all these" : "no children yet") : null;
@@ -119,8 +127,9 @@ export class Structure {
 
   // What commits added: the last one by the two master nodes, others as they are seen while the page is open.
   seen(before, now) {
-    const commits = (now.serial - before.serial + 2 ** 32) % 2 ** 32;
-    if (commits === 0) return;
+    if (now.serial === before.serial) return;
+    // In format 3, serial numbers are positions in the log.
+    const commits = now.format === 3 ? null : (now.serial - before.serial + 2 ** 32) % 2 ** 32;
     this.commits.push({ commits, records: BigInt(now.count) - BigInt(before.count) });
     if (this.commits.length > 120) this.commits.shift();
     if (this.shown) this.drawCommits();
@@ -131,7 +140,7 @@ export class Structure {
     const most = this.commits.reduce((most, { records }) => (records > most ? records : most), 1n);
     const bars = this.commits.map(({ commits, records }, index) => {
       const height = Math.max(1, (Number(records) / Number(most)) * 60);
-      return bar(index * 8, 64 - height, 6, height, `${counted(records, "record")} in ${counted(commits, "commit")}`);
+      return bar(index * 8, 64 - height, 6, height, commits ? `${counted(records, "record")} in ${counted(commits, "commit")}` : counted(records, "record"));
     });
     const held = [...this.history.querySelectorAll("rect")].indexOf(document.activeElement);
     const plot = bars.length ? h("div", { className: "plot" }, plotted("Records per commit", "0 0 960 64", bars)) : h("p", { className: "quiet" }, "Commits that come while this page is open are drawn here.");
@@ -170,6 +179,37 @@ function slotCard(slot, isCurrent) {
       ["Metadata", slot.metadata ? `byte ${grouped(slot.metadata[0])} + ${grouped(slot.metadata[1])}` : "none"],
     ]),
     slot.problem ? h("p", { className: "problem" }, slot.problem) : "");
+}
+
+function headCard(head, isCurrent) {
+  const facts = [
+    ["Serial", grouped(head.serial)],
+    ["Records in frames", grouped(head.records)],
+    ["Limit", `byte ${grouped(head.file_limit)}`],
+    ["Log begins", `at ${grouped(head.begin)}`],
+    ["Log on the disk", `up to ${grouped(head.sure)}`],
+    ["Levels", head.levels.length ? head.levels.map((count, index) => `${index + 1}: ${count}`).join("   ") : "none"],
+    ["Metadata", head.metadata ? `byte ${grouped(head.metadata)}` : "none, or in the log"],
+  ];
+  return h("section", { className: isCurrent ? "card current" : "card" },
+    h("div", { className: "bar" }, h("h2", {}, `Head ${head.name}`), isCurrent ? h("span", { className: "pill" }, "newest") : null),
+    head.problem ? h("p", { className: "problem" }, head.problem) : list(facts));
+}
+
+function logCard(log) {
+  return h("section", { className: "card" }, h("h2", {}, "Log"), list([
+    ["Records", grouped(log.records)],
+    ["Entries", grouped(log.entries)],
+    ["From", grouped(log.begin)],
+    ["To", grouped(log.end)],
+    ["In use", `${bytes(log.used)} of ${bytes(log.size)}`],
+  ]));
+}
+
+// What holds the record in format 3: a block or an entry of the log.
+function holder(step) {
+  const place = step.kind === "block" ? `in the block at byte ${grouped(step.at[0])}` : `in the entry at ${grouped(step.at[0])} of the log`;
+  return h("div", { className: "level" }, h("span", { className: "what" }, "record"), h("span", { className: "leafcell" }, `${place}, which begins with record ${grouped(step.first)}`));
 }
 
 const share = ({ at, of }) => (BigInt(of) ? Number((BigInt(at) * 1000n) / BigInt(of)) / 10 : 100).toFixed(1);

@@ -1,0 +1,79 @@
+//! What says how a damaged file is built: its header, or a head that repeats it, and the newest head.
+
+use std::time::Duration;
+
+use crate::error::{Damage, Error, Result};
+use crate::v3::format::Header;
+use crate::v3::format::head::Head;
+use crate::v3::open::repeated::find_repeated;
+
+use super::super::raw::Raw;
+use super::log::DamagedLog;
+
+/// A file that a writer may be writing is read this many times at most, with a pause.
+const MAX_LOOKS: usize = 20;
+/// Nobody writes the files that fuzzing makes.
+const PAUSE: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 20 });
+
+/// The sizes, the newest head and the log of a damaged file.
+pub(in super::super) struct DamagedFile {
+    pub(in super::super) header: Header,
+    pub(super) head: Option<Head>,
+    pub(super) log: DamagedLog,
+    /// What is wrong with header and heads.
+    pub(super) problems: Vec<Damage>,
+}
+
+impl DamagedFile {
+    /// Looks for what says how the file is built; `None` if nothing does.
+    pub(in super::super) fn find(raw: &Raw<'_>) -> Result<Option<Self>> {
+        let Some((header, damage)) = find_header(raw)? else {
+            return Ok(None);
+        };
+        let mut start = Self::look(raw, header, damage.clone())?;
+        for _ in 0..MAX_LOOKS {
+            if start.problems.is_empty() && !start.log.may_go_on {
+                return Ok(Some(start));
+            }
+            std::thread::sleep(PAUSE);
+            let again = Self::look(raw, header, damage.clone())?;
+            if again.is_same_as(&start) {
+                return Ok(Some(start));
+            }
+            start = again;
+        }
+        let damage = Damage::new("heads and a log that keep changing", "a file that nobody writes");
+        Err(Error::corrupt(&raw.path, damage))
+    }
+
+    fn look(raw: &Raw<'_>, header: Header, damage: Option<Damage>) -> Result<Self> {
+        let mut problems: Vec<Damage> = damage.into_iter().collect();
+        let mut newest: Option<Head> = None;
+        for slot in [0, 1] {
+            let at = header.head_position(slot);
+            let page = raw.read(at..at + u64::from(header.page))?.unwrap_or_default();
+            match Head::decode(&page, slot, &header) {
+                Ok(head) => newest = newest.into_iter().chain([head]).max_by_key(|head| head.serial),
+                Err(bad) => problems.push(bad.damage),
+            }
+        }
+        let log = DamagedLog::read(raw, header, newest.as_ref())?;
+        Ok(Self { header, head: newest, log, problems })
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.problems == other.problems && self.head == other.head && self.log.is_same_as(&other.log)
+    }
+}
+
+/// The header, and what is wrong with it if a head repeats it.
+fn find_header(raw: &Raw<'_>) -> Result<Option<(Header, Option<Damage>)>> {
+    let bytes = raw.read(0..raw.length.min(Header::SIZE as u64))?.unwrap_or_default();
+    match Header::decode(&bytes) {
+        Ok(header) => Ok(Some((header, None))),
+        Err(damage) => {
+            let found = find_repeated(raw.storage()).map_err(|error| Error::io(&raw.path, "read", error))?;
+            Ok(found.map(|header| (header, Some(damage))))
+        }
+    }
+}

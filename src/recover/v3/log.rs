@@ -1,0 +1,295 @@
+//! The log of a damaged file: every entry in the ring that proves itself, whatever stands around it.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::error::{Damage, Result, reserve};
+use crate::format::{get_u64, in_memory};
+use crate::v3::format::Header;
+use crate::v3::format::entry::{EntryHeader, EntryView};
+use crate::v3::format::head::{FrameArea, Head};
+
+use super::super::raw::Raw;
+
+/// Entries begin at multiples of this.
+const ALIGNMENT: usize = 8;
+/// Bytes that look like entries and are none cost no more than reading the ring this many times.
+const MAX_PASSES: u64 = 64;
+
+/// An entry that is whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FoundEntry {
+    pub(super) header: EntryHeader,
+    /// The checksum of the entry before, by the bytes that stand there.
+    seed: u64,
+    /// Its own.
+    check: u64,
+    pub(super) trust: Trust,
+}
+
+/// How far an entry can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// It was committed.
+    Certain,
+    /// It is whole, and may be left of a writer that died.
+    Left,
+    /// The checksum that would prove it is destroyed.
+    Unproven,
+}
+
+/// Records that are in an entry.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first: u64,
+    last: u64,
+    /// Which entry.
+    index: usize,
+}
+
+/// What is left of a log.
+pub(super) struct DamagedLog {
+    header: Header,
+    /// The ring, as far as the file has it.
+    bytes: Vec<u8>,
+    /// By position.
+    pub(super) entries: Vec<FoundEntry>,
+    /// Each record once, in order.
+    spans: Vec<Span>,
+    /// Up to where an entry or a head says that the log was on the disk.
+    sure: u64,
+    /// Where entries are missing that were there, by position in the log.
+    pub(super) breaks: Vec<u64>,
+    /// Whether something may have followed the last entry.
+    pub(super) may_go_on: bool,
+}
+
+impl DamagedLog {
+    /// Reads the log of a file with this header, and the newest head, if there is one.
+    pub(super) fn read(raw: &Raw<'_>, header: Header, head: Option<&Head>) -> Result<Self> {
+        let start = header.log_start().min(raw.length);
+        let bytes = raw.read(start..header.data_start().min(raw.length))?.unwrap_or_default();
+        let mut log = Self {
+            header,
+            bytes,
+            entries: Vec::new(),
+            spans: Vec::new(),
+            sure: head.map_or(0, |head| head.sure),
+            breaks: Vec::new(),
+            may_go_on: false,
+        };
+        log.find_entries()?;
+        log.judge(head);
+        log.list_records()?;
+        Ok(log)
+    }
+
+    /// Whether both are the same, as far as the file has them.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+
+    /// The position of the first entry of a new file.
+    pub(super) fn first_position(&self) -> u64 {
+        self.header.first_position()
+    }
+
+    fn size(&self) -> u64 {
+        u64::from(self.header.log)
+    }
+
+    /// Where a position stands in the ring.
+    fn place(&self, position: u64) -> usize {
+        in_memory(position % self.size())
+    }
+
+    /// Some bytes of the ring, across its end; `None` where the file ends before.
+    fn part(&self, at: usize, length: usize) -> Option<Cow<'_, [u8]>> {
+        let before_end = length.min(in_memory(self.size()) - at);
+        let first = self.bytes.get(at..at + before_end)?;
+        if before_end == length {
+            return Some(Cow::Borrowed(first));
+        }
+        Some(Cow::Owned([first, self.bytes.get(..length - before_end)?].concat()))
+    }
+
+    /// The checksum that stands before a position; that of nothing where the log begins.
+    fn seed_before(&self, position: u64) -> u64 {
+        if position == self.header.first_position() {
+            return self.header.seed();
+        }
+        let at = (self.place(position) + in_memory(self.size()) - ALIGNMENT) % in_memory(self.size());
+        let bytes = self.part(at, ALIGNMENT);
+        bytes.and_then(|bytes| bytes[..].try_into().ok()).map_or(0, u64::from_be_bytes)
+    }
+
+    /// The header of an entry that seems to stand at this place of the ring.
+    fn header_at(&self, at: usize) -> Option<EntryHeader> {
+        if !self.bytes.get(at..)?.starts_with(b"LogE") {
+            return None;
+        }
+        let start = self.part(at, EntryHeader::SIZE)?;
+        let position = u64::from_be_bytes(start[8..16].try_into().ok()?);
+        let stands_there = self.place(position) == at && position >= self.header.first_position();
+        EntryHeader::decode(&start, position, self.header.log).filter(|_| stands_there)
+    }
+
+    /// Finds all entries that are whole, in the order of their positions.
+    fn find_entries(&mut self) -> Result<()> {
+        let mut left = self.size().saturating_mul(MAX_PASSES);
+        let (mut at, mut found) = (0, Vec::new());
+        while at < self.bytes.len() {
+            let header = self.header_at(at).filter(|header| u64::from(header.total) <= left);
+            let entry = header.and_then(|header| {
+                left -= u64::from(header.total);
+                self.entry_at(header, at)
+            });
+            let is_proven = entry.is_some_and(|entry| entry.trust != Trust::Unproven);
+            at += entry.filter(|_| is_proven).map_or(ALIGNMENT, |entry| entry.header.total as usize);
+            if let Some(entry) = entry {
+                reserve(&mut found, 1, "entries of the log")?;
+                found.push(entry);
+            }
+        }
+        found.sort_unstable_by_key(|entry| entry.header.position);
+        self.entries = found;
+        self.drop_unproven();
+        Ok(())
+    }
+
+    /// The entry with this header, if it is whole by the checksum before it, or could be if that is another one.
+    fn entry_at(&self, header: EntryHeader, at: usize) -> Option<FoundEntry> {
+        let bytes = self.part(at, header.total as usize)?;
+        let seed = self.seed_before(header.position);
+        let proven = EntryView::decode(&bytes, header.position, seed, self.header.log);
+        let trust = if proven.is_some() { Trust::Left } else { Trust::Unproven };
+        let view = proven.or_else(|| EntryView::decode_unproven(&bytes, header.position, self.header.log))?;
+        Some(FoundEntry { header, seed, check: view.checksum(), trust })
+    }
+
+    /// Drops what cannot be an entry: one whose predecessor is whole, so that its own bytes are wrong, and one whose
+    /// successor does not stand where it ends.
+    fn drop_unproven(&mut self) {
+        let sure = self.entries.iter().filter(|entry| entry.trust != Trust::Unproven);
+        let sure = sure.map(|entry| entry.header.sure).fold(self.sure, u64::max);
+        let proven = |entry: &&FoundEntry| entry.trust != Trust::Unproven;
+        let ends: HashSet<u64> = self.entries.iter().filter(proven).map(|entry| entry.header.end()).collect();
+        let seeds: HashSet<(u64, u64)> =
+            self.entries.iter().filter(proven).map(|entry| (entry.header.position, entry.seed)).collect();
+        self.entries.retain(|entry| {
+            let leads_on = seeds.contains(&(entry.header.end(), entry.check));
+            let is_last = entry.header.position == entry.header.sure && entry.header.sure >= sure;
+            entry.trust != Trust::Unproven || !ends.contains(&entry.header.position) && (leads_on || is_last)
+        });
+    }
+
+    /// Tells commits that are certain from what may be left of a writer that died, and sees what is missing.
+    ///
+    /// An entry says how far the log was on the disk when it was written, and no writer takes that back. So what stands
+    /// before that point, or is chained to it, was committed.
+    fn judge(&mut self, head: Option<&Head>) {
+        if let Some(head) = head {
+            let end = head.begin + self.size();
+            self.entries.retain(|entry| entry.header.end() <= end);
+        }
+        self.sure = self.entries.iter().map(|entry| entry.header.sure).fold(self.sure, u64::max);
+        let begin = head.map(|head| (head.begin, head.seed));
+        let mut end = begin.or_else(|| self.entries.first().map(|entry| (entry.header.position, entry.seed)));
+        let (mut stamp, mut last) = (0, head.map_or(0, |head| head.frames.count()));
+        for entry in &mut self.entries {
+            let header = &entry.header;
+            let continues = end == Some((header.position, entry.seed));
+            let is_before = begin.is_some_and(|(begin, _)| header.position < begin);
+            let is_certain = is_before || continues || header.position <= self.sure;
+            if !is_certain {
+                continue;
+            }
+            if entry.trust == Trust::Left {
+                entry.trust = Trust::Certain;
+            }
+            (stamp, last) = (stamp.max(header.time), last.max(header.last()));
+            if !is_before {
+                self.breaks.extend(end.filter(|_| !continues).map(|(end, _)| end));
+                end = Some((header.end(), entry.check));
+            }
+        }
+        let end = end.map_or(self.header.first_position(), |(end, _)| end);
+        // What a writer has left that died is older, or has numbers that others have got.
+        let may_follow = |header: &EntryHeader| header.time >= stamp && header.first > last;
+        self.entries.retain(|entry| entry.trust != Trust::Left || may_follow(&entry.header));
+        self.may_go_on =
+            self.goes_on_at(end, last, head) || self.entries.iter().any(|entry| entry.trust == Trust::Left);
+        self.breaks.extend(Some(end).filter(|_| self.may_go_on));
+    }
+
+    /// Whether there are traces of something behind the last certain entry, which ends at `end` with the record `last`.
+    fn goes_on_at(&self, end: u64, last: u64, head: Option<&Head>) -> bool {
+        // The log of every file has an entry at its beginning, and at that of a head the one before.
+        let is_bare = match head {
+            Some(head) if head.begin == end => {
+                end == self.header.first_position() || self.seed_before(end) != head.seed
+            }
+            Some(_) => false,
+            None => self.entries.is_empty(),
+        };
+        let is_begun = self.part(self.place(end), EntryHeader::SIZE).is_none_or(|start| {
+            let number = |at: usize| get_u64(&start, at).unwrap_or_default();
+            let is_new = end < self.header.first_position() + self.size();
+            // The position, the first record and how far the log was on the disk: each is what an entry here would say.
+            number(8) == end
+                || number(16) == last + 1 && start.starts_with(b"LogE")
+                || (self.sure + 1..=end).contains(&number(64))
+                || is_new && start.iter().any(|&byte| byte != 0)
+        });
+        end < self.sure || is_bare || is_begun
+    }
+
+    /// Lists the records of all entries, each once.
+    fn list_records(&mut self) -> Result<()> {
+        reserve(&mut self.spans, self.entries.len(), "records of the log")?;
+        let mut covered = 0;
+        for (index, FoundEntry { header, .. }) in self.entries.iter().enumerate() {
+            let (first, last) = (header.first.max(covered + 1), header.last());
+            if header.records > 0 && first <= last {
+                self.spans.push(Span { first, last, index });
+                covered = last;
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry that holds the record with this number, and up to which number; or else the first number behind it that
+    /// one holds.
+    pub(super) fn find(&self, number: u64) -> std::result::Result<(&FoundEntry, u64), Option<u64>> {
+        let at = self.spans.partition_point(|span| span.last < number);
+        match self.spans.get(at) {
+            Some(span) if span.first <= number => Ok((&self.entries[span.index], span.last)),
+            next => Err(next.map(|span| span.first)),
+        }
+    }
+
+    /// The bytes of an entry.
+    pub(super) fn bytes_of(&self, entry: &FoundEntry) -> Cow<'_, [u8]> {
+        let at = self.place(entry.header.position);
+        self.part(at, entry.header.total as usize).unwrap_or_default()
+    }
+
+    /// Entries that are certain.
+    pub(super) fn certain(&self) -> impl Iterator<Item = &FoundEntry> {
+        self.entries.iter().filter(|entry| entry.trust == Trust::Certain)
+    }
+
+    /// What the base of an entry says, if it has a sound one.
+    pub(super) fn base(&self, entry: &FoundEntry) -> Option<FrameArea> {
+        let bytes = self.bytes_of(entry);
+        EntryView::of(entry.header, &bytes).base(&self.header).ok().flatten()
+    }
+
+    /// What is wrong with the log.
+    pub(super) fn problems(&self) -> impl Iterator<Item = Damage> {
+        self.breaks.iter().map(|&end| {
+            let found = format!("a log that breaks off at position {end}");
+            Damage::new(found, "entries up to its end").at(self.header.log_start() + end % self.size())
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Recovering a file of version 3, whose parts say what they are.
+//!
+//! Frames say which records they hold and have checksums, heads repeat the header, and each entry of the log proves itself
+//! by the bytes before it. So what is lost is known by its numbers, and nothing has to be guessed.
+
+mod log;
+mod scan;
+mod damaged_file;
+mod walk;
+
+use crate::error::{Damage, Result};
+use crate::v3::format::entry::{Change, EntryView};
+use crate::v3::format::head::FrameArea;
+use crate::v3::read::frames::FrameSource;
+use crate::verify::list_problem;
+
+use super::raw::Raw;
+use super::report::MetadataOutcome;
+use super::sink::Sink;
+pub(super) use damaged_file::DamagedFile;
+use log::{DamagedLog, FoundEntry, Trust};
+use walk::{KnownCounts, Walk};
+
+/// Where metadata is.
+enum MetadataPlace {
+    None,
+    Frame(u64),
+    Bytes(Vec<u8>),
+}
+
+/// Hands all records to `sink`, and returns the metadata.
+pub(super) fn recover_records(
+    raw: &Raw<'_>,
+    start: DamagedFile,
+    sink: &mut Sink<'_>,
+) -> Result<Option<Vec<u8>>> {
+    let DamagedFile { header, head, log, problems } = start;
+    for damage in problems.into_iter().chain(log.problems()) {
+        list_problem(&mut sink.recovery.problems, damage);
+    }
+    let frames = best_frames(&log, head.as_ref().map(|head| &head.frames));
+    let count = frames.as_ref().map(FrameArea::count);
+    let last = log.certain().map(|entry| entry.header.last()).max();
+    let committed = count.max(last);
+    sink.recovery.expected = committed;
+    sink.recovery.later_commit_lost = log.may_go_on || committed.is_none();
+    // Without a head, frames hold at least what is before the log.
+    let before_log = log.certain().map(|entry| entry.header.first - 1).min().unwrap_or(0);
+    let known = KnownCounts { framed: count.unwrap_or(before_log), committed: committed.unwrap_or(0) };
+    let limit = frames.as_ref().map_or(raw.length, |frames| frames.limit);
+    if limit > raw.length {
+        let damage =
+            Damage::new(format!("a file of {} bytes", raw.length), format!("{limit}, which were committed"));
+        list_problem(&mut sink.recovery.problems, damage);
+    }
+    let limit = limit.min(raw.length);
+    let source = FrameSource { file: raw.open_version_3(header), limit, open: None };
+    let (metadata, is_known) = metadata_place(&log, frames.as_ref());
+    let mut walk = Walk::new(raw, source.clone(), &log, sink, known);
+    if let Some(frames) = &frames {
+        walk.index(&frames.path)?;
+    }
+    if frames.is_none() || !log.breaks.is_empty() {
+        walk.rest()?;
+    }
+    let end = log.entries.iter().map(|entry| entry.header.last()).max().unwrap_or(0);
+    walk.fill(end.max(known.committed) + 1)?;
+    let found = walk.metadata;
+    recover_metadata(&source, sink, metadata, is_known, found)
+}
+
+/// The frames that a head or the base of a commit refers to, if there are any; those of the latest.
+fn best_frames(log: &DamagedLog, of_head: Option<&FrameArea>) -> Option<FrameArea> {
+    let bases = log.certain().filter_map(|entry| log.base(entry));
+    bases.chain(of_head.cloned()).max_by_key(|frames| frames.limit)
+}
+
+/// The last metadata that is known to have been committed, and whether nothing that is lost can have changed it.
+fn metadata_place(log: &DamagedLog, frames: Option<&FrameArea>) -> (MetadataPlace, bool) {
+    let of_frames = |frames: &FrameArea| {
+        if frames.metadata == 0 { MetadataPlace::None } else { MetadataPlace::Frame(frames.metadata) }
+    };
+    let mut place = frames.map_or(MetadataPlace::None, of_frames);
+    let first = log.certain().next().map(|entry| entry.header.position);
+    let mut is_known = frames.is_some() || first == Some(log.first_position());
+    let mut expected = None;
+    for entry in &log.entries {
+        let header = &entry.header;
+        is_known &= expected.is_none_or(|end| end == header.position) && entry.trust == Trust::Certain;
+        expected = Some(header.end());
+        let base = log.base(entry).filter(|_| entry.trust == Trust::Certain);
+        if let Some(base) = &base {
+            (place, is_known) = (of_frames(base), true);
+        }
+        if let Some(changed) = change_of(log, entry) {
+            (place, is_known) = (changed, entry.trust == Trust::Certain);
+        }
+    }
+    (place, is_known && !log.may_go_on)
+}
+
+fn change_of(log: &DamagedLog, entry: &FoundEntry) -> Option<MetadataPlace> {
+    match entry.header.change {
+        Change::None => None,
+        Change::Cleared => Some(MetadataPlace::None),
+        Change::Here => {
+            let bytes = log.bytes_of(entry);
+            Some(MetadataPlace::Bytes(EntryView::of(entry.header, &bytes).metadata().to_vec()))
+        }
+    }
+}
+
+/// Reads the metadata; what may not be the last is only told of.
+fn recover_metadata(
+    source: &FrameSource,
+    sink: &mut Sink<'_>,
+    place: MetadataPlace,
+    is_known: bool,
+    found: Option<u64>,
+) -> Result<Option<Vec<u8>>> {
+    let read = |position| match source.metadata(position) {
+        Ok(bytes) => Ok(Some(bytes.into_vec())),
+        Err(error) if error.is_corrupt() => Ok(None),
+        Err(error) => Err(error),
+    };
+    let is_none = matches!(place, MetadataPlace::None);
+    let metadata = match place {
+        MetadataPlace::None => None,
+        MetadataPlace::Frame(position) => read(position)?,
+        MetadataPlace::Bytes(bytes) => Some(bytes),
+    };
+    if is_known && (is_none || metadata.is_some()) {
+        let outcome = if is_none { MetadataOutcome::None } else { MetadataOutcome::Recovered };
+        sink.recovery.metadata = outcome;
+        return Ok(metadata);
+    }
+    sink.recovery.metadata = MetadataOutcome::Lost;
+    sink.recovery.last_metadata = match (metadata, found) {
+        (None, Some(position)) => read(position)?,
+        (metadata, _) => metadata,
+    };
+    Ok(None)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#[expect(clippy::single_range_in_vec_init, reason = "a list of parts may have one")]
+mod tests;

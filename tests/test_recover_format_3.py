@@ -1,0 +1,141 @@
+"""`recover` of files in format 3, from outside; `src/recover/v3/tests.rs` destroys each part in turn."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING
+
+import capturefile
+import pytest
+from command import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+COUNT = 20_000
+"""So many that the log has come round, and its first commits are in blocks alone."""
+RECORDS = [random.Random(number).randbytes(60) + b"%d" % number for number in range(1, COUNT + 1)]
+PAGE = 4096
+
+
+@pytest.fixture
+def source(path: Path) -> Path:
+    """A file of 200 commits, most of whose records are in blocks."""
+    with capturefile.open(path, "x", format=3, encoding=None, compression_block_size=8192, sync="none") as cf:
+        for start in range(0, COUNT, 100):
+            cf.add_records(RECORDS[start : start + 100])
+            cf.set_metadata(b"up to %d" % (start + 100))
+            cf.commit()
+    return path
+
+
+@pytest.fixture
+def target(path: Path) -> Path:
+    """Where the new file is to be."""
+    return path.with_name("new.capture")
+
+
+def destroy(path: Path, *parts: tuple[int, int]) -> None:
+    """Fills parts of a file with noise."""
+    with path.open("r+b") as file:
+        for start, end in parts:
+            file.seek(start)
+            file.write(random.Random(start).randbytes(end - start))
+
+
+def blocks_of(path: Path) -> list[capturefile.BlockInfo]:
+    with capturefile.open(path) as cf:
+        return [block for block in cf.blocks() if block.position is not None and block.records]
+
+
+def contents(path: Path) -> list[tuple[bytes, object]]:
+    """All records with the times of their commits."""
+    assert capturefile.verify(path).sound
+    with capturefile.open(path, encoding=None) as cf:
+        return [(record, cf.commit_time(number)) for number, record in enumerate(cf, start=1)]
+
+
+def without(numbers: Sequence[int], everything: list[tuple[bytes, object]]) -> list[tuple[bytes, object]]:
+    return [each for number, each in enumerate(everything, start=1) if number not in numbers]
+
+
+def test_a_sound_file_is_recovered_whole_with_the_times_of_its_commits(source: Path, target: Path) -> None:
+    report = capturefile.recover(source, target)
+    assert (report.complete, report.expected, report.problems) == (True, COUNT, ())
+    assert contents(target) == contents(source)
+    with capturefile.open(target) as new, capturefile.open(source) as old:
+        assert new.get_metadata() == old.get_metadata() == b"up to 20000"
+        assert (new.info().version, new.info().block_size) == (3, 8192)
+    with capturefile.open(target, "a", encoding=None) as cf:
+        cf.add_record(b"one more")
+        cf.commit()
+    assert len(contents(target)) == COUNT + 1
+
+
+@pytest.mark.parametrize("destroyed", [[0], [1], [2], [0, 1], [0, 2], [1, 2]], ids=str)
+def test_nothing_is_lost_with_the_header_and_the_heads_but_one(
+    source: Path, target: Path, destroyed: list[int]
+) -> None:
+    before = contents(source)
+    destroy(source, *((PAGE * page, PAGE * (page + 1)) for page in destroyed))
+    report = capturefile.recover(source, target)
+    assert (report.recovered, report.lost, report.uncertain) == (COUNT, (), ())
+    assert report.problems
+    assert contents(target) == before
+
+
+def test_a_frame_costs_its_own_records_which_are_named(source: Path, target: Path) -> None:
+    before = contents(source)
+    first, second = blocks_of(source)[2], blocks_of(source)[5]
+    for block in (first, second):
+        assert block.position is not None
+        destroy(source, (block.position, block.position + 1000))
+    report = capturefile.recover(source, target)
+    numbers = [block.records for block in (first, second)]
+    assert all(numbers)
+    lost = [(each.first, each.last) for each in numbers if each]
+    assert [(each.first, each.last, each.exact) for each in report.lost] == [(*each, True) for each in lost]
+    all_lost = [number for start, end in lost for number in range(start, end + 1)]
+    assert contents(target) == without(all_lost, before)
+
+    done = run("recover", "--overwrite", "--keep-numbers", "--json", source, target)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["record_count"], told["expected"]) == (3, COUNT, COUNT)
+    kept = contents(target)
+    assert [number for number, each in enumerate(kept, start=1) if each != before[number - 1]] == all_lost
+    assert run("recover", "--overwrite", source, target).stdout.decode().splitlines()[1].startswith("lost: records")
+
+
+def test_a_frame_whose_records_are_still_in_the_log_costs_nothing(source: Path, target: Path) -> None:
+    before, block = contents(source), blocks_of(source)[-1]
+    assert block.position is not None
+    destroy(source, (block.position, block.position + 1000))
+    report = capturefile.recover(source, target)
+    assert (report.lost, report.uncertain, len(report.problems)) == ((), (), 1)
+    assert contents(target) == before
+
+
+def test_without_the_log_all_comes_back_that_is_in_frames(source: Path, target: Path) -> None:
+    before, blocks = contents(source), blocks_of(source)
+    with capturefile.open(source) as cf:
+        log = next(block.records for block in cf.blocks() if block.position is None)
+    assert log is not None
+    position = blocks[0].position
+    assert position is not None
+    destroy(source, (3 * PAGE, position))
+    report = capturefile.recover(source, target)
+    assert report.later_commit_lost
+    assert report.recovered >= log.first - 1
+    assert contents(target) == before[: report.recovered]
+
+
+def test_verify_says_what_recover_would_save(source: Path) -> None:
+    block = blocks_of(source)[1]
+    assert block.position is not None
+    assert block.records is not None
+    destroy(source, (block.position + 500, block.position + 600))
+    done = run("verify", source)
+    assert done.returncode == 1
+    assert f"{block.records.first} to {block.records.last}" in done.stdout.decode()
