@@ -189,6 +189,23 @@ def test_a_terminal_gets_text_with_everything_escaped_that_it_would_obey(path: P
     assert (code, seen.decode().split("\r\n")) == (SUCCEEDED, [*shown, ""])
 
 
+def test_lines_of_json_are_the_same_alone_and_among_many(path: Path) -> None:
+    odd = [b"", b"\0", b"a\0b", rb"\u0000", rb"\\u0000", b"100 %", b"\xff", "ü\n".encode()]
+    records = [b"plain %d" % number for number in range(5000)]
+    for at, record in enumerate(odd):
+        records[at * 600] = record
+    make(path, [*records, *odd, *odd])
+    found = output("cat", "--format", "jsonl", path).splitlines()
+    assert len(found) == len(records) + 2 * len(odd)
+    for at in (1, 601, 1201, 1801, 2401, 3001, 3601, 4201, 4999, *range(5001, 5017)):
+        assert found[at - 1 : at] == output("get", "--format", "jsonl", path, str(at)).splitlines()
+
+
+def test_records_before_one_that_cannot_be_read_are_written(damaged: Path) -> None:
+    counts = {form: run("cat", "--format", form, damaged).stdout.count(b"\n") for form in ("text", "jsonl")}
+    assert counts["text"] == counts["jsonl"] > 0
+
+
 @pytest.mark.parametrize("form", ["jsonl", "hex"])
 def test_a_terminal_gets_nothing_to_obey_in_other_forms_either(path: Path, form: str) -> None:
     code, seen = on_terminal("cat", "--format", form, make(path, NASTY))
