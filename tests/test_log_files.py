@@ -202,6 +202,30 @@ def test_a_log_can_be_in_several_files(make: Callable[..., CaptureHandler], tmp_
         assert list(log.as_sequence()) == ["0", "1", "2", "3", "4", "5"]
 
 
+def test_old_files_of_a_log_are_deleted(make: Callable[..., CaptureHandler], tmp_path: Path) -> None:
+    folders = [tmp_path / "handler", tmp_path / "factory"]
+    handler = make(folders[0], max_bytes=1, commit_every=2, keep_files=2)
+    factory = LoggerFactory(folders[1], max_bytes=1, commit_every=2, keep_files=2, sync="none")
+    logger = factory()
+    for number in range(6):
+        handler.handle(record(str(number)))
+        logger.info(str(number))
+    handler.close()
+    factory.close()
+    for folder in folders:
+        with RotatingReader(folder) as log:
+            assert (len(log.files()), list(log)) == (2, ["2", "3", "4", "5"])
+
+
+@pytest.mark.parametrize("limit", ["keep_files", "keep_bytes", "keep_age"])
+def test_a_log_in_one_file_has_no_old_ones_to_delete(tmp_path: Path, limit: str) -> None:
+    options: dict[str, Any] = {limit: 3}
+    for kind in (CaptureHandler, LoggerFactory):
+        with pytest.raises(ValueError, match="without max_bytes or max_age"):
+            kind(tmp_path / "log", **options)
+    assert not (tmp_path / "log").exists()
+
+
 def test_what_writes_to_a_file_is_not_pickled_or_copied(make: Callable[..., CaptureHandler], path: Path) -> None:
     factory = LoggerFactory(path.with_name("other"), sync="none")
     for thing in (make(), factory, factory()):

@@ -40,10 +40,20 @@ _OPTIONS = frozenset(
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits at which a rotated log starts a new file; none for a log in a single file."""
+    """The limits at which a rotated log starts a new file and deletes old ones; none for a log in a single file."""
 
     max_bytes: int | None = None
     max_age: float | None = None
+    keep_files: int | None = None
+    keep_bytes: int | None = None
+    keep_age: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if files are to be deleted and there would never be a second one."""
+        if any(vars(self).values()) and self.max_bytes is None and self.max_age is None:
+            raise ValueError(
+                "keep_files, keep_bytes and keep_age delete old files, and there are none without max_bytes or max_age"
+            )
 
 
 class _Shared:
@@ -263,5 +273,4 @@ class LogFile:
             return CaptureFile(self.file_name, to_write=True, **self._options)
         from capturefile.rotating import RotatingWriter
 
-        limits = self._limits
-        return RotatingWriter(self.file_name, max_bytes=limits.max_bytes, max_age=limits.max_age, **self._options)
+        return RotatingWriter(self.file_name, **vars(self._limits), **self._options)

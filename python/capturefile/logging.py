@@ -50,12 +50,16 @@ class CaptureHandler(logging.Handler):
         delay: Open the file only for the first record. Errors of opening it then go to `handleError`.
         max_bytes: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`.
         max_age: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`, in seconds.
+        keep_files: Delete old files of a rotated log, as `RotatingWriter` does.
+        keep_bytes: Likewise, by the size of all files.
+        keep_age: Likewise, by the seconds since the end of a file.
         encoding: Encoding of the records.
         errors: How to handle text that cannot be encoded, as for `open`; by default it is written as escape sequences.
         options: Other settings of `CaptureFile`, such as `sync` or `compression_level`.
 
     Raises:
-        ValueError: A setting is out of range, or there is no such level.
+        ValueError: A setting is out of range, there is no such level, or files are to be deleted without `max_bytes` or
+            `max_age`.
         TypeError: There is no such option.
         LookupError: There is no such encoding or error handler.
         CaptureFileError: As for `CaptureFile`.
@@ -79,13 +83,17 @@ class CaptureHandler(logging.Handler):
         delay: bool = False,
         max_bytes: int | None = None,
         max_age: float | None = None,
+        keep_files: int | None = None,
+        keep_bytes: int | None = None,
+        keep_age: float | None = None,
         encoding: str = "utf_8",
         errors: str = "backslashreplace",
         **options: Any,  # noqa: ANN401
     ) -> None:
         self._commit_level = _level_number(commit_level)
         self._last: logging.LogRecord | None = None
-        rule, limits = CommitRule(commit_every, commit_interval), Limits(max_bytes, max_age)
+        rule = CommitRule(commit_every, commit_interval)
+        limits = Limits(max_bytes, max_age, keep_files, keep_bytes, keep_age)
         self._log = LogFile(
             filename,
             rule,

@@ -157,12 +157,15 @@ class LoggerFactory:
         delay: Open the file only for the first event.
         max_bytes: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`.
         max_age: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`, in seconds.
+        keep_files: Delete old files of a rotated log, as `RotatingWriter` does.
+        keep_bytes: Likewise, by the size of all files.
+        keep_age: Likewise, by the seconds since the end of a file.
         encoding: Encoding of events that are `str`.
         errors: How to handle text that cannot be encoded, as for `open`; by default it is written as escape sequences.
         options: Other settings of `CaptureFile`, such as `sync` or `compression_level`.
 
     Raises:
-        ValueError: A setting is out of range.
+        ValueError: A setting is out of range, or files are to be deleted without `max_bytes` or `max_age`.
         TypeError: There is no such option, or `commit_levels` is a single name.
         LookupError: There is no such encoding or error handler.
         CaptureFileError: As for `CaptureFile`.
@@ -186,6 +189,9 @@ class LoggerFactory:
         delay: bool = False,
         max_bytes: int | None = None,
         max_age: float | None = None,
+        keep_files: int | None = None,
+        keep_bytes: int | None = None,
+        keep_age: float | None = None,
         encoding: str = "utf_8",
         errors: str = "backslashreplace",
         **options: Any,  # noqa: ANN401
@@ -193,7 +199,8 @@ class LoggerFactory:
         if isinstance(commit_levels, str):
             raise TypeError(f"commit_levels must be a collection of names, such as [{commit_levels!r}], not str")
         self._urgent = frozenset(commit_levels)
-        rule, limits = CommitRule(commit_every, commit_interval), Limits(max_bytes, max_age)
+        rule = CommitRule(commit_every, commit_interval)
+        limits = Limits(max_bytes, max_age, keep_files, keep_bytes, keep_age)
         self._log = LogFile(filename, rule, limits, encoding=encoding, errors=errors, delay=delay, **options)
         # Called when the factory and its loggers are garbage-collected, or else at the end of the process.
         self._finalizer = weakref.finalize(self, self._log.close)
