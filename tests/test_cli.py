@@ -42,6 +42,8 @@ COMMANDS_THAT_READ = [
     ("tail", "--follow"),
     ("get", "1"),
     ("count",),
+    ("sample",),
+    ("du",),
     ("info",),
     ("info", "--json"),
     ("info", "--blocks"),

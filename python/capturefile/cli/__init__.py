@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from capturefile.cli.arguments import Command
 
 COMMANDS = (
-    *("append", "cat", "head", "tail", "get", "count", "follow", "grep", "info", "verify", "recover", "copy", "backup"),
-    *("import", "export", "metadata", "view", "completion"),
+    *("append", "cat", "head", "tail", "sample", "get", "count", "follow", "grep", "info", "du", "verify", "recover"),
+    *("copy", "merge", "backup", "import", "export", "metadata", "view", "completion"),
 )
 """In the order of the help; each is described and run by the module of its name in `capturefile.cli.commands`."""
 

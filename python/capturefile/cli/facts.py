@@ -26,7 +26,7 @@ PREVIEW = 60
 
 def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
     """What can be found out at little cost, by names for JSON; None is unknown, or no metadata."""
-    size, exact = _record_bytes(cf)
+    size, exact = record_bytes(cf)
     birth = file_identity(cf)[2]
     compressed = _compressed_bytes(cf)
     metadata = cf.get_metadata()
@@ -78,7 +78,7 @@ def _sizes(log: RotatingReader[bytes]) -> Iterator[tuple[RotatedFile, int]]:
             yield file, os.stat(file.path).st_size
 
 
-def _record_bytes(cf: capturefile.CaptureFile[bytes]) -> tuple[int | None, bool]:
+def record_bytes(cf: capturefile.CaptureFile[bytes]) -> tuple[int | None, bool]:
     """How many bytes all records have, and whether that is counted and not estimated."""
     count = cf.record_count()
     read = total = 0

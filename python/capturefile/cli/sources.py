@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from capturefile.rotating import RotatingReader
 
 ONE = "capture file, folder of a rotated log, or - for a capture file on standard input"
-FOLLOWED = "capture files and folders of rotated logs"
-SEVERAL = f"{FOLLOWED}, one after the other; - is a capture file on standard input"
+NAMED = "capture files and folders of rotated logs"
+SEVERAL = f"{NAMED}, one after the other; - is a capture file on standard input"
 
 
 def add_sources(command: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from capturefile.cli.arguments import add_bare
 from capturefile.cli.encoders import Headers, add_format, add_headers, encoder
 from capturefile.cli.exit_codes import WrongUsage
 from capturefile.cli.following import Followed, deliver
-from capturefile.cli.sources import FOLLOWED, check, refuse_pipe
+from capturefile.cli.sources import NAMED, check, refuse_pipe
 from capturefile.cli.times import Times, add_times
 from capturefile.cli.where import add_where
 
@@ -31,7 +31,7 @@ capturefile follow --cursor-file consumer.cursor --exit-at-end log.capture"""
 def add_to(commands: Commands) -> None:
     """Defines the command."""
     follow = add_bare(commands, "follow", "print records as they are committed by any process", EXAMPLE)
-    follow.add_argument("files", metavar="FILE", nargs="+", help=FOLLOWED)
+    follow.add_argument("files", metavar="FILE", nargs="+", help=NAMED)
     follow.add_argument(
         "--from",
         dest="start",

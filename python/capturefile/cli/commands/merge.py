@@ -1,0 +1,164 @@
+"""The command `merge`: the records of several files in a new one, in the order of their keys."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from contextlib import ExitStack, suppress
+
+from capturefile.cli.arguments import add_bare
+from capturefile.cli.copying import add_new_file, write_files
+from capturefile.cli.exit_codes import DONE, WrongUsage
+from capturefile.cli.messages import counted, say
+from capturefile.cli.progress import progress
+from capturefile.cli.records import Selection
+from capturefile.cli.sources import NAMED, check, opened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+    from typing import Any, BinaryIO, TypeAlias
+
+    from capturefile.cli.arguments import Commands
+
+    Key: TypeAlias = Callable[[Any], Any]
+    """Returns the key of a record, or of what is found in it; None if it has none."""
+
+EXAMPLE = """\
+capturefile merge --key time gateway.capture billing.capture both.capture
+capturefile merge --key time --key-type time monday/ tuesday/ week.capture
+capturefile merge --key-pattern '^seq=([0-9]+)' --key-type number a.capture b.capture ab.capture"""
+
+
+def add_to(commands: Commands) -> None:
+    """Defines the command."""
+    summary = "write the records of several files, each in the order of a key, to a new file in that order"
+    merge = add_bare(commands, "merge", summary, EXAMPLE)
+    merge.add_argument("sources", metavar="SRC", nargs="+", help=f"{NAMED}; - is a capture file on standard input")
+    merge.add_argument("target", metavar="DST", help="path of the new file")
+    key = merge.add_mutually_exclusive_group(required=True)
+    key.add_argument("--key", metavar="NAME", help="the key is this field of JSON records; a.b is field b in a")
+    key.add_argument(
+        "--key-pattern",
+        metavar="REGEX",
+        help="the key is what this finds in records of text: group 1, or the whole match",
+    )
+    merge.add_argument(
+        "--key-type",
+        choices=("text", "number", "time"),
+        help="take keys as texts, as numbers, or as times as in ISO 8601 (default: as they are in JSON, or text)",
+    )
+    merge.add_argument("--utc", action="store_true", help="times without a zone are in UTC, and not in local time")
+    merge.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="skip records in damaged blocks; the exit code is then 3",
+    )
+    add_new_file(merge)
+    merge.set_defaults(run=_merge)
+
+
+def _merge(options: argparse.Namespace, output: BinaryIO) -> int:
+    order = Order(_key(options))
+    with ExitStack() as stack:
+        check(options.sources)
+        sources = [stack.enter_context(opened(name)) for name in options.sources]
+        selections = [Selection(source, source.everything(), lenient=options.skip_unreadable) for source in sources]
+        shown = stack.enter_context(progress("merge", "records", sum(map(len, selections))))
+        keyed = [order.keyed(selection.source.name, selection.records(shown)) for selection in selections]
+        records = (record for _, record in heapq.merge(*keyed, key=lambda pair: pair[0]))
+        merged = write_files(options, [options.target], sources, records)
+    say(f"{counted(merged, 'record')} merged")
+    return max(selection.code for selection in selections) or DONE
+
+
+def _key(options: argparse.Namespace) -> Key:
+    """What finds the key of a record, as the options say."""
+    from capturefile.cli.instants import instant
+
+    kinds: dict[str | None, Key] = {
+        None: lambda value: value if isinstance(value, str) or _is_number(value) else None,
+        "text": lambda value: value if isinstance(value, str) else None,
+        "number": _number,
+        "time": lambda value: instant(value, utc=options.utc),
+    }
+    kind, found = kinds[options.key_type], _value(options)
+    return lambda record: kind(found(record))
+
+
+def _value(options: argparse.Namespace) -> Key:
+    """What finds the field of a record, or the part of it, in which the key is."""
+    if options.key is not None:
+        from capturefile.cli.expressions import document, named_field
+
+        field = named_field(options.key)
+        return lambda record: field(document(record))
+    try:
+        pattern = re.compile(options.key_pattern)
+    except re.error as error:
+        raise WrongUsage(f"{options.key_pattern!r} is no regular expression: {error}") from error
+    group = 1 if pattern.groups else 0
+
+    def part(record: bytes) -> str | None:
+        match = pattern.search(record.decode(errors="replace"))
+        return None if match is None else match[group]
+
+    return part
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one that has an order, which what is not a number has not."""
+    return isinstance(value, int | float) and value == value
+
+
+def _number(value: object) -> int | float | None:
+    if isinstance(value, str):
+        for kind in (int, float):
+            with suppress(ValueError):
+                return _number(kind(value))
+    return value if isinstance(value, int | float) and _is_number(value) else None
+
+
+class _Least:
+    """What is before any key."""
+
+    def __lt__(self, other: object) -> bool:
+        return not isinstance(other, _Least)
+
+    def __gt__(self, other: object) -> bool:
+        return False
+
+
+class Order:
+    """The keys of all files, which are texts or numbers, and rise in each."""
+
+    def __init__(self, key: Key) -> None:
+        """Has seen no key yet."""
+        self._key = key
+        self._are_texts: bool | None = None
+
+    def keyed(self, name: str, records: Iterator[tuple[int, bytes]]) -> Iterator[tuple[Any, bytes]]:
+        """The records of a file with their keys; one without a key goes with the record before it.
+
+        Raises ValueError for a key that is below the one before it, or that others cannot be compared with.
+        """
+        last: Any = _Least()
+        for number, record in records:
+            found = self._key(record)
+            if found is not None:
+                is_text = isinstance(found, str)
+                if self._are_texts is None:
+                    self._are_texts = is_text
+                if is_text is not self._are_texts:
+                    kinds = ("text", "number") if is_text else ("number", "text")
+                    raise ValueError(
+                        "{}: the key of record {} is a {}, and others are {}s".format(name, number, *kinds)
+                    )
+                if found < last:
+                    raise ValueError(
+                        f"{name}: the key of record {number} is below one before; "
+                        "each file has to be in the order of its keys"
+                    )
+                last = found
+            yield last, record
