@@ -1,4 +1,4 @@
-//! Format 3: a log ring in which a commit is one entry, compressed frames behind it, an index over blocks.
+//! Format 3: a ring log with one entry for each commit, compressed frames after it, and an index over blocks.
 
 pub(crate) mod codec;
 pub(crate) mod format;

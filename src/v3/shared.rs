@@ -1,4 +1,4 @@
-//! What everything that is done with one open file of format 3 shares.
+//! State that all users of one open file of format 3 share.
 
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,11 +12,11 @@ use super::read::cache::BlockCache;
 use super::steps::Steps;
 use crate::read::open_file::Opened;
 
-/// The clock, and bits that nobody can foretell.
+/// The sources of time and of unpredictable bits.
 pub(crate) trait Environment: Send + Sync + Debug {
-    /// Nanoseconds since 1970.
+    /// Returns the time, in nanoseconds since 1970.
     fn now(&self) -> u64;
-    /// Random bits.
+    /// Returns random bits.
     fn random(&self) -> u64;
 }
 
@@ -31,7 +31,7 @@ impl Environment for System {
     }
 
     fn random(&self) -> u64 {
-        // Its keys are random in each process, and others each time.
+        // Its keys are random, and differ each time.
         RandomState::new().build_hasher().finish()
     }
 }
@@ -76,7 +76,7 @@ impl Deref for Shared {
 }
 
 impl Shared {
-    /// A file with a cache of this many bytes.
+    /// Creates the state with a cache of this many bytes.
     pub(crate) fn new(opened: Opened, header: Header, cache: u64) -> Self {
         Self {
             opened,

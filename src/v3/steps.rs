@@ -1,33 +1,33 @@
-//! Steps of the protocol that look as if one could do without them.
+//! Steps of the protocol that look unnecessary.
 
-/// A step that the crash tests leave out, to see that it is missed.
+/// A step that the crash tests leave out, to check that they notice its absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A writer begins with an entry of random bits.
     OpeningEntry,
     /// An entry's checksum starts from the one before.
     ChainedChecksum,
-    /// Room in the log is free only once both heads are past it.
+    /// Space in the log is free only once both heads are past it.
     BothBegins,
     /// A log that ends before its head is sure of it is damaged.
     SureLog,
-    /// The heads are read again behind the end of the chain.
+    /// The heads are read again after the end of the chain.
     SecondLook,
-    /// Also where a refresh has found entries.
+    /// This also applies if a refresh has found entries.
     LookAfterFinding,
-    /// A refresh looks whether the entry that it ended with still stands there.
+    /// A refresh checks whether the last entry is still there.
     SameEnd,
-    /// The log begins with the entry that holds the record behind those in frames.
+    /// The log begins with the entry with the record after those in frames.
     BeginWithNext,
     /// Frames are on the disk before a head refers to them.
     SyncBeforeHead,
     /// Frames are on the disk before the base of an entry refers to them.
     SyncBeforeBase,
-    /// What memory may hold and the disk may not is written again when a writer opens.
+    /// A writer that opens rewrites data that may be in memory only.
     WriteAgain,
 }
 
-/// All steps, but for what a test leaves out.
+/// All steps, except those that a test leaves out.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Steps {
     #[cfg(test)]
@@ -35,7 +35,7 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Whether the step is taken, which outside of tests it always is.
+    /// Returns whether the step is taken, which is always true outside of tests.
     #[cfg_attr(not(test), expect(clippy::unused_self, reason = "only tests leave steps out"))]
     pub(crate) fn include(self, step: Step) -> bool {
         #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Lists of what is wrong, which end however much is wrong.
+//! Lists of problems, with a maximum length.
 
 use std::ops::RangeInclusive;
 
 use crate::error::Damage;
 
-/// This many problems are listed at most; more say no more.
+/// Maximum number of problems in a report.
 const MAX_PROBLEMS: usize = 1000;
 
 /// Adds a problem to a list, unless it is there already or the list is full.
@@ -14,16 +14,16 @@ pub(crate) fn list_problem(problems: &mut Vec<Damage>, damage: Damage) {
     }
 }
 
-/// Numbers of records that follow each other, with what is known of them.
+/// A range of record numbers, with what is known about them.
 pub(crate) trait Run: Sized {
-    /// Whether `next` continues this one, so that both are one.
+    /// Returns whether `next` continues this range, so that they can be merged.
     fn is_continued_by(&self, next: &Self) -> bool;
 
-    /// Reaches up to the end of `next`, and over what lies between.
+    /// Extends this range to the end of `next`, including any numbers in between.
     fn extend_over(&mut self, next: &Self);
 }
 
-/// Adds a run to a list of at most `limit` in rising order. The last one of a full list reaches up to the last number.
+/// Adds a range to an ascending list of at most `limit`. The last one of a full list is extended instead.
 pub(crate) fn list_run<R: Run>(runs: &mut Vec<R>, next: R, limit: usize) {
     let is_full = runs.len() >= limit;
     match runs.last_mut() {

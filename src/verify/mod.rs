@@ -1,4 +1,4 @@
-//! Walking a whole file to find everything that is damaged in it.
+//! Reading a whole file to find all damage in it.
 
 mod lists;
 mod order;
@@ -54,7 +54,7 @@ impl fmt::Debug for VerifyOptions<'_> {
 }
 
 impl<'a> VerifyOptions<'a> {
-    /// Makes options that have everything read, without a report of how far it is.
+    /// Creates options for reading everything, without progress reports.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -69,8 +69,8 @@ impl<'a> VerifyOptions<'a> {
         Self::default()
     }
 
-    /// Looks only where it costs little, however large the file: at the header, the master nodes, the edges of the
-    /// index tree with the records there, the last frames, and the metadata.
+    /// Checks only what is cheap in a file of any size: the header, the master nodes, the edges of the index tree with
+    /// the records there, the last frames, and the metadata.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -85,9 +85,9 @@ impl<'a> VerifyOptions<'a> {
         self
     }
 
-    /// Calls `callback` now and then with the bytes of the file that are done: first none, last all of them. If it
+    /// Calls `callback` from time to time with the number of bytes that are done: first zero, last all of them. If it
     /// returns [`ControlFlow::Break`], the error is an [`Error::Io`](crate::Error::Io) of the kind `Interrupted`. A
-    /// [`quick`](Self::quick) look does not call it.
+    /// [`quick`](Self::quick) check does not call it.
     ///
     /// Progress runs over the file twice at once: the first half of each byte counts when its block has been
     /// inflated, the second half when the index has led there.
@@ -118,8 +118,8 @@ impl<'a> VerifyOptions<'a> {
     /// # Errors
     ///
     /// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all;
-    /// [`Error::Io`](crate::Error::Io) if it cannot be read, or the callback ends the work. Damage is no
-    /// error.
+    /// [`Error::Io`](crate::Error::Io) if it cannot be read, or the callback ends the work. Damage is
+    /// reported, not an error.
     ///
     /// # Examples
     ///
@@ -141,8 +141,8 @@ impl<'a> VerifyOptions<'a> {
 }
 
 /// Reads everything in the file at `path`: the header, both master nodes, every frame from the start of the
-/// data to the file limit, every index node, every record's bounds, and the metadata. What lies behind the
-/// file limit, as an unfinished transaction leaves it, is no part of the file.
+/// data to the file limit, every index node, every record's bounds, and the metadata. Data after the file
+/// limit, which an unfinished transaction leaves, is not part of the file.
 ///
 /// # Errors
 ///
@@ -164,7 +164,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
     VerifyOptions::new().verify(path)
 }
 
-/// Verifies a file that is open already.
+/// Verifies an open file.
 #[cfg(test)]
 pub(crate) fn verify_open(file: &CaptureFile) -> Result<Report> {
     read_all(file, None)
@@ -198,7 +198,7 @@ fn read_all(file: &CaptureFile, progress: Option<Callback<'_>>) -> Result<Report
     walk.inflate_budget = Some(walk.frames()?);
     let before = (walk.report.clone(), walk.broken.clone(), walk.inflate_budget);
     if walk.tree()? == Walked::InDisorder {
-        // What is broken is to be reported again.
+        // Damaged frames have to be reported again.
         (walk.report, walk.broken, walk.inflate_budget) = before;
         walk.order = Order::Any(HashSet::new());
         walk.tree()?;

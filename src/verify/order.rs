@@ -1,26 +1,26 @@
-//! In which order a walk meets records and nodes, and what it remembers of them.
+//! The order in which a walk reaches records and nodes, and what it remembers about them.
 
 use std::collections::HashSet;
 
 use crate::format::Coordinates;
 
-/// As many index nodes are remembered at most, in a file that shares them.
+/// Maximum number of index nodes to remember, in a file that shares them.
 pub(super) const MAX_SEEN: usize = 1 << 19;
 
-/// In which order records and nodes are met, which says what is to be remembered of them.
+/// The order in which records and nodes are reached, which determines what to remember.
 pub(super) enum Order {
-    /// Each in the file behind the one before of its height, as every writer writes them. The last of each
-    /// height is enough to know that nothing is met twice.
+    /// Each is after the previous one of its height in the file, as in files of every writer. Remembering the
+    /// last of each height suffices to exclude duplicates.
     Rising(Vec<Coordinates>),
-    /// Nodes are shared, so that a file may hold far more records than bytes. Nodes that have been looked
-    /// at, with the height they were found at, are not looked at again.
+    /// Nodes are shared, so that a file may have far more records than bytes. Each combination of a node and a
+    /// height is checked once.
     Any(HashSet<(Coordinates, u32)>),
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Walked {
     ToTheEnd,
-    /// Something was met that does not rise.
+    /// An item is not after the previous one.
     InDisorder,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Item {
     pub(super) first: u64,
 }
 
-/// Whether an item has been looked at already.
+/// Whether an item has been checked already.
 pub(super) enum Meeting {
     New,
     Again,
@@ -40,7 +40,7 @@ pub(super) enum Meeting {
     TooMany,
 }
 
-/// What became of an item.
+/// The result of checking an item.
 pub(super) enum Visit {
     Node(Vec<Coordinates>),
     Done,
@@ -48,7 +48,7 @@ pub(super) enum Visit {
     TooMuch,
 }
 
-/// An index node on the way, a part of its children, and which of these is next.
+/// An index node on the path, a part of its children, and the next one of these.
 pub(super) struct Level {
     pub(super) node: Item,
     pub(super) start: u32,
@@ -57,7 +57,7 @@ pub(super) struct Level {
 }
 
 impl Level {
-    /// The next child in the part, of those that have this many records `below` them.
+    /// Returns the next child in the part; each has `below` records.
     pub(super) fn next(&mut self, below: u64) -> Option<Item> {
         let &at = self.children.get(self.index)?;
         let index = u64::from(self.start) + self.index as u64;

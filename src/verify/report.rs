@@ -6,7 +6,7 @@ use crate::error::Damage;
 
 use super::lists::{list_problem, list_run};
 
-/// This many ranges of records are listed at most.
+/// Maximum number of ranges in a report.
 const MAX_RANGES: usize = 1000;
 
 /// Says what a walk through a file found; [`verify`](crate::verify) returns it.
@@ -26,25 +26,25 @@ const MAX_RANGES: usize = 1000;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Records that the file says it has.
+    /// The record count according to the file.
     pub record_count: u64,
-    /// Records that were looked at and are sound; fewer than `record_count` where subtrees are shared.
+    /// Number of records that were checked and are intact; less than `record_count` if subtrees are shared.
     pub records_checked: u64,
-    /// Compressed frames that were inflated.
+    /// Number of compressed frames that were inflated.
     pub frames: u64,
-    /// Distinct index nodes that were looked at.
+    /// Number of distinct index nodes that were checked.
     pub index_nodes: u64,
-    /// What is damaged, at most a thousand things.
+    /// The damage, at most a thousand items.
     pub problems: Vec<Damage>,
-    /// What a crash leaves and the next writer puts right, with no harm to what was committed.
+    /// What a crash leaves and the next writer repairs; committed data is not affected.
     pub repairable: Vec<Damage>,
-    /// Numbers of the records that cannot be read, in order. There are at most a thousand ranges; if there
-    /// were more, the last one continues to the last such record.
+    /// Numbers of the records that cannot be read, in order, in at most a thousand ranges. If there
+    /// are more, the last range extends to the last such record.
     pub unreadable: Vec<RangeInclusive<u64>>,
 }
 
 impl Report {
-    /// Returns whether nothing is damaged. What the next writer repairs is no damage.
+    /// Returns whether there is no damage. What the next writer repairs does not count.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

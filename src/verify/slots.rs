@@ -1,4 +1,4 @@
-//! What is wrong with the slots.
+//! Checking the slots.
 
 use std::io;
 
@@ -8,22 +8,22 @@ use crate::format::master::{self, MasterNode};
 use crate::read::current::{forget_slots, read_slot};
 use crate::read::open_file::OpenFile;
 
-/// Something wrong with the slots of a file that can be opened all the same.
+/// Damage of the slots that does not prevent opening the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SlotDamage {
     pub(crate) damage: Damage,
-    /// Whether a crash leaves this, and the next writer puts it right.
+    /// Whether a crash can leave this, and the next writer repairs it.
     pub(crate) repairable: bool,
 }
 
-/// What is wrong with the slots while no writer is at work.
+/// Returns the damage of the slots, if there is any that no active writer explains.
 pub(crate) fn find_damage(file: &OpenFile) -> Result<Option<SlotDamage>> {
     let look = || look_for_damage(file).map_err(file.failed("read the master nodes of"));
     let found = look()?;
     if found.is_some() {
         forget_slots(file)?;
     }
-    // Seen twice, it is no write that was under way.
+    // The same damage twice is not a write in progress.
     Ok(if found.is_some() && found == look()? { found } else { None })
 }
 
@@ -43,7 +43,7 @@ fn look_for_damage(file: &OpenFile) -> io::Result<Option<SlotDamage>> {
     Ok(gap(&serials).map(|damage| SlotDamage { damage: damage.at(geometry.page()), repairable: true }))
 }
 
-/// Serial numbers that do not follow each other, as commits leave them that were never synced.
+/// Returns the damage if serial numbers are not consecutive, as after a power cut without syncs.
 fn gap(serials: &[u32]) -> Option<Damage> {
     let (&a, &b) = (serials.first()?, serials.last()?);
     let apart = a.wrapping_sub(b).min(b.wrapping_sub(a));

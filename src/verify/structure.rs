@@ -1,4 +1,4 @@
-//! A file's header, its slots and the way down its index to a record, also where they are damaged.
+//! A file's header, its slots and the path through its index to a record, even if they are damaged.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::structure_3::{self, HeadSlot, LogExtent, StructureParts};
 
 /// Slots that a damaged header makes larger than this are not read.
 const MAX_SLOT_SIZE: u64 = 64 * 1024 * 1024;
-/// Bytes of blocks and nodes kept from one look to the next.
+/// Size of the cache of blocks and nodes, in bytes.
 const CACHE_SIZE: u64 = 1024 * 1024;
 
 /// Shows how a file is built at one moment: what stands in its header and in both slots or heads, whether it is sound
@@ -47,7 +47,7 @@ const CACHE_SIZE: u64 = 1024 * 1024;
 pub struct Structure {
     /// Length of the file in bytes.
     pub file_size: u64,
-    /// What the header says; `None` if the file is too short for one.
+    /// The contents of the header; `None` if the file is too short for one.
     pub header: Option<Header>,
     /// Slots A and B; empty if the header does not tell where they are, and in version 3 of the format.
     pub slots: Vec<MasterSlot>,
@@ -56,7 +56,7 @@ pub struct Structure {
     /// The log of such a file, if its state can be read.
     pub log: Option<LogExtent>,
     path: PathBuf,
-    /// The current state, or why there is none.
+    /// The current state, or the reason why there is none.
     state: std::result::Result<CurrentState, Damage>,
 }
 
@@ -72,7 +72,7 @@ impl Structure {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be read. Damage is no error.
+    /// [`Error::Io`] if the file cannot be read. Damage is not an error.
     ///
     /// # Examples
     ///
@@ -114,7 +114,7 @@ impl Structure {
         let opened = Opened::new(path, Box::new(storage), 1);
         let file = OpenFile::new(opened, geometry, Cache::new(CACHE_SIZE));
         let both = read_both(&file)?;
-        // Once more: a writer may have added what the slots say by now.
+        // Try again: a writer may have extended the file in the meantime.
         let file_size = file.storage.length().map_err(failed)?;
         let current = both.current.as_ref().map(|master| Slot::of_serial(master.serial));
         let mut slots = Vec::with_capacity(both.slots.len());
@@ -143,7 +143,7 @@ impl Structure {
         self.state.as_ref().err()
     }
 
-    /// Counts the records that the last commit added, if the one before it is still there.
+    /// Returns the number of records that the last commit added, if the previous commit is still in the file.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -168,7 +168,7 @@ impl Structure {
         now.record_count.checked_sub(before.record_count).filter(|_| follow)
     }
 
-    /// Goes down the index to record `number`, counted from 1, as far as the file can be read.
+    /// Descends the index to record `number`, counted from 1, as far as the file can be read.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -193,7 +193,7 @@ impl Structure {
     }
 }
 
-/// Checks that slots of these sizes can be looked at.
+/// Checks that slots of these sizes can be read.
 fn check_sizes(geometry: &Geometry) -> std::result::Result<(), Damage> {
     geometry.check_sizes().map_err(|damage| damage.at(0))?;
     let size = geometry.slot_size();
@@ -204,7 +204,7 @@ fn check_sizes(geometry: &Geometry) -> std::result::Result<(), Damage> {
     Err(Damage::new(format!("a header with master slots of {size} bytes"), expected).at(0))
 }
 
-/// Goes from the rightmost path down to a record, and notes each step before the next is read.
+/// Descends from the rightmost path to a record, and notes each step before the next one is read.
 fn descend(state: &Snapshot, number: u64, steps: &mut Vec<IndexStep>) -> Result<()> {
     let (path, fan_out) = (&state.index().path, state.geometry().fan_out);
     let records_below = |height: u32| u64::from(fan_out).saturating_pow(height);

@@ -1,4 +1,4 @@
-//! One walk through a file of version 3: its heads, its log, its frames, its index, its records.
+//! Verifying a file of version 3: its heads, log, frames, index and records.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::v3::shared::Shared;
 
 use super::report::Report;
 
-/// Reads everything that a state has.
+/// Verifies everything in a state.
 pub(super) fn read_all(snapshot: &Arc<Snapshot>, monitor: &Monitor<'_>) -> Result<Report> {
     monitor.set_total(snapshot.frames.limit);
     monitor.report()?;
@@ -30,7 +30,7 @@ pub(super) fn read_all(snapshot: &Arc<Snapshot>, monitor: &Monitor<'_>) -> Resul
     Ok(walk.report)
 }
 
-/// Looks only where it costs little: at the heads, the log, the first and the last block, and the metadata.
+/// Checks only what is cheap: the heads, the log, the first and the last block, and the metadata.
 pub(super) fn look_at_edges(snapshot: &Arc<Snapshot>) -> Result<Report> {
     let monitor = Monitor::new(&snapshot.frames.file.path, None);
     let mut walk = VerifyWalk::new(snapshot, &monitor);
@@ -49,9 +49,9 @@ struct VerifyWalk<'a> {
     snapshot: &'a Snapshot,
     monitor: &'a Monitor<'a>,
     report: Report,
-    /// Where the frames stand that are known to be damaged.
+    /// Positions of frames that are known to be damaged.
     damaged: HashSet<u64>,
-    /// Where the last frame of the index ends: a hostile file may lead to the same frames again and again.
+    /// The end of the last frame of the index: a hostile file may lead to the same frames again and again.
     reached: u64,
 }
 
@@ -65,7 +65,7 @@ impl<'a> VerifyWalk<'a> {
         &self.snapshot.frames.file
     }
 
-    /// Notes damage, of each frame once, and continues; other errors end the walk.
+    /// Reports damage, once for each frame, and continues; other errors end the walk.
     fn keep<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -91,8 +91,8 @@ impl<'a> VerifyWalk<'a> {
         Ok(())
     }
 
-    /// The damage of a head that is not whole, which a crash leaves and the next writer repairs. Seen twice, it is no
-    /// write that was in progress.
+    /// Reports a torn head, which a crash can leave and the next writer repairs. The same damage twice is not a write
+    /// in progress.
     fn torn_head(&self, slot: u64) -> Result<Option<Damage>> {
         let file = self.file();
         let look = || Ok(read_slot(file, slot)?.err().map(|bad| bad.damage));
@@ -106,7 +106,7 @@ impl<'a> VerifyWalk<'a> {
         Ok(if found.is_some() && found == look()? { found } else { None })
     }
 
-    /// Damage of the log that has torn off entries behind it.
+    /// Reports damage of the log that has cut off later entries.
     fn lost_entry(&self) -> Result<Option<Damage>> {
         let file = self.file();
         let mut state = self.snapshot.state.clone();
@@ -124,7 +124,7 @@ impl<'a> VerifyWalk<'a> {
         }
     }
 
-    /// Every frame follows the one before, from the start of the data to the limit.
+    /// Checks that the frames follow each other from the start of the data to the limit.
     fn frames(&mut self) -> Result<()> {
         let limit = self.snapshot.frames.limit;
         let mut position = self.file().header.data_start();
@@ -136,7 +136,7 @@ impl<'a> VerifyWalk<'a> {
                     self.report.index_nodes += u64::from(frame.kind == Kind::Node);
                     position += frame.total();
                 }
-                // The body may be damaged alone; otherwise the index leads to what is behind.
+                // Only the body may be damaged; otherwise the index leads to the next frame.
                 None => position = self.end_of_damaged(position).unwrap_or(limit),
             }
             self.monitor.advance_to(position / 2);
@@ -145,7 +145,7 @@ impl<'a> VerifyWalk<'a> {
         Ok(())
     }
 
-    /// Where the frame behind a damaged one starts, by its header or, if that is damaged, by the index.
+    /// Returns the start of the frame after a damaged one, from its header or, if that is damaged, from the index.
     fn end_of_damaged(&self, position: u64) -> Option<u64> {
         if let Ok(end) = self.snapshot.frames.end_by_header(position) {
             return Some(end);
@@ -164,7 +164,7 @@ impl<'a> VerifyWalk<'a> {
         Some(if child.position > position { child.position } else { child.end() })
     }
 
-    /// The children of the rightmost path with their heights and the numbers of their first records.
+    /// Returns the children of the rightmost path, with their heights and the numbers of their first records.
     fn roots(&self) -> Vec<(usize, Child, u64)> {
         let mut first = 1;
         let with_first = |(height, child): (usize, &Child)| {
@@ -175,7 +175,7 @@ impl<'a> VerifyWalk<'a> {
         self.snapshot.state.frames.path.roots().map(with_first).collect()
     }
 
-    /// Everything below a child of the index.
+    /// Checks everything below a child of the index.
     fn subtree(&mut self, height: usize, child: &Child, first: u64) -> Result<()> {
         if child.position < self.reached {
             let damage =
@@ -223,7 +223,7 @@ impl<'a> VerifyWalk<'a> {
         }
     }
 
-    /// What is in the log was checked when it was read.
+    /// Checks the metadata, and counts the records of the log, which were checked when it was read.
     fn log_records_and_metadata(&mut self) -> Result<()> {
         self.report.records_checked += self.snapshot.total - self.snapshot.state.frames.count();
         self.keep(self.snapshot.metadata()).map(drop)

@@ -1,4 +1,4 @@
-//! One walk through a file: its frames, its index, its records.
+//! Verifying a file of version 2: its frames, index and records.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -19,8 +19,8 @@ use super::order::{Item, Level, MAX_SEEN, Meeting, Order, Visit, Walked};
 use super::report::Report;
 use super::slots::find_damage;
 
-/// On the way through the index, this many times the bytes of all blocks are inflated at most, and some more. A
-/// writer's index leads to each block once from each height, and most of them are then in memory.
+/// While the index is walked, at most this multiple of the bytes of all blocks is inflated, plus a constant. The index
+/// of a writer leads to each block once from each height, and most blocks are then in memory.
 const MAX_TIMES_INFLATED: u64 = 8;
 
 const MAX_INFLATED: u64 = 64 * 1024 * 1024;
@@ -28,15 +28,15 @@ const MAX_INFLATED: u64 = 64 * 1024 * 1024;
 pub(super) struct VerifyWalk<'a> {
     snapshot: &'a Arc<Snapshot>,
     pub(super) order: Order,
-    /// Frames that are reported already, not to be tried again for each thing in them.
+    /// Frames that have been reported, and are not tried again for each item in them.
     pub(super) broken: HashSet<u64>,
-    /// The block at hand, which the next thing is probably in as well.
+    /// The last block, which probably also contains the next item.
     block: Option<(u64, Arc<Block>)>,
-    /// Ways through blocks that are not kept, by the heights of what is looked at in them.
+    /// Cursors in blocks that are too large to keep, by the height of the items that are read in them.
     cursors: Vec<Option<(u64, Cursor)>>,
-    /// This many bytes may still be inflated on the way through the index; `None` if all may.
+    /// Number of bytes that may still be inflated while the index is walked; `None` for no limit.
     pub(super) inflate_budget: Option<u64>,
-    /// Where the next node of the lowest height must be, because coordinates stand there.
+    /// Place where the next node of the lowest height must be, because there are coordinates.
     next_leaf: Option<Coordinates>,
     monitor: Monitor<'a>,
     pub(super) report: Report,
@@ -62,7 +62,7 @@ impl<'a> VerifyWalk<'a> {
         self.snapshot.geometry()
     }
 
-    /// Notes damage and continues; other errors end the walk.
+    /// Reports damage and continues; other errors end the walk.
     pub(super) fn keep<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -91,8 +91,8 @@ impl<'a> VerifyWalk<'a> {
         Ok(())
     }
 
-    /// Every frame follows the one before, from the start of the data to the file limit. Returns how many
-    /// bytes may then be inflated on the way through the index.
+    /// Checks that the frames follow each other from the start of the data to the file limit. Returns the number
+    /// of bytes that may then be inflated while the index is walked.
     pub(super) fn frames(&mut self) -> Result<u64> {
         let mut inflated: u64 = 0;
         let mut position = self.geometry().data_start();
@@ -113,7 +113,7 @@ impl<'a> VerifyWalk<'a> {
         Ok(inflated.saturating_mul(MAX_TIMES_INFLATED).saturating_add(MAX_INFLATED))
     }
 
-    /// From the last frame that the rightmost path leads to, frames follow each other to the file limit.
+    /// Checks that the frames follow each other from the last one on the rightmost path to the file limit.
     pub(super) fn last_frames(&mut self) -> Result<()> {
         let Some(mut position) = self.snapshot.index().roots().map(|(_, at)| at.frame).max() else {
             return Ok(());
@@ -130,7 +130,7 @@ impl<'a> VerifyWalk<'a> {
         Ok(())
     }
 
-    /// The items on the rightmost path, oldest records first.
+    /// Returns the items on the rightmost path, oldest records first.
     fn roots(&self) -> Vec<Item> {
         let mut first = 1;
         let mut roots = Vec::new();
@@ -145,7 +145,7 @@ impl<'a> VerifyWalk<'a> {
         u64::from(self.geometry().fan_out).saturating_pow(height)
     }
 
-    /// Goes through the tree in the order of its records, without recursion.
+    /// Walks the tree in the order of its records, without recursion.
     pub(super) fn tree(&mut self) -> Result<Walked> {
         for root in self.roots() {
             let mut path: Vec<Level> = Vec::new();
@@ -175,7 +175,7 @@ impl<'a> VerifyWalk<'a> {
         Ok(Walked::ToTheEnd)
     }
 
-    /// Continues to the next part of a node; false if there is none.
+    /// Continues with the next part of a node. Returns false if there is none.
     fn go_on(&mut self, level: &mut Level) -> Result<bool> {
         let fan_out = self.geometry().fan_out;
         let part = NodePart { start: level.start, ..NodePart::with_child(level.node.at, 0) };
@@ -195,11 +195,11 @@ impl<'a> VerifyWalk<'a> {
         Ok(found)
     }
 
-    /// The record or node on each side of each subtree on the rightmost path, from top to bottom.
+    /// Checks the records and nodes at both edges of each subtree on the rightmost path, from top to bottom.
     pub(super) fn edges(&mut self) -> Result<()> {
         for root in self.roots() {
             for last in [false, true] {
-                // The way down on one side may meet again what is on the other.
+                // The descents along the two edges may reach the same items.
                 self.order = Order::Rising(Vec::new());
                 self.next_leaf = None;
                 let mut next = Some(root).filter(|root| !last || root.height > 0);
@@ -218,7 +218,7 @@ impl<'a> VerifyWalk<'a> {
         Ok(())
     }
 
-    /// Looks at a record, or at a node and its part from the child `start` on.
+    /// Checks a record, or a node and its part from the child `start` on.
     fn visit(&mut self, item: Item, start: u32) -> Result<Visit> {
         if item.height == 0 {
             self.monitor.advance_to(self.snapshot.file_limit().midpoint(item.at.frame));
@@ -275,7 +275,7 @@ impl<'a> VerifyWalk<'a> {
         }
     }
 
-    /// The block whose frame starts at `frame`, unless that is broken.
+    /// Returns the block whose frame starts at `frame`, unless it is damaged.
     fn block(&mut self, frame: u64) -> Result<Option<Arc<Block>>> {
         match &self.block {
             Some((at_hand, block)) if *at_hand == frame => return Ok(Some(Arc::clone(block))),
@@ -294,7 +294,7 @@ impl<'a> VerifyWalk<'a> {
         Ok(Some(block))
     }
 
-    /// Whether the record at `at` can be read, whose block is `block`.
+    /// Returns whether the record at `at`, in `block`, can be read.
     fn record(&mut self, block: Arc<Block>, at: Coordinates) -> Result<Option<()>> {
         if block.is_whole() {
             return self.keep(self.snapshot.block_reader().entry_in(block, at).map(drop));
@@ -303,7 +303,7 @@ impl<'a> VerifyWalk<'a> {
         self.keep(checked)
     }
 
-    /// Checks that a record ends inside its block, which is not kept whole.
+    /// Checks that a record ends inside its block, which is too large to keep.
     fn bounds(&mut self, block: &Block, at: Coordinates) -> Result<()> {
         self.snapshot.frames().check_near(at)?;
         let end = u64::from(at.offset) + LENGTH_SIZE as u64;
@@ -316,7 +316,7 @@ impl<'a> VerifyWalk<'a> {
         checked.map_err(|damage| self.snapshot.file().corrupt(damage.at(at.frame)))
     }
 
-    /// Bytes of a block that is not kept whole, by the way through it that things of this height have.
+    /// Returns bytes of a block that is too large to keep, through the cursor for this height.
     fn read_on(&mut self, height: u32, frame: u64, offset: u64, length: u64) -> Result<Box<[u8]>> {
         let height = height as usize;
         if self.cursors.len() <= height {
@@ -339,8 +339,8 @@ impl<'a> VerifyWalk<'a> {
         Ok(bytes)
     }
 
-    /// The children in the part from `start` on of the index node in `block` that `item` points at, if they
-    /// can be its children.
+    /// Returns the children in the part from `start` on of the index node in `block` to which `item` points, if they
+    /// are valid.
     fn node(&mut self, block: &Block, item: Item, start: u32) -> Result<Option<Vec<Coordinates>>> {
         let part = NodePart { start, ..NodePart::with_child(item.at, 0) };
         let children = self.children(block, item.height, part);
@@ -369,8 +369,8 @@ impl<'a> VerifyWalk<'a> {
         node_at(&found, 0, end - start).map_err(|damage| self.snapshot.file().corrupt(damage.at(part.frame)))
     }
 
-    /// Coordinates of records that continue behind a node are those of the next one, or of this one if the
-    /// fan-out that the header says is too small.
+    /// Checks coordinates of records that follow a node: they belong to the next node, or to this one if the fan-out
+    /// in the header is too small.
     fn check_ends_of_leaf(&mut self, block: &Block, part: NodePart, children: &[Coordinates]) {
         let at = part.node();
         let expected = if part.start == 0 { self.next_leaf.take() } else { None };
@@ -390,8 +390,8 @@ impl<'a> VerifyWalk<'a> {
         }
     }
 
-    /// Whether an entry stands at `at` that is no index node. What looks like coordinates may be bytes of a
-    /// record, so that what they lead to is no problem of the file if it cannot be read.
+    /// Returns whether there is an entry at `at` that is not an index node. Apparent coordinates may be bytes of a
+    /// record, so it is not a problem of the file if they lead to something unreadable.
     fn is_record(&mut self, at: Coordinates) -> bool {
         if self.broken.contains(&at.frame) {
             return false;
@@ -407,7 +407,7 @@ impl<'a> VerifyWalk<'a> {
         !is_node && self.snapshot.block_reader().entry_in(block, at).is_ok()
     }
 
-    /// Nodes that begin inside others, which only a wrong fan-out makes of sound bytes.
+    /// Reports nodes that begin inside others, which in an undamaged file means that the fan-out is wrong.
     pub(super) fn overlaps(&mut self) {
         let Order::Any(seen) = &self.order else {
             return;
@@ -425,7 +425,7 @@ impl<'a> VerifyWalk<'a> {
         }
     }
 
-    /// Notes a problem of the index in the frame of `at`.
+    /// Reports a problem of the index in the frame of `at`.
     fn note_at(&mut self, at: Coordinates, found: String, expected: &str) {
         self.report.note(fan_out_damage(self.snapshot, found, expected).at(at.frame));
     }

@@ -1,4 +1,4 @@
-//! A block of records as columns: lengths, commits, bytes; and the same in memory, where any record is at hand.
+//! A block of records as columns (lengths, commits, bytes), and a decoded block with access to each record.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::read::validity::Validity;
 use crate::v3::format::frame::{FrameHeader, Kind};
 use crate::v3::format::{Header, Reader, put_u32, put_varint};
 
-/// What a record takes in a block besides its bytes, as far as the size of blocks goes.
+/// Bytes that each record counts in the size of a block, in addition to its length.
 pub(crate) const RECORD_OVERHEAD: u64 = 4;
-/// A commit takes no more in a block.
+/// Maximum size of a commit in a block.
 const MAX_COMMIT_LEN: u64 = 18;
 
-/// The columns of a block that is being made.
+/// The columns of a block that is being built.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     lengths: Vec<u32>,
@@ -24,7 +24,7 @@ pub(crate) struct Columns {
     bytes: Vec<u8>,
 }
 
-/// The raw body of a block, and what its header says of it.
+/// The uncompressed body of a block, with the fields that its header needs.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) raw: Vec<u8>,
@@ -35,12 +35,12 @@ pub(crate) struct Body {
 }
 
 impl Columns {
-    /// Makes room for this many bytes of records.
+    /// Reserves memory for this many bytes of records.
     pub(crate) fn try_reserve(&mut self, bytes: usize) -> crate::error::Result<()> {
         crate::error::reserve(&mut self.bytes, bytes, "a block of records")
     }
 
-    /// Adds records of one commit, which lie behind each other in `bytes`.
+    /// Adds records of one commit, which are stored one after the other in `bytes`.
     pub(crate) fn add(&mut self, bytes: &[u8], lengths: impl Iterator<Item = u32>, time: u64) {
         let before = self.lengths.len();
         self.lengths.extend(lengths);
@@ -52,7 +52,7 @@ impl Columns {
         }
     }
 
-    /// Puts the columns behind each other.
+    /// Concatenates the columns.
     pub(crate) fn finish(self) -> Body {
         let longest = self.lengths.iter().copied().max().unwrap_or_default();
         let even = self.lengths.iter().all(|length| *length == longest);
@@ -88,24 +88,24 @@ impl Columns {
 enum Ends {
     /// All are equally long.
     Even(usize),
-    /// Counted from where the first one begins.
+    /// Relative to the start of the first record.
     Listed(Box<[u32]>),
 }
 
 /// A block of records in memory.
 #[derive(Debug)]
 pub(crate) struct RecordBlock {
-    /// As it was decompressed.
+    /// The decompressed body.
     body: Arc<Block>,
     /// Where the first record begins in it.
     start: usize,
     ends: Ends,
     count: u32,
-    /// For each commit how many records there are with it, and when it was.
+    /// For each commit, the number of records up to its end, and its time.
     commits: Box<[(u32, u64)]>,
 }
 
-/// The damage of a frame that holds something else than it should.
+/// Returns the damage of a frame with unexpected content.
 fn wrong(found: &str, expected: &str) -> DecompressError {
     DecompressError::Damage(Damage::new(found, expected))
 }
@@ -132,7 +132,7 @@ impl RecordBlock {
         self.count
     }
 
-    /// What it takes in memory.
+    /// Returns its size in memory.
     pub(crate) fn size(&self) -> u64 {
         let listed = match &self.ends {
             Ends::Even(_) => 0,
@@ -149,31 +149,31 @@ impl RecordBlock {
             }
     }
 
-    /// Where a record lies in the block, whose number of those in it is `index`.
+    /// Returns the range of the record with this index in the block.
     #[inline]
     pub(crate) fn range(&self, index: u32) -> Range<usize> {
         let start = if index == 0 { self.start } else { self.end_of(index - 1) };
         start..self.end_of(index)
     }
 
-    /// The bytes of it all; [`range`](Self::range) says where records are.
+    /// Returns all bytes; [`range`](Self::range) returns the place of a record in them.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.body.bytes
     }
 
-    /// A record, whose number of those in the block is `index`.
+    /// Returns the record with this index in the block.
     #[inline]
     pub(crate) fn record(&self, index: u32) -> Record {
         Record::new(Arc::clone(&self.body), self.range(index))
     }
 
-    /// When a record was committed.
+    /// Returns the time at which a record was committed.
     pub(crate) fn time(&self, index: u32) -> u64 {
         let at = self.commits.partition_point(|(records, _)| *records <= index);
         self.commits.get(at).map_or(0, |(_, time)| *time)
     }
 
-    /// The first record that was committed at or after `time`, if there is one.
+    /// Returns the first record that was committed at or after `time`, if there is one.
     pub(crate) fn index_at(&self, time: u64) -> Option<u32> {
         let at = self.commits.partition_point(|(_, committed)| *committed < time);
         let before = if at == 0 { 0 } else { self.commits[at - 1].0 };
@@ -181,7 +181,7 @@ impl RecordBlock {
     }
 }
 
-/// Checks that a frame is no larger than a writer makes them, before memory is taken for it.
+/// Checks that a frame is not larger than writers create them, before memory is allocated for it.
 fn check_bounds(frame: &FrameHeader, header: &Header) -> Result<(), DecompressError> {
     let (count, commits) = (u64::from(frame.count), u64::from(frame.commits));
     let bytes = if count == 1 { u64::from(u32::MAX) } else { u64::from(header.block) };

@@ -1,4 +1,4 @@
-//! Compressing bytes and getting them back, by whichever codec.
+//! Compression and decompression with each codec.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use crate::codec::level::CompressionLevel;
 use crate::error::{Damage, Error, Result, reserve};
 use crate::v3::format::Codec;
 
-/// How hard a codec tries, which means something to Zstandard only.
+/// The compression level, which only Zstandard uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Level(i32);
 
@@ -30,7 +30,7 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// Compresses `raw`, and says by which codec: what does not get smaller stays as it is.
+/// Compresses `raw`. Returns the codec that was used: data that does not get smaller is stored uncompressed.
 pub(crate) fn compress(raw: Vec<u8>, codec: Codec, level: Level) -> Result<(Codec, Vec<u8>)> {
     let mut out = Vec::new();
     match codec {
@@ -67,14 +67,14 @@ fn with_compressor(
     })
 }
 
-/// Why bytes did not decompress.
+/// The reason why decompression failed.
 #[derive(Debug)]
 pub(crate) enum DecompressError {
     Damage(Damage),
     OutOfMemory(u64),
 }
 
-/// Decompresses a body that has `raw` bytes then.
+/// Decompresses a body, whose decompressed length is `raw`.
 pub(crate) fn decompress(
     body: &[u8],
     codec: Codec,

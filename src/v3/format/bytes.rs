@@ -1,8 +1,8 @@
-//! Numbers as bytes, and the checksum of all that is written.
+//! Encoding of numbers, and the checksum.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The XXH3 checksum of 64 bits; the seed ties the bytes to what stands before them.
+/// Returns the 64-bit XXH3 checksum; the seed ties the bytes to those before them.
 pub(crate) fn checksum(bytes: &[u8], seed: u64) -> u64 {
     xxh3_64_with_seed(bytes, seed)
 }
@@ -24,7 +24,7 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number.to_le_bytes()[0]);
 }
 
-/// Takes numbers from bytes, one after the other; `None` where they end too soon.
+/// Decodes numbers from bytes, one after the other. Returns `None` if there are too few bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// A number of variable length, of at most nine bytes, which are 63 bits.
+    /// Decodes a number of variable length: at most nine bytes, with 63 bits.
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..63).step_by(7) {

@@ -1,4 +1,4 @@
-//! An entry of the log: one commit, which proves itself by its checksum.
+//! An entry of the log: one commit, with a checksum.
 
 use super::head::FrameArea;
 use super::{Header, NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
@@ -6,18 +6,18 @@ use super::{Header, NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
 const MARK: [u8; 4] = *b"LogE";
 /// Its records follow frames that no head refers to yet.
 pub(super) const HAS_BASE: u8 = 1;
-/// It holds no commit, but random bytes: the first thing that a writer writes.
+/// It has random bits instead of a commit: a writer writes it first.
 pub(super) const IS_OPENING: u8 = 2;
 
-/// What an entry does to the metadata.
+/// The effect of an entry on the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Change {
-    /// It stays; where there is a base, it is in the frame that the base says.
+    /// Unchanged; if there is a base, it is in the frame to which the base refers.
     #[default]
     None,
-    /// It ends.
+    /// Removed.
     Cleared,
-    /// It is in the entry.
+    /// Replaced by that in the entry.
     Here,
 }
 
@@ -38,23 +38,23 @@ pub(crate) struct EntryHeader {
     pub(crate) change: Change,
     /// Its position in the log, which is its sequence number.
     pub(crate) position: u64,
-    /// The number of its first record, or of the next record where it has none.
+    /// The number of its first record, or of the next record if it has none.
     pub(crate) first: u64,
     pub(crate) records: u32,
-    /// Length of all its records together.
+    /// Total length of its records.
     pub(super) bytes: u32,
-    /// Length of it all.
+    /// Length of the entry.
     pub(crate) total: u32,
     pub(super) metadata: u32,
     pub(super) base: u32,
     pub(crate) salt: u64,
-    /// When it was committed, in nanoseconds since 1970.
+    /// Time of the commit, in nanoseconds since 1970.
     pub(crate) time: u64,
-    /// How far the log was on the disk when this was written.
+    /// The position up to which the log was on the disk when this was written.
     pub(crate) sure: u64,
 }
 
-/// Where the parts of an entry are in it.
+/// The offsets of the parts of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Parts {
     ends: usize,
@@ -65,17 +65,16 @@ pub(crate) struct Parts {
 
 impl EntryHeader {
     pub(crate) const SIZE: usize = 72;
-    /// Length of an entry that holds nothing.
+    /// Length of an empty entry.
     pub(crate) const MIN_TOTAL: u64 = Self::SIZE as u64 + 8;
 
-    /// What an entry of these contents takes.
+    /// Returns the length of an entry with these contents.
     pub(crate) fn total_of(records: usize, bytes: usize, base: usize, metadata: usize) -> u64 {
         let body = Self::SIZE + bytes + 4 * records + base + metadata;
         body.next_multiple_of(8) as u64 + 8
     }
 
-    /// Decodes the header of an entry that should stand at `position`; `None` if there is no such thing, or one that
-    /// cannot be.
+    /// Decodes the header of an entry at `position`. Returns `None` if there is no entry, or an invalid one.
     pub(crate) fn decode(bytes: &[u8], position: u64, log: u32) -> Option<Self> {
         let header = Self::decode_fields(bytes).filter(|header| header.position == position)?;
         let needed = Self::total_of(
@@ -151,12 +150,12 @@ impl EntryHeader {
         self.flags & IS_OPENING != 0
     }
 
-    /// The position behind it.
+    /// Returns the position after it.
     pub(crate) fn end(&self) -> u64 {
         self.position + u64::from(self.total)
     }
 
-    /// How many records there are with it.
+    /// Returns the number of records up to its end.
     pub(crate) fn last(&self) -> u64 {
         self.first + u64::from(self.records) - 1
     }
@@ -169,7 +168,7 @@ impl EntryHeader {
     }
 }
 
-/// A whole entry, or the records that are to become one.
+/// A complete entry, or the records of a future one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EntryView<'a> {
     pub(crate) header: EntryHeader,
@@ -197,7 +196,7 @@ impl<'a> EntryView<'a> {
         Self { header, bytes }
     }
 
-    /// Bytes that are known to be an entry.
+    /// Views bytes that are known to be an entry.
     pub(crate) fn trusted(bytes: &'a [u8]) -> Option<Self> {
         Some(Self { header: EntryHeader::decode_fields(bytes)?, bytes })
     }
@@ -213,7 +212,7 @@ impl<'a> EntryView<'a> {
         rises && last == self.header.bytes
     }
 
-    /// Where record number `index` of the entry ends, counted from the entry's first byte.
+    /// Returns the end of the record with this index, relative to the start of the entry.
     fn end_of(&self, index: u32) -> usize {
         let at = self.header.parts().ends + 4 * index as usize;
         let end =
@@ -221,13 +220,13 @@ impl<'a> EntryView<'a> {
         EntryHeader::SIZE + end as usize
     }
 
-    /// Where records lie in the entry, whose ends tell them apart.
+    /// Returns the range of consecutive records in the entry.
     pub(crate) fn range(&self, records: std::ops::Range<u32>) -> std::ops::Range<usize> {
         let start = if records.start == 0 { EntryHeader::SIZE } else { self.end_of(records.start - 1) };
         start..if records.end == records.start { start } else { self.end_of(records.end - 1) }
     }
 
-    /// How many records from `from` on take no more than `room`, each with `overhead` besides its bytes.
+    /// Returns how many records, starting at `from`, fit into `room`, each with `overhead` in addition to its length.
     pub(crate) fn fitting(&self, from: u32, room: u64, overhead: u64) -> u32 {
         let start = self.range(from..from).start as u64;
         let fits = |records: u32| {
@@ -246,7 +245,7 @@ impl<'a> EntryView<'a> {
         low
     }
 
-    /// The lengths of some of its records.
+    /// Returns the lengths of some of its records.
     pub(crate) fn lengths(&self, records: std::ops::Range<u32>) -> impl Iterator<Item = u32> {
         let parts = self.header.parts();
         let start = self.range(records.start..records.start).start - EntryHeader::SIZE;
@@ -259,7 +258,7 @@ impl<'a> EntryView<'a> {
         })
     }
 
-    /// The bytes of some of its records, one behind the other.
+    /// Returns the bytes of some of its records, one after the other.
     pub(crate) fn records(&self, records: std::ops::Range<u32>) -> &'a [u8] {
         &self.bytes[self.range(records)]
     }
@@ -269,20 +268,20 @@ impl<'a> EntryView<'a> {
         &self.bytes[parts.metadata..parts.end]
     }
 
-    /// Where the metadata lies in the entry.
+    /// Returns the range of the metadata in the entry.
     pub(crate) fn metadata_range(&self) -> std::ops::Range<usize> {
         let parts = self.header.parts();
         parts.metadata..parts.end
     }
 
-    /// What its base says, if it has one; an error if that cannot be.
+    /// Decodes its base, if it has one. Returns an error if the base is invalid.
     pub(crate) fn base(&self, header: &Header) -> Result<Option<FrameArea>, ()> {
         let parts = self.header.parts();
         if !self.header.has_base() {
             return Ok(None);
         }
         let frames = FrameArea::decode(&self.bytes[parts.base..parts.metadata], header).ok_or(())?;
-        // Its records follow those in frames, and what it says of metadata is all there is to say.
+        // Its records follow those in frames, and it alone determines the metadata.
         if frames.count() + 1 == self.header.first { Ok(Some(frames)) } else { Err(()) }
     }
 

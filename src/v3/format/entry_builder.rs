@@ -1,18 +1,18 @@
-//! Putting an entry together.
+//! Building an entry.
 
 use super::entry::{Change, EntryHeader, HAS_BASE, IS_OPENING};
 use super::head::FrameArea;
 use super::{checksum, put_u64};
 
-/// Records as they come, in the form that their entry will have.
+/// Collects records in the layout of their future entry.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
-    /// Room for the header, then the records.
+    /// Space for the header, then the records.
     bytes: Vec<u8>,
     ends: Vec<u8>,
 }
 
-/// What an entry says besides its records.
+/// The fields of an entry, except its records.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Fields<'a> {
     pub(crate) position: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) seed: u64,
     pub(crate) time: u64,
     pub(crate) sure: u64,
-    /// Random bits; what has them is an opening entry.
+    /// Random bits; an entry with them is an opening entry.
     pub(crate) salt: Option<u64>,
     pub(crate) base: Option<&'a FrameArea>,
     pub(crate) change: Change,
@@ -40,12 +40,12 @@ impl Builder {
         self.ends.is_empty()
     }
 
-    /// Returns what the entry takes with this many bytes of base and metadata.
+    /// Returns the length of the entry with this many bytes of base and metadata.
     pub(crate) fn total(&self, base: usize, metadata: usize) -> u64 {
         EntryHeader::total_of(self.records(), self.used(), base, metadata)
     }
 
-    /// Adds a record, of which there are no more than a log can hold.
+    /// Adds a record. The caller ensures that the entry fits into the log.
     #[inline]
     pub(crate) fn push(&mut self, record: &[u8]) {
         if self.bytes.is_empty() {
@@ -66,7 +66,7 @@ impl Builder {
         }
     }
 
-    /// The entry.
+    /// Returns the finished entry.
     pub(crate) fn finish(mut self, fields: &Fields<'_>) -> Vec<u8> {
         let mut base = Vec::new();
         if let Some(frames) = fields.base {

@@ -1,4 +1,4 @@
-//! A frame: a block of records, a full index node, or metadata, with a header that says which.
+//! A frame: a block of records, a full index node, or metadata, with a header.
 
 use super::{Codec, NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
 use crate::error::Damage;
@@ -6,7 +6,7 @@ use crate::format::get_u32;
 
 const MARK: [u8; 4] = *b"Fram";
 
-/// What a frame holds.
+/// The kind of content of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Records,
@@ -30,21 +30,21 @@ impl Kind {
 pub(crate) struct FrameHeader {
     pub(crate) kind: Kind,
     pub(crate) codec: Codec,
-    /// How many bytes each of the lengths has; 0 where all records are equally long.
+    /// Size of each length in bytes; 0 if all records have the same length.
     pub(crate) width: u8,
-    /// Where it stands in the file.
+    /// Its position in the file.
     pub(crate) position: u64,
-    /// The number of the first record in or below it; for metadata that of the next record.
+    /// The number of the first record in or below it; for metadata, that of the next record.
     pub(crate) first: u64,
-    /// Records in it, or children.
+    /// Number of records or children.
     pub(crate) count: u32,
-    /// How many commits its records come from.
+    /// Number of commits with records in it.
     pub(crate) commits: u32,
     /// Length of its body in the file.
     pub(crate) body: u64,
-    /// Length of its body once decompressed.
+    /// Decompressed length of its body.
     pub(crate) raw: u64,
-    /// When the first and the last of its records were committed.
+    /// Commit times of its first and last record.
     pub(crate) times: (u64, u64),
     /// The checksum of its body.
     pub(crate) body_sum: u64,
@@ -71,7 +71,7 @@ impl FrameHeader {
         out
     }
 
-    /// Decodes the header of the frame at `position` in a file whose checksums start with `seed`.
+    /// Decodes the header of the frame at `position` in a file whose checksums have this seed.
     pub(crate) fn decode(bytes: &[u8], position: u64, seed: u64) -> Result<Self, Damage> {
         let damage = |found: &str, expected: &str| Damage::new(found, expected).at(position);
         let bytes = bytes.get(..Self::SIZE).ok_or_else(|| damage("the end of the file", "a frame"))?;
@@ -114,12 +114,12 @@ impl FrameHeader {
         (bounded && rising && header.body <= header.raw).then_some(header)
     }
 
-    /// What the index repeats of a header's bytes.
+    /// Returns the bytes of the header that the index repeats.
     pub(crate) fn sum(encoded: &[u8]) -> u32 {
         get_u32(encoded, Self::SIZE - 4).unwrap_or_default()
     }
 
-    /// Length of header and body.
+    /// Returns the length of header and body.
     pub(crate) fn total(&self) -> u64 {
         Self::SIZE as u64 + self.body
     }

@@ -1,17 +1,17 @@
-//! A head: a checkpoint, which says how far the frames go and where the log begins.
+//! A head: a checkpoint, with the extent of the frames and the start of the log.
 
 use super::index::Path;
 use super::{Header, NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
 use crate::error::Damage;
 
-/// What frames hold, all together: what a head, and the base of an entry, refer to.
+/// The frames of a file, as described by a head and by the base of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FrameArea {
-    /// Where the next frame will stand.
+    /// The position of the next frame.
     pub(crate) limit: u64,
-    /// The frame of the metadata in force before the log's first entry; 0 where there is none.
+    /// The frame of the metadata before the first entry of the log; 0 if there is none.
     pub(crate) metadata: u64,
-    /// The way to all records in frames.
+    /// The rightmost path of the index.
     pub(crate) path: Path,
 }
 
@@ -20,7 +20,7 @@ impl FrameArea {
         Self { limit: header.data_start(), metadata: 0, path: Path::default() }
     }
 
-    /// How many records there are in frames.
+    /// Returns the number of records in frames.
     pub(crate) fn count(&self) -> u64 {
         self.path.records()
     }
@@ -32,7 +32,7 @@ impl FrameArea {
         out.extend_from_slice(&self.path.encode());
     }
 
-    /// Decodes what [`encode`](Self::encode) has made; `None` if the bytes are something else.
+    /// Decodes the result of [`encode`](Self::encode). Returns `None` if the bytes are invalid.
     pub(crate) fn decode(bytes: &[u8], header: &Header) -> Option<Self> {
         let mut reader = Reader(bytes);
         let (limit, count, metadata) = (reader.u64()?, reader.u64()?, reader.u64()?);
@@ -46,24 +46,24 @@ impl FrameArea {
 /// One of the two heads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// Even in slot A, odd in slot B; the greater is the newer.
+    /// Even in slot A, odd in slot B; the head with the greater one is newer.
     pub(crate) serial: u64,
     /// Position of the first entry that readers need.
     pub(crate) begin: u64,
-    /// The checksum of the entry before that one.
+    /// The checksum of the previous entry.
     pub(crate) seed: u64,
-    /// How far the log was on the disk when this was written.
+    /// The position up to which the log was on the disk when this was written.
     pub(crate) sure: u64,
     /// The time of the latest commit.
     pub(crate) time: u64,
     pub(crate) frames: FrameArea,
 }
 
-/// Why bytes are no head.
+/// The reason why a head is invalid.
 #[derive(Debug)]
 pub(crate) struct BadHead {
     pub(crate) damage: Damage,
-    /// Whether the checksum is right, so that this is what somebody wrote.
+    /// Whether the checksum is correct, so that these bytes were written as they are.
     pub(crate) whole: bool,
 }
 
@@ -71,12 +71,12 @@ impl Head {
     /// Length of what stands before the frames.
     pub(crate) const FIXED_SIZE: usize = 48 + Header::FIELDS_SIZE + 4;
 
-    /// Whether the index of these frames has room in a head.
+    /// Returns whether the index of these frames fits into a head.
     pub(crate) fn fits(frames: &FrameArea, header: &Header) -> bool {
         Self::FIXED_SIZE + 24 + frames.path.encode().len() <= header.page as usize
     }
 
-    /// The page that says it.
+    /// Encodes the head as a page.
     pub(crate) fn encode(&self, header: &Header) -> Vec<u8> {
         let mut out = Vec::with_capacity(header.page as usize);
         put_u64(&mut out, 0);
@@ -96,7 +96,7 @@ impl Head {
         out
     }
 
-    /// What a head repeats of its file's header.
+    /// Returns the part of the file's header that heads repeat.
     pub(crate) fn header_in(page: &[u8]) -> Option<Header> {
         let start = Self::FIXED_SIZE - Header::FIELDS_SIZE - 4;
         Header::decode_fields(page.get(start..start + Header::FIELDS_SIZE)?)

@@ -1,4 +1,4 @@
-//! The header page: the sizes that a file has for ever, and the positions that follow from them.
+//! The header page: the fixed sizes of a file, and the positions that follow from them.
 
 use super::{NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
 use crate::error::{Damage, Error, Result};
@@ -17,7 +17,7 @@ const MAX_FAN_OUT: u32 = 256;
 /// How blocks are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Codec {
-    /// As they are.
+    /// Uncompressed.
     None,
     /// Zstandard.
     #[default]
@@ -40,7 +40,7 @@ impl Codec {
     }
 }
 
-/// What the header page says.
+/// The fields of the header page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) page: u32,
@@ -50,16 +50,16 @@ pub(crate) struct Header {
     pub(crate) fan_out: u32,
     /// Size of the log ring.
     pub(crate) log: u32,
-    /// How writers compress blocks.
+    /// The codec of new blocks.
     pub(crate) codec: Codec,
     /// Random bytes that no other file has.
     pub(crate) identity: [u8; 16],
-    /// When the file was made, in nanoseconds since 1970.
+    /// Time of creation, in nanoseconds since 1970.
     pub(crate) created: u64,
 }
 
 impl Header {
-    /// Encoded length without the zeros behind it.
+    /// Encoded length without the zeros after it.
     pub(crate) const SIZE: usize = 72;
     /// Length of the fields that heads repeat.
     pub(crate) const FIELDS_SIZE: usize = 48;
@@ -69,7 +69,7 @@ impl Header {
         Self { page, block, fan_out, log: 1 << 20, codec, identity, created }
     }
 
-    /// A header of these sizes, with a log of the usual size unless another one is given.
+    /// Creates a header with these sizes, and with the default log size unless another one is given.
     pub(crate) fn of(
         geometry: &Geometry,
         log: Option<u32>,
@@ -86,17 +86,17 @@ impl Header {
         Self { page, block, fan_out: geometry.fan_out, log: log.unwrap_or(usual), ..header }
     }
 
-    /// The sizes that both formats have.
+    /// Returns the sizes that both formats have.
     pub(crate) fn geometry(&self) -> Geometry {
         Geometry { version: VERSION, page_size: self.page, block_size: self.block, fan_out: self.fan_out }
     }
 
-    /// Length of a new file.
+    /// Returns the length of a new file.
     pub(crate) fn initial_length(&self) -> u64 {
         self.data_start() + u64::from(self.page)
     }
 
-    /// Checks sizes that a caller wants for a new file.
+    /// Checks sizes that a caller requests for a new file.
     pub(crate) fn check_settings(&self) -> Result<()> {
         self.unsound().map_or(Ok(()), |(name, got, expected)| {
             Err(Error::InvalidOption { name, got: got.to_string(), expected })
@@ -190,12 +190,12 @@ impl Header {
         })
     }
 
-    /// The seed of checksums that nothing stands before.
+    /// Returns the seed of checksums without a predecessor.
     pub(crate) fn seed(&self) -> u64 {
         checksum(&self.identity, 0)
     }
 
-    /// Where a head with this serial number stands.
+    /// Returns the position of a head with this serial number.
     pub(crate) fn head_position(&self, serial: u64) -> u64 {
         u64::from(self.page) * (1 + serial % 2)
     }
@@ -204,17 +204,17 @@ impl Header {
         3 * u64::from(self.page)
     }
 
-    /// Where the first frame stands.
+    /// Returns the position of the first frame.
     pub(crate) fn data_start(&self) -> u64 {
         self.log_start() + u64::from(self.log)
     }
 
-    /// The position in the log of the first entry of a new file; not 0, so that zeros are never an entry.
+    /// Returns the log position of the first entry of a new file; it is not 0, so that zeros are never an entry.
     pub(crate) fn first_position(&self) -> u64 {
         u64::from(self.log)
     }
 
-    /// The longest small entry.
+    /// Returns the maximum length of a small entry.
     pub(crate) fn max_entry(&self) -> u64 {
         u64::from(self.log) / 4
     }

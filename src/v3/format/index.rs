@@ -1,24 +1,24 @@
-//! The index as bytes and arithmetic: children, full nodes, and the rightmost path that is not full yet.
+//! Encoding and arithmetic of the index: children, full nodes, and the rightmost path.
 
 use super::bytes::put_varint;
 use super::{NUMBER_LIMIT, Reader, put_u32};
 
-/// No tree is higher: with a fan-out of 2 it would have more blocks than there are numbers.
+/// Maximum height: with a fan-out of 2, a higher tree would have more blocks than there are numbers.
 const MAX_HEIGHT: usize = 62;
 
-/// A block, or a full node with all blocks below it, as its parent knows it.
+/// A reference to a block, or to a full node with all blocks below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Child {
-    /// Where its frame stands.
+    /// Position of its frame.
     pub(crate) position: u64,
-    /// How long the frame is.
+    /// Length of the frame.
     pub(crate) length: u64,
-    /// How many records are in it or below it.
+    /// Number of records in or below it.
     pub(crate) records: u64,
-    /// When the last of them was committed.
+    /// Commit time of the last of them.
     pub(crate) time: u64,
-    /// The last four bytes of the frame's header, which are of its checksum: another frame in the same place is
-    /// never taken for it.
+    /// The last four bytes of the frame's header, which are part of its checksum and distinguish it from any other
+    /// frame at the same position.
     pub(crate) sum: u32,
 }
 
@@ -28,7 +28,7 @@ impl Child {
     }
 }
 
-/// Appends children, each by what it differs in from the one before.
+/// Appends children, each as the difference from the previous one.
 fn encode_children(children: &[Child], before: &mut Child, out: &mut Vec<u8>) {
     for child in children {
         put_varint(out, child.position - before.end());
@@ -47,18 +47,18 @@ fn decode_child(reader: &mut Reader<'_>, before: &Child) -> Option<Child> {
     let sum = reader.u32()?;
     let sound =
         position < NUMBER_LIMIT && length < NUMBER_LIMIT && records < NUMBER_LIMIT && time < NUMBER_LIMIT;
-    // An empty child would make room for ever more of them, and lead nowhere.
+    // Empty children could be repeated without end.
     (sound && length > 0 && records > 0).then_some(Child { position, length, records, time, sum })
 }
 
-/// The body of a full node's frame.
+/// Encodes the body of a full node's frame.
 pub(crate) fn encode_node(children: &[Child]) -> Vec<u8> {
     let mut out = Vec::new();
     encode_children(children, &mut Child::default(), &mut out);
     out
 }
 
-/// The children of a full node; `None` if the bytes are none.
+/// Decodes the children of a full node. Returns `None` if the bytes are invalid.
 pub(crate) fn decode_node(bytes: &[u8], fan_out: u32) -> Option<Vec<Child>> {
     let (mut reader, mut before) = (Reader(bytes), Child::default());
     let mut children = Vec::with_capacity(fan_out as usize);
@@ -69,7 +69,7 @@ pub(crate) fn decode_node(bytes: &[u8], fan_out: u32) -> Option<Vec<Child>> {
     reader.0.is_empty().then_some(children)
 }
 
-/// The nodes that are not full, one for each height; those of height 1 have blocks as children.
+/// The rightmost path: the incomplete nodes, one for each height; the children of height 1 are blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Path {
     /// By height, the lowest first; each with fewer children than the fan-out.
@@ -78,8 +78,8 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// Adds a child to a node of this height, from 1 on. A node that this fills is emptied and returned, to be
-    /// written and added one height above.
+    /// Adds a child to the node of this height, from 1 on. If that fills the node, it is emptied and its children are
+    /// returned, to be written and added one height above.
     pub(crate) fn add(&mut self, height: usize, child: Child, fan_out: u32) -> Option<Vec<Child>> {
         if height == 1 {
             self.records += child.records;
@@ -92,7 +92,7 @@ impl Path {
         (level.len() == fan_out as usize).then(|| std::mem::take(level))
     }
 
-    /// How many levels of nodes there are.
+    /// Returns the number of levels.
     pub(crate) fn height(&self) -> u8 {
         u8::try_from(self.levels.len()).unwrap_or(u8::MAX)
     }
@@ -103,7 +103,7 @@ impl Path {
         level.map_or(&[], Vec::as_slice)
     }
 
-    /// Records in all blocks.
+    /// Returns the number of records in all blocks.
     pub(crate) fn records(&self) -> u64 {
         self.records
     }
@@ -123,7 +123,7 @@ impl Path {
         None
     }
 
-    /// The children, oldest records first, each with the height of the node that it is.
+    /// Iterates over the children, oldest records first, each with its height as a node.
     pub(crate) fn roots(&self) -> impl Iterator<Item = (usize, &Child)> {
         let levels = self.levels.iter().enumerate().rev();
         levels.flat_map(|(height, level)| level.iter().map(move |child| (height, child)))
@@ -140,7 +140,7 @@ impl Path {
         out
     }
 
-    /// Decodes a path of frames up to `limit`; `None` if the bytes are none.
+    /// Decodes a path over frames up to `limit`. Returns `None` if the bytes are invalid.
     pub(crate) fn decode(bytes: &[u8], fan_out: u32, data_start: u64, limit: u64) -> Option<Self> {
         let mut reader = Reader(bytes);
         let height = usize::try_from(reader.varint()?).ok().filter(|height| *height <= MAX_HEIGHT)?;

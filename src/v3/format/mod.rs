@@ -1,6 +1,6 @@
-//! The bytes of a file of format 3: what is where, and what a number may be. No I/O and no threads.
+//! The bytes of a file of format 3: positions, encodings and bounds. No I/O and no threads.
 //!
-//! Every integer is unsigned and big-endian, but for those of an index node, which have a variable length.
+//! All integers are unsigned and big-endian, except those of index nodes, which have a variable length.
 
 mod bytes;
 pub(crate) mod entry;

@@ -1,4 +1,4 @@
-//! Following the chain of entries from where it is known, and looking for what has been torn off it.
+//! Following the chain of entries, and searching for entries that damage has cut off.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::v3::steps::Step;
 /// Bytes of the log that are read together.
 pub(crate) const WINDOW: u64 = 64 << 10;
 
-/// Adds the entries that follow to `state`, from windows of which the first has `first_window` bytes; returns how many there were.
+/// Adds the entries that follow to `state`, reading windows, of which the first has `first_window` bytes. Returns their
+/// number.
 pub(crate) fn follow(file: &Shared, state: &mut LogState, first_window: u64) -> io::Result<usize> {
     let (mut size, mut added) = (first_window, 0);
     loop {
@@ -27,13 +28,13 @@ pub(crate) fn follow(file: &Shared, state: &mut LogState, first_window: u64) -> 
     }
 }
 
-/// The seed of the entry behind the one with this checksum.
+/// Returns the seed of the entry after the one with this checksum.
 pub(crate) fn seed_after(file: &Shared, check: u64) -> u64 {
     if file.steps.include(Step::ChainedChecksum) { check } else { file.header.seed() }
 }
 
-/// Adds the entries that stand whole in the window at the state's end. Says how many, and how long a window the next
-/// entry takes, unless the chain ends here.
+/// Adds the entries that are complete in the window at the state's end. Returns their number, and the window size that
+/// the next entry needs, unless the chain ends here.
 fn follow_window(file: &Shared, state: &mut LogState, size: u64) -> io::Result<(usize, Option<u64>)> {
     let ring = Ring::new(&*file.storage, &file.header);
     let left = (state.origin + ring.size()).saturating_sub(state.end);
@@ -80,8 +81,8 @@ fn zeroed(size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Looks through the whole ring for an entry behind the state's end that was written when the log was already on the
-/// disk beyond that end: then the chain is not cut off by a crash, but damaged.
+/// Searches the whole ring for an entry after the state's end that was written when the log was already on the disk
+/// beyond that end: then the chain was not ended by a crash, but by damage.
 pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Option<Damage>> {
     let ring = Ring::new(&*file.storage, &file.header);
     let mut bytes = zeroed(ring.size())?;

@@ -1,5 +1,5 @@
-//! Entries in memory: a list that grows at one end and is given up at the other, and shares what it holds with
-//! those who have looked at it before.
+//! Entries in memory: a list that grows at one end and is released at the other, and shares its entries with its
+//! clones.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use crate::read::record::Record;
 use crate::read::validity::Validity;
 use crate::v3::format::entry::{EntryHeader, EntryView};
 
-/// Entries that share their place in memory.
+/// Number of entries that are allocated together.
 const CHUNK: usize = 64;
 
 /// One entry, in the bytes that were read or written together with it.
@@ -21,12 +21,12 @@ pub(crate) struct LogEntry {
 }
 
 impl LogEntry {
-    /// The entry that starts at `start` in these bytes.
+    /// Creates the entry that starts at `start` in these bytes.
     pub(crate) fn new(window: Arc<Block>, start: usize, header: EntryHeader) -> Self {
         Self { window, start, header }
     }
 
-    /// An entry of its own bytes, which somebody has just put together; `None` if they are none.
+    /// Creates an entry from bytes that were just built. Returns `None` if they are not an entry.
     pub(crate) fn of(bytes: Vec<u8>) -> Option<Self> {
         let header = EntryView::trusted(&bytes)?.header;
         Some(Self { window: window_of(bytes), start: 0, header })
@@ -40,18 +40,18 @@ impl LogEntry {
         &self.window.bytes[self.start..self.start + self.header.total as usize]
     }
 
-    /// The bytes of the record with this number, which must be one of the entry's.
+    /// Returns the bytes of the record with this number, which must be in the entry.
     #[inline]
     pub(crate) fn record_bytes(&self, number: u64) -> &[u8] {
         self.view().records(self.index_of(number))
     }
 
-    /// The record with this number, which must be one of the entry's.
+    /// Returns the record with this number, which must be in the entry.
     pub(crate) fn record(&self, number: u64) -> Record {
         self.part(self.view().range(self.index_of(number)))
     }
 
-    /// Its metadata.
+    /// Returns its metadata.
     pub(crate) fn metadata(&self) -> Record {
         self.part(self.view().metadata_range())
     }
@@ -69,20 +69,20 @@ impl LogEntry {
         self.view().checksum()
     }
 
-    /// How many bytes its records from the one with this number on have.
+    /// Returns the length of its records from the one with this number on.
     pub(crate) fn bytes_from(&self, number: u64) -> u64 {
         let skipped = u32::try_from(number.saturating_sub(self.header.first)).unwrap_or(u32::MAX);
         let records = self.header.records;
         self.view().range(skipped.min(records)..records).len() as u64
     }
 
-    /// Whether it holds the record with this number.
+    /// Returns whether it contains the record with this number.
     pub(crate) fn has(&self, number: u64) -> bool {
         (self.header.first..=self.header.last()).contains(&number)
     }
 }
 
-/// Bytes that entries lie in.
+/// Returns bytes that contain entries as a block.
 pub(crate) fn window_of(bytes: Vec<u8>) -> Arc<Block> {
     Arc::new(Block::whole(bytes.into_boxed_slice(), Validity::Always))
 }
@@ -114,15 +114,15 @@ impl Chunk {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entries {
     chunks: Vec<Arc<Chunk>>,
-    /// How many slots of the first chunk are given up.
+    /// Number of released slots of the first chunk.
     start: usize,
     length: usize,
-    /// What the entries take together.
+    /// Total length of the entries.
     size: u64,
 }
 
 impl Entries {
-    /// How many bytes the entries take together.
+    /// Returns the total length of the entries.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
@@ -164,7 +164,7 @@ impl Entries {
         self.length += 1;
     }
 
-    /// Gives up the first entries.
+    /// Releases the first entries.
     pub(crate) fn drop_first(&mut self, count: usize) {
         let count = count.min(self.length);
         let dropped: u64 = self.iter().take(count).map(|entry| u64::from(entry.header.total)).sum();
@@ -175,7 +175,7 @@ impl Entries {
         self.start %= CHUNK;
     }
 
-    /// The index of the first entry for which `is_before` does not hold, where it holds for all before it and none behind.
+    /// Returns the index of the first entry for which `is_before` is false; it must be true for all entries before it.
     pub(crate) fn partition_point(&self, is_before: impl Fn(&EntryHeader) -> bool) -> usize {
         let (mut low, mut high) = (0, self.length);
         while low < high {
@@ -189,7 +189,7 @@ impl Entries {
         low
     }
 
-    /// The index of the entry that holds the record with this number.
+    /// Returns the index of the entry with the record with this number.
     pub(crate) fn find(&self, number: u64) -> Option<usize> {
         let index = self.partition_point(|header| header.first <= number).checked_sub(1)?;
         self.get(index).filter(|entry| entry.has(number)).map(|_| index)

@@ -1,4 +1,4 @@
-//! The log: entries in a ring, each tied to the one before, and the state of the file that they lead to.
+//! The log: entries in a ring, each chained to the previous one, and the state of the file that results.
 
 mod chain;
 mod entries;

@@ -1,4 +1,4 @@
-//! The ring that log entries are written into: a position grows for ever, and its place comes round again.
+//! The ring for log entries: positions only increase, and their places in the file are reused.
 
 use std::io;
 
@@ -18,10 +18,10 @@ impl<'a> Ring<'a> {
         Self { storage, start: header.log_start(), size: u64::from(header.log) }
     }
 
-    /// Where in an entry the lower half of its position stands, which differs from whatever stood there before.
+    /// Offset of the lower half of an entry's position, which differs from any bytes that were there before.
     pub(crate) const MARK: u64 = 12;
 
-    /// Where the mark of an entry at `position` is in the file, and what it will be.
+    /// Returns the place in the file of the mark of an entry at `position`, and its value.
     pub(crate) fn mark_of(&self, position: u64) -> (u64, [u8; 4]) {
         let [_, _, _, _, mark @ ..] = position.to_be_bytes();
         (self.place(position + Self::MARK), mark)
@@ -31,12 +31,12 @@ impl<'a> Ring<'a> {
         self.size
     }
 
-    /// Where a position stands in the file.
+    /// Returns the place of a position in the file.
     pub(crate) fn place(&self, position: u64) -> u64 {
         self.start + position % self.size
     }
 
-    /// How many of `length` bytes from a position on stand before the end of the ring.
+    /// Returns how many of `length` bytes from a position on are before the end of the ring.
     fn before_end(&self, position: u64, length: usize) -> usize {
         let left = self.size - position % self.size;
         usize::try_from(left).map_or(length, |left| left.min(length))

@@ -1,4 +1,4 @@
-//! A state of the file: what a head says, and the entries behind it.
+//! A state of the file: a head, and the entries after it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::v3::format::entry::Change;
 use crate::v3::format::head::{FrameArea, Head};
 use crate::v3::format::{Header, NUMBER_LIMIT};
 
-/// Where the metadata is.
+/// The place of the metadata.
 #[derive(Debug, Clone)]
 pub(crate) enum Metadata {
     None,
@@ -22,32 +22,32 @@ impl Metadata {
     }
 }
 
-/// Records in frames, and those behind them in the log.
+/// The records in frames, and those after them in the log.
 #[derive(Debug, Clone)]
 pub(crate) struct LogState {
     pub(crate) frames: Arc<FrameArea>,
-    /// Where the log begins, by the head: no chain is longer than the ring from there.
+    /// The start of the log according to the head: from there, no chain is longer than the ring.
     pub(crate) origin: u64,
     /// Entries from the last base on, or from the head's beginning.
     pub(crate) entries: Entries,
-    /// Position of the first of them, and the checksum before.
+    /// Position of the first of them, and the checksum before it.
     pub(crate) begin: u64,
     pub(crate) seed: u64,
-    /// The position behind them, and the checksum before.
+    /// The position after them, and the checksum before it.
     pub(crate) end: u64,
     pub(crate) check: u64,
-    /// How many records there are.
+    /// Number of records.
     pub(crate) total: u64,
     /// The time of the latest commit.
     pub(crate) time: u64,
     pub(crate) metadata: Metadata,
-    /// How far the log was on the disk, by the head.
+    /// The position up to which the log was on the disk, according to the head.
     pub(crate) sure: u64,
     pub(crate) serial: u64,
 }
 
 impl LogState {
-    /// The state of a head without the entries behind it.
+    /// Returns the state of a head without the entries after it.
     pub(crate) fn of(head: &Head) -> Self {
         let frames = Arc::new(head.frames.clone());
         Self {
@@ -76,13 +76,13 @@ impl LogState {
         [head.clone(), Head { serial: self.serial + 1, ..head }]
     }
 
-    /// Adds the entry that continues the chain; false, and nothing has changed, if its numbers do not.
+    /// Adds the entry that continues the chain. Returns false, without a change, if its numbers do not continue it.
     pub(crate) fn add(&mut self, entry: LogEntry, header: &Header) -> bool {
         let fields = entry.header;
         let Ok(base) = entry.view().base(header) else {
             return false;
         };
-        // A base that is not beyond the head's frames is old.
+        // A base whose frames do not go beyond the head's is outdated.
         let ahead = base.filter(|base| base.limit > self.frames.limit && base.count() >= self.frames.count());
         let is_next = fields.first == self.total + 1;
         let before = self.entries.last().map(|entry| entry.header.time);
@@ -114,7 +114,7 @@ impl LogState {
         true
     }
 
-    /// The checksum before an entry of the list, or before its end.
+    /// Returns the checksum before an entry of the list, or before its end.
     pub(crate) fn seed_of(&self, index: usize) -> u64 {
         match index.checked_sub(1) {
             Some(before) => self.entries.get(before).map_or(self.check, LogEntry::checksum),
@@ -122,13 +122,13 @@ impl LogState {
         }
     }
 
-    /// The position of an entry of the list, or its end.
+    /// Returns the position of an entry of the list, or of its end.
     pub(crate) fn position_of(&self, index: usize) -> u64 {
         self.entries.get(index).map_or(self.end, |entry| entry.header.position)
     }
 
-    /// The metadata that is in force before an entry of the list: what is in the last one before that changes
-    /// it, or what the frames say.
+    /// Returns the metadata before an entry of the list: that of the last earlier entry that changes it, or that of
+    /// the frames.
     pub(crate) fn metadata_before(&self, index: usize) -> Metadata {
         let changes = |entry: &&LogEntry| entry.header.change != Change::None;
         let last = (0..index).rev().filter_map(|at| self.entries.get(at)).find(changes);
@@ -139,8 +139,8 @@ impl LogState {
         }
     }
 
-    /// Lets frames that a head refers to take the place of the entries before its beginning, if that is a point
-    /// of this chain.
+    /// Replaces the entries before a head's beginning by the frames to which it refers, if that beginning is in this
+    /// chain.
     pub(crate) fn take_head(&mut self, head: &Head) {
         self.origin = self.origin.max(head.begin);
         let index = self.entries.partition_point(|entry| entry.position < head.begin);

@@ -7,7 +7,7 @@ use crate::storage::read_up_to;
 use crate::v3::format::head::{BadHead, Head};
 use crate::v3::shared::Shared;
 
-/// A state that does not show in this time is not there.
+/// Time after which a reader gives up waiting for a valid head.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn read_page(file: &Shared, slot: u64) -> Result<Vec<u8>> {
@@ -18,12 +18,12 @@ fn read_page(file: &Shared, slot: u64) -> Result<Vec<u8>> {
     Ok(page)
 }
 
-/// The head in slot A, if `slot` is 0, or B.
+/// Reads the head in slot A, if `slot` is 0, or B.
 pub(crate) fn read_slot(file: &Shared, slot: u64) -> Result<std::result::Result<Head, BadHead>> {
     Ok(Head::decode(&read_page(file, slot)?, slot, &file.header))
 }
 
-/// The current head: one that was so when the reading began, or a newer one.
+/// Returns the current head: the one that was current when reading started, or a newer one.
 pub(crate) fn read_head(file: &Shared) -> Result<Head> {
     let deadline = Instant::now() + TIMEOUT;
     let mut before = None;
@@ -33,11 +33,11 @@ pub(crate) fn read_head(file: &Shared) -> Result<Head> {
         let b = Head::decode(&pages[1], 1, &file.header);
         let damage = match (a, b) {
             (Ok(a), Ok(b)) => return Ok(if b.serial > a.serial { b } else { a }),
-            // Numbers that somebody has written, and that cannot be: perhaps the newest.
+            // Invalid numbers with a correct checksum: perhaps the newest head.
             (Err(bad), _) | (_, Err(bad)) if bad.whole => bad.damage,
             (Err(_), Ok(b)) => return Ok(b),
             (Ok(a), Err(bad)) => {
-                // A may have been read before B was begun, and be older than what was there then.
+                // A may have been read before B was started, and be older than the state at that moment.
                 if read_page(file, 0)? == pages[0] {
                     return Ok(a);
                 }
@@ -49,7 +49,7 @@ pub(crate) fn read_head(file: &Shared) -> Result<Head> {
     }
 }
 
-/// An error if two looks find the same damage, or for too long a time.
+/// Returns an error if two reads find the same damage, or if no valid head is found in time.
 fn give_up_if_it_stays(
     file: &Shared,
     before: &mut Option<[Vec<u8>; 2]>,

@@ -1,4 +1,4 @@
-//! Looking at a file beside its writer: opening it to read, and refreshing what was seen.
+//! Reading a file beside its writer: opening it, and refreshing an earlier state.
 
 pub(crate) mod heads;
 pub(crate) mod reader;

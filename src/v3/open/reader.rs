@@ -1,4 +1,4 @@
-//! The state that a reader sees: of a head and the chain behind it, or of a state before and what has followed.
+//! The state that a reader sees: from a head and the chain after it, or from an earlier state and what has followed.
 
 use std::time::Instant;
 
@@ -9,20 +9,20 @@ use crate::v3::shared::Shared;
 use crate::v3::steps::Step;
 use crate::v3::write::broken_log;
 
-/// What came of a look at the file.
+/// The result of a refresh.
 #[derive(Debug)]
 pub(crate) struct Look {
     pub(crate) state: LogState,
-    /// Whether what was seen before is gone, after a sync that failed: frames may stand in the place of others.
+    /// Whether the earlier state was rolled back, after a failed sync: frames may have replaced others.
     pub(crate) taken_back: bool,
 }
 
-/// The state of the file now.
+/// Returns the current state of the file.
 pub(crate) fn open(file: &Shared) -> Result<LogState> {
     open_anew(file, None)
 }
 
-/// The state of the file now, unless it is older than `known`.
+/// Returns the current state of the file, unless it is older than `known`.
 fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
@@ -30,7 +30,7 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
         let mut state = LogState::of(&head);
         follow(file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
         let again = if file.steps.include(Step::SecondLook) { read_head(file)? } else { head.clone() };
-        // If the ring was used again behind the reader's back, the end of the chain is not the end of the log.
+        // If the ring was reused in the meantime, the end of the chain is not the end of the log.
         let lapped = again.begin > state.end;
         let broken = state.end < state.sure && file.steps.include(Step::SureLog);
         if broken && again.serial == head.serial {
@@ -49,11 +49,11 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
     }
 }
 
-/// The state of the file now, from one that was seen before.
+/// Returns the current state of the file, starting from an earlier one.
 pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
     if !ends_as_before(file, known)? {
         let state = open_anew(file, None)?;
-        // Later entries stand there, or what was seen is gone.
+        // There are later entries, or the earlier state was rolled back.
         let taken_back = state.total < known.total || state.end < known.end;
         return Ok(Look { state, taken_back });
     }
@@ -72,7 +72,7 @@ pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
         if head.serial > state.serial {
             state.take_head(&head);
         }
-        // The chain goes no farther than the ring from where it begins, which a newer head has moved on.
+        // The chain is followed for at most one ring from its beginning, which a newer head has advanced.
         if state.origin == before {
             file.check_length(state.frames.limit)?;
             return Ok(Look { state, taken_back: false });
@@ -80,7 +80,7 @@ pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
     }
 }
 
-/// Whether the entry that a state ends with still stands there, or has been written over by later ones.
+/// Returns whether the last entry of a state is still in the file, and not overwritten by later ones.
 fn ends_as_before(file: &Shared, known: &LogState) -> Result<bool> {
     if known.entries.is_empty() || !file.steps.include(Step::SameEnd) {
         return Ok(true);

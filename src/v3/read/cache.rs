@@ -11,12 +11,12 @@ use crate::sync::forks::forks;
 use crate::v3::codec::RecordBlock;
 use crate::v3::format::index::Child;
 
-/// What an entry costs besides its bytes.
+/// The overhead of a cache entry, in bytes.
 const ENTRY_OVERHEAD: u64 = 128;
-/// Entries are likely to be this large.
+/// The expected size of an entry.
 const LIKELY_SIZE: u64 = 64 << 10;
 
-/// Where a frame stands, and what tells it from another one in the same place.
+/// The position of a frame, and the bytes that distinguish it from another one at the same position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) position: u64,
@@ -42,8 +42,8 @@ impl Weighter<Key, Cached> for Bytes {
     }
 }
 
-/// What was cached by a process; a forked child begins anew, since a lock inside may be held by a thread that it
-/// does not have.
+/// The cache of one process. A forked child starts with an empty one, because `fork` copies only the calling thread,
+/// and another may have held a lock inside.
 struct Generation {
     forks: u64,
     entries: Cache<Key, Cached, Bytes>,
@@ -67,7 +67,7 @@ impl BlockCache {
         Self { capacity, generation: ArcSwap::from_pointee(Generation::new(capacity)) }
     }
 
-    /// Bytes that are kept at most.
+    /// Maximum number of bytes that are kept.
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity
     }

@@ -17,9 +17,9 @@ use crate::v3::shared::Shared;
 #[derive(Debug, Clone)]
 pub(crate) struct FrameSource {
     pub(crate) file: Arc<Shared>,
-    /// Where the last of them ends.
+    /// The end of the last of them.
     pub(crate) limit: u64,
-    /// A transaction that may be rolled back, and where its frames begin.
+    /// A transaction that may be rolled back, and the start of its frames.
     pub(crate) open: Option<(Arc<Transaction>, u64)>,
 }
 
@@ -28,7 +28,7 @@ fn key(child: &Child) -> Key {
 }
 
 impl FrameSource {
-    /// The block that a child of the index is, whose first record has the number `first`.
+    /// Returns the block of a child of the index, whose first record has the number `first`.
     #[inline]
     pub(crate) fn block(&self, child: &Child, first: u64) -> Result<Arc<RecordBlock>> {
         match self.cached_block(child) {
@@ -37,7 +37,7 @@ impl FrameSource {
         }
     }
 
-    /// The block that a child of the index is, if it is in memory.
+    /// Returns the block of a child of the index, if it is in memory.
     #[inline]
     pub(crate) fn cached_block(&self, child: &Child) -> Option<Arc<RecordBlock>> {
         match self.file.cache.get(key(child)) {
@@ -60,7 +60,7 @@ impl FrameSource {
         Ok(block)
     }
 
-    /// The children of the full node that a child of the index is.
+    /// Returns the children of a child of the index that is a full node.
     pub(crate) fn node(&self, child: &Child, first: u64) -> Result<Arc<Vec<Child>>> {
         if let Some(children) = self.cached_node(child) {
             return Ok(children);
@@ -74,7 +74,7 @@ impl FrameSource {
         Ok(children)
     }
 
-    /// The children of the full node that a child of the index is, if they are in memory.
+    /// Returns the children of a child of the index that is a full node, if they are in memory.
     #[inline]
     pub(crate) fn cached_node(&self, child: &Child) -> Option<Arc<Vec<Child>>> {
         match self.file.cache.get(key(child)) {
@@ -83,12 +83,12 @@ impl FrameSource {
         }
     }
 
-    /// The header of the frame at `position`, whose checksums are right.
+    /// Returns the header of the frame at `position`, after verifying its checksums.
     pub(crate) fn header(&self, position: u64) -> Result<FrameHeader> {
         self.with_frame(position, None, |frame, _| Ok(*frame))
     }
 
-    /// Where the frame at `position` of the file ends, by its header, whatever its body is.
+    /// Returns the end of the frame at `position` according to its header, even if its body is damaged.
     pub(crate) fn end_by_header(&self, position: u64) -> Result<u64> {
         let mut bytes = [0; FrameHeader::SIZE];
         read_up_to(&*self.file.storage, &mut bytes, position).map_err(self.file.failed("read"))?;
@@ -114,7 +114,7 @@ impl FrameSource {
         ))
     }
 
-    /// The metadata in the frame at `position`.
+    /// Returns the metadata in the frame at `position`.
     pub(crate) fn metadata(&self, position: u64) -> Result<Box<[u8]>> {
         self.with_frame(position, None, |frame, body| {
             if frame.kind != Kind::Metadata || frame.raw > u64::from(u32::MAX) {
@@ -147,7 +147,7 @@ impl FrameSource {
         }
     }
 
-    /// What `work` makes of the frame at `position`, whose checksums are right.
+    /// Calls `work` with the frame at `position`, after verifying its checksums.
     fn with_frame<T>(
         &self,
         position: u64,
@@ -173,7 +173,7 @@ impl FrameSource {
         }
     }
 
-    /// The error for frames of a transaction that are neither in the file nor in memory.
+    /// Returns the error for frames of a transaction that are neither in the file nor in memory.
     fn not_saved(&self, transaction: &Transaction) -> Error {
         if transaction.is_forked() {
             return Error::Forked { path: self.file.path.clone() };
@@ -183,7 +183,7 @@ impl FrameSource {
         Error::OutOfMemory { bytes: self.limit - start, what }
     }
 
-    /// Decodes the frame at `position` of the file, of which the bytes up to `end` count.
+    /// Decodes the frame at `position` of the file, which must end at or before `end`.
     fn decode_in_file<T>(
         &self,
         end: u64,
@@ -196,7 +196,7 @@ impl FrameSource {
         }
     }
 
-    /// Reads the frame at `position`, but nothing from `end` on.
+    /// Reads the frame at `position`, but no bytes from `end` on.
     fn read(&self, position: u64, end: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut read_to = |to: u64| {

@@ -1,4 +1,4 @@
-//! States of a file as readers see them: any record by its number, any moment by its time.
+//! States of a file as readers see them, with lookup by record number and by time.
 
 pub(crate) mod blocks;
 pub(crate) mod cache;

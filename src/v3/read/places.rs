@@ -11,7 +11,7 @@ use crate::read::record::Record;
 use crate::read::source::BlockSource;
 use crate::sync::progress::Monitor;
 
-/// Where a record is: the number of the first one that lies together with it, and its own.
+/// The place of a record: the number of the first record in its block or entry, and its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     key: u64,
@@ -34,7 +34,7 @@ impl BlockSource for Snapshot {
 
     fn following(self: &Arc<Self>, key: u64, last: u64) -> BlockScan {
         let mut following = BlockScan { snapshot: Arc::clone(self), next: key, last };
-        // The caller has that one.
+        // The caller has that block.
         following.next();
         following
     }
@@ -80,12 +80,12 @@ impl BlockSource for Snapshot {
     }
 }
 
-/// The first records of blocks that follow each other.
+/// The first records of consecutive blocks.
 #[derive(Debug)]
 pub(crate) struct BlockScan {
     snapshot: Arc<Snapshot>,
     next: u64,
-    /// Nothing behind this record is wanted.
+    /// The last record that is needed.
     last: u64,
 }
 
@@ -96,7 +96,7 @@ impl Iterator for BlockScan {
         if self.next > self.last || self.next > self.snapshot.state.frames.count() {
             return None;
         }
-        // Behind a damaged node nothing can be foreseen.
+        // Blocks after a damaged node are unknown.
         let (child, first) = self.snapshot.find_block(self.next).ok()?;
         self.next = first + child.records;
         Some(first)

@@ -1,4 +1,4 @@
-//! Records that lie together in memory: those of a block, or of an entry of the log.
+//! Records that are together in memory: those of a block, or of an entry of the log.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::read::record::Record;
 use crate::v3::codec::RecordBlock;
 use crate::v3::log::LogEntry;
 
-/// Records that lie together in memory.
+/// Records that are together in memory.
 #[derive(Debug, Clone)]
 pub(crate) enum Run {
     /// A block, and the number of its first record.
@@ -15,7 +15,7 @@ pub(crate) enum Run {
 }
 
 impl Run {
-    /// Whether the record with this number is among them.
+    /// Returns whether the record with this number is among them.
     #[inline]
     pub(crate) fn has(&self, number: u64) -> bool {
         match self {
@@ -24,7 +24,7 @@ impl Run {
         }
     }
 
-    /// The bytes of the record with this number, which must be one of them.
+    /// Returns the bytes of the record with this number, which must be one of them.
     #[inline]
     pub(crate) fn bytes(&self, number: u64) -> &[u8] {
         match self {
@@ -33,7 +33,7 @@ impl Run {
         }
     }
 
-    /// The record with this number, which must be one of them.
+    /// Returns the record with this number, which must be one of them.
     #[inline]
     pub(crate) fn record(&self, number: u64) -> Record {
         match self {
@@ -42,7 +42,7 @@ impl Run {
         }
     }
 
-    /// When the record with this number, which must be one of them, was committed.
+    /// Returns the commit time of the record with this number, which must be one of them.
     pub(crate) fn time(&self, number: u64) -> u64 {
         match self {
             Self::Block(block, first) => block.time(index(number, *first)),
@@ -50,7 +50,7 @@ impl Run {
         }
     }
 
-    /// Bytes that they take in memory.
+    /// Returns their size in memory.
     pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Block(block, _) => block.size(),

@@ -12,11 +12,11 @@ use crate::read::validity::Validity;
 use crate::v3::format::index::Child;
 use crate::v3::log::{Entries, LogEntry, LogState, Metadata};
 
-/// The records and metadata of one moment.
+/// The records and metadata at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) state: LogState,
-    /// What a writer has added and not committed.
+    /// What a writer has added but not committed.
     pub(crate) draft: Entries,
     pub(crate) total: u64,
     pub(crate) metadata: Metadata,
@@ -24,7 +24,7 @@ pub(crate) struct Snapshot {
     pub(crate) is_uncommitted: bool,
 }
 
-/// Where a record is.
+/// The place of a record.
 enum Place {
     /// In the block of this child, whose first record has this number.
     Block(Child, u64),
@@ -46,13 +46,13 @@ impl Snapshot {
         Ok(self.run(number)?.record(number))
     }
 
-    /// The record if it is in memory, with all that leads to it.
+    /// Returns the record if it and its index nodes are in memory.
     #[inline]
     pub(crate) fn record_cached(&self, number: u64) -> Result<Option<Record>> {
         Ok(self.cached_run(number)?.map(|run| run.record(number)))
     }
 
-    /// The records that lie together with the one with this number.
+    /// Returns the records in the block or entry of the one with this number.
     pub(crate) fn run(&self, number: u64) -> Result<Run> {
         Ok(match self.place(number)? {
             Place::Block(child, first) => Run::Block(self.frames.block(&child, first)?, first),
@@ -60,7 +60,7 @@ impl Snapshot {
         })
     }
 
-    /// The same, if they are in memory.
+    /// Like [`run`](Self::run), but only if they are in memory.
     #[inline]
     pub(super) fn cached_run(&self, number: u64) -> Result<Option<Run>> {
         if self.is_framed(number)? {
@@ -71,40 +71,40 @@ impl Snapshot {
         self.entry(number).map(Run::Entry).map(Some)
     }
 
-    /// The numbers of the records that lie together with the one with this number.
+    /// Returns the numbers of the records in the block or entry of the one with this number.
     pub(crate) fn span(&self, number: u64) -> Result<RangeInclusive<u64>> {
         Ok(match self.place(number)? {
             Place::Block(child, first) => first..=first + child.records - 1,
-            // Those of them that are in frames lie there.
+            // Those of them that are in frames are found there.
             Place::Entry(entry) => {
                 entry.header.first.max(self.state.frames.count() + 1)..=entry.header.last()
             }
         })
     }
 
-    /// The numbers of the records that are compressed together with the one with this number, or not yet.
+    /// Returns the numbers of the records that are, or will be, compressed together with the one with this number.
     pub(crate) fn block_of(&self, number: u64) -> Result<RangeInclusive<u64>> {
         if self.is_framed(number)? { self.span(number) } else { Ok(self.pending().0) }
     }
 
-    /// The records that no frame holds yet, and how many bytes they have.
+    /// Returns the records that are not in frames yet, and their total length.
     pub(crate) fn pending(&self) -> (RangeInclusive<u64>, u64) {
         let first = self.state.frames.count() + 1;
         let entries = self.state.entries.iter().chain(self.draft.iter());
         (first..=self.total, entries.map(|entry| entry.bytes_from(first)).sum())
     }
 
-    /// Whether it shows a transaction that is or was open.
+    /// Returns whether it shows a transaction that is or was open.
     pub(crate) fn is_uncommitted(&self) -> bool {
         self.is_uncommitted
     }
 
-    /// Whether this state, of the same file, was committed later, or has later frames.
+    /// Returns whether this state, of the same file, was committed later, or has later frames.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         (self.state.end, self.state.serial) > (other.state.end, other.state.serial)
     }
 
-    /// Whether both show the same records and metadata, whatever entries have come that change neither.
+    /// Returns whether both show the same records and metadata; other entries are ignored.
     pub(crate) fn shows_the_same_as(&self, other: &Self) -> Result<bool> {
         if self.state.end == other.state.end {
             return Ok(true);
@@ -116,7 +116,7 @@ impl Snapshot {
         Error::NoSuchRecord { path: self.frames.file.path.clone(), number, count: self.total }
     }
 
-    /// Whether the record with this number, which must be there, is in a frame.
+    /// Returns whether the record with this number, which must exist, is in a frame.
     #[inline]
     fn is_framed(&self, number: u64) -> Result<bool> {
         if number == 0 || number > self.total {
@@ -133,20 +133,20 @@ impl Snapshot {
         self.entry(number).map(Place::Entry)
     }
 
-    /// The entry that holds a record which no frame does.
+    /// Returns the entry of a record that is not in a frame.
     fn entry(&self, number: u64) -> Result<LogEntry> {
         let list = if number <= self.state.total { &self.state.entries } else { &self.draft };
         let entry = list.find(number).and_then(|index| list.get(index));
         entry.cloned().ok_or_else(|| self.no_such_record(number))
     }
 
-    /// The block of a record in frames, and the number of the first record in it.
+    /// Returns the block of a record in frames, and the number of its first record.
     pub(crate) fn find_block(&self, number: u64) -> Result<(Child, u64)> {
         let found = self.find_block_by(number, |child, first| self.frames.node(child, first).map(Some))?;
         found.ok_or_else(|| self.no_such_record(number))
     }
 
-    /// The same by way of the nodes that `node` gives; `None` if it does not.
+    /// Descends through the nodes that `node` returns. Returns `None` if it returns none.
     #[inline]
     fn find_block_by(
         &self,
@@ -173,7 +173,7 @@ impl Snapshot {
         Ok(Some((child, before + 1)))
     }
 
-    /// The metadata of the same commit as the records.
+    /// Returns the metadata of the same commit as the records.
     pub(crate) fn metadata(&self) -> Result<Option<Record>> {
         Ok(match &self.metadata {
             Metadata::None => None,
@@ -186,13 +186,13 @@ impl Snapshot {
         })
     }
 
-    /// When a record was committed, in nanoseconds since 1970; `None` if it is not.
+    /// Returns the commit time of a record, in nanoseconds since 1970, or `None` if it is not committed.
     pub(crate) fn commit_time(&self, number: u64) -> Result<Option<u64>> {
         let run = self.run(number)?;
         Ok((number <= self.state.total).then(|| run.time(number)))
     }
 
-    /// The number of the first record that was committed at or after `time`, if there is one.
+    /// Returns the number of the first record that was committed at or after `time`, if there is one.
     pub(crate) fn number_at(&self, time: u64) -> Result<Option<u64>> {
         let mut before = 0;
         for (height, child) in self.state.frames.path.roots() {

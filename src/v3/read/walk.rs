@@ -1,4 +1,4 @@
-//! The way through the records of a file of version 3.
+//! Iterating over the records of a file of version 3.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ impl Walk {
         self.scan.at_hand().map(|(_, run)| run).filter(|run| run.has(number))
     }
 
-    /// The record with this number if it is among those at hand.
+    /// Returns the record with this number if it is in the current block or entry.
     #[inline]
     pub(crate) fn next_cached(&mut self, number: u64) -> Option<&[u8]> {
         self.at_hand(number).map(|run| run.bytes(number))
     }
 
-    /// The record with this number, on a way that ends with the record `last`.
+    /// Returns the record with this number, in an iteration that ends with the record `last`.
     pub(crate) fn take(&mut self, number: u64, last: u64) -> Result<Record> {
         if let Some(run) = self.at_hand(number) {
             return Ok(run.record(number));

@@ -21,7 +21,7 @@ use crate::write::options::{Commit, SyncMode};
 const FILL: u64 = 64 << 10;
 
 impl Writer {
-    /// Makes everything since the last commit visible and, as the sync mode says, durable. Returns what that was;
+    /// Makes everything since the last commit visible and, depending on the sync mode, durable. Returns the commit, or
     /// `None` if there was nothing to commit.
     pub(crate) fn commit(&mut self) -> Result<Option<Commit>> {
         self.check_health()?;
@@ -46,8 +46,8 @@ impl Writer {
         Ok(Some(commit))
     }
 
-    /// Ends the pauses of those who wait at the end of the log as it was. They are short as long as commits follow each
-    /// other closely, and then this would only take time.
+    /// Wakes readers that wait at the old end of the log. While commits follow each other closely, their pauses are
+    /// short anyway, and waking them would only cost time.
     fn tell_followers(&mut self, end: u64, now: Instant) {
         let before = self.last_commit.replace(now);
         if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {
@@ -58,7 +58,7 @@ impl Writer {
     fn commit_small(&mut self) -> Result<()> {
         let total = self.draft.total();
         self.make_room(total, RESERVE)?;
-        // A disk that is full, or fails, is told of once the log is full.
+        // A full or failing disk is reported once the log is full.
         let _ = self.frames.write_ready();
         let checkpoint = self.checkpoint_before_commit()?;
         let builder = self.draft.take_records();
@@ -76,7 +76,7 @@ impl Writer {
         let time = self.time_of_commit();
         let (entry, written) = self.write_entry(builder, time, fields)?;
         if let Err(error) = written {
-            // No byte of it counts: it is what is to be committed next, or rolled back.
+            // The entry does not count: its contents are committed next, or rolled back.
             let first = self.state.total + 1;
             self.draft.metadata = metadata;
             let mut again = Builder::default();
@@ -89,8 +89,8 @@ impl Writer {
         self.finish_commit(&entry, checkpoint)
     }
 
-    /// Writes an entry at the end of the log. Where there is no room for it on the disk, nothing has been committed,
-    /// and the entry comes back with the error; any other failure ends the writer.
+    /// Writes an entry at the end of the log. If the disk has no space for it, nothing has been committed, and the
+    /// entry is returned with the error; any other failure ends the writer.
     fn write_entry(
         &mut self,
         records: Builder,
@@ -120,8 +120,8 @@ impl Writer {
         }
     }
 
-    /// Fills the log with zeros a little beyond `end`, as long as it has never been written there: a sync of what the
-    /// file system has room for already takes less than one that has to find room.
+    /// Fills the log with zeros a little beyond `end`, if it has never been written there: syncing blocks that the file
+    /// system has already allocated is faster.
     fn fill_ahead(&mut self, end: u64) {
         let whole = self.file.header.first_position() + self.ring().size();
         if self.sync != SyncMode::Full || end <= self.filled || end > whole {
@@ -130,13 +130,13 @@ impl Writer {
         let from = self.filled.max(self.state.end);
         let to = (end + FILL).min(whole);
         let zeros = vec![0; usize::try_from(to - from).unwrap_or_default()];
-        // Where this fails there is no room, and the entry will say so.
+        // If this fails, there is no space, and writing the entry will report it.
         if self.ring().write(from, &zeros).is_ok() {
             self.filled = to;
         }
     }
 
-    /// Syncs an entry that was written, as the mode says, and counts it as committed.
+    /// Syncs an entry that was written, if the mode requires it, and counts it as committed.
     fn finish_commit(&mut self, entry: &LogEntry, checkpoint: Option<Checkpoint>) -> Result<()> {
         let end = entry.header.end();
         if self.sync == SyncMode::Full {
@@ -154,13 +154,13 @@ impl Writer {
         self.frames.feed(entry, 0, entry.header.time);
         self.frames.help_if_alone(self.is_checkpoint_due());
         if let Some(checkpoint) = checkpoint {
-            // The commit has happened; a head that could not be written is tried again.
+            // The commit has happened; a head that could not be written is retried later.
             let _ = self.write_head(checkpoint);
         }
         Ok(())
     }
 
-    /// Commits what the log has no room for: frames first, and an entry that refers to them.
+    /// Commits data for which the log has no space: first the frames, then an entry that refers to them.
     fn commit_large(&mut self) -> Result<()> {
         self.spill()?;
         self.frames.settle()?;
@@ -197,14 +197,14 @@ impl Writer {
         self.finish_commit(&entry, None)
     }
 
-    /// The bytes of the metadata in force.
+    /// Returns the current metadata.
     fn committed_metadata(&self) -> Result<Option<Vec<u8>>> {
         let snapshot = Snapshot::committed(self.frame_source(), self.state.clone());
         Ok(snapshot.metadata()?.map(|metadata| metadata.to_vec()))
     }
 }
 
-/// Whether a write failed for want of room, before its last byte.
+/// Returns whether a write failed for lack of space, before its last byte.
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! Cutting records into blocks, and compressing a block, whichever thread does it.
+//! Dividing records into blocks, and compressing a block on any thread.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::v3::log::LogEntry;
 pub(crate) struct EntrySlice {
     entry: LogEntry,
     records: Range<u32>,
-    /// When they were committed.
+    /// Their commit time.
     time: u64,
 }
 
-/// The records that do not fill a block yet.
+/// Collects the records that do not fill a block yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cutter {
     parts: Vec<EntrySlice>,
@@ -32,7 +32,7 @@ impl Cutter {
         self.parts.is_empty()
     }
 
-    /// Takes the records of an entry from the one with this number on; `full` gets each block that they fill.
+    /// Adds the records of an entry from the one with this number on, and passes each block that they fill to `full`.
     pub(crate) fn feed(
         &mut self,
         entry: &LogEntry,
@@ -47,7 +47,7 @@ impl Cutter {
         while next < entry.header.records {
             let mut count = view.fitting(next, block - self.size.min(block), RECORD_OVERHEAD);
             if count == 0 && self.parts.is_empty() {
-                // A record that no block has room for is one of its own.
+                // A record that is too large for a block becomes a block of its own.
                 count = 1;
             }
             let records = next..next + count;
@@ -62,7 +62,7 @@ impl Cutter {
         }
     }
 
-    /// The records so far, whether or not they fill a block.
+    /// Takes the records so far, whether or not they fill a block.
     pub(crate) fn take(&mut self) -> Vec<EntrySlice> {
         self.size = 0;
         std::mem::take(&mut self.parts)
@@ -77,7 +77,7 @@ impl Cutter {
     }
 }
 
-/// A block that is to be compressed.
+/// A block to be compressed.
 #[derive(Debug)]
 pub(crate) struct BlockTask {
     parts: Vec<EntrySlice>,
@@ -87,7 +87,7 @@ pub(crate) struct BlockTask {
     seed: u64,
 }
 
-/// A compressed block; where it will stand is not known yet.
+/// A compressed block whose position is not known yet.
 #[derive(Debug)]
 pub(crate) struct ClosedBlock {
     header: FrameHeader,
@@ -95,7 +95,7 @@ pub(crate) struct ClosedBlock {
 }
 
 impl ClosedBlock {
-    /// The header of its frame at `position`, from the record with the number `first` on.
+    /// Returns the header of its frame at `position`, with the first record number `first`.
     pub(crate) fn header_at(&self, position: u64, first: u64) -> FrameHeader {
         FrameHeader { position, first, ..self.header }
     }
@@ -106,7 +106,7 @@ impl BlockTask {
         Self { parts, codec, level, seed }
     }
 
-    /// How many bytes of records there are.
+    /// Returns the total length of the records.
     pub(crate) fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.entry.view().range(part.records.clone()).len()).sum()
     }

@@ -1,4 +1,4 @@
-//! What was added since the last commit, as long as the log has room for it.
+//! The data added since the last commit, while it fits into the log.
 
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::log::{Entries, LogEntry};
@@ -6,16 +6,16 @@ use crate::v3::log::{Entries, LogEntry};
 /// Records, and new metadata or none.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    /// Records that somebody may have looked at, or may want to go back to.
+    /// Records that snapshots or savepoints may use.
     pub(crate) sealed: Entries,
-    /// Those added since.
+    /// The records added since.
     pub(crate) open: Builder,
-    /// The metadata from the next commit on; `Some(None)` ends it.
+    /// The metadata from the next commit on; `Some(None)` removes it.
     #[expect(clippy::option_option, reason = "a change to no metadata is a change")]
     pub(crate) metadata: Option<Option<Vec<u8>>>,
-    /// How many records there are, those included that are in frames by now.
+    /// Number of records, including those that are already in frames.
     pub(crate) records: u64,
-    /// How many bytes they have.
+    /// Their total length.
     pub(crate) bytes: u64,
 }
 
@@ -24,12 +24,12 @@ impl Draft {
         self.records == 0 && self.metadata.is_none()
     }
 
-    /// Length of the metadata that the entry will hold.
+    /// Returns the length of the metadata in the future entry.
     pub(crate) fn metadata_length(&self) -> usize {
         self.metadata.as_ref().and_then(Option::as_ref).map_or(0, Vec::len)
     }
 
-    /// Length of an entry that holds it all.
+    /// Returns the length of an entry with everything.
     pub(crate) fn total(&self) -> u64 {
         self.sealed.size() + self.open.total(0, self.metadata_length())
     }
@@ -42,13 +42,13 @@ impl Draft {
         let open = std::mem::take(&mut self.open);
         let first = last + 1 - open.records() as u64;
         let entry = LogEntry::of(open.finish(&Fields { first, ..Fields::default() }));
-        // What was just put together is an entry.
+        // The bytes were just built as an entry.
         if let Some(entry) = entry {
             self.sealed.push(entry);
         }
     }
 
-    /// All records in one builder.
+    /// Collects all records in one builder.
     pub(crate) fn take_records(&mut self) -> Builder {
         let open = std::mem::take(&mut self.open);
         if self.sealed.is_empty() {

@@ -1,5 +1,4 @@
-//! Frames on their way into the file: blocks compressed behind the writer's back, written in order, and the index
-//! over them.
+//! Writing frames: blocks are compressed in the background and written in order, with the index over them.
 
 use std::sync::Arc;
 
@@ -19,12 +18,12 @@ use crate::write::standing::Watch;
 /// The file grows by at most this much at a time.
 const MAX_GROWTH: u64 = 5 << 20;
 
-/// Frames that are in the file, those that no head refers to yet included, and records on their way there.
+/// The frames in the file, including those to which no head refers yet, and records that become frames.
 #[derive(Debug)]
 pub(crate) struct FrameWriter {
     file: Arc<Shared>,
     level: Level,
-    /// What is in the file.
+    /// The frames in the file.
     pub(crate) frames: FrameArea,
     pub(crate) cutter: Cutter,
     pipeline: Pipeline<BlockTask>,
@@ -45,13 +44,13 @@ impl FrameWriter {
         self.watch.harm()
     }
 
-    /// Checks that the file still has what was written, and a name.
+    /// Checks that the file was neither truncated nor removed.
     pub(crate) fn check_standing(&mut self) -> Result<()> {
         self.length = self.watch.check(&self.file, self.frames.limit)?;
         Ok(())
     }
 
-    /// Takes the records of an entry from the one with this number on.
+    /// Adds the records of an entry from the one with this number on.
     pub(crate) fn feed(&mut self, entry: &LogEntry, from: u64, time: u64) {
         let (codec, level, seed) = (self.file.header.codec, self.level, self.file.header.seed());
         let pipeline = &mut self.pipeline;
@@ -72,7 +71,7 @@ impl FrameWriter {
         }
     }
 
-    /// Whether blocks are on their way.
+    /// Returns whether blocks are being compressed or wait to be written.
     pub(crate) fn is_busy(&self) -> bool {
         !self.pipeline.is_empty()
     }
@@ -80,12 +79,12 @@ impl FrameWriter {
     /// Compresses and writes everything queued, if there is no other thread to do it.
     pub(crate) fn help_if_alone(&mut self, due: bool) {
         if due && self.pipeline.threads() == 1 {
-            // A disk that is full, or fails, is told of once the log is full.
+            // A full or failing disk is reported once the log is full.
             let _ = self.settle();
         }
     }
 
-    /// Writes the blocks that are compressed.
+    /// Writes the blocks whose compression is complete.
     pub(crate) fn write_ready(&mut self) -> Result<()> {
         while self.pipeline.front_is_ready() {
             self.write_front()?;
@@ -93,7 +92,7 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Writes blocks until no more than twice as many are on their way as there are threads.
+    /// Writes blocks until at most twice as many remain as there are threads.
     pub(crate) fn write_surplus(&mut self) -> Result<()> {
         while self.pipeline.len() > 2 * self.pipeline.threads() {
             self.write_front()?;
@@ -170,7 +169,7 @@ impl FrameWriter {
         }
     }
 
-    /// Writes metadata as a frame, which is what is in force then.
+    /// Writes metadata as a frame, which becomes the current metadata.
     pub(crate) fn write_metadata(&mut self, metadata: &[u8]) -> Result<()> {
         let (codec, body) = compress(metadata.to_vec(), self.file.header.codec, self.level)?;
         let mut next = self.frames.clone();
@@ -185,7 +184,7 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Writes a frame at the limit; returns what the index says to tell it from others.
+    /// Writes a frame at the limit. Returns the bytes by which the index distinguishes it from others.
     fn write_frame(&mut self, header: &FrameHeader, body: &[u8], frames: &mut FrameArea) -> Result<u32> {
         let end = header.position + header.total();
         self.check_standing()?;
@@ -199,7 +198,7 @@ impl FrameWriter {
         Ok(FrameHeader::sum(&encoded))
     }
 
-    /// Makes the file at least `needed` bytes long, and a good deal longer to do so seldom.
+    /// Extends the file to at least `needed` bytes, and further, so that this is rarely necessary.
     fn grow(&mut self, needed: u64) -> Result<()> {
         if needed <= self.length {
             return Ok(());
@@ -207,13 +206,13 @@ impl FrameWriter {
         let page = u64::from(self.file.header.page);
         let ample = (needed + self.length.min(MAX_GROWTH)).next_multiple_of(page);
         let set_length = |length| self.file.storage.set_length(length).map(|()| length);
-        // Where there is no room for the future there may be some for now.
+        // If there is no space for the larger extension, there may be enough for this one.
         self.length =
             set_length(ample).or_else(|_| set_length(needed)).map_err(self.file.failed("enlarge"))?;
         Ok(())
     }
 
-    /// Goes back to frames and records of before; what was written since is written over.
+    /// Restores an earlier state; frames that were written since are overwritten later.
     pub(crate) fn restore(&mut self, frames: FrameArea, cutter: Cutter) {
         self.pipeline.truncate(0);
         self.frames = frames;

@@ -1,4 +1,4 @@
-//! The one writer of a file: what is uncommitted, frames in the background, commits, checkpoints.
+//! The writer of a file: uncommitted data, frames in the background, commits, checkpoints.
 
 mod commit;
 mod cutter;

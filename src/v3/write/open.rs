@@ -1,4 +1,4 @@
-//! Opening a file to write, which settles what a crash has left, and making a new one.
+//! Opening a file to write, including the repair after a crash, and creating a new one.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::v3::steps::Step;
 use crate::write::options::{Making, Stats, SyncMode};
 
 impl Writer {
-    /// A writer over a file whose lock the caller holds.
+    /// Opens a writer for a file whose lock the caller holds.
     pub(crate) fn open(
         file: Arc<Shared>,
         right: Box<dyn WriteRight>,
@@ -46,7 +46,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Makes a capture file of an empty file whose lock the caller holds.
+    /// Turns an empty file, whose lock the caller holds, into a capture file.
     pub(crate) fn create(
         file: &Arc<Shared>,
         right: Box<dyn WriteRight>,
@@ -56,7 +56,7 @@ impl Writer {
     ) -> Result<Self> {
         let made = Self::make(file, right, metadata, options, making);
         if made.is_err() && making == Making::InPlace {
-            // If this fails, too, the missing header tells.
+            // If this fails as well, the missing header shows it.
             let _ = file.storage.set_length(0);
         }
         made
@@ -76,14 +76,14 @@ impl Writer {
         let [older, newest] = [1, 2].map(|serial| first_head(serial, &header));
         let mut start = newest.encode(&header);
         start.extend_from_slice(&older.encode(&header));
-        // The first page of the log, so that there is room on the disk for what opening writes.
+        // The first page of the log, so that the disk has space for what opening writes.
         start.resize(start.len() + header.page as usize, 0);
         let write = |bytes: &[u8], at| {
             write_all(&*file.storage, bytes, at).map_err(file.failed("write the header of"))
         };
         write(&start, header.page.into())?;
         if making == Making::InPlace {
-            // Others see the file: its header says that all the rest is there.
+            // Others see the file: a complete header means that everything else is complete.
             file.storage.sync().map_err(file.failed("sync"))?;
         }
         let mut first_page = header.encode();
@@ -100,13 +100,13 @@ impl Writer {
             writer.stats = Stats::default();
         }
         if options.sync != SyncMode::Full {
-            // What has a name is whole, whatever the mode.
+            // A file with a name is complete, whatever the mode.
             file.storage.sync().map_err(file.failed("sync"))?;
         }
         Ok(writer)
     }
 
-    /// A slot that is not whole gets the same state with the next serial number.
+    /// Writes the same state, with the next serial number, to a slot that is torn.
     fn repair_slots(&mut self, head: &Head) -> Result<()> {
         let other = self.state.serial + 1;
         if read_slot(&self.file, other % 2)?.is_ok() {
@@ -120,8 +120,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the opening entry, through which all that follows is chained: what a dead writer has left behind the
-    /// end never continues the log again.
+    /// Writes the opening entry, to which everything that follows is chained, so that entries which a dead writer has
+    /// left after the end can never continue the log.
     fn begin(&mut self) -> Result<()> {
         if !self.file.steps.include(Step::OpeningEntry) {
             return self.sync_storage();
@@ -146,15 +146,15 @@ impl Writer {
     }
 }
 
-/// A head of a new file.
+/// Returns a head of a new file.
 fn first_head(serial: u64, header: &Header) -> Head {
     let begin = header.first_position();
     let frames = FrameArea::none(header);
     Head { serial, begin, seed: header.seed(), sure: begin, time: header.created, frames }
 }
 
-/// Whether nothing is in a file of `length` bytes but what may be there when the making of one with a log like that of `header` is cut
-/// off: the header is written last.
+/// Returns whether a file of `length` bytes contains only what an interrupted creation with a log like that of
+/// `header` can have left: the header is written last.
 pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, header: &Header) -> io::Result<bool> {
     if length == 0 {
         return Ok(true);
@@ -179,7 +179,7 @@ pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, header: &Header) -> 
     Ok(found.iter().all(|&byte| byte == 0))
 }
 
-/// Fills with zeros what a write of the header has left that was cut off.
+/// Overwrites a partially written header with zeros.
 fn clear_torn_header(found: &mut [u8], header: &Header) {
     let whole = header.encode();
     let torn = &mut found[..whole.len()];
@@ -188,7 +188,7 @@ fn clear_torn_header(found: &mut [u8], header: &Header) {
     }
 }
 
-/// Both heads, and the newer one.
+/// Reads both heads, and returns them with the newer one.
 fn choose_head(file: &Shared) -> Result<([Option<Head>; 2], Head)> {
     let mut damage = None;
     let mut heads = [None, None];
@@ -206,7 +206,7 @@ fn choose_head(file: &Shared) -> Result<([Option<Head>; 2], Head)> {
     }
 }
 
-/// Refuses a file whose log breaks off where it was once whole, or whose frames are missing.
+/// Refuses a file whose log ends before a position that was once reached, or whose frames are missing.
 fn check_state(file: &Shared, state: &LogState) -> Result<()> {
     if file.steps.include(Step::SureLog) {
         if state.end < state.sure {
@@ -220,7 +220,7 @@ fn check_state(file: &Shared, state: &LogState) -> Result<()> {
     file.check_length(state.frames.limit)
 }
 
-/// The error for a log that ends before its head was sure of it.
+/// Returns the error for a log that ends before the head's `sure`.
 pub(crate) fn broken_log(file: &Shared, state: &LogState) -> Error {
     let found = format!("a log that breaks off at position {}", state.end);
     let expected = format!("one that continues to position {} at least", state.sure);
@@ -228,8 +228,8 @@ pub(crate) fn broken_log(file: &Shared, state: &LogState) -> Error {
     file.corrupt(Damage::new(found, expected).at(ring.place(state.end)))
 }
 
-/// Writes what memory may hold and the disk may not, with the bytes that it has: the newest head, and the entries past
-/// what the log itself is sure of.
+/// Rewrites, with the same bytes, data that may be in memory only: the newest head, and the entries after the greatest
+/// `sure` of the log.
 fn write_again(file: &Shared, head: &Head, state: &LogState) -> Result<()> {
     let failed = || file.failed("repair");
     let header = &file.header;

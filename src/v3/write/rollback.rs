@@ -1,4 +1,4 @@
-//! What a writer shows of its transaction, and going back to a state before.
+//! Snapshots of an open transaction, and restoring an earlier state.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::v3::format::head::FrameArea;
 use crate::v3::log::{Entries, LogEntry, Metadata};
 use crate::v3::read::snapshot::Snapshot;
 
-/// A state of the open transaction to go back to.
+/// A state of the open transaction that can be restored.
 #[derive(Debug)]
 pub(crate) struct Savepoint {
     sealed: Entries,
@@ -24,17 +24,17 @@ pub(crate) struct Savepoint {
     metadata: Option<Option<Vec<u8>>>,
     records: u64,
     bytes: u64,
-    /// The frames, where some are the transaction's.
+    /// The frames, if some of them belong to the transaction.
     spilled: Option<(FrameArea, Cutter, u64)>,
 }
 
 impl Writer {
-    /// The last commit.
+    /// Returns a snapshot of the last commit.
     pub(crate) fn committed_snapshot(&self) -> Snapshot {
         Snapshot::committed(self.frame_source(), self.state.clone())
     }
 
-    /// The state so far; it stays readable whatever happens to the transaction.
+    /// Returns a snapshot of the current state; it remains readable whatever happens to the transaction.
     pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
         let mut snapshot = self.committed_snapshot();
         if self.draft.is_empty() {
@@ -63,7 +63,7 @@ impl Writer {
         Ok(snapshot)
     }
 
-    /// Forgets everything since the last commit.
+    /// Discards everything since the last commit.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
         self.save_pages_for_readers();
@@ -80,7 +80,7 @@ impl Writer {
         self.changes += 1;
     }
 
-    /// Remembers the state so far, to go back to with [`restore`](Self::restore).
+    /// Saves the current state for [`restore`](Self::restore).
     pub(crate) fn savepoint(&mut self) -> Result<Savepoint> {
         self.check_health()?;
         self.draft.seal(self.record_count());
@@ -100,7 +100,7 @@ impl Writer {
         })
     }
 
-    /// Forgets everything since the savepoint, which was taken in this transaction.
+    /// Discards everything since the savepoint, which was taken in this transaction.
     pub(crate) fn restore(&mut self, savepoint: Savepoint) {
         self.save_pages_for_readers();
         match savepoint.spilled {
@@ -124,7 +124,7 @@ impl Writer {
         self.renew_transaction();
     }
 
-    /// Saves the frames of the transaction for the snapshots that read them, before they are written over.
+    /// Saves the frames of the transaction for the snapshots that read them, before they are overwritten.
     pub(super) fn save_pages_for_readers(&mut self) {
         let Some(spill) = &self.spill else { return };
         if Arc::strong_count(&self.transaction) == 1 {
@@ -133,7 +133,7 @@ impl Writer {
         self.readers_may_map_tail = true;
         let (start, end) = (spill.frames.limit, self.frames.frames.limit);
         let mut bytes = Vec::new();
-        // A reader finds its frames missing, and says so, if they cannot be saved.
+        // If they cannot be saved, a reader that needs them reports them as missing.
         if bytes.try_reserve_exact(in_memory(end - start)).is_ok() {
             bytes.resize(in_memory(end - start), 0);
             let there = read_up_to(&*self.file.storage, &mut bytes, start).unwrap_or_default();

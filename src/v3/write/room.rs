@@ -1,4 +1,4 @@
-//! Checkpoints: frames take the place of entries, and a head says so, which gives room in the log back.
+//! Checkpoints: frames replace entries, and a head records this, which releases space in the log.
 
 use super::writer::{RESERVE, Writer};
 use crate::error::{Error, Result};
@@ -8,18 +8,18 @@ use crate::v3::log::Metadata;
 use crate::v3::steps::Step;
 use crate::write::options::SyncMode;
 
-/// What a head will say, once its frames are on the disk.
+/// The contents of a head that is written once its frames are on the disk.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     frames: FrameArea,
     begin: u64,
     seed: u64,
-    /// The end of the entry that holds records on both sides of the checkpoint, or `begin`.
+    /// The end of the entry with records on both sides of the checkpoint, or `begin`.
     cut: u64,
 }
 
 impl Writer {
-    /// Bytes of the ring that no head in the file needs any more, and that are not used again yet.
+    /// Returns the number of bytes of the ring that no head in the file needs, and that have not been reused yet.
     pub(super) fn free(&self) -> u64 {
         let both = self.file.steps.include(Step::BothBegins);
         let [a, b] = self.begins;
@@ -27,7 +27,7 @@ impl Writer {
         (behind + u64::from(self.file.header.log)).saturating_sub(self.state.end)
     }
 
-    /// Room for the entry of a large commit, in whatever way its records end.
+    /// Returns the space for the entry of a large commit, in the worst case.
     pub(super) fn base_room(&self) -> u64 {
         let header = &self.file.header;
         u64::from(header.block) + 2 * u64::from(header.page) + RESERVE
@@ -43,7 +43,7 @@ impl Writer {
         while self.free() < needed + reserve {
             if self.frames.is_busy() {
                 match self.sync {
-                    // A head costs little; the writer waits for no more than one block.
+                    // A head is cheap; the writer waits for at most one block.
                     SyncMode::None => self.frames.write_front()?,
                     _ => self.frames.settle()?,
                 }
@@ -65,8 +65,8 @@ impl Writer {
         Ok(())
     }
 
-    /// A checkpoint, where one is due, before a commit. In full mode the commit's sync brings its frames to the disk,
-    /// and the head follows; otherwise it is written at once.
+    /// Starts a checkpoint before a commit, if one is due. In full mode, the commit's sync also syncs its frames, and
+    /// the head follows; otherwise the head is written at once.
     pub(super) fn checkpoint_before_commit(&mut self) -> Result<Option<Checkpoint>> {
         if !self.is_checkpoint_due() || self.frames.frames.count() == self.state.frames.count() {
             return Ok(None);
@@ -84,7 +84,7 @@ impl Writer {
         Ok(None)
     }
 
-    /// What a head can say of the frames that are in the file, whose last metadata is written as a frame.
+    /// Returns the contents of a head for the frames in the file, after writing the last metadata as a frame.
     fn prepare_checkpoint(&mut self) -> Result<Checkpoint> {
         let count = self.frames.frames.count();
         let next = self.state.entries.find(count + 1);
@@ -110,7 +110,7 @@ impl Writer {
         })
     }
 
-    /// Writes a head, whose frames are on the disk in the modes that sync.
+    /// Writes a head. In the modes that sync, its frames are on the disk.
     pub(super) fn write_head(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let Checkpoint { frames, begin, seed, cut } = checkpoint;
         let sure = if self.sync == SyncMode::None { cut } else { self.synced.max(begin) };

@@ -1,4 +1,4 @@
-//! The writer: what it holds, adding to it, and how it fails.
+//! The writer: its state, adding data, and failures.
 
 use std::io;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::v3::read::frames::FrameSource;
 use crate::v3::shared::Shared;
 use crate::write::options::{Stats, SyncMode};
 
-/// A longer record or metadata, with what it takes in a block or an entry, would have a length of more than 32 bits.
+/// With its overhead in a block or an entry, the length of a longer record or metadata would not fit into 32 bits.
 pub(super) const MAX_RECORD: u64 = u32::MAX as u64 - 4096;
-/// Room for the entries of writers that open and do nothing.
+/// Space for the entries of writers that open and do nothing.
 pub(super) const RESERVE: u64 = 160;
 
-/// How a writer works.
+/// The options of a writer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct WriterOptions {
     pub(crate) sync: SyncMode,
@@ -39,43 +39,43 @@ pub(crate) struct Writer {
     pub(super) sync: SyncMode,
     /// The last commit.
     pub(super) state: LogState,
-    /// Where the log begins by the head in each slot. Bytes of the ring before both are free.
+    /// The start of the log according to the head in each slot. Bytes of the ring before both are free.
     pub(super) begins: [u64; 2],
-    /// How far the log is on the disk.
+    /// The position up to which the log is on the disk.
     pub(super) synced: u64,
-    /// Up to where the log has been written at least once, as far as this writer knows.
+    /// The position up to which the log has been written at least once, as far as this writer knows.
     pub(super) filled: u64,
     pub(super) frames: FrameWriter,
     pub(super) draft: Draft,
-    /// What is in frames of an open transaction that the log has no room for.
+    /// The part of a large open transaction that is in frames.
     pub(super) spill: Option<Spill>,
     pub(super) transaction: Arc<Transaction>,
     /// When the last commit ended.
     pub(super) last_commit: Option<Instant>,
-    /// Counts how often the state has changed: the version of what this shows.
+    /// The version of the state, which each change increases.
     pub(super) changes: u64,
     pub(super) stats: Stats,
     pub(super) health: Health,
-    /// Whether somebody may be reading frames of a transaction that was rolled back, so that the file must not get
-    /// shorter.
+    /// Whether a snapshot may be reading frames of a transaction that was rolled back, so that the file must not be
+    /// truncated.
     pub(super) readers_may_map_tail: bool,
 }
 
 #[derive(Debug)]
 pub(super) enum Health {
     Good,
-    /// What happened; nothing is written any more.
+    /// The failure after which nothing is written any more.
     Failed(String),
 }
 
-/// What there was before a transaction began to be written as frames.
+/// The state before a transaction was first written to frames.
 #[derive(Debug, Clone)]
 pub(super) struct Spill {
     pub(super) frames: FrameArea,
     pub(super) cutter: Cutter,
     /// The time of the transaction.
     pub(super) time: u64,
-    /// The number of the last record that is in frames or on its way there.
+    /// The number of the last record that is in frames or will be.
     pub(super) fed: u64,
 }
 
@@ -117,12 +117,12 @@ impl Writer {
         self.state.total + self.draft.records
     }
 
-    /// Whether a close would lose anything.
+    /// Returns whether closing would lose anything.
     pub(crate) fn has_uncommitted(&self) -> bool {
         !self.draft.is_empty()
     }
 
-    /// Counts how often the state has changed.
+    /// Returns the version of the state, which each change increases.
     pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
@@ -131,12 +131,12 @@ impl Writer {
         self.stats
     }
 
-    /// Records that a close would lose.
+    /// Returns the number of records that closing would lose.
     pub(crate) fn uncommitted_records(&self) -> u64 {
         self.draft.records
     }
 
-    /// Adds a record if that takes no more than copying it; returns the new count, or `None` if it takes more.
+    /// Adds a record if it only has to be copied. Returns the new count, or `None` if more work is necessary.
     #[inline]
     pub(crate) fn try_add(&mut self, record: &[u8]) -> Result<Option<u64>> {
         if self.spill.is_some()
@@ -148,7 +148,7 @@ impl Writer {
         self.add_record(record).map(Some)
     }
 
-    /// Adds a record; returns the new count. An error leaves everything as it was.
+    /// Adds a record. Returns the new count. An error leaves the state unchanged.
     pub(crate) fn add_record(&mut self, record: &[u8]) -> Result<u64> {
         self.check_health()?;
         let length = record.len() as u64;
@@ -161,7 +161,7 @@ impl Writer {
         {
             self.spill()?;
             let mut room = Vec::<u8>::new();
-            // A record that there is no memory for is told of before anything has changed.
+            // A lack of memory is reported before anything has changed.
             reserve(&mut room, record.len(), "a record")?;
         }
         self.draft.open.push(record);
@@ -171,12 +171,12 @@ impl Writer {
         Ok(self.record_count())
     }
 
-    /// Adds records, all or none of them, of which each ends where `ends` says; returns the new count.
+    /// Adds all of the records or none; `ends` contains the end of each. Returns the new count.
     pub(crate) fn add_records(&mut self, records: &[u8], ends: &[usize]) -> Result<u64> {
         self.check_health()?;
         let more = (records.len() + 4 * ends.len()) as u64;
         let fits = self.spill.is_none() && self.draft.total() + more <= self.file.header.max_entry();
-        // What the log has room for is only copied.
+        // Records that fit into the log are only copied.
         let savepoint = if fits { None } else { Some(self.savepoint()?) };
         let mut start = 0;
         for end in ends {
@@ -214,7 +214,7 @@ impl Writer {
         self.file.environment.now().max(self.state.time)
     }
 
-    /// Writes what was added as frames, which nothing refers to before the commit.
+    /// Writes the added records as frames, to which nothing refers before the commit.
     pub(super) fn spill(&mut self) -> Result<()> {
         self.draft.seal(self.record_count());
         if self.spill.is_none() {
@@ -240,7 +240,7 @@ impl Writer {
         Ring::new(&*self.file.storage, &self.file.header)
     }
 
-    /// Brings to the disk what was written, in the modes that sync; one failure ends the writer.
+    /// Syncs written data, in the modes that sync. A failure ends the writer.
     pub(super) fn sync_storage(&mut self) -> Result<()> {
         if self.sync == SyncMode::None {
             return Ok(());
@@ -269,7 +269,7 @@ impl Writer {
 
     fn end(&mut self, reason: String) {
         self.health = Health::Failed(reason);
-        // What is shown has to be asked for again, which tells of it.
+        // The published snapshot has to be loaded again, which reports the failure.
         self.changes += 1;
     }
 
@@ -298,13 +298,13 @@ impl Writer {
         matches!(self.health, Health::Good) && self.frames.harm().is_none()
     }
 
-    /// Gives back the room that the file was grown by and that no commit uses.
+    /// Truncates preallocated space that no commit uses.
     fn trim(&self) {
         let page = u64::from(self.file.header.page);
         let length = self.state.frames.limit.next_multiple_of(page).max(self.file.header.data_start() + page);
-        // One that somebody has cut shorter stays so.
+        // A file that was truncated further is left alone.
         if self.file.storage.length().is_ok_and(|now| length < now) {
-            // The room is only room: a file that keeps it is as good.
+            // A failure is harmless: the space may remain.
             let _ = self.file.storage.set_length(length);
         }
     }
