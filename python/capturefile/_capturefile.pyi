@@ -922,7 +922,7 @@ class _Pattern:
         """Where it is found in `record`: the start and the end of each match that is not empty."""
 
     def search(self, file: CaptureFile[Any], first: int, last: int, *, invert: bool) -> _Search:
-        """Looks into the records `first` to `last` of a file, or with `invert` for those that it is not found in."""
+        """Searches the records `first` to `last` of a file, or with `invert` for those without a match."""
 
 @final
 class _Search:
@@ -937,7 +937,7 @@ class _Search:
         """Counts what is found in the next records, and stops at `limit`; None at the end. Raises as a step does."""
 
     def position(self) -> int:
-        """The number of the record that is looked at next."""
+        """Returns the number of the record that is examined next."""
 
 @final
 class _Header:

@@ -1,4 +1,4 @@
-//! How a block becomes a frame and a frame a block again.
+//! Compression of blocks into frames, and decompression.
 
 pub(crate) mod deflate;
 pub(crate) mod frame;

@@ -1,6 +1,6 @@
-//! Telling blocks that do not compress, without trying.
+//! Detecting incompressible blocks without compressing them.
 
-/// Shorter blocks are compressed whatever they hold.
+/// Shorter blocks are always compressed.
 pub(super) const MIN_NOISE_LEN: usize = 4096;
 
 /// This many samples of a block show whether all bytes are as frequent.
@@ -12,13 +12,13 @@ const BYTES_OF_A_SAMPLE: usize = 64;
 /// bytes of which each holds half a bit less information come to more.
 const MAX_SQUARES_OF_NOISE: u32 = 6000;
 
-/// This much of what looks like noise is searched for parts that come again.
+/// Number of bytes of apparent noise that are searched for repetitions.
 const PROBE: usize = 8192;
 
-/// A part that comes again is looked for at each position of this many.
+/// Distance between the positions at which a repetition is searched.
 const STRIDE: usize = 8;
 
-/// With more positions than one in this many at which one begins, it is worth compressing.
+/// If repetitions start at more than one in this many positions, compression is worthwhile.
 const POSITIONS_OF_NOISE: usize = 100;
 
 const HASH_BITS: u32 = 12;
@@ -26,15 +26,15 @@ const HASH_BITS: u32 = 12;
 /// 2^64 divided by the golden ratio, which spreads what it multiplies over the upper bits.
 const HASH_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Whether compressing would save nothing: all bytes are about as frequent in samples from all over the
-/// block, and hardly anything in its middle stands there twice.
+/// Returns whether compression would save nothing: in samples from the whole block, all bytes are about equally
+/// frequent, and hardly anything in its middle is repeated.
 pub(super) fn is_noise(block: &[u8]) -> bool {
     if block.len() < MIN_NOISE_LEN {
         return false;
     }
     let mut counts = [0_u32; 256];
     for part in block.chunks_exact(block.len() / SAMPLES) {
-        // An index node, which is no noise, may stand where the first part begins.
+        // There may be an index node, which is not noise, at the start of the first part.
         for &byte in &part[part.len() / 2..][..BYTES_OF_A_SAMPLE] {
             counts[usize::from(byte)] += 1;
         }
@@ -46,13 +46,13 @@ pub(super) fn is_noise(block: &[u8]) -> bool {
     repeats(&block[(block.len() - length) / 2..][..length]) * POSITIONS_OF_NOISE <= length / STRIDE
 }
 
-/// At how many of the positions that are looked at there are eight bytes that stood earlier in `bytes`, too.
+/// Returns at how many of the examined positions there are eight bytes that also occur earlier in `bytes`.
 fn repeats(bytes: &[u8]) -> usize {
     let mut seen = [0; 1 << HASH_BITS];
     let mut found = 0;
     for (at, word) in bytes.windows(size_of::<u64>()).enumerate() {
         let word = word.iter().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
-        // The upper half tells words apart well enough; its upper bits say where a word is noted.
+        // The upper half distinguishes words well enough; its upper bits select the slot.
         let hash = word.wrapping_mul(HASH_FACTOR) >> u32::BITS;
         let hash = u32::try_from(hash).unwrap_or_default();
         let last = &mut seen[(hash >> (u32::BITS - HASH_BITS)) as usize];

@@ -1,4 +1,4 @@
-//! The compressed blocks of a snapshot, one after the other, and which records lie in each.
+//! The compressed blocks of a snapshot, one after the other, with their records.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use crate::error::Result;
 use crate::read::blocks::{BlockInfo, Blocks as V2};
 use crate::v3::read::blocks::Blocks as V3;
 
-/// Goes through the blocks of a snapshot in the order in which they stand in the file.
+/// Iterates over the blocks of a snapshot in file order.
 ///
-/// It continues after an error, at the next block that can be found. Where an index node cannot be read, there is
-/// one error, and then the blocks follow of which it is unknown which records are in them.
+/// After an error, it continues with the next block that can be found. For an index node that cannot be read, it
+/// returns one error, and then the blocks below it, whose records are unknown.
 ///
 /// ```
 /// use capturefile::Result;

@@ -24,16 +24,16 @@ pub(crate) enum AnyFile {
     V3(Arc<Shared>),
 }
 
-/// What tells cheaply that nothing has been committed since, where a snapshot does not: the versions of the slots.
+/// The versions of the slots, with which a reader of version 2 cheaply detects that nothing has been committed since.
 pub(crate) type Seen = Option<SlotVersions>;
 
-/// What a look at the file has found.
+/// The result of a refresh.
 pub(crate) struct Look {
     pub(crate) snapshot: Snapshot,
     pub(crate) seen: Seen,
     /// Whether there is more to see than before, or other metadata.
     pub(crate) is_news: bool,
-    /// Whether what was seen before is gone, after a sync that failed.
+    /// Whether the earlier state was rolled back, after a failed sync.
     pub(crate) is_rolled_back: bool,
 }
 
@@ -50,7 +50,7 @@ impl Deref for AnyFile {
 }
 
 impl AnyFile {
-    /// What is committed now.
+    /// Returns the last commit.
     pub(crate) fn current(&self) -> Result<(Snapshot, Seen)> {
         match self {
             Self::V2(file) => current_v2(file, |_| Ok(())),
@@ -58,7 +58,8 @@ impl AnyFile {
         }
     }
 
-    /// What has been committed since `held` was; `None` if that is nothing. With `durable`, it is on the disk.
+    /// Returns what has been committed since `held`, or `None` if there is nothing new. With `durable`, it is on the
+    /// disk.
     pub(crate) fn refreshed(&self, held: &Snapshot, seen: &Seen, durable: bool) -> Result<Option<Look>> {
         match (self, held.state()) {
             (Self::V2(file), AnyState::V2(held)) => refreshed_v2(file, held, seen, durable),
@@ -67,7 +68,7 @@ impl AnyFile {
         }
     }
 
-    /// Waits for a commit behind the one that `shown` shows, for `timeout` at most.
+    /// Waits for a commit after the one that `shown` shows, for at most `timeout`.
     pub(crate) fn wait_for_commit(&self, shown: &Snapshot, seen: &Seen, timeout: Duration) {
         match (self, shown.state(), seen) {
             (Self::V2(file), AnyState::V2(shown), Some(slot_versions)) => {
@@ -132,7 +133,7 @@ fn refreshed_v3(file: &Arc<Shared>, held: &V3, durable: bool) -> Result<Option<L
 
 /// Waits until an entry is written at the log position `end`.
 fn wait_for_entry(file: &Shared, end: u64, timeout: Duration) {
-    /// Where an entry begins already that is not a commit, or was not a moment ago, the next look is due soon.
+    /// Delay if there are already bytes of an entry that is not complete, or was not a moment ago.
     const SOON: Duration = Duration::from_millis(1);
     let ring = Ring::new(&*file.storage, &file.header);
     let (place, expected) = ring.mark_of(end);

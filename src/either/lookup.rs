@@ -1,9 +1,9 @@
-//! What comes of looking a record up in memory.
+//! The result of looking up a record in memory.
 
 use crate::read::index::Place;
 use crate::read::record::Record;
 
-/// Says what a lookup in memory has found; see [`Snapshot::record_cached`](crate::Snapshot::record_cached).
+/// The result of a lookup in memory; see [`Snapshot::record_cached`](crate::Snapshot::record_cached).
 ///
 /// ```
 /// use capturefile::Lookup;
@@ -50,7 +50,7 @@ impl Lookup {
     }
 }
 
-/// Says where a lookup could not continue without the file, for [`Snapshot::resume`](crate::Snapshot::resume).
+/// The place where a lookup could not continue without the file, for [`Snapshot::resume`](crate::Snapshot::resume).
 ///
 /// ```
 /// use capturefile::Lookup;

@@ -1,4 +1,4 @@
-//! A file of either format: the one place that knows which it is.
+//! Files of either format: the only modules that distinguish the two.
 
 pub(crate) mod blocks;
 pub(crate) mod file;

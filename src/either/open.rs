@@ -1,4 +1,4 @@
-//! Making a file of either format, and finding out which one a file is in.
+//! Creating files of either format, and detecting the format of a file.
 
 use std::io;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::write::options::{Compression, Making, SyncMode, WriterOptions};
 use crate::write::unmade::is_unmade;
 use crate::write::writer as v2;
 
-/// How a file is made, read and written.
+/// The settings for creating, reading and writing a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The version of the format, and the sizes, of a new file.
     pub(crate) geometry: Geometry,
-    /// The size of the log of a new file in version 3, unless as is usual.
+    /// The log size of a new file in version 3, unless it is the default.
     pub(crate) log_size: Option<u32>,
-    /// How blocks of a new file are compressed, unless as is usual.
+    /// The compression of a new file, unless it is the default.
     pub(crate) compression: Option<Compression>,
     pub(crate) level: Option<CompressionLevel>,
     pub(crate) sync: SyncMode,
@@ -39,17 +39,17 @@ pub(crate) struct Settings {
     pub(crate) clock: Option<GivenTime>,
 }
 
-/// What is known of the header of an existing file.
+/// What is known about the header of an existing file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum HeaderCheck {
-    /// Its checksum is right.
+    /// Its checksum is correct.
     Right,
-    /// It has none.
+    /// It has no checksum.
     Missing,
 }
 
 impl HeaderCheck {
-    /// An error if the index that a snapshot has shows that the header is wrong.
+    /// Returns an error if the index of a snapshot shows that the header is wrong.
     pub(crate) fn confirm(self, snapshot: &Snapshot) -> Result<()> {
         match (self, snapshot.state()) {
             (Self::Missing, AnyState::V2(state)) => check_fan_out(state),
@@ -59,7 +59,7 @@ impl HeaderCheck {
 }
 
 impl Settings {
-    /// Checks what a caller wants for a new file.
+    /// Checks the settings of a caller for a new file.
     pub(crate) fn check(&self) -> Result<()> {
         if self.geometry.version == VERSION {
             return self.header()?.check_settings();
@@ -71,7 +71,7 @@ impl Settings {
         }
     }
 
-    /// The header of a new file in version 3.
+    /// Returns the header of a new file in version 3.
     fn header(&self) -> Result<Header> {
         let codec = match self.compression {
             None | Some(Compression::Zstd) => Codec::Zstd,
@@ -87,8 +87,8 @@ impl Settings {
         Ok(Header::of(&self.geometry, self.log_size, codec, identity, now))
     }
 
-    /// Whether nothing is in a file but what may be there when the making of one with these settings, and without
-    /// metadata, is cut off.
+    /// Returns whether a file contains only what an interrupted creation with these settings, and without metadata, can
+    /// have left.
     pub(crate) fn is_unmade(&self, storage: &dyn Storage, length: u64) -> io::Result<bool> {
         if self.geometry.version == VERSION {
             v3::is_unmade(
@@ -101,7 +101,7 @@ impl Settings {
         }
     }
 
-    /// Makes a capture file of an empty file for the one who has the right to write it.
+    /// Turns an empty file into a capture file. The caller has the right to write it.
     pub(crate) fn make(
         &self,
         opened: Opened,
@@ -123,7 +123,7 @@ impl Settings {
         Ok((AnyFile::V2(file), AnyWriter::V2(Box::new(writer))))
     }
 
-    /// Opens a file for the one who has the right to write it.
+    /// Opens a file for writing. The caller has the right to write it.
     pub(crate) fn write(&self, file: &AnyFile, right: Box<dyn WriteRight>) -> Result<AnyWriter> {
         Ok(match file {
             AnyFile::V2(file) => {
@@ -143,7 +143,7 @@ impl Settings {
         v3::WriterOptions { sync: self.sync, level: Level::new(self.level) }
     }
 
-    /// Reads the header of an existing file, which says in which format it is.
+    /// Reads the header of an existing file, which determines its format.
     pub(crate) fn attach(&self, opened: Opened) -> Result<(AnyFile, HeaderCheck)> {
         const _: () = assert!(Geometry::HEADER_SIZE <= Header::SIZE, "the longer one is read");
         let mut header = [0; Header::SIZE];
@@ -168,7 +168,7 @@ impl Settings {
     }
 }
 
-/// Whether a file is in version 3 of the format, by its header or, if that is damaged, by a head.
+/// Returns whether a file has version 3 of the format, from its header or, if that is damaged, from a head.
 pub(crate) fn is_version_3(storage: &dyn Storage) -> io::Result<bool> {
     let mut start = [0; Header::SIZE];
     let length = read_up_to(storage, &mut start, 0)?;

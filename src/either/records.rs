@@ -14,7 +14,7 @@ use crate::v3::read::walk::Walk as V3;
 /// Iterates over the records of a snapshot in order, or in reverse order with
 /// [`next_back`](Records::next_back).
 ///
-/// A record that cannot be read is an error, and the next call continues behind it.
+/// A record that cannot be read is an error, and the next call continues after it.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -57,7 +57,7 @@ impl Records {
         Self { snapshot, next: first.clamp(1, end), end, walk }
     }
 
-    /// Returns the number of records left.
+    /// Returns the number of remaining records.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -72,7 +72,7 @@ impl Records {
         self.end - self.next
     }
 
-    /// Returns the numbers of the records left.
+    /// Returns the numbers of the remaining records.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -156,7 +156,7 @@ impl Records {
     /// ```
     pub fn pack(&mut self, packed: &mut RecordBuffer, max_records: usize, max_bytes: usize) -> Result<bool> {
         while packed.record_count() < max_records && packed.bytes().len() < max_bytes {
-            // No memory is so large that 64 bits do not suffice.
+            // No memory exceeds 64 bits.
             let _fits = match self.next_cached() {
                 Some(record) => packed.push(record)?,
                 None => match self.next() {

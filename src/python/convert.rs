@@ -1,4 +1,4 @@
-//! What goes in from Python and what comes out: records, encodings, numbers, settings.
+//! Conversions between Python and Rust: records, encodings, numbers, settings.
 
 use std::ffi::{CStr, CString};
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::errors::quoted;
 
 use crate::{Compression, CompressionLevel, Error, SyncMode};
 
-/// How the records of a file become Python objects, and text becomes records.
+/// Converts records to Python objects, and text to records.
 #[derive(Debug, Clone)]
 pub(super) struct Encoding {
     codec: Codec,
@@ -34,7 +34,7 @@ enum Codec {
 }
 
 impl Codec {
-    /// The codec called `name`, as the `codecs` module knows it.
+    /// Returns the codec called `name` from the `codecs` module.
     fn find(py: Python<'_>, name: Option<&str>) -> PyResult<Self> {
         let Some(name) = name else {
             return Ok(Self::Bytes);
@@ -77,17 +77,17 @@ impl Encoding {
         Ok(Self { codec, errors: errors.map(CString::new).transpose()?, path: path.into() })
     }
 
-    /// The file whose records these are.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> &Arc<Path> {
         &self.path
     }
 
-    /// Whether records can only be text in another encoding than UTF-8.
+    /// Returns whether records are text in an encoding other than UTF-8.
     pub(super) fn is_other_than_utf8(&self) -> bool {
         matches!(self.codec, Codec::Other(_))
     }
 
-    /// The record of this number as a Python object of its own.
+    /// Returns the record with this number as a Python object.
     pub(super) fn decode<'py>(
         &self,
         py: Python<'py>,
@@ -122,7 +122,7 @@ impl Encoding {
             .map_err(|error| self.located(begun.py(), error, number))
     }
 
-    /// The error of decoding a record, which says which one it is.
+    /// Adds the number of the record to an error of decoding it.
     fn located(&self, py: Python<'_>, error: PyErr, number: u64) -> PyErr {
         let place = format!("record {number} of {}", quoted(&self.path));
         let value = error.value(py);
@@ -135,7 +135,7 @@ impl Encoding {
         } else {
             value.call_method1("add_note", (format!("while decoding {place}"),)).map(|_| ())
         };
-        // The error itself says more than one about describing it.
+        // The error itself matters more than one of describing it.
         drop(described);
         error
     }
@@ -239,7 +239,7 @@ fn is_plain(format: &str) -> bool {
 /// A `bytes` object; no memory for it is an error, not a panic.
 #[expect(unsafe_code, reason = "the safe ways fill it with zeros first, or panic where there is no memory")]
 pub(super) fn to_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    // A slice is never longer than this.
+    // Slices are never longer.
     let length = ffi::Py_ssize_t::try_from(bytes.len()).unwrap_or(ffi::Py_ssize_t::MAX);
     // SAFETY: the function copies this many bytes from a slice that has as many, and gives a new object of class
     // `bytes`, or nothing and an error.
@@ -249,7 +249,7 @@ pub(super) fn to_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py
     }
 }
 
-/// An integer that names a record; one too large for the machine names none.
+/// A record number from Python; an integer that is too large is not a record number.
 #[derive(Clone, Copy)]
 pub(super) struct RecordNumber(pub(super) i64);
 
@@ -270,13 +270,12 @@ impl<'py> FromPyObject<'_, 'py> for RecordNumber {
 }
 
 impl RecordNumber {
-    /// Returns the number as records are counted; `None` if it is below the first.
+    /// Returns the number; `None` if it is below the first.
     pub(super) fn positive(self) -> Option<u64> {
         u64::try_from(self.0).ok().filter(|number| *number > 0)
     }
 
-    /// Returns the number as records are counted, with negative numbers from the end of `count` records; 0 is below the
-    /// first.
+    /// Returns the number, counting negative ones from the end of `count` records; 0 is below the first.
     pub(super) fn in_file_of(self, count: u64) -> u64 {
         u64::try_from(self.0).unwrap_or_else(|_| (count + 1).saturating_sub(self.0.unsigned_abs()))
     }

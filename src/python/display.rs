@@ -1,11 +1,12 @@
-//! What a notebook shows of records. Nothing here fails because of what is in a file.
+//! Tables of records for notebooks, which do not fail because of the contents of a file.
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::Snapshot;
 
-/// An HTML table of the first of these records, with their numbers, sizes and types, and of what ended it.
+/// Returns an HTML table of the first of these records, with their numbers, sizes and types, and any error that ended
+/// it.
 pub(super) fn table<'py>(
     py: Python<'py>,
     title: &str,

@@ -57,7 +57,7 @@ impl From<Error> for PyErr {
     }
 }
 
-/// What an error says, with the names that settings have here.
+/// Returns the message of an error, with the Python names of settings.
 fn in_words_of_python(error: &Error) -> String {
     let message = error.to_string();
     match error {
@@ -69,23 +69,23 @@ fn in_words_of_python(error: &Error) -> String {
     }
 }
 
-/// What damage says, without its place.
+/// Returns the message about damage, without its place.
 pub(super) fn found_and_expected(damage: &Damage) -> String {
     format!("found {}, expected {}", damage.found, damage.expected)
 }
 
-/// A path as messages show it: in quotes, with what is not printable escaped.
+/// Formats a path for messages: in quotes, with unprintable characters escaped.
 #[expect(clippy::unnecessary_debug_formatting, reason = "the quotes and escapes are what is wanted")]
 pub(super) fn quoted(path: &Path) -> String {
     format!("{path:?}")
 }
 
-/// An `OSError` with `errno`, `strerror` and `filename`, from which Python makes `FileNotFoundError` and its
-/// siblings by itself.
+/// Creates an `OSError` with `errno`, `strerror` and `filename`, which Python turns into `FileNotFoundError` and its
+/// siblings.
 fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
     let text = source.to_string();
     let (number, text) = match source.raw_os_error() {
-        // The system's own words, as Python gives them.
+        // The system's message, as in Python.
         Some(number) => (number, text.trim_end_matches(&format!(" (os error {number})"))),
         // What only Python's own functions would refuse before they ask the system: a path with a NUL.
         None if source.kind() == io::ErrorKind::InvalidInput => {

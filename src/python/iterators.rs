@@ -1,4 +1,4 @@
-//! Python iterators: over the records there are, and over those that are still to come.
+//! Python iterators over records and blocks.
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 

@@ -1,4 +1,4 @@
-//! The Python extension module: a thin face over the crate's public API.
+//! The Python extension module: a thin layer over the crate's public API.
 
 mod arrow;
 mod backup;
@@ -25,7 +25,7 @@ use pyo3::prelude::*;
 /// The part of `capturefile` that is written in Rust.
 #[pymodule(gil_used = false, name = "_capturefile")]
 fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    // Before anything is made that interpreters would share.
+    // Before anything is created that interpreters would share.
     refuse_other_interpreters()?;
     // At the end of the process, when nothing can be imported any more, there may be something to warn of.
     let _ = module.py().get_type::<errors::UncommittedWarning>();

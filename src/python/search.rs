@@ -52,7 +52,7 @@ impl Pattern {
         found.filter(|(start, end)| start < end).collect()
     }
 
-    /// Looks into the records `first` to `last` of a file, or with `invert` for those that it is not found in.
+    /// Searches the records `first` to `last` of a file, or with `invert` for those without a match.
     #[pyo3(signature = (file, first, last, *, invert))]
     fn search(
         &self,
@@ -125,7 +125,7 @@ impl Search {
         Ok(Some(count))
     }
 
-    /// The number of the record that is looked at next.
+    /// Returns the number of the record that is examined next.
     fn position(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.scan.lock(py)?.records.numbers().start)
     }
@@ -135,7 +135,7 @@ struct Scan {
     records: Records,
     regex: Arc<Regex>,
     invert: bool,
-    /// Why the record that was taken last cannot be read, to be told behind what was found before.
+    /// The error of the last record, which is reported after what was found before it.
     unreadable: Option<Error>,
 }
 

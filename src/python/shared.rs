@@ -17,9 +17,9 @@ const MAX_PAUSE: Duration = Duration::from_millis(5);
 /// No thread.
 const NOBODY: usize = 0;
 
-/// A lock that threads wait for without holding the interpreter, and heeding signals. It is an error where waiting
-/// would have no end: in the thread that holds it already, whose signal handlers may come back to it, and in a
-/// forked child, since `fork` copies only the calling thread and not the holder.
+/// A lock that threads wait for while detached from the interpreter and checking signals. Locking fails where it
+/// would never return: in the thread that holds the lock already, whose signal handlers may use it again, and in a
+/// forked child, because `fork` copies only the calling thread and not the holder.
 pub(super) struct Shared<T> {
     value: Mutex<T>,
     /// The thread that holds the lock.
@@ -71,7 +71,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// A number that no other thread has which is alive.
+/// Returns a number that no other live thread has.
 fn this_thread() -> usize {
     thread_local! {
         static PLACE: u8 = const { 0 };

@@ -8,45 +8,45 @@ use crate::read::block::Block;
 use crate::read::frames::body_said;
 use crate::read::validity::Validity;
 
-/// Two bytes of header, one of an empty block at least, four of a checksum.
+/// Minimum length of a zlib stream: two bytes of header, at least one of data, four of checksum.
 const MIN_STREAM: u64 = 7;
 /// Length prefix and the two bytes that every zlib stream starts with.
 pub(super) const FRAME_START: u64 = LENGTH_SIZE as u64 + 2;
 
-/// A block, or the start of one that is too large to be kept, and what is known of its frame.
+/// A block, or the start of one that is too large to be kept, and what is known about its frame.
 pub(super) struct FoundBlock {
     pub(super) at: u64,
-    /// Where its frame ends.
+    /// End of its frame.
     pub(super) end: u64,
     pub(super) block: Block,
-    /// Whether it ends where it was closed, which its checksum proves. If not, the rest is lost.
+    /// Whether it is complete, which its checksum proves. If not, the rest is lost.
     pub(super) whole: bool,
     /// Whether the stream ends, with its checksum, where the frame does.
     pub(super) sound: bool,
 }
 
 impl FoundBlock {
-    /// A block that is in no frame.
+    /// A block without a frame.
     pub(super) fn in_memory(at: u64, bytes: Box<[u8]>) -> Self {
         let block = Block::whole(bytes, Validity::Always);
         Self { at, end: at, block, whole: true, sound: false }
     }
 
-    /// Its bytes, or the first of them where it is too large.
+    /// Returns its bytes, or the first of them if it is too large.
     pub(super) fn head(&self) -> &[u8] {
         &self.block.bytes
     }
 
-    /// Its length in bytes, as far as it is not lost.
+    /// Returns its length in bytes, without the lost part.
     pub(super) fn size(&self) -> u64 {
         self.block.size
     }
 }
 
-/// What stands somewhere among the frames.
+/// The content of a place among the frames.
 pub(super) enum Found {
     Block(Arc<FoundBlock>),
-    /// Bytes that are no frame, up to the next one.
+    /// Bytes that are not a frame, up to the next one.
     Hole(Hole),
 }
 
@@ -57,14 +57,14 @@ pub(super) struct Hole {
     pub(super) bridged: bool,
 }
 
-/// Where a frame that starts with `start` at `at` would end; `None` if no frame starts like that.
+/// Returns the end of a frame that starts with `start` at `at`, or `None` if no frame starts like that.
 pub(super) fn end_of(start: &[u8], at: u64) -> Option<u64> {
     let body = body_said(start, at)?;
     let plausible = body.end - body.start >= MIN_STREAM && starts_stream(start.get(LENGTH_SIZE..)?);
     plausible.then_some(body.end)
 }
 
-/// Whether a zlib stream without a preset dictionary can start with these bytes.
+/// Returns whether a zlib stream without a preset dictionary can start with these bytes.
 pub(super) fn starts_stream(bytes: &[u8]) -> bool {
     let &[method, flags, ..] = bytes else {
         return false;

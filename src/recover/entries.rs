@@ -1,4 +1,4 @@
-//! What is in the blocks of a damaged file: records, metadata and index nodes.
+//! The entries in the blocks of a damaged file: records, metadata and index nodes.
 
 use crate::codec::inflate_stream;
 use crate::error::Result;
@@ -8,8 +8,8 @@ use super::block::FoundBlock;
 use super::source::{DamagedFrames, unless_damaged};
 
 impl DamagedFrames<'_> {
-    /// Calls `work` with the bytes of the record or metadata at `at`, and whether a checksum proves them;
-    /// `None` if it cannot be read.
+    /// Calls `work` with the bytes of the record or metadata at `at`, and whether a checksum proves them.
+    /// Returns `None` if it cannot be read.
     pub(super) fn with_entry<T>(
         &mut self,
         at: Coordinates,
@@ -32,7 +32,7 @@ impl DamagedFrames<'_> {
         unless_damaged(entry)?.map(|bytes| work(&bytes, block.whole)).transpose()
     }
 
-    /// The children of the index node at `at`; `None` if it cannot be read, or cannot be one.
+    /// Returns the children of the index node at `at`, or `None` if it cannot be read or is invalid.
     pub(super) fn node(&mut self, at: Coordinates) -> Result<Option<Vec<Coordinates>>> {
         let Some(block) = self.block_of(at)? else {
             return Ok(None);
@@ -42,8 +42,8 @@ impl DamagedFrames<'_> {
         Ok(children.filter(|children| children.iter().all(|child| inside.contains(&child.frame))))
     }
 
-    /// The children of an index node at `offset`; `None` if there are no coordinates that rise up to where
-    /// they stand, as a writer's do.
+    /// Returns the children of an index node at `offset`, or `None` if there are no ascending coordinates of
+    /// earlier places, as writers create them.
     pub(super) fn rising_node(&self, block: &FoundBlock, offset: usize) -> Option<Vec<Coordinates>> {
         let first = Coordinates::decode(block.head(), offset)?;
         let at = Coordinates { frame: block.at, offset: u32::try_from(offset).ok()? };
@@ -54,13 +54,13 @@ impl DamagedFrames<'_> {
         entries::rise_up_to(&children, at, self.least_position()).then_some(children)
     }
 
-    /// Where the first frame can be at the earliest.
+    /// Returns the first position at which a frame can start.
     pub(super) fn least_position(&self) -> u64 {
         if self.guessed { Geometry::MIN_DATA_START } else { self.frames.start }
     }
 
-    /// Whether what stands at `at`, at the end of a block of which the rest is lost, may be the start of an
-    /// index node: the upper half of a position looks like the length of an empty record.
+    /// Returns whether the bytes at `at`, at the end of an incomplete block, may be the start of an index node:
+    /// the upper half of a position looks like the length of an empty record.
     pub(super) fn is_cut_node(&self, block: &FoundBlock, at: Coordinates) -> bool {
         let node = self.geometry().fan_out as usize * Coordinates::SIZE;
         if block.whole || block.head().len() - at.offset as usize >= node {
@@ -74,7 +74,7 @@ impl DamagedFrames<'_> {
 }
 
 impl FoundBlock {
-    /// Where the record or metadata at `offset` ends, if it does so within the block.
+    /// Returns the end of the record or metadata at `offset`, if that is inside the block.
     pub(super) fn entry_end(&self, offset: usize) -> Option<u64> {
         let length = get_u32(self.head(), offset)?;
         let end = (offset + LENGTH_SIZE) as u64 + u64::from(length);

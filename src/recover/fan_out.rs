@@ -1,4 +1,4 @@
-//! The fan-out of an index of which no header tells.
+//! Finding the fan-out of an index without a readable header.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use super::block::{Found, FoundBlock};
 use super::slots::{SlotState, Slots, current};
 use super::source::DamagedFrames;
 
-/// As many frames are looked at to find out how many children an index node has.
+/// Number of frames that are examined to find the fan-out.
 const FRAMES_FOR_FAN_OUT: usize = 200;
-/// Their blocks have this many bytes at most.
+/// Maximum total size of their blocks.
 const BYTES_FOR_FAN_OUT: usize = 8 * 1024 * 1024;
-/// This many of the nodes that the slots point at are looked at, too.
+/// Maximum number of nodes to which the slots point that are also examined.
 const MAX_ROOTS: usize = 64;
 
-/// The fan-out under which the first blocks make most sense, and whether there is any index node to say so.
-/// `said` is what a sound header says.
+/// Returns the fan-out with which the first blocks are most consistent, and whether any index node supports it.
+/// `said` is the fan-out of an intact header.
 pub(super) fn find_fan_out(
     source: &mut DamagedFrames,
     slots: &Slots,
@@ -27,7 +27,7 @@ pub(super) fn find_fan_out(
 ) -> Result<(u32, bool)> {
     let max_children = slots.max_children(&source.geometry());
     let half_said = source.geometry().fan_out;
-    // The smallest that the slots allow; enough to read from them where the data ends.
+    // The smallest that the slots allow, which is sufficient to read the end of the data from them.
     source.set_fan_out(max_children.saturating_add(1).max(2));
     let states = slots.states(&source.geometry());
     let masters = states.iter().filter_map(SlotState::master);
@@ -55,12 +55,12 @@ pub(super) fn find_fan_out(
     Ok((best.map_or(least, |(_, fan_out)| fan_out), !runs.is_empty()))
 }
 
-/// The index nodes that a rightmost path leads to.
+/// Returns the index nodes to which a rightmost path leads.
 fn roots_of(master: &MasterNode) -> impl Iterator<Item = Coordinates> {
     (2..=master.path.height()).flat_map(|height| master.path.children(height).iter().copied())
 }
 
-/// The first blocks, and those with the roots, in order.
+/// Returns the first blocks, and those with the roots, in order.
 fn telling_blocks(source: &mut DamagedFrames, roots: &HashSet<Coordinates>) -> Result<Vec<Arc<FoundBlock>>> {
     let mut blocks: Vec<Arc<FoundBlock>> = Vec::new();
     for root in roots {
@@ -91,8 +91,8 @@ fn telling_blocks(source: &mut DamagedFrames, roots: &HashSet<Coordinates>) -> R
     Ok(blocks)
 }
 
-/// How much sense the blocks make with the fan-out that `source` has: the more of their bytes are entries,
-/// and the more nodes are pointed at from above, the better.
+/// Returns how consistent the blocks are with the fan-out of `source`: the more of their bytes are entries, and the
+/// more nodes are referenced from above, the higher.
 fn score(source: &DamagedFrames, blocks: &[Arc<FoundBlock>], roots: &HashSet<Coordinates>) -> i64 {
     let mut explained = 0;
     let mut nodes = HashSet::new();
@@ -126,7 +126,7 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-/// The lengths of the runs of rising coordinates. Each is an index node, or several in a row.
+/// Returns the lengths of runs of ascending coordinates. Each is an index node, or several in a row.
 fn runs_of_coordinates(source: &DamagedFrames, blocks: &[Arc<FoundBlock>]) -> Vec<u32> {
     let mut runs = Vec::new();
     for block in blocks {
@@ -146,7 +146,7 @@ fn runs_of_coordinates(source: &DamagedFrames, blocks: &[Arc<FoundBlock>]) -> Ve
     runs
 }
 
-/// How many coordinates there are from `offset` on that rise from `data_start` and stay before themselves.
+/// Returns how many coordinates from `offset` on ascend from `data_start` and point to earlier places.
 fn rising(block: &FoundBlock, offset: usize, data_start: u64) -> usize {
     let mut last = Coordinates { frame: data_start.saturating_sub(1), offset: u32::MAX };
     let mut count = 0;

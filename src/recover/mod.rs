@@ -1,9 +1,9 @@
-//! Making a sound file of all that can be read of a damaged one.
+//! Recovering all readable records of a damaged file into a new one.
 //!
 //! The index leads to every record as long as it can be read. Where it cannot, three properties of the
 //! format help: frames follow each other without gaps, so that a lost one ends where the next one starts;
-//! a block can be taken apart entry by entry; and each full index node repeats where its records are, a
-//! little behind them, so that records are told from metadata and counted without the tree above.
+//! a block can be parsed entry by entry; and each full index node repeats the places of its records, shortly
+//! after them, so that records can be distinguished from metadata and counted without the tree above.
 
 mod block;
 mod entries;
@@ -79,7 +79,7 @@ impl fmt::Debug for RecoverOptions<'_> {
 }
 
 impl<'a> RecoverOptions<'a> {
-    /// Makes options that refuse an existing target and leave out what is lost.
+    /// Creates options that refuse an existing target and leave out lost records.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -94,7 +94,7 @@ impl<'a> RecoverOptions<'a> {
         Self::default()
     }
 
-    /// Replaces a target that exists, once all is recovered.
+    /// Replaces an existing target, once recovery is complete.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -111,7 +111,7 @@ impl<'a> RecoverOptions<'a> {
         self
     }
 
-    /// Puts an empty record in the place of each lost one, so that the others keep their numbers.
+    /// Replaces each lost record by an empty one, so that the others keep their numbers.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -127,8 +127,8 @@ impl<'a> RecoverOptions<'a> {
         self
     }
 
-    /// Calls `callback` now and then with the bytes of the source that are done: first none, last all of them. If it
-    /// returns [`ControlFlow::Break`], nothing is left behind, and the error is an [`Error::Io`] of the kind
+    /// Calls `callback` from time to time with the number of bytes of the source that are done: first zero, last all of
+    /// them. If it returns [`ControlFlow::Break`], no file remains, and the error is an [`Error::Io`] of the kind
     /// `Interrupted`.
     ///
     /// ```
@@ -152,7 +152,7 @@ impl<'a> RecoverOptions<'a> {
     ///
     /// # Errors
     ///
-    /// What [`recover`] returns, and [`Error::Io`] of the kind `Interrupted` if the callback ends the work.
+    /// The errors of [`recover`], and [`Error::Io`] of the kind `Interrupted` if the callback ends the work.
     ///
     /// # Examples
     ///
@@ -179,12 +179,12 @@ impl<'a> RecoverOptions<'a> {
         Ok(recovery)
     }
 
-    /// Says what [`recover`](Self::recover) would do with `source`, without making a file.
+    /// Returns what [`recover`](Self::recover) would do with `source`, without creating a file.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if the source cannot be read, or if the callback ends the work; [`Error::Corrupt`] if the source
-    /// is no regular file, keeps being written, or has an index that leads in circles.
+    /// is not a regular file, keeps being written, or has a circular index.
     ///
     /// # Examples
     ///
@@ -235,7 +235,7 @@ impl<'a> Damaged<'a> {
         }
     }
 
-    /// Puts all that can be read into `target`, if there is one, and accounts for it.
+    /// Copies everything readable to `target`, if there is one, and returns the report.
     fn recover_into(self, target: Option<&Target>, keep_numbers: bool) -> Result<Recovery> {
         let mut recovery = Recovery::default();
         let (metadata, monitor) = match self {
@@ -257,19 +257,20 @@ impl<'a> Damaged<'a> {
     }
 }
 
-/// Makes a new sound file at `target` of all that can be read of the damaged one at `source`, which stays
-/// as it is: from files with destroyed frames, index nodes, master nodes or header, and from those cut short.
+/// Writes everything that can be read of the damaged file at `source` to a new, intact file at `target`. The
+/// source is not changed. Frames, index nodes, master nodes or the header may be destroyed, and the file may
+/// be truncated.
 ///
-/// All records that stand outside of destroyed frames are found, in order. Those that are lost are left
-/// out, so that records behind them get lower numbers; the report says which are missing, and
-/// [`RecoverOptions::keep_numbers`] puts empty records in their place. A target that exists is refused. The
-/// new file appears under its name only when it is whole and on the disk.
+/// All records outside of destroyed frames are found, in order. Lost records are left out, so that records
+/// after them get lower numbers; the report lists them, and [`RecoverOptions::keep_numbers`] replaces them by
+/// empty records. An existing target is refused. The new file appears under its name only when it is complete
+/// and on the disk.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] if the target exists, or a file cannot be read or written; [`Error::InvalidOption`] if the target is
-/// the source; [`Error::Locked`] if somebody writes the target; [`Error::Corrupt`] if the source is no regular file,
-/// keeps being written, or has an index that leads in circles.
+/// the source; [`Error::Locked`] if the target is being written; [`Error::Corrupt`] if the source is not a regular
+/// file, keeps being written, or has a circular index.
 ///
 /// # Examples
 ///
@@ -290,8 +291,8 @@ pub fn recover(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Rec
     RecoverOptions::new().recover(source, target)
 }
 
-/// Refuses a target that is the source, or exists, before any work is done; it is not opened, since that would wait
-/// where it is a pipe.
+/// Refuses a target that is the source, or exists, before any work is done. It is not opened, because opening a pipe
+/// would wait.
 fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
     let failed = |error| Error::io(target, "create", error);
     let existing = match fs::metadata(target) {
@@ -309,7 +310,7 @@ fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
     if overwrite { Ok(()) } else { Err(failed(io::Error::from_raw_os_error(libc::EEXIST))) }
 }
 
-/// Finds all records and hands them to `sink`; returns the metadata.
+/// Finds all records and passes them to `sink`. Returns the metadata.
 fn recover_records(source: &mut DamagedFrames, sizes: Sizes, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
     if let Some(damage) = sizes.damage {
         source.note(damage);
@@ -332,7 +333,7 @@ fn recover_records(source: &mut DamagedFrames, sizes: Sizes, sink: &mut Sink<'_>
     Ok(metadata)
 }
 
-/// Without a commit to go by: whatever the frames hold.
+/// Recovers everything in the frames, without a commit.
 fn recover_all(source: &mut DamagedFrames, sink: &mut Sink<'_>) -> Result<Option<Vec<u8>>> {
     let mut walk = RecoverWalk::new(source, sink, Some(&[]));
     walk.rest(Region { after: None, before: None, start: walk.data_start() }, &[])?;
@@ -342,7 +343,7 @@ fn recover_all(source: &mut DamagedFrames, sink: &mut Sink<'_>) -> Result<Option
     Ok(None)
 }
 
-/// All records of a commit, and those behind it if the other slot may have held a later one.
+/// Recovers all records of a commit, and those after it if the other slot may have held a later one.
 fn recover_commit(
     source: &mut DamagedFrames,
     sink: &mut Sink<'_>,
@@ -373,8 +374,8 @@ fn recover_metadata(
     Ok(found)
 }
 
-/// What was written behind a commit whose successor is lost: in the file it continues with the block that the
-/// commit has pending, if that can be read.
+/// Recovers what was written after a commit whose successor is lost: in the file, it starts with the pending block of
+/// the commit, if that can be read.
 fn recover_later(
     source: &mut DamagedFrames,
     sink: &mut Sink<'_>,
@@ -388,7 +389,7 @@ fn recover_later(
     sink.doubt = true;
     let offset = u32::try_from(master.pending.len()).unwrap_or(u32::MAX);
     let end = Coordinates { frame: master.file_limit, offset };
-    // The last that is no part of what follows: the byte before, or, without a pending block, the last frame.
+    // The last place before what follows: the byte before, or, without a pending block, the last frame.
     let after = match offset.checked_sub(1) {
         Some(offset) => Coordinates { offset, ..end },
         None => Coordinates { frame: master.file_limit - 1, offset: u32::MAX },

@@ -1,4 +1,4 @@
-//! A damaged file's bytes, as far as the disk gives them.
+//! The bytes of a damaged file, as far as the disk can read them.
 
 use std::io;
 use std::ops::Range;
@@ -40,7 +40,7 @@ impl<'a> Raw<'a> {
         })
     }
 
-    /// The file for those who read its frames, made with these sizes. Blocks are kept by the
+    /// Opens the file for reading frames, with these sizes. Blocks are kept by the
     /// [`DamagedFrames`](super::source::DamagedFrames), which knows more of them than a cache.
     pub(super) fn open_file(&self, geometry: Geometry) -> Arc<OpenFile> {
         let opened = Opened::new(&self.path, Box::new(self.storage.clone()), 1);
@@ -58,7 +58,7 @@ impl<'a> Raw<'a> {
         &self.storage
     }
 
-    /// The bytes of `range`, if they are all there; what the disk cannot read is zeros.
+    /// Returns the bytes of `range`, if all of them exist; bytes that the disk cannot read are zeros.
     pub(super) fn read(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
         if range.start > range.end || range.end > self.length {
             return Ok(None);
@@ -73,7 +73,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// A copy of bytes that are `what`.
+/// Returns a copy of bytes; `what` describes them in errors.
 pub(super) fn copy(bytes: &[u8], what: &'static str) -> Result<Vec<u8>> {
     let mut copy = Vec::new();
     reserve(&mut copy, bytes.len(), what)?;
@@ -81,8 +81,8 @@ pub(super) fn copy(bytes: &[u8], what: &'static str) -> Result<Vec<u8>> {
     Ok(copy)
 }
 
-/// The bytes that a file had when it was opened, with zeros for what the disk cannot read. They are never mapped: a
-/// bad sector under a map ends the process.
+/// The bytes that a file had when it was opened, with zeros for those that the disk cannot read. They are never mapped,
+/// because a bad sector under a map terminates the process.
 #[derive(Debug, Clone)]
 struct Lenient {
     storage: Arc<dyn Storage>,

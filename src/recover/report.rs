@@ -1,10 +1,10 @@
-//! What a recovery found, and what it did not.
+//! The report of a recovery.
 
 use std::ops::RangeInclusive;
 
 use crate::error::Damage;
 
-/// Names records of the damaged file that are not in the new one.
+/// A range of records of the damaged file that are not in the new one.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -19,16 +19,16 @@ use crate::error::Damage;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostRange {
-    /// The first one's number in the damaged file.
+    /// Number of the first record in the damaged file.
     pub first: u64,
-    /// The last one's.
+    /// Number of the last record in the damaged file.
     pub last: u64,
-    /// Whether these are the numbers for certain. If not, they are the most likely ones, and numbers behind
-    /// them are as uncertain.
+    /// Whether the numbers are certain. If not, they are the most likely ones, and later numbers are uncertain as
+    /// well.
     pub exact: bool,
 }
 
-/// Says what became of the metadata.
+/// The outcome for the metadata.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -42,16 +42,16 @@ pub struct LostRange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MetadataOutcome {
-    /// The last readable commit has none.
+    /// The last readable commit has no metadata.
     #[default]
     None,
-    /// The new file has it.
+    /// The new file has the metadata.
     Recovered,
-    /// It could not be read, or no commit can be that would say where it is.
+    /// The metadata could not be read, or there is no readable commit that refers to it.
     Lost,
 }
 
-/// Says what a recovery found, and what it did not.
+/// The result of a recovery; [`recover`](crate::recover()) returns it.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -67,30 +67,30 @@ pub enum MetadataOutcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// Records of the new file.
+    /// Number of records in the new file.
     pub record_count: u64,
-    /// Those that were found in the damaged one; fewer if empty ones stand in the place of lost ones.
+    /// Number of records that were found in the damaged file; less if empty records replace lost ones.
     pub recovered: u64,
-    /// How many there were by the last commit that can be read; `None` if none can.
+    /// Number of records in the last readable commit; `None` if there is none.
     pub expected: Option<u64>,
-    /// Records that are lost, by their numbers in the damaged file. There are at most a hundred thousand ranges;
-    /// if there were more, the last one continues to the last such record.
+    /// The lost records, by their numbers in the damaged file, in at most a hundred thousand ranges. If there are
+    /// more, the last range extends to the last such record.
     pub lost: Vec<LostRange>,
     /// Records, by their numbers in the new file, that may be old metadata, or may never have been
-    /// committed. There are at most a hundred thousand ranges, too.
+    /// committed, also in at most a hundred thousand ranges.
     pub uncertain: Vec<RangeInclusive<u64>>,
-    /// What became of the metadata.
+    /// The outcome for the metadata.
     pub metadata: MetadataOutcome,
-    /// Where the metadata is lost: the last of which is sure that it was metadata, perhaps an older one.
+    /// If the metadata is lost: the last data that certainly was metadata, perhaps an older version.
     pub last_metadata: Option<Vec<u8>>,
-    /// Whether a later commit may have been lost than the last one that can be read.
+    /// Whether a commit after the last readable one may have been lost.
     pub later_commit_lost: bool,
-    /// What is damaged, at most a thousand things.
+    /// The damage, at most a thousand items.
     pub problems: Vec<Damage>,
 }
 
 impl Recovery {
-    /// Returns whether the new file has for certain all that was committed, and nothing else.
+    /// Returns whether the new file certainly has everything that was committed, and nothing else.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

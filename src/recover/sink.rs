@@ -1,4 +1,4 @@
-//! Where recovered records go: the new file, and the account of what was lost.
+//! The destination of recovered records: the new file, and the report of lost ones.
 
 use std::path::PathBuf;
 
@@ -10,27 +10,28 @@ use super::raw::Raw;
 use super::report::{LostRange, Recovery};
 use super::target::Target;
 
-/// As many ranges of numbers are listed at most.
+/// Maximum number of ranges in a report.
 const MAX_RANGES: usize = 100_000;
-/// Each record takes four bytes of a block at least, of which a byte of the file can stand for a thousand.
+/// Maximum number of records per byte of the file: each takes at least four bytes of a block, and a byte of the file
+/// can expand to a thousand.
 const MAX_RECORDS_PER_BYTE: u64 = 258;
 
-/// Takes the records of a damaged file in order, and notes which are missing.
+/// Receives the records of a damaged file in order, and notes which are missing.
 pub(super) struct Sink<'a> {
-    /// `None` where only the account is wanted.
+    /// The new file; `None` if only the report is needed.
     target: Option<&'a Target>,
     pub(super) recovery: &'a mut Recovery,
-    /// Whether a lost record leaves an empty one in its place.
+    /// Whether lost records are replaced by empty ones.
     keep_numbers: bool,
-    /// Whether it is certain how many records are below an index node.
+    /// Whether the number of records below an index node is certain.
     pub(super) counts_known: bool,
-    /// Whether all that follows is uncertain.
+    /// Whether everything that follows is uncertain.
     pub(super) doubt: bool,
     source: PathBuf,
     monitor: Monitor<'a>,
-    /// How many empty records may still stand in the place of lost ones.
+    /// Number of lost records that may still be replaced by empty ones.
     room: u64,
-    /// Records handled so far, found or lost.
+    /// Number of records so far, found or lost.
     pub(super) records: u64,
 }
 
@@ -54,7 +55,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Adds a record to the new file. One that is not `certain` may be something else.
+    /// Adds a record to the new file. If it is not `certain`, it may be something else.
     pub(super) fn add(&mut self, record: &[u8], certain: bool) -> Result<()> {
         self.monitor.add_work(record.len() as u64)?;
         let number = self.write(record)?;
@@ -71,7 +72,7 @@ impl<'a> Sink<'a> {
         self.target.map_or(Ok(()), |target| target.set_commit_time(time))
     }
 
-    /// Notes `count` records as lost; `exact` if there are this many for certain, and just here.
+    /// Notes `count` records as lost, `exact` if their number and place are certain.
     pub(super) fn lose(&mut self, count: u64, exact: bool) -> Result<()> {
         if count == 0 {
             return Ok(());
@@ -91,7 +92,7 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Returns the number that the record has in the new file.
+    /// Returns the number of the record in the new file.
     fn write(&mut self, record: &[u8]) -> Result<u64> {
         if let Some(target) = self.target {
             target.add_record(record)?;

@@ -1,4 +1,4 @@
-//! The sizes that a file was made with, and its two master nodes, whatever is left of header and slots.
+//! Finding the sizes of a file and its master nodes in what is left of header and slots.
 
 use crate::error::{Damage, Result};
 use crate::format::master::{has_right_checksum, pages_of_slot};
@@ -9,32 +9,32 @@ use super::raw::Raw;
 use super::slots::{SlotState, Slots, slot_in};
 use super::source::DamagedFrames;
 
-/// Page sizes that are tried where nothing says which it was: powers of two up to this.
+/// Maximum page size that is tried if nothing determines it; all powers of two up to it are tried.
 const MAX_PAGE: u32 = 1 << 16;
-/// Block sizes that are tried go up to this.
+/// Maximum block size that is tried.
 const MAX_BLOCK: u32 = 1 << 24;
-/// No slot of such sizes ends behind this.
+/// End of the slots with these maximum sizes.
 const MAX_SLOTS_END: u64 = 5 * MAX_PAGE as u64 + 2 * MAX_BLOCK as u64;
-/// Longer blocks than this are believed only where the file has room for them.
+/// Larger block sizes than this are accepted only if the file is large enough.
 const MAX_USUAL_BLOCK: u32 = 1 << 20;
-/// Larger fan-outs than this are believed only where the file has this many times as many bytes.
+/// Larger fan-outs than this are accepted only if the file has this many bytes for each child.
 const MAX_USUAL_FAN_OUT: u32 = 1 << 17;
 
 const BYTES_PER_CHILD: u64 = 16;
 
-/// All that header and slots tell, but for what is noted in the [`DamagedFrames`].
+/// The contents of header and slots, except for what the [`DamagedFrames`] contain.
 pub(super) struct Sizes {
     pub(super) geometry: Geometry,
-    /// Whether a sound header or an index node says what the fan-out is.
+    /// Whether an intact header or an index node determines the fan-out.
     pub(super) fan_out_known: bool,
     pub(super) slots: [SlotState; 2],
-    /// What is wrong with the header.
+    /// The damage of the header.
     pub(super) damage: Option<Damage>,
 }
 
-/// Finds the sizes from what is left of the file, the surest evidence first: a header that its checksum
-/// or a whole slot confirms, a slot whose checksum fits some sizes, what the frames hold. What was read for
-/// that stays with the source.
+/// Finds the sizes from what is left of the file, strongest evidence first: a header that its checksum or a
+/// valid slot confirms, a slot whose checksum is correct with some sizes, the contents of the frames. Blocks
+/// that were read for this are kept.
 pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, DamagedFrames<'_>)> {
     let header = raw.read(0..raw.length.min(Geometry::HEADER_SIZE as u64))?.unwrap_or_default();
     let decoded = Geometry::decode(&header).and_then(|sizes| check_likely(sizes, raw.length));
@@ -76,8 +76,8 @@ pub(super) fn find(raw: Raw<'_>) -> Result<(Sizes, DamagedFrames<'_>)> {
     Ok((Sizes { geometry, fan_out_known, slots, damage: damage.map(|damage| damage.at(0)) }, source))
 }
 
-/// Sizes that a slot's checksum confirms, with the slots: those that the header says, the usual ones, or others. If
-/// there are none: `otherwise`, with the slots there. Last, whether they are confirmed.
+/// Returns the sizes that a slot's checksum confirms, with the slots: those of the header, the default ones, or others.
+/// If there are none, returns `otherwise` with its slots. The last value is whether they are confirmed.
 fn confirmed_sizes(
     raw: &Raw<'_>,
     said: Option<Geometry>,
@@ -106,8 +106,8 @@ fn differs(what: &str, other: &str) -> Damage {
     Damage::new(format!("{what} in the header that the file does not have"), other)
 }
 
-/// Refuses sizes that would take far more memory than the file has bytes. Usual ones may be those of a file
-/// that was cut short.
+/// Refuses sizes that would take far more memory than the file has bytes. Default sizes may be those of a
+/// truncated file.
 fn check_likely(sizes: Geometry, length: u64) -> std::result::Result<Geometry, Damage> {
     let usual = sizes.page_size <= MAX_PAGE && sizes.block_size <= MAX_USUAL_BLOCK;
     let found = format!("a file of {length} bytes");
@@ -126,7 +126,7 @@ fn is_likely_fan_out(fan_out: u32, length: u64) -> bool {
     fan_out <= MAX_USUAL_FAN_OUT || u64::from(fan_out) * BYTES_PER_CHILD <= length
 }
 
-/// The sizes in a header that is not sound, as far as they are possible.
+/// Returns the sizes in a damaged header, as far as they are possible.
 fn sizes_said(header: &[u8], length: u64) -> Option<Geometry> {
     let [_, Some(page_size), Some(block_size), Some(fan_out)] = Geometry::numbers_said(header) else {
         return None;
@@ -138,8 +138,8 @@ fn sizes_said(header: &[u8], length: u64) -> Option<Geometry> {
     (possible && page_size <= MAX_BLOCK).then_some(geometry)
 }
 
-/// Page and block sizes under which a slot has the right checksum. Slot A starts at a page whatever the
-/// block size; slot B is tried under block sizes that are powers of two.
+/// Returns page and block sizes with which a slot has the correct checksum. Slot A starts at the second page,
+/// whatever the block size; slot B is tried with block sizes that are powers of two.
 fn search_slots(raw: &Raw<'_>) -> Result<Option<(Geometry, Slots)>> {
     let start = raw.read(0..raw.length.min(MAX_SLOTS_END))?.unwrap_or_default();
     let pages = std::iter::successors(Some(512), |page| Some(page * 2)).take_while(|page| *page <= MAX_PAGE);

@@ -8,19 +8,19 @@ use crate::format::{Coordinates, Geometry, Slot, in_memory};
 
 use super::raw::{Raw, copy};
 
-/// A slot that a writer may be writing is read this many times at most, with a pause.
+/// Maximum number of times that a slot which a writer may be writing is read, with a pause.
 const MAX_LOOKS: usize = 20;
-/// Nobody writes the files that fuzzing makes.
+/// Files in fuzzing have no writer.
 const PAUSE: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 20 });
 
-/// What stands in the two slots, where some page and block size place them.
+/// The bytes of the two slots, at their places for some page and block size.
 #[derive(PartialEq, Eq)]
 pub(super) struct Slots {
     bytes: [Vec<u8>; 2],
 }
 
 impl Slots {
-    /// Reads both; what is not in the file is empty.
+    /// Reads both; a slot that is not in the file is empty.
     pub(super) fn read(raw: &Raw, geometry: &Geometry) -> Result<Self> {
         let bytes = |slot| {
             let start = geometry.slot_position(slot);
@@ -29,34 +29,34 @@ impl Slots {
         Ok(Self { bytes: [bytes(Slot::A)?, bytes(Slot::B)?] })
     }
 
-    /// Copies both out of the first bytes of the file.
+    /// Copies both from the first bytes of the file.
     pub(super) fn copy_from(start: &[u8], geometry: &Geometry) -> Result<Self> {
         let bytes = |slot| copy(slot_in(start, geometry, slot), "a master node");
         Ok(Self { bytes: [bytes(Slot::A)?, bytes(Slot::B)?] })
     }
 
-    /// Those whose checksum is right.
+    /// Returns the slots with a correct checksum.
     fn whole(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes.iter().map(Vec::as_slice).filter(|bytes| has_right_checksum(bytes))
     }
 
-    /// Whether the checksum of one of them is right, which only the right sizes make likely.
+    /// Returns whether one of them has a correct checksum, which is unlikely with wrong sizes.
     pub(super) fn confirm_sizes(&self) -> bool {
         self.whole().next().is_some()
     }
 
-    /// How many children of one height they list at most.
+    /// Returns the maximum number of children that they list at one height.
     pub(super) fn max_children(&self, geometry: &Geometry) -> u32 {
         self.whole().map(|bytes| MasterNode::most_children(geometry, bytes)).max().unwrap_or_default()
     }
 
-    /// What they say, if the index has this fan-out.
+    /// Decodes them with this fan-out.
     pub(super) fn states(&self, geometry: &Geometry) -> [SlotState; 2] {
         let [a, b] = &self.bytes;
         [decode(geometry, Slot::A, a), decode(geometry, Slot::B, b)]
     }
 
-    /// What they say for good: a slot that a writer may be writing is read again until it stays the same.
+    /// Decodes them after reading a slot that a writer may be writing again until it does not change.
     pub(super) fn settle(mut self, raw: &Raw, geometry: &Geometry) -> Result<[SlotState; 2]> {
         for _ in 0..MAX_LOOKS {
             let states = self.states(geometry);
@@ -77,16 +77,16 @@ impl Slots {
     }
 }
 
-/// The bytes of a slot among the first ones of the file; none where it is not all there.
+/// Returns the bytes of a slot from the first bytes of the file; none if it is not completely there.
 pub(super) fn slot_in<'a>(start: &'a [u8], geometry: &Geometry, slot: Slot) -> &'a [u8] {
     let position = geometry.slot_position(slot);
     start.get(in_memory(position)..in_memory(position + geometry.slot_size())).unwrap_or_default()
 }
 
-/// What a slot holds.
+/// The content of a slot.
 pub(super) enum SlotState {
     Good(Box<MasterNode>),
-    /// What is wrong, and the serial number if numbers of a commit stand there all the same.
+    /// The damage, and the serial number if the slot still has plausible numbers of a commit.
     Bad {
         damage: Damage,
         serial: Option<u32>,
@@ -101,13 +101,13 @@ impl SlotState {
         }
     }
 
-    /// Where the metadata is, if this says so.
+    /// Returns the place of the metadata, if the slot contains it.
     pub(super) fn metadata(&self) -> Option<Coordinates> {
         self.master().map(|master| master.metadata).filter(|at| !at.is_none())
     }
 }
 
-/// The current master node, and whether the other slot may have held a later one.
+/// Returns the current master node, and whether the other slot may have held a later one.
 pub(super) fn current(slots: [SlotState; 2]) -> (Option<MasterNode>, bool) {
     match slots {
         [SlotState::Good(a), SlotState::Good(b)] => {
@@ -116,7 +116,8 @@ pub(super) fn current(slots: [SlotState; 2]) -> (Option<MasterNode>, bool) {
         }
         [SlotState::Good(good), SlotState::Bad { serial, .. }]
         | [SlotState::Bad { serial, .. }, SlotState::Good(good)] => {
-            // The slot of the commit before is of no use any more; its number tells it from a later one's.
+            // The slot of the previous commit is no longer needed; its number distinguishes it from that of a later
+            // one.
             let is_older = serial == Some(good.serial.wrapping_sub(1));
             (Some(*good), !is_older)
         }

@@ -17,16 +17,16 @@ use crate::verify::list_problem;
 use super::block::{FRAME_START, Found, FoundBlock, Hole, end_of, starts_stream};
 use super::raw::Raw;
 
-/// Frames are looked for in chunks from this length, since most are near, up to that one.
+/// Frames are searched in chunks of increasing length, from this one, because most are near.
 const FIRST_CHUNK: u64 = 1 << 12;
 
 const MAX_CHUNK: u64 = 1 << 20;
 
-/// As much of a candidate's stream is tried before all of it is read.
+/// Number of bytes of a candidate's stream that are tried before all of it is read.
 const FIRST_TRY: u64 = 16 * 1024;
 /// Every zlib stream ends with a checksum of this many bytes.
 const CHECKSUM_SIZE: u64 = 4;
-/// Inflated blocks kept: how many, which is more than the search for the fan-out looks at, and how many bytes.
+/// Maximum number of inflated blocks that are kept, more than the search for the fan-out needs, and of their bytes.
 const BLOCKS_KEPT: usize = 256;
 
 const BYTES_KEPT: usize = 24 * 1024 * 1024;
@@ -35,19 +35,19 @@ const BYTES_KEPT: usize = 24 * 1024 * 1024;
 pub(super) struct DamagedFrames<'a> {
     pub(super) raw: Raw<'a>,
     pub(super) frames: Frames,
-    /// Whether nothing says where the frames end, so that they may go up to the end of the file.
+    /// Whether the end of the frames is unknown, so that they may extend to the end of the file.
     open_ended: bool,
-    /// The last frame whose records were handed over, and the last that was counted before, to say how far it is.
+    /// The last frame whose records were passed on, and the last one that was counted before, for progress reports.
     handed: u64,
     surveyed: u64,
-    /// Whether the file's sizes are only guessed. Then blocks of any size count, and the first frames may
+    /// Whether the file's sizes are only guessed. Then blocks of any size are accepted, and the first frames may
     /// have been anywhere.
     pub(super) guessed: bool,
     /// The block at the limit, which is not in the file; empty if there is none.
     pub(super) pending: Arc<FoundBlock>,
-    /// Blocks that were used last, newest last.
+    /// The most recently used blocks, newest last.
     blocks: VecDeque<Arc<FoundBlock>>,
-    /// The block that was last inflated to see whether a frame starts there, which is probably wanted next.
+    /// The last block that was inflated to check whether a frame starts there, which is probably needed next.
     ahead: Option<FoundBlock>,
     broken: HashSet<u64>,
     holes: BTreeMap<u64, Hole>,
@@ -55,7 +55,7 @@ pub(super) struct DamagedFrames<'a> {
 }
 
 impl<'a> DamagedFrames<'a> {
-    /// All that may be frames, up to the end of the file.
+    /// Covers everything that may be frames, up to the end of the file.
     pub(super) fn open_ended(raw: Raw<'a>, geometry: Geometry) -> Self {
         let limit = raw.length;
         let frames = Frames {
@@ -84,7 +84,7 @@ impl<'a> DamagedFrames<'a> {
         }
     }
 
-    /// Reports progress once records of `frame` are handed over.
+    /// Reports progress after the records of `frame` were passed on.
     pub(super) fn hand_over(&mut self, frame: u64) {
         self.handed = self.handed.max(frame);
         self.tell();
@@ -100,7 +100,7 @@ impl<'a> DamagedFrames<'a> {
         self.raw.monitor.advance_to(self.handed.max(self.handed.midpoint(self.surveyed)));
     }
 
-    /// Ends where the commit of `master` does, and takes from it what is not in the file.
+    /// Ends the frames where the commit of `master` ends, and uses its bytes that are not in the file.
     pub(super) fn end_with(&mut self, master: &MasterNode) {
         let written = self.geometry().whole_pages(master.file_limit);
         self.end_at(master.file_limit, written, master.tail.clone());
@@ -108,11 +108,11 @@ impl<'a> DamagedFrames<'a> {
         self.pending = Arc::new(FoundBlock::in_memory(master.file_limit, master.pending.as_slice().into()));
     }
 
-    /// Starts the work with the sizes that were found, which the first looks were for. Of those, sound blocks stay.
+    /// Starts again with the sizes that were found. Intact blocks that were read to find them are kept.
     pub(super) fn start_over(&mut self, fan_out: u32) {
         self.set_fan_out(fan_out);
         if self.open_ended {
-            // Where frames are does not depend on the fan-out. What is wrong with them is to be noted again.
+            // The places of frames do not depend on the fan-out. Their damage has to be reported again.
             self.blocks.retain(|block| block.sound);
             self.ahead = None;
         } else {
@@ -121,18 +121,18 @@ impl<'a> DamagedFrames<'a> {
         self.problems.clear();
     }
 
-    /// Continues to the end of the file, behind the commit that it ended with.
+    /// Extends the frames beyond the commit to the end of the file.
     pub(super) fn open_end(&mut self) {
         self.end_at(self.raw.length, self.raw.length, Vec::new());
         self.open_ended = true;
         self.pending = Arc::new(FoundBlock::in_memory(self.raw.length, Box::default()));
     }
 
-    /// Ends at `limit`, the bytes from `written` on being `tail`, and forgets what depends on where the frames end.
+    /// Ends the frames at `limit`, with `tail` as the bytes from `written` on, and forgets what depends on the end.
     fn end_at(&mut self, limit: u64, written: u64, tail: Vec<u8>) {
         let frames = &mut self.frames;
         (frames.limit, frames.written, frames.tail) = (limit, written, tail);
-        // What is missing between the end of the file and the tail is an error where it is needed.
+        // Missing bytes between the end of the file and the tail are an error only if they are needed.
         frames.stable = written.min(self.raw.length);
         self.blocks.retain(|block| block.sound && block.end <= written);
         self.ahead = None;
@@ -148,7 +148,7 @@ impl<'a> DamagedFrames<'a> {
         std::mem::take(&mut self.problems)
     }
 
-    /// The sizes of the file, as far as they are known by now.
+    /// Returns the sizes of the file, as far as they are known.
     pub(super) fn geometry(&self) -> Geometry {
         self.frames.file.geometry
     }
@@ -157,7 +157,7 @@ impl<'a> DamagedFrames<'a> {
         self.frames.file = self.raw.open_file(Geometry { fan_out, ..self.geometry() });
     }
 
-    /// The bytes of `range`, from the file and the master node; `None` where they are not all there.
+    /// Returns the bytes of `range`, from the file and the master node, or `None` if they are incomplete.
     pub(super) fn bytes(&self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
         if range.start > range.end {
             return Ok(None);
@@ -167,7 +167,7 @@ impl<'a> DamagedFrames<'a> {
         Ok(bytes)
     }
 
-    /// The block whose frame starts at `at`, or the pending one; `None` if it cannot be read.
+    /// Returns the block whose frame starts at `at`, or the pending one; `None` if it cannot be read.
     pub(super) fn block(&mut self, at: u64) -> Result<Option<Arc<FoundBlock>>> {
         if at == self.pending.at {
             return Ok(Some(Arc::clone(&self.pending)).filter(|pending| pending.size() > 0));
@@ -193,7 +193,7 @@ impl<'a> DamagedFrames<'a> {
     fn read_block(&mut self, at: u64) -> Result<Option<Arc<FoundBlock>>> {
         if let Some(mut block) = self.frame(at)? {
             if !self.ends_well(&block)? {
-                // The stream is whole, so that only the length can be wrong.
+                // The stream is complete, so only the length can be wrong.
                 self.note_broken(at);
                 block.end = self.end_of_stream(&block)?;
             }
@@ -209,13 +209,13 @@ impl<'a> DamagedFrames<'a> {
         Ok(found)
     }
 
-    /// Whether the stream of a frame fills it, or something else says that it ends where its length does.
+    /// Returns whether the stream of a frame fills it, or other evidence confirms its length.
     fn ends_well(&self, block: &FoundBlock) -> Result<bool> {
         let partial = !block.block.is_whole();
         Ok(partial || block.sound || block.end == self.frames.limit || self.frame_end(block.end)?.is_some())
     }
 
-    /// Where the stream of a frame ends that is shorter than its length says: behind its checksum.
+    /// Returns the end of the stream in a frame whose length is too large: after its checksum.
     fn end_of_stream(&self, block: &FoundBlock) -> Result<u64> {
         let checksum = adler32(block.head()).to_be_bytes();
         let stream = self.bytes(block.at..block.end)?.unwrap_or_default();
@@ -232,7 +232,7 @@ impl<'a> DamagedFrames<'a> {
         }
     }
 
-    /// The frame at `at`, if it is a whole one.
+    /// Returns the frame at `at`, if it is complete.
     fn frame(&mut self, at: u64) -> Result<Option<FoundBlock>> {
         if let Some(block) = self.ahead.take_if(|block| block.at == at) {
             return Ok(Some(block));
@@ -243,19 +243,19 @@ impl<'a> DamagedFrames<'a> {
         }
     }
 
-    /// Where the frame at `at` ends, if it starts like one.
+    /// Returns the end of the frame at `at`, if it starts like one.
     fn frame_end(&self, at: u64) -> Result<Option<u64>> {
         Ok(self.frame_start_end(at)?.filter(|&end| end <= self.frames.limit))
     }
 
-    /// Where the frame at `at` says that it ends, if it starts like one.
+    /// Returns the end of the frame at `at` according to its length, if it starts like one.
     fn frame_start_end(&self, at: u64) -> Result<Option<u64>> {
         let start = self.bytes(at..at.saturating_add(FRAME_START))?;
         Ok(start.and_then(|start| end_of(&start, at)))
     }
 
-    /// The block whose frame reaches from `at` to `end`: all of it, or, of a very large one, as much as can hold what
-    /// starts before a writer would have closed it.
+    /// Returns the block whose frame extends from `at` to `end`: all of it, or, if it is very large, the part that can
+    /// contain entries which start before a writer would have closed it.
     fn inflate(&self, at: u64, end: u64) -> Result<Option<FoundBlock>> {
         let Some(stream) = self.bytes(at + LENGTH_SIZE as u64..end)? else {
             return Ok(None);
@@ -271,7 +271,7 @@ impl<'a> DamagedFrames<'a> {
         Ok(Some(FoundBlock { at, end, block, whole: true, sound }))
     }
 
-    /// The frame at `at` whose length is damaged and whose stream is not: it reaches to the next frame.
+    /// Returns the frame at `at` whose length is damaged but whose stream is not: it extends to the next frame.
     fn frame_of_unknown_length(&mut self, at: u64) -> Result<Option<Arc<FoundBlock>>> {
         if at < self.frames.start || at >= self.frames.limit {
             return Ok(None);
@@ -287,8 +287,8 @@ impl<'a> DamagedFrames<'a> {
         Ok(self.inflate(at, hole.range.end)?.map(|block| Arc::new(FoundBlock { sound: false, ..block })))
     }
 
-    /// As much of the frame at `at` as there is, if the end of it is not in the file: the file was cut short,
-    /// or nothing is left of the master node that holds the end of the last frame.
+    /// Returns the remaining part of the frame at `at`, if its end is not in the file: the file was truncated, or
+    /// the master node with the end of the last frame is lost.
     fn frame_cut_off(&mut self, at: u64) -> Result<Option<Arc<FoundBlock>>> {
         let Some(end) = self.frame_start_end(at)? else {
             return Ok(None);
@@ -309,23 +309,23 @@ impl<'a> DamagedFrames<'a> {
         Ok((found.size() > 0).then(|| Arc::new(found)))
     }
 
-    /// Up to where a frame that would end at `end` is in the file, if the rest was in a master node.
+    /// Returns the end of the part of a frame up to `end` that is in the file, if the rest was in a master node.
     fn cut(&self, end: u64) -> u64 {
         self.geometry().whole_pages(end).min(self.raw.length)
     }
 
-    /// Up to where the bytes of a block's frame can be read.
+    /// Returns the end of the readable bytes of a block's frame.
     pub(super) fn readable_end(&self, block: &FoundBlock) -> u64 {
         if block.whole { block.end } else { self.cut(block.end) }
     }
 
-    /// What is at `at`, which is below the limit.
+    /// Returns what is at `at`, which is below the limit.
     pub(super) fn find(&mut self, at: u64) -> Result<Found> {
         if let Some(block) = self.block(at)? {
             return Ok(Found::Block(block));
         }
         let hole = self.hole(at)?;
-        // Where the frames are not known to end, what is behind the last one need not be damage.
+        // If the end of the frames is unknown, the bytes after the last one need not be damage.
         if hole.range.end < self.frames.limit || !self.open_ended {
             self.note_broken(at);
         }
@@ -336,7 +336,7 @@ impl<'a> DamagedFrames<'a> {
         self.note(Damage::new("bytes that are no compressed block", "a length and a zlib stream").at(at));
     }
 
-    /// Returns the block of the entry at `at`, if it can be inflated; notes the damage if it cannot.
+    /// Returns the block of the entry at `at`, if it can be inflated; otherwise notes the damage.
     pub(super) fn block_of(&mut self, at: Coordinates) -> Result<Option<Arc<FoundBlock>>> {
         let block = self.block(at.frame)?;
         if block.is_none() {
@@ -345,7 +345,7 @@ impl<'a> DamagedFrames<'a> {
         Ok(block)
     }
 
-    /// The damage that starts at `at`, up to the next frame or the limit.
+    /// Returns the damage that starts at `at`, up to the next frame or the limit.
     fn hole(&mut self, at: u64) -> Result<Hole> {
         if let Some((_, around)) = self.holes.range(..=at).next_back().filter(|(_, hole)| hole.range.end > at)
         {
@@ -362,7 +362,7 @@ impl<'a> DamagedFrames<'a> {
         Ok(hole)
     }
 
-    /// The next frame that starts at `from` or later: a length and a stream that inflates whole.
+    /// Returns the next frame that starts at `from` or later: a length and a stream that inflates completely.
     pub(super) fn search(&mut self, from: u64) -> Result<Option<u64>> {
         let mut start = from.max(self.frames.start);
         let mut length = FIRST_CHUNK;
@@ -386,8 +386,8 @@ impl<'a> DamagedFrames<'a> {
         Ok(None)
     }
 
-    /// Whether a frame starts at `at` that is likely to be one of the file's own and not part of a record:
-    /// it is as long as a writer makes blocks, or another one follows.
+    /// Returns whether a frame starts at `at` that is likely to belong to the file, and not to be part of a record:
+    /// its block has a usual length, or another frame follows.
     fn is_frame(&mut self, at: u64) -> Result<bool> {
         let Some(end) = self.frame_end(at)? else {
             return Ok(false);
@@ -404,7 +404,7 @@ impl<'a> DamagedFrames<'a> {
         Ok(full || (self.guessed && size > 0) || end == self.frames.limit || self.frame_end(end)?.is_some())
     }
 
-    /// The block whose frame reaches from `at` to `end`, if there is one, of which the first bytes are tried first.
+    /// Returns the block whose frame extends from `at` to `end`, if there is one. The first bytes are tried first.
     fn inflate_candidate(&self, at: u64, end: u64) -> Result<Option<FoundBlock>> {
         let stream = at + LENGTH_SIZE as u64;
         let first = self.bytes(stream..end.min(stream + FIRST_TRY))?;
@@ -415,7 +415,7 @@ impl<'a> DamagedFrames<'a> {
     }
 }
 
-/// What was read, or `None` where damage is in the way.
+/// Returns what was read, or `None` if it is damaged.
 pub(super) fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Err(error) if error.is_corrupt() => Ok(None),

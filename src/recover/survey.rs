@@ -1,5 +1,5 @@
-//! Records won back without the index above them: blocks are taken apart entry by entry, and the full index
-//! nodes among the entries tell records from metadata and how many are missing.
+//! Finding records without the index above them: blocks are parsed entry by entry, and the full index nodes
+//! among the entries distinguish records from metadata, and show how many are missing.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::format::{Coordinates, in_memory};
 use super::block::{Found, FoundBlock, Hole};
 use super::source::DamagedFrames;
 
-/// Behind the end of a region this many frames are looked through for index nodes of its last records.
+/// Number of frames after the end of a region that are searched for index nodes of its last records.
 const FRAMES_BEHIND: usize = 64;
 
-/// This many entries, or twice the fan-out, wait at most for a node that tells what they are.
+/// Maximum number of entries, unless twice the fan-out is more, that wait for a node which classifies them.
 const MAX_LOOSE: usize = 1 << 18;
 
 /// A part of the data, between two records whose places are known.
@@ -21,49 +21,49 @@ const MAX_LOOSE: usize = 1 << 18;
 pub(super) struct Region {
     /// The last record before it.
     pub(super) after: Option<Coordinates>,
-    /// The first record behind it; `None` at the end of the data.
+    /// The first record after it; `None` at the end of the data.
     pub(super) before: Option<Coordinates>,
-    /// Where to begin.
+    /// The start.
     pub(super) start: u64,
 }
 
-/// What is found in a region, in the order of the records.
+/// An item found in a region, in the order of the records.
 pub(super) enum Event<'a> {
-    /// A frame that can be read, before what is in it.
+    /// A readable frame, before its contents.
     Block { bytes: u64 },
-    /// A full index node over records, which follow: all its children, but for those before the region.
+    /// A full index node over records, with all its children except those before the region, which follow.
     Leaf { at: Coordinates, records: &'a [Coordinates] },
-    /// An entry that no node points at, between records: one itself, or old metadata.
+    /// An entry between records to which no node points: a record or old metadata.
     Loose(Coordinates),
-    /// Any number of records may be missing here, where these bytes are damaged, before `next`.
+    /// These bytes are damaged, so any number of records may be missing here, before `next`.
     Break { bytes: Range<u64>, bridged: bool, next: Coordinates },
-    /// Any full index node, after what it says about records.
+    /// Any full index node, after its effect on records.
     Node { at: Coordinates, children: &'a [Coordinates] },
-    /// Something that is no record, for certain.
+    /// Something that certainly is not a record.
     Metadata(Coordinates),
 }
 
-/// What lets entries be told apart from the start.
+/// What is known about entries from the start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
-    /// Records before the region that no node points at yet.
+    /// Records before the region to which no node points yet.
     pub(super) records: &'a [Coordinates],
-    /// Metadata, as master nodes say.
+    /// Metadata, according to master nodes.
     pub(super) metadata: &'a [Coordinates],
 }
 
 type Handler<'a> = dyn FnMut(&mut DamagedFrames, Event<'_>) -> Result<()> + 'a;
 
-/// Goes through a region and hands what it finds to a handler.
+/// Scans a region and passes what it finds to a handler.
 pub(super) struct Survey<'a> {
     region: Region,
     metadata: &'a [Coordinates],
-    /// Entries that no node has pointed at so far, in order.
+    /// Entries to which no node has pointed so far, in order.
     loose: Vec<Coordinates>,
     holes: Vec<Hole>,
-    /// Holes before this one are behind the last record that was handed over.
+    /// The first hole that is not yet after the last record that was passed on.
     next_hole: usize,
-    /// The last record that was handed over.
+    /// The last record that was passed on.
     last: Option<Coordinates>,
     handle: &'a mut Handler<'a>,
 }
@@ -88,7 +88,7 @@ impl<'a> Survey<'a> {
         survey.finish(source)
     }
 
-    /// Goes through the blocks of the region, and on to those with its last nodes.
+    /// Scans the blocks of the region, and those with its last nodes.
     fn blocks(&mut self, source: &mut DamagedFrames) -> Result<()> {
         let mut position = self.region.start;
         let mut behind = 0;
@@ -118,7 +118,7 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// Takes a block apart; true once the nodes of the region are over.
+    /// Parses a block. Returns true after the last node of the region.
     fn entries(&mut self, source: &mut DamagedFrames, block: &Arc<FoundBlock>) -> Result<bool> {
         let mut offset = 0;
         while (offset as u64) < block.size() {
@@ -151,7 +151,7 @@ impl<'a> Survey<'a> {
         Ok(false)
     }
 
-    /// Keeps an entry until a node points at it, or until there are too many for any node.
+    /// Keeps an entry until a node points to it, or until there are too many for any node.
     fn wait(&mut self, source: &mut DamagedFrames, at: Coordinates) -> Result<()> {
         if self.loose.len() >= MAX_LOOSE.max(2 * source.geometry().fan_out as usize) {
             for entry in self.loose.drain(..self.loose.len() / 2).collect::<Vec<_>>() {
@@ -163,7 +163,7 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// The rest of a block makes no sense, or is lost.
+    /// Handles the rest of a block that is invalid or lost.
     fn unreadable_rest(&mut self, source: &mut DamagedFrames, block: &FoundBlock, offset: usize) {
         if block.whole {
             let found = format!("bytes that are no entry at offset {offset} of a block");
@@ -180,8 +180,8 @@ impl<'a> Survey<'a> {
         (self.handle)(source, Event::Node { at, children })
     }
 
-    /// A node over records: what comes before them, and is no record of a lost node, is metadata, as is
-    /// what lies between them.
+    /// Handles a node over records: entries before them that are not records of a lost node are metadata, and so
+    /// are those between them.
     fn leaf(&mut self, source: &mut DamagedFrames, at: Coordinates, children: &[Coordinates]) -> Result<()> {
         let (first, last) = (children[0], children[children.len() - 1]);
         let end = self.loose.partition_point(|entry| *entry <= last);
@@ -204,7 +204,7 @@ impl<'a> Survey<'a> {
         (self.handle)(source, Event::Leaf { at, records })
     }
 
-    /// Whether frames are damaged from the one at the start of `range` on up to the one at its end.
+    /// Returns whether frames are damaged between the start of `range` and its end.
     fn is_damaged(&self, range: Range<u64>) -> bool {
         let last = self.holes.partition_point(|hole| hole.range.start <= range.end);
         self.holes[..last].last().is_some_and(|hole| hole.range.end > range.start)
@@ -219,7 +219,7 @@ impl<'a> Survey<'a> {
         (self.handle)(source, Event::Loose(entry))
     }
 
-    /// Hands over the holes between the last record and `next`, as one.
+    /// Passes on the holes between the last record and `next`, as one.
     fn note_break(&mut self, source: &mut DamagedFrames, next: Coordinates) -> Result<()> {
         let from = self.last.map_or(0, |last| last.frame);
         let known = &self.holes[self.next_hole..];
@@ -234,7 +234,7 @@ impl<'a> Survey<'a> {
         (self.handle)(source, Event::Break { bytes, bridged, next })
     }
 
-    /// What no node points at by the end, and the damage up to there.
+    /// Passes on the remaining entries to which no node points, and the damage up to the end.
     fn finish(&mut self, source: &mut DamagedFrames) -> Result<()> {
         for entry in std::mem::take(&mut self.loose) {
             self.hand_over_loose(source, entry)?;

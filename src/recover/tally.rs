@@ -1,4 +1,4 @@
-//! How many records are missing where frames are destroyed, as far as what is left can tell.
+//! Determining how many records are missing in destroyed frames.
 
 use std::ops::Range;
 
@@ -8,42 +8,42 @@ use crate::format::Coordinates;
 use super::source::DamagedFrames;
 use super::survey::{Event, Known, Region, Survey};
 
-/// How many are missing is estimated for the first this many gaps only.
+/// Maximum number of gaps for which the number of missing records is estimated.
 const MAX_GAPS: usize = 100_000;
 
-/// What a region holds, counted before any of it is handed over.
+/// The counts of a region, taken before any record is passed on.
 pub(super) struct Tally {
-    /// Records that were found, and those that index nodes name though they cannot be read.
+    /// Number of records that were found, and of those that index nodes contain although they cannot be read.
     pub(super) records: u64,
-    /// Those of them that no index node names.
+    /// Number of those that no index node contains.
     pub(super) loose: u64,
     pub(super) breaks: Vec<Gap>,
-    /// Bytes of frames that can be read.
+    /// Bytes of readable frames.
     bytes: u64,
     /// The records of the last full node.
     last_leaf: Vec<Coordinates>,
-    /// That node and those above it; records since then that no node points at yet.
+    /// That node and those above it; the number of records since then to which no node points yet.
     last: Option<Ancestor>,
     since: u64,
-    /// The nodes above it that were met, and how many records they have behind those of the last full node.
+    /// The nodes above it that were found, and their numbers of records after those of the last full node.
     above: Vec<(Coordinates, u64)>,
 }
 
 /// A place where any number of records may be missing.
 pub(super) struct Gap {
-    /// The bytes that are damaged.
+    /// The damaged bytes.
     bytes: Range<u64>,
-    /// Records in them that index nodes on both sides name.
+    /// Number of records in them that index nodes on both sides contain.
     named: u64,
-    /// The last full index node over records before it, if there is no other gap between, and how many records
-    /// there are.
+    /// The last full index node over records before it, if there is no other gap in between, and the number of
+    /// records.
     before: Option<Ancestor>,
     since: u64,
-    /// Records behind it, up to the next full index node over records.
+    /// Number of records after it, up to the next full index node over records.
     loose: u64,
     /// That node.
     behind: Option<Ancestor>,
-    /// How many are missing, where nodes above tell.
+    /// The number of missing records, if nodes above determine it.
     missing: Option<u64>,
     /// Whether anything follows it.
     followed: bool,
@@ -64,7 +64,7 @@ impl Ancestor {
         Self { top: leaf, size: fan_out, earlier: 0 }
     }
 
-    /// Goes up to a node, if it is the one above; says whether it is.
+    /// Ascends to a node, if it is the one above. Returns whether it is.
     fn ascend(&mut self, at: Coordinates, children: &[Coordinates], fan_out: u64) -> bool {
         let (Some(size), Ok(index)) = (self.size.checked_mul(fan_out), children.binary_search(&self.top))
         else {
@@ -74,7 +74,7 @@ impl Ancestor {
         true
     }
 
-    /// How many records below the one above are behind those of the node.
+    /// Returns how many records below the node above come after those of this one.
     fn later(&self, fan_out: u64) -> u64 {
         self.size - self.earlier - fan_out
     }
@@ -136,12 +136,12 @@ impl Tally {
         if self.breaks.len() == MAX_GAPS {
             return;
         }
-        // A node stands right behind its last record, so that the last one between the gap and what follows
-        // says how many records there are up to there.
+        // A node is right after its last record, so the last node between the gap and what follows determines the
+        // number of records up to there.
         let between = |(at, _): &&(Coordinates, u64)| bytes.end <= at.frame && *at < next;
         let between_nodes =
             self.above.iter().rev().find(between).and_then(|(_, later)| later.checked_sub(self.since));
-        // What is missing since the last full node is missing here, unless there is another gap since then.
+        // Records missing since the last full node are missing here, unless there is another gap since then.
         let alone = self.breaks.last().is_none_or(|gap| gap.behind.is_some());
         self.breaks.push(Gap {
             bytes: bytes.clone(),
@@ -171,13 +171,13 @@ impl Tally {
         self.breaks.iter().map(Gap::length).sum()
     }
 
-    /// How many records there are in how many bytes of frames.
+    /// Returns the number of records, and of the bytes of frames that contain them.
     pub(super) fn density(&self) -> (u64, u64) {
         let in_gaps: u64 = self.breaks.iter().map(|gap| gap.named).sum();
         (self.records.saturating_sub(in_gaps), self.bytes.max(1))
     }
 
-    /// Gives each break its share of `missing` records: all to the only one, else by their lengths.
+    /// Distributes `missing` records over the gaps: all to the only one, otherwise by their lengths.
     pub(super) fn share_out(&self, missing: u64) -> Vec<u64> {
         let bytes = u128::from(self.damaged());
         let mut left = missing;
@@ -194,7 +194,7 @@ impl Tally {
 }
 
 impl Gap {
-    /// A node above says which of its children those on the sides of the gap are.
+    /// Uses a node above, which determines the positions of the children on both sides of the gap.
     fn observe(&mut self, at: Coordinates, children: &[Coordinates], fan_out: u64) {
         let ascend = |side: &mut Option<Ancestor>| {
             let has_ascended = side.as_mut().is_some_and(|side| side.ascend(at, children, fan_out));
@@ -224,7 +224,8 @@ impl Gap {
         let Some(Ancestor { size, earlier, .. }) = self.behind else {
             return guess;
         };
-        // The number of those missing is known but for multiples of the size; the nearest to the guess.
+        // The number of missing records is known except for multiples of the size; choose the one nearest to the
+        // estimate.
         let found = u128::from(before) + u128::from(self.loose);
         let (wide, earlier) = (u128::from(size), u128::from(earlier));
         let least = u64::try_from((earlier + wide - found % wide) % wide).unwrap_or(size);

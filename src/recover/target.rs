@@ -1,4 +1,4 @@
-//! The new file, which gets its name only once it is whole.
+//! The new file, which gets its name only once it is complete.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::v3::format::{Codec, Header};
 use crate::v3::shared::GivenTime;
 use crate::write::options::{Compression, SyncMode};
 
-/// A file in the making, beside its place; deleted unless it gets there.
+/// An incomplete file, beside its final place; deleted unless it is moved there.
 pub(super) struct Target {
     log: CaptureFile,
     place: Replacement,
@@ -61,7 +61,7 @@ impl Target {
         Ok(())
     }
 
-    /// Makes the file durable, and moves it to its place.
+    /// Makes the file durable, and moves it to its final place.
     pub(super) fn finish(self) -> Result<()> {
         self.log.commit()?;
         self.place.finish(true)

@@ -1,5 +1,5 @@
-//! Handing over the records of a damaged file in order: along the index where it can be read, and by what
-//! the blocks tell where it cannot.
+//! Iterating over the records of a damaged file in order: along the index where it is readable, and by the
+//! contents of the blocks where it is not.
 
 use crate::error::{Damage, Error, Result};
 use crate::format::Coordinates;
@@ -10,25 +10,25 @@ use super::source::DamagedFrames;
 use super::survey::{Event, Known, Region, Survey};
 use super::tally::Tally;
 
-/// A record or an index node may stand in the file before one that it follows this many times. No writer lets
-/// that happen; it is how a few kilobytes hold more records than any disk.
+/// Maximum number of times that a record or an index node may be in the file before its predecessor. In files of
+/// writers this never happens; it is how a few kilobytes can contain more records than any disk.
 const MAX_RETURNS: u32 = 10_000;
 
 /// A walk through a file.
 pub(super) struct RecoverWalk<'a, 'b, 'c> {
     source: &'a mut DamagedFrames<'c>,
     sink: &'a mut Sink<'b>,
-    /// Where there is metadata, as master nodes say; `None` if there was none ever, as far as can be told.
-    /// Old metadata looks like a record.
+    /// Places of metadata according to master nodes; `None` if there apparently was none ever. Old metadata looks
+    /// like a record.
     known_metadata: Option<&'a [Coordinates]>,
-    /// The last record on the way, whether it could be read or not.
+    /// The last record so far, whether it could be read or not.
     last: Option<Coordinates>,
-    /// Records below index nodes that could not be read, since that record.
+    /// Number of records below unreadable index nodes since that record.
     unreachable: u64,
-    /// The last thing of each height on the way, records being of height 0.
+    /// The last item of each height so far; records have height 0.
     passed: Vec<Coordinates>,
     returns: u32,
-    /// Where the last thing is that is metadata for certain.
+    /// Place of the last item that certainly is metadata.
     pub(super) metadata: Option<Coordinates>,
 }
 
@@ -54,7 +54,7 @@ impl<'a, 'b, 'c> RecoverWalk<'a, 'b, 'c> {
         self.source.frames.start
     }
 
-    /// All records of a commit.
+    /// Processes all records of a commit.
     pub(super) fn commit(&mut self, master: &MasterNode) -> Result<()> {
         for height in (1..=master.path.height()).rev() {
             for &child in master.path.children(height) {
@@ -64,7 +64,7 @@ impl<'a, 'b, 'c> RecoverWalk<'a, 'b, 'c> {
         self.close_gap(None)
     }
 
-    /// The records below `at`. The height falls with each step, and is at most 64.
+    /// Processes the records below `at`. The height decreases with each step, and is at most 64.
     fn subtree(&mut self, at: Coordinates, height: u32) -> Result<()> {
         self.pass(at, height)?;
         if height == 0 {
@@ -78,7 +78,7 @@ impl<'a, 'b, 'c> RecoverWalk<'a, 'b, 'c> {
         Ok(())
     }
 
-    /// Refuses to continue for ever where index nodes are shared.
+    /// Prevents endless work if index nodes are shared.
     fn pass(&mut self, at: Coordinates, height: u32) -> Result<()> {
         let height = height as usize;
         if self.passed.len() <= height {
@@ -100,7 +100,7 @@ impl<'a, 'b, 'c> RecoverWalk<'a, 'b, 'c> {
         hand_over(self.source, self.sink, at, true)
     }
 
-    /// Looks for the records that the index did not lead to, between the last one and `before`.
+    /// Searches for records between the last one and `before` to which the index did not lead.
     fn close_gap(&mut self, before: Option<Coordinates>) -> Result<()> {
         let expected = std::mem::take(&mut self.unreachable);
         if expected == 0 {
@@ -137,8 +137,8 @@ impl<'a, 'b, 'c> RecoverWalk<'a, 'b, 'c> {
         self.sink.lose(left, false)
     }
 
-    /// All records from `region` on to the end of the file, of which nothing is known. `records` are the last
-    /// ones before, which no index node points at yet.
+    /// Processes all records from `region` to the end of the file, about which nothing is known. `records` are the
+    /// last ones before, to which no index node points yet.
     pub(super) fn rest(&mut self, region: Region, records: &[Coordinates]) -> Result<()> {
         let known = Known { records, metadata: self.known_metadata.unwrap_or_default() };
         let fan_out = self.source.geometry().fan_out;

@@ -1,4 +1,4 @@
-"""The web application: which address gives what. All of it only reads."""
+"""The web application: its addresses and their handlers, which only read files."""
 
 from __future__ import annotations
 
@@ -29,69 +29,69 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 MAX_QUERY_LENGTH = 2000
-"""Characters of what is searched for."""
+"""Maximum number of characters in a search."""
 KINDS = ("search", "verify", "blocks", "sizes")
 MAX_DIGITS = 20
-"""Of a record number; the largest has this many."""
+"""Maximum number of digits in a record number."""
 
 
 class Viewer:
-    """The answers about some files."""
+    """Handles the requests about some files."""
 
     def __init__(self, sources: Sequence[ViewedFile]) -> None:
-        """The files stay open as long as this lives."""
+        """The files remain open as long as this object exists."""
         self.sources = sources
         self.jobs = Jobs()
 
     def files(self, request: Request) -> Response:
-        """All files that are shown."""
+        """Lists all files that are shown."""
         return JSONResponse({"version": capturefile.__version__, "files": [one.describe() for one in self.sources]})
 
     def file(self, request: Request) -> Response:
-        """One of them."""
+        """Describes one of them."""
         return JSONResponse(self._source(request).describe())
 
     def reopen(self, request: Request) -> Response:
-        """Shows the file that stands under the name now."""
+        """Opens the file that the path leads to now."""
         self._source(request).open()
         return self.file(request)
 
     def page(self, request: Request) -> Response:
-        """A page of records."""
+        """Returns a page of records."""
         cf = self._source(request).file()
         return JSONResponse(records.page(cf, number_in(request, "first", 1), number_in(request, "count", 100)))
 
     def record(self, request: Request) -> Response:
-        """A part of a record."""
+        """Returns a part of a record."""
         return self._part(request, self._record(request))
 
     def download(self, request: Request) -> Response:
-        """A whole record, to be saved."""
+        """Returns a whole record as a download."""
         return saved(self._record(request), f"{self._source(request).path.stem}-{request.path_params['number']}.bin")
 
     def metadata(self, request: Request) -> Response:
-        """A part of the metadata."""
+        """Returns a part of the metadata."""
         return self._part(request, self._metadata(request))
 
     def download_metadata(self, request: Request) -> Response:
-        """All metadata, to be saved."""
+        """Returns all metadata as a download."""
         return saved(self._metadata(request), f"{self._source(request).path.stem}-metadata.bin")
 
     def structure(self, request: Request) -> Response:
-        """The header and both master nodes."""
+        """Returns the header and both master nodes."""
         return JSONResponse(structure.describe(self._source(request).path))
 
     def way(self, request: Request) -> Response:
-        """The way to a record through the index."""
+        """Returns the path to a record through the index."""
         return JSONResponse(structure.way(self._source(request).path, record_number(request)))
 
     async def events(self, request: Request) -> Response:
-        """How far the file has grown, as long as somebody listens."""
+        """Streams the growth of the file until the client disconnects."""
         changes = events(self._source(request), request.is_disconnected)
         return StreamingResponse(changes, media_type="text/event-stream")
 
     async def job(self, request: Request) -> Response:
-        """The lines of a job, which ends with the connection."""
+        """Streams the lines of a job, which ends with the connection."""
         kind = request.path_params["kind"]
         if kind not in KINDS:
             raise HTTPException(404, "There is no such job.")
@@ -124,10 +124,10 @@ class Viewer:
 
 
 class JobResponse(StreamingResponse):
-    """The lines of a job whose place is reserved; it is given back when the worker has ended."""
+    """Streams the lines of a job whose place is reserved, and releases the place when the worker has ended."""
 
     def __init__(self, jobs: Jobs, task: dict[str, Any], request: Request) -> None:
-        """Starts nothing yet."""
+        """Does not start the job yet."""
         self.jobs = jobs
         self.lines = jobs.lines(task, request.is_disconnected)
         super().__init__(self.lines, media_type="application/x-ndjson")
@@ -144,19 +144,19 @@ class JobResponse(StreamingResponse):
 
 
 def saved(data: bytes, name: str) -> Response:
-    """An answer that a browser saves and never shows."""
+    """Returns a response that a browser saves and never shows."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     headers = {"Content-Disposition": f'attachment; filename="{safe}"', "Content-Length": str(len(data))}
     return StreamingResponse(records.parts(data), headers=headers, media_type="application/octet-stream")
 
 
 def record_number(request: Request) -> int:
-    """The number in the address, which a browser keeps as text."""
+    """Returns the number in the address, which a browser keeps as text."""
     return _natural(request.path_params["number"])
 
 
 def number_in(request: Request, name: str, default: int) -> int:
-    """A number behind the question mark."""
+    """Returns a number from the query string."""
     text = request.query_params.get(name)
     return default if text is None else _natural(text)
 
@@ -168,7 +168,7 @@ def _natural(text: str) -> int:
 
 
 def query_of(request: Request) -> dict[str, Any]:
-    """What is to be searched for. A regular expression is compiled by the worker, since that can take long."""
+    """Returns the task of a search. The worker compiles regular expressions, because that can take long."""
     given = request.query_params
     query: dict[str, Any] = {
         "text": given.get("text", ""),
@@ -181,14 +181,14 @@ def query_of(request: Request) -> dict[str, Any]:
 
 
 def failed(request: Request, error: Exception) -> Response:
-    """What the page shows in the place of what it asked for."""
+    """Returns an error that the page shows."""
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
     return JSONResponse({"error": in_words(error)}, 404 if isinstance(error, IndexError) else 422)
 
 
 def application(sources: Sequence[ViewedFile], token: str, host: str) -> Starlette:
-    """The whole application, under an address that begins with the token."""
+    """Returns the application, under an address that begins with the token."""
     viewer = Viewer(sources)
     routes = [
         Route("/files", viewer.files),

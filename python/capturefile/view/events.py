@@ -1,4 +1,4 @@
-"""Server-sent events that tell how far a file has grown. They carry numbers; the page fetches what it shows."""
+"""Server-sent events about the growth of a file. They contain numbers; the page fetches what it shows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from capturefile.view.sources import ViewedFile
 
 LOOK_EVERY = 0.03
-"""Seconds between two looks at the file, which read a few bytes of it."""
+"""Seconds between two checks of the file, which read a few bytes of it."""
 SILENCE = 10.0
 """Seconds after which something is sent, so that a lost connection is noticed on both sides."""
 
 
 async def events(source: ViewedFile, is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
-    """The state of the file now, and again whenever it has changed."""
+    """Yields the state of the file now, and again whenever it has changed."""
     sent, last = None, 0.0
     yield "retry: 500\n\n"
     while not await is_gone():

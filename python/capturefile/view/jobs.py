@@ -1,4 +1,4 @@
-"""Work that takes long, each in a process of its own: it can be ended at any moment, and pages stay fast meanwhile."""
+"""Long jobs, each in a process of its own, which can be ended at any time and does not slow down the pages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 MAX_JOBS = 4
-"""Jobs at the same time."""
+"""Maximum number of jobs at the same time."""
 BEAT = 0.5
-"""Seconds after which an empty line is sent, which shows whether anybody listens."""
+"""Seconds between empty lines, which show whether the client is still connected."""
 MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
@@ -21,7 +21,7 @@ class Jobs:
     """The jobs of one server."""
 
     def __init__(self) -> None:
-        """There are none at first."""
+        """Starts without jobs."""
         self.running = 0
         self.ending: set[asyncio.Future[int]] = set()
 
@@ -33,7 +33,7 @@ class Jobs:
         return True
 
     def release(self) -> None:
-        """Gives a place back."""
+        """Releases a place."""
         self.running -= 1
 
     async def lines(self, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
@@ -49,8 +49,8 @@ class Jobs:
             # One at its end is left to end: killing it would take its exit code away from the waiter.
             if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
                 process.kill()
-            # If the client disconnects, this waiting is cancelled, and another one has to continue: a process that is
-            # forgotten before its end is looked after twice, and one of the two says so on standard error.
+            # If the client disconnects, this wait is cancelled, and another one has to continue: a process that is
+            # forgotten before its end is reaped twice, and asyncio prints a warning about it on standard error.
             ending = asyncio.ensure_future(process.wait())
             self.ending.add(ending)
             ending.add_done_callback(self.ending.discard)

@@ -1,4 +1,4 @@
-"""Pages of records as previews, and single records as bytes, always of a bounded length."""
+"""Pages of records as previews, and single records as bytes, always of limited length."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from capturefile.view.sources import Readable
 
 MAX_RECORDS = 500
-"""On a page."""
+"""Maximum number of records on a page."""
 MAX_BYTES = 1024 * 1024
-"""Of a record in one answer; a longer one is fetched part by part, or downloaded."""
+"""Maximum number of bytes of a record in one response; longer ones are fetched in parts, or downloaded."""
 PART = 256 * 1024
-"""A download goes out in parts of this many bytes."""
+"""Number of bytes in each part of a download."""
 
 
 def page(cf: Readable, first: int, count: int) -> dict[str, Any]:
-    """Records from number `first` on; a damaged one has its error in the place of its text."""
+    """Returns records from number `first` on; a damaged one has its error in place of its text."""
     total = cf.record_count()
     first = max(1, first)
     last = min(total, first + min(count, MAX_RECORDS) - 1)
@@ -30,22 +30,22 @@ def page(cf: Readable, first: int, count: int) -> dict[str, Any]:
 
 
 def row(cf: Readable, number: int) -> dict[str, Any]:
-    """One record as a list shows it."""
+    """Returns a record as the list shows it."""
     try:
         record = cf.record_at(number)
     except BROKEN as error:
-        # In a list it is clear which file is meant, and room is short.
+        # In a list it is clear which file is meant, and space is limited.
         return {"number": str(number), "error": in_words(error).partition("capture file: ")[2] or in_words(error)}
     text, is_text = text_of(record)
     return {"number": str(number), "size": len(record), "text": text, "utf8": is_text}
 
 
 def part(data: bytes, start: int, length: int) -> bytes:
-    """At most MAX_BYTES of a record."""
+    """Returns at most MAX_BYTES of a record."""
     return data[start : start + min(length, MAX_BYTES)]
 
 
 def parts(data: bytes) -> Iterator[bytes]:
-    """All of a record, piece by piece."""
+    """Yields all of a record, in parts."""
     for start in range(0, len(data), PART):
         yield data[start : start + PART]

@@ -1,4 +1,4 @@
-"""Walks through a whole file: its blocks, the sizes of its records, and whether it is sound."""
+"""Scans of a whole file: its blocks, the sizes of its records, and verification."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SEGMENTS = 512
-"""Of a plot; neighbours are put together where a file has more blocks."""
+"""Maximum number of segments in a plot; in a file with more blocks, neighbours are combined."""
 MAX_SAMPLED = 200_000
-"""Records whose sizes are looked at, in a file with more."""
+"""Maximum number of records whose sizes are determined; of more records, a sample is taken."""
 RUN = 100
 """Records that are sampled together."""
 REPORT_EVERY = 0.2
 
 
 def blocks(path: str) -> Iterator[dict[str, Any]]:
-    """The blocks along the file, in at most MAX_SEGMENTS segments."""
+    """Yields progress, and the blocks along the file in at most MAX_SEGMENTS segments."""
     segments: list[dict[str, Any]] = []
     together, total, last_report = 1, 0, time.monotonic()
     problems: list[str] = []
@@ -77,7 +77,7 @@ def _joined(one: dict[str, Any], next_one: dict[str, Any] | None) -> dict[str, A
 
 
 def sizes(path: str) -> Iterator[dict[str, Any]]:
-    """How many records have 0 bytes, 1, 2 to 3, 4 to 7 and so on; of a large file, of a sample."""
+    """Yields progress, and the number of records with 0 bytes, 1, 2 to 3, 4 to 7 and so on; or that of a sample."""
     buckets = [0] * 34
     looked, largest, last_report = 0, 0, time.monotonic()
     with capturefile.open(path, encoding=None) as cf:
@@ -108,7 +108,7 @@ def _sizes_from(cf: capturefile.CaptureFile[bytes], first: int, last: int) -> It
 
 
 def verification(path: str) -> Iterator[dict[str, Any]]:
-    """What `capturefile.verify` finds."""
+    """Yields the findings of `capturefile.verify`."""
     report = capturefile.verify(path)
     for kind in ("problems", "repairable"):
         for problem in islice(getattr(report, kind), 200):

@@ -22,7 +22,7 @@ BEFORE, BEHIND = 40, 160
 
 
 def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The hits from record `first` to record `last` of the file, and in between how far it has come."""
+    """Yields the hits from record `first` to record `last` of the file, and progress in between."""
     find = finder(task["text"], is_pattern=task["pattern"], any_case=task["any_case"])
     with capturefile.open(task["path"], encoding=None) as cf:
         first, last = max(1, task["first"]), min(cf.record_count(), task["last"] or cf.record_count())

@@ -1,4 +1,4 @@
-"""Who may ask: only a page that knows the token, under an address that no stranger's name leads to."""
+"""Access control: requests need the token, and a Host header that no foreign name can resolve to."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
-"""What every answer carries. Nothing is loaded from elsewhere, no text becomes a program, and the token does not leave
+"""Headers of every response. Nothing is loaded from elsewhere, no text is run as a script, and the token does not leave
 the page in a referrer."""
 
 
 def new_token() -> str:
-    """A word that cannot be guessed."""
+    """Returns a token that cannot be guessed."""
     return secrets.token_urlsafe(24)
 
 
 def is_known_host(header: str, bound_to: str) -> bool:
-    """Whether a Host header names the machine in a way that nobody else can have made to lead here.
+    """Returns whether a Host header names the machine in a way that DNS rebinding cannot imitate.
 
     In a rebinding attack a page of a stranger's domain makes that domain's name lead to this machine, and the browser
     then sends that name. A number, `localhost`, and the name that the user gave cannot be had by a stranger.
@@ -63,7 +63,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Lets only known requests through to the application, and puts the headers on all answers."""
+    """Passes only permitted requests to the application, and adds the headers to all responses."""
 
     def __init__(self, app: ASGIApp, token: str, host: str) -> None:
         """`host` is the address that the server is bound to."""
@@ -72,7 +72,7 @@ class Guard:
         self.host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a stranger itself."""
+        """Refuses requests that are not permitted."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -89,7 +89,7 @@ class Guard:
         headers = Headers(scope=scope)
         if not is_known_host(headers.get("host", ""), self.host):
             return PlainTextResponse("This page is not served under that name.\n", 421)
-        # A link in another page may be followed to here, but no other page may ask by itself.
+        # A user may follow a link from another page, but no other page may send requests by itself.
         is_ours = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         if not is_ours and headers.get("sec-fetch-mode") != "navigate":
             return PlainTextResponse("Other pages may not ask.\n", 403)

@@ -14,25 +14,25 @@ from capturefile._errors import in_words
 
 Readable = capturefile.CaptureFile[bytes]
 CACHE_SIZE = 8 * 1024 * 1024
-"""Bytes of inflated blocks kept for each file: somebody looks at a few pages at a time."""
+"""Cache size of each file, in bytes: users look at a few pages at a time."""
 BROKEN = (capturefile.CaptureFileError, OSError, MemoryError)
-"""What a file or a disk can cause."""
+"""Errors that a file or a disk can cause."""
 
 
 @dataclass(frozen=True)
 class State:
-    """The state that a page that follows a file receives: no records, only numbers."""
+    """The state of a file for a page that follows it: no records, only numbers."""
 
     count: str
-    """Records; as text, since numbers past 2**53 are none in a browser."""
+    """Number of records; as text, because a browser cannot represent integers above 2**53."""
     serial: int
     """Serial number of the last commit."""
     size: int
     """Length of the file in bytes."""
     replaced: bool
-    """Whether another file stands under the name now, or none."""
+    """Whether the path leads to another file now, or to none."""
     error: str | None
-    """Why the file cannot be read, or not any further."""
+    """The reason why the file, or later data in it, cannot be read."""
     format: int | None = None
     """Version of the file's format; only in version 2 do serial numbers count commits."""
 
@@ -45,7 +45,7 @@ class ViewedFile:
     """One file."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """It need not be possible to open the file."""
+        """Opens the file if possible."""
         self.path = Path(path)
         self.name = self.path.name
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class ViewedFile:
         self.open()
 
     def open(self) -> None:
-        """Opens the file that stands under the name now, in the place of the one that was open."""
+        """Opens the file that the path leads to now, and replaces the one that was open."""
         with self._lock:
             try:
                 self._file = capturefile.open(self.path, encoding=None, cache_size=CACHE_SIZE)
@@ -75,7 +75,7 @@ class ViewedFile:
         return self._file
 
     def look(self) -> State:
-        """What is to be seen of the file now."""
+        """Refreshes the file, and returns its state."""
         try:
             file = self.file()
         except Unreadable as error:
@@ -84,7 +84,7 @@ class ViewedFile:
             file.refresh()
             self._error = None
         except BROKEN as error:
-            # What was seen before stays readable.
+            # The earlier state remains readable.
             self._error = in_words(error)
         info = file.info()
         return State(
@@ -92,7 +92,7 @@ class ViewedFile:
         )
 
     def describe(self) -> dict[str, Any]:
-        """The file's name and sizes, for the head of the page."""
+        """Returns the file's name and sizes, for the head of the page."""
         state = self.look()
         info = None if self._file is None else asdict(self._file.info())
         if info is not None:
@@ -104,7 +104,7 @@ def _is_replaced(file: Readable) -> bool:
     try:
         return not is_in_place(file)
     except capturefile.CaptureFileError:
-        # It has been cut short, which `refresh` has said.
+        # It has been truncated, which `refresh` has reported.
         return False
     except OSError:
         return True

@@ -34,7 +34,7 @@ def describe(path: Path) -> dict[str, Any]:
         "log": _describe_log(structure.log),
         "current": is_current.index(True) if any(is_current) else None,
         "last_commit": None if structure.last_commit is None else str(structure.last_commit),
-        # What is wrong with slots stands beside them.
+        # Damage of a slot is part of its description.
         "error": None if slots else structure.damage,
     }
 
@@ -87,7 +87,7 @@ def _describe_log(log: _LogExtent | None) -> dict[str, Any] | None:
 
 
 def way(path: Path, number: int) -> dict[str, Any]:
-    """The way down to a record, level by level, as far as it can be gone."""
+    """Returns the path to a record, level by level, as far as it can be read."""
     steps: list[_Step] = []
     error: BaseException | None
     try:
@@ -115,5 +115,5 @@ def _describe_step(step: _Step) -> dict[str, Any]:
 
 
 def _describe_place(place: tuple[int, int] | None) -> list[Any] | None:
-    """A position as text, since numbers past 2**53 are none in a browser, and an offset."""
+    """Returns a position as text, because a browser cannot represent integers above 2**53, and an offset."""
     return None if place is None else [str(place[0]), place[1]]

@@ -25,7 +25,7 @@ def main() -> None:
         for line in TASKS[task["kind"]](task):
             print(json.dumps(line), flush=True)
     except BrokenPipeError:
-        # Nobody listens any more; there is nobody to tell that to either.
+        # The reader is gone, so this cannot be reported either.
         os._exit(0)
     except (re.error, OverflowError, RecursionError) as error:
         print(json.dumps({"error": f"That is no regular expression: {error}"}), flush=True)

@@ -1,8 +1,8 @@
-//! Bits on their way into a vector of bytes.
+//! Writing bits into a vector of bytes.
 
 use super::sizes::WORD;
 
-/// Written bits are gathered this many bytes at a time; a header fits.
+/// Size of the buffer in which written bits are collected; a header fits.
 pub(super) const BUFFER: usize = 2048;
 
 /// Bits on their way into a buffer: those that do not make a byte yet, and where the next byte goes.
@@ -34,7 +34,7 @@ impl Pending {
 pub(super) struct Code {
     pub(super) bits: u32,
     pub(super) length: u8,
-    /// The length together with what follows.
+    /// The length including extra bits.
     pub(super) total: u8,
 }
 
@@ -60,7 +60,7 @@ impl BitWriter<'_> {
         self.put(0, self.pending.count.wrapping_neg() % 8);
     }
 
-    /// Empties the buffer into the vector, where room was made before.
+    /// Moves the buffer into the vector, which has enough capacity.
     pub(super) fn flush(&mut self) {
         let bytes = &self.buffer[..self.pending.at % BUFFER];
         debug_assert!(bytes.len() <= self.out.capacity() - self.out.len());

@@ -1,4 +1,4 @@
-//! Chains: for each position of a block, where its first bytes stood before.
+//! Chains: for each position of a block, the previous position of its first bytes.
 
 use super::sizes::{MAX_DISTANCE, WINDOW, WORD};
 use super::tokens::{Window, word_of, zeros};
@@ -30,13 +30,13 @@ impl Chains {
         Ok(Self { window: zeros()?, heads: zeros()?, links: zeros()?, threes: zeros()? })
     }
 
-    /// Forgets what it has seen; tells where the first bytes go.
+    /// Forgets all positions. Returns the position for the first bytes.
     pub(super) fn clear(&mut self) -> usize {
         self.window[..BASE].fill(0);
         BASE
     }
 
-    /// Makes room for bytes behind those that may still be copied; tells where they go.
+    /// Makes room for bytes after those that may still be copied. Returns their position.
     pub(super) fn slide(&mut self) -> usize {
         let kept = BASE + MAX_DISTANCE;
         self.window.copy_within(WINDOW - kept..WINDOW, 0);
@@ -53,7 +53,7 @@ impl Chains {
         link(&self.window, &mut self.heads, &mut self.threes, to, 3);
     }
 
-    /// How many bytes are common in samples from all over the part between `from` and `to`.
+    /// Returns how many byte values are common in samples of the part between `from` and `to`.
     pub(super) fn common_bytes(&self, from: usize, to: usize) -> usize {
         let mut counts = [0_u8; 1 << u8::BITS];
         for part in self.window[from..to].chunks(((to - from) / SAMPLES).max(SAMPLE)) {

@@ -1,4 +1,4 @@
-//! Huffman codes: their lengths from frequencies, the codes themselves, and the header that tells them.
+//! Huffman codes: their lengths from frequencies, the codes themselves, and the header that describes them.
 
 use super::bits::{BitWriter, Code};
 use super::sizes::END;
@@ -19,14 +19,14 @@ pub(super) const MAX_CODE_LEN: usize = 15;
 
 pub(super) const MAX_HEADER_CODE_LEN: usize = 7;
 
-/// How many bits follow the symbols of lengths.
+/// Number of extra bits after the symbols of lengths.
 pub(super) const LENGTH_EXTRA: [u8; 29] =
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
 
-/// How many bits follow the last symbols of a header.
+/// Number of extra bits after the last symbols of a header.
 pub(super) const RUN_EXTRA: [u8; 3] = [2, 3, 7];
 
-/// In this order a header tells the lengths of its own codes.
+/// The order in which a header lists the lengths of its own codes.
 pub(super) const HEADER_ORDER: [usize; HEADER_SYMBOLS] =
     [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
@@ -37,7 +37,7 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// Those that need no header.
+    /// Returns the fixed codes, which need no header.
     pub(super) fn fixed() -> Self {
         let mut symbols = [8; SYMBOLS];
         symbols[144..256].fill(9);
@@ -45,17 +45,17 @@ impl Codes {
         Self { symbols, distances: [5; DISTANCES] }
     }
 
-    /// How many bits symbols take that are so frequent, without what follows them.
+    /// Returns the number of bits of symbols with these frequencies, without extra bits.
     pub(super) fn size(&self, symbols: &[u32; SYMBOLS], distances: &[u32; DISTANCES]) -> usize {
         total_size(symbols, &self.symbols) + total_size(distances, &self.distances)
     }
 }
 
-/// How a block tells its codes: as lengths and runs of these, which have codes themselves.
+/// The header of a block, which describes its codes: lengths and runs of them, which have codes themselves.
 pub(super) struct BlockHeader {
     symbols: usize,
     distances: usize,
-    /// Each symbol with the bits that follow it.
+    /// Each symbol with its extra bits.
     runs: [(u8, u8); SYMBOLS + DISTANCES],
     count: usize,
     frequencies: [u32; HEADER_SYMBOLS],
@@ -99,7 +99,7 @@ impl BlockHeader {
         Self { symbols, distances, runs, count, frequencies, lengths, written }
     }
 
-    /// How many bits it takes.
+    /// Returns its size in bits.
     pub(super) fn size(&self) -> usize {
         let runs =
             self.frequencies[16..].iter().zip(RUN_EXTRA).map(|(&count, extra)| count * u32::from(extra));
@@ -148,17 +148,17 @@ pub(super) fn length_extra(symbol: usize) -> u8 {
     LENGTH_EXTRA.get(symbol.wrapping_sub(END + 1)).copied().unwrap_or(0)
 }
 
-/// How many bits follow the symbol of a distance.
+/// Returns the number of extra bits after the symbol of a distance.
 pub(super) fn distance_extra(symbol: usize) -> u8 {
     (symbol as u8 / 2).saturating_sub(1)
 }
 
-/// How many bits follow a symbol of a header.
+/// Returns the number of extra bits after a symbol of a header.
 pub(super) fn run_extra(symbol: usize) -> u8 {
     RUN_EXTRA.get(symbol.wrapping_sub(16)).copied().unwrap_or(0)
 }
 
-/// How many bits the codes take of symbols that are so frequent.
+/// Returns the number of bits of the codes of symbols with these frequencies.
 fn total_size(frequencies: &[u32], lengths: &[u8]) -> usize {
     frequencies.iter().zip(lengths).map(|(&frequency, &length)| frequency * u32::from(length)).sum::<u32>()
         as usize
@@ -236,7 +236,7 @@ fn shorten(counts: &mut [usize; MAX_CODE_LEN + 1], longest: usize) {
     }
 }
 
-/// The codes of these lengths.
+/// Returns the codes with these lengths.
 pub(super) fn assign<const N: usize>(lengths: &[u8; N]) -> [Code; N] {
     let mut counts = [0; MAX_CODE_LEN + 1];
     for &length in lengths {

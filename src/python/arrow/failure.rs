@@ -1,4 +1,4 @@
-//! Why a stream has no next batch, as its consumer is told.
+//! The error of a stream, for its consumer.
 
 use std::ffi::{CString, c_int};
 
@@ -6,7 +6,7 @@ use nix::libc::{EINVAL, EIO, ENOMEM};
 
 use crate::Error;
 
-/// Why there is no next batch.
+/// The reason why there is no next batch.
 pub(super) struct Failure {
     /// As `errno` has it.
     pub(super) code: c_int,

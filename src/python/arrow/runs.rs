@@ -1,4 +1,4 @@
-//! Where the records of a table are: runs of record numbers in files that are opened when a stream comes to them.
+//! The records of a table: runs of record numbers in files, which are opened when a stream reaches them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::{FileIdentity, OpenOptions, Record, Records, Snapshot};
 
 use super::failure::Failure;
 
-/// Records of one file, of which each number is `step` above the one before.
+/// Records of one file, whose numbers increase by `step`.
 pub(in crate::python) struct Run {
     source: RunSource,
     first: u64,
@@ -30,12 +30,12 @@ struct Named {
     path: PathBuf,
     options: OpenOptions,
     identity: FileIdentity,
-    /// How many records it had.
+    /// The number of records that it had.
     records: u64,
 }
 
 impl Named {
-    /// What is committed there now, which has all that was there.
+    /// Opens the file, and returns a snapshot of its last commit.
     fn open(&self) -> Result<Arc<Snapshot>, Failure> {
         let file = self.options.open(&self.path)?;
         let name = quoted(&self.path);
@@ -55,13 +55,13 @@ impl Named {
 }
 
 impl Run {
-    /// The records from `first` to `last` of a snapshot.
+    /// Creates a run of the records from `first` to `last` of a snapshot.
     pub(in crate::python) fn between(snapshot: Arc<Snapshot>, first: u64, last: u64) -> Self {
         let count = (last + 1).saturating_sub(first);
         Self { source: RunSource::Open(snapshot), first, step: 1, count }
     }
 
-    /// A run of a sequence, as `RecordSequence` has it.
+    /// Creates a run from one of a `RecordSequence`.
     pub(super) fn given(py: Python<'_>, run: GivenRun<'_>) -> PyResult<Self> {
         let source = match &run.open {
             Some(file) => RunSource::Open(file.get().snapshot(py)?),
@@ -123,14 +123,14 @@ pub(in crate::python) struct GivenRun<'py> {
     path: PathBuf,
     options: Bound<'py, PyDict>,
     identity: (u64, u64, Option<u64>),
-    /// How many records the file had.
+    /// The number of records that the file had.
     records: u64,
     first: u64,
     step: i64,
     length: u64,
 }
 
-/// The records of a run that are left, while its file is open.
+/// The remaining records of a run, while its file is open.
 pub(super) struct OpenRun {
     snapshot: Arc<Snapshot>,
     /// Without gaps, records are found on the way.
@@ -141,7 +141,7 @@ pub(super) struct OpenRun {
 }
 
 impl OpenRun {
-    /// The next record, or why it cannot be read.
+    /// Returns the next record, or the reason why it cannot be read.
     pub(super) fn next(&mut self) -> Option<crate::Result<Record>> {
         self.left = self.left.checked_sub(1)?;
         let number = self.next;
