@@ -338,11 +338,56 @@ impl Error {
         matches!(self, Self::Corrupt { .. })
     }
 
+    /// Returns the same error once more, for another call that it concerns.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Io { path, action, source } => {
+                Self::Io { path: path.clone(), action, source: io_again(source) }
+            }
+            Self::Corrupt { path, damage } => Self::corrupt(path, damage.clone()),
+            Self::Replaced { path } => Self::Replaced { path: path.clone() },
+            Self::Removed { path } => Self::Removed { path: path.clone() },
+            Self::FormatUnsupported { path, what, version } => {
+                Self::FormatUnsupported { path: path.clone(), what, version: *version }
+            }
+            Self::Locked { path, by } => Self::Locked { path: path.clone(), by: *by },
+            Self::LockUnavailable { path, source } => {
+                Self::LockUnavailable { path: path.clone(), source: io_again(source) }
+            }
+            Self::NotOpenForWrite { path } => Self::NotOpenForWrite { path: path.clone() },
+            Self::Closed { path } => Self::Closed { path: path.clone() },
+            Self::Forked { path } => Self::Forked { path: path.clone() },
+            Self::WriterFailed { path, reason } => {
+                Self::WriterFailed { path: path.clone(), reason: reason.clone() }
+            }
+            Self::CommitUncertain { path, source } => {
+                Self::CommitUncertain { path: path.clone(), source: io_again(source) }
+            }
+            Self::NoSuchRecord { path, number, count } => {
+                Self::NoSuchRecord { path: path.clone(), number: *number, count: *count }
+            }
+            Self::TooLarge { length, limit } => Self::TooLarge { length: *length, limit: *limit },
+            Self::IndexFull { path } => Self::IndexFull { path: path.clone() },
+            Self::InvalidOption { name, got, expected } => {
+                Self::InvalidOption { name, got: got.clone(), expected }
+            }
+            Self::OutOfMemory { bytes, what } => Self::OutOfMemory { bytes: *bytes, what },
+        }
+    }
+
     pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), action, source }
     }
 
     pub(crate) fn corrupt(path: &Path, damage: Damage) -> Self {
         Self::Corrupt { path: path.to_owned(), damage }
+    }
+}
+
+/// Returns the same answer of the system once more.
+pub(crate) fn io_again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

@@ -68,7 +68,8 @@ pub use either::records_at::RecordsAt;
 pub use either::snapshot::Snapshot;
 pub use error::{Damage, Error, LockHolder, Result};
 pub use file::{
-    BackupOptions, Batch, CaptureFile, Follower, NewRecords, OpenOptions, Replacement, SnapshotGuard,
+    BackupOptions, Batch, CaptureFile, CommitTicket, Follower, NewRecords, OpenOptions, Replacement,
+    SnapshotGuard,
 };
 pub use format::{Coordinates, Geometry, Header, HeaderChecksum, MasterSlot};
 pub use lock::FileIdentity;

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from capturefile import CaptureFile, aio
+from capturefile.aio import follower as following
 from files import write
 from forking import fork
 from processes import PATIENCE, wait_until
@@ -208,14 +209,14 @@ def test_a_cancelled_loop_leaves_nothing_open_and_nobody_waiting(full: Path) -> 
 
     async def work() -> None:
         tasks = [asyncio.create_task(consume()) for _ in range(10)]
-        while len(aio._watcher._waiting) < len(tasks):
+        while len(following._watcher._waiting) < len(tasks):
             await asyncio.sleep(0.01)
         assert open_files(full) == 10
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
         assert all(task.cancelled() for task in tasks)
-        assert not aio._watcher._waiting
+        assert not following._watcher._waiting
         del task, tasks
         # The loop releases a cancelled task in its next turn, and the thread of who waited after its look.
         while open_files(full):
@@ -388,13 +389,13 @@ def test_a_follower_that_waits_looks_less_and_less_often(full: Path) -> None:
         began = time.monotonic()
         assert [record async for record in aio.follow(cf, timeout=0.6)] == []
         looks = sum(1 for call, _ in cf.looks if call == "ready")
-        assert 0 < looks < 20 + (time.monotonic() - began) / (aio._MAX_PAUSE / 2)
+        assert 0 < looks < 20 + (time.monotonic() - began) / (following._MAX_PAUSE / 2)
 
     run(work())
 
 
 def test_many_followers_wait_in_one_thread_which_ends_with_them(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aio, "_LINGER", 0.05)
+    monkeypatch.setattr(following, "_LINGER", 0.05)
 
     def threads() -> int:
         return sum(1 for thread in threading.enumerate() if thread.name == "capturefile-follow")
@@ -404,7 +405,7 @@ def test_many_followers_wait_in_one_thread_which_ends_with_them(full: Path, monk
     async def work() -> None:
         with CaptureFile(full) as cf:
             waiting = [asyncio.create_task(take(aio.follow(cf), 1)) for _ in range(200)]
-            while len(aio._watcher._waiting) < len(waiting):
+            while len(following._watcher._waiting) < len(waiting):
                 await asyncio.sleep(0.01)
             assert threads() == 1
             add(full, "three")
@@ -435,7 +436,7 @@ def test_a_forked_child_follows_on_its_own(full: Path) -> None:
     async def work() -> None:
         async with aio.follow(full) as follower:
             waiting = asyncio.create_task(anext(follower))
-            while not aio._watcher._waiting:
+            while not following._watcher._waiting:
                 await asyncio.sleep(0.01)
             child = fork()
             if not child:

@@ -264,7 +264,7 @@ def test_a_follower_in_asyncio(memory: Path, in_batches: bool) -> None:
                 assert followed == numbered(1, len(followed))
         assert followed == numbered(1, 5)
 
-    assert at_each_boundary(follow, memory, "aio.py", "_at_hand.py") > 50
+    assert at_each_boundary(follow, memory, "aio/follower.py", "_at_hand.py") > 50
 
 
 # Commits in groups

@@ -12,4 +12,5 @@ mod error;
 #[path = "../../src/sync/mod.rs"]
 mod sync;
 
+pub mod commits;
 pub mod scenarios;

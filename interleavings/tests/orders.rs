@@ -2,7 +2,7 @@
 //!
 //! A failure prints the order; `shuttle::replay` runs it again.
 
-use capturefile_interleavings::scenarios;
+use capturefile_interleavings::{commits, scenarios};
 
 const RANDOM: usize = 4000;
 const HELD_UP: usize = 2000;
@@ -51,15 +51,30 @@ fn frames_are_saved_before_they_are_written_over() {
 
 #[test]
 fn commits_are_shared_and_return_when_they_are_done() {
-    in_many_orders(scenarios::commits_are_shared_and_return_when_they_are_done);
+    in_many_orders(commits::commits_are_shared_and_return_when_they_are_done);
 }
 
 #[test]
 fn a_commit_that_fails_is_an_error_for_all_in_it() {
-    in_many_orders(scenarios::a_commit_that_fails_is_an_error_for_all_in_it);
+    in_many_orders(commits::a_commit_that_fails_is_an_error_for_all_in_it);
 }
 
 #[test]
 fn closing_waits_for_a_commit() {
-    in_many_orders(scenarios::closing_waits_for_a_commit);
+    in_many_orders(commits::closing_waits_for_a_commit);
+}
+
+#[test]
+fn started_commits_have_what_was_added_before() {
+    in_many_orders(commits::started_commits_have_what_was_added_before);
+}
+
+#[test]
+fn closing_does_what_was_started() {
+    in_many_orders(commits::closing_does_what_was_started);
+}
+
+#[test]
+fn an_error_of_a_started_commit_is_told() {
+    in_many_orders(commits::an_error_of_a_started_commit_is_told);
 }

@@ -246,7 +246,13 @@ class CaptureFile(Generic[_RecordT_co]):
     def close(self) -> None:
         """Closes the file without committing. Does nothing on a closed object.
 
-        Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records.
+        Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records. Commits that
+        were started by `start_commit()` are done before.
+
+        Raises:
+            OSError: A commit that was started has failed, and no ticket or other call has raised the error. The file
+                is closed.
+            CaptureFileError: Likewise.
 
         Examples:
             >>> cf.close()
@@ -743,7 +749,8 @@ class CaptureFile(Generic[_RecordT_co]):
         CaptureFileError until it is opened again.
 
         Raises:
-            OSError: The disk is full or fails. Nothing of the transaction is visible to others.
+            OSError: The disk is full or fails. Nothing of the transaction is visible to others. Also the error of a
+                commit that was started before, which no ticket has raised; then nothing is tried.
             CommitUncertain: The commit failed at a point where it may or may not have happened; opening the file
                 again tells which.
             InvalidCaptureFile: The file has been cut short.
@@ -758,8 +765,39 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> CaptureFile(cf.path)[-1]
             'fourth'
         """
+    def start_commit(self) -> CommitTicket:
+        """Starts a commit of everything since the last one, and returns while it is under way.
+
+        The commit has what was added before the call, and of what is added later all or nothing, up to a later call of
+        this method or of `commit`. Commits happen in the order in which they are started, on a thread of the file's
+        own; those that are started while one is under way share the next one. At most 64 are under way at a time, and
+        the call waits while there are more. In format 3 it waits for the whole commit.
+
+        If one fails, so do all that were started by then: their tickets raise the error, and their records are part of
+        the open transaction again. An error that no ticket has raised is raised by the next call of this method, of
+        `commit` or of `close`.
+
+        `close` and `rollback` wait for the commits that were started. A process that ends without that may lose them.
+
+        Returns:
+            The ticket, by which to wait for the commit.
+
+        Raises:
+            OSError: As for `commit`; also of a commit that was started before.
+            CaptureFileError: As for `commit`; likewise.
+
+        Examples:
+            >>> tickets = []
+            >>> for record in ("fourth", "fifth"):
+            ...     number = cf.add_record(record)
+            ...     tickets.append(cf.start_commit())
+            >>> [ticket.result() for ticket in tickets]
+            [4, 5]
+        """
     def rollback(self) -> None:
         """Discards everything since the last commit.
+
+        Commits that were started are done before.
 
         Raises:
             CaptureFileNotOpenForWrite: The object is open for reading.
@@ -1152,6 +1190,53 @@ class BlockIterator:
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> BlockInfo: ...
+
+@final
+class CommitTicket:
+    """A commit under way, which `CaptureFile.start_commit` has started. It goes on if the ticket is dropped."""
+
+    @property
+    def record_count(self) -> int:
+        """The number of records of the file with this commit."""
+    def result(self, timeout: float | None = None) -> int:
+        """Waits until the commit is done, and so durable as the setting `sync` says.
+
+        It may be called by any thread, and again.
+
+        Args:
+            timeout: Maximum time to wait, in seconds; by default there is no limit.
+
+        Returns:
+            The number of records of the file with this commit, which is the number of the last one.
+
+        Raises:
+            TimeoutError: The commit is still under way.
+            ValueError: `timeout` is negative or not a number.
+            CaptureFileNotOpenForWrite: This process is a forked child of the writer.
+            OSError: As for `CaptureFile.commit`; the commit has failed, or one that was started before it.
+            CaptureFileError: Likewise.
+
+        Examples:
+            >>> cf.add_record("fourth")
+            4
+            >>> cf.start_commit().result()
+            4
+        """
+    def done(self) -> bool:
+        """Returns whether the commit is done, or has failed, so that `result` returns at once.
+
+        Returns:
+            True once it is.
+
+        Examples:
+            >>> cf.add_record("fourth")
+            4
+            >>> ticket = cf.start_commit()
+            >>> ticket.result()
+            4
+            >>> ticket.done()
+            True
+        """
 
 @final
 class Transaction(Generic[_RecordT_co]):

@@ -71,6 +71,34 @@ impl CommitSteps for AnyWriter {
         }
     }
 
+    fn can_mark(&self) -> bool {
+        match self {
+            Self::V2(writer) => writer.can_mark(),
+            Self::V3(_) => false,
+        }
+    }
+
+    fn mark(&mut self) -> Result<Option<u64>> {
+        match self {
+            Self::V2(writer) => writer.mark(),
+            Self::V3(_) => Ok(None),
+        }
+    }
+
+    fn begin_marked(&mut self) -> Result<Option<Flight>> {
+        match self {
+            Self::V2(writer) => Ok(writer.begin_marked()?.map(|flight| Flight::V2(Box::new(flight)))),
+            Self::V3(_) => Ok(None),
+        }
+    }
+
+    fn forget_mark(&mut self) {
+        match self {
+            Self::V2(writer) => writer.forget_mark(),
+            Self::V3(_) => {}
+        }
+    }
+
     fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
         match (self, flight) {
             (Self::V2(writer), Flight::V2(flight)) => writer.finish_commit(*flight),

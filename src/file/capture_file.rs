@@ -35,7 +35,8 @@ use crate::sync::published::Published;
 /// ```
 pub struct CaptureFile {
     pub(super) file: Arc<AnyFile>,
-    pub(super) published: Published<Snapshot>,
+    /// Shared with the thread that does started commits.
+    pub(super) published: Arc<Published<Snapshot>>,
     pub(super) role: Role,
 }
 
@@ -74,16 +75,16 @@ impl CaptureFile {
     pub(super) fn new_reader(file: Arc<AnyFile>) -> Result<Self> {
         let (snapshot, seen) = file.current()?;
         let role = Role::Reader(ArcSwap::from_pointee(seen));
-        Ok(Self { file, published: Published::new(snapshot, 0), role })
+        Ok(Self { file, published: Arc::new(Published::new(snapshot, 0)), role })
     }
 
     pub(super) fn new_writer(file: AnyFile, mut writer: AnyWriter) -> Result<Self> {
         let snapshot = writer.snapshot()?;
         Ok(Self {
             file: Arc::new(file),
-            published: Published::new(snapshot, writer.changes()),
+            published: Arc::new(Published::new(snapshot, writer.changes())),
             role: Role::Writer(Box::new(WriterRole {
-                group: GroupCommit::new(Some(writer)),
+                group: Arc::new(GroupCommit::new(Some(writer))),
                 final_stats: OnceLock::new(),
                 forks: forks(),
             })),

@@ -3,6 +3,7 @@
 mod backup;
 mod batch;
 mod capture_file;
+mod commit_ticket;
 mod follow;
 mod open;
 mod options;
@@ -14,6 +15,7 @@ mod writing;
 pub use backup::BackupOptions;
 pub use batch::Batch;
 pub use capture_file::{CaptureFile, SnapshotGuard};
+pub use commit_ticket::CommitTicket;
 pub use follow::{Follower, NewRecords};
 pub use options::OpenOptions;
 pub use replacement::Replacement;

@@ -1,6 +1,6 @@
 //! The role of an open file: a reader, or a writer unless it was inherited through a fork.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -19,7 +19,7 @@ pub(super) enum Role {
 
 #[derive(Debug)]
 pub(super) struct WriterRole {
-    pub(super) group: GroupCommit<AnyWriter>,
+    pub(super) group: Arc<GroupCommit<AnyWriter>>,
     /// The last commit, once the writer is closed.
     pub(super) final_stats: OnceLock<Stats>,
     /// The count of forks when the file was opened. A forked child never touches the writer, because a
@@ -29,9 +29,12 @@ pub(super) struct WriterRole {
 
 impl Drop for WriterRole {
     fn drop(&mut self) {
-        if self.forks != forks() {
+        if self.forks == forks() {
+            // Tickets may outlive it.
+            self.group.close(|_| ());
+        } else {
             // The writer belongs to the parent, with its threads, its lock and the file's length.
-            std::mem::forget(std::mem::replace(&mut self.group, GroupCommit::new(None)));
+            std::mem::forget(Arc::clone(&self.group));
         }
     }
 }

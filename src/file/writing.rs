@@ -164,7 +164,7 @@ impl CaptureFile {
         role.group.commit(|writer| self.published.invalidate(writer.changes()), || self.closed())
     }
 
-    fn closed(&self) -> Error {
+    pub(super) fn closed(&self) -> Error {
         Error::Closed { path: self.file.path.clone() }
     }
 
@@ -202,8 +202,9 @@ impl CaptureFile {
     }
 
     /// Ends writing without a commit and releases the lock; returns how many records that loses. The
-    /// object continues to show the last commit, and what snapshots hold stays readable. A file open for
-    /// reading ends with its last user.
+    /// object continues to show the last commit, and what snapshots hold stays readable. Commits that were
+    /// [started](Self::start_commit) are done before; [`finish_commits`](Self::finish_commits) tells whether one failed.
+    /// A file open for reading ends with its last user.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -222,17 +223,16 @@ impl CaptureFile {
         if role.forks != forks() {
             return 0;
         }
-        let mut shared = role.group.lock_alone();
-        let Some(writer) = shared.writer.take() else {
-            return 0;
+        let last = |writer: &AnyWriter| {
+            self.published.publish(writer.committed_snapshot());
+            // There are none yet: it is closed once.
+            let _ = role.final_stats.set(writer.stats());
+            writer.uncommitted_records()
         };
-        self.published.publish(writer.committed_snapshot());
-        // There are none yet: it is closed once.
-        let _ = role.final_stats.set(writer.stats());
-        writer.uncommitted_records()
+        role.group.close(last).unwrap_or_default()
     }
 
-    fn writer_role(&self) -> Result<&WriterRole> {
+    pub(super) fn writer_role(&self) -> Result<&WriterRole> {
         let path = || self.file.path.clone();
         match &self.role {
             Role::Reader(_) => Err(Error::NotOpenForWrite { path: path() }),

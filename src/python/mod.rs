@@ -33,6 +33,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<arrow::ArrowRecords>()?;
     module.add_class::<file::CaptureFile>()?;
     module.add_class::<file::Transaction>()?;
+    module.add_class::<file::CommitTicket>()?;
     module.add_class::<iterators::BlockIterator>()?;
     module.add_class::<follower::Follower>()?;
     module.add_class::<iterators::RecordIterator>()?;

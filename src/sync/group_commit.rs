@@ -5,28 +5,46 @@
 //! one to end. The first of them to wake then commits for all. Those whose records were in the last commit are about to
 //! come again, so it gives them a moment first: without it they would always miss the next commit, and commits would
 //! have half of the threads in turn.
+//!
+//! A commit can also be started, for which nobody has to wait. The writer then marks what belongs to it, and a thread of
+//! the group's own, the committer, commits up to the last mark. Commits that are started meanwhile share the next one.
 
+use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, thread};
+use crate::sync::tickets::{Ticket, Tickets};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, thread};
 
 /// A commit that follows a shared one waits for others for this part of the time that the shared one took,
 const PAUSE_DIVISOR: u32 = 8;
 /// unless that is less than it takes to wait.
 const MIN_PAUSE: Duration = Duration::from_micros(if cfg!(shuttle) { 0 } else { 20 });
 
+/// Maximum number of commits that were started and are not done.
+const MAX_STARTED: usize = 64;
+
 /// What commits in three steps.
 pub(crate) trait CommitSteps {
     /// A commit under way.
     type Flight: Flight;
     /// What a commit has committed.
-    type Committed;
+    type Committed: Debug;
 
     /// Counts the changes so far.
     fn changes(&self) -> u64;
     /// Takes all that there is to commit; `None` if there is nothing.
     fn begin_commit(&mut self) -> Result<Option<Self::Flight>>;
+    /// Whether it can mark what belongs to a commit that begins later.
+    fn can_mark(&self) -> bool;
+    /// Marks all that there is to commit, maybe while a commit is under way. Returns the count of changes that a commit
+    /// has to have in it; `None` if there is nothing.
+    fn mark(&mut self) -> Result<Option<u64>>;
+    /// Takes what was marked last; `None` if it was taken since.
+    fn begin_marked(&mut self) -> Result<Option<Self::Flight>>;
+    /// Makes what is marked a part of the open transaction again.
+    fn forget_mark(&mut self);
     /// Takes note of how a commit went.
     fn finish_commit(&mut self, flight: Self::Flight) -> Result<Self::Committed>;
     /// The error of the commit that failed for good with the first `changes` changes in it, if one has.
@@ -43,15 +61,17 @@ pub(crate) trait Flight {
 
 /// A writer that threads share.
 #[derive(Debug)]
-pub(crate) struct GroupCommit<W> {
+pub(crate) struct GroupCommit<W: CommitSteps> {
     shared: Mutex<Shared<W>>,
     /// Told when a commit has ended, and when nobody waits for that to have the writer alone.
     ended: Condvar,
+    /// Told when the committer has something to do.
+    wanted: Condvar,
 }
 
 /// The writer, and what its commits are at.
 #[derive(Debug)]
-pub(crate) struct Shared<W> {
+pub(crate) struct Shared<W: CommitSteps> {
     /// `None` once it is closed.
     pub(crate) writer: Option<W>,
     in_flight: bool,
@@ -59,10 +79,18 @@ pub(crate) struct Shared<W> {
     waiting_alone: usize,
     /// Those who wait for a commit that has their changes.
     waiting: usize,
+    /// Those who wait until they may start a commit.
+    waiting_to_start: usize,
     /// How long the last commit took, if others waited for its end.
     last_if_awaited: Option<Duration>,
     /// How many changes are committed.
     committed: u64,
+    /// The commits that were started and are not done.
+    started: Tickets,
+    /// What the committer has committed, and nobody has asked for; the last ones of it.
+    unseen: VecDeque<W::Committed>,
+    /// Runs as soon as a commit has been started.
+    committer: Option<thread::JoinHandle<()>>,
 }
 
 impl<W: CommitSteps> GroupCommit<W> {
@@ -73,10 +101,14 @@ impl<W: CommitSteps> GroupCommit<W> {
             in_flight: false,
             waiting_alone: 0,
             waiting: 0,
+            waiting_to_start: 0,
             last_if_awaited: None,
             committed: 0,
+            started: Tickets::default(),
+            unseen: VecDeque::new(),
+            committer: None,
         };
-        Self { shared: Mutex::new(shared), ended: Condvar::new() }
+        Self { shared: Mutex::new(shared), ended: Condvar::new(), wanted: Condvar::new() }
     }
 
     /// Returns the writer, maybe while a commit is under way.
@@ -90,11 +122,11 @@ impl<W: CommitSteps> GroupCommit<W> {
         self.shared.try_lock().ok()
     }
 
-    /// Returns the writer when no commit is under way.
+    /// Returns the writer when no commit is under way, and all that were started are done.
     pub(crate) fn lock_alone(&self) -> MutexGuard<'_, Shared<W>> {
         let mut shared = self.lock();
         shared.waiting_alone += 1;
-        while shared.in_flight {
+        while shared.in_flight || !shared.started.is_empty() {
             shared = self.wait(shared);
         }
         shared.waiting_alone -= 1;
@@ -104,8 +136,11 @@ impl<W: CommitSteps> GroupCommit<W> {
 
     /// Wakes those who wait. Waking costs a call of the system, also where there are none.
     fn tell_waiters(&self, shared: &Shared<W>) {
-        if shared.waiting + shared.waiting_alone > 0 {
+        if shared.waiting + shared.waiting_alone + shared.waiting_to_start > 0 {
             self.ended.notify_all();
+        }
+        if !shared.in_flight && !shared.started.is_empty() {
+            self.wanted.notify_one();
         }
     }
 
@@ -127,6 +162,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         closed: impl Fn() -> Error,
     ) -> Result<Option<W::Committed>> {
         let mut shared = self.lock();
+        shared.started.tell()?;
         let goal = shared.writer.as_ref().ok_or_else(&closed)?.changes();
         while shared.in_flight || shared.waiting_alone > 0 {
             shared.waiting += 1;
@@ -139,23 +175,185 @@ impl<W: CommitSteps> GroupCommit<W> {
                 return Err(error);
             }
         }
-        let pause = shared.last_if_awaited.take().unwrap_or_default() / PAUSE_DIVISOR;
-        if pause > MIN_PAUSE {
-            shared.in_flight = true;
-            drop(shared);
-            thread::sleep(pause);
-            shared = self.lock();
-        }
+        shared = self.let_others_join(shared);
         let writer = shared.writer.as_mut().ok_or_else(closed)?;
         let begun = writer.begin_commit();
         visited(writer);
         shared.in_flight = matches!(begun, Ok(Some(_)));
         if let Ok(Some(flight)) = begun {
             drop(shared);
-            return Leader { group: self, visited, flight: Some(flight) }.lead().transpose();
+            let leader = Leader { group: self, visited, flight: Some(flight), is_awaited: true };
+            return leader.lead().transpose();
         }
         self.tell_waiters(&shared);
         begun.map(|_| None)
+    }
+
+    /// Gives those whose records were in a shared commit a moment to come again.
+    fn let_others_join<'a>(&'a self, mut shared: MutexGuard<'a, Shared<W>>) -> MutexGuard<'a, Shared<W>> {
+        let pause = shared.last_if_awaited.take().unwrap_or_default() / PAUSE_DIVISOR;
+        if pause <= MIN_PAUSE {
+            return shared;
+        }
+        shared.in_flight = true;
+        drop(shared);
+        thread::sleep(pause);
+        self.lock()
+    }
+
+    /// Starts a commit of what was added before the call, and returns its ticket, and what `note` says of the writer
+    /// then. Waits only where too many have been started, or where a commit cannot be started. An error that nobody
+    /// has been told of, of commits that were started before, is returned instead.
+    pub(crate) fn start<T>(
+        self: &Arc<Self>,
+        visited: impl Fn(&W) + Clone + Send + 'static,
+        closed: impl Fn() -> Error,
+        note: impl FnOnce(&W) -> T,
+    ) -> Result<(Arc<Ticket>, T)>
+    where
+        W: Send + 'static,
+        W::Committed: Send,
+    {
+        let mut shared = self.lock();
+        while shared.writer.is_some() && (shared.waiting_alone > 0 || shared.started.len() >= MAX_STARTED) {
+            shared.waiting_to_start += 1;
+            shared = self.wait(shared);
+            shared.waiting_to_start -= 1;
+        }
+        shared.started.tell()?;
+        let can_mark = shared.writer.as_ref().ok_or_else(&closed)?.can_mark();
+        let is_served = can_mark && self.has_committer(&mut shared, &visited);
+        let writer = shared.writer.as_mut().ok_or_else(&closed)?;
+        let noted = note(writer);
+        if !is_served {
+            drop(shared);
+            if let Some(committed) = self.commit(visited, closed)? {
+                self.lock().note_unseen(committed);
+            }
+            return Ok((Ticket::done(), noted));
+        }
+        let marked = writer.mark();
+        visited(writer);
+        let Some(goal) = marked? else {
+            return Ok((Ticket::done(), noted));
+        };
+        let ticket = shared.started.issue(goal);
+        if !shared.in_flight {
+            self.wanted.notify_one();
+        }
+        Ok((ticket, noted))
+    }
+
+    /// Starts the committer, unless there is one; returns whether there is.
+    fn has_committer(
+        self: &Arc<Self>,
+        shared: &mut Shared<W>,
+        visited: &(impl Fn(&W) + Clone + Send + 'static),
+    ) -> bool
+    where
+        W: Send + 'static,
+        W::Committed: Send,
+    {
+        if shared.committer.is_none() {
+            let (group, visited) = (Arc::clone(self), visited.clone());
+            let serve = move || group.serve(&visited);
+            shared.committer = thread::Builder::new().name("capturefile".into()).spawn(serve).ok();
+        }
+        shared.committer.is_some()
+    }
+
+    /// Commits what is marked, until the writer is closed.
+    fn serve(&self, visited: &impl Fn(&W)) {
+        let mut shared = self.lock();
+        while shared.writer.is_some() {
+            if shared.in_flight || shared.started.is_empty() {
+                shared = self.wanted.wait(shared).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            shared = self.let_others_join(shared);
+            let Some(writer) = shared.writer.as_mut() else { return };
+            let begun = writer.begin_marked();
+            visited(writer);
+            if begun.is_err() {
+                writer.forget_mark();
+            }
+            shared.in_flight = matches!(begun, Ok(Some(_)));
+            match begun {
+                Ok(Some(flight)) => {
+                    drop(shared);
+                    let leader = Leader { group: self, visited, flight: Some(flight), is_awaited: false };
+                    drop(leader.lead());
+                    shared = self.lock();
+                    continue;
+                }
+                // It was in a commit since, which has ended.
+                Ok(None) => shared.started.succeed(u64::MAX),
+                Err(error) => shared.started.fail(&error, false),
+            }
+            self.tell_waiters(&shared);
+        }
+    }
+
+    /// Waits for a commit that was started; `None` if it is not done when `timeout` is over.
+    pub(crate) fn wait_for(&self, ticket: &Ticket, timeout: Option<Duration>) -> Option<Result<()>> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut shared = self.lock();
+        loop {
+            if let Some(outcome) = shared.started.tell_outcome(ticket) {
+                return Some(outcome);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return None;
+            }
+            shared.waiting += 1;
+            shared = match left {
+                Some(left) => self.ended.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.wait(shared),
+            };
+            shared.waiting -= 1;
+        }
+    }
+
+    /// Waits until all commits that were started are done; fails if one of them has, and nobody has been told.
+    pub(crate) fn finish_started(&self) -> Result<()> {
+        let mut shared = self.lock();
+        while !shared.started.is_empty() {
+            shared.waiting += 1;
+            shared = self.wait(shared);
+            shared.waiting -= 1;
+        }
+        shared.started.tell()
+    }
+
+    /// Takes what commits that were started have committed since the last call.
+    pub(crate) fn take_unseen(&self) -> VecDeque<W::Committed> {
+        std::mem::take(&mut self.lock().unseen)
+    }
+
+    /// Closes the writer when no commit is under way, all that were started are done, and `last` has seen it; `None` if
+    /// it is closed already.
+    pub(crate) fn close<T>(&self, last: impl FnOnce(&W) -> T) -> Option<T> {
+        let mut shared = self.lock_alone();
+        let seen = shared.writer.take().as_ref().map(last);
+        let committer = shared.committer.take();
+        drop(shared);
+        if let Some(committer) = committer {
+            self.wanted.notify_all();
+            // One that has panicked has ended, too.
+            let _ = committer.join();
+        }
+        seen
+    }
+}
+
+impl<W: CommitSteps> Shared<W> {
+    /// Keeps what was committed for those who ask, or the last ones if nobody does.
+    fn note_unseen(&mut self, committed: W::Committed) {
+        self.unseen.push_back(committed);
+        if self.unseen.len() > MAX_STARTED {
+            self.unseen.pop_front();
+        }
     }
 }
 
@@ -164,6 +362,8 @@ struct Leader<'a, W: CommitSteps, V: Fn(&W)> {
     group: &'a GroupCommit<W>,
     visited: V,
     flight: Option<W::Flight>,
+    /// Whether somebody gets what comes of it.
+    is_awaited: bool,
 }
 
 impl<W: CommitSteps, V: Fn(&W)> Leader<'_, W, V> {
@@ -182,12 +382,28 @@ impl<W: CommitSteps, V: Fn(&W)> Leader<'_, W, V> {
         // It is there: nobody closes while a commit is under way.
         let writer = shared.writer.as_mut()?;
         let finished = writer.finish_commit(flight);
-        (self.visited)(writer);
-        if finished.is_ok() {
-            shared.committed = changes;
+        if finished.is_err() {
+            writer.forget_mark();
         }
+        (self.visited)(writer);
+        let told = match finished {
+            Ok(committed) => {
+                shared.committed = changes;
+                shared.started.succeed(changes);
+                if self.is_awaited {
+                    Some(Ok(committed))
+                } else {
+                    shared.note_unseen(committed);
+                    None
+                }
+            }
+            Err(error) => {
+                shared.started.fail(&error, self.is_awaited);
+                Some(Err(error))
+            }
+        };
         self.group.tell_waiters(&shared);
-        Some(finished)
+        told
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod progress;
 pub(crate) mod published;
 #[cfg(shuttle)]
 mod scheduled;
+pub(crate) mod tickets;
 pub(crate) mod transaction;
 
 #[cfg(not(shuttle))]

@@ -13,6 +13,7 @@ use crate::write::draft::Captured;
 use crate::write::flight::{Failure, Flight};
 use crate::write::health::{Health, LostCommit};
 use crate::write::options::Commit;
+use crate::write::slot_writer::SlotWriter;
 use crate::write::writer::Writer;
 
 impl CommitSteps for Writer {
@@ -25,31 +26,46 @@ impl CommitSteps for Writer {
 
     fn begin_commit(&mut self) -> Result<Option<Flight>> {
         self.check_health()?;
-        if !self.draft.is_dirty() {
+        if !self.draft.is_dirty() && self.marked.is_none() {
             return Ok(None);
         }
         let began = Instant::now();
-        self.draft.drain()?;
-        if !MasterNode::index_fits(&self.draft.node().path, &self.file.geometry) {
-            return Err(Error::IndexFull { path: self.file.path.clone() });
-        }
+        self.drain_for_commit()?;
         // One is under way: there is none that could be asked for.
         let Some(slots) = self.slots.take() else {
             return Ok(None);
         };
-        self.changes += 1;
-        Ok(Some(Flight {
-            file: Arc::clone(&self.file),
-            slots,
-            sync: self.sync,
-            serial: self.committed.serial.wrapping_add(1),
-            has_unsynced_frames: self.draft.frames().take_unsynced(),
-            watch: self.draft.frames().watch(),
-            captured: self.draft.capture(),
-            changes: self.changes,
-            began,
-            outcome: Err(Failure::Abandoned),
-        }))
+        let captured = self.capture();
+        Ok(Some(self.begin(captured, slots, began)))
+    }
+
+    fn can_mark(&self) -> bool {
+        true
+    }
+
+    fn mark(&mut self) -> Result<Option<u64>> {
+        self.check_health()?;
+        if self.draft.is_dirty() {
+            self.drain_for_commit()?;
+            self.marked = Some(self.capture());
+        }
+        Ok((self.marked.is_some() || self.slots.is_none()).then_some(self.captured_changes))
+    }
+
+    fn begin_marked(&mut self) -> Result<Option<Flight>> {
+        self.check_health()?;
+        // Nothing begins while the slots are with a commit under way.
+        let Some(captured) = self.marked.take_if(|_| self.slots.is_some()) else {
+            return Ok(None);
+        };
+        Ok(self.slots.take().map(|slots| self.begin(captured, slots, Instant::now())))
+    }
+
+    fn forget_mark(&mut self) {
+        if let Some(captured) = self.marked.take() {
+            self.draft.keep_uncommitted(&captured);
+            self.changes += 1;
+        }
     }
 
     fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
@@ -75,6 +91,40 @@ impl CommitSteps for Writer {
 }
 
 impl Writer {
+    /// Makes the draft complete, to be captured.
+    fn drain_for_commit(&mut self) -> Result<()> {
+        self.draft.drain()?;
+        if !MasterNode::index_fits(&self.draft.node().path, &self.file.geometry) {
+            return Err(Error::IndexFull { path: self.file.path.clone() });
+        }
+        Ok(())
+    }
+
+    /// Captures all that is not committed and not under way, also what was marked before.
+    fn capture(&mut self) -> Captured {
+        if let Some(before) = self.marked.take() {
+            self.draft.keep_uncommitted(&before);
+        }
+        self.changes += 1;
+        self.captured_changes = self.changes;
+        self.draft.capture()
+    }
+
+    fn begin(&mut self, captured: Captured, slots: SlotWriter, began: Instant) -> Flight {
+        Flight {
+            file: Arc::clone(&self.file),
+            slots,
+            sync: self.sync,
+            serial: self.committed.serial.wrapping_add(1),
+            has_unsynced_frames: self.draft.frames().take_unsynced(),
+            watch: self.draft.frames().watch(),
+            changes: self.captured_changes,
+            captured,
+            began,
+            outcome: Err(Failure::Abandoned),
+        }
+    }
+
     fn note_commit(&mut self, captured: Captured, serial: u32, began: Instant) -> Commit {
         let Captured { mut node, record_count, bytes } = captured;
         let (records, time) = (record_count - self.committed_count, began.elapsed());
@@ -83,7 +133,7 @@ impl Writer {
         self.committed = Arc::new(node);
         self.committed_count = record_count;
         // What others have added meanwhile, and read, is still in the same transaction.
-        if !self.draft.is_dirty() {
+        if !self.draft.is_dirty() && self.marked.is_none() {
             self.renew_transaction();
         }
         self.changes += 1;

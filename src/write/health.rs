@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Error, io_again};
 
 #[derive(Debug)]
 pub(super) enum Health {
@@ -25,8 +25,7 @@ pub(super) struct LostCommit {
 
 impl LostCommit {
     pub(super) fn error(&self, path: &Path) -> Error {
-        let code = self.source.raw_os_error().map(io::Error::from_raw_os_error);
-        let source = code.unwrap_or_else(|| io::Error::new(self.source.kind(), self.source.to_string()));
+        let source = io_again(&self.source);
         if self.is_uncertain {
             Error::CommitUncertain { path: path.to_owned(), source }
         } else {

@@ -11,7 +11,7 @@ use crate::read::snapshot::Snapshot;
 use crate::read::validity::new_epoch;
 use crate::storage::{Standing, write_all};
 use crate::sync::transaction::{Saved, Transaction};
-use crate::write::draft::{Draft, Savepoint};
+use crate::write::draft::{Captured, Draft, Savepoint};
 use crate::write::frame_writer::FrameWriter;
 use crate::write::health::Health;
 use crate::write::options::{FIRST_SERIALS, Making, Stats, SyncMode, WriterOptions};
@@ -27,6 +27,10 @@ pub(crate) struct Writer {
     right: Arc<dyn WriteRight>,
     /// `None` while a commit is under way, which has it.
     pub(super) slots: Option<SlotWriter>,
+    /// What a commit that was started is to have in it, and is waiting for the one under way.
+    pub(super) marked: Option<Captured>,
+    /// The count of changes of what was captured last.
+    pub(super) captured_changes: u64,
     /// The last commit.
     pub(super) committed: Arc<MasterNode>,
     /// Its record count.
@@ -120,6 +124,8 @@ impl Writer {
             committed_count: draft.record_count(),
             draft,
             slots: Some(SlotWriter::new(Arc::clone(&file), Arc::clone(&right), images)),
+            marked: None,
+            captured_changes: 0,
             right,
             file,
             transaction: Transaction::new(new_epoch()),
@@ -137,7 +143,7 @@ impl Writer {
 
     /// Whether a close would lose anything.
     pub(crate) fn has_uncommitted(&self) -> bool {
-        self.draft.is_dirty() || self.slots.is_none()
+        self.draft.is_dirty() || self.slots.is_none() || self.marked.is_some()
     }
 
     /// Counts the records that a close would lose.

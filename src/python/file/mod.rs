@@ -7,12 +7,14 @@ mod modern;
 mod opening;
 mod read;
 mod settings;
+mod ticket;
 mod transaction;
 mod whole;
 mod write;
 
 pub(super) use internals::{block_range, file_identity, is_in_place, reader_of, set_commit_hook};
 pub(super) use opening::{open, reopen};
+pub(super) use ticket::CommitTicket;
 pub(super) use transaction::Transaction;
 
 use std::ffi::{CString, OsStr};
@@ -158,6 +160,20 @@ impl CaptureFile {
         Ok(&self.settings()?.encoding)
     }
 
+    /// Waits for commits that were started; fails if one of them has, and nobody has been told.
+    fn finish_commits(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(file) = self.open.load_full().filter(|file| file.is_writer()) else {
+            return Ok(());
+        };
+        let finished = py.detach(|| file.finish_commits());
+        self.tell_of_started_commits(py);
+        match finished {
+            // It is the parent's to write.
+            Err(crate::Error::Forked { .. }) => Ok(()),
+            finished => Ok(finished?),
+        }
+    }
+
     /// Closes and says how many uncommitted records that lost, if it lost records or metadata.
     fn close_quietly(&self, py: Python<'_>) -> Option<u64> {
         let file = self.open.load_full()?;
@@ -301,15 +317,22 @@ impl CaptureFile {
 
     /// Closes the file without committing. Does nothing on a closed object.
     ///
-    /// Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records.
+    /// Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records. Commits that
+    /// were started by `start_commit()` are done before.
+    ///
+    /// Raises:
+    ///     OSError: A commit that was started has failed, and no ticket or other call has raised the error. The file
+    ///         is closed.
+    ///     CaptureFileError: Likewise.
     ///
     /// Examples:
     ///     >>> cf.close()
     ///     >>> cf.closed
     ///     True
     fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let finished = self.finish_commits(py);
         let lost = self.close_quietly(py);
-        self.warn_of_loss(py, lost)
+        finished.and_then(|()| self.warn_of_loss(py, lost))
     }
 
     /// Returns the number of records that this object sees, like `len(cf)`.
@@ -357,9 +380,10 @@ impl CaptureFile {
     // An exception under way says why records are lost, and comes through.
     #[pyo3(signature = (*exception), text_signature = "($self, *exception)")]
     fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let finished = self.finish_commits(py);
         let lost = self.close_quietly(py);
         let raised = exception.get_item(0).is_ok_and(|class| !class.is_none());
-        if raised { Ok(()) } else { self.warn_of_loss(py, lost) }
+        if raised { Ok(()) } else { finished.and_then(|()| self.warn_of_loss(py, lost)) }
     }
 
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
@@ -396,8 +420,9 @@ impl Drop for CaptureFile {
         Python::try_attach(|py| {
             // The object may go because of an exception that is under way, which must come through.
             let raised = PyErr::take(py);
+            let finished = self.finish_commits(py);
             let lost = self.close_quietly(py);
-            if let Err(error) = self.warn_of_loss(py, lost) {
+            if let Err(error) = finished.and_then(|()| self.warn_of_loss(py, lost)) {
                 error.write_unraisable(py, None);
             }
             if let Some(raised) = raised {

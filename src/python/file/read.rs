@@ -93,7 +93,7 @@ impl CaptureFile {
 }
 
 /// How long `seconds` are; `None` where that is for ever.
-fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
+pub(super) fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
     if seconds.is_nan() || seconds < 0.0 {
         let message = format!("timeout cannot be {seconds}: it must be a number of seconds, from 0 up");
         return Err(PyValueError::new_err(message));

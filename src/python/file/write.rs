@@ -17,6 +17,7 @@ use crate::python::errors::CaptureFileNotOpen;
 
 use super::CaptureFile;
 use super::settings::METADATA_EXPECTED;
+use super::ticket::CommitTicket;
 use super::transaction::Transaction;
 
 impl CaptureFile {
@@ -42,6 +43,16 @@ impl CaptureFile {
         {
             error.write_unraisable(py, Some(hook.bind(py)));
         }
+    }
+
+    /// Calls the hook for commits that were started and are done.
+    pub(super) fn tell_of_started_commits(&self, py: Python<'_>) {
+        if self.commit_hook.load().is_none() {
+            return;
+        }
+        let Some(file) = self.open.load_full() else { return };
+        let commits = py.detach(|| file.started_commits());
+        commits.into_iter().for_each(|commit| self.tell_of_commit(py, commit));
     }
 
     fn add<'py>(
@@ -210,7 +221,8 @@ impl CaptureFile {
     /// CaptureFileError until it is opened again.
     ///
     /// Raises:
-    ///     OSError: The disk is full or fails. Nothing of the transaction is visible to others.
+    ///     OSError: The disk is full or fails. Nothing of the transaction is visible to others. Also the error of a
+    ///         commit that was started before, which no ticket has raised; then nothing is tried.
     ///     CommitUncertain: The commit failed at a point where it may or may not have happened; opening the file
     ///         again tells which.
     ///     InvalidCaptureFile: The file has been cut short.
@@ -226,13 +238,51 @@ impl CaptureFile {
     ///     'fourth'
     pub(super) fn commit(&self, py: Python<'_>) -> PyResult<()> {
         let file = self.file()?;
-        if let Some(commit) = py.detach(|| file.commit())? {
+        let committed = py.detach(|| file.commit());
+        self.tell_of_started_commits(py);
+        if let Some(commit) = committed? {
             self.tell_of_commit(py, commit);
         }
         Ok(())
     }
 
+    /// Starts a commit of everything since the last one, and returns while it is under way.
+    ///
+    /// The commit has what was added before the call, and of what is added later all or nothing, up to a later call of
+    /// this method or of `commit`. Commits happen in the order in which they are started, on a thread of the file's
+    /// own; those that are started while one is under way share the next one. At most 64 are under way at a time, and
+    /// the call waits while there are more. In format 3 it waits for the whole commit.
+    ///
+    /// If one fails, so do all that were started by then: their tickets raise the error, and their records are part of
+    /// the open transaction again. An error that no ticket has raised is raised by the next call of this method, of
+    /// `commit` or of `close`.
+    ///
+    /// `close` and `rollback` wait for the commits that were started. A process that ends without that may lose them.
+    ///
+    /// Returns:
+    ///     The ticket, by which to wait for the commit.
+    ///
+    /// Raises:
+    ///     OSError: As for `commit`; also of a commit that was started before.
+    ///     CaptureFileError: As for `commit`; likewise.
+    ///
+    /// Examples:
+    ///     >>> tickets = []
+    ///     >>> for record in ("fourth", "fifth"):
+    ///     ...     number = cf.add_record(record)
+    ///     ...     tickets.append(cf.start_commit())
+    ///     >>> [ticket.result() for ticket in tickets]
+    ///     [4, 5]
+    fn start_commit(&self, py: Python<'_>) -> PyResult<CommitTicket> {
+        let file = self.file()?;
+        let ticket = py.detach(|| file.start_commit());
+        self.tell_of_started_commits(py);
+        Ok(CommitTicket { ticket: ticket? })
+    }
+
     /// Discards everything since the last commit.
+    ///
+    /// Commits that were started are done before.
     ///
     /// Raises:
     ///     CaptureFileNotOpenForWrite: The object is open for reading.

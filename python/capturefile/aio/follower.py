@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 from capturefile._at_hand import AtHand
 from capturefile._capturefile import CaptureFile
 from capturefile._typing import RecordT, RecordT_co
+from capturefile.aio.loops import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 
     _BlockingFollower: TypeAlias = _FileFollower[Any] | RotatingFollower[Any]
 
-__all__ = ["Follower", "follow"]
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
 _MAX_BYTES_PER_BATCH = 1 << 20
 _FIRST_PAUSE = 0.001
 _MAX_PAUSE = 0.02
@@ -44,23 +38,12 @@ _LINGER = 1.0
 """Seconds after which a thread without waiters ends."""
 
 
-def _running_loop() -> asyncio.AbstractEventLoop:
-    """Returns the running event loop of asyncio; those of other libraries cannot run this module."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        raise RuntimeError(
-            "capturefile.aio works in a running event loop of asyncio only; elsewhere, as in trio or gevent, call "
-            "CaptureFile.follow in a thread"
-        ) from None
-
-
 class _Waiting:
     """A follower in an event loop that waits for new records."""
 
     def __init__(self, follower: _BlockingFollower) -> None:
         self.follower = follower
-        self.loop = _running_loop()
+        self.loop = running_loop()
         self.news: asyncio.Future[None] = self.loop.create_future()
         self.pause = _FIRST_PAUSE
         self.due = time.monotonic() + self.pause
@@ -304,7 +287,7 @@ class Follower(Generic[RecordT_co]):
     async def _in_thread(self, work: Callable[[], None]) -> None:
         """Runs `work` on the executor, or waits for work that a cancelled call has left there."""
         if not await self._finish_work():
-            self._working = _running_loop().run_in_executor(None, self._guarded, work)
+            self._working = running_loop().run_in_executor(None, self._guarded, work)
             await self._finish_work()
 
     async def _finish_work(self) -> bool:

@@ -1,0 +1,16 @@
+"""The running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Returns the running event loop of asyncio; those of other libraries cannot run this package."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "capturefile.aio works in a running event loop of asyncio only; elsewhere, as in trio or gevent, call "
+            "CaptureFile's methods, such as follow and commit, in a thread"
+        ) from None

@@ -1,0 +1,193 @@
+//! Commits that several share, over a disk whose calls can be made to fail.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use nix::libc;
+
+use super::new_writer_on_a_disk;
+use crate::error::{Error, Result};
+use crate::simulation::disk::{Fault, Plan};
+use crate::simulation::meanwhile::meanwhile;
+use crate::simulation::random::Random;
+use crate::sync::group_commit::GroupCommit;
+use crate::sync::tickets::Ticket;
+use crate::write::options::{Commit, SyncMode};
+use crate::write::writer::Writer;
+
+type Group = Arc<GroupCommit<Writer>>;
+
+fn commit_shared(group: &Group) -> Result<Option<Commit>> {
+    group.commit(|_| (), || unreachable!("it is not closed"))
+}
+
+fn add_shared(group: &Group, record: &[u8]) -> u64 {
+    group.lock().writer.as_mut().unwrap().add_record(record).unwrap()
+}
+
+/// Commits; while the commit waits for the disk, three threads commit, too: two whose records it has, and one whose record
+/// comes later. Returns what the four of them got.
+fn commit_beside_three_others(
+    group: &Group,
+    before_sync: impl Fn() + 'static,
+) -> Vec<Result<Option<Commit>>> {
+    for record in [b"one", b"two", b"six"] {
+        add_shared(group, record);
+    }
+    let others = Arc::new(Mutex::new(Vec::new()));
+    let (theirs, shared) = (Arc::clone(&others), Arc::clone(group));
+    let work = move || {
+        let mut theirs = theirs.lock().unwrap();
+        if !theirs.is_empty() {
+            return;
+        }
+        for record in [None, None, Some(b"later")] {
+            record.map(|record| add_shared(&shared, record));
+            let others_group = Arc::clone(&shared);
+            theirs.push(thread::spawn(move || commit_shared(&others_group)));
+            while shared.waiting() < theirs.len() {
+                thread::yield_now();
+            }
+        }
+        before_sync();
+    };
+    let mut results = vec![meanwhile(work, || commit_shared(group))];
+    results.extend(others.lock().unwrap().drain(..).map(|other| other.join().unwrap()));
+    results
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn whoever_commits_while_a_commit_waits_for_the_disk_shares_it_or_the_next_one() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let syncs = disk.syncs();
+    let results = commit_beside_three_others(&group, || ());
+    let records: Vec<_> =
+        results.iter().map(|result| result.as_ref().unwrap().map(|commit| commit.records)).collect();
+    assert_eq!(records, [Some(3), None, None, Some(1)]);
+    assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are in no frame yet");
+    assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn the_error_of_a_commit_reaches_all_whose_records_it_has() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let fail = move || disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::EIO)));
+    let results = commit_beside_three_others(&group, fail);
+    for result in &results[..3] {
+        let is_uncertain = matches!(result, Err(Error::CommitUncertain { source, .. }) if source.raw_os_error() == Some(libc::EIO));
+        assert!(is_uncertain, "{result:?}");
+    }
+    assert!(matches!(&results[3], Err(Error::WriterFailed { .. })), "{:?}", results[3]);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn after_a_commit_without_room_others_try_for_themselves() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    // Frames, which are synced, before there is no room for the slot.
+    add_shared(&group, &Random::new(1).bytes(70_000));
+    let fail = move || disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(libc::ENOSPC)));
+    let results = commit_beside_three_others(&group, fail);
+    assert!(matches!(&results[0], Err(Error::Io { .. })), "{:?}", results[0]);
+    let records: u64 =
+        results[1..].iter().filter_map(|result| result.as_ref().unwrap().map(|commit| commit.records)).sum();
+    assert_eq!(records, 5);
+    assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
+}
+
+fn start_shared(group: &Group) -> Result<(Arc<Ticket>, u64)> {
+    group.start(|_| (), || unreachable!("it is not closed"), Writer::record_count)
+}
+
+/// Commits; while the commit waits for the disk, starts three others: one of nothing more, and two of a record each.
+/// Returns their tickets.
+fn start_three_beside_a_commit(group: &Group, before_sync: impl Fn() + 'static) -> Vec<Arc<Ticket>> {
+    let tickets = Arc::new(Mutex::new(Vec::new()));
+    let (started, shared) = (Arc::clone(&tickets), Arc::clone(group));
+    let work = move || {
+        let mut started = started.lock().unwrap();
+        if !started.is_empty() {
+            return;
+        }
+        for record in [None, Some(b"two"), Some(b"six")] {
+            record.map(|record| add_shared(&shared, record));
+            started.push(start_shared(&shared).unwrap().0);
+        }
+        add_shared(&shared, b"not committed");
+        assert!(started.iter().all(|ticket| !ticket.is_settled()));
+        before_sync();
+    };
+    add_shared(group, b"one");
+    let _ = meanwhile(work, || commit_shared(group));
+    tickets.lock().unwrap().drain(..).collect()
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn commits_that_are_started_while_one_is_under_way_share_the_next_one() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let syncs = disk.syncs();
+    let tickets = start_three_beside_a_commit(&group, || ());
+    for ticket in &tickets {
+        group.wait_for(ticket, None).unwrap().unwrap();
+    }
+    assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are in no frame yet");
+    {
+        let shared = group.lock();
+        let writer = shared.writer.as_ref().unwrap();
+        assert!(writer.has_uncommitted());
+        assert_eq!((writer.record_count(), writer.committed_snapshot().record_count()), (4, 3));
+    }
+    group.lock_alone().writer.as_mut().unwrap().rollback().unwrap();
+    assert_eq!(group.close(Writer::record_count), Some(3));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn the_error_of_a_commit_reaches_all_that_were_started() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let tickets = start_three_beside_a_commit(&group, move || {
+        disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::EIO)))
+    });
+    for ticket in tickets.iter().chain(&tickets) {
+        let outcome = group.wait_for(ticket, None).unwrap();
+        assert!(matches!(outcome, Err(Error::CommitUncertain { .. })), "{outcome:?}");
+    }
+    assert!(matches!(start_shared(&group), Err(Error::WriterFailed { .. })));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn started_commits_that_find_no_room_are_told_of_and_can_be_tried_again() {
+    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
+    let group = Arc::new(GroupCommit::new(Some(writer)));
+    add_shared(&group, b"one");
+    disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::ENOSPC)));
+    let (ticket, count) = start_shared(&group).unwrap();
+    assert!(matches!(group.wait_for(&ticket, None), Some(Err(Error::Io { .. }))) && count == 1);
+    // It was told, so this is an error of its own, which nobody asks for.
+    start_shared(&group).unwrap();
+    for failed in [group.finish_started(), {
+        start_shared(&group).unwrap();
+        commit_until_told(&group)
+    }] {
+        assert!(matches!(failed, Err(Error::Io { .. })), "{failed:?}");
+    }
+    disk.set_plan(Plan::None);
+    assert_eq!(commit_shared(&group).unwrap().map(|commit| commit.records), Some(1));
+    let (ticket, _) = start_shared(&group).unwrap();
+    assert!(ticket.is_settled(), "there is nothing to commit");
+}
+
+/// Waits until a commit that was started has ended, and starts another one.
+fn commit_until_told(group: &Group) -> Result<()> {
+    drop(group.lock_alone());
+    start_shared(group).map(|_| ())
+}
