@@ -122,7 +122,7 @@ class Crate:
     def edges(self) -> Iterator[tuple[Path, Path]]:
         """Which file uses which; a module's tests may use all."""
         for module, file in self.files.items():
-            if file.name == "tests.rs":
+            if "tests" in file.with_suffix("").parts:
                 continue
             code = re.sub(r"^\s*(?:pub(?:\([^)]*\))? )?use [^;]+;", "", self.code[module], flags=re.MULTILINE)
             inline = [match.group().split("::") for match in re.finditer(r"\b(?:crate|super)(?:::\w+)+", code)]

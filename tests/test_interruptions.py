@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -265,6 +266,38 @@ def test_a_follower_in_asyncio(memory: Path, in_batches: bool) -> None:
         assert followed == numbered(1, 5)
 
     assert at_each_boundary(follow, memory, "aio/follower.py", "_at_hand.py") > 50
+
+
+# Appending in asyncio
+
+
+def test_a_writer_in_asyncio(memory: Path) -> None:
+    def append(interruption: Interruption, folder: Path) -> None:
+        path = folder / "log.capture"
+        tried: list[str] = []
+        acknowledged: dict[int, str] = {}
+
+        async def append_one(log: aio.Writer) -> None:
+            tried.append(f"record {len(tried) + 1}")
+            record = tried[-1]
+            acknowledged[await log.append(record)] = record
+
+        async def append_all() -> None:
+            async with asyncio.timeout(10), aio.open(path, sync="none", max_queued=2) as log:
+                while len(acknowledged) < 3:
+                    await append_one(log)
+                await asyncio.gather(*(append_one(log) for _ in range(3)))
+
+        for _ in each_interruption(interruption, lambda: asyncio.run(append_all())):
+            # The writer, and with it the file, is held by the traceback.
+            gc.collect()
+        with CaptureFile(path) as cf:
+            found = list(cf)
+        assert all(found[number - 1] == record for number, record in acknowledged.items())
+        assert len(set(found)) == len(found)
+        assert set(found) <= set(tried)
+
+    assert at_each_boundary(append, memory, "aio/writer.py") > 50
 
 
 # Commits in groups

@@ -262,7 +262,7 @@ pub fn closing_does_what_was_started() {
 pub fn an_error_of_a_started_commit_is_told() {
     for asks in [true, false] {
         let (group, _, _) = ledger(true);
-        let threads: Vec<_> = (0..1 + u64::from(asks))
+        let threads: Vec<_> = (0..=u64::from(asks))
             .map(|_| {
                 let group = Arc::clone(&group);
                 thread::spawn(move || {

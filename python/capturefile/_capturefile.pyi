@@ -1193,7 +1193,7 @@ class BlockIterator:
 
 @final
 class CommitTicket:
-    """A commit under way, which `CaptureFile.start_commit` has started. It goes on if the ticket is dropped."""
+    """A commit under way, which `CaptureFile.start_commit` has started. It continues if the ticket is dropped."""
 
     @property
     def record_count(self) -> int:

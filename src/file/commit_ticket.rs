@@ -99,7 +99,7 @@ impl CaptureFile {
     }
 }
 
-/// A commit that was started by [`CaptureFile::start_commit`]. It goes on if the ticket is dropped.
+/// A commit that was started by [`CaptureFile::start_commit`]. It continues if the ticket is dropped.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {

@@ -362,7 +362,7 @@ struct Leader<'a, W: CommitSteps, V: Fn(&W)> {
     group: &'a GroupCommit<W>,
     visited: V,
     flight: Option<W::Flight>,
-    /// Whether somebody gets what comes of it.
+    /// Whether somebody gets the result.
     is_awaited: bool,
 }
 

@@ -156,12 +156,12 @@ class Writer:
 
         Examples:
             >>> async def append():
-            ...     async with capturefile.aio.open("log.capture") as log:
-            ...         print(await log.append("fourth"))
-            ...         print(await asyncio.gather(log.append("fifth"), log.append("sixth")))
+            ...     async with capturefile.aio.open("orders.capture") as orders:
+            ...         print(await orders.append("tea"))
+            ...         print(await asyncio.gather(orders.append("coffee"), orders.append("milk")))
             >>> asyncio.run(append())
-            4
-            [5, 6]
+            1
+            [2, 3]
         """
         return await self._append([record])
 
@@ -184,10 +184,10 @@ class Writer:
 
         Examples:
             >>> async def append():
-            ...     async with capturefile.aio.open("log.capture") as log:
-            ...         print(await log.append_many(["fourth", "fifth"]))
+            ...     async with capturefile.aio.open("orders.capture") as orders:
+            ...         print(await orders.append_many(["tea", "coffee"]))
             >>> asyncio.run(append())
-            5
+            2
         """
         if isinstance(records, str | bytes | bytearray | memoryview):
             raise TypeError(f"records must be an iterable of records, not {type(records).__name__}; use append for one")
@@ -203,9 +203,9 @@ class Writer:
 
         Examples:
             >>> async def open_and_close():
-            ...     log = await capturefile.aio.open("log.capture")
-            ...     await log.append("fourth")
-            ...     await log.aclose()
+            ...     orders = await capturefile.aio.open("orders.capture")
+            ...     await orders.append("tea")
+            ...     await orders.aclose()
             >>> asyncio.run(open_and_close())
         """
         if self._loop is not None:
@@ -409,10 +409,10 @@ def open(  # noqa: A001
 
     Examples:
         >>> async def append():
-        ...     async with capturefile.aio.open("log.capture") as log:
-        ...         numbers = await asyncio.gather(*(log.append(name) for name in ("fourth", "fifth", "sixth")))
-        ...         print(numbers, log.file.stats().commits)
+        ...     async with capturefile.aio.open("orders.capture") as orders:
+        ...         numbers = await asyncio.gather(*(orders.append(order) for order in ("tea", "coffee", "milk")))
+        ...         print(numbers, orders.file.stats().commits)
         >>> asyncio.run(append())
-        [4, 5, 6] 1
+        [1, 2, 3] 1
     """
     return Writer(target, mode, options, max_queued, max_queued_bytes)

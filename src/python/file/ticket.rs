@@ -12,7 +12,7 @@ use super::read::waiting_time;
 /// The longest time between two checks for signals while waiting.
 const MAX_WAIT: Duration = Duration::from_millis(20);
 
-/// A commit under way, which `CaptureFile.start_commit` has started. It goes on if the ticket is dropped.
+/// A commit under way, which `CaptureFile.start_commit` has started. It continues if the ticket is dropped.
 #[pyclass(frozen, module = "capturefile")]
 pub(in crate::python) struct CommitTicket {
     pub(super) ticket: crate::CommitTicket,
