@@ -210,23 +210,27 @@ class Writer:
         """
         if self._loop is not None:
             self._check_loop()
-        if self._closing is None:
-            self._closing = self._executor.submit(self._finish)
-            self._executor.shutdown(wait=False)
-        self._moved.set()
-        await asyncio.shield(asyncio.wrap_future(self._closing))
+        await asyncio.shield(asyncio.wrap_future(self._close_soon()))
 
     def __await__(self) -> Generator[Any, None, Self]:
         """Opens the file, and returns the object itself."""
-        return self._opened().__await__()
+        return self.__aenter__().__await__()
 
     async def __aenter__(self) -> Self:
         """Opens the file, unless it is open."""
-        return await self._opened()
+        try:
+            return await self._opened()
+        except BaseException:
+            # Nobody else will: the caller does not get the object.
+            self._close_soon()
+            raise
 
     async def __aexit__(self, *exception: object) -> None:
         """Closes the writer."""
-        await self.aclose()
+        try:
+            await self.aclose()
+        finally:
+            self._close_soon()
 
     def __reduce__(self) -> Never:
         """Refuses pickling with TypeError: a file has one writer."""
@@ -293,6 +297,14 @@ class Writer:
         # One that has not begun takes it; one that has begun may have seen an empty queue.
         if self._job is None or self._job.running() or self._job.done():
             self._job = self._executor.submit(self._work)
+
+    def _close_soon(self) -> Future[None]:
+        """Makes sure that the thread closes the file."""
+        if self._closing is None:
+            self._closing = self._executor.submit(self._finish)
+            self._executor.shutdown(wait=False)
+        self._moved.set()
+        return self._closing
 
     def _deliver(self) -> None:
         """Tells tasks what has become of their appends."""

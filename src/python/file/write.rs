@@ -52,7 +52,9 @@ impl CaptureFile {
         }
         let Some(file) = self.open.load_full() else { return };
         let commits = py.detach(|| file.started_commits());
-        commits.into_iter().for_each(|commit| self.tell_of_commit(py, commit));
+        for commit in commits {
+            self.tell_of_commit(py, commit);
+        }
     }
 
     fn add<'py>(

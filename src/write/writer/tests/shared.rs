@@ -154,7 +154,7 @@ fn the_error_of_a_commit_reaches_all_that_were_started() {
     let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
     let group = Arc::new(GroupCommit::new(Some(writer)));
     let tickets = start_three_beside_a_commit(&group, move || {
-        disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::EIO)))
+        disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::EIO)));
     });
     for ticket in tickets.iter().chain(&tickets) {
         let outcome = group.wait_for(ticket, None).unwrap();
