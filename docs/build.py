@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
+import signatures
+
 PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"
 PAGES = PROJECT / "target" / "pages"
@@ -210,11 +212,19 @@ def undocumented(pages: dict[Path, Page]) -> Iterator[str]:
             yield f"capturefile.{name} is not described"
 
 
+def private_names(pages: dict[Path, Page]) -> Iterator[str]:
+    """Names in signatures of the reference that no reader can know."""
+    names = "|".join(name for name, meaning in signatures.NAMES.items() if name != meaning)
+    for path in pages:
+        if path.parent.name == "api" and (found := re.search(rf">({names})<", path.read_text(encoding="utf-8"))):
+            yield f"{path.relative_to(SITE)} has the private name {found[1]}"
+
+
 def check() -> int:
     """Checks the site that was built; returns the number of its pages."""
     # What is shown for an address that is wrong can stand anywhere, and so has absolute links.
     pages = {path: Page(path) for path in SITE.rglob("*.html") if path.name != "404.html"}
-    found = [*problems(pages), *undocumented(pages)]
+    found = [*problems(pages), *undocumented(pages), *private_names(pages)]
     found += [f"{path.relative_to(SITE)} loads fonts" for path in SITE.rglob("*.css") if "url(http" in path.read_text()]
     if found:
         raise BrokenSiteError("\n".join(found))

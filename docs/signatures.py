@@ -5,7 +5,9 @@ Overloads are for type checkers. Here they are joined: what differs between them
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import griffe
@@ -15,12 +17,15 @@ if TYPE_CHECKING:
 
     Annotation = str | griffe.Expr | None
 
+SHARED = Path(__file__).parent.parent / "python" / "capturefile" / "_typing.py"
+
 
 class OneSignature(griffe.Extension):
     """Joins the overloads of functions, and spells out the private aliases in what they take and give."""
 
     def on_class(self, *, cls: griffe.Class, **_: object) -> None:
         """Completes a class, and leaves out what it is generic in."""
+        cls.bases = [re.sub(PRIVATE, lambda name: meaning(name, cls), str(base)) for base in cls.bases]
         cls.bases = [base for base in cls.bases if "Generic[" not in str(base)]
         simplify(cls)
 
@@ -39,6 +44,8 @@ def simplify(parent: griffe.Class | griffe.Module) -> None:
     parent.overloads.clear()
     for function in parent.members.values():
         if isinstance(function, griffe.Function):
+            # Where there is code beside the overloads, its types are all of theirs.
+            function.overloads = None
             spell_out(function)
 
 
@@ -56,7 +63,22 @@ def join(function: griffe.Function, overloads: list[griffe.Function]) -> None:
 def union(annotations: Iterable[Annotation]) -> Annotation:
     """All types that differ, side by side."""
     different = {str(annotation): annotation for annotation in annotations if annotation is not None}
-    return next(iter(different.values()), None) if len(different) <= 1 else " | ".join(different)
+    if len(different) <= 1:
+        return next(iter(different.values()), None)
+    # Between brackets, the signs belong to what is inside.
+    parts = [part for text in different for part in re.findall(r"(?:\[[^\]]*\]+|[^\[|])+", text)]
+    return " | ".join(dict.fromkeys(part.strip() for part in parts))
+
+
+def shared_names() -> dict[str, str]:
+    """What the names stand for that the modules share for their types; a type variable stands for itself."""
+    found = {}
+    for node in ast.parse(SHARED.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            found[node.target.id] = ast.unparse(node.value)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = node.targets[0].id.removesuffix("_co")
+    return found
 
 
 def spell_out(function: griffe.Function) -> None:
@@ -68,12 +90,21 @@ def spell_out(function: griffe.Function) -> None:
 
 def public(annotation: Annotation, function: griffe.Function) -> Annotation:
     """An annotation without private names."""
-
-    def meaning(name: re.Match[str]) -> str:
-        alias = function.module.members.get(name[0])
-        value = getattr(alias, "value", None)
-        is_alias = isinstance(alias, griffe.Attribute | griffe.TypeAlias) and value and "TypeVar" not in str(value)
-        return str(value) if is_alias else re.sub(r"^_|_co$", "", name[0])
-
     text = str(annotation)
-    return re.sub(r"\b_[A-Z]\w*", meaning, text) if annotation and re.search(r"\b_[A-Z]", text) else annotation
+    is_private = annotation and re.search(PRIVATE, text)
+    return re.sub(PRIVATE, lambda name: meaning(name, function), text) if is_private else annotation
+
+
+def meaning(name: re.Match[str], where: griffe.Function | griffe.Class) -> str:
+    """What a private name stands for."""
+    if name[0] in NAMES:
+        return NAMES[name[0]]
+    alias = where.module.members.get(name[0])
+    value = getattr(alias, "value", None)
+    is_alias = isinstance(alias, griffe.Attribute | griffe.TypeAlias) and value and "TypeVar" not in str(value)
+    return str(value) if is_alias else re.sub(r"^_|_co$", "", name[0])
+
+
+NAMES = shared_names()
+PRIVATE = rf"\b(?:_[A-Z]\w*|{'|'.join(NAMES)})\b"
+"""Names in signatures that no reader can know."""

@@ -29,7 +29,7 @@ from tempfile import TemporaryDirectory
 import sample
 
 PICTURES = Path(__file__).parent / "pictures"
-COLUMNS = 110
+COLUMNS = 112
 NUMBER = re.compile(r"\d+")
 """Numbers differ: when a file was created, and how small it became."""
 OVERWRITTEN = re.compile(r"[^\n]*\r\x1b\[K")
