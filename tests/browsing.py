@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import capturefile
 import pytest
 from builder import TRILLION_RECORDS, trillion_file
+from capturefile.rotating import RotatingWriter
 from command import DATA_START, PATIENCE, make, noise, running, wait_until
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -344,6 +345,24 @@ def test_what_is_no_capture_file_is_said_so(page: Page, viewed: Viewed, path: Pa
     with viewed(path) as address:
         page.goto(address)
         expect(page.locator("#notice")).to_be_visible()
+
+
+def test_a_rotated_log_begins_with_what_was_not_deleted_and_has_no_structure(
+    page: Page, viewed: Viewed, path: Path, tmp_path: Path
+) -> None:
+    with RotatingWriter(tmp_path / "orders", keep_files=2, sync="none") as log:
+        for number in range(1, 41):
+            log.add_record(f"order {number}")
+            if number % 10 == 0:
+                log.rotate()
+    with viewed(tmp_path / "orders", make(path, [b"a file"])) as address:
+        page.goto(address)
+        expect(page.locator("#record h2")).to_have_text("Record 31")
+        expect(page.locator("#record pre")).to_have_text("order 31")
+        expect(page.locator("#tab-structure")).to_be_hidden()
+        page.locator("#file").select_option("1")
+        expect(page.locator("#record pre")).to_have_text("a file")
+        expect(page.locator("#tab-structure")).to_be_visible()
 
 
 def test_the_way_to_a_record_is_drawn_and_followed(page: Page, viewed: Viewed, path: Path) -> None:

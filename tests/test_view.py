@@ -17,11 +17,12 @@ import capturefile
 import pytest
 from builder import TRILLION_RECORDS, trillion_file, trillion_record
 from capturefile._previews import text_of
+from capturefile.rotating import RotatingWriter
 from capturefile.view.app import STATIC, application
 from capturefile.view.events import events
 from capturefile.view.jobs import MAX_JOBS
 from capturefile.view.security import HEADERS, is_known_host
-from capturefile.view.sources import ViewedFile
+from capturefile.view.sources import ViewedFile, ViewedLog
 from command import WRONG_USAGE, make, noise, run, running
 from starlette.testclient import TestClient
 
@@ -37,7 +38,8 @@ HERE = "http://127.0.0.1:8000"
 
 def client(*paths: Path) -> TestClient:
     """A page that knows the token, about these files."""
-    app = application([ViewedFile(path) for path in paths], TOKEN, "127.0.0.1")
+    viewed = [ViewedLog(path) if path.is_dir() else ViewedFile(path) for path in paths]
+    app = application(viewed, TOKEN, "127.0.0.1")
     return TestClient(app, base_url=f"{HERE}/{TOKEN}/")
 
 
@@ -343,7 +345,7 @@ async def _never() -> bool:
 def test_commits_of_others_are_told_in_numbers(numbers: Path) -> None:
     states = asyncio.run(asyncio.wait_for(_gone_after(numbers, 3), 30))
     assert [state["count"] for state in states] == ["20", "21", "22", "23"]
-    assert set(states[0]) == {"count", "serial", "size", "replaced", "error", "format"}
+    assert set(states[0]) == {"count", "serial", "size", "replaced", "error", "format", "first"}
 
 
 def test_a_replaced_file_is_said_so_and_the_new_one_is_opened_when_asked(numbers: Path, tmp_path: Path) -> None:
@@ -614,6 +616,69 @@ def test_the_sizes_of_records_are_counted(path: Path) -> None:
 
 
 # The command
+
+
+# Rotated logs
+
+
+def rotated(folder: Path, count: int, **options: Any) -> RotatingWriter:  # noqa: ANN401 - whatever a log takes
+    """A log of this many records in files of ten each, still open."""
+    log = RotatingWriter(folder, sync="none", **options)
+    for number in range(1, count + 1):
+        log.add_record(f"order {number}")
+        if number % 10 == 0:
+            log.rotate()
+    log.set_metadata(b"state")
+    log.commit()
+    return log
+
+
+def test_a_rotated_log_is_shown_as_one(tmp_path: Path) -> None:
+    folder = tmp_path / "orders"
+    rotated(folder, 35).close()
+    described = api(folder, "")
+    assert (described["name"], described["jobs"]) == ("orders", ["search"])
+    assert (described["state"]["count"], described["state"]["first"]) == ("35", "1")
+    page = api(folder, "/records", first=9, count=13)
+    assert [row["text"] for row in page["records"]] == [f"order {number}" for number in range(9, 22)]
+    asked = client(folder)
+    assert asked.get("api/files/0/records/30").content == b"order 30"
+    assert asked.get("api/files/0/metadata").content == b"state"
+    hits = [line["hit"]["number"] for line in job(folder, "search", text="3") if "hit" in line]
+    assert hits == ["3", "13", "23", *map(str, range(30, 36))]
+    assert asked.get("api/files/0/jobs/verify").status_code == 404
+    assert asked.get("api/files/0/structure").status_code == 404
+    assert asked.get("api/files/0/way/1").status_code == 404
+
+
+def test_a_log_grows_over_rotations_and_begins_at_what_was_not_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "orders"
+    with rotated(folder, 35, keep_files=2) as log:
+        viewed = ViewedLog(folder)
+        before = viewed.look()
+        assert (before.count, before.first) == ("35", "21")
+        log.add_record("order 36")
+        log.rotate()
+        log.add_record("order 37")
+        log.commit()
+        after = viewed.look()
+        assert (after.count, after.first, after.serial > before.serial) == ("37", "31", True)
+        assert viewed.look() == after
+    page = api(folder, "/records", first=30, count=2)["records"]
+    assert "deleted" in page[0]["error"]
+    assert page[1]["text"] == "order 31"
+    assert job(folder, "search", text="order", first=1)[-1]["done"]["hits"] == 7
+
+
+def test_the_command_shows_the_folder_of_a_log(full: Path, tmp_path: Path) -> None:
+    rotated(tmp_path / "orders", 35).close()
+    with running("view", "--no-browser", tmp_path / "orders", full) as process:
+        assert process.stdout is not None
+        with urllib.request.urlopen(f"{process.stdout.readline().decode().strip()}api/files") as answer:
+            files = json.load(answer)["files"]
+    assert [(file["name"], file["state"]["count"]) for file in files] == [("orders", "35"), (full.name, "2")]
+    done = run("view", "--no-browser", tmp_path)
+    assert (done.returncode, b"without a rotated log" in done.stderr) == (1, True)
 
 
 def test_the_command_prints_an_address_that_works(full: Path) -> None:

@@ -242,10 +242,8 @@ class Rotated(Source):
     def __init__(self, folder: str) -> None:
         """Opens the log in a folder."""
         from capturefile.rotating import RotatingReader
-        from capturefile.rotating.manifest import NAME
 
-        if not os.path.exists(os.path.join(folder, NAME)):
-            raise FileNotFoundError(errno.ENOENT, f"a folder without a rotated log: it has no {NAME}", folder)
+        check_folder(folder)
         self.name = folder
         self.reader = RotatingReader(folder, encoding=None)
         self.first = self.reader.first_record
@@ -289,6 +287,14 @@ class Rotated(Source):
         """That of the last file."""
         with capturefile.open(self.paths()[-1]) as cf:
             return block_size_of(cf, version)
+
+
+def check_folder(folder: str) -> None:
+    """Raises FileNotFoundError if there is no rotated log in a folder."""
+    from capturefile.rotating.manifest import NAME
+
+    if not os.path.exists(os.path.join(folder, NAME)):
+        raise FileNotFoundError(errno.ENOENT, f"a folder without a rotated log: it has no {NAME}", folder)
 
 
 def first_committed(cf: CaptureFile[bytes], time: datetime, name: str) -> int:

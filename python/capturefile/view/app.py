@@ -19,7 +19,7 @@ from capturefile.view import records, structure
 from capturefile.view.events import events
 from capturefile.view.jobs import Jobs
 from capturefile.view.security import Guard
-from capturefile.view.sources import BROKEN, Unreadable, ViewedFile
+from capturefile.view.sources import BROKEN, AnyViewed, Unreadable, ViewedLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parent / "static"
 MAX_QUERY_LENGTH = 2000
 """Maximum number of characters in a search."""
-KINDS = ("search", "verify", "blocks", "sizes")
 MAX_DIGITS = 20
 """Maximum number of digits in a record number."""
 
@@ -38,7 +37,7 @@ MAX_DIGITS = 20
 class Viewer:
     """Handles the requests about some files."""
 
-    def __init__(self, sources: Sequence[ViewedFile]) -> None:
+    def __init__(self, sources: Sequence[AnyViewed]) -> None:
         """The files remain open as long as this object exists."""
         self.sources = sources
         self.jobs = Jobs()
@@ -79,11 +78,11 @@ class Viewer:
 
     def structure(self, request: Request) -> Response:
         """Returns the header and both master nodes."""
-        return JSONResponse(structure.describe(self._source(request).path))
+        return JSONResponse(structure.describe(self._path(request)))
 
     def way(self, request: Request) -> Response:
         """Returns the path to a record through the index."""
-        return JSONResponse(structure.way(self._source(request).path, record_number(request)))
+        return JSONResponse(structure.way(self._path(request), record_number(request)))
 
     async def events(self, request: Request) -> Response:
         """Streams the growth of the file until the client disconnects."""
@@ -93,7 +92,7 @@ class Viewer:
     async def job(self, request: Request) -> Response:
         """Streams the lines of a job, which ends with the connection."""
         kind = request.path_params["kind"]
-        if kind not in KINDS:
+        if kind not in self._source(request).jobs:
             raise HTTPException(404, "There is no such job.")
         task: dict[str, Any] = {"kind": kind, "path": str(self._source(request).path.absolute())}
         if kind == "search":
@@ -102,11 +101,17 @@ class Viewer:
             raise HTTPException(429, "There are enough jobs at work; end one of them.")
         return JobResponse(self.jobs, task, request)
 
-    def _source(self, request: Request) -> ViewedFile:
+    def _source(self, request: Request) -> AnyViewed:
         index = _natural(request.path_params["file"])
         if index >= len(self.sources):
             raise HTTPException(404, "There is no such file.")
         return self.sources[index]
+
+    def _path(self, request: Request) -> Path:
+        source = self._source(request)
+        if isinstance(source, ViewedLog):
+            raise HTTPException(404, "A rotated log has no structure of its own; its files have.")
+        return source.path
 
     def _record(self, request: Request) -> bytes:
         return self._source(request).file().record_at(record_number(request))
@@ -187,7 +192,7 @@ def failed(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": in_words(error)}, 404 if isinstance(error, IndexError) else 422)
 
 
-def application(sources: Sequence[ViewedFile], token: str, host: str) -> Starlette:
+def application(sources: Sequence[AnyViewed], token: str, host: str) -> Starlette:
     """Returns the application, under an address that begins with the token."""
     viewer = Viewer(sources)
     routes = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from capturefile.view.sources import ViewedFile
+    from capturefile.view.sources import AnyViewed
 
 LOOK_EVERY = 0.03
 """Seconds between two checks of the file, which read a few bytes of it."""
@@ -19,7 +19,7 @@ SILENCE = 10.0
 """Seconds after which something is sent, so that a lost connection is noticed on both sides."""
 
 
-async def events(source: ViewedFile, is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+async def events(source: AnyViewed, is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
     """Yields the state of the file now, and again whenever it has changed."""
     sent, last = None, 0.0
     yield "retry: 500\n\n"

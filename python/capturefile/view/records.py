@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from capturefile._errors import in_words
 from capturefile._previews import text_of
@@ -11,7 +11,10 @@ from capturefile.view.sources import BROKEN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from capturefile.view.sources import Readable
+    from capturefile import CaptureFile
+    from capturefile.rotating import RotatingReader
+
+    Readable: TypeAlias = CaptureFile[bytes] | RotatingReader[bytes]
 
 MAX_RECORDS = 500
 """Maximum number of records on a page."""

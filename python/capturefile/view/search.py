@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import capturefile
 from capturefile._previews import visible
+from capturefile.rotating import RecordsDeleted, RotatingReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from capturefile import CaptureFile
 
 MAX_HITS = 1000
 REPORT_EVERY = 0.15
@@ -24,16 +28,18 @@ BEFORE, BEHIND = 40, 160
 def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields the hits from record `first` to record `last` of the file, and progress in between."""
     find = finder(task["text"], is_pattern=task["pattern"], any_case=task["any_case"])
-    with capturefile.open(task["path"], encoding=None) as cf:
-        first, last = max(1, task["first"]), min(cf.record_count(), task["last"] or cf.record_count())
+    path = Path(task["path"])
+    with RotatingReader(path, encoding=None) if path.is_dir() else capturefile.open(path, encoding=None) as cf:
+        first = max(cf.first_record if isinstance(cf, RotatingReader) else 1, task["first"])
+        last = min(cf.record_count(), task["last"] or cf.record_count())
         hits = unreadable = 0
-        records = cf.record_generator(first)
+        read = reading(cf, first)
         last_report = time.monotonic()
         number = first - 1
         for number in range(first, last + 1):
             try:
-                excerpt = find(next(records))
-            except capturefile.InvalidCaptureFile:
+                excerpt = find(read(number))
+            except (capturefile.InvalidCaptureFile, RecordsDeleted):
                 unreadable += 1
                 excerpt = None
             if excerpt is not None:
@@ -45,6 +51,14 @@ def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 last_report = now
                 yield {"progress": {"at": str(number), "of": str(last)}}
         yield {"done": {"at": str(number), "of": str(last), "hits": hits, "unreadable": unreadable}}
+
+
+def reading(cf: CaptureFile[bytes] | RotatingReader[bytes], first: int) -> Callable[[int], bytes]:
+    """Returns what reads one record after the other, from number `first` on, also behind one that cannot be read."""
+    if isinstance(cf, RotatingReader):
+        return cf.record_at
+    records = cf.record_generator(first)
+    return lambda _: next(records)
 
 
 def finder(text: str, *, is_pattern: bool, any_case: bool) -> Callable[[bytes], list[str] | None]:

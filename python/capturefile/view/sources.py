@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import capturefile
+from capturefile import CaptureFile
 from capturefile._capturefile import is_in_place
 from capturefile._errors import in_words
+from capturefile.rotating import RotatingReader
 
-Readable = capturefile.CaptureFile[bytes]
+Readable = TypeVar("Readable", CaptureFile[bytes], RotatingReader[bytes])
 CACHE_SIZE = 8 * 1024 * 1024
 """Cache size of each file, in bytes: users look at a few pages at a time."""
 BROKEN = (capturefile.CaptureFileError, OSError, MemoryError)
@@ -35,14 +38,19 @@ class State:
     """The reason why the file, or later data in it, cannot be read."""
     format: int | None = None
     """Version of the file's format; only in version 2 do serial numbers count commits."""
+    first: str = "1"
+    """Number of the first record that was not deleted."""
 
 
 class Unreadable(Exception):  # noqa: N818 - what it says of the file
-    """The file cannot be opened."""
+    """The file or log cannot be opened."""
 
 
-class ViewedFile:
-    """One file."""
+class Viewed(Generic[Readable]):
+    """A file or log that is opened for reading, and again if it was replaced."""
+
+    jobs: tuple[str, ...]
+    """Kinds of jobs that can be run on it."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Opens the file if possible."""
@@ -57,10 +65,13 @@ class ViewedFile:
         """Opens the file that the path leads to now, and replaces the one that was open."""
         with self._lock:
             try:
-                self._file = capturefile.open(self.path, encoding=None, cache_size=CACHE_SIZE)
+                self._file = self._opened()
                 self._error = None
             except BROKEN as error:
                 self._error = in_words(error)
+
+    def _opened(self) -> Readable:
+        raise NotImplementedError
 
     def file(self) -> Readable:
         """Returns the open file, after another attempt to open it if necessary.
@@ -75,17 +86,42 @@ class ViewedFile:
         return self._file
 
     def look(self) -> State:
-        """Refreshes the file, and returns its state."""
+        """Refreshes it, and returns its state."""
         try:
             file = self.file()
         except Unreadable as error:
             return State("0", 0, 0, replaced=False, error=str(error))
         try:
-            file.refresh()
+            self._refresh(file)
             self._error = None
         except BROKEN as error:
             # The earlier state remains readable.
             self._error = in_words(error)
+        return self._state(file)
+
+    def _refresh(self, file: Readable) -> None:
+        raise NotImplementedError
+
+    def _state(self, file: Readable) -> State:
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, Any]:
+        """Returns its name and state, for the head of the page."""
+        return {"name": self.name, "path": str(self.path.absolute()), "jobs": self.jobs, "state": asdict(self.look())}
+
+
+class ViewedFile(Viewed[CaptureFile[bytes]]):
+    """One file."""
+
+    jobs = ("search", "verify", "blocks", "sizes")
+
+    def _opened(self) -> CaptureFile[bytes]:
+        return capturefile.open(self.path, encoding=None, cache_size=CACHE_SIZE)
+
+    def _refresh(self, file: CaptureFile[bytes]) -> None:
+        file.refresh()
+
+    def _state(self, file: CaptureFile[bytes]) -> State:
         info = file.info()
         return State(
             str(info.record_count), info.serial_number, info.file_size, _is_replaced(file), self._error, info.version
@@ -93,14 +129,45 @@ class ViewedFile:
 
     def describe(self) -> dict[str, Any]:
         """Returns the file's name and sizes, for the head of the page."""
-        state = self.look()
+        described = super().describe()
         info = None if self._file is None else asdict(self._file.info())
         if info is not None:
             info["record_count"] = str(info["record_count"])
-        return {"name": self.name, "path": str(self.path.absolute()), "state": asdict(state), "info": info}
+        return {**described, "info": info}
 
 
-def _is_replaced(file: Readable) -> bool:
+class ViewedLog(Viewed[RotatingReader[bytes]]):
+    """A rotated log, whose files are read as one."""
+
+    jobs = ("search",)
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Opens the log if possible."""
+        self._changes = 0
+        self._size = 0
+        super().__init__(path)
+
+    def _opened(self) -> RotatingReader[bytes]:
+        return RotatingReader(self.path, encoding=None, cache_size=CACHE_SIZE)
+
+    def _refresh(self, file: RotatingReader[bytes]) -> None:
+        if not file.refresh() and self._size:
+            return
+        self._changes += 1
+        self._size = 0
+        for part in file.files():
+            with suppress(FileNotFoundError):
+                self._size += part.path.stat().st_size
+
+    def _state(self, file: RotatingReader[bytes]) -> State:
+        count, first = str(file.record_count()), str(file.first_record)
+        return State(count, self._changes, self._size, replaced=False, error=self._error, first=first)
+
+
+AnyViewed: TypeAlias = ViewedFile | ViewedLog
+
+
+def _is_replaced(file: CaptureFile[bytes]) -> bool:
     try:
         return not is_in_place(file)
     except capturefile.CaptureFileError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from capturefile.cli.arguments import add_bare, whole_number
 from capturefile.cli.exit_codes import DONE, WrongUsage
 from capturefile.cli.messages import say
+from capturefile.cli.sources import check_folder
 from capturefile.cli.streams import write_line
 
 TYPE_CHECKING = False
@@ -15,10 +17,11 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
-    from capturefile.view.sources import ViewedFile
+    from capturefile.view.sources import AnyViewed
 
 EXAMPLE = """\
 capturefile view log.capture
+capturefile view orders/
 capturefile view --no-browser --port 8080 *.capture"""
 
 LOOPBACK = "127.0.0.1"
@@ -30,7 +33,9 @@ GRACE = 1
 def add_to(commands: Commands) -> None:
     """Defines the command."""
     view = add_bare(commands, "view", "show files, and how they grow, in a local web page", EXAMPLE)
-    view.add_argument("files", nargs="+", metavar="FILE", help="path of a capture file; it may be damaged")
+    view.add_argument(
+        "files", nargs="+", metavar="FILE", help="capture file, which may be damaged, or folder of a rotated log"
+    )
     view.add_argument(
         "--host",
         default=LOOPBACK,
@@ -54,10 +59,9 @@ def _view(options: argparse.Namespace, output: BinaryIO) -> int:
 
         from capturefile.view.app import application
         from capturefile.view.security import new_token
-        from capturefile.view.sources import ViewedFile
     except ModuleNotFoundError as error:
         raise WrongUsage(f"view needs {error.name}: pip install 'capturefile-rs[view]'") from error
-    sources = [_source(ViewedFile, path) for path in options.files]
+    sources = [_viewed(path) for path in options.files]
     token = new_token()
     with _listening(options.host, options.port) as listener:
         config = uvicorn.Config(
@@ -80,10 +84,15 @@ def _view(options: argparse.Namespace, output: BinaryIO) -> int:
     return DONE
 
 
-def _source(kind: type[ViewedFile], path: str) -> ViewedFile:
-    """A file that is shown; one that is not there is a mistake, one that is damaged is not."""
+def _viewed(path: str) -> AnyViewed:
+    """A file or a log that is shown; one that is not there is a mistake, one that is damaged is not."""
+    from capturefile.view.sources import ViewedFile, ViewedLog
+
+    if os.path.isdir(path):
+        check_folder(path)
+        return ViewedLog(path)
     with open(path, "rb"):
-        return kind(path)
+        return ViewedFile(path)
 
 
 def _listening(host: str, port: int) -> socket.socket:

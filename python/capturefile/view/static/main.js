@@ -15,6 +15,7 @@ const at = { file: -1, view: "records", number: null };
 let state = null; // The last state of the file that the server sent.
 let shown = null; // Of the file, as far as the page shows it.
 let paused = false;
+let isLog = []; // By file: a rotated log has no structure of its own.
 
 const base = () => `files/${at.file}`;
 const record = new Pane($("record"));
@@ -40,6 +41,8 @@ function fromAddress() {
 }
 
 function show(to) {
+  if (to.view === "structure" && isLog[to.file]) to = { ...to, view: "records" };
+  $("tab-structure").hidden = Boolean(isLog[to.file]);
   const isOther = to.file !== at.file;
   const numberChanged = isOther || to.number !== at.number;
   Object.assign(at, to);
@@ -57,7 +60,8 @@ function show(to) {
 }
 
 function showRecord() {
-  if (at.number === null && list.count > 0n) return go({ number: 1n });
+  const first = BigInt(shown?.first ?? 1);
+  if (at.number === null && list.count >= first) return go({ number: first });
   if (at.number === null) return record.clear("There is no record yet.");
   if (list.count > 0n) list.select(at.number, false);
   record.show(`Record ${grouped(at.number)}`, `${base()}/records/${at.number}`, link(at));
@@ -200,6 +204,7 @@ function tabKey(event) {
 
 async function start() {
   const { files } = await json("files");
+  isLog = files.map((file) => !file.jobs.includes("blocks"));
   $("file").append(...files.map((file, index) => h("option", { value: String(index), title: file.path }, file.name)));
   for (const view of VIEWS) $(`tab-${view}`).addEventListener("click", () => go({ view }));
   document.querySelector("nav").addEventListener("keydown", tabKey);
