@@ -36,15 +36,21 @@ pub(crate) trait CommitSteps {
     fn changes(&self) -> u64;
     /// Takes all that there is to commit; `None` if there is nothing.
     fn begin_commit(&mut self) -> Result<Option<Self::Flight>>;
-    /// Whether it can mark what belongs to a commit that begins later.
-    fn can_mark(&self) -> bool;
+    /// Whether it can mark what belongs to a commit that begins later. One that cannot commits at once.
+    fn can_mark(&self) -> bool {
+        false
+    }
     /// Marks all that there is to commit, maybe while a commit is under way. Returns the count of changes that a commit
     /// has to have in it; `None` if there is nothing.
-    fn mark(&mut self) -> Result<Option<u64>>;
+    fn mark(&mut self) -> Result<Option<u64>> {
+        Ok(None)
+    }
     /// Takes what was marked last; `None` if it was taken since.
-    fn begin_marked(&mut self) -> Result<Option<Self::Flight>>;
+    fn begin_marked(&mut self) -> Result<Option<Self::Flight>> {
+        Ok(None)
+    }
     /// Makes what is marked a part of the open transaction again.
-    fn forget_mark(&mut self);
+    fn forget_mark(&mut self) {}
     /// Takes note of how a commit went.
     fn finish_commit(&mut self, flight: Self::Flight) -> Result<Self::Committed>;
     /// The error of the commit that failed for good with the first `changes` changes in it, if one has.
