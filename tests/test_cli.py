@@ -215,6 +215,14 @@ def test_an_error_of_usage_names_what_is_wrong(arguments: list[str], message: by
     assert run(*arguments).stderr.splitlines()[-1] == message
 
 
+def test_options_may_stand_between_arguments(numbers: Path) -> None:
+    assert output("get", numbers, "1", "--format", "hex", "2", "-1") == b"31\n32\n3230\n"
+    assert output("cat", numbers, "--format", "nul", numbers).count(b"\0") == 40
+    done = run("get", numbers, "1", "--format", "hex", "two")
+    assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
+    assert b"not 'two'" in done.stderr
+
+
 def test_help_is_shown_by_the_command_alone_and_by_the_word() -> None:
     assert output() == output("help") == output("--help")
     assert output("help", "cat") == output("cat", "--help")

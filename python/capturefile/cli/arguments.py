@@ -111,10 +111,14 @@ class Parser(argparse.ArgumentParser):
         """Parses, and refuses what is unknown or does not go together."""
         self.given = sys.argv[1:] if args is None else list(args)
         found, unknown = super().parse_known_args(self.given, namespace)
-        # argparse takes further files only where no option stands between them and the first.
+        # argparse takes further files and numbers only where no option stands between them and the first.
         last = next((action for action in reversed(self._actions) if not action.option_strings), None)
-        if last is not None and last.nargs == "+" and last.type is None and not any(map(_is_option, unknown)):
-            getattr(found, last.dest).extend(unknown)
+        if last is not None and last.nargs == "+" and not any(map(_is_option, unknown)):
+            try:
+                further = [self._get_value(last, word) for word in unknown]
+            except argparse.ArgumentError as error:
+                self.error(str(error))
+            setattr(found, last.dest, [*getattr(found, last.dest), *further])
             unknown = []
         if unknown:
             self.error(f"unexpected arguments: {' '.join(unknown)}")
