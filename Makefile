@@ -149,6 +149,11 @@ test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray
 test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg, Delta Lake and Daft make of records; 500 MB are installed for it
 	$(BIN)/pytest tests/table_formats.py
 
+.PHONY: test-remote
+test-remote: $(VENV)/group-remote $(VENV)/installed ## Read files from an S3 server and a web server on the loopback; it installs 150 MB
+	$(BIN)/pytest tests/remote_stores.py
+	$(BIN)/pytest tests/test_pages.py -k object-stores.md
+
 .PHONY: test-services
 test-services: $(VENV)/group-services $(VENV)/installed ## Run the recipes for gunicorn, uvicorn, Django and Celery, which it installs
 	$(BIN)/pytest tests/servers.py

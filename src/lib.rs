@@ -77,7 +77,7 @@ pub use read::blocks::{BlockInfo, FrameInfo};
 pub use read::record::Record;
 pub use read::record_buffer::RecordBuffer;
 pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
-pub use storage::sync_path;
+pub use storage::{ObjectHead, ObjectSource, sync_path};
 pub use sync::progress::Progress;
 pub use verify::{HeadSlot, IndexPath, IndexStep, LogExtent, Report, Structure, VerifyOptions, verify};
 pub use write::options::{Commit, Compression, Stats, SyncMode};

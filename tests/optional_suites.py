@@ -64,6 +64,7 @@ class Suite:
 
 
 SUITES = (
+    Suite("test-remote", 40),
     Suite("test-services", 40),
     Suite("test-frames", 45),
     Suite("test-view", 60, missing_program("chromium")),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from capturefile import aio, checkpoint, dask, logging, otel, rotating, sequence, structlog
     from capturefile._backup import backup
     from capturefile._info import BlockInfo, Damage, Info, LostRange, RecordRange, Recovery, Report, Stats
+    from capturefile._upload import upload
     from capturefile.sequence import RecordSequence, concat
 
 __all__ = [
@@ -90,6 +91,7 @@ __all__ = [
     "rotating",
     "sequence",
     "structlog",
+    "upload",
     "verify",
 ]
 
@@ -97,6 +99,7 @@ if not TYPE_CHECKING:
     _MODULES = ("aio", "checkpoint", "dask", "logging", "otel", "rotating", "sequence", "structlog")
     _HOMES = {
         "_backup": ("backup",),
+        "_upload": ("upload",),
         "_info": ("BlockInfo", "Info", "LostRange", "Damage", "RecordRange", "Recovery", "Report", "Stats"),
         "sequence": ("RecordSequence", "concat"),
     }

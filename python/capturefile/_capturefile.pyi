@@ -74,7 +74,8 @@ class CaptureFile(Generic[_RecordT_co]):
     committed.
 
     Args:
-        file_name: Path of the file, by convention with the extension `.capture`.
+        file_name: Path of the file, by convention with the extension `.capture`, or URL of one in an object store,
+            which is read where it is; see `docs/object-stores.md`.
         to_write: Open for writing, and create the file if it does not exist or is empty.
         initial_metadata: Metadata of a file that this call creates; ignored for an existing file.
         force_new_empty_file: Replace any existing file by a new, empty one, atomically for everyone who opens
@@ -99,6 +100,7 @@ class CaptureFile(Generic[_RecordT_co]):
         threads: Number of threads, including the calling one, that compress blocks and inflate them ahead of
             sequential reads; by default one per core, up to four.
         cache_size: Maximum size of the cache of inflated blocks and index nodes, in bytes.
+        store: Where the path leads to an object: a store of `obstore` or a file system of `fsspec`. Only for reading.
 
     Raises:
         OSError: The file cannot be opened, created, or locked because its file system has no locks. This
@@ -138,6 +140,7 @@ class CaptureFile(Generic[_RecordT_co]):
         compression_level: int | None = None,
         threads: int | None = None,
         cache_size: int = 50331648,
+        store: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -157,6 +160,7 @@ class CaptureFile(Generic[_RecordT_co]):
         compression_level: int | None = None,
         threads: int | None = None,
         cache_size: int = 50331648,
+        store: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -176,6 +180,7 @@ class CaptureFile(Generic[_RecordT_co]):
         compression_level: int | None = None,
         threads: int | None = None,
         cache_size: int = 50331648,
+        store: object = None,
     ) -> None: ...
     @property
     def file_name(self) -> str:
@@ -482,7 +487,8 @@ class CaptureFile(Generic[_RecordT_co]):
     def refresh(self, durable: bool = False) -> bool:
         """Looks at what has been committed since the object was opened or last refreshed.
 
-        An object that is open for writing sees everything and has nothing to refresh.
+        An object that is open for writing sees everything and has nothing to refresh. One that reads from an object
+        store looks whether the file there has been replaced by a longer one.
 
         Args:
             durable: Sync the disk before returning, so that a power cut cannot roll back what is seen.
@@ -491,8 +497,8 @@ class CaptureFile(Generic[_RecordT_co]):
             True if there are more records to see, or other metadata.
 
         Raises:
-            InvalidCaptureFile: The file has been damaged, or replaced by something shorter. The object continues to
-                show what it showed before.
+            InvalidCaptureFile: The file has been damaged, or replaced by something shorter or, in an object store,
+                another one. The object continues to show what it showed before.
             CaptureFileNotOpen: The object is closed.
 
         Examples:
@@ -1262,11 +1268,13 @@ def open(
     compression_level: int | None = None,
     threads: int | None = None,
     cache_size: int = 50331648,
+    store: object = None,
 ) -> CaptureFile[str]:
     """Opens a capture file with the modes of Python's `open()`.
 
     Args:
-        path: Path of the file, by convention with the extension `.capture`.
+        path: Path of the file, by convention with the extension `.capture`, or URL of one in an object store, which is
+            read where it is; see `docs/object-stores.md`.
         mode: "r" to read; "a" to write, creating the file if it does not exist or is empty; "x" to create a
             file and refuse an existing one; "w" to replace any existing file by a new, empty one.
         initial_metadata: Metadata of a file that this call creates.
@@ -1280,6 +1288,7 @@ def open(
         compression_level: As for `CaptureFile`.
         threads: As for `CaptureFile`.
         cache_size: As for `CaptureFile`.
+        store: As for `CaptureFile`.
 
     Returns:
         The open file.
@@ -1316,6 +1325,7 @@ def open(
     compression_level: int | None = None,
     threads: int | None = None,
     cache_size: int = 50331648,
+    store: object = None,
 ) -> CaptureFile[bytes]: ...
 def recover(
     source: StrPath,
@@ -1358,19 +1368,26 @@ def recover(
         (3, ())
     """
 
-def verify(path: StrPath, *, quick: bool = False, progress: Callable[[int, int], object] | None = None) -> Report:
+def verify(
+    path: StrPath,
+    *,
+    quick: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+    store: object = None,
+) -> Report:
     """Reads a whole capture file and reports what is damaged.
 
     It checks the header, both master nodes, every frame, every index node, the bounds of every record, and the
     metadata. Nothing is written, and a writer may continue meanwhile.
 
     Args:
-        path: Path of the file.
+        path: Path of the file, or URL of one in an object store.
         quick: Check only what takes little time however large the file is: the header, the master nodes, the
             edges of the index tree and the records there, the last frames, and the metadata.
         progress: Called with the bytes of the file that are done and its total bytes: at the start, at most ten
             times a second, and at the end with all of them; not called with `quick`. An exception that it
             raises stops the work.
+        store: As for `CaptureFile`.
 
     Returns:
         A `Report`, whose `sound` is true if nothing is damaged.

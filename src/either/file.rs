@@ -68,6 +68,24 @@ impl AnyFile {
         }
     }
 
+    /// Returns whether the object `newer` begins with what never changes in this one, which `shown` shows, as far as that is in
+    /// memory.
+    pub(crate) fn begins_like(&self, shown: &Snapshot, newer: &Self) -> bool {
+        match (self, shown.state(), newer) {
+            (Self::V2(file), AnyState::V2(shown), Self::V2(newer)) => {
+                let data = file.geometry.data_start()..file.geometry.whole_pages(shown.file_limit());
+                let start = |file: &OpenFile| {
+                    let start = file.storage.as_object().map(|object| object.start_of(data.start, data.end));
+                    start.map(<[u8]>::to_vec)
+                };
+                file.geometry == newer.geometry && start(file) == start(newer)
+            }
+            // Its header has random bytes that no other file has.
+            (Self::V3(file), _, Self::V3(newer)) => file.header == newer.header,
+            _ => false,
+        }
+    }
+
     /// Waits for a commit after the one that `shown` shows, for at most `timeout`.
     pub(crate) fn wait_for_commit(&self, shown: &Snapshot, seen: &Seen, timeout: Duration) {
         match (self, shown.state(), seen) {

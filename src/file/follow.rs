@@ -1,5 +1,6 @@
 //! Following a file: its records as they are committed.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +51,8 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`reader`](Self::reader) returns.
+    /// What [`reader`](Self::reader) returns; [`Error::Io`](crate::Error::Io) for an object in a store, which is read at
+    /// one version.
     ///
     /// # Examples
     ///
@@ -66,6 +68,11 @@ impl CaptureFile {
     /// # Ok(()) }
     /// ```
     pub fn follow(&self, first: u64) -> Result<Follower> {
+        if self.file.storage.as_object().is_some() {
+            let message = "an object in a store is read at one version; look for a newer one instead";
+            let error = io::Error::new(io::ErrorKind::Unsupported, message);
+            return Err(Error::io(&self.file.path, "follow", error));
+        }
         Ok(Follower { reader: self.reader()?, next: Arc::new(AtomicU64::new(first.max(1))) })
     }
 }

@@ -5,6 +5,7 @@ mod batch;
 mod capture_file;
 mod commit_ticket;
 mod follow;
+mod object;
 mod open;
 mod options;
 mod refresh;

@@ -102,7 +102,7 @@ impl CaptureFile {
     /// Returns whether the path that the file was opened with still leads to it: it has not been renamed, removed or
     /// replaced.
     ///
-    /// Where the system does not permit looking, it is taken to be in place.
+    /// Where the system does not permit looking, it is taken to be in place, and so is an object in a store.
     ///
     /// # Errors
     ///
@@ -122,6 +122,9 @@ impl CaptureFile {
     /// # Ok(()) }
     /// ```
     pub fn is_in_place(&self) -> Result<bool> {
+        if self.file.storage.as_object().is_some() {
+            return Ok(true);
+        }
         let named = match identity_at(&self.file.location) {
             Ok(named) => named,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

@@ -20,8 +20,10 @@ mod classes {
     import_exception!(capturefile._errors, CommitUncertain);
     import_exception!(capturefile._errors, InvalidCaptureFile);
     import_exception!(capturefile._errors, UncommittedWarning);
+    import_exception!(io, UnsupportedOperation);
 }
 
+use classes::UnsupportedOperation;
 pub(super) use classes::{CaptureFileAlreadyOpen, CaptureFileError, CaptureFileNotOpen, UncommittedWarning};
 
 impl From<Error> for PyErr {
@@ -31,7 +33,7 @@ impl From<Error> for PyErr {
             Error::Io { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => {
                 PyMemoryError::new_err(message)
             }
-            Error::Io { path, source, .. } => os_error(path, &source),
+            Error::Io { path, source, .. } => raised_by(&source).unwrap_or_else(|| os_error(path, &source)),
             Error::LockUnavailable { path, source } => {
                 PyOSError::new_err((source.raw_os_error(), message, path.into_os_string()))
             }
@@ -80,6 +82,20 @@ pub(super) fn quoted(path: &Path) -> String {
     format!("{path:?}")
 }
 
+/// Returns the exception of a store, if that is what has failed.
+fn raised_by(error: &io::Error) -> Option<PyErr> {
+    let mut cause: &(dyn std::error::Error + 'static) = error.get_ref()?;
+    loop {
+        if let Some(raised) = cause.downcast_ref::<PyErr>() {
+            return Python::try_attach(|py| raised.clone_ref(py));
+        }
+        cause = match cause.downcast_ref::<io::Error>() {
+            Some(error) => error.get_ref()?,
+            None => cause.source()?,
+        };
+    }
+}
+
 /// Creates an `OSError` with `errno`, `strerror` and `filename`, which Python turns into `FileNotFoundError` and its
 /// siblings.
 fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
@@ -90,6 +106,9 @@ fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
         // What only Python's own functions would refuse before they ask the system: a path with a NUL.
         None if source.kind() == io::ErrorKind::InvalidInput => {
             return PyValueError::new_err(format!("{} cannot be a path: {source}", quoted(&path)));
+        }
+        None if source.kind() == io::ErrorKind::Unsupported => {
+            return UnsupportedOperation::new_err(format!("{}: {text}", quoted(&path)));
         }
         None => (nix::libc::EIO, text.as_str()),
     };

@@ -9,6 +9,7 @@ mod file;
 mod follower;
 mod iterators;
 mod log_transaction;
+mod object;
 mod progress;
 mod ranges;
 mod recover;

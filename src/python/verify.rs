@@ -9,8 +9,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
+use super::object::Remote;
 use super::progress::watched;
-use crate::{Damage, VerifyOptions};
+use crate::{Damage, OpenOptions, VerifyOptions};
 
 /// Reads a whole capture file and reports what is damaged.
 ///
@@ -18,12 +19,13 @@ use crate::{Damage, VerifyOptions};
 /// metadata. Nothing is written, and a writer may continue meanwhile.
 ///
 /// Args:
-///     path: Path of the file.
+///     path: Path of the file, or URL of one in an object store.
 ///     quick: Check only what takes little time however large the file is: the header, the master nodes, the
 ///         edges of the index tree and the records there, the last frames, and the metadata.
 ///     progress: Called with the bytes of the file that are done and its total bytes: at the start, at most ten
 ///         times a second, and at the end with all of them; not called with `quick`. An exception that it
 ///         raises stops the work.
+///     store: As for `CaptureFile`.
 ///
 /// Returns:
 ///     A `Report`, whose `sound` is true if nothing is damaged.
@@ -37,16 +39,21 @@ use crate::{Damage, VerifyOptions};
 ///     >>> report.sound, report.records_checked
 ///     (True, 3)
 #[pyfunction]
-#[pyo3(signature = (path, *, quick = false, progress = None))]
-pub(super) fn verify(
-    py: Python<'_>,
+#[pyo3(signature = (path, *, quick = false, progress = None, store = None))]
+pub(super) fn verify<'py>(
+    py: Python<'py>,
     path: PathBuf,
     quick: bool,
     progress: Option<Py<PyAny>>,
-) -> PyResult<Bound<'_, PyAny>> {
+    store: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
     static REPORT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let report =
-        watched(py, progress, |callback| VerifyOptions::new().quick(quick).progress(callback).verify(path))?;
+    let (path, remote) = Remote::find(py, path, store)?;
+    let report = watched(py, progress, |callback| {
+        let options = VerifyOptions::new().quick(quick).progress(callback);
+        let file = Remote::open(remote.as_ref(), &path, &OpenOptions::new())?;
+        options.verify_file(&file)
+    })?;
     REPORT.import(py, "capturefile._info", "Report")?.call1((
         report.record_count,
         report.records_checked,

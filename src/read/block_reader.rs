@@ -1,5 +1,6 @@
 //! Blocks by the position of their frames, and what is in them: from the snapshot, the cache, or the file.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::codec::inflate_stream;
@@ -29,6 +30,9 @@ pub(super) trait Blocks {
 
     /// Returns the block whose frame starts at `frame`.
     fn block(&self, frame: u64) -> std::result::Result<Arc<Block>, Self::Stop>;
+
+    /// Announces bytes that will probably be needed next to a storage that fetches them.
+    fn announce(&self, _range: Range<u64>) {}
 }
 
 /// Blocks that are in memory; a lookup that needs another one stops there.
@@ -66,6 +70,10 @@ impl Blocks for CachedOrFile<'_> {
     #[inline]
     fn block(&self, frame: u64) -> Result<Arc<Block>> {
         self.0.block(frame)
+    }
+
+    fn announce(&self, range: Range<u64>) {
+        self.0.file().storage.will_read(&mut vec![range]);
     }
 }
 

@@ -97,5 +97,5 @@ pub(crate) fn read_together<S: BlockSource>(
             keys.push(key);
         }
     }
-    Ok(ReadTogether::new(source, keys.into_iter()))
+    Ok(ReadTogether::of(source, keys))
 }

@@ -1,5 +1,7 @@
 //! The index of one state of a file: from the number of a record to its coordinates.
 
+use std::ops::Range;
+
 use crate::error::{Damage, Error, Result};
 use crate::format::master::Extent;
 use crate::format::{Coordinates, NodePart, in_memory};
@@ -7,6 +9,13 @@ use crate::read::block_reader::{BlockReader, Blocks, Cached, CachedOrFile, Stop}
 use crate::read::node::Node;
 use crate::read::record::Record;
 use crate::tree::{Descent, RightmostPath};
+
+/// Returns where leaves and their records mostly are, given the frame of the node above them: before it.
+fn around_leaves(frame: u64) -> Range<u64> {
+    const BEFORE: u64 = 192 * 1024;
+    const BEHIND: u64 = 64 * 1024;
+    frame.saturating_sub(BEFORE)..frame.saturating_add(BEHIND)
+}
 
 /// Finds records by their numbers.
 #[derive(Debug)]
@@ -151,10 +160,35 @@ impl Index {
             return Err(self.no_such_record(first + 1).into());
         };
         while descent.height > 1 {
+            if descent.height == 2 {
+                blocks.announce(around_leaves(descent.root.frame));
+            }
             descent = self.descend(descent, blocks)?;
         }
         let part = number % self.parts_of_node();
         Ok(NodePart::with_child(descent.root, in_memory(part * u64::from(NodePart::SIZE))))
+    }
+
+    /// Announces the nodes on the way to the leaves with these numbers to a storage that fetches them.
+    pub(crate) fn announce_way(&self, leaves: &[u64]) -> Result<()> {
+        let file = self.blocks.file();
+        let size = u64::from(file.geometry.block_size);
+        let first = |leaf: &u64| leaf / self.parts_of_node() * u64::from(self.fan_out());
+        let mut way: Vec<_> = leaves.iter().filter_map(|leaf| self.path.descend(first(leaf))).collect();
+        loop {
+            way.retain(|descent| descent.height > 1);
+            if way.is_empty() {
+                return Ok(());
+            }
+            let frames = way.iter().map(|descent| descent.root.frame);
+            let missing = frames.filter(|&frame| self.blocks.cached_block(frame).is_none());
+            let mut ranges: Vec<_> = missing.map(|frame| frame..frame.saturating_add(size)).collect();
+            ranges.dedup();
+            file.storage.will_read(&mut ranges);
+            for descent in &mut way {
+                *descent = self.step_down(*descent)?;
+            }
+        }
     }
 
     /// Descends by one level.

@@ -1,5 +1,6 @@
 //! Reading files of version 2, and what both formats share to go through many records.
 
+pub(crate) mod announce;
 pub(crate) mod block;
 mod block_reader;
 pub(crate) mod blocks;

@@ -14,7 +14,7 @@ use crate::storage::{Standing, Storage, too_short};
 pub(crate) struct Opened {
     /// The path as it was given, for messages.
     pub(crate) path: PathBuf,
-    /// The absolute path, which remains valid when the working directory changes.
+    /// The absolute path, which remains valid when the working directory changes, or the name of an object.
     pub(crate) location: PathBuf,
     pub(crate) storage: Box<dyn Storage>,
     /// Number of threads that compress and inflate blocks, including the calling one.
@@ -23,8 +23,11 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn new(path: &Path, storage: Box<dyn Storage>, threads: usize) -> Self {
-        // Fails only if the working directory has been deleted.
-        let location = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let location = match storage.as_object() {
+            Some(_) => path.to_owned(),
+            // Fails only if the working directory has been deleted.
+            None => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        };
         Self { path: path.to_owned(), location, storage, threads }
     }
 

@@ -1,8 +1,9 @@
 //! Positions of records in a file of version 2, for reading many of them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::{Result, reserve};
+use crate::error::{Error, Result, reserve};
 use crate::format::{Coordinates, in_memory};
 use crate::read::block::Block;
 use crate::read::gather::read_together;
@@ -11,7 +12,11 @@ use crate::read::node::Node;
 use crate::read::record::Record;
 use crate::read::snapshot::Snapshot;
 use crate::read::source::BlockSource;
+use crate::storage::Storage;
 use crate::sync::progress::Monitor;
+
+/// Maximum number of leaves to which the way is announced together: no more nodes than there is room for.
+const MAX_ANNOUNCED_LEAVES: usize = 256;
 
 impl BlockSource for Snapshot {
     type Block = Arc<Block>;
@@ -24,6 +29,19 @@ impl BlockSource for Snapshot {
 
     fn cached_block(&self, key: u64) -> Option<Arc<Block>> {
         self.block_reader().cached_block(key)
+    }
+
+    fn storage(&self) -> &dyn Storage {
+        &*self.file().storage
+    }
+
+    fn unread(&self, error: std::io::Error) -> Error {
+        self.file().unread(error, "read")
+    }
+
+    fn bytes_of(&self, key: u64) -> Range<u64> {
+        // Compressed blocks of the usual size have no more bytes than this.
+        key..key.saturating_add(self.geometry().block_size.into()).min(self.file_limit())
     }
 
     fn following(self: &Arc<Self>, key: u64, last: u64) -> FrameScan {
@@ -132,8 +150,7 @@ fn leaves(
     places: &[(Place, usize)],
     monitor: &Monitor<'_>,
 ) -> Result<Vec<(u64, Node)>> {
-    let mut leaves = Vec::new();
-    let mut missing = Vec::new();
+    let (mut leaves, mut unread) = (Vec::new(), Vec::new());
     let mut last = None;
     for (place, _) in places {
         if let Place::InLeaf(number, _) = *place
@@ -143,8 +160,18 @@ fn leaves(
             monitor.add_work(0)?;
             match snapshot.index().cached_leaf(number) {
                 Some(leaf) => leaves.push((number, leaf)),
-                None => missing.push((snapshot.index().leaf_position(number)?, number)),
+                None => unread.push(number),
             }
+        }
+    }
+    let mut missing = Vec::new();
+    for numbers in unread.chunks(MAX_ANNOUNCED_LEAVES) {
+        if snapshot.storage().as_object().is_some() {
+            snapshot.index().announce_way(numbers)?;
+        }
+        for &number in numbers {
+            monitor.add_work(0)?;
+            missing.push((snapshot.index().leaf_position(number)?, number));
         }
     }
     missing.sort_unstable();

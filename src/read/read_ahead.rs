@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::read::announce::Announcements;
 use crate::read::source::BlockSource;
 use crate::sync::pipeline::{Pipeline, Task};
 
@@ -24,6 +25,7 @@ pub(crate) struct ReadAhead<S: BlockSource, K> {
     /// Keys of the blocks that are in the pipeline.
     begun: VecDeque<u64>,
     pipeline: Pipeline<Decompression<S>>,
+    announcements: Announcements,
     depth: usize,
 }
 
@@ -42,8 +44,15 @@ impl<S: BlockSource> Task for Decompression<S> {
 }
 
 impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
+    /// Starts with the blocks of the first of the keys, which follow each other behind `key` up to `last`.
+    pub(crate) fn scan(source: &Arc<S>, key: u64, last: u64, keys: impl FnOnce(&Arc<S>) -> K) -> Self {
+        let mut announcements = Announcements::of_scan(&**source, key, last);
+        announcements.advance(&**source, key);
+        Self::new(source, keys(source), announcements)
+    }
+
     /// Starts with the blocks of the first of `keys`, on as many threads as the file was opened with.
-    pub(crate) fn new(source: &Arc<S>, keys: K) -> Self {
+    fn new(source: &Arc<S>, keys: K, announcements: Announcements) -> Self {
         let few = keys.size_hint().1.is_some_and(|most| most < BLOCKS_WORTH_THREADS);
         let threads = if few { 1 } else { source.threads() };
         let in_cache = source.blocks_in_cache() / PART_OF_CACHE;
@@ -54,6 +63,7 @@ impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
             begun: VecDeque::new(),
             pipeline: Pipeline::new(if depth == 1 { 1 } else { threads }),
             depth,
+            announcements,
         }
     }
 
@@ -66,6 +76,7 @@ impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
         while self.begun.len() < self.depth
             && let Some(key) = self.keys.next()
         {
+            self.announcements.advance(&*self.source, key);
             self.begun.push_back(key);
             match self.source.cached_block(key) {
                 Some(block) => self.pipeline.push_outcome(block, 0),
@@ -78,7 +89,10 @@ impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
     pub(crate) fn get(&mut self, key: u64) -> Result<Option<S::Block>> {
         self.fill();
         match self.begun.iter().position(|&next| next == key) {
-            Some(index) => self.pipeline.get(index),
+            Some(index) => {
+                self.announcements.wait(&*self.source, key)?;
+                self.pipeline.get(index)
+            }
             None => Ok(None),
         }
     }
@@ -96,6 +110,12 @@ impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
 pub(crate) type ReadTogether<S> = ReadAhead<S, std::vec::IntoIter<u64>>;
 
 impl<S: BlockSource> ReadTogether<S> {
+    /// Starts with the blocks of the first of `keys`.
+    pub(crate) fn of(source: &Arc<S>, keys: Vec<u64>) -> Self {
+        let announcements = Announcements::of_set(&**source, &keys);
+        Self::new(source, keys.into_iter(), announcements)
+    }
+
     /// Returns the block with this key; earlier ones are released.
     pub(crate) fn take(&mut self, key: u64) -> Result<S::Block> {
         self.discard_before(key);

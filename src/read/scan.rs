@@ -43,8 +43,8 @@ impl<S: BlockSource> Scan<S> {
 
     /// Reads ahead what is behind the block with the key `key`, up to the one with the key `last`.
     pub(crate) fn read_ahead(&mut self, key: u64, last: u64) {
-        let following = self.source.following(key, last);
-        self.ahead = Some(ReadAhead::new(&self.source, following));
+        let following = |source: &Arc<S>| source.following(key, last);
+        self.ahead = Some(ReadAhead::scan(&self.source, key, last, following));
     }
 
     /// Makes this block the one at hand.

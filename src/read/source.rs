@@ -1,9 +1,11 @@
 //! What both formats provide for reading many records, which are in blocks.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::read::record::Record;
+use crate::storage::Storage;
 use crate::sync::progress::Monitor;
 
 /// A state of a file, whose records lie in blocks. Each block has a key; keys rise in the order of the file.
@@ -19,6 +21,13 @@ pub(crate) trait BlockSource: Send + Sync + Sized + 'static {
     fn block(&self, key: u64) -> Result<Self::Block>;
     /// The block with this key, if it is in memory.
     fn cached_block(&self, key: u64) -> Option<Self::Block>;
+    /// Returns the storage of the file.
+    fn storage(&self) -> &dyn Storage;
+    /// Returns the error for bytes that could not be read.
+    fn unread(&self, error: std::io::Error) -> Error;
+    /// Returns where in the file the block with this key is, as far as that is known without reading it; empty if it is
+    /// in memory.
+    fn bytes_of(&self, key: u64) -> Range<u64>;
     /// The keys behind this one, up to `last`, as far as they can be foreseen.
     fn following(self: &Arc<Self>, key: u64, last: u64) -> Self::Following;
 

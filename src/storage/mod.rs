@@ -3,10 +3,11 @@
 mod file;
 mod futex;
 mod names;
+mod object;
 mod page_cache;
 mod properties;
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::{fmt, io};
 use crate::lock::FileIdentity;
 
 pub use names::sync_path;
+pub use object::{ObjectHead, ObjectSource};
 
 pub(crate) use file::FileStorage;
 pub(crate) use names::{
@@ -22,6 +24,10 @@ pub(crate) use names::{
     keeps_changing, move_into_place, open, open_plain, parent, resolve_links, resolve_to_replace,
     sync_folder, temporary_file,
 };
+pub(crate) use object::ObjectStorage;
+
+/// Maximum number of bytes that are requested before they are read, where reads are requests to a store.
+pub(crate) const READ_AHEAD: u64 = 16 * 1024 * 1024;
 
 /// The bytes of one open capture file.
 ///
@@ -55,6 +61,16 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// Returns a map of at least the first `length` bytes; fails if the file is shorter, and returns `None`
     /// if it has to be read by position.
     fn map(&self, length: u64) -> io::Result<Option<Map>>;
+    /// Announces ranges that will be read, which it may change; only for storages that fetch them meanwhile.
+    fn will_read(&self, _ranges: &mut Vec<Range<u64>>) {}
+    /// Waits until the bytes of `range` that were announced are there.
+    fn await_coming(&self, _range: Range<u64>) -> io::Result<()> {
+        Ok(())
+    }
+    /// Returns the storage if it is an object in a store, of which each read may be a request.
+    fn as_object(&self) -> Option<&ObjectStorage> {
+        None
+    }
     /// Waits for at most `timeout` until [`tell_change`](Self::tell_change) announces a change of the four
     /// bytes at `position`; does not wait if they are no longer `seen`.
     fn wait_for_change(&self, _position: u64, _seen: [u8; 4], timeout: Duration) {

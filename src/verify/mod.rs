@@ -135,8 +135,28 @@ impl<'a> VerifyOptions<'a> {
     /// # Ok(()) }
     /// ```
     pub fn verify(self, path: impl AsRef<Path>) -> Result<Report> {
-        let file = CaptureFile::open(path)?;
-        if self.quick { look_at_edges(&file) } else { read_all(&file, self.progress) }
+        self.verify_file(&CaptureFile::open(path)?)
+    }
+
+    /// Verifies a file that is open already, as it is shown.
+    ///
+    /// # Errors
+    ///
+    /// As for [`verify`](Self::verify).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # capturefile::OpenOptions::new().write(true).open(&path)?;
+    /// let file = capturefile::CaptureFile::open(&path)?;
+    /// assert!(capturefile::VerifyOptions::new().verify_file(&file)?.is_sound());
+    /// # Ok(()) }
+    /// ```
+    pub fn verify_file(self, file: &CaptureFile) -> Result<Report> {
+        if self.quick { look_at_edges(file) } else { read_all(file, self.progress) }
     }
 }
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("append", "cat", "head", "tail", "sample", "get", "count", "follow", "grep", "info", "du", "verify", "recover"),
-    *("copy", "merge", "backup", "import", "export", "metadata", "view", "completion"),
+    *("copy", "merge", "backup", "upload", "import", "export", "metadata", "view", "completion"),
 )
 """In the order of the help; each is described and run by the module of its name in `capturefile.cli.commands`."""
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import capturefile
 from capturefile._capturefile import file_identity
+from capturefile.cli.sources import is_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
     """What can be found out at little cost, by names for JSON; None is unknown, or no metadata."""
     size, exact = record_bytes(cf)
     birth = file_identity(cf)[2]
+    modified = None if is_url(cf.file_name) else os.stat(cf.file_name).st_mtime
     compressed = _compressed_bytes(cf)
     metadata = cf.get_metadata()
     return {
@@ -35,7 +37,7 @@ def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
         "record_bytes_exact": exact,
         "compression_ratio": None if not size or not compressed else round(size / compressed, 2),
         "created": None if birth is None else _shown_time(birth / 1e9),
-        "modified": _shown_time(os.stat(cf.file_name).st_mtime),
+        "modified": None if modified is None else _shown_time(modified),
         "being_written": _is_being_written(cf),
         "metadata_preview": None if metadata is None else metadata[:PREVIEW].decode(errors="backslashreplace"),
     }

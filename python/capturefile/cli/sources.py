@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from capturefile import CaptureFile
     from capturefile.rotating import RotatingReader
 
-ONE = "capture file, folder of a rotated log, or - for a capture file on standard input"
-NAMED = "capture files and folders of rotated logs"
+ONE = "capture file, its URL in an object store, folder of a rotated log, or - for a capture file on standard input"
+NAMED = "capture files, their URLs in object stores, and folders of rotated logs"
 SEVERAL = f"{NAMED}, one after the other; - is a capture file on standard input"
 
 
@@ -57,7 +57,26 @@ def check(names: list[str]) -> None:
                 raise WrongUsage("standard input can be read once only")
             continue
         refuse_same_file(STANDARD_OUTPUT, name)
-        os.stat(name)
+        if not is_url(name):
+            os.stat(name)
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is the URL of an object in a store."""
+    if "://" not in name:
+        return False
+    from capturefile._remote import is_url
+
+    return is_url(name)
+
+
+def shown_url(name: str) -> str:
+    """A name as messages show it: a URL without passwords and signatures."""
+    if not is_url(name):
+        return name
+    from capturefile._remote import without_secrets
+
+    return without_secrets(name)
 
 
 def opened(name: str) -> Source:
@@ -65,7 +84,9 @@ def opened(name: str) -> Source:
     if name == STANDARD:
         return _standard_input()
     refuse_same_file(STANDARD_OUTPUT, name)
-    return Rotated(name) if os.path.isdir(name) else Single(name, capturefile.open(name, encoding=None))
+    if os.path.isdir(name):
+        return Rotated(name)
+    return Single(shown_url(name), capturefile.open(name, encoding=None))
 
 
 def standard_input() -> tuple[str, IO[bytes] | None]:

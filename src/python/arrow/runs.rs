@@ -8,6 +8,7 @@ use pyo3::types::PyDict;
 
 use crate::python::errors::quoted;
 use crate::python::file::CaptureFile;
+use crate::python::object::Remote;
 use crate::{FileIdentity, OpenOptions, Record, Records, Snapshot};
 
 use super::failure::Failure;
@@ -28,6 +29,8 @@ enum RunSource {
 /// A file as it was when its records were chosen.
 struct Named {
     path: PathBuf,
+    /// What reads it where it is in a store.
+    remote: Option<Remote>,
     options: OpenOptions,
     identity: FileIdentity,
     /// The number of records that it had.
@@ -37,8 +40,8 @@ struct Named {
 impl Named {
     /// Opens the file, and returns a snapshot of its last commit.
     fn open(&self) -> Result<Arc<Snapshot>, Failure> {
-        let file = self.options.open(&self.path)?;
-        let name = quoted(&self.path);
+        let file = Remote::open(self.remote.as_ref(), &self.path, &self.options)?;
+        let name = quoted(file.path());
         if file.identity()? != self.identity {
             return Err(Failure::invalid(&format!(
                 "{name} is another file than the one that this table was made of; make a new one"
@@ -63,18 +66,19 @@ impl Run {
 
     /// Creates a run from one of a `RecordSequence`.
     pub(super) fn given(py: Python<'_>, run: GivenRun<'_>) -> PyResult<Self> {
-        let source = match &run.open {
-            Some(file) => RunSource::Open(file.get().snapshot(py)?),
-            None => RunSource::Named(Named {
-                path: run.path,
+        let source = if let Some(file) = &run.open {
+            RunSource::Open(file.get().snapshot(py)?)
+        } else {
+            let store = run.options.get_item("store")?.filter(|store| !store.is_none());
+            let (path, remote) = Remote::find(py, run.path, store.as_ref())?;
+            let (device, inode, birth) = run.identity;
+            RunSource::Named(Named {
+                path,
+                remote,
                 options: options_in(&run.options)?,
-                identity: FileIdentity {
-                    device: run.identity.0,
-                    inode: run.identity.1,
-                    birth: run.identity.2,
-                },
+                identity: FileIdentity { device, inode, birth },
                 records: run.records,
-            }),
+            })
         };
         Ok(Self { source, first: run.first, step: run.step, count: run.length })
     }

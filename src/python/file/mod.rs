@@ -52,7 +52,8 @@ use settings::{Chosen, Request, Settings, copy_metadata, counted};
 /// committed.
 ///
 /// Args:
-///     file_name: Path of the file, by convention with the extension `.capture`.
+///     file_name: Path of the file, by convention with the extension `.capture`, or URL of one in an object store,
+///         which is read where it is; see `docs/object-stores.md`.
 ///     to_write: Open for writing, and create the file if it does not exist or is empty.
 ///     initial_metadata: Metadata of a file that this call creates; ignored for an existing file.
 ///     force_new_empty_file: Replace any existing file by a new, empty one, atomically for everyone who opens
@@ -77,6 +78,7 @@ use settings::{Chosen, Request, Settings, copy_metadata, counted};
 ///     threads: Number of threads, including the calling one, that compress blocks and inflate them ahead of
 ///         sequential reads; by default one per core, up to four.
 ///     cache_size: Maximum size of the cache of inflated blocks and index nodes, in bytes.
+///     store: Where the path leads to an object: a store of `obstore` or a file system of `fsspec`. Only for reading.
 ///
 /// Raises:
 ///     OSError: The file cannot be opened, created, or locked because its file system has no locks. This
@@ -133,7 +135,7 @@ impl CaptureFile {
 
     /// The path in quotes, for messages.
     fn name(&self) -> PyResult<String> {
-        Ok(quoted(&self.settings()?.path))
+        Ok(quoted(self.settings()?.name()))
     }
 
     /// The open file, for one quick look.
@@ -210,7 +212,7 @@ impl CaptureFile {
         text_signature = "(file_name, to_write=False, initial_metadata=None, force_new_empty_file=False, \
                           encoding='utf_8', use_os_file_locking=True, compression_block_size=None, *, \
                           errors=None, sync='full', format=2, compression=None, compression_level=None, \
-                          threads=None, cache_size=50331648)"
+                          threads=None, cache_size=50331648, store=None)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
         Self::unopened()
@@ -219,7 +221,8 @@ impl CaptureFile {
     #[pyo3(signature = (
         file_name, to_write=false, initial_metadata=None, force_new_empty_file=false, encoding=Some("utf_8".into()),
         use_os_file_locking=true, compression_block_size=None, *, errors=None, sync=SyncMode::Full, format=2,
-        compression=None, compression_level=None, threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE
+        compression=None, compression_level=None, threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE,
+        store=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are the reference package's, and ours")]
     fn __init__(
@@ -239,6 +242,7 @@ impl CaptureFile {
         compression_level: Option<CompressionLevel>,
         #[pyo3(from_py_with = threads)] threads: Option<usize>,
         #[pyo3(from_py_with = cache_size)] cache_size: u64,
+        store: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let chosen =
             Chosen { encoding, errors, use_os_file_locking, sync, compression_level, threads, cache_size };
@@ -251,7 +255,7 @@ impl CaptureFile {
             compression,
             block_size: compression_block_size,
         };
-        self.start(py, file_name, chosen, request)
+        self.start(py, file_name, store, chosen, request)
     }
 
     /// The path that the file was opened with, as `str`.
@@ -311,8 +315,11 @@ impl CaptureFile {
     ///     False
     #[pyo3(signature = (to_write=false))]
     fn open(&self, py: Python<'_>, to_write: bool) -> PyResult<()> {
-        let options = self.settings()?.options().write(to_write).create(false);
-        self.open_with(py, &options)
+        let settings = self.settings()?;
+        if let Some(remote) = settings.remote.as_ref().filter(|_| to_write) {
+            return Err(remote.refuse_writing(py));
+        }
+        self.open_with(py, &settings.options().write(to_write).create(false))
     }
 
     /// Closes the file without committing. Does nothing on a closed object.

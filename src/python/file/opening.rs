@@ -24,10 +24,16 @@ impl CaptureFile {
         &self,
         py: Python<'_>,
         path: PathBuf,
+        store: Option<&Bound<'_, PyAny>>,
         chosen: Chosen,
         request: Request,
     ) -> PyResult<()> {
-        let settings = Settings::new(py, path, chosen)?;
+        let settings = Settings::new(py, path, store, chosen)?;
+        if let Some(remote) = &settings.remote
+            && (request.write || request.replace)
+        {
+            return Err(remote.refuse_writing(py));
+        }
         let options = settings
             .options()
             .write(request.write)
@@ -49,13 +55,13 @@ impl CaptureFile {
     pub(super) fn open_with(&self, py: Python<'_>, options: &OpenOptions) -> PyResult<()> {
         let settings = self.settings()?;
         let already = || {
-            let name = quoted(&settings.path);
+            let name = quoted(settings.name());
             CaptureFileAlreadyOpen::new_err(format!("{name} is already open in this object; close it first"))
         };
         if self.open.load().is_some() {
             return Err(already());
         }
-        let file = Arc::new(py.detach(|| options.open(settings.present_path()))?);
+        let file = Arc::new(settings.open(py, options)?);
         let writes = file.is_writer();
         let before = self.open.compare_and_swap(&None::<Open>, Some(file));
         if before.is_some() {
@@ -83,9 +89,11 @@ impl CaptureFile {
         let reopen = py.import("capturefile._capturefile")?.getattr("_reopen")?;
         let snapshot = this.snapshot(py)?;
         let seen = (file_identity(py, this)?, snapshot.serial_number(), snapshot.record_count());
-        let arguments =
-            (slf.get_type(), settings.location.as_os_str(), settings.chosen.to_arguments(py)?, seen)
-                .into_pyobject(py)?;
+        let options = settings.chosen.to_arguments(py)?;
+        if let Some(remote) = &settings.remote {
+            options.set_item("store", remote.store(py)?)?;
+        }
+        let arguments = (slf.get_type(), settings.location.as_os_str(), options, seen).into_pyobject(py)?;
         // What a subclass keeps in its objects.
         let state = slf.call_method0("__getstate__")?;
         PyTuple::new(py, [reopen, arguments.into_any(), state])
@@ -95,7 +103,8 @@ impl CaptureFile {
 /// Opens a capture file with the modes of Python's `open()`.
 ///
 /// Args:
-///     path: Path of the file, by convention with the extension `.capture`.
+///     path: Path of the file, by convention with the extension `.capture`, or URL of one in an object store, which is
+///         read where it is; see `docs/object-stores.md`.
 ///     mode: "r" to read; "a" to write, creating the file if it does not exist or is empty; "x" to create a
 ///         file and refuse an existing one; "w" to replace any existing file by a new, empty one.
 ///     initial_metadata: Metadata of a file that this call creates.
@@ -109,6 +118,7 @@ impl CaptureFile {
 ///     compression_level: As for `CaptureFile`.
 ///     threads: As for `CaptureFile`.
 ///     cache_size: As for `CaptureFile`.
+///     store: As for `CaptureFile`.
 ///
 /// Returns:
 ///     The open file.
@@ -132,11 +142,11 @@ impl CaptureFile {
     signature = (
         path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), errors=None, use_os_file_locking=true,
         compression_block_size=None, sync=SyncMode::Full, format=2, compression=None, compression_level=None,
-        threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE
+        threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE, store=None
     ),
     text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', errors=None, use_os_file_locking=True, \
                       compression_block_size=None, sync='full', format=2, compression=None, \
-                      compression_level=None, threads=None, cache_size=50331648)"
+                      compression_level=None, threads=None, cache_size=50331648, store=None)"
 )]
 #[expect(clippy::too_many_arguments, reason = "they are the settings of CaptureFile")]
 pub(in crate::python) fn open(
@@ -154,6 +164,7 @@ pub(in crate::python) fn open(
     compression_level: Option<CompressionLevel>,
     #[pyo3(from_py_with = threads)] threads: Option<usize>,
     #[pyo3(from_py_with = cache_size)] cache_size: u64,
+    store: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<CaptureFile> {
     let (write, new, replace) = match mode {
         "r" => (false, false, false),
@@ -177,7 +188,7 @@ pub(in crate::python) fn open(
     };
     let chosen =
         Chosen { encoding, errors, use_os_file_locking, sync, compression_level, threads, cache_size };
-    file.start(py, path, chosen, request)?;
+    file.start(py, path, store, chosen, request)?;
     Ok(file)
 }
 

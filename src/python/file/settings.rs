@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::python::convert::{Encoding, with_bytes};
+use crate::python::object::Remote;
 use crate::{Compression, CompressionLevel, Geometry, OpenOptions, SyncMode};
 
 pub(super) const METADATA_EXPECTED: &str = "metadata must be bytes-like";
@@ -16,6 +17,8 @@ pub(super) struct Settings {
     pub(super) path: PathBuf,
     /// Where that was when the object was made, whatever folder the process works in later.
     pub(super) location: PathBuf,
+    /// What reads the file where it is in a store.
+    pub(super) remote: Option<Remote>,
     pub(super) encoding: Encoding,
     pub(super) chosen: Chosen,
 }
@@ -34,13 +37,32 @@ pub(super) struct Chosen {
 
 impl Settings {
     /// Raises LookupError if there is no such encoding or error handler.
-    pub(super) fn new(py: Python<'_>, path: PathBuf, chosen: Chosen) -> PyResult<Self> {
-        let encoding = Encoding::find(py, chosen.encoding.as_deref(), chosen.errors.as_deref(), &path)?;
-        Ok(Self { location: location_of(&path), path, encoding, chosen })
+    pub(super) fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        store: Option<&Bound<'_, PyAny>>,
+        chosen: Chosen,
+    ) -> PyResult<Self> {
+        let (path, remote) = Remote::find(py, path, store)?;
+        let name = remote.as_ref().map_or(&path, |remote| &remote.name);
+        let encoding = Encoding::find(py, chosen.encoding.as_deref(), chosen.errors.as_deref(), name)?;
+        let location = if remote.is_some() { path.clone() } else { location_of(&path) };
+        Ok(Self { path, location, remote, encoding, chosen })
+    }
+
+    /// What stands for the file in messages.
+    pub(super) fn name(&self) -> &Path {
+        self.remote.as_ref().map_or(&self.path, |remote| &remote.name)
+    }
+
+    /// Opens the file with `options`, without the interpreter.
+    pub(super) fn open(&self, py: Python<'_>, options: &OpenOptions) -> PyResult<crate::CaptureFile> {
+        let path = self.present_path();
+        Ok(py.detach(|| Remote::open(self.remote.as_ref(), path, options))?)
     }
 
     /// The path as it was given, as long as it leads to the same place.
-    pub(super) fn present_path(&self) -> &Path {
+    fn present_path(&self) -> &Path {
         if location_of(&self.path) == self.location { &self.path } else { &self.location }
     }
 

@@ -18,7 +18,8 @@ use super::CaptureFile;
 impl CaptureFile {
     /// Looks at what has been committed since the object was opened or last refreshed.
     ///
-    /// An object that is open for writing sees everything and has nothing to refresh.
+    /// An object that is open for writing sees everything and has nothing to refresh. One that reads from an object
+    /// store looks whether the file there has been replaced by a longer one.
     ///
     /// Args:
     ///     durable: Sync the disk before returning, so that a power cut cannot roll back what is seen.
@@ -27,8 +28,8 @@ impl CaptureFile {
     ///     True if there are more records to see, or other metadata.
     ///
     /// Raises:
-    ///     InvalidCaptureFile: The file has been damaged, or replaced by something shorter. The object continues to
-    ///         show what it showed before.
+    ///     InvalidCaptureFile: The file has been damaged, or replaced by something shorter or, in an object store,
+    ///         another one. The object continues to show what it showed before.
     ///     CaptureFileNotOpen: The object is closed.
     ///
     /// Examples:
@@ -41,7 +42,27 @@ impl CaptureFile {
     #[pyo3(signature = (durable=false))]
     fn refresh(&self, py: Python<'_>, durable: bool) -> PyResult<bool> {
         let file = self.file()?;
-        Ok(py.detach(|| file.refresh(durable))?)
+        let settings = self.settings()?;
+        if settings.remote.is_none() {
+            return Ok(py.detach(|| file.refresh(durable))?);
+        }
+        let options = settings.options();
+        let (newer, is_news) = py.detach(|| {
+            let Some(newer) = file.newer_version(&options)? else {
+                return crate::Result::Ok((None, false));
+            };
+            let (before, after) = (file.snapshot()?, newer.snapshot()?);
+            // Metadata of the version before may be gone with it.
+            let is_same = before.record_count() == after.record_count()
+                && before.metadata().is_ok_and(|before| {
+                    after.metadata().is_ok_and(|after| before.as_deref() == after.as_deref())
+                });
+            Ok((Some(newer), !is_same))
+        })?;
+        if let Some(newer) = newer {
+            self.open.compare_and_swap(&Some(file), Some(Arc::new(newer)));
+        }
+        Ok(is_news)
     }
 
     /// Returns the metadata.

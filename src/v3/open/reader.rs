@@ -28,6 +28,7 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
     loop {
         let head = read_head(file)?;
         let mut state = LogState::of(&head);
+        announce_log(file, &state);
         follow(file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
         let again = if file.steps.include(Step::SecondLook) { read_head(file)? } else { head.clone() };
         // If the ring was reused in the meantime, the end of the chain is not the end of the log.
@@ -47,6 +48,20 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
             return Err(file.corrupt(damage));
         }
     }
+}
+
+/// Announces the log from where it begins to a storage that fetches it.
+fn announce_log(file: &Shared, state: &LogState) {
+    /// As long as logs usually are.
+    const MOST: u64 = 1 << 20;
+    if file.storage.as_object().is_none() {
+        return;
+    }
+    let (start, size) = (file.header.log_start(), u64::from(file.header.log));
+    let begin = Ring::new(&*file.storage, &file.header).place(state.end);
+    // The whole ring is one request, where the parts at its end and its start would be two.
+    let range = if size <= MOST { start..start + size } else { begin..(begin + MOST).min(start + size) };
+    file.storage.will_read(&mut vec![range]);
 }
 
 /// Returns the current state of the file, starting from an earlier one.

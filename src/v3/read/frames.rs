@@ -47,7 +47,7 @@ impl FrameSource {
     }
 
     fn read_block(&self, child: &Child, first: u64) -> Result<Arc<RecordBlock>> {
-        let block = self.with_frame(child.position, Some(child.sum), |frame, body| {
+        let block = self.with_frame(child.position, Some(child), |frame, body| {
             let fits = frame.first == first
                 && u64::from(frame.count) == child.records
                 && frame.times.1 == child.time;
@@ -65,7 +65,7 @@ impl FrameSource {
         if let Some(children) = self.cached_node(child) {
             return Ok(children);
         }
-        let children = self.with_frame(child.position, Some(child.sum), |frame, body| {
+        let children = self.with_frame(child.position, Some(child), |frame, body| {
             self.check(frame, child, Kind::Node, frame.first == first)?;
             self.node_of(body, child)
         })?;
@@ -147,29 +147,31 @@ impl FrameSource {
         }
     }
 
-    /// Calls `work` with the frame at `position`, after verifying its checksums.
+    /// Calls `work` with the frame at `position`, after verifying its checksums. It must be that of `child`, if one is
+    /// given.
     fn with_frame<T>(
         &self,
         position: u64,
-        sum: Option<u32>,
+        child: Option<&Child>,
         work: impl Fn(&FrameHeader, &[u8]) -> Result<T>,
     ) -> Result<T> {
         let work = |header: &FrameHeader, encoded: &[u8], body: &[u8]| {
-            if sum.is_none_or(|sum| sum == FrameHeader::sum(encoded)) {
+            if child.is_none_or(|child| child.sum == FrameHeader::sum(encoded)) {
                 return work(header, body);
             }
             Err(self.file.corrupt(Damage::new("another frame", "the one that the index means").at(position)))
         };
+        let length = child.map_or(0, |child| child.length);
         match &self.open {
             Some((transaction, start)) if position >= *start => transaction.read(|saved| match saved {
                 Some(saved) if self.limit - start > saved.pages.len() as u64 => {
                     Err(self.not_saved(transaction))
                 }
                 Some(saved) => self.decode(&saved.pages, *start, position, work),
-                None => self.decode_in_file(self.limit, position, work),
+                None => self.decode_in_file(self.limit, position, length, work),
             }),
-            Some((_, start)) => self.decode_in_file(*start, position, work),
-            None => self.decode_in_file(self.limit, position, work),
+            Some((_, start)) => self.decode_in_file(*start, position, length, work),
+            None => self.decode_in_file(self.limit, position, length, work),
         }
     }
 
@@ -183,21 +185,23 @@ impl FrameSource {
         Error::OutOfMemory { bytes: self.limit - start, what }
     }
 
-    /// Decodes the frame at `position` of the file, which must end at or before `end`.
+    /// Decodes the frame at `position` of the file, which must end at or before `end`, and is read at once if it has
+    /// `length` bytes.
     fn decode_in_file<T>(
         &self,
         end: u64,
         position: u64,
+        length: u64,
         work: impl Fn(&FrameHeader, &[u8], &[u8]) -> Result<T>,
     ) -> Result<T> {
         match self.file.storage.map(end).map_err(|error| self.file.unread(error, "map"))? {
             Some(map) => self.decode(&map, 0, position, work),
-            None => self.decode(&self.read(position, end)?, position, position, work),
+            None => self.decode(&self.read(position, end, length)?, position, position, work),
         }
     }
 
-    /// Reads the frame at `position`, but no bytes from `end` on.
-    fn read(&self, position: u64, end: u64) -> Result<Vec<u8>> {
+    /// Reads the frame at `position`, but no bytes from `end` on: at once if it has `length` bytes.
+    fn read(&self, position: u64, end: u64, length: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut read_to = |to: u64| {
             let start = bytes.len();
@@ -213,7 +217,7 @@ impl FrameSource {
             FrameHeader::decode(&bytes, position, self.file.header.seed())
                 .map_err(|damage| self.file.corrupt(damage))
         };
-        let header = read_to(position.saturating_add(FrameHeader::SIZE as u64))?;
+        let header = read_to(position.saturating_add(length.max(FrameHeader::SIZE as u64)))?;
         read_to(position.saturating_add(header.total()))?;
         Ok(bytes)
     }

@@ -1,15 +1,19 @@
 //! Positions of records in a file of version 3, for reading many of them.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use super::run::Run;
 use super::snapshot::Snapshot;
-use crate::error::{Result, reserve};
+use crate::error::{Error, Result, reserve};
 use crate::format::in_memory;
 use crate::read::record::Record;
 use crate::read::source::BlockSource;
+use crate::storage::Storage;
 use crate::sync::progress::Monitor;
+
+/// Maximum number of index nodes that are announced together: no more than there is room for.
+const MAX_ANNOUNCED_NODES: usize = 512;
 
 /// The place of a record: the number of the first record in its block or entry, and its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +36,23 @@ impl BlockSource for Snapshot {
         self.cached_run(key).ok().flatten()
     }
 
+    fn storage(&self) -> &dyn Storage {
+        &*self.frames.file.storage
+    }
+
+    fn unread(&self, error: std::io::Error) -> Error {
+        self.frames.file.unread(error, "read")
+    }
+
+    fn bytes_of(&self, key: u64) -> Range<u64> {
+        let limit = self.frames.limit;
+        if key > self.state.frames.count() {
+            return limit..limit;
+        }
+        // A read that needs a damaged node reports it.
+        self.find_block(key).map_or(limit..limit, |(child, _)| child.position..child.end())
+    }
+
     fn following(self: &Arc<Self>, key: u64, last: u64) -> BlockScan {
         let mut following = BlockScan { snapshot: Arc::clone(self), next: key, last };
         // The caller has that block.
@@ -44,6 +65,7 @@ impl BlockSource for Snapshot {
         numbers: &[(u64, usize)],
         monitor: &Monitor<'_>,
     ) -> Result<Vec<(Place, usize)>> {
+        self.announce_nodes(numbers);
         let mut places = Vec::new();
         reserve(&mut places, numbers.len(), "record positions")?;
         let mut at_hand: Option<RangeInclusive<u64>> = None;
@@ -77,6 +99,32 @@ impl BlockSource for Snapshot {
 
     fn blocks_in_cache(&self) -> usize {
         in_memory(self.frames.file.cache.capacity() / u64::from(self.frames.file.header.block).max(1))
+    }
+}
+
+impl Snapshot {
+    /// Announces the index nodes on the way to the records with these numbers, which rise, to a storage that fetches them.
+    fn announce_nodes(&self, numbers: &[(u64, usize)]) {
+        let storage = &*self.frames.file.storage;
+        if storage.as_object().is_none() {
+            return;
+        }
+        let highest = self.state.frames.path.roots().map(|(height, _)| height).max().unwrap_or(0);
+        for height in (1..=highest).rev() {
+            let (mut ranges, mut last) = (Vec::new(), 0);
+            for &(number, _) in numbers {
+                if number > last
+                    && ranges.len() < MAX_ANNOUNCED_NODES
+                    && let Ok(Some((child, first))) = self.node_above(number, height)
+                {
+                    last = first + child.records - 1;
+                    if self.frames.cached_node(&child).is_none() {
+                        ranges.push(child.position..child.end());
+                    }
+                }
+            }
+            storage.will_read(&mut ranges);
+        }
     }
 }
 

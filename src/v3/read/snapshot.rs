@@ -31,6 +31,20 @@ enum Place {
     Entry(LogEntry),
 }
 
+/// Returns the child of `parent` that leads to a record, and the number of records before it.
+#[inline]
+fn step(children: &[Child], number: u64, parent: Child, mut before: u64) -> (Child, u64) {
+    let mut child = parent;
+    for next in children {
+        child = *next;
+        if number <= before + child.records {
+            break;
+        }
+        before += child.records;
+    }
+    (child, before)
+}
+
 impl Snapshot {
     /// A committed state.
     pub(crate) fn committed(frames: FrameSource, state: LogState) -> Self {
@@ -161,16 +175,25 @@ impl Snapshot {
             let Some(children) = node(&child, before + 1)? else {
                 return Ok(None);
             };
-            for next in children.iter() {
-                child = *next;
-                if number <= before + child.records {
-                    break;
-                }
-                before += child.records;
-            }
+            (child, before) = step(&children, number, child, before);
             height -= 1;
         }
         Ok(Some((child, before + 1)))
+    }
+
+    /// Returns the index node of this height on the way to a record in frames, if there is one, and the number of its first
+    /// record.
+    pub(super) fn node_above(&self, number: u64, height: usize) -> Result<Option<(Child, u64)>> {
+        let Some((mut at, child, mut before)) = self.state.frames.path.find(number) else {
+            return Ok(None);
+        };
+        let mut child = *child;
+        while at > height {
+            let children = self.frames.node(&child, before + 1)?;
+            (child, before) = step(&children, number, child, before);
+            at -= 1;
+        }
+        Ok((at == height).then_some((child, before + 1)))
     }
 
     /// Returns the metadata of the same commit as the records.

@@ -5,6 +5,7 @@ mod following;
 // Elsewhere `nix` has no name for the locks of open files, by which these tests look from outside.
 #[cfg(target_os = "linux")]
 mod locking;
+mod objects;
 mod opening;
 mod scanning;
 mod state_machine;

@@ -12,7 +12,7 @@ from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
 from capturefile.cli.reports import as_fields, quoted, recovery_fields, write_problems
-from capturefile.cli.sources import add_sources, standard_input
+from capturefile.cli.sources import add_sources, is_url, shown_url, standard_input
 from capturefile.cli.streams import STANDARD, STANDARD_OUTPUT, shown_name, write_json, write_line
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
         elif os.path.isdir(name):
             _verify_log(name, verdicts)
         else:
-            verdicts.give(name, name)
+            verdicts.give(shown_url(name), name)
     if options.json and verdicts.fields:
         write_json(output, verdicts.fields[0] if alone else verdicts.fields)
     return verdicts.code
@@ -91,7 +91,7 @@ class Verdicts:
             say(in_words(error))
             self.code = UNUSABLE
             return
-        recovery = None if report.sound or quick else _survey(path)
+        recovery = None if report.sound or quick or is_url(path) else _survey(path)
         self._note(sound=report.sound)
         if self.options.json:
             saved = {} if recovery is None else {"recovery": recovery_fields(recovery)}
@@ -99,7 +99,7 @@ class Verdicts:
             self.fields.append({**file, "sound": report.sound, **as_fields(report), **saved})
             return
         _write_report(self.output, report, "" if self.alone else f"{name}: ", quick=quick)
-        if not report.sound:
+        if not report.sound and not is_url(path):
             _write_advice(self.output, path, recovery)
 
     def give_problems(self, folder: str, problems: list[str]) -> None:

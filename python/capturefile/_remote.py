@@ -1,0 +1,391 @@
+"""Objects in stores, read where they are: what `CaptureFile` needs of a store, and how URLs lead to one."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import pickle
+import re
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from capturefile._errors import CaptureFileReplaced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from typing_extensions import Buffer
+
+_T = TypeVar("_T")
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SECRETS = re.compile(r"(?<=://)[^/\s@\"']*@|\?[^\s\"')>]*")
+"""User names with passwords, and queries, which sign a URL."""
+_STATUS = re.compile(r"status code: (\d{3} [A-Za-z -]*[A-Za-z])")
+_MAX_MESSAGE = 300
+_S3 = ("s3", "s3a")
+
+
+def is_url(path: object) -> bool:
+    """Whether a path is the URL of something that is not a local file."""
+    return isinstance(path, str) and _URL.match(path) is not None and not path.startswith("file://")
+
+
+def without_secrets(url: str) -> str:
+    """Returns a URL, or a message with URLs, without passwords and signatures."""
+    return _SECRETS.sub("", url)
+
+
+class Head(NamedTuple):
+    """What a store says about an object."""
+
+    size: int
+    version: str | None
+
+
+class Store(Protocol):
+    """How an object is read in one process. Methods raise what their store does."""
+
+    def head(self) -> Head:
+        """Asks for size and version."""
+        ...
+
+    def start(self, length: int) -> tuple[Head, Buffer]:
+        """Reads the first bytes."""
+        ...
+
+    def read(self, start: int, end: int, head: Head) -> Buffer:
+        """Reads a range of this version."""
+        ...
+
+
+class Source:
+    """An object that the extension reads. Each process opens the store by itself."""
+
+    def __init__(self, name: str, given: object, connect: Callable[[], Store]) -> None:
+        self.name = name
+        """The URL in messages."""
+        self.given = given
+        """The store that the caller has given, if one."""
+        self._connect = connect
+        self._store: Store | None = None
+        self._process = 0
+
+    def _connected(self) -> Store:
+        store, process = self._store, os.getpid()
+        if store is None or self._process != process:
+            store = self._connect()
+            self._store, self._process = store, process
+        return store
+
+    def head(self) -> tuple[int, str | None]:
+        """Asks for size and version."""
+        return self._call(lambda store: store.head())
+
+    def start(self, length: int) -> tuple[int, str | None, Buffer]:
+        """Reads the first bytes, and asks for size and version."""
+        (size, version), read = self._call(lambda store: store.start(length))
+        return size, version, read
+
+    def read(self, start: int, end: int, size: int, version: str | None) -> Buffer:
+        """Reads a range of this version."""
+        return self._call(lambda store: store.read(start, end, Head(size, version)))
+
+    def _call(self, work: Callable[[Store], _T]) -> _T:
+        store = self._connected()
+        return _calling(self.name, lambda: work(store))
+
+    def refuse_writing(self) -> NoReturn:
+        """Raises the exception for an attempt to write."""
+        message = (
+            f"{self.name!r} is in an object store, where files can only be read: write a local file, and upload it "
+            "by `capturefile upload`"
+        )
+        raise io.UnsupportedOperation(message)
+
+
+def _calling(name: str, work: Callable[[], _T]) -> _T:
+    """What `work` returns; what a store raises in it names the object."""
+    try:
+        return work()
+    except Exception as error:
+        failure = _in_our_words(error, name)
+    # Not in the handler: what a store says may have credentials in it, and would be shown with ours.
+    raise failure
+
+
+class Replaced(Exception):  # noqa: N818  (it is an outcome)
+    """The object is no longer the version that is being read."""
+
+
+def _in_our_words(error: Exception, name: str) -> Exception:
+    """The exception that says what a store said, without anything secret."""
+    kind = type(error).__name__
+    if isinstance(error, Replaced) or kind in ("PreconditionError", "FileExpired"):
+        return CaptureFileReplaced(
+            f"{name!r} has been replaced in its store since it was opened: call refresh() if the new object is a "
+            "later state of the same file, and open it again otherwise"
+        )
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(errno.ENOENT, "there is no such object in the store", name)
+    text = _told(error)
+    if isinstance(error, PermissionError) or kind in ("PermissionDeniedError", "UnauthenticatedError"):
+        return PermissionError(errno.EACCES, f"the store refuses access: {text}", name)
+    if isinstance(error, TimeoutError):
+        return TimeoutError(errno.ETIMEDOUT, f"the store does not answer in time: {text}", name)
+    number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
+    return OSError(number, f"the store failed: {text}", name)
+
+
+def _told(error: Exception) -> str:
+    """What a store says, in one line."""
+    text = str(error)
+    if status := _STATUS.search(text):
+        return f"it answered {status[1]}"
+    lines = text.strip().splitlines() or [type(error).__name__]
+    return without_secrets(lines[0])[:_MAX_MESSAGE]
+
+
+class _Obstore:
+    """An object in a store of `obstore`."""
+
+    def __init__(self, store: object, path: str) -> None:
+        import obstore
+
+        _refuse_fork()
+        self._obstore = obstore
+        self._store = store
+        self._path = path
+
+    def head(self) -> Head:
+        return _head_of(self._obstore.head(self._store, self._path))
+
+    def start(self, length: int) -> tuple[Head, Buffer]:
+        try:
+            result = self._obstore.get(self._store, self._path, options={"range": (0, length)})
+        except Exception:
+            # An empty object has no first bytes that could be asked for.
+            if self.head().size:
+                raise
+            return self.head(), b""
+        head = _head_of(result.meta)
+        return head, result.bytes()
+
+    def read(self, start: int, end: int, head: Head) -> Buffer:
+        options: dict[str, object] = {"range": (start, end)}
+        tag = head.version
+        # A weak tag never matches, and a time is none.
+        if tag is not None and tag.startswith('"'):
+            options["if_match"] = tag
+        result = self._obstore.get(self._store, self._path, options=options)
+        # Whether or not the server knows conditions.
+        if _head_of(result.meta) != head:
+            raise Replaced
+        return result.bytes()  # type: ignore[no-any-return]
+
+
+def _head_of(meta: Mapping[str, Any]) -> Head:
+    tag = meta["e_tag"]
+    return Head(meta["size"], str(tag or meta["last_modified"]))
+
+
+_first_process: int | None = None
+"""The process in which `obstore` was used first: its threads are there, and a fork has none of them."""
+
+
+def _refuse_fork() -> None:
+    global _first_process
+    process = os.getpid()
+    if _first_process is None:
+        _first_process = process
+    if _first_process != process:
+        message = (
+            "obstore cannot be used in a process that was forked after its parent had used it: start processes by "
+            '"spawn" or "forkserver", as multiprocessing.get_context() offers them, or give an fsspec file system as '
+            "the store"
+        )
+        raise RuntimeError(message)
+
+
+class _Fsspec:
+    """A file in a file system of `fsspec`, or of anything with its methods `info` and `cat_file`."""
+
+    VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
+
+    def __init__(self, system: Any, path: str) -> None:  # noqa: ANN401  (fsspec has no types)
+        self._system = system
+        self._path = path
+
+    def head(self) -> Head:
+        # Some keep what they have been told once.
+        if forget := getattr(self._system, "invalidate_cache", None):
+            forget(self._path)
+        info = self._system.info(self._path)
+        version = next((str(info[key]) for key in self.VERSIONS if info.get(key) is not None), None)
+        return Head(info["size"], version)
+
+    def start(self, length: int) -> tuple[Head, Buffer]:
+        head = self.head()
+        end = min(length, head.size)
+        return head, self.read(0, end, head) if end else b""
+
+    def read(self, start: int, end: int, head: Head) -> Buffer:
+        read = self._system.cat_file(self._path, start=start, end=end)
+        # It has no conditions; what is there after the read was there before it, too.
+        if self.head() != head:
+            raise Replaced
+        return read  # type: ignore[no-any-return]
+
+
+def source(path: str | bytes, store: object = None) -> Source | str:
+    """Returns what reads `path`, a URL or a path in `store`; or the path of a local file.
+
+    Raises:
+        TypeError: `store` is neither a store of `obstore` nor a file system of `fsspec`.
+        ImportError: `obstore` is not installed.
+        ValueError: No store is known for such URLs.
+    """
+    path = os.fsdecode(path)
+    if store is not None:
+        process = os.getpid()
+        return Source(path, store, lambda: _store_given(store, path, process))
+    if not is_url(path):
+        return unquote(urlsplit(path).path) if path.startswith("file://") else path
+    return Source(without_secrets(path), None, lambda: _store_of_url(path))
+
+
+def _store_given(store: object, path: str, process: int) -> Store:
+    if hasattr(store, "cat_file") and hasattr(store, "info"):
+        # File systems with threads work in the process that made them only.
+        mine = store if process == os.getpid() else pickle.loads(pickle.dumps(store))
+        return _Fsspec(mine, path)
+    if type(store).__module__.startswith("obstore"):
+        return _Obstore(store, path)
+    message = f"store must be a store of obstore or a file system of fsspec, not {type(store).__name__}"
+    raise TypeError(message)
+
+
+def _store_of_url(url: str) -> Store:
+    _refuse_fork()
+    root, path = _split(url)
+    _require_obstore(root)
+    return _Obstore(_connected_to(root), path)
+
+
+_MAX_STORES = 64
+_stores: dict[tuple[str, int], object] = {}
+"""The last stores by root and process, whose connections files in one bucket share."""
+
+
+def _connected_to(root: str) -> object:
+    key = (root, os.getpid())
+    store = _stores.pop(key, None) or _calling(without_secrets(root), lambda: _connect(root))
+    _stores[key] = store
+    for old in list(_stores)[:-_MAX_STORES]:
+        _stores.pop(old, None)
+    return store
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The root of a store, and a path in it."""
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    root = f"{scheme}://{host}"
+    if scheme.lower() in ("http", "https"):
+        parts = urlsplit(url)
+        # A query, which may be a signature, is part of each request to the root.
+        root, path = urlunsplit((parts.scheme, parts.netloc, "/", parts.query, "")), unquote(parts.path.lstrip("/"))
+    if not path or not host:
+        raise ValueError(f"{without_secrets(url)!r} names no object")
+    return root, path
+
+
+def _require_obstore(root: str) -> None:
+    if find_spec("obstore") is None:
+        message = f"{without_secrets(root)} requires obstore: pip install 'capturefile-rs[remote]'"
+        raise ImportError(message, name="obstore")
+
+
+def _connect(root: str, *, for_upload: bool = False) -> object:
+    from obstore.store import HTTPStore, from_url
+
+    scheme = root.partition(":")[0].lower()
+    if scheme in ("http", "https"):
+        return HTTPStore.from_url(root, client_options={"allow_http": scheme == "http"})
+    settings = _credentials(scheme)
+    if for_upload and scheme in _S3:
+        # Of each part, so that the store refuses what was changed on the way.
+        settings["checksum_algorithm"] = "SHA256"
+    return from_url(root, **settings)
+
+
+def _credentials(scheme: str) -> dict[str, Any]:
+    """Credentials that `obstore` does not find by itself: those of AWS profiles, if boto3 is installed."""
+    if scheme not in _S3 or "AWS_ACCESS_KEY_ID" in os.environ:
+        return {}
+    try:
+        import boto3
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        return {}
+    session = boto3.Session()
+    if session.get_credentials() is None:
+        return {}
+    return {"credential_provider": Boto3CredentialProvider(session)}
+
+
+class Target:
+    """An object that is to be uploaded."""
+
+    DIGEST = "capturefile-sha256"
+    """The attribute with the checksum of the content."""
+
+    def __init__(self, name: str, store: Any, path: str) -> None:  # noqa: ANN401  (obstore's are of several types)
+        self.name = name
+        """The URL in messages."""
+        self._store = store
+        self._path = path
+
+    @classmethod
+    def at(cls, url: str) -> Target:
+        """The object with this URL.
+
+        Raises:
+            ValueError: It is no URL of an object store.
+            ImportError: `obstore` is not installed.
+        """
+        if not is_url(url) or url.startswith(("http://", "https://")):
+            message = f"{without_secrets(url)!r} is no URL of an object store that files can be uploaded to"
+            raise ValueError(message)
+        root, path = _split(url)
+        _require_obstore(root)
+        name = without_secrets(url)
+        return cls(name, _calling(name, lambda: _connect(root, for_upload=True)), path)
+
+    def state(self) -> tuple[int, str | None] | None:
+        """Returns the size and the checksum of what is there."""
+        import obstore
+
+        def ask() -> tuple[int, str | None] | None:
+            try:
+                found = obstore.get(self._store, self._path, options={"head": True})
+            except FileNotFoundError:
+                return None
+            return found.meta["size"], found.attributes.get(self.DIGEST)
+
+        return _calling(self.name, ask)
+
+    def put(self, content: Path, size: int, digest: str) -> None:
+        """Uploads the content of a file."""
+        import obstore
+
+        def put() -> None:
+            obstore.put(self._store, self._path, content, attributes={self.DIGEST: digest})
+
+        _calling(self.name, put)
+        if (there := self.state()) != (size, digest):
+            message = f"the upload is not what was sent: {there} is there instead of {(size, digest)}"
+            raise OSError(errno.EIO, message, self.name)

@@ -1,0 +1,45 @@
+"""The command `upload`: a file or a rotated log as objects in a store, as of its last commit."""
+
+from __future__ import annotations
+
+from capturefile.cli.arguments import add_bare
+from capturefile.cli.exit_codes import DONE
+from capturefile.cli.messages import say
+from capturefile.cli.progress import progress
+from capturefile.cli.sources import shown_url
+from capturefile.cli.streams import ending_cleanly
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+EXAMPLE = """\
+capturefile upload log.capture s3://bucket/logs/log.capture
+capturefile upload orders/ gs://bucket/orders"""
+
+
+def add_to(commands: Commands) -> None:
+    """Describes the command."""
+    summary = "upload a file or a rotated log to an object store, also while it is written"
+    upload = add_bare(commands, "upload", summary, EXAMPLE)
+    upload.add_argument("source", metavar="SRC", help="path of a capture file, or of the folder of a rotated log")
+    upload.add_argument(
+        "target",
+        metavar="URL",
+        help="URL of the object, or of what the files of the log are below; what is there is not uploaded again",
+    )
+    upload.add_argument("--overwrite", action="store_true", help="replace an object with another content")
+    upload.set_defaults(run=_upload)
+
+
+def _upload(options: argparse.Namespace, _output: BinaryIO) -> int:
+    from capturefile._upload import upload
+
+    with ending_cleanly(), progress("upload", "files") as shown:
+        last = upload(options.source, options.target, overwrite=options.overwrite, progress=shown.at)
+    target = shown_url(options.target)
+    say(f"{target} has all up to record {last}" if last else f"{target} has no records")
+    return DONE
