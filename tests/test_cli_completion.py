@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SHELLS = ["bash", "zsh", "fish"]
 ALL_COMMANDS = {
-    "append", "backup", "cat", "completion", "copy", "count", "export", "follow", "get", "grep", "head", "import",
-    "info", "metadata", "recover", "tail", "verify", "view",
+    "append", "backup", "cat", "completion", "copy", "count", "du", "export", "follow", "get", "grep", "head",
+    "import", "info", "merge", "metadata", "recover", "sample", "tail", "verify", "view",
 }  # fmt: skip
 FORMATS = {"text", "jsonl", "raw", "hex", "nul", "prefixed"}
 
