@@ -38,6 +38,7 @@ class ObjectServer:
         self.has_tags = True
         self.heeds_conditions = True
         self.lock = threading.Lock()
+        self._tagged = (b"", "")
         outer = self
 
         class Handler(_Handler):
@@ -59,6 +60,14 @@ class ObjectServer:
         """Ends it."""
         self._server.shutdown()
         self._server.server_close()
+
+    def tag_of(self, content: bytes) -> str:
+        """The entity tag of a content, which is computed once."""
+        before, tag = self._tagged
+        if before is not content:
+            tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+            self._tagged = content, tag
+        return tag
 
     def asked(self) -> list[tuple[str, int, int]]:
         """The requests since the last call."""
@@ -96,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404)
         if fault.isdigit():
             return self._refuse(int(fault))
-        tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+        tag = state.tag_of(content)
         wanted = self.headers.get("If-Match")
         if state.heeds_conditions and wanted not in (None, tag):
             return self._refuse(412)
