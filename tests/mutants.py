@@ -42,13 +42,13 @@ MUTANTS = (
         "src/write/commit.rs",
         """\
         self.changes += 1;
-        Ok(Some(Flight {
+        self.captured_changes = self.changes;
 """,
         """\
         self.changes += 1;
+        self.captured_changes = self.changes;
         let serial = self.committed.serial.wrapping_add(1);
         self.committed = Arc::new(MasterNode { serial, ..MasterNode::clone(&self.committed) });
-        Ok(Some(Flight {
 """,
         "a_full_disk_costs_no_acknowledged_commit",
     ),
@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "what others have added while a commit waited for the disk is not to be saved for readers",
         "src/write/commit.rs",
-        "if !self.draft.is_dirty() {\n            self.renew_transaction();",
+        "if !self.draft.is_dirty() && self.marked.is_none() {\n            self.renew_transaction();",
         "{\n            self.renew_transaction();",
         "long_lives_show_what_was_written",
     ),
@@ -126,6 +126,167 @@ MUTANTS = (
         "let validity = if end <= self.stable {",
         "let validity = if end <= self.stable || true {",
         "long_lives_show_what_was_written",
+    ),
+    Mutant(
+        "an entry counts as committed although its sync has failed",
+        "src/v3/write/commit.rs",
+        "        if let Err(failure) = outcome {",
+        """\
+        let lost = |failure| if let Failure::Lost { .. } = failure { Ok(()) } else { Err(failure) };
+        if let Err(failure) = outcome.or_else(lost) {""",
+        "v3::failed_syncs_cost_no_acknowledged_commit",
+    ),
+    Mutant(
+        "an entry is acknowledged before it is synced",
+        "src/v3/write/flight.rs",
+        "if self.sync == SyncMode::Full {",
+        "if self.sync == SyncMode::Full && self.syncs_first {",
+        "v3::crashes_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "an entry refers to frames that are not synced",
+        "src/v3/write/flight.rs",
+        "if self.syncs_first {",
+        "if self.syncs_first && !self.entry.header.has_base() {",
+        "v3::many_lives_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "in barrier mode a head refers to frames that are not synced",
+        "src/v3/write/commit.rs",
+        "SyncMode::Barrier => is_large || checkpoint.is_some(),",
+        "SyncMode::Barrier => is_large,",
+        "v3::many_lives_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "a head is written before the commit whose sync it needs",
+        "src/v3/write/commit.rs",
+        "        self.draft.begin_commit(",
+        """\
+        let checkpoint = checkpoint.and_then(|checkpoint| self.write_head(checkpoint).err()).and(None);
+        self.draft.begin_commit(""",
+        "v3::many_lives_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "a head that makes room refers to frames that are not synced",
+        "src/v3/write/room.rs",
+        "            self.sync_storage()?;\n",
+        "",
+        "v3::many_lives_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "a head is sure of the entry that was not synced with its frames",
+        "src/v3/write/flight.rs",
+        "self.sync_to(position)",
+        "self.sync_to(end)",
+        "v3::many_lives_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "a commit takes with it what others have added meanwhile",
+        "src/v3/write/draft.rs",
+        "        self.records -= done.records;\n",
+        "        self.records = 0;\n        (self.sealed, self.open) = Default::default();\n",
+        "v3::crashes_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "what a commit under way has in it is not shown meanwhile",
+        "src/v3/write/draft.rs",
+        "        let Some(flight) = &self.in_flight else {",
+        "        let Some(flight) = self.in_flight.as_ref().filter(|_| false) else {",
+        "v3::crashes_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "a commit that found the disk full takes its records with it",
+        "src/v3/write/draft.rs",
+        "        self.sealed = self.all_sealed();\n",
+        "",
+        "v3::a_full_disk_costs_no_acknowledged_commit",
+    ),
+    Mutant(
+        "a commit that found the disk full brings its metadata back over what was set meanwhile",
+        "src/v3/write/draft.rs",
+        "self.metadata.take().or(failed.metadata)",
+        "failed.metadata.or(self.metadata.take())",
+        "v3::a_full_disk_costs_no_acknowledged_commit",
+    ),
+    Mutant(
+        "what is added while a commit is under way is written as frames, for which room in the log is made",
+        "src/v3/write/writer.rs",
+        "        if self.draft.is_in_flight() {\n            self.draft.seal",
+        "        if false {\n            self.draft.seal",
+        "v3::crashes_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "the error of a commit reaches only the thread that made it",
+        "src/write/health.rs",
+        "(changes <= lost.changes).then(",
+        "(changes > lost.changes).then(",
+        "v3::sharing::the_error_of_a_commit_reaches_all_whose_records_it_has",
+    ),
+    Mutant(
+        "a writer does not begin with an entry of random bits",
+        "src/v3/write/open.rs",
+        "        self.make_room(EntryHeader::MIN_TOTAL, 0)?;\n",
+        """\
+        if self.state.end > 0 {
+            return self.sync_storage();
+        }
+        self.make_room(EntryHeader::MIN_TOTAL, 0)?;
+""",
+        "v3::what_a_dead_writer_has_left_is_not_taken_for_a_commit",
+    ),
+    Mutant(
+        "room in the log is free once the newer head is past it",
+        "src/v3/write/room.rs",
+        "(a.min(b) + ",
+        "(a.max(b) + ",
+        "v3::many_lives_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "the log begins behind the entry that holds the record behind those in frames",
+        "src/v3/write/room.rs",
+        "let index = next.unwrap_or(self.state.entries.len());",
+        "let index = next.map_or(self.state.entries.len(), |next| next + 1);",
+        "v3::many_lives_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "what memory may hold and the disk may not is not written again when a writer opens",
+        "src/v3/write/open.rs",
+        "        if syncs {\n            write_again",
+        "        if false {\n            write_again",
+        "v3::failed_syncs_cost_no_acknowledged_commit",
+    ),
+    Mutant(
+        "the heads are not read again behind the end of the chain",
+        "src/v3/open/reader.rs",
+        "let again = read_head(file)?;",
+        "let again = head.clone();",
+        "v3::readers_beside_a_writer_see_whole_commits_and_are_never_behind",
+    ),
+    Mutant(
+        "a refresh that has found entries does not read the heads",
+        "src/v3/open/reader.rs",
+        "        let head = read_head(file)?;\n        if head.begin",
+        """\
+        if state.end > known.end {
+            return Ok(Look { state, taken_back: false });
+        }
+        let head = read_head(file)?;
+        if head.begin""",
+        "v3::readers_beside_a_writer_see_whole_commits_and_are_never_behind",
+    ),
+    Mutant(
+        "a refresh does not see whether the entry that it ended with still stands there",
+        "src/v3/open/reader.rs",
+        "if known.entries.is_empty() {",
+        "if known.end > 0 {",
+        "v3::decay::a_reader_whose_last_commit_is_gone_begins_anew",
+    ),
+    Mutant(
+        "a writer does not look for what is left behind the end of the log",
+        "src/v3/write/open.rs",
+        "if let Some(damage) = lost {",
+        "if let Some(damage) = lost.filter(|_| false) {",
+        "v3::decay::a_flipped_bit_costs_a_writer_no_more_than_the_last_commits_without_an_error",
     ),
 )
 

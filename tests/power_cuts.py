@@ -10,12 +10,13 @@ import fcntl
 import os
 import random
 import struct
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import capturefile
 import subprocess_scenarios
@@ -35,8 +36,11 @@ WITHOUT_LOG = 2
 """Its flag that leaves the journal in memory unwritten, as a power cut does."""
 MOMENTS = (1, 2, 10, 50)
 """After this many lines of a writer the power is cut: while it opens the file, and later."""
-SLOTS = (4096, 45_056)
-"""Where the two master slots begin in a file with the default sizes."""
+Version = Literal[2, 3]
+"""The version of the format."""
+VERSIONS: tuple[Version, ...] = (2, 3)
+SLOTS = {2: (4096, 45_056), 3: (4096, 8192)}
+"""Where the two master slots, or heads, begin in a file of a format with the default sizes."""
 
 
 class Kind(NamedTuple):
@@ -147,6 +151,11 @@ class History:
         return {*self.acknowledged[-1 - lost :], *begun}
 
 
+def may_be_lost(sync: str, version: int) -> int:
+    """How many acknowledged commits a power cut may roll back: in format 3 those since the last sync."""
+    return 0 if sync == "full" else 1 if version == 2 else sys.maxsize
+
+
 def work_until_cut(
     disk: Disk,
     scenario: Callable[..., None],
@@ -191,8 +200,9 @@ def check(path: Path, allowed: set[int]) -> int:
         assert cf.get_metadata() == metadata(commit, count)
         for number, found in enumerate(cf, start=1):
             assert found == record(number), f"record {number} is not what it was"
+        slots = SLOTS[cf.info().version]
     damaged = {problem.position for problem in capturefile.verify(path).problems}
-    assert damaged <= set(SLOTS), "more than a slot that was being written is damaged"
+    assert damaged <= set(slots), "more than a slot that was being written is damaged"
     return commit
 
 
@@ -211,19 +221,21 @@ def write_on(path: Path) -> int:
     return commit
 
 
-def cut_again_and_again(disk: Disk, source: random.Random, sync: str, cuts: int, replacements: int = 0) -> None:
+def cut_again_and_again(
+    disk: Disk, source: random.Random, version: Version, sync: str, cuts: int, replacements: int = 0
+) -> None:
     """Cuts the power while one writer after another continues with a file, and checks it each time.
 
     In this many of a hundred cases a writer replaces the file instead of making a commit.
     """
     path = disk.root / "log.capture"
-    CaptureFile(path, to_write=True, initial_metadata=metadata(0, 0)).close()
+    CaptureFile(path, to_write=True, initial_metadata=metadata(0, 0), format=version).close()
     commit = acknowledged = 0
     for lines in islice(cycle(MOMENTS), cuts):
         history = History(acknowledged=[commit])
-        work_until_cut(disk, write, path, sync, replacements, source=source, history=history, lines=lines)
+        work_until_cut(disk, write, path, version, sync, replacements, source=source, history=history, lines=lines)
         disk.restart()
-        check(path, history.allowed(lost=int(sync == "barrier")))
+        check(path, history.allowed(may_be_lost(sync, version)))
         acknowledged += len(history.acknowledged) - 1
         commit = write_on(path)
     assert acknowledged > 0, "the writers got nothing done"
@@ -243,18 +255,18 @@ def add_commit(cf: CaptureFile[bytes], size: int, begin: Callable[[int], None] =
 # Actors
 
 
-def write(path: str, sync: SyncMode, replacements: str, seed: str) -> None:
+def write(path: str, version: str, sync: SyncMode, replacements: str, seed: str) -> None:
     """Writes commits of all sizes; replaces the file in this many of a hundred cases."""
     source = random.Random(int(seed))
     say("opening")
     try:
-        _write(Path(path), sync, int(replacements), source)
+        _write(Path(path), VERSIONS[int(version) - 2], sync, int(replacements), source)
     except OSError:
         say("failed")
         os._exit(0)  # Nothing is left to be closed.
 
 
-def _write(path: Path, sync: SyncMode, replacements: int, source: random.Random) -> None:
+def _write(path: Path, version: Version, sync: SyncMode, replacements: int, source: random.Random) -> None:
     def opened(new: bytes | None = None) -> CaptureFile[bytes]:
         return CaptureFile(
             path,
@@ -263,6 +275,7 @@ def _write(path: Path, sync: SyncMode, replacements: int, source: random.Random)
             force_new_empty_file=new is not None,
             encoding=None,
             sync=sync,
+            format=version,
             threads=source.choice([1, 4]),
         )
 
@@ -303,7 +316,7 @@ def write_by_reference(path: str, seed: str) -> None:
         say("failed")
 
 
-def create(folder: str, sync: SyncMode, _seed: str) -> None:
+def create(folder: str, version: str, sync: SyncMode, _seed: str) -> None:
     """Makes one file after another; each has the number of its commit for a name."""
     say("opening")
     first = 1 + max((int(path.stem) for path in Path(folder).glob("[0-9]*.capture")), default=0)
@@ -311,7 +324,8 @@ def create(folder: str, sync: SyncMode, _seed: str) -> None:
         for number in range(first, first + 10_000):
             say("begun", number)
             path = Path(folder) / f"{number}.capture"
-            cf = CaptureFile(path, to_write=True, initial_metadata=metadata(number, 0), sync=sync)
+            new = metadata(number, 0)
+            cf = CaptureFile(path, to_write=True, initial_metadata=new, sync=sync, format=VERSIONS[int(version) - 2])
             say("done", number)
             cf.close()
     except OSError:
@@ -320,6 +334,4 @@ def create(folder: str, sync: SyncMode, _seed: str) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
     subprocess_scenarios.main(globals(), *sys.argv[1:])

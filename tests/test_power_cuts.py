@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from power_cuts import Version
+
 CUTS = 9
 """Power cuts on each of three file systems, for each promise."""
 FEW_CUTS = 4
@@ -43,23 +45,36 @@ def source() -> random.Random:
     return random.Random(seed)
 
 
-def test_a_power_cut_takes_back_no_acknowledged_commit(disk: Disk, source: random.Random) -> None:
-    cut_again_and_again(disk, source, "full", CUTS)
+@pytest.fixture(params=power_cuts.VERSIONS, ids=["format_2", "format_3"])
+def version(request: pytest.FixtureRequest) -> Version:
+    """The version of the format."""
+    version: Version = request.param
+    return version
+
+
+def test_a_power_cut_takes_back_no_acknowledged_commit(disk: Disk, version: Version, source: random.Random) -> None:
+    cut_again_and_again(disk, source, version, "full", CUTS)
 
 
 def test_a_power_cut_takes_back_one_commit_at_most_in_barrier_mode(disk: Disk, source: random.Random) -> None:
-    cut_again_and_again(disk, source, "barrier", CUTS, replacements=10)
+    cut_again_and_again(disk, source, 2, "barrier", CUTS, replacements=10)
 
 
-def test_a_power_cut_leaves_the_file_or_its_replacement(disk: Disk, source: random.Random) -> None:
-    cut_again_and_again(disk, source, "full", CUTS, replacements=50)
+def test_a_power_cut_takes_back_the_last_commits_at_most_in_barrier_mode(disk: Disk, source: random.Random) -> None:
+    cut_again_and_again(disk, source, 3, "barrier", CUTS, replacements=10)
 
 
-def test_a_file_that_was_created_is_there_after_a_power_cut(disk: Disk, source: random.Random) -> None:
+def test_a_power_cut_leaves_the_file_or_its_replacement(disk: Disk, version: Version, source: random.Random) -> None:
+    cut_again_and_again(disk, source, version, "full", CUTS, replacements=50)
+
+
+def test_a_file_that_was_created_is_there_after_a_power_cut(
+    disk: Disk, version: Version, source: random.Random
+) -> None:
     created: set[int] = set()
     for lines, sync in zip(MOMENTS, cycle(["barrier", "full"]), strict=False):
         history = History()
-        work_until_cut(disk, power_cuts.create, disk.root, sync, source=source, history=history, lines=lines)
+        work_until_cut(disk, power_cuts.create, disk.root, version, sync, source=source, history=history, lines=lines)
         disk.restart()
         created |= set(history.acknowledged)
         there = {int(path.stem) for path in disk.root.glob("[0-9]*.capture")}
@@ -71,9 +86,11 @@ def test_a_file_that_was_created_is_there_after_a_power_cut(disk: Disk, source: 
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_power_cut_takes_back_nothing_that_a_durable_refresh_has_shown(disk: Disk, *, durable: bool) -> None:
+def test_a_power_cut_takes_back_nothing_that_a_durable_refresh_has_shown(
+    disk: Disk, version: Version, *, durable: bool
+) -> None:
     path = disk.root / "log.capture"
-    CaptureFile(path, to_write=True, initial_metadata=metadata(0, 0)).close()
+    CaptureFile(path, to_write=True, initial_metadata=metadata(0, 0), format=version).close()
     losses = 0
     for _ in range(FEW_CUTS):
         with CaptureFile(path) as reader, CaptureFile(path, to_write=True, encoding=None, sync="barrier") as writer:
@@ -132,7 +149,7 @@ def count_losses(disk: Disk, source: random.Random, scenario: Callable[..., None
 
 
 def test_the_cuts_show_that_nothing_is_promised_without_syncs(disk: Disk, source: random.Random) -> None:
-    assert count_losses(disk, source, power_cuts.write, "none", 0) > FEW_CUTS / 2
+    assert count_losses(disk, source, power_cuts.write, 2, "none", 0) > FEW_CUTS / 2
 
 
 def test_the_cuts_show_that_the_reference_loses_what_it_acknowledged(disk: Disk, source: random.Random) -> None:

@@ -2,6 +2,8 @@
 
 use libdeflater::{adler32, crc32};
 
+use crate::checksums_3;
+
 /// Where the header says how large a page and a block are.
 const PAGE_SIZE: usize = 15;
 const BLOCK_SIZE: usize = 19;
@@ -13,10 +15,13 @@ const FILE_LIMIT: usize = 8;
 const STORED_START: usize = 7;
 const SUM_SIZE: usize = 4;
 
-/// Puts right the sum of every stored frame, and the parity and the checksum of both slots.
+/// Puts right the sum of every stored frame, and the parity and the checksum of both slots; in version 3, all checksums.
 ///
 /// Nothing happens to a file whose header does not say where the slots are.
 pub(crate) fn put_right(data: &mut [u8]) {
+    if checksums_3::is_version_3(data) {
+        return checksums_3::put_right(data);
+    }
     let Some((page, slot)) = sizes(data) else {
         return;
     };
@@ -80,7 +85,7 @@ fn put_stored_right(stream: &mut [u8]) {
     sum.copy_from_slice(&adler32(content).to_be_bytes());
 }
 
-fn number(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn number(bytes: &[u8], at: usize) -> usize {
     u32::from_be_bytes(array(bytes, at)) as usize
 }
 

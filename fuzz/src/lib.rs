@@ -5,6 +5,7 @@
 //! `fuzz_targets/` give them to a coverage-guided engine; `tests/` gives them known inputs.
 
 mod checksums;
+mod checksums_3;
 mod exercise;
 mod memory;
 mod model;
@@ -42,5 +43,10 @@ pub fn recover(data: &[u8]) {
 
 /// Does the operations that these bytes stand for to a file, and to a plain list beside it.
 pub fn operate(data: &[u8]) {
-    model::run(data);
+    model::run(data, &model::FORMAT_2);
+}
+
+/// The same with a file in version 3 of the format.
+pub fn operate_3(data: &[u8]) {
+    model::run(data, &model::FORMAT_3);
 }

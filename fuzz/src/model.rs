@@ -5,20 +5,41 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use capturefile::{CaptureFile, CompressionLevel, Error, Geometry, OpenOptions, Snapshot, SyncMode, verify};
+use capturefile::{CaptureFile, Compression, CompressionLevel, Error, Geometry, OpenOptions, Snapshot, SyncMode, verify};
 
 use crate::temporary_file;
 
-/// Page size, block size, fan-out: deep trees, wide ones, a full index, blocks of one entry, the default.
-const GEOMETRIES: [(u32, u32, u32); 7] = [
-    (512, 512, 2),
-    (512, 1024, 3),
-    (512, 0, 4),
-    (512, 2560, 64),
-    (513, 1539, 5),
-    (4096, 4096, 32),
-    (4096, 32768, 32),
-];
+/// What files a run makes.
+pub(crate) struct Format {
+    version: u32,
+    /// Page size, block size, fan-out, and the size of the log, which version 2 does not have.
+    sizes: &'static [(u32, u32, u32, u32)],
+}
+
+/// Deep trees, wide ones, a full index, blocks of one entry, the default.
+pub(crate) const FORMAT_2: Format = Format {
+    version: 2,
+    sizes: &[
+        (512, 512, 2, 0),
+        (512, 1024, 3, 0),
+        (512, 0, 4, 0),
+        (512, 2560, 64, 0),
+        (513, 1539, 5, 0),
+        (4096, 4096, 32, 0),
+        (4096, 32768, 32, 0),
+    ],
+};
+/// Small logs, in which commits are large and room is used again soon, and the default.
+pub(crate) const FORMAT_3: Format = Format {
+    version: 3,
+    sizes: &[
+        (512, 512, 2, 4096),
+        (512, 1024, 3, 8192),
+        (520, 777, 5, 8 * 1040),
+        (4096, 4096, 32, 32768),
+        (4096, 131_072, 32, 1 << 20),
+    ],
+};
 const CACHE_SIZES: [u64; 3] = [64 * 1024 * 1024, 0, 2000];
 /// This many snapshots are held at most.
 const MAX_HELD: usize = 4;
@@ -78,7 +99,7 @@ impl Choices<'_> {
 struct World<'a> {
     choices: Choices<'a>,
     path: PathBuf,
-    geometry: Geometry,
+    sizes: Sizes,
     writer: CaptureFile,
     committed: State,
     current: State,
@@ -88,42 +109,57 @@ struct World<'a> {
     held: Vec<(Arc<Snapshot>, State)>,
 }
 
+/// The sizes of a file, with that of its log.
+#[derive(Clone, Copy)]
+struct Sizes {
+    geometry: Geometry,
+    log: u32,
+}
+
 /// Does what `data` says.
-pub(crate) fn run(data: &[u8]) {
-    let mut world = World::new(Choices(data));
+pub(crate) fn run(data: &[u8], format: &Format) {
+    let mut world = World::new(Choices(data), format);
     while !world.choices.0.is_empty() {
         world.step();
     }
     world.check_everything();
 }
 
-fn options(choices: &mut Choices, geometry: Geometry) -> OpenOptions {
+fn options(choices: &mut Choices, sizes: Sizes) -> OpenOptions {
     // What is slow is seldom: hard compression, and starting threads.
     let seldom = choices.next();
     let level = if seldom.is_multiple_of(16) { choices.one_of(&[6, 12]) } else { 1 };
-    OpenOptions::new()
+    let options = OpenOptions::new()
         .write(true)
-        .geometry(geometry)
+        .geometry(sizes.geometry)
         .sync(choices.one_of(&[SyncMode::None, SyncMode::Barrier, SyncMode::Full]))
         .threads(if seldom % 32 == 1 { 2 } else { 1 })
         .cache_size(choices.one_of(&CACHE_SIZES))
-        .compression_level(CompressionLevel::new(level).expect("from 1 to 12"))
+        .compression_level(CompressionLevel::new(level).expect("from 1 to 12"));
+    if sizes.log == 0 {
+        return options;
+    }
+    let compression = choices.one_of(&[Compression::None, Compression::Zstd, Compression::Lz4]);
+    options.log_size(sizes.log).compression(compression)
 }
 
 impl<'a> World<'a> {
-    fn new(mut choices: Choices<'a>) -> Self {
-        let (page_size, block_size, fan_out) = choices.one_of(&GEOMETRIES);
-        let geometry =
-            Geometry::new().with_page_size(page_size).with_block_size(block_size).with_fan_out(fan_out);
+    fn new(mut choices: Choices<'a>, format: &Format) -> Self {
+        let (page_size, block_size, fan_out, log) = choices.one_of(format.sizes);
+        let geometry = Geometry::of_version(format.version)
+            .with_page_size(page_size)
+            .with_block_size(block_size)
+            .with_fan_out(fan_out);
+        let sizes = Sizes { geometry, log };
         let path = temporary_file::empty();
         let metadata = (choices.next() % 2 == 1).then(|| choices.entry());
         let options =
-            options(&mut choices, geometry).initial_metadata(metadata.as_deref().map(<[u8]>::to_vec));
+            options(&mut choices, sizes).initial_metadata(metadata.as_deref().map(<[u8]>::to_vec));
         let writer = options.open(&path).expect("a new file");
         let reader = CaptureFile::open(&path).expect("a sound file");
         let state = State { records: Vec::new(), metadata };
         let (committed, current, seen) = (state.clone(), state.clone(), state);
-        Self { choices, path, geometry, writer, committed, current, reader, seen, held: Vec::new() }
+        Self { choices, path, sizes, writer, committed, current, reader, seen, held: Vec::new() }
     }
 
     fn step(&mut self) {
@@ -206,7 +242,7 @@ impl<'a> World<'a> {
     fn commit(&mut self) {
         match self.writer.commit() {
             Ok(_) => self.committed = self.current.clone(),
-            Err(Error::IndexFull { .. }) if self.geometry.fan_out == 64 => {}
+            Err(Error::IndexFull { .. }) if self.sizes.geometry.fan_out == 64 => {}
             Err(error) => panic!("cannot commit: {error}"),
         }
     }
@@ -224,7 +260,7 @@ impl<'a> World<'a> {
 
     fn reopen(&mut self) {
         self.close();
-        let options = options(&mut self.choices, self.geometry);
+        let options = options(&mut self.choices, self.sizes);
         self.writer = options.open(&self.path).expect("a sound file");
     }
 
@@ -269,16 +305,21 @@ impl<'a> World<'a> {
         assert_eq!(report.records_checked, report.record_count);
     }
 
-    /// Leaves what a crash can leave: rubbish past the committed pages, and a torn slot that is not
+    /// Leaves what a crash can leave: rubbish past what is committed, and a torn slot that is not
     /// current.
     fn litter(&mut self) {
         self.close();
         let reader = CaptureFile::open(&self.path).expect("a sound file");
         let snapshot = reader.snapshot().expect("a reader has its snapshot");
-        let page = u64::from(self.geometry.page_size);
-        let unused = snapshot.file_limit() / page * page;
-        let slot = 2 * page + u64::from(self.geometry.block_size);
-        let old_slot = page + u64::from(snapshot.serial_number().is_multiple_of(2)) * slot;
+        let geometry = self.sizes.geometry;
+        let page = u64::from(geometry.page_size);
+        let (unused, slot, old_slot) = if geometry.version == 2 {
+            let slot = 2 * page + u64::from(geometry.block_size);
+            let is_even = snapshot.serial_number().is_multiple_of(2);
+            (snapshot.file_limit() / page * page, slot, page + u64::from(is_even) * slot)
+        } else {
+            (snapshot.file_limit(), page, self.older_head(page))
+        };
         drop((reader, snapshot));
         let rubbish = self.choices.entry();
         let file = fs::OpenOptions::new().write(true).open(&self.path).expect("the file is there");
@@ -290,10 +331,21 @@ impl<'a> World<'a> {
         self.reopen();
     }
 
+    /// Where the head with the lower serial number stands in a file in version 3 of the format.
+    fn older_head(&self, page: u64) -> u64 {
+        let file = fs::File::open(&self.path).expect("the file is there");
+        let serial = |head: u64| {
+            let mut serial = [0; 8];
+            file.read_exact_at(&mut serial, head + 8).expect("a head");
+            u64::from_be_bytes(serial)
+        };
+        if serial(page) < serial(2 * page) { page } else { 2 * page }
+    }
+
     /// Replaces the file by a new one; objects that have the old one open still read it.
     fn replace(&mut self) {
         self.close();
-        let options = options(&mut self.choices, self.geometry).replace(true);
+        let options = options(&mut self.choices, self.sizes).replace(true);
         self.writer = options.open(&self.path).expect("a new file");
         self.check_reader();
         self.reader = self.writer.reader().expect("a sound file");

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use capturefile::{Compression, Geometry, OpenOptions, SyncMode};
+
 type Target = fn(&[u8]);
 
 const TARGETS: [(&str, Target); 4] = [
@@ -39,12 +41,47 @@ fn what_fuzzing_starts_from_has_no_fault() {
         replay(folder, capturefile_fuzz::open_with_right_checksums);
         replay(folder, capturefile_fuzz::recover);
     }
+    replay("corpus/files_3", capturefile_fuzz::open_and_read);
+    replay("corpus/files_3", capturefile_fuzz::open_with_right_checksums);
     replay("corpus/operate", capturefile_fuzz::operate);
+    replay("corpus/operate", capturefile_fuzz::operate_3);
 }
 
 #[test]
 fn what_fuzzing_once_found_stays_mended() {
     for (name, target) in TARGETS {
         replay(&format!("regressions/{name}"), target);
+    }
+}
+
+/// What fuzzing of version 3 starts from, as a writer makes it: records in the log and in frames, with metadata and
+/// without, large commits, a log that has come round, writers that follow each other.
+#[test]
+#[ignore = "makes the files anew"]
+fn make_files_of_version_3() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/files_3");
+    fs::create_dir_all(&folder).expect("a folder");
+    for compression in [Compression::None, Compression::Zstd, Compression::Lz4] {
+        for (name, commits, records, length) in
+            [("empty", 0, 0, 0), ("log", 3, 2, 20), ("frames", 12, 4, 90), ("large", 2, 30, 70), ("round", 120, 1, 9)]
+        {
+            let path = folder.join(format!("{name}-{compression}.capture"));
+            let geometry = Geometry::of_version(3).with_page_size(512).with_block_size(512).with_fan_out(2);
+            let options = OpenOptions::new().write(true).geometry(geometry).log_size(4096).threads(1);
+            let options = options.sync(SyncMode::None).compression(compression);
+            let log = options.clone().replace(true).open(&path).expect("a new file");
+            for commit in 0..commits {
+                for record in 0..records {
+                    let record = format!("record {record} of commit {commit} ").repeat(9);
+                    log.add_record(&record.as_bytes()[..length]).expect("room");
+                }
+                if commit % 5 == 1 {
+                    log.set_metadata(Some(&vec![b'm'; 40 * commit])).expect("room");
+                }
+                log.commit().expect("room");
+            }
+            drop(log);
+            options.open(&path).expect("a sound file");
+        }
     }
 }

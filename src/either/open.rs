@@ -17,7 +17,7 @@ use crate::storage::{Storage, read_up_to};
 use crate::v3::codec::Level;
 use crate::v3::format::{Codec, Header, VERSION};
 use crate::v3::open::repeated::find_repeated;
-use crate::v3::shared::{Environment, GivenTime, Shared, System};
+use crate::v3::shared::{Environment, Shared};
 use crate::v3::write as v3;
 use crate::write::options::{Compression, Making, SyncMode, WriterOptions};
 use crate::write::unmade::is_unmade;
@@ -35,8 +35,7 @@ pub(crate) struct Settings {
     pub(crate) level: Option<CompressionLevel>,
     pub(crate) sync: SyncMode,
     pub(crate) cache_size: u64,
-    /// What the time is, where it is not the system's.
-    pub(crate) clock: Option<GivenTime>,
+    pub(crate) environment: Arc<dyn Environment>,
 }
 
 /// What is known about the header of an existing file.
@@ -82,9 +81,9 @@ impl Settings {
             }
         };
         let mut identity = [0; 16];
-        identity.chunks_mut(8).for_each(|part| part.copy_from_slice(&System.random().to_be_bytes()));
-        let now = self.clock.as_ref().map_or_else(|| System.now(), Environment::now);
-        Ok(Header::of(&self.geometry, self.log_size, codec, identity, now))
+        let random = || self.environment.random().to_be_bytes();
+        identity.chunks_mut(8).for_each(|part| part.copy_from_slice(&random()));
+        Ok(Header::of(&self.geometry, self.log_size, codec, identity, self.environment.now()))
     }
 
     /// Returns whether a file contains only what an interrupted creation with these settings, and without metadata, can
@@ -110,11 +109,12 @@ impl Settings {
         making: Making,
     ) -> Result<(AnyFile, AnyWriter)> {
         if self.geometry.version == VERSION {
-            let mut file = Shared::new(opened, self.header()?, self.cache_size);
-            if let Some(clock) = &self.clock {
-                file.environment = Box::new(clock.clone());
-            }
-            let file = Arc::new(file);
+            let file = Arc::new(Shared::in_environment(
+                opened,
+                self.header()?,
+                self.cache_size,
+                Arc::clone(&self.environment),
+            ));
             let writer = v3::Writer::create(&file, right, metadata, self.v3_options(), making)?;
             return Ok((AnyFile::V3(file), AnyWriter::V3(Box::new(writer))));
         }
@@ -151,7 +151,7 @@ impl Settings {
         let header = &header[..length];
         if Geometry::numbers_said(header)[0] == Some(VERSION) {
             let header = Header::decode(header).map_err(|damage| opened.corrupt(damage))?;
-            let file = Shared::new(opened, header, self.cache_size);
+            let file = Shared::in_environment(opened, header, self.cache_size, Arc::clone(&self.environment));
             return Ok((AnyFile::V3(Arc::new(file)), HeaderCheck::Right));
         }
         let header = &header[..length.min(Geometry::HEADER_SIZE)];

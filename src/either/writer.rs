@@ -1,5 +1,7 @@
 //! The writer of a file of either format.
 
+use std::path::Path;
+
 use crate::either::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::sync::group_commit::{self, CommitSteps};
@@ -35,22 +37,30 @@ macro_rules! both {
 #[derive(Debug)]
 pub(crate) enum Flight {
     V2(Box<flight::Flight>),
-    /// One that holds the writer until it is done, and now is, with this many changes.
-    V3(Commit, u64),
+    V3(Box<v3::Flight>),
+}
+
+impl Flight {
+    fn path(&self) -> &Path {
+        match self {
+            Self::V2(flight) => flight.path(),
+            Self::V3(flight) => flight.path(),
+        }
+    }
 }
 
 impl group_commit::Flight for Flight {
     fn changes(&self) -> u64 {
         match self {
             Self::V2(flight) => flight.changes(),
-            Self::V3(_, changes) => *changes,
+            Self::V3(flight) => flight.changes(),
         }
     }
 
     fn write(&mut self) {
         match self {
             Self::V2(flight) => flight.write(),
-            Self::V3(..) => {}
+            Self::V3(flight) => flight.write(),
         }
     }
 }
@@ -67,7 +77,7 @@ impl CommitSteps for AnyWriter {
     fn begin_commit(&mut self) -> Result<Option<Flight>> {
         match self {
             Self::V2(writer) => Ok(writer.begin_commit()?.map(|flight| Flight::V2(Box::new(flight)))),
-            Self::V3(writer) => Ok(writer.commit()?.map(|commit| Flight::V3(commit, writer.changes()))),
+            Self::V3(writer) => Ok(writer.begin_commit()?.map(|flight| Flight::V3(Box::new(flight)))),
         }
     }
 
@@ -102,17 +112,14 @@ impl CommitSteps for AnyWriter {
     fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
         match (self, flight) {
             (Self::V2(writer), Flight::V2(flight)) => writer.finish_commit(*flight),
-            (_, Flight::V3(commit, _)) => Ok(commit),
+            (Self::V3(writer), Flight::V3(flight)) => writer.finish_commit(*flight),
             // It began with another writer, which is gone.
-            (Self::V3(_), Flight::V2(flight)) => Err(Error::Closed { path: flight.path().to_owned() }),
+            (_, flight) => Err(Error::Closed { path: flight.path().to_owned() }),
         }
     }
 
     fn lost_commit(&self, changes: u64) -> Option<Error> {
-        match self {
-            Self::V2(writer) => writer.lost_commit(changes),
-            Self::V3(_) => None,
-        }
+        both!(self, writer => writer.lost_commit(changes))
     }
 }
 
@@ -137,6 +144,14 @@ impl AnyWriter {
 
     pub(crate) fn check_health(&self) -> Result<()> {
         both!(self, writer => writer.check_health())
+    }
+
+    /// Whether this many bytes should be added only once the commit under way is done.
+    pub(crate) fn waits_for_commit(&self, bytes: usize) -> bool {
+        match self {
+            Self::V2(_) => false,
+            Self::V3(writer) => writer.waits_for_commit(bytes),
+        }
     }
 
     /// Adds a record if that takes no more than copying it; returns the new count, or `None` if it takes more.

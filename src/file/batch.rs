@@ -127,7 +127,7 @@ impl Batch<'_> {
             self.begun = Some(self.begin()?);
             return self.add(record);
         };
-        self.file.write(|writer| begun.add(writer, record))
+        self.file.add(record.len(), |writer| begun.add(writer, record))
     }
 
     /// Adds a record if that takes no waiting and no more than copying it; returns whether it did.
@@ -174,7 +174,7 @@ impl Batch<'_> {
 
     /// Adds the records that were held back to the open transaction, and makes it the batch's place from now on.
     fn begin(&mut self) -> Result<Begun> {
-        let begun = self.file.write(|writer| {
+        let begun = self.file.add(self.held.len(), |writer| {
             let savepoint = writer.savepoint()?;
             writer.add_records(&self.held, &self.ends)?;
             Ok(Begun { savepoint, changes: writer.changes() })
@@ -207,7 +207,7 @@ impl Batch<'_> {
         // If the file was closed meanwhile, this is an error: the records are lost.
         match self.begun.take() {
             Some(_) => self.file.write(|writer| Ok(writer.record_count())),
-            None => self.file.write(|writer| writer.add_records(&self.held, &self.ends)),
+            None => self.file.add(self.held.len(), |writer| writer.add_records(&self.held, &self.ends)),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `OpenOptions`: how a capture file is opened.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::codec::level::CompressionLevel;
 use crate::either::open::Settings;
 use crate::format::Geometry;
-use crate::v3::shared::GivenTime;
+use crate::v3::shared::{Environment, System};
 use crate::write::options::{Compression, SyncMode};
 
 /// Maximum number of threads by default; more rarely make one writer faster.
@@ -34,7 +34,7 @@ pub struct OpenOptions {
     pub(super) initial_metadata: Option<Vec<u8>>,
     pub(super) os_lock: bool,
     pub(super) threads: Option<usize>,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl Default for OpenOptions {
@@ -54,7 +54,7 @@ impl Default for OpenOptions {
                 level: None,
                 sync: SyncMode::default(),
                 cache_size: Self::DEFAULT_CACHE_SIZE,
-                clock: None,
+                environment: Arc::new(System),
             },
         }
     }
@@ -334,9 +334,9 @@ impl OpenOptions {
         self
     }
 
-    /// Stamps the commits of a new file in version 3 of the format with times that are given.
-    pub(crate) fn clock(mut self, clock: GivenTime) -> Self {
-        self.settings.clock = Some(clock);
+    /// Sets what the time is, and what bits are random.
+    pub(crate) fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
+        self.settings.environment = environment;
         self
     }
 

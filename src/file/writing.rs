@@ -63,7 +63,7 @@ impl CaptureFile {
     /// # Ok(()) }
     /// ```
     pub fn add_record(&self, record: &[u8]) -> Result<u64> {
-        self.write(|writer| writer.add_record(record))
+        self.add(record.len(), |writer| writer.add_record(record))
     }
 
     /// Adds a record if that takes no waiting and no more than copying it; returns `None` if it would.
@@ -241,9 +241,26 @@ impl CaptureFile {
         }
     }
 
+    /// Whether somebody has the writer now, perhaps the caller itself.
+    #[cfg(test)]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.writer_role().is_ok_and(|role| role.group.try_lock().is_none())
+    }
+
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut AnyWriter) -> Result<T>) -> Result<T> {
         let role = self.writer_role()?;
         self.visit(&mut role.group.lock(), work)
+    }
+
+    /// Does what [`write`](Self::write) does, once there is room in memory for the bytes that `work` adds.
+    pub(super) fn add<T>(&self, bytes: usize, work: impl FnOnce(&mut AnyWriter) -> Result<T>) -> Result<T> {
+        let role = self.writer_role()?;
+        let mut shared = role.group.lock();
+        if shared.writer.as_ref().is_some_and(|writer| writer.waits_for_commit(bytes)) {
+            drop(shared);
+            shared = role.group.lock_alone();
+        }
+        self.visit(&mut shared, work)
     }
 
     fn visit<T>(

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::file::{CaptureFile, OpenOptions, Replacement};
@@ -37,7 +38,8 @@ impl Target {
         clock.set(header.created);
         // What has no name yet need not outlast anything: it is synced once, as a whole.
         let options = OpenOptions::new().geometry(header.geometry()).sync(SyncMode::None);
-        let options = options.log_size(header.log).compression(compression).clock(clock.clone());
+        let options =
+            options.log_size(header.log).compression(compression).environment(Arc::new(clock.clone()));
         let log = options.create_unnamed(path, place.temporary())?;
         Ok(Self { log, place, clock: Some(clock), time: Cell::new(header.created) })
     }

@@ -1,18 +1,41 @@
 //! What is known of the commits of a simulated file, and what the log of its disk says about them.
 
-/// What is known of commits at one moment; each is the number of a state in `Life::states`.
-#[derive(Debug, Clone)]
-pub(super) struct Commits {
+use super::contents::State;
+
+/// What is known of commits at one moment; each is the number of a state in the file's [`History`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
     /// The last one that was acknowledged.
-    pub(super) last: usize,
-    /// The one before, which is what a power cut may leave in barrier mode.
-    pub(super) previous: usize,
-    /// One that was begun and not acknowledged.
-    pub(super) begun: Option<usize>,
-    /// Whether something was written without a sync that may have cost the file its order.
+    pub(super) acknowledged: usize,
+    /// The last one that a power cut must not roll back.
+    pub(super) safe: usize,
+    /// The last one that was begun.
+    pub(super) begun: usize,
+    /// Whether something was written without syncs, so that a power cut may cost the file.
     pub(super) fragile: bool,
+    /// Whether the file's creation has been acknowledged.
+    pub(super) created: bool,
 }
 
-/// What the log of a disk says about commits, between what was written.
+impl Mark {
+    /// That of a file which holds state number `number` and nothing that was begun.
+    pub(super) fn settled(number: usize, fragile: bool) -> Self {
+        Self { acknowledged: number, safe: number, begun: number, fragile, created: true }
+    }
+}
+
+/// The states that a file ever was to have, as they were begun to be committed.
 #[derive(Debug, Clone)]
-pub(super) struct Mark(pub(super) Commits);
+pub(super) struct History {
+    pub(super) states: Vec<State>,
+    /// The state that each of them followed.
+    pub(super) parents: Vec<usize>,
+}
+
+impl History {
+    /// The states that the file may be found in, the newest first.
+    pub(super) fn allowed(&self, mark: Mark) -> Vec<usize> {
+        let parent = |&number: &usize| (number > mark.safe).then(|| self.parents[number]);
+        std::iter::successors(Some(mark.begun), parent).collect()
+    }
+}

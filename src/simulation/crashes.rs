@@ -1,33 +1,44 @@
 //! Cutting lives off at every step, and looking at what is left.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::file::CaptureFile;
 use crate::format::Slot;
 use crate::verify::verify_open;
 
 use super::careless::storage;
-use super::commits::{Commits, Mark};
-use super::disk::{Disk, Event, Name, OnlyUser, Plan};
+use super::commits::{History, Mark};
+use super::contents::{Outcome, State, expect, path, read_all, text};
+use super::disk::{Disk, Event, Mapped, Name, OnlyUser, Plan};
 use super::disk_state::{Change, DiskState};
 use super::habits::Habits;
 use super::random::Random;
-use super::workload::{Life, Outcome, State, expect, path, read_all, text};
+use super::workload::Life;
 
 /// Lives that follow each other, each beginning with what a crash left of the one before.
-const MAX_LIVES: u32 = 4;
+const MAX_LIVES: u32 = 5;
 
 /// How a file's end is looked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Search {
+    /// The version of the format.
+    pub(super) format: u32,
     /// Steps of the first life.
     pub(super) steps: usize,
-    /// One step in this many of the first life is an end; the steps of later lives are six times as many.
+    /// One step in this many is an end.
     pub(super) one_end_in: usize,
+    /// How much rarer ends are in later lives, which are many.
+    pub(super) later: usize,
+    /// Whether all lives add the same records, and sync as seldom as they may.
+    pub(super) repeats: bool,
     /// Power cuts tried at each end.
     pub(super) power_cuts: usize,
+    /// One end in this many is lived on from.
+    pub(super) one_life_in: usize,
     /// Which calls of the disk fail.
     pub(super) faults: Plan,
-    /// Whether readers map the file.
-    pub(super) is_mapped: bool,
+    /// What readers map of the file.
+    pub(super) mapped: Mapped,
 }
 
 /// A file at one moment of its lives, and what is known of it.
@@ -35,9 +46,9 @@ pub(super) struct Search {
 struct Moment {
     disk: DiskState,
     name: Name,
-    commits: Commits,
-    /// Whether its creation was acknowledged.
-    created: bool,
+    mark: Mark,
+    /// Whether a sync has failed, so that memory may hold less than was written.
+    lossy: bool,
 }
 
 /// One file's many ends.
@@ -57,127 +68,141 @@ impl Explorer {
         Random::new(self.random.next())
     }
 
-    /// Creates a file, works with it, and tries all ends.
+    /// Creates a file, works with it, and tries all ends. That something panics is an outcome, too.
     pub(super) fn explore(&mut self) -> Outcome {
-        let habits = Habits::new(&mut self.random, !matches!(self.search.faults, Plan::None));
-        let disk = Disk::new(DiskState::default(), self.fork());
-        disk.set_mapped(self.search.is_mapped);
-        let mut life = Life::create(disk, habits.clone(), self.fork()).map_err(text)?;
+        let explored = catch_unwind(AssertUnwindSafe(|| self.explore_all()));
+        explored.unwrap_or_else(|_| Err("a panic".into()))
+    }
+
+    fn explore_all(&mut self) -> Outcome {
+        let faulty = !matches!(self.search.faults, Plan::None);
+        let mut habits = Habits::new(self.search.format, &mut self.random, faulty);
+        if self.search.repeats {
+            habits.repeat();
+        }
+        let disk = self.disk(DiskState::default());
+        let mut life = Life::create(disk, habits, self.fork()).map_err(text)?;
         life.fail(self.search.faults);
         life.run(self.search.steps)?;
-        let commits = Commits { last: 0, previous: 0, begun: None, fragile: habits.is_fragile() };
-        let start = Moment { disk: DiskState::default(), name: Name::Missing, commits, created: false };
-        self.try_ends(start, &life, &habits, 1)
+        let mark = Mark { created: false, ..Mark::settled(0, life.habits.is_fragile()) };
+        let start = Moment { disk: DiskState::default(), name: Name::Missing, mark, lossy: false };
+        self.try_ends(start, &life, 1)
+    }
+
+    fn disk(&mut self, state: DiskState) -> Disk<Mark> {
+        let disk = Disk::new(state, self.fork());
+        disk.set_mapped(self.search.mapped);
+        disk
     }
 
     /// Goes through what happened to the disk again, with a crash behind, and inside, each change.
-    fn try_ends(&mut self, mut now: Moment, life: &Life, habits: &Habits, lives: u32) -> Outcome {
-        for event in life.disk.take_log() {
-            // Later lives are many; a few ends of each are enough.
-            let rarity = if lives == 1 { 1 } else { 6 };
+    fn try_ends(&mut self, mut now: Moment, life: &Life, lives: u32) -> Outcome {
+        let log = life.disk.take_log();
+        for (index, event) in log.iter().enumerate() {
+            let rarity = if lives == 1 { 1 } else { self.search.later };
             let chosen = self.random.one_in(rarity * self.search.one_end_in);
-            if chosen && let Event::Changed(change) = &event {
-                self.kill_inside(&now, change, life, habits)?;
+            let explain = |problem| format!("{problem}\n  after {}", last_events(&log[..=index]));
+            if chosen && let Event::Changed(change) = event {
+                self.end_inside(&now, change, life, lives).map_err(explain)?;
             }
             event.replay(&mut now.disk);
             match event {
-                Event::Marked(Mark(known)) => (now.commits, now.created) = (known, true),
-                Event::Named(name) => now.name = name,
+                Event::Marked(mark) => {
+                    now.lossy &= mark.safe < mark.begun;
+                    now.mark = *mark;
+                }
+                Event::Named(name) => now.name = *name,
+                Event::SyncFailed(_) => now.lossy = true,
                 _ => {}
             }
             if chosen {
-                self.try_ends_here(&now, life, habits, lives)?;
+                self.end_here(&now, life, lives).map_err(explain)?;
             }
         }
         Ok(())
     }
 
-    fn kill_inside(&mut self, now: &Moment, change: &Change, life: &Life, habits: &Habits) -> Outcome {
-        let Some(part) = change.cut(&mut self.random).filter(|_| now.name != Name::Missing) else {
-            return Ok(());
-        };
-        let mut left = now.disk.clone();
-        left.change(part);
-        self.look_at(&left, life, habits, &now.commits).map(drop)
+    fn end_inside(&mut self, now: &Moment, change: &Change, life: &Life, lives: u32) -> Outcome {
+        let Some(part) = change.cut(&mut self.random) else { return Ok(()) };
+        let mut left = now.clone();
+        left.disk.change(part);
+        self.end_here(&left, life, lives)
     }
 
-    fn try_ends_here(&mut self, now: &Moment, life: &Life, habits: &Habits, lives: u32) -> Outcome {
+    fn end_here(&mut self, now: &Moment, life: &Life, lives: u32) -> Outcome {
         // Without its name the file is as if it had never been.
         if now.name == Name::Missing {
             return Ok(());
         }
-        self.look_at(&now.disk, life, habits, &now.commits)?;
-        if lives < MAX_LIVES && self.random.one_in(25) {
-            self.live_on(now.clone(), life.states.clone(), habits.clone(), lives + 1)?;
-        }
-        if now.commits.fragile {
+        let safe = if now.lossy { now.mark.safe } else { now.mark.acknowledged };
+        let found = self.look_at(&now.disk, life, Mark { safe, ..now.mark })?;
+        // Until a writer has opened the file, a power cut can take what was begun.
+        self.may_live_on(now, found, now.mark.safe.min(found), life, lives)?;
+        if now.mark.fragile {
             return Ok(());
         }
         for _ in 0..self.search.power_cuts {
             if !now.name.after_power_cut(&mut self.random) {
-                expect(!now.created, || "the file's name is gone".into())?;
+                expect(!now.mark.created, || "the file's name is gone".into())?;
                 continue;
             }
-            let left = now.disk.after_power_cut(&mut self.random);
-            let found = self.look_at(&left, life, habits, &now.commits)?;
-            if lives < MAX_LIVES && self.random.one_in(25) {
-                // Until a writer has repaired the file, another power cut can mix the half-written slot of
-                // the commit that was begun with the repair's, and bring it back whole.
-                let begun = now.commits.begun;
-                let commits = Commits { last: found, previous: found, begun, fragile: false };
-                let left = Moment { disk: left, name: Name::OnDisk, commits, created: true };
-                self.live_on(left, life.states.clone(), habits.clone(), lives + 1)?;
-            }
+            let disk = now.disk.after_power_cut(&mut self.random);
+            let found = self.look_at(&disk, life, now.mark)?;
+            let left = Moment { disk, name: Name::OnDisk, ..now.clone() };
+            self.may_live_on(&left, found, found, life, lives)?;
         }
         Ok(())
     }
 
-    /// The next process opens what was left, continues with it, and has its own ends.
-    fn live_on(&mut self, from: Moment, states: Vec<State>, mut habits: Habits, lives: u32) -> Outcome {
+    /// The next process may open what was left, in which state number `found` is. It continues with it, and has its own
+    /// ends. Until then, another power cut can bring back what was begun: sectors of it and of the repair together may
+    /// make it whole.
+    fn may_live_on(&mut self, left: &Moment, found: usize, safe: usize, life: &Life, lives: u32) -> Outcome {
+        if lives == MAX_LIVES || !self.random.one_in(self.search.one_life_in) {
+            return Ok(());
+        }
+        let begun = left.mark.begun.max(found);
+        let mark = Mark { safe, acknowledged: found, begun, created: true, ..left.mark };
+        let mut habits = life.habits.clone();
         habits.change(&mut self.random);
-        let random = self.fork();
-        let recorder = Disk::new(from.disk.clone(), self.fork());
-        recorder.set_mapped(self.search.is_mapped);
-        let mut life = Life::new(recorder, states, from.commits.clone(), habits.clone(), random);
-        life.run(1 + self.search.steps / 3)?;
-        self.try_ends(from, &life, &habits, lives)
+        if self.search.repeats {
+            habits.repeat();
+        }
+        let disk = self.disk(left.disk.clone());
+        let mut next = Life::new(disk, life.history.clone(), mark, habits, self.fork());
+        next.run(1 + self.search.steps / 3)?;
+        self.try_ends(Moment { mark, ..left.clone() }, &next, lives + 1)
     }
 
     /// Opens what a crash left, as a reader and then as a writer; returns the number of the state found.
-    fn look_at(
-        &mut self,
-        left: &DiskState,
-        life: &Life,
-        habits: &Habits,
-        commits: &Commits,
-    ) -> Outcome<usize> {
+    fn look_at(&mut self, left: &DiskState, life: &Life, mark: Mark) -> Outcome<usize> {
         self.images += 1;
         let disk = Disk::<Mark>::new(left.clone(), Random::new(0));
-        let reader =
-            habits.clone().for_looking().options().read_storage(path(), storage(&disk, habits.geometry));
+        let options = life.habits.clone().for_looking().options();
+        let reader = options.read_storage(path(), storage(&disk, life.habits.geometry));
         let reader = reader.map_err(|error| format!("what is left does not open: {error}"))?;
         let found = read_all(&reader).map_err(|error| format!("what is left cannot be read: {error}"))?;
-        let number = number_of(&found, life, commits)?;
-        if self.random.one_in(10) {
-            check_frames(&reader, habits)?;
+        let number = number_of(&found, &life.history, mark)?;
+        if life.habits.is_version_2() && self.random.one_in(10) {
+            check_frames(&reader, &life.habits)?;
         }
-        self.go_on_with(&disk, life, habits, commits)?;
+        self.go_on_with(&disk, life, mark)?;
         Ok(number)
     }
 
     /// A writer repairs what is left and adds to it.
-    fn go_on_with(&mut self, disk: &Disk<Mark>, life: &Life, habits: &Habits, commits: &Commits) -> Outcome {
-        let options = habits.clone().for_looking().options();
-        let writer =
-            options.write_storage(path(), path(), storage(disk, habits.geometry), Box::new(OnlyUser));
+    fn go_on_with(&mut self, disk: &Disk<Mark>, life: &Life, mark: Mark) -> Outcome {
+        let geometry = life.habits.geometry;
+        let options = life.habits.clone().for_looking().options();
+        let writer = options.write_storage(path(), path(), storage(disk, geometry), Box::new(OnlyUser));
         let writer = writer.map_err(|error| format!("what is left does not open for writing: {error}"))?;
         // What a reader saw may be in memory only, after a sync that failed; the repair goes by the disk.
         let mut expected = read_all(&writer).map_err(text)?;
-        number_of(&expected, life, commits)?;
+        number_of(&expected, &life.history, mark)?;
         let record = self.random.bytes(30);
         expected.records.push(record.as_slice().into());
         writer.add_record(&record).and_then(|_| writer.commit()).map_err(text)?;
-        let reader = options.read_storage(path(), storage(disk, habits.geometry)).map_err(text)?;
+        let reader = options.read_storage(path(), storage(disk, geometry)).map_err(text)?;
         let now = read_all(&reader).map_err(text)?;
         expect(now == expected, || "what is added after the repair is not what is read".into())?;
         if !self.random.one_in(4) {
@@ -197,13 +222,23 @@ fn check_frames(reader: &CaptureFile, habits: &Habits) -> Outcome {
 }
 
 /// The number of the state that was found, which has to be one of those that the commits allow.
-fn number_of(found: &State, life: &Life, commits: &Commits) -> Outcome<usize> {
-    allowed(commits).find(|&number| life.states[number] == *found).ok_or_else(|| {
-        let counts: Vec<_> = allowed(commits).map(|number| life.states[number].records.len()).collect();
-        format!("{} records are left, not one of {counts:?}, or other ones", found.records.len())
+fn number_of(found: &State, history: &History, mark: Mark) -> Outcome<usize> {
+    let allowed = history.allowed(mark);
+    allowed.iter().copied().find(|&number| history.states[number] == *found).ok_or_else(|| {
+        let counts: Vec<_> = allowed.iter().map(|&number| history.states[number].records.len()).collect();
+        format!("{} records are left, not one of {counts:?}, or other ones ({mark:?})", found.records.len())
     })
 }
 
-fn allowed(commits: &Commits) -> impl Iterator<Item = usize> + '_ {
-    [Some(commits.last), commits.begun, Some(commits.previous)].into_iter().flatten()
+/// What was done to the disk last, the latest first.
+fn last_events(log: &[Event<Mark>]) -> String {
+    let text = |event: &Event<Mark>| match event {
+        Event::Changed(Change::Write { position, bytes }) => format!("{} bytes at {position}", bytes.len()),
+        Event::Changed(Change::Length(length)) => format!("length {length}"),
+        Event::Synced => "sync".into(),
+        Event::SyncFailed(_) => "failed sync".into(),
+        Event::Marked(mark) => format!("{}/{}/{}", mark.safe, mark.acknowledged, mark.begun),
+        Event::Dropped { .. } | Event::Named(_) => String::new(),
+    };
+    log.iter().rev().map(text).filter(|text| !text.is_empty()).take(40).collect::<Vec<_>>().join(", ")
 }

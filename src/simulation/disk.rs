@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::libc;
 
-use super::disk_state::{Change, DiskState};
+use super::disk_state::{Change, DiskState, SECTOR};
 use super::meanwhile::let_others_work;
 use super::random::Random;
 use crate::format::{Geometry, in_memory};
@@ -87,6 +87,15 @@ impl Fault {
         [Self::Error(libc::EIO), Self::Error(libc::ENOSPC), Self::Error(libc::EINTR), Self::Short];
 }
 
+/// What other programs map of a file, so that it stays in memory when it is to be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mapped {
+    Nothing,
+    /// Pages of which nobody knows.
+    Some,
+    All,
+}
+
 /// Which calls go wrong.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Plan {
@@ -112,8 +121,7 @@ struct Inner<Mark> {
     failed_syncs: u64,
     random: Random,
     map: Option<Arc<Vec<u8>>>,
-    /// Whether somebody else maps the file, so that nothing of it is forgotten.
-    is_mapped: bool,
+    mapped: Mapped,
 }
 
 /// The disk as a [`Storage`]; clones are the same disk.
@@ -138,7 +146,7 @@ impl<Mark> Disk<Mark> {
             failed_syncs: 0,
             random,
             map: None,
-            is_mapped: false,
+            mapped: Mapped::Nothing,
         })))
     }
 
@@ -146,8 +154,8 @@ impl<Mark> Disk<Mark> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_mapped(&self, is_mapped: bool) {
-        self.inner().is_mapped = is_mapped;
+    pub(crate) fn set_mapped(&self, mapped: Mapped) {
+        self.inner().mapped = mapped;
     }
 
     pub(crate) fn set_plan(&self, plan: Plan) {
@@ -286,12 +294,18 @@ impl<Mark: Send + std::fmt::Debug> Storage for Disk<Mark> {
     fn drop_cached(&self, position: u64, length: u64) -> io::Result<()> {
         let (position, length) = (in_memory(position), in_memory(length));
         let mut inner = self.inner();
-        if inner.is_mapped {
-            return Ok(());
-        }
+        let chance = match inner.mapped {
+            Mapped::All => return Ok(()),
+            Mapped::Nothing => 100,
+            Mapped::Some => [0, 50, 100][inner.random.below(3)],
+        };
         inner.map = None;
-        inner.state.drop_cached(position, length);
-        inner.log.push(Event::Dropped { position, length });
+        for position in (position..position + length).step_by(SECTOR) {
+            if inner.random.chance(chance) {
+                inner.state.drop_cached(position, SECTOR);
+                inner.log.push(Event::Dropped { position, length: SECTOR });
+            }
+        }
         Ok(())
     }
 

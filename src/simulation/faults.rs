@@ -4,11 +4,12 @@ use nix::libc;
 
 use super::careless::storage;
 use super::commits::Mark;
+use super::contents::{Outcome, expect, path, read_all, text};
 use super::disk::{Disk, Event, Fault, Plan};
 use super::disk_state::DiskState;
 use super::habits::Habits;
 use super::random::Random;
-use super::workload::{Life, Outcome, expect, path, read_all, text};
+use super::workload::Life;
 use crate::error::Error;
 
 /// Steps of a life whose calls fail one by one.
@@ -21,12 +22,12 @@ fn empty_disk(random: &Random) -> Disk<Mark> {
     Disk::new(DiskState::default(), random.clone())
 }
 
-fn live(seed: u64, plan: Plan) -> Outcome<u64> {
+fn live(format: u32, seed: u64, plan: Plan) -> Outcome<u64> {
     let mut random = Random::new(seed);
-    let habits = Habits::new(&mut random, true);
+    let habits = Habits::new(format, &mut random, true);
     let created = Life::create(empty_disk(&random), habits.clone(), random.clone()).map_err(text)?;
     let disk = Disk::new(created.disk.state(), random.clone());
-    let mut life = Life::new(disk, created.states, created.commits, habits, random);
+    let mut life = Life::new(disk, created.history, created.mark, habits, random);
     life.fail(plan);
     life.run(STEPS)?;
     let calls = life.disk.calls();
@@ -36,9 +37,9 @@ fn live(seed: u64, plan: Plan) -> Outcome<u64> {
 }
 
 /// Creates a file; what has its name then must be whole, whether or not that was acknowledged.
-fn create(seed: u64, plan: Plan) -> Outcome<u64> {
+fn create(format: u32, seed: u64, plan: Plan) -> Outcome<u64> {
     let mut random = Random::new(seed);
-    let habits = Habits::new(&mut random, true);
+    let habits = Habits::new(format, &mut random, true);
     let disk = empty_disk(&random);
     disk.set_plan(plan);
     let created = Life::create(disk.clone(), habits.clone(), random.clone());
@@ -61,22 +62,25 @@ fn read_new(disk: &Disk<Mark>, habits: &Habits) -> Outcome {
     expect(is_new, || "the new file holds something else".into())
 }
 
-/// Lives through every call's failure; returns how many failures that were.
+/// Lives through every call's failure, in both formats; returns how many failures that were.
 fn fail_each_call(
     seeds: u64,
-    live: impl Fn(u64, Plan) -> Outcome<u64>,
+    live: impl Fn(u32, u64, Plan) -> Outcome<u64>,
     plan: impl Fn(u64, Fault) -> Plan,
     meaningful: impl Fn(Fault) -> bool,
 ) -> u64 {
     let mut failures = 0;
-    for seed in 0..seeds * super::soak() {
-        let Ok(calls) = live(seed, Plan::None) else {
-            panic!("seed {seed} fails without a fault");
+    for (format, seed) in
+        [2, 3].into_iter().flat_map(|format| (0..seeds * super::soak()).map(move |seed| (format, seed)))
+    {
+        let calls = match live(format, seed, Plan::None) {
+            Ok(calls) => calls,
+            Err(problem) => panic!("format {format}, seed {seed} without a fault: {problem}"),
         };
         for call in 0..calls {
             for fault in Fault::ALL.into_iter().filter(|&fault| meaningful(fault)) {
-                if let Err(problem) = live(seed, plan(call, fault)) {
-                    panic!("seed {seed}, call {call}, {fault:?}: {problem}");
+                if let Err(problem) = live(format, seed, plan(call, fault)) {
+                    panic!("format {format}, seed {seed}, call {call}, {fault:?}: {problem}");
                 }
                 failures += 1;
             }

@@ -2,11 +2,11 @@
 
 use super::careless::{self, Mistake, storage};
 use super::commits::Mark;
+use super::contents::{Outcome, State, expect, path, read_all, text};
 use super::disk::{Disk, Event, OnlyUser};
 use super::disk_state::DiskState;
 use super::habits::Habits;
 use super::random::Random;
-use super::workload::{Outcome, State, expect, path, read_all, text};
 use crate::file::CaptureFile;
 
 const SEEDS: u64 = 100;
@@ -26,9 +26,9 @@ fn read(disk: &Disk<Mark>, habits: &Habits) -> Outcome<State> {
 }
 
 /// Makes a file, and tries all ends; returns how many these were.
-fn make(seed: u64) -> Outcome<u64> {
+fn make(format: u32, seed: u64) -> Outcome<u64> {
     let mut random = Random::new(seed);
-    let mut habits = Habits::new(&mut random, true);
+    let mut habits = Habits::new(format, &mut random, true);
     // What is left of a file with metadata is not told from what somebody else has written.
     habits.initial_metadata = None;
     let disk = Disk::new(DiskState::default(), random.clone());
@@ -70,10 +70,12 @@ fn continue_with(left: &DiskState, habits: &Habits) -> Outcome {
 #[test]
 fn whatever_cuts_off_making_a_file_of_an_empty_one_it_can_be_made_again() {
     let mut ends = 0;
-    for seed in 0..SEEDS * super::soak() {
-        match make(seed) {
-            Ok(count) => ends += count,
-            Err(problem) => panic!("seed {seed}: {problem}"),
+    for format in [2, 3] {
+        for seed in 0..SEEDS * super::soak() {
+            match make(format, seed) {
+                Ok(count) => ends += count,
+                Err(problem) => panic!("format {format}, seed {seed}: {problem}"),
+            }
         }
     }
     println!("ends of files that are made in place: {ends}");
@@ -81,7 +83,11 @@ fn whatever_cuts_off_making_a_file_of_an_empty_one_it_can_be_made_again() {
 
 #[test]
 fn a_header_that_may_reach_the_disk_before_the_rest_is_noticed() {
-    let found = careless::with(Mistake::NewFileNotSynced, || (0..SEEDS).find_map(|seed| make(seed).err()));
-    let Some(problem) = found else { panic!("it is not noticed in {SEEDS} seeds") };
-    println!("{problem}");
+    for format in [2, 3] {
+        let made = || (0..SEEDS).find_map(|seed| make(format, seed).err());
+        let Some(problem) = careless::with(Mistake::NewFileNotSynced, made) else {
+            panic!("format {format}: it is not noticed in {SEEDS} seeds")
+        };
+        println!("format {format}: {problem}");
+    }
 }

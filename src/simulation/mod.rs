@@ -6,9 +6,11 @@
 
 mod careless;
 mod commits;
+mod contents;
 mod crashes;
 pub(crate) mod disk;
 pub(crate) mod disk_state;
+mod environment;
 mod faults;
 mod habits;
 mod in_place;
@@ -21,32 +23,40 @@ use std::time::{Duration, Instant};
 
 use careless::Mistake;
 use crashes::{Explorer, Search};
-use disk::Plan;
+use disk::{Mapped, Plan};
 
 /// Power cuts and kills at every step.
-const CRASHES: Search =
-    Search { steps: 25, one_end_in: 1, power_cuts: 4, faults: Plan::None, is_mapped: false };
+const CRASHES: Search = Search {
+    format: 2,
+    steps: 25,
+    one_end_in: 1,
+    later: 6,
+    repeats: false,
+    power_cuts: 4,
+    one_life_in: 25,
+    faults: Plan::None,
+    mapped: Mapped::Nothing,
+};
 /// Syncs that fail, and then power cuts and kills.
 const FAILED_SYNCS: Search = Search {
     steps: 10,
     one_end_in: 8,
     power_cuts: 1,
     faults: Plan::Random { syncs: 25, others: 1 },
-    is_mapped: false,
+    ..CRASHES
 };
 /// Failed syncs beside readers, whose maps keep in memory what a writer would have the system forget.
-const FAILED_SYNCS_BESIDE_READERS: Search = Search { is_mapped: true, ..FAILED_SYNCS };
+const FAILED_SYNCS_BESIDE_READERS: Search = Search { mapped: Mapped::All, ..FAILED_SYNCS };
 /// A disk that is full now and then, and does things by halves.
 const FULL_DISK: Search = Search {
     steps: 15,
     one_end_in: 1,
     power_cuts: 2,
     faults: Plan::Random { syncs: 0, others: 15 },
-    is_mapped: false,
+    ..CRASHES
 };
 /// Users who do much, and seldom meet their end.
-const LONG_LIVES: Search =
-    Search { steps: 100, one_end_in: 200, power_cuts: 1, faults: Plan::None, is_mapped: false };
+const LONG_LIVES: Search = Search { steps: 100, one_end_in: 200, power_cuts: 1, ..CRASHES };
 /// Seeds at which something once went wrong, by a mistake of the library or by one that was put into it. The seed
 /// that a failure prints belongs here.
 const ONCE_FAILED: [(Search, u64); 11] = [

@@ -1,7 +1,6 @@
 //! Random operations of a user on a file, and a model of the expected result.
 
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::either::snapshot::Snapshot;
@@ -13,29 +12,15 @@ use crate::storage::{Storage, read_up_to, write_all};
 use crate::write::options::{Commit, SyncMode};
 
 use super::careless::storage;
-use super::commits::{Commits, Mark};
+use super::commits::{History, Mark};
+use super::contents::{Outcome, State, expect, path, read_all, read_snapshot};
 use super::disk::{Disk, OnlyUser, Plan};
 use super::habits::Habits;
 use super::meanwhile::meanwhile;
 use super::random::Random;
 
-/// What a check found to be wrong, in words.
-pub(super) type Outcome<T = ()> = Result<T, String>;
-
 /// Tries before a disk that keeps failing is mended.
 const MAX_TRIES: u32 = 20;
-
-/// Records and metadata, as a file should show them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct State {
-    pub(super) records: Vec<Arc<[u8]>>,
-    pub(super) metadata: Option<Arc<[u8]>>,
-}
-
-/// The path that messages name.
-pub(super) fn path() -> &'static Path {
-    Path::new("simulated.capture")
-}
 
 /// Numbers the two commits of a new file so that a few more pass the largest serial number.
 fn bring_serials_to(last: u32, geometry: Geometry, disk: &Disk<Mark>) -> io::Result<()> {
@@ -54,9 +39,9 @@ fn bring_serials_to(last: u32, geometry: Geometry, disk: &Disk<Mark>) -> io::Res
 /// A process that works with a file, from opening it to its end.
 pub(super) struct Life {
     pub(super) disk: Disk<Mark>,
-    pub(super) states: Vec<State>,
-    pub(super) commits: Commits,
-    habits: Habits,
+    pub(super) history: History,
+    pub(super) mark: Mark,
+    pub(super) habits: Habits,
     random: Random,
     file: Option<Arc<CaptureFile>>,
     /// What the file should show now, uncommitted records included.
@@ -70,7 +55,8 @@ pub(super) struct Life {
 impl Life {
     /// Creates a file on an empty disk, for a process that has yet to open it.
     pub(super) fn create(disk: Disk<Mark>, habits: Habits, mut random: Random) -> Result<Self, Error> {
-        let last_serial = random.one_in(4).then(|| u32::MAX - 1 - 2 * u32::from(random.one_in(2)));
+        let last_serial = (habits.is_version_2() && random.one_in(4))
+            .then(|| u32::MAX - 1 - 2 * u32::from(random.one_in(2)));
         let move_in = || {
             if let Some(last) = last_serial {
                 bring_serials_to(last, habits.geometry, &disk)?;
@@ -86,22 +72,22 @@ impl Life {
         )?;
         let state =
             State { records: Vec::new(), metadata: habits.initial_metadata.as_deref().map(Into::into) };
-        let commits = Commits { last: 0, previous: 0, begun: None, fragile: habits.is_fragile() };
-        let life = Self::new(disk, vec![state], commits, habits, random);
-        life.mark();
+        let history = History { states: vec![state], parents: vec![0] };
+        let life = Self::new(disk, history, Mark::settled(0, habits.is_fragile()), habits, random);
+        life.put_mark();
         Ok(life)
     }
 
     /// A process that finds a file as another one left it; it has yet to open it.
     pub(super) fn new(
         disk: Disk<Mark>,
-        states: Vec<State>,
-        commits: Commits,
+        history: History,
+        mark: Mark,
         habits: Habits,
         random: Random,
     ) -> Self {
-        let now = states[commits.last].clone();
-        Self { disk, states, commits, habits, random, file: None, now, held: Vec::new(), faulty: false }
+        let now = history.states[mark.acknowledged].clone();
+        Self { disk, history, mark, habits, random, file: None, now, held: Vec::new(), faulty: false }
     }
 
     pub(super) fn fail(&mut self, plan: Plan) {
@@ -109,16 +95,13 @@ impl Life {
         self.faulty = !matches!(plan, Plan::None);
     }
 
-    fn mark(&self) {
-        self.disk.mark(Mark(self.commits.clone()));
+    fn put_mark(&self) {
+        self.disk.mark(self.mark);
     }
 
-    /// The states that the file may be found in.
-    fn candidates(&self) -> Vec<usize> {
-        let mut candidates = vec![self.commits.last];
-        candidates.extend(self.commits.begun);
-        candidates.push(self.commits.previous);
-        candidates
+    /// The last state that was acknowledged.
+    fn acknowledged(&self) -> &State {
+        &self.history.states[self.mark.acknowledged]
     }
 
     /// Opens the file again and takes up the state that it is found in.
@@ -154,23 +137,20 @@ impl Life {
     }
 
     fn take_up(&mut self, file: CaptureFile, found: &State) -> Outcome {
-        let candidates = self.candidates();
-        let Some(&number) = candidates.iter().find(|&&number| self.states[number] == *found) else {
-            return Err(format!("it opens with {}", self.describe(found, &candidates)));
+        let allowed = self.history.allowed(self.mark);
+        let Some(&number) = allowed.iter().find(|&&number| self.history.states[number] == *found) else {
+            return Err(format!("it opens with {}", self.describe(found, &allowed)));
         };
         self.file = Some(Arc::new(file));
         self.now = found.clone();
-        let fragile = self.commits.fragile || self.habits.sync == SyncMode::None;
-        self.commits = Commits { last: number, previous: number, begun: None, fragile };
-        if self.habits.sync != SyncMode::None {
-            self.commits.fragile = false;
-        }
-        self.mark();
+        self.mark = Mark::settled(number, self.habits.is_fragile());
+        self.put_mark();
         Ok(())
     }
 
-    fn describe(&self, found: &State, candidates: &[usize]) -> String {
-        let counts: Vec<_> = candidates.iter().map(|&number| self.states[number].records.len()).collect();
+    fn describe(&self, found: &State, allowed: &[usize]) -> String {
+        let counts: Vec<_> =
+            allowed.iter().map(|&number| self.history.states[number].records.len()).collect();
         format!(
             "{} records where one of {counts:?} was committed, or with others than these",
             found.records.len()
@@ -189,6 +169,9 @@ impl Life {
     }
 
     fn step(&mut self) -> Outcome {
+        if self.habits.same_records && !self.random.one_in(10) {
+            return self.repeat();
+        }
         let percent = self.random.below(100);
         if percent < self.habits.commits {
             return self.commit();
@@ -206,17 +189,51 @@ impl Life {
         }
     }
 
+    /// Commits what depends on nothing but the number of records that there are.
+    fn repeat(&mut self) -> Outcome {
+        let mut of_number = Random::new(self.now.records.len() as u64);
+        for _ in 0..of_number.below(4) {
+            let record = self.some_bytes();
+            match self.file()?.add_record(&record) {
+                Ok(_) => self.now.records.push(record),
+                Err(error) => return self.after(error),
+            }
+        }
+        if of_number.one_in(3) || self.now == *self.acknowledged() {
+            let metadata: Arc<[u8]> = vec![b'm'; self.now.records.len() % 40].into();
+            match self.file()?.set_metadata(Some(&metadata)) {
+                Ok(()) => self.now.metadata = Some(metadata),
+                Err(error) => return self.after(error),
+            }
+        }
+        self.commit()
+    }
+
     fn file(&self) -> Outcome<&Arc<CaptureFile>> {
         self.file.as_ref().ok_or_else(|| "no file is open".into())
     }
 
     fn some_bytes(&mut self) -> Arc<[u8]> {
+        if self.habits.same_records {
+            let mut of_number = Random::new(self.now.records.len() as u64);
+            let length = of_number.below(self.habits.longest_record + 1);
+            return vec![of_number.bytes(1)[0]; length].into();
+        }
         let length = self.random.below(self.habits.longest_record + 1);
         if self.random.one_in(2) {
             return self.random.bytes(length).into();
         }
         let byte = self.random.bytes(1)[0];
         vec![byte; length].into()
+    }
+
+    fn some_metadata(&mut self) -> Option<Arc<[u8]>> {
+        match self.random.below(8) {
+            0 | 1 => None,
+            // More than a page.
+            2 => Some(self.random.bytes(900).into()),
+            _ => Some(self.some_bytes()),
+        }
     }
 
     fn add(&mut self) -> Outcome {
@@ -247,7 +264,7 @@ impl Life {
     }
 
     fn set_metadata(&mut self) -> Outcome {
-        let metadata = if self.random.one_in(4) { None } else { Some(self.some_bytes()) };
+        let metadata = self.some_metadata();
         match self.file()?.set_metadata(metadata.as_deref()) {
             Ok(()) => self.now.metadata = metadata,
             Err(error) => return self.after(error),
@@ -256,42 +273,56 @@ impl Life {
     }
 
     fn commit(&mut self) -> Outcome {
-        if self.now == self.states[self.commits.last] {
+        if self.now == *self.acknowledged() {
             return Ok(());
         }
-        self.states.push(self.now.clone());
-        let number = self.states.len() - 1;
-        self.commits.begun = Some(number);
-        self.commits.fragile |= self.habits.sync == SyncMode::None;
-        self.mark();
-        let committed = self.commit_while_others_work()?;
-        match committed {
+        self.history.states.push(self.now.clone());
+        self.history.parents.push(self.mark.acknowledged);
+        let number = self.history.states.len() - 1;
+        self.mark.begun = number;
+        self.mark.fragile |= self.habits.is_fragile();
+        self.put_mark();
+        let synced = self.disk.syncs();
+        match self.commit_while_others_work()? {
             Ok(_) => {
-                let previous = if self.habits.sync == SyncMode::Barrier { self.commits.last } else { number };
-                self.commits = Commits { last: number, previous, begun: None, fragile: self.commits.fragile };
-                self.mark();
+                self.mark.safe = match self.habits.sync {
+                    SyncMode::Full => number,
+                    // A sync brings to the disk what was committed before.
+                    SyncMode::Barrier if self.disk.syncs() > synced => self.mark.acknowledged,
+                    _ => self.mark.safe,
+                };
+                self.mark.acknowledged = number;
+                self.put_mark();
                 Ok(())
             }
             Err(error @ Error::CommitUncertain { .. }) => self.after(error),
             Err(error) => {
-                self.commits.begun = None;
-                self.mark();
+                self.mark.begun = self.mark.acknowledged;
+                self.put_mark();
                 self.after_commit(&error)
             }
         }
     }
 
-    /// Commits; in some commits another thread adds records and looks, while they wait for the disk.
+    /// Commits; in some commits another thread adds records, sets metadata and looks, while they wait for the disk.
     fn commit_while_others_work(&mut self) -> Outcome<Result<Option<Commit>, Error>> {
         let file = Arc::clone(self.file()?);
         if !self.random.one_in(3) {
             return Ok(file.commit());
         }
+        let mut room = self.habits.room_beside_commit();
         let many = self.random.below(2 * self.habits.most_records);
         let mut records: Vec<_> = (0..=many).map(|_| self.some_bytes()).collect();
+        records.retain(|record| room.checked_sub(record.len() + 4).map(|left| room = left).is_some());
+        let metadata = self.random.one_in(4).then(|| self.some_metadata());
+        let mut metadata = metadata.filter(|metadata| metadata.as_ref().is_none_or(|it| it.len() <= room));
         let seen = Arc::new(Mutex::new((self.now.clone(), Vec::new())));
         let (other, theirs, disk) = (Arc::clone(&file), Arc::clone(&seen), self.disk.clone());
         let work = move || {
+            // Where a sync makes room in a log that is full, others wait.
+            if other.is_busy() {
+                return;
+            }
             let mut theirs = theirs.lock().unwrap_or_else(PoisonError::into_inner);
             let (now, looks) = &mut *theirs;
             looks.extend(other.snapshot().map(|snapshot| (snapshot, now.clone(), disk.failed_syncs())));
@@ -299,6 +330,11 @@ impl Life {
                 if other.add_record(&record).is_ok() {
                     now.records.push(record);
                 }
+            }
+            if let Some(metadata) = metadata.take()
+                && other.set_metadata(metadata.as_deref()).is_ok()
+            {
+                now.metadata = metadata;
             }
         };
         let committed = meanwhile(work, || file.commit());
@@ -334,7 +370,7 @@ impl Life {
     fn rollback(&mut self) -> Outcome {
         match self.file()?.rollback() {
             Ok(()) => {
-                self.now = self.states[self.commits.last].clone();
+                self.now = self.acknowledged().clone();
                 Ok(())
             }
             Err(error) => self.after(error),
@@ -343,7 +379,7 @@ impl Life {
 
     fn close(&mut self) -> Outcome {
         let lost = self.file()?.close();
-        let uncommitted = self.now.records.len() - self.states[self.commits.last].records.len();
+        let uncommitted = self.now.records.len() - self.acknowledged().records.len();
         expect(lost == uncommitted as u64, || format!("closing loses {lost} records, not {uncommitted}"))?;
         self.reopen()
     }
@@ -385,7 +421,7 @@ impl Life {
         let opened = self.habits.options().read_storage(path(), storage(&self.disk, self.habits.geometry));
         match opened.and_then(|file| read_all(&file)) {
             Ok(found) => {
-                let committed = &self.states[self.commits.last];
+                let committed = self.acknowledged();
                 expect(found == *committed, || "others see something else than was committed".into())
             }
             Err(error) => self.after(error),
@@ -402,22 +438,4 @@ fn add_batch(file: &CaptureFile, records: &[Arc<[u8]>], keep: bool) -> Result<()
         batch.finish()?;
     }
     Ok(())
-}
-
-pub(super) fn read_all(file: &CaptureFile) -> Result<State, Error> {
-    read_snapshot(&file.snapshot()?)
-}
-
-fn read_snapshot(snapshot: &Arc<Snapshot>) -> Result<State, Error> {
-    let records = snapshot.records(1).map(|record| Ok((*record?).into())).collect::<Result<_, Error>>()?;
-    Ok(State { records, metadata: snapshot.metadata()?.map(|metadata| (*metadata).into()) })
-}
-
-pub(super) fn expect(sound: bool, otherwise: impl FnOnce() -> String) -> Outcome {
-    if sound { Ok(()) } else { Err(otherwise()) }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it goes where an error is to become something else")]
-pub(super) fn text(error: Error) -> String {
-    error.to_string()
 }

@@ -6,5 +6,4 @@ pub(crate) mod log;
 pub(crate) mod open;
 pub(crate) mod read;
 pub(crate) mod shared;
-pub(crate) mod steps;
 pub(crate) mod write;

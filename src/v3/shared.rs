@@ -9,7 +9,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::format::{Header, NUMBER_LIMIT};
 use super::read::cache::BlockCache;
-use super::steps::Steps;
 use crate::read::open_file::Opened;
 
 /// The sources of time and of unpredictable bits.
@@ -62,8 +61,7 @@ pub(crate) struct Shared {
     opened: Opened,
     pub(crate) header: Header,
     pub(crate) cache: BlockCache,
-    pub(crate) environment: Box<dyn Environment>,
-    pub(crate) steps: Steps,
+    pub(crate) environment: Arc<dyn Environment>,
 }
 
 impl Deref for Shared {
@@ -78,12 +76,16 @@ impl Deref for Shared {
 impl Shared {
     /// Creates the state with a cache of this many bytes.
     pub(crate) fn new(opened: Opened, header: Header, cache: u64) -> Self {
-        Self {
-            opened,
-            header,
-            cache: BlockCache::new(cache),
-            environment: Box::new(System),
-            steps: Steps::default(),
-        }
+        Self::in_environment(opened, header, cache, Arc::new(System))
+    }
+
+    /// The same with this clock, and these random bits.
+    pub(crate) fn in_environment(
+        opened: Opened,
+        header: Header,
+        cache: u64,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
+        Self { opened, header, cache: BlockCache::new(cache), environment }
     }
 }

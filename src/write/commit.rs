@@ -1,6 +1,5 @@
 //! The steps of a commit that hold the writer; `flight` has what is between them.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,8 +9,8 @@ use crate::format::master::MasterNode;
 use crate::sync::backoff::RECENT_WINDOW;
 use crate::sync::group_commit::CommitSteps;
 use crate::write::draft::Captured;
-use crate::write::flight::{Failure, Flight};
-use crate::write::health::{Health, LostCommit};
+use crate::write::flight::Flight;
+use crate::write::health::Failure;
 use crate::write::options::Commit;
 use crate::write::slot_writer::SlotWriter;
 use crate::write::writer::Writer;
@@ -77,16 +76,13 @@ impl CommitSteps for Writer {
             Err(failure) => {
                 self.draft.keep_uncommitted(&captured);
                 self.changes += 1;
-                Err(self.note_failure(failure, changes))
+                Err(self.health.fail_commit(&self.file.path, changes, failure))
             }
         }
     }
 
     fn lost_commit(&self, changes: u64) -> Option<Error> {
-        let Health::Failed { lost, .. } = &self.health else {
-            return None;
-        };
-        (changes <= lost.changes).then(|| lost.error(&self.file.path))
+        self.health.lost_commit(&self.file.path, changes)
     }
 }
 
@@ -121,7 +117,7 @@ impl Writer {
             changes: self.captured_changes,
             captured,
             began,
-            outcome: Err(Failure::Abandoned),
+            outcome: Err(Failure::abandoned()),
         }
     }
 
@@ -141,25 +137,6 @@ impl Writer {
         self.stats.count(&commit);
         self.tell_followers(began + time);
         commit
-    }
-
-    fn note_failure(&mut self, failure: Failure, changes: u64) -> Error {
-        match failure {
-            Failure::Untouched(error) | Failure::Harmed(error) => error,
-            Failure::Sync(source) => self.lose(changes, source, false),
-            Failure::Uncertain(source) => self.lose(changes, source, true),
-            Failure::Abandoned => self.lose(changes, io::Error::other("it was given up half-way"), true),
-        }
-    }
-
-    /// Ends all writing, since a commit failed in a way that cannot be mended.
-    fn lose(&mut self, changes: u64, source: io::Error, is_uncertain: bool) -> Error {
-        let what = if is_uncertain { "commit" } else { "sync" };
-        let reason = format!("a {what} failed ({source})");
-        let lost = LostCommit { changes, source, is_uncertain };
-        let error = lost.error(&self.file.path);
-        self.health = Health::Failed { reason, lost };
-        error
     }
 
     /// Ends the pauses of those who wait for a commit, of which one has just ended. They are short as long as

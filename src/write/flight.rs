@@ -1,14 +1,13 @@
 //! A commit under way: it has all that it writes, and leaves the writer to others meanwhile.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::Error;
 use crate::read::open_file::OpenFile;
 use crate::sync::group_commit;
 use crate::write::draft::Captured;
+use crate::write::health::Failure;
 use crate::write::options::SyncMode;
 use crate::write::slot_writer::{SlotError, SlotWriter};
 use crate::write::standing::Watch;
@@ -30,21 +29,6 @@ pub(crate) struct Flight {
     pub(super) outcome: Result<(), Failure>,
 }
 
-/// Why a commit has failed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The file was cut short or removed.
-    Harmed(Error),
-    /// The frames may not be on the disk, and will not be.
-    Sync(io::Error),
-    /// There was no room for it; the file is as it was.
-    Untouched(Error),
-    /// It may have happened or not.
-    Uncertain(io::Error),
-    /// It was given up half-way.
-    Abandoned,
-}
-
 impl Flight {
     pub(crate) fn path(&self) -> &Path {
         &self.file.path
@@ -53,16 +37,16 @@ impl Flight {
     /// Brings the frames to the disk before a master node points at them, and then the master node.
     fn write_in_order(&mut self) -> Result<(), Failure> {
         if self.syncs_first() {
-            self.file.storage.sync().map_err(Failure::Sync)?;
+            self.file.storage.sync().map_err(Failure::sync)?;
         }
         let needed = self.file.geometry.whole_pages(self.captured.node.file_limit);
         self.watch.check(&self.file, needed).map_err(Failure::Harmed)?;
         self.slots.write(&self.captured.node, self.serial).map_err(|error| match error {
             SlotError::Untouched(source) => Failure::Untouched(self.file.failed("write to")(source)),
-            SlotError::Begun(source) => Failure::Uncertain(source),
+            SlotError::Begun(source) => Failure::uncertain(source),
         })?;
         if self.sync == SyncMode::Full {
-            self.file.storage.sync().map_err(Failure::Uncertain)?;
+            self.file.storage.sync().map_err(Failure::uncertain)?;
         }
         Ok(())
     }

@@ -3,28 +3,115 @@
 use std::io;
 use std::path::Path;
 
-use crate::error::{Error, io_again};
+use crate::error::{Error, Result, io_again};
+use crate::lock::WriteRight;
 
 #[derive(Debug)]
-pub(super) enum Health {
+pub(crate) enum Health {
     Good,
     /// The failure, after which nothing is written.
     Failed {
         reason: String,
-        lost: LostCommit,
+        lost: Option<LostCommit>,
     },
 }
 
 /// A commit that failed for good, for all whose changes were in it.
 #[derive(Debug)]
-pub(super) struct LostCommit {
-    pub(super) changes: u64,
-    pub(super) source: io::Error,
-    pub(super) is_uncertain: bool,
+pub(crate) struct LostCommit {
+    changes: u64,
+    source: io::Error,
+    is_uncertain: bool,
+}
+
+/// Why a commit has failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The file was cut short or removed.
+    Harmed(Error),
+    /// There was no room for it; the file is as it was.
+    Untouched(Error),
+    /// What it needs may not be on the disk, and will not be, or it may have happened or not.
+    Lost { source: io::Error, is_uncertain: bool },
+}
+
+impl Failure {
+    /// A sync before the commit has failed.
+    pub(crate) fn sync(source: io::Error) -> Self {
+        Self::Lost { source, is_uncertain: false }
+    }
+
+    /// It may have happened or not.
+    pub(crate) fn uncertain(source: io::Error) -> Self {
+        Self::Lost { source, is_uncertain: true }
+    }
+
+    /// It was given up half-way.
+    pub(crate) fn abandoned() -> Self {
+        Self::uncertain(io::Error::other("it was given up half-way"))
+    }
+}
+
+impl Health {
+    /// An error unless this process may write the file at `path`, to which another program may have done `harm`.
+    pub(crate) fn check(
+        &self,
+        path: &Path,
+        right: &dyn WriteRight,
+        harm: Option<&'static str>,
+    ) -> Result<()> {
+        if right.is_forked() {
+            return Err(Error::Forked { path: path.to_owned() });
+        }
+        let reason = match self {
+            Self::Failed { reason, .. } => Some(reason.as_str()),
+            Self::Good => harm,
+        };
+        match reason {
+            Some(reason) => Err(Error::WriterFailed { path: path.to_owned(), reason: reason.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_good(&self) -> bool {
+        matches!(self, Self::Good)
+    }
+
+    /// Ends all writing for a reason that is no commit's.
+    pub(crate) fn fail(&mut self, path: &Path, reason: String) -> Error {
+        let error = Error::WriterFailed { path: path.to_owned(), reason: reason.clone() };
+        *self = Self::Failed { reason, lost: None };
+        error
+    }
+
+    /// Takes note of the failure of a commit with the first `changes` changes in it. Where that cannot be mended, it
+    /// ends all writing.
+    pub(crate) fn fail_commit(&mut self, path: &Path, changes: u64, failure: Failure) -> Error {
+        match failure {
+            Failure::Untouched(error) | Failure::Harmed(error) => error,
+            Failure::Lost { source, is_uncertain } => {
+                let what = if is_uncertain { "commit" } else { "sync" };
+                let reason = format!("a {what} failed ({source})");
+                let lost = LostCommit { changes, source, is_uncertain };
+                let error = lost.error(path);
+                *self = Self::Failed { reason, lost: Some(lost) };
+                error
+            }
+        }
+    }
+
+    /// The error of the commit that failed for good with the first `changes` changes in it, if one has.
+    pub(crate) fn lost_commit(&self, path: &Path, changes: u64) -> Option<Error> {
+        let Self::Failed { lost: Some(lost), .. } = self else {
+            return None;
+        };
+        (changes <= lost.changes).then(|| lost.error(path))
+    }
 }
 
 impl LostCommit {
-    pub(super) fn error(&self, path: &Path) -> Error {
+    fn error(&self, path: &Path) -> Error {
         let source = io_again(&self.source);
         if self.is_uncertain {
             Error::CommitUncertain { path: path.to_owned(), source }

@@ -5,7 +5,7 @@ mod commit;
 pub(crate) mod draft;
 pub(crate) mod flight;
 mod frame_writer;
-mod health;
+pub(crate) mod health;
 pub(crate) mod options;
 mod repair;
 mod slot_writer;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::master::MasterNode;
 use crate::lock::WriteRight;
 use crate::read::open_file::{OpenFile, check_standing};
@@ -254,24 +254,12 @@ impl Writer {
     }
 
     pub(crate) fn check_health(&self) -> Result<()> {
-        if self.right.is_forked() {
-            return Err(Error::Forked { path: self.file.path.clone() });
-        }
-        let reason = match &self.health {
-            Health::Failed { reason, .. } => Some(reason.as_str()),
-            Health::Good => self.draft.harm(),
-        };
-        match reason {
-            Some(reason) => {
-                Err(Error::WriterFailed { path: self.file.path.clone(), reason: reason.to_owned() })
-            }
-            None => Ok(()),
-        }
+        self.health.check(&self.file.path, &*self.right, self.draft.harm())
     }
 
     #[inline]
     fn is_good(&self) -> bool {
-        matches!(self.health, Health::Good) && self.draft.harm().is_none()
+        self.health.is_good() && self.draft.harm().is_none()
     }
 }
 

@@ -3,19 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::careless::{Careless, Clock, Seeded};
-use super::contents::{contents, snapshot_of};
-use super::mark::Mark;
+use super::commit;
 use crate::error::Error;
 use crate::read::open_file::Opened;
+use crate::simulation::contents::read_snapshot;
 use crate::simulation::disk::{Disk, OnlyUser};
 use crate::simulation::disk_state::DiskState;
+use crate::simulation::environment::{Clock, Seeded};
 use crate::simulation::random::Random;
 use crate::storage::Storage;
 use crate::v3::format::{Codec, Header};
+use crate::v3::log::LogState;
 use crate::v3::open::reader;
+use crate::v3::read::frames::FrameSource;
+use crate::v3::read::snapshot::Snapshot;
 use crate::v3::shared::Shared;
-use crate::v3::steps::{Step, Steps};
 use crate::v3::write::{Writer, WriterOptions};
 use crate::write::options::Making;
 
@@ -24,19 +26,31 @@ fn header() -> Header {
     Header { page: 512, block: 512, fan_out: 2, log: 4096, ..sound }
 }
 
-fn shared(disk: &Disk<Mark>, left_out: &'static [Step], seed: u64) -> Arc<Shared> {
-    let storage = Careless::new(disk.clone(), Random::new(seed), false);
-    let mut file =
-        Shared::new(Opened::new(Path::new("simulated.capture"), Box::new(storage), 1), header(), 0);
-    file.environment = Box::new(Seeded::new(Random::new(seed), Clock::Still));
-    file.steps = Steps { left_out };
-    Arc::new(file)
+fn shared(disk: &Disk<()>, seed: u64) -> Arc<Shared> {
+    let opened = Opened::new(Path::new("simulated.capture"), Box::new(disk.clone()), 1);
+    Arc::new(Shared::in_environment(
+        opened,
+        header(),
+        0,
+        Arc::new(Seeded::new(Random::new(seed), Clock::Still)),
+    ))
 }
 
-fn new_file(seed: u64) -> (Disk<Mark>, Writer) {
+/// Counts the records that a snapshot shows.
+fn count(snapshot: Snapshot) -> Result<usize, Error> {
+    Ok(read_snapshot(&Arc::new(snapshot.into()))?.records.len())
+}
+
+/// Counts the records of a state that a reader has found.
+fn count_read(file: &Arc<Shared>, state: &LogState) -> Result<usize, Error> {
+    let frames = FrameSource { file: Arc::clone(file), limit: state.frames.limit, open: None };
+    count(Snapshot::committed(frames, state.clone()))
+}
+
+fn new_file(seed: u64) -> (Disk<()>, Writer) {
     let disk = Disk::new(DiskState::default(), Random::new(0));
     let writer = Writer::create(
-        &shared(&disk, &[], seed),
+        &shared(&disk, seed),
         Box::new(OnlyUser),
         None,
         WriterOptions::default(),
@@ -46,17 +60,16 @@ fn new_file(seed: u64) -> (Disk<Mark>, Writer) {
     (disk, writer)
 }
 
-fn copy(disk: &Disk<Mark>) -> Disk<Mark> {
+fn copy(disk: &Disk<()>) -> Disk<()> {
     Disk::new(disk.state(), Random::new(0))
 }
 
 /// How many records a reader and a writer find, and whether they refuse the file.
-fn look(disk: &Disk<Mark>) -> [Result<usize, Error>; 2] {
-    let file = shared(disk, &[], 1);
-    let state = reader::open(&file);
-    let read = state.and_then(|state| Ok(contents(&snapshot_of(&file, &state))?.records.len()));
-    let written = Writer::open(shared(&copy(disk), &[], 2), Box::new(OnlyUser), WriterOptions::default());
-    [read, written.and_then(|writer| Ok(contents(&writer.committed_snapshot())?.records.len()))]
+fn look(disk: &Disk<()>) -> [Result<usize, Error>; 2] {
+    let file = shared(disk, 1);
+    let read = reader::open(&file).and_then(|state| count_read(&file, &state));
+    let written = Writer::open(shared(&copy(disk), 2), Box::new(OnlyUser), WriterOptions::default());
+    [read, written.and_then(|writer| count(writer.committed_snapshot()))]
 }
 
 #[test]
@@ -70,7 +83,7 @@ fn a_flipped_bit_costs_a_writer_no_more_than_the_last_commits_without_an_error()
             for _ in 0..=random.below(8) {
                 writer.add_record(&random.bytes(60)).unwrap();
             }
-            writer.commit().unwrap();
+            commit(&mut writer).unwrap();
             counts.push(usize::try_from(writer.record_count()).unwrap());
         }
         let live = 512 * 3..512 * 3 + 4096;
@@ -96,33 +109,26 @@ fn a_flipped_bit_costs_a_writer_no_more_than_the_last_commits_without_an_error()
     assert!(refused > 0 && sound > 0);
 }
 
-/// A reader has seen a commit that the next writer does not find.
-fn refresh_after_a_commit_is_gone(left_out: &'static [Step]) -> (u64, bool) {
+#[test]
+fn a_reader_whose_last_commit_is_gone_begins_anew() {
     let (disk, mut writer) = new_file(1);
     writer.add_record(b"kept").unwrap();
-    writer.commit().unwrap();
+    commit(&mut writer).unwrap();
     let without = copy(&disk);
     writer.add_record(b"seen and lost").unwrap();
-    writer.commit().unwrap();
-    let file = shared(&disk, left_out, 3);
+    commit(&mut writer).unwrap();
+    let file = shared(&disk, 3);
     let held = reader::open(&file).unwrap();
     assert_eq!(held.total, 2);
-    let mut next =
-        Writer::open(shared(&without, &[], 4), Box::new(OnlyUser), WriterOptions::default()).unwrap();
+    let mut next = Writer::open(shared(&without, 4), Box::new(OnlyUser), WriterOptions::default()).unwrap();
     for _ in 0..5 {
         next.add_record(b"what came instead").unwrap();
-        next.commit().unwrap();
+        commit(&mut next).unwrap();
     }
     let length = usize::try_from(without.length().unwrap()).unwrap();
     let mut bytes = vec![0; length];
     without.read_at(&mut bytes, 0).unwrap();
     disk.write_at(&bytes, 0).unwrap();
     let look = reader::refresh(&file, &held).unwrap();
-    (look.state.total, contents(&snapshot_of(&file, &look.state)).unwrap().records.len() == 6)
-}
-
-#[test]
-fn a_reader_whose_last_commit_is_gone_begins_anew() {
-    assert_eq!(refresh_after_a_commit_is_gone(&[]), (6, true));
-    assert_eq!(refresh_after_a_commit_is_gone(&[Step::SameEnd]).0, 2);
+    assert_eq!((look.state.total, count_read(&file, &look.state).unwrap()), (6, 6));
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::careless::{Careless, Clock, Seeded};
-use super::mark::Mark;
+use super::commit;
 use crate::read::open_file::Opened;
 use crate::simulation::disk::{Disk, OnlyUser};
 use crate::simulation::disk_state::DiskState;
+use crate::simulation::environment::{Clock, Seeded};
 use crate::simulation::random::Random;
 use crate::storage::{Storage, read_up_to};
 use crate::v3::format::{Codec, Header};
@@ -16,13 +16,12 @@ use crate::v3::write::{Writer, WriterOptions};
 use crate::write::options::Making;
 
 /// Three records in one commit, and then four of 100 bytes, one commit each, which make a block and a checkpoint.
-fn example() -> Disk<Mark> {
+fn example() -> Disk<()> {
     let sizes = Header::new(Codec::None, *b"0123456789abcdef", 1000);
     let header = Header { page: 512, block: 512, fan_out: 2, log: 4096, ..sizes };
     let disk = Disk::new(DiskState::default(), Random::new(0));
-    let storage = Careless::new(disk.clone(), Random::new(0), false);
-    let mut file = Shared::new(Opened::new(Path::new("example.capture"), Box::new(storage), 1), header, 0);
-    file.environment = Box::new(Seeded::new(Random::new(0), Clock::Still));
+    let opened = Opened::new(Path::new("example.capture"), Box::new(disk.clone()), 1);
+    let file = Shared::in_environment(opened, header, 0, Arc::new(Seeded::new(Random::new(0), Clock::Still)));
     let mut writer =
         Writer::create(&Arc::new(file), Box::new(OnlyUser), None, WriterOptions::default(), Making::Hidden)
             .unwrap();
@@ -30,10 +29,10 @@ fn example() -> Disk<Mark> {
         writer.add_record(record.as_bytes()).unwrap();
     }
     writer.set_metadata(Some(b"demo")).unwrap();
-    writer.commit().unwrap();
+    commit(&mut writer).unwrap();
     for letter in *b"abcdefgh" {
         writer.add_record(&[letter; 100]).unwrap();
-        writer.commit().unwrap();
+        commit(&mut writer).unwrap();
     }
     disk
 }

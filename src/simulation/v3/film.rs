@@ -6,17 +6,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::contents::{Outcome, State, contents, snapshot_of, text};
-use super::habits::{Habits, Mistake};
-use super::life::Life;
-use super::mark::Mark;
-use crate::simulation::disk::{Disk, Event};
-use crate::simulation::disk_state::Change;
+use crate::file::CaptureFile;
+use crate::simulation::commits::{History, Mark};
+use crate::simulation::contents::{Outcome, path, read_all, text};
+use crate::simulation::disk::{Disk, Event, Mapped};
+use crate::simulation::disk_state::{Change, DiskState};
+use crate::simulation::habits::Habits;
 use crate::simulation::random::Random;
+use crate::simulation::workload::Life;
 use crate::storage::{Map, Storage, too_short};
-use crate::v3::log::LogState;
-use crate::v3::open::reader;
-use crate::v3::shared::Shared;
 
 const STEPS: usize = 60;
 /// Readers of one film.
@@ -155,14 +153,15 @@ impl Storage for Film {
 /// A writer's life, or some that follow each other by kills, as a film.
 struct Story {
     events: Vec<Event<Mark>>,
-    states: Vec<State>,
+    history: History,
     habits: Habits,
     last: usize,
 }
 
-fn record(random: &mut Random, mistake: Mistake) -> Outcome<Story> {
-    let habits = Habits::new(random, false, mistake);
-    let mut life = Life::create(habits, Random::new(random.next()))?;
+fn record(random: &mut Random) -> Outcome<Story> {
+    let habits = Habits::new(3, random, false);
+    let mut life = Life::create(new_disk(DiskState::default(), random), habits, Random::new(random.next()))
+        .map_err(text)?;
     let mut events = Vec::new();
     for lives in 0..=random.below(3) {
         if lives > 0 {
@@ -174,7 +173,7 @@ fn record(random: &mut Random, mistake: Mistake) -> Outcome<Story> {
         if !is_last {
             cut(&mut log, random, lives == 0);
         }
-        let mut disk = crate::simulation::disk_state::DiskState::default();
+        let mut disk = DiskState::default();
         events.extend(log);
         for event in &events {
             event.replay(&mut disk);
@@ -185,16 +184,23 @@ fn record(random: &mut Random, mistake: Mistake) -> Outcome<Story> {
         });
         let mark = mark.ok_or("no file was created")?;
         if is_last {
-            return Ok(Story { events, states: life.states, habits: life.habits, last: mark.acknowledged });
+            let last = mark.acknowledged;
+            return Ok(Story { events, history: life.history, habits: life.habits, last });
         }
         let mark = Mark { safe: mark.acknowledged, ..mark };
-        let disk = Disk::new(disk, Random::new(random.next()));
-        life = Life::new(disk, life.history(), mark, life.habits.clone(), Random::new(random.next()));
+        let disk = new_disk(disk, random);
+        life = Life::new(disk, life.history, mark, life.habits, Random::new(random.next()));
         life.reopen()?;
     }
     life.run(STEPS)?;
     events.extend(life.disk.take_log());
-    Ok(Story { events, last: life.mark.acknowledged, states: life.states, habits: life.habits })
+    Ok(Story { events, last: life.mark.acknowledged, history: life.history, habits: life.habits })
+}
+
+fn new_disk(state: DiskState, random: &mut Random) -> Disk<Mark> {
+    let disk = Disk::new(state, Random::new(random.next()));
+    disk.set_mapped(Mapped::Some);
+    disk
 }
 
 /// Ends a life somewhere, perhaps inside a write.
@@ -210,44 +216,46 @@ fn cut(log: &mut Vec<Event<Mark>>, random: &mut Random, first_life: bool) {
     }
 }
 
-/// One reader, and the last state that it has seen.
+/// One reader, and the number of the last state that it has seen.
 struct Reader {
-    file: Arc<Shared>,
-    held: Option<LogState>,
+    film: Film,
+    file: Option<CaptureFile>,
     last: usize,
 }
 
 impl Reader {
     /// Opens the file or refreshes what it has; the state must be one that was committed when it looked, and no older
     /// than the last one that it saw.
-    fn look(&mut self, story: &Story, acknowledged: usize, begun: impl Fn() -> usize) -> Outcome<usize> {
-        let state = match &self.held {
-            None => reader::open(&self.file).map_err(text)?,
-            Some(held) => {
-                let look = reader::refresh(&self.file, held).map_err(text)?;
-                if look.taken_back {
-                    return Err("a commit is rolled back without a sync that failed".into());
-                }
-                look.state
+    fn look(&mut self, story: &Story, acknowledged: usize) -> Outcome<usize> {
+        match &self.file {
+            None => {
+                let options = story.habits.clone().for_looking().options();
+                let film = Box::new(self.film.clone());
+                self.file = Some(options.read_storage(path(), film).map_err(text)?);
             }
-        };
-        let found = contents(&snapshot_of(&self.file, &state)).map_err(text)?;
+            Some(file) => {
+                file.refresh(false).map_err(text)?;
+            }
+        }
+        let found = self.file.as_ref().map(read_all).transpose().map_err(text)?.unwrap_or_default();
+        let states = &story.history.states;
+        let begun = self.film.reel().mark.map_or(0, |mark| mark.begun);
         let least = acknowledged.max(self.last);
-        let allowed = least..=begun().min(story.states.len() - 1).max(least);
-        let number = allowed.clone().find(|&number| story.states[number] == found).ok_or_else(|| {
-            let counts: Vec<_> = allowed.map(|number| story.states[number].records.len()).collect();
+        let allowed = least..=begun.min(states.len() - 1).max(least);
+        let number = allowed.clone().find(|&number| states[number] == found).ok_or_else(|| {
+            let counts: Vec<_> = allowed.map(|number| states[number].records.len()).collect();
             format!("a reader sees {} records, not one of {counts:?}, or other ones", found.records.len())
         })?;
-        (self.held, self.last) = (Some(state), number);
+        self.last = number;
         Ok(number)
     }
 }
 
 /// Shows the film of one seed to readers; returns how often they looked.
-pub(super) fn watch(seed: u64, mistake: Mistake) -> Outcome<u64> {
+pub(super) fn watch(seed: u64) -> Outcome<u64> {
     let mut random = Random::new(seed);
-    let story = record(&mut random, mistake)?;
-    let events = Arc::new(story.events.clone());
+    let mut story = record(&mut random)?;
+    let events = Arc::new(std::mem::take(&mut story.events));
     let mut looks = 0;
     for _ in 0..READERS {
         looks += watch_once(&story, &events, &mut random)?;
@@ -258,7 +266,7 @@ pub(super) fn watch(seed: u64, mistake: Mistake) -> Outcome<u64> {
 fn watch_once(story: &Story, events: &Arc<Vec<Event<Mark>>>, random: &mut Random) -> Outcome<u64> {
     let speed = [3, 10, 50, 90][random.below(4)];
     let parts = [2, 12, 60][random.below(3)];
-    let screen = Film(Arc::new(Mutex::new(Reel {
+    let film = Film(Arc::new(Mutex::new(Reel {
         events: Arc::clone(events),
         at: 0,
         done: 0,
@@ -269,26 +277,24 @@ fn watch_once(story: &Story, events: &Arc<Vec<Event<Mark>>>, random: &mut Random
         speed,
         parts,
     })));
-    while screen.reel().mark.is_none() {
-        screen.reel().run_on();
+    while film.reel().mark.is_none() {
+        film.reel().run_on();
     }
-    let file = story.habits.shared(Box::new(screen.clone()), story.habits.header, Random::new(random.next()));
-    let mut reader = Reader { file, held: None, last: 0 };
+    let mut reader = Reader { film: film.clone(), file: None, last: 0 };
     let mut looks = 0;
     loop {
-        let was_over = screen.reel().is_over();
-        let acknowledged = screen.reel().mark.map_or(0, |mark| mark.acknowledged);
-        let begun = || screen.reel().mark.map_or(0, |mark| mark.begun);
-        let number = reader.look(story, acknowledged, begun)?;
+        let was_over = film.reel().is_over();
+        let acknowledged = film.reel().mark.map_or(0, |mark| mark.acknowledged);
+        let number = reader.look(story, acknowledged)?;
         looks += 1;
         if was_over {
             return if number >= story.last { Ok(looks) } else { Err("a reader is left behind".into()) };
         }
         for _ in 0..random.below(parts) {
-            screen.reel().run_on();
+            film.reel().run_on();
         }
         if random.one_in(15) {
-            reader.held = None;
+            reader.file = None;
         }
     }
 }

@@ -3,28 +3,27 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod careless;
-mod contents;
-mod crashes;
 mod decay;
 mod example;
 mod film;
-mod habits;
-mod life;
-mod mark;
+mod sharing;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crashes::{Explorer, Search};
 use film::watch;
-use habits::Mistake;
 
-use crate::simulation::disk::Plan;
-use crate::simulation::soak;
-use crate::v3::steps::Step;
+use super::careless::{self, Mistake};
+use super::crashes::{Explorer, Search};
+use super::disk::{Mapped, Plan};
+use super::{MISTAKE_TIMEOUT, soak};
+use crate::error::Result;
+use crate::sync::group_commit::Flight;
+use crate::v3::write::Writer;
+use crate::write::options::Commit;
 
 /// Power cuts and kills at every step.
 const CRASHES: Search = Search {
+    format: 3,
     steps: 40,
     one_end_in: 2,
     later: 8,
@@ -32,6 +31,7 @@ const CRASHES: Search = Search {
     power_cuts: 3,
     one_life_in: 25,
     faults: Plan::None,
+    mapped: Mapped::Some,
 };
 /// Short lives that follow each other, so that one comes upon what others have left.
 const SHORT_LIVES: Search = Search { steps: 12, one_life_in: 6, ..CRASHES };
@@ -51,14 +51,11 @@ const FAILED_SYNCS: Search = Search {
 /// A disk that is full now and then, and does things by halves.
 const FULL_DISK: Search =
     Search { steps: 20, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 12 }, ..CRASHES };
-/// A mistake that takes longer to be noticed counts as not noticed.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Explores one seed after another until `enough` crash images have been looked at.
 fn search(what: &str, search: Search, first_seed: u64, enough: u64) {
     let mut images = 0;
     for seed in first_seed.. {
-        let mut explorer = Explorer::new(seed, search, Mistake::None);
+        let mut explorer = Explorer::new(seed, search);
         if let Err(problem) = explorer.explore() {
             panic!("{what}: seed {seed}, image {}: {problem}", explorer.images);
         }
@@ -81,6 +78,11 @@ fn short_lives_leave_every_acknowledged_commit() {
 }
 
 #[test]
+fn many_lives_leave_every_acknowledged_commit() {
+    search("many lives", MANY_LIVES, 5 << 32, 20_000);
+}
+
+#[test]
 fn what_a_dead_writer_has_left_is_not_taken_for_a_commit() {
     search("same records", SAME_RECORDS, 4 << 32, 30_000);
 }
@@ -100,7 +102,7 @@ fn readers_beside_a_writer_see_whole_commits_and_are_never_behind() {
     let mut looks = 0;
     let mut seed = 0;
     while looks < 20_000 * soak() {
-        match watch(seed, Mistake::None) {
+        match watch(seed) {
             Ok(more) => looks += more,
             Err(problem) => panic!("readers: seed {seed}: {problem}"),
         }
@@ -109,39 +111,21 @@ fn readers_beside_a_writer_see_whole_commits_and_are_never_behind() {
     println!("readers: {looks} looks of seeds 0 to {seed}");
 }
 
-/// The mistakes, and where each does most harm: in crashes, or to readers.
-const MISTAKES: [(Mistake, Option<Search>); 11] = [
-    (Mistake::LeftOut(&[Step::OpeningEntry]), Some(SAME_RECORDS)),
-    // Without an opening entry, which forgives it.
-    (Mistake::LeftOut(&[Step::OpeningEntry, Step::ChainedChecksum]), Some(SAME_RECORDS)),
-    (Mistake::LeftOut(&[Step::BothBegins]), Some(MANY_LIVES)),
-    (Mistake::LeftOut(&[Step::SyncBeforeHead]), Some(MANY_LIVES)),
-    (Mistake::LeftOut(&[Step::SyncBeforeBase]), Some(MANY_LIVES)),
-    (Mistake::LeftOut(&[Step::BeginWithNext]), Some(MANY_LIVES)),
-    (Mistake::LeftOut(&[Step::WriteAgain]), Some(FAILED_SYNCS)),
-    (Mistake::SyncRetried, Some(FAILED_SYNCS)),
-    (Mistake::LeftOut(&[Step::SecondLook]), None),
-    (Mistake::LeftOut(&[Step::LookAfterFinding]), None),
-    (Mistake::LeftOut(&[Step::SureLog, Step::BothBegins]), Some(MANY_LIVES)),
-];
-
 #[test]
-fn every_mistake_is_noticed() {
-    let mut unnoticed = Vec::new();
-    for (mistake, search) in MISTAKES {
-        let start = Instant::now();
-        let found = (0..).take_while(|_| start.elapsed() < TIMEOUT).find_map(|seed| {
-            let outcome = match search {
-                Some(search) => Explorer::new(seed, search, mistake).explore(),
-                None => watch(seed, mistake).map(drop),
-            };
-            Some((seed, outcome.err()?))
-        });
-        let seconds = start.elapsed().as_secs_f32();
-        match found {
-            Some((seed, problem)) => println!("{mistake:?}: seed {seed}, after {seconds:.2} s: {problem}"),
-            None => unnoticed.push(mistake),
-        }
-    }
-    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:?}");
+fn a_sync_that_is_tried_again_is_noticed() {
+    let start = Instant::now();
+    let seeds = || (0..).take_while(|_| start.elapsed() < MISTAKE_TIMEOUT);
+    let explore = |seed| Some((seed, Explorer::new(seed, FAILED_SYNCS).explore().err()?));
+    let found = careless::with(Mistake::SyncRetried, || seeds().find_map(explore));
+    let Some((seed, problem)) = found else { panic!("it is not noticed") };
+    println!("seed {seed}, after {:.2} s: {problem}", start.elapsed().as_secs_f32());
+}
+
+/// Commits as a writer does that nobody shares.
+fn commit(writer: &mut Writer) -> Result<Option<Commit>> {
+    let Some(mut flight) = writer.begin_commit()? else {
+        return Ok(None);
+    };
+    flight.write();
+    writer.finish_commit(flight).map(Some)
 }

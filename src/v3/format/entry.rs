@@ -3,7 +3,6 @@
 use super::head::FrameArea;
 use super::{Header, NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
 
-const MARK: [u8; 4] = *b"LogE";
 /// Its records follow frames that no head refers to yet.
 pub(super) const HAS_BASE: u8 = 1;
 /// It has random bits instead of a commit: a writer writes it first.
@@ -65,7 +64,8 @@ pub(crate) struct Parts {
 
 impl EntryHeader {
     pub(crate) const SIZE: usize = 72;
-    /// Length of an empty entry.
+    pub(crate) const MARK: [u8; 4] = *b"LogE";
+    /// Length of an entry that holds nothing.
     pub(crate) const MIN_TOTAL: u64 = Self::SIZE as u64 + 8;
 
     /// Returns the length of an entry with these contents.
@@ -99,7 +99,7 @@ impl EntryHeader {
 
     fn decode_fields(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
-        reader.array().filter(|mark| *mark == MARK)?;
+        reader.array().filter(|mark| *mark == Self::MARK)?;
         let flags = reader.u8().filter(|flags| *flags <= (HAS_BASE | IS_OPENING))?;
         let change = match reader.u8()? {
             0 => Change::None,
@@ -126,7 +126,7 @@ impl EntryHeader {
 
     pub(super) fn encode(&self, out: &mut [u8]) {
         let mut bytes = Vec::with_capacity(Self::SIZE);
-        bytes.extend_from_slice(&MARK);
+        bytes.extend_from_slice(&Self::MARK);
         bytes.extend_from_slice(&[self.flags, self.change.number(), 0, 0]);
         put_u64(&mut bytes, self.position);
         put_u64(&mut bytes, self.first);

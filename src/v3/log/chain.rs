@@ -9,33 +9,24 @@ use super::state::LogState;
 use crate::error::Damage;
 use crate::v3::format::entry::{EntryHeader, EntryView};
 use crate::v3::shared::Shared;
-use crate::v3::steps::Step;
 
 /// Bytes of the log that are read together.
 pub(crate) const WINDOW: u64 = 64 << 10;
+/// How many times the length of the log is read at most in looking for an entry behind its end.
+const MAX_LOOKS: u64 = 4;
 
-/// Adds the entries that follow to `state`, reading windows, of which the first has `first_window` bytes. Returns their
-/// number.
-pub(crate) fn follow(file: &Shared, state: &mut LogState, first_window: u64) -> io::Result<usize> {
-    let (mut size, mut added) = (first_window, 0);
-    loop {
-        let (found, wanted) = follow_window(file, state, size)?;
-        added += found;
-        match wanted {
-            Some(wanted) => size = wanted,
-            None => return Ok(added),
-        }
+/// Adds the entries that follow to `state`, from windows of which the first has `first_window` bytes.
+pub(crate) fn follow(file: &Shared, state: &mut LogState, first_window: u64) -> io::Result<()> {
+    let mut wanted = Some(first_window);
+    while let Some(size) = wanted {
+        wanted = follow_window(file, state, size)?;
     }
+    Ok(())
 }
 
-/// Returns the seed of the entry after the one with this checksum.
-pub(crate) fn seed_after(file: &Shared, check: u64) -> u64 {
-    if file.steps.include(Step::ChainedChecksum) { check } else { file.header.seed() }
-}
-
-/// Adds the entries that are complete in the window at the state's end. Returns their number, and the window size that
-/// the next entry needs, unless the chain ends here.
-fn follow_window(file: &Shared, state: &mut LogState, size: u64) -> io::Result<(usize, Option<u64>)> {
+/// Adds the entries that stand whole in the window at the state's end. Returns how long a window the next entry takes,
+/// unless the chain ends here.
+fn follow_window(file: &Shared, state: &mut LogState, size: u64) -> io::Result<Option<u64>> {
     let ring = Ring::new(&*file.storage, &file.header);
     let left = (state.origin + ring.size()).saturating_sub(state.end);
     let mut window = zeroed(size.min(left))?;
@@ -53,8 +44,7 @@ fn follow_window(file: &Shared, state: &mut LogState, size: u64) -> io::Result<(
             let fits = at as u64 + u64::from(header.total) <= left;
             break fits.then(|| WINDOW.max(header.total.into()));
         }
-        let seed_here = seed_after(file, seed);
-        let Some(entry) = EntryView::decode(rest, position, seed_here, file.header.log) else {
+        let Some(entry) = EntryView::decode(rest, position, seed, file.header.log) else {
             break None;
         };
         (seed, at) = (entry.checksum(), at + header.total as usize);
@@ -62,15 +52,14 @@ fn follow_window(file: &Shared, state: &mut LogState, size: u64) -> io::Result<(
     };
     window.truncate(at);
     let window = window_of(window);
-    let (mut start, mut added) = (0, 0);
+    let mut start = 0;
     for header in found {
         if !state.add(LogEntry::new(Arc::clone(&window), start, header), &file.header) {
-            return Ok((added, None));
+            return Ok(None);
         }
         start += header.total as usize;
-        added += 1;
     }
-    Ok((added, wanted))
+    Ok(wanted)
 }
 
 fn zeroed(size: u64) -> io::Result<Vec<u8>> {
@@ -81,39 +70,46 @@ fn zeroed(size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Searches the whole ring for an entry after the state's end that was written when the log was already on the disk
-/// beyond that end: then the chain was not ended by a crash, but by damage.
+/// Looks for an entry behind the state's end that was written when the log was already on the disk beyond that end: then
+/// the chain is not cut off by a crash, but damaged.
 pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Option<Damage>> {
     let ring = Ring::new(&*file.storage, &file.header);
-    let mut bytes = zeroed(ring.size())?;
-    ring.read(0, &mut bytes)?;
-    let mut at = 0;
-    while at < bytes.len() {
-        if let Some(sure) = lost_entry_at(file, state, &bytes, at) {
-            let found = format!("a log that breaks off at position {}", state.end);
-            let expected = format!("one that continues to position {sure} at least");
-            return Ok(Some(Damage::new(found, expected).at(ring.place(state.end))));
+    let end_of_lap = state.origin + ring.size();
+    // Records can be made to look like entries; looking at them again and again must not take for ever.
+    let mut budget = MAX_LOOKS * ring.size();
+    let mut start = state.end + 8;
+    while start < end_of_lap {
+        let rest = end_of_lap - start;
+        let mut window = zeroed(rest.min(WINDOW + EntryHeader::SIZE as u64))?;
+        ring.read(start, &mut window)?;
+        let places = window.windows(EntryHeader::SIZE).step_by(8);
+        for (position, bytes) in (start..end_of_lap).step_by(8).zip(places) {
+            let marked = bytes.starts_with(&EntryHeader::MARK).then_some(bytes);
+            let header = marked.and_then(|bytes| EntryHeader::decode(bytes, position, file.header.log));
+            let Some(header) = header.filter(|header| header.sure > state.end) else {
+                continue;
+            };
+            let total = u64::from(header.total);
+            if total > budget {
+                return Ok(None);
+            }
+            budget -= total;
+            if is_whole(file, position, total)? {
+                let found = format!("a log that breaks off at position {}", state.end);
+                let expected = format!("one that continues to position {} at least", header.sure);
+                return Ok(Some(Damage::new(found, expected).at(ring.place(state.end))));
+            }
         }
-        at += 8;
+        start += WINDOW;
     }
     Ok(None)
 }
 
-fn lost_entry_at(file: &Shared, state: &LogState, ring: &[u8], at: usize) -> Option<u64> {
-    if ring.get(at..at + 4)? != b"LogE" {
-        return None;
-    }
-    let around = |from: usize, length: usize| -> Vec<u8> {
-        ring.iter().cycle().skip(from).take(length).copied().collect()
-    };
-    let start = around(at, EntryHeader::SIZE);
-    let position = u64::from_be_bytes(start[8..16].try_into().ok()?);
-    let size = ring.len() as u64;
-    let in_this_lap = position % size == at as u64 && state.end < position && position < state.origin + size;
-    let header = EntryHeader::decode(&start, position, file.header.log).filter(|_| in_this_lap)?;
-    let before = around((at + ring.len() - 8) % ring.len(), 8);
-    let seed = u64::from_be_bytes(before.try_into().ok()?);
-    let entry = around(at, header.total as usize);
-    let whole = EntryView::decode(&entry, position, seed_after(file, seed), file.header.log).is_some();
-    (whole && header.sure > state.end).then_some(header.sure)
+/// Whether what stands at `position` is an entry, whichever one it follows.
+fn is_whole(file: &Shared, position: u64, total: u64) -> io::Result<bool> {
+    let mut bytes = zeroed(8 + total)?;
+    Ring::new(&*file.storage, &file.header).read(position - 8, &mut bytes)?;
+    let (seed, entry) = bytes.split_at(8);
+    let seed = seed.try_into().map_or(0, u64::from_be_bytes);
+    Ok(EntryView::decode(entry, position, seed, file.header.log).is_some())
 }

@@ -117,16 +117,9 @@ pub(crate) struct Entries {
     /// Number of released slots of the first chunk.
     start: usize,
     length: usize,
-    /// Total length of the entries.
-    size: u64,
 }
 
 impl Entries {
-    /// Returns the total length of the entries.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.length
     }
@@ -150,7 +143,6 @@ impl Entries {
 
     pub(crate) fn push(&mut self, entry: LogEntry) {
         let at = self.start + self.length;
-        self.size += u64::from(entry.header.total);
         if at / CHUNK == self.chunks.len() {
             self.chunks.push(Arc::new(Chunk::new()));
         }
@@ -167,8 +159,6 @@ impl Entries {
     /// Releases the first entries.
     pub(crate) fn drop_first(&mut self, count: usize) {
         let count = count.min(self.length);
-        let dropped: u64 = self.iter().take(count).map(|entry| u64::from(entry.header.total)).sum();
-        self.size -= dropped;
         self.start += count;
         self.length -= count;
         self.chunks.drain(..(self.start / CHUNK).min(self.chunks.len()));

@@ -76,28 +76,38 @@ impl LogState {
         [head.clone(), Head { serial: self.serial + 1, ..head }]
     }
 
-    /// Adds the entry that continues the chain. Returns false, without a change, if its numbers do not continue it.
+    /// Whether a base has frames that this state does not.
+    fn is_behind(&self, base: &FrameArea) -> bool {
+        base.limit > self.frames.limit && base.count() >= self.frames.count()
+    }
+
+    /// Adds the entry that continues the chain; false, and nothing has changed, if its numbers do not.
     pub(crate) fn add(&mut self, entry: LogEntry, header: &Header) -> bool {
         let fields = entry.header;
         let Ok(base) = entry.view().base(header) else {
             return false;
         };
-        // A base whose frames do not go beyond the head's is outdated.
-        let ahead = base.filter(|base| base.limit > self.frames.limit && base.count() >= self.frames.count());
         let is_next = fields.first == self.total + 1;
+        let continues = match &base {
+            // Its records are all those that no frame has.
+            Some(base) => self.is_behind(base) || base.count() <= self.frames.count(),
+            None if self.entries.is_empty() => fields.first <= self.total + 1,
+            None => is_next,
+        };
         let before = self.entries.last().map(|entry| entry.header.time);
         if fields.last() < self.total
-            || ahead.is_none() && fields.first > self.total + 1
-            || !self.entries.is_empty() && !fields.has_base() && !is_next
+            || !continues
             || before.is_some_and(|before| fields.time < before)
             || fields.last() >= NUMBER_LIMIT
             || fields.end() >= NUMBER_LIMIT
         {
             return false;
         }
-        if let Some(base) = ahead {
+        if let Some(base) = base {
             self.metadata = Metadata::of(base.metadata);
-            self.frames = Arc::new(base);
+            if self.is_behind(&base) {
+                self.frames = Arc::new(base);
+            }
             self.entries = Entries::default();
             (self.begin, self.seed) = (self.end, self.check);
         }

@@ -6,7 +6,6 @@ use super::heads::{TIMEOUT, read_head};
 use crate::error::{Damage, Result};
 use crate::v3::log::{LogState, Ring, WINDOW, follow};
 use crate::v3::shared::Shared;
-use crate::v3::steps::Step;
 use crate::v3::write::broken_log;
 
 /// The result of a refresh.
@@ -27,13 +26,15 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let head = read_head(file)?;
+        // Before memory is taken for what the log says.
+        file.check_length(head.frames.limit)?;
         let mut state = LogState::of(&head);
         announce_log(file, &state);
         follow(file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
-        let again = if file.steps.include(Step::SecondLook) { read_head(file)? } else { head.clone() };
-        // If the ring was reused in the meantime, the end of the chain is not the end of the log.
+        let again = read_head(file)?;
+        // If the ring was used again behind the reader's back, the end of the chain is not the end of the log.
         let lapped = again.begin > state.end;
-        let broken = state.end < state.sure && file.steps.include(Step::SureLog);
+        let broken = state.end < state.sure;
         if broken && again.serial == head.serial {
             return Err(broken_log(file, &state));
         }
@@ -75,10 +76,7 @@ pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
     let mut state = known.clone();
     loop {
         let window = u64::from(file.header.page);
-        let found = follow(file, &mut state, window).map_err(file.failed("read the log of"))?;
-        if found > 0 && !file.steps.include(Step::LookAfterFinding) || !file.steps.include(Step::SecondLook) {
-            return Ok(Look { state, taken_back: false });
-        }
+        follow(file, &mut state, window).map_err(file.failed("read the log of"))?;
         let head = read_head(file)?;
         if head.begin > state.end {
             return Ok(Look { state: open_anew(file, Some(known))?, taken_back: false });
@@ -97,7 +95,7 @@ pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
 
 /// Returns whether the last entry of a state is still in the file, and not overwritten by later ones.
 fn ends_as_before(file: &Shared, known: &LogState) -> Result<bool> {
-    if known.entries.is_empty() || !file.steps.include(Step::SameEnd) {
+    if known.entries.is_empty() {
         return Ok(true);
     }
     let ring = Ring::new(&*file.storage, &file.header);

@@ -1,10 +1,11 @@
-//! Commits: small ones are an entry of the log, large ones frames and an entry that refers to them.
+//! The steps of a commit that hold the writer; `flight` has what is between them. A small commit is an entry of the log,
+//! a large one is frames and an entry that refers to them.
 
-use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::cutter::Cutter;
-use super::draft::Draft;
+use super::flight::Flight;
 use super::room::Checkpoint;
 use super::writer::{RESERVE, Writer};
 use crate::error::{Error, Result};
@@ -12,42 +13,82 @@ use crate::sync::backoff::RECENT_WINDOW;
 use crate::v3::format::entry::Change;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::format::head::FrameArea;
-use crate::v3::log::{LogEntry, seed_after};
+use crate::v3::log::LogEntry;
 use crate::v3::read::snapshot::Snapshot;
-use crate::v3::steps::Step;
+use crate::write::health::Failure;
 use crate::write::options::{Commit, SyncMode};
 
 /// The log is filled this far ahead while it is new.
 const FILL: u64 = 64 << 10;
 
 impl Writer {
-    /// Makes everything since the last commit visible and, depending on the sync mode, durable. Returns the commit, or
-    /// `None` if there was nothing to commit.
-    pub(crate) fn commit(&mut self) -> Result<Option<Commit>> {
+    /// Counts the changes so far.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Takes all that there is to commit; `None` if there is nothing.
+    pub(crate) fn begin_commit(&mut self) -> Result<Option<Flight>> {
         self.check_health()?;
-        if self.draft.is_empty() {
+        // One that is under way has begun with the rest.
+        if self.draft.is_empty() || self.draft.is_in_flight() {
             return Ok(None);
         }
         let began = Instant::now();
-        let (records, bytes, end) = (self.draft.records, self.draft.bytes, self.state.end);
         self.frames.check_standing()?;
         let fits = self.draft.total() <= self.file.header.max_entry()
             && self.draft.metadata_length() <= self.file.header.page as usize;
-        if self.spill.is_none() && fits {
-            self.commit_small()?;
-        } else {
-            self.commit_large()?;
+        let is_large = self.spill.is_some() || !fits;
+        let (entry, checkpoint) = if is_large { (self.begin_large()?, None) } else { self.begin_small()? };
+        self.draft.begin_commit((!is_large).then(|| entry.clone()));
+        self.changes += 1;
+        Ok(Some(Flight {
+            file: Arc::clone(&self.file),
+            sync: self.sync,
+            entry,
+            syncs_first: match self.sync {
+                SyncMode::Full => is_large,
+                SyncMode::Barrier => is_large || checkpoint.is_some(),
+                SyncMode::None => false,
+            },
+            checkpoint,
+            changes: self.changes,
+            began,
+            synced: self.synced,
+            outcome: Err(Failure::abandoned()),
+        }))
+    }
+
+    /// Takes note of how a commit went.
+    pub(crate) fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
+        let Flight { entry, checkpoint, changes, began, synced, outcome, .. } = flight;
+        self.synced = synced;
+        if let Err(failure) = outcome {
+            self.draft.keep_uncommitted();
+            self.changes += 1;
+            return Err(self.health.fail_commit(&self.file.path, changes, failure));
         }
-        self.draft = Draft::default();
+        self.note_entry(&entry)?;
+        if let Some(checkpoint) = checkpoint {
+            // The commit has happened; a head that could not be written is tried again.
+            let _ = self.write_head(checkpoint);
+        }
+        let (records, bytes) = self.draft.note_commit();
         self.renew_transaction();
         let commit = Commit { records, bytes, time: began.elapsed() };
         self.stats.count(&commit);
-        self.tell_followers(end, began + commit.time);
-        Ok(Some(commit))
+        self.tell_followers(entry.header.position, began + commit.time);
+        Ok(commit)
     }
 
-    /// Wakes readers that wait at the old end of the log. While commits follow each other closely, their pauses are
-    /// short anyway, and waking them would only cost time.
+    /// The error of the commit that failed for good with the first `changes` changes in it, if one has.
+    pub(crate) fn lost_commit(&self, changes: u64) -> Option<Error> {
+        self.health.lost_commit(&self.file.path, changes)
+    }
+
+    /// Ends the pauses of those who wait at the end of the log as it was. They are short as long as commits follow each
+    /// other closely, and then this would only take time.
     fn tell_followers(&mut self, end: u64, now: Instant) {
         let before = self.last_commit.replace(now);
         if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {
@@ -55,52 +96,30 @@ impl Writer {
         }
     }
 
-    fn commit_small(&mut self) -> Result<()> {
-        let total = self.draft.total();
-        self.make_room(total, RESERVE)?;
-        // A full or failing disk is reported once the log is full.
+    /// The entry of a commit that the log has room for, to which the records move, and what a head can say once it is
+    /// committed.
+    fn begin_small(&mut self) -> Result<(LogEntry, Option<Checkpoint>)> {
+        self.make_room(self.draft.total(), RESERVE)?;
+        // A disk that is full, or fails, is told of once the log is full.
         let _ = self.frames.write_ready();
-        let checkpoint = self.checkpoint_before_commit()?;
-        let builder = self.draft.take_records();
-        let metadata = self.draft.metadata.take();
-        let change = match &metadata {
+        let checkpoint = self.checkpoint_before_commit();
+        let records = self.draft.take_records();
+        let change = match &self.draft.metadata {
             None => Change::None,
             Some(None) => Change::Cleared,
             Some(Some(_)) => Change::Here,
         };
-        let fields = Fields {
-            change,
-            metadata: metadata.as_ref().and_then(Option::as_deref).unwrap_or_default(),
-            ..Fields::default()
-        };
-        let time = self.time_of_commit();
-        let (entry, written) = self.write_entry(builder, time, fields)?;
-        if let Err(error) = written {
-            // The entry does not count: its contents are committed next, or rolled back.
-            let first = self.state.total + 1;
-            self.draft.metadata = metadata;
-            let mut again = Builder::default();
-            let view = entry.view();
-            (0..entry.header.records).for_each(|index| again.push(view.records(index..index + 1)));
-            self.draft.open = again;
-            debug_assert_eq!(entry.header.first, first);
-            return Err(error);
-        }
-        self.finish_commit(&entry, checkpoint)
+        let metadata = self.draft.metadata.clone().flatten().unwrap_or_default();
+        let fields = Fields { change, metadata: &metadata, ..Fields::default() };
+        Ok((self.entry_of(records, self.time_of_commit(), fields)?, checkpoint))
     }
 
-    /// Writes an entry at the end of the log. If the disk has no space for it, nothing has been committed, and the
-    /// entry is returned with the error; any other failure ends the writer.
-    fn write_entry(
-        &mut self,
-        records: Builder,
-        time: u64,
-        fields: Fields<'_>,
-    ) -> Result<(LogEntry, Result<()>)> {
+    /// Puts together the entry that continues the log.
+    fn entry_of(&mut self, records: Builder, time: u64, fields: Fields<'_>) -> Result<LogEntry> {
         let fields = Fields {
             position: self.state.end,
             first: fields.base.map_or(self.state.total, FrameArea::count) + 1,
-            seed: seed_after(&self.file, self.state.check),
+            seed: self.state.check,
             time,
             sure: self.synced,
             ..fields
@@ -110,14 +129,7 @@ impl Writer {
             return Err(self.fail("an entry has no room in the log".into()));
         }
         self.fill_ahead(fields.position + bytes.len() as u64);
-        let done = self.ring().write(fields.position, &bytes);
-        let entry =
-            LogEntry::of(bytes).ok_or_else(|| self.fail("an entry could not be put together".into()))?;
-        match done {
-            Ok(()) => Ok((entry, Ok(()))),
-            Err(error) if is_full(&error) => Ok((entry, Err(Error::io(&self.file.path, "write to", error)))),
-            Err(error) => Err(self.fail_uncertain(error)),
-        }
+        LogEntry::of(bytes).ok_or_else(|| self.fail("an entry could not be put together".into()))
     }
 
     /// Fills the log with zeros a little beyond `end`, if it has never been written there: syncing blocks that the file
@@ -136,32 +148,22 @@ impl Writer {
         }
     }
 
-    /// Syncs an entry that was written, if the mode requires it, and counts it as committed.
-    fn finish_commit(&mut self, entry: &LogEntry, checkpoint: Option<Checkpoint>) -> Result<()> {
-        let end = entry.header.end();
-        if self.sync == SyncMode::Full {
-            self.file.storage.sync().map_err(|error| self.fail_uncertain(error))?;
-            self.synced = end;
-        }
-        let base = entry.header.has_base();
+    /// Counts an entry as committed.
+    fn note_entry(&mut self, entry: &LogEntry) -> Result<()> {
         if !self.state.add(entry.clone(), &self.file.header) {
             return Err(self.fail("an entry does not continue the log".into()));
         }
-        if base {
+        if entry.header.has_base() {
             self.frames.restore(FrameArea::clone(&self.state.frames), Cutter::default());
             self.spill = None;
         }
         self.frames.feed(entry, 0, entry.header.time);
         self.frames.help_if_alone(self.is_checkpoint_due());
-        if let Some(checkpoint) = checkpoint {
-            // The commit has happened; a head that could not be written is retried later.
-            let _ = self.write_head(checkpoint);
-        }
         Ok(())
     }
 
-    /// Commits data for which the log has no space: first the frames, then an entry that refers to them.
-    fn commit_large(&mut self) -> Result<()> {
+    /// Writes as frames what the log has no room for; returns the entry that refers to them.
+    fn begin_large(&mut self) -> Result<LogEntry> {
         self.spill()?;
         self.frames.settle()?;
         let kept = match &self.draft.metadata {
@@ -182,9 +184,6 @@ impl Writer {
                 None
             }
         };
-        if self.file.steps.include(Step::SyncBeforeBase) {
-            self.sync_storage()?;
-        }
         let mut tail = Builder::default();
         self.frames.cutter.copy_to(&mut tail);
         let base = self.frames.frames.clone();
@@ -192,9 +191,7 @@ impl Writer {
         let metadata = inline.as_deref().unwrap_or_default();
         let time = self.spill.as_ref().map_or_else(|| self.time_of_commit(), |spill| spill.time);
         let fields = Fields { base: Some(&base), change, metadata, ..Fields::default() };
-        let (entry, written) = self.write_entry(tail, time, fields)?;
-        written?;
-        self.finish_commit(&entry, None)
+        self.entry_of(tail, time, fields)
     }
 
     /// Returns the current metadata.
@@ -202,12 +199,4 @@ impl Writer {
         let snapshot = Snapshot::committed(self.frame_source(), self.state.clone());
         Ok(snapshot.metadata()?.map(|metadata| metadata.to_vec()))
     }
-}
-
-/// Returns whether a write failed for lack of space, before its last byte.
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
 }

@@ -1,5 +1,7 @@
 //! The data added since the last commit, while it fits into the log.
 
+use crate::format::in_memory;
+use crate::v3::format::entry::EntryHeader;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::log::{Entries, LogEntry};
 
@@ -17,11 +19,37 @@ pub(crate) struct Draft {
     pub(crate) records: u64,
     /// Their total length.
     pub(crate) bytes: u64,
+    in_flight: Option<InFlight>,
+}
+
+/// What a commit under way has in it; it stays in the draft until it is committed.
+#[derive(Debug)]
+struct InFlight {
+    /// Its records: those of the draft then, and the entry where that has them.
+    sealed: Entries,
+    entry: Option<LogEntry>,
+    /// The rest of the draft then.
+    #[expect(clippy::option_option, reason = "a change to no metadata is a change")]
+    metadata: Option<Option<Vec<u8>>>,
+    records: u64,
+    bytes: u64,
 }
 
 impl Draft {
     pub(crate) fn is_empty(&self) -> bool {
-        self.records == 0 && self.metadata.is_none()
+        self.records == 0 && self.metadata.is_none() && self.in_flight.is_none()
+    }
+
+    /// Whether a commit is under way.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// The metadata from the next commit on, that under way included.
+    #[expect(clippy::option_option, reason = "a change to no metadata is a change")]
+    pub(crate) fn changed_metadata(&self) -> Option<Option<&[u8]>> {
+        let in_flight = || self.in_flight.as_ref()?.metadata.as_ref();
+        self.metadata.as_ref().or_else(in_flight).map(Option::as_deref)
     }
 
     /// Returns the length of the metadata in the future entry.
@@ -29,9 +57,52 @@ impl Draft {
         self.metadata.as_ref().and_then(Option::as_ref).map_or(0, Vec::len)
     }
 
-    /// Returns the length of an entry with everything.
+    /// Length of an entry that holds all that no commit under way has.
     pub(crate) fn total(&self) -> u64 {
-        self.sealed.size() + self.open.total(0, self.metadata_length())
+        let (records, bytes) =
+            self.in_flight.as_ref().map_or((0, 0), |flight| (flight.records, flight.bytes));
+        let [records, bytes] = [self.records - records, self.bytes - bytes].map(in_memory);
+        EntryHeader::total_of(records, bytes, 0, self.metadata_length())
+    }
+
+    /// Lets a commit have everything: what is sealed, or the entry that all records are in. What comes from now on
+    /// belongs to the next commit.
+    pub(crate) fn begin_commit(&mut self, entry: Option<LogEntry>) {
+        self.in_flight = Some(InFlight {
+            sealed: std::mem::take(&mut self.sealed),
+            entry,
+            metadata: self.metadata.take(),
+            records: self.records,
+            bytes: self.bytes,
+        });
+    }
+
+    /// Forgets what is committed; returns how many records that were, and how many bytes these have.
+    pub(crate) fn note_commit(&mut self) -> (u64, u64) {
+        let Some(done) = self.in_flight.take() else {
+            return (0, 0);
+        };
+        self.records -= done.records;
+        self.bytes -= done.bytes;
+        (done.records, done.bytes)
+    }
+
+    /// Keeps what a commit that failed had in it.
+    pub(crate) fn keep_uncommitted(&mut self) {
+        self.sealed = self.all_sealed();
+        if let Some(failed) = self.in_flight.take() {
+            self.metadata = self.metadata.take().or(failed.metadata);
+        }
+    }
+
+    /// All sealed records, those of a commit under way included.
+    pub(crate) fn all_sealed(&self) -> Entries {
+        let Some(flight) = &self.in_flight else {
+            return self.sealed.clone();
+        };
+        let mut all = flight.sealed.clone();
+        flight.entry.iter().chain(self.sealed.iter()).for_each(|entry| all.push(entry.clone()));
+        all
     }
 
     /// Seals the open records, the last of which has the number `last`.
@@ -48,7 +119,7 @@ impl Draft {
         }
     }
 
-    /// Collects all records in one builder.
+    /// All records in one builder. No commit is under way.
     pub(crate) fn take_records(&mut self) -> Builder {
         let open = std::mem::take(&mut self.open);
         if self.sealed.is_empty() {

@@ -8,14 +8,14 @@ use crate::error::{Damage, Error, Result};
 use crate::format::in_memory;
 use crate::lock::WriteRight;
 use crate::storage::{Storage, read_up_to, write_all};
+use crate::sync::group_commit::Flight;
 use crate::v3::format::Header;
 use crate::v3::format::entry::EntryHeader;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::format::head::{FrameArea, Head};
-use crate::v3::log::{LogEntry, LogState, Ring, WINDOW, find_lost_entry, follow, seed_after};
+use crate::v3::log::{LogEntry, LogState, Ring, WINDOW, find_lost_entry, follow};
 use crate::v3::open::heads::read_slot;
 use crate::v3::shared::Shared;
-use crate::v3::steps::Step;
 use crate::write::options::{Making, Stats, SyncMode};
 
 impl Writer {
@@ -32,10 +32,12 @@ impl Writer {
             file.storage.drop_cached(start, length - start).map_err(file.failed("drop what is cached of"))?;
         }
         let (slots, head) = choose_head(&file)?;
+        // Before memory is taken for what the log says.
+        file.check_length(head.frames.limit)?;
         let mut state = LogState::of(&head);
         follow(&file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
         check_state(&file, &state)?;
-        if syncs && file.steps.include(Step::WriteAgain) {
+        if syncs {
             write_again(&file, &head, &state)?;
         }
         let begins = slots.map(|slot| slot.map_or(head.begin, |head| head.begin));
@@ -96,7 +98,10 @@ impl Writer {
         writer.begin()?;
         if metadata.is_some() {
             writer.set_metadata(metadata)?;
-            writer.commit()?;
+            if let Some(mut commit) = writer.begin_commit()? {
+                commit.write();
+                writer.finish_commit(commit)?;
+            }
             writer.stats = Stats::default();
         }
         if options.sync != SyncMode::Full {
@@ -123,14 +128,11 @@ impl Writer {
     /// Writes the opening entry, to which everything that follows is chained, so that entries which a dead writer has
     /// left after the end can never continue the log.
     fn begin(&mut self) -> Result<()> {
-        if !self.file.steps.include(Step::OpeningEntry) {
-            return self.sync_storage();
-        }
         self.make_room(EntryHeader::MIN_TOTAL, 0)?;
         let fields = Fields {
             position: self.state.end,
             first: self.state.total + 1,
-            seed: seed_after(&self.file, self.state.check),
+            seed: self.state.check,
             time: self.time_of_commit(),
             sure: self.synced,
             salt: Some(self.file.environment.random()),
@@ -167,11 +169,20 @@ pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, header: &Header) -> 
     for slot in [0, 1] {
         let start = in_memory(header.head_position(slot));
         let page = &mut found[start..start + header.page as usize];
+        let end = page.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        if end < Head::FIXED_SIZE {
+            // A write that was cut off before it came to what is random.
+            let known = 8.min(end)..24.min(end);
+            if page[known.clone()] == first_head(2 - slot, header).encode(header)[known] {
+                page.fill(0);
+            }
+            continue;
+        }
         // Heads repeat the header, whose identity is random.
         let Some(repeated) = Head::header_in(page).filter(|repeated| repeated.page == header.page) else {
             continue;
         };
-        if *page == first_head(2 - slot, &repeated).encode(&repeated) {
+        if page[..end] == first_head(2 - slot, &repeated).encode(&repeated)[..end] {
             page.fill(0);
             clear_torn_header(&mut found, &repeated);
         }
@@ -208,16 +219,15 @@ fn choose_head(file: &Shared) -> Result<([Option<Head>; 2], Head)> {
 
 /// Refuses a file whose log ends before a position that was once reached, or whose frames are missing.
 fn check_state(file: &Shared, state: &LogState) -> Result<()> {
-    if file.steps.include(Step::SureLog) {
-        if state.end < state.sure {
-            return Err(broken_log(file, state));
-        }
-        let lost = find_lost_entry(file, state).map_err(file.failed("read the log of"))?;
-        if let Some(damage) = lost {
-            return Err(file.corrupt(damage));
-        }
+    file.check_length(state.frames.limit)?;
+    if state.end < state.sure {
+        return Err(broken_log(file, state));
     }
-    file.check_length(state.frames.limit)
+    let lost = find_lost_entry(file, state).map_err(file.failed("read the log of"))?;
+    if let Some(damage) = lost {
+        return Err(file.corrupt(damage));
+    }
+    Ok(())
 }
 
 /// Returns the error for a log that ends before the head's `sure`.

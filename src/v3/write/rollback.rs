@@ -48,10 +48,10 @@ impl Writer {
             snapshot.frames.open = Some((Arc::clone(&self.transaction), spill.frames.limit));
             snapshot.state.frames = Arc::new(self.frames.frames.clone());
         }
-        snapshot.draft = self.draft.sealed.clone();
+        snapshot.draft = self.draft.all_sealed();
         snapshot.is_uncommitted = true;
         snapshot.total = self.record_count();
-        match &self.draft.metadata {
+        match self.draft.changed_metadata() {
             None => {}
             Some(None) => snapshot.metadata = Metadata::None,
             Some(Some(bytes)) => {
@@ -63,7 +63,7 @@ impl Writer {
         Ok(snapshot)
     }
 
-    /// Discards everything since the last commit.
+    /// Forgets everything since the last commit. No commit may be under way.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
         self.save_pages_for_readers();
@@ -100,7 +100,8 @@ impl Writer {
         })
     }
 
-    /// Discards everything since the savepoint, which was taken in this transaction.
+    /// Forgets everything since the savepoint, which was taken in this transaction. No commit may have begun or ended
+    /// since.
     pub(crate) fn restore(&mut self, savepoint: Savepoint) {
         self.save_pages_for_readers();
         match savepoint.spilled {
@@ -114,13 +115,11 @@ impl Writer {
                 }
             }
         }
-        self.draft = Draft {
-            sealed: savepoint.sealed,
-            open: Builder::default(),
-            metadata: savepoint.metadata,
-            records: savepoint.records,
-            bytes: savepoint.bytes,
-        };
+        self.draft.sealed = savepoint.sealed;
+        self.draft.open = Builder::default();
+        self.draft.metadata = savepoint.metadata;
+        self.draft.records = savepoint.records;
+        self.draft.bytes = savepoint.bytes;
         self.renew_transaction();
     }
 

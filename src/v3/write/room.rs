@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::storage::write_all;
 use crate::v3::format::head::{FrameArea, Head};
 use crate::v3::log::Metadata;
-use crate::v3::steps::Step;
 use crate::write::options::SyncMode;
 
 /// The contents of a head that is written once its frames are on the disk.
@@ -21,10 +20,8 @@ pub(super) struct Checkpoint {
 impl Writer {
     /// Returns the number of bytes of the ring that no head in the file needs, and that have not been reused yet.
     pub(super) fn free(&self) -> u64 {
-        let both = self.file.steps.include(Step::BothBegins);
         let [a, b] = self.begins;
-        let behind = if both { a.min(b) } else { a.max(b) };
-        (behind + u64::from(self.file.header.log)).saturating_sub(self.state.end)
+        (a.min(b) + u64::from(self.file.header.log)).saturating_sub(self.state.end)
     }
 
     /// Returns the space for the entry of a large commit, in the worst case.
@@ -57,41 +54,26 @@ impl Writer {
                 }
             }
             let checkpoint = self.prepare_checkpoint()?;
-            if self.file.steps.include(Step::SyncBeforeHead) {
-                self.sync_storage()?;
-            }
+            self.sync_storage()?;
             self.write_head(checkpoint)?;
         }
         Ok(())
     }
 
-    /// Starts a checkpoint before a commit, if one is due. In full mode, the commit's sync also syncs its frames, and
-    /// the head follows; otherwise the head is written at once.
-    pub(super) fn checkpoint_before_commit(&mut self) -> Result<Option<Checkpoint>> {
+    /// A checkpoint, where one is due, of which a head is written behind the commit that comes now.
+    pub(super) fn checkpoint_before_commit(&mut self) -> Option<Checkpoint> {
         if !self.is_checkpoint_due() || self.frames.frames.count() == self.state.frames.count() {
-            return Ok(None);
+            return None;
         }
-        let Ok(checkpoint) = self.prepare_checkpoint() else {
-            return Ok(None);
-        };
-        if self.sync == SyncMode::Full && self.file.steps.include(Step::SyncBeforeHead) {
-            return Ok(Some(checkpoint));
-        }
-        if self.file.steps.include(Step::SyncBeforeHead) {
-            self.sync_storage()?;
-        }
-        let _ = self.write_head(checkpoint);
-        Ok(None)
+        // A disk that is full, or fails, is told of once the log is full.
+        self.prepare_checkpoint().ok()
     }
 
     /// Returns the contents of a head for the frames in the file, after writing the last metadata as a frame.
     fn prepare_checkpoint(&mut self) -> Result<Checkpoint> {
         let count = self.frames.frames.count();
         let next = self.state.entries.find(count + 1);
-        let mut index = next.unwrap_or(self.state.entries.len());
-        if !self.file.steps.include(Step::BeginWithNext) && index < self.state.entries.len() {
-            index += 1;
-        }
+        let index = next.unwrap_or(self.state.entries.len());
         match self.state.metadata_before(index) {
             Metadata::None => self.frames.frames.metadata = 0,
             Metadata::Frame(position) => self.frames.frames.metadata = position,

@@ -1,6 +1,5 @@
 //! The writer: its state, adding data, and failures.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +16,7 @@ use crate::v3::format::head::FrameArea;
 use crate::v3::log::{LogState, Ring};
 use crate::v3::read::frames::FrameSource;
 use crate::v3::shared::Shared;
+use crate::write::health::{Failure, Health};
 use crate::write::options::{Stats, SyncMode};
 
 /// With its overhead in a block or an entry, the length of a longer record or metadata would not fit into 32 bits.
@@ -61,14 +61,7 @@ pub(crate) struct Writer {
     pub(super) readers_may_map_tail: bool,
 }
 
-#[derive(Debug)]
-pub(super) enum Health {
-    Good,
-    /// The failure after which nothing is written any more.
-    Failed(String),
-}
-
-/// The state before a transaction was first written to frames.
+/// What there was before a transaction began to be written as frames.
 #[derive(Debug, Clone)]
 pub(super) struct Spill {
     pub(super) frames: FrameArea,
@@ -122,11 +115,6 @@ impl Writer {
         !self.draft.is_empty()
     }
 
-    /// Returns the version of the state, which each change increases.
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes
-    }
-
     pub(crate) fn stats(&self) -> Stats {
         self.stats
     }
@@ -159,7 +147,7 @@ impl Writer {
         if self.draft.open.total(0, 0) + length + 4 > longest
             || self.spill.is_none() && self.draft.total() + length + 4 > longest
         {
-            self.spill()?;
+            self.make_room_in_memory()?;
             let mut room = Vec::<u8>::new();
             // A lack of memory is reported before anything has changed.
             reserve(&mut room, record.len(), "a record")?;
@@ -214,7 +202,22 @@ impl Writer {
         self.file.environment.now().max(self.state.time)
     }
 
-    /// Writes the added records as frames, to which nothing refers before the commit.
+    /// Whether this many bytes should be added only once the commit under way is done: until then they are kept in
+    /// memory, since only one can have frames that nothing refers to yet.
+    pub(crate) fn waits_for_commit(&self, bytes: usize) -> bool {
+        self.draft.is_in_flight() && self.draft.total() + bytes as u64 > u64::from(self.file.header.log)
+    }
+
+    /// Brings records out of the way of more than an entry has room for.
+    fn make_room_in_memory(&mut self) -> Result<()> {
+        if self.draft.is_in_flight() {
+            self.draft.seal(self.record_count());
+            return Ok(());
+        }
+        self.spill()
+    }
+
+    /// Writes what was added as frames, which nothing refers to before the commit.
     pub(super) fn spill(&mut self) -> Result<()> {
         self.draft.seal(self.record_count());
         if self.spill.is_none() {
@@ -251,26 +254,18 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                self.end(format!("a sync failed ({error})"));
-                Err(Error::io(&self.file.path, "sync", error))
+                let changes = self.changes;
+                // What is shown has to be asked for again, which tells of it.
+                self.changes += 1;
+                Err(self.health.fail_commit(&self.file.path, changes, Failure::sync(error)))
             }
         }
     }
 
-    pub(super) fn fail_uncertain(&mut self, source: io::Error) -> Error {
-        self.end(format!("a commit failed ({source})"));
-        Error::CommitUncertain { path: self.file.path.clone(), source }
-    }
-
+    /// Ends all writing for a reason that the library itself is.
     pub(super) fn fail(&mut self, reason: String) -> Error {
-        self.end(reason.clone());
-        Error::WriterFailed { path: self.file.path.clone(), reason }
-    }
-
-    fn end(&mut self, reason: String) {
-        self.health = Health::Failed(reason);
-        // The published snapshot has to be loaded again, which reports the failure.
         self.changes += 1;
+        self.health.fail(&self.file.path, reason)
     }
 
     pub(super) fn frame_source(&self) -> FrameSource {
@@ -278,24 +273,12 @@ impl Writer {
     }
 
     pub(crate) fn check_health(&self) -> Result<()> {
-        if self.right.is_forked() {
-            return Err(Error::Forked { path: self.file.path.clone() });
-        }
-        let reason = match &self.health {
-            Health::Failed(reason) => Some(reason.as_str()),
-            Health::Good => self.frames.harm(),
-        };
-        match reason {
-            Some(reason) => {
-                Err(Error::WriterFailed { path: self.file.path.clone(), reason: reason.to_owned() })
-            }
-            None => Ok(()),
-        }
+        self.health.check(&self.file.path, &*self.right, self.frames.harm())
     }
 
     #[inline]
     fn is_good(&self) -> bool {
-        matches!(self.health, Health::Good) && self.frames.harm().is_none()
+        self.health.is_good() && self.frames.harm().is_none()
     }
 
     /// Truncates preallocated space that no commit uses.

@@ -4,6 +4,7 @@ use nix::libc;
 
 use super::*;
 use crate::codec::level::ZlibLevel;
+use crate::error::Error;
 use crate::format::{Geometry, entries};
 use crate::lock::WriterLock;
 use crate::read::cache::Cache;

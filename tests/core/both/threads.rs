@@ -133,6 +133,24 @@ fn a_reader_of_an_open_file_reads_on_after_its_writer_is_closed_and_never_writes
 }
 
 #[test]
+fn a_transaction_that_is_looked_at_after_each_record_is_committed_whole() {
+    let place = Place::new();
+    let file = writing_as(SMALL).open(&place.path).unwrap();
+    for last in [3, 200, 204] {
+        for number in file.record_count().unwrap() + 1..=last {
+            file.add_record(&number.to_be_bytes()).unwrap();
+            assert_eq!(*file.snapshot().unwrap().record(number).unwrap(), number.to_be_bytes());
+        }
+        file.commit().unwrap();
+        for file in [&file, &place.reader()] {
+            let snapshot = file.snapshot().unwrap();
+            let found = snapshot.records(1).map(|record| record.unwrap().to_vec());
+            assert!(found.eq((1..=last).map(|number| number.to_be_bytes().to_vec())));
+        }
+    }
+}
+
+#[test]
 fn threads_that_share_a_writer_lose_no_record_and_keep_their_order() {
     let place = Place::new();
     let file = writing_as(SMALL).threads(3).open(&place.path).unwrap();
