@@ -4,6 +4,7 @@
 between the library and the simulated disk, in `src/simulation/careless.rs`.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ COPY = PROJECT / "target" / "mutants" / "source"
 SOURCES = ("Cargo.toml", "Cargo.lock", "README.md", "src", "tests/core", "benches")
 #: A mistake that takes longer to be noticed, with the build, counts as not noticed.
 SECONDS = 900
+#: The crash tests look this many times as long as every day: some mistakes do harm seldom.
+TIMES = "40"
 
 
 class Mutant(NamedTuple):
@@ -312,6 +315,7 @@ def fails(test: str) -> bool:
         done = subprocess.run(
             [*cargo, *target, "--", "--exact", f"simulation::{test}"],
             cwd=COPY,
+            env={**os.environ, "CAPTUREFILE_SOAK": TIMES},
             check=False,
             capture_output=True,
             text=True,
