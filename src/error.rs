@@ -179,6 +179,20 @@ pub enum Error {
         by: LockHolder,
     },
 
+    /// A file was to be replaced that somebody has open, which Windows refuses.
+    #[error(
+        "cannot replace {path:?} while somebody has it open: {source}; Windows replaces no file that is mapped, as \
+         readers do, or open in a program that does not permit it: close it everywhere, also in this process, and try \
+         again"
+    )]
+    #[non_exhaustive]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+
     /// The file system has no byte-range locks.
     #[error(
         "cannot lock {path:?} for writing: {source}; if this file system has no locks and nothing else \
@@ -316,6 +330,7 @@ impl Error {
             | Self::Removed { path }
             | Self::FormatUnsupported { path, .. }
             | Self::Locked { path, .. }
+            | Self::InUse { path, .. }
             | Self::LockUnavailable { path, .. }
             | Self::NotOpenForWrite { path }
             | Self::Closed { path }
@@ -351,6 +366,7 @@ impl Error {
                 Self::FormatUnsupported { path: path.clone(), what, version: *version }
             }
             Self::Locked { path, by } => Self::Locked { path: path.clone(), by: *by },
+            Self::InUse { path, source } => Self::InUse { path: path.clone(), source: io_again(source) },
             Self::LockUnavailable { path, source } => {
                 Self::LockUnavailable { path: path.clone(), source: io_again(source) }
             }

@@ -34,10 +34,10 @@
 //! sizes holds more than 10^15 records. The formats are described in `docs/format.md` and
 //! `docs/format-3.md`.
 
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 compile_error!(
-    "capturefile is for Linux and, less tested, macOS: on this system it has no lock that keeps a second writer out \
-     (src/lock.rs) and no positioned reads and writes (src/storage/)"
+    "capturefile is for Linux and, less tested, macOS and Windows: on this system it has no lock that keeps a second \
+     writer out (src/lock/) and no positioned reads and writes (src/storage/)"
 );
 
 mod codec;
@@ -53,6 +53,8 @@ mod sync;
 mod tree;
 mod v3;
 mod verify;
+#[cfg(windows)]
+mod windows;
 mod write;
 
 #[cfg(feature = "extension")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from capturefile._capturefile import _Replacement
@@ -27,12 +26,15 @@ def is_hidden(path: str) -> bool:
 def opener(path: str, flags: int) -> int:
     """Opens a file for `open`, avoiding the descriptors of the standard streams so that nothing is printed into it."""
     descriptor = os.open(path, flags, 0o666)
-    if descriptor > _STANDARD_ERROR:
-        return descriptor
+    low: list[int] = []
     try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD_ERROR + 1)
+        while descriptor <= _STANDARD_ERROR:
+            low.append(descriptor)
+            descriptor = os.dup(descriptor)
+        return descriptor
     finally:
-        os.close(descriptor)
+        for each in low:
+            os.close(each)
 
 
 def replacing(target: StrPath, *, overwrite: bool = True, sync: bool = True) -> _Replacement:

@@ -118,7 +118,8 @@ def _commit_all() -> None:
 
 
 # A forked child cannot write its parent's files, and a thread of its parent may have held the lock.
-os.register_at_fork(after_in_child=_start_anew)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 class LogFile:

@@ -1,18 +1,16 @@
 //! Opening, creating and replacing files, with the right to write them.
 
-use std::fs::{self, File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use nix::libc;
-
 use crate::error::{Error, Result};
-use crate::lock::{self, FileIdentity, Refusal, WriteRight, WriterLock};
+use crate::lock::{self, Attributes, Refusal, WriteRight, WriterLock};
 use crate::read::open_file::Opened;
 use crate::storage::{
-    self, Existing, FileStorage, NEW_FILE_MODE, Storage, already_exists, cannot_be_exclusive, exists,
-    keeps_changing, move_into_place, open_plain, parent, resolve_links, resolve_to_replace, temporary_file,
+    self, Existing, FileStorage, Storage, already_exists, errno, exists, keeps_changing, move_into_place,
+    open_plain, parent, resolve_links, resolve_to_replace, temporary_file,
 };
 use crate::write::options::{Making, SyncMode};
 
@@ -159,11 +157,11 @@ impl OpenOptions {
 
     /// Opens an existing file for writing; `None` if there is none, or another one by now.
     fn open_existing(&self, path: &Path, target: &Path) -> Result<Option<CaptureFile>> {
-        let Some(Locked { file, metadata, right }) = self.lock_existing(path, target)? else {
+        let Some(Locked { file, attributes, right }) = self.lock_existing(path, target)? else {
             return Ok(None);
         };
         let storage = Box::new(FileStorage::new(file));
-        self.open_or_make_storage(path, target, storage, metadata.len(), Box::new(right)).map(Some)
+        self.open_or_make_storage(path, target, storage, attributes.metadata.len(), Box::new(right)).map(Some)
     }
 
     /// Opens the file in `storage`, which is called `target` and has `length` bytes, for writing, or makes one where that has yet to be done.
@@ -190,15 +188,14 @@ impl OpenOptions {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let opened = FileIdentity::of(&opened);
+        let opened = opened.identity;
         let right = self.take_lock(path, || open_plain(target, true))?;
-        let metadata = match fs::metadata(target) {
+        let attributes = match Attributes::at(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found.map_err(|error| Error::io(path, "open", error))?,
         };
-        let is_same =
-            right.identity().is_same_file(opened) && FileIdentity::of(&metadata).is_same_file(opened);
-        Ok(is_same.then_some(Locked { file, metadata, right }))
+        let is_same = right.identity().is_same_file(opened) && attributes.identity.is_same_file(opened);
+        Ok(is_same.then_some(Locked { file, attributes, right }))
     }
 
     /// Takes the right to write the file `target` in order to replace it; `None` if it was replaced
@@ -217,9 +214,9 @@ impl OpenOptions {
     /// file can replace it. Only for file systems that cannot rename a file to a free name without the risk
     /// of replacing one.
     pub(super) fn claim(self, path: &Path, target: &Path) -> Result<Locked> {
-        storage::create(target, NEW_FILE_MODE).map_err(|error| Error::io(path, "create", error))?;
+        storage::create(target).map_err(|error| Error::io(path, "create", error))?;
         let claimed = self.lock_to_replace(path, target)?.ok_or_else(|| keeps_changing(path))?;
-        if claimed.metadata.len() == 0 { Ok(claimed) } else { Err(already_exists(path)) }
+        if claimed.attributes.metadata.len() == 0 { Ok(claimed) } else { Err(already_exists(path)) }
     }
 
     /// Turns the empty file `temporary`, which will be renamed to `path`, into a capture file.
@@ -231,7 +228,11 @@ impl OpenOptions {
         self.make(path, storage, Box::new(lock), Making::Hidden)
     }
 
-    fn take_lock(&self, path: &Path, open: impl FnOnce() -> Result<(File, Metadata)>) -> Result<WriterLock> {
+    fn take_lock(
+        &self,
+        path: &Path,
+        open: impl FnOnce() -> Result<(File, Attributes)>,
+    ) -> Result<WriterLock> {
         WriterLock::take(open, self.os_lock).map_err(|refusal| {
             let path = path.to_owned();
             match refusal {
@@ -255,7 +256,7 @@ impl OpenOptions {
                     done => return done,
                 }
             } else if let Some(old) = self.lock_existing(path, &target)? {
-                let new = self.create_file(path, &target, &Existing::Replace(old.metadata));
+                let new = self.create_file(path, &target, &Existing::Replace(old.attributes.metadata));
                 drop(old.right);
                 return new;
             }
@@ -270,15 +271,23 @@ impl OpenOptions {
             .into_parts();
         let lock = self.take_lock(path, || open_plain(&temporary, true))?;
         let storage = Box::new(FileStorage::new(file));
-        let mut is_impossible = false;
+        let (mut is_impossible, mut is_in_use) = (false, false);
+        let replace = matches!(existing, Existing::Replace(_));
+        // Deleted once it is closed; on Windows, it cannot be deleted before.
+        let mut unmoved = None;
         let move_in = || {
-            move_into_place(temporary, target, existing)
-                .inspect_err(|error| is_impossible = cannot_be_exclusive(error))
+            move_into_place(temporary, target, replace).map_err(|failed| {
+                is_impossible = !replace && errno::cannot_be_exclusive(&failed.error);
+                is_in_use = replace && errno::is_in_use(&failed.error);
+                unmoved = Some(failed.path);
+                failed.error
+            })
         };
         match self.create_storage(path, target, storage, Box::new(lock), move_in) {
-            Err(_) if is_impossible && matches!(existing, Existing::Keep) => {
+            Err(Error::Io { path, source, .. }) if is_in_use => Err(Error::InUse { path, source }),
+            Err(_) if is_impossible => {
                 let claimed = self.clone().claim(path, target)?;
-                let new = self.create_file(path, target, &Existing::Replace(claimed.metadata));
+                let new = self.create_file(path, target, &Existing::Replace(claimed.attributes.metadata));
                 drop(claimed.right);
                 new
             }
@@ -291,12 +300,12 @@ impl OpenOptions {
 pub(super) struct Locked {
     file: File,
     /// What the system knew of it once the right was taken.
-    pub(super) metadata: Metadata,
+    pub(super) attributes: Attributes,
     pub(super) right: WriterLock,
 }
 
 fn does_not_exist(path: &Path) -> Error {
-    Error::io(path, "open", io::Error::from_raw_os_error(libc::ENOENT))
+    Error::io(path, "open", io::Error::from_raw_os_error(errno::NOT_FOUND))
 }
 
 impl CaptureFile {

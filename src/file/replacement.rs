@@ -3,14 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::libc;
 use tempfile::TempPath;
 
 use crate::error::{Error, Result};
 use crate::lock::{self, WriterLock};
 use crate::storage::{
-    Existing, cannot_be_exclusive, exists, keeps_changing, open, parent, resolve_to_replace, sync_folder,
-    temporary_file,
+    Existing, already_exists, errno, exists, keeps_changing, move_into_place, parent, resolve_to_replace,
+    sync_at, sync_folder, temporary_file,
 };
 use crate::sync::forks::forks;
 
@@ -76,9 +75,9 @@ impl Replacement {
             let (lock, existing) = if !exists(&target)? {
                 (None, Existing::Keep)
             } else if !overwrite {
-                return Err(failed(io::Error::from_raw_os_error(libc::EEXIST)));
+                return Err(already_exists(path));
             } else if let Some(old) = OpenOptions::new().lock_to_replace(path, &target)? {
-                (Some(old.right), Existing::Replace(old.metadata))
+                (Some(old.right), Existing::Replace(old.attributes.metadata))
             } else {
                 continue;
             };
@@ -130,14 +129,10 @@ impl Replacement {
             return Ok(());
         };
         if sync {
-            open(&temporary, false).and_then(|file| file.sync_all()).map_err(failed)?;
+            sync_at(&temporary).map_err(failed)?;
         }
         for _ in 0..MAX_ATTEMPTS {
-            let moved = match self.lock {
-                Some(_) => temporary.persist(&self.target),
-                None => temporary.persist_noclobber(&self.target),
-            };
-            match moved {
+            match move_into_place(temporary, &self.target, self.lock.is_some()) {
                 Ok(()) if sync => return sync_folder(&self.target).map_err(failed),
                 Ok(()) => return Ok(()),
                 Err(error) if self.overwrite && error.error.kind() == io::ErrorKind::AlreadyExists => {
@@ -146,9 +141,12 @@ impl Replacement {
                     let old = OpenOptions::new().lock_to_replace(&path, &self.target)?;
                     self.lock = old.map(|old| old.right);
                 }
-                Err(error) if self.lock.is_none() && cannot_be_exclusive(&error.error) => {
+                Err(error) if self.lock.is_none() && errno::cannot_be_exclusive(&error.error) => {
                     temporary = error.path;
                     self.lock = Some(OpenOptions::new().claim(&path, &self.target)?.right);
+                }
+                Err(error) if self.lock.is_some() && errno::is_in_use(&error.error) => {
+                    return Err(Error::InUse { path, source: error.error });
                 }
                 Err(error) => return Err(failed(error.error)),
             }

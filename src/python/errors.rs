@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyValueError};
+use pyo3::PyErrArguments;
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::{Damage, Error};
@@ -35,10 +36,13 @@ impl From<Error> for PyErr {
             }
             Error::Io { path, source, .. } => raised_by(&source).unwrap_or_else(|| os_error(path, &source)),
             Error::LockUnavailable { path, source } => {
-                PyOSError::new_err((source.raw_os_error(), message, path.into_os_string()))
+                PyOSError::new_err(OsErrorArguments::new(source.raw_os_error(), message, path))
             }
             Error::CommitUncertain { path, source } => {
-                classes::CommitUncertain::new_err((source.raw_os_error(), message, path.into_os_string()))
+                classes::CommitUncertain::new_err(OsErrorArguments::new(source.raw_os_error(), message, path))
+            }
+            Error::InUse { path, source } => {
+                PyPermissionError::new_err(OsErrorArguments::new(source.raw_os_error(), message, path))
             }
             Error::Corrupt { .. } => classes::InvalidCaptureFile::new_err(message),
             Error::Replaced { .. } | Error::Removed { .. } => classes::CaptureFileReplaced::new_err(message),
@@ -99,10 +103,14 @@ fn raised_by(error: &io::Error) -> Option<PyErr> {
 /// Creates an `OSError` with `errno`, `strerror` and `filename`, which Python turns into `FileNotFoundError` and its
 /// siblings.
 fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
-    let text = source.to_string();
-    let (number, text) = match source.raw_os_error() {
+    let mut text = source.to_string();
+    let number = source.raw_os_error();
+    match number {
         // The system's message, as in Python.
-        Some(number) => (number, text.trim_end_matches(&format!(" (os error {number})"))),
+        Some(number) => {
+            let length = text.trim_end_matches(&format!(" (os error {number})")).trim_end_matches('.').len();
+            text.truncate(length);
+        }
         // What only Python's own functions would refuse before they ask the system: a path with a NUL.
         None if source.kind() == io::ErrorKind::InvalidInput => {
             return PyValueError::new_err(format!("{} cannot be a path: {source}", quoted(&path)));
@@ -110,7 +118,32 @@ fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
         None if source.kind() == io::ErrorKind::Unsupported => {
             return UnsupportedOperation::new_err(format!("{}: {text}", quoted(&path)));
         }
-        None => (nix::libc::EIO, text.as_str()),
-    };
-    PyOSError::new_err((number, text.to_owned(), path.into_os_string()))
+        None => {}
+    }
+    PyOSError::new_err(OsErrorArguments::new(number, text, path))
+}
+
+/// What an `OSError` is made of: the system's number, or else that of an I/O error, a text, and the file.
+struct OsErrorArguments {
+    number: Option<i32>,
+    text: String,
+    path: PathBuf,
+}
+
+impl OsErrorArguments {
+    fn new(number: Option<i32>, text: String, path: PathBuf) -> Self {
+        Self { number, text, path }
+    }
+}
+
+impl PyErrArguments for OsErrorArguments {
+    fn arguments(self, py: Python<'_>) -> Py<PyAny> {
+        let Self { number, text, path } = self;
+        let path = path.into_os_string();
+        match number {
+            // Windows has numbers of its own, of which Python makes `errno` and the class.
+            Some(number) if cfg!(windows) => (0, text, path, number).arguments(py),
+            number => (number.unwrap_or(libc::EIO), text, path).arguments(py),
+        }
+    }
 }

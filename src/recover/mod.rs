@@ -20,20 +20,18 @@ mod target;
 mod v3;
 mod walk;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::{fmt, io};
-
-use nix::libc;
 
 use crate::either::open::is_version_3;
 use crate::error::{Error, Result};
 use crate::file::Replacement;
 use crate::format::Coordinates;
 use crate::format::master::MasterNode;
-use crate::lock::FileIdentity;
-use crate::storage::{FileStorage, Storage, open_plain};
+use crate::lock::{Attributes, FileIdentity};
+use crate::storage::{FileStorage, Storage, already_exists, open_plain};
 use crate::sync::progress::{Callback, Monitor, Progress};
 
 use raw::{Raw, copy};
@@ -295,11 +293,11 @@ pub fn recover(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<Rec
 /// would wait.
 fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
     let failed = |error| Error::io(target, "create", error);
-    let existing = match fs::metadata(target) {
+    let existing = match Attributes::at(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.map_err(failed)?,
     };
-    if FileIdentity::of_file(source).map_err(failed)?.is_same_file(FileIdentity::of(&existing)) {
+    if FileIdentity::of_file(source).map_err(failed)?.is_same_file(existing.identity) {
         let got = target.display().to_string();
         return Err(Error::InvalidOption {
             name: "target",
@@ -307,7 +305,7 @@ fn check_target(source: &File, target: &Path, overwrite: bool) -> Result<()> {
             expected: "it must be another file than the source",
         });
     }
-    if overwrite { Ok(()) } else { Err(failed(io::Error::from_raw_os_error(libc::EEXIST))) }
+    if overwrite { Ok(()) } else { Err(already_exists(target)) }
 }
 
 /// Finds all records and passes them to `sink`. Returns the metadata.

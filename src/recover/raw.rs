@@ -5,14 +5,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::libc;
-
 use crate::error::{Error, Result, reserve};
 use crate::format::{Geometry, in_memory};
 use crate::lock::FileIdentity;
 use crate::read::cache::Cache;
 use crate::read::open_file::{OpenFile, Opened};
-use crate::storage::{Map, Storage, read_up_to};
+use crate::storage::{Map, Storage, errno, read_up_to};
 use crate::sync::progress::Monitor;
 use crate::v3::format::Header;
 use crate::v3::shared::Shared;
@@ -99,7 +97,7 @@ impl Lenient {
             let sector = &mut bytes[done..end];
             match read_up_to(&*self.storage, sector, at) {
                 Ok(_) => {}
-                Err(error) if error.raw_os_error() == Some(libc::EIO) => sector.fill(0),
+                Err(error) if errno::is_unreadable(&error) => sector.fill(0),
                 Err(error) => return Err(error),
             }
             done = end;
@@ -118,7 +116,7 @@ impl Storage for Lenient {
         let length = buffer.len().min(in_memory(left));
         let buffer = &mut buffer[..length];
         match self.storage.read_at(buffer, position) {
-            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
+            Err(error) if errno::is_unreadable(&error) => {
                 self.read_sectors(buffer, position)?;
                 Ok(length)
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::file::OpenOptions;
 use crate::format::{Geometry, LENGTH_SIZE, Slot, get_u32, in_memory};
-use crate::storage::Map;
+use crate::storage::{Map, errno};
 
 type Reads = Arc<Mutex<Vec<Range<usize>>>>;
 
@@ -37,7 +37,7 @@ impl Storage for Disk {
         let end = (start + buffer.len()).min(self.bytes.len());
         self.reads.lock().unwrap().push(start..end);
         if start < self.bad.end && self.bad.start < end {
-            return Err(io::Error::from_raw_os_error(libc::EIO));
+            return Err(io::Error::from_raw_os_error(errno::UNREADABLE));
         }
         buffer[..end - start].copy_from_slice(&self.bytes[start..end]);
         Ok(end - start)

@@ -4,14 +4,12 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::libc;
-
 use super::disk_state::{Change, DiskState, SECTOR};
 use super::meanwhile::let_others_work;
 use super::random::Random;
 use crate::format::{Geometry, in_memory};
 use crate::lock::{FileIdentity, SlotLock, WriteRight};
-use crate::storage::{Map, Storage, too_short};
+use crate::storage::{Map, Storage, errno, too_short};
 
 /// Whether the file's name is there, instead of what stood in its place or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +81,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Error(libc::EIO), Self::Error(libc::ENOSPC), Self::Error(libc::EINTR), Self::Short];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Error(errno::UNREADABLE),
+        Self::Error(errno::DISK_FULL),
+        Self::Error(errno::INTERRUPTED),
+        Self::Short,
+    ];
 }
 
 /// What other programs map of a file, so that it stays in memory when it is to be forgotten.

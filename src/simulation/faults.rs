@@ -1,7 +1,5 @@
 //! Each call of the disk made to fail once, and then all calls from some point on.
 
-use nix::libc;
-
 use super::careless::storage;
 use super::commits::Mark;
 use super::contents::{Outcome, expect, path, read_all, text};
@@ -11,6 +9,7 @@ use super::habits::Habits;
 use super::random::Random;
 use super::workload::Life;
 use crate::error::Error;
+use crate::storage::errno;
 
 /// Steps of a life whose calls fail one by one.
 const STEPS: usize = 30;
@@ -98,14 +97,15 @@ fn a_call_that_fails_once_costs_no_acknowledged_commit() {
 #[test]
 fn calls_that_fail_from_some_point_on_cost_no_acknowledged_commit() {
     // An interrupted call is tried again, for as long as it takes.
-    let failures = fail_each_call(SEEDS, live, Plan::From, |fault| fault != Fault::Error(libc::EINTR));
+    let failures = fail_each_call(SEEDS, live, Plan::From, |fault| fault != Fault::Error(errno::INTERRUPTED));
     println!("lasting faults: {failures}");
 }
 
 #[test]
 fn a_creation_that_fails_leaves_a_whole_file_or_none() {
     let once = fail_each_call(SEEDS_OF_CREATIONS, create, Plan::Once, |_| true);
-    let lasting =
-        fail_each_call(SEEDS_OF_CREATIONS, create, Plan::From, |fault| fault != Fault::Error(libc::EINTR));
+    let lasting = fail_each_call(SEEDS_OF_CREATIONS, create, Plan::From, |fault| {
+        fault != Fault::Error(errno::INTERRUPTED)
+    });
     println!("faults in creations: {}", once + lasting);
 }

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,12 +11,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use memmap2::Mmap;
-use nix::libc;
 
 use crate::format::in_memory;
 use crate::lock::{self, FileIdentity};
 use crate::storage::names::sync_folder;
-use crate::storage::{Map, Standing, Storage, futex, page_cache, properties, too_short};
+use crate::storage::{Map, Standing, Storage, errno, futex, page_cache, properties, system, too_short};
 
 /// A real file: positioned reads and writes, and one shared map of it that grows with the file.
 #[derive(Debug)]
@@ -84,6 +82,18 @@ impl FileStorage {
         let map = current.map_or_else(|| self.mapped(end), Ok).ok()?;
         Some(work(map[in_memory(position)..].as_ptr()))
     }
+
+    /// Reads some bytes at `position` from a map; 0 only at the end.
+    fn copy_mapped(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let end = self.length()?.min(position + buffer.len() as u64);
+        if end <= position {
+            return Ok(0);
+        }
+        let map = self.mapped(end)?;
+        let bytes = &map[in_memory(position)..in_memory(end)];
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
 }
 
 impl Storage for FileStorage {
@@ -92,27 +102,27 @@ impl Storage for FileStorage {
     }
 
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, position)
+        match system::read_at(&self.file, buffer, position) {
+            // No lock keeps anybody from reading a map.
+            Err(error) if errno::is_locked(&error) => self.copy_mapped(buffer, position),
+            done => done,
+        }
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize> {
-        self.file.write_at(bytes, position)
+        system::write_at(&self.file, bytes, position)
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
+        if cfg!(windows) {
+            // A file that is mapped can be extended there, but not cut short.
+            self.map.store(None);
+        }
         self.file.set_len(length)
     }
 
     fn sync(&self) -> io::Result<()> {
-        match self.file.sync_data() {
-            // An image never changes, and its file system has no sync.
-            Err(error)
-                if error.raw_os_error() == Some(libc::EINVAL) && properties::is_of_image(&self.file) =>
-            {
-                Ok(())
-            }
-            done => done,
-        }
+        system::sync(&self.file)
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -131,9 +141,7 @@ impl Storage for FileStorage {
     }
 
     fn standing(&self) -> io::Result<Standing> {
-        let metadata = self.file.metadata()?;
-        let (length, has_name) = (metadata.len(), metadata.nlink() > 0);
-        Ok(Standing { length, has_name, identity: Some(FileIdentity::of(&metadata)) })
+        system::standing(&self.file)
     }
 
     fn map(&self, needed: u64) -> io::Result<Option<Map>> {

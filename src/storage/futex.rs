@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) fn wait(word: *const u8, seen: [u8; 4], timeout: Duration) -> bool {
     use nix::errno::Errno;
 
-    let waited = futex(word, nix::libc::FUTEX_WAIT, u32::from_ne_bytes(seen), Some(timeout));
+    let waited = futex(word, libc::FUTEX_WAIT, u32::from_ne_bytes(seen), Some(timeout));
     matches!(waited, Ok(()) | Err(Errno::EAGAIN | Errno::ETIMEDOUT | Errno::EINTR))
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn wait(word: *const u8, seen: [u8; 4], timeout: Duration) -> bool {
 #[cfg(target_os = "linux")]
 pub(crate) fn wake(word: *const u8) {
     // If this fails, the waiters look again after their pauses.
-    let _ = futex(word, nix::libc::FUTEX_WAKE, u32::MAX >> 1, None);
+    let _ = futex(word, libc::FUTEX_WAKE, u32::MAX >> 1, None);
 }
 
 #[cfg(target_os = "linux")]
@@ -29,7 +29,6 @@ fn futex(word: *const u8, operation: i32, value: u32, timeout: Option<Duration>)
     use std::ptr;
 
     use nix::errno::Errno;
-    use nix::libc;
     use nix::sys::time::TimeSpec;
 
     let timeout = timeout.map(TimeSpec::from_duration);

@@ -1,11 +1,15 @@
 //! Access to the bytes of a file: a trait of a few methods, and the file of the operating system.
 
+pub(crate) mod errno;
 mod file;
 mod futex;
 mod names;
 mod object;
 mod page_cache;
 mod properties;
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod system;
 
 use std::ops::{Deref, Range};
 use std::path::Path;
@@ -20,11 +24,11 @@ pub use object::{ObjectHead, ObjectSource};
 
 pub(crate) use file::FileStorage;
 pub(crate) use names::{
-    Existing, NEW_FILE_MODE, already_exists, cannot_be_exclusive, create, exists, identity_at,
-    keeps_changing, move_into_place, open, open_plain, parent, resolve_links, resolve_to_replace,
-    sync_folder, temporary_file,
+    Existing, already_exists, exists, identity_at, keeps_changing, move_into_place, open_plain, parent,
+    resolve_links, resolve_to_replace, sync_folder, temporary_file,
 };
 pub(crate) use object::ObjectStorage;
+pub(crate) use system::{create, sync_at};
 
 /// Maximum number of bytes that are requested before they are read, where reads are requests to a store.
 pub(crate) const READ_AHEAD: u64 = 16 * 1024 * 1024;

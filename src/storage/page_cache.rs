@@ -10,7 +10,7 @@ pub(super) fn drop_cached(file: &File, position: u64, length: u64) -> io::Result
 
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
-    use crate::storage::names::open;
+    use crate::storage::system::open;
 
     let (position, length) = cached_together(position, length);
     let (Ok(position), Ok(length)) = (position.try_into(), length.try_into()) else {

@@ -50,6 +50,7 @@ mod other {
         false
     }
 
+    #[cfg(unix)]
     pub(in crate::storage) fn is_of_image(_: &File) -> bool {
         false
     }

@@ -10,6 +10,7 @@ pub(crate) fn forks() -> u64 {
 }
 
 /// Counts a fork. The fork handler in the child calls it, so it must be async-signal-safe.
+#[cfg(unix)]
 pub(crate) fn count_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }

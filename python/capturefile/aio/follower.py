@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -139,7 +140,8 @@ def _start_anew() -> None:
 
 
 # The child has no such thread, which may have held the lock.
-os.register_at_fork(after_in_child=_start_anew)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 class Follower(Generic[RecordT_co]):

@@ -8,7 +8,7 @@ Results go to standard output, everything else to standard error. Exit codes:
     3    success with losses: `recover`, or a command with `--skip-unreadable`
     130  interrupted by Ctrl-C
     141  the reader of standard output stopped reading, as if SIGPIPE had ended the program
-    143  terminated by SIGTERM
+    143  terminated by SIGTERM; on Windows 149, by closing the console or Ctrl-Break
 
 Each command has a module in `commands`; this package contains what they share. Slow imports happen where they are used,
 so that the command starts fast.
@@ -64,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Terminated as end:
+        if sys.platform == "win32":
+            return 128 + end.number  # No process can be ended by a signal.
         os.kill(os.getpid(), end.number)
         raise
     except BrokenPipeError:

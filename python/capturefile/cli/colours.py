@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from capturefile.cli.streams import is_terminal
+
 RED = "\x1b[1;31m"
 GREEN = "\x1b[1;32m"
 RESET = "\x1b[0m"
@@ -11,7 +13,7 @@ RESET = "\x1b[0m"
 
 def has_colours(descriptor: int) -> bool:
     """Whether what is written there is seen in colours."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and os.isatty(descriptor)
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and is_terminal(descriptor)
 
 
 def painted(text: str, colour: str, descriptor: int) -> str:

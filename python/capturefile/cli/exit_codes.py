@@ -14,7 +14,8 @@ UNUSABLE = 2
 LOSSY = 3
 """Done, but something of the source is not in the result."""
 INTERRUPTED = 128 + signal.SIGINT
-BROKEN_PIPE = 128 + signal.SIGPIPE
+BROKEN_PIPE = 128 + 13
+"""As by SIGPIPE, which Windows does not have."""
 
 EXPECTED_ERRORS = (capturefile.CaptureFileError, OSError, IndexError, ValueError, MemoryError)
 """What a file, a disk or an argument can cause; anything else is a mistake in this program."""

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager, suppress
 
 from capturefile.cli.messages import in_the_way
-from capturefile.cli.streams import STANDARD_ERROR, STANDARD_OUTPUT
+from capturefile.cli.streams import STANDARD_ERROR, STANDARD_OUTPUT, is_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def progress(
     beside_output: bool = False,
 ) -> Iterator[Progress]:
     """The progress of long work. With `beside_output` a terminal that shows results is left to them."""
-    visible = sys.stderr is not None and os.isatty(STANDARD_ERROR)
-    if beside_output and os.isatty(STANDARD_OUTPUT):
+    visible = sys.stderr is not None and is_terminal(STANDARD_ERROR)
+    if beside_output and is_terminal(STANDARD_OUTPUT):
         visible = False
     shown = Progress(doing, unit, total, position, visible=visible)
     in_the_way.append(shown.clear)

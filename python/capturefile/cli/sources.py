@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from itertools import count, islice
 
 import capturefile
@@ -99,14 +100,14 @@ def standard_input() -> tuple[str, IO[bytes] | None]:
     import tempfile
 
     copy: IO[bytes] | None = None
-    number = STANDARD_INPUT
-    if not stat.S_ISREG(os.fstat(STANDARD_INPUT).st_mode):
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - the source closes it
+    path = f"/dev/fd/{STANDARD_INPUT}"
+    if sys.platform == "win32" or not stat.S_ISREG(os.fstat(STANDARD_INPUT).st_mode):
+        # Windows has no names for what is open, so that the copy has one there until it is closed.
+        copy = tempfile.NamedTemporaryFile() if sys.platform == "win32" else tempfile.TemporaryFile()  # noqa: SIM115
         with open(STANDARD_INPUT, "rb", closefd=False) as pipe:
             shutil.copyfileobj(pipe, copy)
         copy.flush()
-        number = copy.fileno()
-    path = f"/dev/fd/{number}"
+        path = copy.name if sys.platform == "win32" else f"/dev/fd/{copy.fileno()}"
     refuse_same_file(STANDARD_OUTPUT, path)
     return path, copy
 

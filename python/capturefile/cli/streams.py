@@ -8,7 +8,7 @@ import signal
 import stat
 import sys
 from contextlib import contextmanager
-from io import BufferedReader, BufferedWriter, FileIO
+from io import BufferedReader, BufferedWriter, FileIO, RawIOBase
 
 from capturefile.cli.exit_codes import Terminated, WrongUsage
 
@@ -21,6 +21,12 @@ STANDARD_INPUT = 0
 STANDARD_OUTPUT = 1
 STANDARD_ERROR = 2
 BUFFER_SIZE = 1 << 16
+
+if sys.platform == "win32":
+    ENDING = (signal.SIGTERM, signal.SIGBREAK)
+else:
+    ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a process, but for an interrupt."""
 
 STANDARD = "-"
 """The name of a standard stream in the place of a file's."""
@@ -49,8 +55,14 @@ class Stream(FileIO):
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - as above
         """Writes at least a byte."""
-        while (count := super().write(data)) is None:
-            wait_for(self.fileno(), to_write=True)
+        try:
+            while (count := super().write(data)) is None:
+                wait_for(self.fileno(), to_write=True)
+        except OSError as error:
+            # Windows says no more than this where the reader of a pipe is gone.
+            if sys.platform == "win32" and error.errno == errno.EINVAL:
+                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+            raise
         return count
 
 
@@ -58,6 +70,8 @@ def wait_for(descriptor: int, *, to_write: bool) -> None:
     """Returns when something can be written or read, or there is an error to be had."""
     import select
 
+    if sys.platform == "win32":
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # No stream is made non-blocking there.
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT if to_write else select.POLLIN)
     poll.poll()
@@ -72,7 +86,7 @@ def standard_output() -> Iterator[BinaryIO]:
     """
     with (
         named_errors("standard output"),
-        BufferedWriter(Stream(STANDARD_OUTPUT, "wb", closefd=False), BUFFER_SIZE) as stream,
+        BufferedWriter(_output(STANDARD_OUTPUT), BUFFER_SIZE) as stream,
     ):
         try:
             yield stream
@@ -81,9 +95,25 @@ def standard_output() -> Iterator[BinaryIO]:
             raise
 
 
+def _output(descriptor: int) -> RawIOBase:
+    if sys.platform == "win32" and is_terminal(descriptor):
+        # What is written to the console itself is taken for text in an old encoding; this makes UTF-8 of it.
+        return open(descriptor, "wb", buffering=0, closefd=False)
+    return Stream(descriptor, "wb", closefd=False)
+
+
+def is_terminal(descriptor: int) -> bool:
+    """Whether what is written there is seen on a terminal, which understands escape sequences."""
+    if sys.platform == "win32":
+        from capturefile.cli.console import is_console
+
+        return is_console(descriptor)
+    return os.isatty(descriptor)
+
+
 def writes_to_terminal() -> bool:
     """Whether standard output is a terminal."""
-    return os.isatty(STANDARD_OUTPUT)
+    return is_terminal(STANDARD_OUTPUT)
 
 
 def refuse_terminal(content: str, *, force: bool) -> None:
@@ -168,8 +198,8 @@ def new_file(name: str, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 @contextmanager
 def ending_cleanly() -> Iterator[None]:
-    """Lets SIGTERM and SIGHUP end the process only after what is unfinished has been deleted."""
-    taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    """Lets these signals end the process only after what is unfinished has been deleted."""
+    taken = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
     try:
         for number in taken:
             signal.signal(number, _terminate)
@@ -180,7 +210,7 @@ def ending_cleanly() -> Iterator[None]:
 
 
 def _terminate(number: int, _frame: object) -> None:
-    for further in (signal.SIGTERM, signal.SIGHUP):
+    for further in ENDING:
         signal.signal(further, signal.SIG_IGN)
     raise Terminated(number)
 
@@ -209,9 +239,9 @@ def flush_help() -> None:
 
 def write_all(descriptor: int, data: bytes) -> None:
     """Writes without any buffer, also where the descriptor is non-blocking."""
-    with Stream(descriptor, "wb", closefd=False) as stream:
+    with _output(descriptor) as stream:
         while data:
-            data = data[stream.write(data) :]
+            data = data[stream.write(data) or 0 :]
 
 
 def occupy_closed_streams() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,6 +57,11 @@ class Retention:
             is_too_large = self.keep_bytes is not None and size > self.keep_bytes
             if not (is_too_old or is_one_too_many or is_too_large):
                 return
-            paths[index].unlink(missing_ok=True)
+            try:
+                paths[index].unlink(missing_ok=True)
+            except PermissionError:
+                if sys.platform == "win32":
+                    return  # Somebody reads it, which prevents that there; it will be tried again.
+                raise
             sync_path(folder)
             size -= sizes[index]

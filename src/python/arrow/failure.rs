@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_int};
 
-use nix::libc::{EINVAL, EIO, ENOMEM};
+use libc::{EINVAL, EIO, ENOMEM};
 
 use crate::Error;
 

@@ -1,18 +1,16 @@
 use std::path::Path;
 
-use nix::libc;
-
 use super::*;
 use crate::codec::level::ZlibLevel;
 use crate::error::Error;
 use crate::format::{Geometry, entries};
-use crate::lock::WriterLock;
+use crate::lock::{Attributes, WriterLock};
 use crate::read::cache::Cache;
 use crate::read::open_file::Opened;
 use crate::simulation::disk::{Disk, Fault, OnlyUser, Plan};
 use crate::simulation::disk_state::DiskState;
 use crate::simulation::random::Random;
-use crate::storage::FileStorage;
+use crate::storage::{FileStorage, errno};
 use crate::sync::group_commit::{CommitSteps, Flight};
 use crate::write::draft::EntryKind;
 use crate::write::options::Commit;
@@ -22,8 +20,8 @@ mod shared;
 fn new_writer() -> Writer {
     let bytes = tempfile::tempfile().unwrap();
     let copy = bytes.try_clone().unwrap();
-    let metadata = bytes.metadata().unwrap();
-    let right = WriterLock::take(|| Ok((copy, metadata)), false).unwrap();
+    let attributes = Attributes::of_file(&bytes).unwrap();
+    let right = WriterLock::take(|| Ok((copy, attributes)), false).unwrap();
     let storage = Box::new(FileStorage::new(bytes));
     let geometry = Geometry::default();
     let opened = Opened::new(Path::new("log.capture"), storage, 1);
@@ -54,7 +52,7 @@ fn new_writer_on_a_disk(sync: SyncMode) -> (Writer, Disk<()>) {
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
-    for number in [libc::ENOSPC, libc::EDQUOT] {
+    for number in [errno::DISK_FULL, errno::QUOTA] {
         let (mut writer, disk) = new_writer_on_a_disk(SyncMode::None);
         for record in [b"rolled back".as_slice(), b"kept"] {
             writer.add_record(record).unwrap();
@@ -80,7 +78,7 @@ fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
 fn a_commit_whose_slot_fails_otherwise_is_uncertain() {
     let (mut writer, disk) = new_writer_on_a_disk(SyncMode::None);
     writer.add_record(b"one").unwrap();
-    disk.set_plan(Plan::Once(disk.calls(), Fault::Error(libc::EIO)));
+    disk.set_plan(Plan::Once(disk.calls(), Fault::Error(errno::UNREADABLE)));
     assert!(matches!(commit(&mut writer), Err(Error::CommitUncertain { .. })));
     assert!(writer.rollback().is_err());
 }

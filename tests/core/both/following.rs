@@ -132,7 +132,9 @@ fn a_file_that_is_replaced_or_removed_is_told_once_all_records_are_taken() {
     let replace = |place: &Place| drop(OpenOptions::new().replace(true).open(&place.path).unwrap());
     let remove = |place: &Place| std::fs::remove_file(&place.path).unwrap();
     let moved = |place: &Place| std::fs::rename(&place.path, place.folder.path().join("old")).unwrap();
-    for change in [&replace as &dyn Fn(&Place), &remove, &moved] {
+    // Windows neither replaces nor removes what is mapped.
+    let possible = if cfg!(unix) { 0.. } else { 2.. };
+    for change in &[&replace as &dyn Fn(&Place), &remove, &moved][possible] {
         let place = Place::new();
         let writer = place.writer();
         commit(&writer, &["one"]);
@@ -151,6 +153,8 @@ fn a_file_that_is_replaced_or_removed_is_told_once_all_records_are_taken() {
     }
 }
 
+// Windows does not cut short what is mapped.
+#[cfg(unix)]
 #[test]
 fn a_file_that_is_cut_short_is_told_at_once() {
     let place = Place::new();

@@ -1,16 +1,14 @@
 //! One writer for a file, by whatever name it is opened.
 
 use std::fs::{self, File};
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use capturefile::{CaptureFile, Error, LockHolder, OpenOptions};
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
 
+use super::stranger::{Stranger, WRITER_BYTE};
 use super::support::{Place, add, all_of, records, refused, writing};
-
-const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
 
 fn assert_held_here(result: capturefile::Result<CaptureFile>, path: &Path) {
     let error = refused(result);
@@ -19,49 +17,25 @@ fn assert_held_here(result: capturefile::Result<CaptureFile>, path: &Path) {
     assert!(matches!(error, Error::Locked { path: of, by: LockHolder::ThisProcess, .. } if of == path));
 }
 
-/// An open file description of somebody else, on which locks can be tried and taken.
-struct Stranger(File);
-
-impl Stranger {
-    fn new(path: &Path) -> Self {
-        Self(File::options().read(true).write(true).open(path).unwrap())
-    }
-
-    fn range(kind: i32, start: i64, length: i64) -> libc::flock {
-        libc::flock {
-            l_type: i16::try_from(kind).unwrap(),
-            l_whence: 0,
-            l_start: start,
-            l_len: length,
-            l_pid: 0,
-        }
-    }
-
-    fn take(&self, start: i64, length: i64) -> bool {
-        let range = Self::range(libc::F_WRLCK, start, length);
-        fcntl(&self.0, FcntlArg::F_OFD_SETLK(&range)).is_ok()
-    }
-
-    /// The kind and range of a lock that keeps a reading lock on any of the file out.
-    fn conflict(&self) -> Option<(i64, i64)> {
-        let mut range = Self::range(libc::F_RDLCK, 0, 0);
-        fcntl(&self.0, FcntlArg::F_OFD_GETLK(&mut range)).unwrap();
-        (i32::from(range.l_type) == libc::F_WRLCK).then_some((range.l_start, range.l_len))
-    }
-}
-
 /// Other ways to say the same file.
 fn spellings(place: &Place) -> Vec<PathBuf> {
     let folder = place.folder.path();
     fs::create_dir(folder.join("sub")).unwrap();
-    symlink(&place.path, folder.join("absolute link")).unwrap();
-    symlink("log.capture", folder.join("relative link")).unwrap();
-    symlink("relative link", folder.join("link to a link")).unwrap();
-    symlink(folder, folder.join("sub/up")).unwrap();
     fs::hard_link(&place.path, folder.join("hard link")).unwrap();
-    let names = ["./log.capture", "sub/../log.capture", "absolute link", "relative link", "link to a link"];
-    let more = ["sub/up/log.capture", "sub/up/relative link", "hard link", "log.capture"];
-    names.into_iter().chain(more).map(|name| folder.join(name)).collect()
+    let mut names = vec!["./log.capture", "sub/../log.capture", "hard link", "log.capture"];
+    #[cfg(unix)]
+    {
+        symlink(&place.path, folder.join("absolute link")).unwrap();
+        symlink("log.capture", folder.join("relative link")).unwrap();
+        symlink("relative link", folder.join("link to a link")).unwrap();
+        symlink(folder, folder.join("sub/up")).unwrap();
+        names.extend(["absolute link", "relative link", "link to a link"]);
+        names.extend(["sub/up/log.capture", "sub/up/relative link"]);
+    }
+    // Only administrators can make links on Windows; names are the same in capitals.
+    #[cfg(windows)]
+    names.push("LOG.CAPTURE");
+    names.into_iter().map(|name| folder.join(name)).collect()
 }
 
 #[test]
@@ -179,6 +153,7 @@ fn a_refused_writer_leaves_the_name_free() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_reader_that_holds_the_slots_cannot_stop_a_commit() {
     let place = Place::new();
@@ -190,6 +165,7 @@ fn a_reader_that_holds_the_slots_cannot_stop_a_commit() {
     assert_eq!(all_of(&place.reader()), records(1));
 }
 
+#[cfg(unix)]
 #[test]
 fn replacing_a_file_gives_its_readers_the_old_one_and_everybody_else_the_new_one() {
     let place = Place::new();
@@ -206,6 +182,22 @@ fn replacing_a_file_gives_its_readers_the_old_one_and_everybody_else_the_new_one
     assert_eq!(all_of(&reader), records(20));
     assert_eq!(all_of(&place.reader()), records(1));
     assert_eq!(Stranger::new(&place.path).conflict(), Some((WRITER_BYTE, 1)));
+}
+
+#[cfg(windows)]
+#[test]
+fn a_file_that_is_mapped_is_not_replaced_and_nothing_is_left() {
+    let place = Place::new();
+    let old = place.writer();
+    (1..=20).for_each(|number| add(&old, number));
+    old.commit().unwrap();
+    old.close();
+    let reader = place.reader();
+    assert_eq!(all_of(&reader), records(20));
+    let error = refused(writing().replace(true).open(&place.path));
+    assert!(matches!(error, Error::InUse { .. }), "{error}");
+    assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1);
+    assert_eq!(all_of(&place.reader()), records(20));
 }
 
 #[test]

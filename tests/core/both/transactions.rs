@@ -117,7 +117,10 @@ fn snapshots_outlive_commits_rollbacks_batches_and_the_file_itself() {
             album.check();
             assert_eq!(file.close(), 5);
             album.check();
-            std::fs::remove_file(&place.path).unwrap();
+            if cfg!(unix) {
+                // Windows does not remove what is mapped.
+                std::fs::remove_file(&place.path).unwrap();
+            }
             drop((file, place));
             album.check();
         }

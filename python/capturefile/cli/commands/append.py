@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 
 import capturefile
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 CHUNK_SIZE = 1 << 18
 MAX_WAIT = 3600.0
 """Seconds; the system's call takes no interval of several weeks."""
+MAX_UNINTERRUPTED = 0.1
+"""Seconds for which Ctrl-C may have no effect."""
 EXAMPLE = """\
 my-program | capturefile append log.capture
 capturefile append --commit-every 100000 log.capture monday.txt tuesday.txt
@@ -92,6 +95,9 @@ def _chunks(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]
     import os
     import select
 
+    if sys.platform == "win32":
+        yield from _chunks_of_thread(stream, time_left)
+        return
     descriptor = stream.fileno()
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -103,6 +109,41 @@ def _chunks(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]
             data = os.read(descriptor, CHUNK_SIZE)
         except BlockingIOError:
             continue  # Somebody else has read it.
+        if not data:
+            return
+        yield data
+
+
+def _chunks_of_thread(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]:
+    """The same where no call waits for a stream for a limited time; a thread reads instead."""
+    import os
+    import queue
+    import threading
+
+    found: queue.Queue[bytes | OSError] = queue.Queue(maxsize=1)
+    descriptor = stream.fileno()
+
+    def read() -> None:
+        data = b"x"
+        while data:
+            try:
+                data = os.read(descriptor, CHUNK_SIZE)
+            except OSError as error:
+                found.put(error)
+                return
+            found.put(data)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            # Ctrl-C is noticed only between two calls.
+            data = found.get(timeout=min(time_left(), MAX_UNINTERRUPTED))
+        except queue.Empty:
+            if time_left() <= 0:
+                yield b""
+            continue
+        if isinstance(data, OSError):
+            raise data
         if not data:
             return
         yield data

@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use nix::libc;
-
 use super::new_writer_on_a_disk;
 use crate::error::{Error, Result};
 use crate::simulation::disk::{Fault, Plan};
 use crate::simulation::meanwhile::meanwhile;
 use crate::simulation::random::Random;
+use crate::storage::errno;
 use crate::sync::group_commit::GroupCommit;
 use crate::sync::tickets::Ticket;
 use crate::write::options::{Commit, SyncMode};
@@ -75,10 +74,10 @@ fn whoever_commits_while_a_commit_waits_for_the_disk_shares_it_or_the_next_one()
 fn the_error_of_a_commit_reaches_all_whose_records_it_has() {
     let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
     let group = Arc::new(GroupCommit::new(Some(writer)));
-    let fail = move || disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::EIO)));
+    let fail = move || disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::UNREADABLE)));
     let results = commit_beside_three_others(&group, fail);
     for result in &results[..3] {
-        let is_uncertain = matches!(result, Err(Error::CommitUncertain { source, .. }) if source.raw_os_error() == Some(libc::EIO));
+        let is_uncertain = matches!(result, Err(Error::CommitUncertain { source, .. }) if source.raw_os_error() == Some(errno::UNREADABLE));
         assert!(is_uncertain, "{result:?}");
     }
     assert!(matches!(&results[3], Err(Error::WriterFailed { .. })), "{:?}", results[3]);
@@ -91,7 +90,7 @@ fn after_a_commit_without_room_others_try_for_themselves() {
     let group = Arc::new(GroupCommit::new(Some(writer)));
     // Frames, which are synced, before there is no room for the slot.
     add_shared(&group, &Random::new(1).bytes(70_000));
-    let fail = move || disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(libc::ENOSPC)));
+    let fail = move || disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(errno::DISK_FULL)));
     let results = commit_beside_three_others(&group, fail);
     assert!(matches!(&results[0], Err(Error::Io { .. })), "{:?}", results[0]);
     let records: u64 =
@@ -154,7 +153,7 @@ fn the_error_of_a_commit_reaches_all_that_were_started() {
     let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
     let group = Arc::new(GroupCommit::new(Some(writer)));
     let tickets = start_three_beside_a_commit(&group, move || {
-        disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::EIO)));
+        disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::UNREADABLE)));
     });
     for ticket in tickets.iter().chain(&tickets) {
         let outcome = group.wait_for(ticket, None).unwrap();
@@ -169,7 +168,7 @@ fn started_commits_that_find_no_room_are_told_of_and_can_be_tried_again() {
     let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
     let group = Arc::new(GroupCommit::new(Some(writer)));
     add_shared(&group, b"one");
-    disk.set_plan(Plan::From(disk.calls(), Fault::Error(libc::ENOSPC)));
+    disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::DISK_FULL)));
     let (ticket, count) = start_shared(&group).unwrap();
     assert!(matches!(group.wait_for(&ticket, None), Some(Err(Error::Io { .. }))) && count == 1);
     // It was told, so this is an error of its own, which nobody asks for.

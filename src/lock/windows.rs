@@ -1,0 +1,37 @@
+//! Locks on ranges of a handle, on Windows.
+
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::ERROR_LOCK_VIOLATION;
+
+use crate::windows;
+
+/// Whether a lock only keeps out those who ask for one. Here it keeps everybody from reading and writing the range. A
+/// lock on the slots would make the pure-Python package fail, which reads them without one unless it is told otherwise.
+pub(super) const LOCKS_ARE_ADVISORY: bool = false;
+/// Time for which somebody who only asks about a lock may keep it from being taken: asking is trying.
+pub(super) const INQUIRY: Duration = Duration::from_millis(100);
+
+/// Takes or releases a lock without waiting.
+pub(super) fn lock_range(file: &File, locked: bool, start: u64, length: u64) -> io::Result<()> {
+    if locked { windows::lock(file, true, start, length) } else { windows::unlock(file, start, length) }
+}
+
+/// Whether another handle holds a lock in a range.
+pub(super) fn is_locked(file: &File, start: u64, length: u64) -> io::Result<bool> {
+    match windows::lock(file, false, start, length) {
+        Ok(()) => windows::unlock(file, start, length).map(|()| false),
+        Err(error) if is_held(&error) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a lock was refused because another one holds the range.
+pub(super) fn is_held(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_LOCK_VIOLATION.cast_signed())
+}
+
+/// Nothing has to be closed by a forked child: there are no forks.
+pub(super) fn descriptor(_: &File) {}
