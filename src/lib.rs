@@ -78,6 +78,7 @@ pub use lock::FileIdentity;
 pub use read::blocks::{BlockInfo, FrameInfo};
 pub use read::record::Record;
 pub use read::record_buffer::RecordBuffer;
+pub use read::record_run::RecordRun;
 pub use recover::{LostRange, MetadataOutcome, RecoverOptions, Recovery, recover};
 pub use storage::{ObjectHead, ObjectSource, sync_path};
 pub use sync::progress::Progress;

@@ -145,20 +145,81 @@ def lengths(table: capturefile.ArrowRecords) -> list[int]:
     return [batch.num_rows for batch in pyarrow.RecordBatchReader.from_stream(table)]
 
 
-def test_a_batch_has_65536_rows_at_most(million: Path) -> None:
+def test_a_batch_has_65536_rows_at_most(million: Path, both_formats: int) -> None:
     with CaptureFile(million) as cf:
-        assert lengths(cf.as_arrow(last_record_number=MAX_ROWS)) == [MAX_ROWS]
-        assert lengths(cf.as_arrow(2, 3 * MAX_ROWS + 2)) == [MAX_ROWS] * 3 + [1]
+        first, later = lengths(cf.as_arrow(last_record_number=MAX_ROWS)), lengths(cf.as_arrow(2, 3 * MAX_ROWS + 2))
+    assert (sum(first), sum(later)) == (MAX_ROWS, 3 * MAX_ROWS + 1)
+    assert max(first + later) <= MAX_ROWS
+    if both_formats == 2:
+        assert (first, later) == ([MAX_ROWS], [MAX_ROWS] * 3 + [1])
 
 
-def test_a_batch_has_16_mebibytes_at_most_or_one_record(path: Path) -> None:
+def test_a_batch_has_16_mebibytes_at_most_or_one_record(path: Path, both_formats: int) -> None:
     sizes = [5, 5, 6, 1, 17, 14, 2, 0, 16, 0]
     with CaptureFile(make(path, [bytes(size * MEBIBYTE) for size in sizes])) as cf:
         table = cf.as_arrow()
-        assert lengths(table) == [3, 1, 1, 3, 2]
+        # In format 3, large records are blocks, and batches, of their own.
+        assert lengths(table) == ([3, 1, 1, 3, 2] if both_formats == 2 else [1] * len(sizes))
         read = pyarrow.table(table)
     assert [len(value.as_py()) for value in read.column("record")] == [size * MEBIBYTE for size in sizes]
     assert read.column("record_number").to_pylist() == list(range(1, 11))
+
+
+# Where records lie
+
+
+def lines(path: Path, *others: tuple[int, bytes]) -> list[bytes]:
+    """Makes a file of records of some 200 bytes, most of which are in blocks; those with these numbers are others."""
+    records = [b"%d " % number * 40 for number in range(1, 6001)]
+    for number, record in others:
+        records[number - 1] = record
+    with CaptureFile(path, True, encoding=None) as cf:
+        for start in range(0, len(records), 500):
+            cf.add_records(records[start : start + 500])
+            cf.commit()
+    return records
+
+
+def batches_of(table: capturefile.ArrowRecords) -> list[pyarrow.RecordBatch]:
+    return list(pyarrow.RecordBatchReader.from_stream(table))
+
+
+def test_blocks_of_format_3_are_given_as_they_lie_in_memory(path: Path, both_formats: int) -> None:
+    """What two streams give of a block in the cache is in the same place; copies are not."""
+    records = lines(path)
+    with CaptureFile(path) as cf:
+        both = [batches_of(cf.as_arrow()) for _ in range(2)]
+        first, second = (
+            {batch.column("record").buffers()[2].address: batch.num_rows for batch in batches} for batches in both
+        )
+        shared = sum(rows for address, rows in first.items() if address in second)
+        assert shared > len(records) // 2 if both_formats == 3 else shared == 0
+        part = pyarrow.Table.from_batches(batches_of(cf.as_arrow(100, 5900)))
+        assert part.column("record").to_pylist() == records[99:5900]
+        assert part.column("record_number").to_pylist() == list(range(100, 5901))
+    # They outlive their file and its cache.
+    assert [value for batch in both[1] for value in batch.column("record").to_pylist()] == records
+
+
+@pytest.mark.parametrize("number", [1, 2, 700, 2999, 3000])
+def test_a_record_of_a_block_that_is_no_text_is_an_error_behind_those_before_it(path: Path, number: int) -> None:
+    records = lines(path, (number, b"\xff" * 200))
+    with CaptureFile(path) as cf:
+        stream = stream_of(cf.as_arrow(text=True))
+        given: list[object] = []
+        while not (found := stream.next())[0]:
+            given += found[1].child(1).values()
+            found[1].let_go()
+        assert stream.error() == f'record {number} of "{path}" is not text in UTF-8; ask for bytes'
+        stream.let_go()
+        assert given == records[: number - 1]
+
+
+def test_a_letter_that_two_records_of_a_block_share_is_in_neither(path: Path) -> None:
+    letter = "é".encode()
+    lines(path, (1000, b"x" * 200 + letter[:1]), (1001, letter[1:] + b"x" * 200))
+    with CaptureFile(path) as cf, pytest.raises(pyarrow.ArrowInvalid, match=r"record 1000 of .* is not text"):
+        pyarrow.table(cf.as_arrow(text=True))
 
 
 # Again, later, elsewhere

@@ -56,6 +56,7 @@ def records_of(path: Path) -> list[str]:
 # Exactly once
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_each_record_is_consumed_once_however_often_the_consumer_is_started(source: Path, path: Path) -> None:
     assert copy(source, path) == [["1", "2", "3", "4"], ["5", "6", "7", "8"], ["9", "10"]]
     assert copy(source, path) == []
@@ -84,6 +85,7 @@ def test_results_and_position_are_seen_together(source: Path, path: Path) -> Non
         assert (consumer.position, consumer.lag()) == (10, 0)
 
 
+@pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("ending", ["break", "raise", "close", "forget"])
 def test_a_batch_that_was_not_finished_comes_again(source: Path, path: Path, ending: str) -> None:
     def stop_in_second_batch(consumer: checkpoint.ExactlyOnceConsumer[str]) -> None:
@@ -135,6 +137,7 @@ def test_records_without_results_are_passed_over_for_good(source: Path, path: Pa
     assert (copy(source, path), records_of(path)) == ([], [])
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_other_metadata_stays_and_other_consumers_too(source: Path, tmp_path: Path, path: Path) -> None:
     write(path, metadata=b'{"owner": "Ada", "n": [1]}')
     write(tmp_path / "other", "a", "b")
@@ -165,6 +168,7 @@ def test_metadata_that_cannot_hold_a_position_is_refused_and_kept(source: Path, 
         assert (list(cf), cf.get_metadata()) == (["one"], metadata)
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_source_that_was_replaced_is_refused(source: Path, path: Path) -> None:
     copy(source, path)
     for records, message in [(["1", "2"], "has 2 records, of which 10"), ([*"1234567890", "11"], "record 10 of")]:
@@ -239,6 +243,7 @@ def test_batches_are_bounded_in_bytes_too(tmp_path: Path, path: Path) -> None:
     assert [len(batch) for batch in copy(tmp_path / "source", path, batch_size=1000)] == [3, 3, 1]
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_following_consumer_goes_on_with_what_is_committed_later(source: Path, path: Path) -> None:
     def follow() -> None:
         with pytest.raises(capturefile.CaptureFileReplaced):

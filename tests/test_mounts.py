@@ -76,6 +76,7 @@ def add(path: Path, count: int) -> None:
         assert cf[-count:] == noise(count)
 
 
+@pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("kind", mounts.IMAGES)
 def test_a_file_in_a_read_only_image_is_read_and_not_written(
     kind: str, files: Path, tmp_path: Path, mount: Mount
@@ -86,6 +87,7 @@ def test_a_file_in_a_read_only_image_is_read_and_not_written(
         CaptureFile(root / "log.capture", True)
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_file_of_a_containers_image_is_copied_up_and_written(files: Path, tmp_path: Path, mount: Mount) -> None:
     overlay = mount(mounts.overlay(tmp_path, files))
     assert committed(overlay.root / "log.capture") == noise(COUNT)
@@ -96,6 +98,7 @@ def test_a_file_of_a_containers_image_is_copied_up_and_written(files: Path, tmp_
     assert committed(overlay.lower / "log.capture") == noise(COUNT)
 
 
+@pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("seconds", [0, 1000])
 def test_a_file_in_user_space_is_written_read_and_renamed(seconds: int, tmp_path: Path, mount: Mount) -> None:
     fuse = mount(mounts.fuse(tmp_path, Switches(attribute_seconds=seconds)))
@@ -143,6 +146,7 @@ def test_what_makes_files_does_without_the_sync_of_a_folder(tmp_path: Path, moun
         sync_path(root / "missing")
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_full_disk_fails_a_commit_and_keeps_those_before(tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.tmpfs(tmp_path, 4 << 20))
     path = root / "log.capture"
@@ -178,6 +182,7 @@ def test_a_log_and_a_consumer_go_on_once_there_is_room_again(tmp_path: Path, mou
     check(root / "log", 2)
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_full_btrfs_keeps_what_was_committed(tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.btrfs(tmp_path, 128 << 20))
     path = root / "log.capture"
@@ -189,6 +194,7 @@ def test_a_full_btrfs_keeps_what_was_committed(tmp_path: Path, mount: Mount) -> 
 # Maps that are old, or refused
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_reader_of_a_containers_image_reads_on_when_the_file_is_copied_up(
     files: Path, tmp_path: Path, mount: Mount
 ) -> None:
@@ -205,6 +211,7 @@ def test_a_reader_of_a_containers_image_reads_on_when_the_file_is_copied_up(
         assert [bytes(each) for each in cf.read_range_buffers(1, 1)] != []
 
 
+@pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("writes", [False, True])
 def test_a_file_that_cannot_be_mapped_is_read(writes: bool, tmp_path: Path, mount: Mount) -> None:
     fuse = mount(mounts.fuse(tmp_path, Switches(direct_io=True)))
@@ -224,6 +231,7 @@ def test_a_file_that_cannot_be_mapped_is_read(writes: bool, tmp_path: Path, moun
     assert committed(path) == noise(COUNT)
 
 
+@pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("kind", mounts.IMAGES)
 def test_what_is_read_of_a_read_only_image_is_durable(kind: str, files: Path, tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.image(tmp_path, kind, files))
@@ -231,6 +239,7 @@ def test_what_is_read_of_a_read_only_image_is_durable(kind: str, files: Path, tm
         assert not cf.refresh(durable=True)
 
 
+@pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
 @pytest.mark.parametrize("mode", ["x", "a", "w"])
 def test_a_file_is_made_where_little_is_offered(
@@ -302,6 +311,7 @@ def test_slots_that_were_cached_half_written_are_no_damage(
 # Room
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_commit_to_a_full_btrfs_can_be_tried_again_or_rolled_back(tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.btrfs(tmp_path, 128 << 20))
     path = root / "log.capture"

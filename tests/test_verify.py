@@ -355,6 +355,7 @@ def long_work(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_progress_goes_from_nothing_to_all_at_most_ten_times_a_second(long_work: Path) -> None:
     result: list[tuple[int, int, float]] = []
     assert capturefile.verify(long_work, progress=lambda *at: result.append((*at, time.monotonic()))).sound
@@ -365,6 +366,7 @@ def test_progress_goes_from_nothing_to_all_at_most_ten_times_a_second(long_work:
     assert len(result) <= 2 + 10 * (result[-1][2] - result[0][2])
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_an_error_in_progress_stops_the_work(long_work: Path) -> None:
     calls: list[int] = []
 
@@ -377,5 +379,6 @@ def test_an_error_in_progress_stops_the_work(long_work: Path) -> None:
     assert calls == [0]
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_quick_look_has_no_progress(long_work: Path) -> None:
     assert capturefile.verify(long_work, quick=True, progress=lambda *_: pytest.fail("it was called")).sound

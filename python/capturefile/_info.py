@@ -145,7 +145,8 @@ class Recovery:
     lost: tuple[LostRange, ...]
     """The lost records, by their numbers in the damaged file."""
     uncertain: tuple[RecordRange, ...]
-    """Records that may be old metadata or may never have been committed, by their numbers in the new file."""
+    """Records, by their numbers in the new file, that may be old metadata, may never have been committed, or may be
+    damaged because the checksum that would show it is lost."""
     metadata: Literal["recovered", "none", "lost"]
     """Whether the new file has the metadata ("recovered"), the last readable commit had none ("none"), or the metadata
     is lost ("lost"): it could not be read, or there is no readable commit that locates it."""

@@ -8,6 +8,7 @@ use crate::either::snapshot::{AnyState, Snapshot};
 use crate::error::Result;
 use crate::read::record::Record;
 use crate::read::record_buffer::RecordBuffer;
+use crate::read::record_run::RecordRun;
 use crate::read::walk::Walk as V2;
 use crate::v3::read::walk::Walk as V3;
 
@@ -129,6 +130,46 @@ impl Records {
             AnyWalk::V2(walk) => walk.take(number, last),
             AnyWalk::V3(walk) => walk.take(number, last),
         }
+    }
+
+    /// Returns the next records, at most `max_records`, as they lie side by side in memory, if they have `min_bytes` or
+    /// more, and no more than 2^31 - 1. `None` if there are none, or they do not lie so: in version 2 of the format no
+    /// records do, in version 3 those of blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the next record, which the next call has again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// let log = capturefile::OpenOptions::new().write(true).format(3).open(&path)?;
+    /// log.add_records(["a line of a log"; 100_000])?;
+    /// log.commit()?;
+    /// let mut records = log.snapshot()?.records(1);
+    /// let mut side_by_side = 0;
+    /// while let Some(run) = records.next_run(65_536, 10_000).transpose()? {
+    ///     side_by_side += run.ends().len();
+    /// }
+    /// assert_eq!(side_by_side + records.count(), 100_000);
+    /// # Ok(()) }
+    /// ```
+    pub fn next_run(&mut self, min_bytes: usize, max_records: usize) -> Option<Result<RecordRun>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let AnyWalk::V3(walk) = &mut self.walk else {
+            return None;
+        };
+        let last = (self.end - 1).min(self.next.saturating_add(max_records as u64 - 1));
+        let run = walk.next_run(self.next, last, self.end - 1, min_bytes).transpose()?;
+        if let Ok(run) = &run {
+            self.next += run.ends().len() as u64;
+        }
+        Some(run)
     }
 
     /// Appends the next records to `packed` until it has `max_records`, or at least `max_bytes`; returns false once

@@ -14,6 +14,7 @@ pub(crate) mod node;
 pub(crate) mod open_file;
 mod places;
 pub(crate) mod record_buffer;
+pub(crate) mod record_run;
 pub(crate) mod read_ahead;
 pub(crate) mod record;
 pub(crate) mod run;

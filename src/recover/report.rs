@@ -77,7 +77,8 @@ pub struct Recovery {
     /// more, the last range extends to the last such record.
     pub lost: Vec<LostRange>,
     /// Records, by their numbers in the new file, that may be old metadata, or may never have been
-    /// committed, also in at most a hundred thousand ranges.
+    /// committed, or may be damaged because the checksum that would show it is lost; also in at most a hundred thousand
+    /// ranges.
     pub uncertain: Vec<RangeInclusive<u64>>,
     /// The outcome for the metadata.
     pub metadata: MetadataOutcome,

@@ -9,6 +9,8 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
+use crate::RecordRun;
+
 /// What frees all that a structure owns, and knows the type of what its `private_data` points at.
 type Release<T> = unsafe extern "C" fn(*mut T);
 
@@ -140,6 +142,12 @@ impl ArrowArray {
     pub(super) fn strings(bytes: Vec<u8>, offsets: Vec<i32>) -> Self {
         let buffers = [null(), offsets.as_ptr().cast(), bytes.as_ptr().cast()];
         Self::column(offsets.len() - 1, buffers, (bytes, offsets))
+    }
+
+    /// The first byte strings or texts of a run, whose bytes stay where they are for as long as this lives.
+    pub(super) fn shared_strings(run: RecordRun, offsets: Vec<i32>) -> Self {
+        let buffers = [null(), offsets.as_ptr().cast(), run.bytes().as_ptr().cast()];
+        Self::column(offsets.len() - 1, buffers, (run, offsets))
     }
 
     /// A batch of two columns of this length.

@@ -19,7 +19,7 @@ mod failure;
 mod runs;
 
 use super::display;
-use crate::{Record, RecordBuffer};
+use crate::{Record, RecordBuffer, RecordRun};
 use abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Producer};
 use failure::Failure;
 use runs::OpenRun;
@@ -29,8 +29,12 @@ pub(super) use runs::{GivenRun, Run};
 const MAX_RECORDS: usize = 65_536;
 /// ...and this many bytes of them, or one record.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Records that lie side by side in memory are given as they lie there if they have this many bytes; fewer are cheaper to
+/// copy than to take as a batch of their own.
+const MIN_SHARED: usize = 32 * 1024;
 
 const COLUMN_NAMES: [&CStr; 2] = [c"record_number", c"record"];
+const NOT_TEXT: &str = "is not text in UTF-8; ask for bytes";
 const IN_USE: &CStr = c"this stream is being read by another thread; each thread needs a stream of its own";
 
 /// Records as a table for any consumer of Arrow data: pyarrow, polars, DuckDB, pandas, nanoarrow.
@@ -266,20 +270,33 @@ struct Batches {
     next: u64,
     /// What did not fit into the batch before.
     held: Option<Result<Record, Failure>>,
+    /// What lies side by side in memory behind the batch before.
+    shared: Option<RecordRun>,
     failure: Option<Failure>,
 }
 
 impl Batches {
     fn starting_with(next: u64) -> Self {
-        Self { runs: Arc::new([]), opened: 0, run: None, next, held: None, failure: None }
+        Self { runs: Arc::new([]), opened: 0, run: None, next, held: None, shared: None, failure: None }
     }
 
     fn next(&mut self, stream: &Stream) -> Result<Option<ArrowArray>, Failure> {
+        if let Some(run) = self.shared.take() {
+            return self.give(run, stream).map(Some);
+        }
         let mut packed = RecordBuffer::<i32>::default();
         let first = self.next - u64::from(self.held.is_some());
-        while packed.record_count() < MAX_RECORDS
-            && let Some(record) = self.held.take().or_else(|| self.take(stream))
-        {
+        while packed.record_count() < MAX_RECORDS {
+            if let Some(run) = self.take_run() {
+                if packed.record_count() == 0 {
+                    return self.give(run, stream).map(Some);
+                }
+                self.shared = Some(run);
+                break;
+            }
+            let Some(record) = self.held.take().or_else(|| self.take(stream)) else {
+                break;
+            };
             let fits = record.as_ref().is_ok_and(|record| packed.bytes().len() + record.len() <= MAX_BYTES);
             if !fits && packed.record_count() > 0 {
                 self.held = Some(record);
@@ -295,39 +312,91 @@ impl Batches {
 
     /// The next record, if it can be given.
     fn take(&mut self, stream: &Stream) -> Option<Result<Record, Failure>> {
-        loop {
-            if let Some(record) = self.run.as_mut().and_then(OpenRun::next) {
-                self.next += 1;
-                return Some(record.map_err(Failure::from).and_then(|record| match stream.form {
-                    Form::Text if std::str::from_utf8(&record).is_err() => {
-                        Err(self.refuse("is not text in UTF-8; ask for bytes"))
-                    }
-                    _ => Ok(record),
-                }));
-            }
+        let record = match self.open()? {
+            Ok(run) => run.next()?.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        self.next += 1;
+        Some(record.and_then(|record| match stream.form {
+            Form::Text if std::str::from_utf8(&record).is_err() => Err(self.refuse(NOT_TEXT, 0)),
+            _ => Ok(record),
+        }))
+    }
+
+    /// The run of the next record; `None` if there is none.
+    fn open(&mut self) -> Option<Result<&mut OpenRun, Failure>> {
+        while self.run.as_ref().is_none_or(OpenRun::is_empty) {
             let run = self.runs.get(self.opened)?.open();
             self.opened += 1;
             match run {
                 Ok(run) => self.run = Some(run),
-                Err(failure) => {
-                    self.next += 1;
-                    return Some(Err(failure));
-                }
+                Err(failure) => return Some(Err(failure)),
             }
         }
+        self.run.as_mut().map(Ok)
+    }
+
+    /// The next records as they lie in memory, if enough of them do.
+    fn take_run(&mut self) -> Option<RecordRun> {
+        if self.held.is_some() {
+            return None;
+        }
+        match self.open()? {
+            Ok(run) => run.next_run(MIN_SHARED, MAX_RECORDS),
+            Err(failure) => {
+                self.next += 1;
+                self.held = Some(Err(failure));
+                None
+            }
+        }
+    }
+
+    /// A batch of records whose bytes stay where they are, up to the first that cannot be given.
+    fn give(&mut self, run: RecordRun, stream: &Stream) -> Result<ArrowArray, Failure> {
+        let (first, ends) = (self.next, run.ends());
+        let good = if stream.form == Form::Text { texts_in(&run) } else { ends.len() };
+        self.next += ends.len() as u64;
+        let refused = ends.get(good).map(|_| self.refuse(NOT_TEXT, (ends.len() - good - 1) as u64));
+        if good == 0
+            && let Some(failure) = refused
+        {
+            return Err(failure);
+        }
+        self.held = refused.map(Err);
+        let mut offsets = vec![0];
+        offsets.extend(ends[..good].iter().map(|end| i32::try_from(*end).unwrap_or(i32::MAX)));
+        Ok(ArrowArray::batch(good, [numbers_from(first, good), ArrowArray::shared_strings(run, offsets)]))
     }
 
     fn too_long(&self, record: &Record) -> Failure {
         let (length, limit) = (record.len(), i32::MAX);
         let problem = format!("has {length} bytes, and Arrow's types binary and string have {limit} at most");
-        self.refuse(&format!("{problem}; read it with record_at"))
+        self.refuse(&format!("{problem}; read it with record_at"), 0)
     }
 
-    /// Why the record that was taken last cannot be given.
-    fn refuse(&self, problem: &str) -> Failure {
-        let record = self.run.as_ref().map(OpenRun::last_taken).unwrap_or_default();
+    /// Why the record that was taken last, or one this many before, cannot be given.
+    fn refuse(&self, problem: &str, before: u64) -> Failure {
+        let record = self.run.as_ref().map(|run| run.last_taken(before)).unwrap_or_default();
         Failure::invalid(&format!("{record} {problem}"))
     }
+}
+
+/// How many records are text in UTF-8, from the first one on.
+fn texts_in(run: &RecordRun) -> usize {
+    let bytes = run.bytes();
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    // A letter that continues in the next record is none in either.
+    let is_text = |end: &&u32| valid.is_char_boundary(**end as usize);
+    run.ends().iter().take_while(is_text).count()
+}
+
+fn numbers_from(first: u64, count: usize) -> ArrowArray {
+    ArrowArray::numbers(
+        (first..).take(count).map(|number| i64::try_from(number).unwrap_or(i64::MAX)).collect(),
+    )
 }
 
 /// A batch of these records, if there are any.
@@ -336,7 +405,6 @@ fn batch(first: u64, packed: RecordBuffer<i32>) -> Option<ArrowArray> {
     if count == 0 {
         return None;
     }
-    let numbers = (first..).take(count).map(|number| i64::try_from(number).unwrap_or(i64::MAX)).collect();
     let (bytes, offsets) = packed.into_parts();
-    Some(ArrowArray::batch(count, [ArrowArray::numbers(numbers), ArrowArray::strings(bytes, offsets)]))
+    Some(ArrowArray::batch(count, [numbers_from(first, count), ArrowArray::strings(bytes, offsets)]))
 }

@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use crate::python::errors::quoted;
 use crate::python::file::CaptureFile;
 use crate::python::object::Remote;
-use crate::{FileIdentity, OpenOptions, Record, Records, Snapshot};
+use crate::{FileIdentity, OpenOptions, Record, RecordRun, Records, Snapshot};
 
 use super::failure::Failure;
 
@@ -156,9 +156,22 @@ impl OpenRun {
         }
     }
 
-    /// The record that was taken last, in words.
-    pub(super) fn last_taken(&self) -> String {
-        let number = self.next.saturating_add_signed(-self.step);
+    /// The next records as they lie side by side in memory, if they have `min_bytes` or more.
+    pub(super) fn next_run(&mut self, min_bytes: usize, max_records: usize) -> Option<RecordRun> {
+        // What cannot be read is told of where the record is taken.
+        let run = self.in_order.as_mut()?.next_run(min_bytes, max_records)?.ok()?;
+        let count = run.ends().len() as u64;
+        (self.next, self.left) = (self.next + count, self.left - count);
+        Some(run)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The record that was taken last, or one this many before, in words.
+    pub(super) fn last_taken(&self, before: u64) -> String {
+        let number = self.next.saturating_add_signed(-self.step) - before;
         format!("record {number} of {}", quoted(self.snapshot.path()))
     }
 }

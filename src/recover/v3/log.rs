@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use crate::error::{Damage, Result, reserve};
 use crate::format::{get_u64, in_memory};
-use crate::v3::format::Header;
 use crate::v3::format::entry::{EntryHeader, EntryView};
 use crate::v3::format::head::{FrameArea, Head};
+use crate::v3::format::{Header, NUMBER_LIMIT};
 
 use super::super::raw::Raw;
 
@@ -130,13 +130,14 @@ impl DamagedLog {
         }
         let start = self.part(at, EntryHeader::SIZE)?;
         let position = u64::from_be_bytes(start[8..16].try_into().ok()?);
-        let stands_there = self.place(position) == at && position >= self.header.first_position();
+        let in_log = (self.header.first_position()..NUMBER_LIMIT).contains(&position);
+        let stands_there = in_log && self.place(position) == at;
         EntryHeader::decode(&start, position, self.header.log).filter(|_| stands_there)
     }
 
     /// Finds all entries that are whole, in the order of their positions.
     fn find_entries(&mut self) -> Result<()> {
-        let mut left = self.size().saturating_mul(MAX_PASSES);
+        let mut left = (self.bytes.len() as u64).saturating_mul(MAX_PASSES);
         let (mut at, mut found) = (0, Vec::new());
         while at < self.bytes.len() {
             let header = self.header_at(at).filter(|header| u64::from(header.total) <= left);

@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::compression::{DecompressError, decompress};
-use crate::error::Damage;
+use crate::error::{Damage, reserve};
 use crate::read::block::Block;
 use crate::read::record::Record;
+use crate::read::record_run::RecordRun;
 use crate::read::validity::Validity;
 use crate::v3::format::frame::{FrameHeader, Kind};
 use crate::v3::format::{Header, Reader, put_u32, put_varint};
@@ -165,6 +166,17 @@ impl RecordBlock {
     #[inline]
     pub(crate) fn record(&self, index: u32) -> Record {
         Record::new(Arc::clone(&self.body), self.range(index))
+    }
+
+    /// Returns some records as they are in the block.
+    pub(crate) fn run(&self, records: Range<u32>) -> crate::error::Result<RecordRun> {
+        let start = if records.start == 0 { self.start } else { self.end_of(records.start - 1) };
+        let mut ends = Vec::new();
+        reserve(&mut ends, records.len(), "where records end")?;
+        // A block has no more than 32 bits can tell.
+        ends.extend(records.map(|index| u32::try_from(self.end_of(index) - start).unwrap_or(u32::MAX)));
+        let end = start + ends.last().map_or(0, |end| *end as usize);
+        Ok(RecordRun::new(Arc::clone(&self.body), start..end, ends))
     }
 
     /// Returns the time at which a record was committed.

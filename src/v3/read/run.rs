@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::read::record::Record;
+use crate::read::record_run::RecordRun;
 use crate::v3::codec::RecordBlock;
 use crate::v3::log::LogEntry;
+
+/// More than this are not given side by side: where they end would not be told by 31 bits.
+const MAX_BYTES: usize = (1 << 31) - 1;
 
 /// Records that are together in memory.
 #[derive(Debug, Clone)]
@@ -40,6 +45,18 @@ impl Run {
             Self::Block(block, first) => block.record(index(number, *first)),
             Self::Entry(entry) => entry.record(number),
         }
+    }
+
+    /// Returns the records from this number on, up to `last`, as they are in a block; `None` if they are not in one, or
+    /// have fewer than `min_bytes` bytes.
+    pub(crate) fn side_by_side(&self, number: u64, last: u64, min_bytes: usize) -> Result<Option<RecordRun>> {
+        let Self::Block(block, first) = self else {
+            return Ok(None);
+        };
+        let start = index(number, *first);
+        let end = index(last.min(first + u64::from(block.count()) - 1), *first) + 1;
+        let bytes = block.range(end - 1).end - block.range(start).start;
+        if (min_bytes..=MAX_BYTES).contains(&bytes) { block.run(start..end).map(Some) } else { Ok(None) }
     }
 
     /// Returns the commit time of the record with this number, which must be one of them.

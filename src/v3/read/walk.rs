@@ -6,6 +6,7 @@ use super::run::Run;
 use super::snapshot::Snapshot;
 use crate::error::Result;
 use crate::read::record::Record;
+use crate::read::record_run::RecordRun;
 use crate::read::scan::Scan;
 
 /// The state of an iteration over the records.
@@ -30,8 +31,28 @@ impl Walk {
 
     /// Returns the record with this number, in an iteration that ends with the record `last`.
     pub(crate) fn take(&mut self, number: u64, last: u64) -> Result<Record> {
+        match self.at_hand(number) {
+            Some(run) => Ok(run.record(number)),
+            None => self.reach(number, last).map(|run| run.record(number)),
+        }
+    }
+
+    /// The records from this number on, up to `last`, as they lie in a block, on a way that ends with the record `end`;
+    /// `None` if they do not lie in one, or have fewer bytes than `min_bytes`.
+    pub(crate) fn next_run(
+        &mut self,
+        number: u64,
+        last: u64,
+        end: u64,
+        min_bytes: usize,
+    ) -> Result<Option<RecordRun>> {
+        self.reach(number, end)?.side_by_side(number, last, min_bytes)
+    }
+
+    /// The records that lie together with the one with this number.
+    fn reach(&mut self, number: u64, last: u64) -> Result<Run> {
         if let Some(run) = self.at_hand(number) {
-            return Ok(run.record(number));
+            return Ok(run.clone());
         }
         let key = *self.scan.source().span(number)?.start();
         let is_scan = self.scan.note(key);
@@ -39,8 +60,7 @@ impl Walk {
         if is_scan {
             self.scan.read_ahead(key, last);
         }
-        let record = run.record(number);
-        self.scan.hold(key, run);
-        Ok(record)
+        self.scan.hold(key, run.clone());
+        Ok(run)
     }
 }

@@ -1,0 +1,68 @@
+//! Records that lie side by side in memory, as they were decompressed.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::read::block::Block;
+
+/// Holds records that lie side by side in memory, as they were decompressed; see
+/// [`Records::next_run`](crate::Records::next_run).
+///
+/// ```
+/// # fn main() -> capturefile::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.capture");
+/// let log = capturefile::OpenOptions::new().write(true).format(3).open(&path)?;
+/// log.add_records(["a line of a log"; 100_000])?;
+/// log.commit()?;
+/// let run = log.snapshot()?.records(1).next_run(1, 100).transpose()?.expect("it is in a block");
+/// assert_eq!(run.bytes()[..run.ends()[0] as usize], *b"a line of a log");
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct RecordRun {
+    block: Arc<Block>,
+    range: Range<usize>,
+    ends: Vec<u32>,
+}
+
+impl RecordRun {
+    /// The records in this part of a block, which end at `ends`, counted from where the first one begins.
+    pub(crate) fn new(block: Arc<Block>, range: Range<usize>, ends: Vec<u32>) -> Self {
+        Self { block, range, ends }
+    }
+
+    /// Returns the bytes of all records.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).format(3).open(&path)?;
+    /// # log.add_records(["a line of a log"; 100_000])?;
+    /// # log.commit()?;
+    /// let run = log.snapshot()?.records(1).next_run(1, 100).transpose()?.expect("it is in a block");
+    /// assert!(run.bytes().starts_with(b"a line of a loga line of a log"));
+    /// # Ok(()) }
+    /// ```
+    pub fn bytes(&self) -> &[u8] {
+        &self.block.bytes[self.range.clone()]
+    }
+
+    /// Returns where each record ends among the bytes.
+    ///
+    /// ```
+    /// # fn main() -> capturefile::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("log.capture");
+    /// # let log = capturefile::OpenOptions::new().write(true).format(3).open(&path)?;
+    /// # log.add_records(["a line of a log"; 100_000])?;
+    /// # log.commit()?;
+    /// let run = log.snapshot()?.records(1).next_run(1, 100).transpose()?.expect("it is in a block");
+    /// assert_eq!(run.ends()[..2], [15, 30]);
+    /// # Ok(()) }
+    /// ```
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+}
