@@ -19,7 +19,7 @@ from capturefile.aio import writer
 from capturefile.rotating import RotatingReader, RotatingWriter
 from files import RefusedError, committed, write
 from forking import fork
-from processes import PATIENCE
+from processes import PATIENCE, wait_until
 from test_failures import disk, fill
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Held:
     def commit(self) -> None:
         """Commits once that is allowed."""
         self.begun += 1
-        while self.allowed < self.begun:
-            asyncio.run(asyncio.sleep(0.001))
+        number = self.begun
+        wait_until(lambda: self.allowed >= number)
         if self.error is not None:
             error, self.error = self.error, None
             raise error

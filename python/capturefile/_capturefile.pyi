@@ -20,6 +20,7 @@ __all__ = [
     "ArrowRecords",
     "BlockIterator",
     "CaptureFile",
+    "CommitTicket",
     "Follower",
     "RecordIterator",
     "Transaction",
