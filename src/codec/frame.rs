@@ -27,16 +27,28 @@ thread_local! {
 /// Compresses `block` into a frame: a length, then one zlib stream. Incompressible data is stored, which
 /// takes a tenth of the time of an attempt to compress, and none to inflate.
 pub(crate) fn deflate(block: &[u8], level: ZlibLevel) -> Result<Vec<u8>> {
+    frame_of(|frame| {
+        if is_noise(block) {
+            append_stream(block, ZlibLevel::STORED, frame)
+        } else if deflate::LEVELS.contains(&level.get()) {
+            deflate::compress(block, level.get(), frame)
+        } else {
+            append_stream(block, level.0, frame)
+        }
+    })
+}
+
+/// Compresses a block of rows that are this long, each much like the one before it, into a frame.
+pub(crate) fn deflate_rows(block: &[u8], row: usize) -> Result<Vec<u8>> {
+    frame_of(|frame| deflate::compress_rows(block, row, frame))
+}
+
+/// Makes a frame of the zlib stream that is appended to its length.
+fn frame_of(append: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Vec<u8>> {
     let mut frame = Vec::new();
     reserve(&mut frame, LENGTH_SIZE, "a compressed block")?;
     frame.resize(LENGTH_SIZE, 0);
-    if is_noise(block) {
-        append_stream(block, ZlibLevel::STORED, &mut frame)?;
-    } else if deflate::LEVELS.contains(&level.get()) {
-        deflate::compress(block, level.get(), &mut frame)?;
-    } else {
-        append_stream(block, level.0, &mut frame)?;
-    }
+    append(&mut frame)?;
     let length = frame.len() - LENGTH_SIZE;
     let prefix = u32::try_from(length).map_err(|_| too_large(length))?;
     frame[..LENGTH_SIZE].copy_from_slice(&prefix.to_be_bytes());

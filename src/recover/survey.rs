@@ -37,6 +37,8 @@ pub(super) enum Event<'a> {
     Loose(Coordinates),
     /// These bytes are damaged, so any number of records may be missing here, before `next`.
     Break { bytes: Range<u64>, bridged: bool, next: Coordinates },
+    /// Frames behind this do not follow those before it, although records on both sides are below the next leaf.
+    Seam,
     /// Any full index node, after its effect on records.
     Node { at: Coordinates, children: &'a [Coordinates] },
     /// Something that certainly is not a record.
@@ -199,6 +201,13 @@ impl<'a> Survey<'a> {
         };
         if known == 0 {
             self.note_break(source, *first)?;
+        }
+        if self
+            .holes
+            .iter()
+            .any(|hole| !hole.bridged && (first.frame..=last.frame).contains(&hole.range.start))
+        {
+            (self.handle)(source, Event::Seam)?;
         }
         self.last = records.last().copied();
         (self.handle)(source, Event::Leaf { at, records })

@@ -128,7 +128,7 @@ impl Tally {
                     gap.observe(at, children, fan_out);
                 }
             }
-            Event::Metadata(_) => {}
+            Event::Metadata(_) | Event::Seam => {}
         }
     }
 

@@ -130,7 +130,7 @@ impl<'a, 'b, 'c> RecoverWalk<'a, 'b, 'c> {
                     left -= gap;
                     sink.lose(gap, exact)?;
                 }
-                Event::Block { .. } | Event::Node { .. } | Event::Metadata(_) => {}
+                Event::Block { .. } | Event::Node { .. } | Event::Metadata(_) | Event::Seam => {}
             }
             Ok(())
         })?;
@@ -160,6 +160,7 @@ impl<'a, 'b, 'c> RecoverWalk<'a, 'b, 'c> {
                     // What follows may be left over from a transaction that was rolled back.
                     sink.doubt |= !bridged;
                 }
+                Event::Seam => sink.doubt = true,
                 Event::Metadata(at) => *metadata = Some(at),
                 Event::Block { .. } | Event::Node { .. } => {}
             }

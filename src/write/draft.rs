@@ -6,9 +6,17 @@ use std::sync::Arc;
 use crate::codec::frame;
 use crate::error::{Error, Result};
 use crate::format::master::MasterNode;
-use crate::format::{Coordinates, LENGTH_SIZE, entries};
+use crate::format::{Coordinates, LENGTH_SIZE, entries, in_memory};
 use crate::tree::MAX_RECORDS;
 use crate::write::frame_writer::FrameWriter;
+
+/// Index nodes get a frame of their own once they fill this part of a block,
+const NODES_DIVISOR: usize = 4;
+/// or this part, where a commit cannot wait for more,
+const MIN_NODES_DIVISOR: usize = 8;
+/// or when this many blocks have been written since their first record: recovery looks for the nodes of a record in no more
+/// than twice as many blocks behind it.
+const MAX_UNINDEXED_BLOCKS: usize = 32;
 
 /// The state that the next commit would make visible.
 #[derive(Debug)]
@@ -25,23 +33,32 @@ pub(super) struct Draft {
     dirty: bool,
     /// The number of the open block, which is `node.pending`; closed ones have lower numbers.
     open_block: u64,
-    /// Entries whose block has no position yet, in order. There are some as long as there are closed
-    /// blocks.
-    unplaced: VecDeque<Unplaced>,
+    /// Whether the open block has its position, the file limit, since the index refers to it. Nothing may be written
+    /// there before it.
+    open_is_placed: bool,
+    /// Records and metadata whose block has no position yet, in order.
+    unplaced: VecDeque<Unplaced<EntryKind>>,
+    /// The same of index nodes, with the level at which each is a child.
+    unplaced_nodes: VecDeque<Unplaced<u8>>,
+    /// Records that have coordinates and are not in the index yet, in order: their nodes are written together.
+    unindexed: VecDeque<Coordinates>,
+    /// Number of blocks that were written since the first of them.
+    unindexed_blocks: usize,
+    /// Number of records below a node that is worth a frame together with those below it.
+    group: usize,
 }
 
 /// An entry of a block whose frame has no position yet.
 #[derive(Debug, Clone, Copy)]
-struct Unplaced {
+struct Unplaced<E> {
     block: u64,
     offset: u32,
-    entry: EntryKind,
+    entry: E,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum EntryKind {
-    /// A record (level 1) or a full index node: a child at the given level.
-    Child(u8),
+    Record,
     Metadata,
     /// The end of the metadata; no bytes.
     NoMetadata,
@@ -65,12 +82,20 @@ pub(crate) struct Savepoint {
     dirty: bool,
     open_block: u64,
     closed_blocks: usize,
+    open_is_placed: bool,
     unplaced: usize,
+    unplaced_nodes: usize,
+    unindexed: usize,
 }
 
 impl Draft {
     pub(super) fn new(frames: FrameWriter, node: MasterNode) -> Self {
         let record_count = node.path.record_count().unwrap_or(u64::MAX);
+        let worth_it = frames.block_size() / NODES_DIVISOR / Coordinates::SIZE;
+        let mut group = frames.fan_out();
+        while group < worth_it {
+            group = group.saturating_mul(frames.fan_out());
+        }
         Self {
             frames,
             node,
@@ -78,7 +103,12 @@ impl Draft {
             uncommitted_bytes: 0,
             dirty: false,
             open_block: 0,
+            open_is_placed: true,
             unplaced: VecDeque::new(),
+            unplaced_nodes: VecDeque::new(),
+            unindexed: VecDeque::new(),
+            unindexed_blocks: 0,
+            group,
         }
     }
 
@@ -136,7 +166,7 @@ impl Draft {
         if self.record_count >= MAX_RECORDS {
             return Err(Error::IndexFull { path: self.frames.path().to_owned() });
         }
-        self.add(record, EntryKind::Child(1))?;
+        self.add(record, EntryKind::Record)?;
         self.record_count += 1;
         self.uncommitted_bytes += record.len() as u64;
         Ok(())
@@ -189,11 +219,11 @@ impl Draft {
     pub(super) fn close_huge_block(&mut self, offset: u32, entry: EntryKind) -> Result<()> {
         match self.frames.compress(&self.node.pending) {
             Ok(frame) => {
-                // Placed when the frame is written: an index node that it fills belongs in the next block.
+                // Placed when the frame is written: an index node that it fills belongs in a later block.
                 self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry });
                 self.node.pending = Vec::new();
                 self.frames.push_compressed(frame);
-                self.open_block += 1;
+                self.open_next_block();
                 Ok(())
             }
             Err(error) => {
@@ -204,19 +234,28 @@ impl Draft {
         }
     }
 
-    /// Assigns coordinates to an entry of the open block, or queues it until they are known. Before that, a
-    /// full block is closed: an index node that the entry fills belongs in the next one.
+    /// Places an entry of the open block, or queues it until its coordinates are known. Before that, a full block is
+    /// closed: an index node that the entry fills belongs in a later one.
     #[inline]
     fn note(&mut self, offset: u32, entry: EntryKind) {
         let block = self.open_block;
-        if self.node.pending.len() >= self.frames.block_size() {
-            self.close_block();
-        }
-        // Without closed blocks there is nothing unplaced, and the open one will start at the file limit.
-        if self.frames.is_idle() && self.unplaced.is_empty() {
-            self.place(entry, self.node.file_limit, offset);
+        self.close_full_block();
+        if self.open_is_placed && self.unplaced.is_empty() && self.unindexed.is_empty() {
+            let at = Coordinates { frame: self.node.file_limit, offset };
+            match entry {
+                EntryKind::Record => self.index(1, at),
+                EntryKind::Metadata => self.node.metadata = at,
+                EntryKind::NoMetadata => self.node.metadata = Coordinates::NONE,
+            }
         } else {
             self.unplaced.push_back(Unplaced { block, offset, entry });
+        }
+    }
+
+    #[inline]
+    fn close_full_block(&mut self) {
+        if self.node.pending.len() >= self.frames.block_size() {
+            self.close_block();
         }
     }
 
@@ -228,22 +267,26 @@ impl Draft {
         // If there is no memory for all of it now, each entry tries again, and reports the error.
         let _ = room.try_reserve_exact(self.frames.block_size());
         self.frames.push(std::mem::replace(&mut self.node.pending, room));
-        self.open_block += 1;
+        self.open_next_block();
     }
 
-    /// Enters into the index an entry of the block whose frame is, or will be, at `frame`. An index node that fills
-    /// up becomes an entry of the open block.
-    fn place(&mut self, entry: EntryKind, frame: u64, offset: u32) {
-        let at = Coordinates { frame, offset };
-        match entry {
-            EntryKind::Metadata => self.node.metadata = at,
-            EntryKind::NoMetadata => self.node.metadata = Coordinates::NONE,
-            EntryKind::Child(level) => {
-                if let Some(full) = self.node.path.add(level, at) {
-                    let offset = self.open_length();
-                    entries::push_node(&mut self.node.pending, &full);
-                    self.note(offset, EntryKind::Child(level + 1));
-                }
+    fn open_next_block(&mut self) {
+        self.open_block += 1;
+        self.open_is_placed = false;
+    }
+
+    /// Adds a child to the index at this level. A node that it fills becomes an entry of the open block.
+    fn index(&mut self, level: u8, child: Coordinates) {
+        let mut full = self.node.path.add(level, child).map(|node| (level + 1, node));
+        while let Some((level, node)) = full.take() {
+            let (block, offset) = (self.open_block, self.open_length());
+            entries::push_node(&mut self.node.pending, &node);
+            self.close_full_block();
+            if self.open_is_placed && self.unplaced_nodes.is_empty() {
+                let at = Coordinates { frame: self.node.file_limit, offset };
+                full = self.node.path.add(level, at).map(|node| (level + 1, node));
+            } else {
+                self.unplaced_nodes.push_back(Unplaced { block, offset, entry: level });
             }
         }
     }
@@ -256,12 +299,33 @@ impl Draft {
         Ok(())
     }
 
-    /// Writes all closed blocks, after which every entry has its coordinates.
+    /// Writes all closed blocks, and completes the index.
     pub(super) fn drain(&mut self) -> Result<()> {
-        while !self.frames.is_idle() {
-            self.write_front()?;
+        loop {
+            while !self.frames.is_idle() {
+                self.write_front()?;
+            }
+            let records = self.in_full_leaves();
+            if records * Coordinates::SIZE >= self.frames.block_size() / MIN_NODES_DIVISOR {
+                self.write_nodes(records)?;
+            }
+            self.place_open_block();
+            if self.frames.is_idle() {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// Gives the entries of the open block their coordinates, and indexes all records, unless their nodes fill it.
+    fn place_open_block(&mut self) {
+        self.open_is_placed = true;
+        self.place_entries(self.open_block, self.node.file_limit);
+        while self.open_is_placed
+            && let Some(record) = self.unindexed.pop_front()
+        {
+            self.index(1, record);
+        }
+        self.unindexed_blocks = 0;
     }
 
     /// Writes the oldest closed block and places its entries.
@@ -270,18 +334,67 @@ impl Draft {
         let frame = self.node.file_limit;
         self.frames.write_front(&mut self.node)?;
         self.place_entries(block, frame);
-        if self.frames.is_idle() {
-            // The open block is the next one.
-            self.place_entries(self.open_block, self.node.file_limit);
-        }
-        Ok(())
+        self.unindexed_blocks += usize::from(!self.unindexed.is_empty());
+        let is_late = self.unindexed_blocks >= MAX_UNINDEXED_BLOCKS;
+        self.write_nodes(if is_late { self.in_full_leaves() } else { self.in_full_groups() })
     }
 
     fn place_entries(&mut self, block: u64, frame: u64) {
-        while let Some(first) = self.unplaced.front().copied().filter(|first| first.block == block) {
-            self.unplaced.pop_front();
-            self.place(first.entry, frame, first.offset);
+        // Those that are nodes already are older than those that the records will fill.
+        while let Some(Unplaced { offset, entry: level, .. }) = pop_of(&mut self.unplaced_nodes, block) {
+            self.index(level, Coordinates { frame, offset });
         }
+        while let Some(Unplaced { offset, entry, .. }) = pop_of(&mut self.unplaced, block) {
+            let at = Coordinates { frame, offset };
+            match entry {
+                EntryKind::Record => self.unindexed.push_back(at),
+                EntryKind::Metadata => self.node.metadata = at,
+                EntryKind::NoMetadata => self.node.metadata = Coordinates::NONE,
+            }
+        }
+    }
+
+    /// Counts the records whose nodes can be written as a frame now: full nodes of all levels up to the one that is worth it.
+    fn in_full_groups(&self) -> usize {
+        let indexed = self.node.path.record_count().map_or(0, in_memory) % self.group;
+        self.unindexed_up_to_multiple(self.group, indexed)
+    }
+
+    /// Counts the records whose nodes can be written as a frame now, whether or not these fill nodes above.
+    fn in_full_leaves(&self) -> usize {
+        self.unindexed_up_to_multiple(self.frames.fan_out(), self.node.path.children(1).len())
+    }
+
+    fn unindexed_up_to_multiple(&self, of: usize, indexed: usize) -> usize {
+        let is_possible = !self.open_is_placed && self.unplaced_nodes.is_empty();
+        let is_sensible = self.frames.fan_out().saturating_mul(Coordinates::SIZE) <= self.frames.block_size();
+        let count = (indexed + self.unindexed.len()) / of * of;
+        if is_possible && is_sensible { count.saturating_sub(indexed) } else { 0 }
+    }
+
+    /// Indexes this many records, whose nodes become a frame: they are smaller there than among records, and those that lead
+    /// to a record are read at once.
+    fn write_nodes(&mut self, records: usize) -> Result<()> {
+        if records == 0 {
+            return Ok(());
+        }
+        let mut path = self.node.path.clone();
+        let mut nodes = Vec::new();
+        for &record in self.unindexed.iter().take(records) {
+            let mut child = Some((1, record));
+            while let Some((level, at)) = child {
+                child = path.add(level, at).map(|full| {
+                    let offset = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+                    entries::push_node(&mut nodes, &full);
+                    (level + 1, Coordinates { frame: self.node.file_limit, offset })
+                });
+            }
+        }
+        self.frames.write_nodes(&nodes, &mut self.node)?;
+        self.node.path = path;
+        self.unindexed.drain(..records);
+        self.unindexed_blocks = 0;
+        Ok(())
     }
 
     /// Creates a savepoint that is valid as long as no block is written.
@@ -293,7 +406,10 @@ impl Draft {
             dirty: self.dirty,
             open_block: self.open_block,
             closed_blocks: self.frames.len(),
+            open_is_placed: self.open_is_placed,
             unplaced: self.unplaced.len(),
+            unplaced_nodes: self.unplaced_nodes.len(),
+            unindexed: self.unindexed.len(),
         }
     }
 
@@ -306,7 +422,10 @@ impl Draft {
     /// Discards everything since the savepoint.
     pub(super) fn restore(&mut self, savepoint: Savepoint) {
         self.frames.truncate(savepoint.closed_blocks);
+        self.open_is_placed = savepoint.open_is_placed;
         self.unplaced.truncate(savepoint.unplaced);
+        self.unplaced_nodes.truncate(savepoint.unplaced_nodes);
+        self.unindexed.truncate(savepoint.unindexed);
         self.node = savepoint.node;
         self.record_count = savepoint.record_count;
         self.uncommitted_bytes = savepoint.uncommitted_bytes;
@@ -317,10 +436,20 @@ impl Draft {
     /// Discards everything since the commit with this node.
     pub(super) fn roll_back(&mut self, committed: &Arc<MasterNode>) {
         self.frames.truncate(0);
+        self.open_is_placed = true;
         self.unplaced.clear();
+        self.unplaced_nodes.clear();
+        self.unindexed.clear();
         self.node = MasterNode::clone(committed);
         self.record_count = self.node.path.record_count().unwrap_or(u64::MAX);
         self.uncommitted_bytes = 0;
         self.dirty = false;
     }
+}
+
+/// Takes the first entry out of a queue if it is one of this block.
+fn pop_of<E: Copy>(queue: &mut VecDeque<Unplaced<E>>, block: u64) -> Option<Unplaced<E>> {
+    let first = *queue.front().filter(|first| first.block == block)?;
+    queue.pop_front();
+    Some(first)
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::codec::frame;
 use crate::codec::level::ZlibLevel;
 use crate::error::Result;
-use crate::format::in_memory;
 use crate::format::master::MasterNode;
+use crate::format::{Coordinates, in_memory};
 use crate::read::open_file::OpenFile;
 use crate::storage::{Standing, read_up_to, write_all};
 use crate::sync::pipeline::Pipeline;
@@ -49,6 +49,11 @@ impl FrameWriter {
     #[inline]
     pub(super) fn block_size(&self) -> usize {
         self.file.geometry.block_size as usize
+    }
+
+    /// Number of children of a full index node.
+    pub(super) fn fan_out(&self) -> usize {
+        self.file.geometry.fan_out as usize
     }
 
     /// Number of blocks in the pipeline.
@@ -119,6 +124,14 @@ impl FrameWriter {
         node.tail = self.write_frame(&frame, node)?;
         node.file_limit += frame.len() as u64;
         self.pipeline.pop();
+        Ok(())
+    }
+
+    /// Writes a block of index nodes at the file limit of `node`, like [`write_front`](Self::write_front).
+    pub(super) fn write_nodes(&mut self, nodes: &[u8], node: &mut MasterNode) -> Result<()> {
+        let frame = frame::deflate_rows(nodes, Coordinates::SIZE)?;
+        node.tail = self.write_frame(&frame, node)?;
+        node.file_limit += frame.len() as u64;
         Ok(())
     }
 

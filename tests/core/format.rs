@@ -322,3 +322,27 @@ fn a_full_index_is_an_error_that_loses_nothing() {
     file.commit().unwrap();
     assert!(all_of(&place.reader()) == records(1001));
 }
+
+#[test]
+fn nodes_that_lead_to_many_records_share_a_frame_of_their_own() {
+    for (geometry, group) in [(Geometry::new(), 1024), (SMALL, 16), (geometry(512, 1024, 5), 25)] {
+        for threads in [1, 3] {
+            let place = Place::new();
+            let file = writing_as(geometry).threads(threads).open(&place.path).unwrap();
+            let count = 40 * group;
+            for number in 1..=count {
+                add(&file, number);
+            }
+            file.commit().unwrap();
+            drop(file);
+            let parsed = Parsed::read(&place.path);
+            assert_eq!(parsed.records(), records(count));
+            let nodes = parsed.frames_of_nodes();
+            let together =
+                nodes.iter().filter(|(frame, children)| children.iter().all(|child| child == frame));
+            let (together, all) = (together.count(), nodes.len());
+            assert!(together * 10 >= all * 9 && all > 30, "{geometry:?}: {together} of {all}");
+            assert!(verify(&place.path).unwrap().is_sound());
+        }
+    }
+}

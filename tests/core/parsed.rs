@@ -90,6 +90,28 @@ impl Parsed {
         self.current.children.iter().map(|&(height, _)| below(height)).sum()
     }
 
+    /// For each full node over full nodes, in order: its frame, and those of its children.
+    pub(crate) fn frames_of_nodes(&self) -> Vec<(u64, Vec<u64>)> {
+        let frames = self.frames();
+        let mut open: Vec<(u8, At)> = self.current.children.clone();
+        let mut found = Vec::new();
+        while let Some((height, (position, offset))) = open.pop() {
+            if height < 3 {
+                continue;
+            }
+            let block = frames.binary_search_by_key(&position, |frame| frame.0).map(|index| &frames[index].1);
+            let bytes = &block.unwrap_or(&self.current.pending)[offset as usize..];
+            let child = |index| coordinates_at(bytes, 12 * index);
+            let children: Vec<At> = (0..self.geometry.fan_out as usize).map(child).collect();
+            if height == 3 {
+                found.push((position, children.iter().map(|child| child.0).collect()));
+            }
+            open.extend(children.into_iter().map(|child| (height - 1, child)));
+        }
+        found.sort_unstable();
+        found
+    }
+
     /// All records in order, found by walking the whole tree.
     pub(crate) fn records(&self) -> Vec<Vec<u8>> {
         let mut blocks = self.frames();

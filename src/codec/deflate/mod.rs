@@ -13,6 +13,7 @@ mod counts;
 mod groups;
 mod huffman;
 mod lazy;
+mod rows;
 mod sizes;
 mod tokens;
 
@@ -56,17 +57,33 @@ struct Chained {
 
 /// Appends `block` to `out` as a zlib stream; after an error `out` may end with a part of it.
 pub(crate) fn compress(block: &[u8], level: u32, out: &mut Vec<u8>) -> Result<()> {
+    append_stream(block, out, |writer| match effort_of(level, block.len()) {
+        None => made(&GROUPS, Groups::new, |groups| groups.compress(block, writer)),
+        Some(effort) => {
+            let make = || Ok(Chained { chains: Chains::new()?, tokens: zeros()? });
+            made(&CHAINS, make, |chained| chained.compress(block, effort, writer))
+        }
+    })
+}
+
+/// Does the same with a block of rows that are this long, in which bytes are copied from the row before only.
+pub(crate) fn compress_rows(block: &[u8], row: usize, out: &mut Vec<u8>) -> Result<()> {
+    append_stream(block, out, |writer| {
+        writer.write_blocks(block, &rows::tokenize(block, row)?, true, CHAINS_PART)
+    })
+}
+
+/// Appends `block` to `out` as a zlib stream whose deflate blocks `write` writes.
+fn append_stream(
+    block: &[u8],
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut BitWriter) -> Result<()>,
+) -> Result<()> {
     reserve(out, STREAM_HEADER.len(), PURPOSE)?;
     out.extend_from_slice(&STREAM_HEADER);
     let pending = Pending { bits: 0, count: 0, at: 0 };
     let mut writer = BitWriter { out, buffer: [0; BUFFER + WORD], pending };
-    match effort_of(level, block.len()) {
-        None => made(&GROUPS, Groups::new, |groups| groups.compress(block, &mut writer))?,
-        Some(effort) => {
-            let make = || Ok(Chained { chains: Chains::new()?, tokens: zeros()? });
-            made(&CHAINS, make, |chained| chained.compress(block, effort, &mut writer))?;
-        }
-    }
+    write(&mut writer)?;
     writer.align();
     writer.flush();
     reserve(out, size_of::<u32>(), PURPOSE)?;

@@ -360,3 +360,40 @@ fn parts_that_are_unlike_get_codes_of_their_own() {
         assert!(check_at(level, &block) < 8192 + 12_288 + 1200);
     }
 }
+
+/// Compresses rows, and has two others inflate.
+fn check_rows(block: &[u8], row: usize) -> usize {
+    let mut stream = Vec::new();
+    compress_rows(block, row, &mut stream).unwrap();
+    assert!(inflate(&stream, block.len()) == block, "{} bytes in rows of {row}", block.len());
+    stream.len()
+}
+
+#[test]
+fn rows_of_every_kind_come_back() {
+    for row in [1, 2, 3, 4, 11, 12, 13, 258] {
+        for length in [0, 1, 2, 11, 12, 13, 24, 300, 12_289, 70_000] {
+            for block in kinds(length).iter().filter(|_| !BRIEF || length < 100) {
+                assert!(check_rows(block, row) < length + 50 + length / 1000);
+            }
+        }
+    }
+}
+
+/// What 1,024 records of some 90 bytes make of nodes.
+#[test]
+fn rows_that_repeat_take_less_room_than_by_chains() {
+    let mut dice = Dice(3);
+    let (mut nodes, mut frame, mut offset) = (Vec::new(), 4096_u64, 0_u32);
+    for _ in 0..1024 {
+        nodes.extend_from_slice(&[&frame.to_be_bytes()[..], &offset.to_be_bytes()].concat());
+        offset += 40 + dice.below(100) as u32;
+        if offset > 32_768 {
+            (frame, offset) = (frame + 9000 + dice.below(1000) as u64, 0);
+        }
+    }
+    let mut by_chains = Vec::new();
+    compress(&nodes, 8, &mut by_chains).unwrap();
+    let size = check_rows(&nodes, 12);
+    assert!(size < by_chains.len() && size < 2400, "{size} and {}", by_chains.len());
+}

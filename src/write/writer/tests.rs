@@ -94,7 +94,7 @@ fn a_huge_record_that_fills_an_index_node_is_written_once() {
     let huge = vec![7; 100_000];
     let offset = u32::try_from(writer.draft.node.pending.len()).unwrap();
     entries::push_entry(&mut writer.draft.node.pending, &huge).unwrap();
-    writer.draft.close_huge_block(offset, EntryKind::Child(1)).unwrap();
+    writer.draft.close_huge_block(offset, EntryKind::Record).unwrap();
     assert_eq!(writer.draft.frames().len(), 1);
     writer.draft.record_count += 1;
     writer.add_record(b"after").unwrap();
