@@ -194,7 +194,7 @@ def test_a_wrong_use_is_refused(path: Path) -> None:
         await log.append("one")
         for records in ("one", b"one"):
             with pytest.raises(TypeError, match="use append for one"):
-                await log.append_many(records)  # type: ignore[arg-type]
+                await log.append_many(records)
 
     log = aio.open(path)
     run(work(log))

@@ -31,6 +31,7 @@ MODULES = {
     "capturefile": None,
     "capturefile.aio": None,
     "capturefile.checkpoint": None,
+    "capturefile.codecs": "msgspec",
     "capturefile.dask": "dask",
     "capturefile.logging": None,
     "capturefile.otel": "opentelemetry",

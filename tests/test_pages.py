@@ -94,7 +94,7 @@ def names(tree: ast.Module, *, stored: bool) -> set[str]:
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) == stored
     }
     if stored:
-        found |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        found |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         found |= {
             (name.asname or name.name).partition(".")[0]
             for node in ast.walk(tree)

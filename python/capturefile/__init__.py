@@ -41,7 +41,7 @@ from capturefile._errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from capturefile import aio, checkpoint, dask, logging, otel, rotating, sequence, structlog
+    from capturefile import aio, checkpoint, codecs, dask, logging, otel, rotating, sequence, structlog
     from capturefile._backup import backup
     from capturefile._info import BlockInfo, Damage, Info, LostRange, RecordRange, Recovery, Report, Stats
     from capturefile._upload import upload
@@ -82,6 +82,7 @@ __all__ = [
     "aio",
     "backup",
     "checkpoint",
+    "codecs",
     "concat",
     "dask",
     "logging",
@@ -96,7 +97,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _MODULES = ("aio", "checkpoint", "dask", "logging", "otel", "rotating", "sequence", "structlog")
+    _MODULES = ("aio", "checkpoint", "codecs", "dask", "logging", "otel", "rotating", "sequence", "structlog")
     _HOMES = {
         "_backup": ("backup",),
         "_upload": ("upload",),

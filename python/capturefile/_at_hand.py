@@ -53,3 +53,8 @@ class AtHand(Generic[_T]):
             if raised is not error:
                 self.error = error
             raise
+
+
+def size_of(record: object) -> int:
+    """The size of a record that is text or bytes; that of an object of a codec is not known."""
+    return len(record) if isinstance(record, str | bytes) else 0

@@ -14,6 +14,7 @@ from typing_extensions import Buffer, CapsuleType, TypeVar, disjoint_base
 from capturefile._info import BlockInfo, Info, Recovery, Report, Stats
 from capturefile._runs import ArrowRun
 from capturefile._typing import Compression, StrPath, SyncMode
+from capturefile.codecs import Codec
 from capturefile.sequence import RecordSequence
 
 __all__ = [
@@ -49,7 +50,9 @@ __all__ = [
     "verify",
 ]
 
-_RecordT_co = TypeVar("_RecordT_co", bound=str | bytes, covariant=True, default=str)
+_RecordT_co = TypeVar("_RecordT_co", covariant=True, default=str)
+_RecordT = TypeVar("_RecordT", default=str)
+_T = TypeVar("_T")
 
 _LogT = TypeVar("_LogT")
 
@@ -57,7 +60,7 @@ __version__: str
 """Version of the library, as its package's."""
 
 @disjoint_base
-class CaptureFile(Generic[_RecordT_co]):
+class CaptureFile(Generic[_RecordT]):
     """A capture file: a compressed, transactional, append-only log of records.
 
     Records are numbered from 1. Added records become visible to others, together with the metadata, at
@@ -89,6 +92,9 @@ class CaptureFile(Generic[_RecordT_co]):
             call creates; ignored for an existing file. By default 32,768, and 131,072 in format 3.
         errors: How to handle text that cannot be decoded or encoded, as for Python's `open`: "replace",
             "backslashreplace", "surrogateescape" and so on. By default it is an error.
+        codec: What makes objects of records and records of objects: anything with the methods `decode`, of `bytes`,
+            and `encode`, as `capturefile.codecs` has them for JSON, msgspec and pydantic. It takes the place of
+            `encoding`. Type checkers know an object whose codec makes `Order`s as `CaptureFile[Order]`.
         sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
             cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
             survives the process, but a power cut may destroy the file.
@@ -110,6 +116,7 @@ class CaptureFile(Generic[_RecordT_co]):
         CaptureFileAlreadyOpen: The file is open for writing elsewhere.
         LookupError: There is no such encoding or error handler.
         ValueError: A setting is out of range.
+        TypeError: The codec has no methods `decode` and `encode`.
 
     Examples:
         >>> with CaptureFile("guests.capture", to_write=True) as guests:
@@ -135,6 +142,7 @@ class CaptureFile(Generic[_RecordT_co]):
         compression_block_size: int | None = None,
         *,
         errors: str | None = None,
+        codec: None = None,
         sync: SyncMode = "full",
         format: Literal[2, 3] = 2,
         compression: Compression | None = None,
@@ -155,6 +163,7 @@ class CaptureFile(Generic[_RecordT_co]):
         use_os_file_locking: bool = True,
         compression_block_size: int | None = None,
         errors: None = None,
+        codec: None = None,
         sync: SyncMode = "full",
         format: Literal[2, 3] = 2,
         compression: Compression | None = None,
@@ -175,6 +184,26 @@ class CaptureFile(Generic[_RecordT_co]):
         compression_block_size: int | None = None,
         *,
         errors: None = None,
+        codec: None = None,
+        sync: SyncMode = "full",
+        format: Literal[2, 3] = 2,
+        compression: Compression | None = None,
+        compression_level: int | None = None,
+        threads: int | None = None,
+        cache_size: int = 50331648,
+        store: object = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: CaptureFile[_T],
+        file_name: StrPath,
+        to_write: bool = False,
+        initial_metadata: Buffer | None = None,
+        force_new_empty_file: bool = False,
+        *,
+        use_os_file_locking: bool = True,
+        compression_block_size: int | None = None,
+        codec: Codec[_T],
         sync: SyncMode = "full",
         format: Literal[2, 3] = 2,
         compression: Compression | None = None,
@@ -218,10 +247,13 @@ class CaptureFile(Generic[_RecordT_co]):
     def metadata(self, metadata: Buffer | None) -> None: ...
     @property
     def encoding(self) -> str | None:
-        """The encoding of the records, as it was given, or None if records are `bytes`."""
+        """The encoding of the records, as it was given, or None if records are `bytes` or there is a codec."""
     @property
     def errors(self) -> str | None:
         """The handler of text that cannot be decoded or encoded, as it was given, or None if that is an error."""
+    @property
+    def codec(self) -> Codec[_RecordT] | None:
+        """The codec of the records, as it was given, or None if they are `str` or `bytes`."""
     @property
     def use_os_file_locking(self) -> bool:
         """Whether this object, if it writes, holds a lock in the operating system."""
@@ -282,7 +314,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> cf.record_count()
             3
         """
-    def record_at(self, record_number: SupportsIndex) -> _RecordT_co:
+    def record_at(self, record_number: SupportsIndex) -> _RecordT:
         """Reads one record by its number.
 
         `cf[record_number]` does the same; it also takes slices, and negative numbers, which count from the end.
@@ -303,7 +335,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> cf.record_at(2)
             'second'
         """
-    def record(self, number: SupportsIndex) -> _RecordT_co:
+    def record(self, number: SupportsIndex) -> _RecordT:
         """Reads one record by its number; an alias of `record_at`.
 
         Args:
@@ -322,7 +354,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> cf.record(2)
             'second'
         """
-    def records(self, start: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
+    def records(self, start: SupportsIndex = 1) -> RecordIterator[_RecordT]:
         """Iterates over the records that exist now, in order; an alias of `record_generator`.
 
         Args:
@@ -339,7 +371,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> list(cf.records(2))
             ['second', 'third']
         """
-    def records_at(self, numbers: Iterable[SupportsIndex]) -> list[_RecordT_co]:
+    def records_at(self, numbers: Iterable[SupportsIndex]) -> list[_RecordT]:
         """Reads records by their numbers, inflating each block once.
 
         Args:
@@ -358,7 +390,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> cf.records_at([3, 1])
             ['third', 'first']
         """
-    def read_range(self, first_record_number: SupportsIndex, last_record_number: SupportsIndex) -> list[_RecordT_co]:
+    def read_range(self, first_record_number: SupportsIndex, last_record_number: SupportsIndex) -> list[_RecordT]:
         """Reads consecutive records.
 
         Args:
@@ -435,7 +467,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> pyarrow.table(cf.as_arrow(2, text=True)).to_pylist()
             [{'record_number': 2, 'record': 'second'}, {'record_number': 3, 'record': 'third'}]
         """
-    def record_generator(self, starting_record_number: SupportsIndex = 1) -> RecordIterator[_RecordT_co]:
+    def record_generator(self, starting_record_number: SupportsIndex = 1) -> RecordIterator[_RecordT]:
         """Iterates over the records that exist now, in order.
 
         The iterator covers exactly these records, even if more are added, or the object is refreshed, rolled back
@@ -456,7 +488,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> list(cf.record_generator(2))
             ['second', 'third']
         """
-    def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> Follower[_RecordT_co]:
+    def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> Follower[_RecordT]:
         """Iterates over committed records and then waits for new ones, from any writer.
 
         Waiting does not burn the processor: the iterator looks again within a millisecond during the second after
@@ -618,7 +650,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> cf.stats().records, cf.stats().bytes, cf.stats().commits
             (3, 16, 1)
         """
-    def as_sequence(self) -> RecordSequence[_RecordT_co]:
+    def as_sequence(self) -> RecordSequence[_RecordT]:
         """Returns the committed records that this object sees as a sequence of fixed length, counted from 0.
 
         The sequence remains usable when this object is closed. Its slices are views of the same kind, and it can be
@@ -640,7 +672,7 @@ class CaptureFile(Generic[_RecordT_co]):
         self,
         value: Any,  # noqa: ANN401 - whatever keys are compared with
         /,
-        key: Callable[[_RecordT_co], Any] | None = None,
+        key: Callable[[_RecordT], Any] | None = None,
         *,
         slack: Any = None,  # noqa: ANN401 - whatever is subtracted from it
     ) -> int:
@@ -668,13 +700,14 @@ class CaptureFile(Generic[_RecordT_co]):
         """
     def _repr_html_(self) -> str | None:
         """Returns a table of the first records for notebooks, or None if the object is closed."""
-    def add_record(self, record: str | Buffer) -> int:
+    @overload
+    def add_record(self: CaptureFile[str], record: str | Buffer) -> int:
         """Adds a record, which others see after `commit()`.
 
         If the call fails, nothing of it remains, and it may be repeated.
 
         Args:
-            record: `str`, or an object with the buffer protocol.
+            record: `str`, or an object with the buffer protocol; with a codec, what that encodes.
 
         Returns:
             The new number of records, which is the number of this record.
@@ -692,7 +725,13 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> cf.add_record("fourth")
             4
         """
-    def add_records(self, records: Iterable[str | Buffer]) -> int:
+
+    @overload
+    def add_record(self: CaptureFile[bytes], record: str | Buffer) -> int: ...
+    @overload
+    def add_record(self, record: _RecordT) -> int: ...
+    @overload
+    def add_records(self: CaptureFile[str], records: Iterable[str | Buffer]) -> int:
         """Adds many records.
 
         If one of them is refused, or the iterable raises, none of this call's records remain. The records of a call
@@ -703,7 +742,7 @@ class CaptureFile(Generic[_RecordT_co]):
         the records of this call before it.
 
         Args:
-            records: Records, each `str` or an object with the buffer protocol.
+            records: Records, each as for `add_record`.
 
         Returns:
             The new number of records, which is the number of the last one.
@@ -720,6 +759,11 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> cf.add_records(["fourth", "fifth"])
             5
         """
+
+    @overload
+    def add_records(self: CaptureFile[bytes], records: Iterable[str | Buffer]) -> int: ...
+    @overload
+    def add_records(self, records: Iterable[_RecordT]) -> int: ...
     def set_metadata(self, new_metadata: Buffer | None) -> None:
         """Replaces the metadata, from the next commit on.
 
@@ -818,7 +862,7 @@ class CaptureFile(Generic[_RecordT_co]):
             >>> len(cf)
             3
         """
-    def transaction(self) -> Transaction[_RecordT_co]:
+    def transaction(self) -> Transaction[_RecordT]:
         """Returns a context manager that commits at the end of its block, and rolls back if the block raises.
 
         Like `commit()` and `rollback()`, it acts on everything since the last commit. Entering the block raises
@@ -835,15 +879,15 @@ class CaptureFile(Generic[_RecordT_co]):
             'fourth'
         """
     @overload
-    def __getitem__(self, key: SupportsIndex, /) -> _RecordT_co: ...
+    def __getitem__(self, key: SupportsIndex, /) -> _RecordT: ...
     @overload
     def __getitem__(
         self, key: slice[SupportsIndex | None, SupportsIndex | None, SupportsIndex | None], /
-    ) -> list[_RecordT_co]: ...
+    ) -> list[_RecordT]: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> Literal[True]: ...
-    def __iter__(self) -> RecordIterator[_RecordT_co]: ...
-    def __reversed__(self) -> RecordIterator[_RecordT_co]: ...
+    def __iter__(self) -> RecordIterator[_RecordT]: ...
+    def __reversed__(self) -> RecordIterator[_RecordT]: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
@@ -1263,6 +1307,7 @@ def open(
     use_os_file_locking: bool = True,
     compression_block_size: int | None = None,
     errors: str | None = None,
+    codec: None = None,
     sync: SyncMode = "full",
     format: Literal[2, 3] = 2,
     compression: Compression | None = None,
@@ -1283,6 +1328,7 @@ def open(
         use_os_file_locking: As for `CaptureFile`.
         compression_block_size: As for `CaptureFile`.
         errors: As for `CaptureFile`.
+        codec: As for `CaptureFile`.
         sync: As for `CaptureFile`.
         format: As for `CaptureFile`.
         compression: As for `CaptureFile`.
@@ -1300,6 +1346,7 @@ def open(
         OSError: As for `CaptureFile`.
         CaptureFileError: As for `CaptureFile`.
         LookupError: There is no such encoding or error handler.
+        TypeError: As for `CaptureFile`.
 
     Examples:
         >>> with capturefile.open("new.capture", "w") as new:
@@ -1320,6 +1367,7 @@ def open(
     use_os_file_locking: bool = True,
     compression_block_size: int | None = None,
     errors: None = None,
+    codec: None = None,
     sync: SyncMode = "full",
     format: Literal[2, 3] = 2,
     compression: Compression | None = None,
@@ -1328,6 +1376,23 @@ def open(
     cache_size: int = 50331648,
     store: object = None,
 ) -> CaptureFile[bytes]: ...
+@overload
+def open(
+    path: StrPath,
+    mode: Literal["r", "a", "x", "w"] = "r",
+    *,
+    initial_metadata: Buffer | None = None,
+    use_os_file_locking: bool = True,
+    compression_block_size: int | None = None,
+    codec: Codec[_T],
+    sync: SyncMode = "full",
+    format: Literal[2, 3] = 2,
+    compression: Compression | None = None,
+    compression_level: int | None = None,
+    threads: int | None = None,
+    cache_size: int = 50331648,
+    store: object = None,
+) -> CaptureFile[_T]: ...
 def recover(
     source: StrPath,
     target: StrPath | None,

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from capturefile.codecs import Codec
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Decodes records, with the parameters of Python's `open`; without an encoding they stay bytes."""
+    """Decodes records, with the parameters of `CaptureFile`; without an encoding or a codec they stay bytes."""
 
     encoding: str | None
     errors: str | None = None
+    codec: Codec[Any] | None = None
 
     def __post_init__(self) -> None:
         """Checks the parameters.
@@ -21,6 +27,8 @@ class Decoder:
             LookupError: There is no such encoding or error handler.
             ValueError: There is an error handler, but no encoding.
         """
+        if self.codec is not None and self.errors is not None:
+            raise ValueError("errors says how text is decoded, and with a codec records are no text")
         if self.encoding is not None:
             codecs.lookup(self.encoding)
         elif self.errors is not None:
@@ -32,7 +40,10 @@ class Decoder:
 
         Raises:
             UnicodeDecodeError: A record cannot be decoded; the message has its number.
+            Exception: Whatever the codec raises, with a note that has the number.
         """
+        if self.codec is not None:
+            return [*_decoded(self.codec, records, first, path)]
         if self.encoding is None:
             return records
         texts = []
@@ -43,3 +54,12 @@ class Decoder:
                 error.reason += f', in record {number} of "{path}"'
                 raise
         return texts
+
+
+def _decoded(codec: Codec[Any], records: list[bytes], first: int, path: str) -> Iterator[Any]:
+    for number, record in enumerate(records, first):
+        try:
+            yield codec.decode(record)
+        except Exception as error:
+            error.add_note(f'while decoding record {number} of "{path}"')
+            raise

@@ -14,6 +14,18 @@ def integer(number: SupportsIndex) -> int:
     return max(-_LIMIT, min(operator.index(number), _LIMIT))
 
 
+def first_number(number: SupportsIndex) -> int:
+    """Returns the number of a first record, which may be past the last one.
+
+    Raises:
+        IndexError: The number is below 1.
+    """
+    first = integer(number)
+    if first < 1:
+        raise IndexError(f"record {first} does not exist: records are numbered from 1")
+    return first
+
+
 def numbers_in(part: slice[Any, Any, Any], first: int, last: int) -> range:
     """Returns the numbers that a slice selects from records 1 to `last`, the first of which may have been deleted.
 

@@ -101,7 +101,8 @@ class File(Generic[RecordT_co]):
         return ArrowRun(self._reader, self._path, self._options, self._identity, self.count, first, step, len(numbers))
 
     def _key(self) -> tuple[object, ...]:
-        return self._identity or self._path, self._options["encoding"], self._options["errors"]
+        settings = (self._options.get(name) for name in ("encoding", "errors", "codec"))
+        return (self._identity or self._path, *settings)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, File) and self._key() == other._key()

@@ -14,8 +14,8 @@ SyncMode: TypeAlias = Literal["full", "barrier", "none"] | bool
 Compression: TypeAlias = Literal["zlib", "zstd", "lz4", "none"]
 """How blocks are compressed."""
 
-RecordT = TypeVar("RecordT", bound=str | bytes)
-"""The type of an object's records: `str`, or `bytes` without an encoding."""
+RecordT = TypeVar("RecordT")
+"""The type of an object's records: `str`, `bytes` without an encoding, or what a codec makes."""
 
-RecordT_co = TypeVar("RecordT_co", bound=str | bytes, covariant=True)
+RecordT_co = TypeVar("RecordT_co", covariant=True)
 """The type of the records of a class that only returns records."""

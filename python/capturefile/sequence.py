@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from capturefile._capturefile import ArrowRecords
     from capturefile._typing import StrPath
+    from capturefile.codecs import Codec
 
 __all__ = ["RecordSequence", "concat"]
 
@@ -275,18 +276,35 @@ def sequence_of(cf: CaptureFile[RecordT]) -> RecordSequence[RecordT]:
 def concat(parts: Iterable[RecordSequence[RecordT] | CaptureFile[RecordT]], /) -> RecordSequence[RecordT]: ...
 @overload
 def concat(
-    parts: Iterable[StrPath], /, *, encoding: str = "utf_8", errors: str | None = None, cache_size: int | None = None
+    parts: Iterable[StrPath],
+    /,
+    *,
+    encoding: str = "utf_8",
+    errors: str | None = None,
+    codec: None = None,
+    cache_size: int | None = None,
 ) -> RecordSequence[str]: ...
 @overload
 def concat(
-    parts: Iterable[StrPath], /, *, encoding: None, errors: None = None, cache_size: int | None = None
+    parts: Iterable[StrPath],
+    /,
+    *,
+    encoding: None,
+    errors: None = None,
+    codec: None = None,
+    cache_size: int | None = None,
 ) -> RecordSequence[bytes]: ...
+@overload
+def concat(
+    parts: Iterable[StrPath], /, *, codec: Codec[RecordT], cache_size: int | None = None
+) -> RecordSequence[RecordT]: ...
 def concat(
     parts: Iterable[RecordSequence[Any] | CaptureFile[Any] | StrPath],
     /,
     *,
     encoding: str | None = "utf_8",
     errors: str | None = None,
+    codec: Codec[Any] | None = None,
     cache_size: int | None = None,
 ) -> RecordSequence[Any]:
     """Concatenates the records of many files or sequences into one sequence.
@@ -296,6 +314,7 @@ def concat(
             when the first of them is read.
         encoding: As for `CaptureFile`, for files that are given by their paths.
         errors: As for `CaptureFile`, for files that are given by their paths.
+        codec: As for `CaptureFile`, for files that are given by their paths.
         cache_size: As for `CaptureFile`, for files that are given by their paths. Each open file has a cache of its
             own, so choose a small size for many files.
 
@@ -315,7 +334,7 @@ def concat(
     if isinstance(parts, str | bytes | os.PathLike):
         raise TypeError(f"parts must be several sequences, files or paths, not one: use [{parts!r}]")
     options: dict[str, Any] = {} if cache_size is None else {"cache_size": cache_size}
-    sequences = [_sequence(part, encoding=encoding, errors=errors, **options) for part in parts]
+    sequences = [_sequence(part, encoding=encoding, errors=errors, codec=codec, **options) for part in parts]
     return RecordSequence(chain.from_iterable(map(runs_of, sequences)))
 
 

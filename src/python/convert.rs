@@ -31,6 +31,34 @@ enum Codec {
     Bytes,
     Utf8,
     Other(CString),
+    /// Records are whatever a codec in Python makes of `bytes`.
+    Objects(Arc<Objects>),
+}
+
+/// A codec in Python: an object with the methods `decode`, of a record's bytes, and `encode`.
+#[derive(Debug)]
+pub(super) struct Objects {
+    codec: Py<PyAny>,
+    decode: Py<PyAny>,
+    encode: Py<PyAny>,
+}
+
+impl Objects {
+    pub(super) fn new(codec: Bound<'_, PyAny>) -> PyResult<Self> {
+        let method = |name| {
+            let found = codec.getattr(name).ok().filter(PyAnyMethods::is_callable);
+            let expected =
+                "a codec must have the methods decode and encode, as those of capturefile.codecs have";
+            found.map(Bound::unbind).ok_or_else(|| PyTypeError::new_err(format!("{expected}, not {codec}")))
+        };
+        let (decode, encode) = (method("decode")?, method("encode")?);
+        Ok(Self { codec: codec.unbind(), decode, encode })
+    }
+
+    /// The codec itself.
+    pub(super) fn codec(&self) -> &Py<PyAny> {
+        &self.codec
+    }
 }
 
 impl Codec {
@@ -51,25 +79,30 @@ impl Codec {
 
     fn name(&self) -> &CStr {
         match self {
-            Self::Bytes | Self::Utf8 => c"utf-8",
+            Self::Bytes | Self::Utf8 | Self::Objects(_) => c"utf-8",
             Self::Other(name) => name,
         }
     }
 }
 
 impl Encoding {
-    /// The encoding called `name` and the error handler called `errors`, as the `codecs` module knows them, of the
-    /// file at `path`.
+    /// The encoding called `name` and the error handler called `errors`, as the `codecs` module knows them, or a codec
+    /// in Python, of the file at `path`.
     pub(super) fn find(
         py: Python<'_>,
         name: Option<&str>,
         errors: Option<&str>,
+        objects: Option<&Arc<Objects>>,
         path: &Path,
     ) -> PyResult<Self> {
-        let codec = Codec::find(py, name)?;
+        let codec = match objects {
+            Some(objects) => Codec::Objects(Arc::clone(objects)),
+            None => Codec::find(py, name)?,
+        };
         if let Some(handler) = errors {
             if name.is_none() {
-                let message = "errors says how text is decoded, and with encoding=None records are bytes";
+                let message =
+                    "errors says how text is decoded, and with encoding=None or a codec records are no text";
                 return Err(PyValueError::new_err(message));
             }
             py.import("codecs")?.call_method1("lookup_error", (handler,))?;
@@ -117,6 +150,10 @@ impl Encoding {
         if matches!(self.codec, Codec::Bytes) {
             return Ok(begun);
         }
+        if let Codec::Objects(objects) = &self.codec {
+            let (py, decode) = (begun.py(), objects.decode.bind(begun.py()));
+            return decode.call1((begun,)).map_err(|error| self.located(py, error, number));
+        }
         PyString::from_encoded_object(bytes, Some(self.codec.name()), self.errors.as_deref())
             .map(Bound::into_any)
             .map_err(|error| self.located(begun.py(), error, number))
@@ -140,12 +177,17 @@ impl Encoding {
         error
     }
 
-    /// Calls `work` with the bytes of a record given as text or as anything with the buffer protocol.
+    /// Calls `work` with the bytes of a record given as text, as anything with the buffer protocol, or as what a codec
+    /// encodes.
     pub(super) fn with_record<T>(
         &self,
         record: &Bound<'_, PyAny>,
         work: impl FnOnce(&[u8]) -> PyResult<T>,
     ) -> PyResult<T> {
+        if let Codec::Objects(objects) = &self.codec {
+            let encoded = objects.encode.bind(record.py()).call1((record,))?;
+            return with_bytes(&encoded, "encode of a codec must return a bytes-like object", work);
+        }
         if let Ok(bytes) = record.cast::<PyBytes>() {
             return work(bytes.as_bytes());
         }

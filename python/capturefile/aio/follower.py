@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
-from capturefile._at_hand import AtHand
+from capturefile._at_hand import AtHand, size_of
 from capturefile._capturefile import CaptureFile
 from capturefile._typing import RecordT, RecordT_co
 from capturefile.aio.loops import running_loop
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from capturefile._capturefile import Follower as _FileFollower
     from capturefile._typing import StrPath
+    from capturefile.codecs import Codec
     from capturefile.rotating import RotatingFollower, RotatingReader
 
     _BlockingFollower: TypeAlias = _FileFollower[Any] | RotatingFollower[Any]
@@ -157,8 +158,7 @@ class Follower(Generic[RecordT_co]):
         start: int | None,
         timeout: float | None,
         batch_size: int,
-        encoding: str | None,
-        errors: str | None,
+        options: dict[str, Any],
     ) -> None:
         """Use `follow`."""
         if timeout is not None and not timeout >= 0:
@@ -168,7 +168,7 @@ class Follower(Generic[RecordT_co]):
         self._source = source
         # Absolute, because the file is opened later, when the working directory may have changed.
         self._place = Path(source).absolute() if isinstance(source, str | os.PathLike) else None
-        self._options: dict[str, Any] = {"encoding": encoding, "errors": errors}
+        self._options = options
         self._start = start
         self._timeout = timeout
         self._batch_size = batch_size
@@ -325,7 +325,7 @@ class Follower(Generic[RecordT_co]):
         records = self._at_hand.records
         size = 0
         for _ in self._at_hand.taking(self._follower):
-            size += len(records[-1])
+            size += size_of(records[-1])
             if len(records) >= self._batch_size or size >= _MAX_BYTES_PER_BATCH:
                 return
 
@@ -362,6 +362,7 @@ def follow(
     batch_size: int = 1000,
     encoding: str = "utf_8",
     errors: str | None = None,
+    codec: None = None,
 ) -> Follower[str]: ...
 @overload
 def follow(
@@ -372,7 +373,17 @@ def follow(
     batch_size: int = 1000,
     encoding: None,
     errors: None = None,
+    codec: None = None,
 ) -> Follower[bytes]: ...
+@overload
+def follow(
+    source: StrPath,
+    start: int | None = None,
+    *,
+    timeout: float | None = None,
+    batch_size: int = 1000,
+    codec: Codec[RecordT],
+) -> Follower[RecordT]: ...
 def follow(
     source: CaptureFile[Any] | RotatingReader[Any] | StrPath,
     start: int | None = None,
@@ -381,6 +392,7 @@ def follow(
     batch_size: int = 1000,
     encoding: str | None = "utf_8",
     errors: str | None = None,
+    codec: Codec[Any] | None = None,
 ) -> Follower[Any]:
     """Iterates over committed records and then waits for new ones, from any writer, in asyncio.
 
@@ -396,6 +408,7 @@ def follow(
         batch_size: Maximum number of records that are read at once, and that `batches()` returns at once.
         encoding: As for `CaptureFile`, if `source` is a path.
         errors: As for `CaptureFile`, if `source` is a path.
+        codec: As for `CaptureFile`, if `source` is a path.
 
     Returns:
         An asynchronous iterator. Its steps raise the exceptions of opening the file and of `CaptureFile.follow` or
@@ -414,4 +427,4 @@ def follow(
         second
         third
     """
-    return Follower(source, start, timeout, batch_size, encoding, errors)
+    return Follower(source, start, timeout, batch_size, {"encoding": encoding, "errors": errors, "codec": codec})

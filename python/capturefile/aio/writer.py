@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from capturefile._typing import Compression, StrPath, SyncMode
+    from capturefile.codecs import Codec
     from capturefile.rotating import RotatingWriter
 
     _Log: TypeAlias = CaptureFile[Any] | RotatingWriter
@@ -36,7 +37,7 @@ _TELL_AGAIN = 0.2
 class _Append:
     """Records that are committed together, and the task that waits for that."""
 
-    def __init__(self, records: list[str | Buffer], after: _Append | None) -> None:
+    def __init__(self, records: list[Any], after: _Append | None) -> None:
         self.records = records
         self.done: asyncio.Future[int] = running_loop().create_future()
         self.number = 0
@@ -66,11 +67,11 @@ class _Append:
             self.done.set_exception(self.error)
 
 
-def _size(record: str | Buffer) -> int:
+def _size(record: Any) -> int:  # noqa: ANN401 - whatever callers pass
     try:
         return len(record) if isinstance(record, str) else memoryview(record).nbytes
     except TypeError:
-        # It is refused when it is added.
+        # It is an object of a codec, whose size is not known, or refused when it is added.
         return 0
 
 
@@ -137,11 +138,11 @@ class Writer:
         """The open file or log, for example for its `stats()`; None before it is opened."""
         return self._log
 
-    async def append(self, record: str | Buffer) -> int:
+    async def append(self, record: object) -> int:
         """Appends a record, and returns when it is durable, as the setting `sync` says.
 
         Args:
-            record: `str`, or an object with the buffer protocol, which must not change before the call returns.
+            record: As for `CaptureFile.add_record`; it must not change before the call returns.
 
         Returns:
             The number of the record.
@@ -165,7 +166,7 @@ class Writer:
         """
         return await self._append([record])
 
-    async def append_many(self, records: Iterable[str | Buffer]) -> int:
+    async def append_many(self, records: Iterable[object]) -> int:
         """Appends many records, all or none of them, and returns when they are durable.
 
         Args:
@@ -256,7 +257,7 @@ class Writer:
         if self._closing is not None:
             raise CaptureFileNotOpen(f"the writer of {self.file_name!r} is closed")
 
-    async def _append(self, records: list[str | Buffer]) -> int:
+    async def _append(self, records: list[Any]) -> int:
         self._check_open()
         if self._log is None:
             await self._opened()
@@ -385,6 +386,7 @@ def open(  # noqa: A001
     use_os_file_locking: bool = True,
     compression_block_size: int | None = None,
     errors: str | None = None,
+    codec: Codec[Any] | None = None,
     sync: SyncMode = "full",
     format: Literal[2, 3] = 2,
     compression: Compression | None = None,

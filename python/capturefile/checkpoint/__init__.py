@@ -23,7 +23,8 @@ from capturefile.checkpoint.consumers import KEY, AtLeastOnceConsumer, Consumer,
 from capturefile.checkpoint.source import Source
 
 if TYPE_CHECKING:
-    from capturefile._typing import StrPath, SyncMode
+    from capturefile._typing import RecordT, StrPath, SyncMode
+    from capturefile.codecs import Codec
 
 __all__ = ["KEY", "AtLeastOnceConsumer", "Consumer", "ExactlyOnceConsumer", "consume", "consume_at_least_once"]
 
@@ -40,6 +41,7 @@ def consume(
     name: str,
     encoding: str = "utf_8",
     errors: str | None = None,
+    codec: None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -53,11 +55,24 @@ def consume(
     name: str,
     encoding: None,
     errors: None = None,
+    codec: None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
     sync: SyncMode = "full",
 ) -> ExactlyOnceConsumer[bytes]: ...
+@overload
+def consume(
+    source: StrPath,
+    destination: StrPath | CaptureFile[Any],
+    *,
+    name: str,
+    codec: Codec[RecordT],
+    batch_size: int = 1000,
+    follow: bool = False,
+    timeout: float | None = None,
+    sync: SyncMode = "full",
+) -> ExactlyOnceConsumer[RecordT]: ...
 def consume(
     source: StrPath,
     destination: StrPath | CaptureFile[Any],
@@ -65,6 +80,7 @@ def consume(
     name: str,
     encoding: str | None = "utf_8",
     errors: str | None = None,
+    codec: Codec[Any] | None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -84,6 +100,8 @@ def consume(
         name: Name of the consumer. Several consumers, of several sources, can share a destination, one at a time.
         encoding: Encoding of the records of the source and of the results; None for `bytes`.
         errors: As for `CaptureFile`, for both files.
+        codec: As for `CaptureFile`, for the records of the source. For results that need a codec, the destination is
+            an object with one.
         batch_size: Maximum number of records in a batch, and so of records consumed per commit.
         follow: Wait for records that are committed to the source later. Otherwise the iteration ends with the last
             record that exists.
@@ -114,14 +132,14 @@ def consume(
         if isinstance(destination, CaptureFile):
             _refuse_same_file(records, destination)
             return ExactlyOnceConsumer(
-                records, Decoder(encoding, errors), batch_size, destination, name, closes_destination=False
+                records, Decoder(encoding, errors, codec), batch_size, destination, name, closes_destination=False
             )
         options: dict[str, Any] = {"encoding": encoding, "errors": errors, "sync": sync}
         results: CaptureFile[Any] = CaptureFile(destination, to_write=True, **options)
         try:
             _refuse_same_file(records, results)
             return ExactlyOnceConsumer(
-                records, Decoder(encoding, errors), batch_size, results, name, closes_destination=True
+                records, Decoder(encoding, errors, codec), batch_size, results, name, closes_destination=True
             )
         except BaseException:
             results.close()
@@ -151,6 +169,7 @@ def consume_at_least_once(
     *,
     encoding: str = "utf_8",
     errors: str | None = None,
+    codec: None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -162,16 +181,28 @@ def consume_at_least_once(
     *,
     encoding: None,
     errors: None = None,
+    codec: None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
 ) -> AtLeastOnceConsumer[bytes]: ...
+@overload
+def consume_at_least_once(
+    source: StrPath,
+    cursor_file: StrPath,
+    *,
+    codec: Codec[RecordT],
+    batch_size: int = 1000,
+    follow: bool = False,
+    timeout: float | None = None,
+) -> AtLeastOnceConsumer[RecordT]: ...
 def consume_at_least_once(
     source: StrPath,
     cursor_file: StrPath,
     *,
     encoding: str | None = "utf_8",
     errors: str | None = None,
+    codec: Codec[Any] | None = None,
     batch_size: int = 1000,
     follow: bool = False,
     timeout: float | None = None,
@@ -188,6 +219,7 @@ def consume_at_least_once(
             not share one.
         encoding: Encoding of the records; None for `bytes`.
         errors: As for `CaptureFile`.
+        codec: As for `CaptureFile`.
         batch_size: Maximum number of records in a batch; the position is saved once per batch.
         follow: Wait for records that are committed to the source later.
         timeout: Seconds without news after which waiting ends; by default it waits for ever.
@@ -210,7 +242,7 @@ def consume_at_least_once(
     """
     records = _open_source(source, batch_size, follow=follow, timeout=timeout, durable=True)
     try:
-        return AtLeastOnceConsumer(records, Decoder(encoding, errors), batch_size, CursorFile(cursor_file))
+        return AtLeastOnceConsumer(records, Decoder(encoding, errors, codec), batch_size, CursorFile(cursor_file))
     except BaseException:
         records.close()
         raise

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Self
 
-    from typing_extensions import Buffer
-
     from capturefile._cursor import CursorFile
     from capturefile._decoder import Decoder
     from capturefile.checkpoint.source import Source
@@ -182,11 +180,11 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         self._closes_destination = closes_destination
         super().__init__(source, decoder, batch_size, self._load() or Position())
 
-    def add(self, record: str | Buffer) -> None:
+    def add(self, record: object) -> None:
         """Adds a result, which others see once the batch is done.
 
         Args:
-            record: `str`, or an object with the buffer protocol.
+            record: As for `CaptureFile.add_record` of the destination.
 
         Raises:
             CaptureFileError: As for `CaptureFile.add_record`.
@@ -202,11 +200,11 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         """
         self.destination.add_record(record)
 
-    def add_all(self, records: Iterable[str | Buffer]) -> None:
+    def add_all(self, records: Iterable[object]) -> None:
         """Adds many results at once.
 
         Args:
-            records: Records, each `str` or an object with the buffer protocol.
+            records: Records, each as for `CaptureFile.add_record` of the destination.
 
         Raises:
             CaptureFileError: As for `CaptureFile.add_records`.

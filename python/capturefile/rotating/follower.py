@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from capturefile._alone import alone
-from capturefile._at_hand import AtHand
+from capturefile._at_hand import AtHand, size_of
 from capturefile._errors import (
     CaptureFileError,
     CaptureFileNotOpen,
@@ -219,7 +219,7 @@ class RotatingFollower(Generic[RecordT_co]):
     def _take_at_hand(self, numbered: Iterator[tuple[int, Any]]) -> None:
         size = 0
         for _ in self._at_hand.taking(numbered):
-            size += len(self._at_hand.records[-1][1])
+            size += size_of(self._at_hand.records[-1][1])
             if size >= _MAX_BYTES_AT_HAND:
                 return
 

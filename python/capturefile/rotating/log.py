@@ -12,7 +12,7 @@ from capturefile.rotating.manifest import Manifest, RotatedFile
 from capturefile.sequence import RecordSequence, concat
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 
 class Log(Generic[RecordT_co]):
@@ -122,3 +122,8 @@ class Log(Generic[RecordT_co]):
         """Closes the manifest, and ends the log's followers."""
         self.closed = True
         self.manifest.close()
+
+
+def reopen(reader: Callable[..., Any], folder: str, options: dict[str, Any], _seen: object) -> Any:  # noqa: ANN401
+    """Recreates what `RotatingReader.__reduce__` took apart."""
+    return reader(folder, **options)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 
 from capturefile._bisect import first_not_below
 from capturefile._errors import CaptureFileNotOpen
-from capturefile._numbers import integer, numbers_in
+from capturefile._numbers import first_number, integer, numbers_in
 from capturefile._runs import as_table
-from capturefile._typing import RecordT_co
+from capturefile._typing import RecordT, RecordT_co
 from capturefile.rotating.follower import RotatingFollower
-from capturefile.rotating.log import Log
+from capturefile.rotating.log import Log, reopen
 from capturefile.rotating.manifest import RotatedFile
 from capturefile.sequence import RecordSequence, runs_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from capturefile._capturefile import ArrowRecords, CaptureFile
     from capturefile._typing import StrPath
-
+    from capturefile.codecs import Codec
 
 _MAX_OPEN = 8
 """The number of files that `record_at` keeps open."""
@@ -43,6 +43,7 @@ class RotatingReader(Generic[RecordT_co]):
         folder: Folder of the log.
         encoding: As for `CaptureFile`; None for records that are `bytes`.
         errors: As for `CaptureFile`.
+        codec: As for `CaptureFile`.
         cache_size: As for `CaptureFile`, for each open file.
 
     Raises:
@@ -64,17 +65,34 @@ class RotatingReader(Generic[RecordT_co]):
         *,
         encoding: str = "utf_8",
         errors: str | None = None,
+        codec: None = None,
         cache_size: int = 50331648,
     ) -> None: ...
     @overload
     def __init__(
-        self: RotatingReader[bytes], folder: StrPath, *, encoding: None, errors: None = None, cache_size: int = 50331648
+        self: RotatingReader[bytes],
+        folder: StrPath,
+        *,
+        encoding: None,
+        errors: None = None,
+        codec: None = None,
+        cache_size: int = 50331648,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: RotatingReader[RecordT], folder: StrPath, *, codec: Codec[RecordT], cache_size: int = 50331648
     ) -> None: ...
     def __init__(
-        self, folder: StrPath, *, encoding: str | None = "utf_8", errors: str | None = None, cache_size: int = 50331648
+        self,
+        folder: StrPath,
+        *,
+        encoding: str | None = "utf_8",
+        errors: str | None = None,
+        codec: Codec[Any] | None = None,
+        cache_size: int = 50331648,
     ) -> None:
         """Opens the log at `folder` for reading."""
-        options: dict[str, Any] = {"encoding": encoding, "errors": errors, "cache_size": cache_size}
+        options: dict[str, Any] = {"encoding": encoding, "errors": errors, "codec": codec, "cache_size": cache_size}
         self._open: OrderedDict[int, CaptureFile[RecordT_co]] = OrderedDict()
         self._opening = threading.RLock()
         self._log: Log[RecordT_co] = Log(Path(folder), options)
@@ -286,7 +304,7 @@ class RotatingReader(Generic[RecordT_co]):
             >>> list(reader.as_sequence(2))
             ['second']
         """
-        return self._between(self._from(first_record_number), self._seen)
+        return self._between(first_number(first_record_number), self._seen)
 
     def as_arrow(
         self,
@@ -320,18 +338,11 @@ class RotatingReader(Generic[RecordT_co]):
             >>> pyarrow.table(reader.as_arrow(text=True)).column("record").to_pylist()
             ['first', 'second']
         """
-        first = self.first_record if first_record_number is None else self._from(first_record_number)
+        first = self.first_record if first_record_number is None else first_number(first_record_number)
         last = self._seen if last_record_number is None else integer(last_record_number)
         if first <= last and last > self._seen:
             raise self._no_such_record(last)
         return as_table(runs_of(self._between(first, last)), first, text=text, place=repr(self.file_name))
-
-    def _from(self, number: SupportsIndex) -> int:
-        """Returns the number of a first record, which may be past the last one."""
-        first = integer(number)
-        if first < 1:
-            raise IndexError(f"record {first} does not exist: records are numbered from 1")
-        return first
 
     def _no_such_record(self, number: int) -> IndexError:
         return IndexError(
@@ -375,7 +386,7 @@ class RotatingReader(Generic[RecordT_co]):
             ['first', 'second']
         """
         self._check_open()
-        number = self._seen + 1 if start is None else self._from(start)
+        number = self._seen + 1 if start is None else first_number(start)
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, from 0 up")
         return RotatingFollower(self._log, number, timeout)
@@ -413,7 +424,7 @@ class RotatingReader(Generic[RecordT_co]):
         What this object sees is part of the pickle because some caches use the pickle as a key.
         """
         self._check_open()
-        return _reopen, (type(self), self.file_name, self._log.options, (self._seen, self._metadata))
+        return reopen, (type(self), self.file_name, self._log.options, (self._seen, self._metadata))
 
     def _check_open(self) -> None:
         if self.closed:
@@ -437,10 +448,3 @@ def files_with(
 ) -> Generator[tuple[CaptureFile[RecordT_co], range, int], None, None]:
     """Opens the files of a log that have the records from one number to another; see `Log.files_with`."""
     return reader._log.files_with(first, last)
-
-
-def _reopen(
-    reader: type[RotatingReader[Any]], folder: str, options: dict[str, Any], _seen: object
-) -> RotatingReader[Any]:
-    """Recreates what `RotatingReader.__reduce__` took apart."""
-    return reader(folder, **options)

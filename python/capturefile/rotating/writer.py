@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from capturefile._alone import alone
 from capturefile._capturefile import CaptureFile, _LogTransaction
 from capturefile._capturefile import open as open_file
-from capturefile._errors import (
-    CaptureFileError,
-    CaptureFileNotOpen,
-    CaptureFileNotOpenForWrite,
-)
+from capturefile._errors import CaptureFileError, CaptureFileNotOpen, CaptureFileNotOpenForWrite
 from capturefile._files import sync_path
 from capturefile.rotating import manifest
 from capturefile.rotating.limits import RotationLimits
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from capturefile._typing import Compression, StrPath, SyncMode
+    from capturefile.codecs import Codec
 
 
 class RotatingWriter:
@@ -57,6 +54,7 @@ class RotatingWriter:
             the metadata of the previous file.
         encoding: As for `CaptureFile`.
         errors: As for `CaptureFile`.
+        codec: As for `CaptureFile`.
         use_os_file_locking: As for `CaptureFile`.
         compression_block_size: As for `CaptureFile`, for each new file.
         sync: As for `CaptureFile`. A file that is followed by another is always synced.
@@ -92,6 +90,7 @@ class RotatingWriter:
         initial_metadata: Buffer | None = None,
         encoding: str | None = "utf_8",
         errors: str | None = None,
+        codec: Codec[Any] | None = None,
         use_os_file_locking: bool = True,
         compression_block_size: int | None = None,
         sync: SyncMode = "full",
@@ -108,6 +107,7 @@ class RotatingWriter:
         self._options: dict[str, Any] = {
             "encoding": encoding,
             "errors": errors,
+            "codec": codec,
             "use_os_file_locking": use_os_file_locking,
             "compression_block_size": compression_block_size,
             "sync": sync,
@@ -168,11 +168,11 @@ class RotatingWriter:
         with self._alone():
             return self._current.first - 1 + self._open_file().record_count()
 
-    def add_record(self, record: str | Buffer) -> int:
+    def add_record(self, record: object) -> int:
         """Adds a record, which others see after `commit()`.
 
         Args:
-            record: `str`, or an object with the buffer protocol.
+            record: As for `CaptureFile.add_record`.
 
         Returns:
             The number of the record in the log.
@@ -191,11 +191,11 @@ class RotatingWriter:
             file, before = self._current_file(), self._current.first - 1
             return before + file.add_record(record)
 
-    def add_records(self, records: Iterable[str | Buffer]) -> int:
+    def add_records(self, records: Iterable[object]) -> int:
         """Adds many records, all of them to the same file.
 
         Args:
-            records: Records, each `str` or an object with the buffer protocol.
+            records: Records, each as for `CaptureFile.add_record`.
 
         Returns:
             The number of the last record in the log.

@@ -66,6 +66,9 @@ use settings::{Chosen, Request, Settings, copy_metadata, counted};
 ///         call creates; ignored for an existing file. By default 32,768, and 131,072 in format 3.
 ///     errors: How to handle text that cannot be decoded or encoded, as for Python's `open`: "replace",
 ///         "backslashreplace", "surrogateescape" and so on. By default it is an error.
+///     codec: What makes objects of records and records of objects: anything with the methods `decode`, of `bytes`,
+///         and `encode`, as `capturefile.codecs` has them for JSON, msgspec and pydantic. It takes the place of
+///         `encoding`. Type checkers know an object whose codec makes `Order`s as `CaptureFile[Order]`.
 ///     sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
 ///         cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
 ///         survives the process, but a power cut may destroy the file.
@@ -87,6 +90,7 @@ use settings::{Chosen, Request, Settings, copy_metadata, counted};
 ///     CaptureFileAlreadyOpen: The file is open for writing elsewhere.
 ///     LookupError: There is no such encoding or error handler.
 ///     ValueError: A setting is out of range.
+///     TypeError: The codec has no methods `decode` and `encode`.
 ///
 /// Examples:
 ///     >>> with CaptureFile("guests.capture", to_write=True) as guests:
@@ -211,7 +215,7 @@ impl CaptureFile {
         signature = (*_args, **_options),
         text_signature = "(file_name, to_write=False, initial_metadata=None, force_new_empty_file=False, \
                           encoding='utf_8', use_os_file_locking=True, compression_block_size=None, *, \
-                          errors=None, sync='full', format=2, compression=None, compression_level=None, \
+                          errors=None, codec=None, sync='full', format=2, compression=None, compression_level=None, \
                           threads=None, cache_size=50331648, store=None)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
@@ -220,7 +224,7 @@ impl CaptureFile {
 
     #[pyo3(signature = (
         file_name, to_write=false, initial_metadata=None, force_new_empty_file=false, encoding=Some("utf_8".into()),
-        use_os_file_locking=true, compression_block_size=None, *, errors=None, sync=SyncMode::Full, format=2,
+        use_os_file_locking=true, compression_block_size=None, *, errors=None, codec=None, sync=SyncMode::Full, format=2,
         compression=None, compression_level=None, threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE,
         store=None
     ))]
@@ -236,6 +240,7 @@ impl CaptureFile {
         use_os_file_locking: bool,
         #[pyo3(from_py_with = block_size)] compression_block_size: Option<u32>,
         errors: Option<String>,
+        codec: Option<Bound<'_, PyAny>>,
         sync: SyncMode,
         #[pyo3(from_py_with = format_version)] format: u32,
         compression: Option<Compression>,
@@ -244,8 +249,17 @@ impl CaptureFile {
         #[pyo3(from_py_with = cache_size)] cache_size: u64,
         store: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let chosen =
-            Chosen { encoding, errors, use_os_file_locking, sync, compression_level, threads, cache_size };
+        let (encoding, codec) = Chosen::codec(encoding, codec)?;
+        let chosen = Chosen {
+            encoding,
+            errors,
+            codec,
+            use_os_file_locking,
+            sync,
+            compression_level,
+            threads,
+            cache_size,
+        };
         let request = Request {
             write: to_write,
             new: false,
@@ -268,12 +282,6 @@ impl CaptureFile {
     #[getter]
     fn to_write(&self) -> bool {
         self.writes.load(Ordering::Relaxed)
-    }
-
-    /// The encoding of the records, as it was given, or None if records are `bytes`.
-    #[getter(encoding)]
-    fn get_encoding(&self) -> PyResult<Option<&str>> {
-        Ok(self.settings()?.chosen.encoding.as_deref())
     }
 
     /// The handler of text that cannot be decoded or encoded, as it was given, or None if that is an error.

@@ -112,6 +112,7 @@ impl CaptureFile {
 ///     use_os_file_locking: As for `CaptureFile`.
 ///     compression_block_size: As for `CaptureFile`.
 ///     errors: As for `CaptureFile`.
+///     codec: As for `CaptureFile`.
 ///     sync: As for `CaptureFile`.
 ///     format: As for `CaptureFile`.
 ///     compression: As for `CaptureFile`.
@@ -129,6 +130,7 @@ impl CaptureFile {
 ///     OSError: As for `CaptureFile`.
 ///     CaptureFileError: As for `CaptureFile`.
 ///     LookupError: There is no such encoding or error handler.
+///     TypeError: As for `CaptureFile`.
 ///
 /// Examples:
 ///     >>> with capturefile.open("new.capture", "w") as new:
@@ -140,11 +142,11 @@ impl CaptureFile {
 #[pyfunction]
 #[pyo3(
     signature = (
-        path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), errors=None, use_os_file_locking=true,
+        path, mode="r", *, initial_metadata=None, encoding=Some("utf_8".into()), errors=None, codec=None, use_os_file_locking=true,
         compression_block_size=None, sync=SyncMode::Full, format=2, compression=None, compression_level=None,
         threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE, store=None
     ),
-    text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', errors=None, use_os_file_locking=True, \
+    text_signature = "(path, mode='r', *, initial_metadata=None, encoding='utf_8', errors=None, codec=None, use_os_file_locking=True, \
                       compression_block_size=None, sync='full', format=2, compression=None, \
                       compression_level=None, threads=None, cache_size=50331648, store=None)"
 )]
@@ -156,6 +158,7 @@ pub(in crate::python) fn open(
     initial_metadata: Option<&Bound<'_, PyAny>>,
     encoding: Option<String>,
     errors: Option<String>,
+    codec: Option<Bound<'_, PyAny>>,
     use_os_file_locking: bool,
     #[pyo3(from_py_with = block_size)] compression_block_size: Option<u32>,
     sync: SyncMode,
@@ -186,8 +189,9 @@ pub(in crate::python) fn open(
         compression,
         block_size: compression_block_size,
     };
+    let (encoding, codec) = Chosen::codec(encoding, codec)?;
     let chosen =
-        Chosen { encoding, errors, use_os_file_locking, sync, compression_level, threads, cache_size };
+        Chosen { encoding, errors, codec, use_os_file_locking, sync, compression_level, threads, cache_size };
     file.start(py, path, store, chosen, request)?;
     Ok(file)
 }

@@ -103,6 +103,18 @@ pub(super) fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
 
 #[pymethods]
 impl CaptureFile {
+    /// The encoding of the records, as it was given, or None if records are `bytes` or there is a codec.
+    #[getter(encoding)]
+    pub(super) fn get_encoding(&self) -> PyResult<Option<&str>> {
+        Ok(self.settings()?.chosen.encoding.as_deref())
+    }
+
+    /// The codec of the records, as it was given, or None if they are `str` or `bytes`.
+    #[getter(codec)]
+    fn get_codec(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        Ok(self.settings()?.chosen.codec.as_ref().map(|objects| objects.codec().clone_ref(py)))
+    }
+
     /// Reads one record by its number.
     ///
     /// `cf[record_number]` does the same; it also takes slices, and negative numbers, which count from the end.

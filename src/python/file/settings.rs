@@ -1,14 +1,17 @@
 //! What an object keeps while it is closed, and what a call that opens a file asks for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::python::convert::{Encoding, with_bytes};
+use crate::python::convert::{Encoding, Objects, with_bytes};
 use crate::python::object::Remote;
 use crate::{Compression, CompressionLevel, Geometry, OpenOptions, SyncMode};
 
+pub(super) const DEFAULT_ENCODING: &str = "utf_8";
 pub(super) const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 
 /// What an object keeps while it is closed, to be opened again.
@@ -28,6 +31,7 @@ pub(super) struct Settings {
 pub(super) struct Chosen {
     pub(super) encoding: Option<String>,
     pub(super) errors: Option<String>,
+    pub(super) codec: Option<Arc<Objects>>,
     pub(super) use_os_file_locking: bool,
     pub(super) sync: SyncMode,
     pub(super) compression_level: Option<CompressionLevel>,
@@ -45,7 +49,8 @@ impl Settings {
     ) -> PyResult<Self> {
         let (path, remote) = Remote::find(py, path, store)?;
         let name = remote.as_ref().map_or(&path, |remote| &remote.name);
-        let encoding = Encoding::find(py, chosen.encoding.as_deref(), chosen.errors.as_deref(), name)?;
+        let (encoding, errors) = (chosen.encoding.as_deref(), chosen.errors.as_deref());
+        let encoding = Encoding::find(py, encoding, errors, chosen.codec.as_ref(), name)?;
         let location = if remote.is_some() { path.clone() } else { location_of(&path) };
         Ok(Self { path, location, remote, encoding, chosen })
     }
@@ -83,11 +88,30 @@ impl Settings {
 }
 
 impl Chosen {
+    /// The encoding and the codec to be used. A codec takes the place of the encoding that is used without one.
+    pub(super) fn codec(
+        encoding: Option<String>,
+        codec: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<(Option<String>, Option<Arc<Objects>>)> {
+        let Some(codec) = codec else {
+            return Ok((encoding, None));
+        };
+        if let Some(other) = encoding.filter(|encoding| encoding != DEFAULT_ENCODING) {
+            let message =
+                format!("a codec decodes records from bytes: it does not go with encoding={other:?}");
+            return Err(PyValueError::new_err(message));
+        }
+        Ok((None, Some(Arc::new(Objects::new(codec)?))))
+    }
+
     /// The settings as keyword arguments.
     pub(super) fn to_arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let arguments = PyDict::new(py);
         arguments.set_item("encoding", self.encoding.as_deref())?;
         arguments.set_item("errors", self.errors.as_deref())?;
+        if let Some(objects) = &self.codec {
+            arguments.set_item("codec", objects.codec())?;
+        }
         arguments.set_item("use_os_file_locking", self.use_os_file_locking)?;
         arguments.set_item("sync", self.sync.as_str())?;
         arguments.set_item("compression_level", self.compression_level.map(CompressionLevel::get))?;

@@ -114,7 +114,7 @@ impl CaptureFile {
     /// If the call fails, nothing of it remains, and it may be repeated.
     ///
     /// Args:
-    ///     record: `str`, or an object with the buffer protocol.
+    ///     record: `str`, or an object with the buffer protocol; with a codec, what that encodes.
     ///
     /// Returns:
     ///     The new number of records, which is the number of this record.
@@ -149,7 +149,7 @@ impl CaptureFile {
     /// the records of this call before it.
     ///
     /// Args:
-    ///     records: Records, each `str` or an object with the buffer protocol.
+    ///     records: Records, each as for `add_record`.
     ///
     /// Returns:
     ///     The new number of records, which is the number of the last one.
