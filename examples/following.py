@@ -14,7 +14,7 @@ import capturefile.aio
 
 
 async def write(path: Path) -> None:
-    """Commits an order now and then."""
+    """Commits an order from time to time."""
     with capturefile.open(path, "a", sync="none") as cf:
         for number in range(1, 6):
             cf.add_record(f"order {number}")

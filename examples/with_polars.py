@@ -21,7 +21,7 @@ ROWS = 65_536
 
 
 def scan_capture(path: Path | str, *, text: bool = False) -> polars.LazyFrame:
-    """A lazy frame of the records that there are now, in their order. Each query reads the file anew."""
+    """A lazy frame of the records that there are now, in their order. Each query reads the file again."""
     log = capturefile.open(path, encoding=None)
     count = log.record_count()
     schema = polars.DataFrame(log.as_arrow(1, 0, text=text)).schema

@@ -132,7 +132,7 @@ def cut(data: bytes) -> bytes:
 
 
 def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Makes the folder anew, with these files."""
+    """Replaces the folder by one with these files."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, data in files:
@@ -143,7 +143,7 @@ def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
 
 
 def main() -> None:
-    """Makes all files anew."""
+    """Creates all files again."""
     with tempfile.TemporaryDirectory() as folder:
         write(CORPUS / "files", itertools.chain(built(), of_reference(Path(folder)), unlikely()))
     write(CORPUS / "bombs", bombs())

@@ -230,7 +230,7 @@ def read_by_reference(path: str, locking: str) -> None:
     """Reads with the reference until it is told to stop, and has made `MIN_CHECKS` checks; says how many it made.
 
     Without its locks the reference may refuse a file whose master nodes it read in two different moments, or go back
-    behind what it has shown before. The records that it returns have to be right all the same.
+    behind what it has shown before. The records that it returns have to be right anyway.
     """
     from CaptureFile import CaptureFile as Reference
     from CaptureFile import InvalidCaptureFile
@@ -324,7 +324,7 @@ def _expect_refusal(read: Callable[[], object]) -> None:
         read()
     except capturefile.InvalidCaptureFile:
         return
-    raise AssertionError("a file that is cut short was read")
+    raise AssertionError("a file that is truncated was read")
 
 
 if __name__ == "__main__":

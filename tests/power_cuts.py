@@ -109,7 +109,7 @@ def disk(folder: Path, kind: Kind) -> Iterator[Disk]:
 
 
 def record(number: int) -> bytes:
-    """The record with this number: mostly short, now and then larger than a block; it hardly compresses."""
+    """The record with this number: mostly short, sometimes larger than a block; it hardly compresses."""
     source = random.Random(number)
     return source.randbytes(source.choice([0, 20, 20, 20, 200, 200, 3000, 60_000 if number % 10 == 0 else 20]))
 

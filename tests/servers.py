@@ -150,7 +150,7 @@ def test_a_server_that_loads_itself_again_loses_nothing(tmp_path: Path, command:
         changed = 0.0
 
         def loaded_again() -> bool:
-            """Changes a file now and then: a change is missed that comes before the server has first looked at it."""
+            """Changes a file repeatedly: a change before the server has first looked at it is missed."""
             nonlocal changed
             if time.monotonic() - changed > SECONDS_TO_LOAD:
                 changed = time.monotonic()

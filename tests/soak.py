@@ -40,7 +40,7 @@ PROJECT = Path(__file__).parent.parent
 SIMULATION_UNIT = 120
 """Seconds that the everyday amount of crash tests takes on two cores."""
 ROUND = 15.0
-"""Seconds after which all processes begin anew with a new file."""
+"""Seconds after which all processes start again with a new file."""
 READERS = 8
 CUTS_OF_A_DISK = 8
 SYNC_MODES: tuple[SyncMode, ...] = ("none", "full", "barrier")

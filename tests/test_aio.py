@@ -417,7 +417,7 @@ def test_many_followers_wait_in_one_thread_which_ends_with_them(full: Path, monk
 
 
 async def work_again(path: Path) -> None:
-    """Follows anew, after the thread has ended."""
+    """Follows again, after the thread has ended."""
     async with aio.follow(path) as follower:
         add(path, "four")
         assert await anext(follower) == "four"

@@ -132,7 +132,7 @@ def test_a_file_that_was_cut_short_is_said_so(path: Path, target: Path) -> None:
     make(path, noise(20_000))
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2 + 500_000)
-    with pytest.raises(capturefile.InvalidCaptureFile, match="cut short"):
+    with pytest.raises(capturefile.InvalidCaptureFile, match="truncated"):
         capturefile.backup(path, target)
     assert not target.exists()
 

@@ -1,4 +1,4 @@
-"""What a follower says of a file that is replaced, removed or cut short, and how it takes commits."""
+"""What a follower says of a file that is replaced, removed or truncated, and how it takes commits."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_waiting_follower_reports_a_file_that_is_cut_short(path: Path, length:
         error = heard()
         assert isinstance(error, InvalidCaptureFile)
         assert "log.capture" in str(error)
-        assert "cut short" in str(error)
+        assert "truncated" in str(error)
 
 
 def test_the_room_at_the_end_of_a_file_may_go_while_it_is_followed(path: Path) -> None:

@@ -81,10 +81,10 @@ def test_a_writer_acknowledges_nothing_once_its_file_is_cut_short_or_gone(
         cf.commit()
         harm(path)
         left = path.read_bytes() if path.exists() else None
-        with pytest.raises(error, match=r"cut short|removed"):
+        with pytest.raises(error, match=r"truncated|removed"):
             add(cf, added)
         for call in (cf.commit, cf.rollback, lambda: cf.add_record("more")):
-            with pytest.raises(CaptureFileError, match=r"cut short|removed"):
+            with pytest.raises(CaptureFileError, match=r"truncated|removed"):
                 call()
         # Nothing is written over what stands there now.
         assert (path.read_bytes() if path.exists() else None) == left

@@ -75,7 +75,7 @@ def losing(count: int, metadata: bool) -> Iterator[None]:
 
 
 class OneWriterAndOneReader(RuleBasedStateMachine):
-    """A writer, a reader that refreshes now and then, and iterators over what there once was."""
+    """A writer, a reader that sometimes refreshes, and iterators over what there once was."""
 
     @initialize(
         geometry=st.sampled_from(GEOMETRIES),

@@ -316,7 +316,7 @@ def test_in_a_file_that_was_cut_short_the_way_leads_as_far_as_the_file(path: Pat
     ways = [api(path, f"/way/{number}") for number in (1, 19_999)]
     assert [way["steps"][-1]["height"] for way in ways] == [0, 0]
     within = api(path, "/way/10000")
-    assert "cut short" in within["error"]
+    assert "truncated" in within["error"]
     assert within["steps"][-1]["height"] > 0
 
 

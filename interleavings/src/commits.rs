@@ -34,7 +34,7 @@ impl Flight for Entry {
 
     fn write(&mut self) {
         let before = self.disk.load(Ordering::SeqCst);
-        assert!(before < self.added, "two commits are under way, or one has nothing in it");
+        assert!(before < self.added, "two commits are in progress, or one has nothing in it");
         if !self.fails {
             self.disk.store(self.added, Ordering::SeqCst);
             self.written = true;
@@ -101,7 +101,7 @@ impl CommitSteps for Ledger {
 
 impl Ledger {
     fn entry(&mut self, added: u64) -> Entry {
-        assert!(!self.in_flight, "two commits are under way");
+        assert!(!self.in_flight, "two commits are in progress");
         self.in_flight = true;
         self.captured = added;
         Entry { added, fails: self.fails, disk: Arc::clone(&self.disk), written: false }
@@ -138,7 +138,7 @@ fn closed() -> Error {
 }
 
 /// Threads add and commit: what a thread has added is on the disk when its commit returns, in no more commits than calls,
-/// and a thread that wants the writer alone gets it while none is under way.
+/// and a thread that wants the writer alone gets it while none is in progress.
 pub fn commits_are_shared_and_return_when_they_are_done() {
     let (group, disk, commits) = ledger(false);
     let adders: Vec<_> = (0..3)
@@ -155,7 +155,7 @@ pub fn commits_are_shared_and_return_when_they_are_done() {
         .collect();
     let alone = group.lock_alone();
     let ledger = alone.writer.as_ref().unwrap();
-    assert_eq!(ledger.committed, disk.load(Ordering::SeqCst), "a commit is under way");
+    assert_eq!(ledger.committed, disk.load(Ordering::SeqCst), "a commit is in progress");
     drop(alone);
     for adder in adders {
         adder.join().unwrap();
@@ -181,7 +181,7 @@ pub fn a_commit_that_fails_is_an_error_for_all_in_it() {
     }
 }
 
-/// Closing waits for the commit under way, and threads whose records no commit has get an error.
+/// Closing waits for the commit in progress, and threads whose records no commit has get an error.
 pub fn closing_waits_for_a_commit() {
     let (group, disk, _) = ledger(false);
     let adders: Vec<_> = (0..2)
@@ -195,7 +195,7 @@ pub fn closing_waits_for_a_commit() {
         })
         .collect();
     let ledger = group.lock_alone().writer.take().unwrap();
-    assert_eq!(ledger.committed, disk.load(Ordering::SeqCst), "a commit is under way");
+    assert_eq!(ledger.committed, disk.load(Ordering::SeqCst), "a commit is in progress");
     for adder in adders {
         adder.join().unwrap();
     }

@@ -34,7 +34,8 @@ impl Task for Square {
     }
 }
 
-/// Results are returned in the order of their tasks, whichever thread performs them, and the threads end with the pipeline.
+/// Results are returned in the order of their tasks, whichever thread performs them, and the threads end with the
+/// pipeline.
 pub fn a_pipeline_hands_over_in_order() {
     let mut pipeline = Pipeline::new(3);
     let mut next = 0;
@@ -65,7 +66,7 @@ pub fn a_pipeline_is_cleared_while_threads_are_at_work() {
     assert!(pipeline.is_empty() && pipeline.front().unwrap().is_none());
     pipeline.push(Square::of(9), 1);
     assert_eq!(pipeline.front().unwrap(), Some(81));
-    // Dropped with a task under way, as by a writer that is closed.
+    // Dropped with a task in progress, as by a writer that is closed.
     pipeline.push(Square::of(10), 1);
 }
 

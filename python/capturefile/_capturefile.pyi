@@ -504,7 +504,7 @@ class CaptureFile(Generic[_RecordT]):
 
         Returns:
             An iterator. Its steps raise CaptureFileReplaced, after the last record, if the file was removed or
-            replaced; InvalidCaptureFile if it was cut short; and the exceptions of `record_at` and `refresh`.
+            replaced; InvalidCaptureFile if it was truncated; and the exceptions of `record_at` and `refresh`.
 
         Raises:
             IndexError: `start` is below 1.
@@ -804,7 +804,7 @@ class CaptureFile(Generic[_RecordT]):
                 commit that was started before, which no ticket has raised; then nothing is tried.
             CommitUncertain: The commit failed at a point where it may or may not have happened; opening the file
                 again tells which.
-            InvalidCaptureFile: The file has been cut short.
+            InvalidCaptureFile: The file has been truncated.
             CaptureFileReplaced: The file was removed or replaced.
             CaptureFileNotOpenForWrite: The object is open for reading.
             CaptureFileNotOpen: The object is closed.
@@ -817,12 +817,12 @@ class CaptureFile(Generic[_RecordT]):
             'fourth'
         """
     def start_commit(self) -> CommitTicket:
-        """Starts a commit of everything since the last one, and returns while it is under way.
+        """Starts a commit of everything since the last one, and returns while it is in progress.
 
         The commit has what was added before the call, and of what is added later all or nothing, up to a later call of
         this method or of `commit`. Commits happen in the order in which they are started, on a thread of the file's
-        own; those that are started while one is under way share the next one. At most 64 are under way at a time, and
-        the call waits while there are more. In format 3 it waits for the whole commit.
+        own; those that are started while one is in progress share the next one. At most 64 are in progress at a time;
+        beyond that, the call waits. In format 3 it waits for the whole commit.
 
         If one fails, so do all that were started by then: their tickets raise the error, and their records are part of
         the open transaction again. An error that no ticket has raised is raised by the next call of this method, of
@@ -958,7 +958,7 @@ def file_identity(cf: CaptureFile[Any], /) -> tuple[int, int, int | None]:
 def is_in_place(cf: CaptureFile[Any], /) -> bool:
     """Returns whether the path still leads to the open file: it has not been renamed, removed or replaced.
 
-    Raises InvalidCaptureFile if the file has been cut short.
+    Raises InvalidCaptureFile if the file has been truncated.
     """
 
 def reader_of(cf: CaptureFile[_RecordT_co], /) -> CaptureFile[_RecordT_co]:
@@ -1244,7 +1244,7 @@ class BlockIterator:
 
 @final
 class CommitTicket:
-    """A commit under way, which `CaptureFile.start_commit` has started. It continues if the ticket is dropped."""
+    """A commit in progress, which `CaptureFile.start_commit` has started. It continues if the ticket is dropped."""
 
     @property
     def record_count(self) -> int:
@@ -1261,7 +1261,7 @@ class CommitTicket:
             The number of records of the file with this commit, which is the number of the last one.
 
         Raises:
-            TimeoutError: The commit is still under way.
+            TimeoutError: The commit is still in progress.
             ValueError: `timeout` is negative or not a number.
             CaptureFileNotOpenForWrite: This process is a forked child of the writer.
             OSError: As for `CaptureFile.commit`; the commit has failed, or one that was started before it.
@@ -1403,8 +1403,8 @@ def recover(
 ) -> Recovery:
     """Writes everything that can be read of a damaged file to a new, sound one.
 
-    The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file may be cut
-    short: all records outside of destroyed blocks are found, in order. The source is only read. The target
+    The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file may be
+    truncated: all records outside of destroyed blocks are found, in order. The source is only read. The target
     appears under its name once it is complete and on the disk.
 
     Args:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     _Identity: TypeAlias = tuple[int, int, int | None] | None
 
 _RECORDS_PER_FETCH = 256
-"""How many records are fetched at once where they do not follow each other."""
+"""Number of records that are fetched at once if they are not consecutive."""
 _MAX_OPEN = 256
-"""How many files stay open in a process for what is read next from sequences over many of them."""
+"""Maximum number of files that remain open in a process for fetching records from sequences."""
 
 
 class File(Generic[RecordT_co]):
@@ -48,20 +48,20 @@ class File(Generic[RecordT_co]):
 
     @classmethod
     def of(cls, cf: CaptureFile[RecordT_co], *, keep_open: bool) -> File[RecordT_co]:
-        """The file that `cf` has open, with what is committed there and seen by `cf`."""
+        """Creates the object for the file of `cf`, with the committed records that `cf` sees."""
         count = cf.record_count()
         reader = reader_of(cf)
         _, (_, path, options, _), _ = reader.__reduce__()
         identity = file_identity(reader)
-        # A writer also counts what is not committed.
+        # A writer also counts uncommitted records.
         count = min(count, reader.record_count())
         return cls(path, options, identity, count, reader if keep_open else None)
 
     def reader(self) -> CaptureFile[RecordT_co]:
-        """The file, open for reading, and kept open until many others have been opened."""
+        """Returns the file, open for reading. It remains open until many others have been opened."""
         reader = self._reader
         if reader is None:
-            # Two threads may both open it; whichever object stays, both are of the right file.
+            # Two threads may both open it; either object can be kept.
             self._reader = reader = self._open()
             _opened.append(weakref.ref(self))
             if len(_opened) > _MAX_OPEN:
@@ -69,7 +69,7 @@ class File(Generic[RecordT_co]):
         return reader
 
     def passed_once(self) -> CaptureFile[RecordT_co]:
-        """The same for one who goes through it: it is not kept open for that."""
+        """Returns the file for one iteration, which does not keep it open."""
         return self._reader or self._open()
 
     def _close_oldest(self) -> None:
@@ -91,12 +91,12 @@ class File(Generic[RecordT_co]):
         return cf
 
     def is_utf_8(self) -> bool:
-        """Whether its records can be taken for text in UTF-8."""
+        """Returns whether its records may be regarded as text in UTF-8."""
         encoding = self._options["encoding"]
         return encoding is None or codecs.lookup(encoding).name == "utf-8"
 
     def in_table(self, numbers: range) -> ArrowRun:
-        """Records of it for a table."""
+        """Returns records of it for a table."""
         first, step = (numbers.start, numbers.step) if numbers else (1, 1)
         return ArrowRun(self._reader, self._path, self._options, self._identity, self.count, first, step, len(numbers))
 
@@ -118,7 +118,7 @@ class File(Generic[RecordT_co]):
 
 
 class ArrowRun(NamedTuple):
-    """A run as the extension takes it for a table."""
+    """A run in the form that the extension needs for a table."""
 
     open: CaptureFile[Any] | None
     path: str
@@ -131,7 +131,7 @@ class ArrowRun(NamedTuple):
 
 
 _opened: deque[weakref.ref[File[Any]]] = deque()
-"""The files that were opened to be read from, the oldest first."""
+"""The files that were opened for fetching records, oldest first."""
 
 
 class Run(NamedTuple):
@@ -141,7 +141,7 @@ class Run(NamedTuple):
     numbers: range
 
     def records(self) -> Iterator[Any]:
-        """Its records in order."""
+        """Iterates over its records in order."""
         if self.numbers.step == 1:
             return islice(self.file.passed_once().record_generator(self.numbers.start), len(self.numbers))
         return self._fetched()
@@ -151,20 +151,20 @@ class Run(NamedTuple):
             yield from self.file.reader().records_at(self.numbers[start : start + _RECORDS_PER_FETCH])
 
     def block_around(self, index: int) -> tuple[int, int]:
-        """Where in `numbers` those begin and end that are compressed together with the one at `index`."""
+        """Returns the range in `numbers` of those that are compressed together with the one at `index`."""
         first, last = block_range(self.file.reader(), self.numbers[index])
         if self.numbers.step > 0:
             return bisect_left(self.numbers, first), bisect_right(self.numbers, last)
         return bisect_left(self.numbers, -last, key=neg), bisect_right(self.numbers, -first, key=neg)
 
     def continues(self, other: Run) -> bool:
-        """Whether `other` continues where this one ends."""
+        """Returns whether `other` continues where this one ends."""
         step = self.numbers.step
         return self.file == other.file and step == other.numbers.step and self.numbers[-1] + step == other.numbers[0]
 
 
 def simplified(runs: Iterable[Run]) -> tuple[Run, ...]:
-    """The same records in as few runs as possible, so that equal sequences look equal."""
+    """Returns the same records in as few runs as possible, so that equal sequences have equal runs."""
     simple: list[Run] = []
     for run in runs:
         if not run.numbers:
@@ -177,7 +177,7 @@ def simplified(runs: Iterable[Run]) -> tuple[Run, ...]:
 
 
 def as_table(runs: Iterable[Run], first: int, *, text: bool, place: str | None = None) -> ArrowRecords:
-    """Runs as a table whose first row has the number `first`; `place` says what they are of, if that is no sequence."""
+    """Returns runs as a table, numbered from `first`; `place` describes a source other than a sequence."""
     files = {run.file for run in runs}
     where = place or (repr(next(iter(files))) if len(files) == 1 else f"{len(files)} files")
     is_utf_8 = all(file.is_utf_8() for file in files)

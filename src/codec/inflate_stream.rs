@@ -129,7 +129,7 @@ impl Cursor {
     }
 
     /// Reads `length` bytes at `offset`; returns also how many were passed on the way there. What is behind
-    /// is reached by starting anew.
+    /// is reached by starting again.
     pub(crate) fn read(&mut self, offset: u64, length: u64) -> Result<(Box<[u8]>, u64), InflateError> {
         if offset < self.position {
             *self = Self::new(self.stream());

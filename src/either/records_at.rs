@@ -101,8 +101,8 @@ impl Snapshot {
         RecordsAt::new(self, numbers, &Monitor::new(self.path(), None))
     }
 
-    /// Finds the records as [`records_at`](Self::records_at) does, and calls `callback` now and then with the index
-    /// nodes that have been read for it. If it returns [`ControlFlow::Break`], the error is an
+    /// Finds the records as [`records_at`](Self::records_at) does, and calls `callback` from time to time with the
+    /// index nodes that have been read for it. If it returns [`ControlFlow::Break`], the error is an
     /// [`Error::Io`](crate::Error::Io) of the kind `Interrupted`.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ macro_rules! both {
     };
 }
 
-/// A commit under way.
+/// A commit in progress.
 #[derive(Debug)]
 pub(crate) enum Flight {
     V2(Box<flight::Flight>),

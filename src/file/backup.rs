@@ -91,7 +91,7 @@ impl<'a> BackupOptions<'a> {
         self
     }
 
-    /// Calls `callback` now and then with the bytes that are copied: first none, last all of them. If it returns
+    /// Calls `callback` from time to time with the bytes that are copied: first none, last all of them. If it returns
     /// [`ControlFlow::Break`], the error is an [`Error::Io`] of the kind `Interrupted`, and there is no copy.
     ///
     /// ```
@@ -122,7 +122,7 @@ impl<'a> BackupOptions<'a> {
     /// # Errors
     ///
     /// - [`Error::Io`] if a file cannot be read or written, or the target exists and is not to be replaced.
-    /// - [`Error::Corrupt`] if the source is no capture file, or was cut short.
+    /// - [`Error::Corrupt`] if the source is no capture file, or was truncated.
     /// - [`Error::Locked`] if the target is being written.
     ///
     /// # Examples

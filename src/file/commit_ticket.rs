@@ -13,14 +13,14 @@ use crate::sync::tickets::Ticket;
 use crate::write::options::Commit;
 
 impl CaptureFile {
-    /// Starts a commit of everything since the last one, and returns while it is under way.
+    /// Starts a commit of everything since the last one, and returns while it is in progress.
     ///
     /// The commit has what was added before the call, and of what is added later all or nothing, up to a later call of
     /// this method or of [`commit`](Self::commit). Commits happen in the order in which they are started. Those that
-    /// are started while one is under way share the next one. If one fails, so do all that were started by then, and
+    /// are started while one is in progress share the next one. If one fails, so do all that were started by then, and
     /// their records are part of the open transaction again.
     ///
-    /// At most 64 commits are under way at a time; the call waits while there are more. It also waits for blocks that
+    /// At most 64 commits are in progress at a time; the call waits while there are more. It also waits for blocks that
     /// are being compressed, as [`commit`](Self::commit) does. In format 3 it waits for the whole commit.
     ///
     /// [`close`](Self::close) and [`rollback`](Self::rollback) wait for the commits that were started. So does dropping
@@ -28,7 +28,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`commit`](Self::commit) returns, if it is found before the commit is under way; and the error of a commit
+    /// What [`commit`](Self::commit) returns, if it is found before the commit is in progress; and the error of a commit
     /// that was started before, if no ticket has returned it. Nothing is started then.
     ///
     /// # Examples

@@ -86,7 +86,7 @@ impl Follower {
     /// # Errors
     ///
     /// [`Error::Replaced`] once all records were taken, if another file, or none, has the file's name by then;
-    /// [`Error::Corrupt`] if the file was cut short; and what [`CaptureFile::refresh`] returns.
+    /// [`Error::Corrupt`] if the file was truncated; and what [`CaptureFile::refresh`] returns.
     ///
     /// # Examples
     ///

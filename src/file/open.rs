@@ -26,8 +26,9 @@ impl OpenOptions {
     /// # Errors
     ///
     /// [`Error::Io`] if the file cannot be opened or made; [`Error::Corrupt`] if it is no capture file, or none of its
-    /// commits can be read; [`Error::InvalidOption`] for sizes or a compression that no file can have; [`Error::Locked`] if somebody has
-    /// it open for writing, and this call wants to; [`Error::LockUnavailable`] if the file system has no locks.
+    /// commits can be read; [`Error::InvalidOption`] for sizes or a compression that no file can have;
+    /// [`Error::Locked`] if another writer has it open for writing, and this call wants to; [`Error::LockUnavailable`]
+    /// if the file system has no locks.
     ///
     /// # Examples
     ///
@@ -164,7 +165,8 @@ impl OpenOptions {
         self.open_or_make_storage(path, target, storage, attributes.metadata.len(), Box::new(right)).map(Some)
     }
 
-    /// Opens the file in `storage`, which is called `target` and has `length` bytes, for writing, or makes one where that has yet to be done.
+    /// Opens the file in `storage`, which is called `target` and has `length` bytes, for writing, or makes one where
+    /// that has yet to be done.
     pub(crate) fn open_or_make_storage(
         &self,
         path: &Path,

@@ -18,7 +18,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if no commit can be read, or the file has been cut short or has gone
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if no commit can be read, or the file has been truncated or has gone
     /// back to an older commit; [`Error::Io`](crate::Error::Io) if it cannot be read, or synced where that is asked
     /// for.
     ///
@@ -106,7 +106,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if the file has been cut short, and
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if the file has been truncated, and
     /// [`Error::Io`](crate::Error::Io) if the system does not tell what is at the path.
     ///
     /// # Examples

@@ -53,7 +53,7 @@ impl Replacement {
     /// # Errors
     ///
     /// [`Error::Io`] if the file cannot be made, or exists and is not to be overwritten; [`Error::Locked`] if
-    /// somebody writes the file that it is to replace.
+    /// the file to be replaced is being written.
     ///
     /// # Examples
     ///
@@ -108,7 +108,7 @@ impl Replacement {
     /// # Errors
     ///
     /// [`Error::Io`] if the file cannot be synced or moved, or there is one by now that is not to be overwritten;
-    /// [`Error::Locked`] if somebody has begun to write one that came meanwhile.
+    /// [`Error::Locked`] if another file has appeared in the meantime and is being written.
     ///
     /// # Examples
     ///

@@ -144,7 +144,7 @@ impl CaptureFile {
     /// [`Error::Forked`] in a forked process, and [`Error::WriterFailed`] after a failure from which the writer
     /// cannot continue. [`Error::Io`] if the disk is full or fails: nothing of the transaction is visible then, and
     /// with a full disk it can be tried again. [`Error::CommitUncertain`] if it may or may not have happened,
-    /// [`Error::Corrupt`] if the file was cut short, [`Error::Removed`] if it was removed or replaced, and
+    /// [`Error::Corrupt`] if the file was truncated, [`Error::Removed`] if it was removed or replaced, and
     /// [`Error::IndexFull`] if it has as many records as its sizes allow.
     ///
     /// # Examples

@@ -222,7 +222,7 @@ impl Geometry {
         Ok(geometry)
     }
 
-    /// What is wrong in the place of the header's checksum, of a file that opens all the same: neither a
+    /// What is wrong in the place of the header's checksum, of a file that can still be opened: neither a
     /// checksum nor the zeros of a file without one.
     pub(crate) fn damaged_tag(bytes: &[u8]) -> Option<Damage> {
         let place = bytes.get(TAG..Self::HEADER_SIZE)?;

@@ -15,8 +15,8 @@ use crate::{LostRange, MetadataOutcome, RecoverOptions, Recovery};
 
 /// Writes everything that can be read of a damaged file to a new, sound one.
 ///
-/// The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file may be cut
-/// short: all records outside of destroyed blocks are found, in order. The source is only read. The target
+/// The header, the master nodes, compressed blocks and index nodes may be destroyed, and the file may be
+/// truncated: all records outside of destroyed blocks are found, in order. The source is only read. The target
 /// appears under its name once it is complete and on the disk.
 ///
 /// Args:

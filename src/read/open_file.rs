@@ -44,7 +44,7 @@ impl Opened {
     /// The error for a call of the system that was to do `action` to bytes of the file, some of which may be missing.
     pub(crate) fn unread(&self, error: std::io::Error, action: &'static str) -> Error {
         if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            let expected = "all of what was committed: the file has been cut short";
+            let expected = "all of what was committed: the file has been truncated";
             return self.corrupt(Damage::new(error.to_string(), expected));
         }
         self.failed(action)(error)
@@ -119,6 +119,6 @@ pub(crate) fn check_length(file: &OpenFile, file_limit: u64) -> Result<()> {
 /// The error for a file that does not have all of what was committed.
 pub(crate) fn cut_short(file: &Opened, length: u64, needed: u64) -> Error {
     let found = too_short(length, needed).to_string();
-    let expected = "all of what was committed: the file has been cut short";
+    let expected = "all of what was committed: the file has been truncated";
     Error::corrupt(&file.path, Damage::new(found, expected))
 }

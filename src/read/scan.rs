@@ -28,7 +28,7 @@ impl<S: BlockSource> Scan<S> {
         &self.source
     }
 
-    /// The block at hand, with its key.
+    /// The current block, with its key.
     #[inline]
     pub(crate) fn at_hand(&self) -> Option<&(u64, S::Block)> {
         self.at_hand.as_ref()
@@ -47,7 +47,7 @@ impl<S: BlockSource> Scan<S> {
         self.ahead = Some(ReadAhead::scan(&self.source, key, last, following));
     }
 
-    /// Makes this block the one at hand.
+    /// Makes this block the current one.
     pub(crate) fn hold(&mut self, key: u64, block: S::Block) {
         if let Some(ahead) = &mut self.ahead {
             ahead.discard_before(key);

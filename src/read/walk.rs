@@ -16,7 +16,7 @@ use crate::read::snapshot::Snapshot;
 pub(crate) struct Walk {
     scan: Scan<Snapshot>,
     leaf: Option<Leaf>,
-    /// Where in the block at hand the records behind the last one lie, as far as they do.
+    /// Where in the current block the records behind the last one lie, as far as they do.
     run: Run,
     /// Block and frame of the last leaf, whose neighbours mostly lie there, too.
     leaf_block: Option<(u64, Arc<Block>)>,
@@ -44,7 +44,7 @@ impl Walk {
         self.scan.source()
     }
 
-    /// The record behind the last one if it is known to lie in the block at hand.
+    /// The record behind the last one if it is known to lie in the current block.
     #[inline]
     pub(crate) fn next_cached(&mut self) -> Option<&[u8]> {
         let offset = *self.run.offsets.get(self.run.done)?;
@@ -79,7 +79,7 @@ impl Walk {
         self.snapshot().block_reader().entry_in(block, at)
     }
 
-    /// Makes the block of `frame` the one at hand.
+    /// Makes the block of `frame` the current one.
     fn go_to(&mut self, frame: u64, last: u64) -> Result<Arc<Block>> {
         let is_scan = self.scan.note(frame);
         let block = self.fetch(frame)?;

@@ -12,22 +12,22 @@ use crate::format::Geometry;
 use crate::lock::FileIdentity;
 use crate::storage::{Map, Storage, read_up_to};
 
-/// A mistake, as somebody makes it who is not careful with the order of things.
+/// A mistake in the order of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mistake {
-    /// A commit with frames goes straight to its slot.
+    /// A commit with frames writes its slot without a sync before it.
     FirstSyncLeftOut,
     /// A commit returns before its slot is on the disk.
     SecondSyncLeftOut,
-    /// A sync that failed is tried again.
+    /// A failed sync is retried.
     SyncRetried,
-    /// A writer builds on what memory holds of the file.
+    /// A writer builds on the content of the page cache.
     PageCacheTrusted,
-    /// A slot that was read in part counts.
+    /// A partially read slot is accepted.
     ShortSlotAccepted,
-    /// A new file gets its name before what is in it is on the disk.
+    /// A new file gets its name before its content is on the disk.
     NewFileNotSynced,
-    /// A new file is given out before its name is on the disk.
+    /// A new file is returned before its name is on the disk.
     NameNotSynced,
 }
 
@@ -47,7 +47,7 @@ thread_local! {
     static MADE: Cell<Option<Mistake>> = const { Cell::new(None) };
 }
 
-/// Does `work` with one mistake made all the time in this thread.
+/// Does `work` while this thread makes a mistake.
 pub(super) fn with<T>(mistake: Mistake, work: impl FnOnce() -> T) -> T {
     MADE.set(Some(mistake));
     let done = work();
@@ -55,7 +55,7 @@ pub(super) fn with<T>(mistake: Mistake, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Returns the disk as the library gets it, with the mistake that this thread makes.
+/// Returns the disk for the library, with the mistake of this thread.
 pub(super) fn storage(disk: &Disk<Mark>, geometry: Geometry) -> Box<dyn Storage> {
     let disk = disk.clone();
     match MADE.get() {
@@ -71,7 +71,7 @@ pub(super) fn storage(disk: &Disk<Mark>, geometry: Geometry) -> Box<dyn Storage>
     }
 }
 
-/// A disk between which and the library one mistake is made.
+/// A disk that is used with a mistake.
 #[derive(Debug)]
 struct Careless {
     disk: Disk<Mark>,
@@ -81,7 +81,7 @@ struct Careless {
     is_new: AtomicBool,
     /// Whether a slot was written since the last sync.
     has_unsynced_slot: AtomicBool,
-    /// Where a read of a slot was cut off.
+    /// The end of an incomplete read of a slot.
     cut_off: AtomicU64,
 }
 
@@ -94,7 +94,7 @@ impl Careless {
         (self.geometry.page()..self.geometry.data_start()).contains(&position)
     }
 
-    /// Whether these bytes are there already, as far as memory knows.
+    /// Returns whether the page cache has these bytes already.
     fn is_there(&self, bytes: &[u8], position: u64) -> bool {
         let mut there = vec![0; bytes.len()];
         let read = read_up_to(&self.disk, &mut there, position);

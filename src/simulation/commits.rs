@@ -1,4 +1,4 @@
-//! What is known of the commits of a simulated file, and what the log of its disk says about them.
+//! What is known about the commits of a simulated file, and the marks about them in the history of its disk.
 
 use super::contents::State;
 

@@ -1,4 +1,4 @@
-//! Cutting lives off at every step, and looking at what is left.
+//! Crashing lives at every step, and checking what is left.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,7 +18,7 @@ use super::workload::Life;
 /// Lives that follow each other, each beginning with what a crash left of the one before.
 const MAX_LIVES: u32 = 5;
 
-/// How a file's end is looked for.
+/// The parameters of a search.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Search {
     /// The version of the format.
@@ -41,7 +41,7 @@ pub(super) struct Search {
     pub(super) mapped: Mapped,
 }
 
-/// A file at one moment of its lives, and what is known of it.
+/// A file at one moment of its lives, and what is known about it.
 #[derive(Debug, Clone)]
 struct Moment {
     disk: DiskState,
@@ -51,11 +51,11 @@ struct Moment {
     lossy: bool,
 }
 
-/// One file's many ends.
+/// The crashes of one file.
 pub(super) struct Explorer {
     random: Random,
     search: Search,
-    /// Crash images that were looked at.
+    /// Number of crash images that were checked.
     pub(super) images: u64,
 }
 
@@ -213,7 +213,7 @@ impl Explorer {
     }
 }
 
-/// A crash may leave one slot torn, and nothing else damaged.
+/// Checks that a crash leaves at most one torn slot, and no other damage.
 fn check_frames(reader: &CaptureFile, habits: &Habits) -> Outcome {
     let slots = Slot::BOTH.map(|slot| Some(habits.geometry.slot_position(slot)));
     let problems = verify_open(reader).map_err(text)?.problems;

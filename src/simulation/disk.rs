@@ -1,4 +1,4 @@
-//! A disk in memory: what was written, what was synced, and what a power cut or a failed sync makes of it.
+//! A disk in memory: what was written, what was synced, and the effects of power cuts and failed syncs.
 
 use std::io;
 use std::path::Path;
@@ -11,18 +11,18 @@ use crate::format::{Geometry, in_memory};
 use crate::lock::{FileIdentity, SlotLock, WriteRight};
 use crate::storage::{Map, Storage, errno, too_short};
 
-/// Whether the file's name is there, instead of what stood in its place or nothing.
+/// The state of the file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
     /// It has none yet.
     Missing,
-    /// For those who look now; a power cut may take it back.
+    /// It is visible, but a power cut may roll it back.
     InMemory,
     OnDisk,
 }
 
 impl Name {
-    /// Whether the name is there after a power cut.
+    /// Returns whether the name exists after a power cut.
     pub(crate) fn after_power_cut(self, random: &mut Random) -> bool {
         match self {
             Self::Missing => false,
@@ -32,7 +32,7 @@ impl Name {
     }
 }
 
-/// What happened to a disk, in order, for going through it again.
+/// An event in the history of a disk, which can be replayed.
 #[derive(Debug, Clone)]
 pub(crate) enum Event<Mark> {
     Changed(Change),
@@ -42,13 +42,13 @@ pub(crate) enum Event<Mark> {
         position: usize,
         length: usize,
     },
-    /// The file got its name, or the name got to the disk.
+    /// The file got its name, or the name was synced.
     Named(Name),
     Marked(Mark),
 }
 
 impl<Mark> Event<Mark> {
-    /// Does to `disk` what happened then.
+    /// Replays the event on `disk`.
     pub(crate) fn replay(&self, disk: &mut DiskState) {
         match self {
             Self::Changed(change) => disk.change(change.clone()),
@@ -60,7 +60,7 @@ impl<Mark> Event<Mark> {
     }
 }
 
-/// What a call on the disk is about.
+/// The kind of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     Read,
@@ -72,11 +72,11 @@ pub(crate) enum Call {
     Name,
 }
 
-/// How a call goes wrong.
+/// A kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     Error(i32),
-    /// Half of what was asked.
+    /// Only half of the request is done.
     Short,
 }
 
@@ -98,7 +98,7 @@ pub(crate) enum Mapped {
     All,
 }
 
-/// Which calls go wrong.
+/// The calls that fail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Plan {
     None,
@@ -164,17 +164,17 @@ impl<Mark> Disk<Mark> {
         self.inner().plan = plan;
     }
 
-    /// How many calls there have been.
+    /// Returns the number of calls so far.
     pub(crate) fn calls(&self) -> u64 {
         self.inner().calls
     }
 
-    /// How many syncs have succeeded.
+    /// Returns the number of successful syncs.
     pub(crate) fn syncs(&self) -> u64 {
         self.inner().syncs
     }
 
-    /// How many syncs have failed.
+    /// Returns the number of failed syncs.
     pub(crate) fn failed_syncs(&self) -> u64 {
         self.inner().failed_syncs
     }
@@ -205,7 +205,7 @@ impl<Mark> Disk<Mark> {
 }
 
 impl<Mark> Inner<Mark> {
-    /// The fault that this call meets, if any.
+    /// Returns the fault of this call, if any.
     fn fault(&mut self, call: Call) -> Option<Fault> {
         let number = self.calls;
         self.calls += 1;
@@ -215,7 +215,7 @@ impl<Mark> Inner<Mark> {
             Plan::Random { syncs, others } => self.random_fault(call, syncs, others)?,
             _ => return None,
         };
-        // A call that is not about bytes cannot be done in part, and maps are not interrupted.
+        // A call without bytes cannot be done partially, and maps are not interrupted.
         let whole = !matches!(call, Call::Read | Call::Write);
         (fault != Fault::Short || !whole).then_some(fault)
     }
@@ -229,7 +229,7 @@ impl<Mark> Inner<Mark> {
         struck.then(|| Fault::ALL[self.random.below(Fault::ALL.len())])
     }
 
-    /// How much of `length` bytes a call gets done.
+    /// Returns how many of `length` bytes a call processes.
     fn admit(&mut self, call: Call, length: usize) -> io::Result<usize> {
         match self.fault(call) {
             None => Ok(length),

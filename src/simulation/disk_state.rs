@@ -1,13 +1,13 @@
-//! The bytes of a simulated disk: what was written, what was synced, and what a power cut or a failed sync makes of it.
+//! The bytes of a simulated disk: what was written, what was synced, and the effects of power cuts and failed syncs.
 
 use std::sync::Arc;
 
 use super::random::Random;
 
-/// What a disk writes whole or not at all.
+/// Size of a sector, which a disk writes completely or not at all.
 pub(crate) const SECTOR: usize = 512;
 
-/// Something that was done to a file.
+/// A change to a file.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
     Write { position: usize, bytes: Arc<[u8]> },
@@ -22,7 +22,7 @@ impl Change {
         }
     }
 
-    /// The change as far as a killed process got with it.
+    /// Returns the part of the change that a killed process has done.
     pub(crate) fn cut(&self, random: &mut Random) -> Option<Self> {
         match self {
             Self::Write { position, bytes } => Some(Self::Write {
@@ -42,9 +42,9 @@ pub(crate) fn write(file: &mut Vec<u8>, position: usize, bytes: &[u8]) {
     file[position..end].copy_from_slice(bytes);
 }
 
-/// One file: as it is on the disk, as processes see it, and what makes the difference.
+/// One file: as it is on the disk, as processes see it, and the changes in between.
 ///
-/// After a sync that failed the two can differ without a change that a later sync would write.
+/// After a failed sync, the two can differ without a change that a later sync would write.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DiskState {
     platter: Vec<u8>,
@@ -52,10 +52,10 @@ pub(crate) struct DiskState {
     unsynced: Vec<Change>,
 }
 
-/// How a power cut picks from what was not synced.
+/// The selection of unsynced changes that survive a power cut.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Picking {
-    /// Each sector of each change for itself, with a chance in a hundred.
+    /// Each sector of each change independently, with this probability in percent.
     Sectors(usize),
     /// The changes up to one of them, which is torn.
     UpTo(usize),
@@ -80,7 +80,7 @@ impl Picking {
         }
     }
 
-    /// The chance in a hundred that a sector of change number `index` reached the disk.
+    /// Returns the probability, in percent, that a sector of change number `index` reached the disk.
     fn chance(self, index: usize) -> usize {
         match self {
             Self::Sectors(chance) => chance,
@@ -105,7 +105,7 @@ impl DiskState {
         }
     }
 
-    /// The pages count as clean, whatever reached the disk; what processes see is kept or dropped.
+    /// Marks the pages as clean, whatever reached the disk; the page cache is kept or dropped.
     pub(crate) fn fail_sync(&mut self, random: &mut Random) {
         self.platter = self.after_power_cut(random).platter;
         self.unsynced.clear();
@@ -114,7 +114,7 @@ impl DiskState {
         }
     }
 
-    /// Forgets what is clean in memory of a part of the file.
+    /// Drops clean pages of a part of the file.
     pub(crate) fn drop_cached(&mut self, position: usize, length: usize) {
         let end = (position + length).min(self.cache.len()).min(self.platter.len());
         if position < end {
@@ -125,7 +125,7 @@ impl DiskState {
         }
     }
 
-    /// One of the states that a power cut can leave.
+    /// Returns one of the states that a power cut can leave.
     pub(crate) fn after_power_cut(&self, random: &mut Random) -> Self {
         let picking = Picking::new(self.unsynced.len(), random);
         let mut lengths = vec![self.platter.len()];
@@ -139,7 +139,7 @@ impl DiskState {
                 }
                 Change::Length(length) => {
                     lengths.push(*length);
-                    // What lies behind may come back if the file gets longer again; zeros are what it may be.
+                    // Bytes after the end may reappear if the file is extended again; here they are zeros.
                     bytes.resize((*length).max(bytes.len()), 0);
                 }
             }
@@ -155,7 +155,7 @@ impl DiskState {
     }
 }
 
-/// Writes those sectors for which `pick` says so.
+/// Writes the sectors for which `pick` returns true.
 pub(crate) fn write_some(
     file: &mut Vec<u8>,
     position: usize,

@@ -1,4 +1,4 @@
-//! Each call of the disk made to fail once, and then all calls from some point on.
+//! Letting each call of the disk fail once, and then all calls from some point on.
 
 use super::careless::storage;
 use super::commits::Mark;

@@ -1,4 +1,4 @@
-//! How one user works, and the options that the file is opened with.
+//! The habits of a user, and the options for opening the file.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::write::options::{Compression, SyncMode};
 use super::environment::{Clock, Seeded};
 use super::random::Random;
 
-/// The habits of one user, and the options that the file is opened with.
+/// The habits of a user, and the options for opening the file.
 #[derive(Debug, Clone)]
 pub(super) struct Habits {
     pub(super) geometry: Geometry,
@@ -17,14 +17,14 @@ pub(super) struct Habits {
     compression: Option<Compression>,
     pub(super) initial_metadata: Option<Vec<u8>>,
     pub(super) sync: SyncMode,
-    /// Never without syncs, which promises nothing once one of another process fails.
+    /// Always with syncs: without them, nothing is guaranteed once a sync of another process fails.
     always_syncs: bool,
     threads: usize,
     cache_size: u64,
     pub(super) longest_record: usize,
     pub(super) most_records: usize,
     pub(super) metadata_only: bool,
-    /// The chance in a hundred that a step is a commit.
+    /// Probability of a commit in each step, in percent.
     pub(super) commits: usize,
     /// Whether records depend on nothing but their number.
     pub(super) same_records: bool,
@@ -95,13 +95,13 @@ impl Habits {
         self.environment.clock = Clock::Still;
     }
 
-    /// As somebody looks at a file who wants nothing but to see it quickly.
+    /// Returns the options for reading a file.
     pub(super) fn for_looking(mut self) -> Self {
         (self.sync, self.threads, self.cache_size) = (SyncMode::Full, 1, 1 << 20);
         self
     }
 
-    /// Whether a power cut may cost the file.
+    /// Returns whether a power cut may destroy the file.
     pub(super) fn is_fragile(&self) -> bool {
         self.sync == SyncMode::None
     }

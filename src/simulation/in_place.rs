@@ -1,4 +1,4 @@
-//! Capture files that are made of empty ones, where others see them already: cut off at every step.
+//! Turning empty files into capture files in place, where others see them, with crashes at every step.
 
 use super::careless::{self, Mistake, storage};
 use super::commits::Mark;
@@ -49,13 +49,13 @@ fn make(format: u32, seed: u64) -> Outcome<u64> {
     for end in &ends {
         continue_with(end, &habits)?;
     }
-    // Once it was given out, it is there.
+    // Once it was returned, it exists.
     let left = Disk::new(now.after_power_cut(&mut random), Random::new(0));
     expect(read(&left, &habits)? == State::default(), || "the new file holds something else".into())?;
     Ok(ends.len() as u64)
 }
 
-/// The result is a complete file, or none yet; opening it for writing yields one.
+/// Checks that the result is a complete file, or none yet, and that opening it for writing completes it.
 fn continue_with(left: &DiskState, habits: &Habits) -> Outcome {
     let disk = Disk::new(left.clone(), Random::new(0));
     if let Ok(found) = read(&disk, habits) {

@@ -1,5 +1,5 @@
-//! What another thread does while a commit waits for the disk, made a part of the disk's syncs, so that it is done at the
-//! same moments in each run.
+//! Work of another thread while a commit waits for the disk. It is done as part of the disk's syncs, and therefore at
+//! the same moments in each run.
 
 use std::cell::RefCell;
 

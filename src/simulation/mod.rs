@@ -1,6 +1,6 @@
-//! Crash tests: the library over a simulated disk, cut off at every step and made to fail in every way.
+//! Crash tests: the library on a simulated disk, with crashes at every step and every kind of failure.
 //!
-//! The amounts are those of an everyday run. `CAPTUREFILE_SOAK` multiplies them.
+//! The amounts are those of a normal run. `CAPTUREFILE_SOAK` multiplies them.
 
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
@@ -75,12 +75,12 @@ const ONCE_FAILED: [(Search, u64); 11] = [
 /// A mistake that takes longer to be noticed counts as not noticed.
 const MISTAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How many times as much as every day is to be done.
+/// Returns the factor by which the amounts are multiplied.
 pub(crate) fn soak() -> u64 {
     std::env::var("CAPTUREFILE_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 
-/// Explores one seed after another until `enough` of them, or of their crash images, have been looked at.
+/// Explores one seed after another until `enough` of them, or of their crash images, have been checked.
 fn search(what: &str, search: Search, first_seed: u64, enough: impl Fn(u64, u64) -> bool) {
     let mut images = 0;
     for seed in first_seed.. {
@@ -96,7 +96,7 @@ fn search(what: &str, search: Search, first_seed: u64, enough: impl Fn(u64, u64)
     }
 }
 
-/// Two halves, so that two cores have work.
+/// Two halves, to use two cores.
 fn crash(half: u64) {
     search("crashes", CRASHES, half << 32, |images, _| images >= 250_000 * soak());
 }
@@ -169,7 +169,7 @@ fn every_mistake_is_noticed() {
     }
 }
 
-/// Returns the search that gives a mistake the most occasions to do harm.
+/// Returns the search that is most likely to reveal a mistake.
 fn where_it_shows(mistake: Mistake) -> Search {
     match mistake {
         Mistake::SyncRetried | Mistake::PageCacheTrusted => FAILED_SYNCS,

@@ -1,6 +1,6 @@
-//! Random numbers that a seed brings back.
+//! Reproducible random numbers.
 
-/// `SplitMix64`, by Guy Steele and others; good enough to pick what happens next.
+/// `SplitMix64`, by Guy Steele and others.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
@@ -17,17 +17,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is not 0.
+    /// Returns a number below `end`, which is not 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap_or(0)
     }
 
-    /// True once in `times`.
+    /// Returns true once in `times` calls, on average.
     pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// True `percent` times in a hundred.
+    /// Returns true with a probability of `percent`.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

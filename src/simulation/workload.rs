@@ -46,7 +46,7 @@ pub(super) struct Life {
     file: Option<Arc<CaptureFile>>,
     /// What the file should show now, uncommitted records included.
     now: State,
-    /// Snapshots that are looked at later: what they should show, and how many syncs had failed by then.
+    /// Snapshots that are checked later, with the expected state, and the number of failed syncs when they were taken.
     held: Vec<(Arc<Snapshot>, State, u64)>,
     /// Whether calls of the disk may fail.
     faulty: bool,
@@ -78,7 +78,7 @@ impl Life {
         Ok(life)
     }
 
-    /// A process that finds a file as another one left it; it has yet to open it.
+    /// Creates a process for a file that another one left, which it has yet to open.
     pub(super) fn new(
         disk: Disk<Mark>,
         history: History,
@@ -104,7 +104,7 @@ impl Life {
         &self.history.states[self.mark.acknowledged]
     }
 
-    /// Opens the file again and takes up the state that it is found in.
+    /// Opens the file again and continues with the state that it finds.
     pub(super) fn reopen(&mut self) -> Outcome {
         if self.file.take().is_some() && self.random.one_in(2) {
             self.habits.change(&mut self.random);
@@ -157,7 +157,7 @@ impl Life {
         )
     }
 
-    /// Continues for this many steps.
+    /// Runs this many steps.
     pub(super) fn run(&mut self, steps: usize) -> Outcome {
         if self.file.is_none() {
             self.reopen()?;
@@ -250,7 +250,7 @@ impl Life {
         Ok(())
     }
 
-    /// Records that are added together and then kept or not.
+    /// Adds records together, and then keeps or discards them.
     fn batch(&mut self) -> Outcome {
         let keep = self.random.one_in(2);
         let records: Vec<_> =
@@ -344,7 +344,7 @@ impl Life {
         Ok(committed)
     }
 
-    /// A commit failed and has not happened: it is tried again, rolled back, or left.
+    /// Handles a failed commit that has not happened: it is retried, rolled back, or left.
     fn after_commit(&mut self, error: &Error) -> Outcome {
         expect(self.faulty, || format!("a commit fails: {error}"))?;
         match self.random.below(3) {
@@ -354,7 +354,7 @@ impl Life {
         }
     }
 
-    /// A call failed; only a disk that fails may be the cause.
+    /// Handles a failed call, whose only allowed cause is a failing disk.
     fn after(&mut self, error: Error) -> Outcome {
         match error {
             Error::CommitUncertain { .. } | Error::WriterFailed { .. } if self.faulty => self.reopen(),
@@ -384,7 +384,7 @@ impl Life {
         self.reopen()
     }
 
-    /// Keeps a snapshot, to look at it when much has happened.
+    /// Keeps a snapshot, which is checked much later.
     fn hold(&mut self) -> Outcome {
         match self.file()?.snapshot() {
             Ok(snapshot) => self.held.push((snapshot, self.now.clone(), self.disk.failed_syncs())),
@@ -395,7 +395,8 @@ impl Life {
 
     fn check_held(&mut self) -> Outcome {
         for (snapshot, expected, failed_syncs) in std::mem::take(&mut self.held) {
-            // What a sync that failed took away was never on the disk, and may be gone for those who saw it.
+            // Commits that a failed sync rolled back were never on the disk, and snapshots of them may become
+            // unreadable.
             if failed_syncs != self.disk.failed_syncs() {
                 continue;
             }
@@ -408,7 +409,7 @@ impl Life {
         Ok(())
     }
 
-    /// Reads what the writer sees.
+    /// Checks what the writer sees.
     fn look(&mut self) -> Outcome {
         match read_all(self.file()?) {
             Ok(found) => expect(found == self.now, || "the writer sees something else than it wrote".into()),
@@ -416,7 +417,7 @@ impl Life {
         }
     }
 
-    /// Reads what others see.
+    /// Checks what others see.
     fn look_from_outside(&mut self) -> Outcome {
         let opened = self.habits.options().read_storage(path(), storage(&self.disk, self.habits.geometry));
         match opened.and_then(|file| read_all(&file)) {

@@ -82,7 +82,7 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     }
     /// Wakes all threads, in any process, that wait for a change of the four bytes at `position`.
     fn tell_change(&self, _position: u64) {}
-    /// Whether somebody has the right to write the file.
+    /// Returns whether anyone has the right to write the file.
     fn is_being_written(&self) -> io::Result<bool> {
         Ok(false)
     }

@@ -1,4 +1,5 @@
-//! Commits that many threads share: calls that arrive while one is under way share the next one, which has what they added.
+//! Commits that many threads share: calls that arrive while one is in progress share the next one, which has what they
+//! added.
 //!
 //! A commit has three steps. The first and the last hold the writer and are short. Between them the commit has all that
 //! it writes and waits for the disk on its own, while others add to the writer, and while their commits wait for this
@@ -27,7 +28,7 @@ const MAX_STARTED: usize = 64;
 
 /// What commits in three steps.
 pub(crate) trait CommitSteps {
-    /// A commit under way.
+    /// A commit in progress.
     type Flight: Flight;
     /// What a commit has committed.
     type Committed: Debug;
@@ -40,7 +41,7 @@ pub(crate) trait CommitSteps {
     fn can_mark(&self) -> bool {
         false
     }
-    /// Marks all that there is to commit, maybe while a commit is under way. Returns the count of changes that a commit
+    /// Marks all that there is to commit, maybe while a commit is in progress. Returns the count of changes that a commit
     /// has to have in it; `None` if there is nothing.
     fn mark(&mut self) -> Result<Option<u64>> {
         Ok(None)
@@ -81,7 +82,7 @@ pub(crate) struct Shared<W: CommitSteps> {
     /// `None` once it is closed.
     pub(crate) writer: Option<W>,
     in_flight: bool,
-    /// Those who wait for the commit under way to end, before whom no other one begins.
+    /// Those who wait for the commit in progress to end, before whom no other one begins.
     waiting_alone: usize,
     /// Those who wait for a commit that has their changes.
     waiting: usize,
@@ -117,18 +118,18 @@ impl<W: CommitSteps> GroupCommit<W> {
         Self { shared: Mutex::new(shared), ended: Condvar::new(), wanted: Condvar::new() }
     }
 
-    /// Returns the writer, maybe while a commit is under way.
+    /// Returns the writer, maybe while a commit is in progress.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Shared<W>> {
         // A panic in the writer would be a defect; its state is no worse than after an error.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what [`lock`](Self::lock) does, unless somebody else has the writer.
+    /// Does what [`lock`](Self::lock) does, unless another thread has the writer.
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Shared<W>>> {
         self.shared.try_lock().ok()
     }
 
-    /// Returns the writer when no commit is under way, and all that were started are done.
+    /// Returns the writer when no commit is in progress, and all that were started are done.
     pub(crate) fn lock_alone(&self) -> MutexGuard<'_, Shared<W>> {
         let mut shared = self.lock();
         shared.waiting_alone += 1;
@@ -150,7 +151,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         }
     }
 
-    /// How many wait for a commit under way to end.
+    /// How many wait for a commit in progress to end.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.lock().waiting
@@ -160,7 +161,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         self.ended.wait(shared).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits what was added before the call, or waits until somebody else's commit has; returns what this one
+    /// Commits what was added before the call, or waits until the commit of another thread has; returns what this one
     /// committed, if it did. `visited` sees the writer after each step; `closed` makes the error where there is none.
     pub(crate) fn commit(
         &self,
@@ -337,8 +338,8 @@ impl<W: CommitSteps> GroupCommit<W> {
         std::mem::take(&mut self.lock().unseen)
     }
 
-    /// Closes the writer when no commit is under way, all that were started are done, and `last` has seen it; `None` if
-    /// it is closed already.
+    /// Closes the writer when no commit is in progress, all that were started are done, and `last` has seen it; `None`
+    /// if it is closed already.
     pub(crate) fn close<T>(&self, last: impl FnOnce(&W) -> T) -> Option<T> {
         let mut shared = self.lock_alone();
         let seen = shared.writer.take().as_ref().map(last);
@@ -363,7 +364,7 @@ impl<W: CommitSteps> Shared<W> {
     }
 }
 
-/// Who has a commit under way: it is finished also by a panic.
+/// Who has a commit in progress: it is finished also by a panic.
 struct Leader<'a, W: CommitSteps, V: Fn(&W)> {
     group: &'a GroupCommit<W>,
     visited: V,
@@ -385,7 +386,7 @@ impl<W: CommitSteps, V: Fn(&W)> Leader<'_, W, V> {
         let mut shared = self.group.lock();
         shared.in_flight = false;
         shared.last_if_awaited = (shared.waiting > 0).then_some(took);
-        // It is there: nobody closes while a commit is under way.
+        // It is there: nobody closes while a commit is in progress.
         let writer = shared.writer.as_mut()?;
         let finished = writer.finish_commit(flight);
         if finished.is_err() {

@@ -35,7 +35,7 @@ impl Environment for System {
     }
 }
 
-/// A time that somebody sets who commits again what was committed before.
+/// A time that is set when earlier commits are committed again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct GivenTime(Arc<AtomicU64>);
 

@@ -30,7 +30,7 @@ impl CommitSteps for Writer {
         }
         let began = Instant::now();
         self.drain_for_commit()?;
-        // One is under way: there is none that could be asked for.
+        // One is in progress: there is none that could be asked for.
         let Some(slots) = self.slots.take() else {
             return Ok(None);
         };
@@ -53,7 +53,7 @@ impl CommitSteps for Writer {
 
     fn begin_marked(&mut self) -> Result<Option<Flight>> {
         self.check_health()?;
-        // Nothing begins while the slots are with a commit under way.
+        // Nothing begins while the slots are with a commit in progress.
         let Some(captured) = self.marked.take_if(|_| self.slots.is_some()) else {
             return Ok(None);
         };
@@ -96,7 +96,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Captures all that is not committed and not under way, also what was marked before.
+    /// Captures all that is not committed and not in progress, also what was marked before.
     fn capture(&mut self) -> Captured {
         if let Some(before) = self.marked.take() {
             self.draft.keep_uncommitted(&before);

@@ -1,4 +1,4 @@
-//! A commit under way: it has all that it writes, and leaves the writer to others meanwhile.
+//! A commit in progress: it has all that it writes, and leaves the writer to others meanwhile.
 
 use std::path::Path;
 use std::sync::Arc;

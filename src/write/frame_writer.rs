@@ -199,7 +199,7 @@ impl FrameWriter {
         let geometry = &self.file.geometry;
         let used = committed_limit.next_multiple_of(geometry.page());
         let length = used.max(geometry.initial_length());
-        // One that somebody has cut shorter stays so.
+        // A file that was truncated further is left alone.
         if self.file.storage.length().is_ok_and(|now| length < now) {
             // The room is only room: a file that keeps it is as good.
             let _ = self.file.storage.set_length(length);

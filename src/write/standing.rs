@@ -9,7 +9,7 @@ use crate::storage::Standing;
 pub(crate) struct Watch {
     /// Whether the file had a name when it was opened.
     had_name: bool,
-    /// What somebody else has done to it.
+    /// The change that another program has made to it.
     harm: Option<&'static str>,
 }
 
@@ -25,12 +25,12 @@ impl Watch {
         self.harm
     }
 
-    /// Checks that the file still has its first `needed` bytes, and a name: what is written to one that was cut short
+    /// Checks that the file still has its first `needed` bytes, and a name: what is written to one that was truncated
     /// or removed could not be read again. Returns its length; the room behind may have been cut off.
     pub(crate) fn check(&mut self, file: &Opened, needed: u64) -> Result<u64> {
         let standing = file.storage.standing().map_err(file.failed("read the length of"))?;
         if standing.length < needed {
-            self.harm = Some("the file was cut short");
+            self.harm = Some("the file was truncated");
             return Err(cut_short(file, standing.length, needed));
         }
         if self.had_name && !standing.has_name {

@@ -25,9 +25,9 @@ pub(crate) struct Writer {
     pub(super) sync: SyncMode,
     pub(super) draft: Draft,
     right: Arc<dyn WriteRight>,
-    /// `None` while a commit is under way, which has it.
+    /// `None` while a commit is in progress, which has it.
     pub(super) slots: Option<SlotWriter>,
-    /// What a commit that was started is to have in it, and is waiting for the one under way.
+    /// What a commit that was started is to have in it, and is waiting for the one in progress.
     pub(super) marked: Option<Captured>,
     /// The count of changes of what was captured last.
     pub(super) captured_changes: u64,
@@ -213,7 +213,7 @@ impl Writer {
         Snapshot::committed(Arc::clone(&self.file), MasterNode::clone(&self.committed))
     }
 
-    /// Discards everything since the last commit. No commit may be under way.
+    /// Discards everything since the last commit. No commit may be in progress.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
         if self.draft.is_dirty() {

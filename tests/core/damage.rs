@@ -176,7 +176,7 @@ fn a_file_cut_short_under_its_reader_is_an_error_until_it_is_whole_again() {
     let file = std::fs::File::options().write(true).open(&place.path).unwrap();
     file.set_len(data_start(&SMALL) as u64 + 512).unwrap();
     let damage = damage_of(snapshot.record(1));
-    assert!(damage.expected.contains("cut short"), "{damage}");
+    assert!(damage.expected.contains("truncated"), "{damage}");
     // A refresh that has nothing new to see may not look; one that must be durable does.
     damage_of(reader.refresh(true));
     assert_eq!(reader.record_count().unwrap(), COUNT);

@@ -413,7 +413,7 @@ def follow(
     Returns:
         An asynchronous iterator. Its steps raise the exceptions of opening the file and of `CaptureFile.follow` or
         `RotatingReader.follow`: for example CaptureFileReplaced, after the last record, if the file was removed or
-        replaced, and InvalidCaptureFile if it was cut short.
+        replaced, and InvalidCaptureFile if it was truncated.
 
     Raises:
         ValueError: The timeout or the batch size is out of range.

@@ -46,7 +46,7 @@ COMMANDS = (
     *("append", "cat", "head", "tail", "sample", "get", "count", "follow", "grep", "info", "du", "verify", "recover"),
     *("copy", "merge", "backup", "upload", "import", "export", "metadata", "view", "completion"),
 )
-"""In the order of the help; each is described and run by the module of its name in `capturefile.cli.commands`."""
+"""The commands in the order of the help; each is a module of `capturefile.cli.commands` with the same name."""
 
 EPILOG = """\
 examples:
@@ -93,7 +93,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _with_help(arguments: Sequence[str]) -> Sequence[str]:
-    """Makes `help COMMAND` and no arguments at all what they mean."""
+    """Translates `help COMMAND`, and a call without arguments."""
     if not arguments:
         return ["--help"]
     if arguments[0] == "help":
@@ -107,7 +107,7 @@ def _with_help(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """What describes all commands; to be fast, only `command` if that is one."""
+    """Returns the parser of all commands, or, to save time, only that of `command` if there is one."""
     described = Parser(
         prog="capturefile",
         description="Reads, writes and checks capture files: compressed, append-only logs of records.",

@@ -1,4 +1,4 @@
-"""The words in which all commands describe themselves, and the kinds of arguments that they take."""
+"""The parser of the command, and the types of its arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SPAN = re.compile(r"(?P<first>-?[0-9]+)(?P<open>-(?P<last>-?[0-9]+)?)?", re.ASCII)
 TIME_OPTIONS = ("--since", "--until", "--time")
 PAGE_SIZE = 4096
-"""Of the files that commands make, in bytes."""
+"""The page size of new files, in bytes."""
 SIZES = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 
@@ -30,17 +30,17 @@ class Span:
     """Records from `first` to `last`, both included; negative numbers count from the end."""
 
     def __init__(self, first: int, last: int) -> None:
-        """The numbers are not checked against any file yet."""
+        """Does not check the numbers against a file."""
         self.first = first
         self.last = last
 
     def __str__(self) -> str:
-        """As it is written on the command line."""
+        """Formats the range as on the command line."""
         return f"{self.first}-{self.last}"
 
 
 EVERYTHING = Span(1, -1)
-"""The range that is meant where none is given; also that of a file without records."""
+"""The default range, which also works for a file without records."""
 
 
 if sys.version_info[:2] == (3, 14):
@@ -75,13 +75,13 @@ class HelpFormatter(_Formatter):
     width: ClassVar[int | None] = None
 
     def __init__(self, prog: str, **options: Any) -> None:  # noqa: ANN401 - whatever argparse has
-        """Finds out the width when the first one is made."""
+        """Determines the width when the first one is created."""
         if HelpFormatter.width is None:
             HelpFormatter.width = _terminal_width() - 2
         super().__init__(prog, **{"width": HelpFormatter.width, **options})
 
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
-        """Leaves a name with brackets alone, which says by itself how often the argument may be given."""
+        """Does not change a name with brackets, which already shows how often the argument may be given."""
         is_whole = isinstance(action.metavar, str) and action.metavar.startswith("[")
         return str(action.metavar) if is_whole else super()._format_args(action, default_metavar)
 
@@ -98,17 +98,17 @@ class Parser(argparse.ArgumentParser):
     """Parses a command; errors name the cause rather than the consequence, with the command's own usage."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - whatever argparse has
-        """Takes options by their whole names only."""
+        """Accepts options by their full names only."""
         super().__init__(**{"formatter_class": HelpFormatter, "allow_abbrev": False, **options})
         self.given: Sequence[str] = ()
         self.complaint: Callable[[argparse.Namespace], str | None] = lambda _: None
-        """Says what is wrong with arguments that are right one by one."""
+        """Reports arguments that are valid individually, but not together."""
 
     # argparse has parsers of commands leave what they do not know to the one above, which shows its own usage.
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parses, and refuses what is unknown or does not go together."""
+        """Parses arguments, and refuses unknown ones and invalid combinations."""
         self.given = sys.argv[1:] if args is None else list(args)
         found, unknown = super().parse_known_args(self.given, namespace)
         # argparse takes further files and numbers only where no option stands between them and the first.
@@ -149,7 +149,7 @@ class ShowVersion(argparse.Action):
     """Shows the version as it is: that of argparse is formatted, for which Python 3.15 imports dataclasses."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - whatever argparse has
-        """Takes no value."""
+        """Accepts no value."""
         super().__init__(nargs=0, **options)
 
     def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> NoReturn:
@@ -187,7 +187,7 @@ def add_bare(commands: Commands, name: str, summary: str, example: str = "") -> 
 
 
 def add_format_version(command: argparse.ArgumentParser) -> None:
-    """In which format a new file is made."""
+    """Adds the options for the format of a new file."""
     command.add_argument(
         "--file-format",
         type=int,
@@ -215,22 +215,22 @@ def add_selection(command: argparse.ArgumentParser) -> None:
 
 
 def natural(text: str) -> int:
-    """A number from 0 up."""
+    """Parses a number of at least 0."""
     return whole_number(text, 0)
 
 
 def number_or_start(text: str) -> tuple[int, bool]:
-    """A number from 0 up, and whether a plus sign makes it that of the record to start with."""
+    """Parses a number of at least 0; with a plus sign, it is the number of the first record."""
     return natural(text), text.strip().startswith("+")
 
 
 def positive(text: str) -> int:
-    """A number from 1 up."""
+    """Parses a number of at least 1."""
     return whole_number(text, 1)
 
 
 def whole_number(text: str, lowest: int) -> int:
-    """A whole number that is not too low."""
+    """Parses an integer with a minimum."""
     with suppress(ValueError):
         if (number := int(text)) >= lowest:
             return number
@@ -238,7 +238,7 @@ def whole_number(text: str, lowest: int) -> int:
 
 
 def seconds(text: str) -> float:
-    """A time that is not negative; `inf` is for ever."""
+    """Parses a time that is not negative; `inf` means for ever."""
     with suppress(ValueError):
         if (number := float(text)) >= 0 and not math.isnan(number):
             return number
@@ -246,7 +246,7 @@ def seconds(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """A number of bytes, in whole pages, such as 65536, 64K or 1M."""
+    """Parses a number of bytes, in whole pages, such as 65536, 64K or 1M."""
     digits, unit = (text[:-1], text[-1]) if text[-1:] in ("K", "M") else (text, "")
     number = positive(digits) * SIZES[unit]
     if number % PAGE_SIZE:
@@ -255,7 +255,7 @@ def size(text: str) -> int:
 
 
 def span(text: str) -> Span:
-    """A record number or a range."""
+    """Parses a record number or a range."""
     found = SPAN.fullmatch(text.strip())
     if found is None:
         raise argparse.ArgumentTypeError(f"expected a record number or a range such as 3-7 or 3-, not {text!r}")
@@ -266,7 +266,7 @@ def span(text: str) -> Span:
 
 
 def protect_numbers(arguments: Sequence[str]) -> list[str]:
-    """Keeps argparse from taking ranges such as -3--1, and times such as -2h, for options, by a space before them.
+    """Puts a space before ranges such as -3--1, and times such as -2h, so that argparse does not parse them as options.
 
     `head -3` and `tail -3` are `-n 3`, as users know them.
     """

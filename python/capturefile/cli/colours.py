@@ -1,4 +1,4 @@
-"""Colours on a terminal, for what is looked for first; none where NO_COLOR asks for none."""
+"""Colours on a terminal for the most important output, unless NO_COLOR is set."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def has_colours(descriptor: int) -> bool:
 
 
 def painted(text: str, colour: str, descriptor: int) -> str:
-    """The text in a colour, if there are any."""
+    """Returns the text in a colour, if colours are used."""
     return f"{colour}{text}{RESET}" if has_colours(descriptor) else text

@@ -1,4 +1,4 @@
-"""The forms in which records are printed, and in which `append` takes them."""
+"""The formats in which records are printed, and in which `append` reads them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO, TypeAlias
 
     Encoder: TypeAlias = Callable[[int, bytes], bytes]
-    """Makes of a record's number and the record what is written."""
+    """Converts a record and its number to output."""
 
 FORMATS = ("text", "jsonl", "raw", "hex", "nul", "prefixed")
 BINARY = frozenset({"raw", "nul", "prefixed"})
 LENGTH_SIZE = 4
-"""Bytes of the big-endian length before each record in the form `prefixed`."""
+"""Size of the big-endian length before each record in the format `prefixed`."""
 
 FORMATS_HELP = (
     "text: the record and a newline (default); jsonl: a line of JSON; raw: the records and nothing else; "
@@ -30,38 +30,36 @@ FORMATS_HELP = (
 
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 CONTROLS_IN_JSON = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
-"""What a terminal would take for a command, as it is shown instead."""
+"""Characters that a terminal would interpret as commands, with their visible replacements."""
 
 
 def add_format(command: argparse.ArgumentParser) -> None:
-    """The options that say how records are printed."""
+    """Adds the options for the format of output."""
     command.add_argument("--format", choices=FORMATS, default="text", help=FORMATS_HELP)
     command.add_argument("--force", action="store_true", help="write raw, nul and prefixed records even to a terminal")
     add_fields(command)
 
 
 def add_headers(command: argparse.ArgumentParser) -> None:
-    """The options that say whether the name of each source stands before its records."""
-    command.add_argument(
-        "-q", "--quiet", action="store_true", help="no line with the name before each of several files"
-    )
-    command.add_argument("-v", "--verbose", action="store_true", help="such a line also before a single file")
+    """Adds the options for headings with the names of sources."""
+    command.add_argument("-q", "--quiet", action="store_true", help="print no headings with the names of files")
+    command.add_argument("-v", "--verbose", action="store_true", help="print a heading even for a single file")
 
 
 class Headers:
-    """The lines that say of which source the records behind them are: `==> log.capture <==`.
+    """Headings with the name of the source of the following records: `==> log.capture <==`.
 
     They are left out in a form that has no lines of text, or has the name in each line.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """By default there are some where there are several sources."""
+        """Writes headings by default if there are several sources."""
         several = options.verbose or (len(options.files) > 1 and not options.quiet)
         self.wanted = several and options.format in ("text", "hex")
         self.last: str | None = None
 
     def write(self, output: BinaryIO, name: str) -> None:
-        """Writes the line unless the last one was the same."""
+        """Writes the heading unless the last one was the same."""
         if not self.wanted or name == self.last:
             return
         start = "" if self.last is None else "\n"
@@ -70,7 +68,7 @@ class Headers:
 
 
 def encoder(options: argparse.Namespace, file: str | None = None) -> Encoder:
-    """What encodes records in the form that is asked for; in JSON with the name of the file, if there are several."""
+    """Returns the encoder for the selected format; JSON includes the name of the file if there are several."""
     name: str = options.format
     if name in BINARY:
         refuse_terminal(f"the format {name}", force=options.force)
@@ -103,7 +101,7 @@ PLAIN: dict[str, Encoder] = {
 
 
 def printable(data: bytes) -> str:
-    """The text in `data` as a terminal can show it, with everything else escaped."""
+    """Returns the text in `data`, with everything that a terminal cannot show escaped."""
     return data.decode(errors="backslashreplace").translate(CONTROLS)
 
 

@@ -12,17 +12,17 @@ WRONG_USAGE = 2
 UNUSABLE = 2
 """For `verify` and `grep`, for which 1 is a result: the file could not be read."""
 LOSSY = 3
-"""Done, but something of the source is not in the result."""
+"""Done, but parts of the source are missing in the result."""
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + 13
 """As by SIGPIPE, which Windows does not have."""
 
 EXPECTED_ERRORS = (capturefile.CaptureFileError, OSError, IndexError, ValueError, MemoryError)
-"""What a file, a disk or an argument can cause; anything else is a mistake in this program."""
+"""Errors that a file, a disk or an argument can cause; others are bugs of this program."""
 
 
 class Terminated(BaseException):
-    """The system or somebody asks the process to end; the work is to be cleared away first."""
+    """A signal asks the process to end; temporary files have to be removed first."""
 
     def __init__(self, number: int) -> None:
         """`number` is that of the signal."""
@@ -31,4 +31,4 @@ class Terminated(BaseException):
 
 
 class WrongUsage(Exception):  # noqa: N818 - the name is that of the exit code
-    """Arguments that are well formed, but cannot be meant together or with these files."""
+    """Arguments that are valid individually, but not together or not for these files."""

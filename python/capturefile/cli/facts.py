@@ -1,4 +1,4 @@
-"""What `info` finds out about a file beside the numbers in it: how well it is compressed, its times, who is at it."""
+"""What `info` adds to the numbers in a file: compression ratio, times, and whether it is being written."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from capturefile.rotating import RotatedFile, RotatingReader
 
 MAX_SAMPLES = 256
-"""Records that are read to estimate how long all are."""
+"""Maximum number of records that are read to estimate the total length."""
 MAX_SAMPLED_BYTES = 32 * 1024 * 1024
 GOLDEN = 0.6180339887498949
-"""Multiples of it are spread evenly between whole numbers, however many there are."""
+"""The fractional parts of its multiples are evenly distributed, for any number of them."""
 PREVIEW = 60
-"""Bytes of the metadata that are shown."""
+"""Number of bytes of the metadata that are shown."""
 
 
 def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
-    """What can be found out at little cost, by names for JSON; None is unknown, or no metadata."""
+    """Returns facts that are cheap to determine, by their JSON names; None means unknown, or no metadata."""
     size, exact = record_bytes(cf)
     birth = file_identity(cf)[2]
     modified = None if is_url(cf.file_name) else os.stat(cf.file_name).st_mtime
@@ -44,7 +44,7 @@ def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
 
 
 def log_facts(log: RotatingReader[bytes]) -> dict[str, object]:
-    """The same of a rotated log, and for each of its files."""
+    """Returns the facts of a rotated log, and of each of its files."""
     from capturefile.rotating.manifest import NAME
 
     sizes = list(_sizes(log))
@@ -74,14 +74,14 @@ def log_facts(log: RotatingReader[bytes]) -> dict[str, object]:
 
 
 def _sizes(log: RotatingReader[bytes]) -> Iterator[tuple[RotatedFile, int]]:
-    """The files with their sizes; one that is deleted meanwhile is left out."""
+    """Returns the files with their sizes; files that are deleted in the meantime are left out."""
     for file in log.files():
         with suppress(FileNotFoundError):
             yield file, os.stat(file.path).st_size
 
 
 def record_bytes(cf: capturefile.CaptureFile[bytes]) -> tuple[int | None, bool]:
-    """How many bytes all records have, and whether that is counted and not estimated."""
+    """Returns the total length of all records, and whether it is exact."""
     count = cf.record_count()
     read = total = 0
     for number in _sample(count):
@@ -98,7 +98,7 @@ def record_bytes(cf: capturefile.CaptureFile[bytes]) -> tuple[int | None, bool]:
 
 
 def _compressed_bytes(cf: capturefile.CaptureFile[bytes]) -> int | None:
-    """How many bytes the blocks have in the file; None if nothing is compressed yet."""
+    """Returns the size of the compressed blocks in the file; None if nothing is compressed yet."""
     try:
         start = next(cf.blocks()).position
     except (StopIteration, capturefile.InvalidCaptureFile):
@@ -108,7 +108,7 @@ def _compressed_bytes(cf: capturefile.CaptureFile[bytes]) -> int | None:
 
 
 def _sample(count: int) -> Iterator[int]:
-    """Numbers of records from everywhere in the file; all of them, if there are few."""
+    """Returns record numbers distributed over the file, or all of them if there are few."""
     if count <= MAX_SAMPLES:
         yield from range(1, count + 1)
     else:
@@ -121,7 +121,7 @@ def _shown_time(seconds: float) -> str:
 
 
 def _is_being_written(cf: capturefile.CaptureFile[bytes]) -> bool | None:
-    """Whether the file has a writer; None where the system does not say."""
+    """Returns whether the file has a writer; None if the system cannot tell."""
     try:
         return cf.is_being_written()
     except OSError:

@@ -90,7 +90,7 @@ class Followed:
         self._follower = self.source.reader.follow(self._next, timeout=timeout)
 
     def write_new(self, output: BinaryIO, headers: Headers | None, limit: int | None = None) -> bool:
-        """Writes what is at hand, at most `limit` records; whether there was something."""
+        """Writes the available records, at most `limit`. Returns whether there were any."""
         if self.is_over or (self._follower is None and not self._appears()):
             return False
         assert self._follower is not None

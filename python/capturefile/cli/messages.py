@@ -1,4 +1,4 @@
-"""What the command says on standard error, and in which words."""
+"""Messages of the command on standard error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ in_the_way: list[Callable[[], None]] = []
 
 
 def say(message: str) -> None:
-    """Writes one line to standard error; where that is closed or broken, there is nobody to tell."""
+    """Writes one line to standard error; a failure is ignored, because there is nowhere to report it."""
     for remove in in_the_way:
         remove()
     if sys.stderr is not None:
@@ -27,13 +27,13 @@ def say(message: str) -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and what is counted."""
+    """Formats a number with the noun that is counted."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @contextmanager
 def reporting(cf: capturefile.CaptureFile[bytes]) -> Iterator[None]:
-    """Says at the end how many records were added and stay.
+    """Reports, at the end, how many records were added and committed.
 
     The file knows, while an interrupt can come between a commit and the line that would have counted it.
     After a commit that is uncertain nobody knows; its own message says so.

@@ -1,4 +1,4 @@
-"""The line on a terminal that says how far long work has come, how fast it is, and how long it will take."""
+"""The progress line on a terminal, with the speed and the remaining time."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SILENCE = 1.0
-"""Seconds of work before there is anything to see."""
+"""Seconds before the line is first shown."""
 PAUSE = 0.2
-"""Seconds between two looks."""
+"""Seconds between two updates."""
 CLEARED = "\r\x1b[K"
 
 
 class Progress:
-    """Counts what goes through it. Without a terminal on standard error it does nothing."""
+    """Counts the items that pass through it. Without a terminal on standard error, it does nothing."""
 
     def __init__(
         self, doing: str, unit: str, total: int | None, position: Callable[[], int] | None, *, visible: bool
     ) -> None:
-        """Shows work on `total` things, of which `position` tells how many are done, or else the count."""
+        """Shows progress of `total` items; `position` returns how many are done, by default those counted."""
         self.doing = doing
         self.unit = unit
         self.total = total
@@ -46,7 +46,7 @@ class Progress:
         self.total = total if alone else None
 
     def over(self, items: Iterable[T]) -> Iterator[T]:
-        """The same items, seen to go by."""
+        """Iterates over the items and counts them."""
         return self._counted(items) if self.visible else iter(items)
 
     def _counted(self, items: Iterable[T]) -> Iterator[T]:
@@ -56,12 +56,12 @@ class Progress:
             self.look()
 
     def at(self, done: int, total: int) -> None:
-        """Takes the place of counting where somebody else knows how much is done."""
+        """Sets the progress, if the caller knows it, instead of counting."""
         self.count, self.total = done, total
         self.look()
 
     def look(self) -> None:
-        """Shows the line if it is time to."""
+        """Shows the line if an update is due."""
         now = time.monotonic()
         if self.visible and now >= self.due:
             done = self.count if self.position is None else self.position()
@@ -69,7 +69,7 @@ class Progress:
             self.due = now + PAUSE
 
     def clear(self) -> None:
-        """Leaves the line to others, until it is time to show it again."""
+        """Clears the line until the next update is due."""
         if self.shown:
             self._show("")
             self.shown = False
@@ -90,7 +90,7 @@ def line(doing: str, unit: str, done: int, total: int | None, seconds: float) ->
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as coarse as they are long."""
+    """Formats a duration in seconds, minutes or hours."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""What `info`, `verify` and `recover` write about a file, in lines and as fields for JSON."""
+"""Output of `info`, `verify` and `recover` about a file, as lines and as fields for JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_problems(output: BinaryIO, problems: Iterable[capturefile.Damage]) -> 
 
 
 def unreadable(error: capturefile.InvalidCaptureFile, file: str, number: int) -> capturefile.InvalidCaptureFile:
-    """The error of a record that cannot be read, with its number, and what can be done about it."""
+    """Returns the error for an unreadable record, with its number and a suggestion."""
     name = quoted(file)
     return capturefile.InvalidCaptureFile(
         f"record {number} cannot be read: {error}; capturefile verify {name} lists all that is damaged, and "
@@ -29,14 +29,14 @@ def unreadable(error: capturefile.InvalidCaptureFile, file: str, number: int) ->
 def as_fields(
     facts: capturefile.BlockInfo | capturefile.Info | capturefile.Recovery | capturefile.Report,
 ) -> dict[str, object]:
-    """The fields of a dataclass by their names."""
+    """Returns the fields of a dataclass by name."""
     from dataclasses import asdict
 
     return asdict(facts)
 
 
 def recovery_fields(recovery: capturefile.Recovery) -> dict[str, object]:
-    """The fields of a recovery, in types that JSON has."""
+    """Returns the fields of a recovery, in JSON types."""
     metadata = recovery.last_metadata
     return {
         "complete": recovery.complete,
@@ -46,7 +46,7 @@ def recovery_fields(recovery: capturefile.Recovery) -> dict[str, object]:
 
 
 def quoted(path: str) -> str:
-    """The path as a shell takes it."""
+    """Quotes a path for a shell."""
     from shlex import quote
 
     return quote(path)

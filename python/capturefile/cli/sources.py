@@ -1,4 +1,4 @@
-"""What commands read: capture files, folders of rotated logs, and a capture file on standard input."""
+"""Sources of commands: capture files, folders of rotated logs, and a capture file on standard input."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_source(command: argparse.ArgumentParser) -> None:
 
 
 def each_of(names: list[str]) -> Iterator[Source]:
-    """Opens one source after the other, and closes it behind its use.
+    """Opens one source after the other, and closes each after its use.
 
     What is not there or must not be read is found before anything is done with the others.
     """
@@ -51,7 +51,7 @@ def each_of(names: list[str]) -> Iterator[Source]:
 
 
 def check(names: list[str]) -> None:
-    """Finds a source that is not there, or that would be read while standard output is written to it."""
+    """Reports a source that does not exist, or that is also the standard output."""
     for name in names:
         if name == STANDARD:
             if names.count(STANDARD) > 1:
@@ -81,7 +81,7 @@ def shown_url(name: str) -> str:
 
 
 def opened(name: str) -> Source:
-    """The source called `name`, open for reading."""
+    """Opens the source called `name` for reading."""
     if name == STANDARD:
         return _standard_input()
     refuse_same_file(STANDARD_OUTPUT, name)
@@ -121,54 +121,54 @@ def _standard_input() -> Single:
 
 
 class FileRange:
-    """Records that follow each other in one capture file."""
+    """A range of records in one capture file."""
 
     def __init__(self, cf: CaptureFile[bytes], first: int, last: int, before: int) -> None:
-        """Records `first` to `last` of `cf`, whose numbers in the source are higher by `before`."""
+        """Selects records `first` to `last` of `cf`, whose numbers in the source are higher by `before`."""
         self.cf = cf
         self.first = first
         self.last = last
         self.before = before
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """The records with their numbers in the source.
+        """Iterates over the records with their numbers in the source.
 
         Raises InvalidCaptureFile, with its number, for one that cannot be read.
         """
         numbers = count(self.before + self.first)
         records = islice(self.cf.record_generator(self.first), max(0, self.last + 1 - self.first))
         try:
-            # The number is taken first, so that it is known which record has failed.
+            # The number is taken first, to know which record has failed.
             yield from zip(numbers, records, strict=False)
         except capturefile.InvalidCaptureFile as error:
             raise unreadable(error, self.cf.file_name, next(numbers) - 1 - self.before) from error
 
 
 class Source:
-    """Records that are read as one, with numbers of their own."""
+    """A source of records with numbers of its own."""
 
     name: str
-    """As the user calls it."""
+    """The name that the user gave."""
     first: int
-    """Number of the first record that is there."""
+    """Number of the first existing record."""
     last: int
-    """Number of the last record; one less than `first` without any."""
+    """Number of the last record; one less than `first` if there are no records."""
     reader: CaptureFile[bytes] | RotatingReader[bytes]
 
     def __len__(self) -> int:
-        """How many records are there."""
+        """Returns the number of existing records."""
         return self.last + 1 - self.first
 
     def parts(self, span: Span) -> Iterator[FileRange]:
-        """The records of a span counted from the start, by the files that they are in."""
+        """Iterates over the records of a resolved span, by file."""
         raise NotImplementedError
 
     def paths(self) -> list[str]:
-        """The capture files that it consists of."""
+        """Returns the paths of its capture files."""
         raise NotImplementedError
 
     def block_size(self, version: int) -> int | None:
-        """How many bytes are compressed together, if it is in this version of the format."""
+        """Returns the block size, if the source has this version of the format."""
         raise NotImplementedError
 
     def first_committed(self, time: datetime) -> int:
@@ -179,21 +179,21 @@ class Source:
         raise NotImplementedError
 
     def refresh(self) -> None:
-        """Takes in what was committed meanwhile."""
+        """Includes records that have been committed since."""
         self.reader.refresh()
         self.last = self.reader.record_count()
 
     def records(self, span: Span) -> Iterator[tuple[int, bytes]]:
-        """The records of a span counted from the start, with their numbers."""
+        """Iterates over the records of a resolved span, with their numbers."""
         for part in self.parts(span):
             yield from part
 
     def everything(self) -> Span:
-        """All records that are there."""
+        """Returns the span of all existing records."""
         return Span(self.first, self.last)
 
     def resolve(self, span: Span) -> Span:
-        """The same records, counted from the start."""
+        """Resolves negative numbers in a span."""
         if span is EVERYTHING:
             return self.everything()
         for number in (span.first, span.last):
@@ -206,7 +206,7 @@ class Source:
         return Span(first, last)
 
     def _there(self) -> str:
-        """Which records there are, in words."""
+        """Describes which records exist."""
         if self.first == 1:
             return f"the file has {counted(self.last, 'record')}"
         return f"the first one that was not deleted is {self.first}, the last one {self.last}"
@@ -226,7 +226,7 @@ class Single(Source):
     reader: CaptureFile[bytes]
 
     def __init__(self, name: str, cf: CaptureFile[bytes], copy: IO[bytes] | None = None) -> None:
-        """The open file, and the copy that it is, if it is one."""
+        """Uses the open file, and its temporary copy, if there is one."""
         self.name = name
         self.reader = cf
         self.first = 1
@@ -272,7 +272,7 @@ class Rotated(Source):
         self.last = self.reader.record_count()
 
     def parts(self, span: Span) -> Iterator[FileRange]:
-        """The files that the records are in, each open only while it is read."""
+        """Iterates over the files with the records, each open only while it is read."""
         from capturefile.rotating.reader import files_with
 
         for cf, numbers, before in files_with(self.reader, span.first, span.last):
@@ -338,6 +338,6 @@ def block_size_of(cf: CaptureFile[Any], version: int) -> int | None:
 
 
 def refuse_pipe(names: list[str]) -> None:
-    """Refuses standard input where more is to come: what is read of it is what was there."""
+    """Refuses to follow standard input, of which only the present content is read."""
     if STANDARD in names:
         raise WrongUsage("standard input cannot be followed; name the file")

@@ -1,4 +1,4 @@
-"""Streams of bytes taken apart into records, as they come."""
+"""Splitting streams of bytes into records incrementally."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Separated:
-    """Records with a byte behind each; behind the last one it may be missing."""
+    """Records that end with a separator, which may be missing after the last one."""
 
     def __init__(self, separator: bytes) -> None:
         """Starts a stream."""
@@ -18,7 +18,7 @@ class Separated:
         self.begun: list[bytes] = []
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The records that end in `data`, which comes next."""
+        """Returns the records that end in `data`, the next part of the stream."""
         first, *records = data.split(self.separator)
         self.begun.append(first)
         if not records:
@@ -28,20 +28,20 @@ class Separated:
         return [whole, *records]
 
     def finish(self, name: str) -> list[bytes]:
-        """The record that has no separator behind it, if there is one."""
+        """Returns the last record without a separator, if there is one."""
         rest = b"".join(self.begun)
         return [rest] if rest else []
 
 
 class Prefixed:
-    """Records with their length in big-endian bytes before each."""
+    """Records with a big-endian length before each."""
 
     def __init__(self) -> None:
         """Starts a stream."""
         self.begun = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The records that end in `data`, which comes next."""
+        """Returns the records that end in `data`, the next part of the stream."""
         begun = self.begun
         begun += data
         records = []
@@ -58,7 +58,7 @@ class Prefixed:
         return body if body > len(self.begun) else body + int.from_bytes(self.begun[start:body])
 
     def finish(self, name: str) -> list[bytes]:
-        """Makes sure that nothing is left."""
+        """Checks that the stream does not end within a record."""
         if self.begun:
             whole = self._end(0)
             raise ValueError(f"{name}: it ends after {len(self.begun)} of the {whole} bytes of a record and its length")

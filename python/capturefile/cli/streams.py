@@ -1,4 +1,4 @@
-"""Standard input and output, and the other files that records come from and go to."""
+"""Standard input and output, and other input and output files."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ else:
 """The signals that end a process, but for an interrupt."""
 
 STANDARD = "-"
-"""The name of a standard stream in the place of a file's."""
+"""The file name that stands for a standard stream."""
 
 
 class Stream(FileIO):
-    """A file whose reads and writes wait, also where its descriptor is non-blocking.
+    """A file whose reads and writes wait, even if its descriptor is non-blocking.
 
     That is a property of what other processes have open as well, such as a terminal or the pipe that a parent made,
     so it is not ours to change.
     """
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - typeshed has no public name for a writable buffer
-        """Reads at least a byte, unless this is the end."""
+        """Reads at least one byte, except at the end."""
         while (count := super().readinto(buffer)) is None:
             wait_for(self.fileno(), to_write=False)
         return count
@@ -67,7 +67,7 @@ class Stream(FileIO):
 
 
 def wait_for(descriptor: int, *, to_write: bool) -> None:
-    """Returns when something can be written or read, or there is an error to be had."""
+    """Returns when something can be written or read, or an error is pending."""
     import select
 
     if sys.platform == "win32":

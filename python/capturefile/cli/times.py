@@ -41,7 +41,7 @@ def add_time_places(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--time-pattern",
         metavar="REGEX",
-        help="take it from what this finds in records of text: group 1, or the whole match",
+        help="take it from the match of this pattern in text records: group 1, or the whole match",
     )
     command.add_argument(
         "--time-slack",
@@ -50,7 +50,7 @@ def add_time_places(command: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="by how much such a time may be before that of an earlier record (default: %(default)g)",
     )
-    command.add_argument("--utc", action="store_true", help="times without a zone are in UTC, and not in local time")
+    command.add_argument("--utc", action="store_true", help="times without a zone are in UTC, not local time")
 
 
 class Times:

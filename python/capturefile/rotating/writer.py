@@ -337,7 +337,7 @@ class RotatingWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Closes the log; with an exception under way, without a warning about uncommitted records."""
+        """Closes the log; with an exception in progress, without a warning about uncommitted records."""
         if exception[0] is not None:
             with suppress(CaptureFileError):
                 self.rollback()

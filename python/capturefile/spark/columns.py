@@ -50,8 +50,8 @@ def record_column(schema: StructType) -> str:
     surplus = set(names) - {name, "record_number", "path"}
     if name not in names or surplus:
         raise ValueError(
-            f"the columns to write must be one, or `record` and at most `record_number` and `path`, which are numbered "
-            f"and named anew; not {', '.join(names)}"
+            f"the columns to write must be one, or `record` and at most `record_number` and `path`, which are "
+            f"assigned again when they are read; not {', '.join(names)}"
         )
     if not isinstance(schema[name].dataType, BinaryType | StringType):
         raise ValueError(f"the column {name!r} must be binary or string, not {schema[name].dataType.simpleString()}")

@@ -110,7 +110,7 @@ class StreamWriter(_Base):
         if not _is_next(self._metadata(), query, batch_id):
             return
         with replacing(self.path) as new, CaptureFile(new, True, force_new_empty_file=True, encoding=None) as whole:
-            # Read anew, since others could write the file until now.
+            # Read again, because others could write the file until now.
             metadata = self._metadata()
             _is_next(metadata, query, batch_id)
             _fill(whole, parts, metadata)

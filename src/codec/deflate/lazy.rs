@@ -15,7 +15,8 @@ pub(super) struct Effort {
     pub(super) threes: bool,
 }
 
-/// The first copy at a position is looked for at this many places; more than one since hashes of other bytes are the same.
+/// The first copy at a position is looked for at this many places; more than one since hashes of other bytes are the
+/// same.
 const FIRST_DEPTH: usize = 2;
 
 /// A copy may be replaced by one that starts this much later.
@@ -27,11 +28,12 @@ const SKIP_SHIFT: u32 = 6;
 /// Copies of three bytes are worth their distance up to this.
 const MAX_DISTANCE_OF_THREE: usize = 4096;
 
-/// As many common bytes make literals of which three take more bits than a copy; where there are still more, it is noise
-/// that has no copies.
+/// As many common bytes make literals of which three take more bits than a copy; where there are still more, it is
+/// noise that has no copies.
 const COMMON_IN_BINARY: std::ops::Range<usize> = 90..185;
 
-/// In shorter blocks short copies are worth taking whatever the literals are, since the codes may well be the fixed ones.
+/// In shorter blocks short copies are worth taking whatever the literals are, since the codes may well be the fixed
+/// ones.
 const FEW_BYTES: usize = 512;
 
 /// `length` bytes at `at` that are the same as at `source`.
@@ -166,8 +168,8 @@ impl Search<'_> {
 
     /// What to take in place of a copy: one that is longer, perhaps by starting a little later.
     ///
-    /// It must contain the byte behind the copy, and those before that. So only where as many as are linked stood earlier,
-    /// there is anything to look at; mostly that is nowhere, or in few places.
+    /// It must contain the byte behind the copy, and those before that. So only where as many as are linked stood
+    /// earlier, there is anything to look at; mostly that is nowhere, or in few places.
     #[inline]
     fn better(&self, mut best: Copy) -> Copy {
         let mut tries = self.effort.depth;
@@ -182,7 +184,7 @@ impl Search<'_> {
                 tries -= 1;
                 let differing_before = word_of(self.window, candidate - WORD) ^ before;
                 let differing = word_of(self.window, candidate) ^ ahead;
-                // The first test fails most often, and the second for want of a better hash alone.
+                // The first test fails most often, and the second for lack of a better hash alone.
                 if differing_before & mask == 0 && differing & self.gram_bits == 0 {
                     let start = self.start(gram, candidate, differing_before, best.at);
                     let end = self.end(gram, candidate, differing);

@@ -217,7 +217,7 @@ unsafe extern "C" fn release_column<T, const N: usize>(array: *mut ArrowArray) {
 unsafe extern "C" fn release_batch(array: *mut ArrowArray) {
     // SAFETY: the caller has an array made by `batch`, and calls this once.
     let array = unsafe { &mut *array };
-    // SAFETY: as above; the children are those that were put there, whether somebody took them over or not.
+    // SAFETY: as above; the children are those that were put there, whether a consumer took them over or not.
     unsafe { drop_boxed(array.private_data.cast::<[*mut ArrowArray; COLUMNS]>()) };
     array.release = None;
 }

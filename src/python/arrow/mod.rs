@@ -88,7 +88,7 @@ impl ArrowRecords {
         self.first - 1 + self.runs.iter().map(Run::count).sum::<u64>()
     }
 
-    /// The form to give to somebody who asks for a schema, which may be of the same kind only.
+    /// Returns the form for a consumer that requests a schema, which must be of the same kind.
     fn form_for(&self, requested: &ArrowSchema) -> PyResult<Form> {
         let form = requested_form(requested).ok_or_else(|| {
             PyValueError::new_err(
@@ -173,7 +173,7 @@ pub(super) fn arrow_of(
     ArrowRecords::new(runs, first, place, text, is_utf8)
 }
 
-/// The schema in a capsule of somebody else's.
+/// Returns the schema in a capsule of a consumer.
 #[expect(unsafe_code, reason = "what is in a capsule is told by its name only")]
 fn schema_in<'a>(capsule: &'a Bound<'_, PyCapsule>) -> PyResult<&'a ArrowSchema> {
     let schema = capsule.pointer_checked(Some(c"arrow_schema"))?.cast::<ArrowSchema>();

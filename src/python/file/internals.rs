@@ -37,7 +37,7 @@ pub(in crate::python) fn file_identity(
 
 /// Returns whether the path still leads to the open file: it has not been renamed, removed or replaced.
 ///
-/// Raises InvalidCaptureFile if the file has been cut short.
+/// Raises InvalidCaptureFile if the file has been truncated.
 #[pyfunction]
 #[pyo3(signature = (cf, /))]
 pub(in crate::python) fn is_in_place(py: Python<'_>, cf: &CaptureFile) -> PyResult<bool> {

@@ -186,7 +186,7 @@ impl CaptureFile {
         py.detach(move || {
             let loses = file.has_uncommitted();
             let lost = file.close();
-            // What it saw last is at hand before it counts as closed, for those who ask meanwhile.
+            // What it saw last is available before it counts as closed, for those who ask meanwhile.
             self.last_count.store(file.record_count().unwrap_or_default(), Ordering::Relaxed);
             self.last_stats.store(Arc::new(file.stats()));
             self.open.compare_and_swap(&Some(file), None);
@@ -392,7 +392,7 @@ impl CaptureFile {
         slf
     }
 
-    // An exception under way says why records are lost, and comes through.
+    // An exception in progress says why records are lost, and comes through.
     #[pyo3(signature = (*exception), text_signature = "($self, *exception)")]
     fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
         let finished = self.finish_commits(py);
@@ -433,7 +433,7 @@ impl Drop for CaptureFile {
     fn drop(&mut self) {
         // At the end of the process there may be no interpreter to warn through any more.
         Python::try_attach(|py| {
-            // The object may go because of an exception that is under way, which must come through.
+            // The object may go because of an exception in progress, which must come through.
             let raised = PyErr::take(py);
             let finished = self.finish_commits(py);
             let lost = self.close_quietly(py);

@@ -348,7 +348,7 @@ impl CaptureFile {
     ///
     /// Returns:
     ///     An iterator. Its steps raise CaptureFileReplaced, after the last record, if the file was removed or
-    ///     replaced; InvalidCaptureFile if it was cut short; and the exceptions of `record_at` and `refresh`.
+    ///     replaced; InvalidCaptureFile if it was truncated; and the exceptions of `record_at` and `refresh`.
     ///
     /// Raises:
     ///     IndexError: `start` is below 1.

@@ -12,7 +12,7 @@ use super::read::waiting_time;
 /// The longest time between two checks for signals while waiting.
 const MAX_WAIT: Duration = Duration::from_millis(20);
 
-/// A commit under way, which `CaptureFile.start_commit` has started. It continues if the ticket is dropped.
+/// A commit in progress, which `CaptureFile.start_commit` has started. It continues if the ticket is dropped.
 #[pyclass(frozen, module = "capturefile")]
 pub(in crate::python) struct CommitTicket {
     pub(super) ticket: crate::CommitTicket,
@@ -31,7 +31,7 @@ impl CommitTicket {
     ///     The number of records of the file with this commit, which is the number of the last one.
     ///
     /// Raises:
-    ///     TimeoutError: The commit is still under way.
+    ///     TimeoutError: The commit is still in progress.
     ///     ValueError: `timeout` is negative or not a number.
     ///     CaptureFileNotOpenForWrite: This process is a forked child of the writer.
     ///     OSError: As for `CaptureFile.commit`; the commit has failed, or one that was started before it.
@@ -55,7 +55,7 @@ impl CommitTicket {
             py.check_signals()?;
             if left.is_some_and(|left| left.is_zero()) {
                 let message =
-                    "the commit is still under way; wait longer, or leave it to the end of the file";
+                    "the commit is still in progress; wait longer, or leave it to the end of the file";
                 return Err(PyTimeoutError::new_err(message));
             }
         }
@@ -85,7 +85,7 @@ impl CommitTicket {
     }
 
     fn __repr__(&self) -> String {
-        let state = if self.ticket.is_done() { "done" } else { "under way" };
+        let state = if self.ticket.is_done() { "done" } else { "in progress" };
         format!("<CommitTicket: up to record {}, {state}>", self.ticket.record_count())
     }
 }

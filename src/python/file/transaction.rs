@@ -33,7 +33,7 @@ impl Transaction {
         if exception_type.is_none() {
             return file.commit(py);
         }
-        // The exception that is under way says more than one about rolling back would.
+        // The exception in progress says more than one about rolling back would.
         let _ = file.rollback(py);
         Ok(())
     }

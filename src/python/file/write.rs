@@ -227,7 +227,7 @@ impl CaptureFile {
     ///         commit that was started before, which no ticket has raised; then nothing is tried.
     ///     CommitUncertain: The commit failed at a point where it may or may not have happened; opening the file
     ///         again tells which.
-    ///     InvalidCaptureFile: The file has been cut short.
+    ///     InvalidCaptureFile: The file has been truncated.
     ///     CaptureFileReplaced: The file was removed or replaced.
     ///     CaptureFileNotOpenForWrite: The object is open for reading.
     ///     CaptureFileNotOpen: The object is closed.
@@ -248,12 +248,12 @@ impl CaptureFile {
         Ok(())
     }
 
-    /// Starts a commit of everything since the last one, and returns while it is under way.
+    /// Starts a commit of everything since the last one, and returns while it is in progress.
     ///
     /// The commit has what was added before the call, and of what is added later all or nothing, up to a later call of
     /// this method or of `commit`. Commits happen in the order in which they are started, on a thread of the file's
-    /// own; those that are started while one is under way share the next one. At most 64 are under way at a time, and
-    /// the call waits while there are more. In format 3 it waits for the whole commit.
+    /// own; those that are started while one is in progress share the next one. At most 64 are in progress at a time;
+    /// beyond that, the call waits. In format 3 it waits for the whole commit.
     ///
     /// If one fails, so do all that were started by then: their tickets raise the error, and their records are part of
     /// the open transaction again. An error that no ticket has raised is raised by the next call of this method, of

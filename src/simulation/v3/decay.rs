@@ -1,4 +1,4 @@
-//! What is not left by crashes: bits that flip, and commits that a failed sync has rolled back under a reader.
+//! Events other than crashes: flipped bits, and commits that a failed sync has rolled back under a reader.
 
 use std::path::Path;
 use std::sync::Arc;

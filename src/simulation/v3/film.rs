@@ -1,5 +1,5 @@
-//! Readers beside a writer: what the writer did to the disk runs on while they read, by whole writes and by parts of
-//! them.
+//! Readers beside a writer: the writer's changes to the disk are replayed while they read, in whole writes and parts of
+//! writes.
 
 use std::io;
 use std::path::Path;
@@ -17,28 +17,28 @@ use crate::simulation::workload::Life;
 use crate::storage::{Map, Storage, too_short};
 
 const STEPS: usize = 60;
-/// Readers of one film.
+/// Number of readers of one film.
 const READERS: usize = 2;
 
-/// What happened to a disk, seen up to some moment.
+/// The history of a disk, replayed up to some moment.
 #[derive(Debug)]
 struct Reel {
     events: Arc<Vec<Event<Mark>>>,
     at: usize,
-    /// Bytes of the current write that have been done.
+    /// Number of bytes of the current write that have been replayed.
     done: usize,
     file: Vec<u8>,
     map: Option<Arc<Vec<u8>>>,
     mark: Option<Mark>,
     random: Random,
-    /// The chance in a hundred that the film runs on at a read.
+    /// Probability, in percent, that the film advances at a read.
     speed: usize,
-    /// By how many parts it does, at most.
+    /// Maximum number of parts by which it advances.
     parts: usize,
 }
 
 impl Reel {
-    /// Lets the next part of an event happen.
+    /// Replays the next part of an event.
     fn run_on(&mut self) {
         let Some(event) = self.events.get(self.at).cloned() else { return };
         self.map = None;
@@ -73,7 +73,7 @@ impl Reel {
     }
 }
 
-/// The film as a file that can be read.
+/// The film as a readable file.
 #[derive(Debug, Clone)]
 struct Film(Arc<Mutex<Reel>>);
 
@@ -131,7 +131,7 @@ impl Storage for Film {
         if length < needed {
             return Err(too_short(length, needed));
         }
-        // Some file systems have no maps that can be trusted.
+        // Some file systems have no reliable maps.
         if reel.random.one_in(4) {
             return Ok(None);
         }
@@ -150,7 +150,7 @@ impl Storage for Film {
     fn wait_for_change(&self, _: u64, _: [u8; 4], _: Duration) {}
 }
 
-/// A writer's life, or some that follow each other by kills, as a film.
+/// Records the life of a writer, or several lives that end in kills, as a film.
 struct Story {
     events: Vec<Event<Mark>>,
     history: History,
@@ -203,7 +203,7 @@ fn new_disk(state: DiskState, random: &mut Random) -> Disk<Mark> {
     disk
 }
 
-/// Ends a life somewhere, perhaps inside a write.
+/// Ends a life at a random point, perhaps inside a write.
 fn cut(log: &mut Vec<Event<Mark>>, random: &mut Random, first_life: bool) {
     let created = log.iter().position(|event| matches!(event, Event::Marked(_))).unwrap_or_default();
     let start = if first_life { created + 1 } else { 0 };

@@ -1,5 +1,5 @@
-//! Crash tests of format 3: the library over a simulated disk, cut off at every step, made to fail in every way, and
-//! looked at by readers in between.
+//! Crash tests of format 3: the library on a simulated disk, with crashes at every step, every kind of failure, and
+//! readers in between.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -33,11 +33,11 @@ const CRASHES: Search = Search {
     faults: Plan::None,
     mapped: Mapped::Some,
 };
-/// Short lives that follow each other, so that one comes upon what others have left.
+/// Short consecutive lives, each of which finds what others have left.
 const SHORT_LIVES: Search = Search { steps: 12, one_life_in: 6, ..CRASHES };
-/// More lives, each with fewer ends.
+/// More lives, each with fewer crashes.
 const MANY_LIVES: Search = Search { one_end_in: 8, one_life_in: 200, ..CRASHES };
-/// Short lives with the same records, so that one writes what another one has left.
+/// Short lives with the same records, so that each writes what another one has left.
 const SAME_RECORDS: Search =
     Search { steps: 5, one_end_in: 1, later: 3, repeats: true, one_life_in: 10, ..CRASHES };
 /// Syncs that fail, and then power cuts and kills.
@@ -48,7 +48,7 @@ const FAILED_SYNCS: Search = Search {
     faults: Plan::Random { syncs: 15, others: 1 },
     ..CRASHES
 };
-/// A disk that is full now and then, and does things by halves.
+/// A disk that is sometimes full, and does some calls only partially.
 const FULL_DISK: Search =
     Search { steps: 20, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 12 }, ..CRASHES };
 /// Explores one seed after another until `enough` crash images have been looked at.

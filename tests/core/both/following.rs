@@ -1,4 +1,4 @@
-//! Following a file that grows, is replaced, removed, damaged or cut short.
+//! Following a file that grows, is replaced, removed, damaged or truncated.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -167,7 +167,7 @@ fn a_file_that_is_cut_short_is_told_at_once() {
     std::fs::OpenOptions::new().write(true).open(&place.path).unwrap().set_len(100_000).unwrap();
     assert!(follower.is_ready());
     let error = refused(follower.next_batch(PATIENCE));
-    assert!(error.is_corrupt() && error.to_string().contains("cut short"), "{error}");
+    assert!(error.is_corrupt() && error.to_string().contains("truncated"), "{error}");
 }
 
 #[test]

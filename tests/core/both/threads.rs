@@ -89,7 +89,7 @@ fn readers_of_the_path_and_of_an_open_file_see_whole_commits_too() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     let done = AtomicBool::new(false);
-    let anew = |look| check_whole(&place.reader().snapshot().unwrap(), look);
+    let again = |look| check_whole(&place.reader().snapshot().unwrap(), look);
     let reader = file.reader().unwrap();
     let by_reader = |look| {
         reader.refresh(false).unwrap();
@@ -98,7 +98,7 @@ fn readers_of_the_path_and_of_an_open_file_see_whole_commits_too() {
     let observed_anew = |look| check_whole(&file.reader().unwrap().snapshot().unwrap(), look);
     thread::scope(|scope| {
         let watchers = [
-            scope.spawn(|| watch(&done, anew)),
+            scope.spawn(|| watch(&done, again)),
             scope.spawn(|| watch(&done, by_reader)),
             scope.spawn(|| watch(&done, observed_anew)),
         ];

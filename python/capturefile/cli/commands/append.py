@@ -108,7 +108,7 @@ def _chunks(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]
         try:
             data = os.read(descriptor, CHUNK_SIZE)
         except BlockingIOError:
-            continue  # Somebody else has read it.
+            continue  # Another process has read it.
         if not data:
             return
         yield data

@@ -31,9 +31,9 @@ def add_to(commands: Commands) -> None:
     backup.add_argument(
         "target",
         metavar="DST",
-        help="path of the copy; the copy of a log that is there already is brought up to date",
+        help="path of the copy; an existing copy of a log is updated",
     )
-    backup.add_argument("--overwrite", action="store_true", help="replace a file that exists, once the copy is whole")
+    backup.add_argument("--overwrite", action="store_true", help="replace an existing file, once the copy is complete")
     backup.set_defaults(run=_backup)
 
 

@@ -1,4 +1,4 @@
-"""The command `copy`: records into new files, compressed anew, joined, or split."""
+"""The command `copy`: records into new files, recompressed, joined, or split."""
 
 from __future__ import annotations
 

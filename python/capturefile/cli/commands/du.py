@@ -66,7 +66,7 @@ class Usage:
 
 def add_to(commands: Commands) -> None:
     """Defines the command."""
-    du = add_bare(commands, "du", "print how much room files take on the disk, and for how many records", EXAMPLE)
+    du = add_bare(commands, "du", "print the disk space and number of records of files", EXAMPLE)
     du.add_argument("files", metavar="FILE", nargs="+", help=NAMED)
     du.add_argument("--files", dest="each", action="store_true", help="also list the files of rotated logs")
     du.add_argument("--json", action="store_true", help="print a list in JSON, with numbers of bytes")

@@ -49,18 +49,20 @@ def add_to(commands: Commands) -> None:
     grep.add_argument("-i", "--ignore-case", action="store_true", help="ignore case")
     grep.add_argument("-v", "--invert-match", action="store_true", help="print the records that do not match")
     grep.add_argument("-w", "--word", action="store_true", help="match whole words only")
-    grep.add_argument("-F", "--fixed", action="store_true", help="treat patterns as texts, not as regular expressions")
-    grep.add_argument("-P", "--python", action="store_true", help="take regular expressions of Python, which is slower")
+    grep.add_argument(
+        "-F", "--fixed", action="store_true", help="treat patterns as plain text, not as regular expressions"
+    )
+    grep.add_argument("-P", "--python", action="store_true", help="use Python's regular expressions, which is slower")
     grep.add_argument("-m", "--max-count", type=natural, metavar="N", help="stop after N records of each file")
     shown = grep.add_mutually_exclusive_group()
     shown.add_argument("-c", "--count", action="store_true", help="print only the number of matching records")
     shown.add_argument("-l", "--files-with-matches", action="store_true", help="print only the names of files")
-    shown.add_argument("-q", "--quiet", action="store_true", help="print nothing; the exit code tells")
-    shown.add_argument("-o", "--only-matching", action="store_true", help="print what matches, each on a line")
+    shown.add_argument("-q", "--quiet", action="store_true", help="print nothing; the exit code is the result")
+    shown.add_argument("-o", "--only-matching", action="store_true", help="print only the matching parts, one per line")
     grep.add_argument("-n", "--number", action="store_true", help="print the number before each record: 7:record")
     name = grep.add_mutually_exclusive_group()
     name.add_argument("-H", "--with-filename", action="store_true", help="print the file's name before each record")
-    name.add_argument("--no-filename", action="store_true", help="print no names where there are several files")
+    name.add_argument("--no-filename", action="store_true", help="print no names, even with several files")
     for short, long, where in (("-A", "after", "after"), ("-B", "before", "before"), ("-C", "context", "around")):
         option = f"--{long}-context" if long != "context" else "--context"
         grep.add_argument(

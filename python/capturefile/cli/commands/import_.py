@@ -51,12 +51,12 @@ def add_to(commands: Commands) -> None:
     whole.add_argument(
         "--rows",
         action="store_true",
-        help="make each row a record: a JSON object of its columns; lines of JSON are records as they are",
+        help="convert each row to a record: a JSON object of its columns; lines of JSON are records as they are",
     )
     importer.add_argument(
         "--numbers",
         action="store_true",
-        help="with --rows, values in CSV and TSV that are numbers in JSON become numbers instead of texts",
+        help="with --rows, values in CSV and TSV that are valid JSON numbers become numbers instead of text",
     )
     importer.add_argument(
         "--commit-every",

@@ -42,14 +42,14 @@ def add_to(commands: Commands) -> None:
     key.add_argument(
         "--key-pattern",
         metavar="REGEX",
-        help="the key is what this finds in records of text: group 1, or the whole match",
+        help="the key is the match of this pattern in text records: group 1, or the whole match",
     )
     merge.add_argument(
         "--key-type",
         choices=("text", "number", "time"),
-        help="take keys as texts, as numbers, or as times as in ISO 8601 (default: as they are in JSON, or text)",
+        help="compare keys as text, as numbers, or as ISO 8601 times (default: as in JSON, or text)",
     )
-    merge.add_argument("--utc", action="store_true", help="times without a zone are in UTC, and not in local time")
+    merge.add_argument("--utc", action="store_true", help="times without a zone are in UTC, not local time")
     merge.add_argument(
         "--skip-unreadable",
         action="store_true",

@@ -39,7 +39,7 @@ def add_to(commands: Commands) -> None:
         metavar="N",
         help="number of records, from all files together (default: %(default)s)",
     )
-    sample.add_argument("--seed", type=int, metavar="N", help="choose the same records in each run with this number")
+    sample.add_argument("--seed", type=int, metavar="N", help="choose the same records in each run with this seed")
     add_headers(sample)
     add_format(sample)
     sample.set_defaults(run=_sample)

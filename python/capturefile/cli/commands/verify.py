@@ -34,7 +34,7 @@ def add_to(commands: Commands) -> None:
     verify = add_bare(commands, "verify", summary, EXAMPLE)
     add_sources(verify)
     verify.epilog = f"{verify.epilog}\n\nExit codes: 0 sound, 1 damaged, 2 a file could not be checked."
-    verify.add_argument("--quick", action="store_true", help="check only what takes little time")
+    verify.add_argument("--quick", action="store_true", help="check only what is quick to check")
     verify.add_argument("--json", action="store_true", help="print JSON; for several files a list")
     verify.set_defaults(run=_verify)
 
