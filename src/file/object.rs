@@ -103,7 +103,7 @@ impl CaptureFile {
         }
         let found = format!("another file with {now} records");
         let expected =
-            format!("a later state of the one with {count}; open it anew to read what is there now");
+            format!("a later state of the one with {count}; open it again to read what is there now");
         Err(Error::corrupt(&self.file.path, Damage::new(found, expected)))
     }
 }

@@ -1,4 +1,4 @@
-//! The pages of one version of an object: those in memory, those under way, and the threads that fetch them.
+//! The pages of one version of an object: those in memory, those in progress, and the threads that fetch them.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -103,7 +103,7 @@ impl Pages {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches nothing more than what is under way.
+    /// Fetches nothing more than what is in progress.
     pub(super) fn cancel(&self) {
         self.lock().queue.clear();
     }
@@ -135,7 +135,7 @@ impl Pages {
         }
     }
 
-    /// Waits until the pages of `range` that are under way have come.
+    /// Waits until the pages of `range` that are in progress have come.
     pub(super) fn await_coming(&self, range: Range<u64>) -> io::Result<()> {
         for page in Self::pages_of(&range) {
             loop {
@@ -184,7 +184,7 @@ impl Pages {
             let pages = Arc::clone(self);
             let thread = thread::Builder::new().name("capturefile-fetch".into());
             if thread.spawn(move || pages.work()).is_err() {
-                // No more threads are to be had; the caller has to wait for the answer anyway.
+                // No more threads are available; the caller has to wait for the answer anyway.
                 self.work();
             }
         }
@@ -271,7 +271,7 @@ impl State {
         done
     }
 
-    /// Returns requests for those of `pages` that are neither in memory nor under way, and notes that they are under way.
+    /// Returns requests for those of `pages` that are neither in memory nor in progress, and notes that they are in progress.
     fn missing(&mut self, pages: Range<u64>) -> Vec<Arc<Request>> {
         let mut requests = Vec::new();
         let mut first = pages.start;

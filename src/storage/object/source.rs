@@ -66,7 +66,7 @@ pub trait ObjectSource: Send + Sync + fmt::Debug {
     /// the store refuses the version in `If-Match`.
     fn read(&self, range: Range<u64>, head: &ObjectHead) -> io::Result<Vec<u8>>;
 
-    /// Called now and then in threads that wait for an answer; an error ends the wait.
+    /// Called from time to time in threads that wait for an answer; an error ends the wait.
     ///
     /// # Errors
     ///
