@@ -191,7 +191,7 @@ MUTANTS = (
         "v3::crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "what a commit under way has in it is not shown meanwhile",
+        "what a commit in progress has in it is not shown meanwhile",
         "src/v3/write/draft.rs",
         "        let Some(flight) = &self.in_flight else {",
         "        let Some(flight) = self.in_flight.as_ref().filter(|_| false) else {",
@@ -212,7 +212,7 @@ MUTANTS = (
         "v3::a_full_disk_costs_no_acknowledged_commit",
     ),
     Mutant(
-        "what is added while a commit is under way is written as frames, for which room in the log is made",
+        "what is added while a commit is in progress is written as frames, for which room in the log is made",
         "src/v3/write/writer.rs",
         "        if self.draft.is_in_flight() {\n            self.draft.seal",
         "        if false {\n            self.draft.seal",

@@ -135,7 +135,7 @@ def check_command(folder: Path) -> None:
 
 
 def check_rotation(folder: Path) -> None:
-    """A log goes on while somebody reads its oldest file, which is deleted later; a consumer and a logger work."""
+    """A log continues while somebody reads its oldest file, which is deleted later; a consumer and a logger work."""
     logs = folder / "logs"
     with RotatingWriter(logs, max_bytes=1, keep_files=2, sync="none") as log:
         log.add_record("first")

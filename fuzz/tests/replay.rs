@@ -57,7 +57,7 @@ fn what_fuzzing_once_found_stays_mended() {
 /// What fuzzing of version 3 starts from, as a writer makes it: records in the log and in frames, with metadata and
 /// without, large commits, a log that has come round, writers that follow each other.
 #[test]
-#[ignore = "makes the files anew"]
+#[ignore = "makes the files again"]
 fn make_files_of_version_3() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/files_3");
     fs::create_dir_all(&folder).expect("a folder");

@@ -146,7 +146,7 @@ impl AnyWriter {
         both!(self, writer => writer.check_health())
     }
 
-    /// Whether this many bytes should be added only once the commit under way is done.
+    /// Whether this many bytes should be added only once the commit in progress is done.
     pub(crate) fn waits_for_commit(&self, bytes: usize) -> bool {
         match self {
             Self::V2(_) => false,

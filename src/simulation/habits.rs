@@ -106,7 +106,7 @@ impl Habits {
         self.sync == SyncMode::None
     }
 
-    /// How many bytes others can add while a commit is under way without having to wait for it.
+    /// How many bytes others can add while a commit is in progress without having to wait for it.
     pub(super) fn room_beside_commit(&self) -> usize {
         if self.is_version_2() { usize::MAX } else { self.log_size as usize / 2 }
     }

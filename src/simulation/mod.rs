@@ -47,7 +47,7 @@ const FAILED_SYNCS: Search = Search {
 };
 /// Failed syncs beside readers, whose maps keep in memory what a writer would have the system forget.
 const FAILED_SYNCS_BESIDE_READERS: Search = Search { mapped: Mapped::All, ..FAILED_SYNCS };
-/// A disk that is full now and then, and does things by halves.
+/// A disk that is full from time to time, and does things by halves.
 const FULL_DISK: Search = Search {
     steps: 15,
     one_end_in: 1,

@@ -115,7 +115,7 @@ impl Storage for FileStorage {
 
     fn set_length(&self, length: u64) -> io::Result<()> {
         if cfg!(windows) {
-            // A file that is mapped can be extended there, but not cut short.
+            // A file that is mapped can be extended there, but not truncated.
             self.map.store(None);
         }
         self.file.set_len(length)

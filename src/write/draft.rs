@@ -1,22 +1,16 @@
 //! The uncommitted state of a file: its open block, the closed ones that are not in the file yet, and the index over all.
 
+mod nodes;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::codec::frame;
 use crate::error::{Error, Result};
 use crate::format::master::MasterNode;
-use crate::format::{Coordinates, LENGTH_SIZE, entries, in_memory};
+use crate::format::{Coordinates, LENGTH_SIZE, entries};
 use crate::tree::MAX_RECORDS;
 use crate::write::frame_writer::FrameWriter;
-
-/// Index nodes get a frame of their own once they fill this part of a block,
-const NODES_DIVISOR: usize = 4;
-/// or this part, where a commit cannot wait for more,
-const MIN_NODES_DIVISOR: usize = 8;
-/// or when this many blocks have been written since their first record: recovery looks for the nodes of a record in no more
-/// than twice as many blocks behind it.
-const MAX_UNINDEXED_BLOCKS: usize = 32;
 
 /// The state that the next commit would make visible.
 #[derive(Debug)]
@@ -91,11 +85,7 @@ pub(crate) struct Savepoint {
 impl Draft {
     pub(super) fn new(frames: FrameWriter, node: MasterNode) -> Self {
         let record_count = node.path.record_count().unwrap_or(u64::MAX);
-        let worth_it = frames.block_size() / NODES_DIVISOR / Coordinates::SIZE;
-        let mut group = frames.fan_out();
-        while group < worth_it {
-            group = group.saturating_mul(frames.fan_out());
-        }
+        let group = nodes::group_size(frames.block_size(), frames.fan_out());
         Self {
             frames,
             node,
@@ -305,10 +295,7 @@ impl Draft {
             while !self.frames.is_idle() {
                 self.write_front()?;
             }
-            let records = self.in_full_leaves();
-            if records * Coordinates::SIZE >= self.frames.block_size() / MIN_NODES_DIVISOR {
-                self.write_nodes(records)?;
-            }
+            self.write_all_nodes()?;
             self.place_open_block();
             if self.frames.is_idle() {
                 return Ok(());
@@ -335,8 +322,7 @@ impl Draft {
         self.frames.write_front(&mut self.node)?;
         self.place_entries(block, frame);
         self.unindexed_blocks += usize::from(!self.unindexed.is_empty());
-        let is_late = self.unindexed_blocks >= MAX_UNINDEXED_BLOCKS;
-        self.write_nodes(if is_late { self.in_full_leaves() } else { self.in_full_groups() })
+        self.write_ready_nodes()
     }
 
     fn place_entries(&mut self, block: u64, frame: u64) {
@@ -352,49 +338,6 @@ impl Draft {
                 EntryKind::NoMetadata => self.node.metadata = Coordinates::NONE,
             }
         }
-    }
-
-    /// Counts the records whose nodes can be written as a frame now: full nodes of all levels up to the one that is worth it.
-    fn in_full_groups(&self) -> usize {
-        let indexed = self.node.path.record_count().map_or(0, in_memory) % self.group;
-        self.unindexed_up_to_multiple(self.group, indexed)
-    }
-
-    /// Counts the records whose nodes can be written as a frame now, whether or not these fill nodes above.
-    fn in_full_leaves(&self) -> usize {
-        self.unindexed_up_to_multiple(self.frames.fan_out(), self.node.path.children(1).len())
-    }
-
-    fn unindexed_up_to_multiple(&self, of: usize, indexed: usize) -> usize {
-        let is_possible = !self.open_is_placed && self.unplaced_nodes.is_empty();
-        let is_sensible = self.frames.fan_out().saturating_mul(Coordinates::SIZE) <= self.frames.block_size();
-        let count = (indexed + self.unindexed.len()) / of * of;
-        if is_possible && is_sensible { count.saturating_sub(indexed) } else { 0 }
-    }
-
-    /// Indexes this many records, whose nodes become a frame: they are smaller there than among records, and those that lead
-    /// to a record are read at once.
-    fn write_nodes(&mut self, records: usize) -> Result<()> {
-        if records == 0 {
-            return Ok(());
-        }
-        let mut path = self.node.path.clone();
-        let mut nodes = Vec::new();
-        for &record in self.unindexed.iter().take(records) {
-            let mut child = Some((1, record));
-            while let Some((level, at)) = child {
-                child = path.add(level, at).map(|full| {
-                    let offset = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
-                    entries::push_node(&mut nodes, &full);
-                    (level + 1, Coordinates { frame: self.node.file_limit, offset })
-                });
-            }
-        }
-        self.frames.write_nodes(&nodes, &mut self.node)?;
-        self.node.path = path;
-        self.unindexed.drain(..records);
-        self.unindexed_blocks = 0;
-        Ok(())
     }
 
     /// Creates a savepoint that is valid as long as no block is written.

@@ -27,7 +27,7 @@ pub(crate) struct LostCommit {
 /// Why a commit has failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The file was cut short or removed.
+    /// The file was truncated or removed.
     Harmed(Error),
     /// There was no room for it; the file is as it was.
     Untouched(Error),

@@ -164,7 +164,7 @@ fn a_file_cut_short_is_never_a_step_back() {
     assert_eq!(all_of(&Place::with(&good[..whole]).reader()), records(COUNT));
 }
 
-// Windows does not cut short what is mapped.
+// Windows does not truncate what is mapped.
 #[cfg(unix)]
 #[test]
 fn a_file_cut_short_under_its_reader_is_an_error_until_it_is_whole_again() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::super::tests::Disk;
 use super::super::{Damaged, Recovery};
@@ -59,7 +60,11 @@ impl Sample {
         let geometry = Geometry { page_size: 512, block_size: 512, fan_out: 2, ..Geometry::of_version(3) };
         let options = OpenOptions::new().write(true).geometry(geometry).log_size(4096);
         let clock = GivenTime::default();
-        let options = options.compression(compression).sync(SyncMode::Full).threads(1).clock(clock.clone());
+        let options = options
+            .compression(compression)
+            .sync(SyncMode::Full)
+            .threads(1)
+            .environment(Arc::new(clock.clone()));
         let log = options.open(&path).unwrap();
         let mut random = Random::new(7);
         for commit in 0..commits {

@@ -31,7 +31,7 @@ impl Writer {
     /// Takes all that there is to commit; `None` if there is nothing.
     pub(crate) fn begin_commit(&mut self) -> Result<Option<Flight>> {
         self.check_health()?;
-        // One that is under way has begun with the rest.
+        // One that is in progress has begun with the rest.
         if self.draft.is_empty() || self.draft.is_in_flight() {
             return Ok(None);
         }

@@ -22,7 +22,7 @@ pub(crate) struct Draft {
     in_flight: Option<InFlight>,
 }
 
-/// What a commit under way has in it; it stays in the draft until it is committed.
+/// What a commit in progress has in it; it stays in the draft until it is committed.
 #[derive(Debug)]
 struct InFlight {
     /// Its records: those of the draft then, and the entry where that has them.
@@ -40,12 +40,12 @@ impl Draft {
         self.records == 0 && self.metadata.is_none() && self.in_flight.is_none()
     }
 
-    /// Whether a commit is under way.
+    /// Whether a commit is in progress.
     pub(crate) fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
 
-    /// The metadata from the next commit on, that under way included.
+    /// The metadata from the next commit on, that in progress included.
     #[expect(clippy::option_option, reason = "a change to no metadata is a change")]
     pub(crate) fn changed_metadata(&self) -> Option<Option<&[u8]>> {
         let in_flight = || self.in_flight.as_ref()?.metadata.as_ref();
@@ -57,7 +57,7 @@ impl Draft {
         self.metadata.as_ref().and_then(Option::as_ref).map_or(0, Vec::len)
     }
 
-    /// Length of an entry that holds all that no commit under way has.
+    /// Length of an entry that holds all that no commit in progress has.
     pub(crate) fn total(&self) -> u64 {
         let (records, bytes) =
             self.in_flight.as_ref().map_or((0, 0), |flight| (flight.records, flight.bytes));
@@ -95,7 +95,7 @@ impl Draft {
         }
     }
 
-    /// All sealed records, those of a commit under way included.
+    /// All sealed records, those of a commit in progress included.
     pub(crate) fn all_sealed(&self) -> Entries {
         let Some(flight) = &self.in_flight else {
             return self.sealed.clone();
@@ -119,7 +119,7 @@ impl Draft {
         }
     }
 
-    /// All records in one builder. No commit is under way.
+    /// All records in one builder. No commit is in progress.
     pub(crate) fn take_records(&mut self) -> Builder {
         let open = std::mem::take(&mut self.open);
         if self.sealed.is_empty() {

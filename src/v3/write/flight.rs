@@ -1,4 +1,4 @@
-//! A commit under way: it has the entry that it writes, and leaves the writer to others meanwhile.
+//! A commit in progress: it has the entry that it writes, and leaves the writer to others meanwhile.
 
 use std::io;
 use std::path::Path;
@@ -73,7 +73,7 @@ impl group_commit::Flight for Flight {
     }
 }
 
-/// Whether a write failed for want of room, before its last byte.
+/// Whether a write failed for lack of room, before its last byte.
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -63,7 +63,7 @@ impl Writer {
         Ok(snapshot)
     }
 
-    /// Forgets everything since the last commit. No commit may be under way.
+    /// Forgets everything since the last commit. No commit may be in progress.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
         self.save_pages_for_readers();

@@ -202,7 +202,7 @@ impl Writer {
         self.file.environment.now().max(self.state.time)
     }
 
-    /// Whether this many bytes should be added only once the commit under way is done: until then they are kept in
+    /// Whether this many bytes should be added only once the commit in progress is done: until then they are kept in
     /// memory, since only one can have frames that nothing refers to yet.
     pub(crate) fn waits_for_commit(&self, bytes: usize) -> bool {
         self.draft.is_in_flight() && self.draft.total() + bytes as u64 > u64::from(self.file.header.log)

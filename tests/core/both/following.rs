@@ -153,7 +153,7 @@ fn a_file_that_is_replaced_or_removed_is_told_once_all_records_are_taken() {
     }
 }
 
-// Windows does not cut short what is mapped.
+// Windows does not truncate what is mapped.
 #[cfg(unix)]
 #[test]
 fn a_file_that_is_cut_short_is_told_at_once() {
