@@ -205,13 +205,6 @@ MUTANTS = (
         "v3::a_full_disk_costs_no_acknowledged_commit",
     ),
     Mutant(
-        "a commit that found the disk full brings its metadata back over what was set meanwhile",
-        "src/v3/write/draft.rs",
-        "self.metadata.take().or(failed.metadata)",
-        "failed.metadata.or(self.metadata.take())",
-        "v3::a_full_disk_costs_no_acknowledged_commit",
-    ),
-    Mutant(
         "what is added while a commit is in progress is written as frames, for which room in the log is made",
         "src/v3/write/writer.rs",
         "        if self.draft.is_in_flight() {\n            self.draft.seal",
@@ -236,13 +229,6 @@ MUTANTS = (
         self.make_room(EntryHeader::MIN_TOTAL, 0)?;
 """,
         "v3::what_a_dead_writer_has_left_is_not_taken_for_a_commit",
-    ),
-    Mutant(
-        "room in the log is free once the newer head is past it",
-        "src/v3/write/room.rs",
-        "(a.min(b) + ",
-        "(a.max(b) + ",
-        "v3::many_lives_leave_every_acknowledged_commit",
     ),
     Mutant(
         "the log begins behind the entry that holds the record behind those in frames",

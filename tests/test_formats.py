@@ -94,12 +94,3 @@ def test_the_reference_refuses_a_file_in_format_3_with_its_own_message(path: Pat
         with pytest.raises(Exception, match="version 3"):
             Reference(os.fspath(path), to_write=to_write)
     assert path.read_bytes() == before
-
-
-def test_what_format_3_cannot_do_yet_is_an_error_that_says_so(path: Path, tmp_path: Path) -> None:
-    capturefile.open(path, "x", format=3).close()
-    target = tmp_path / "target.capture"
-    for refused in (lambda: capturefile.recover(path, target), lambda: capturefile.backup(path, target)):
-        with pytest.raises(capturefile.CaptureFileError, match="version 3"):
-            refused()
-    assert not target.exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from capturefile._errors import in_words
 from capturefile._previews import text_of
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from capturefile import CaptureFile
     from capturefile.rotating import RotatingReader
 
-    Readable: TypeAlias = CaptureFile[bytes] | RotatingReader[bytes]
-
 MAX_RECORDS = 500
 """Maximum number of records on a page."""
 MAX_BYTES = 1024 * 1024
@@ -24,7 +22,7 @@ PART = 256 * 1024
 """Number of bytes in each part of a download."""
 
 
-def page(cf: Readable, first: int, count: int) -> dict[str, Any]:
+def page(cf: CaptureFile[bytes] | RotatingReader[bytes], first: int, count: int) -> dict[str, Any]:
     """Returns records from number `first` on; a damaged one has its error in place of its text."""
     total = cf.record_count()
     first = max(1, first)
@@ -32,7 +30,7 @@ def page(cf: Readable, first: int, count: int) -> dict[str, Any]:
     return {"count": str(total), "first": str(first), "records": [row(cf, number) for number in range(first, last + 1)]}
 
 
-def row(cf: Readable, number: int) -> dict[str, Any]:
+def row(cf: CaptureFile[bytes] | RotatingReader[bytes], number: int) -> dict[str, Any]:
     """Returns a record as the list shows it."""
     try:
         record = cf.record_at(number)
