@@ -187,7 +187,7 @@ CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
     "CaptureFile.blocks": lambda cf, _: list(cf.blocks()),
     "CaptureFile.blocks: the first": lambda cf, _: next(cf.blocks()),
     "BlockIterator.__iter__ __next__": lambda cf, _: _exhaust(cf.blocks()),
-    "block_range": lambda cf, count: [block_range(cf, number) for number in (1, count // 2, count)],
+    "_block_range": lambda cf, count: [block_range(cf, number) for number in (1, count // 2, count)],
     "CaptureFile.record_at record": lambda cf, count: [
         read(number) for read in (cf.record_at, cf.record) for number in (1, count // 2, count)
     ],
@@ -284,6 +284,7 @@ COMMANDS: dict[str, Callable[[str, str], list[str]]] = {
     "export": lambda path, target: ["export", path, f"{target}.jsonl"],
     "export .csv": lambda path, target: ["export", path, f"{target}.csv"],
     "metadata": lambda path, target: ["metadata", "get", path],
+    "upload": lambda path, target: ["upload", path, target],
     "view": lambda path, target: ["view", "--no-browser", "--port", "0", path],
     "completion": lambda path, target: ["completion", "bash"],
 }

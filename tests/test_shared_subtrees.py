@@ -62,6 +62,9 @@ NOT_TRIED = {
     "CaptureFile.closed": "a value in memory",
     "CaptureFile.errors": "a value in memory",
     "CaptureFile.encoding": "a value in memory",
+    "CaptureFile.codec": "a value in memory",
+    "CaptureFile.start_commit": "reads no records",
+    "CommitTicket": "waits for what others write",
     "CaptureFile.commit_time": "refuses files in format 2, whose index this is about",
     "CaptureFile.record_number_at": "the same",
     "CaptureFile.file_name": "a value in memory",
@@ -70,6 +73,8 @@ NOT_TRIED = {
     "CaptureFile.writable": "a value in memory",
     "CaptureFile.use_os_file_locking": "a value in memory",
     "Follower.file_name": "a value in memory",
+    "aio.open": "writes; it reads no records",
+    "aio.Writer": "the same",
     "aio.Follower.__aenter__": "reads nothing; it is called before each of the calls here",
     "aio.Follower.__aexit__": "reads nothing; it is called after each of the calls here",
     "aio.Follower.aclose": "the same",
@@ -91,6 +96,8 @@ NOT_TRIED = {
     "logging": "writes; it reads no records",
     "structlog": "writes; it reads no records",
     "otel": "counts what others read and write",
+    "codecs": "turn one record into another object",
+    "upload": "reads a copy of the file that backup makes",
     "dask": "its tasks read by CaptureFile, in processes that Dask ends",
     "spark": "its tasks read by CaptureFile and as_arrow, in processes that Spark ends",
     "cli": "its commands are tried as such",
@@ -99,6 +106,7 @@ NOT_TRIED = {
 }
 """Public names that have no call in `CALLS`, and why."""
 REFUSING = {
+    "upload": "a path is no URL",
     "metadata": "there is none",
     "recover": "it tells at once that the index leads back to the same places",
 }
