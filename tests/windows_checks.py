@@ -89,7 +89,7 @@ def check_replacing(folder: Path) -> None:
 
 
 def check_paths(folder: Path) -> None:
-    """Long names, names relative to a drive, and names of a network share."""
+    """Long names, and names relative to a drive."""
     long = folder / ("a" * 100) / ("b" * 100) / ("c" * 100)
     Path(rf"\\?\{long}").mkdir(parents=True)
     path = long / "log.capture"
@@ -186,7 +186,7 @@ def as_microsoft(descriptor: int, mode: int, length: int) -> None:
 
 
 def check_reference(folder: Path) -> None:
-    """Each keeps the other out, also from another process, and each reads what the other wrote."""
+    """Each keeps the other out, and each reads what the other wrote."""
     from CaptureFile import CaptureFile as Reference
 
     path = folder / "shared.capture"
