@@ -44,7 +44,7 @@ SESSIONS = {
     ),
     "command-look": ("capturefile info gateway.capture",),
     "command-rescue": (
-        "dd if=/dev/zero of=gateway.capture bs=100 seek=1980 count=1 conv=notrunc status=none",
+        "dd if=/dev/zero of=gateway.capture bs=100 seek=1500 count=1 conv=notrunc status=none",
         "capturefile verify gateway.capture",
         "capturefile recover gateway.capture rescued.capture",
         "capturefile verify rescued.capture",

@@ -27,13 +27,27 @@ def write(path: Path, *records: str | bytes, metadata: bytes | None = None) -> N
 
 
 def damage(path: Path) -> None:
-    """Overwrites the second half of the last block that is compressed."""
+    """Overwrites the second half of the last block of records that is compressed."""
     with CaptureFile(path) as cf:
-        blocks = [(block.position, block.compressed_size) for block in cf.blocks()]
+        blocks = [(block.position, block.compressed_size) for block in cf.blocks() if block.records]
     position, size = next((at, size) for at, size in reversed(blocks) if at is not None and size is not None)
     content = bytearray(path.read_bytes())
     content[position + size // 2 : position + size] = bytes(size - size // 2)
     path.write_bytes(content)
+
+
+def damage_some_blocks(path: Path) -> int:
+    """Changes a byte in the middle of each fifth block of a file in format 2; returns how many are damaged."""
+    with CaptureFile(path) as cf:
+        blocks = [(block.position, block.compressed_size) for block in cf.blocks()]
+        from_slot = cf.info().file_limit // 4096 * 4096
+    middles = [at + size // 2 for at, size in blocks[3::5] if at is not None and size is not None]
+    damaged = [middle for middle in middles if middle < from_slot]
+    content = bytearray(path.read_bytes())
+    for middle in damaged:
+        content[middle] ^= 0xFF
+    path.write_bytes(content)
+    return len(damaged)
 
 
 def committed(path: Path) -> list[bytes]:

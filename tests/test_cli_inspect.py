@@ -27,6 +27,7 @@ from command import (
     output,
     run,
 )
+from files import damage_some_blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,17 +180,12 @@ def test_info_lists_the_blocks_behind_index_nodes_that_are_damaged(path: Path) -
 
 def test_info_tells_unknown_records_from_none(path: Path) -> None:
     make(path, noise(20_000, 60))
-    with capturefile.open(path) as cf:
-        positions = [block.position for block in cf.blocks() if block.position is not None]
-    data = bytearray(path.read_bytes())
-    for position in positions[3::5]:
-        data[position + 1000] ^= 0xFF
-    path.write_bytes(data)
+    damaged = damage_some_blocks(path)
     printed = json.loads(run("info", "--blocks", "--json", path).stdout)
     unknown = {str(block["position"]) for block in printed["blocks"] if block["record_count"] is None}
     assert unknown
     assert all(block["records"] is None for block in printed["blocks"] if str(block["position"]) in unknown)
-    assert len(printed["problems"]) == len(positions[3::5])
+    assert len(printed["problems"]) == damaged
     rows = [line.split() for line in run("info", "--blocks", path).stdout.decode().splitlines()]
     assert {row[0] for row in rows if row[-1:] == ["unknown"] and len(row) == 4} == unknown
 

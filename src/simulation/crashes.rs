@@ -18,6 +18,10 @@ use super::workload::Life;
 /// Lives that follow each other, each beginning with what a crash left of the one before.
 const MAX_LIVES: u32 = 5;
 
+/// A file of which this many crash images were checked is not lived on with: lives that lead to lives can become so many
+/// that one file takes all the time.
+const MAX_IMAGES_TO_LIVE_ON: u64 = 5000;
+
 /// The parameters of a search.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Search {
@@ -158,7 +162,8 @@ impl Explorer {
     /// ends. Until then, another power cut can bring back what was begun: sectors of it and of the repair together may
     /// make it whole.
     fn may_live_on(&mut self, left: &Moment, found: usize, safe: usize, life: &Life, lives: u32) -> Outcome {
-        if lives == MAX_LIVES || !self.random.one_in(self.search.one_life_in) {
+        let is_over = lives == MAX_LIVES || self.images >= MAX_IMAGES_TO_LIVE_ON;
+        if is_over || !self.random.one_in(self.search.one_life_in) {
             return Ok(());
         }
         let begun = left.mark.begun.max(found);
