@@ -198,3 +198,10 @@ def test_a_module_shows_its_own_names_and_no_others(name: str) -> None:
         thing = getattr(module, public)
         home = getattr(thing, "__module__", None) or getattr(thing, "__name__", "capturefile")
         assert str(home).startswith("capturefile"), public
+
+
+def test_a_notebook_does_not_call_bytes_text(path: Path) -> None:
+    with CaptureFile(path, True, encoding="utf-8") as log:
+        log.add_record(b"\xff\x00")
+        log.commit()
+        assert Table(html_of(log)).rows[1][2] == "bytes"

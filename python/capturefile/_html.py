@@ -46,7 +46,10 @@ def _look(beginning: bytes, size: int, encoding: str | None) -> tuple[str, str]:
     """Returns the type of a record, as far as its first bytes tell, and these bytes as visible text."""
     text, is_text = text_of(beginning)
     if not is_text and encoding is not None:
-        return "text", visible(beginning[:MAX_PREVIEW].decode(encoding, "replace"))
+        try:
+            return "text", visible(beginning.decode(encoding)[:MAX_PREVIEW])
+        except UnicodeDecodeError:
+            return "bytes", visible(beginning[:MAX_PREVIEW].decode(encoding, "replace"))
     if is_text and size == len(beginning) and beginning[:1] in (b"{", b"["):
         try:
             json.loads(beginning)

@@ -18,8 +18,8 @@ use super::workload::Life;
 /// Lives that follow each other, each beginning with what a crash left of the one before.
 const MAX_LIVES: u32 = 5;
 
-/// A file of which this many crash images were checked is not lived on with: lives that lead to lives can become so many
-/// that one file takes all the time.
+/// A file of which this many crash images were checked is not lived on with: each life may lead to others, and
+/// those of one file would take all the time.
 const MAX_IMAGES_TO_LIVE_ON: u64 = 5000;
 
 /// The parameters of a search.
