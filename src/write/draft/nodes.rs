@@ -25,6 +25,12 @@ pub(super) fn group_size(block_size: usize, fan_out: usize) -> usize {
 impl Draft {
     /// Writes the nodes of complete groups of records, or of fewer if these have waited long enough.
     pub(super) fn write_ready_nodes(&mut self) -> Result<()> {
+        if !self.has_small_nodes() {
+            // Records must not wait for a node that may never fill.
+            while let Some(record) = self.unindexed.pop_front() {
+                self.index(1, record);
+            }
+        }
         let is_late = self.unindexed_blocks >= MAX_UNINDEXED_BLOCKS;
         self.write_nodes(if is_late { self.in_full_leaves() } else { self.in_full_groups() })
     }
@@ -50,9 +56,13 @@ impl Draft {
 
     fn unindexed_up_to_multiple(&self, of: usize, indexed: usize) -> usize {
         let is_possible = !self.open_is_placed && self.unplaced_nodes.is_empty();
-        let is_sensible = self.frames.fan_out().saturating_mul(Coordinates::SIZE) <= self.frames.block_size();
         let count = (indexed + self.unindexed.len()) / of * of;
-        if is_possible && is_sensible { count.saturating_sub(indexed) } else { 0 }
+        if is_possible && self.has_small_nodes() { count.saturating_sub(indexed) } else { 0 }
+    }
+
+    /// Returns whether a block has room for a node.
+    fn has_small_nodes(&self) -> bool {
+        self.frames.fan_out().saturating_mul(Coordinates::SIZE) <= self.frames.block_size()
     }
 
     /// Indexes this many records, whose nodes become a frame: they are smaller there than among records, and those that lead
