@@ -100,7 +100,13 @@ impl Writer {
             writer.set_metadata(metadata)?;
             if let Some(mut commit) = writer.begin_commit()? {
                 commit.write();
-                writer.finish_commit(commit)?;
+                writer.finish_commit(commit).map_err(|error| match error {
+                    // Nobody has seen the file: there is nothing to be uncertain about.
+                    Error::CommitUncertain { path, source } => {
+                        Error::io(&path, "write the metadata of", source)
+                    }
+                    error => error,
+                })?;
             }
             writer.stats = Stats::default();
         }
