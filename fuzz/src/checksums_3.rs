@@ -59,13 +59,9 @@ pub(crate) fn put_right(data: &mut [u8]) {
     let reached = put_log_right(data, &(3 * page..data_start), begin, before, newer_begin);
     match reached {
         Some(before) => put(data, heads[1] + SEED, before),
-        None => drop(put_log_right(
-            data,
-            &(3 * page..data_start),
-            newer_begin,
-            get(data, heads[1] + SEED),
-            0,
-        )),
+        None => {
+            let _ = put_log_right(data, &(3 * page..data_start), newer_begin, get(data, heads[1] + SEED), 0);
+        }
     }
     for head in heads {
         put_head_right(data, head..head + page, seed);
@@ -117,7 +113,7 @@ fn put_log_right(
     wanted: u64,
 ) -> Option<u64> {
     let (mut left, mut found) = (ring.len(), None);
-    while position % 8 == 0 {
+    while position.is_multiple_of(8) {
         let start = usize::try_from(position % ring.len() as u64).ok()?;
         let place = |offset: usize| ring.start + (start + offset) % ring.len();
         if position == wanted {

@@ -5,7 +5,9 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use capturefile::{CaptureFile, Compression, CompressionLevel, Error, Geometry, OpenOptions, Snapshot, SyncMode, verify};
+use capturefile::{
+    CaptureFile, Compression, CompressionLevel, Error, Geometry, OpenOptions, Snapshot, SyncMode, verify,
+};
 
 use crate::temporary_file;
 
@@ -153,8 +155,7 @@ impl<'a> World<'a> {
         let sizes = Sizes { geometry, log };
         let path = temporary_file::empty();
         let metadata = (choices.next() % 2 == 1).then(|| choices.entry());
-        let options =
-            options(&mut choices, sizes).initial_metadata(metadata.as_deref().map(<[u8]>::to_vec));
+        let options = options(&mut choices, sizes).initial_metadata(metadata.as_deref().map(<[u8]>::to_vec));
         let writer = options.open(&path).expect("a new file");
         let reader = CaptureFile::open(&path).expect("a sound file");
         let state = State { records: Vec::new(), metadata };

@@ -62,9 +62,13 @@ fn make_files_of_version_3() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/files_3");
     fs::create_dir_all(&folder).expect("a folder");
     for compression in [Compression::None, Compression::Zstd, Compression::Lz4] {
-        for (name, commits, records, length) in
-            [("empty", 0, 0, 0), ("log", 3, 2, 20), ("frames", 12, 4, 90), ("large", 2, 30, 70), ("round", 120, 1, 9)]
-        {
+        for (name, commits, records, length) in [
+            ("empty", 0, 0, 0),
+            ("log", 3, 2, 20),
+            ("frames", 12, 4, 90),
+            ("large", 2, 30, 70),
+            ("round", 120, 1, 9),
+        ] {
             let path = folder.join(format!("{name}-{compression}.capture"));
             let geometry = Geometry::of_version(3).with_page_size(512).with_block_size(512).with_fan_out(2);
             let options = OpenOptions::new().write(true).geometry(geometry).log_size(4096).threads(1);
