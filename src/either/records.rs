@@ -147,7 +147,7 @@ impl Records {
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("log.capture");
     /// let log = capturefile::OpenOptions::new().write(true).format(3).open(&path)?;
-    /// log.add_records(["a line of a log"; 100_000])?;
+    /// log.add_records(std::iter::repeat_n("a line of a log", 100_000))?;
     /// log.commit()?;
     /// let mut records = log.snapshot()?.records(1);
     /// let mut side_by_side = 0;

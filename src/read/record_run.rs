@@ -13,7 +13,7 @@ use crate::read::block::Block;
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("log.capture");
 /// let log = capturefile::OpenOptions::new().write(true).format(3).open(&path)?;
-/// log.add_records(["a line of a log"; 100_000])?;
+/// log.add_records(std::iter::repeat_n("a line of a log", 100_000))?;
 /// log.commit()?;
 /// let run = log.snapshot()?.records(1).next_run(1, 100).transpose()?.expect("it is in a block");
 /// assert_eq!(run.bytes()[..run.ends()[0] as usize], *b"a line of a log");
@@ -39,7 +39,7 @@ impl RecordRun {
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("log.capture");
     /// # let log = capturefile::OpenOptions::new().write(true).format(3).open(&path)?;
-    /// # log.add_records(["a line of a log"; 100_000])?;
+    /// # log.add_records(std::iter::repeat_n("a line of a log", 100_000))?;
     /// # log.commit()?;
     /// let run = log.snapshot()?.records(1).next_run(1, 100).transpose()?.expect("it is in a block");
     /// assert!(run.bytes().starts_with(b"a line of a loga line of a log"));
@@ -56,7 +56,7 @@ impl RecordRun {
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("log.capture");
     /// # let log = capturefile::OpenOptions::new().write(true).format(3).open(&path)?;
-    /// # log.add_records(["a line of a log"; 100_000])?;
+    /// # log.add_records(std::iter::repeat_n("a line of a log", 100_000))?;
     /// # log.commit()?;
     /// let run = log.snapshot()?.records(1).next_run(1, 100).transpose()?.expect("it is in a block");
     /// assert_eq!(run.ends()[..2], [15, 30]);
