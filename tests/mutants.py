@@ -216,7 +216,7 @@ MUTANTS = (
         "src/write/health.rs",
         "(changes <= lost.changes).then(",
         "(changes > lost.changes).then(",
-        "v3::sharing::the_error_of_a_commit_reaches_all_whose_records_it_has",
+        "sharing::the_error_of_a_commit_reaches_all_whose_records_it_has",
     ),
     Mutant(
         "a writer does not begin with an entry of random bits",

@@ -363,8 +363,7 @@ def test_progress_goes_from_nothing_to_all_at_most_ten_times_a_second(long_work:
         limit = cf.info().file_limit
     assert [result[0][:2], result[-1][:2]] == [(0, limit), (limit, limit)]
     assert [done for done, _, _ in result] == sorted(done for done, _, _ in result)
-    # The start and the end are reported in any case, and the end a second time if the last frame is not the last step.
-    assert len(result) <= 3 + 10 * (result[-1][2] - result[0][2])
+    assert len(result) <= 2 + 10 * (result[-1][2] - result[0][2])
 
 
 @pytest.mark.usefixtures("both_formats")

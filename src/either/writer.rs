@@ -82,31 +82,22 @@ impl CommitSteps for AnyWriter {
     }
 
     fn can_mark(&self) -> bool {
-        match self {
-            Self::V2(writer) => writer.can_mark(),
-            Self::V3(_) => false,
-        }
+        both!(self, writer => writer.can_mark())
     }
 
     fn mark(&mut self) -> Result<Option<u64>> {
-        match self {
-            Self::V2(writer) => writer.mark(),
-            Self::V3(_) => Ok(None),
-        }
+        both!(self, writer => writer.mark())
     }
 
     fn begin_marked(&mut self) -> Result<Option<Flight>> {
         match self {
             Self::V2(writer) => Ok(writer.begin_marked()?.map(|flight| Flight::V2(Box::new(flight)))),
-            Self::V3(_) => Ok(None),
+            Self::V3(writer) => Ok(writer.begin_marked()?.map(|flight| Flight::V3(Box::new(flight)))),
         }
     }
 
     fn forget_mark(&mut self) {
-        match self {
-            Self::V2(writer) => writer.forget_mark(),
-            Self::V3(_) => {}
-        }
+        both!(self, writer => writer.forget_mark());
     }
 
     fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {

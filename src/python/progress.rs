@@ -27,7 +27,7 @@ pub(super) fn watched<T: Send>(
     let (result, raised) = py.detach(|| {
         let raised = Rc::new(RefCell::new(None));
         let error = Rc::clone(&raised);
-        let mut reporter = Reporter { progress, last_report: None };
+        let mut reporter = Reporter { progress, last: None };
         let result = work(Box::new(move |progress| {
             *error.borrow_mut() = Python::attach(|py| reporter.report(py, progress)).err();
             if error.borrow().is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -42,17 +42,20 @@ pub(super) fn watched<T: Send>(
 
 struct Reporter {
     progress: Option<Py<PyAny>>,
-    last_report: Option<Instant>,
+    /// The last call of the callback, and what it was told.
+    last: Option<(Instant, Progress)>,
 }
 
 impl Reporter {
-    fn report(&mut self, py: Python<'_>, Progress { done, total, .. }: Progress) -> PyResult<()> {
+    /// Passes on the progress, but not too often; the end at once, and only once.
+    fn report(&mut self, py: Python<'_>, now: Progress) -> PyResult<()> {
         py.check_signals()?;
-        let is_due = done == total || self.last_report.is_none_or(|last| last.elapsed() >= PAUSE);
-        let Some(progress) = self.progress.as_ref().filter(|_| is_due) else {
+        let is_end = now.done == now.total;
+        let is_due = self.last.is_none_or(|(at, last)| at.elapsed() >= PAUSE || is_end && last != now);
+        let Some(callback) = self.progress.as_ref().filter(|_| is_due) else {
             return Ok(());
         };
-        self.last_report = Some(Instant::now());
-        progress.call1(py, (done, total)).map(drop)
+        self.last = Some((Instant::now(), now));
+        callback.call1(py, (now.done, now.total)).map(drop)
     }
 }

@@ -16,6 +16,7 @@ mod habits;
 mod in_place;
 pub(crate) mod meanwhile;
 pub(crate) mod random;
+mod sharing;
 mod v3;
 mod workload;
 
@@ -154,18 +155,22 @@ fn long_lives_show_what_was_written() {
 #[test]
 fn every_mistake_is_noticed() {
     for mistake in Mistake::ALL {
-        let search = where_it_shows(mistake);
-        let start = Instant::now();
-        let found = careless::with(mistake, || {
-            (0..)
-                .take_while(|_| start.elapsed() < MISTAKE_TIMEOUT)
-                .find_map(|seed| Some((seed, Explorer::new(seed, search).explore().err()?)))
-        });
-        let seconds = start.elapsed().as_secs_f32();
-        match found {
-            Some((seed, problem)) => println!("{mistake:?}: seed {seed}, after {seconds:.2} s: {problem}"),
-            None => panic!("{mistake:?} is not noticed in {seconds:.0} s"),
-        }
+        notice(mistake, where_it_shows(mistake));
+    }
+}
+
+/// Explores one seed after another until a mistake is noticed.
+fn notice(mistake: Mistake, search: Search) {
+    let start = Instant::now();
+    let found = careless::with(mistake, || {
+        (0..)
+            .take_while(|_| start.elapsed() < MISTAKE_TIMEOUT)
+            .find_map(|seed| Some((seed, Explorer::new(seed, search).explore().err()?)))
+    });
+    let seconds = start.elapsed().as_secs_f32();
+    match found {
+        Some((seed, problem)) => println!("{mistake:?}: seed {seed}, after {seconds:.2} s: {problem}"),
+        None => panic!("{mistake:?} is not noticed in {seconds:.0} s"),
     }
 }
 

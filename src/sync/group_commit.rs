@@ -56,6 +56,15 @@ pub(crate) trait CommitSteps {
     fn finish_commit(&mut self, flight: Self::Flight) -> Result<Self::Committed>;
     /// The error of the commit that failed for good with the first `changes` changes in it, if one has.
     fn lost_commit(&self, changes: u64) -> Option<Error>;
+
+    /// Commits as a writer does that nobody shares.
+    fn commit_alone(&mut self) -> Result<Option<Self::Committed>> {
+        let Some(mut flight) = self.begin_commit()? else {
+            return Ok(None);
+        };
+        flight.write();
+        self.finish_commit(flight).map(Some)
+    }
 }
 
 /// A commit between its first and its last step.

@@ -224,21 +224,14 @@ impl Draft {
         }
     }
 
-    /// Places an entry of the open block, or queues it until its coordinates are known. Before that, a full block is
-    /// closed: an index node that the entry fills belongs in a later one.
+    /// Queues an entry of the open block until its coordinates are known, which may be at once. Before that, a full block
+    /// is closed: an index node that the entry fills belongs in a later one.
     #[inline]
     fn note(&mut self, offset: u32, entry: EntryKind) {
-        let block = self.open_block;
+        self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry });
         self.close_full_block();
-        if self.open_is_placed && self.unplaced.is_empty() && self.unindexed.is_empty() {
-            let at = Coordinates { frame: self.node.file_limit, offset };
-            match entry {
-                EntryKind::Record => self.index(1, at),
-                EntryKind::Metadata => self.node.metadata = at,
-                EntryKind::NoMetadata => self.node.metadata = Coordinates::NONE,
-            }
-        } else {
-            self.unplaced.push_back(Unplaced { block, offset, entry });
+        if self.open_is_placed {
+            self.place_open_block();
         }
     }
 
@@ -267,17 +260,11 @@ impl Draft {
 
     /// Adds a child to the index at this level. A node that it fills becomes an entry of the open block.
     fn index(&mut self, level: u8, child: Coordinates) {
-        let mut full = self.node.path.add(level, child).map(|node| (level + 1, node));
-        while let Some((level, node)) = full.take() {
+        if let Some(node) = self.node.path.add(level, child) {
             let (block, offset) = (self.open_block, self.open_length());
             entries::push_node(&mut self.node.pending, &node);
+            self.unplaced_nodes.push_back(Unplaced { block, offset, entry: level + 1 });
             self.close_full_block();
-            if self.open_is_placed && self.unplaced_nodes.is_empty() {
-                let at = Coordinates { frame: self.node.file_limit, offset };
-                full = self.node.path.add(level, at).map(|node| (level + 1, node));
-            } else {
-                self.unplaced_nodes.push_back(Unplaced { block, offset, entry: level });
-            }
         }
     }
 
@@ -306,10 +293,11 @@ impl Draft {
     /// Gives the entries of the open block their coordinates, and indexes all records, unless their nodes fill it.
     fn place_open_block(&mut self) {
         self.open_is_placed = true;
-        self.place_entries(self.open_block, self.node.file_limit);
-        while self.open_is_placed
-            && let Some(record) = self.unindexed.pop_front()
-        {
+        while self.open_is_placed {
+            self.place_entries(self.open_block, self.node.file_limit);
+            let Some(record) = self.unindexed.pop_front() else {
+                break;
+            };
             self.index(1, record);
         }
         self.unindexed_blocks = 0;

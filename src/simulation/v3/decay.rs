@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::commit;
 use crate::error::Error;
 use crate::read::open_file::Opened;
 use crate::simulation::contents::read_snapshot;
@@ -12,6 +11,7 @@ use crate::simulation::disk_state::DiskState;
 use crate::simulation::environment::{Clock, Seeded};
 use crate::simulation::random::Random;
 use crate::storage::Storage;
+use crate::sync::group_commit::CommitSteps;
 use crate::v3::format::{Codec, Header};
 use crate::v3::log::LogState;
 use crate::v3::open::reader;
@@ -83,7 +83,7 @@ fn a_flipped_bit_costs_a_writer_no_more_than_the_last_commits_without_an_error()
             for _ in 0..=random.below(8) {
                 writer.add_record(&random.bytes(60)).unwrap();
             }
-            commit(&mut writer).unwrap();
+            writer.commit_alone().unwrap();
             counts.push(usize::try_from(writer.record_count()).unwrap());
         }
         let live = 512 * 3..512 * 3 + 4096;
@@ -113,17 +113,17 @@ fn a_flipped_bit_costs_a_writer_no_more_than_the_last_commits_without_an_error()
 fn a_reader_whose_last_commit_is_gone_begins_anew() {
     let (disk, mut writer) = new_file(1);
     writer.add_record(b"kept").unwrap();
-    commit(&mut writer).unwrap();
+    writer.commit_alone().unwrap();
     let without = copy(&disk);
     writer.add_record(b"seen and lost").unwrap();
-    commit(&mut writer).unwrap();
+    writer.commit_alone().unwrap();
     let file = shared(&disk, 3);
     let held = reader::open(&file).unwrap();
     assert_eq!(held.total, 2);
     let mut next = Writer::open(shared(&without, 4), Box::new(OnlyUser), WriterOptions::default()).unwrap();
     for _ in 0..5 {
         next.add_record(b"what came instead").unwrap();
-        commit(&mut next).unwrap();
+        next.commit_alone().unwrap();
     }
     let length = usize::try_from(without.length().unwrap()).unwrap();
     let mut bytes = vec![0; length];

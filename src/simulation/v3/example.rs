@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::commit;
 use crate::read::open_file::Opened;
 use crate::simulation::disk::{Disk, OnlyUser};
 use crate::simulation::disk_state::DiskState;
 use crate::simulation::environment::{Clock, Seeded};
 use crate::simulation::random::Random;
 use crate::storage::{Storage, read_up_to};
+use crate::sync::group_commit::CommitSteps;
 use crate::v3::format::{Codec, Header};
 use crate::v3::shared::Shared;
 use crate::v3::write::{Writer, WriterOptions};
@@ -29,10 +29,10 @@ fn example() -> Disk<()> {
         writer.add_record(record.as_bytes()).unwrap();
     }
     writer.set_metadata(Some(b"demo")).unwrap();
-    commit(&mut writer).unwrap();
+    writer.commit_alone().unwrap();
     for letter in *b"abcdefgh" {
         writer.add_record(&[letter; 100]).unwrap();
-        commit(&mut writer).unwrap();
+        writer.commit_alone().unwrap();
     }
     disk
 }

@@ -6,20 +6,13 @@
 mod decay;
 mod example;
 mod film;
-mod sharing;
-
-use std::time::Instant;
 
 use film::watch;
 
-use super::careless::{self, Mistake};
-use super::crashes::{Explorer, Search};
+use super::careless::Mistake;
+use super::crashes::Search;
 use super::disk::{Mapped, Plan};
-use super::{MISTAKE_TIMEOUT, soak};
-use crate::error::Result;
-use crate::sync::group_commit::Flight;
-use crate::v3::write::Writer;
-use crate::write::options::Commit;
+use super::{notice, soak};
 
 /// Power cuts and kills at every step.
 const CRASHES: Search = Search {
@@ -51,20 +44,9 @@ const FAILED_SYNCS: Search = Search {
 /// A disk that is sometimes full, and does some calls only partially.
 const FULL_DISK: Search =
     Search { steps: 20, power_cuts: 2, faults: Plan::Random { syncs: 0, others: 12 }, ..CRASHES };
-/// Explores one seed after another until `enough` crash images have been looked at.
+/// Explores one seed after another until `enough` crash images have been checked.
 fn search(what: &str, search: Search, first_seed: u64, enough: u64) {
-    let mut images = 0;
-    for seed in first_seed.. {
-        let mut explorer = Explorer::new(seed, search);
-        if let Err(problem) = explorer.explore() {
-            panic!("{what}: seed {seed}, image {}: {problem}", explorer.images);
-        }
-        images += explorer.images;
-        if images >= enough * soak() {
-            println!("{what}: {images} crash images of seeds {first_seed} to {seed}");
-            return;
-        }
-    }
+    super::search(what, search, first_seed, |images, _| images >= enough * soak());
 }
 
 #[test]
@@ -113,19 +95,5 @@ fn readers_beside_a_writer_see_whole_commits_and_are_never_behind() {
 
 #[test]
 fn a_sync_that_is_tried_again_is_noticed() {
-    let start = Instant::now();
-    let seeds = || (0..).take_while(|_| start.elapsed() < MISTAKE_TIMEOUT);
-    let explore = |seed| Some((seed, Explorer::new(seed, FAILED_SYNCS).explore().err()?));
-    let found = careless::with(Mistake::SyncRetried, || seeds().find_map(explore));
-    let Some((seed, problem)) = found else { panic!("it is not noticed") };
-    println!("seed {seed}, after {:.2} s: {problem}", start.elapsed().as_secs_f32());
-}
-
-/// Commits as a writer does that nobody shares.
-fn commit(writer: &mut Writer) -> Result<Option<Commit>> {
-    let Some(mut flight) = writer.begin_commit()? else {
-        return Ok(None);
-    };
-    flight.write();
-    writer.finish_commit(flight).map(Some)
+    notice(Mistake::SyncRetried, FAILED_SYNCS);
 }

@@ -10,6 +10,7 @@ use super::room::Checkpoint;
 use super::writer::{RESERVE, Writer};
 use crate::error::{Error, Result};
 use crate::sync::backoff::RECENT_WINDOW;
+use crate::sync::group_commit::CommitSteps;
 use crate::v3::format::entry::Change;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::format::head::FrameArea;
@@ -21,15 +22,16 @@ use crate::write::options::{Commit, SyncMode};
 /// The log is filled this far ahead while it is new.
 const FILL: u64 = 64 << 10;
 
-impl Writer {
-    /// Counts the changes so far.
+impl CommitSteps for Writer {
+    type Flight = Flight;
+    type Committed = Commit;
+
     #[inline]
-    pub(crate) fn changes(&self) -> u64 {
+    fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Takes all that there is to commit; `None` if there is nothing.
-    pub(crate) fn begin_commit(&mut self) -> Result<Option<Flight>> {
+    fn begin_commit(&mut self) -> Result<Option<Flight>> {
         self.check_health()?;
         // One that is in progress has begun with the rest.
         if self.draft.is_empty() || self.draft.is_in_flight() {
@@ -60,8 +62,7 @@ impl Writer {
         }))
     }
 
-    /// Takes note of how a commit went.
-    pub(crate) fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
+    fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
         let Flight { entry, checkpoint, changes, began, synced, outcome, .. } = flight;
         self.synced = synced;
         if let Err(failure) = outcome {
@@ -82,11 +83,12 @@ impl Writer {
         Ok(commit)
     }
 
-    /// The error of the commit that failed for good with the first `changes` changes in it, if one has.
-    pub(crate) fn lost_commit(&self, changes: u64) -> Option<Error> {
+    fn lost_commit(&self, changes: u64) -> Option<Error> {
         self.health.lost_commit(&self.file.path, changes)
     }
+}
 
+impl Writer {
     /// Ends the pauses of those who wait at the end of the log as it was. They are short as long as commits follow each
     /// other closely, and then this would only take time.
     fn tell_followers(&mut self, end: u64, now: Instant) {

@@ -8,7 +8,7 @@ use crate::error::{Damage, Error, Result};
 use crate::format::in_memory;
 use crate::lock::WriteRight;
 use crate::storage::{Storage, read_up_to, write_all};
-use crate::sync::group_commit::Flight;
+use crate::sync::group_commit::CommitSteps;
 use crate::v3::format::Header;
 use crate::v3::format::entry::EntryHeader;
 use crate::v3::format::entry_builder::{Builder, Fields};
@@ -98,16 +98,11 @@ impl Writer {
         writer.begin()?;
         if metadata.is_some() {
             writer.set_metadata(metadata)?;
-            if let Some(mut commit) = writer.begin_commit()? {
-                commit.write();
-                writer.finish_commit(commit).map_err(|error| match error {
-                    // Nobody has seen the file: there is nothing to be uncertain about.
-                    Error::CommitUncertain { path, source } => {
-                        Error::io(&path, "write the metadata of", source)
-                    }
-                    error => error,
-                })?;
-            }
+            writer.commit_alone().map_err(|error| match error {
+                // Nobody has seen the file: there is nothing to be uncertain about.
+                Error::CommitUncertain { path, source } => Error::io(&path, "write the metadata of", source),
+                error => error,
+            })?;
             writer.stats = Stats::default();
         }
         if options.sync != SyncMode::Full {

@@ -25,7 +25,7 @@ pub(super) fn group_size(block_size: usize, fan_out: usize) -> usize {
 impl Draft {
     /// Writes the nodes of complete groups of records, or of fewer if these have waited long enough.
     pub(super) fn write_ready_nodes(&mut self) -> Result<()> {
-        if !self.has_small_nodes() {
+        if self.frames.fan_out().saturating_mul(Coordinates::SIZE) > self.frames.block_size() {
             // Records must not wait for a node that may never fill.
             while let Some(record) = self.unindexed.pop_front() {
                 self.index(1, record);
@@ -57,16 +57,11 @@ impl Draft {
     fn unindexed_up_to_multiple(&self, of: usize, indexed: usize) -> usize {
         let is_possible = !self.open_is_placed && self.unplaced_nodes.is_empty();
         let count = (indexed + self.unindexed.len()) / of * of;
-        if is_possible && self.has_small_nodes() { count.saturating_sub(indexed) } else { 0 }
+        if is_possible { count.saturating_sub(indexed) } else { 0 }
     }
 
-    /// Returns whether a block has room for a node.
-    fn has_small_nodes(&self) -> bool {
-        self.frames.fan_out().saturating_mul(Coordinates::SIZE) <= self.frames.block_size()
-    }
-
-    /// Indexes this many records, whose nodes become a frame: they are smaller there than among records, and those that lead
-    /// to a record are read at once.
+    /// Indexes this many records, whose nodes become a frame: they are smaller there than among records, and those that
+    /// lead to a record are read at once.
     fn write_nodes(&mut self, records: usize) -> Result<()> {
         if records == 0 {
             return Ok(());

@@ -11,11 +11,8 @@ use crate::simulation::disk::{Disk, Fault, OnlyUser, Plan};
 use crate::simulation::disk_state::DiskState;
 use crate::simulation::random::Random;
 use crate::storage::{FileStorage, errno};
-use crate::sync::group_commit::{CommitSteps, Flight};
+use crate::sync::group_commit::CommitSteps;
 use crate::write::draft::EntryKind;
-use crate::write::options::Commit;
-
-mod shared;
 
 fn new_writer() -> Writer {
     let bytes = tempfile::tempfile().unwrap();
@@ -28,14 +25,6 @@ fn new_writer() -> Writer {
     let file = OpenFile::new(opened, geometry, Cache::new(0));
     let options = WriterOptions { sync: SyncMode::None, level: ZlibLevel::default() };
     Writer::create(&Arc::new(file), Box::new(right), None, options, Making::Hidden).unwrap()
-}
-
-fn commit(writer: &mut Writer) -> Result<Option<Commit>> {
-    let Some(mut flight) = writer.begin_commit()? else {
-        return Ok(None);
-    };
-    flight.write();
-    writer.finish_commit(flight).map(Some)
 }
 
 /// A writer over a disk whose calls can be made to fail.
@@ -58,7 +47,7 @@ fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
             writer.add_record(record).unwrap();
             disk.set_plan(Plan::From(disk.calls(), Fault::Error(number)));
             for _ in 0..2 {
-                let error = commit(&mut writer).unwrap_err();
+                let error = writer.commit_alone().unwrap_err();
                 assert!(matches!(&error, Error::Io { source, .. } if source.raw_os_error() == Some(number)));
             }
             disk.set_plan(Plan::None);
@@ -66,7 +55,7 @@ fn a_commit_that_finds_no_room_in_place_can_be_tried_again_or_rolled_back() {
                 writer.rollback().unwrap();
             }
         }
-        commit(&mut writer).unwrap();
+        writer.commit_alone().unwrap();
         let snapshot = writer.snapshot().unwrap();
         assert_eq!(snapshot.record_count(), 1);
         assert_eq!(&*snapshot.record(1).unwrap(), b"kept");
@@ -79,7 +68,7 @@ fn a_commit_whose_slot_fails_otherwise_is_uncertain() {
     let (mut writer, disk) = new_writer_on_a_disk(SyncMode::None);
     writer.add_record(b"one").unwrap();
     disk.set_plan(Plan::Once(disk.calls(), Fault::Error(errno::UNREADABLE)));
-    assert!(matches!(commit(&mut writer), Err(Error::CommitUncertain { .. })));
+    assert!(matches!(writer.commit_alone(), Err(Error::CommitUncertain { .. })));
     assert!(writer.rollback().is_err());
 }
 
@@ -98,7 +87,7 @@ fn a_huge_record_that_fills_an_index_node_is_written_once() {
     assert_eq!(writer.draft.frames().len(), 1);
     writer.draft.record_count += 1;
     writer.add_record(b"after").unwrap();
-    commit(&mut writer).unwrap();
+    writer.commit_alone().unwrap();
     let snapshot = writer.snapshot().unwrap();
     assert_eq!(&*snapshot.record(1).unwrap(), b"small");
     assert_eq!(&*snapshot.record(u64::from(fan_out)).unwrap(), huge);
@@ -119,9 +108,9 @@ fn a_file_with_all_the_records_that_can_be_counted_takes_no_more() {
 fn what_changes_nothing_makes_no_new_version() {
     let mut writer = new_writer();
     writer.add_record(b"one").unwrap();
-    commit(&mut writer).unwrap();
+    writer.commit_alone().unwrap();
     let before = writer.changes();
-    assert_eq!(commit(&mut writer).unwrap(), None);
+    assert_eq!(writer.commit_alone().unwrap(), None);
     writer.rollback().unwrap();
     writer.add_records(b"", &[]).unwrap();
     assert_eq!(writer.changes(), before);
@@ -143,7 +132,7 @@ fn records_that_are_added_together_are_as_if_they_came_one_by_one() {
         together.add_records(&some.concat(), &ends).unwrap();
     }
     for mut writer in [one_by_one, together] {
-        commit(&mut writer).unwrap();
+        writer.commit_alone().unwrap();
         let snapshot = writer.snapshot().unwrap();
         let numbers = 1..=snapshot.record_count();
         let found = numbers.map(|number| snapshot.record(number).unwrap().to_vec());
@@ -167,7 +156,7 @@ fn of_records_that_are_refused_together_none_stays_whatever_they_closed() {
     writer.draft.record_count = before.2;
     let after = (writer.draft.frames().len(), writer.draft.node().clone(), writer.record_count());
     assert!(before == after, "what was closed, pending or counted is not as before");
-    commit(&mut writer).unwrap();
+    writer.commit_alone().unwrap();
     let snapshot = writer.snapshot().unwrap();
     let numbers = 1..=snapshot.record_count();
     let lengths: Vec<_> = numbers.map(|number| snapshot.record(number).unwrap().len()).collect();

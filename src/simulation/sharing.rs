@@ -1,20 +1,34 @@
-//! Commits that several share, over a disk whose calls can be made to fail.
+//! Threads that share commits, over a disk whose calls can be made to fail.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::new_writer_on_a_disk;
+use super::disk::{Disk, Fault, OnlyUser, Plan};
+use super::disk_state::DiskState;
+use super::meanwhile::meanwhile;
+use super::random::Random;
+use crate::either::writer::AnyWriter;
 use crate::error::{Error, Result};
-use crate::simulation::disk::{Fault, Plan};
-use crate::simulation::meanwhile::meanwhile;
-use crate::simulation::random::Random;
+use crate::file::OpenOptions;
+use crate::read::open_file::Opened;
 use crate::storage::errno;
 use crate::sync::group_commit::GroupCommit;
 use crate::sync::tickets::Ticket;
-use crate::write::options::{Commit, SyncMode};
-use crate::write::writer::Writer;
+use crate::write::options::{Commit, Making};
 
-type Group = Arc<GroupCommit<Writer>>;
+type Group = Arc<GroupCommit<AnyWriter>>;
+
+/// A writer that threads share, over a disk whose calls can be made to fail.
+fn new_group(format: u32) -> (Group, Disk<()>) {
+    let disk = Disk::new(DiskState::default(), Random::new(0));
+    let opened = Opened::new(Path::new("log.capture"), Box::new(disk.clone()), 1);
+    let settings = OpenOptions::new().format(format).settings;
+    let (_, writer) = settings.make(opened, Box::new(OnlyUser), None, Making::Hidden).unwrap();
+    (Arc::new(GroupCommit::new(Some(writer))), disk)
+}
 
 fn commit_shared(group: &Group) -> Result<Option<Commit>> {
     group.commit(|_| (), || unreachable!("it is not closed"))
@@ -58,49 +72,54 @@ fn commit_beside_three_others(
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn whoever_commits_while_a_commit_waits_for_the_disk_shares_it_or_the_next_one() {
-    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
-    let group = Arc::new(GroupCommit::new(Some(writer)));
-    let syncs = disk.syncs();
-    let results = commit_beside_three_others(&group, || ());
-    let records: Vec<_> =
-        results.iter().map(|result| result.as_ref().unwrap().map(|commit| commit.records)).collect();
-    assert_eq!(records, [Some(3), None, None, Some(1)]);
-    assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are in no frame yet");
-    assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
+    for format in [2, 3] {
+        let (group, disk) = new_group(format);
+        let syncs = disk.syncs();
+        let results = commit_beside_three_others(&group, || ());
+        let records: Vec<_> =
+            results.iter().map(|result| result.as_ref().unwrap().map(|commit| commit.records)).collect();
+        assert_eq!(records, [Some(3), None, None, Some(1)]);
+        assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are in no frame yet");
+        assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
+    }
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn the_error_of_a_commit_reaches_all_whose_records_it_has() {
-    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
-    let group = Arc::new(GroupCommit::new(Some(writer)));
-    let fail = move || disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::UNREADABLE)));
-    let results = commit_beside_three_others(&group, fail);
-    for result in &results[..3] {
-        let is_uncertain = matches!(result, Err(Error::CommitUncertain { source, .. }) if source.raw_os_error() == Some(errno::UNREADABLE));
-        assert!(is_uncertain, "{result:?}");
+    for format in [2, 3] {
+        let (group, disk) = new_group(format);
+        let fail = move || disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::UNREADABLE)));
+        let results = commit_beside_three_others(&group, fail);
+        for result in &results[..3] {
+            let is_uncertain = matches!(result, Err(Error::CommitUncertain { source, .. }) if source.raw_os_error() == Some(errno::UNREADABLE));
+            assert!(is_uncertain, "{result:?}");
+        }
+        assert!(matches!(&results[3], Err(Error::WriterFailed { .. })), "{:?}", results[3]);
     }
-    assert!(matches!(&results[3], Err(Error::WriterFailed { .. })), "{:?}", results[3]);
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn after_a_commit_without_room_others_try_for_themselves() {
-    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
-    let group = Arc::new(GroupCommit::new(Some(writer)));
-    // Frames, which are synced, before there is no room for the slot.
-    add_shared(&group, &Random::new(1).bytes(70_000));
-    let fail = move || disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(errno::DISK_FULL)));
-    let results = commit_beside_three_others(&group, fail);
-    assert!(matches!(&results[0], Err(Error::Io { .. })), "{:?}", results[0]);
-    let records: u64 =
-        results[1..].iter().filter_map(|result| result.as_ref().unwrap().map(|commit| commit.records)).sum();
-    assert_eq!(records, 5);
-    assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
+    for (format, length) in [(2, 70_000), (3, 300_000)] {
+        let (group, disk) = new_group(format);
+        // Frames, which are synced, before there is no room for the slot or the entry.
+        add_shared(&group, &Random::new(1).bytes(length));
+        let fail = move || disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(errno::DISK_FULL)));
+        let results = commit_beside_three_others(&group, fail);
+        assert!(matches!(&results[0], Err(Error::Io { .. })), "{:?}", results[0]);
+        let records: u64 = results[1..]
+            .iter()
+            .filter_map(|result| result.as_ref().unwrap().map(|commit| commit.records))
+            .sum();
+        assert_eq!(records, 5);
+        assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
+    }
 }
 
 fn start_shared(group: &Group) -> Result<(Arc<Ticket>, u64)> {
-    group.start(|_| (), || unreachable!("it is not closed"), Writer::record_count)
+    group.start(|_| (), || unreachable!("it is not closed"), AnyWriter::record_count)
 }
 
 /// Commits; while the commit waits for the disk, starts three others: one of nothing more, and two of a record each.
@@ -129,8 +148,7 @@ fn start_three_beside_a_commit(group: &Group, before_sync: impl Fn() + 'static) 
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn commits_that_are_started_while_one_is_under_way_share_the_next_one() {
-    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
-    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let (group, disk) = new_group(2);
     let syncs = disk.syncs();
     let tickets = start_three_beside_a_commit(&group, || ());
     for ticket in &tickets {
@@ -144,14 +162,13 @@ fn commits_that_are_started_while_one_is_under_way_share_the_next_one() {
         assert_eq!((writer.record_count(), writer.committed_snapshot().record_count()), (4, 3));
     }
     group.lock_alone().writer.as_mut().unwrap().rollback().unwrap();
-    assert_eq!(group.close(Writer::record_count), Some(3));
+    assert_eq!(group.close(AnyWriter::record_count), Some(3));
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn the_error_of_a_commit_reaches_all_that_were_started() {
-    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
-    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let (group, disk) = new_group(2);
     let tickets = start_three_beside_a_commit(&group, move || {
         disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::UNREADABLE)));
     });
@@ -165,8 +182,7 @@ fn the_error_of_a_commit_reaches_all_that_were_started() {
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn started_commits_that_find_no_room_are_told_of_and_can_be_tried_again() {
-    let (writer, disk) = new_writer_on_a_disk(SyncMode::Full);
-    let group = Arc::new(GroupCommit::new(Some(writer)));
+    let (group, disk) = new_group(2);
     add_shared(&group, b"one");
     disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::DISK_FULL)));
     let (ticket, count) = start_shared(&group).unwrap();
