@@ -77,9 +77,7 @@ def _backup_log(source: Path, target: Path, progress: Callable[[int, int], objec
     # The new manifest is made first and put in place last: it announces files that are there by then.
     with replacing(target / manifest.NAME) as announcement:
         _backup(source / manifest.NAME, announcement, overwrite=True)
-        with CaptureFile(announcement) as announced:
-            manifest.check_format(announced)
-            entries = manifest.entries_of(announced)
+        entries = manifest.entries_at(announcement)
         _check_earlier(source, target, [entry.encode() for entry in entries])
         last = 0
         for index, entry in enumerate(entries):

@@ -18,6 +18,17 @@ def as_json(value: object) -> str:
         return json.dumps(_plain(value, ()), allow_nan=False)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def compact(value: object) -> str:
+    """Returns a value that came from JSON as one line of JSON, with text as it is."""
+    try:
+        return _encode(value)
+    except (ValueError, RecursionError):  # It has numbers that JSON has not, or is nested deeply.
+        return as_json(value)
+
+
 def _plain(value: object, above: tuple[int, ...]) -> object:
     """Returns a copy that JSON supports; `above` are the identities of the enclosing containers."""
     if value is None or isinstance(value, bool | str):

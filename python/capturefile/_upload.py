@@ -80,9 +80,7 @@ def _upload_log(folder: Path, url: str, report: Callable[[int, int], object]) ->
         # Made first and uploaded last: it announces objects that are there by then.
         announcement = Path(temporary, manifest.NAME)
         _backup(folder / manifest.NAME, announcement, overwrite=False)
-        with CaptureFile(announcement) as announced:
-            manifest.check_format(announced)
-            entries = manifest.entries_of(announced)
+        entries = manifest.entries_at(announcement)
         last = 0
         for index, entry in enumerate(entries):
             report(index, len(entries) + 1)

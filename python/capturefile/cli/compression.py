@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -68,6 +67,8 @@ def _module(ending: str) -> Any:  # noqa: ANN401
 @contextmanager
 def _named_errors(ending: str) -> Iterator[None]:
     """Lets what is wrong in a compressed file be an error like any other."""
+    import zlib
+
     module = None if ending == ".gz" else _module(ending)
     own = [getattr(module, name) for name in ("LZMAError", "ZstdError") if hasattr(module, name)]
     kinds: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, *own)

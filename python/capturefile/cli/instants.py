@@ -41,17 +41,6 @@ def field_time(path: list[str], *, utc: bool) -> Callable[[bytes], float | None]
     return time_of
 
 
-def pattern_time(pattern: re.Pattern[str], *, utc: bool) -> Callable[[bytes], float | None]:
-    """The time in what a pattern finds in a record."""
-    group = 1 if pattern.groups else 0
-
-    def time_of(record: bytes) -> float | None:
-        found = pattern.search(record.decode(errors="replace"))
-        return None if found is None or found[group] is None else instant(found[group], utc=utc)
-
-    return time_of
-
-
 def instant(value: object, *, utc: bool) -> float | None:
     """The time of a record in seconds since the epoch: a number of seconds, milliseconds, micro- or nanoseconds, or a
     text as in ISO 8601; None for anything else.

@@ -1,4 +1,4 @@
-"""What `grep` looks for, in the syntax of Rust's regular expressions or of Python's."""
+"""Regular expressions: what `grep` looks for, in Rust's syntax or in Python's, and the parts that options find."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from capturefile.cli.exit_codes import WrongUsage
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 HALF_BORDERS = (r"\b{start-half}", r"\b{end-half}")
 """In Rust's syntax, what is before and behind a word."""
@@ -86,3 +87,21 @@ class PythonPattern:
 def _as_text(data: bytes) -> str:
     """Text that patterns can be written for; bytes that are none stay, and equal only themselves."""
     return data.decode(errors="surrogateescape")
+
+
+def part_of(text: str) -> Callable[[bytes], str | None]:
+    """What a pattern in Python's syntax finds in a text record: its group 1, or the whole match.
+
+    Raises WrongUsage if it is no pattern.
+    """
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise WrongUsage(f"{text!r} is no regular expression: {error}") from error
+    group = 1 if pattern.groups else 0
+
+    def part(record: bytes) -> str | None:
+        found = pattern.search(record.decode(errors="replace"))
+        return None if found is None else found[group]
+
+    return part

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from json import JSONEncoder
-
-from capturefile._json import as_json
+from capturefile._json import compact
 from capturefile.cli.expressions import MISSING, document, named_field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_encode = JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 ESCAPED = {ord("\\"): r"\\", ord("\t"): r"\t", ord("\n"): r"\n", ord("\r"): r"\r"}
 """What would be taken for the end of a field or a line."""
 
@@ -38,7 +35,7 @@ class Projection:
         """An object of those that the record has."""
         names = (name for name, _ in self._fields)
         pairs = zip(names, self.values(record), strict=True)
-        return in_json({name: value for name, value in pairs if value is not MISSING})
+        return compact({name: value for name, value in pairs if value is not MISSING})
 
 
 def in_text(value: object) -> str:
@@ -50,17 +47,9 @@ def in_text(value: object) -> str:
     if value is None or value is MISSING:
         return ""
     # Numbers that JSON has not are texts there.
-    return in_json(value).strip('"') if isinstance(value, float) else in_json(value)
+    return compact(value).strip('"') if isinstance(value, float) else compact(value)
 
 
 def _escaped(text: str) -> str:
     # Most have nothing to be escaped, which takes a tenth of the time to find out.
     return text if text.isprintable() and "\\" not in text else text.translate(ESCAPED)
-
-
-def in_json(value: object) -> str:
-    """A value as one line of JSON."""
-    try:
-        return _encode(value)
-    except (ValueError, RecursionError):  # It has numbers that JSON has not, or is nested deeply.
-        return as_json(value)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import capturefile
 from capturefile.cli.arguments import Span, seconds
 from capturefile.cli.exit_codes import WrongUsage
-from capturefile.cli.instants import field_time, moment, pattern_time, point
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,9 +59,7 @@ class Times:
         self.utc: bool = options.utc
         self.slack: float = options.time_slack
         now = time.time()
-        self.since, self.until = (
-            None if given is None else point(given, now, utc=self.utc) for given in (options.since, options.until)
-        )
+        self.since, self.until = self._point(options.since, now), self._point(options.until, now)
         self.wanted = self.since is not None or self.until is not None
         given = (options.time_field is not None) + (options.time_pattern is not None)
         if given == 2:
@@ -74,14 +70,22 @@ class Times:
             raise WrongUsage("--time-slack goes with --time-field or --time-pattern: commit times are in order")
         self.key = self._key(options) if given else None
 
+    def _point(self, given: str | None, now: float) -> float | None:
+        if given is None:
+            return None
+        from capturefile.cli.instants import point
+
+        return point(given, now, utc=self.utc)
+
     def _key(self, options: argparse.Namespace) -> Callable[[bytes], float | None]:
+        from capturefile.cli.instants import field_time, instant
+
         if options.time_field is not None:
             return field_time(options.time_field.split("."), utc=self.utc)
-        try:
-            pattern = re.compile(options.time_pattern)
-        except re.error as error:
-            raise WrongUsage(f"{options.time_pattern!r} is no regular expression: {error}") from error
-        return pattern_time(pattern, utc=self.utc)
+        from capturefile.cli.patterns import part_of
+
+        part, utc = part_of(options.time_pattern), self.utc
+        return lambda record: instant(part(record), utc=utc)
 
     def narrowed(self, source: Source, span: Span, *, lenient: bool = False) -> Span:
         """The part of a span that has all records of the time.
@@ -101,6 +105,8 @@ class Times:
         return Span(first, max(end, first) - 1)
 
     def _first_committed(self, source: Source, span: Span) -> Callable[[float], int]:
+        from capturefile.cli.instants import moment
+
         return lambda value: min(max(source.first_committed(moment(value)), span.first), span.last + 1)
 
     def _first_keyed(self, source: Source, span: Span, *, lenient: bool) -> Callable[[float], int]:
@@ -163,6 +169,8 @@ class Watch:
 
     def _look(self) -> None:
         """Finds out where the time ends in what is there."""
+        from capturefile.cli.instants import moment
+
         self._known = self.source.last
         until = self.times.until
         self._end = self._known + 1 if until is None else self.source.first_committed(moment(until))

@@ -314,6 +314,17 @@ def entries_of(manifest: CaptureFile[str]) -> list[Entry]:
     return decoded(manifest[:], [], Path(manifest.file_name))
 
 
+def entries_at(path: StrPath) -> list[Entry]:
+    """Returns all entries of the manifest at a path.
+
+    Raises:
+        InvalidCaptureFile: It is no manifest of this version.
+    """
+    with CaptureFile(path) as manifest:
+        check_format(manifest)
+        return entries_of(manifest)
+
+
 def announce(manifest: CaptureFile[str], first: int) -> Entry:
     """Commits an entry for a file that starts with record `first`, and returns it."""
     entry = Entry(first, time.time())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
-import re
 from contextlib import ExitStack, suppress
 
 from capturefile.cli.arguments import add_bare
 from capturefile.cli.copying import add_new_file, write_files
-from capturefile.cli.exit_codes import DONE, WrongUsage
+from capturefile.cli.exit_codes import DONE
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
 from capturefile.cli.records import Selection
@@ -60,6 +58,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _merge(options: argparse.Namespace, output: BinaryIO) -> int:
+    from heapq import merge
+
     order = Order(_key(options))
     with ExitStack() as stack:
         check(options.sources)
@@ -67,7 +67,7 @@ def _merge(options: argparse.Namespace, output: BinaryIO) -> int:
         selections = [Selection(source, source.everything(), lenient=options.skip_unreadable) for source in sources]
         shown = stack.enter_context(progress("merge", "records", sum(map(len, selections))))
         keyed = [order.keyed(selection.source.name, selection.records(shown)) for selection in selections]
-        records = (record for _, record in heapq.merge(*keyed, key=lambda pair: pair[0]))
+        records = (record for _, record in merge(*keyed, key=lambda pair: pair[0]))
         merged = write_files(options, [options.target], sources, records)
     say(f"{counted(merged, 'record')} merged")
     return max(selection.code for selection in selections) or DONE
@@ -94,17 +94,9 @@ def _value(options: argparse.Namespace) -> Key:
 
         field = named_field(options.key)
         return lambda record: field(document(record))
-    try:
-        pattern = re.compile(options.key_pattern)
-    except re.error as error:
-        raise WrongUsage(f"{options.key_pattern!r} is no regular expression: {error}") from error
-    group = 1 if pattern.groups else 0
+    from capturefile.cli.patterns import part_of
 
-    def part(record: bytes) -> str | None:
-        match = pattern.search(record.decode(errors="replace"))
-        return None if match is None else match[group]
-
-    return part
+    return part_of(options.key_pattern)
 
 
 def _is_number(value: object) -> bool:

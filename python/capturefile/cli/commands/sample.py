@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from bisect import bisect_left
 from contextlib import ExitStack
 
@@ -52,7 +51,9 @@ def _sample(options: argparse.Namespace, output: BinaryIO) -> int:
         sources = [stack.enter_context(opened(name)) for name in options.files]
         total = sum(map(len, sources))
         # By their places among the records of all files, from 0.
-        chosen = sorted(random.Random(options.seed).sample(range(total), min(options.number, total)))
+        from random import Random
+
+        chosen = sorted(Random(options.seed).sample(range(total), min(options.number, total)))
         place = start = 0
         for source in sources:
             end = bisect_left(chosen, place + len(source), start)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from capturefile._json import compact
 from capturefile.cli.encoders import CONTROLS_IN_JSON, json_encoder, write_records
 from capturefile.cli.formats.fields import checked_text, decoded
-from capturefile.cli.projection import in_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -52,5 +52,5 @@ def write_columns(target: BinaryIO, rows: Rows) -> None:
     """Writes a line for each record, with its fields."""
     on_terminal = target.isatty()
     for row in rows:
-        line = in_json(row) + "\n"
+        line = compact(row) + "\n"
         target.write((line.translate(CONTROLS_IN_JSON) if on_terminal else line).encode(errors="backslashreplace"))
