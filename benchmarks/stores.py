@@ -65,11 +65,11 @@ class Capture:
     can_sync = has_commits = True
     module = "capturefile"
 
-    def __init__(self, name: str = "capturefile", compression_level: int = 6) -> None:
-        self.name, self.level = name, compression_level
+    def __init__(self, name: str = "capturefile", **options: Any) -> None:  # noqa: ANN401
+        self.name, self.options = name, options
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
-        with capturefile.open(path, "w", encoding=None, sync=sync, compression_level=self.level) as cf:
+        with capturefile.open(path, "w", encoding=None, sync=sync, **self.options) as cf:
             add = cf.add_record
             for batch in batches(records, every):
                 for record in batch:
@@ -130,6 +130,39 @@ class Lmdb:
         )
 
 
+class RocksDb:
+    """RocksDB, with the record's number as the key."""
+
+    can_sync = has_commits = True
+    module = "rocksdict"
+
+    def __init__(self, name: str, compression: str) -> None:
+        self.name, self.compression = name, compression
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        import rocksdict
+
+        options = rocksdict.Options(raw_mode=True)
+        options.set_compression_type(getattr(rocksdict.DBCompressionType, self.compression)())
+        store = rocksdict.Rdict(str(path), options)
+        durable = rocksdict.WriteOptions()
+        durable.sync = sync
+        numbers = count()
+        for batch in batches(records, every):
+            commit = rocksdict.WriteBatch(raw_mode=True)
+            for record in batch:
+                commit.put(next(numbers).to_bytes(8), record)
+            store.write(commit, durable)
+        store.flush()
+        store.close()
+
+    def reader(self, path: Path) -> Reader:
+        import rocksdict
+
+        store = rocksdict.Rdict(str(path), access_type=rocksdict.AccessType.read_only())
+        return _Reader(lambda numbers: (store[number.to_bytes(8)] for number in numbers), store.values)
+
+
 class Sqlite:
     """sqlite3 in WAL mode, with the record's number as the row's."""
 
@@ -158,15 +191,18 @@ class Sqlite:
 
 
 class ArrayRecord:
-    """ArrayRecord in groups of 64, compressed by zstd; it has no commits."""
+    """ArrayRecord, its groups of records compressed by zstd; it has no commits."""
 
-    name, module = "ArrayRecord", "array_record"
+    module = "array_record"
     can_sync, has_commits = False, False
+
+    def __init__(self, name: str, group_size: int) -> None:
+        self.name, self.group_size = name, group_size
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
         from array_record.python.array_record_module import ArrayRecordWriter
 
-        writer = ArrayRecordWriter(str(path), "group_size:64")
+        writer = ArrayRecordWriter(str(path), f"group_size:{self.group_size}")
         for record in records:
             writer.write(record)
         writer.close()
@@ -206,14 +242,74 @@ class Bagz:
         return _Reader(lambda numbers: (reader[number] for number in numbers), lambda: iter(reader))
 
 
+class _Columns:
+    """A file format for columns, the records as one of them; made in one piece, without commits."""
+
+    can_sync, has_commits = False, False
+
+    @staticmethod
+    def table(records: Sequence[bytes]) -> Any:  # noqa: ANN401
+        import pyarrow as pa
+
+        return pa.table({"record": pa.array(records, pa.binary())})
+
+
+class Lance(_Columns):
+    """A data set of Lance."""
+
+    name, module = "Lance", "lance"
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        import lance
+
+        lance.write_dataset(self.table(records), str(path))
+
+    def reader(self, path: Path) -> Reader:
+        import lance
+
+        dataset: Any = lance.dataset(str(path))
+        return _Reader(
+            lambda numbers: (dataset.take([number])["record"][0].as_py() for number in numbers),
+            lambda: (record for batch in dataset.to_batches() for record in batch["record"].to_pylist()),
+        )
+
+
+class Vortex(_Columns):
+    """A file of Vortex."""
+
+    name, module = "Vortex", "vortex"
+
+    def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
+        import vortex
+
+        vortex.io.write(self.table(records), str(path))
+
+    def reader(self, path: Path) -> Reader:
+        import vortex
+
+        file: Any = vortex.open(str(path))
+        one = file.to_repeated_scan()
+        return _Reader(
+            lambda numbers: (one.scalar_at(number).as_py()["record"] for number in numbers),
+            lambda: (record for part in file.scan() for record in part.to_arrow_array().field("record").to_pylist()),
+        )
+
+
 ALL: tuple[Store, ...] = (
     Capture(),
     Capture("capturefile, level 1", compression_level=1),
+    Capture("capturefile, format 3", format=3),
+    Capture("capturefile, format 3, LZ4", format=3, compression="lz4"),
     Reference(),
     Lmdb(),
+    RocksDb("RocksDB, zstd", "zstd"),
+    RocksDb("RocksDB, LZ4", "lz4"),
     Sqlite(),
-    ArrayRecord(),
+    ArrayRecord("ArrayRecord", 64),
+    ArrayRecord("ArrayRecord, groups of 1", 1),
     Bagz(),
+    Lance(),
+    Vortex(),
 )
 
 
@@ -224,7 +320,8 @@ def installed() -> list[Store]:
 
 def size(path: Path) -> int:
     """The bytes on the disk of all files of a store, those that it uses."""
-    return sum(part.stat().st_blocks * 512 for part in path.parent.iterdir() if part.name.startswith(path.name))
+    parts = (part for start in path.parent.glob(f"{path.name}*") for part in (start, *start.rglob("*")))
+    return sum(part.stat().st_blocks * 512 for part in parts if part.is_file())
 
 
 def remove(path: Path) -> None:
