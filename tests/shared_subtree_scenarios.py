@@ -304,7 +304,7 @@ def use_command(path: str, name: str) -> None:
     """Runs one of the commands, which Ctrl-C ends; says the same, and its exit code."""
     saved = os.dup(1)
     # What the command is imported for is no part of it.
-    cli.parser("--help")
+    cli.parser()
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("r+b") as nothing:
         for standard in (0, 1, 2):
             os.dup2(nothing.fileno(), standard)

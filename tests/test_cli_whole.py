@@ -47,7 +47,7 @@ EVERY_COMMAND = list(described())
 
 def test_help_names_every_command() -> None:
     written = output("--help").decode()
-    named = re.findall(r"^    ([a-z]+)\b", written.replace("\n              ", " "), re.MULTILINE)
+    named = re.findall(r"^  ([a-z]+)\b", written.partition("\ncommands:\n")[2].partition("\n\n")[0], re.MULTILINE)
     assert named == [command for command in EVERY_COMMAND if " " not in command]
     assert len(named) == 22
 
@@ -125,14 +125,16 @@ def test_a_command_imports_nothing_that_is_slow_to_import(numbers: Path, argumen
 def test_the_command_starts_and_ends_within_60_ms_of_processor_time(numbers: Path, arguments: list[str]) -> None:
     file = [] if arguments[-1].startswith("--") and arguments[0] != "follow" else [str(numbers)]
 
-    def seconds() -> float:
+    def seconds(*command: str) -> float:
         nowhere = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2)]
-        process = os.posix_spawn(COMMAND[0], [*COMMAND, *arguments, *file], os.environ, file_actions=nowhere)
+        process = os.posix_spawn(command[0], command, os.environ, file_actions=nowhere)
         _, status, used = os.wait4(process, 0)
         assert status in (0, 256)  # `grep` finds nothing.
         return used.ru_utime + used.ru_stime
 
     # Help of all commands takes argparse longer since it has colours.
     limit = 0.1 if arguments == ["--help"] and sys.version_info >= (3, 14) else 0.06
+    # On a slow or busy machine the interpreter alone takes more than a quarter of that.
+    limit = max(limit, 4.5 * min(seconds(sys.executable, "-c", "") for _ in range(5)))
     # The best of some runs, since a machine at work on other things as well makes each take longer.
-    assert any(seconds() < limit for _ in range(30))
+    assert any(seconds(*COMMAND, *arguments, *file) < limit for _ in range(30))

@@ -16,13 +16,12 @@ so that the command starts fast.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from importlib import import_module
 
+import capturefile
 from capturefile._errors import in_words
-from capturefile.cli.arguments import Parser, ShowVersion, did_you_mean, protect_numbers
 from capturefile.cli.exit_codes import (
     BROKEN_PIPE,
     DONE,
@@ -38,15 +37,36 @@ from capturefile.cli.streams import abandon_output, flush_help, occupy_closed_st
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
+    from collections.abc import Iterable, Sequence
 
-    from capturefile.cli.arguments import Command
+    from capturefile.cli.arguments import Command, Parser
 
-COMMANDS = (
-    *("append", "cat", "head", "tail", "sample", "get", "count", "follow", "grep", "info", "du", "verify", "recover"),
-    *("copy", "merge", "backup", "upload", "import", "export", "metadata", "view", "completion"),
-)
-"""The commands in the order of the help; each is a module of `capturefile.cli.commands` with the same name."""
+COMMANDS = {
+    "append": "add records from standard input or files, one per line",
+    "cat": "print all records",
+    "head": "print the first records",
+    "tail": "print the last records",
+    "sample": "print records that are chosen at random, in their order",
+    "get": "print the records with the given numbers, in the given order",
+    "count": "print the number of records; for several files with names, and the total",
+    "follow": "print records as they are committed by any process",
+    "grep": "print the records that match a pattern",
+    "info": "print sizes and numbers that describe the file",
+    "du": "print the disk space and number of records of files",
+    "verify": "read the whole file and report damage",
+    "recover": "write everything that can be read of a damaged file to a new, sound one",
+    "copy": "copy records to a new file: recompress, join, split",
+    "merge": "write the records of several files, each in the order of a key, to a new file in that order",
+    "backup": "copy a file or a rotated log as of its last commit, also while it is written",
+    "upload": "upload a file or a rotated log to an object store, also while it is written",
+    "import": "add records from JSON lines, CSV, TSV or Parquet",
+    "export": "write records as JSON lines, CSV, TSV or Parquet",
+    "metadata": "get, set or clear the metadata",
+    "view": "show files, and how they grow, in a local web page",
+    "completion": "print a script that makes a shell complete commands and options",
+}
+"""The commands with their summaries, in the order of the help; each is a module of `capturefile.cli.commands`."""
 
 EPILOG = """\
 examples:
@@ -81,8 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        arguments = _with_help(arguments)
-        options = parser(arguments[0]).parse_args(protect_numbers(arguments))
+        options = _parsed(arguments or ["--help"])
     except SystemExit as stop:
         flush_help()
         return stop.code if isinstance(stop.code, int) else DONE
@@ -92,34 +111,57 @@ def _run(arguments: Sequence[str]) -> int:
         return run(options, output)
 
 
-def _with_help(arguments: Sequence[str]) -> Sequence[str]:
-    """Translates `help COMMAND`, and a call without arguments."""
-    if not arguments:
-        return ["--help"]
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    if arguments[0] == "--version":
+        print("capturefile", capturefile.__version__)
+        sys.exit()
+    from capturefile.cli.arguments import protect_numbers
+
     if arguments[0] == "help":
-        arguments = [*arguments[1:], "--help"]
-    if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-        hint = did_you_mean(arguments[0], COMMANDS) or "; capturefile help lists all"
-        if os.path.exists(arguments[0]):
-            hint = "; it comes before the file, as in capturefile tail FILE"
-        raise WrongUsage(f"there is no command {arguments[0]}{hint}")
-    return arguments
+        arguments = [*(word for word in arguments[1:] if word != "help"), "--help"]
+    name = arguments[0]
+    if name.startswith("-"):
+        return _overview().parse_args(arguments)
+    if name not in COMMANDS:
+        raise WrongUsage(f"there is no command {name}{_hint(name)}")
+    return parser([name]).parse_args(protect_numbers(arguments))
 
 
-def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """Returns the parser of all commands, or, to save time, only that of `command` if there is one."""
-    described = Parser(
-        prog="capturefile",
-        description="Reads, writes and checks capture files: compressed, append-only logs of records.",
-        epilog=EPILOG,
-    )
-    described.add_argument("--version", action=ShowVersion, help="show the version and exit")
-    commands = described.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile")
-    if command != "--version":
-        for name in [command] if command in COMMANDS else COMMANDS:
-            import_module(f"capturefile.cli.commands.{_module_name(name)}").add_to(commands)
+def _hint(word: str) -> str:
+    """Returns the end of the message that a word is not a command."""
+    from capturefile.cli.arguments import did_you_mean
+
+    if os.path.exists(word):
+        return "; it comes before the file, as in capturefile tail FILE"
+    return did_you_mean(word, COMMANDS) or "; capturefile help lists all"
+
+
+def parser(names: Iterable[str] = COMMANDS) -> Parser:
+    """Returns the parser of the commands with these names."""
+    described = _without_commands()
+    commands = described.add_subparsers(metavar="COMMAND", required=True, prog="capturefile")
+    for name in names:
+        module = f"{name}_" if name == "import" else name  # A keyword cannot be imported by name.
+        import_module(f"capturefile.cli.commands.{module}").add_to(commands, COMMANDS[name])
     return described
 
 
-def _module_name(command: str) -> str:
-    return f"{command}_" if command == "import" else command  # A keyword cannot be imported by name.
+def _overview() -> Parser:
+    """Returns the parser of a call without a command, which lists the commands but does not load them."""
+    described = _without_commands(
+        usage="%(prog)s [-h] [--version] COMMAND ...",
+        description="Reads, writes and checks capture files: compressed, append-only logs of records.",
+        epilog=EPILOG,
+    )
+    listed = described.add_argument_group("commands")
+    for name, summary in COMMANDS.items():
+        listed.add_argument(name, help=summary)
+    return described
+
+
+def _without_commands(**options: str) -> Parser:
+    from capturefile.cli.arguments import Parser
+
+    described = Parser(prog="capturefile", **options)
+    described.add_argument("--version", action="store_true", help="show the version and exit")
+    return described

@@ -9,8 +9,6 @@ import re
 import sys
 from contextlib import suppress
 
-import capturefile
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -143,19 +141,6 @@ class Parser(argparse.ArgumentParser):
 
 def _is_option(argument: str) -> bool:
     return argument.startswith("-") and argument != "-"
-
-
-class ShowVersion(argparse.Action):
-    """Shows the version as it is: that of argparse is formatted, for which Python 3.15 imports dataclasses."""
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - whatever argparse has
-        """Accepts no value."""
-        super().__init__(nargs=0, **options)
-
-    def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> NoReturn:
-        """Prints it, and ends the process."""
-        print(f"{parser.prog} {capturefile.__version__}")
-        parser.exit()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -33,9 +33,9 @@ capturefile append --commit-every 100000 log.capture monday.txt tuesday.txt
 find . -print0 | capturefile append --format nul paths.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    append = add_command(commands, "append", _append, "add records from standard input or files, one per line", EXAMPLE)
+    append = add_command(commands, "append", _append, summary, EXAMPLE)
     append.add_argument(
         "inputs", metavar="INPUT", nargs="*", help="files to read, one after the other (default: -, standard input)"
     )

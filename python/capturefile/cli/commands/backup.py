@@ -23,9 +23,8 @@ capturefile backup log.capture /backup/log.capture
 capturefile backup orders/ /backup/orders"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Describes the command."""
-    summary = "copy a file or a rotated log as of its last commit, also while it is written"
     backup = add_bare(commands, "backup", summary, EXAMPLE)
     backup.add_argument("source", metavar="SRC", help="path of a capture file, or of the folder of a rotated log")
     backup.add_argument(

@@ -25,9 +25,9 @@ capturefile cat --range 1000-2000 --format jsonl log.capture
 capturefile cat --where 'level == "error" and ms > 100' --field time,message log.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    cat = add_bare(commands, "cat", "print all records", EXAMPLE)
+    cat = add_bare(commands, "cat", summary, EXAMPLE)
     add_sources(cat)
     add_selection(cat)
     add_times(cat)

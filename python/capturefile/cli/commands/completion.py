@@ -22,11 +22,9 @@ source <(capturefile completion zsh)                                    # in ~/.
 capturefile completion fish > ~/.config/fish/completions/capturefile.fish"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    completion = add_bare(
-        commands, "completion", "print a script that makes a shell complete commands and options", EXAMPLE
-    )
+    completion = add_bare(commands, "completion", summary, EXAMPLE)
     completion.add_argument("shell", choices=list(SCRIPTS), help="the shell that will run the script")
     completion.set_defaults(run=_complete)
 

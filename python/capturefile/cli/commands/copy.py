@@ -32,9 +32,9 @@ capturefile copy --format 3 log.capture fast.capture
 capturefile copy --range -1000- log.capture last.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    copy = add_bare(commands, "copy", "copy records to a new file: recompress, join, split", EXAMPLE)
+    copy = add_bare(commands, "copy", summary, EXAMPLE)
     copy.add_argument("sources", metavar="SRC", nargs="+", help=SEVERAL)
     copy.add_argument("target", metavar="DST", help="path of the new file")
     add_new_file(copy)

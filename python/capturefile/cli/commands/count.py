@@ -25,11 +25,9 @@ capturefile count monday.capture tuesday.capture
 capturefile count --where 'status >= 500' log.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    count = add_bare(
-        commands, "count", "print the number of records; for several files with names, and the total", EXAMPLE
-    )
+    count = add_bare(commands, "count", summary, EXAMPLE)
     add_sources(count)
     add_times(count)
     add_where(count)

@@ -64,9 +64,9 @@ class Usage:
         return ROW.format(in_units(self.disk), size, ratio, f"{self.records:,}", self.name)
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    du = add_bare(commands, "du", "print the disk space and number of records of files", EXAMPLE)
+    du = add_bare(commands, "du", summary, EXAMPLE)
     du.add_argument("files", metavar="FILE", nargs="+", help=NAMED)
     du.add_argument("--files", dest="each", action="store_true", help="also list the files of rotated logs")
     du.add_argument("--json", action="store_true", help="print a list in JSON, with numbers of bytes")

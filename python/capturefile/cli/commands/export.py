@@ -35,9 +35,9 @@ capturefile export --where 'level == "error"' --field time,message log.capture e
 capturefile export --range -1000- log.capture | jq .record"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    exporter = add_bare(commands, "export", "write records as JSON lines, CSV, TSV or Parquet", EXAMPLE)
+    exporter = add_bare(commands, "export", summary, EXAMPLE)
     exporter.set_defaults(run=_export)
     exporter.add_argument("file", metavar="FILE", help=SEVERAL)
     exporter.add_argument(

@@ -28,9 +28,9 @@ capturefile follow --since -10min log.capture
 capturefile follow --cursor-file consumer.cursor --exit-at-end log.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    follow = add_bare(commands, "follow", "print records as they are committed by any process", EXAMPLE)
+    follow = add_bare(commands, "follow", summary, EXAMPLE)
     follow.add_argument("files", metavar="FILE", nargs="+", help=NAMED)
     follow.add_argument(
         "--from",

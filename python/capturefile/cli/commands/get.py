@@ -23,9 +23,9 @@ capturefile get log.capture --format hex -3-
 capturefile get log.capture --time 2026-11-30T14:05"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    get = add_bare(commands, "get", "print the records with the given numbers, in the given order", EXAMPLE)
+    get = add_bare(commands, "get", summary, EXAMPLE)
     add_source(get)
     numbers = get.add_argument(
         "numbers",

@@ -38,9 +38,9 @@ capturefile grep -c -v ok --range -1000- log.capture"""
 SEPARATOR = b"--\n"
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    grep = add_bare(commands, "grep", "print the records that match a pattern", EXAMPLE)
+    grep = add_bare(commands, "grep", summary, EXAMPLE)
     pattern = "a regular expression of Rust's crate regex; not given with -e"
     grep.add_argument("words", metavar="[PATTERN] FILE ...", nargs="+", help=f"PATTERN: {pattern}. FILE: {SEVERAL}")
     grep.add_argument(

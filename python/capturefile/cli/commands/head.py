@@ -26,9 +26,9 @@ capturefile head -n 3 log.capture
 capturefile head -q monday.capture tuesday.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    head = add_bare(commands, "head", "print the first records", EXAMPLE)
+    head = add_bare(commands, "head", summary, EXAMPLE)
     add_sources(head)
     head.add_argument(
         "-n", "--number", type=natural, default=10, metavar="N", help="number of records (default: %(default)s)"

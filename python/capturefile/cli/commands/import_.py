@@ -32,9 +32,9 @@ BATCH = 1000
 """Records that are added in one call."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    importer = add_command(commands, "import", _import, "add records from JSON lines, CSV, TSV or Parquet", EXAMPLE)
+    importer = add_command(commands, "import", _import, summary, EXAMPLE)
     importer.add_argument(
         "input", metavar="INPUT", nargs="?", default=STANDARD, help="file to read (default: -, standard input)"
     )

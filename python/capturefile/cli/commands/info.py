@@ -30,9 +30,9 @@ MAX_REPEATED = 16
 """Problems among which one that is met again is looked for."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    info = add_bare(commands, "info", "print sizes and numbers that describe the file", EXAMPLE)
+    info = add_bare(commands, "info", summary, EXAMPLE)
     add_sources(info)
     info.add_argument("--blocks", action="store_true", help="also list all blocks: positions, sizes, and records")
     info.add_argument("--json", action="store_true", help="print JSON; for several files a list")

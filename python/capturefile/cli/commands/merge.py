@@ -29,9 +29,8 @@ capturefile merge --key time --key-type time monday/ tuesday/ week.capture
 capturefile merge --key-pattern '^seq=([0-9]+)' --key-type number a.capture b.capture ab.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    summary = "write the records of several files, each in the order of a key, to a new file in that order"
     merge = add_bare(commands, "merge", summary, EXAMPLE)
     merge.add_argument("sources", metavar="SRC", nargs="+", help=f"{NAMED}; - is a capture file on standard input")
     merge.add_argument("target", metavar="DST", help="path of the new file")

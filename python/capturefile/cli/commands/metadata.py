@@ -36,9 +36,9 @@ capturefile metadata set log.capture < state.json"""
 CLEAR_EXAMPLE = "capturefile metadata clear log.capture"
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Describes the commands."""
-    metadata = add_bare(commands, "metadata", "get, set or clear the metadata", EXAMPLE)
+    metadata = add_bare(commands, "metadata", summary, EXAMPLE)
     actions = metadata.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile metadata")
     get_summary = "print exactly the metadata; on a terminal, as text and a newline"
     getter = add_bare(actions, "get", get_summary, GET_EXAMPLE)

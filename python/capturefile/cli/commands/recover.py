@@ -22,9 +22,8 @@ capturefile recover damaged.capture rescued.capture
 capturefile recover --dry-run damaged.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    summary = "write everything that can be read of a damaged file to a new, sound one"
     recover = add_bare(commands, "recover", summary, EXAMPLE)
     recover.add_argument("source", metavar="SRC", help="path of the damaged file, which is only read")
     recover.add_argument("target", metavar="DST", nargs="?", help="path of the new file")

@@ -26,9 +26,9 @@ capturefile sample log.capture
 capturefile sample -n 100 --seed 7 --format jsonl monday.capture orders/"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    sample = add_bare(commands, "sample", "print records that are chosen at random, in their order", EXAMPLE)
+    sample = add_bare(commands, "sample", summary, EXAMPLE)
     sample.add_argument("files", metavar="FILE", nargs="+", help=f"{NAMED}; - is a capture file on standard input")
     sample.add_argument(
         "-n",

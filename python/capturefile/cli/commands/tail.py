@@ -31,9 +31,9 @@ DEFAULT = 10
 """The number of records."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    tail = add_bare(commands, "tail", "print the last records", EXAMPLE)
+    tail = add_bare(commands, "tail", summary, EXAMPLE)
     add_sources(tail)
     tail.add_argument(
         "-n",

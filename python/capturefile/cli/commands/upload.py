@@ -21,9 +21,8 @@ capturefile upload log.capture s3://bucket/logs/log.capture
 capturefile upload orders/ gs://bucket/orders"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Describes the command."""
-    summary = "upload a file or a rotated log to an object store, also while it is written"
     upload = add_bare(commands, "upload", summary, EXAMPLE)
     upload.add_argument("source", metavar="SRC", help="path of a capture file, or of the folder of a rotated log")
     upload.add_argument(

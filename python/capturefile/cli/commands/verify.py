@@ -28,9 +28,8 @@ capturefile verify orders/ monday.capture
 capturefile verify --quick --json log.capture"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    summary = "read the whole file and report damage"
     verify = add_bare(commands, "verify", summary, EXAMPLE)
     add_sources(verify)
     verify.epilog = f"{verify.epilog}\n\nExit codes: 0 sound, 1 damaged, 2 a file could not be checked."

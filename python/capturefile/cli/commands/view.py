@@ -30,9 +30,9 @@ GRACE = 1
 """Seconds that open connections have at the end, of which some would never end by themselves."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
-    view = add_bare(commands, "view", "show files, and how they grow, in a local web page", EXAMPLE)
+    view = add_bare(commands, "view", summary, EXAMPLE)
     view.add_argument(
         "files", nargs="+", metavar="FILE", help="capture file, which may be damaged, or folder of a rotated log"
     )
