@@ -159,7 +159,7 @@ class RocksDb:
     def reader(self, path: Path) -> Reader:
         import rocksdict
 
-        store = rocksdict.Rdict(str(path), access_type=rocksdict.AccessType.read_only())
+        store: Any = rocksdict.Rdict(str(path), access_type=rocksdict.AccessType.read_only())
         return _Reader(lambda numbers: (store[number.to_bytes(8)] for number in numbers), store.values)
 
 
