@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import capturefile
 import pytest
-from capturefile.cli.conditions import Condition
-from capturefile.cli.projection import Projection
+from capturefile._fields.conditions import Condition
+from capturefile._fields.projection import Projection
 from command import (
     WRONG_USAGE,
     lines,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 import pytest
 from capturefile import CaptureFile
-from capturefile.cli.instants import duration, instant, point
+from capturefile._fields.instants import instant
+from capturefile.cli.instants import duration, point
 from capturefile.rotating import RotatingReader, RotatingWriter
 from command import DAMAGED, FAILED, WRONG_USAGE, assert_one_line, make, output, records_of, run
 

@@ -77,7 +77,7 @@ def encoder(options: argparse.Namespace, file: str | None = None) -> Encoder:
         several = file is not None and len(options.files) > 1
         return json_encoder(on_terminal=on_terminal, file=file if several else None, fields=options.fields)
     if options.fields:
-        from capturefile.cli.projection import Projection
+        from capturefile._fields.projection import Projection
 
         as_text = Projection(options.fields).as_text
         encode = _plain(name, on_terminal=on_terminal)
@@ -149,7 +149,7 @@ class JsonLines:
 
 
 def _of_fields(start: str, fields: Sequence[str]) -> Encoder:
-    from capturefile.cli.projection import Projection
+    from capturefile._fields.projection import Projection
 
     as_json = Projection(fields).as_json
     return lambda number, record: f'{start}{number}, "record": {as_json(record)}}}\n'.encode(errors="backslashreplace")

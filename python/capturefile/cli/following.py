@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from capturefile import Follower
     from capturefile._cursor import CursorFile
-    from capturefile.cli.conditions import Condition
+    from capturefile._fields.conditions import Condition
     from capturefile.cli.encoders import Encoder, Headers
     from capturefile.cli.sources import Source
     from capturefile.cli.times import Times

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from capturefile._capturefile import _Pattern
+from capturefile._fields.patterns import for_rust
 from capturefile.cli.exit_codes import WrongUsage
 
 TYPE_CHECKING = False
@@ -37,12 +38,6 @@ class RustPattern:
     def spans(self, record: bytes) -> list[tuple[int, int]]:
         """Returns where they are found."""
         return self.core.spans(record)
-
-
-def for_rust(pattern: str, *, fixed: bool) -> str:
-    """The pattern in Rust's syntax; bytes of the command line that are no UTF-8 stand for themselves."""
-    escaped = re.sub(r"[\\.+*?()|\[\]{}^$#&~-]", r"\\\g<0>", pattern) if fixed else pattern
-    return re.sub("[\udc80-\udcff]", lambda found: rf"(?-u:\x{ord(found[0]) - 0xDC00:02x})", escaped)
 
 
 def _compiled(part: str, pattern: str, *, ignore_case: bool) -> _Pattern:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from capturefile._capturefile import _Pattern, _Search
-    from capturefile.cli.conditions import Condition
+    from capturefile._fields.conditions import Condition
     from capturefile.cli.progress import Progress
     from capturefile.cli.sources import FileRange, Source
 

@@ -78,7 +78,7 @@ class Times:
         return point(given, now, utc=self.utc)
 
     def _key(self, options: argparse.Namespace) -> Callable[[bytes], float | None]:
-        from capturefile.cli.instants import field_time, instant
+        from capturefile._fields.instants import field_time, instant
 
         if options.time_field is not None:
             return field_time(options.time_field.split("."), utc=self.utc)

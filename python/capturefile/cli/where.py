@@ -6,7 +6,7 @@ import argparse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from capturefile.cli.conditions import Condition
+    from capturefile._fields.conditions import Condition
 
 
 def add_where(command: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_fields(command: argparse.ArgumentParser) -> None:
 
 
 def _condition(text: str) -> Condition:
-    from capturefile.cli.conditions import Condition
+    from capturefile._fields.conditions import Condition
 
     try:
         return Condition(text)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
+    from capturefile._fields.conditions import Condition
     from capturefile.cli.arguments import Commands
-    from capturefile.cli.conditions import Condition
     from capturefile.cli.sources import Source
 
 EXAMPLE = """\

@@ -74,7 +74,7 @@ def _merge(options: argparse.Namespace, output: BinaryIO) -> int:
 
 def _key(options: argparse.Namespace) -> Key:
     """What finds the key of a record, as the options say."""
-    from capturefile.cli.instants import instant
+    from capturefile._fields.instants import instant
 
     kinds: dict[str | None, Key] = {
         None: lambda value: value if isinstance(value, str) or _is_number(value) else None,
@@ -89,7 +89,7 @@ def _key(options: argparse.Namespace) -> Key:
 def _value(options: argparse.Namespace) -> Key:
     """What finds the field of a record, or the part of it, in which the key is."""
     if options.key is not None:
-        from capturefile.cli.expressions import document, named_field
+        from capturefile._fields.expressions import document, named_field
 
         field = named_field(options.key)
         return lambda record: field(document(record))

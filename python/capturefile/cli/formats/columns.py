@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from capturefile.cli.expressions import MISSING, document, named_field
-from capturefile.cli.projection import in_text
+from capturefile._fields.expressions import MISSING, document, named_field
+from capturefile._fields.projection import in_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

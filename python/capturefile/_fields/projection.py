@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from capturefile._fields.expressions import MISSING, document, named_field
 from capturefile._json import compact
-from capturefile.cli.expressions import MISSING, document, named_field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from capturefile._capturefile import _Pattern
-from capturefile.cli.expressions import MISSING, compiled, document, path_of
-from capturefile.cli.patterns import for_rust
+from capturefile._fields.expressions import MISSING, compiled, document, path_of
+from capturefile._fields.patterns import for_rust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,11 @@
+"""Patterns in the syntax of Rust's crate regex."""
+
+from __future__ import annotations
+
+import re
+
+
+def for_rust(pattern: str, *, fixed: bool) -> str:
+    """The pattern in Rust's syntax; bytes of the command line that are no UTF-8 stand for themselves."""
+    escaped = re.sub(r"[\\.+*?()|\[\]{}^$#&~-]", r"\\\g<0>", pattern) if fixed else pattern
+    return re.sub("[\udc80-\udcff]", lambda found: rf"(?-u:\x{ord(found[0]) - 0xDC00:02x})", escaped)
