@@ -23,7 +23,7 @@ CHROMIUM = "/usr/bin/chromium"
 WIDE = (1200, 720)
 QUALITY = 70
 """Of the compression, up to 100."""
-ERROR = 79
+ERROR = 71
 """The number of a record that has something to unfold."""
 
 
@@ -57,10 +57,10 @@ def save(page: Page, name: str) -> None:
 
 def open_error(page: Page, address: str) -> None:
     """Shows a record as JSON."""
-    page.goto(f"{address}#0/records/{ERROR}")
-    page.get_by_role("tab", name="JSON").click()
-    expect(page.locator("#record .tree")).to_contain_text("tries")
+    page.goto(f"{address}#0/records/{ERROR}?fields=time,level,event")
+    expect(page.locator("#record .tree")).to_contain_text("tries:")
     expect(page.locator("#live")).to_have_text("Live")
+    page.evaluate("document.activeElement.blur()")
 
 
 def take_records(page: Page, address: str) -> None:
@@ -69,14 +69,26 @@ def take_records(page: Page, address: str) -> None:
 
 
 def take_search(page: Page, address: str) -> None:
-    """What is found above the list."""
+    """Errors over time, their values, and the hits above the list."""
     open_error(page, address)
-    page.locator("#text").fill("refused")
+    page.locator("#where").fill('level != "info"')
+    page.get_by_role("button", name="Timeline").click()
+    page.get_by_role("button", name="Values").click()
+    page.get_by_label("Values of").select_option("event")
+    expect(page.locator("#values")).to_contain_text("connection refused")
     page.get_by_role("button", name="Search", exact=True).click()
-    expect(page.locator("#told")).to_contain_text("Found")
+    expect(page.locator("#search-status")).to_contain_text("Found")
+    bars = page.locator("#timeline svg").bounding_box()
+    assert bars is not None
+    page.mouse.move(bars["x"] + bars["width"] * 0.31, bars["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(bars["x"] + bars["width"] * 0.46, bars["y"] + 40)
+    page.mouse.up()
     expect(page.locator("#cancel")).to_have_text("Close")
     page.locator("#hits button").nth(2).click()
     expect(page.locator("#record .tree")).to_be_visible()
+    expect(page.locator(".row .fields").first).to_be_visible()
+    page.mouse.move(0, 0)
 
 
 def take_structure(page: Page, address: str, path: Path) -> None:
@@ -105,7 +117,7 @@ def main() -> None:
             with window(browser, WIDE) as page:
                 take_records(page, address)
                 save(page, "view-records")
-            with window(browser, WIDE, "dark") as page:
+            with window(browser, (1200, 1080), "dark") as page:
                 take_search(page, address)
                 save(page, "view-search")
             with window(browser, (400, 760)) as page:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
 import sys
 import urllib.request
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -82,7 +84,7 @@ def viewed() -> Viewed:
     """Starts the viewer on files; gives the address that it prints."""
 
     @contextmanager
-    def view(*paths: Path) -> Iterator[str]:
+    def view(*paths: Path | str) -> Iterator[str]:
         with running("view", "--no-browser", *paths) as process:
             assert process.stdout is not None
             yield process.stdout.readline().decode().strip()
@@ -100,10 +102,13 @@ def test_a_record_is_opened_as_text_as_json_and_in_hexadecimal(page: Page, viewe
     make(path, [b"plain", b'{"id": 12345678901234567890, "tags": ["a", "b"]}'])
     with viewed(path) as address:
         page.goto(address)
+        expect(page.locator("#record pre")).to_have_text("plain")
         page.locator(".row").nth(1).click()
-        expect(page.locator("#record pre")).to_contain_text('"tags"')
-        page.get_by_role("tab", name="JSON").click()
+        # JSON is shown as such, until the user chooses something else.
         expect(page.locator("#record .tree")).to_contain_text("12345678901234567890")
+        expect(page.get_by_role("tab", name="JSON")).to_have_attribute("aria-selected", "true")
+        page.get_by_role("tab", name="Text").click()
+        expect(page.locator("#record pre")).to_contain_text('"tags"')
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.get_by_role("button", name="Copy").click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
@@ -411,6 +416,298 @@ def test_nothing_is_wider_than_the_window(page: Page, viewed: Viewed, path: Path
             page.goto(f"{address}#0/{view}/1")
             expect(page.locator(f"#{view} h2").first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 700, 1600])
+def test_no_panel_is_wider_than_the_window(page: Page, viewed: Viewed, path: Path, width: int) -> None:
+    make(path, [json.dumps({"long" * 20: "x" * 5000, "at": 1_700_000_000 + n}).encode() for n in range(50)])
+    page.set_viewport_size({"width": width, "height": 700})
+    with viewed(path) as address:
+        page.goto(f"{address}#0/records/1?fields={'long' * 20},at")
+        for name in ("Columns", "Timeline", "Values"):
+            page.get_by_role("button", name=name).click()
+        page.locator("#text").fill("xxx")
+        page.keyboard.press("Enter")
+        expect(page.locator("#search-status")).to_have_text("Found 50 records")
+        expect(page.locator("#values li").first).to_be_visible()
+        expect(page.locator("#timeline .count").first).to_be_attached()
+        for place in ("document.documentElement", "document.getElementById('records')"):
+            assert page.evaluate(f"{place}.scrollWidth - {place}.clientWidth") <= 0
+
+
+def events(count: int) -> list[bytes]:
+    """JSON records with times, one a second."""
+    noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    return [
+        json.dumps(
+            {
+                "at": (noon + timedelta(seconds=number)).isoformat(),
+                "level": "error" if number % 10 == 0 else "info",
+                "http": {"status": 200 + number % 3},
+                "n": number,
+            }
+        ).encode()
+        for number in range(count)
+    ]
+
+
+def test_fields_are_columns_that_the_address_remembers(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [*events(50), b"plain\ttext"])
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text").first).to_be_visible()
+        page.keyboard.press("c")
+        page.get_by_label("level").focus()
+        page.keyboard.press("Space")
+        page.get_by_label("http.status").check()
+        expect(page.locator("#heads .fields .text")).to_have_text(["level", "http.status"])
+        expect(page.locator(".row").nth(1).locator(".fields .text")).to_have_text(["info", "201"])
+        assert page.url.endswith("#0/records/1?fields=level,http.status")
+        page.locator("#columns").get_by_label("Other").fill("nowhere")
+        page.keyboard.press("Enter")
+        page.reload()
+        expect(page.locator("#heads .fields .text")).to_have_text(["level", "http.status", "nowhere"])
+        expect(page.locator(".row").first.locator(".fields .text")).to_have_text(["error", "200", ""])
+        left = "element => element.getBoundingClientRect().left"
+        for column in range(3):
+            head = page.locator("#heads .fields .text").nth(column).evaluate(left)
+            assert abs(head - page.locator(".row").first.locator(".fields .text").nth(column).evaluate(left)) < 2
+        page.locator("#list").focus()
+        page.keyboard.press("End")
+        expect(page.locator(".row.chosen > .text")).to_have_text("plain\ttext", use_inner_text=False)
+        page.keyboard.press("c")
+        page.get_by_role("button", name="No columns").click()
+        expect(page.locator("#heads")).to_be_hidden()
+        assert page.url.endswith("#0/records/51")
+
+
+def test_tabs_are_shown_as_tabs(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, [b"a\tb", b"a b"])
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator("#record pre")).to_have_text("a\tb")
+        width = """element => {
+            const range = document.createRange();
+            range.selectNodeContents(element);
+            return range.getBoundingClientRect().width;
+        }"""
+        wide, narrow = (page.locator(".row .text").nth(index).evaluate(width) for index in range(2))
+        assert wide > 1.5 * narrow
+
+
+def test_a_range_of_time_is_marked_with_the_mouse_and_searched(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, events(3000))
+    with viewed(path) as address:
+        page.goto(address)
+        page.get_by_role("button", name="Timeline").click()
+        expect(page.locator("#timeline output")).to_have_text("3,000 records, a bar is 30 seconds")
+        box = page.locator("#timeline svg").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.205, box["y"] + 40)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.295, box["y"] + 40)
+        expect(page.locator("#timeline .words")).to_contain_text(": 300 records")
+        page.mouse.up()
+        expect(page.locator("#search-status")).to_have_text("Found 300 records")
+        expect(page.locator("#hits li").first).to_contain_text('"n": 600')
+        page.reload()
+        expect(page.locator("#search-status")).to_have_text("Found 300 records")
+        page.get_by_role("button", name="Timeline").click()
+        page.get_by_role("button", name="Zoom in").click()
+        expect(page.locator("#timeline output")).to_have_text("300 records, a bar is 5 seconds")
+        page.get_by_role("button", name="Zoom out").click()
+        expect(page.locator("#timeline output")).to_have_text("3,000 records, a bar is 30 seconds")
+        page.locator("#range").click()
+        expect(page.locator("#found")).to_be_hidden()
+        expect(page.locator("#range")).to_be_hidden()
+
+
+def test_a_range_of_time_is_marked_by_keyboard(page: Page, viewed: Viewed, path: Path) -> None:
+    with capturefile.open(path, "x", format=3, sync="none") as log:
+        for number in range(300):
+            log.add_record(str(number))
+            log.commit()
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text").first).to_be_visible()
+        page.keyboard.press("l")
+        expect(page.locator("#timeline select")).to_have_value("")
+        expect(page.locator("#timeline output")).to_contain_text("300 records, a bar is")
+        bars = page.locator("#timeline .area")
+        bars.first.focus()
+        counts = [int(re.findall(r": ([0-9,]+) record", label)[0]) for label in labels(page)]
+        assert sum(counts) == 300
+        for key in ("ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight"):
+            page.keyboard.press(key)
+        expect(page.locator("#timeline .words")).to_contain_text(f": {sum(counts[1:4])} record")
+        page.keyboard.press("Enter")
+        expect(page.locator("#search-status")).to_have_text(re.compile(f"^Found {sum(counts[1:4])} record"))
+        if sum(counts[1:4]):
+            expect(page.locator("#record h2")).to_have_text(f"Record {counts[0] + 1}")
+        page.keyboard.press("Escape")
+        expect(page.locator("#range")).to_be_hidden()
+
+
+def labels(page: Page) -> list[str]:
+    """What the bars of the timeline say."""
+    found: list[str] = page.locator("#timeline .area").evaluate_all(
+        "areas => areas.map(area => area.getAttribute('aria-label'))"
+    )
+    return found
+
+
+def test_the_values_of_a_field_narrow_the_search(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, events(500))
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text").first).to_be_visible()
+        page.keyboard.press("v")
+        page.locator("#values select").select_option("level")
+        expect(page.locator("#values li").first).to_contain_text("info")
+        expect(page.locator("#values output")).to_have_text("of 500 records, 2 values")
+        page.get_by_role("button", name="error 50").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#search-status")).to_have_text("Found 50 records")
+        expect(page.locator("#values output")).to_have_text("of 50 records, 1 value")
+        page.locator("#values select").select_option("http.status")
+        expect(page.locator("#values output")).to_have_text("of 50 records, 3 values")
+        page.get_by_role("button", name="Not 200").click()
+        expect(page.locator("#where")).to_have_value('level == "error" and not http.status == 200')
+        expect(page.locator("#search-status")).to_have_text("Found 33 records")
+        page.locator("#where").fill("level = 1")
+        page.keyboard.press("Enter")
+        expect(page.locator("#search-status")).to_contain_text("write == to compare")
+
+
+def test_a_sample_says_its_size(page: Page, viewed: Viewed, path: Path) -> None:
+    path.write_bytes(trillion_file())
+    with viewed(path) as address:
+        page.goto(f"{address}#0/records/1?time=at")
+        page.get_by_role("button", name="Timeline").click()
+        expect(page.locator("#timeline output")).to_contain_text(f"of {LAST}", timeout=60_000)
+        expect(page.locator("#timeline output")).to_contain_text("a sample: 0 of")
+
+
+def test_hits_are_turned_over_and_exported(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, events(25_000))
+    with viewed(path) as address:
+        page.goto(f"{address}#0/records/1?fields=n")
+        page.locator("#where").fill('level == "error"')
+        page.keyboard.press("Enter")
+        expect(page.locator("#search-status")).to_have_text("Found the first 1,000, up to record 9,991")
+        page.get_by_role("button", name="Next 1,000").click()
+        expect(page.locator("#search-status")).to_have_text(re.compile("^Found records 1,001 to 2,000 of those"))
+        expect(page.locator("#hits .number").first).to_have_text("10,001")
+        expect(page.locator("#hits .fields .text").first).to_have_text("10000")
+        page.get_by_role("button", name="Next 1,000").click()
+        expect(page.locator("#search-status")).to_have_text("Found 2,500 records, of which these are the last 500")
+        expect(page.get_by_role("button", name="Next 1,000")).to_be_hidden()
+        page.get_by_role("button", name="Previous 1,000").click()
+        expect(page.locator("#hits .number").first).to_have_text("10,001")
+        for name, count in (("Export JSON lines", 2500), ("CSV", 2501)):
+            with page.expect_download() as download:
+                page.get_by_role("link", name=name).click()
+            lines = Path(download.value.path()).read_text().splitlines()
+            assert len(lines) == count
+            assert "24991" in lines[-1]
+
+
+def test_what_is_typed_stays_while_records_are_looked_at(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, events(50))
+    with viewed(path) as address:
+        page.goto(address)
+        page.locator("#text").fill("not searched for yet")
+        page.locator(".row").nth(3).click()
+        expect(page.locator("#record h2")).to_have_text("Record 4")
+        expect(page.locator("#text")).to_have_value("not searched for yet")
+        expect(page.locator("#found")).to_be_hidden()
+
+
+def test_a_growing_file_is_opened_at_its_end_and_stays_there(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, events(500))
+
+    def grow(count: int) -> None:
+        with capturefile.open(path, "a", sync="none") as log:
+            log.add_records(["later"] * count)
+            log.commit()
+
+    with viewed("--tail", path) as address:
+        page.goto(address)
+        expect(page.locator("#record h2")).to_have_text("Record 500")
+        expect(page.locator("#tail")).to_have_attribute("aria-pressed", "true")
+        for total in (501, 540, 700):
+            grow(total - len_of(path))
+            expect(page.locator("#record h2")).to_have_text(f"Record {total}")
+            expect(page.locator(".row .number").last).to_have_text(str(total))
+        page.mouse.move(200, 500)
+        page.mouse.wheel(0, -400)
+        expect(page.locator("#tail")).to_have_attribute("aria-pressed", "false")
+        grow(1)
+        expect(page.locator("#count")).to_have_text("701 records")
+        expect(page.locator("#record h2")).to_have_text("Record 700")
+        page.locator("#list").focus()
+        page.keyboard.press("f")
+        expect(page.locator("#record h2")).to_have_text("Record 701")
+        expect(page.locator(".row .number").last).to_have_text("701")
+        assert page.url.endswith("#0/records?tail")
+        page.keyboard.press("ArrowUp")
+        expect(page.locator("#tail")).to_have_attribute("aria-pressed", "false")
+
+
+def len_of(path: Path) -> int:
+    """How many records a file has."""
+    with capturefile.open(path) as log:
+        return len(log)
+
+
+def test_the_line_between_list_and_record_is_moved_and_stays(page: Page, viewed: Viewed, path: Path) -> None:
+    make(path, events(50))
+    width = "document.querySelector('.list-pane').getBoundingClientRect().width"
+    with viewed(path) as address:
+        page.goto(address)
+        split = page.locator("#split")
+        before = page.evaluate(width)
+        split.focus()
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        expect(split).to_have_attribute("aria-valuenow", "60")
+        assert page.evaluate(width) > before * 1.15
+        box = split.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 5, box["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(400, box["y"] + 100)
+        page.mouse.up()
+        after = page.evaluate(width)
+        assert 360 < after < 400
+        page.reload()
+        expect(page.locator(".row .text").first).to_be_visible()
+        assert abs(page.evaluate(width) - after) < 2
+        page.set_viewport_size({"width": 500, "height": 800})
+        expect(split).to_have_attribute("aria-orientation", "horizontal")
+        split.dblclick()
+        expect(split).to_have_attribute("aria-valuenow", "50")
+
+
+def test_hostile_fields_and_values_are_shown_and_do_nothing(page: Page, viewed: Viewed, path: Path) -> None:
+    script = "<img src=x onerror=alert(1)>"
+    make(path, [json.dumps({script: script, "b": "\u202e\x1b"}).encode()] * 3)
+    with viewed(path) as address:
+        page.goto(address)
+        expect(page.locator(".row .text").first).to_be_visible()
+        for key in "cv":
+            page.keyboard.press(key)
+        page.get_by_role("checkbox", name=script).check()
+        expect(page.locator(".row .fields .text").first).to_have_text(script)
+        page.locator("#values select").select_option(script)
+        page.locator("#values .value").first.click()
+        expect(page.locator("#search-status")).to_have_text("Found 3 records")
+        expect(page.locator("#hits .fields .text").first).to_have_text(script)
+        page.locator("#values select").select_option("b")
+        expect(page.locator("#values .text").first).to_have_text("⟨U+202E⟩␛")
+        page.reload()
+        expect(page.locator("#search-status")).to_have_text("Found 3 records")
+        assert page.locator("main img, main script").count() == 0
 
 
 SITE = Path(__file__).parent.parent / "target" / "site"

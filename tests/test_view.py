@@ -20,43 +20,19 @@ from capturefile._previews import text_of
 from capturefile.rotating import RotatingWriter
 from capturefile.view.app import STATIC, application
 from capturefile.view.events import events
+from capturefile.view.fields import Columns
 from capturefile.view.jobs import MAX_JOBS
 from capturefile.view.security import HEADERS, is_known_host
 from capturefile.view.sources import ViewedFile, ViewedLog
 from command import WRONG_USAGE, make, noise, run, running
 from files import damage_some_blocks
-from starlette.testclient import TestClient
+from viewing import HERE, TOKEN, api, client, job
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, MutableMapping
     from pathlib import Path
 
     from starlette.applications import Starlette
-
-TOKEN = "token"
-HERE = "http://127.0.0.1:8000"
-
-
-def client(*paths: Path) -> TestClient:
-    """A page that knows the token, about these files."""
-    viewed = [ViewedLog(path) if path.is_dir() else ViewedFile(path) for path in paths]
-    app = application(viewed, TOKEN, "127.0.0.1")
-    return TestClient(app, base_url=f"{HERE}/{TOKEN}/")
-
-
-def api(path: Path, address: str, **query: str | int) -> Any:  # noqa: ANN401 - whatever the answer is
-    """The answer about one file, which must be a good one."""
-    answer = client(path).get(f"api/files/0{address}", params=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def job(path: Path, kind: str, **query: str | int) -> list[dict[str, Any]]:
-    """All lines of a job."""
-    answer = client(path).get(f"api/files/0/jobs/{kind}", params=query)
-    assert answer.status_code == 200, answer.text
-    return [json.loads(line) for line in answer.text.splitlines() if line]
-
 
 # Who may ask
 
@@ -207,7 +183,7 @@ def test_a_page_of_a_hundred_records_comes_fast(path: Path) -> None:
     times = []
     for first in range(100, 20_000, 1000):
         start = time.perf_counter()
-        json.dumps(records.page(source.file(), first, 100))
+        json.dumps(records.page(source.file(), first, 100, Columns([])))
         times.append(time.perf_counter() - start)
     # Five milliseconds on a machine that does nothing else.
     assert sorted(times)[len(times) // 2] < 0.1
@@ -633,7 +609,7 @@ def test_a_rotated_log_is_shown_as_one(tmp_path: Path) -> None:
     folder = tmp_path / "orders"
     rotated(folder, 35).close()
     described = api(folder, "")
-    assert (described["name"], described["jobs"]) == ("orders", ["search"])
+    assert (described["name"], described["jobs"]) == ("orders", ["search", "fields", "values", "timeline"])
     assert (described["state"]["count"], described["state"]["first"]) == ("35", "1")
     page = api(folder, "/records", first=9, count=13)
     assert [row["text"] for row in page["records"]] == [f"order {number}" for number in range(9, 22)]

@@ -11,20 +11,20 @@ UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\
 """Characters without a glyph: control characters, and those that change the direction of the text around them."""
 
 
-def text_of(data: bytes | memoryview) -> tuple[str, bool]:
+def text_of(data: bytes | memoryview, *, with_tabs: bool = False) -> tuple[str, bool]:
     """Returns the first bytes of a record as visible text, and whether they are UTF-8."""
     part = bytes(data[:MAX_PREVIEW])
     if len(part) < len(data):
         part = _whole_characters(part)
     try:
-        return visible(part.decode()), True
+        return visible(part.decode(), with_tabs=with_tabs), True
     except UnicodeDecodeError:
-        return visible(part.decode(errors="replace")), False
+        return visible(part.decode(errors="replace"), with_tabs=with_tabs), False
 
 
-def visible(text: str) -> str:
-    """Returns the text with each character that has no glyph replaced by a visible symbol."""
-    return UNSEEN.sub(lambda found: _picture(ord(found[0])), text)
+def visible(text: str, *, with_tabs: bool = False) -> str:
+    """Returns the text with each character that has no glyph, except tabs if they are wanted, as a visible symbol."""
+    return UNSEEN.sub(lambda found: "\t" if with_tabs and found[0] == "\t" else _picture(ord(found[0])), text)
 
 
 def _picture(code: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +18,26 @@ import capturefile
 from capturefile._errors import in_words
 from capturefile.view import records, structure
 from capturefile.view.events import events
+from capturefile.view.fields import Columns
 from capturefile.view.jobs import Jobs
 from capturefile.view.security import Guard
 from capturefile.view.sources import BROKEN, AnyViewed, Unreadable, ViewedLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
 STATIC = Path(__file__).parent / "static"
 MAX_QUERY_LENGTH = 2000
-"""Maximum number of characters in a search."""
+"""Maximum number of characters in a search, in a condition, and in the names of fields."""
+MAX_COLUMNS = 20
+"""Maximum number of fields that are shown as columns."""
 MAX_DIGITS = 20
 """Maximum number of digits in a record number."""
+TIME = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,20})?", re.ASCII)
+"""Seconds since 1970."""
 
 
 class Viewer:
@@ -57,8 +63,8 @@ class Viewer:
 
     def page(self, request: Request) -> Response:
         """Returns a page of records."""
-        cf = self._source(request).file()
-        return JSONResponse(records.page(cf, number_in(request, "first", 1), number_in(request, "count", 100)))
+        cf, columns = self._source(request).file(), Columns(columns_in(request))
+        return JSONResponse(records.page(cf, number_in(request, "first", 1), number_in(request, "count", 100), columns))
 
     def record(self, request: Request) -> Response:
         """Returns a part of a record."""
@@ -94,12 +100,31 @@ class Viewer:
         kind = request.path_params["kind"]
         if kind not in self._source(request).jobs:
             raise HTTPException(404, "There is no such job.")
-        task: dict[str, Any] = {"kind": kind, "path": str(self._source(request).path.absolute())}
-        if kind == "search":
-            task.update(query_of(request))
+        task = self._task(request, kind)
+        if kind == "search" and all(task[name] in ("", None) for name in ("text", "where", "since", "until")):
+            raise HTTPException(400, "A text, a condition or a range of time is expected.")
+        if kind == "values" and not task["field"]:
+            raise HTTPException(400, "The name of a field is expected.")
+        self._reserve()
+        return JobResponse(self.jobs.lines(task, request.is_disconnected), self.jobs.release)
+
+    async def export(self, request: Request) -> Response:
+        """Streams all that a search finds, as a download."""
+        task = self._task(request, "export")
+        task["format"] = request.path_params["format"]
+        if task["format"] not in ("jsonl", "csv"):
+            raise HTTPException(404, "There is no such format.")
+        self._reserve()
+        name = f"{self._source(request).path.stem}-found.{task['format']}"
+        return ExportResponse(self.jobs.parts(task, request.is_disconnected), self.jobs.release, name)
+
+    def _task(self, request: Request, kind: str) -> dict[str, Any]:
+        path = str(self._source(request).path.absolute())
+        return {"kind": kind, "path": path, **query_of(request)}
+
+    def _reserve(self) -> None:
         if not self.jobs.reserve():
             raise HTTPException(429, "There are enough jobs at work; end one of them.")
-        return JobResponse(self.jobs, task, request)
 
     def _source(self, request: Request) -> AnyViewed:
         index = _natural(request.path_params["file"])
@@ -129,30 +154,55 @@ class Viewer:
 
 
 class JobResponse(StreamingResponse):
-    """Streams the lines of a job whose place is reserved, and releases the place when the worker has ended."""
+    """Streams the output of a job whose place is reserved, and releases the place when the worker has ended."""
 
-    def __init__(self, jobs: Jobs, task: dict[str, Any], request: Request) -> None:
+    def __init__(self, output: AsyncGenerator[bytes], release: Callable[[], None], **options: Any) -> None:  # noqa: ANN401 - those of any response
         """Does not start the job yet."""
-        self.jobs = jobs
-        self.lines = jobs.lines(task, request.is_disconnected)
-        super().__init__(self.lines, media_type="application/x-ndjson")
+        self.output = output
+        self.release = release
+        super().__init__(output, **{"media_type": "application/x-ndjson", **options})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the lines."""
+        """Sends the output."""
         try:
-            await super().__call__(scope, receive, send)
+            await self.respond(scope, receive, send)
         finally:
             try:
-                await self.lines.aclose()
+                await self.output.aclose()
             finally:
-                self.jobs.release()
+                self.release()
+
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it as it comes."""
+        await super().__call__(scope, receive, send)
+
+
+class ExportResponse(JobResponse):
+    """Streams an export, which a browser saves and never shows."""
+
+    def __init__(self, output: AsyncGenerator[bytes], release: Callable[[], None], name: str) -> None:
+        """`name` is that of the file."""
+        super().__init__(output, release, headers=disposition(name), media_type="application/octet-stream")
+
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it, or the reason why there is none."""
+        first = json.loads(await anext(self.output) or b"{}")
+        if "ready" in first:
+            await StreamingResponse.__call__(self, scope, receive, send)
+        else:
+            await JSONResponse(first, 422)(scope, receive, send)
 
 
 def saved(data: bytes, name: str) -> Response:
     """Returns a response that a browser saves and never shows."""
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-    headers = {"Content-Disposition": f'attachment; filename="{safe}"', "Content-Length": str(len(data))}
+    headers = {**disposition(name), "Content-Length": str(len(data))}
     return StreamingResponse(records.parts(data), headers=headers, media_type="application/octet-stream")
+
+
+def disposition(name: str) -> dict[str, str]:
+    """Returns the header that makes a browser save a response under a name."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    return {"Content-Disposition": f'attachment; filename="{safe}"'}
 
 
 def record_number(request: Request) -> int:
@@ -173,16 +223,34 @@ def _natural(text: str) -> int:
 
 
 def query_of(request: Request) -> dict[str, Any]:
-    """Returns the task of a search. The worker compiles regular expressions, because that can take long."""
+    """Returns the task of a job. The worker compiles patterns and conditions, because that can take long."""
     given = request.query_params
-    query: dict[str, Any] = {
-        "text": given.get("text", ""),
-        "pattern": "pattern" in given,
-        "any_case": "any_case" in given,
-    }
-    if not 0 < len(query["text"]) <= MAX_QUERY_LENGTH:
-        raise HTTPException(400, f"A text of 1 to {MAX_QUERY_LENGTH} characters is expected.")
-    return {**query, "first": number_in(request, "first", 1), "last": number_in(request, "last", 0)}
+    texts = {name: given.get(name, "") for name in ("text", "where", "time", "field")}
+    if max(map(len, texts.values())) > MAX_QUERY_LENGTH:
+        raise HTTPException(400, f"At most {MAX_QUERY_LENGTH} characters are expected.")
+    flags = {name: name in given for name in ("pattern", "any_case", "whole")}
+    range_of_time = {name: time_in(request, name) for name in ("since", "until")}
+    numbers = {"first": number_in(request, "first", 1), "last": number_in(request, "last", 0)}
+    return {**texts, **flags, **range_of_time, **numbers, "fields": columns_in(request)}
+
+
+def columns_in(request: Request) -> list[str]:
+    """Returns the names of fields in the query string."""
+    text = request.query_params.get("fields", "")
+    names = [name for name in text.split(",") if name]
+    if len(names) > MAX_COLUMNS or len(text) > MAX_QUERY_LENGTH:
+        raise HTTPException(400, f"At most {MAX_COLUMNS} fields are expected.")
+    return names
+
+
+def time_in(request: Request, name: str) -> float | None:
+    """Returns a time from the query string, in seconds since 1970."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not TIME.fullmatch(text):
+        raise HTTPException(400, "A number of seconds since 1970 is expected.")
+    return float(text)
 
 
 def failed(request: Request, error: Exception) -> Response:
@@ -208,6 +276,7 @@ def application(sources: Sequence[AnyViewed], token: str, host: str) -> Starlett
         Route("/files/{file}/way/{number}", viewer.way),
         Route("/files/{file}/events", viewer.events),
         Route("/files/{file}/jobs/{kind}", viewer.job),
+        Route("/files/{file}/export/{format}", viewer.export),
     ]
     # Package managers may install files as links into their cache.
     everything = [

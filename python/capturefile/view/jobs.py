@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
-MAX_JOBS = 4
+MAX_JOBS = 6
 """Maximum number of jobs at the same time."""
 BEAT = 0.5
 """Seconds between empty lines, which show whether the client is still connected."""
 MAX_LINE_BYTES = 4 * 1024 * 1024
+PART = 256 * 1024
+"""Maximum number of bytes of an export that are passed on together."""
+
+
+class IncompleteError(Exception):
+    """The worker ended before everything was exported."""
 
 
 class Jobs:
@@ -38,39 +44,70 @@ class Jobs:
 
     async def lines(self, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
         """Yields the output of the worker, line by line, until it ends or the client disconnects."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "capturefile.view.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE_BYTES,
-        )  # fmt: skip
+        process = await _started(task)
         try:
-            async for line in _relay(process, task, is_gone):
-                yield line
+            async for line in _relay(process, asyncio.StreamReader.readline, is_gone):
+                yield line or b"\n"
         finally:
-            # One at its end is left to end: killing it would take its exit code away from the waiter.
-            if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
-                process.kill()
-            # If the client disconnects, this wait is cancelled, and another one has to continue: a process that is
-            # forgotten before its end is reaped twice, and asyncio prints a warning about it on standard error.
-            ending = asyncio.ensure_future(process.wait())
-            self.ending.add(ending)
-            ending.add_done_callback(self.ending.discard)
-            await asyncio.shield(ending)
+            await self._end(process)
+
+    async def parts(self, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
+        """Yields the first line of the worker, and then the rest of its output in parts.
+
+        Raises:
+            IncompleteError: The worker has failed.
+        """
+        process = await _started(task)
+        try:
+            line = b""
+            async for line in _relay(process, asyncio.StreamReader.readline, is_gone):
+                if line:
+                    break
+            yield line
+            async for part in _relay(process, lambda output: output.read(PART), is_gone):
+                if part:
+                    yield part
+            if process.stdout and process.stdout.at_eof() and await process.wait():
+                raise IncompleteError
+        finally:
+            await self._end(process)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        # One at its end is left to end: killing it would take its exit code away from the waiter.
+        if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
+            process.kill()
+        # If the client disconnects, this wait is cancelled, and another one has to continue: a process that is
+        # forgotten before its end is reaped twice, and asyncio prints a warning about it on standard error.
+        ending = asyncio.ensure_future(process.wait())
+        self.ending.add(ending)
+        ending.add_done_callback(self.ending.discard)
+        await asyncio.shield(ending)
+
+
+async def _started(task: dict[str, Any]) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "capturefile.view.worker",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE_BYTES,
+    )  # fmt: skip
+    if process.stdin is not None:
+        process.stdin.write(json.dumps(task).encode() + b"\n")
+        process.stdin.close()
+    return process
 
 
 async def _relay(
-    process: asyncio.subprocess.Process, task: dict[str, Any], is_gone: Callable[[], Awaitable[bool]]
+    process: asyncio.subprocess.Process,
+    read: Callable[[asyncio.StreamReader], Awaitable[bytes]],
+    is_gone: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
-    given, said = process.stdin, process.stdout
-    if given is None or said is None:
-        return
-    given.write(json.dumps(task).encode() + b"\n")
-    given.close()
-    while not await is_gone():
+    """Yields the output as it is read, and something empty after each pause in it."""
+    output = process.stdout
+    while output is not None and not await is_gone():
         try:
-            line = await asyncio.wait_for(said.readline(), BEAT)
+            found = await asyncio.wait_for(read(output), BEAT)
         except TimeoutError:
-            yield b"\n"
+            yield b""
             continue
-        if not line:
+        if not found:
             break
-        yield line
+        yield found

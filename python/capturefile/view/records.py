@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from capturefile import CaptureFile
     from capturefile.rotating import RotatingReader
+    from capturefile.view.fields import Columns
 
 MAX_RECORDS = 500
 """Maximum number of records on a page."""
@@ -22,23 +23,24 @@ PART = 256 * 1024
 """Number of bytes in each part of a download."""
 
 
-def page(cf: CaptureFile[bytes] | RotatingReader[bytes], first: int, count: int) -> dict[str, Any]:
+def page(cf: CaptureFile[bytes] | RotatingReader[bytes], first: int, count: int, columns: Columns) -> dict[str, Any]:
     """Returns records from number `first` on; a damaged one has its error in place of its text."""
     total = cf.record_count()
     first = max(1, first)
     last = min(total, first + min(count, MAX_RECORDS) - 1)
-    return {"count": str(total), "first": str(first), "records": [row(cf, number) for number in range(first, last + 1)]}
+    rows = [row(cf, number, columns) for number in range(first, last + 1)]
+    return {"count": str(total), "first": str(first), "records": rows}
 
 
-def row(cf: CaptureFile[bytes] | RotatingReader[bytes], number: int) -> dict[str, Any]:
+def row(cf: CaptureFile[bytes] | RotatingReader[bytes], number: int, columns: Columns) -> dict[str, Any]:
     """Returns a record as the list shows it."""
     try:
         record = cf.record_at(number)
     except BROKEN as error:
         # In a list it is clear which file is meant, and space is limited.
         return {"number": str(number), "error": in_words(error).partition("capture file: ")[2] or in_words(error)}
-    text, is_text = text_of(record)
-    return {"number": str(number), "size": len(record), "text": text, "utf8": is_text}
+    text, is_text = text_of(record, with_tabs=True)
+    return {"number": str(number), "size": len(record), "text": text, "utf8": is_text, **columns.of(record)}
 
 
 def part(data: bytes, start: int, length: int) -> bytes:

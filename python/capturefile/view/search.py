@@ -1,84 +1,62 @@
-"""Searching the records of a file for a text or a regular expression, with progress."""
+"""Searching the records of a file, with progress, a page of hits at a time."""
 
 from __future__ import annotations
 
-import re
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import capturefile
-from capturefile._previews import visible
-from capturefile.rotating import RecordsDeleted, RotatingReader
+from capturefile._previews import text_of, visible
+from capturefile.view.fields import Columns
+from capturefile.view.query import Query
+from capturefile.view.reading import opened, stretches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from capturefile import CaptureFile
+    from collections.abc import Iterator
 
 MAX_HITS = 1000
+"""Maximum number of hits on a page; the next page begins behind the last one."""
 REPORT_EVERY = 0.15
 """Seconds between two lines of progress."""
-CHECK_CLOCK_EVERY = 64
-"""Number of records between two looks at the clock."""
 BEFORE, BEHIND = 40, 160
 """Characters shown around what was found."""
 
 
 def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields the hits from record `first` to record `last` of the file, and progress in between."""
-    find = finder(task["text"], is_pattern=task["pattern"], any_case=task["any_case"])
-    path = Path(task["path"])
-    with RotatingReader(path, encoding=None) if path.is_dir() else capturefile.open(path, encoding=None) as cf:
-        first = max(cf.first_record if isinstance(cf, RotatingReader) else 1, task["first"])
-        last = min(cf.record_count(), task["last"] or cf.record_count())
+    query, columns = Query(task), Columns(task["fields"])
+    with opened(task["path"]) as reader:
+        span = query.span(reader)
         hits = unreadable = 0
-        read = reading(cf, first)
         last_report = time.monotonic()
-        number = first - 1
-        for number in range(first, last + 1):
-            try:
-                excerpt = find(read(number))
-            except (capturefile.InvalidCaptureFile, RecordsDeleted):
-                unreadable += 1
-                excerpt = None
-            if excerpt is not None:
+        at = span.first - 1
+        for stretch in stretches(reader, span, query.pattern):
+            for number, record in stretch.records:
+                excerpt = _excerpt_of(query, record)
+                if excerpt is None:
+                    continue
                 hits += 1
-                yield {"hit": {"number": str(number), "text": excerpt}}
-            if hits >= MAX_HITS:
-                break
-            if number % CHECK_CLOCK_EVERY == 0 and (now := time.monotonic()) > last_report + REPORT_EVERY:
+                yield {"hit": {"number": str(number), "text": excerpt, **columns.of(record)}}
+                if hits >= MAX_HITS:
+                    yield _done(number, span.last, hits, unreadable)
+                    return
+            at = stretch.end
+            unreadable += stretch.unreadable
+            if (now := time.monotonic()) > last_report + REPORT_EVERY:
                 last_report = now
-                yield {"progress": {"at": str(number), "of": str(last)}}
-        yield {"done": {"at": str(number), "of": str(last), "hits": hits, "unreadable": unreadable}}
+                yield {"progress": {"first": str(span.first), "at": str(at), "of": str(span.last)}}
+        yield _done(at, span.last, hits, unreadable)
 
 
-def reading(cf: CaptureFile[bytes] | RotatingReader[bytes], first: int) -> Callable[[int], bytes]:
-    """Returns what reads one record after the other, from number `first` on, also behind one that cannot be read."""
-    if isinstance(cf, RotatingReader):
-        return cf.record_at
-    records = cf.record_generator(first)
-    return lambda _: next(records)
+def _done(at: int, last: int, hits: int, unreadable: int) -> dict[str, Any]:
+    return {"done": {"at": str(at), "of": str(max(at, last)), "hits": hits, "unreadable": unreadable}}
 
 
-def finder(text: str, *, is_pattern: bool, any_case: bool) -> Callable[[bytes], list[str] | None]:
-    """Returns a function that splits a record into the text before, in and after the first hit; None without a hit.
-
-    Raises:
-        re.error: The pattern is invalid.
-    """
-    wanted = text.encode(errors="surrogateescape")
-    compiled = re.compile(text if is_pattern else re.escape(text), re.IGNORECASE if any_case else re.NOFLAG)
-    plain = not (is_pattern or any_case)
-
-    def find(record: bytes) -> list[str] | None:
-        if plain and wanted not in record:
-            return None
-        decoded = record.decode(errors="surrogateescape")
-        found = compiled.search(decoded)
-        return None if found is None else _excerpt(decoded, *found.span())
-
-    return find
+def _excerpt_of(query: Query, record: bytes) -> list[str] | None:
+    """Returns the text before, in and after the first hit in a record; None without a hit."""
+    if query.find is None:
+        return ["", "", text_of(record, with_tabs=True)[0]] if query.allows(record) else None
+    found = query.find(record)
+    return None if found is None or not query.allows(record) else _excerpt(*found)
 
 
 def _excerpt(text: str, start: int, end: int) -> list[str]:
@@ -89,4 +67,4 @@ def _excerpt(text: str, start: int, end: int) -> list[str]:
 
 
 def _shown(text: str) -> str:
-    return visible(text.encode(errors="surrogateescape").decode(errors="replace"))
+    return visible(text.encode(errors="surrogateescape").decode(errors="replace"), with_tabs=True)

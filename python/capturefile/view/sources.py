@@ -18,6 +18,8 @@ from capturefile.rotating import RotatingReader
 Readable = TypeVar("Readable", CaptureFile[bytes], RotatingReader[bytes])
 CACHE_SIZE = 8 * 1024 * 1024
 """Cache size of each file, in bytes: users look at a few pages at a time."""
+QUERIES = ("search", "fields", "values", "timeline")
+"""Kinds of jobs that read records."""
 BROKEN = (capturefile.CaptureFileError, OSError, MemoryError)
 """Errors that a file or a disk can cause."""
 
@@ -113,7 +115,7 @@ class Viewed(Generic[Readable]):
 class ViewedFile(Viewed[CaptureFile[bytes]]):
     """One file."""
 
-    jobs = ("search", "verify", "blocks", "sizes")
+    jobs = (*QUERIES, "verify", "blocks", "sizes")
 
     def _opened(self) -> CaptureFile[bytes]:
         return capturefile.open(self.path, encoding=None, cache_size=CACHE_SIZE)
@@ -139,7 +141,7 @@ class ViewedFile(Viewed[CaptureFile[bytes]]):
 class ViewedLog(Viewed[RotatingReader[bytes]]):
     """A rotated log, whose files are read as one."""
 
-    jobs = ("search",)
+    jobs = QUERIES
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Opens the log if possible."""

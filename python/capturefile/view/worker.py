@@ -1,6 +1,7 @@
 """The process of one job: a task comes as a line of JSON on standard input, and lines of JSON go out.
 
-A line has one key: `progress`, what the task finds, and at its end `done` or `error`.
+A line has one key: `progress`, what the task finds, and at its end `done` or `error`. An export writes one line,
+`ready` or `error`, and then what is exported.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ def main() -> None:
     """Does the task."""
     task = json.loads(sys.stdin.readline())
     try:
-        for line in TASKS[task["kind"]](task):
-            print(json.dumps(line), flush=True)
+        if task["kind"] == "export":
+            _export(task)
+        else:
+            for line in TASKS[task["kind"]](task):
+                print(json.dumps(line), flush=True)
     except BrokenPipeError:
         # The reader is gone, so this cannot be reported either.
         os._exit(0)
@@ -31,12 +35,49 @@ def main() -> None:
         print(json.dumps({"error": f"That is no regular expression: {error}"}), flush=True)
     except BROKEN as error:
         print(json.dumps({"error": in_words(error)}), flush=True)
+    except ValueError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+
+
+def _export(task: dict[str, Any]) -> None:
+    from capturefile.view.export import export
+
+    parts = export(task)
+    print(next(parts) + json.dumps({"ready": True}), flush=True)
+    output = sys.stdout.buffer
+    try:
+        for part in parts:
+            output.write(part.encode(errors="backslashreplace"))
+        output.flush()
+    except BrokenPipeError:
+        raise
+    except BROKEN as error:
+        # The server passes on that the end is missing.
+        sys.exit(in_words(error))
 
 
 def _search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     from capturefile.view.search import search
 
     return search(task)
+
+
+def _fields(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from capturefile.view.fields import fields
+
+    return fields(task)
+
+
+def _values(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from capturefile.view.values import values
+
+    return values(task)
+
+
+def _timeline(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from capturefile.view.timeline import timeline
+
+    return timeline(task)
 
 
 def _verify(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -59,6 +100,9 @@ def _sizes(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 TASKS: dict[str, Callable[[dict[str, Any]], Iterator[dict[str, Any]]]] = {
     "search": _search,
+    "fields": _fields,
+    "values": _values,
+    "timeline": _timeline,
     "verify": _verify,
     "blocks": _blocks,
     "sizes": _sizes,

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 capturefile view log.capture
-capturefile view orders/
+capturefile view --tail orders/
 capturefile view --no-browser --port 8080 *.capture"""
 
 LOOPBACK = "127.0.0.1"
 MAX_PORT = 65_535
+TAIL = "#0/records?tail"
+"""The part of the page's address for its end."""
 GRACE = 1
 """Seconds that open connections have at the end, of which some would never end by themselves."""
 
@@ -43,6 +45,7 @@ def add_to(commands: Commands, summary: str) -> None:
         help="the address to listen on (default: %(default)s, which only this machine can reach)",
     )
     view.add_argument("--port", type=_port, default=0, metavar="N", help="the port (default: any free one)")
+    view.add_argument("--tail", action="store_true", help="start at the last record, and stay at the end as files grow")
     view.add_argument("--no-browser", action="store_true", help="print the address without opening a browser")
     view.set_defaults(run=_view)
 
@@ -72,7 +75,7 @@ def _view(options: argparse.Namespace, output: BinaryIO) -> int:
             ws="none",
             timeout_graceful_shutdown=GRACE,
         )
-        address = f"http://{_name(options.host)}:{listener.getsockname()[1]}/{token}/"
+        address = f"http://{_name(options.host)}:{listener.getsockname()[1]}/{token}/{TAIL if options.tail else ''}"
         write_line(output, address)
         output.flush()
         say("Ctrl-C ends it")

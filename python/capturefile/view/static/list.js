@@ -10,6 +10,7 @@ const ROW = 28;
 const MAX_PIXELS = 8_000_000;
 const PAGE = 100n;
 const MAX_PAGES = 40;
+const MAX_WIDTH = 32; // Characters of a column that is not the last.
 
 export class List {
   constructor(element, choose) {
@@ -17,6 +18,10 @@ export class List {
     this.spacer = element.querySelector(".spacer");
     this.rows = element.querySelector(".rows");
     this.choose = choose;
+    this.sticks = false; // Whether it stays at its end.
+    this.moved = () => {}; // Called when a user has scrolled.
+    this.fields = []; // Names of the fields that are columns.
+    this.heads = null; // The element of their names.
     this.count = 0n;
     this.top = 0n; // Index of the first row that is seen.
     this.shift = 0; // Pixels of it that are not.
@@ -35,6 +40,7 @@ export class List {
   reset(base) {
     this.base = base;
     this.pages = new Map();
+    this.widths = [];
     this.stale = new Set(); // Pages that have fewer records than there are by now.
     this.waiting?.abort();
     this.waiting = new AbortController();
@@ -42,6 +48,22 @@ export class List {
     this.shift = 0;
     this.chosen = null;
     this.count = 0n;
+  }
+
+  // Shows these fields as columns.
+  columns(fields, heads) {
+    this.heads = heads;
+    if (fields.join() === this.fields.join()) return;
+    this.fields = fields;
+    this.pages = new Map();
+    this.waiting?.abort();
+    this.waiting = new AbortController();
+    this.widths = fields.map((name) => name.length);
+    this.draw();
+  }
+
+  get isAtEnd() {
+    return this.where() >= this.lowest - 2n;
   }
 
   get height() {
@@ -64,7 +86,7 @@ export class List {
   }
 
   grow(count) {
-    const wasAtEnd = this.count > 0n && this.where() >= this.lowest - 2n;
+    const wasAtEnd = this.count > 0n && this.isAtEnd;
     const last = this.count;
     this.count = count;
     if (last < count) this.stale.add((last / PAGE).toString());
@@ -76,7 +98,7 @@ export class List {
   resized() {
     this.spacer.style.height = `${Math.max(this.pixels, 1)}px`;
     this.rows.style.height = `${this.height}px`;
-    this.move(this.where());
+    this.move(this.sticks ? this.lowest : this.where());
   }
 
   where() {
@@ -118,6 +140,7 @@ export class List {
       this.shift = Number(at % BigInt(ROW));
       this.draw();
     }
+    this.moved();
   }
 
   wheeled(event) {
@@ -125,6 +148,7 @@ export class List {
     event.preventDefault();
     const unit = event.deltaMode === 1 ? ROW : event.deltaMode === 2 ? this.height : 1;
     this.move(this.where() + BigInt(Math.round(event.deltaY * unit)));
+    this.moved();
   }
 
   key(event) {
@@ -164,11 +188,35 @@ export class List {
     }
     this.rows.replaceChildren(...rows);
     if (this.count === 0n && this.base) this.rows.append(h("p", { className: "empty" }, "There are no records."));
-    this.rows.style.setProperty("--digits", `${digits}ch`);
+    this.element.parentElement.style.setProperty("--digits", `${digits}ch`);
+    this.head();
     const chosen = rows.find((row) => row.classList.contains("chosen"));
     if (chosen) this.element.setAttribute("aria-activedescendant", chosen.id);
     else this.element.removeAttribute("aria-activedescendant");
     if (end > this.top) this.fetch(this.top / PAGE, (end - 1n) / PAGE);
+  }
+
+  // Puts the names of the columns above them, each as wide as its values.
+  head() {
+    if (!this.heads) return;
+    this.heads.hidden = !this.fields.length;
+    const last = this.fields.length - 1;
+    const tracks = this.widths.map((width, index) => (index === last ? "minmax(8ch, 1fr)" : `minmax(0, ${Math.min(MAX_WIDTH, width) + 1}ch)`));
+    this.element.closest("section").style.setProperty("--columns", tracks.join(" "));
+    const names = this.fields.join();
+    if (this.heads.dataset.names === names) return;
+    this.heads.dataset.names = names;
+    this.heads.replaceChildren(h("span", { className: "number" }, "#"),
+      h("span", { className: "fields" }, this.fields.map((name) => h("span", { className: "text", title: name }, name))),
+      h("span", { className: "size" }, "size"));
+  }
+
+  // The fields of a record as the columns; what is not there is empty.
+  cells(fields) {
+    fields.forEach((text, index) => {
+      if (text && text.length > (this.widths[index] ?? 0)) this.widths[index] = text.length;
+    });
+    return h("span", { className: "fields" }, fields.map((text) => h("span", { className: "text", dir: "ltr", title: text ?? "" }, text ?? "")));
   }
 
   row(index, y) {
@@ -185,7 +233,7 @@ export class List {
       row.classList.add("bad");
       row.append(h("span", { className: "text" }, `⚠ ${found.error}`));
     } else {
-      row.append(h("span", { className: "text", dir: "ltr" }, found.text || "(empty)"));
+      row.append(found.fields ? this.cells(found.fields) : h("span", { className: "text", dir: "ltr" }, found.text || "(empty)"));
       if (!found.utf8) row.append(h("span", { className: "tag" }, "binary"));
       row.append(h("span", { className: "size" }, bytes(found.size)));
     }
@@ -213,7 +261,8 @@ export class List {
       return;
     }
     try {
-      const answer = await json(`${this.base}/records?first=${page * PAGE + 1n}&count=${PAGE}`, { signal });
+      const fields = this.fields.length ? `&fields=${encodeURIComponent(this.fields.join(","))}` : "";
+      const answer = await json(`${this.base}/records?first=${page * PAGE + 1n}&count=${PAGE}${fields}`, { signal });
       // Of two answers about a page that grows the longer one is the later one.
       if ((this.pages.get(key)?.length ?? 0) <= answer.records.length) this.pages.set(key, answer.records);
       while (this.pages.size > MAX_PAGES) this.pages.delete(this.pages.keys().next().value);

@@ -1,17 +1,21 @@
 // The page: which file and which view are shown, keys, and what goes on when the file grows.
 //
-// The part of the address behind # says what is shown (#file/view/number), so that each record has a link.
+// The part of the address behind # says what is shown, so that each record has a link.
 
 import { $, counted, grouped, h } from "./dom.js";
 import { json } from "./api.js";
+import { NOTHING, VIEWS, format, parse } from "./address.js";
+import { Columns, Fields } from "./fields.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { Pane } from "./panes.js";
 import { Search } from "./search.js";
+import { Split } from "./split.js";
 import { Structure } from "./structure.js";
+import { Timeline } from "./timeline.js";
+import { Values } from "./values.js";
 
-const VIEWS = ["records", "structure", "metadata"];
-const at = { file: -1, view: "records", number: null };
+const at = { file: -1, view: "records", number: null, tail: false, fields: [], time: "", query: NOTHING };
 let state = null; // The last state of the file that the server sent.
 let shown = null; // Of the file, as far as the page shows it.
 let paused = false;
@@ -21,32 +25,52 @@ const base = () => `files/${at.file}`;
 const record = new Pane($("record"));
 const metadata = new Pane($("metadata"));
 const list = new List($("list"), (number) => go({ number }));
-const search = new Search((number) => go({ view: "records", number }));
+const settings = () => ({ query: search.query, time: at.time, fields: at.fields });
+const search = new Search({ open: (number) => go({ view: "records", number }), started: () => searched(), settings });
+const fields = new Fields();
+const panels = {
+  columns: new Columns($("columns"), fields, (names) => {
+    go({ fields: names });
+    if (!$("found").hidden) search.run(false);
+  }),
+  timeline: new Timeline($("timeline"), fields, {
+    query: settings,
+    choose: (time) => go({ time }),
+    brushed: (range, first) => {
+      search.within(range);
+      if (first !== undefined) go({ number: BigInt(first) });
+    },
+  }),
+  values: new Values($("values"), fields, { query: settings, narrow: (condition) => search.narrow(condition) }),
+};
 const structure = new Structure($("structure"), (number) => go({ view: "records", number }));
 const live = new Live(receive, lamp);
 
-const link = ({ file, view, number }) => `#${file}/${view}${number === null ? "" : `/${number}`}`;
-
-// Shows something else; `number` is a BigInt.
+// Shows something else; `number` is a BigInt. Who goes to a number does not follow the end any more.
 function go(change) {
-  const to = { ...at, ...change };
-  if (link(to) !== location.hash) history[change.view || change.file !== undefined ? "pushState" : "replaceState"](null, "", link(to));
+  const to = { ...at, ...(change.number === undefined ? {} : { tail: false }), ...change };
+  const address = format(to);
+  if (address !== location.hash) history[change.view || change.file !== undefined ? "pushState" : "replaceState"](null, "", address);
   show(to);
 }
 
-function fromAddress() {
-  const [file, view, number] = location.hash.slice(1).split("/");
-  const known = [...$("file").options].some((option) => option.value === file);
-  return { file: known ? Number(file) : 0, view: VIEWS.includes(view) ? view : "records", number: /^[1-9]\d{0,19}$/.test(number ?? "") ? BigInt(number) : null };
-}
+const fromAddress = () => parse(location.hash, (file) => [...$("file").options].some((option) => option.value === file));
 
 function show(to) {
   if (to.view === "structure" && isLog[to.file]) to = { ...to, view: "records" };
   $("tab-structure").hidden = Boolean(isLog[to.file]);
   const isOther = to.file !== at.file;
+  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  const queryChanged = !same(to.query, at.query);
   const numberChanged = isOther || to.number !== at.number;
   Object.assign(at, to);
   if (isOther) openFile();
+  $("tail").setAttribute("aria-pressed", String(at.tail));
+  list.sticks = at.tail;
+  list.columns(at.fields, $("heads"));
+  // What is typed and not searched for yet stays.
+  if (queryChanged && !same(search.query, at.query)) search.restore(at.query);
+  else if (isOther) search.run(false);
   for (const view of VIEWS) {
     $(view).hidden = view !== at.view;
     $(`tab-${view}`).setAttribute("aria-selected", String(view === at.view));
@@ -54,7 +78,8 @@ function show(to) {
   }
   if (at.view === "records") {
     list.resized();
-    if (numberChanged || list.chosen !== at.number) showRecord();
+    if (at.tail) follow();
+    else if (numberChanged || list.chosen !== at.number) showRecord();
   } else if (at.view === "structure") structure.show(at.number);
   else metadata.show("Metadata", `${base()}/metadata`);
 }
@@ -64,7 +89,29 @@ function showRecord() {
   if (at.number === null && list.count >= first) return go({ number: first });
   if (at.number === null) return record.clear("There is no record yet.");
   if (list.count > 0n) list.select(at.number, false);
-  record.show(`Record ${grouped(at.number)}`, `${base()}/records/${at.number}`, link(at));
+  record.show(`Record ${grouped(at.number)}`, `${base()}/records/${at.number}`, format({ ...at, tail: false }));
+}
+
+// Shows the last record, and the list at its end.
+function follow() {
+  if (list.count === 0n) return;
+  list.move(list.lowest);
+  if (at.number === list.count && list.chosen === at.number) return;
+  at.number = list.count;
+  showRecord();
+}
+
+function searched() {
+  go({ query: search.query });
+  if (!$("timeline").hidden) panels.timeline.searched();
+  if (!$("values").hidden) panels.values.count();
+}
+
+function panel(name) {
+  const hidden = !$(name).hidden;
+  $(name).hidden = hidden;
+  $(`show-${name}`).setAttribute("aria-expanded", String(!hidden));
+  if (!hidden) panels[name].show(at.fields);
 }
 
 function openFile() {
@@ -73,6 +120,10 @@ function openFile() {
   state = shown = null;
   list.reset(base());
   search.reset(base());
+  fields.reset(base());
+  panels.timeline.reset(base());
+  panels.values.reset(base());
+  for (const name in panels) if (!$(name).hidden) panels[name].show(at.fields);
   structure.reset(base());
   live.follow(base());
 }
@@ -94,13 +145,15 @@ function catchUp() {
   $("count").textContent = counted(state.count, "record");
   badge();
   const wasAtEnd = list.grow(BigInt(state.count));
+  if (at.tail && at.view === "records") follow();
   if (isFirst) {
+    if (at.tail) return;
     if (at.number !== null) list.select(at.number, false);
     else if (at.view === "records") showRecord();
     return;
   }
   if (before.serial === state.serial) return;
-  if (wasAtEnd && state.count !== before.count) list.move(list.lowest);
+  if (wasAtEnd && !at.tail && state.count !== before.count) list.move(list.lowest);
   if (at.view === "structure") structure.show(at.number);
   if (at.view === "metadata") metadata.show("Metadata", `${base()}/metadata`);
   flash(BigInt(state.count) - BigInt(before.count));
@@ -144,7 +197,7 @@ function pause(on = !paused) {
 async function reopen() {
   await json(`${base()}/reopen`, { method: "POST" }).catch(() => null);
   openFile();
-  go({ number: null });
+  go({ number: null, tail: at.tail });
   showRecord();
 }
 
@@ -171,6 +224,10 @@ const KEYS = {
   g: () => $("number").select(),
   "/": () => $("text").select(),
   p: () => pause(),
+  f: () => go({ view: "records", tail: !at.tail }),
+  c: () => panel("columns"),
+  l: () => panel("timeline"),
+  v: () => panel("values"),
   "?": () => $("keys").showModal(),
   1: () => go({ view: "records" }),
   2: () => go({ view: "structure" }),
@@ -189,7 +246,7 @@ function key(event) {
   }
   if (KEYS[event.key]) {
     event.preventDefault();
-    if ("g/".includes(event.key)) go({ view: "records" });
+    if ("g/clv".includes(event.key)) go({ view: "records" });
     KEYS[event.key]();
   } else if (at.view === "records" && event.target === document.body) list.key(event);
 }
@@ -208,7 +265,11 @@ async function start() {
   $("file").append(...files.map((file, index) => h("option", { value: String(index), title: file.path }, file.name)));
   for (const view of VIEWS) $(`tab-${view}`).addEventListener("click", () => go({ view }));
   document.querySelector("nav").addEventListener("keydown", tabKey);
-  $("file").addEventListener("change", () => go({ file: Number($("file").value), number: null }));
+  $("file").addEventListener("change", () => go({ file: Number($("file").value), number: null, tail: at.tail, fields: [], time: "" }));
+  $("tail").addEventListener("click", () => go({ tail: !at.tail }));
+  for (const name in panels) $(`show-${name}`).addEventListener("click", () => panel(name));
+  list.moved = () => at.tail && !list.isAtEnd && go({ tail: false });
+  new Split($("split"));
   $("pause").addEventListener("click", () => pause());
   $("news").addEventListener("click", () => catchUp());
   $("notice").querySelector("button").addEventListener("click", reopen);

@@ -7,13 +7,15 @@ const FIRST = 16 * 1024;
 const STEP = 1024 * 1024;
 const MAX_BYTES = 8 * 1024 * 1024;
 const MAX_LINES = 4096;
+const MAX_JSON = 1024 * 1024; // What is longer is parsed when the user asks for it.
+const BRACKETS = /^\s*[[{]/;
 const KINDS = { text: "Text", json: "JSON", hex: "Hex" };
 const UNSEEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/;
 
 export class Pane {
   constructor(element) {
     this.element = element;
-    this.kind = "text";
+    this.kind = null; // JSON where it is some, until the user chooses.
   }
 
   clear(message = "") {
@@ -29,7 +31,10 @@ export class Pane {
     Object.assign(this, { title, address, link });
     try {
       const { data, total } = await part(address, 0, FIRST, signal);
-      if (!signal.aborted) this.draw(data, total);
+      if (signal.aborted) return;
+      this.draw(data, total);
+      // A part of it is not JSON yet.
+      if (this.kind === null && data.length < total && total <= MAX_JSON && BRACKETS.test(decode(data))) await this.whole(data, total);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.data = null;
@@ -58,8 +63,9 @@ export class Pane {
 
   draw(data, total) {
     Object.assign(this, { data, total });
+    const shown = this.kind ?? (data.length === total && isJson(data) ? "json" : "text");
     const tab = (kind) =>
-      h("button", { role: "tab", "aria-selected": String(kind === this.kind), onclick: () => this.choose(kind) }, KINDS[kind]);
+      h("button", { role: "tab", "aria-selected": String(kind === shown), onclick: () => this.choose(kind) }, KINDS[kind]);
     const copy = h("button", { title: "Copy what is shown", onclick: () => this.copy(copy) }, "Copy");
     const head = h("div", { className: "head" },
       h("h2", {}, this.title), h("span", { className: "quiet" }, counted(total, "byte")),
@@ -68,7 +74,7 @@ export class Pane {
       h("div", { className: "together" }, copy,
         this.link ? h("a", { className: "button", href: this.link, title: "The address of this record" }, "Link") : null,
         h("a", { className: "button", href: `api/${this.address}/download`, download: "" }, "Download")));
-    this.body = h("div", { className: `body ${this.kind}`, tabIndex: 0, "aria-label": this.title }, this[this.kind](data, total));
+    this.body = h("div", { className: `body ${shown}`, tabIndex: 0, "aria-label": this.title }, this[shown](data, total));
     this.element.replaceChildren(head, this.body, this.rest(data, total));
   }
 
@@ -81,7 +87,7 @@ export class Pane {
   }
 
   async copy(button) {
-    const text = this.kind === "hex" ? this.body.textContent : decode(this.data);
+    const text = this.body.classList.contains("hex") ? this.body.textContent : decode(this.data);
     // Without encryption browsers give the clipboard to pages of their own machine only.
     const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
     button.textContent = copied ? "Copied" : "Not allowed";
@@ -112,6 +118,18 @@ export class Pane {
 }
 
 const decode = (data) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
+
+// Whether it is an object or an array; a text that happens to be a number is a text.
+function isJson(data) {
+  const text = decode(data);
+  if (data.length > MAX_JSON || !BRACKETS.test(text)) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function isUtf8(data, isCut) {
   try {

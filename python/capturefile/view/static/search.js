@@ -1,22 +1,31 @@
-// A search, which goes on in a process of its own until it is done or cancelled; hits are shown as they come.
+// A search, in a process of its own until it is done or cancelled; hits are shown as they come, a page at a time.
 
 import { $, counted, grouped, h } from "./dom.js";
 import { job } from "./api.js";
+import { isNothing, parameters } from "./address.js";
+import { stamp } from "./timeline.js";
 
 // What has a meaning of its own in a regular expression.
 const MAY_BE_A_PATTERN = /[\\^$.|?*+()[\]{}]/;
+const PAGE = 1000;
 
 export class Search {
-  constructor(open) {
-    this.open = open; // Gets the number of a hit that was chosen.
+  // `open` gets the number of a hit that was chosen, `started` is called when a search starts or ends; `settings` has
+  // the field with the times and the columns.
+  constructor({ open, started, settings }) {
+    Object.assign(this, { open, started, settings });
+    this.range = { since: null, until: null };
     $("search").addEventListener("submit", (event) => {
       event.preventDefault();
-      if ($("text").value && this.base) this.start();
+      this.run();
     });
     $("cancel").addEventListener("click", () => this.cancel());
+    $("range").addEventListener("click", () => this.within({ since: null, until: null }));
+    $("next").addEventListener("click", () => this.page(this.pages.length, this.behind));
+    $("previous").addEventListener("click", () => this.page(this.pages.length - 2, this.pages.at(-2)));
     $("as-pattern").addEventListener("click", () => {
       $("pattern").checked = true;
-      this.start();
+      this.run();
     });
     $("hits").addEventListener("click", (event) => {
       const hit = event.target.closest("[data-number]");
@@ -27,7 +36,47 @@ export class Search {
   reset(base) {
     this.base = base;
     this.running?.abort();
+    this.pages = [];
     $("found").hidden = true;
+  }
+
+  get query() {
+    return {
+      text: $("text").value, pattern: $("pattern").checked, matchCase: $("match-case").checked,
+      where: $("where").value.trim(), ...this.range,
+    };
+  }
+
+  // Fills in what an address says, and searches for it.
+  restore(query) {
+    $("text").value = query.text;
+    $("pattern").checked = query.pattern;
+    $("match-case").checked = query.matchCase;
+    $("where").value = query.where;
+    this.setRange(query);
+    this.run(false);
+  }
+
+  setRange({ since, until }) {
+    this.range = { since, until };
+    const words = [since === null ? "" : `from ${stamp(since)}`, until === null ? "" : `to ${stamp(until)}`].filter(Boolean);
+    $("range").hidden = !words.length;
+    $("range").firstElementChild.textContent = words.join(" ");
+    if (since !== null && until !== null && until - since < 120) $("range").firstElementChild.textContent = `from ${stamp(since, 0.001)} to ${stamp(until, 0.001)}`;
+  }
+
+  // Searches in a range of time only, or in all of it.
+  within(range) {
+    this.setRange(range);
+    this.run();
+  }
+
+  // Searches where this condition holds, too.
+  narrow(condition) {
+    const before = $("where").value.trim();
+    const parts = before ? [/\bor\b|\bif\b/.test(before) ? `(${before})` : before] : [];
+    $("where").value = [...parts, condition].join(" and ");
+    this.run();
   }
 
   cancel() {
@@ -38,22 +87,43 @@ export class Search {
     } else $("found").hidden = true;
   }
 
-  async start() {
+  run(isNew = true) {
+    if (!this.base) return;
+    if (isNothing(this.query)) {
+      this.running?.abort();
+      this.running = null;
+      $("found").hidden = true;
+    } else this.page(0, 1n);
+    if (isNew) this.started();
+  }
+
+  // Shows a page of hits, which begins with this record.
+  page(index, first) {
+    this.pages = [...this.pages.slice(0, index), first];
+    this.start(first);
+  }
+
+  async start(first) {
     this.running?.abort();
     const running = new AbortController();
     this.running = running;
     this.hits = 0;
-    this.state("Searching");
+    this.searched = this.query;
+    this.columns = this.settings().fields.length;
     $("found").hidden = false;
     $("hits").replaceChildren();
+    $("hits").scrollTop = 0;
+    $("hits").style.setProperty("--columns", this.columns ? "" : "minmax(0, 1fr)");
     $("progress").value = 0;
-    $("as-pattern").hidden = true;
+    for (const id of ["as-pattern", "next", "previous", "exports"]) $(id).hidden = true;
     $("cancel").textContent = "Cancel";
-    const query = new URLSearchParams({ text: $("text").value });
-    if ($("pattern").checked) query.set("pattern", "");
-    if (!$("match-case").checked) query.set("any_case", "");
+    this.state("Searching");
+    const { time, fields } = this.settings();
+    const given = parameters(this.searched, time, fields);
+    for (const format of ["jsonl", "csv"]) $(`as-${format}`).href = `api/${this.base}/export/${format}?${given}`;
+    if (first > 1n) given.set("first", String(first));
     try {
-      await job(`${this.base}/jobs/search?${query}`, (line) => this.running === running && this.line(line), running.signal);
+      await job(`${this.base}/jobs/search?${given}`, (line) => this.running === running && this.line(line), running.signal);
     } catch (error) {
       if (error.name !== "AbortError") this.end(error.message);
     }
@@ -64,24 +134,38 @@ export class Search {
     if (hit) this.hit(hit);
     if (progress) this.progress(progress);
     if (error) this.end(error);
-    if (done) {
-      const lost = done.unreadable ? `, ${counted(done.unreadable, "record")} could not be read` : "";
-      const more = done.at !== done.of ? `the first ${grouped(done.hits)}, up to record ${grouped(done.at)}` : counted(done.hits, "record");
-      $("progress").value = 1;
-      this.end(`Found ${more}${lost}`);
-      $("as-pattern").hidden = this.hits > 0 || $("pattern").checked || !MAY_BE_A_PATTERN.test($("text").value);
-    }
+    if (done) this.done(done);
   }
 
-  hit({ number, text: [before, found, behind] }) {
+  done({ at, of, hits, unreadable }) {
+    const before = (this.pages.length - 1) * PAGE;
+    const lost = unreadable ? `, ${counted(unreadable, "record")} could not be read` : "";
+    const isLast = at === of;
+    this.behind = BigInt(at) + 1n;
+    const text = isLast && !before ? counted(hits, "record")
+      : isLast ? `${counted(before + hits, "record")}, of which these are the last ${grouped(hits)}`
+      : before ? `records ${grouped(before + 1)} to ${grouped(before + hits)} of those that match, up to record ${grouped(at)}`
+      : `the first ${grouped(hits)}, up to record ${grouped(at)}`;
+    $("progress").value = 1;
+    $("next").hidden = isLast;
+    $("previous").hidden = this.pages.length < 2;
+    $("exports").hidden = before + hits === 0;
+    this.end(`Found ${text}${lost}`);
+    $("as-pattern").hidden = this.hits > 0 || $("pattern").checked || !MAY_BE_A_PATTERN.test($("text").value);
+  }
+
+  hit({ number, text: [before, found, behind], fields }) {
     this.hits += 1;
-    const button = h("button", {}, h("span", { className: "number" }, grouped(number)), h("span", { className: "text", dir: "ltr" }, before, h("mark", {}, found), behind));
+    const cells = fields ? fields.map((field) => h("span", { className: "text", dir: "ltr" }, field ?? ""))
+      : h("span", { className: "text whole", dir: "ltr" }, before, found ? h("mark", {}, found) : null, behind);
+    const button = h("button", {}, h("span", { className: "number" }, grouped(number)), h("span", { className: "fields" }, cells));
     button.dataset.number = number;
     $("hits").append(h("li", {}, button));
   }
 
-  progress({ at, of }) {
-    $("progress").value = Number((BigInt(at) * 10_000n) / BigInt(of)) / 10_000;
+  progress({ first, at, of }) {
+    const [from, to] = [BigInt(first), BigInt(of)];
+    $("progress").value = Number(((BigInt(at) - from) * 10_000n) / (to >= from ? to - from + 1n : 1n)) / 10_000;
     this.state(`${grouped(at)} of ${grouped(of)}, ${grouped(this.hits)} found`);
   }
 

@@ -1,0 +1,180 @@
+"""What is looked for in the records of a file: a text, a condition on their fields, and a range of time."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from capturefile._bisect import first_not_below
+from capturefile._capturefile import _Pattern
+from capturefile._fields.conditions import Condition
+from capturefile._fields.expressions import document, named_field
+from capturefile._fields.instants import instant
+from capturefile._fields.patterns import for_rust
+from capturefile.view.commits import CommitTimes
+from capturefile.view.reading import UNREADABLE, Span, everything
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capturefile.view.reading import Reader
+
+MAX_TIME = 253_402_300_800.0
+"""The end of the year 9999, in seconds since 1970; values beyond it are no times."""
+SLACK = 60.0
+"""Seconds by which the time of a record may be before that of an earlier one, in files whose times rise."""
+CHECKED = 200
+"""Number of records by which is found out whether times rise."""
+MAX_READS = 100_000
+"""Number of records that are read to find those of a time; if more were necessary, all are looked at instead."""
+
+
+class Query:
+    """The compiled form of a task."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        """Compiles it.
+
+        Raises:
+            re.error: The regular expression is invalid.
+            ValueError: The condition is none.
+        """
+        self._task = task
+        text: str = task["text"]
+        is_plain = not (task["pattern"] or task["any_case"])
+        self.find = finder(text, is_pattern=task["pattern"], any_case=task["any_case"]) if text else None
+        """Finds the text in a record, if there is one to be found."""
+        self._condition = Condition(task["where"]) if task["where"] else None
+        self.since, self.until = task["since"], task["until"]
+        is_timed = self.since is not None or self.until is not None
+        self._time_of = time_in(task["time"]) if is_timed and task["time"] else None
+        self.pattern = None if self._condition is None else self._condition.pattern
+        """Found in each record that is found, so that the others need not be looked at; None if there is none."""
+        if text and is_plain:
+            self.pattern = _Pattern(for_rust(text, fixed=True), ignore_case=False)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it finds each record of its span."""
+        return self.find is None and self._condition is None and self._time_of is None
+
+    def finds(self, record: bytes) -> bool:
+        """Returns whether it finds a record of its span."""
+        return (self.find is None or self.find(record) is not None) and self.allows(record)
+
+    def allows(self, record: bytes) -> bool:
+        """Returns whether it would find a record if its text was in it."""
+        if self._condition is not None and not self._condition.holds(record):
+            return False
+        return self._time_of is None or self.is_in_time(self._time_of(record))
+
+    def is_in_time(self, time: float | None) -> bool:
+        """Returns whether a time is in its range."""
+        return (
+            time is not None
+            and (self.since is None or self.since <= time)
+            and (self.until is None or time < self.until)
+        )
+
+    def span(self, reader: Reader) -> Span:
+        """Returns the span of records that have to be looked at."""
+        every = everything(reader)
+        first = max(every.first, self._task["first"])
+        last = min(every.last, self._task["last"] or every.last)
+        return self._in_time(reader, Span(first, last))
+
+    def _in_time(self, reader: Reader, span: Span) -> Span:
+        if (self.since is None and self.until is None) or not span.size:
+            return span
+        if self._time_of is not None:
+            return narrowed(reader, span, self._time_of, self.since, self.until)
+        times = CommitTimes(reader)
+        if not times.exist(span):
+            raise ValueError("The commits of the file have no times; choose a field that has some.")
+        first = span.first if self.since is None else times.first_at(self.since, span)
+        last = span.last if self.until is None else times.first_at(self.until, span) - 1
+        return Span(first, last)
+
+
+def time_in(field: str) -> Callable[[bytes], float | None]:
+    """Returns a function that finds the time in a field of a JSON record, in seconds since 1970."""
+    value = named_field(field)
+
+    def time_of(record: bytes) -> float | None:
+        return as_time(value(document(record)))
+
+    return time_of
+
+
+def as_time(value: object) -> float | None:
+    """Returns a value as a time, if it is one of the years up to 9999."""
+    try:
+        time = instant(value, utc=False)
+    except (OverflowError, OSError):
+        return None
+    return time if time is not None and abs(time) < MAX_TIME else None
+
+
+def narrowed(
+    reader: Reader, span: Span, time_of: Callable[[bytes], float | None], since: float | None, until: float | None
+) -> Span:
+    """Returns the part of a span that has all records of a range of time, if times rise; otherwise the span."""
+    reads = 0
+
+    def key_of(number: int) -> float | None:
+        nonlocal reads
+        reads += 1
+        if reads > MAX_READS:
+            raise TooManyReadsError
+        try:
+            return time_of(reader.record_at(number))
+        except UNREADABLE:
+            return None
+
+    def first_at(time: float) -> int:
+        return first_not_below(lambda number: number, range(span.first, span.last + 1), time, key_of, SLACK)
+
+    if not _rise(span, key_of):
+        return span
+    try:
+        first = span.first if since is None else first_at(since)
+        last = span.last if until is None else first_at(until + SLACK) - 1
+    except TooManyReadsError:
+        return span
+    return Span(first, last)
+
+
+class TooManyReadsError(Exception):
+    """The records of a time are not found quickly."""
+
+
+def _rise(span: Span, key_of: Callable[[int], float | None]) -> bool:
+    """Returns whether most records have times, and these rise, as far as a few records tell."""
+    numbers = range(span.first, span.last + 1, max(1, span.size // CHECKED))
+    times = [time for number in numbers if (time := key_of(number)) is not None]
+    highest = float("-inf")
+    for time in times:
+        if time < highest - SLACK:
+            return False
+        highest = max(highest, time)
+    return 2 * len(times) > len(numbers)
+
+
+def finder(text: str, *, is_pattern: bool, any_case: bool) -> Callable[[bytes], tuple[str, int, int] | None]:
+    """Returns a function that finds the first hit in a record: its text, and the start and end in it.
+
+    Raises:
+        re.error: The pattern is invalid.
+    """
+    wanted = text.encode(errors="surrogateescape")
+    compiled = re.compile(text if is_pattern else re.escape(text), re.IGNORECASE if any_case else re.NOFLAG)
+    plain = not (is_pattern or any_case)
+
+    def find(record: bytes) -> tuple[str, int, int] | None:
+        if plain and wanted not in record:
+            return None
+        decoded = record.decode(errors="surrogateescape")
+        found = compiled.search(decoded)
+        return None if found is None else (decoded, *found.span())
+
+    return find

@@ -1,0 +1,112 @@
+"""The most frequent values of a field, in the records that a query finds, or in a sample of them."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from capturefile._fields.expressions import CONSTANTS, MISSING, RECORD, compiled, document, named_field
+from capturefile._fields.projection import in_text
+from capturefile.view.fields import short
+from capturefile.view.query import Query
+from capturefile.view.reading import MAX_SAMPLED, MAX_WHOLE, opened, sampled, stretches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_VALUES = 24
+"""Number of values that are shown."""
+MAX_DISTINCT = 10_000
+"""Number of values that are counted; others that come later are counted together."""
+MAX_LITERAL = 200
+"""Maximum number of characters of a value by which records can be chosen."""
+REPORT_EVERY = 0.2
+
+
+class Tally:
+    """How many records have which value."""
+
+    def __init__(self, name: str) -> None:
+        """Counts the values of the field of this name."""
+        self._name = name
+        self._field = named_field(name)
+        self._counts: Counter[tuple[type, str]] = Counter()
+        self._reference: str | None = None
+        self.found = self.missing = self.others = 0
+
+    def add(self, record: bytes) -> None:
+        """Counts the value in a record."""
+        self.found += 1
+        content = document(record)
+        value = self._field(content)
+        if value is MISSING:
+            self.missing += 1
+            return
+        if self._reference is None:
+            self._reference = reference(self._name, content, value)
+        text = in_text(value)
+        # Longer ones that begin alike are counted as one.
+        key = (type(value), text[: MAX_LITERAL + 1])
+        if key in self._counts or len(self._counts) < MAX_DISTINCT:
+            self._counts[key] += 1
+        else:
+            self.others += 1
+
+    def result(self) -> dict[str, Any]:
+        """Returns the counts of the most frequent values, and the conditions that choose their records."""
+        most = self._counts.most_common(MAX_VALUES)
+        values = [
+            {"text": short(text) if kind is not type(None) else "null", "count": count, **self._conditions(kind, text)}
+            for (kind, text), count in most
+        ]
+        others = self.others + self._counts.total() - sum(count for _, count in most)
+        numbers = {"distinct": len(self._counts), "others": others, "missing": self.missing, "found": self.found}
+        return {"values": values, "is_cut": self.others > 0, **numbers}
+
+    def _conditions(self, kind: type, text: str) -> dict[str, str]:
+        if not self._reference or len(text) > MAX_LITERAL or kind in (dict, list):
+            return {}
+        if kind is type(None):
+            return {"is": f"{self._reference} is null", "is_not": f"not {self._reference} is null"}
+        literal = json.dumps(text, ensure_ascii=not text.isprintable()) if kind is str else text
+        if kind is float and not text.lstrip("-")[:1].isdigit():
+            return {}
+        return {"is": f"{self._reference} == {literal}", "is_not": f"not {self._reference} == {literal}"}
+
+
+def reference(name: str, content: object, value: object) -> str:
+    """Returns the expression for the field of this name; empty if none has the value in a record with this content."""
+    parts = name.split(".")
+    candidates = [RECORD + "".join(f"[{json.dumps(part)}]" for part in parts), f"{RECORD}[{json.dumps(name)}]"]
+    is_name = all(part.isascii() and part.isidentifier() and not keyword.iskeyword(part) for part in parts)
+    if is_name and parts[0] not in (*CONSTANTS, RECORD):
+        candidates.insert(0, name)
+    for candidate in candidates:
+        if compiled(candidate)[0](content) is value:
+            return candidate
+    return ""
+
+
+def values(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yields progress, and the values of the field `field`."""
+    query, tally = Query(task), Tally(task["field"])
+    looked = unreadable = 0
+    last_report = time.monotonic()
+    with opened(task["path"]) as reader:
+        span = query.span(reader)
+        is_whole = task["whole"] or span.size <= MAX_WHOLE
+        total = span.size if is_whole else MAX_SAMPLED
+        for stretch in stretches(reader, span, query.pattern) if is_whole else sampled(reader, span):
+            for _, record in stretch.records:
+                if query.finds(record):
+                    tally.add(record)
+            unreadable += stretch.unreadable
+            looked = stretch.end + 1 - span.first if is_whole else looked + len(stretch.records)
+            if (now := time.monotonic()) > last_report + REPORT_EVERY:
+                last_report = now
+                yield {"progress": {"at": str(looked), "of": str(total)}}
+    counts = {"looked": str(looked), "count": str(span.size), "unreadable": unreadable, "is_whole": is_whole}
+    yield {"done": {**tally.result(), **counts}}
