@@ -30,7 +30,7 @@ class ObjectServer:
         self.requests: list[tuple[str, int, int]] = []
         """Method, start and end of each request."""
         self.faults: deque[str] = deque()
-        """What becomes of the next requests for bytes: "503", "403", "cut" off or "short"; "" if nothing."""
+        """What becomes of the next requests for bytes: "503", "403", "cut" off, "short", "whole", or nothing for ""."""
         self.always = ""
         """What becomes of all of them."""
         self.delay = 0.0
@@ -109,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("If-Match")
         if state.heeds_conditions and wanted not in (None, tag):
             return self._refuse(412)
+        if fault == "whole":
+            asked, start, end = None, 0, len(content)
         if asked and start >= len(content):
             return self._refuse(416)
         end = min(end, len(content))

@@ -181,7 +181,7 @@ def test_faults_that_pass_are_not_seen(web: ObjectServer, faults: list[str]) -> 
     assert not web.faults
 
 
-@pytest.mark.parametrize("fault", ["503", "403", "cut", "short"])
+@pytest.mark.parametrize("fault", ["503", "403", "cut", "short", "whole"])
 def test_faults_that_stay_are_errors_with_the_url(web: ObjectServer, fault: str) -> None:
     retries: Any = {"max_retries": 1, "backoff": {"init_backoff": SOON, "max_backoff": SOON, "base": 2}}
     options: Any = {"allow_http": True}
@@ -192,6 +192,12 @@ def test_faults_that_stay_are_errors_with_the_url(web: ObjectServer, fault: str)
             list(cf)
         web.always = ""
         check(cf)
+
+
+def test_a_server_without_ranges_is_an_error_also_where_the_file_system_does_not_notice(web: ObjectServer) -> None:
+    web.always = "whole"
+    with pytest.raises(OSError, match=f"returned [0-9]+ bytes instead of [0-9]+.*{NAME}"):
+        capturefile.open(f"{web.url}/{NAME}", store=fsspec.filesystem("http"))
 
 
 def test_servers_without_tags_or_conditions_are_compared(web: ObjectServer, local: Path, version: int) -> None:
