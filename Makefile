@@ -12,6 +12,9 @@ SOAK_SECONDS ?= 3600
 # What `make wheels` builds for; Rust needs the standard library of each, from `rustup target add`.
 LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
 MACOS := aarch64-apple-darwin x86_64-apple-darwin
+WINDOWS := x86_64-pc-windows-gnu
+# Of these, Rust's code can be checked here, but nothing can be linked, for which libraries of Microsoft's are needed.
+MSVC := x86_64 aarch64
 ARM64 := aarch64-unknown-linux-gnu
 MUSL := x86_64-unknown-linux-musl
 CROSS_WHEEL := $(BIN)/maturin build --release --locked --zig --out dist
@@ -163,6 +166,17 @@ check-macos: $(VENV)/group-cross ## Check the crate, the extension and the crate
 	rustup target add $(MACOS)
 	for target in $(MACOS); do $(WITH_ZIG) clippy --locked --all-targets --features python --target $$target \
 		-- --deny warnings || exit; done
+
+.PHONY: check-windows
+check-windows: $(VENV)/group-cross ## Check the crate, the extension and the crate's tests for Windows; nothing of it runs
+	rustup target add $(WINDOWS) $(MSVC:=-pc-windows-msvc)
+	rustup component add llvm-tools
+	$(WITH_ZIG) clippy --locked --all-targets --features python --target $(WINDOWS) -- --deny warnings
+	for machine in $(MSVC); do PATH="$(CURDIR)/$(BIN):$$PATH" env \
+		CC_$${machine}_pc_windows_msvc="cargo-zigbuild zig cc -- -target $$machine-windows-gnu" \
+		AR_$${machine}_pc_windows_msvc="$$(rustc --print sysroot)/lib/rustlib/$(HOST)/bin/llvm-ar" \
+		cargo clippy --locked --all-targets --features python --target $$machine-pc-windows-msvc -- --deny warnings \
+		|| exit; done
 
 .PHONY: test-musl
 test-musl: $(VENV)/group-cross ## Run the crate's tests, but for the crash tests, with musl

@@ -1,6 +1,7 @@
 //! What Windows has no safe form for.
 
 #![expect(unsafe_code, reason = "calls of the system")]
+#![expect(clippy::cast_possible_truncation, reason = "sizes of a few bytes, and halves of numbers")]
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -99,7 +100,6 @@ pub(crate) fn unlock(file: &File, start: u64, length: u64) -> io::Result<()> {
 }
 
 /// Returns a range as the calls expect it.
-#[expect(clippy::cast_possible_truncation, reason = "these are the halves")]
 fn range(start: u64, length: u64) -> (OVERLAPPED, u32, u32) {
     let offset = OVERLAPPED_0_0 { Offset: start as u32, OffsetHigh: (start >> 32) as u32 };
     let place = OVERLAPPED { Anonymous: OVERLAPPED_0 { Anonymous: offset }, ..OVERLAPPED::default() };

@@ -74,6 +74,7 @@ SUITES = (
     Suite("test-spark", 120, missing_program("java")),
     Suite("test-view", 150, missing_program("chromium")),
     Suite("test-data", 180),
+    Suite("check-windows", 190, missing_program("rustup")),
     Suite("test-musl", 200, missing_program("rustup")),
     Suite("test-mutants", 400),
     Suite("test-arm64", 500, nothing_to_emulate_with),

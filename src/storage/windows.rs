@@ -39,6 +39,7 @@ pub(super) fn is_device(file: &File) -> bool {
 }
 
 /// The new file has the permissions that the folder gives it.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
 pub(super) fn take_over(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
@@ -147,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_write_waits_for_a_lock_of_somebody_else_but_not_for_ever() {
-        let locked = || Err(io::Error::from_raw_os_error(ERROR_LOCK_VIOLATION.cast_signed()));
+        fn locked<T>() -> io::Result<T> {
+            Err(io::Error::from_raw_os_error(ERROR_LOCK_VIOLATION.cast_signed()))
+        }
         let mut left = 3;
         let write = || {
             left -= 1;

@@ -23,7 +23,7 @@ pub(in crate::python) struct Run {
 
 enum RunSource {
     Open(Arc<Snapshot>),
-    Named(Named),
+    Named(Box<Named>),
 }
 
 /// A file as it was when its records were chosen.
@@ -72,13 +72,13 @@ impl Run {
             let store = run.options.get_item("store")?.filter(|store| !store.is_none());
             let (path, remote) = Remote::find(py, run.path, store.as_ref())?;
             let (device, inode, birth) = run.identity;
-            RunSource::Named(Named {
+            RunSource::Named(Box::new(Named {
                 path,
                 remote,
                 options: options_in(&run.options)?,
                 identity: FileIdentity { device, inode, birth },
                 records: run.records,
-            })
+            }))
         };
         Ok(Self { source, first: run.first, step: run.step, count: run.length })
     }

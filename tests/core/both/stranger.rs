@@ -60,7 +60,7 @@ impl Stranger {
             LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
         };
 
-        let (low, high) = (length as u32, (length.cast_unsigned() >> 32) as u32);
+        let (low, high) = (length.cast_unsigned() as u32, (length.cast_unsigned() >> 32) as u32);
         let flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
         let mut place = Self::place(start);
         // SAFETY: the handle is open, and one for synchronous calls.
@@ -76,7 +76,7 @@ impl Stranger {
             if !self.take(start, length) {
                 return Some((start, length));
             }
-            let (low, high) = (length as u32, (length.cast_unsigned() >> 32) as u32);
+            let (low, high) = (length.cast_unsigned() as u32, (length.cast_unsigned() >> 32) as u32);
             let mut place = Self::place(start);
             // SAFETY: as above.
             assert!(unsafe { UnlockFileEx(self.0.as_raw_handle(), 0, low, high, &raw mut place) != 0 });
