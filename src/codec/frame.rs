@@ -19,7 +19,7 @@ const SMALL_BLOCK: usize = 1024 * 1024;
 const SCRATCH_SIZE: usize = 256 * 1024;
 
 thread_local! {
-    /// One compressor for each level that was used.
+    /// One compressor for each level that the thread has used.
     static COMPRESSORS: RefCell<Vec<(CompressionLvl, Compressor)>> = const { RefCell::new(Vec::new()) };
     static INFLATER: RefCell<Option<(Decompressor, Vec<u8>)>> = const { RefCell::new(None) };
 }
@@ -38,12 +38,12 @@ pub(crate) fn deflate(block: &[u8], level: ZlibLevel) -> Result<Vec<u8>> {
     })
 }
 
-/// Compresses a block of rows that are this long, each much like the one before it, into a frame.
+/// Compresses a block of rows of length `row`, each similar to the one before it, into a frame.
 pub(crate) fn deflate_rows(block: &[u8], row: usize) -> Result<Vec<u8>> {
     frame_of(|frame| deflate::compress_rows(block, row, frame))
 }
 
-/// Makes a frame of the zlib stream that is appended to its length.
+/// Makes a frame: a length, followed by the zlib stream that `append` appends.
 fn frame_of(append: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Vec<u8>> {
     let mut frame = Vec::new();
     reserve(&mut frame, LENGTH_SIZE, "a compressed block")?;
@@ -97,7 +97,7 @@ pub(crate) fn inflate(stream: &[u8], block_size: u32) -> std::result::Result<Box
     })
 }
 
-/// The reason why a frame could not be inflated.
+/// Why a frame could not be inflated.
 #[derive(Debug)]
 pub(crate) enum InflateError {
     Damage(Damage),
@@ -181,7 +181,7 @@ mod tests {
         let is_stored = |block: &[u8]| deflate(block, ZlibLevel::default()).unwrap().len() > block.len();
         assert!(is_stored(&noise(65_536)));
         assert!(is_stored(&noise(MIN_NOISE_LEN)));
-        // What an index node puts in front of a large record changes nothing.
+        // An index node in front of a large record makes no difference.
         assert!(is_stored(&[vec![0; 384], noise(65_536)].concat()));
         assert!(!is_stored(&noise(1000).repeat(32)));
         assert!(!is_stored(&noise(7000).repeat(5)));
@@ -196,7 +196,7 @@ mod tests {
         for at in (LENGTH_SIZE..frame.len()).step_by(if cfg!(miri) { 7 } else { 1 }) {
             frame[at] ^= 4;
             if let Ok(block) = inflate(&frame[LENGTH_SIZE..], 4096) {
-                // Some header bits of zlib mean nothing to an inflater; what comes out is right.
+                // Inflaters ignore some header bits of zlib; the result is right.
                 assert_eq!(*block, [b'x'; 1000]);
             }
             frame[at] ^= 4;

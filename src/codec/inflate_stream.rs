@@ -51,7 +51,7 @@ pub(crate) fn start(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateErro
     Ok(bytes.into_boxed_slice())
 }
 
-/// Whether a stream can begin with these bytes; most bytes that no stream begins with are soon found out.
+/// Whether a stream can begin with these bytes; most bytes that cannot are rejected quickly.
 pub(crate) fn could_begin(bytes: &[u8]) -> bool {
     let mut inflater = Inflater::new(bytes);
     let mut chunk = vec![0; CHUNK_SIZE];
@@ -64,7 +64,7 @@ pub(crate) fn could_begin(bytes: &[u8]) -> bool {
     }
 }
 
-/// The bytes of the record or metadata at `offset` of the block, which is `size` bytes long.
+/// Returns the bytes of the record or metadata at `offset` of the block, which is `size` bytes long.
 pub(crate) fn entry(stream: &[u8], size: u64, offset: u32) -> Result<Box<[u8]>, InflateError> {
     if u64::from(offset) + LENGTH_SIZE as u64 > size {
         return Err(InflateError::Damage(entry_outside(offset, size)));
@@ -78,7 +78,7 @@ pub(crate) fn entry(stream: &[u8], size: u64, offset: u32) -> Result<Box<[u8]>, 
     inflater.take(length.into())
 }
 
-/// The bytes of some children of the index node at `offset` of the block, which is `size` bytes long.
+/// Returns the bytes of some children of the index node at `offset` of the block, which is `size` bytes long.
 pub(crate) fn children(
     stream: &[u8],
     size: u64,
@@ -128,8 +128,8 @@ impl Cursor {
         self.inflater.stream.clone()
     }
 
-    /// Reads `length` bytes at `offset`; returns also how many were passed on the way there. What is behind
-    /// is reached by starting again.
+    /// Reads `length` bytes at `offset`; also returns how many bytes were skipped on the way. Reading an
+    /// earlier position starts again from the beginning.
     pub(crate) fn read(&mut self, offset: u64, length: u64) -> Result<(Box<[u8]>, u64), InflateError> {
         if offset < self.position {
             *self = Self::new(self.stream());
@@ -143,11 +143,11 @@ impl Cursor {
     }
 }
 
-/// A stream that gives its block from the start on.
+/// Inflates a stream from its start.
 struct Inflater<S> {
     state: Box<InflateState>,
     stream: S,
-    /// Bytes of the stream that are used up.
+    /// Number of bytes of the stream consumed so far.
     consumed: usize,
     ended: bool,
 }
@@ -157,7 +157,7 @@ impl<S: Deref<Target = [u8]>> Inflater<S> {
         Self { state: InflateState::new_boxed(DataFormat::Zlib), stream, consumed: 0, ended: false }
     }
 
-    /// Inflates some bytes into `buffer`; returns how many were taken and given, and what then is the case.
+    /// Inflates some bytes into `buffer`; returns the numbers of bytes consumed and produced, and the status.
     fn step(&mut self, buffer: &mut [u8]) -> (usize, usize, MZResult) {
         let rest = &self.stream[self.consumed..];
         let step = inflate(&mut self.state, rest, buffer, MZFlush::None);
@@ -176,7 +176,7 @@ impl<S: Deref<Target = [u8]>> Inflater<S> {
         Ok(())
     }
 
-    /// The next `length` bytes.
+    /// Returns the next `length` bytes.
     fn take(&mut self, length: u64) -> Result<Box<[u8]>, InflateError> {
         let out_of_memory = || InflateError::OutOfMemory(length);
         let count = usize::try_from(length).map_err(|_| out_of_memory())?;

@@ -30,7 +30,7 @@ impl CompressionLevel {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for numbers other than 1 to 22. Opening refuses what is above 12 with zlib.
+    /// [`Error::InvalidOption`] for numbers outside 1 to 22. With zlib, opening a file refuses levels above 12.
     ///
     /// # Examples
     ///

@@ -3,19 +3,19 @@
 /// Shorter blocks are always compressed.
 pub(super) const MIN_NOISE_LEN: usize = 4096;
 
-/// This many samples of a block show whether all bytes are as frequent.
+/// Number of samples of a block that show whether all byte values are equally frequent.
 const SAMPLES: usize = 16;
 
 const BYTES_OF_A_SAMPLE: usize = 64;
 
-/// The squares of the counts of 1024 random bytes come to 5116 together, in all likelihood to less than this;
-/// bytes of which each holds half a bit less information come to more.
+/// The squares of the counts of 1024 random bytes sum to 5116 on average, and almost certainly to less than
+/// this; the sum is greater for bytes that hold half a bit less information each.
 const MAX_SQUARES_OF_NOISE: u32 = 6000;
 
 /// Number of bytes of apparent noise that are searched for repetitions.
 const PROBE: usize = 8192;
 
-/// Distance between the positions at which a repetition is searched.
+/// Distance between the positions at which repetitions are searched for.
 const STRIDE: usize = 8;
 
 /// If repetitions start at more than one in this many positions, compression is worthwhile.
@@ -34,7 +34,7 @@ pub(super) fn is_noise(block: &[u8]) -> bool {
     }
     let mut counts = [0_u32; 256];
     for part in block.chunks_exact(block.len() / SAMPLES) {
-        // There may be an index node, which is not noise, at the start of the first part.
+        // The first part may start with an index node, which is not noise.
         for &byte in &part[part.len() / 2..][..BYTES_OF_A_SAMPLE] {
             counts[usize::from(byte)] += 1;
         }
@@ -46,7 +46,7 @@ pub(super) fn is_noise(block: &[u8]) -> bool {
     repeats(&block[(block.len() - length) / 2..][..length]) * POSITIONS_OF_NOISE <= length / STRIDE
 }
 
-/// Returns at how many of the examined positions there are eight bytes that also occur earlier in `bytes`.
+/// Returns the number of examined positions whose eight bytes also occur earlier in `bytes`.
 fn repeats(bytes: &[u8]) -> usize {
     let mut seen = [0; 1 << HASH_BITS];
     let mut found = 0;

@@ -32,7 +32,7 @@ pub struct Coordinates {
 impl Coordinates {
     /// Encoded length in bytes.
     pub(crate) const SIZE: usize = 12;
-    /// What stands where there is nothing to point at.
+    /// The value where there is nothing to point to.
     pub(crate) const NONE: Self = Self { frame: 0, offset: 0 };
 
     pub(crate) fn is_none(self) -> bool {
@@ -49,8 +49,8 @@ impl Coordinates {
     }
 }
 
-/// A part of an index node, from the child with the index `start` on. Nodes of usual fan-outs are one part; those
-/// of large ones are never in memory whole, since a few bytes of a file can stand for a giant one.
+/// A part of an index node, from the child with the index `start` on. Nodes of common fan-outs are one part.
+/// Larger nodes are never in memory as a whole, since a few bytes of a file can encode a giant one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodePart {
     /// Where the node's frame starts.
@@ -61,26 +61,26 @@ pub(crate) struct NodePart {
 }
 
 impl NodePart {
-    /// How many children are in a part, but for the last one.
+    /// Number of children in every part except the last.
     pub(crate) const SIZE: u32 = 256;
 
-    /// The part with the child of this index.
+    /// Returns the part that contains the child with this index.
     pub(crate) fn with_child(node: Coordinates, index: usize) -> Self {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         Self { frame: node.frame, offset: node.offset, start: index - index % Self::SIZE }
     }
 
-    /// The node that it is a part of.
+    /// Returns the node that this is a part of.
     pub(crate) fn node(self) -> Coordinates {
         Coordinates { frame: self.frame, offset: self.offset }
     }
 
-    /// The indices of its children.
+    /// Returns the indices of its children.
     pub(crate) fn children(self, fan_out: u32) -> Range<u32> {
         self.start..self.start.saturating_add(Self::SIZE).min(fan_out)
     }
 
-    /// The part behind it.
+    /// Returns the next part.
     pub(crate) fn next(self, fan_out: u32) -> Option<Self> {
         let start = self.start.checked_add(Self::SIZE).filter(|start| *start < fan_out)?;
         Some(Self { start, ..self })

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::{Damage, Error, Result, reserve};
 use crate::format::{Coordinates, LENGTH_SIZE, MAX_ENTRY_LEN, get_u32};
 
-/// Appends a record or metadata, with its length before it.
+/// Appends a record or metadata, preceded by its length.
 pub(crate) fn push_entry(block: &mut Vec<u8>, entry: &[u8]) -> Result<()> {
     let length = u32::try_from(entry.len())
         .map_err(|_| Error::TooLarge { length: entry.len() as u64, limit: MAX_ENTRY_LEN })?;
@@ -15,14 +15,14 @@ pub(crate) fn push_entry(block: &mut Vec<u8>, entry: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Appends an index node, which has no length: its fan-out gives it.
+/// Appends an index node, which has no length prefix: its length follows from the fan-out.
 pub(crate) fn push_node(block: &mut Vec<u8>, children: &[Coordinates]) {
     for child in children {
         child.encode(block);
     }
 }
 
-/// Where in `block` the entry at `offset` has its bytes.
+/// Returns the range of bytes in `block` of the entry at `offset`.
 pub(crate) fn entry_range(block: &[u8], offset: u32) -> std::result::Result<std::ops::Range<usize>, Damage> {
     let size = block.len() as u64;
     let length = get_u32(block, offset as usize).ok_or_else(|| entry_outside(offset, size))?;
@@ -42,7 +42,7 @@ pub(crate) fn check_entry(offset: u32, length: u32, size: u64) -> std::result::R
     ))
 }
 
-/// The damage of an entry whose length is not in its block of `size` bytes.
+/// Describes an entry whose length prefix is outside its block of `size` bytes.
 pub(crate) fn entry_outside(offset: u32, size: u64) -> Damage {
     Damage::new(
         format!("an entry at offset {offset} of a block of {size} bytes"),
@@ -50,7 +50,7 @@ pub(crate) fn entry_outside(offset: u32, size: u64) -> Damage {
     )
 }
 
-/// The damage of an index node of `length` bytes that does not end inside its block of `size` bytes.
+/// Describes an index node of `length` bytes that does not end inside its block of `size` bytes.
 pub(crate) fn node_outside(offset: u32, length: u64, size: u64) -> Damage {
     Damage::new(
         format!("an index node at offset {offset} of a block of {size} bytes"),
@@ -79,13 +79,13 @@ pub(crate) fn children_at(
     let node = block.get(offset as usize..).filter(|rest| rest.len() as u64 >= length).ok_or_else(outside)?;
     let place = |index: u32| index as usize * Coordinates::SIZE;
     let bytes = node.get(place(children.start)..place(children.end)).ok_or_else(outside)?;
-    // Each chunk is long enough to be decoded, and a length known beforehand takes the memory once.
+    // Each chunk is long enough to be decoded, and knowing the length in advance means one allocation.
     let children = bytes.chunks_exact(Coordinates::SIZE);
     Ok(children.map(|child| Coordinates::decode(child, 0).unwrap_or_default()).collect())
 }
 
-/// Whether the children of an index node at `at` rise from a frame at `start` or later and stay before the node, as those
-/// that a writer makes do.
+/// Whether the children of an index node at `at` are in ascending order, from `start` on and before the node
+/// itself, as writers store them.
 pub(crate) fn rise_up_to(children: &[Coordinates], at: Coordinates, start: u64) -> bool {
     children.first().is_some_and(|first| first.frame >= start)
         && children.last().is_some_and(|last| *last < at)

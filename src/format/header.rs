@@ -5,23 +5,23 @@ use libdeflater::crc32;
 use crate::error::{Damage, Error, Result};
 use crate::format::{Slot, get_u32};
 
-/// The name that every new file starts with.
+/// The magic bytes at the start of every new file.
 const MAGIC: &[u8; 11] = b"MioCapture\0";
-/// A name that old files start with.
+/// The magic bytes at the start of some old files.
 const OLD_MAGIC: &[u8; 11] = b"WebCapture\0";
-/// The version that new files have unless another is asked for, and the highest that [`Geometry::decode`] reads.
+/// The default version of new files, and the highest that [`Geometry::decode`] reads.
 const VERSION: u32 = 2;
-/// Stands before the header's checksum; files of the reference package have zeros there.
+/// Marks the header's checksum; files of the reference package have zeros there.
 const CHECKSUM_TAG: &[u8; 4] = b"HCRC";
-/// Where the tag stands, behind the header in its page.
+/// Position of the tag, after the header in its page.
 const TAG: usize = 32;
 const CHECKSUM: usize = TAG + CHECKSUM_TAG.len();
-/// A page that is smaller has no room for a useful master node.
+/// A smaller page has no room for a useful master node.
 const MIN_PAGE_SIZE: u32 = 512;
 /// A new file is this many pages long, so that small files do not grow bit by bit.
 const INITIAL_PAGES: u64 = 100;
 
-/// The sizes that a file's header fixes for ever, and the positions that follow from them.
+/// The sizes that a file's header fixes permanently, and the positions that follow from them.
 ///
 /// ```
 /// use capturefile::{Geometry, OpenOptions};
@@ -47,7 +47,7 @@ pub struct Geometry {
     pub fan_out: u32,
 }
 
-/// Says what is found in the place of a header's checksum.
+/// Says what was found in place of a header's checksum.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -61,11 +61,11 @@ pub struct Geometry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderChecksum {
-    /// It is the one of the header.
+    /// The checksum matches the header.
     Right,
-    /// It is another one.
+    /// The checksum does not match.
     Wrong,
-    /// There is none, as in files of the pure-Python package.
+    /// There is no checksum, as in files of the pure-Python package.
     Missing,
 }
 
@@ -76,7 +76,7 @@ impl Default for Geometry {
 }
 
 impl Geometry {
-    /// Returns the sizes that new files have unless others are asked for.
+    /// Returns the default sizes of new files.
     ///
     /// ```
     /// let geometry = capturefile::Geometry::new();
@@ -86,7 +86,7 @@ impl Geometry {
         Self { version: VERSION, page_size: 4096, block_size: 32768, fan_out: 32 }
     }
 
-    /// Returns the sizes that new files in a version of the format have unless others are asked for.
+    /// Returns the default sizes of new files in a version of the format.
     ///
     /// ```
     /// assert_eq!(capturefile::Geometry::of_version(3).block_size, 128 * 1024);
@@ -140,14 +140,14 @@ impl Geometry {
         self
     }
 
-    /// No file's first frame begins before this.
+    /// Lower bound for the position of the first frame in any file.
     pub(crate) const MIN_DATA_START: u64 = 5 * MIN_PAGE_SIZE as u64;
     /// Length of the header's own fields in bytes.
     pub(super) const FIELDS_SIZE: usize = MAGIC.len() + 4 * size_of::<u32>();
     /// Encoded length of the header with its checksum in bytes; zeros fill the rest of its page.
     pub(crate) const HEADER_SIZE: usize = CHECKSUM + size_of::<u32>();
 
-    /// Checks sizes that a caller wants for a new file.
+    /// Checks the sizes requested for a new file.
     pub(crate) fn check_settings(&self) -> Result<()> {
         let refuse =
             |name, got: u32, expected| Err(Error::InvalidOption { name, got: got.to_string(), expected });
@@ -166,12 +166,12 @@ impl Geometry {
         Ok(())
     }
 
-    /// The version, page size, block size and fan-out in a header, sound or not, as far as they are there.
+    /// Returns the version, page size, block size and fan-out in a header, sound or not, if they are present.
     pub(crate) fn numbers_said(header: &[u8]) -> [Option<u32>; 4] {
         std::array::from_fn(|index| get_u32(header, MAGIC.len() + index * size_of::<u32>()))
     }
 
-    /// The name that a header begins with, without the zeros behind it, and what its checksum says.
+    /// Returns the magic bytes of a header, without trailing zeros, and the state of its checksum.
     pub(super) fn name_and_checksum(header: &[u8]) -> (&[u8], HeaderChecksum) {
         let name = &header[..header.len().min(MAGIC.len())];
         let end = name.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
@@ -195,7 +195,7 @@ impl Geometry {
         out
     }
 
-    /// Reads the header from the first bytes of a file, and checks it by its checksum if it has one.
+    /// Reads the header from the first bytes of a file, and verifies its checksum if it has one.
     pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Self, Damage> {
         let magic = bytes.get(..MAGIC.len());
         if magic != Some(MAGIC) && magic != Some(OLD_MAGIC) {
@@ -222,8 +222,8 @@ impl Geometry {
         Ok(geometry)
     }
 
-    /// What is wrong in the place of the header's checksum, of a file that can still be opened: neither a
-    /// checksum nor the zeros of a file without one.
+    /// Returns the damage if the bytes in place of the header's checksum are neither a checksum nor the zeros
+    /// of a file without one. Such a file can still be opened.
     pub(crate) fn damaged_tag(bytes: &[u8]) -> Option<Damage> {
         let place = bytes.get(TAG..Self::HEADER_SIZE)?;
         let known = has_checksum(bytes) || place.iter().all(|&byte| byte == 0);
@@ -233,7 +233,7 @@ impl Geometry {
         })
     }
 
-    /// Checks that pages and nodes have sizes that a capture file can have, whatever its version.
+    /// Checks that the sizes are valid for a capture file of any version.
     pub(crate) fn check_sizes(&self) -> std::result::Result<(), Damage> {
         Self { version: VERSION, ..*self }.check_header()
     }
@@ -262,7 +262,7 @@ impl Geometry {
         2 * self.page() + u64::from(self.block_size)
     }
 
-    /// Where slot A begins; slot B follows it.
+    /// Returns the position of slot A or slot B, which follows it.
     pub(crate) fn slot_position(&self, slot: Slot) -> u64 {
         match slot {
             Slot::A => self.page(),
@@ -270,17 +270,17 @@ impl Geometry {
         }
     }
 
-    /// Where the first frame begins.
+    /// Returns the position of the first frame.
     pub(crate) fn data_start(&self) -> u64 {
         self.page() + 2 * self.slot_size()
     }
 
-    /// How long a new file is: a hundred pages, or what its slots need.
+    /// Returns the length of a new file: a hundred pages, or more if its slots need it.
     pub(crate) fn initial_length(&self) -> u64 {
         self.data_start().max(INITIAL_PAGES * self.page())
     }
 
-    /// `position` cut down to a whole number of pages.
+    /// Rounds `position` down to a whole number of pages.
     pub(crate) fn whole_pages(&self, position: u64) -> u64 {
         position - position % self.page()
     }
@@ -291,7 +291,7 @@ pub(crate) fn has_checksum(bytes: &[u8]) -> bool {
     bytes.get(TAG..CHECKSUM) == Some(CHECKSUM_TAG)
 }
 
-/// The checksum that follows the header, if one does, and the one of its bytes.
+/// Returns the checksum that follows the header, if there is one, and the checksum of its bytes.
 fn checksums(bytes: &[u8]) -> Option<(u32, u32)> {
     let stored = get_u32(bytes, CHECKSUM).filter(|_| has_checksum(bytes))?;
     Some((stored, crc32(&bytes[..Geometry::FIELDS_SIZE])))

@@ -1,4 +1,4 @@
-//! One master node: its bytes in a slot, its checksum, and which of two is current.
+//! Master nodes: their bytes in a slot, the checksum, and which of two nodes is current.
 
 use std::borrow::Borrow;
 
@@ -16,7 +16,7 @@ pub(crate) struct MasterNode {
     pub(crate) file_limit: u64,
     pub(crate) metadata: Coordinates,
     pub(crate) path: RightmostPath<Coordinates>,
-    /// The bytes from `file_limit` rounded down to a page up to `file_limit`.
+    /// The bytes of the last, partial page: from `file_limit` rounded down to a page, up to `file_limit`.
     pub(crate) tail: Vec<u8>,
     /// Entries added but not yet compressed; shorter than a block.
     pub(crate) pending: Vec<u8>,
@@ -33,19 +33,18 @@ const CHILD_COUNT: usize = METADATA + Coordinates::SIZE;
 const CHILDREN: usize = CHILD_COUNT + size_of::<u32>();
 const CHILD_SIZE: usize = size_of::<u8>() + Coordinates::SIZE;
 
-/// How much of a slot's start tells two commits apart: its checksum and serial number.
+/// Number of bytes at the start of a slot that distinguish commits: its checksum and serial number.
 pub(crate) const SLOT_VERSION_SIZE: usize = FILE_LIMIT;
 
-/// A slot that holds no master node.
+/// A slot without a valid master node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadSlot {
     pub(crate) damage: Damage,
-    /// Whether the checksum is right. Such a slot is no write that was cut off: a commit stands there
-    /// that cannot be made sense of.
+    /// Whether the checksum is right. If so, the slot was written completely, but its content is not valid.
     pub(crate) whole: bool,
 }
 
-/// How far a state reaches. Files only grow, so no part of it ever gets smaller.
+/// The extent of a state. Files only grow, so none of its numbers ever decreases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
     file_limit: u64,
@@ -87,7 +86,7 @@ impl MasterNode {
         CHILDREN + CHILD_SIZE * path.child_count() <= geometry.page_size as usize
     }
 
-    /// Writes the whole slot into `out`, replacing what it held, as the commit with number `serial`.
+    /// Encodes the whole slot into `out`, replacing its content, as the commit with number `serial`.
     pub(crate) fn encode(&self, serial: u32, geometry: &Geometry, out: &mut Vec<u8>) {
         out.clear();
         out.extend_from_slice(&[0; CHECKSUM_END]);
@@ -112,25 +111,25 @@ impl MasterNode {
         out[..CHECKSUM_END].copy_from_slice(&checksum.to_be_bytes());
     }
 
-    /// Reads a slot, whole or not, and checks all that can be checked without the rest of the file.
+    /// Reads a slot, complete or not, and checks everything that can be checked without the rest of the file.
     pub(crate) fn decode(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<Self, BadSlot> {
         let place = |damage: Damage| damage.at(geometry.slot_position(slot));
         check_whole(geometry, bytes).map_err(|damage| BadSlot { damage: place(damage), whole: false })?;
         decode_slot(geometry, slot, bytes).map_err(|damage| BadSlot { damage: place(damage), whole: true })
     }
 
-    /// The serial number on a slot that is not whole, if the file limit beside it can be one.
+    /// Returns the serial number in a torn slot, if the file limit beside it is plausible.
     pub(crate) fn serial_said(geometry: &Geometry, bytes: &[u8]) -> Option<u32> {
         let file_limit = get_u64(bytes, FILE_LIMIT)?;
         (file_limit >= geometry.data_start()).then(|| get_u32(bytes, SERIAL)).flatten()
     }
 
-    /// How many children of one height a slot lists at most, whatever the fan-out.
+    /// Returns the largest number of children that a slot lists at one height, whatever the fan-out.
     pub(crate) fn most_children(geometry: &Geometry, bytes: &[u8]) -> u32 {
         Self::children_said(geometry, bytes).into_iter().max().unwrap_or_default()
     }
 
-    /// How many children of each height a slot lists, whole or not.
+    /// Returns the number of children that a slot, complete or not, lists at each height.
     pub(super) fn children_said(geometry: &Geometry, bytes: &[u8]) -> [u32; 1 << u8::BITS] {
         let count = get_u32(bytes, CHILD_COUNT).unwrap_or_default() as usize;
         let listed = bytes.get(CHILDREN..geometry.page_size as usize).unwrap_or_default();
@@ -141,18 +140,18 @@ impl MasterNode {
         counts
     }
 
-    /// Whether this is the later of two good nodes.
+    /// Whether this is the later of two valid nodes.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         is_newer(self.serial, other.serial)
     }
 }
 
-/// Two good nodes, the older one first: the newer one is the current state.
+/// Returns two valid nodes, the older one first: the newer one is the current state.
 pub(crate) fn by_age<T: Borrow<MasterNode>>(a: T, b: T) -> [T; 2] {
     if b.borrow().is_newer_than(a.borrow()) { [a, b] } else { [b, a] }
 }
 
-/// Length of the part of the last page that is in use.
+/// Returns the length of the part of the last page that is in use.
 pub(crate) fn tail_length(geometry: &Geometry, file_limit: u64) -> usize {
     in_memory(file_limit % geometry.page())
 }
@@ -177,17 +176,17 @@ fn check_whole(geometry: &Geometry, bytes: &[u8]) -> Result<(), Damage> {
     }
 }
 
-/// The checksum on a slot, if there is one, and the one of the slot's bytes.
+/// Returns the checksum in a slot, if there is one, and the checksum of the slot's bytes.
 fn checksums(slot: &[u8]) -> Option<(u32, u32)> {
     Some((get_u32(slot, 0)?, crc32(&slot[CHECKSUM_END..])))
 }
 
-/// Whether the checksum on a slot, whatever its size, is right.
+/// Whether the checksum in a slot, whatever its size, is right.
 pub(crate) fn has_right_checksum(slot: &[u8]) -> bool {
     checksums(slot).is_some_and(|(stored, checksum)| stored == checksum)
 }
 
-/// How many pages, two at least, make a slot with the right checksum of the first of `bytes`.
+/// Returns the number of pages, at least two, at which the checksum at the start of `bytes` is right.
 pub(crate) fn pages_of_slot(bytes: &[u8], page_size: u32) -> Option<u32> {
     let stored = get_u32(bytes, 0)?;
     let mut checksum = Crc::new();
@@ -197,22 +196,22 @@ pub(crate) fn pages_of_slot(bytes: &[u8], page_size: u32) -> Option<u32> {
     })
 }
 
-/// Whether a single flipped bit explains why a slot's checksum is wrong. A write that was cut off hardly
-/// ever looks like that, so it tells a slot that has decayed from one that is torn.
+/// Whether a single flipped bit explains a slot's wrong checksum. Incomplete writes hardly ever look like
+/// that, so this distinguishes a decayed slot from a torn one.
 pub(crate) fn differs_in_one_bit(bytes: &[u8]) -> bool {
     let Some((stored, checksum)) = checksums(bytes) else {
         return false;
     };
     let difference = stored ^ checksum;
-    // Checksums of two texts differ by what the bits make in which the texts differ: a bit that is followed
-    // by n others makes 1, moved on n + 1 times through the polynomial.
+    // CRCs are linear: the difference of two checksums depends only on the bits that differ. A single bit
+    // followed by n others contributes 1, shifted n + 1 times through the polynomial.
     let step = |register: &u32| Some((register >> 1) ^ if register & 1 == 1 { POLYNOMIAL } else { 0 });
     let mut made = std::iter::successors(step(&1), step).take((bytes.len() - CHECKSUM_END) * 8);
     difference.is_power_of_two() || made.any(|register| register == difference)
 }
 
 fn decode_slot(geometry: &Geometry, slot: Slot, bytes: &[u8]) -> Result<MasterNode, Damage> {
-    // The whole slot is there, so every number up to `CHILDREN` is: a page has at least 512 bytes.
+    // The slot is complete, so all numbers up to `CHILDREN` are present: a page has at least 512 bytes.
     let number = |at| get_u32(bytes, at).unwrap_or_default();
     let serial = number(SERIAL);
     if Slot::of_serial(serial) != slot {
@@ -318,7 +317,7 @@ mod tests {
     use super::*;
 
     fn sample() -> (Geometry, MasterNode) {
-        // Miri gets slots that are small.
+        // Under Miri, slots are small.
         let small = Geometry { page_size: 512, block_size: 512, ..Geometry::default() };
         let geometry = if cfg!(miri) { small } else { Geometry::default() };
         let file_limit = geometry.data_start() + 5000;

@@ -1,4 +1,4 @@
-//! The bytes of a capture file: what is where, and what a number may be. No I/O and no threads.
+//! The bytes of a capture file: their layout, and the bounds of their numbers. No I/O and no threads.
 
 mod coordinates;
 pub(crate) mod entries;

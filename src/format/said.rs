@@ -1,4 +1,4 @@
-//! What a header and a slot say, damaged or not, for those who show it.
+//! The contents of headers and slots, damaged or not, for display.
 
 use libdeflater::crc32;
 
@@ -10,7 +10,7 @@ use crate::format::{Coordinates, Geometry, Slot, get_u32, get_u64, in_memory};
 /// A tree of fan-out 2 that is higher than this holds more records than can be counted.
 const MAX_HEIGHT: u8 = 64;
 
-/// Holds what a file's header says, whether it can be true or not; see [`Structure`](crate::Structure).
+/// Holds the content of a file's header, valid or not; see [`Structure`](crate::Structure).
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -24,16 +24,16 @@ const MAX_HEIGHT: u8 = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
-    /// The name that the file starts with, without the zeros behind it.
+    /// The magic bytes at the start of the file, without trailing zeros.
     pub magic: String,
     /// The version and the sizes.
     pub geometry: Geometry,
-    /// Whether the checksum behind the header is right.
+    /// Whether the checksum after the header is right.
     pub checksum: HeaderChecksum,
 }
 
 impl Header {
-    /// Reads the first bytes of a file, which must be long enough.
+    /// Decodes the header in the first bytes of a file; fails if there are too few.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         let [Some(version), Some(page_size), Some(block_size), Some(fan_out)] = Geometry::numbers_said(bytes)
         else {
@@ -46,7 +46,7 @@ impl Header {
     }
 }
 
-/// Holds what a master slot says, whether it is sound or not; see [`Structure`](crate::Structure).
+/// Holds the content of a master slot, sound or not; see [`Structure`](crate::Structure).
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -66,7 +66,7 @@ pub struct MasterSlot {
     pub serial_number: u32,
     /// The checksum that it starts with.
     pub stored: u32,
-    /// The checksum of its bytes; those that the file does not have any more count as zeros.
+    /// The checksum of its bytes; bytes past the end of the file count as zeros.
     pub computed: u32,
     /// Where the next frame would start.
     pub file_limit: u64,
@@ -74,18 +74,18 @@ pub struct MasterSlot {
     pub pending_bytes: u32,
     /// Where the metadata is, if there is any.
     pub metadata: Option<Coordinates>,
-    /// How many children the unfinished node of each height has, from height 1 on.
+    /// Number of children of the unfinished node of each height, from height 1 on.
     pub levels: Vec<u32>,
-    /// How many records hang off these; `u64::MAX` if they are more than can be counted.
+    /// Number of records under these nodes; `u64::MAX` if it exceeds 64 bits.
     pub record_count: u64,
-    /// Why it holds no master node, if it does not.
+    /// Why it holds no valid master node, if it does not.
     pub problem: Option<Damage>,
     /// Whether it holds the current state of the file.
     pub is_current: bool,
 }
 
 impl MasterSlot {
-    /// Reads a slot, of which `bytes` are there.
+    /// Decodes a slot from `bytes`, which may be fewer than it should have.
     pub(crate) fn decode(geometry: &Geometry, slot: Slot, mut bytes: Vec<u8>) -> Self {
         let problem = MasterNode::decode(geometry, slot, &bytes).err().map(|bad| bad.damage);
         bytes.resize(in_memory(geometry.slot_size()), 0);

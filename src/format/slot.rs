@@ -1,6 +1,6 @@
-//! The two places where a master node can be, and which of them a commit is written to.
+//! The two slots for master nodes, and which of them a commit is written to.
 
-/// One of the two places where a master node can stand.
+/// One of the two places for master nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
     A,
@@ -10,12 +10,12 @@ pub(crate) enum Slot {
 impl Slot {
     pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
 
-    /// Even serial numbers live in A, odd ones in B.
+    /// Returns the slot of a serial number: A for even ones, B for odd ones.
     pub(crate) fn of_serial(serial: u32) -> Self {
         if serial.is_multiple_of(2) { Self::A } else { Self::B }
     }
 
-    /// Its place among both.
+    /// Returns 0 for A and 1 for B.
     pub(crate) fn index(self) -> usize {
         match self {
             Self::A => 0,
@@ -24,13 +24,13 @@ impl Slot {
     }
 }
 
-/// Which of two images a serial number's slot has.
+/// Returns the index of the slot of a serial number.
 pub(crate) fn image_index(serial: u32) -> usize {
     Slot::of_serial(serial).index()
 }
 
-/// Whether a commit with this serial number is later than the `other`. The numbers wrap, so they are compared by their
-/// wrapping difference.
+/// Whether a commit with this serial number is later than `other`. The numbers wrap, so they are compared by
+/// their wrapping difference.
 pub(crate) fn is_newer(serial: u32, other: u32) -> bool {
     serial.wrapping_sub(other) < 1 << (u32::BITS - 1)
 }

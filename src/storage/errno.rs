@@ -50,7 +50,7 @@ mod system {
     pub(crate) const DISK_FULL: i32 = Foundation::ERROR_DISK_FULL.cast_signed();
     #[cfg(test)]
     pub(crate) const QUOTA: i32 = Foundation::ERROR_DISK_QUOTA_EXCEEDED.cast_signed();
-    /// The only one that the standard library takes for it; calls on files are never interrupted.
+    /// The only number that the standard library treats as interrupted; calls on files never are.
     #[cfg(test)]
     pub(crate) const INTERRUPTED: i32 = WSAEINTR;
 
@@ -87,17 +87,17 @@ mod system {
 pub(crate) use system::{DISK_FULL, INTERRUPTED, QUOTA, UNREADABLE};
 pub(crate) use system::{EXISTS, IS_FOLDER, LINKS_IN_A_CIRCLE, NOT_FOUND};
 
-/// Whether the disk cannot read some bytes.
+/// Whether the error means that the disk cannot read some bytes.
 pub(crate) fn is_unreadable(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(system::is_unreadable)
 }
 
-/// Whether somebody's lock keeps others from reading or writing some bytes, as only locks of Windows do.
+/// Whether a lock of another process prevents reading or writing some bytes, which only Windows enforces.
 pub(super) fn is_locked(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(system::is_locked)
 }
 
-/// Whether a file cannot be replaced because somebody has it open, as only Windows refuses it.
+/// Whether a file cannot be replaced because it is open, which only Windows refuses.
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(system::is_in_use)
 }

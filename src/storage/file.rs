@@ -38,13 +38,13 @@ impl FileStorage {
         }
     }
 
-    /// Whether reads go through a map.
+    /// Whether reads use a map.
     fn reads_by_map(&self) -> bool {
         !self.refuses_maps.load(Ordering::Relaxed)
             && *self.is_mapped_right.get_or_init(|| !properties::may_be_copied_up(&self.file))
     }
 
-    /// A map of at least the first `needed` bytes, which must be there.
+    /// Returns a map of at least the first `needed` bytes, which must exist.
     fn mapped(&self, needed: u64) -> io::Result<Arc<Mmap>> {
         let length = self.length_for(needed)?;
         if length < needed {
@@ -103,7 +103,7 @@ impl Storage for FileStorage {
 
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         match system::read_at(&self.file, buffer, position) {
-            // No lock keeps anybody from reading a map.
+            // Locks do not prevent reading a map.
             Err(error) if errno::is_locked(&error) => self.copy_mapped(buffer, position),
             done => done,
         }
@@ -115,7 +115,7 @@ impl Storage for FileStorage {
 
     fn set_length(&self, length: u64) -> io::Result<()> {
         if cfg!(windows) {
-            // A file that is mapped can be extended there, but not truncated.
+            // On that system a mapped file can be extended, but not truncated.
             self.map.store(None);
         }
         self.file.set_len(length)

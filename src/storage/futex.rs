@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 /// Waits until any process calls [`wake`] for the word through any map of the file, for at most `timeout`;
-/// does not wait if its bytes are not `seen`. Returns false at once if the system cannot wait for it.
+/// does not wait if its bytes are not `seen`. Returns false immediately if the system cannot wait for it.
 #[cfg(target_os = "linux")]
 pub(crate) fn wait(word: *const u8, seen: [u8; 4], timeout: Duration) -> bool {
     use nix::errno::Errno;
@@ -20,7 +20,7 @@ pub(crate) fn wait(word: *const u8, seen: [u8; 4], timeout: Duration) -> bool {
 /// Wakes all threads and processes that wait for the word.
 #[cfg(target_os = "linux")]
 pub(crate) fn wake(word: *const u8) {
-    // If this fails, the waiters look again after their pauses.
+    // If this fails, the waiters check again after their pauses.
     let _ = futex(word, libc::FUTEX_WAKE, u32::MAX >> 1, None);
 }
 
@@ -39,12 +39,12 @@ fn futex(word: *const u8, operation: i32, value: u32, timeout: Option<Duration>)
     Errno::result(done).map(|_| ())
 }
 
-/// Other systems cannot wait for it.
+/// Returns false: other systems cannot wait for it.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn wait(_: *const u8, _: [u8; 4], _: Duration) -> bool {
     false
 }
 
-/// Nobody waits for it.
+/// Does nothing: no thread can be waiting.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn wake(_: *const u8) {}

@@ -30,7 +30,7 @@ pub(crate) use names::{
 pub(crate) use object::ObjectStorage;
 pub(crate) use system::{create, sync_at};
 
-/// Maximum number of bytes that are requested before they are read, where reads are requests to a store.
+/// Maximum number of bytes that are requested ahead of reads, where reads are requests to a store.
 pub(crate) const READ_AHEAD: u64 = 16 * 1024 * 1024;
 
 /// The bytes of one open capture file.
@@ -65,9 +65,9 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// Returns a map of at least the first `length` bytes; fails if the file is shorter, and returns `None`
     /// if it has to be read by position.
     fn map(&self, length: u64) -> io::Result<Option<Map>>;
-    /// Announces ranges that will be read, which it may change; only for storages that fetch them meanwhile.
+    /// Announces ranges that will be read, for storages that can fetch them in the meantime. May modify `ranges`.
     fn will_read(&self, _ranges: &mut Vec<Range<u64>>) {}
-    /// Waits until the bytes of `range` that were announced are there.
+    /// Waits until the announced bytes of `range` have arrived.
     fn await_coming(&self, _range: Range<u64>) -> io::Result<()> {
         Ok(())
     }
@@ -82,7 +82,7 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     }
     /// Wakes all threads, in any process, that wait for a change of the four bytes at `position`.
     fn tell_change(&self, _position: u64) {}
-    /// Returns whether anyone has the right to write the file.
+    /// Returns whether any process holds the right to write the file.
     fn is_being_written(&self) -> io::Result<bool> {
         Ok(false)
     }
@@ -90,7 +90,7 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn identity(&self) -> io::Result<FileIdentity>;
 }
 
-/// Attributes of an open file that can change.
+/// The attributes of an open file that can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// Length in bytes.

@@ -44,8 +44,8 @@ pub(crate) fn move_into_place(
     if replace { system::replace(temporary, target) } else { temporary.persist_noclobber(target) }
 }
 
-/// Opens a regular file and returns its attributes; anything else is an error at once, even if opening it would
-/// block.
+/// Opens a regular file and returns its attributes; anything else is an error, without waiting even if
+/// opening it would block.
 pub(crate) fn open_plain(path: &Path, write: bool) -> Result<(File, Attributes)> {
     let failed = |error| Error::io(path, "open", error);
     let file = system::open(path, write).map_err(failed)?;
@@ -75,11 +75,11 @@ pub(crate) fn resolve_links(path: &Path) -> Result<PathBuf> {
     Err(Error::io(&path, "open", io::Error::from_raw_os_error(errno::LINKS_IN_A_CIRCLE)))
 }
 
-/// Follows symbolic links to the place of a file that is to be replaced, which has to be one in a folder.
+/// Follows symbolic links to the file to be replaced, which must have a name in a folder.
 pub(crate) fn resolve_to_replace(path: &Path) -> Result<PathBuf> {
     let target = resolve_links(path)?;
     if fs::symlink_metadata(&target).is_ok_and(|found| found.is_symlink()) {
-        let error = io::Error::new(io::ErrorKind::Unsupported, "it is an open file that has no name");
+        let error = io::Error::new(io::ErrorKind::Unsupported, "it is an open file without a name");
         return Err(Error::io(path, "replace", error));
     }
     Ok(target)
@@ -89,7 +89,7 @@ pub(crate) fn exists(path: &Path) -> Result<bool> {
     path.try_exists().map_err(|error| Error::io(path, "open", error))
 }
 
-/// Which file `path` leads to; `None` where there is none.
+/// Returns the identity of the file that `path` leads to; `None` if there is none.
 pub(crate) fn identity_at(path: &Path) -> io::Result<Option<FileIdentity>> {
     match Attributes::at(path) {
         Ok(attributes) => Ok(Some(attributes.identity)),
@@ -111,11 +111,11 @@ pub(crate) fn already_exists(path: &Path) -> Error {
 }
 
 pub(crate) fn keeps_changing(path: &Path) -> Error {
-    let error = io::Error::other("the file keeps being replaced by somebody else");
+    let error = io::Error::other("another process keeps replacing the file");
     Error::io(path, "open", error)
 }
 
-/// The folder that a file is in.
+/// Returns the folder of a file.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -125,7 +125,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 
 /// Makes the name `path` durable.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    // On Windows, the file system keeps a journal of names, which a sync of a file carries out.
+    // On Windows, the file system keeps a journal of names, which syncing a file flushes.
     if cfg!(windows) { system::sync_at(path) } else { system::sync_names(parent(path)) }
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// What opening and syncing it raise, but for file systems that cannot sync a folder.
+/// [`Error::Io`] if opening or syncing it fails. A file system that cannot sync folders is not an error.
 ///
 /// # Examples
 ///

@@ -22,17 +22,17 @@ pub(super) fn drop_cached(file: &File, position: u64, length: u64) -> io::Result
     Ok(())
 }
 
-/// macOS has no such call. After a failed sync, cached content is taken for the content of the disk.
+/// Does nothing: macOS has no such call. After a failed sync, cached content is taken to be the content of the disk.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
 pub(super) fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The start and length of all that Linux may cache together with a range. It drops only what lies entirely
-/// in a range: pages, which have up to 64 KiB, and groups of pages ("large folios"). A group begins at a
-/// multiple of its size, which is at most 2 MiB where pages have 4 KiB. Larger pages permit larger groups,
-/// but files are not read or written in such quantities.
+/// Returns the start and length of everything that Linux may cache together with a range. It drops only what
+/// lies entirely in a range: pages, which have up to 64 KiB, and groups of pages ("large folios"). A group
+/// begins at a multiple of its size, which is at most 2 MiB where pages have 4 KiB. Larger pages permit
+/// larger groups, but files are not read or written in such quantities.
 #[cfg(target_os = "linux")]
 fn cached_together(position: u64, length: u64) -> (u64, u64) {
     const MAX_GROUP_SIZE: u64 = 2 * 1024 * 1024;
@@ -78,7 +78,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&vec![1; 4 * 1024 * 1024], 0).unwrap();
         file.sync_all().unwrap();
-        // Asking may start to read what is missing, so one of several attempts has to do.
+        // The query may itself start to read missing bytes, so one success in several attempts is enough.
         let can_drop = |position, length| {
             (0..20).any(|_| {
                 drop_cached(&file, position, length).unwrap();

@@ -41,7 +41,7 @@ mod linux {
     }
 }
 
-/// Other systems have no such file systems, as far as they are known here.
+/// Other systems have no such file systems, as far as we know.
 #[cfg(not(target_os = "linux"))]
 mod other {
     use super::{File, io};

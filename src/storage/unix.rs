@@ -1,4 +1,4 @@
-//! What Unix does its own way with files and names.
+//! The parts of handling files and names that are specific to Unix.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -13,17 +13,17 @@ use crate::storage::{Standing, properties};
 
 const PERMISSIONS: u32 = 0o777;
 
-/// Opens `path` without waiting for the other end of a pipe.
+/// Opens `path` for reading or writing, without waiting for the other end of a pipe.
 pub(super) fn open(path: &Path, write: bool) -> io::Result<File> {
     open_as(OpenOptions::new().read(true).write(write).custom_flags(libc::O_NONBLOCK), path)
 }
 
-/// Makes a new file where there is none, with the mode that the umask permits.
+/// Creates a file, which must not exist yet, with the mode that the umask permits.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     create_as(path, 0o666)
 }
 
-/// Makes a new file where there is none, which no other user can read.
+/// Creates a file, which must not exist yet and which no other user can read.
 pub(super) fn create_private(path: &Path) -> io::Result<File> {
     create_as(path, 0o600)
 }
@@ -43,7 +43,7 @@ fn open_as(options: &OpenOptions, path: &Path) -> io::Result<File> {
     file.try_clone()
 }
 
-/// Whether this is a device or a pipe; here the file's attributes tell.
+/// Whether this is a device or a pipe. On Unix, the file's attributes have shown that already.
 pub(super) fn is_device(_: &File) -> bool {
     false
 }
@@ -84,13 +84,13 @@ pub(super) fn write_at(file: &File, bytes: &[u8], position: u64) -> io::Result<u
 /// Returns once everything written before, and the length, would survive a power cut.
 pub(super) fn sync(file: &File) -> io::Result<()> {
     match file.sync_data() {
-        // An image never changes, and its file system has no sync.
+        // A read-only image never changes, and its file system may not support sync.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) && properties::is_of_image(file) => Ok(()),
         done => done,
     }
 }
 
-/// Syncs the file at `path` with all that belongs to it.
+/// Syncs the file at `path`, including its attributes.
 pub(crate) fn sync_at(path: &Path) -> io::Result<()> {
     open(path, false)?.sync_all()
 }
@@ -106,7 +106,7 @@ pub(super) fn sync_names(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Returns what can change of an open file.
+/// Returns the attributes of an open file that can change.
 pub(super) fn standing(file: &File) -> io::Result<Standing> {
     let Attributes { identity, metadata } = Attributes::of_file(file)?;
     Ok(Standing { length: metadata.len(), has_name: metadata.nlink() > 0, identity: Some(identity) })

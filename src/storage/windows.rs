@@ -1,4 +1,4 @@
-//! What Windows does its own way with files and names.
+//! The parts of handling files and names that are specific to Windows.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -13,22 +13,22 @@ use crate::lock::FileIdentity;
 use crate::storage::{Standing, errno};
 use crate::windows;
 
-/// Time for which a write waits for a reader of the pure-Python package to release what it writes; that
-/// package itself waits for as long.
+/// How long a write waits for a reader of the pure-Python package to release its lock; that package itself
+/// waits as long.
 const LOCKED_WAIT: Duration = Duration::from_secs(9);
-/// Paths with less characters than this are short enough for every call.
+/// Paths with fewer characters than this are short enough for every call.
 const SHORT_PATH: usize = 240;
 
 pub(super) fn open(path: &Path, write: bool) -> io::Result<File> {
     OpenOptions::new().read(true).write(write).open(path)
 }
 
-/// Makes a new file where there is none, with the permissions that the folder gives it.
+/// Creates a file, which must not exist yet, with the permissions that it inherits from the folder.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
-/// The same; the folder says who can read it.
+/// Creates a file, which must not exist yet; the folder determines who can read it.
 pub(super) fn create_private(path: &Path) -> io::Result<File> {
     create(path)
 }
@@ -38,7 +38,7 @@ pub(super) fn is_device(file: &File) -> bool {
     !windows::is_on_disk(file)
 }
 
-/// The new file has the permissions that the folder gives it.
+/// Does nothing: the new file inherits its permissions from the folder.
 #[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
 pub(super) fn take_over(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
@@ -91,7 +91,7 @@ pub(super) fn write_at(file: &File, bytes: &[u8], position: u64) -> io::Result<u
     once_unlocked(LOCKED_WAIT, || file.seek_write(bytes, position))
 }
 
-/// Repeats `write` until no lock of somebody else refuses it.
+/// Repeats `write` until no lock of another process prevents it.
 fn once_unlocked<T>(most: Duration, mut write: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let deadline = Instant::now() + most;
     let mut pause = Duration::from_micros(100);
@@ -117,23 +117,23 @@ pub(super) fn sync(file: &File) -> io::Result<()> {
 
 fn sync_anew(file: &File) -> io::Result<()> {
     match windows::reopen_to_write(file).and_then(|file| file.sync_data()) {
-        // What cannot be written never changes.
+        // A file that cannot be written never changes.
         Err(error) if error.raw_os_error() == Some(ERROR_WRITE_PROTECT.cast_signed()) => Ok(()),
         done => done,
     }
 }
 
-/// Syncs the file at `path` with all that belongs to it.
+/// Syncs the file at `path`, including its attributes.
 pub(crate) fn sync_at(path: &Path) -> io::Result<()> {
     sync(&open(path, false)?)
 }
 
-/// Nothing is to be done for the names in a folder, which cannot be synced.
+/// Does nothing: the names in a folder cannot be synced.
 pub(super) fn sync_names(folder: &Path) -> io::Result<()> {
     fs::metadata(folder).map(drop)
 }
 
-/// Returns what can change of an open file.
+/// Returns the attributes of an open file that can change.
 pub(super) fn standing(file: &File) -> io::Result<Standing> {
     let (length, has_name) = windows::length_and_name(file)?;
     Ok(Standing { length, has_name, identity: Some(FileIdentity::of_file(file)?) })

@@ -5,7 +5,7 @@ use super::sizes::WORD;
 /// Size of the buffer in which written bits are collected; a header fits.
 pub(super) const BUFFER: usize = 2048;
 
-/// Bits on their way into a buffer: those that do not make a byte yet, and where the next byte goes.
+/// Bits that do not fill a byte yet, and the position in the buffer where the next byte goes.
 #[derive(Clone, Copy)]
 pub(super) struct Pending {
     pub(super) bits: u64,
@@ -14,7 +14,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Adds bits, which must fit 64 together with those that are there.
+    /// Adds bits. Together with those already pending they must fit in 64.
     pub(super) fn add(&mut self, bits: u64, count: u32) {
         self.bits |= bits << self.count;
         self.count += count;

@@ -1,4 +1,4 @@
-//! Deflate blocks: of the three kinds the one that takes least, and its tokens as bits.
+//! Deflate blocks: chooses the smallest of the three kinds, and writes its tokens as bits.
 
 use std::sync::LazyLock;
 
@@ -11,20 +11,20 @@ use super::sizes::{END, LITERALS, PURPOSE, WORD};
 use super::tokens::{HALF, first_of, second_of};
 use crate::error::{Result, reserve};
 
-/// The bits of this many tokens fit the buffer. It is even.
+/// Number of tokens whose bits always fit in the buffer; even.
 const TOKENS_OF_A_BUFFER: usize = BUFFER / WORD;
 
 pub(super) const MAX_STORED_LEN: usize = 65_535;
 
-/// What is so short with the fixed codes, in bits, seldom becomes shorter with its own, and never when it is stored.
+/// A block this short with the fixed codes, in bits, is seldom shorter with codes of its own, and never when stored.
 const SHORT: usize = 256;
 
-/// A block of its own has to save this many bits, which is about what it takes to tell its codes.
+/// A separate block has to save this many bits, about the size of the header that describes its codes.
 const PRICE_OF_A_BLOCK: f32 = 900.0;
 
 static FIXED: LazyLock<Tables> = LazyLock::new(|| Tables::of(&Codes::fixed()));
 
-/// What the halves of tokens become.
+/// The codes for both halves of a token.
 struct Tables {
     firsts: [Code; HALF],
     seconds: [Code; HALF],
@@ -54,7 +54,7 @@ impl Tables {
         Self { firsts, seconds, end: symbols[END] }
     }
 
-    /// The bits of a token, and how many they are.
+    /// Returns the bits of a token and their number.
     #[inline]
     fn code_of(&self, token: u32) -> (u64, u32) {
         let (first, second) = (self.firsts[first_of(token)], self.seconds[second_of(token)]);
@@ -62,7 +62,7 @@ impl Tables {
         (u64::from(first.bits) | rest << first.length, u32::from(first.length + second.total))
     }
 
-    /// How many bits tokens take with the end behind them.
+    /// Returns the size in bits of tokens followed by the end symbol.
     fn size(&self, tokens: &[u32]) -> usize {
         tokens.iter().map(|&token| self.code_of(token).1 as usize).sum::<usize>()
             + usize::from(self.end.length)
@@ -70,8 +70,8 @@ impl Tables {
 }
 
 impl BitWriter<'_> {
-    /// Writes what `tokens` and `bytes` both stand for as deflate blocks, one for each part that is unlike the one
-    /// before it. Parts have `part` tokens.
+    /// Writes `tokens`, which encode `bytes`, as deflate blocks. A new block starts at each part of `part`
+    /// tokens that differs enough from the one before it.
     pub(super) fn write_blocks(
         &mut self,
         mut bytes: &[u8],
@@ -111,7 +111,7 @@ impl BitWriter<'_> {
         self.write_tokens(tokens, &FIXED);
     }
 
-    /// Writes a deflate block of the kind that takes least, or some stored ones.
+    /// Writes a deflate block of the smallest kind, or several stored ones.
     #[inline(never)]
     pub(super) fn write_block(
         &mut self,
@@ -162,7 +162,7 @@ impl BitWriter<'_> {
             let mut pending = self.pending;
             let (pairs, odd) = tokens.as_chunks();
             for &[one, other] in pairs {
-                // A token has 48 bits at most, but two of them seldom do not fit.
+                // A token has up to 48 bits, but two of them nearly always fit.
                 let (code, count) = tables.code_of(one);
                 pending.add(code, count);
                 let (code, count) = tables.code_of(other);
@@ -184,7 +184,7 @@ impl BitWriter<'_> {
     }
 }
 
-/// How many bits it takes to store bytes, when those before do not end in the middle of a byte.
+/// Returns the size in bits of stored bytes that start at a byte boundary.
 fn stored_size(bytes: &[u8]) -> usize {
     8 * bytes.len() + 40 * bytes.len().div_ceil(MAX_STORED_LEN).max(1)
 }

@@ -4,24 +4,24 @@ use super::sizes::{MAX_DISTANCE, WINDOW, WORD};
 use super::tokens::{Window, word_of, zeros};
 use crate::error::Result;
 
-/// The first bytes of a block stand at this position, so that there is a word before each, and none is at 0.
+/// Position of a block's first byte: a word can be read before any byte, and no byte is at position 0.
 pub(super) const BASE: usize = WORD;
 
 const HEAD_BITS: u32 = 15;
 
-/// Samples of a block are this long, and come from this many places.
+/// Length of a sample of a block, and number of samples.
 const SAMPLE: usize = 128;
 const SAMPLES: usize = 16;
 
-/// Bytes, and for each position where its first bytes stood last before it. All of a block is linked before the first
-/// of its bytes is compressed, so that a search can look at what comes later.
+/// Bytes, and for each position the previous occurrence of the bytes that start there. The whole block is
+/// linked before any of it is compressed, so a search can also look ahead.
 pub(super) struct Chains {
     pub(super) window: Box<Window>,
-    /// Where bytes of each hash were seen last, while they are linked.
+    /// The last position of each hash, used while linking.
     heads: Box<[u16; 1 << HEAD_BITS]>,
-    /// Where bytes of the same hash stood before, and 0 for nowhere. These are hints: what is there is compared.
+    /// The previous position with the same hash, or 0. These are hints: the bytes there are compared.
     pub(super) links: Box<[u16; WINDOW]>,
-    /// The same for three bytes, where these are looked for.
+    /// Links for three bytes, if copies of three bytes are searched for.
     pub(super) threes: Box<[u16; WINDOW]>,
 }
 
@@ -36,7 +36,7 @@ impl Chains {
         BASE
     }
 
-    /// Makes room for bytes after those that may still be copied. Returns their position.
+    /// Makes room for new bytes after those that may still be copied, and returns their position.
     pub(super) fn slide(&mut self) -> usize {
         let kept = BASE + MAX_DISTANCE;
         self.window.copy_within(WINDOW - kept..WINDOW, 0);
@@ -53,7 +53,7 @@ impl Chains {
         link(&self.window, &mut self.heads, &mut self.threes, to, 3);
     }
 
-    /// Returns how many byte values are common in samples of the part between `from` and `to`.
+    /// Returns the number of byte values that are frequent in samples between `from` and `to`.
     pub(super) fn common_bytes(&self, from: usize, to: usize) -> usize {
         let mut counts = [0_u8; 1 << u8::BITS];
         for part in self.window[from..to].chunks(((to - from) / SAMPLES).max(SAMPLE)) {
@@ -62,7 +62,7 @@ impl Chains {
                 *count = count.saturating_add(1);
             }
         }
-        // What is less frequent than that has long codes, and is no literal that matters.
+        // Rarer byte values have long codes, and hardly matter as literals.
         let rare = ((to - from) / SAMPLES).min(SAMPLE) / (SAMPLE / 2);
         counts.iter().filter(|count| usize::from(**count) > rare).count()
     }
@@ -87,6 +87,6 @@ fn link(
         chain[at % WINDOW] = *head;
         *head = at as u16;
     }
-    // A search may look at what is right behind.
+    // A search may look at the bytes right after these.
     chain[end..(end + WORD).min(WINDOW)].fill(0);
 }

@@ -1,4 +1,4 @@
-//! How often symbols occur in tokens, and what that says about the bits they take.
+//! Symbol frequencies in tokens, and estimates of the bits that they take.
 
 #![expect(clippy::cast_precision_loss, reason = "estimates are wanted")]
 
@@ -6,7 +6,7 @@ use super::huffman::{DISTANCES, SYMBOLS, USED_DISTANCES, distance_extra, length_
 use super::sizes::{END, LITERALS};
 use super::tokens::{HALF, first_of, second_of};
 
-/// How often symbols occur, and for how many bytes they stand.
+/// Symbol frequencies, and the number of bytes that the symbols encode.
 #[derive(Clone)]
 pub(super) struct Counts {
     pub(super) symbols: [u32; SYMBOLS],
@@ -39,7 +39,7 @@ impl Counts {
         Self { symbols, distances, bytes }
     }
 
-    /// Those of both together, which follow each other in one deflate block.
+    /// Returns the sum of both, for consecutive parts of one deflate block.
     pub(super) fn with(&self, other: &Self) -> Self {
         let mut both = self.clone();
         both.symbols.iter_mut().zip(&other.symbols).for_each(|(sum, more)| *sum += more);
@@ -49,23 +49,23 @@ impl Counts {
         both
     }
 
-    /// How many bits follow the symbols, whatever their codes are.
+    /// Returns the number of extra bits, which does not depend on the codes.
     pub(super) fn extra_bits(&self) -> usize {
         let lengths = (END..).zip(&self.symbols[END..]).map(|(symbol, &count)| (count, length_extra(symbol)));
         let distances = (0..).zip(&self.distances).map(|(symbol, &count)| (count, distance_extra(symbol)));
         lengths.chain(distances).map(|(count, extra)| count as usize * usize::from(extra)).sum()
     }
 
-    /// About how many bits the symbols take with the best codes for them.
+    /// Estimates the size in bits of the symbols with the best codes for them.
     pub(super) fn code_bits(&self) -> f32 {
         entropy(&self.symbols) + entropy(&self.distances)
     }
 }
 
-/// Numbers that are worked on side by side.
+/// Number of values that are processed in parallel.
 const LANES: usize = 8;
 
-/// The information in what occurs so often, in bits.
+/// Returns the entropy of symbols with these counts, in bits.
 fn entropy<const N: usize>(counts: &[u32; N]) -> f32 {
     let mut saved = [0.0; LANES];
     let (chunks, _) = counts.as_chunks::<LANES>();
@@ -78,7 +78,8 @@ fn entropy<const N: usize>(counts: &[u32; N]) -> f32 {
     total * log(total) - saved.iter().sum::<f32>()
 }
 
-/// About the logarithm to base 2 of a number, and anything finite of 0: the exponent, and a parabola for the rest.
+/// Approximates the logarithm to base 2: the exponent, and a parabola for the rest. For 0 the result is
+/// finite but arbitrary.
 fn log(number: f32) -> f32 {
     const MANTISSA_BITS: u32 = f32::MANTISSA_DIGITS - 1;
     let bits = number.to_bits();

@@ -4,7 +4,7 @@ use super::sizes::{MAX_DISTANCE, MAX_MATCH_LEN, WINDOW, WORD};
 use super::tokens::{AHEAD, SINGLE, Window, copy, token, word_of, zeros};
 use crate::error::Result;
 
-/// Shorter copies are not looked for: those of four or five bytes would hide longer ones.
+/// Shorter copies are not searched for: those of four or five bytes would hide longer ones.
 const MIN_MATCH_LEN: usize = 6;
 
 /// Positions examined per step. At most `MIN_MATCH_LEN`, so that a match never ends inside its own group; even, because
@@ -16,29 +16,29 @@ const GROUP_AHEAD: usize = GROUP - 1 + WORD;
 
 const SLOT_BITS: u32 = 14;
 
-/// Of what is copied, the positions this far before its end can be copied from again.
+/// Positions recorded for later copies, as distances from the end of each copy.
 const NOTED: [usize; 3] = [1, 3, 5];
 
-/// There is room for this many tokens, and a deflate block ends when hardly more would fit.
+/// Room for tokens; a deflate block ends when it is almost full.
 const TOKENS: usize = 1 << 14;
 
 pub(super) const ENOUGH_TOKENS: usize = TOKENS - 2 * AHEAD;
 
-/// The slot of the first bytes of a word, which may be copied.
+/// Returns the slot for the first bytes of a word, by hash.
 fn slot_of(word: u64) -> usize {
     ((word << (64 - 8 * MIN_MATCH_LEN)).wrapping_mul(0x9e37_79b1_85eb_ca87) >> (64 - SLOT_BITS)) as usize
 }
 
-/// What a copy is chosen by: how many bytes are the same, then how soon it starts. From bit 22 on it is the
-/// length, from 16 on the step, and below what is copied.
+/// Returns the sort key of a copy: the longest wins, then the earliest. The length is in the bits from 22 on,
+/// the step from 16 on, the source below.
 fn key(same_bits: u32, step: usize, source: usize) -> u32 {
     ((same_bits & !7) << 19) + ((GROUP - 1 - step) << 19 | step << 16 | source) as u32
 }
 
-/// Memory to compress in. Nothing in it outlasts a block.
+/// Working memory of the compressor. Nothing in it outlives a block.
 pub(super) struct Groups {
     pub(super) window: Box<Window>,
-    /// Where bytes of each hash were seen last. These are hints: what is there is compared.
+    /// The last position of each hash. These are hints: the bytes there are compared.
     slots: Box<[u16; 1 << SLOT_BITS]>,
     pub(super) tokens: Box<[u32; TOKENS + GROUP]>,
 }
@@ -48,12 +48,12 @@ impl Groups {
         Ok(Self { window: zeros()?, slots: zeros()?, tokens: zeros()? })
     }
 
-    /// Forgets what it has seen.
+    /// Forgets all positions.
     pub(super) fn clear(&mut self) {
         self.slots.fill(0);
     }
 
-    /// Makes room for bytes behind those that may still be copied; tells where they go.
+    /// Makes room for new bytes after those that may still be copied, and returns their position.
     pub(super) fn slide(&mut self) -> usize {
         self.window.copy_within(MAX_DISTANCE..WINDOW, 0);
         for position in self.slots.iter_mut() {
@@ -62,17 +62,17 @@ impl Groups {
         MAX_DISTANCE
     }
 
-    /// Turns a part of the window into tokens, up to its end or until there are enough. Tells where they end
-    /// and how many they are.
+    /// Turns a part of the window into tokens, up to its end or until there are enough. Returns the position
+    /// of the end and the number of tokens.
     ///
-    /// One branch that goes another way than the last ones costs as much as looking at several positions. So
-    /// those of a group are all looked at, without branches, and the longest copy that starts in it is taken.
+    /// A mispredicted branch costs as much as examining several positions. All positions of a group are
+    /// therefore examined without branches, and the longest copy that starts in the group is taken.
     #[inline(never)]
     pub(super) fn tokenize(&mut self, from: usize, to: usize) -> (usize, usize) {
         let (window, slots, tokens) = (&*self.window, &mut *self.slots, &mut *self.tokens);
         let (mut at, mut count) = (from, 0);
         if at == 0 && to > 0 {
-            // Empty slots tell position 0, so what looks for copies must be behind.
+            // Empty slots point to position 0, so the search must start after it.
             tokens[0] = token(window[0].into(), SINGLE, 0);
             (at, count) = (1, 1);
         }
@@ -130,7 +130,7 @@ impl Groups {
     }
 }
 
-/// How many bytes, up to `limit`, are the same from `source` on as from `at` on. The first eight are.
+/// Returns the number of equal bytes, up to `limit`, at `source` and at `at`. The first eight are known to be equal.
 #[inline]
 fn length_of_copy(window: &Window, source: usize, at: usize, limit: usize) -> usize {
     let mut length = WORD;

@@ -4,15 +4,15 @@ use super::bits::{BitWriter, Code};
 use super::sizes::END;
 use super::tokens::HALF;
 
-/// Symbols of literals, of the end and of lengths; the last two are used in no block.
+/// Number of symbols for literals, the end, and lengths; no block uses the last two.
 pub(super) const SYMBOLS: usize = 288;
 
-/// Symbols of distances; the last two are used in no block.
+/// Number of symbols for distances; no block uses the last two.
 pub(super) const DISTANCES: usize = 32;
 
 pub(super) const USED_DISTANCES: usize = 30;
 
-/// Symbols of a header: lengths of codes, and runs of them.
+/// Number of symbols in a header: code lengths, and runs of them.
 pub(super) const HEADER_SYMBOLS: usize = 19;
 
 pub(super) const MAX_CODE_LEN: usize = 15;
@@ -51,7 +51,7 @@ impl Codes {
     }
 }
 
-/// The header of a block, which describes its codes: lengths and runs of them, which have codes themselves.
+/// The header of a block, which describes its codes by their lengths, run-length encoded and then Huffman-coded.
 pub(super) struct BlockHeader {
     symbols: usize,
     distances: usize,
@@ -120,7 +120,7 @@ impl BlockHeader {
     }
 }
 
-/// The symbols of lengths less 3, each less the first of them.
+/// The symbol of each length, indexed by the length minus 3, relative to the first such symbol.
 const LENGTH_SYMBOLS: [u8; 256] = {
     let mut symbols = [0; 256];
     let (mut symbol, mut less) = (0, 0);
@@ -133,17 +133,17 @@ const LENGTH_SYMBOLS: [u8; 256] = {
         }
         symbol += 1;
     }
-    // The last but one would have the greatest length, too.
+    // The symbol before it could also express the maximum length.
     symbols[255] = LENGTH_EXTRA.len() as u8 - 1;
     symbols
 };
 
-/// The symbol of a length less 3.
+/// Returns the symbol of a length, given the length minus 3.
 pub(super) fn length_symbol(less: usize) -> usize {
     END + 1 + usize::from(LENGTH_SYMBOLS[less % LENGTH_SYMBOLS.len()])
 }
 
-/// How many bits follow the symbol of a length, or of anything else in its place.
+/// Returns the number of extra bits after a symbol; only lengths have any.
 pub(super) fn length_extra(symbol: usize) -> u8 {
     LENGTH_EXTRA.get(symbol.wrapping_sub(END + 1)).copied().unwrap_or(0)
 }
@@ -164,8 +164,8 @@ fn total_size(frequencies: &[u32], lengths: &[u8]) -> usize {
         as usize
 }
 
-/// The lengths of the codes in which symbols that are so frequent take the fewest bits; about the fewest, when
-/// codes would be longer than `longest`. There are at least two, for not everyone reads one alone.
+/// Returns the code lengths that encode symbols of these frequencies in the fewest bits, or nearly so if
+/// codes would exceed `longest`. There are at least two codes, because some decoders reject a single one.
 pub(super) fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usize) -> [u8; N] {
     let mut lengths = [0; N];
     let mut leaves = [0; N];
@@ -183,7 +183,7 @@ pub(super) fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usiz
     let leaves = &mut leaves[..used];
     leaves.sort_unstable();
 
-    // The two rarest nodes become one, until all are one. New nodes come in the order of their weights.
+    // The two lightest nodes are merged until one is left. New nodes arise in the order of their weights.
     let mut weights = [u32::MAX; N];
     let mut parents_of_leaves = [0_u16; N];
     let mut parents = [0_u16; N];
@@ -222,10 +222,10 @@ pub(super) fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usiz
     lengths
 }
 
-/// Makes room for all codes where none may be longer than `longest`, by how many there are of each length.
+/// Limits code lengths to `longest`, by adjusting the number of codes of each length.
 fn shorten(counts: &mut [usize; MAX_CODE_LEN + 1], longest: usize) {
-    // Codes that were shortened take too much room. One of the longest that are not becomes longer, and gives
-    // half of its room to one that was shortened.
+    // Shortened codes take up too much of the code space. One of the longest other codes is lengthened, and
+    // cedes half of its space to a shortened one.
     let mut room = (1..=longest).map(|length| counts[length] << (longest - length)).sum::<usize>();
     while room > 1 << longest {
         let length = (1..longest).rfind(|length| counts[*length] > 0).unwrap_or(1);

@@ -1,42 +1,40 @@
-//! From bytes to tokens by chains of what stood earlier, with a look at what comes later.
+//! From bytes to tokens by chains of earlier occurrences, with lazy matching.
 
 use super::chains::{BASE, Chains};
 use super::sizes::{MAX_DISTANCE, MAX_MATCH_LEN, WINDOW, WORD};
 use super::tokens::{Window, copy, literals, word_of};
 
-/// How hard it is searched.
+/// How thoroughly a search looks for copies.
 #[derive(Clone, Copy)]
 pub(super) struct Effort {
-    /// A copy that may replace another is looked for at this many places.
+    /// Number of places searched for a better copy.
     pub(super) depth: usize,
-    /// A copy of this many bytes is taken as it is.
+    /// A copy of at least this length is taken without further search.
     pub(super) nice: usize,
-    /// Copies of three bytes are looked for where they may be worth it.
+    /// Whether to search for copies of three bytes where they may pay off.
     pub(super) threes: bool,
 }
 
-/// The first copy at a position is looked for at this many places; more than one since hashes of other bytes are the
-/// same.
+/// Number of places searched for the first copy at a position; more than one because of hash collisions.
 const FIRST_DEPTH: usize = 2;
 
 /// A copy may be replaced by one that starts this much later.
 const MAX_GAP: usize = 2;
 
-/// With one copy or fewer in this many bytes, 2 to this power, the search takes larger and larger steps.
+/// When copies are rarer than one in 2 to this power bytes, the search takes larger and larger steps.
 const SKIP_SHIFT: u32 = 6;
 
-/// Copies of three bytes are worth their distance up to this.
+/// Maximum distance at which a copy of three bytes pays off.
 const MAX_DISTANCE_OF_THREE: usize = 4096;
 
-/// As many common bytes make literals of which three take more bits than a copy; where there are still more, it is
-/// noise that has no copies.
+/// Numbers of frequent byte values at which three literals take more bits than a copy; with more, the data is
+/// noise without copies.
 const COMMON_IN_BINARY: std::ops::Range<usize> = 90..185;
 
-/// In shorter blocks short copies are worth taking whatever the literals are, since the codes may well be the fixed
-/// ones.
+/// In shorter blocks, short copies always pay off, since the fixed codes are likely to be used.
 const FEW_BYTES: usize = 512;
 
-/// `length` bytes at `at` that are the same as at `source`.
+/// A copy of `length` bytes from `source` to `at`.
 #[derive(Clone, Copy)]
 struct Copy {
     at: usize,
@@ -57,7 +55,7 @@ impl Copy {
         (self.at - self.source).ilog2() as i32
     }
 
-    /// By how many quarters of a byte `other` is better, which starts no earlier.
+    /// Returns by how many quarters of a byte `other`, which starts no earlier, is better.
     #[inline]
     fn gain(&self, other: &Self) -> i32 {
         let gap = (other.at - self.at) as i32;
@@ -66,13 +64,13 @@ impl Copy {
     }
 }
 
-/// What a search looks at.
+/// The state of a search.
 struct Search<'a> {
     window: &'a Window,
     links: &'a [u16; WINDOW],
-    /// This many bytes are linked.
+    /// Number of bytes that are hashed together.
     gram: usize,
-    /// The bits of a word that are those of these bytes.
+    /// Mask of the bits of a word that belong to these bytes.
     gram_bits: u64,
     threes: Option<&'a [u16; WINDOW]>,
     to: usize,
@@ -80,7 +78,7 @@ struct Search<'a> {
 }
 
 impl Chains {
-    /// Turns the bytes of the window from `from` up to `to` into tokens; tells how many these are.
+    /// Turns the bytes of the window between `from` and `to` into tokens, and returns their number.
     pub(super) fn tokenize(
         &mut self,
         from: usize,
@@ -101,7 +99,7 @@ impl Chains {
         let with_threes = effort.threes && COMMON_IN_BINARY.contains(&common);
         if with_threes {
             self.link_threes(to);
-            // Which takes time that a shorter search for longer ones makes up for.
+            // The time that this takes is saved by a shorter search for longer copies.
             effort.depth = effort.depth.div_ceil(2);
         }
         let threes = with_threes.then_some(&*self.threes);
@@ -134,7 +132,7 @@ impl Search<'_> {
         count + literals(self.window, done, self.to, &mut tokens[count..])
     }
 
-    /// The nearest copy at a position.
+    /// Finds the nearest copy at a position.
     #[inline]
     fn first(&self, at: usize) -> Option<Copy> {
         self.first_linked(at).or_else(|| self.threes.and_then(|threes| self.first_of_three(at, threes)))
@@ -157,7 +155,7 @@ impl Search<'_> {
         None
     }
 
-    /// The nearest copy of three bytes at a position, unless there is a longer one at the next.
+    /// Finds the nearest copy of three bytes at a position, unless there is a longer one at the next position.
     #[inline]
     fn first_of_three(&self, at: usize, threes: &[u16; WINDOW]) -> Option<Copy> {
         let source = usize::from(threes[at % WINDOW]);
@@ -166,10 +164,10 @@ impl Search<'_> {
         (is_copy && self.first_linked(at + 1).is_none()).then(|| Copy::new(at, source, at + 3))
     }
 
-    /// What to take in place of a copy: one that is longer, perhaps by starting a little later.
+    /// Returns a longer copy to take instead, which may start a little later.
     ///
-    /// It must contain the byte behind the copy, and those before that. So only where as many as are linked stood
-    /// earlier, there is anything to look at; mostly that is nowhere, or in few places.
+    /// A longer copy contains the byte after this one and the bytes before that. Only places where these
+    /// bytes occurred earlier have to be examined; usually there are none, or few.
     #[inline]
     fn better(&self, mut best: Copy) -> Copy {
         let mut tries = self.effort.depth;
@@ -184,7 +182,7 @@ impl Search<'_> {
                 tries -= 1;
                 let differing_before = word_of(self.window, candidate - WORD) ^ before;
                 let differing = word_of(self.window, candidate) ^ ahead;
-                // The first test fails most often, and the second for lack of a better hash alone.
+                // The first test is the one that usually fails; the second fails only because of hash collisions.
                 if differing_before & mask == 0 && differing & self.gram_bits == 0 {
                     let start = self.start(gram, candidate, differing_before, best.at);
                     let end = self.end(gram, candidate, differing);
@@ -209,7 +207,7 @@ impl Search<'_> {
         best
     }
 
-    /// The same copy with what is before it, from `least` on.
+    /// Extends a copy backwards, to `least` at most.
     fn sooner(&self, found: Copy, least: usize) -> Copy {
         let Copy { at, source, .. } = found;
         let differing = word_of(self.window, source - WORD) ^ word_of(self.window, (at - WORD) % WINDOW);
@@ -217,7 +215,8 @@ impl Search<'_> {
         Copy::new(start, source - (at - start), found.end())
     }
 
-    /// Where bytes end to be the same from `source` on as from `at` on, when their first words differ in these bits.
+    /// Returns where equal bytes at `source` and `at` end; `differing` are the bits in which their first
+    /// words differ.
     #[inline]
     fn end(&self, mut at: usize, mut source: usize, mut differing: u64) -> usize {
         let most = self.to.min(at + MAX_MATCH_LEN);
@@ -229,8 +228,8 @@ impl Search<'_> {
         self.to.min(at + (differing.trailing_zeros() / u8::BITS) as usize)
     }
 
-    /// Where bytes start to be the same before `source` as before `at`, from `least` on, when the words before differ
-    /// in these bits.
+    /// Returns where equal bytes before `source` and `at` start, at `least` or later; `differing` are the
+    /// bits in which the words before them differ.
     #[inline]
     fn start(&self, at: usize, source: usize, mut differing: u64, least: usize) -> usize {
         let most = (at - least).min(source - BASE);
@@ -245,7 +244,7 @@ impl Search<'_> {
     }
 }
 
-/// The bits of the last `count` bytes of a word.
+/// Returns a mask of the last `count` bytes of a word.
 fn last_bytes(count: usize) -> u64 {
     !u64::MAX.checked_shr(u8::BITS * count.min(WORD) as u32).unwrap_or(0)
 }
@@ -259,7 +258,7 @@ mod tests {
 
     const EFFORT: Effort = Effort { depth: 8, nice: 65, threes: true };
 
-    /// What bytes become, as (length, distance) of copies and (byte, 0) of literals.
+    /// Tokenizes bytes into (length, distance) for copies and (byte, 0) for literals.
     fn tokens_of(bytes: &[u8]) -> Vec<(usize, usize)> {
         let mut chains = Chains::new().unwrap();
         let from = chains.clear();
@@ -288,7 +287,7 @@ mod tests {
         (byte.into(), 0)
     }
 
-    /// Noise with copies in it, so that no search loses patience.
+    /// Noise with copies in it, so that no search starts to take larger steps.
     fn filler(length: usize) -> Vec<u8> {
         let mut noise = Dice(6).noise(length);
         for place in noise.chunks_exact_mut(20) {
@@ -301,7 +300,7 @@ mod tests {
     fn the_nearest_of_the_longest_copies_is_taken() {
         assert_eq!(last_of(b"abcdefgh-abcdefgh+abcdeXYZ*abcdefgh"), [(8, 18)]);
         assert_eq!(last_of(b"abcdefgh-abcdXYZW+abcdefgh"), [(8, 18)]);
-        // A byte more is not worth a distance of five more bits, but two bytes are.
+        // One more byte does not make up for a distance of five more bits, but two bytes do.
         let far = [b"abcdefgh", &filler(300)[..], b"abcdefg+.abcdefgh"].concat();
         assert_eq!(last_of(&far), [(7, 9), literal(b'h')]);
         let far = [b"abcdefghi", &filler(300)[..], b"abcdefg+.abcdefghi"].concat();
@@ -312,7 +311,7 @@ mod tests {
     fn a_copy_waits_for_one_that_starts_a_little_later() {
         assert_eq!(last_of(b"abcd+bcdefghijk*abcdefghijk"), [literal(b'a'), (10, 12)]);
         assert_eq!(last_of(b"abcde+cdefghijk*abcdefghijk"), [literal(b'a'), literal(b'b'), (9, 12)]);
-        // One that starts later still does not save what comes before it.
+        // A copy that starts even later does not save the bytes before it.
         assert_eq!(last_of(b"abcdef+defghijk*abcdefghijk"), [(6, 16), (5, 12)]);
         let late = [
             &b"abcdefghijklmnopqr+ghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"[..],

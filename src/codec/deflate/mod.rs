@@ -1,4 +1,4 @@
-//! Deflate: blocks compressed into zlib streams by encoders made for blocks of some ten thousand bytes.
+//! Deflate: compresses blocks into zlib streams, with encoders tuned for blocks of some ten thousand bytes.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -28,19 +28,19 @@ use self::sizes::{MAX_MATCH_LEN, PURPOSE, WINDOW, WORD};
 use self::tokens::{LITERAL_TOKENS, zeros};
 use crate::error::{Result, reserve};
 
-/// The levels that it knows.
+/// The levels that this encoder supports.
 pub(crate) const LEVELS: RangeInclusive<u32> = 1..=8;
 
-/// A zlib stream whose copies reach 32 KB back, made by the fastest algorithm.
+/// The header of a zlib stream: a window of 32 KB, compressed by the fastest algorithm.
 const STREAM_HEADER: [u8; 2] = [0x78, 0x01];
 
-/// A token but the last stands for two bytes or more, when none but those before copies is a single literal.
+/// Every token except the last encodes at least two bytes if single literals occur only before copies.
 const TOKENS_OF_A_WINDOW: usize = WINDOW / 2 + 2 * LITERAL_TOKENS;
 
-/// It takes longer to clear what groups are found by than to compress less than this with chains.
+/// Blocks shorter than this compress faster with chains, because clearing the table for groups takes longer.
 const MIN_FOR_GROUPS: usize = 512;
 
-/// A deflate block may end after each of this many tokens: more of them take less time, fewer less room.
+/// A deflate block may end at multiples of this many tokens: larger parts take less time, smaller ones less space.
 const GROUPS_PART: usize = 4096;
 const CHAINS_PART: usize = 1024;
 
@@ -49,7 +49,7 @@ thread_local! {
     static CHAINS: RefCell<Option<Chained>> = const { RefCell::new(None) };
 }
 
-/// Memory to compress in by chains. Nothing in it outlasts a block.
+/// Working memory for compressing with chains. Nothing in it outlives a block.
 struct Chained {
     chains: Chains,
     tokens: Box<[u32; TOKENS_OF_A_WINDOW]>,
@@ -66,7 +66,7 @@ pub(crate) fn compress(block: &[u8], level: u32, out: &mut Vec<u8>) -> Result<()
     })
 }
 
-/// Does the same with a block of rows that are this long, in which bytes are copied from the row before only.
+/// Appends a block of rows of length `row` to `out` as a zlib stream, copying bytes only from the previous row.
 pub(crate) fn compress_rows(block: &[u8], row: usize, out: &mut Vec<u8>) -> Result<()> {
     append_stream(block, out, |writer| {
         writer.write_blocks(block, &rows::tokenize(block, row)?, true, CHAINS_PART)
@@ -91,7 +91,8 @@ fn append_stream(
     Ok(())
 }
 
-/// How hard a level searches in chains; the first one does something else with blocks that are worth the memory.
+/// Returns how thoroughly a level searches in chains; `None` for level 1 with blocks that justify the memory
+/// for groups.
 fn effort_of(level: u32, length: usize) -> Option<Effort> {
     let (depth, nice, threes) = match level {
         ..=1 if length >= MIN_FOR_GROUPS => return None,
@@ -106,7 +107,7 @@ fn effort_of(level: u32, length: usize) -> Option<Effort> {
     Some(Effort { depth, nice, threes })
 }
 
-/// Works with what a thread has in `slot`, which is made when it is needed first.
+/// Calls `work` with the thread's value in `slot`, which is created on first use.
 fn made<T>(
     slot: &'static std::thread::LocalKey<RefCell<Option<T>>>,
     make: impl FnOnce() -> Result<T>,

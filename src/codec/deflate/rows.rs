@@ -1,4 +1,4 @@
-//! From bytes to tokens where rows of the same length follow each other, as coordinates do in an index node.
+//! From bytes to tokens for rows of equal length, such as the coordinates in an index node.
 
 use super::sizes::{MAX_DISTANCE, MAX_MATCH_LEN, PURPOSE};
 use super::tokens::{SINGLE, copy, token};
@@ -7,7 +7,7 @@ use crate::error::{Result, reserve};
 /// Shorter copies take about as many bits as literals.
 const MIN_COPY: usize = 4;
 
-/// Turns a block into tokens: each row begins with a copy of what it has in common with the start of the one before it.
+/// Turns a block into tokens: each row begins with a copy of the prefix that it shares with the previous row.
 pub(super) fn tokenize(block: &[u8], row: usize) -> Result<Vec<u32>> {
     debug_assert!((1..=MAX_MATCH_LEN.min(MAX_DISTANCE)).contains(&row));
     let mut tokens = Vec::new();

@@ -1,13 +1,13 @@
-//! Numbers that all of the encoder shares.
+//! Sizes that the whole encoder shares.
 
-/// What memory is for, where there is none.
+/// The purpose of the memory, named in out-of-memory errors.
 pub(super) const PURPOSE: &str = "a compressed block";
 
-/// Deflate copies from at most so far back.
+/// Maximum distance of a copy in deflate.
 pub(super) const MAX_DISTANCE: usize = 32_768;
-/// What is looked at together: bytes to copy from and bytes to compress. A position in it has 16 bits.
+/// Size of the window: bytes to copy from and bytes to compress. Positions in it have 16 bits.
 pub(super) const WINDOW: usize = 2 * MAX_DISTANCE;
-/// This many bytes are compared at once.
+/// Number of bytes that are compared in one step.
 pub(super) const WORD: usize = 8;
 
 pub(super) const MAX_MATCH_LEN: usize = 258;

@@ -5,7 +5,7 @@ use super::sizes::{MAX_DISTANCE, MAX_MATCH_LEN};
 use super::tokens::{SINGLE, token};
 use super::*;
 
-/// Miri is slow, so that it is given little of each kind.
+/// Miri is slow, so it gets only a little of each kind.
 const BRIEF: bool = cfg!(miri);
 
 pub(super) struct Dice(pub(super) u64);
@@ -46,21 +46,21 @@ fn inflate(stream: &[u8], length: usize) -> Vec<u8> {
     block
 }
 
-/// Compresses, and has two others inflate.
+/// Compresses a block, and checks it with two other inflaters.
 fn check_at(level: u32, block: &[u8]) -> usize {
     let mut stream = vec![1, 2, 3];
     compress(block, level, &mut stream).unwrap();
     let stream = &stream[3..];
     assert!(
         inflate(stream, block.len()) == block,
-        "{} bytes come back as others from level {level}",
+        "{} bytes do not survive a round trip at level {level}",
         block.len()
     );
     assert!(stream.len() <= block.len() + 11 + block.len() / 16_000 * 6);
     stream.len()
 }
 
-/// Does so at each level, or under Miri at one of each encoder; tells the largest size.
+/// Checks each level, or under Miri one level of each encoder; returns the largest size.
 fn check(block: &[u8]) -> usize {
     LEVELS.filter(|level| !BRIEF || [1, 6].contains(level)).map(|level| check_at(level, block)).max().unwrap()
 }
@@ -95,7 +95,7 @@ fn blocks_of_every_length_come_back() {
     }
 }
 
-/// In short blocks hashes are short, so that other bytes often have the same: these are compared.
+/// Hashes of short blocks are short and collide often, so the bytes have to be compared.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn bytes_that_only_have_the_same_hash_are_no_copies() {
@@ -165,7 +165,7 @@ fn nothing_outlasts_a_block() {
     assert!(first == streams());
 }
 
-/// What a writer makes of bytes, which is inflated, too.
+/// Returns what `write` makes of bytes, after checking that it inflates to them.
 fn written(bytes: &[u8], write: impl Fn(&mut BitWriter)) -> Vec<u8> {
     let mut out = STREAM_HEADER.to_vec();
     let pending = Pending { bits: 0, count: 0, at: 0 };
@@ -202,7 +202,7 @@ fn copy(tokens: &mut Vec<u32>, bytes: &mut Vec<u8>, length: usize, distance: usi
     }
 }
 
-/// The first distance of a symbol, less 1.
+/// Returns the smallest distance of a symbol, minus 1.
 pub(super) fn start_of(symbol: u32) -> usize {
     if symbol < 2 { symbol as usize } else { (2 + symbol as usize % 2) << (symbol / 2 - 1) }
 }
@@ -213,7 +213,7 @@ fn every_length_and_distance_can_be_written() {
     let mut dice = Dice(1);
     let noise = dice.noise(MAX_DISTANCE);
     let literals: Vec<u32> = noise.iter().map(|byte| token((*byte).into(), SINGLE, 0)).collect();
-    // Each kind of copy alone, which takes the fixed codes, and all together.
+    // Each kind of copy alone, which uses the fixed codes, and all together.
     let (mut tokens, mut bytes) = (literals.clone(), noise.clone());
     for length in 3..=MAX_MATCH_LEN {
         for symbol in [0, length as u32 % 30] {
@@ -250,7 +250,7 @@ fn codes_are_never_too_long() {
             assert!(some.0 >= other.0 || some.1 >= other.1 || *other.1 == 0);
         }
     }
-    // Literals alone, as frequent as Fibonacci's numbers together with the end.
+    // Literals alone; together with the end symbol, their frequencies are Fibonacci numbers.
     let mut bytes = Vec::new();
     let (mut a, mut b) = (1, 2);
     for byte in 0..if BRIEF { 7 } else { 19 } {
@@ -269,7 +269,7 @@ fn codes_of_one_symbol_or_none_are_complete() {
     assert_eq!(code_lengths(&[9, 0, 0], 15), [1, 1, 0]);
     assert_eq!(code_lengths(&[0, 0, 9], 15), [1, 0, 1]);
     for symbol in (0..12).step_by(if BRIEF { 11 } else { 1 }) {
-        // One distance alone, often enough for codes of its own.
+        // A single distance, frequent enough for dynamic codes.
         let (mut tokens, mut bytes) = (Vec::new(), Vec::new());
         for byte in 0..64 {
             tokens.push(token(byte, SINGLE, 0));
@@ -319,7 +319,7 @@ fn whatever_is_compressed_comes_back() {
     }
 }
 
-/// The source of the encoder, which is text that a person wrote.
+/// The source code of the encoder, as an example of text.
 fn source() -> Vec<u8> {
     let parts = [
         include_str!("huffman.rs"),
@@ -361,7 +361,7 @@ fn parts_that_are_unlike_get_codes_of_their_own() {
     }
 }
 
-/// Compresses rows, and has two others inflate.
+/// Compresses rows, and checks them with two other inflaters.
 fn check_rows(block: &[u8], row: usize) -> usize {
     let mut stream = Vec::new();
     compress_rows(block, row, &mut stream).unwrap();
@@ -380,7 +380,7 @@ fn rows_of_every_kind_come_back() {
     }
 }
 
-/// What 1,024 records of some 90 bytes make of nodes.
+/// Index nodes as 1,024 records of some 90 bytes produce them.
 #[test]
 fn rows_that_repeat_take_less_room_than_by_chains() {
     let mut dice = Dice(3);

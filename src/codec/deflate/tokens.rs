@@ -1,4 +1,4 @@
-//! Tokens: what a block becomes before it becomes bits, literals and copies of what stood earlier.
+//! Tokens: the intermediate form of a block, literals and copies of earlier bytes.
 
 use super::sizes::{LITERALS, MAX_DISTANCE, MAX_MATCH_LEN, PURPOSE, WINDOW, WORD};
 use crate::error::{Error, Result, reserve};
@@ -8,20 +8,20 @@ use crate::error::{Error, Result, reserve};
 /// The other bits are those that follow the symbol of the distance.
 pub(super) const SINGLE: u32 = 511;
 
-/// This many values have the two halves of a token.
+/// Number of values of each half of a token.
 pub(super) const HALF: usize = 512;
 
-/// There is room for this many bytes behind a window, so that a word can be read at any position in it.
+/// Padding after a window, in bytes, so that a word can be read at any position in it.
 pub(super) const AHEAD: usize = 16;
 
-/// Bytes to copy from and to compress, with room behind them.
+/// Bytes to copy from and to compress, with padding after them.
 pub(super) type Window = [u8; WINDOW + AHEAD];
 
 pub(super) fn token(first: u32, second: u32, extra: u32) -> u32 {
     first | second << 9 | extra << 18
 }
 
-/// The token of `length` bytes that are copied from `distance` back.
+/// Returns the token for a copy of `length` bytes from `distance` back.
 pub(super) fn copy(length: usize, distance: usize) -> u32 {
     debug_assert!((3..=MAX_MATCH_LEN).contains(&length) && (1..=MAX_DISTANCE).contains(&distance));
     let less = (distance - 1) as u32;
@@ -38,11 +38,11 @@ pub(super) fn second_of(token: u32) -> usize {
     (token >> 9) as usize % HALF
 }
 
-/// This many tokens of literals are written at once, whether there are as many or fewer.
+/// Number of literal tokens that are written in one step, even if fewer are needed.
 pub(super) const LITERAL_TOKENS: usize = WORD / 2;
 
-/// Takes the bytes between `from` and `to` as they are; tells how many tokens they make. Behind these there must be
-/// room for `LITERAL_TOKENS`.
+/// Emits the bytes between `from` and `to` as literals, and returns the number of tokens. There must be room
+/// for `LITERAL_TOKENS` more after them.
 #[inline]
 pub(super) fn literals(window: &Window, from: usize, to: usize, tokens: &mut [u32]) -> usize {
     let count = (to - from).div_ceil(2);
@@ -59,7 +59,7 @@ pub(super) fn literals(window: &Window, from: usize, to: usize, tokens: &mut [u3
     count
 }
 
-/// The eight bytes from `at` on.
+/// Reads the eight bytes from `at` on.
 #[inline]
 pub(super) fn word_of(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; WORD];
@@ -67,12 +67,12 @@ pub(super) fn word_of(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// This many zeros, where there is memory for them.
+/// Allocates an array of zeros; fails if there is no memory for it.
 pub(super) fn zeros<T: Copy + Default, const N: usize>() -> Result<Box<[T; N]>> {
     let mut zeros = Vec::new();
     reserve(&mut zeros, N, PURPOSE)?;
     zeros.resize(N, T::default());
-    // It has the length of the array, so this does not fail.
+    // It has the length of the array, so this cannot fail.
     let bytes = size_of::<[T; N]>() as u64;
     zeros.into_boxed_slice().try_into().map_err(|_| Error::OutOfMemory { bytes, what: PURPOSE })
 }

@@ -21,9 +21,10 @@ use source::wrong_length;
 
 pub use source::{ObjectHead, ObjectSource};
 
-/// The first request fetches this many bytes: header and slots of a file of the usual sizes, and its first blocks.
+/// Number of bytes that the first request fetches: the header and slots of a file of common sizes, and its
+/// first blocks.
 const START: u64 = 256 * 1024;
-/// The device of objects in stores, which no file is on.
+/// The device number of objects in stores, which no file has.
 const DEVICE: u64 = u64::MAX;
 
 /// One version of an object. Reads fetch pages that are not in memory; they never see another version.
@@ -34,7 +35,7 @@ pub(crate) struct ObjectStorage {
     head: ObjectHead,
     /// The first bytes.
     start: Vec<u8>,
-    /// The others, as far as they are in memory. A forked child begins with none, and without its parent's threads.
+    /// The other bytes that are in memory. A forked child starts without any, and without its parent's threads.
     pages: ArcSwap<Pages>,
 }
 
@@ -52,7 +53,7 @@ impl ObjectStorage {
         Ok(Self { source, identity, head, start, pages: ArcSwap::from_pointee(pages) })
     }
 
-    /// Opens the object as it is now if that is another version; `None` if it is this one.
+    /// Opens the current version of the object; `None` if it is this one.
     pub(crate) fn newer(&self, name: &Path) -> io::Result<Option<Self>> {
         if self.head.version.is_some() && self.source.head()? == self.head {
             return Ok(None);
@@ -61,7 +62,7 @@ impl ObjectStorage {
         Ok((now.head != self.head || now.start != self.start).then_some(now))
     }
 
-    /// Returns the first bytes of the object from `from` up to `to`, as far as they are always in memory.
+    /// Returns the bytes from `from` up to `to`, or those of them that are among the first bytes of the object.
     pub(crate) fn start_of(&self, from: u64, to: u64) -> &[u8] {
         let end = in_memory(to).min(self.start.len());
         self.start.get(in_memory(from)..end).unwrap_or_default()
@@ -112,7 +113,7 @@ impl Storage for ObjectStorage {
         Err(read_only())
     }
 
-    /// What a store shows, it keeps.
+    /// Does nothing: an object that a store returns is durable.
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }
@@ -121,7 +122,7 @@ impl Storage for ObjectStorage {
         Err(read_only())
     }
 
-    /// Bytes of one version never change.
+    /// Does nothing: the bytes of one version never change.
     fn drop_cached(&self, _: u64, _: u64) -> io::Result<()> {
         Ok(())
     }

@@ -11,19 +11,19 @@ use crate::storage::READ_AHEAD;
 
 use super::source::{ObjectHead, ObjectSource, wrong_length};
 
-/// What is fetched, kept and evicted together.
+/// Size of a page: the unit in which bytes are fetched, kept and evicted.
 const PAGE: u64 = 16 * 1024;
-/// A read that has to wait fetches at least this many bytes: they take no longer than fewer do.
+/// Minimum number of bytes that a waiting read fetches: fewer would take as long.
 const MIN_REQUEST: u64 = 64 * 1024;
-/// Maximum length of one request: longer ones take longer than starting another one beside it.
+/// Maximum length of a request: above it, starting a second one in parallel is faster.
 const MAX_REQUEST: u64 = 2 * 1024 * 1024;
-/// Pages that are fetched for nothing rather than by a request of their own for those behind them.
+/// Maximum number of unneeded pages that are fetched to save a separate request for the pages after them.
 const MAX_GAP: u64 = 4;
-/// Maximum number of requests at the same time.
+/// Maximum number of parallel requests.
 const MAX_REQUESTS: usize = 16;
-/// Maximum number of pages in memory. More are never announced than half of them.
+/// Maximum number of pages in memory. At most half of them are ever announced.
 const MAX_PAGES: u64 = 2 * READ_AHEAD / PAGE;
-/// How often a thread that waits looks whether it still should.
+/// Interval at which a waiting thread checks whether to continue.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The pages of one version of an object.
@@ -33,21 +33,22 @@ pub(super) struct Pages {
     /// The count of forks at its creation.
     forks: u64,
     state: Mutex<State>,
-    /// A request has ended.
+    /// Notified when a request has ended.
     arrived: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     present: HashMap<u64, Box<[u8]>>,
-    /// Pages in memory in the order in which they came, which is that of their eviction.
+    /// The pages in memory in order of arrival, which is also the order of eviction.
     order: VecDeque<u64>,
-    /// The requests that pages will come with.
+    /// The request in progress for each page.
     coming: HashMap<u64, Arc<Request>>,
     queue: VecDeque<Arc<Request>>,
-    /// Number of threads that fetch.
+    /// Number of threads that fetch pages.
     threads: usize,
-    /// Where the last read that had to wait ended, and how many bytes it requested: reads in order request more and more.
+    /// Where the last read that had to wait ended, and how many bytes it requested: sequential reads request
+    /// more and more.
     waited: (u64, u64),
 }
 
@@ -58,7 +59,7 @@ struct Request {
     failure: OnceLock<Arc<io::Error>>,
 }
 
-/// An error that every thread gets which waited for the same request.
+/// An error shared by all threads that waited for the same request.
 #[derive(Debug)]
 struct SharedError(Arc<io::Error>);
 
@@ -103,7 +104,7 @@ impl Pages {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches nothing more than what is in progress.
+    /// Cancels all requests that are not yet in progress.
     pub(super) fn cancel(&self) {
         self.lock().queue.clear();
     }
@@ -112,7 +113,7 @@ impl Pages {
         if range.is_empty() { 0..0 } else { range.start / PAGE..range.end.div_ceil(PAGE) }
     }
 
-    /// Fills the first part of `buffer` from `position` on, which is inside the object.
+    /// Reads at least one byte at `position`, which must be inside the object, into `buffer`.
     pub(super) fn read(self: &Arc<Self>, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         let first = position / PAGE;
         loop {
@@ -135,7 +136,7 @@ impl Pages {
         }
     }
 
-    /// Waits until the pages of `range` that are in progress have come.
+    /// Waits until the pages of `range` that are in progress have arrived.
     pub(super) fn await_coming(&self, range: Range<u64>) -> io::Result<()> {
         for page in Self::pages_of(&range) {
             loop {
@@ -156,7 +157,7 @@ impl Pages {
         if timeout.timed_out() { self.source.check() } else { Ok(()) }
     }
 
-    /// Starts fetching what is missing of all `ranges`, which it sorts.
+    /// Starts fetching the missing pages of all `ranges`, which it sorts.
     pub(super) fn fetch_all(self: &Arc<Self>, ranges: &mut [Range<u64>]) {
         ranges.sort_unstable_by_key(|range| range.start);
         let mut state = self.lock();
@@ -184,13 +185,13 @@ impl Pages {
             let pages = Arc::clone(self);
             let thread = thread::Builder::new().name("capturefile-fetch".into());
             if thread.spawn(move || pages.work()).is_err() {
-                // No more threads are available; the caller has to wait for the answer anyway.
+                // The system grants no more threads; the caller has to wait for the answer anyway.
                 self.work();
             }
         }
     }
 
-    /// Fetches until nothing is left to fetch.
+    /// Performs requests until the queue is empty.
     fn work(&self) {
         loop {
             let mut state = self.lock();
@@ -215,8 +216,8 @@ impl Pages {
     }
 }
 
-/// A request that a thread performs. Its drop hands over what came of it, and an error after a panic, so that nobody
-/// waits for ever.
+/// A request that a thread is performing. Dropping it hands over the outcome, or an error after a panic, so
+/// that no thread waits for ever.
 struct Running<'a> {
     pages: &'a Pages,
     request: Arc<Request>,
@@ -254,7 +255,7 @@ impl State {
         if first == end { 2 * length } else { MIN_REQUEST }
     }
 
-    /// Copies what is in memory from `position` on.
+    /// Copies the bytes in memory from `position` on, and returns their number.
     fn copy(&self, buffer: &mut [u8], position: u64) -> usize {
         let mut done = 0;
         while done < buffer.len() {
@@ -271,7 +272,8 @@ impl State {
         done
     }
 
-    /// Returns requests for those of `pages` that are neither in memory nor in progress, and notes that they are in progress.
+    /// Returns requests for those of `pages` that are neither in memory nor in progress, and marks them as in
+    /// progress.
     fn missing(&mut self, pages: Range<u64>) -> Vec<Arc<Request>> {
         let mut requests = Vec::new();
         let mut first = pages.start;

@@ -1,12 +1,12 @@
-//! What a caller provides to have an object read.
+//! The interface through which callers provide access to objects.
 
 use std::ops::Range;
 use std::{fmt, io};
 
-/// An object in a store, such as Amazon S3 or a web server, that is read where it is.
+/// Gives access to an object in a store, such as Amazon S3 or a web server, without downloading all of it.
 ///
-/// All methods may be called from many threads at the same time: reads that do not depend on each other are requested
-/// side by side. Retrying is up to the source; an error that it returns ends the read.
+/// All methods may be called from many threads at the same time: independent reads are requested in parallel.
+/// Retrying is up to the source; an error that it returns ends the read.
 ///
 /// ```
 /// use std::io;
@@ -43,15 +43,15 @@ use std::{fmt, io};
 /// # Ok(()) }
 /// ```
 pub trait ObjectSource: Send + Sync + fmt::Debug {
-    /// Returns what the store says about the object as it is now.
+    /// Returns the length and version of the object as it is now.
     ///
     /// # Errors
     ///
-    /// Any: it becomes the source of an [`Error::Io`](crate::Error::Io).
+    /// Any error; it becomes the source of an [`Error::Io`](crate::Error::Io).
     fn head(&self) -> io::Result<ObjectHead>;
 
-    /// Returns the first `length` bytes of the object as it is now, or all if it has fewer, and what the store says
-    /// about it, by one request where the store permits that.
+    /// Returns the first `length` bytes of the object as it is now, or all if it has fewer, with its head; by
+    /// a single request if the store permits that.
     ///
     /// # Errors
     ///
@@ -62,21 +62,22 @@ pub trait ObjectSource: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// As for [`head`](Self::head). It must be an error if the object no longer is what `head` says, for example because
-    /// the store refuses the version in `If-Match`.
+    /// As for [`head`](Self::head). It must fail if the object is no longer the version in `head`, for
+    /// example because the store refuses the version in `If-Match`.
     fn read(&self, range: Range<u64>, head: &ObjectHead) -> io::Result<Vec<u8>>;
 
-    /// Called from time to time in threads that wait for an answer; an error ends the wait.
+    /// Checks whether to continue. Called from time to time in threads that wait for an answer; an error ends
+    /// the wait.
     ///
     /// # Errors
     ///
-    /// Whatever the read that waits has to return.
+    /// The error that the waiting read is to return.
     fn check(&self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// What a store says about an object.
+/// Describes an object: its length and version.
 ///
 /// ```
 /// let head = capturefile::ObjectHead::new(409_600, Some("\"6805f2cf\"".into()));
@@ -87,7 +88,8 @@ pub trait ObjectSource: Send + Sync + fmt::Debug {
 pub struct ObjectHead {
     /// Length in bytes.
     pub size: u64,
-    /// Differs between any two contents, such as an entity tag; `None` if the store has nothing like that.
+    /// An identifier, such as an entity tag, that differs between any two contents; `None` if the store
+    /// provides none.
     pub version: Option<String>,
 }
 
@@ -102,7 +104,7 @@ impl ObjectHead {
     }
 }
 
-/// Returns the error for an answer with another length than was asked for.
+/// Returns the error for an answer of the wrong length.
 pub(super) fn wrong_length(found: usize, expected: u64) -> io::Error {
     let message = format!("the store returned {found} bytes instead of {expected}");
     io::Error::new(io::ErrorKind::InvalidData, message)
