@@ -17,14 +17,14 @@ use crate::v3::read::snapshot::Snapshot as V3;
 use super::capture_file::CaptureFile;
 use super::replacement::Replacement;
 
-/// Bytes that are copied at once.
+/// Number of bytes copied in one step.
 const CHUNK: u64 = 1024 * 1024;
 
-/// Options for a copy of one commit of a file, which others may be writing meanwhile.
+/// Copies one commit of a file, which others may be writing in the meantime.
 ///
-/// Compressed blocks are copied as they are, so that this takes about as long as reading and writing the bytes. The
-/// copy appears under its name once it is whole and on the disk. It has the records, the metadata and the sizes of the
-/// last commit that could be seen at the start, and can be written like any other file.
+/// Compressed blocks are copied as they are, so this takes about as long as reading and writing the bytes.
+/// The copy appears under its name once it is complete and on the disk. It has the records, the metadata and
+/// the sizes of the last commit that was visible at the start, and can be written like any other file.
 ///
 /// ```
 /// use capturefile::{BackupOptions, CaptureFile, OpenOptions};
@@ -55,7 +55,7 @@ impl fmt::Debug for BackupOptions<'_> {
 }
 
 impl<'a> BackupOptions<'a> {
-    /// Makes options that refuse an existing target.
+    /// Creates options that refuse an existing target.
     ///
     /// ```
     /// use capturefile::BackupOptions;
@@ -72,7 +72,7 @@ impl<'a> BackupOptions<'a> {
         Self::default()
     }
 
-    /// Replaces a target that exists, once the copy is whole.
+    /// Replaces an existing target once the copy is complete.
     ///
     /// ```
     /// use capturefile::BackupOptions;
@@ -91,8 +91,9 @@ impl<'a> BackupOptions<'a> {
         self
     }
 
-    /// Calls `callback` from time to time with the bytes that are copied: first none, last all of them. If it returns
-    /// [`ControlFlow::Break`], the error is an [`Error::Io`] of the kind `Interrupted`, and there is no copy.
+    /// Calls `callback` from time to time with the number of bytes copied, from 0 to all of them. If it
+    /// returns [`ControlFlow::Break`], the error is an [`Error::Io`] of the kind `Interrupted`, and there is
+    /// no copy.
     ///
     /// ```
     /// use std::ops::ControlFlow;

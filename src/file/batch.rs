@@ -86,7 +86,7 @@ pub struct Batch<'a> {
     held: Vec<u8>,
     /// Where the records in `held` end.
     ends: Vec<usize>,
-    /// Once the batch has grown too long to be held back.
+    /// Set once the batch has grown too long to be held back.
     begun: Option<Begun>,
 }
 
@@ -130,7 +130,7 @@ impl Batch<'_> {
         self.file.add(record.len(), |writer| begun.add(writer, record))
     }
 
-    /// Adds a record if that takes no waiting and no more than copying it; returns whether it did.
+    /// Adds a record if that requires neither waiting nor more than copying it; returns whether it did.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl Batch<'_> {
         true
     }
 
-    /// Adds the records that were held back to the open transaction, and makes it the batch's place from now on.
+    /// Adds the records that were held back to the open transaction, and continues the batch there.
     fn begin(&mut self) -> Result<Begun> {
         let begun = self.file.add(self.held.len(), |writer| {
             let savepoint = writer.savepoint()?;
@@ -184,7 +184,7 @@ impl Batch<'_> {
         Ok(begun)
     }
 
-    /// Adds the records for good, to be committed with the others; returns the new count.
+    /// Adds the records, to be committed with the others; returns the new count.
     ///
     /// # Errors
     ///
@@ -233,7 +233,7 @@ impl Drop for Batch<'_> {
         let Some(begun) = self.begun.take() else {
             return;
         };
-        // Only a file that was closed meanwhile has nothing to restore.
+        // A file that was closed meanwhile has nothing to restore.
         let _ = self.file.write(|writer| {
             if begun.changes == writer.changes() {
                 self.file.restore(writer, begun.savepoint);

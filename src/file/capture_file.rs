@@ -35,7 +35,7 @@ use crate::sync::published::Published;
 /// ```
 pub struct CaptureFile {
     pub(super) file: Arc<AnyFile>,
-    /// Shared with the thread that does started commits.
+    /// Shared with the thread that performs started commits.
     pub(super) published: Arc<Published<Snapshot>>,
     pub(super) role: Role,
 }
@@ -71,7 +71,7 @@ impl fmt::Debug for CaptureFile {
 }
 
 impl CaptureFile {
-    /// A reading object over a file, which shows what is committed now.
+    /// Creates a reader of a file, which shows the last commit.
     pub(super) fn new_reader(file: Arc<AnyFile>) -> Result<Self> {
         let (snapshot, seen) = file.current()?;
         let role = Role::Reader(ArcSwap::from_pointee(seen));
@@ -112,13 +112,13 @@ impl CaptureFile {
         &self.file.path
     }
 
-    /// Returns the state that this object sees: as of the last refresh, or with all that was added here. In a
-    /// forked child process a writer shows what its parent has committed.
+    /// Returns the state that this object sees: as of the last refresh or, for a writer, including everything
+    /// it has added. In a forked child process a writer shows what its parent has committed.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Io`](crate::Error::Io) if a writer has to read back what
-    /// it has written, or a child process what was committed, and cannot.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Io`](crate::Error::Io) if a writer cannot read
+    /// back its own frames, or a child process the last commit.
     ///
     /// # Examples
     ///
@@ -142,8 +142,8 @@ impl CaptureFile {
         }
     }
 
-    /// Returns what [`snapshot`](Self::snapshot) does if that takes no waiting, and without the cost of sharing it; for
-    /// one quick look.
+    /// Borrows the current snapshot if that requires no waiting. For short reads; this is cheaper than
+    /// sharing it with [`snapshot`](Self::snapshot).
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -171,7 +171,7 @@ impl CaptureFile {
         Ok(self.published.publish(self.file.current()?.0))
     }
 
-    /// The writer. A forked child leaves it alone.
+    /// Returns the writer; `None` in a forked child, which must not use it.
     fn writer_here(&self) -> Option<&WriterRole> {
         match &self.role {
             Role::Writer(role) => Some(&**role).filter(|role| role.forks == forks()),
@@ -221,7 +221,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) if the system does not tell.
+    /// [`Error::Io`](crate::Error::Io) if the system call fails.
     ///
     /// # Examples
     ///
@@ -242,7 +242,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) if the system does not tell.
+    /// [`Error::Io`](crate::Error::Io) if the system call fails.
     ///
     /// # Examples
     ///
@@ -259,7 +259,7 @@ impl CaptureFile {
         self.file.storage.identity().map_err(self.file.failed("identify"))
     }
 
-    /// Returns whether the file, not this object, is open for writing, in whatever process.
+    /// Returns whether the file, not this object, is open for writing in any process.
     ///
     /// A writer of another process is recognized by its lock, so one that was opened with
     /// [`os_lock(false)`](crate::OpenOptions::os_lock) goes unnoticed.

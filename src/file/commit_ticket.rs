@@ -1,4 +1,4 @@
-//! Commits for which nobody waits at once: starting them, and their tickets.
+//! Commits in the background: starting them, and their tickets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::write::options::Commit;
 impl CaptureFile {
     /// Starts a commit of everything since the last one, and returns while it is in progress.
     ///
-    /// The commit has what was added before the call, and of what is added later all or nothing, up to a later call of
-    /// this method or of [`commit`](Self::commit). Commits happen in the order in which they are started. Those that
-    /// are started while one is in progress share the next one. If one fails, so do all that were started by then, and
-    /// their records are part of the open transaction again.
+    /// The commit contains everything that was added before the call. Of what is added later, up to the next
+    /// call of this method or of [`commit`](Self::commit), it contains all or nothing. Commits happen in the
+    /// order in which they are started. Those that are started while one is in progress share the next one.
+    /// If one fails, all others in progress fail too, and their records are part of the open transaction again.
     ///
     /// At most 64 commits are in progress at a time; the call waits while there are more. It also waits for blocks that
     /// are being compressed, as [`commit`](Self::commit) does. In format 3 it waits for the whole commit.
     ///
-    /// [`close`](Self::close) and [`rollback`](Self::rollback) wait for the commits that were started. So does dropping
-    /// the object. A process that ends without that may lose them.
+    /// [`close`](Self::close) and [`rollback`](Self::rollback) wait for the commits that were started. So
+    /// does dropping the object. A process that ends without doing so may lose them.
     ///
     /// # Errors
     ///
-    /// What [`commit`](Self::commit) returns, if it is found before the commit is in progress; and the error of a commit
-    /// that was started before, if no ticket has returned it. Nothing is started then.
+    /// What [`commit`](Self::commit) returns, if it occurs before the commit is in progress; and the error of
+    /// an earlier started commit that no ticket has returned. Then nothing is started.
     ///
     /// # Examples
     ///
@@ -59,7 +59,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// The error of one that has failed, if no ticket and no later call has returned it;
+    /// The error of a commit that has failed, unless a ticket or another call has returned it;
     /// [`Error::NotOpenForWrite`] and [`Error::Forked`] as for [`commit`](Self::commit).
     ///
     /// # Examples
@@ -79,8 +79,8 @@ impl CaptureFile {
         self.writer_role()?.group.finish_started()
     }
 
-    /// Returns what started commits have committed since this was last asked: the last 64 of them at most, and none in
-    /// an object that reads.
+    /// Returns what started commits have committed since the last call of this method: at most the last 64 of
+    /// them, and none for a reader.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -132,12 +132,12 @@ impl fmt::Debug for CommitTicket {
 }
 
 impl CommitTicket {
-    /// Waits until the commit is done; returns how many records the file has with it, which is also the number of the
-    /// last one.
+    /// Waits until the commit is done; returns the number of records in the file after it, which is also the
+    /// number of the last record.
     ///
     /// # Errors
     ///
-    /// What [`CaptureFile::commit`] returns, also to each later call.
+    /// The errors of [`CaptureFile::commit`]; each later call returns the same one.
     ///
     /// # Examples
     ///
@@ -154,7 +154,7 @@ impl CommitTicket {
         self.outcome(None).unwrap_or_else(|| Err(Error::Closed { path: self.path.clone() }))
     }
 
-    /// Does what [`wait`](Self::wait) does, for `timeout` at most; returns `None` if the commit is not done then.
+    /// Waits like [`wait`](Self::wait), but at most for `timeout`; returns `None` if the commit is not done by then.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl CommitTicket {
         self.ticket.is_settled()
     }
 
-    /// Returns how many records the file has with this commit, which is also the number of the last one.
+    /// Returns the number of records in the file after this commit, which is also the number of the last record.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

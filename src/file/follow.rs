@@ -51,8 +51,8 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`reader`](Self::reader) returns; [`Error::Io`](crate::Error::Io) for an object in a store, which is read at
-    /// one version.
+    /// What [`reader`](Self::reader) returns; [`Error::Io`](crate::Error::Io) for an object in a store, of
+    /// which only one version is read.
     ///
     /// # Examples
     ///
@@ -69,7 +69,7 @@ impl CaptureFile {
     /// ```
     pub fn follow(&self, first: u64) -> Result<Follower> {
         if self.file.storage.as_object().is_some() {
-            let message = "an object in a store is read at one version; look for a newer one instead";
+            let message = "only one version of an object in a store is read; look for a newer version instead";
             let error = io::Error::new(io::ErrorKind::Unsupported, message);
             return Err(Error::io(&self.file.path, "follow", error));
         }
@@ -78,14 +78,14 @@ impl CaptureFile {
 }
 
 impl Follower {
-    /// Waits for records that are committed and were not taken yet; `None` if there are none when `timeout` is over.
-    /// `None` for the timeout waits for ever.
+    /// Waits for committed records that have not been taken yet; returns `None` if there are none before
+    /// `timeout` expires. A timeout of `None` waits for ever.
     ///
-    /// Records of a batch that is dropped come again with the next one.
+    /// Records left in a dropped batch come again with the next one.
     ///
     /// # Errors
     ///
-    /// [`Error::Replaced`] once all records were taken, if another file, or none, has the file's name by then;
+    /// [`Error::Replaced`] once all records were taken, if the file has been removed or replaced;
     /// [`Error::Corrupt`] if the file was truncated; and what [`CaptureFile::refresh`] returns.
     ///
     /// # Examples
@@ -109,8 +109,8 @@ impl Follower {
         self.next_batch_while(timeout, || ControlFlow::Continue(()))
     }
 
-    /// Does what [`next_batch`](Self::next_batch) does, and calls `paused` after each pause, of 20 ms at
-    /// most; `None` if that breaks off.
+    /// Waits like [`next_batch`](Self::next_batch), and calls `paused` after each pause of at most 20 ms;
+    /// returns `None` if it breaks.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl Follower {
         }
     }
 
-    /// Looks for newly committed records.
+    /// Checks for newly committed records.
     ///
     /// A replaced file still returns what was committed to it: nothing can be added after this look.
     fn look(&self) -> Result<Option<NewRecords>> {
@@ -169,7 +169,8 @@ impl Follower {
         Ok(None)
     }
 
-    /// Returns the records that were there at the last look, or when the follower was made, and were not taken yet.
+    /// Returns the records that are already known, from the last check or the creation of the follower, and
+    /// have not been taken yet.
     ///
     /// # Errors
     ///
@@ -193,7 +194,7 @@ impl Follower {
         Ok(NewRecords { records, next: Arc::clone(&self.next) })
     }
 
-    /// Returns the number of the first record that was not taken yet.
+    /// Returns the number of the first record that has not been taken yet.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -212,7 +213,8 @@ impl Follower {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// Returns whether [`next_batch`](Self::next_batch) would return at once, with records or an error. Does not wait.
+    /// Returns whether [`next_batch`](Self::next_batch) would return immediately, with records or an error.
+    /// Does not wait.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -256,9 +258,10 @@ impl Follower {
     }
 }
 
-/// The records that a [`Follower`] has found, in order. Those that are not taken come again with its next batch.
+/// Iterates over the records that a [`Follower`] has found, in order. Those that are not taken come again
+/// with its next batch.
 ///
-/// One that cannot be read is an error; the next call continues behind it.
+/// A record that cannot be read is an error; the next call continues after it.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {

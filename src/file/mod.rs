@@ -1,4 +1,4 @@
-//! The object that users hold: a capture file that is open for reading or writing.
+//! The main object of the API: a capture file that is open for reading or writing.
 
 mod backup;
 mod batch;

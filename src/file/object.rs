@@ -1,4 +1,4 @@
-//! Files in object stores, which are read where they are.
+//! Files in object stores, which are read without a download.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use super::capture_file::CaptureFile;
 use super::options::OpenOptions;
 
 impl OpenOptions {
-    /// Opens an object in a store for reading; `name`, by convention its URL, identifies it, also in messages.
+    /// Opens an object in a store for reading. `name`, by convention its URL, identifies it, also in messages.
     ///
-    /// The file shows the version of the object that it was opened at, whatever the options say about writing. The first
-    /// 256 KiB are fetched by one request, and for format 3, another one may fetch records that are still in the log.
+    /// The file shows the version of the object that was current when it was opened; options for writing are
+    /// ignored. One request fetches the first 256 KiB. For format 3, a second one may fetch records that are
+    /// still in the log.
     ///
     /// # Errors
     ///
@@ -56,8 +57,8 @@ impl OpenOptions {
 }
 
 impl CaptureFile {
-    /// Opens the object that this is a version of again if the store has another version by now; `None` if it has not,
-    /// and for files that are not in a store.
+    /// Opens the current version of the object if it is not the one that this file shows. Returns `None` if
+    /// it is, and for files that are not in a store.
     ///
     /// # Errors
     ///
@@ -87,7 +88,7 @@ impl CaptureFile {
         Ok(Some(newer))
     }
 
-    /// Checks that `newer` shows a later state of the same file, as far as that can be told from what is in memory.
+    /// Checks that `newer` shows a later state of the same file, as far as the data in memory can tell.
     fn check_successor(&self, newer: &Self) -> Result<()> {
         let (before, after) = (self.snapshot()?, newer.snapshot()?);
         let (count, now) = (before.record_count(), after.record_count());
@@ -103,7 +104,7 @@ impl CaptureFile {
         }
         let found = format!("another file with {now} records");
         let expected =
-            format!("a later state of the one with {count}; open it again to read what is there now");
+            format!("a later state of the file with {count} records; open it again to read its current content");
         Err(Error::corrupt(&self.file.path, Damage::new(found, expected)))
     }
 }

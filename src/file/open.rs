@@ -25,10 +25,10 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened or made; [`Error::Corrupt`] if it is no capture file, or none of its
-    /// commits can be read; [`Error::InvalidOption`] for sizes or a compression that no file can have;
-    /// [`Error::Locked`] if another writer has it open for writing, and this call wants to; [`Error::LockUnavailable`]
-    /// if the file system has no locks.
+    /// [`Error::Io`] if the file cannot be opened or made; [`Error::Corrupt`] if it is no capture file, or
+    /// none of its commits can be read; [`Error::InvalidOption`] for invalid sizes or compression;
+    /// [`Error::Locked`] if it is to be opened for writing and another writer has it open;
+    /// [`Error::LockUnavailable`] if the file system has no locks.
     ///
     /// # Examples
     ///
@@ -73,8 +73,7 @@ impl OpenOptions {
         Opened::new(path, storage, self.thread_count())
     }
 
-    /// Opens the content of `storage`, the file `target`, for writing; the caller has the right to write
-    /// it.
+    /// Opens the content of `storage`, the file `target`, for writing; the caller holds the right to write it.
     pub(crate) fn write_storage(
         &self,
         path: &Path,
@@ -156,7 +155,7 @@ impl OpenOptions {
         Err(keeps_changing(path))
     }
 
-    /// Opens an existing file for writing; `None` if there is none, or another one by now.
+    /// Opens an existing file for writing; `None` if there is none, or it has just been replaced.
     fn open_existing(&self, path: &Path, target: &Path) -> Result<Option<CaptureFile>> {
         let Some(Locked { file, attributes, right }) = self.lock_existing(path, target)? else {
             return Ok(None);
@@ -165,8 +164,8 @@ impl OpenOptions {
         self.open_or_make_storage(path, target, storage, attributes.metadata.len(), Box::new(right)).map(Some)
     }
 
-    /// Opens the file in `storage`, which is called `target` and has `length` bytes, for writing, or makes one where
-    /// that has yet to be done.
+    /// Opens the file in `storage`, which is called `target` and has `length` bytes, for writing. Creates a
+    /// capture file in it if it is empty, or its creation was interrupted.
     pub(crate) fn open_or_make_storage(
         &self,
         path: &Path,
@@ -184,7 +183,7 @@ impl OpenOptions {
         Ok(file)
     }
 
-    /// Opens a file and takes the right to write it; `None` if there is none, or another one by then.
+    /// Opens a file and takes the right to write it; `None` if there is none, or it has just been replaced.
     fn lock_existing(&self, path: &Path, target: &Path) -> Result<Option<Locked>> {
         let (file, opened) = match open_plain(target, true) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -301,7 +300,7 @@ impl OpenOptions {
 /// A file with the right to write it.
 pub(super) struct Locked {
     file: File,
-    /// What the system knew of it once the right was taken.
+    /// Its attributes once the right was taken.
     pub(super) attributes: Attributes,
     pub(super) right: WriterLock,
 }

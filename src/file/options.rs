@@ -11,7 +11,7 @@ use crate::write::options::{Compression, SyncMode};
 /// Maximum number of threads by default; more rarely make one writer faster.
 const MAX_DEFAULT_THREADS: usize = 4;
 
-/// Options for opening a capture file: for reading unless others are set.
+/// Opens capture files: for reading, unless other options are set.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -62,16 +62,15 @@ impl Default for OpenOptions {
 
 impl OpenOptions {
     /// Default capacity of the cache of inflated blocks and index nodes, in bytes.
-    /// A hostile file may cost 64 MiB and sixteen times its length; the difference is for data that is
-    /// being read.
+    /// A hostile file may take 64 MiB and sixteen times its length; the difference is for data that is being read.
     ///
     /// ```
     /// assert_eq!(capturefile::OpenOptions::DEFAULT_CACHE_SIZE >> 20, 48);
     /// ```
     pub const DEFAULT_CACHE_SIZE: u64 = 48 * 1024 * 1024;
 
-    /// Makes options for reading an existing file. A writer takes the operating system's lock, and its commits are
-    /// durable.
+    /// Creates options for reading an existing file. A writer takes the operating system's lock, and its
+    /// commits are durable.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -105,8 +104,7 @@ impl OpenOptions {
         self
     }
 
-    /// Creates the file if there is none, and makes a capture file of one that is empty. Only for writing, where it
-    /// is on unless it is set to `false`.
+    /// Creates the file if it does not exist or is empty. Only for writing, where this is the default.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -123,7 +121,7 @@ impl OpenOptions {
         self
     }
 
-    /// Creates the file, and refuses one that exists. It opens for writing, whatever [`write`](Self::write) says.
+    /// Creates the file, and fails if it exists. Implies [`write`](Self::write).
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -140,7 +138,7 @@ impl OpenOptions {
         self
     }
 
-    /// Replaces any existing file by a new, empty one, atomically for everyone who opens it.
+    /// Replaces any existing file with a new, empty one, atomically.
     ///
     /// Unlike `truncate` of [`std::fs::OpenOptions`], this preserves the old file for those who have it
     /// open, and keeps it if the new one cannot be created. The new file has its mode and owner. Without
@@ -197,8 +195,8 @@ impl OpenOptions {
         self
     }
 
-    /// Sets the version of the format of a file that this call creates, with the sizes that are usual in it: 2, or 3,
-    /// which only this package reads. An existing file shows by itself what it is.
+    /// Sets the format version of a file that this call creates, with the default sizes of that version: 2,
+    /// or 3, which only this package reads. The version of an existing file is detected.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -214,9 +212,9 @@ impl OpenOptions {
         self.geometry(Geometry::of_version(version))
     }
 
-    /// Sets how many bytes the log of a file has that this call creates in version 3 of the format: by default 1 MiB,
-    /// and at least eight blocks. A commit of more than a quarter of it takes one sync more, and readers have what is in
-    /// it in memory.
+    /// Sets the size in bytes of the log in a file that this call creates in format 3: by default 1 MiB, and
+    /// at least eight blocks. A commit of more than a quarter of it takes an additional sync, and readers
+    /// hold its content in memory.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -232,8 +230,8 @@ impl OpenOptions {
         self
     }
 
-    /// Sets how blocks of a file that this call creates are compressed: by default by zlib in version 2 of the format,
-    /// which knows nothing else, and by Zstandard in version 3.
+    /// Sets the compression of a file that this call creates: by default zlib in format 2, which supports
+    /// nothing else, and Zstandard in format 3.
     ///
     /// ```
     /// use capturefile::{Compression, OpenOptions};
@@ -249,7 +247,7 @@ impl OpenOptions {
         self
     }
 
-    /// Sets version of the format, page size, block size and fan-out of a file that this call creates.
+    /// Sets the format version, page size, block size and fan-out of a file that this call creates.
     ///
     /// ```
     /// use capturefile::OpenOptions;
@@ -334,7 +332,7 @@ impl OpenOptions {
         self
     }
 
-    /// Sets what the time is, and what bits are random.
+    /// Sets the source of the time and of random bits.
     pub(crate) fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
         self.settings.environment = environment;
         self

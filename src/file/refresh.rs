@@ -12,15 +12,15 @@ use super::capture_file::CaptureFile;
 use super::role::Role;
 
 impl CaptureFile {
-    /// Looks at what has been committed since the last look; returns whether there are more records or
-    /// other metadata. With `durable`, the visible state is synced to the disk, so that a power cut cannot
-    /// roll it back. A writer has nothing to refresh.
+    /// Moves on to the last commit; returns whether there are more records or different metadata. With
+    /// `durable`, the visible state is synced to the disk, so that a power cut cannot roll it back. A writer
+    /// has nothing to refresh.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if no commit can be read, or the file has been truncated or has gone
-    /// back to an older commit; [`Error::Io`](crate::Error::Io) if it cannot be read, or synced where that is asked
-    /// for.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if no commit can be read, or the file has been truncated or
+    /// set back to an older commit; [`Error::Io`](crate::Error::Io) if it cannot be read, or not synced with
+    /// `durable`.
     ///
     /// # Examples
     ///
@@ -50,7 +50,7 @@ impl CaptureFile {
             seen.store(Arc::new(look.seen));
             return Ok(false);
         }
-        // What was seen must never be newer than the snapshot: cleared first, set last.
+        // `seen` must never be newer than the snapshot, so it is cleared first and set last.
         seen.store(Arc::new(None));
         let is_newer =
             |fresh: &Snapshot, current: &Snapshot| look.is_rolled_back || fresh.is_newer_than(current);
@@ -60,8 +60,9 @@ impl CaptureFile {
         Ok(look.is_news)
     }
 
-    /// Waits for a commit that is newer than what this reading object shows, for `timeout` at most; it may return
-    /// sooner. Not every commit ends it: not one that soon follows another, nor one by another library.
+    /// Waits for a commit that is newer than this reader's snapshot, at most for `timeout`; may return
+    /// sooner. Not every commit ends the wait: one that closely follows another does not, nor does one by
+    /// another library.
     pub(super) fn wait_for_commit(&self, timeout: Duration) {
         match &self.role {
             Role::Reader(seen) => {
@@ -76,7 +77,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if its last commit is damaged, and
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
     ///
     /// # Examples
@@ -102,12 +103,13 @@ impl CaptureFile {
     /// Returns whether the path that the file was opened with still leads to it: it has not been renamed, removed or
     /// replaced.
     ///
-    /// Where the system does not permit looking, it is taken to be in place, and so is an object in a store.
+    /// A path that the system does not permit to examine is assumed to lead to the file, and so is the name
+    /// of an object in a store.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`](crate::Error::Corrupt) if the file has been truncated, and
-    /// [`Error::Io`](crate::Error::Io) if the system does not tell what is at the path.
+    /// [`Error::Io`](crate::Error::Io) if the path cannot be examined.
     ///
     /// # Examples
     ///

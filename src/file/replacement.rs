@@ -52,8 +52,8 @@ impl Replacement {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be made, or exists and is not to be overwritten; [`Error::Locked`] if
-    /// the file to be replaced is being written.
+    /// [`Error::Io`] if the file cannot be created, or exists and is not to be overwritten; [`Error::Locked`]
+    /// if the file to be replaced is being written.
     ///
     /// # Examples
     ///
@@ -107,8 +107,8 @@ impl Replacement {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be synced or moved, or there is one by now that is not to be overwritten;
-    /// [`Error::Locked`] if another file has appeared in the meantime and is being written.
+    /// [`Error::Io`] if the file cannot be synced or moved, or a file that is not to be overwritten has
+    /// appeared; [`Error::Locked`] if another file has appeared in the meantime and is being written.
     ///
     /// # Examples
     ///

@@ -30,7 +30,7 @@ pub(super) struct WriterRole {
 impl Drop for WriterRole {
     fn drop(&mut self) {
         if self.forks == forks() {
-            // Tickets may outlive it.
+            // Tickets may outlive this object.
             self.group.close(|_| ());
         } else {
             // The writer belongs to the parent, with its threads, its lock and the file's length.

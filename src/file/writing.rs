@@ -9,8 +9,8 @@ use crate::sync::group_commit::{CommitSteps, Shared};
 use crate::write::options::{Commit, Stats};
 
 impl CaptureFile {
-    /// Releases the published snapshot of uncommitted frames before these are rolled back: they are saved
-    /// in memory while any snapshot refers to them, which should only be one in use.
+    /// Releases the published snapshot of uncommitted frames before these are rolled back. They are saved in
+    /// memory while any snapshot refers to them, which should happen only for snapshots in use.
     fn release_uncommitted_snapshot(&self, writer: &AnyWriter) {
         if self.published.load_guard().0.is_uncommitted() {
             self.published.retract(writer.committed_snapshot());
@@ -66,7 +66,7 @@ impl CaptureFile {
         self.add(record.len(), |writer| writer.add_record(record))
     }
 
-    /// Adds a record if that takes no waiting and no more than copying it; returns `None` if it would.
+    /// Adds a record if that requires neither waiting nor more than copying it; otherwise returns `None`.
     ///
     /// # Errors
     ///
@@ -130,22 +130,23 @@ impl CaptureFile {
         self.write(|writer| writer.set_metadata(metadata))
     }
 
-    /// Makes everything since the last commit visible to others and durable, together; returns what that was, or
-    /// `None` if there was nothing to commit. How durable is up to [`OpenOptions::sync`](crate::OpenOptions::sync).
+    /// Makes everything since the last commit visible to others and durable, atomically. Returns what was
+    /// committed, or `None` if there was nothing to commit. [`OpenOptions::sync`](crate::OpenOptions::sync)
+    /// determines how durable it is.
     ///
-    /// What several threads have added to the file becomes one commit, whichever of them calls. Others can add while a
-    /// commit waits for the disk, and calls that come meanwhile share the next one: each returns once everything that
-    /// was added before it is committed, or with the error of the commit that it was in. Only the call that did the
-    /// commit returns what was committed.
+    /// Records that several threads have added become one commit, whichever of them calls. Others can add
+    /// records while a commit waits for the disk, and calls that arrive in the meantime share the next
+    /// commit: each returns once everything that was added before it is committed, or with the error of the
+    /// commit that contained it. Only the call that performed the commit returns what was committed.
     ///
     /// # Errors
     ///
     /// [`Error::NotOpenForWrite`] on an object that reads, [`Error::Closed`] after [`close`](Self::close),
     /// [`Error::Forked`] in a forked process, and [`Error::WriterFailed`] after a failure from which the writer
-    /// cannot continue. [`Error::Io`] if the disk is full or fails: nothing of the transaction is visible then, and
-    /// with a full disk it can be tried again. [`Error::CommitUncertain`] if it may or may not have happened,
-    /// [`Error::Corrupt`] if the file was truncated, [`Error::Removed`] if it was removed or replaced, and
-    /// [`Error::IndexFull`] if it has as many records as its sizes allow.
+    /// cannot continue. [`Error::Io`] if the disk is full or fails: then nothing of the transaction is
+    /// visible, and after a full disk the commit can be retried. [`Error::CommitUncertain`] if it is unknown
+    /// whether it happened, [`Error::Corrupt`] if the file was truncated, [`Error::Removed`] if it was
+    /// removed or replaced, and [`Error::IndexFull`] if the file has as many records as its sizes allow.
     ///
     /// # Examples
     ///
@@ -168,7 +169,7 @@ impl CaptureFile {
         Error::Closed { path: self.file.path.clone() }
     }
 
-    /// Forgets everything since the last commit.
+    /// Discards everything since the last commit.
     ///
     /// # Errors
     ///
@@ -201,10 +202,10 @@ impl CaptureFile {
         writer.restore(savepoint);
     }
 
-    /// Ends writing without a commit and releases the lock; returns how many records that loses. The
-    /// object continues to show the last commit, and what snapshots hold stays readable. Commits that were
-    /// [started](Self::start_commit) are done before; [`finish_commits`](Self::finish_commits) tells whether one failed.
-    /// A file open for reading ends with its last user.
+    /// Ends writing without a commit and releases the lock; returns the number of records that this discards.
+    /// The object continues to show the last commit, and snapshots stay readable.
+    /// [Started](Self::start_commit) commits are finished first; [`finish_commits`](Self::finish_commits)
+    /// reports whether one failed. A reader's file is closed when its last user is dropped.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {
@@ -225,7 +226,7 @@ impl CaptureFile {
         }
         let last = |writer: &AnyWriter| {
             self.published.publish(writer.committed_snapshot());
-            // There are none yet: it is closed once.
+            // They are not set yet: the writer is closed only once.
             let _ = role.final_stats.set(writer.stats());
             writer.uncommitted_records()
         };
@@ -241,7 +242,7 @@ impl CaptureFile {
         }
     }
 
-    /// Whether somebody has the writer now, perhaps the caller itself.
+    /// Whether any thread, perhaps the calling one, holds the writer now.
     #[cfg(test)]
     pub(crate) fn is_busy(&self) -> bool {
         self.writer_role().is_ok_and(|role| role.group.try_lock().is_none())
@@ -252,7 +253,7 @@ impl CaptureFile {
         self.visit(&mut role.group.lock(), work)
     }
 
-    /// Does what [`write`](Self::write) does, once there is room in memory for the bytes that `work` adds.
+    /// Acts like [`write`](Self::write), once there is room in memory for the bytes that `work` adds.
     pub(super) fn add<T>(&self, bytes: usize, work: impl FnOnce(&mut AnyWriter) -> Result<T>) -> Result<T> {
         let role = self.writer_role()?;
         let mut shared = role.group.lock();

@@ -1,4 +1,4 @@
-//! Announcing blocks to a storage that fetches them: large parts of a scan, and together what is far apart.
+//! Announcing blocks to a storage that fetches them: a scan in large parts, and scattered blocks together.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -7,19 +7,19 @@ use crate::error::Result;
 use crate::read::source::BlockSource;
 use crate::storage::READ_AHEAD;
 
-/// Bytes of a scan that are announced at once.
+/// Number of bytes of a scan that are announced together.
 const STEP: u64 = 2 * 1024 * 1024;
-/// Maximum number of blocks of a set that are announced and have not been needed yet.
+/// Maximum number of blocks of a set that are announced but not yet needed.
 const MAX_BLOCKS: usize = 512;
 
-/// What the storage has been told of the blocks to come.
+/// What has been announced to the storage, and what is left.
 #[derive(Debug)]
 pub(crate) enum Announcements {
-    /// The storage need not know.
+    /// The storage needs no announcements.
     None,
     /// All bytes of a part of the file are needed, in their order.
     Scan {
-        /// What has not been announced yet.
+        /// The bytes that have not been announced yet.
         left: Range<u64>,
     },
     /// Some blocks are needed.
@@ -34,7 +34,7 @@ pub(crate) enum Announcements {
 }
 
 impl Announcements {
-    /// Begins for the blocks behind the one with this key, up to the one with the key `last`.
+    /// Begins with the blocks after the one with this key, up to the one with the key `last`.
     pub(crate) fn of_scan(source: &impl BlockSource, key: u64, last: u64) -> Self {
         if source.storage().as_object().is_none() {
             return Self::None;
@@ -42,7 +42,7 @@ impl Announcements {
         Self::Scan { left: source.bytes_of(key).start..source.bytes_of(last).end }
     }
 
-    /// Begins for the blocks with these keys, which rise.
+    /// Begins with the blocks with these keys, in ascending order.
     pub(crate) fn of_set(source: &impl BlockSource, keys: &[u64]) -> Self {
         if source.storage().as_object().is_none() {
             return Self::None;
@@ -68,7 +68,7 @@ impl Announcements {
                 while coming.front().is_some_and(|(first, _)| *first <= key) {
                     *bytes -= coming.pop_front().map_or(0, |(_, length)| length);
                 }
-                // Not a few at a time, so that neighbours come by one request.
+                // Not a few at a time, so that one request fetches neighbours.
                 if *bytes > READ_AHEAD / 2 || coming.len() > MAX_BLOCKS / 2 {
                     return;
                 }
@@ -89,7 +89,8 @@ impl Announcements {
         }
     }
 
-    /// Waits for the bytes of the block with this key, in the thread that needs them: it may end the wait.
+    /// Waits for the bytes of the block with this key, in the thread that needs them, because that thread may
+    /// cancel the wait.
     pub(crate) fn wait(&self, source: &impl BlockSource, key: u64) -> Result<()> {
         if matches!(self, Self::None) || source.cached_block(key).is_some() {
             return Ok(());

@@ -1,10 +1,10 @@
-//! Bytes in memory that records are parts of.
+//! Inflated blocks in memory, which records are slices of.
 
 use crate::codec::frame::{self, InflateError};
 use crate::codec::inflate_stream;
 use crate::read::validity::Validity;
 
-/// An inflated block, or whatever else records are parts of.
+/// An inflated block, or other bytes that records are slices of.
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The whole block; if that is too large to be kept, the requested part of its start.

@@ -1,4 +1,4 @@
-//! Blocks by the position of their frames, and what is in them: from the snapshot, the cache, or the file.
+//! Finds blocks by the position of their frames, and their entries: in the snapshot, the cache, or the file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::read::validity::Trust;
 #[derive(Debug)]
 pub(crate) struct BlockReader {
     pub(super) frames: Frames,
-    /// The block that is not compressed yet. It has the position where its frame would start.
+    /// The block that is not compressed yet. Its position is where its frame would start.
     pub(super) pending: Arc<Block>,
     /// Frames that start before this belong to a commit.
     pub(super) committed_limit: u64,
@@ -35,10 +35,10 @@ pub(super) trait Blocks {
     fn announce(&self, _range: Range<u64>) {}
 }
 
-/// Blocks that are in memory; a lookup that needs another one stops there.
+/// Only blocks in memory; a lookup that needs another one stops.
 pub(super) struct Cached<'a>(pub(super) &'a BlockReader);
 
-/// Blocks that are in memory, and otherwise read from the file.
+/// Blocks in memory, or else from the file.
 pub(super) struct CachedOrFile<'a>(pub(super) &'a BlockReader);
 
 /// Why a lookup among cached blocks has no result.
@@ -59,7 +59,7 @@ impl Blocks for Cached<'_> {
 
     #[inline]
     fn block(&self, frame: u64) -> std::result::Result<Arc<Block>, Stop> {
-        // Of a block that is not whole, the entries have to be read.
+        // Entries of an incomplete block have to be read from the file.
         self.0.cached_block(frame).filter(|block| block.is_whole()).ok_or(Stop::Miss)
     }
 }
@@ -137,7 +137,7 @@ impl BlockReader {
         Ok(Node::new(part.frame, block.validity, &self.children_in(block, part)?))
     }
 
-    /// Returns the children in a part of an index node whose block is `block`, all of which the node must be in.
+    /// Returns the children in a part of an index node whose block is `block`; the block must contain the whole node.
     pub(crate) fn children_in(&self, block: &Block, part: NodePart) -> Result<Vec<Coordinates>> {
         let fan_out = self.file().geometry.fan_out;
         let (offset, children) = (part.offset, part.children(fan_out));

@@ -1,4 +1,4 @@
-//! The compressed blocks of a snapshot, one after the other, and which records lie in each.
+//! The compressed blocks of a snapshot in order, and the records in each.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::read::run::Run;
 use crate::read::snapshot::Snapshot;
 use crate::read::walk::Walk;
 
-/// Tells where one block is, what it costs, and which records are in it; [`Blocks`](crate::Blocks) gives these.
+/// Describes one block: where it is, its sizes, and its records. [`Blocks`](crate::Blocks) iterates over them.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -25,19 +25,18 @@ use crate::read::walk::Walk;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockInfo {
-    /// Its compressed form in the file; `None` for the last block, which is not compressed yet and is kept with
-    /// the commit.
+    /// Its compressed form in the file; `None` for the last block, which is not compressed yet and is stored
+    /// with the commit.
     pub frame: Option<FrameInfo>,
-    /// Bytes that it has inflated.
+    /// Inflated size in bytes.
     pub size: u64,
-    /// The records in it; `None` where it holds nothing but nodes of the index, or metadata, and where it is unknown
-    /// which are in it.
+    /// The numbers of its records; `None` if it holds only index nodes or metadata, or if they are unknown.
     pub records: Option<RangeInclusive<u64>>,
-    /// How many records are in it; `None` where it is unknown, because the index for them is damaged.
+    /// Number of records in it; `None` if it is unknown because their index is damaged.
     pub record_count: Option<u64>,
 }
 
-/// Tells where the compressed form of a block is; see [`BlockInfo::frame`].
+/// Describes the compressed form of a block; see [`BlockInfo::frame`].
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -55,21 +54,21 @@ pub struct BlockInfo {
 pub struct FrameInfo {
     /// Where it starts, in bytes from the start of the file.
     pub position: u64,
-    /// Bytes that it takes in the file, its length included.
+    /// Size in the file in bytes, including its length prefix.
     pub compressed_size: u64,
 }
 
-/// The blocks of a state in the order of the file. If an index node cannot be read, there is one error, and then the
-/// blocks follow whose records are unknown.
+/// The blocks of a state in the order of the file. An index node that cannot be read is one error, after
+/// which the blocks follow whose records are unknown.
 pub(crate) struct Blocks {
     snapshot: Arc<Snapshot>,
     walk: Walk,
     /// Position of the next frame; `None` at the end.
     next: Option<u64>,
     next_record: u64,
-    /// Whether the records before `next_record` are in unknown blocks, this one or later ones.
+    /// Whether records before `next_record` are in unknown blocks: this one or later ones.
     is_unknown: bool,
-    /// Whether the block at `next` was reached before, and an error returned in its place.
+    /// Whether the block at `next` was reached before, and an error was returned in its place.
     is_again: bool,
 }
 
@@ -113,8 +112,8 @@ impl Blocks {
         Ok(Some(BlockInfo { frame, size, records, record_count }))
     }
 
-    /// Returns the records in the block at `frame`, or `None` if they are unknown because of damage that was met
-    /// before; fails at damage that was not.
+    /// Returns the records in the block at `frame`, or `None` if they are unknown because of damage that was
+    /// reported before. Damage that was not is an error.
     fn known_records_in(&mut self, frame: u64) -> Result<Option<Range<u64>>> {
         if self.is_unknown {
             if self.next_record > self.snapshot.record_count()
@@ -131,20 +130,20 @@ impl Blocks {
         })
     }
 
-    /// Skips records in blocks before `frame`, of which there may be some behind those that are unknown.
+    /// Skips records in blocks before `frame`; there may be some after those that are unknown.
     fn pass_before(&mut self, frame: u64) {
         let is_before = |number| self.snapshot.frame_of(number).is_ok_and(|found| found < frame);
         let next = self.next_record;
         if is_before(next) {
             let left = self.snapshot.record_count() - next;
-            // No probe fails: what cannot be read ends the search.
+            // No probe fails: anything unreadable ends the search.
             let passed = farthest(left, |ahead| Ok(is_before(next + ahead))).unwrap_or(0);
             self.next_record += passed + 1;
         }
     }
 
-    /// Moves to the next record whose place can be read: leaf by leaf, and by larger parts of the tree where many
-    /// leaves in a row cannot be.
+    /// Moves to the next record whose place can be read: leaf by leaf, and by larger subtrees if many leaves
+    /// in a row are unreadable.
     fn skip_unreadable(&mut self) {
         let fan_out = u64::from(self.snapshot.geometry().fan_out);
         let (mut span, mut attempts) = (fan_out, 0);
@@ -178,11 +177,11 @@ impl Blocks {
         self.snapshot.frame_of(self.next_record)
     }
 
-    /// The records whose block has its frame at `frame`: the next ones, as far as they lie there.
+    /// Returns the next records, as far as their block has its frame at `frame`.
     fn records_in(&mut self, frame: u64) -> Result<Range<u64>> {
         let first = self.next_record;
         let fan_out = u64::from(self.snapshot.geometry().fan_out);
-        // One by one to the end of the leaf, and then by whole subtrees.
+        // One by one to the end of the leaf, then by whole subtrees.
         let leaf_end = (first - 1).next_multiple_of(fan_out).min(self.snapshot.record_count());
         while self.next_record <= leaf_end && self.walk.coordinates(self.next_record)?.frame == frame {
             self.next_record += 1;
@@ -198,7 +197,7 @@ impl Iterator for Blocks {
     type Item = Result<BlockInfo>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // After any error there is nothing to continue from.
+        // After an error here, iteration cannot continue.
         let start = self.next.take()?;
         self.take(start).transpose()
     }
@@ -219,8 +218,8 @@ impl Snapshot {
     }
 }
 
-/// How far one can go, at most `limit`, with `holds` true all the way; it is true at 0. Steps double
-/// until it is false and are halved from there, since a block has few records of the file's many.
+/// Returns the greatest number, at most `limit`, up to which `holds` is true; it is true at 0. Steps double
+/// until it is false and are then halved, since a block has few of the file's records.
 fn farthest(limit: u64, holds: impl Fn(u64) -> Result<bool>) -> Result<u64> {
     let mut near = 0;
     let mut step = 1;

@@ -31,7 +31,7 @@ const ENTRY_OVERHEAD: u64 = 128;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum NodeKey {
     At(NodePart),
-    /// A part of a leaf by its number, so that most records are found without the levels above.
+    /// A part of a leaf by its number: most records are found without the levels above.
     Leaf(u64),
 }
 
@@ -141,9 +141,8 @@ impl Generation {
         }
     }
 
-    /// Assigns the nodes, in steps, the space that they have come to take, and the blocks the rest. Nodes
-    /// have priority: one of them leads to many records, and without it each record costs inflating another
-    /// block.
+    /// Assigns the nodes, in steps, the space that they have used, and the blocks the rest. Nodes have
+    /// priority: one of them leads to many records, and without it each record costs inflating another block.
     fn divide(&self, capacity: u64) {
         let step = (capacity / STEPS).max(1);
         let for_nodes = self.nodes.weight().next_multiple_of(step).min(most_for_nodes(capacity));
@@ -205,7 +204,7 @@ mod tests {
             }
             hit
         };
-        // Each twice, so that it seems worth keeping.
+        // Each is requested twice, so that the cache considers it worth keeping.
         for frame in 0..2000 {
             read(frame);
             read(frame);

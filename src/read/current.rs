@@ -1,5 +1,4 @@
-//! Reading the two master slots beside a writer that may be writing one of them: the rule for which
-//! node is current, and the repair that a writer makes before it builds on one.
+//! Reading the two master slots while a writer may be writing one of them, and the rule for which node is current.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -29,7 +28,7 @@ pub(crate) struct Current {
     pub(crate) slot_versions: Option<SlotVersions>,
 }
 
-/// One look at the slots.
+/// The result of one look at the slots.
 enum Look {
     Found(Box<Current>),
     /// A write was in progress.
@@ -82,7 +81,7 @@ pub(crate) fn forget_slots(file: &OpenFile) -> Result<()> {
     file.storage.drop_cached(start, length).map_err(file.failed("drop the cached master nodes of"))
 }
 
-/// Attempts that follow each other at once at first, and then at growing intervals.
+/// The pauses between attempts: none at first, then growing ones.
 #[derive(Default)]
 struct Pauses {
     tries: u32,
@@ -128,7 +127,7 @@ fn look(geometry: &Geometry, mut read: impl FnMut(Slot) -> io::Result<Vec<u8>>) 
     }
 }
 
-/// Both slots as they are, damaged or not, and the current node if there is one.
+/// Both slots, damaged or not, and the current node if there is one.
 pub(crate) struct Both {
     pub(crate) slots: [Vec<u8>; 2],
     pub(crate) current: Option<MasterNode>,
@@ -161,7 +160,7 @@ pub(crate) fn read_both(file: &OpenFile) -> Result<Both> {
 pub(crate) fn read_slot(storage: &dyn Storage, geometry: &Geometry, slot: Slot) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let size = in_memory(geometry.slot_size());
-    // The decoded node takes as much memory again. A lack of memory is reported here.
+    // The decoded node takes the same amount of memory again. Failure to allocate it is reported here.
     bytes.try_reserve_exact(size.saturating_mul(2)).map_err(|_| io::ErrorKind::OutOfMemory)?;
     bytes.shrink_to(size);
     bytes.resize(size, 0);

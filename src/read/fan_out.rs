@@ -1,12 +1,12 @@
-//! What the index says about the header: whether its nodes can have the fan-out that the header claims.
+//! Checks the header against the index: whether its nodes can have the fan-out that the header claims.
 
 use crate::error::{Damage, Error, Result};
 use crate::format::{Coordinates, NodePart};
 use crate::read::snapshot::Snapshot;
 
 /// Checks the fan-out of a file whose header has no checksum by the first node of each height that the
-/// rightmost path leads to, by the parts at its ends where it is large. A fan-out that is too large takes what follows these nodes for coordinates,
-/// which then point outside of the data.
+/// rightmost path leads to; of a large node, only the parts at its ends. With a fan-out that is too large,
+/// the bytes after these nodes are read as coordinates, which then point outside of the data.
 pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
     let mut checked = 0;
     for (height, at) in snapshot.index().roots().filter(|(height, _)| *height > 0) {
@@ -14,8 +14,7 @@ pub(crate) fn check_fan_out(snapshot: &Snapshot) -> Result<()> {
             continue;
         }
         checked = height;
-        // A block that cannot be read says nothing about the header; a read that needs it reports the
-        // error.
+        // A block that cannot be read does not contradict the header; a read that needs it reports the error.
         match snapshot.block_reader().block(at.frame) {
             Ok(block) => {
                 for child in [0, snapshot.geometry().fan_out - 1] {
@@ -41,7 +40,7 @@ pub(crate) fn check_children(snapshot: &Snapshot, at: Coordinates, children: &[C
     Err(snapshot.file().corrupt(fan_out_damage(snapshot, found, &expected).at(at.frame)))
 }
 
-/// Damage to an index node, or else to the fan-out in the header.
+/// Returns the error for damage to an index node, or to the fan-out in the header.
 pub(crate) fn fan_out_damage(snapshot: &Snapshot, found: impl Into<String>, expected: &str) -> Damage {
     let fan_out = snapshot.geometry().fan_out;
     Damage::new(found, format!("{expected}; the header's fan-out of {fan_out} may be wrong"))

@@ -1,4 +1,4 @@
-//! The frames of one state of a file, sound or damaged: bytes from all sources, as inflated blocks.
+//! The frames of one state of a file, sound or damaged: inflates blocks from the bytes of all sources.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::read::validity::Validity;
 use crate::storage::{read_up_to, too_short};
 use crate::sync::transaction::{Saved, Transaction};
 
-/// Reads and inflates frames, past all caches.
+/// Reads and inflates frames, bypassing all caches.
 #[derive(Debug)]
 pub(crate) struct Frames {
     pub(crate) file: Arc<OpenFile>,
@@ -26,10 +26,10 @@ pub(crate) struct Frames {
     pub(crate) stable: u64,
     /// Whole pages up to here are in the file, or saved in `transaction`. Without one, those from `stable` on are missing.
     pub(crate) written: u64,
-    /// The partial page behind them.
+    /// The partial page after them.
     pub(crate) tail: Vec<u8>,
     pub(crate) epoch: u64,
-    /// The transaction of the frames behind `stable`, if any.
+    /// The transaction of the frames after `stable`, if any.
     pub(crate) transaction: Option<Arc<Transaction>>,
 }
 
@@ -62,7 +62,7 @@ impl Frames {
         self.with_frames(|segments| segments.bytes(range.clone()).map(Cow::into_owned))
     }
 
-    /// Appends a part of the file to `bytes`, past its map.
+    /// Appends a part of the file to `bytes`, bypassing its map.
     fn read(&self, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<()> {
         let start = bytes.len();
         let length = in_memory(range.end - range.start);
@@ -112,7 +112,7 @@ impl Frames {
         })
     }
 
-    /// Calls `work` with all bytes below the limit, again if they are overwritten meanwhile.
+    /// Calls `work` with all bytes below the limit, and again if they are overwritten meanwhile.
     fn with_frames<T>(&self, work: impl Fn(&Segments<'_>) -> Result<T>) -> Result<T> {
         match &self.transaction {
             Some(open) => open.read(|saved| self.with_segments(saved, &work)),
@@ -126,7 +126,7 @@ impl Frames {
         work: impl FnOnce(&Segments<'_>) -> Result<T>,
     ) -> Result<T> {
         let in_file = match saved {
-            // What was committed since this state was current is in the file.
+            // Commits made since this state was current are in the file.
             Some(saved) => self.stable.max(saved.start.min(self.written)),
             None if self.transaction.is_some() => self.written,
             None => self.stable,
@@ -136,7 +136,7 @@ impl Frames {
         work(&Segments { frames: self, file: map.as_deref(), in_file, saved })
     }
 
-    /// Returns where the zlib stream of a frame is.
+    /// Returns the range of the zlib stream of a frame.
     fn body_of(&self, segments: &Segments<'_>, frame: u64) -> Result<Range<u64>> {
         let start = frame.saturating_add(LENGTH_SIZE as u64);
         self.check_inside(frame, start)?;
@@ -159,7 +159,7 @@ impl Frames {
         Err(self.file.corrupt(Damage::new(found, expected)))
     }
 
-    /// The error for bytes that are neither in the file nor in memory.
+    /// Returns the error for bytes that are neither in the file nor in memory.
     fn not_saved(&self) -> Error {
         if self.transaction.is_none() {
             return self.file.map_error(too_short(self.stable, self.written));
@@ -169,11 +169,11 @@ impl Frames {
         }
         // They could not be copied into memory when the transaction was rolled back.
         let bytes = self.written - self.stable;
-        Error::OutOfMemory { bytes, what: "what a transaction had written before it was rolled back" }
+        Error::OutOfMemory { bytes, what: "the bytes that a transaction wrote before it was rolled back" }
     }
 }
 
-/// Returns where the zlib stream of the frame at `frame` is, according to its first bytes `start`, which
+/// Returns the range of the zlib stream of the frame at `frame` according to its first bytes `start`, which
 /// may be wrong.
 pub(crate) fn body_said(start: &[u8], frame: u64) -> Option<Range<u64>> {
     let length = get_u32(start, 0)?;
@@ -185,7 +185,7 @@ pub(crate) fn body_said(start: &[u8], frame: u64) -> Option<Range<u64>> {
 /// page of the master node.
 struct Segments<'a> {
     frames: &'a Frames,
-    /// The map of the file; `None` where it has to be read by position.
+    /// The map of the file; `None` if it has to be read by position.
     file: Option<&'a [u8]>,
     in_file: u64,
     saved: &'a [u8],

@@ -8,18 +8,18 @@ use crate::read::record::Record;
 use crate::read::source::BlockSource;
 use crate::sync::progress::Monitor;
 
-/// The records of this many blocks are handed over together at most...
+/// Maximum number of blocks whose records are handed over together.
 const BLOCKS_PER_BATCH: usize = 64;
-/// ...and this many records, which may be the same again and again...
+/// Maximum number of records that are handed over together; one record may be requested many times.
 const RECORDS_PER_BATCH: usize = 1 << 16;
 
-/// ...and no more once these have this many bytes, which bounds the memory.
+/// Number of bytes after which no more records are added to a batch, which bounds the memory.
 const BYTES_PER_BATCH: usize = 8 * 1024 * 1024;
 
 /// A set of records of one state, gathered block by block.
 pub(crate) struct Batches<S: BlockSource> {
     source: Arc<S>,
-    /// Where the records are and their places in the order asked, sorted by where they are.
+    /// The places of the records with their positions in the requested order, sorted by place.
     wanted: Vec<(S::Place, usize)>,
     done: usize,
     blocks: ReadTogether<S>,
@@ -30,19 +30,19 @@ impl<S: BlockSource> Batches<S> {
         let mut order: Vec<(u64, usize)> = Vec::new();
         reserve(&mut order, numbers.len(), "record numbers")?;
         order.extend(numbers.iter().copied().zip(0..));
-        // In the order of their numbers, so that each index node is looked at once.
+        // In the order of their numbers, so that each index node is read once.
         order.sort_unstable();
         let wanted = source.places(&order, monitor)?;
         let blocks = read_together(&source, wanted.iter().map(|(place, _)| S::key(*place)))?;
         Ok(Self { source, wanted, done: 0, blocks })
     }
 
-    /// How many records are left to give.
+    /// Returns the number of records left.
     pub(crate) fn remaining(&self) -> usize {
         self.wanted.len() - self.done
     }
 
-    /// Takes the records of the next blocks; empty when all have been given.
+    /// Takes the records of the next blocks; empty at the end.
     fn take_batch(&mut self) -> Result<Vec<(usize, Record)>> {
         let mut batch = Vec::new();
         let mut at_hand: Option<(u64, S::Block)> = None;
@@ -64,7 +64,7 @@ impl<S: BlockSource> Batches<S> {
             };
             let is_held = S::held_bytes(&block).is_some();
             let record = self.source.record_in(block, place)?;
-            // Records of a block that is not held whole are copies, and may be of the same bytes.
+            // Records of a block that is not held as a whole are copies, possibly of the same bytes.
             bytes += if is_held { 0 } else { record.len() };
             batch.push((index, record));
         }
@@ -85,7 +85,7 @@ impl<S: BlockSource> Iterator for Batches<S> {
     }
 }
 
-/// The blocks with these keys, which rise, decompressed side by side.
+/// Decompresses the blocks with these ascending keys in parallel.
 pub(crate) fn read_together<S: BlockSource>(
     source: &Arc<S>,
     rising: impl Iterator<Item = u64>,

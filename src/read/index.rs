@@ -10,7 +10,7 @@ use crate::read::node::Node;
 use crate::read::record::Record;
 use crate::tree::{Descent, RightmostPath};
 
-/// Returns where leaves and their records mostly are, given the frame of the node above them: before it.
+/// Returns the range in which leaves and their records usually are: just before `frame`, the node above them.
 fn around_leaves(frame: u64) -> Range<u64> {
     const BEFORE: u64 = 192 * 1024;
     const BEHIND: u64 = 64 * 1024;
@@ -30,7 +30,7 @@ pub(crate) struct Index {
 pub(crate) enum Place {
     /// A child of the rightmost path, with these coordinates.
     Loose(Coordinates),
-    /// A child of a leaf: the number of the leaf's part, counted through the parts of all leaves, and the
+    /// A child of a leaf: the number of the leaf's part, counted across the parts of all leaves, and the
     /// index of the child in it.
     InLeaf(u64, usize),
 }
@@ -47,7 +47,7 @@ impl Index {
         self.record_at(self.place(number)?)
     }
 
-    /// Returns record `number`, or where the lookup leaves memory.
+    /// Returns record `number`, or the place at which the lookup needs the file.
     #[inline]
     pub(super) fn record_cached(&self, number: u64) -> Result<std::result::Result<Record, Place>> {
         let blocks = Cached(&self.blocks);
@@ -63,7 +63,7 @@ impl Index {
         }
     }
 
-    /// Continues with a lookup in memory from where it got stuck, now with the file.
+    /// Continues a lookup that got stuck in memory, now with the file.
     #[inline]
     pub(super) fn record_at(&self, place: Place) -> Result<Record> {
         let at = self.coordinates(place, &CachedOrFile(&self.blocks))?;
@@ -104,7 +104,7 @@ impl Index {
         self.blocks.file().geometry.fan_out
     }
 
-    /// Returns into how many parts nodes are divided in memory.
+    /// Returns the number of parts into which nodes are divided in memory.
     #[inline]
     fn parts_of_node(&self) -> u64 {
         u64::from(self.fan_out()).div_ceil(NodePart::SIZE.into())
@@ -218,7 +218,7 @@ impl Index {
         Ok(node)
     }
 
-    /// Returns a child of a full node, which has as many as the fan-out says.
+    /// Returns a child of a full node, which has as many children as the fan-out.
     #[inline]
     pub(crate) fn child(&self, node: &Node, index: usize) -> Result<Coordinates> {
         let missing = || {
@@ -228,7 +228,7 @@ impl Index {
         node.child(index).ok_or_else(missing)
     }
 
-    /// Returns the children of the rightmost path, oldest records first, with the height of what is below each.
+    /// Returns the children of the rightmost path, oldest records first, with the height of the subtree below each.
     pub(crate) fn roots(&self) -> impl Iterator<Item = (u32, Coordinates)> + '_ {
         let path = &self.path;
         let level = |level: u8| path.children(level).iter().map(move |&child| (u32::from(level) - 1, child));

@@ -1,4 +1,4 @@
-//! Reading files of version 2, and what both formats share to go through many records.
+//! Reading files of version 2, and iterating over many records in both formats.
 
 pub(crate) mod announce;
 pub(crate) mod block;

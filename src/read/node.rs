@@ -7,9 +7,9 @@ use crate::read::validity::Validity;
 
 /// A decoded index node in one allocation, a third of the size of its coordinates.
 ///
-/// The words are the epoch and the frame of the node, how many children and how many runs it has, the runs,
-/// and the children's offsets, two to a word where all have 16 bits. A run is some children of the same
-/// frame that follow each other: the index of the first one, and the frame.
+/// The words are the epoch and the frame of the node, the numbers of children and runs, the runs, and the
+/// children's offsets, two per word if all fit in 16 bits. A run is a sequence of children in the same frame:
+/// the index of the first one, and the frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Node(Arc<[u32]>);
 
@@ -18,13 +18,13 @@ const FRAME: usize = 2;
 const CHILDREN: usize = 4;
 const RUNS: usize = 5;
 const HEADER: usize = 6;
-/// Words of a run.
+/// Number of words in a run.
 const RUN: usize = 3;
-/// The epoch of entries that are always valid, which no epoch has as its number.
+/// The epoch of entries that are always valid; no real epoch has this number.
 const ALWAYS: u64 = 0;
 
 impl Node {
-    /// The node with these children, which lies in the frame that starts at `frame`.
+    /// Packs a node with these children, which is in the frame that starts at `frame`.
     pub(crate) fn new(frame: u64, validity: Validity, children: &[Coordinates]) -> Self {
         let epoch = match validity {
             Validity::Always => ALWAYS,
@@ -51,7 +51,7 @@ impl Node {
         Self(words.into())
     }
 
-    /// Where the frame starts that holds it.
+    /// Returns the start of the node's frame.
     pub(crate) fn frame(&self) -> u64 {
         self.long(FRAME)
     }
@@ -63,12 +63,12 @@ impl Node {
         }
     }
 
-    /// How many bytes it takes.
+    /// Returns the node's size in memory in bytes.
     pub(crate) fn size(&self) -> u64 {
         size_of_val(&*self.0) as u64
     }
 
-    /// The child with this index, counted from 0.
+    /// Returns the child with this index, counted from 0.
     pub(crate) fn child(&self, index: usize) -> Option<Coordinates> {
         let children = self.children();
         if index >= children {
@@ -81,8 +81,8 @@ impl Node {
         Some(Coordinates { frame, offset: offset(offsets, children, index) })
     }
 
-    /// Appends to `found` the offsets of the children behind the one with this index, up to the first that
-    /// does not lie in the frame that starts at `frame`.
+    /// Appends to `found` the offsets of the children after the one with this index, up to the first that is
+    /// not in the frame that starts at `frame`.
     pub(crate) fn offsets_behind(&self, index: usize, frame: u64, found: &mut Vec<u32>) {
         let (runs, offsets) = self.runs_and_offsets();
         let run = runs.partition_point(|run| run[0] as usize <= index).saturating_sub(1);
@@ -106,7 +106,7 @@ impl Node {
     }
 }
 
-/// The offset of the child with this index, one of this many.
+/// Returns the offset of the child with this index, out of `children`.
 fn offset(offsets: &[u32], children: usize, index: usize) -> u32 {
     if offsets.len() == children {
         offsets[index]
@@ -120,7 +120,7 @@ fn halves(number: u64) -> [u32; 2] {
     [(number >> 32) as u32, number as u32]
 }
 
-/// A count of children, which are no more than the fan-out, a number of 32 bits.
+/// Converts a number of children, which is at most the fan-out and so fits in 32 bits.
 fn word(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -31,17 +31,18 @@ impl Opened {
         Self { path: path.to_owned(), location, storage, threads }
     }
 
-    /// The error for a call of the system that failed while it was to do `action` to the file.
+    /// Returns a function that wraps the error of a system call that was to do `action` to the file.
     pub(crate) fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> Error + '_ {
         move |error| Error::io(&self.path, action, error)
     }
 
-    /// The error for damage to the file.
+    /// Returns the error for damage to the file.
     pub(crate) fn corrupt(&self, damage: Damage) -> Error {
         Error::corrupt(&self.path, damage)
     }
 
-    /// The error for a call of the system that was to do `action` to bytes of the file, some of which may be missing.
+    /// Returns the error for a system call that failed to do `action` to bytes of the file, some of which may
+    /// be missing.
     pub(crate) fn unread(&self, error: std::io::Error, action: &'static str) -> Error {
         if error.kind() == std::io::ErrorKind::UnexpectedEof {
             let expected = "all of what was committed: the file has been truncated";
@@ -50,13 +51,13 @@ impl Opened {
         self.failed(action)(error)
     }
 
-    /// Checks that the file still has this many bytes.
+    /// Checks that the file still has at least this many bytes.
     pub(crate) fn check_length(&self, needed: u64) -> Result<()> {
         let length = self.storage.length_for(needed).map_err(self.failed("read the length of"))?;
         if length >= needed { Ok(()) } else { Err(cut_short(self, length, needed)) }
     }
 
-    /// Returns the attributes of the file, after checking that it has this many bytes.
+    /// Returns the attributes of the file, after checking that it has at least this many bytes.
     pub(crate) fn check_standing(&self, needed: u64) -> Result<Standing> {
         let standing = || self.storage.standing().map_err(self.failed("read the length of"));
         let found = standing()?;
@@ -90,7 +91,7 @@ impl OpenFile {
         Self { opened, geometry, cache }
     }
 
-    /// The error for a frame that does not inflate.
+    /// Returns the error for a frame that does not inflate.
     pub(crate) fn inflate_error(&self, error: InflateError, frame: u64) -> Error {
         match error {
             InflateError::Damage(damage) => self.corrupt(damage.at(frame)),
@@ -99,7 +100,7 @@ impl OpenFile {
         }
     }
 
-    /// The error for a file that cannot be mapped.
+    /// Returns the error for a file that cannot be mapped.
     pub(super) fn map_error(&self, error: std::io::Error) -> Error {
         self.unread(error, "map")
     }
@@ -116,7 +117,7 @@ pub(crate) fn check_length(file: &OpenFile, file_limit: u64) -> Result<()> {
     file.check_length(file.geometry.whole_pages(file_limit))
 }
 
-/// The error for a file that does not have all of what was committed.
+/// Returns the error for a file that is shorter than its last commit requires.
 pub(crate) fn cut_short(file: &Opened, length: u64, needed: u64) -> Error {
     let found = too_short(length, needed).to_string();
     let expected = "all of what was committed: the file has been truncated";

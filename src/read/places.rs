@@ -15,7 +15,7 @@ use crate::read::source::BlockSource;
 use crate::storage::Storage;
 use crate::sync::progress::Monitor;
 
-/// Maximum number of leaves to which the way is announced together: no more nodes than there is room for.
+/// Maximum number of leaves whose index nodes are announced together: no more nodes than there is room for.
 const MAX_ANNOUNCED_LEAVES: usize = 256;
 
 impl BlockSource for Snapshot {
@@ -77,20 +77,20 @@ impl BlockSource for Snapshot {
     }
 }
 
-/// The frames from one on, as they follow each other in the file.
+/// Iterates over consecutive frames in the file.
 #[derive(Debug)]
 pub(crate) struct FrameScan {
     snapshot: Arc<Snapshot>,
     next: u64,
-    /// No frame starts behind this.
+    /// No frame starts after this.
     last: u64,
 }
 
 impl FrameScan {
-    /// The committed frames behind the one at `frame`, up to the one at `last`.
+    /// Starts with the committed frame after the one at `frame`, and ends with the one at `last`.
     fn new(snapshot: &Arc<Snapshot>, frame: u64, last: u64) -> Self {
         let mut following = Self { snapshot: Arc::clone(snapshot), next: frame, last };
-        // The caller has that one.
+        // The caller has this one already.
         following.next();
         following
     }
@@ -104,13 +104,13 @@ impl Iterator for FrameScan {
         if frame > self.last || !self.snapshot.block_reader().is_committed(frame) {
             return None;
         }
-        // Behind a damaged frame nothing can be foreseen.
+        // After a damaged frame, the positions are unknown.
         self.next = self.snapshot.frames().end_of(frame).unwrap_or(u64::MAX);
         Some(frame)
     }
 }
 
-/// The coordinates of the records with these numbers, which rise, sorted by where they are.
+/// Returns the coordinates of the records with these ascending numbers, sorted by position.
 fn coordinates(
     snapshot: &Arc<Snapshot>,
     numbers: &[(u64, usize)],
@@ -144,7 +144,7 @@ fn coordinates(
     Ok(found)
 }
 
-/// The leaves that the records hang off, in the order of their numbers.
+/// Returns the leaves of the records, in the order of their numbers.
 fn leaves(
     snapshot: &Arc<Snapshot>,
     places: &[(Place, usize)],
@@ -182,7 +182,7 @@ fn leaves(
         monitor.advance_to(read);
         monitor.add_work(0)?;
         let leaf = match &at_hand {
-            // A file may share its index nodes.
+            // Index nodes in a file may be shared.
             Some((same, leaf)) if *same == at => Node::clone(leaf),
             _ => {
                 let block = blocks.take(at.frame)?;

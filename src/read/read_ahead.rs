@@ -8,10 +8,10 @@ use crate::read::announce::Announcements;
 use crate::read::source::BlockSource;
 use crate::sync::pipeline::{Pipeline, Task};
 
-/// Maximum number of blocks per thread that are decompressed ahead: a writer with many threads stores an index
-/// node several blocks behind its records, and a scan needs both.
+/// Maximum number of blocks per thread that are decompressed ahead: a writer with many threads stores an
+/// index node several blocks after its records, and a scan needs both.
 const BLOCKS_PER_THREAD: usize = 8;
-/// Minimum number of blocks for which threads save more than they cost.
+/// Minimum number of blocks for which threads pay off.
 const BLOCKS_WORTH_THREADS: usize = 4;
 /// Maximum share of the cache size for blocks decompressed ahead.
 const PART_OF_CACHE: usize = 4;
@@ -44,14 +44,15 @@ impl<S: BlockSource> Task for Decompression<S> {
 }
 
 impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
-    /// Starts with the blocks of the first of the keys, which follow each other behind `key` up to `last`.
+    /// Starts to decompress the first of the blocks that follow `key`, up to `last`.
     pub(crate) fn scan(source: &Arc<S>, key: u64, last: u64, keys: impl FnOnce(&Arc<S>) -> K) -> Self {
         let mut announcements = Announcements::of_scan(&**source, key, last);
         announcements.advance(&**source, key);
         Self::new(source, keys(source), announcements)
     }
 
-    /// Starts with the blocks of the first of `keys`, on as many threads as the file was opened with.
+    /// Starts to decompress the first of the blocks with these keys, on the number of threads that the file
+    /// was opened with.
     fn new(source: &Arc<S>, keys: K, announcements: Announcements) -> Self {
         let few = keys.size_hint().1.is_some_and(|most| most < BLOCKS_WORTH_THREADS);
         let threads = if few { 1 } else { source.threads() };
@@ -67,7 +68,7 @@ impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
         }
     }
 
-    /// Whether it was inherited by a forked child; if so, it must only be dropped.
+    /// Whether this is a forked child that inherited it; if so, it must only be dropped.
     pub(crate) fn is_forked(&self) -> bool {
         self.pipeline.is_forked()
     }
@@ -85,7 +86,7 @@ impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
         }
     }
 
-    /// Returns the block with this key if it is one of those decompressed ahead.
+    /// Returns the block with this key if it has been decompressed ahead.
     pub(crate) fn get(&mut self, key: u64) -> Result<Option<S::Block>> {
         self.fill();
         match self.begun.iter().position(|&next| next == key) {
@@ -110,7 +111,7 @@ impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
 pub(crate) type ReadTogether<S> = ReadAhead<S, std::vec::IntoIter<u64>>;
 
 impl<S: BlockSource> ReadTogether<S> {
-    /// Starts with the blocks of the first of `keys`.
+    /// Starts to decompress the first of the blocks with these keys.
     pub(crate) fn of(source: &Arc<S>, keys: Vec<u64>) -> Self {
         let announcements = Announcements::of_set(&**source, &keys);
         Self::new(source, keys.into_iter(), announcements)

@@ -1,4 +1,4 @@
-//! One record's bytes, inside of the inflated block that holds them.
+//! A record's bytes, as a slice of the inflated block that holds them.
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::read::block::Block;
 
-/// Holds one record's bytes, inside the inflated block that they are part of.
+/// Holds one record's bytes, as a slice of the inflated block that they are part of.
 ///
-/// It is a slice of bytes wherever one is wanted, so that the records of one file can be added to another:
+/// It dereferences to a slice of bytes, so the records of one file can be added to another:
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -33,7 +33,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// What stands in this part of a block.
+    /// Creates the record in this range of a block.
     #[inline]
     pub(crate) fn new(block: Arc<Block>, range: Range<usize>) -> Self {
         Self { block, range }

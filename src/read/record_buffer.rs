@@ -1,8 +1,8 @@
-//! Records side by side in one piece of memory, with offsets.
+//! Records concatenated in one buffer, with offsets.
 
 use crate::error::{Result, reserve};
 
-/// Holds records side by side in one piece of memory, with offsets of a type that can tell how long it may be.
+/// Holds records concatenated in one buffer. The type of the offsets limits its length.
 ///
 /// ```
 /// use capturefile::RecordBuffer;
@@ -54,7 +54,7 @@ impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
         &self.bytes
     }
 
-    /// Returns where each record starts among the bytes, and last where they end.
+    /// Returns where each record starts in the bytes, and finally where the last one ends.
     ///
     /// ```
     /// let mut packed = capturefile::RecordBuffer::<i32>::default();
@@ -66,7 +66,7 @@ impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
         &self.offsets
     }
 
-    /// Takes the buffer apart into its bytes and its offsets.
+    /// Splits the buffer into its bytes and its offsets.
     ///
     /// ```
     /// let mut packed = capturefile::RecordBuffer::<i32>::default();
@@ -78,7 +78,7 @@ impl<Offset: TryFrom<usize>> RecordBuffer<Offset> {
         (self.bytes, self.offsets)
     }
 
-    /// Puts a copy of `record` behind the others; returns false if there would be more bytes than an offset can tell.
+    /// Appends a copy of `record`; returns false if its end would exceed the range of the offsets.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
-//! Records that lie side by side in memory, as they were decompressed.
+//! Adjacent records in memory, as they were decompressed.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::read::block::Block;
 
-/// Holds records that lie side by side in memory, as they were decompressed; see
+/// Holds adjacent records in memory, as they were decompressed; see
 /// [`Records::next_run`](crate::Records::next_run).
 ///
 /// ```
@@ -27,7 +27,7 @@ pub struct RecordRun {
 }
 
 impl RecordRun {
-    /// The records in this part of a block, which end at `ends`, counted from where the first one begins.
+    /// Creates a run from a range of a block, with the `ends` of the records relative to the start of the first one.
     pub(crate) fn new(block: Arc<Block>, range: Range<usize>, ends: Vec<u32>) -> Self {
         Self { block, range, ends }
     }
@@ -49,7 +49,7 @@ impl RecordRun {
         &self.block.bytes[self.range.clone()]
     }
 
-    /// Returns where each record ends among the bytes.
+    /// Returns where each record ends in the bytes.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

@@ -1,5 +1,5 @@
-//! Skipping consecutive records in one block by whole subtrees of the index: files may share subtrees, and
-//! then have far more records than bytes.
+//! Skipping consecutive records in one block by whole subtrees of the index. Subtrees may be shared, so a
+//! file can have far more records than bytes.
 
 use std::collections::HashSet;
 

@@ -9,12 +9,12 @@ use crate::read::source::BlockSource;
 /// Number of consecutive blocks after which read-ahead starts.
 const BLOCKS_OF_A_SCAN: u32 = 3;
 
-/// The way of one reader through the blocks of a state.
+/// The position of one reader in the blocks of a state.
 pub(crate) struct Scan<S: BlockSource> {
     source: Arc<S>,
-    /// The block that the last record lies in, with its key.
+    /// The block of the last record, with its key.
     at_hand: Option<(u64, S::Block)>,
-    /// How many blocks in a row lay behind the one before.
+    /// Number of consecutive reads that went forward to a later block.
     rising: u32,
     ahead: Option<ReadAhead<S, S::Following>>,
 }
@@ -28,20 +28,21 @@ impl<S: BlockSource> Scan<S> {
         &self.source
     }
 
-    /// The current block, with its key.
+    /// Returns the current block, with its key.
     #[inline]
     pub(crate) fn at_hand(&self) -> Option<&(u64, S::Block)> {
         self.at_hand.as_ref()
     }
 
-    /// Records that the block with this key comes next; returns whether those behind it will be needed, too.
+    /// Records that the block with this key comes next; returns whether the blocks after it will probably be
+    /// needed, too.
     pub(crate) fn note(&mut self, key: u64) -> bool {
         let is_behind = self.at_hand.as_ref().is_some_and(|(before, _)| *before < key);
         self.rising = if is_behind { self.rising.saturating_add(1) } else { 0 };
         self.rising == BLOCKS_OF_A_SCAN
     }
 
-    /// Reads ahead what is behind the block with the key `key`, up to the one with the key `last`.
+    /// Reads ahead the blocks after the one with the key `key`, up to the one with the key `last`.
     pub(crate) fn read_ahead(&mut self, key: u64, last: u64) {
         let following = |source: &Arc<S>| source.following(key, last);
         self.ahead = Some(ReadAhead::scan(&self.source, key, last, following));
@@ -55,7 +56,7 @@ impl<S: BlockSource> Scan<S> {
         self.at_hand = Some((key, block));
     }
 
-    /// The block with this key, wherever it is.
+    /// Returns the block with this key from wherever it is.
     pub(crate) fn fetch(&mut self, key: u64) -> Result<S::Block> {
         if let Some((_, block)) = self.at_hand.as_ref().filter(|(at, _)| *at == key) {
             return Ok(block.clone());

@@ -1,4 +1,4 @@
-//! An immutable state of a file of version 2: every read runs on one, whatever happens to the file meanwhile.
+//! Immutable states of a file of version 2: every read uses one, whatever happens to the file meanwhile.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Shows a committed state, for which its file was long enough a moment ago.
+    /// Shows a committed state; the caller has checked that the file is long enough for it.
     pub(crate) fn committed(file: Arc<OpenFile>, master: MasterNode) -> Self {
         let committed_limit = master.file_limit;
         Self::new(file, master, committed_limit, new_epoch(), None)
     }
 
-    /// Shows a committed state of a file that has only `length` bytes. What is missing is an error where it is needed.
+    /// Shows a committed state of a file that has only `length` bytes. Reads of the missing bytes are errors.
     pub(crate) fn cut_short(file: Arc<OpenFile>, master: MasterNode, length: u64) -> Self {
         let committed_limit = master.file_limit.min(length);
         Self::new(file, master, committed_limit, new_epoch(), None)
@@ -99,7 +99,7 @@ impl Snapshot {
         self.index.blocks.pending.bytes.len()
     }
 
-    /// The master node of this state.
+    /// Returns the master node of this state.
     pub(crate) fn master_node(&self) -> MasterNode {
         let Self { index, metadata, serial, .. } = self;
         MasterNode {
@@ -156,7 +156,7 @@ impl Snapshot {
         self.index.record(number)
     }
 
-    /// Looks record `number` up in memory, or says from where on that takes the file.
+    /// Looks up record `number` in memory, or returns the place at which the lookup needs the file.
     #[inline]
     pub(crate) fn record_cached(&self, number: u64) -> Result<std::result::Result<Record, Place>> {
         self.index.record_cached(number)

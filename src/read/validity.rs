@@ -31,7 +31,7 @@ impl Trust {
     }
 }
 
-/// Returns a number that no other epoch of this process has.
+/// Returns a number that is unique in this process.
 pub(crate) fn new_epoch() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! The way through the records of a file of version 2, whose index is over records.
+//! Iterates over the records of a file of version 2, whose index points to single records.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::read::snapshot::Snapshot;
 pub(crate) struct Walk {
     scan: Scan<Snapshot>,
     leaf: Option<Leaf>,
-    /// Where in the current block the records behind the last one lie, as far as they do.
+    /// The offsets of the next records, as far as they are in the current block.
     run: Run,
-    /// Block and frame of the last leaf, whose neighbours mostly lie there, too.
+    /// Block and frame of the last leaf; its neighbours are usually in the same block.
     leaf_block: Option<(u64, Arc<Block>)>,
 }
 
-/// Offsets in one block, of which the first ones are done with.
+/// Offsets in one block, the first of which are already used.
 #[derive(Default)]
 struct Run {
     offsets: Vec<u32>,
@@ -44,18 +44,18 @@ impl Walk {
         self.scan.source()
     }
 
-    /// The record behind the last one if it is known to lie in the current block.
+    /// Returns the next record if it is known to be in the current block.
     #[inline]
     pub(crate) fn next_cached(&mut self) -> Option<&[u8]> {
         let offset = *self.run.offsets.get(self.run.done)?;
         let (_, block) = self.scan.at_hand()?;
-        // One that is not sound is left for `next`, which tells why.
+        // A damaged record is left for `next`, which reports the reason.
         let range = entry_range(&block.bytes, offset).ok()?;
         self.run.done += 1;
         Some(&block.bytes[range])
     }
 
-    /// Notes which records behind the one with this number, which was taken last, lie in the same block.
+    /// Notes which records after this one, which was taken last, are in the same block.
     pub(crate) fn look_behind(&mut self, number: u64) {
         let (Some(leaf), Some((frame, block))) = (&self.leaf, self.scan.at_hand()) else {
             return;
@@ -67,7 +67,7 @@ impl Walk {
         }
     }
 
-    /// The record with this number, on a way that ends with the record `last`.
+    /// Returns the record with this number, in an iteration that ends with the record `last`.
     pub(crate) fn take(&mut self, number: u64, last: u64) -> Result<Record> {
         self.run.offsets.clear();
         self.run.done = 0;
@@ -84,7 +84,7 @@ impl Walk {
         let is_scan = self.scan.note(frame);
         let block = self.fetch(frame)?;
         if is_scan {
-            // Where the end cannot be found, only who comes to it needs to know.
+            // If the last block cannot be found, only a read that reaches it has to fail.
             let last = self.coordinates_of_last(last).map_or(u64::MAX, |at| at.frame);
             self.scan.read_ahead(frame, last);
         }
@@ -120,7 +120,7 @@ impl Walk {
         }
     }
 
-    /// A leaf; it is not kept in the cache, since a scan passes it once.
+    /// Reads a leaf. It is not kept in the cache, since a scan passes it only once.
     fn leaf(&mut self, number: u64) -> Result<Node> {
         if let Some(leaf) = self.snapshot().index().cached_leaf(number) {
             return Ok(leaf);

@@ -1,4 +1,4 @@
-//! A closed block, to be compressed by any thread.
+//! A closed block, which any thread can compress.
 
 use std::sync::Arc;
 

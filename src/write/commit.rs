@@ -1,4 +1,4 @@
-//! The steps of a commit that hold the writer; `flight` has what is between them.
+//! The steps of a commit that hold the writer; `flight` contains the step between them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,7 +30,7 @@ impl CommitSteps for Writer {
         }
         let began = Instant::now();
         self.drain_for_commit()?;
-        // One is in progress: there is none that could be asked for.
+        // One is in progress, so there is no other one to report.
         let Some(slots) = self.slots.take() else {
             return Ok(None);
         };
@@ -53,7 +53,7 @@ impl CommitSteps for Writer {
 
     fn begin_marked(&mut self) -> Result<Option<Flight>> {
         self.check_health()?;
-        // Nothing begins while the slots are with a commit in progress.
+        // Nothing begins while a commit in progress holds the slots.
         let Some(captured) = self.marked.take_if(|_| self.slots.is_some()) else {
             return Ok(None);
         };
@@ -87,7 +87,7 @@ impl CommitSteps for Writer {
 }
 
 impl Writer {
-    /// Makes the draft complete, to be captured.
+    /// Completes the draft, so that it can be captured.
     fn drain_for_commit(&mut self) -> Result<()> {
         self.draft.drain()?;
         if !MasterNode::index_fits(&self.draft.node().path, &self.file.geometry) {
@@ -96,7 +96,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Captures all that is not committed and not in progress, also what was marked before.
+    /// Captures everything that is neither committed nor in progress, including what was marked before.
     fn capture(&mut self) -> Captured {
         if let Some(before) = self.marked.take() {
             self.draft.keep_uncommitted(&before);
@@ -128,7 +128,7 @@ impl Writer {
         self.draft.note_commit(serial);
         self.committed = Arc::new(node);
         self.committed_count = record_count;
-        // What others have added meanwhile, and read, is still in the same transaction.
+        // Records that others have added and read meanwhile are still in the same transaction.
         if !self.draft.is_dirty() && self.marked.is_none() {
             self.renew_transaction();
         }
@@ -139,8 +139,8 @@ impl Writer {
         commit
     }
 
-    /// Ends the pauses of those who wait for a commit, of which one has just ended. They are short as long as
-    /// commits follow each other closely, and then this would only take time.
+    /// Wakes those who wait for a commit, after one has ended. Their pauses are short while commits follow
+    /// each other closely, and then waking would only cost time.
     fn tell_followers(&mut self, now: Instant) {
         let before = self.last_commit.replace(now);
         if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {

@@ -18,21 +18,20 @@ pub(super) struct Draft {
     frames: FrameWriter,
     /// The master node, including uncommitted entries; the serial number is that of the last commit.
     pub(super) node: MasterNode,
-    /// Counts the records, those included that the index does not hold yet.
+    /// Number of records, including those that are not in the index yet.
     pub(super) record_count: u64,
-    /// Counts the bytes of the records that were added since the last commit, or since what is being committed was
-    /// captured.
+    /// Bytes of the records added since the last commit, or since the commit in progress was captured.
     uncommitted_bytes: u64,
     /// Whether anything has changed since then.
     dirty: bool,
     /// The number of the open block, which is `node.pending`; closed ones have lower numbers.
     open_block: u64,
-    /// Whether the open block has its position, the file limit, since the index refers to it. Nothing may be written
-    /// there before it.
+    /// Whether the position of the open block is fixed at the file limit because the index refers to it. No
+    /// other frame may be written there.
     open_is_placed: bool,
     /// Records and metadata whose block has no position yet, in order.
     unplaced: VecDeque<Unplaced<EntryKind>>,
-    /// The same of index nodes, with the level at which each is a child.
+    /// Index nodes whose block has no position yet, with the level at which each is a child.
     unplaced_nodes: VecDeque<Unplaced<u8>>,
     /// Records that have coordinates and are not in the index yet, in order: their nodes are written together.
     unindexed: VecDeque<Coordinates>,
@@ -63,7 +62,7 @@ pub(super) enum EntryKind {
 pub(super) struct Captured {
     pub(super) node: MasterNode,
     pub(super) record_count: u64,
-    /// Counts the bytes of the records that are new in it.
+    /// Bytes of the records that are new in it.
     pub(super) bytes: u64,
 }
 
@@ -125,14 +124,14 @@ impl Draft {
         self.dirty
     }
 
-    /// Hands out the state to commit. What comes from now on belongs to the next commit.
+    /// Returns the state to commit. Changes from now on belong to the next commit.
     pub(super) fn capture(&mut self) -> Captured {
         self.dirty = false;
         let bytes = std::mem::take(&mut self.uncommitted_bytes);
         Captured { node: self.node.clone(), record_count: self.record_count, bytes }
     }
 
-    /// Returns to the draft what was captured and has not been committed.
+    /// Returns a captured state that has not been committed to the draft.
     pub(super) fn keep_uncommitted(&mut self, captured: &Captured) {
         self.dirty = true;
         self.uncommitted_bytes += captured.bytes;
@@ -162,7 +161,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Adds records, all or none of them, of which each ends where `ends` says. None of them waits for the disk.
+    /// Adds all or none of the records that end at `ends`. Does not wait for the disk.
     pub(super) fn add_records(&mut self, records: &[u8], ends: &[usize]) -> Result<()> {
         let before = self.savepoint();
         let mut start = 0;
@@ -186,7 +185,8 @@ impl Draft {
         Ok(())
     }
 
-    /// The length of the open block, at which its next entry begins. It is shorter than a block, whose size has 32 bits.
+    /// Returns the length of the open block, where its next entry begins. It is less than the block size and
+    /// so fits in 32 bits.
     #[inline]
     fn open_length(&self) -> u32 {
         u32::try_from(self.node.pending.len()).unwrap_or(u32::MAX)
@@ -205,7 +205,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Compresses a block at once that may be too large for a frame, to refuse its last entry if it is.
+    /// Compresses a block that may be too large for a frame right away, in order to refuse its last entry if it is.
     pub(super) fn close_huge_block(&mut self, offset: u32, entry: EntryKind) -> Result<()> {
         match self.frames.compress(&self.node.pending) {
             Ok(frame) => {
@@ -224,8 +224,8 @@ impl Draft {
         }
     }
 
-    /// Queues an entry of the open block until its coordinates are known, which may be at once. Before that, a full block
-    /// is closed: an index node that the entry fills belongs in a later one.
+    /// Queues an entry of the open block until its coordinates are known, which may be immediately. A full
+    /// block is closed first: an index node that the entry fills belongs in a later one.
     #[inline]
     fn note(&mut self, offset: u32, entry: EntryKind) {
         self.unplaced.push_back(Unplaced { block: self.open_block, offset, entry });
@@ -290,7 +290,8 @@ impl Draft {
         }
     }
 
-    /// Gives the entries of the open block their coordinates, and indexes all records, unless their nodes fill it.
+    /// Assigns coordinates to the entries of the open block, and indexes all records, unless their nodes fill
+    /// the block.
     fn place_open_block(&mut self) {
         self.open_is_placed = true;
         while self.open_is_placed {
@@ -314,7 +315,7 @@ impl Draft {
     }
 
     fn place_entries(&mut self, block: u64, frame: u64) {
-        // Those that are nodes already are older than those that the records will fill.
+        // Existing nodes are older than those that the records will fill.
         while let Some(Unplaced { offset, entry: level, .. }) = pop_of(&mut self.unplaced_nodes, block) {
             self.index(level, Coordinates { frame, offset });
         }
@@ -378,7 +379,7 @@ impl Draft {
     }
 }
 
-/// Takes the first entry out of a queue if it is one of this block.
+/// Removes and returns the first entry of a queue if it belongs to this block.
 fn pop_of<E: Copy>(queue: &mut VecDeque<Unplaced<E>>, block: u64) -> Option<Unplaced<E>> {
     let first = *queue.front().filter(|first| first.block == block)?;
     queue.pop_front();

@@ -1,4 +1,4 @@
-//! A commit in progress: it has all that it writes, and leaves the writer to others meanwhile.
+//! A commit in progress: it owns everything that it writes, and leaves the writer to others meanwhile.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct Flight {
     /// Whether frames, or the length, were written since the last sync.
     pub(super) has_unsynced_frames: bool,
     pub(super) watch: Watch,
-    /// The writer's count of changes, all of which are in it.
+    /// The writer's count of changes; the commit contains all of them.
     pub(super) changes: u64,
     pub(super) began: Instant,
     pub(super) outcome: Result<(), Failure>,
@@ -34,7 +34,7 @@ impl Flight {
         &self.file.path
     }
 
-    /// Brings the frames to the disk before a master node points at them, and then the master node.
+    /// Brings the frames to the disk before the master node that points to them.
     fn write_in_order(&mut self) -> Result<(), Failure> {
         if self.syncs_first() {
             self.file.storage.sync().map_err(Failure::sync)?;
@@ -54,7 +54,7 @@ impl Flight {
     fn syncs_first(&self) -> bool {
         match self.sync {
             SyncMode::Full => self.has_unsynced_frames,
-            // Also when there are no frames: the last slot must be there before the other one is touched.
+            // Also if there are no frames: the last slot must be on the disk before the other one is touched.
             SyncMode::Barrier => true,
             SyncMode::None => false,
         }

@@ -35,7 +35,7 @@ pub(super) struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// `opened` is what the system knows of the file now.
+    /// Creates the frame writer of a file, whose present attributes are `opened`.
     pub(super) fn new(file: Arc<OpenFile>, level: ZlibLevel, opened: Standing) -> Self {
         let pipeline = Pipeline::new(file.threads);
         Self { file, level, pipeline, length: opened.length, unsynced: false, watch: Watch::new(opened) }
@@ -67,7 +67,7 @@ impl FrameWriter {
         self.pipeline.is_empty()
     }
 
-    /// Says whether frames, or the length, were written since this was last asked: they need a sync.
+    /// Returns whether frames, or the length, were written since the last call, and so need a sync.
     pub(super) fn take_unsynced(&mut self) -> bool {
         std::mem::take(&mut self.unsynced)
     }
@@ -76,7 +76,7 @@ impl FrameWriter {
         self.watch
     }
 
-    /// Records what a commit has noticed of the file.
+    /// Records what a commit has noticed about the file.
     pub(super) fn note_watch(&mut self, seen: Watch) {
         if self.watch.harm().is_none() {
             self.watch = seen;
@@ -166,7 +166,7 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Extends the file to at least `needed` bytes, and much further to do so rarely.
+    /// Extends the file to at least `needed` bytes, and far beyond, so that this is rare.
     fn grow(&mut self, needed: u64, file_limit: u64) -> Result<()> {
         if needed <= self.length {
             return Ok(());
@@ -174,7 +174,7 @@ impl FrameWriter {
         let step = self.file.geometry.whole_pages(file_limit.min(MAX_GROWTH));
         let length = needed.max(self.length + step);
         let set_length = |length| self.file.storage.set_length(length).map(|()| length);
-        // If there is no space for later, there may be enough for now.
+        // If there is no space for the reserve, there may be enough for now.
         self.length =
             set_length(length).or_else(|_| set_length(needed)).map_err(self.file.failed("enlarge"))?;
         Ok(())
@@ -194,14 +194,14 @@ impl FrameWriter {
         pages
     }
 
-    /// Cuts off the room that the file was grown by and that no commit uses.
+    /// Truncates the reserve by which the file was extended and that no commit uses.
     pub(super) fn trim(&self, committed_limit: u64) {
         let geometry = &self.file.geometry;
         let used = committed_limit.next_multiple_of(geometry.page());
         let length = used.max(geometry.initial_length());
         // A file that was truncated further is left alone.
         if self.file.storage.length().is_ok_and(|now| length < now) {
-            // The room is only room: a file that keeps it is as good.
+            // The reserve does no harm, so an error does not matter.
             let _ = self.file.storage.set_length(length);
         }
     }

@@ -16,7 +16,7 @@ pub(crate) enum Health {
     },
 }
 
-/// A commit that failed for good, for all whose changes were in it.
+/// A commit that failed for good, kept for all callers whose changes were in it.
 #[derive(Debug)]
 pub(crate) struct LostCommit {
     changes: u64,
@@ -29,9 +29,9 @@ pub(crate) struct LostCommit {
 pub(crate) enum Failure {
     /// The file was truncated or removed.
     Harmed(Error),
-    /// There was no room for it; the file is as it was.
+    /// There was no space for it; the file is unchanged.
     Untouched(Error),
-    /// What it needs may not be on the disk, and will not be, or it may have happened or not.
+    /// Data that it needs did not reach the disk, or it is uncertain whether the commit happened.
     Lost { source: io::Error, is_uncertain: bool },
 }
 
@@ -41,19 +41,19 @@ impl Failure {
         Self::Lost { source, is_uncertain: false }
     }
 
-    /// It may have happened or not.
+    /// It is uncertain whether the commit happened.
     pub(crate) fn uncertain(source: io::Error) -> Self {
         Self::Lost { source, is_uncertain: true }
     }
 
-    /// It was given up half-way.
+    /// The commit was abandoned half-way.
     pub(crate) fn abandoned() -> Self {
-        Self::uncertain(io::Error::other("it was given up half-way"))
+        Self::uncertain(io::Error::other("it was abandoned half-way"))
     }
 }
 
 impl Health {
-    /// An error unless this process may write the file at `path`, to which another program may have done `harm`.
+    /// Checks that this process may still write the file at `path`, to which another program may have done `harm`.
     pub(crate) fn check(
         &self,
         path: &Path,
@@ -78,15 +78,15 @@ impl Health {
         matches!(self, Self::Good)
     }
 
-    /// Ends all writing for a reason that is no commit's.
+    /// Ends all writing for a reason other than a failed commit.
     pub(crate) fn fail(&mut self, path: &Path, reason: String) -> Error {
         let error = Error::WriterFailed { path: path.to_owned(), reason: reason.clone() };
         *self = Self::Failed { reason, lost: None };
         error
     }
 
-    /// Takes note of the failure of a commit with the first `changes` changes in it. Where that cannot be mended, it
-    /// ends all writing.
+    /// Records the failure of a commit that contained the first `changes` changes. If writing cannot
+    /// continue, this ends it.
     pub(crate) fn fail_commit(&mut self, path: &Path, changes: u64, failure: Failure) -> Error {
         match failure {
             Failure::Untouched(error) | Failure::Harmed(error) => error,
@@ -101,7 +101,7 @@ impl Health {
         }
     }
 
-    /// The error of the commit that failed for good with the first `changes` changes in it, if one has.
+    /// Returns the error of the commit that failed for good with the first `changes` changes, if there is one.
     pub(crate) fn lost_commit(&self, path: &Path, changes: u64) -> Option<Error> {
         let Self::Failed { lost: Some(lost), .. } = self else {
             return None;

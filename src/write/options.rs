@@ -1,11 +1,11 @@
-//! How a writer works, and what it tells of its commits.
+//! The options of a writer, and its figures about commits.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::codec::level::ZlibLevel;
 
-/// Says when a commit waits for the disk.
+/// Determines when a commit waits for the disk.
 ///
 /// ```
 /// use capturefile::{OpenOptions, SyncMode};
@@ -21,12 +21,12 @@ use crate::codec::level::ZlibLevel;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SyncMode {
-    /// A commit returns when it would survive a power cut.
+    /// A commit returns once it would survive a power cut.
     #[default]
     Full,
     /// A power cut rolls back the last commit at most, and never harms the file.
     Barrier,
-    /// A commit survives the end of the process; a power cut may cost the file.
+    /// A commit survives the end of the process; a power cut may destroy the file.
     None,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for SyncMode {
     }
 }
 
-/// Says how blocks are compressed.
+/// Selects how blocks are compressed.
 ///
 /// ```
 /// use capturefile::{Compression, OpenOptions};
@@ -69,7 +69,7 @@ impl fmt::Display for SyncMode {
 pub enum Compression {
     /// By zlib; only in version 2 of the format.
     Zlib,
-    /// By Zstandard; only in version 3 of the format, as what follows.
+    /// By Zstandard; only in version 3 of the format, like the following ones.
     Zstd,
     /// By LZ4.
     Lz4,
@@ -100,7 +100,8 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Says what one commit added, and how long that took; [`CaptureFile::commit`](crate::CaptureFile::commit) returns it.
+/// Describes what one commit added, and how long it took; [`CaptureFile::commit`](crate::CaptureFile::commit)
+/// returns it.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -116,7 +117,7 @@ impl fmt::Display for Compression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Commit {
-    /// Records that were added.
+    /// Number of records added.
     pub records: u64,
     /// The bytes of these records, before they are compressed.
     pub bytes: u64,
@@ -142,13 +143,13 @@ pub struct Commit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Commits of anything; a call without anything to commit is none.
+    /// Number of commits; calls with nothing to commit do not count.
     pub commits: u64,
-    /// Records that were added.
+    /// Number of records added.
     pub records: u64,
     /// The bytes of these records, before they are compressed.
     pub bytes: u64,
-    /// How long the commits took together.
+    /// Total time of the commits.
     pub commit_time: Duration,
 }
 
@@ -162,19 +163,19 @@ impl Stats {
     }
 }
 
-/// How a new file is made.
+/// How a new file is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Making {
-    /// Where nobody else can see it yet.
+    /// Invisible to others at first.
     Hidden,
-    /// Where it stands, for everybody to see.
+    /// In place, visible to everyone.
     InPlace,
 }
 
 /// The serial numbers of a new file's two master nodes.
 pub(crate) const FIRST_SERIALS: [u32; 2] = [1, 2];
 
-/// How a writer works.
+/// The options of a writer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriterOptions {
     pub(crate) sync: SyncMode,

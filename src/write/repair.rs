@@ -11,8 +11,7 @@ use crate::storage::write_all;
 pub(crate) type SlotImages = [Option<Vec<u8>>; 2];
 
 /// Finds the current node for a writer, which has exclusive access, and makes both slots sound and
-/// consecutive: the writer must not build upon a state that an earlier one left in memory only, or
-/// half-written.
+/// consecutive: the writer must not build upon a state that an earlier writer left half-written, or only in memory.
 pub(crate) fn repair(file: &OpenFile, sync: bool) -> Result<(MasterNode, SlotImages)> {
     let (storage, geometry) = (&*file.storage, &file.geometry);
     if sync {

@@ -1,4 +1,4 @@
-//! The two slots of a file, as its writer knows and writes them.
+//! Writing the two slots of a file.
 
 use std::io;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::read::open_file::OpenFile;
 use crate::storage::write_up_to;
 use crate::write::repair::SlotImages;
 
-/// The reason why a slot was not written.
+/// Why a slot was not written.
 #[derive(Debug)]
 pub(super) enum SlotError {
     /// There was no space for its first byte, as on a file system that writes nothing in place: the slot is
@@ -78,7 +78,7 @@ impl SlotWriter {
     }
 }
 
-/// The runs of pages in which `new` differs from `old`, as ranges of bytes.
+/// Returns the runs of pages in which `new` differs from `old`, as ranges of bytes.
 fn changed_pages<'a>(old: &'a [u8], new: &'a [u8], page: usize) -> impl Iterator<Item = Range<usize>> + 'a {
     let differs = move |start: &usize| {
         let range = *start..(*start + page).min(new.len());

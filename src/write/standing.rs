@@ -1,10 +1,10 @@
-//! Whether a file is still what its writer takes it for.
+//! Detects that a file was truncated or removed while it is being written.
 
 use crate::error::{Error, Result};
 use crate::read::open_file::{Opened, cut_short};
 use crate::storage::Standing;
 
-/// What a writer knows of its file from outside of it.
+/// What a writer has observed about its file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch {
     /// Whether the file had a name when it was opened.
@@ -14,19 +14,20 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// `opened` is what the system knows of the file now.
+    /// Starts to watch a file, whose present attributes are `opened`.
     pub(crate) fn new(opened: Standing) -> Self {
         Self { had_name: opened.has_name, harm: None }
     }
 
-    /// Why nothing must be written any more, if it must not.
+    /// Returns the reason why nothing may be written any more, if there is one.
     #[inline]
     pub(crate) fn harm(&self) -> Option<&'static str> {
         self.harm
     }
 
-    /// Checks that the file still has its first `needed` bytes, and a name: what is written to one that was truncated
-    /// or removed could not be read again. Returns its length; the room behind may have been cut off.
+    /// Checks that the file still has its first `needed` bytes, and a name: data written to a truncated or
+    /// removed file could not be read again. Returns the file's length; the unused space at its end may have
+    /// been truncated.
     pub(crate) fn check(&mut self, file: &Opened, needed: u64) -> Result<u64> {
         let standing = file.storage.standing().map_err(file.failed("read the length of"))?;
         if standing.length < needed {

@@ -1,4 +1,4 @@
-//! Empty files, and files that a crash left half created, which become capture files in place.
+//! Recognises empty and half-created files, which become capture files in place.
 
 use std::io;
 
@@ -7,8 +7,8 @@ use crate::format::{Geometry, Slot, in_memory};
 use crate::storage::{Storage, read_up_to};
 use crate::write::options::FIRST_SERIALS;
 
-/// Whether nothing is in a file of `length` bytes but what may be there when the making of one with this geometry, and
-/// without metadata, is cut off: the header is written last.
+/// Whether a file of `length` bytes is the remains of an interrupted creation, with this geometry and without
+/// metadata: the header is written last.
 pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, geometry: &Geometry) -> io::Result<bool> {
     if length == 0 {
         return Ok(true);

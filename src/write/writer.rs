@@ -1,4 +1,4 @@
-//! The writer of a file: it adds records, commits in an order that makes commits durable, and rolls back.
+//! The writer of a file: adds records, commits in an order that makes commits durable, and rolls back.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,11 +25,11 @@ pub(crate) struct Writer {
     pub(super) sync: SyncMode,
     pub(super) draft: Draft,
     right: Arc<dyn WriteRight>,
-    /// `None` while a commit is in progress, which has it.
+    /// `None` while a commit in progress holds them.
     pub(super) slots: Option<SlotWriter>,
-    /// What a commit that was started is to have in it, and is waiting for the one in progress.
+    /// The content of a started commit that waits for the one in progress.
     pub(super) marked: Option<Captured>,
-    /// The count of changes of what was captured last.
+    /// The count of changes at the last capture.
     pub(super) captured_changes: u64,
     /// The last commit.
     pub(super) committed: Arc<MasterNode>,
@@ -48,7 +48,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens a file whose lock the caller holds, and repairs what an earlier writer left behind.
+    /// Opens a file whose lock the caller holds, and repairs its slots if an earlier writer left them incomplete.
     pub(crate) fn open(
         file: Arc<OpenFile>,
         right: Box<dyn WriteRight>,
@@ -80,7 +80,7 @@ impl Writer {
         made.map(|()| writer)
     }
 
-    /// Fills an empty file.
+    /// Writes the initial content of an empty file.
     fn make(&mut self, metadata: Option<&[u8]>, making: Making) -> Result<()> {
         let file = Arc::clone(&self.file);
         let length = file.geometry.initial_length();

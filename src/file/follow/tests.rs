@@ -127,7 +127,7 @@ fn a_commit_ends_the_longest_wait_for_it() {
             writer.add_record(b"news").unwrap();
             writer.commit().unwrap();
         });
-        // What was committed since it looked is news at once.
+        // A commit since the last check is noticed immediately.
         reader.wait_for_commit(PATIENCE);
         assert!(began.elapsed() < PATIENCE);
         assert!(reader.refresh(false).unwrap());

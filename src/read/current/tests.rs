@@ -1,12 +1,12 @@
-//! Every way in which one look at the slots can fall together with four commits, page by page.
+//! Every interleaving of one look at the slots with four commits, page by page.
 
 use super::*;
 use crate::format::master::tail_length;
 
-/// Commits that a writer makes while a reader looks, at most.
+/// Maximum number of commits that a writer makes while a reader looks.
 const IN_FLIGHT: usize = 4;
 
-/// Choices between this many possibilities, gone through one after another until all have been made.
+/// Enumerates all sequences of choices, each between a given number of possibilities.
 #[derive(Default)]
 struct Choices {
     made: Vec<(usize, usize)>,
@@ -23,7 +23,7 @@ impl Choices {
         self.made[self.taken - 1].0
     }
 
-    /// Continues to the next set of choices; false if there is none.
+    /// Advances to the next sequence of choices; false if there is none.
     fn advance(&mut self) -> bool {
         self.taken = 0;
         while let Some((chosen, limit)) = self.made.pop() {
@@ -39,7 +39,7 @@ impl Choices {
 /// Two slots that a writer overwrites in turn, page by page, upwards or downwards.
 struct Slots {
     geometry: Geometry,
-    /// The two commits that are there at first, and those that follow.
+    /// The first two commits, and those that follow.
     nodes: Vec<MasterNode>,
     /// Their bytes.
     images: Vec<Vec<u8>>,
@@ -60,17 +60,17 @@ impl Slots {
         in_memory(self.geometry.slot_size() / self.geometry.page())
     }
 
-    /// The number of the last commit that is written whole.
+    /// The number of the last commit that is written completely.
     fn committed(&self) -> usize {
         1 + self.written / self.pages()
     }
 
-    /// Lets the writer continue as the choice falls.
+    /// Lets the writer continue for as many pages as chosen.
     fn pass(&mut self, choices: &mut Choices) {
         self.written += choices.choose(IN_FLIGHT * self.pages() - self.written);
     }
 
-    /// A page of a slot as it is now; the first of the images stands in slot A.
+    /// A page of a slot as it is now; the first of the images is in slot A.
     fn page(&self, slot: Slot, page: usize) -> &[u8] {
         let turn = if self.downwards { self.pages() - 1 - page } else { page };
         let parity = usize::from(slot == Slot::B);
@@ -79,7 +79,7 @@ impl Slots {
         &self.images[number][512 * page..][..512]
     }
 
-    /// Reads a slot while the writer continues; the first read of all says what was committed then.
+    /// Reads a slot while the writer continues; the first read of all records what was committed then.
     fn read(&mut self, slot: Slot, choices: &mut Choices, began: &mut Option<usize>) -> Vec<u8> {
         let mut bytes = Vec::new();
         for page in 0..self.pages() {
@@ -107,18 +107,18 @@ fn image(geometry: &Geometry, node: &MasterNode) -> Vec<u8> {
     bytes
 }
 
-/// What came of one look.
+/// The outcome of one look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// A commit that was the last one when the reader began, or a later one.
+    /// The commit that was the last one when the reader began, or a later one.
     Right,
-    /// Nothing, because the writer was at work.
+    /// Nothing, because the writer was active.
     Again,
     /// An older commit.
     Stale,
     /// A state that was never committed.
     Wrong,
-    /// Nothing, though the writer stood still.
+    /// Nothing, although the writer was idle.
     Stuck,
 }
 
@@ -131,7 +131,7 @@ fn our_rule(geometry: &Geometry, read: &mut dyn FnMut(Slot) -> Vec<u8>) -> Optio
     }
 }
 
-/// The newer one of those that are good.
+/// The newer one of the valid nodes.
 fn naive_rule(geometry: &Geometry, read: &mut dyn FnMut(Slot) -> Vec<u8>) -> Option<MasterNode> {
     let nodes = Slot::BOTH.map(|slot| MasterNode::decode(geometry, slot, &read(slot)).ok());
     nodes.into_iter().flatten().reduce(|a, b| if b.is_newer_than(&a) { b } else { a })
@@ -153,7 +153,7 @@ fn look_once(rule: Rule, slots: &mut Slots, choices: &mut Choices) -> Outcome {
     }
 }
 
-/// Looks in all ways at files of two and three pages a slot, also where serial numbers wrap.
+/// Looks in all interleavings at files with slots of two and three pages, also where serial numbers wrap.
 fn look_in_all_ways(rule: Rule) -> Vec<(Outcome, u64)> {
     let mut counts = Vec::new();
     for ((block_size, first_serial), downwards) in
@@ -195,7 +195,7 @@ fn the_naive_rule_gives_stale_nodes_in_the_same_interleavings() {
     assert!(counts.iter().all(|(outcome, _)| *outcome != Outcome::Wrong), "{counts:?}");
 }
 
-/// A reader gives up at once if two looks find the same damage; a writer at work never makes it do so.
+/// A reader gives up without waiting if two looks find the same damage; an active writer never causes that.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn no_interleaving_of_two_looks_makes_a_busy_writer_look_like_damage() {

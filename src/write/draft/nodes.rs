@@ -4,9 +4,9 @@ use super::Draft;
 use crate::error::Result;
 use crate::format::{Coordinates, entries, in_memory};
 
-/// Index nodes get a frame of their own once they fill this part of a block,
+/// Index nodes get a frame of their own once they fill this fraction of a block,
 const NODES_DIVISOR: usize = 4;
-/// or this part, where a commit cannot wait for more,
+/// or this fraction if a commit cannot wait for more,
 const MIN_NODES_DIVISOR: usize = 8;
 /// or when this many blocks have been written since their first record: recovery looks for the nodes of a record in at
 /// most twice as many blocks after it.
@@ -35,15 +35,15 @@ impl Draft {
         self.write_nodes(if is_late { self.in_full_leaves() } else { self.in_full_groups() })
     }
 
-    /// Writes all full nodes if they are worth a frame.
+    /// Writes all full nodes if there are enough for a frame.
     pub(super) fn write_all_nodes(&mut self) -> Result<()> {
         let records = self.in_full_leaves();
         let is_worth_it = records * Coordinates::SIZE >= self.frames.block_size() / MIN_NODES_DIVISOR;
         if is_worth_it { self.write_nodes(records) } else { Ok(()) }
     }
 
-    /// Counts the records whose nodes can be written as a frame now: full nodes of all levels up to the one that is
-    /// worth it.
+    /// Counts the records whose nodes can be written as a frame now: full nodes of all levels up to the one
+    /// that justifies it.
     fn in_full_groups(&self) -> usize {
         let indexed = self.node.path.record_count().map_or(0, in_memory) % self.group;
         self.unindexed_up_to_multiple(self.group, indexed)
@@ -60,8 +60,8 @@ impl Draft {
         if is_possible { count.saturating_sub(indexed) } else { 0 }
     }
 
-    /// Indexes this many records, whose nodes become a frame: they are smaller there than among records, and those that
-    /// lead to a record are read at once.
+    /// Indexes this many records, whose nodes become a frame: they are smaller there than among records, and
+    /// those that lead to one record are read together.
     fn write_nodes(&mut self, records: usize) -> Result<()> {
         if records == 0 {
             return Ok(());

@@ -155,7 +155,7 @@ fn of_records_that_are_refused_together_none_stays_whatever_they_closed() {
     assert!(matches!(writer.draft.add_records(&records, &ends), Err(Error::IndexFull { .. })));
     writer.draft.record_count = before.2;
     let after = (writer.draft.frames().len(), writer.draft.node().clone(), writer.record_count());
-    assert!(before == after, "what was closed, pending or counted is not as before");
+    assert!(before == after, "the closed blocks, pending bytes or counts have changed");
     writer.commit_alone().unwrap();
     let snapshot = writer.snapshot().unwrap();
     let numbers = 1..=snapshot.record_count();
