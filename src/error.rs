@@ -1,4 +1,4 @@
-//! The one error type of the crate, and the damage report that file parsing produces.
+//! The error type of the crate, and the damage reports that file parsing produces.
 
 use std::fmt;
 use std::io;
@@ -132,8 +132,8 @@ pub enum Error {
 
     /// A file that is followed has been removed or replaced.
     #[error(
-        "{path:?} has been replaced or removed: all records of the file that was followed have been given, and \
-         no more will come; open it again to continue with the file that stands there now"
+        "{path:?} has been replaced or removed: all records of the old file have been returned, and no more will \
+         follow; open it again to continue with the new file"
     )]
     #[non_exhaustive]
     Replaced {
@@ -143,9 +143,9 @@ pub enum Error {
 
     /// The file of a writer no longer has a name.
     #[error(
-        "{path:?} has been removed or replaced under its writer, so that nobody could read what is committed now; \
-         what was committed before can be read from this object; open the path again to write what stands there, or \
-         a new file"
+        "{path:?} has been removed or replaced while it was open for writing, so no one could read a further commit; \
+         this object can still read the earlier commits; open the path again to write the new file there, or to \
+         create one"
     )]
     #[non_exhaustive]
     Removed {
@@ -153,10 +153,8 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// The operation does not support this version of the format yet.
-    #[error(
-        "cannot {what} {path:?}: it is in version {version} of the format, for which that does not exist yet"
-    )]
+    /// The file's version of the format does not contain the requested data.
+    #[error("cannot {what} {path:?}: it is in format {version}, and only files in format 3 have them")]
     FormatUnsupported {
         /// The file.
         path: PathBuf,
@@ -179,10 +177,10 @@ pub enum Error {
         by: LockHolder,
     },
 
-    /// A file was to be replaced that somebody has open, which Windows refuses.
+    /// A file that is open was to be replaced, which Windows refuses.
     #[error(
-        "cannot replace {path:?} while somebody has it open: {source}; Windows replaces no file that is mapped, as \
-         readers do, or open in a program that does not permit it: close it everywhere, also in this process, and try \
+        "cannot replace {path:?} while it is open: {source}; Windows does not replace a file that is mapped, as by a \
+         reader, or open in a program that does not permit it: close it everywhere, including this process, and try \
          again"
     )]
     #[non_exhaustive]
@@ -215,7 +213,7 @@ pub enum Error {
     },
 
     /// A writing call on a file that has been closed.
-    #[error("{path:?} is not open; it has been closed meanwhile")]
+    #[error("{path:?} is not open; it has been closed")]
     #[non_exhaustive]
     Closed {
         /// The file.
@@ -226,7 +224,7 @@ pub enum Error {
     /// or reading uncommitted records.
     #[error(
         "{path:?} was opened for writing before this process was forked; only the process that opened it may \
-         write it or read what is not committed"
+         write it or read uncommitted records"
     )]
     #[non_exhaustive]
     Forked {
@@ -236,7 +234,7 @@ pub enum Error {
 
     /// An earlier failure left the writer unable to continue safely.
     #[error(
-        "{path:?} takes no more work from this writer since {reason}; close it and open it again, which \
+        "{path:?} can no longer be written through this object since {reason}; close it and open it again, which \
          checks and repairs the file"
     )]
     #[non_exhaustive]
@@ -250,7 +248,7 @@ pub enum Error {
     /// A commit failed at a point where it may or may not have happened.
     #[error(
         "the commit to {path:?} failed while it was being made durable ({source}), so it may or may not have \
-         happened; open the file again and look at its record count or metadata"
+         happened; open the file again and check its record count or metadata"
     )]
     #[non_exhaustive]
     CommitUncertain {

@@ -1,4 +1,4 @@
-//! Who may write: the advisory byte-range lock, and the registry of this process's writers.
+//! The right to write: the advisory byte-range lock, and the registry of this process's writers.
 //!
 //! The lock belongs to the open file description (an OFD lock of Linux or macOS, or one of a handle of
 //! Windows), not to the process, so closing another handle of the same file does not drop it. It conflicts
@@ -37,7 +37,7 @@ const WRITER_BYTE: u64 = 0x7FFF_FFFF_FFFF_FFFE;
 /// Time for which a commit waits for readers of the pure-Python package to release the slots.
 const SLOT_LOCK_WAIT: Duration = Duration::from_millis(100);
 
-/// Whether somebody has the right to write the file: a writer of this process, or one that holds the lock.
+/// Whether any writer has the right to write the file: one of this process, or one that holds the lock.
 pub(crate) fn is_being_written(file: &File) -> io::Result<bool> {
     let identity = FileIdentity::of_file(file)?;
     if registry().contains_key(&identity.while_it_exists()) {
@@ -46,7 +46,7 @@ pub(crate) fn is_being_written(file: &File) -> io::Result<bool> {
     system::is_locked(file, WRITER_BYTE, 1)
 }
 
-/// The reason why a lock was refused.
+/// Why a lock was refused.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// Another writer holds it.
@@ -164,7 +164,7 @@ impl Drop for SlotLock<'_> {
     }
 }
 
-/// Takes the writer's byte, or says why it cannot be had.
+/// Locks the writer's byte, or returns why that failed.
 fn lock_to_write(file: &File) -> Result<(), Refusal> {
     let deadline = Instant::now() + system::INQUIRY;
     loop {

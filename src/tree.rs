@@ -4,7 +4,7 @@
 //! unfinished rightmost node of each level can, and those live in the master node. Nothing here reads
 //! or writes: a node that fills up is handed to the caller, who stores it and adds it one level higher.
 
-/// A file with more records than this is not sound, so that the number after the last one is a number too.
+/// Maximum number of records in a sound file, so that the number after the last one fits in 64 bits.
 pub(crate) const MAX_RECORDS: u64 = u64::MAX - 1;
 
 /// The unfinished rightmost node of each level. Level 1 is the one whose children are records.
@@ -15,7 +15,7 @@ pub(crate) struct RightmostPath<C> {
     levels: Vec<Vec<C>>,
 }
 
-/// The first step from the rightmost path down to a record.
+/// A step from the rightmost path down to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Descent<C> {
     /// A record if `height` is 0, else the root of a perfect subtree of that height.
@@ -30,8 +30,8 @@ impl<C: Copy> RightmostPath<C> {
         Self { fan_out, levels: Vec::new() }
     }
 
-    /// Adds a child to the level `level`. A node that this fills is emptied here and returned: it is
-    /// the caller's to store, and its coordinates to add to the level above.
+    /// Adds a child to the level `level`. A node that this fills is emptied and returned: the caller stores
+    /// it, and adds its coordinates to the level above.
     pub(crate) fn add(&mut self, level: u8, child: C) -> Option<Vec<C>> {
         let level = usize::from(level);
         if self.levels.len() < level {
@@ -42,23 +42,23 @@ impl<C: Copy> RightmostPath<C> {
         (children.len() as u64 == u64::from(self.fan_out)).then(|| std::mem::take(children))
     }
 
-    /// Children of the level `level`, oldest first.
+    /// Returns the children of the level `level`, oldest first.
     pub(crate) fn children(&self, level: u8) -> &[C] {
         usize::from(level).checked_sub(1).and_then(|index| self.levels.get(index)).map_or(&[], Vec::as_slice)
     }
 
-    /// How many levels there are.
+    /// Returns the number of levels.
     pub(crate) fn height(&self) -> u8 {
         // A level is one byte in the format, so there are never more than 255.
         u8::try_from(self.levels.len()).unwrap_or(u8::MAX)
     }
 
-    /// How many children all levels hold together.
+    /// Returns the number of children on all levels.
     pub(crate) fn child_count(&self) -> usize {
         self.levels.iter().map(Vec::len).sum()
     }
 
-    /// How many records hang off the whole path, or `None` if they are more than [`MAX_RECORDS`].
+    /// Returns the number of records below the whole path, or `None` if it exceeds [`MAX_RECORDS`].
     pub(crate) fn record_count(&self) -> Option<u64> {
         let mut total: u64 = 0;
         for (height, children) in (0..).zip(&self.levels) {
@@ -71,7 +71,7 @@ impl<C: Copy> RightmostPath<C> {
         Some(total).filter(|total| *total <= MAX_RECORDS)
     }
 
-    /// The way to the record with the given index, counted from 0; `None` past the end.
+    /// Returns the first step to the record with the given index, counted from 0; `None` past the end.
     pub(crate) fn descend(&self, mut index: u64) -> Option<Descent<C>> {
         for (height, children) in (0..self.height().into()).zip(&self.levels).rev() {
             if children.is_empty() {
@@ -89,7 +89,7 @@ impl<C: Copy> RightmostPath<C> {
 }
 
 impl<C: Copy> Descent<C> {
-    /// Which child of `root` the record is under, and the index that is left below that child.
+    /// Returns which child of `root` the record is under, and the record's index below that child.
     pub(crate) fn step(self, fan_out: u32) -> (usize, u64) {
         // `height` is at least 1 here, and this power was small enough to count the records.
         let below = u64::from(fan_out).saturating_pow(self.height - 1);
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
-    /// Adds `count` records and keeps every full node, as a writer would.
+    /// Builds a tree of `count` records and keeps every full node, as a writer would.
     fn grow(fan_out: u32, count: u64) -> (RightmostPath<u64>, HashMap<u64, Vec<u64>>) {
         let mut path = RightmostPath::new(fan_out);
         let mut nodes = HashMap::new();

@@ -1,4 +1,4 @@
-//! What Windows has no safe form for.
+//! System calls of Windows that have no safe form.
 
 #![expect(unsafe_code, reason = "calls of the system")]
 #![expect(clippy::cast_possible_truncation, reason = "sizes of a few bytes, and halves of numbers")]
@@ -23,15 +23,15 @@ fn check(done: i32) -> io::Result<()> {
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Opens a file or folder only to look at its attributes, which nobody can forbid by a share mode.
+/// Opens a file or folder only to read its attributes, which no share mode can prevent.
 pub(crate) fn open_to_look(path: &Path) -> io::Result<File> {
     OpenOptions::new().access_mode(0).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)
 }
 
-/// Returns the volume that a file is on, and its number there.
+/// Returns the volume of a file, and the file's number on it.
 pub(crate) fn file_id(file: &File) -> io::Result<(u64, u64)> {
     let mut info = FILE_ID_INFO::default();
-    // SAFETY: `file` keeps the handle open, and the call writes `info`, whose size it is told.
+    // SAFETY: `file` keeps the handle open, and the call writes `info`, whose size is passed.
     let done = unsafe {
         let size = size_of::<FILE_ID_INFO>() as u32;
         GetFileInformationByHandleEx(file.as_raw_handle(), FileIdInfo, (&raw mut info).cast(), size)
@@ -40,12 +40,12 @@ pub(crate) fn file_id(file: &File) -> io::Result<(u64, u64)> {
         return short_file_id(file);
     }
     let number = u128::from_le_bytes(info.FileId.Identifier);
-    // NTFS has 64 bits, ReFS more.
+    // File numbers have 64 bits on NTFS, and more on ReFS.
     let number = u64::try_from(number).unwrap_or_else(|_| xxh3_64(&info.FileId.Identifier));
     Ok((info.VolumeSerialNumber, number))
 }
 
-/// The same for file systems with shorter numbers, such as FAT.
+/// Does the same for file systems with shorter numbers, such as FAT.
 fn short_file_id(file: &File) -> io::Result<(u64, u64)> {
     let mut info = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: `file` keeps the handle open, and the call writes `info`.
@@ -57,7 +57,7 @@ fn short_file_id(file: &File) -> io::Result<(u64, u64)> {
 /// Returns the length of a file, and whether it has a name that does not end with its last handle.
 pub(crate) fn length_and_name(file: &File) -> io::Result<(u64, bool)> {
     let mut info = FILE_STANDARD_INFO::default();
-    // SAFETY: `file` keeps the handle open, and the call writes `info`, whose size it is told.
+    // SAFETY: `file` keeps the handle open, and the call writes `info`, whose size is passed.
     check(unsafe {
         let size = size_of::<FILE_STANDARD_INFO>() as u32;
         GetFileInformationByHandleEx(file.as_raw_handle(), FileStandardInfo, (&raw mut info).cast(), size)
@@ -65,7 +65,7 @@ pub(crate) fn length_and_name(file: &File) -> io::Result<(u64, bool)> {
     Ok((info.EndOfFile.cast_unsigned(), info.NumberOfLinks > 0 && !info.DeletePending))
 }
 
-/// Whether this is a file and no device or pipe.
+/// Whether this is a file, and not a device or a pipe.
 pub(crate) fn is_on_disk(file: &File) -> bool {
     // SAFETY: `file` keeps the handle open.
     unsafe { GetFileType(file.as_raw_handle()) == FILE_TYPE_DISK }
@@ -80,7 +80,7 @@ pub(crate) fn reopen_to_write(file: &File) -> io::Result<File> {
     if handle == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the handle is new and belongs to nobody else.
+    // SAFETY: the handle is new and has no other owner.
     Ok(unsafe { File::from_raw_handle(handle) })
 }
 

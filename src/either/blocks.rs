@@ -1,4 +1,4 @@
-//! The compressed blocks of a snapshot, one after the other, with their records.
+//! The compressed blocks of a snapshot in order, with their records.
 
 use std::fmt;
 use std::sync::Arc;

@@ -31,7 +31,7 @@ pub(crate) type Seen = Option<SlotVersions>;
 pub(crate) struct Look {
     pub(crate) snapshot: Snapshot,
     pub(crate) seen: Seen,
-    /// Whether there is more to see than before, or other metadata.
+    /// Whether there are more records than before, or different metadata.
     pub(crate) is_news: bool,
     /// Whether the earlier state was rolled back, after a failed sync.
     pub(crate) is_rolled_back: bool,
@@ -68,8 +68,8 @@ impl AnyFile {
         }
     }
 
-    /// Returns whether the object `newer` begins with what never changes in this one, which `shown` shows, as far as that is in
-    /// memory.
+    /// Returns whether `newer` begins with the immutable part of this object, as far as it is in memory.
+    /// `shown` is the snapshot of this object.
     pub(crate) fn begins_like(&self, shown: &Snapshot, newer: &Self) -> bool {
         match (self, shown.state(), newer) {
             (Self::V2(file), AnyState::V2(shown), Self::V2(newer)) => {

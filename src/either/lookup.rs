@@ -25,7 +25,7 @@ use crate::read::record::Record;
 pub enum Lookup {
     /// The record.
     Found(Record),
-    /// The place where it could not continue without the file.
+    /// The place where the lookup could not continue without the file.
     Stuck(Stuck),
 }
 
@@ -69,6 +69,6 @@ impl Lookup {
 #[derive(Debug)]
 pub struct Stuck {
     pub(super) number: u64,
-    /// Where the record hangs in the index, as far as that is known.
+    /// The record's place in the index, as far as it is known.
     pub(super) place: Option<Place>,
 }

@@ -132,13 +132,13 @@ impl Records {
         }
     }
 
-    /// Returns the next records, at most `max_records`, as they lie side by side in memory, if they have `min_bytes` or
-    /// more, and no more than 2^31 - 1. `None` if there are none, or they do not lie so: in version 2 of the format no
-    /// records do, in version 3 those of blocks.
+    /// Returns the next records, at most `max_records`, as one range of memory, if they have at least
+    /// `min_bytes` and at most 2^31 - 1 bytes. `None` if there are none, or if they are not adjacent in
+    /// memory: records are adjacent in the blocks of format 3, and never in format 2.
     ///
     /// # Errors
     ///
-    /// Those of the next record, which the next call has again.
+    /// The errors of reading the next record, which the next call returns again.
     ///
     /// # Examples
     ///
@@ -177,7 +177,7 @@ impl Records {
     ///
     /// # Errors
     ///
-    /// That of a record that cannot be read, which the next call passes over, and
+    /// The error of a record that cannot be read, which the next call skips, and
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     ///
     /// # Examples
@@ -219,7 +219,7 @@ impl Iterator for Records {
         }
         let number = self.next;
         let record = self.take(number);
-        // A record that cannot be read is skipped, so that the next call continues behind it.
+        // A record that cannot be read is skipped, so that the next call continues after it.
         self.next += 1;
         if record.is_ok()
             && let AnyWalk::V2(walk) = &mut self.walk

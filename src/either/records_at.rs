@@ -77,7 +77,7 @@ impl Iterator for RecordsAt {
 impl std::iter::FusedIterator for RecordsAt {}
 
 impl Snapshot {
-    /// Finds the records with these numbers, in any order and as often as they are asked for; see [`RecordsAt`].
+    /// Finds the records with these numbers, which may be in any order and repeated; see [`RecordsAt`].
     ///
     /// # Errors
     ///
@@ -101,13 +101,13 @@ impl Snapshot {
         RecordsAt::new(self, numbers, &Monitor::new(self.path(), None))
     }
 
-    /// Finds the records as [`records_at`](Self::records_at) does, and calls `callback` from time to time with the
-    /// index nodes that have been read for it. If it returns [`ControlFlow::Break`], the error is an
+    /// Finds the records as [`records_at`](Self::records_at) does, and calls `callback` from time to time
+    /// with the number of index nodes read so far. If it returns [`ControlFlow::Break`], the error is an
     /// [`Error::Io`](crate::Error::Io) of the kind `Interrupted`.
     ///
     /// # Errors
     ///
-    /// What [`records_at`](Self::records_at) returns, and `Interrupted` if the callback ends the work.
+    /// The errors of [`records_at`](Self::records_at), and `Interrupted` if the callback ends the work.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! An immutable state of a file: every read runs on one, whatever happens to the file meanwhile.
+//! Immutable states of a file: every read uses one, whatever happens to the file meanwhile.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -35,11 +35,11 @@ use crate::write::options::Compression;
 /// ```
 pub struct Snapshot {
     state: AnyState,
-    /// Which of its writer's states it is.
+    /// The version of the writer's state that it shows.
     version: u64,
 }
 
-/// What a file of either format shows.
+/// A state of a file of either format.
 pub(crate) enum AnyState {
     V2(Arc<V2>),
     V3(Arc<V3>),
@@ -244,7 +244,7 @@ impl Snapshot {
         }
     }
 
-    /// How many bytes the file must have for this state.
+    /// Returns the minimum length of the file for this state.
     fn needed_length(&self) -> u64 {
         match &self.state {
             AnyState::V2(state) => state.geometry().whole_pages(state.file_limit()),
@@ -257,7 +257,7 @@ impl Snapshot {
         self.opened().check_length(self.needed_length())
     }
 
-    /// What the system knows of the file, which is as long as this state needs.
+    /// Returns the attributes of the file, after checking that it is long enough for this state.
     pub(crate) fn check_standing(&self) -> Result<Standing> {
         self.opened().check_standing(self.needed_length())
     }
@@ -276,7 +276,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`Error::NoSuchRecord`](crate::Error::NoSuchRecord) for other numbers;
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if a part of the file that this requires is damaged, and
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
     ///
     /// # Examples
@@ -298,12 +298,12 @@ impl Snapshot {
         }
     }
 
-    /// Looks record `number` up in memory; never waits for the disk or inflates.
+    /// Looks up record `number` in memory; never waits for the disk or inflates.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchRecord`](crate::Error::NoSuchRecord) for other numbers;
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is in memory is damaged.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if the data in memory is damaged.
     ///
     /// # Examples
     ///
@@ -335,11 +335,11 @@ impl Snapshot {
         Ok(found.map_or(Lookup::Stuck(Stuck { number, place }), Lookup::Found))
     }
 
-    /// Continues with a lookup of [`record_cached`](Self::record_cached) in this snapshot from where it got stuck.
+    /// Continues a lookup of [`record_cached`](Self::record_cached) in this snapshot from where it got stuck.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if a part of the file that this requires is damaged, and
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
     ///
     /// # Examples
@@ -371,7 +371,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if a part of the file that this requires is damaged, and
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
     ///
     /// # Examples
@@ -393,12 +393,12 @@ impl Snapshot {
         }
     }
 
-    /// Finds the numbers of the records that are compressed together with record `number`, itself included.
+    /// Finds the numbers of the records that are compressed together with record `number`, which is included.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchRecord`](crate::Error::NoSuchRecord) for a number that is 0 or more than the count;
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if what is needed for it is damaged, and
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if a part of the file that this requires is damaged, and
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
     ///
     /// # Examples

@@ -1,4 +1,4 @@
-//! When records were committed, which files in version 3 of the format say.
+//! Commit times of records, which files in version 3 of the format contain.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,16 +6,17 @@ use crate::either::snapshot::{AnyState, Snapshot};
 use crate::error::{Error, Result};
 
 impl Snapshot {
-    /// Returns when a record was committed, which only files in version 3 of the format say; `None` for one that is not
-    /// committed yet.
+    /// Returns when a record was committed; `None` if it is not committed yet. Only files in version 3 of the
+    /// format contain these times.
     ///
-    /// Times never fall: where the clock was set back, commits have the latest time before, until it has caught up.
+    /// Times never decrease: after the clock was set back, commits keep the latest time until the clock has
+    /// caught up.
     ///
     /// # Errors
     ///
-    /// [`Error::FormatUnsupported`] for a file in version 2 of the format, [`Error::NoSuchRecord`] for a number that is
-    /// 0 or more than the count, [`Error::Corrupt`] if what is needed for it is damaged, and [`Error::Io`] if the file
-    /// cannot be read.
+    /// [`Error::FormatUnsupported`] for a file in version 2 of the format, [`Error::NoSuchRecord`] for a
+    /// number that is 0 or more than the count, [`Error::Corrupt`] if a part of the file that this requires
+    /// is damaged, and [`Error::Io`] if the file cannot be read.
     ///
     /// # Examples
     ///
@@ -41,8 +42,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::FormatUnsupported`] for a file in version 2 of the format, [`Error::Corrupt`] if what is needed for it
-    /// is damaged, and [`Error::Io`] if the file cannot be read.
+    /// [`Error::FormatUnsupported`] for a file in version 2 of the format, [`Error::Corrupt`] if a part of
+    /// the file that this requires is damaged, and [`Error::Io`] if the file cannot be read.
     ///
     /// # Examples
     ///
@@ -70,7 +71,7 @@ impl Snapshot {
 
     fn no_times(&self) -> Error {
         let version = self.geometry().version;
-        Error::FormatUnsupported { path: self.path().to_owned(), what: "tell times of commits in", version }
+        Error::FormatUnsupported { path: self.path().to_owned(), what: "read commit times of", version }
     }
 }
 

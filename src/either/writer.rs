@@ -23,7 +23,7 @@ pub(crate) enum Savepoint {
     V3(v3::Savepoint),
 }
 
-/// What the writer of either format makes of a call.
+/// Calls the writer of either format.
 macro_rules! both {
     ($writer:expr, $inner:ident => $call:expr) => {
         match $writer {
@@ -104,7 +104,7 @@ impl CommitSteps for AnyWriter {
         match (self, flight) {
             (Self::V2(writer), Flight::V2(flight)) => writer.finish_commit(*flight),
             (Self::V3(writer), Flight::V3(flight)) => writer.finish_commit(*flight),
-            // It began with another writer, which is gone.
+            // It began with another writer, which no longer exists.
             (_, flight) => Err(Error::Closed { path: flight.path().to_owned() }),
         }
     }
@@ -145,18 +145,18 @@ impl AnyWriter {
         }
     }
 
-    /// Adds a record if that takes no more than copying it; returns the new count, or `None` if it takes more.
+    /// Adds a record if that takes no more than copying it; returns the new count, or `None` if it requires more.
     #[inline]
     pub(crate) fn try_add(&mut self, record: &[u8]) -> Result<Option<u64>> {
         both!(self, writer => writer.try_add(record))
     }
 
-    /// Adds a record; returns the new count. An error leaves everything as it was.
+    /// Adds a record; returns the new count. An error leaves everything unchanged.
     pub(crate) fn add_record(&mut self, record: &[u8]) -> Result<u64> {
         both!(self, writer => writer.add_record(record))
     }
 
-    /// Adds records, all or none of them, of which each ends where `ends` says; returns the new count.
+    /// Adds all or none of the records that end at `ends`; returns the new count.
     pub(crate) fn add_records(&mut self, records: &[u8], ends: &[usize]) -> Result<u64> {
         both!(self, writer => writer.add_records(records, ends))
     }
@@ -166,7 +166,7 @@ impl AnyWriter {
         both!(self, writer => writer.set_metadata(metadata))
     }
 
-    /// Returns the state so far, which stays readable whatever happens to the transaction.
+    /// Returns the current state, which remains readable whatever happens to the transaction.
     pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
         both!(self, writer => writer.snapshot().map(Snapshot::from))
     }
@@ -176,12 +176,12 @@ impl AnyWriter {
         both!(self, writer => writer.committed_snapshot().into())
     }
 
-    /// Forgets everything since the last commit.
+    /// Discards everything since the last commit.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         both!(self, writer => writer.rollback())
     }
 
-    /// Remembers the state so far, to return to with [`restore`](Self::restore) in this transaction.
+    /// Saves the current state for [`restore`](Self::restore) in this transaction.
     pub(crate) fn savepoint(&mut self) -> Result<Savepoint> {
         Ok(match self {
             Self::V2(writer) => Savepoint::V2(writer.savepoint()?),
@@ -189,7 +189,7 @@ impl AnyWriter {
         })
     }
 
-    /// Forgets everything since the savepoint, which is one of this writer's.
+    /// Discards everything since the savepoint, which is one of this writer's.
     pub(crate) fn restore(&mut self, savepoint: Savepoint) {
         match (self, savepoint) {
             (Self::V2(writer), Savepoint::V2(savepoint)) => writer.restore(savepoint),

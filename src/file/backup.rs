@@ -123,7 +123,7 @@ impl<'a> BackupOptions<'a> {
     /// # Errors
     ///
     /// - [`Error::Io`] if a file cannot be read or written, or the target exists and is not to be replaced.
-    /// - [`Error::Corrupt`] if the source is no capture file, or was truncated.
+    /// - [`Error::Corrupt`] if the source is not a capture file, or was truncated.
     /// - [`Error::Locked`] if the target is being written.
     ///
     /// # Examples

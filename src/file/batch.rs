@@ -14,7 +14,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`batch`](Self::batch), [`Batch::add`] and [`Batch::finish`] return; then none of the records is added.
+    /// The errors of [`batch`](Self::batch), [`Batch::add`] and [`Batch::finish`]; then none of the records is added.
     ///
     /// # Examples
     ///
@@ -103,7 +103,7 @@ impl Batch<'_> {
     ///
     /// # Errors
     ///
-    /// What [`CaptureFile::add_record`] returns, for a batch that has outgrown its buffer.
+    /// The errors of [`CaptureFile::add_record`], for a batch that has outgrown its buffer.
     ///
     /// # Examples
     ///
@@ -134,7 +134,7 @@ impl Batch<'_> {
     ///
     /// # Errors
     ///
-    /// What [`add`](Self::add) returns.
+    /// The errors of [`add`](Self::add).
     ///
     /// # Examples
     ///
@@ -188,7 +188,7 @@ impl Batch<'_> {
     ///
     /// # Errors
     ///
-    /// What [`CaptureFile::add_record`] returns; then none of the records is added.
+    /// The errors of [`CaptureFile::add_record`]; then none of the records is added.
     ///
     /// # Examples
     ///

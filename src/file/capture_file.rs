@@ -190,7 +190,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`snapshot`](Self::snapshot) returns, in a forked child process.
+    /// The errors of [`snapshot`](Self::snapshot), in a forked child process.
     ///
     /// # Examples
     ///

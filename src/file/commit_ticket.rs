@@ -28,7 +28,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`commit`](Self::commit) returns, if it occurs before the commit is in progress; and the error of
+    /// The errors of [`commit`](Self::commit), if it occurs before the commit is in progress; and the error of
     /// an earlier started commit that no ticket has returned. Then nothing is started.
     ///
     /// # Examples
@@ -158,7 +158,7 @@ impl CommitTicket {
     ///
     /// # Errors
     ///
-    /// What [`wait`](Self::wait) returns.
+    /// The errors of [`wait`](Self::wait).
     ///
     /// # Examples
     ///

@@ -51,7 +51,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`reader`](Self::reader) returns; [`Error::Io`](crate::Error::Io) for an object in a store, of
+    /// The errors of [`reader`](Self::reader); [`Error::Io`](crate::Error::Io) for an object in a store, of
     /// which only one version is read.
     ///
     /// # Examples
@@ -69,7 +69,8 @@ impl CaptureFile {
     /// ```
     pub fn follow(&self, first: u64) -> Result<Follower> {
         if self.file.storage.as_object().is_some() {
-            let message = "only one version of an object in a store is read; look for a newer version instead";
+            let message =
+                "only one version of an object in a store is read; look for a newer version instead";
             let error = io::Error::new(io::ErrorKind::Unsupported, message);
             return Err(Error::io(&self.file.path, "follow", error));
         }
@@ -114,7 +115,7 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// What [`next_batch`](Self::next_batch) returns.
+    /// The errors of [`next_batch`](Self::next_batch).
     ///
     /// # Examples
     ///
@@ -174,7 +175,7 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// What [`CaptureFile::snapshot`] returns.
+    /// The errors of [`CaptureFile::snapshot`].
     ///
     /// # Examples
     ///
@@ -237,7 +238,7 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// What [`CaptureFile::refresh`] returns.
+    /// The errors of [`CaptureFile::refresh`].
     ///
     /// # Examples
     ///

@@ -19,7 +19,7 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the object cannot be read; [`Error::Corrupt`] if it is no capture file.
+    /// [`Error::Io`] if the object cannot be read; [`Error::Corrupt`] if it is not a capture file.
     ///
     /// # Examples
     ///
@@ -103,8 +103,9 @@ impl CaptureFile {
             return Ok(());
         }
         let found = format!("another file with {now} records");
-        let expected =
-            format!("a later state of the file with {count} records; open it again to read its current content");
+        let expected = format!(
+            "a later state of the file with {count} records; open it again to read its current content"
+        );
         Err(Error::corrupt(&self.file.path, Damage::new(found, expected)))
     }
 }

@@ -25,8 +25,8 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened or made; [`Error::Corrupt`] if it is no capture file, or
-    /// none of its commits can be read; [`Error::InvalidOption`] for invalid sizes or compression;
+    /// [`Error::Io`] if the file cannot be opened or created; [`Error::Corrupt`] if it is not a capture file,
+    /// or none of its commits can be read; [`Error::InvalidOption`] for invalid sizes or compression;
     /// [`Error::Locked`] if it is to be opened for writing and another writer has it open;
     /// [`Error::LockUnavailable`] if the file system has no locks.
     ///
@@ -314,8 +314,8 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened; [`Error::Corrupt`] if it is no capture file, or none of its commits
-    /// can be read.
+    /// [`Error::Io`] if the file cannot be opened; [`Error::Corrupt`] if it is not a capture file, or none of
+    /// its commits can be read.
     ///
     /// # Examples
     ///

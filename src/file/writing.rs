@@ -70,7 +70,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`add_record`](Self::add_record) returns.
+    /// The errors of [`add_record`](Self::add_record).
     ///
     /// # Examples
     ///
@@ -112,7 +112,7 @@ impl CaptureFile {
     ///
     /// # Errors
     ///
-    /// What [`add_record`](Self::add_record) returns.
+    /// The errors of [`add_record`](Self::add_record).
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Which file it is, so that two names are known to be one file.
+//! File identities, which show that two names refer to one file.
 
 #[cfg(unix)]
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[cfg(windows)]
 use crate::windows;
 
-/// Tells a file apart from all others that one machine has ever had, also at the same place.
+/// Identifies a file among all files that a machine has ever had, including earlier ones with the same name.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -47,13 +47,13 @@ impl FileIdentity {
         Self { birth: None, ..self }
     }
 
-    /// Whether both are the same file, if both were looked at while it existed.
+    /// Whether both are the same file, if both were determined while it existed.
     pub(crate) fn is_same_file(self, other: Self) -> bool {
         self.while_it_exists() == other.while_it_exists()
     }
 }
 
-/// What the system knows of a file at one moment.
+/// The attributes of a file at one moment.
 #[derive(Debug)]
 pub(crate) struct Attributes {
     pub(crate) identity: FileIdentity,
@@ -61,7 +61,7 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    /// Returns those of an open file.
+    /// Returns the attributes of an open file.
     pub(crate) fn of_file(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         #[cfg(unix)]
@@ -71,7 +71,7 @@ impl Attributes {
         Ok(Self::new(numbers, metadata))
     }
 
-    /// Returns those of the file that `path` leads to.
+    /// Returns the attributes of the file that `path` leads to.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         #[cfg(unix)]
         return fs::metadata(path).map(|metadata| Self::new((metadata.dev(), metadata.ino()), metadata));

@@ -1,11 +1,11 @@
-//! The writers of this process, and what a fork does to them.
+//! The writers of this process, and their treatment in a fork.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::identity::FileIdentity;
 
-/// What holds the lock of a writer, which a forked child has to close.
+/// The descriptor that holds a writer's lock, which a forked child has to close.
 #[cfg(unix)]
 pub(super) type Descriptor = std::os::fd::RawFd;
 /// Nothing: Windows has no forks.

@@ -7,9 +7,9 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-/// Whether a lock only keeps out those who ask for one.
+/// Whether a lock only excludes programs that request one.
 pub(super) const LOCKS_ARE_ADVISORY: bool = true;
-/// Time for which somebody who only asks about a lock may keep it from being taken.
+/// Time for which a query about a lock may prevent it from being taken.
 pub(super) const INQUIRY: Duration = Duration::ZERO;
 
 /// Takes or releases a lock without waiting. It uses the system's name for the call, which is the same on
@@ -35,7 +35,7 @@ pub(super) fn is_held(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
 }
 
-/// What a forked child closes to release the locks of `file`.
+/// Returns the descriptor that a forked child closes to release the locks of `file`.
 pub(super) fn descriptor(file: &File) -> RawFd {
     file.as_raw_fd()
 }

@@ -8,10 +8,11 @@ use windows_sys::Win32::Foundation::ERROR_LOCK_VIOLATION;
 
 use crate::windows;
 
-/// Whether a lock only keeps out those who ask for one. Here it keeps everybody from reading and writing the range. A
-/// lock on the slots would make the pure-Python package fail, which reads them without one unless it is told otherwise.
+/// Whether a lock only excludes programs that request one. On Windows it prevents all others from reading and
+/// writing the range. A lock on the slots would make the pure-Python package fail, which by default reads
+/// them without one.
 pub(super) const LOCKS_ARE_ADVISORY: bool = false;
-/// Time for which somebody who only asks about a lock may keep it from being taken: asking is trying.
+/// Time for which a query about a lock may prevent it from being taken, because a query is an attempt to lock.
 pub(super) const INQUIRY: Duration = Duration::from_millis(100);
 
 /// Takes or releases a lock without waiting.
@@ -33,5 +34,5 @@ pub(super) fn is_held(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_LOCK_VIOLATION.cast_signed())
 }
 
-/// Nothing has to be closed by a forked child: there are no forks.
+/// Returns nothing: there are no forks, so no child has to close anything.
 pub(super) fn descriptor(_: &File) {}

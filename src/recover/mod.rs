@@ -44,7 +44,7 @@ use survey::Region;
 use target::Target;
 use walk::RecoverWalk;
 
-/// Options for recovering a damaged file; see [`recover`].
+/// Recovers damaged files, with options; see [`recover`].
 ///
 /// ```
 /// use capturefile::{OpenOptions, RecoverOptions};

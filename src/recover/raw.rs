@@ -39,19 +39,19 @@ impl<'a> Raw<'a> {
     }
 
     /// Opens the file for reading frames, with these sizes. Blocks are kept by the
-    /// [`DamagedFrames`](super::source::DamagedFrames), which knows more of them than a cache.
+    /// [`DamagedFrames`](super::source::DamagedFrames), which knows more about them than a cache.
     pub(super) fn open_file(&self, geometry: Geometry) -> Arc<OpenFile> {
         let opened = Opened::new(&self.path, Box::new(self.storage.clone()), 1);
         Arc::new(OpenFile::new(opened, geometry, Cache::new(0)))
     }
 
-    /// The same for a file of version 3.
+    /// Opens a file of version 3 with this header.
     pub(super) fn open_version_3(&self, header: Header) -> Arc<Shared> {
         let opened = Opened::new(&self.path, Box::new(self.storage.clone()), 1);
         Arc::new(Shared::new(opened, header, 0))
     }
 
-    /// The file for those who look for something in it.
+    /// Returns the bytes as a storage, for searching them.
     pub(super) fn storage(&self) -> &dyn Storage {
         &self.storage
     }

@@ -67,7 +67,7 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// What is added from here on was committed at `time`, or later.
+    /// Records that everything added from now on was committed at `time` or later.
     pub(super) fn set_commit_time(&mut self, time: u64) -> Result<()> {
         self.target.map_or(Ok(()), |target| target.set_commit_time(time))
     }
@@ -103,7 +103,7 @@ impl<'a> Sink<'a> {
 
     fn too_many(&self, count: u64) -> Error {
         let found =
-            format!("an index that says that {count} records are lost after {}", self.recovery.recovered);
+            format!("an index according to which {count} records are lost after {}", self.recovery.recovered);
         Error::corrupt(&self.source, Damage::new(found, "no more than the file can have held"))
     }
 }

@@ -333,7 +333,7 @@ impl<'a> DamagedFrames<'a> {
     }
 
     fn note_broken(&mut self, at: u64) {
-        self.note(Damage::new("bytes that are no compressed block", "a length and a zlib stream").at(at));
+        self.note(Damage::new("bytes that are not a compressed block", "a length and a zlib stream").at(at));
     }
 
     /// Returns the block of the entry at `at`, if it can be inflated; otherwise notes the damage.

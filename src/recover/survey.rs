@@ -37,7 +37,7 @@ pub(super) enum Event<'a> {
     Loose(Coordinates),
     /// These bytes are damaged, so any number of records may be missing here, before `next`.
     Break { bytes: Range<u64>, bridged: bool, next: Coordinates },
-    /// Frames behind this do not follow those before it, although records on both sides are below the next leaf.
+    /// Frames after this do not follow those before it, although records on both sides are below the next leaf.
     Seam,
     /// Any full index node, after its effect on records.
     Node { at: Coordinates, children: &'a [Coordinates] },
@@ -160,7 +160,7 @@ impl<'a> Survey<'a> {
                 self.hand_over_loose(source, entry)?;
             }
         }
-        reserve(&mut self.loose, 1, "entries that no index node points at")?;
+        reserve(&mut self.loose, 1, "entries that no index node points to")?;
         self.loose.push(at);
         Ok(())
     }
@@ -168,7 +168,7 @@ impl<'a> Survey<'a> {
     /// Handles the rest of a block that is invalid or lost.
     fn unreadable_rest(&mut self, source: &mut DamagedFrames, block: &FoundBlock, offset: usize) {
         if block.whole {
-            let found = format!("bytes that are no entry at offset {offset} of a block");
+            let found = format!("bytes that are not an entry at offset {offset} of a block");
             source.note(Damage::new(found, "an entry").at(block.at));
         }
         let range = block.end - 1..block.end;

@@ -210,8 +210,7 @@ impl Gap {
         self.bytes.end - self.bytes.start
     }
 
-    /// How many records are probably missing, after `before` records, if there are this many records in this
-    /// many bytes elsewhere.
+    /// Returns how many records are probably missing, after `before` records, given the density elsewhere.
     pub(super) fn estimate(&self, before: u64, density: (u64, u64)) -> u64 {
         if let Some(missing) = self.missing {
             return missing;

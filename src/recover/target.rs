@@ -15,9 +15,9 @@ use crate::write::options::{Compression, SyncMode};
 pub(super) struct Target {
     log: CaptureFile,
     place: Replacement,
-    /// Where commits have times: what the time is.
+    /// The clock, if commits have times.
     clock: Option<GivenTime>,
-    /// The time of the commit that is being made.
+    /// The time of the commit in preparation.
     time: Cell<u64>,
 }
 
@@ -27,7 +27,7 @@ impl Target {
         Ok(Self { log, place, clock: None, time: Cell::default() })
     }
 
-    /// A file of version 3 with this header, but another identity.
+    /// Creates a file of version 3 with this header, but another identity.
     pub(super) fn create_version_3(path: &Path, place: Replacement, header: &Header) -> Result<Self> {
         let compression = match header.codec {
             Codec::None => Compression::None,
@@ -36,7 +36,7 @@ impl Target {
         };
         let clock = GivenTime::default();
         clock.set(header.created);
-        // What has no name yet need not outlast anything: it is synced once, as a whole.
+        // A file without a name need not survive a crash: it is synced once, at the end.
         let options = OpenOptions::new().geometry(header.geometry()).sync(SyncMode::None);
         let options =
             options.log_size(header.log).compression(compression).environment(Arc::new(clock.clone()));

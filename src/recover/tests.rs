@@ -1,4 +1,4 @@
-//! A damaged file in memory, which notes what is read of it, and how often recovery reads the same bytes.
+//! Tests how often recovery reads the same bytes, with a damaged file in memory that records each read.
 
 use std::io;
 use std::ops::Range;
@@ -72,7 +72,7 @@ impl Storage for Disk {
     }
 }
 
-/// A sound file of some records that do not compress, so that all frames are long.
+/// A sound file of incompressible records, so that all frames are long.
 struct Sample {
     bytes: Vec<u8>,
     header: Range<usize>,
@@ -107,7 +107,7 @@ impl Sample {
             let start = geometry.slot_position(slot);
             in_memory(start)..in_memory(start + geometry.slot_size())
         };
-        // Up to the whole pages, since the rest of the last frame stands in a slot.
+        // Up to the last whole page, since the rest of the last frame is in a slot.
         let whole = in_memory(geometry.whole_pages(limit as u64));
         let next = |frame: &Range<usize>| {
             let end = frame.end + LENGTH_SIZE + get_u32(&bytes, frame.end)? as usize;
@@ -119,7 +119,7 @@ impl Sample {
         Self { bytes, header: 0..Geometry::HEADER_SIZE, slots, frames, records }
     }
 
-    /// Recovers the file without what is destroyed; returns what was found, and what was read.
+    /// Recovers the file after destroying these parts; returns the report and the reads.
     fn recovered_without(&self, destroyed: &[Range<usize>]) -> (Recovery, Vec<Range<usize>>) {
         let mut bytes = self.bytes.clone();
         for part in destroyed {
@@ -135,12 +135,12 @@ impl Sample {
     }
 }
 
-/// How often all of `part` was read at once.
+/// Returns the number of reads that cover all of `part`.
 fn times(reads: &[Range<usize>], part: &Range<usize>) -> usize {
     reads.iter().filter(|read| read.start <= part.start && part.end <= read.end).count()
 }
 
-/// How often the stream of a frame was read, on its own.
+/// Returns the number of reads of exactly the stream of a frame.
 fn times_inflated(reads: &[Range<usize>], frame: &Range<usize>) -> usize {
     let stream = frame.start + LENGTH_SIZE;
     reads.iter().filter(|read| read.start == stream && read.end >= frame.end).count()
@@ -153,9 +153,9 @@ fn no_slot_is_read_and_no_frame_is_inflated_more_often_than_it_has_to_be() {
     assert!(sample.frames.len() >= 10, "{}", sample.frames.len());
     let [a, b] = &sample.slots;
     let (header, frame) = (&sample.header, &sample.frames[5]);
-    // What is destroyed, and how often a slot may then be read: one that is not whole is read again, since a writer may
-    // be at work; without a header the start of the file is looked through for what repeats one in version 3; where
-    // nothing tells the sizes, all that may be slots is read once more to find them.
+    // The destroyed parts, and how often a slot may then be read. A torn slot is read again, since a writer
+    // may be active. Without a header, the start of the file is searched for a copy of one as in version 3.
+    // If the sizes are unknown, all possible slots are read once more to find them.
     let cases: [(&[&Range<usize>], usize); 7] = [
         (&[], 1),
         (&[header], 2),
@@ -173,7 +173,7 @@ fn no_slot_is_read_and_no_frame_is_inflated_more_often_than_it_has_to_be() {
         }
         let sound = sample.frames.iter().filter(|frame| !destroyed.contains(frame));
         for frame in sound {
-            // Not at all where the end of it stands in a slot.
+            // Not at all if its end is in a slot.
             assert!(times_inflated(&reads, frame) <= 1, "frame {frame:?} without {destroyed:?}");
         }
         let is_all = destroyed.iter().all(|part| part == header);

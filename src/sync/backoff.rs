@@ -1,17 +1,17 @@
-//! Pauses between looks at a file while waiting for commits of others.
+//! Pauses between checks of a file while waiting for commits of others.
 
 use std::time::{Duration, Instant};
 
-/// The first pause; each next one is half as long again.
+/// The first pause; each following one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 /// Maximum pause in the time after a commit, when further ones are likely.
 const MAX_RECENT_DELAY: Duration = Duration::from_millis(1);
-/// Length of that time, during which a writer wakes no waiters because their pauses are short.
+/// Length of that time, during which a writer does not wake waiters because their pauses are short.
 pub(crate) const RECENT_WINDOW: Duration = Duration::from_secs(1);
 /// Maximum pause, for systems on which a writer cannot end it.
 const MAX_DELAY: Duration = Duration::from_millis(20);
 
-/// The pauses of a thread that starts to wait after something new.
+/// The pauses of a waiting thread, which start short after each commit.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     pause: Duration,
@@ -25,7 +25,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Returns the time to wait until the next look or a commit.
+    /// Returns the time to wait for a commit until the next check.
     pub(crate) fn next_delay(&mut self) -> Duration {
         let longest = if self.began.elapsed() < RECENT_WINDOW { MAX_RECENT_DELAY } else { MAX_DELAY };
         let pause = self.pause.min(longest);

@@ -1,14 +1,15 @@
-//! Commits that many threads share: calls that arrive while one is in progress share the next one, which has what they
-//! added.
+//! Group commits: calls that arrive while a commit is in progress share the next one, which contains the
+//! records of all of them.
 //!
-//! A commit has three steps. The first and the last hold the writer and are short. Between them the commit has all that
-//! it writes and waits for the disk on its own, while others add to the writer, and while their commits wait for this
-//! one to end. The first of them to wake then commits for all. Those whose records were in the last commit are about to
-//! come again, so it gives them a moment first: without it they would always miss the next commit, and commits would
-//! have half of the threads in turn.
+//! A commit has three steps. The first and the last hold the writer and are short. Between them the commit
+//! owns everything that it writes and waits for the disk, while other threads add to the writer and their
+//! commits wait for this one to end. The first of them to wake then commits for all. It pauses briefly first,
+//! because threads whose records were in the last commit are about to call again: without the pause they
+//! would always miss the next commit, and commits would alternate between two halves of the threads.
 //!
-//! A commit can also be started, for which nobody has to wait. The writer then marks what belongs to it, and a thread of
-//! the group's own, the committer, commits up to the last mark. Commits that are started meanwhile share the next one.
+//! A commit can also be started without waiting for it. The writer then marks what belongs to it, and a
+//! dedicated thread, the committer, commits up to the last mark. Commits that are started meanwhile share the
+//! next one.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -18,46 +19,46 @@ use crate::error::{Error, Result};
 use crate::sync::tickets::{Ticket, Tickets};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, thread};
 
-/// A commit that follows a shared one waits for others for this part of the time that the shared one took,
+/// A commit that follows a shared one waits for others for this fraction of the time that the shared one took,
 const PAUSE_DIVISOR: u32 = 8;
-/// unless that is less than it takes to wait.
+/// unless that is less than the cost of waiting.
 const MIN_PAUSE: Duration = Duration::from_micros(if cfg!(shuttle) { 0 } else { 20 });
 
-/// Maximum number of commits that were started and are not done.
+/// Maximum number of started commits that are not done.
 const MAX_STARTED: usize = 64;
 
-/// What commits in three steps.
+/// A writer that commits in three steps.
 pub(crate) trait CommitSteps {
     /// A commit in progress.
     type Flight: Flight;
-    /// What a commit has committed.
+    /// The figures of a finished commit.
     type Committed: Debug;
 
-    /// Counts the changes so far.
+    /// Returns the number of changes so far.
     fn changes(&self) -> u64;
-    /// Takes all that there is to commit; `None` if there is nothing.
+    /// Takes everything that is to be committed; `None` if there is nothing.
     fn begin_commit(&mut self) -> Result<Option<Self::Flight>>;
-    /// Whether it can mark what belongs to a commit that begins later. One that cannot commits at once.
+    /// Whether the writer can mark what belongs to a later commit. If not, it commits immediately.
     fn can_mark(&self) -> bool {
         false
     }
-    /// Marks all that there is to commit, maybe while a commit is in progress. Returns the count of changes that a commit
-    /// has to have in it; `None` if there is nothing.
+    /// Marks everything that is to be committed, possibly while a commit is in progress. Returns the number
+    /// of changes that the commit must contain; `None` if there is nothing.
     fn mark(&mut self) -> Result<Option<u64>> {
         Ok(None)
     }
-    /// Takes what was marked last; `None` if it was taken since.
+    /// Takes what was marked last; `None` if it has been taken already.
     fn begin_marked(&mut self) -> Result<Option<Self::Flight>> {
         Ok(None)
     }
-    /// Makes what is marked a part of the open transaction again.
+    /// Returns what is marked to the open transaction.
     fn forget_mark(&mut self) {}
-    /// Takes note of how a commit went.
+    /// Records the outcome of a commit.
     fn finish_commit(&mut self, flight: Self::Flight) -> Result<Self::Committed>;
-    /// The error of the commit that failed for good with the first `changes` changes in it, if one has.
+    /// Returns the error of the commit that failed for good with the first `changes` changes, if there is one.
     fn lost_commit(&self, changes: u64) -> Option<Error>;
 
-    /// Commits as a writer does that nobody shares.
+    /// Commits without sharing.
     fn commit_alone(&mut self) -> Result<Option<Self::Committed>> {
         let Some(mut flight) = self.begin_commit()? else {
             return Ok(None);
@@ -69,9 +70,9 @@ pub(crate) trait CommitSteps {
 
 /// A commit between its first and its last step.
 pub(crate) trait Flight {
-    /// How many changes it has in it.
+    /// Returns the number of changes up to and including this commit.
     fn changes(&self) -> u64;
-    /// Brings it to the disk. Dropped without that, it has failed.
+    /// Brings the commit to the disk. A commit that is dropped without this call has failed.
     fn write(&mut self);
 }
 
@@ -79,38 +80,38 @@ pub(crate) trait Flight {
 #[derive(Debug)]
 pub(crate) struct GroupCommit<W: CommitSteps> {
     shared: Mutex<Shared<W>>,
-    /// Told when a commit has ended, and when nobody waits for that to have the writer alone.
+    /// Notified when a commit has ended, and when no thread waits any more to have the writer alone.
     ended: Condvar,
-    /// Told when the committer has something to do.
+    /// Notified when the committer has something to do.
     wanted: Condvar,
 }
 
-/// The writer, and what its commits are at.
+/// The writer, and the state of its commits.
 #[derive(Debug)]
 pub(crate) struct Shared<W: CommitSteps> {
     /// `None` once it is closed.
     pub(crate) writer: Option<W>,
     in_flight: bool,
-    /// Those who wait for the commit in progress to end, before whom no other one begins.
+    /// Number of threads that wait to have the writer alone; no other commit begins before them.
     waiting_alone: usize,
-    /// Those who wait for a commit that has their changes.
+    /// Number of threads that wait for a commit with their changes.
     waiting: usize,
-    /// Those who wait until they may start a commit.
+    /// Number of threads that wait until they may start a commit.
     waiting_to_start: usize,
-    /// How long the last commit took, if others waited for its end.
+    /// Duration of the last commit, if others waited for its end.
     last_if_awaited: Option<Duration>,
-    /// How many changes are committed.
+    /// Number of committed changes.
     committed: u64,
-    /// The commits that were started and are not done.
+    /// The started commits that are not done.
     started: Tickets,
-    /// What the committer has committed, and nobody has asked for; the last ones of it.
+    /// The most recent figures of the committer's commits that no caller has taken yet.
     unseen: VecDeque<W::Committed>,
-    /// Runs as soon as a commit has been started.
+    /// Started with the first started commit.
     committer: Option<thread::JoinHandle<()>>,
 }
 
 impl<W: CommitSteps> GroupCommit<W> {
-    /// Shares a writer, or none, which is closed.
+    /// Shares a writer; `None` means that it is closed.
     pub(crate) fn new(writer: Option<W>) -> Self {
         let shared = Shared {
             writer,
@@ -127,18 +128,18 @@ impl<W: CommitSteps> GroupCommit<W> {
         Self { shared: Mutex::new(shared), ended: Condvar::new(), wanted: Condvar::new() }
     }
 
-    /// Returns the writer, maybe while a commit is in progress.
+    /// Returns the writer, possibly while a commit is in progress.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Shared<W>> {
         // A panic in the writer would be a defect; its state is no worse than after an error.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what [`lock`](Self::lock) does, unless another thread has the writer.
+    /// Returns the writer like [`lock`](Self::lock), unless another thread holds it.
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Shared<W>>> {
         self.shared.try_lock().ok()
     }
 
-    /// Returns the writer when no commit is in progress, and all that were started are done.
+    /// Returns the writer once no commit is in progress and all started ones are done.
     pub(crate) fn lock_alone(&self) -> MutexGuard<'_, Shared<W>> {
         let mut shared = self.lock();
         shared.waiting_alone += 1;
@@ -150,7 +151,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         shared
     }
 
-    /// Wakes those who wait. Waking costs a call of the system, also where there are none.
+    /// Wakes waiting threads, if there are any: waking costs a system call even if there are none.
     fn tell_waiters(&self, shared: &Shared<W>) {
         if shared.waiting + shared.waiting_alone + shared.waiting_to_start > 0 {
             self.ended.notify_all();
@@ -160,7 +161,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         }
     }
 
-    /// How many wait for a commit in progress to end.
+    /// Returns the number of threads that wait for a commit in progress to end.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.lock().waiting
@@ -170,8 +171,9 @@ impl<W: CommitSteps> GroupCommit<W> {
         self.ended.wait(shared).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits what was added before the call, or waits until the commit of another thread has; returns what this one
-    /// committed, if it did. `visited` sees the writer after each step; `closed` makes the error where there is none.
+    /// Commits what was added before the call, or waits until the commit of another thread contains it;
+    /// returns the figures if this thread committed. `visited` sees the writer after each step; `closed`
+    /// creates the error for a closed writer.
     pub(crate) fn commit(
         &self,
         visited: impl Fn(&W),
@@ -205,7 +207,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         begun.map(|_| None)
     }
 
-    /// Gives those whose records were in a shared commit a moment to come again.
+    /// Gives threads whose records were in a shared commit a moment to call again.
     fn let_others_join<'a>(&'a self, mut shared: MutexGuard<'a, Shared<W>>) -> MutexGuard<'a, Shared<W>> {
         let pause = shared.last_if_awaited.take().unwrap_or_default() / PAUSE_DIVISOR;
         if pause <= MIN_PAUSE {
@@ -217,9 +219,9 @@ impl<W: CommitSteps> GroupCommit<W> {
         self.lock()
     }
 
-    /// Starts a commit of what was added before the call, and returns its ticket, and what `note` says of the writer
-    /// then. Waits only where too many have been started, or where a commit cannot be started. An error that nobody
-    /// has been told of, of commits that were started before, is returned instead.
+    /// Starts a commit of what was added before the call, and returns its ticket, and the result of `note` at
+    /// that moment. Waits only if too many have been started, or if a commit cannot be started. An unreported
+    /// error of earlier started commits is returned instead.
     pub(crate) fn start<T>(
         self: &Arc<Self>,
         visited: impl Fn(&W) + Clone + Send + 'static,
@@ -260,7 +262,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         Ok((ticket, noted))
     }
 
-    /// Starts the committer, unless there is one; returns whether there is.
+    /// Starts the committer if necessary; returns whether there is one.
     fn has_committer(
         self: &Arc<Self>,
         shared: &mut Shared<W>,
@@ -278,7 +280,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         shared.committer.is_some()
     }
 
-    /// Commits what is marked, until the writer is closed.
+    /// Runs the committer: commits what is marked, until the writer is closed.
     fn serve(&self, visited: &impl Fn(&W)) {
         let mut shared = self.lock();
         while shared.writer.is_some() {
@@ -302,7 +304,7 @@ impl<W: CommitSteps> GroupCommit<W> {
                     shared = self.lock();
                     continue;
                 }
-                // It was in a commit since, which has ended.
+                // It was part of another commit, which has ended.
                 Ok(None) => shared.started.succeed(u64::MAX),
                 Err(error) => shared.started.fail(&error, false),
             }
@@ -310,7 +312,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         }
     }
 
-    /// Waits for a commit that was started; `None` if it is not done when `timeout` is over.
+    /// Waits for a started commit; `None` if it is not done when `timeout` expires.
     pub(crate) fn wait_for(&self, ticket: &Ticket, timeout: Option<Duration>) -> Option<Result<()>> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut shared = self.lock();
@@ -331,7 +333,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         }
     }
 
-    /// Waits until all commits that were started are done; fails if one of them has, and nobody has been told.
+    /// Waits until all started commits are done; returns the error of one that failed, unless it has been reported.
     pub(crate) fn finish_started(&self) -> Result<()> {
         let mut shared = self.lock();
         while !shared.started.is_empty() {
@@ -342,13 +344,13 @@ impl<W: CommitSteps> GroupCommit<W> {
         shared.started.tell()
     }
 
-    /// Takes what commits that were started have committed since the last call.
+    /// Takes the figures of started commits since the last call.
     pub(crate) fn take_unseen(&self) -> VecDeque<W::Committed> {
         std::mem::take(&mut self.lock().unseen)
     }
 
-    /// Closes the writer when no commit is in progress, all that were started are done, and `last` has seen it; `None`
-    /// if it is closed already.
+    /// Closes the writer once no commit is in progress and all started ones are done, after calling `last`
+    /// with it; `None` if it is already closed.
     pub(crate) fn close<T>(&self, last: impl FnOnce(&W) -> T) -> Option<T> {
         let mut shared = self.lock_alone();
         let seen = shared.writer.take().as_ref().map(last);
@@ -356,7 +358,7 @@ impl<W: CommitSteps> GroupCommit<W> {
         drop(shared);
         if let Some(committer) = committer {
             self.wanted.notify_all();
-            // One that has panicked has ended, too.
+            // A committer that has panicked has ended, too.
             let _ = committer.join();
         }
         seen
@@ -364,7 +366,7 @@ impl<W: CommitSteps> GroupCommit<W> {
 }
 
 impl<W: CommitSteps> Shared<W> {
-    /// Keeps what was committed for those who ask, or the last ones if nobody does.
+    /// Keeps the figures of a commit until they are taken, but only the most recent ones.
     fn note_unseen(&mut self, committed: W::Committed) {
         self.unseen.push_back(committed);
         if self.unseen.len() > MAX_STARTED {
@@ -373,12 +375,12 @@ impl<W: CommitSteps> Shared<W> {
     }
 }
 
-/// Who has a commit in progress: it is finished also by a panic.
+/// Guards a commit in progress, which is finished even after a panic.
 struct Leader<'a, W: CommitSteps, V: Fn(&W)> {
     group: &'a GroupCommit<W>,
     visited: V,
     flight: Option<W::Flight>,
-    /// Whether somebody gets the result.
+    /// Whether a caller gets the result.
     is_awaited: bool,
 }
 
@@ -395,7 +397,7 @@ impl<W: CommitSteps, V: Fn(&W)> Leader<'_, W, V> {
         let mut shared = self.group.lock();
         shared.in_flight = false;
         shared.last_if_awaited = (shared.waiting > 0).then_some(took);
-        // It is there: nobody closes while a commit is in progress.
+        // The writer exists: it is never closed while a commit is in progress.
         let writer = shared.writer.as_mut()?;
         let finished = writer.finish_commit(flight);
         if finished.is_err() {

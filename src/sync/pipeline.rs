@@ -331,7 +331,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
-    /// Takes a moment that depends on the number, and fails the first time if it is told to.
+    /// Takes a time that depends on the number, and fails the first time on request.
     struct Square {
         number: u64,
         fails: Mutex<bool>,
@@ -397,7 +397,7 @@ mod tests {
         assert_eq!(pipeline.get(1).unwrap(), Some(9));
     }
 
-    /// Says while it runs that it does.
+    /// Counts how many of these tasks are running.
     struct Visible(Arc<Mutex<u32>>);
 
     impl Task for Visible {

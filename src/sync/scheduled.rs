@@ -1,4 +1,4 @@
-//! The threads, locks and atomics of the scheduler shuttle, with a step of it at each use.
+//! The threads, locks and atomics of the scheduler shuttle, each use of which is a step of the schedule.
 
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -8,7 +8,7 @@ pub(crate) use std::sync::PoisonError;
 /// A pointer that is loaded and stored in one step each.
 pub(crate) struct ArcSwap<T>(Mutex<Arc<T>>);
 
-/// What `ArcSwap` lends; here it shares.
+/// The guard of an `ArcSwap`, which here shares instead of borrowing.
 pub(crate) struct Guard<T>(T);
 
 impl<T> Guard<T> {

@@ -1,14 +1,14 @@
-//! Commits that were started and that nobody has to wait for: how each of them ended, and an error that nobody knows yet.
+//! Started commits: the outcome of each, and an error that has not been reported yet.
 
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
 use crate::sync::{Arc, OnceLock};
 
-/// How a started commit ended, once it has.
+/// A started commit, with its outcome once it has ended.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    /// How many changes the commit has in it, at least.
+    /// Minimum number of changes that the commit contains.
     goal: u64,
     outcome: OnceLock<std::result::Result<(), Arc<Error>>>,
 }
@@ -18,7 +18,7 @@ impl Ticket {
         Arc::new(Self { goal, outcome: OnceLock::new() })
     }
 
-    /// The ticket of a commit that has happened.
+    /// Creates the ticket of a commit that is already done.
     pub(crate) fn done() -> Arc<Self> {
         let ticket = Self::new(0);
         ticket.settle(Ok(()));
@@ -30,16 +30,16 @@ impl Ticket {
     }
 
     fn settle(&self, outcome: std::result::Result<(), Arc<Error>>) {
-        // Settled once: it leaves the queue with that.
+        // Each ticket is settled once, because it then leaves the queue.
         let _ = self.outcome.set(outcome);
     }
 }
 
-/// The commits that were started and have not ended, in order.
+/// The started commits that have not ended, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Tickets {
     queue: VecDeque<Arc<Ticket>>,
-    /// The error of the last ones that failed, until somebody is told.
+    /// The error of the last commits that failed, until it is reported.
     untold: Option<Arc<Error>>,
 }
 
@@ -52,20 +52,20 @@ impl Tickets {
         self.queue.is_empty()
     }
 
-    /// Issues a ticket for the commit that has this many changes in it.
+    /// Issues a ticket for the commit that contains this many changes.
     pub(crate) fn issue(&mut self, goal: u64) -> Arc<Ticket> {
         let ticket = Ticket::new(goal);
         self.queue.push_back(Arc::clone(&ticket));
         ticket
     }
 
-    /// The first `changes` changes are committed.
+    /// Settles the tickets of commits up to the first `changes` changes as done.
     pub(crate) fn succeed(&mut self, changes: u64) {
         let done = self.queue.partition_point(|ticket| ticket.goal <= changes);
         self.queue.drain(..done).for_each(|ticket| ticket.settle(Ok(())));
     }
 
-    /// A commit has failed, and with it all that were started: none of them is tried without it.
+    /// Settles all tickets as failed: after a failed commit, none of the later ones is tried.
     pub(crate) fn fail(&mut self, error: &Error, is_told: bool) {
         let error = Arc::new(error.again());
         for ticket in self.queue.drain(..) {
@@ -74,12 +74,12 @@ impl Tickets {
         }
     }
 
-    /// Returns the error that nobody has been told, which from now on somebody has.
+    /// Returns the unreported error, which then counts as reported.
     pub(crate) fn tell(&mut self) -> Result<()> {
         self.untold.take().map_or(Ok(()), |error| Err(error.again()))
     }
 
-    /// Returns the outcome of a ticket that has one, whose error counts as told.
+    /// Returns the outcome of a ticket if it has one; an error then counts as reported.
     pub(crate) fn tell_outcome(&mut self, ticket: &Ticket) -> Option<Result<()>> {
         Some(ticket.outcome.get()?.clone().map_err(|error| {
             self.untold.take_if(|untold| Arc::ptr_eq(untold, &error));

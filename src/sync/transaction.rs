@@ -3,8 +3,8 @@
 use crate::sync::forks::forks;
 use crate::sync::{Arc, OnceLock};
 
-/// The frames are in the file until the transaction is rolled back; before that they are saved here, for
-/// snapshots that are still in use.
+/// An open transaction. Its frames are in the file until it is rolled back; before that they are saved here,
+/// for snapshots that are still in use.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) epoch: u64,
@@ -13,15 +13,15 @@ pub(crate) struct Transaction {
     saved: OnceLock<Saved>,
 }
 
-/// Whole pages that were saved before they are written over, up to the last one that was written.
+/// Whole pages that were saved before being overwritten, up to the last one that was written.
 #[derive(Debug)]
 pub(crate) struct Saved {
-    /// Where they start in the file: what is before is committed, and in the file.
+    /// Where they start in the file; everything before is committed and in the file.
     pub(crate) start: u64,
     pub(crate) pages: Vec<u8>,
 }
 
-/// What a forked child has of them.
+/// The saved pages of a forked child, which has none.
 static NOTHING: Saved = Saved { start: 0, pages: Vec::new() };
 
 impl Transaction {

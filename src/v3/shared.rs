@@ -19,7 +19,7 @@ pub(crate) trait Environment: Send + Sync + Debug {
     fn random(&self) -> u64;
 }
 
-/// Those of the operating system.
+/// The clock and the random bits of the operating system.
 #[derive(Debug)]
 pub(crate) struct System;
 
@@ -30,7 +30,7 @@ impl Environment for System {
     }
 
     fn random(&self) -> u64 {
-        // Its keys are random, and differ each time.
+        // Its keys are random, and different each time.
         RandomState::new().build_hasher().finish()
     }
 }
@@ -79,7 +79,7 @@ impl Shared {
         Self::in_environment(opened, header, cache, Arc::new(System))
     }
 
-    /// The same with this clock, and these random bits.
+    /// Creates the state with this source of time and random bits.
     pub(crate) fn in_environment(
         opened: Opened,
         header: Header,

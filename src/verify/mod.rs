@@ -29,7 +29,7 @@ use crate::sync::progress::{Callback, Monitor, Progress};
 use order::{Order, Walked};
 use walk::VerifyWalk;
 
-/// Options for verifying a file; see [`verify`].
+/// Verifies files, with options; see [`verify`].
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -89,8 +89,7 @@ impl<'a> VerifyOptions<'a> {
     /// returns [`ControlFlow::Break`], the error is an [`Error::Io`](crate::Error::Io) of the kind `Interrupted`. A
     /// [`quick`](Self::quick) check does not call it.
     ///
-    /// Progress runs over the file twice at once: the first half of each byte counts when its block has been
-    /// inflated, the second half when the index has led there.
+    /// Each byte counts as half done when its block has been inflated, and as done when the index has led there.
     ///
     /// ```
     /// use std::ops::ControlFlow;
@@ -138,7 +137,7 @@ impl<'a> VerifyOptions<'a> {
         self.verify_file(&CaptureFile::open(path)?)
     }
 
-    /// Verifies a file that is open already, as it is shown.
+    /// Verifies the state that an open file shows.
     ///
     /// # Errors
     ///
@@ -167,8 +166,7 @@ impl<'a> VerifyOptions<'a> {
 /// # Errors
 ///
 /// [`Error::Corrupt`](crate::Error::Corrupt) if the file cannot be opened as a capture file at all, and
-/// [`Error::Io`](crate::Error::Io) if it cannot be read. Damage is no
-/// error.
+/// [`Error::Io`](crate::Error::Io) if it cannot be read. Damage is reported, not an error.
 ///
 /// # Examples
 ///

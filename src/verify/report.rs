@@ -1,4 +1,4 @@
-//! What a walk through a file found.
+//! The report of a verification.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use super::lists::{list_problem, list_run};
 /// Maximum number of ranges in a report.
 const MAX_RANGES: usize = 1000;
 
-/// Says what a walk through a file found; [`verify`](crate::verify) returns it.
+/// Reports what a verification found; [`verify`](crate::verify) returns it.
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -36,7 +36,7 @@ pub struct Report {
     pub index_nodes: u64,
     /// The damage, at most a thousand items.
     pub problems: Vec<Damage>,
-    /// What a crash leaves and the next writer repairs; committed data is not affected.
+    /// Damage that a crash leaves and the next writer repairs; committed data is not affected.
     pub repairable: Vec<Damage>,
     /// Numbers of the records that cannot be read, in order, in at most a thousand ranges. If there
     /// are more, the last range extends to the last such record.
@@ -44,7 +44,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Returns whether there is no damage. What the next writer repairs does not count.
+    /// Returns whether there is no damage, apart from what the next writer repairs.
     ///
     /// ```
     /// # fn main() -> capturefile::Result<()> {

@@ -1,4 +1,4 @@
-//! The way down the index of a file to a record, step by step.
+//! The path down the index of a file to a record, step by step.
 
 use crate::error::Error;
 use crate::format::Coordinates;
@@ -26,7 +26,7 @@ pub struct IndexPath {
     pub error: Option<Error>,
 }
 
-/// What is passed on the path to a record.
+/// A step on the path to a record.
 ///
 /// ```
 /// use capturefile::IndexStep;
@@ -54,9 +54,9 @@ pub enum IndexStep {
     Node {
         /// Its height; the children of a node of height 1 are records.
         height: u32,
-        /// How many children it has: as many as the fan-out says, or fewer if it is unfinished.
+        /// Number of its children: the fan-out, or fewer if it is unfinished.
         children: u64,
-        /// How many records are below each child.
+        /// Number of records below each child.
         below: u64,
         /// The number of its first record.
         first: u64,
@@ -87,7 +87,7 @@ pub enum IndexStep {
         /// Where its frame is; `None` if it is unfinished, and so in the head or the log.
         position: Option<u64>,
     },
-    /// The block of such a file that holds the record.
+    /// The block that holds the record, in version 3 of the format.
     #[non_exhaustive]
     Block {
         /// Where its frame is.
@@ -95,7 +95,7 @@ pub enum IndexStep {
         /// The number of its first record.
         first: u64,
     },
-    /// The entry of the log that holds the record.
+    /// The entry of the log that holds the record, in version 3 of the format.
     #[non_exhaustive]
     Entry {
         /// Its position in the log.

@@ -21,8 +21,7 @@ const MAX_SLOT_SIZE: u64 = 64 * 1024 * 1024;
 /// Size of the cache of blocks and nodes, in bytes.
 const CACHE_SIZE: u64 = 1024 * 1024;
 
-/// Shows how a file is built at one moment: what stands in its header and in both slots or heads, whether it is sound
-/// or not.
+/// Shows the structure of a file at one moment: the contents of its header and of both slots or heads, sound or not.
 ///
 /// ```
 /// use capturefile::{IndexStep, OpenOptions, Structure};
@@ -49,7 +48,7 @@ pub struct Structure {
     pub file_size: u64,
     /// The contents of the header; `None` if the file is too short for one.
     pub header: Option<Header>,
-    /// Slots A and B; empty if the header does not tell where they are, and in version 3 of the format.
+    /// Slots A and B; empty if the header is damaged, and in version 3 of the format.
     pub slots: Vec<MasterSlot>,
     /// Heads A and B of a file in version 3 of the format.
     pub heads: Vec<HeadSlot>,
@@ -60,7 +59,7 @@ pub struct Structure {
     state: std::result::Result<CurrentState, Damage>,
 }
 
-/// What the current commit leads to.
+/// The state of the current commit.
 #[derive(Debug)]
 enum CurrentState {
     V2(Snapshot),
@@ -124,7 +123,9 @@ impl Structure {
         }
         let state = match both.current {
             Some(master) => Ok(CurrentState::V2(Snapshot::cut_short(Arc::new(file), master, file_size))),
-            None => Err(Damage::new("no master node that is surely the current one", "one in slot A or B")),
+            None => {
+                Err(Damage::new("no master node that is certainly the current one", "one in slot A or B"))
+            }
         };
         Ok(Self { file_size, slots, ..none(Some(header), state) })
     }
@@ -200,7 +201,7 @@ fn check_sizes(geometry: &Geometry) -> std::result::Result<(), Damage> {
     if size <= MAX_SLOT_SIZE {
         return Ok(());
     }
-    let expected = format!("at most {MAX_SLOT_SIZE}, which can be looked at");
+    let expected = format!("at most {MAX_SLOT_SIZE}, the maximum that can be displayed");
     Err(Damage::new(format!("a header with master slots of {size} bytes"), expected).at(0))
 }
 

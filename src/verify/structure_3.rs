@@ -1,4 +1,4 @@
-//! What stands in the heads and the log of a file of version 3, and the way down its index to a record.
+//! The contents of the heads and the log of a file of version 3, and the path down its index to a record.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::v3::shared::Shared;
 
 use super::steps::IndexStep;
 
-/// Holds what a head of a file in version 3 of the format says, or why there is none; see
+/// Holds the content of a head of a file in version 3 of the format, or why it is invalid; see
 /// [`Structure`](crate::Structure).
 ///
 /// ```
@@ -35,29 +35,29 @@ use super::steps::IndexStep;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct HeadSlot {
-    /// Where it stands in the file.
+    /// Where it is in the file.
     pub position: u64,
-    /// Its serial number; the greater is the newer.
+    /// Its serial number; the head with the greater one is newer.
     pub serial_number: u64,
-    /// Where the log begins for it, as a position in the log.
+    /// Where the log begins according to it, as a position in the log.
     pub begin: u64,
-    /// Up to which position in the log a sync had covered the log when it was written.
+    /// The log position up to which a sync had covered the log when the head was written.
     pub sure: u64,
     /// Where the next frame would start.
     pub file_limit: u64,
-    /// How many records there are in frames.
+    /// Number of records in frames.
     pub record_count: u64,
     /// Where the frame of the metadata is, if there is one.
     pub metadata: Option<u64>,
-    /// How many children the unfinished node of each height has, from height 1 on.
+    /// Number of children of the unfinished node of each height, from height 1 on.
     pub levels: Vec<u32>,
-    /// Why it is no head, if it is none; then all numbers are 0.
+    /// Why it is invalid, if it is; then all numbers are 0.
     pub problem: Option<Damage>,
     /// Whether it is the newest one.
     pub is_current: bool,
 }
 
-/// Says what is in the log of a file in version 3 of the format; see [`Structure`](crate::Structure).
+/// Describes the log of a file in version 3 of the format; see [`Structure`](crate::Structure).
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {
@@ -73,26 +73,26 @@ pub struct HeadSlot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogExtent {
-    /// How many bytes the ring has.
+    /// Size of the ring in bytes.
     pub size: u64,
     /// The position in the log of the first entry that readers need.
     pub begin: u64,
-    /// The position behind the last entry.
+    /// The position after the last entry.
     pub end: u64,
-    /// How many entries there are between.
+    /// Number of entries in between.
     pub entries: u64,
-    /// Records that are in no frame yet.
+    /// Number of records that are not in a frame yet.
     pub record_count: u64,
 }
 
-/// What a look at a file of version 3 shows.
+/// The parts of a file of version 3 for display.
 pub(super) struct StructureParts {
     pub(super) header: format::Header,
     pub(super) heads: Vec<HeadSlot>,
     pub(super) state: std::result::Result<Arc<Snapshot>, Damage>,
 }
 
-/// Looks at a file of version 3.
+/// Reads the parts of a file of version 3.
 pub(super) fn read_parts(path: &Path, storage: Box<dyn Storage>, cache: u64) -> Result<StructureParts> {
     let failed = |error| Error::io(path, "read", error);
     let mut start = [0; Header::SIZE];
@@ -165,7 +165,7 @@ impl LogExtent {
     }
 }
 
-/// How many records the last commit added, if the entry before it is there to say so.
+/// Returns how many records the last commit added, if the entry before it is still available.
 pub(super) fn last_commit(state: &LogState) -> Option<u64> {
     let last = (0..state.entries.len())
         .rev()
@@ -177,7 +177,7 @@ pub(super) fn last_commit(state: &LogState) -> Option<u64> {
     }
 }
 
-/// Goes from the rightmost path down to a record, and notes each step before the next is read.
+/// Descends from the rightmost path to a record, and notes each step before the next one is read.
 pub(super) fn descend(snapshot: &Snapshot, number: u64, steps: &mut Vec<IndexStep>) -> Result<()> {
     let (state, path) = (&snapshot.state, &snapshot.state.frames.path);
     let found = (number > 0).then(|| path.find(number)).flatten();
@@ -223,7 +223,7 @@ fn step(height: usize, children: &[Child], first: u64, chosen: Option<usize>, at
     }
 }
 
-/// Which of the children of a node whose first record has the number `first` leads to a record.
+/// Returns the index of the child that leads to a record, in a node whose first record has the number `first`.
 fn index_of(children: &[Child], first: u64, number: u64) -> Option<usize> {
     let mut last = first - 1;
     children.iter().position(|child| {

@@ -179,7 +179,7 @@ impl<'a> VerifyWalk<'a> {
     fn subtree(&mut self, height: usize, child: &Child, first: u64) -> Result<()> {
         if child.position < self.reached {
             let damage =
-                Damage::new("a frame that comes again or before others", "frames in the order of the index");
+                Damage::new("a frame that is repeated or out of order", "frames in the order of the index");
             self.report.note(damage.at(child.position));
             self.report.note_unreadable(first, child.records);
             return Ok(());

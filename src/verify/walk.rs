@@ -228,7 +228,7 @@ impl<'a> VerifyWalk<'a> {
             Meeting::New if self.inflate_budget != Some(0) => {}
             Meeting::Again => return Ok(Visit::Done),
             Meeting::Disorder => return Ok(Visit::InDisorder),
-            Meeting::New => return Ok(self.give_up("leads back to the same blocks again and again")),
+            Meeting::New => return Ok(self.give_up("keeps leading back to the same blocks")),
             Meeting::TooMany => return Ok(self.give_up(&format!("shares more than {MAX_SEEN} nodes"))),
         }
         let found = match self.block(item.at.frame)? {
@@ -246,7 +246,7 @@ impl<'a> VerifyWalk<'a> {
 
     fn give_up(&mut self, does: &str) -> Visit {
         let found = format!("an index that {does}");
-        let expected = "one as writers make it; the records from here on have not been looked at";
+        let expected = "one as writers create it; the records from here on have not been checked";
         self.report.note(Damage::new(found, expected));
         Visit::TooMuch
     }
@@ -375,7 +375,7 @@ impl<'a> VerifyWalk<'a> {
         let at = part.node();
         let expected = if part.start == 0 { self.next_leaf.take() } else { None };
         if let Some(expected) = expected.filter(|expected| *expected != at) {
-            let found = format!("coordinates of records behind an index node, at offset {}", expected.offset);
+            let found = format!("coordinates of records after an index node, at offset {}", expected.offset);
             self.note_at(expected, found, "the next index node there");
         }
         let fan_out = self.geometry().fan_out;

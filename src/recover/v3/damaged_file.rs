@@ -1,4 +1,4 @@
-//! What says how a damaged file is built: its header, or a head that repeats it, and the newest head.
+//! The layout of a damaged file: its header, or a head that repeats it, and the newest head.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::v3::open::repeated::find_repeated;
 use super::super::raw::Raw;
 use super::log::DamagedLog;
 
-/// A file that a writer may be writing is read this many times at most, with a pause.
+/// Maximum number of times that a file which may be being written is read, with a pause.
 const MAX_LOOKS: usize = 20;
-/// Nobody writes the files that fuzzing makes.
+/// Files in fuzzing have no writer.
 const PAUSE: Duration = Duration::from_millis(if cfg!(fuzzing) { 0 } else { 20 });
 
 /// The sizes, the newest head and the log of a damaged file.
@@ -20,12 +20,12 @@ pub(in super::super) struct DamagedFile {
     pub(in super::super) header: Header,
     pub(super) head: Option<Head>,
     pub(super) log: DamagedLog,
-    /// What is wrong with header and heads.
+    /// The damage of the header and the heads.
     pub(super) problems: Vec<Damage>,
 }
 
 impl DamagedFile {
-    /// Looks for what says how the file is built; `None` if nothing does.
+    /// Finds the layout of the file; `None` if neither a header nor a head is readable.
     pub(in super::super) fn find(raw: &Raw<'_>) -> Result<Option<Self>> {
         let Some((header, damage)) = find_header(raw)? else {
             return Ok(None);
@@ -66,7 +66,7 @@ impl DamagedFile {
     }
 }
 
-/// The header, and what is wrong with it if a head repeats it.
+/// Returns the header, with its damage if it had to be taken from a head.
 fn find_header(raw: &Raw<'_>) -> Result<Option<(Header, Option<Damage>)>> {
     let bytes = raw.read(0..raw.length.min(Header::SIZE as u64))?.unwrap_or_default();
     match Header::decode(&bytes) {

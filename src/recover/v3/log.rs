@@ -1,4 +1,4 @@
-//! The log of a damaged file: every entry in the ring that proves itself, whatever stands around it.
+//! The log of a damaged file: every entry in the ring with a valid checksum, whatever surrounds it.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,56 +11,56 @@ use crate::v3::format::{Header, NUMBER_LIMIT};
 
 use super::super::raw::Raw;
 
-/// Entries begin at multiples of this.
+/// Alignment of entries, in bytes.
 const ALIGNMENT: usize = 8;
-/// Bytes that look like entries and are none cost no more than reading the ring this many times.
+/// Bounds the work for bytes that only look like entries: as much as reading the ring this many times.
 const MAX_PASSES: u64 = 64;
 
-/// An entry that is whole.
+/// A complete entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FoundEntry {
     pub(super) header: EntryHeader,
-    /// The checksum of the entry before, by the bytes that stand there.
+    /// The checksum of the previous entry, from the bytes before this one.
     seed: u64,
-    /// Its own.
+    /// Its own checksum.
     check: u64,
     pub(super) trust: Trust,
 }
 
-/// How far an entry can be trusted.
+/// How trustworthy an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     /// It was committed.
     Certain,
-    /// It is whole, and may be left of a writer that died.
+    /// It is complete, but may be left over from a writer that crashed.
     Left,
     /// The checksum that would prove it is destroyed.
     Unproven,
 }
 
-/// Records that are in an entry.
+/// A range of records in one entry.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     first: u64,
     last: u64,
-    /// Which entry.
+    /// The index of the entry.
     index: usize,
 }
 
-/// What is left of a log.
+/// The remains of a log.
 pub(super) struct DamagedLog {
     header: Header,
-    /// The ring, as far as the file has it.
+    /// The bytes of the ring that are in the file.
     bytes: Vec<u8>,
-    /// By position.
+    /// The entries found, by position.
     pub(super) entries: Vec<FoundEntry>,
-    /// Each record once, in order.
+    /// Ranges that contain each record once, in order.
     spans: Vec<Span>,
-    /// Up to where an entry or a head says that the log was on the disk.
+    /// The position up to which the log was on the disk, according to an entry or a head.
     sure: u64,
-    /// Where entries are missing that were there, by position in the log.
+    /// The log positions at which entries are missing.
     pub(super) breaks: Vec<u64>,
-    /// Whether something may have followed the last entry.
+    /// Whether entries may have followed the last one.
     pub(super) may_go_on: bool,
 }
 
@@ -84,12 +84,12 @@ impl DamagedLog {
         Ok(log)
     }
 
-    /// Whether both are the same, as far as the file has them.
+    /// Whether both logs have the same bytes.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.bytes == other.bytes
     }
 
-    /// The position of the first entry of a new file.
+    /// Returns the position of the first entry of a new file.
     pub(super) fn first_position(&self) -> u64 {
         self.header.first_position()
     }
@@ -98,12 +98,12 @@ impl DamagedLog {
         u64::from(self.header.log)
     }
 
-    /// Where a position stands in the ring.
+    /// Returns the place of a position in the ring.
     fn place(&self, position: u64) -> usize {
         in_memory(position % self.size())
     }
 
-    /// Some bytes of the ring, across its end; `None` where the file ends before.
+    /// Returns bytes of the ring, also across its end; `None` if the file ends before.
     fn part(&self, at: usize, length: usize) -> Option<Cow<'_, [u8]>> {
         let before_end = length.min(in_memory(self.size()) - at);
         let first = self.bytes.get(at..at + before_end)?;
@@ -113,7 +113,7 @@ impl DamagedLog {
         Some(Cow::Owned([first, self.bytes.get(..length - before_end)?].concat()))
     }
 
-    /// The checksum that stands before a position; that of nothing where the log begins.
+    /// Returns the checksum before a position; at the beginning of the log, the initial seed.
     fn seed_before(&self, position: u64) -> u64 {
         if position == self.header.first_position() {
             return self.header.seed();
@@ -123,7 +123,7 @@ impl DamagedLog {
         bytes.and_then(|bytes| bytes[..].try_into().ok()).map_or(0, u64::from_be_bytes)
     }
 
-    /// The header of an entry that seems to stand at this place of the ring.
+    /// Returns the header of an entry that seems to be at this place of the ring.
     fn header_at(&self, at: usize) -> Option<EntryHeader> {
         if !self.bytes.get(at..)?.starts_with(b"LogE") {
             return None;
@@ -135,7 +135,7 @@ impl DamagedLog {
         EntryHeader::decode(&start, position, self.header.log).filter(|_| stands_there)
     }
 
-    /// Finds all entries that are whole, in the order of their positions.
+    /// Finds all complete entries, in the order of their positions.
     fn find_entries(&mut self) -> Result<()> {
         let mut left = (self.bytes.len() as u64).saturating_mul(MAX_PASSES);
         let (mut at, mut found) = (0, Vec::new());
@@ -158,7 +158,8 @@ impl DamagedLog {
         Ok(())
     }
 
-    /// The entry with this header, if it is whole by the checksum before it, or could be if that is another one.
+    /// Returns the entry with this header, if it is complete according to the checksum before it, or would be
+    /// with another one.
     fn entry_at(&self, header: EntryHeader, at: usize) -> Option<FoundEntry> {
         let bytes = self.part(at, header.total as usize)?;
         let seed = self.seed_before(header.position);
@@ -168,8 +169,8 @@ impl DamagedLog {
         Some(FoundEntry { header, seed, check: view.checksum(), trust })
     }
 
-    /// Drops what cannot be an entry: one whose predecessor is whole, so that its own bytes are wrong, and one whose
-    /// successor does not stand where it ends.
+    /// Drops false entries: those whose predecessor is complete, so that their own bytes are wrong, and those
+    /// that are not followed by their successor.
     fn drop_unproven(&mut self) {
         let sure = self.entries.iter().filter(|entry| entry.trust != Trust::Unproven);
         let sure = sure.map(|entry| entry.header.sure).fold(self.sure, u64::max);
@@ -184,10 +185,10 @@ impl DamagedLog {
         });
     }
 
-    /// Tells commits that are certain from what may be left of a writer that died, and sees what is missing.
+    /// Distinguishes certain commits from the possible remains of a crashed writer, and notes what is missing.
     ///
-    /// An entry says how far the log was on the disk when it was written, and no writer takes that back. So what stands
-    /// before that point, or is chained to it, was committed.
+    /// Each entry states how far the log was on the disk when the entry was written, and no writer ever goes
+    /// back before that. So every entry before that point, or chained to it, was committed.
     fn judge(&mut self, head: Option<&Head>) {
         if let Some(head) = head {
             let end = head.begin + self.size();
@@ -215,7 +216,7 @@ impl DamagedLog {
             }
         }
         let end = end.map_or(self.header.first_position(), |(end, _)| end);
-        // What a writer has left that died is older, or has numbers that others have got.
+        // Remains of a crashed writer are older, or their numbers have been reused.
         let may_follow = |header: &EntryHeader| header.time >= stamp && header.first > last;
         self.entries.retain(|entry| entry.trust != Trust::Left || may_follow(&entry.header));
         self.may_go_on =
@@ -223,9 +224,9 @@ impl DamagedLog {
         self.breaks.extend(Some(end).filter(|_| self.may_go_on));
     }
 
-    /// Whether there are traces of something behind the last certain entry, which ends at `end` with the record `last`.
+    /// Whether there are traces of an entry after the last certain one, which ends at `end` with the record `last`.
     fn goes_on_at(&self, end: u64, last: u64, head: Option<&Head>) -> bool {
-        // The log of every file has an entry at its beginning, and at that of a head the one before.
+        // The log of every file has an entry at its beginning, and the log of a head is preceded by one.
         let is_bare = match head {
             Some(head) if head.begin == end => {
                 end == self.header.first_position() || self.seed_before(end) != head.seed
@@ -236,7 +237,8 @@ impl DamagedLog {
         let is_begun = self.part(self.place(end), EntryHeader::SIZE).is_none_or(|start| {
             let number = |at: usize| get_u64(&start, at).unwrap_or_default();
             let is_new = end < self.header.first_position() + self.size();
-            // The position, the first record and how far the log was on the disk: each is what an entry here would say.
+            // The position, the first record, and how far the log was on the disk: each as an entry here
+            // would have it.
             number(8) == end
                 || number(16) == last + 1 && start.starts_with(b"LogE")
                 || (self.sure + 1..=end).contains(&number(64))
@@ -245,7 +247,7 @@ impl DamagedLog {
         end < self.sure || is_bare || is_begun
     }
 
-    /// Lists the records of all entries, each once.
+    /// Lists the records of all entries, each record once.
     fn list_records(&mut self) -> Result<()> {
         reserve(&mut self.spans, self.entries.len(), "records of the log")?;
         let mut covered = 0;
@@ -259,8 +261,8 @@ impl DamagedLog {
         Ok(())
     }
 
-    /// The entry that holds the record with this number, and up to which number; or else the first number behind it that
-    /// one holds.
+    /// Returns the entry that holds the record with this number, and the last number that it covers; or else
+    /// the next number that an entry holds.
     pub(super) fn find(&self, number: u64) -> std::result::Result<(&FoundEntry, u64), Option<u64>> {
         let at = self.spans.partition_point(|span| span.last < number);
         match self.spans.get(at) {
@@ -269,24 +271,24 @@ impl DamagedLog {
         }
     }
 
-    /// The bytes of an entry.
+    /// Returns the bytes of an entry.
     pub(super) fn bytes_of(&self, entry: &FoundEntry) -> Cow<'_, [u8]> {
         let at = self.place(entry.header.position);
         self.part(at, entry.header.total as usize).unwrap_or_default()
     }
 
-    /// Entries that are certain.
+    /// Returns the entries that are certain.
     pub(super) fn certain(&self) -> impl Iterator<Item = &FoundEntry> {
         self.entries.iter().filter(|entry| entry.trust == Trust::Certain)
     }
 
-    /// What the base of an entry says, if it has a sound one.
+    /// Returns the base of an entry, if it has a valid one.
     pub(super) fn base(&self, entry: &FoundEntry) -> Option<FrameArea> {
         let bytes = self.bytes_of(entry);
         EntryView::of(entry.header, &bytes).base(&self.header).ok().flatten()
     }
 
-    /// What is wrong with the log.
+    /// Returns the damage of the log.
     pub(super) fn problems(&self) -> impl Iterator<Item = Damage> {
         self.breaks.iter().map(|&end| {
             let found = format!("a log that breaks off at position {end}");

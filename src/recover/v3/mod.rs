@@ -1,7 +1,8 @@
-//! Recovering a file of version 3, whose parts say what they are.
+//! Recovering a file of version 3, whose parts describe themselves.
 //!
-//! Frames say which records they hold and have checksums, heads repeat the header, and each entry of the log proves itself
-//! by the bytes before it. So what is lost is known by its numbers, and nothing has to be guessed.
+//! Frames contain the numbers of their records and have checksums, heads repeat the header, and each entry of
+//! the log is verified by the checksum before it. So the numbers of lost records are known, and nothing has
+//! to be guessed.
 
 mod log;
 mod scan;
@@ -21,14 +22,14 @@ pub(super) use damaged_file::DamagedFile;
 use log::{DamagedLog, FoundEntry, Trust};
 use walk::{KnownCounts, Walk};
 
-/// Where metadata is.
+/// The place of the metadata.
 enum MetadataPlace {
     None,
     Frame(u64),
     Bytes(Vec<u8>),
 }
 
-/// Hands all records to `sink`, and returns the metadata.
+/// Passes all records to `sink`, and returns the metadata.
 pub(super) fn recover_records(
     raw: &Raw<'_>,
     start: DamagedFile,
@@ -44,7 +45,7 @@ pub(super) fn recover_records(
     let committed = count.max(last);
     sink.recovery.expected = committed;
     sink.recovery.later_commit_lost = log.may_go_on || committed.is_none();
-    // Without a head, frames hold at least what is before the log.
+    // Without a head, frames hold at least the records before the log.
     let before_log = log.certain().map(|entry| entry.header.first - 1).min().unwrap_or(0);
     let known = KnownCounts { framed: count.unwrap_or(before_log), committed: committed.unwrap_or(0) };
     let limit = frames.as_ref().map_or(raw.length, |frames| frames.limit);
@@ -69,13 +70,13 @@ pub(super) fn recover_records(
     recover_metadata(&source, sink, metadata, is_known, found)
 }
 
-/// The frames that a head or the base of a commit refers to, if there are any; those of the latest.
+/// Returns the latest frames to which a head or the base of a commit refers, if there are any.
 fn best_frames(log: &DamagedLog, of_head: Option<&FrameArea>) -> Option<FrameArea> {
     let bases = log.certain().filter_map(|entry| log.base(entry));
     bases.chain(of_head.cloned()).max_by_key(|frames| frames.limit)
 }
 
-/// The last metadata that is known to have been committed, and whether nothing that is lost can have changed it.
+/// Returns the last metadata that is known to have been committed, and whether no lost entry can have changed it.
 fn metadata_place(log: &DamagedLog, frames: Option<&FrameArea>) -> (MetadataPlace, bool) {
     let of_frames = |frames: &FrameArea| {
         if frames.metadata == 0 { MetadataPlace::None } else { MetadataPlace::Frame(frames.metadata) }
@@ -110,7 +111,7 @@ fn change_of(log: &DamagedLog, entry: &FoundEntry) -> Option<MetadataPlace> {
     }
 }
 
-/// Reads the metadata; what may not be the last is only told of.
+/// Reads the metadata; if it may not be the last, it is only reported.
 fn recover_metadata(
     source: &FrameSource,
     sink: &mut Sink<'_>,

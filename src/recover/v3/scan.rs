@@ -1,4 +1,4 @@
-//! Frames of a damaged file that no index leads to: each proves itself by its header.
+//! Frames of a damaged file to which no index leads: each is recognised by its header.
 
 use crate::error::Result;
 use crate::format::in_memory;
@@ -8,17 +8,17 @@ use crate::v3::format::index::Child;
 use super::super::raw::Raw;
 
 const MARK: &[u8] = b"Fram";
-/// Frames are looked for in chunks from this length, since most are near, up to that one.
+/// Minimum and maximum length of the chunks in which frames are searched for; most are near.
 const FIRST_CHUNK: u64 = 1 << 12;
 const MAX_CHUNK: u64 = 1 << 20;
 
-/// A frame, and what an index would say of it.
+/// A frame, with its entry as an index would have it.
 pub(super) struct FoundFrame {
     pub(super) header: FrameHeader,
     pub(super) child: Child,
 }
 
-/// The frame at `position`, if it has a header that proves itself, and ends at `end` or before.
+/// Returns the frame at `position`, if its header has the right checksum and it ends at or before `end`.
 pub(super) fn frame_at(raw: &Raw<'_>, seed: u64, position: u64, end: u64) -> Result<Option<FoundFrame>> {
     let bytes = raw.read(position..(position + FrameHeader::SIZE as u64).min(end))?.unwrap_or_default();
     let Ok(header) = FrameHeader::decode(&bytes, position, seed) else {
@@ -34,7 +34,7 @@ pub(super) fn frame_at(raw: &Raw<'_>, seed: u64, position: u64, end: u64) -> Res
     Ok((child.end() <= end).then_some(FoundFrame { header, child }))
 }
 
-/// Where the next such frame stands from `from` on.
+/// Returns the position of the next such frame from `from` on.
 pub(super) fn search(raw: &Raw<'_>, seed: u64, from: u64, end: u64) -> Result<Option<u64>> {
     let (mut start, mut length) = (from, FIRST_CHUNK);
     while start + FrameHeader::SIZE as u64 <= end {

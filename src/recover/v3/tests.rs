@@ -1,4 +1,4 @@
-//! Each part of a real file is destroyed in turn, and what comes back is compared record by record.
+//! Destroys each part of a real file in turn, and compares the recovered records one by one.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,7 +22,7 @@ use crate::{MetadataOutcome, Snapshot};
 
 type Part = Range<usize>;
 
-/// A sound file, what is in it, and where.
+/// A sound file with its contents and their positions.
 struct Sample {
     bytes: Vec<u8>,
     header: Header,
@@ -43,7 +43,7 @@ fn contents(snapshot: &Snapshot) -> Vec<(Vec<u8>, u64)> {
     (1..=snapshot.record_count()).map(record).collect()
 }
 
-/// Records of many lengths, none of them empty.
+/// Adds records of many lengths, none of them empty.
 fn add_records(log: &CaptureFile, random: &mut Random, count: usize, longest: usize) {
     for _ in 0..count {
         let length = 1 + random.below(longest);
@@ -53,7 +53,7 @@ fn add_records(log: &CaptureFile, random: &mut Random, count: usize, longest: us
 }
 
 impl Sample {
-    /// A file of `commits` commits, some of them large, of which the log does not hold all.
+    /// Creates a file of `commits` commits, some of them large; the log does not hold all of them.
     fn new(commits: usize, compression: Compression) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sound.capture");
@@ -108,7 +108,7 @@ impl Sample {
         }
     }
 
-    /// The parts of an entry in the file, which may continue at the start of the ring.
+    /// Returns the parts of an entry in the file, which may continue at the start of the ring.
     fn parts_of(&self, entry: &Part) -> Vec<Part> {
         let (start, end) = (in_memory(self.header.log_start()), in_memory(self.header.data_start()));
         if entry.end <= end {
@@ -118,7 +118,7 @@ impl Sample {
         }
     }
 
-    /// How many frames and entries hold each record that is not in one which one of these parts meets.
+    /// Counts, for each record, the frames and entries that hold it and that none of these parts overlaps.
     fn left(&self, destroyed: &[Part]) -> BTreeMap<u64, usize> {
         let meets =
             |part: &Part| destroyed.iter().any(|other| part.start < other.end && other.start < part.end);
@@ -133,7 +133,7 @@ impl Sample {
         left
     }
 
-    /// Whether the log ends with entries that are destroyed, the first of them with all of its header.
+    /// Whether the log ends with destroyed entries, the first of which has lost its whole header.
     fn leaves_no_trace(&self, destroyed: &[Part]) -> bool {
         let meets =
             |part: &Part| destroyed.iter().any(|other| part.start < other.end && other.start < part.end);
@@ -146,7 +146,8 @@ impl Sample {
         })
     }
 
-    /// Recovers the file without what is destroyed; checks that all that is outside comes back, and nothing else.
+    /// Recovers the file after destroying these parts; checks that everything outside of them is recovered,
+    /// and nothing else.
     fn check(&self, what: &str, destroyed: &[Part], fill: impl Fn(usize) -> u8) -> Recovery {
         let mut bytes = self.bytes.clone();
         for part in destroyed {
@@ -158,10 +159,10 @@ impl Sample {
         let uncertain = |number: u64| recovery.uncertain.iter().any(|numbers| numbers.contains(&number));
         let highest = left.keys().max().copied().unwrap_or(0);
         assert!(records.len() as u64 >= highest, "{what}: {} of {highest} records", records.len());
-        assert!(records.len() <= self.records.len(), "{what}: more than there were");
+        assert!(records.len() <= self.records.len(), "{what}: more records than there were");
         for (number, (found, original)) in (1..).zip(records.iter().zip(&self.records)) {
             if lost(number) {
-                assert!(!left.contains_key(&number), "{what}: record {number} is said to be lost");
+                assert!(!left.contains_key(&number), "{what}: record {number} is reported as lost");
                 assert_eq!(found.0, b"", "{what}: record {number}");
             } else if left.contains_key(&number) || !uncertain(number) {
                 assert_eq!(found, original, "{what}: record {number}");
@@ -186,7 +187,7 @@ impl Sample {
 
 type Found = (Recovery, Vec<(Vec<u8>, u64)>, Option<Vec<u8>>);
 
-/// What comes back from these bytes.
+/// Recovers a file with these bytes.
 fn recovered(bytes: Vec<u8>, keep_numbers: bool) -> crate::Result<Found> {
     recovered_from(Disk::new(bytes, 0..0), keep_numbers)
 }
@@ -205,7 +206,7 @@ fn recovered_from(disk: impl Storage + 'static, keep_numbers: bool) -> crate::Re
     Ok((recovery, contents(&snapshot), metadata))
 }
 
-/// Bytes that are no rest of anything.
+/// Returns a byte of noise, which resembles nothing in the file.
 fn noise(at: usize) -> u8 {
     0x5A ^ at.to_le_bytes()[0]
 }
@@ -283,7 +284,7 @@ fn whatever_is_destroyed_at_random_the_rest_comes_back() {
     let mut random = Random::new(11);
     for round in 0..300 {
         let sample = &samples[round % 2];
-        // One of the three copies of the header stays.
+        // One of the three copies of the header remains.
         let start = if random.below(2) == 0 { 512 } else { 1536 };
         let mut parts = Vec::new();
         for _ in 0..=random.below(4) {
@@ -322,7 +323,7 @@ fn a_file_that_is_cut_short_gives_what_is_left() {
     }
 }
 
-/// The file with a number changed in a head, an entry or a frame, and the checksums made right.
+/// Returns the file with a number changed in a head, an entry or a frame, and with correct checksums.
 fn forged(sample: &Sample, random: &mut Random) -> Vec<u8> {
     let mut bytes = sample.bytes.clone();
     let seed = sample.header.seed();
@@ -359,7 +360,7 @@ fn forged(sample: &Sample, random: &mut Random) -> Vec<u8> {
             bytes[header..body].copy_from_slice(&sum.to_be_bytes());
         }
     }
-    // Without heads, frames are believed for what they say of themselves.
+    // Without heads, the headers of frames are trusted.
     if random.below(3) == 0 {
         bytes[512..1536].fill(0);
     }

@@ -1,5 +1,5 @@
-//! Handing over the records of a damaged file in order: along the index where it can be read, by what frames say of
-//! themselves where it cannot, and from the log.
+//! Passing on the records of a damaged file in order: along the index where it is readable, by the headers of
+//! frames where it is not, and from the log.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::super::sink::Sink;
 use super::log::{DamagedLog, Trust};
 use super::scan::{FoundFrame, frame_at, search};
 
-/// What is known before the walk.
+/// The counts that are known before the walk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KnownCounts {
     /// Records up to this one are in frames of a commit, if those can be read.
@@ -29,18 +29,18 @@ pub(super) struct KnownCounts {
 /// A walk through a file.
 pub(super) struct Walk<'a, 'b, 'c> {
     raw: &'a Raw<'c>,
-    /// What is read as frames.
+    /// The source of frames.
     frames: FrameSource,
     log: &'a DamagedLog,
     sink: &'a mut Sink<'b>,
     known: KnownCounts,
-    /// Where the last frame ends that the index has led to.
+    /// The end of the last frame to which the index has led.
     reached: u64,
-    /// The latest stamp of a frame so far.
+    /// The latest time in a frame so far.
     time: u64,
-    /// Records of frames that are older were committed.
+    /// Records in frames older than this were committed.
     settled: u64,
-    /// Where metadata was found.
+    /// The position of the metadata, once found.
     pub(super) metadata: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         Self { raw, frames, log, sink, known, reached, time: 0, settled: 0, metadata: None }
     }
 
-    /// The number of the next record.
+    /// Returns the number of the next record.
     fn next(&self) -> u64 {
         self.sink.records.saturating_add(1)
     }
@@ -77,7 +77,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         }
     }
 
-    /// All records below the rightmost path.
+    /// Processes all records below the rightmost path.
     pub(super) fn index(&mut self, path: &Path) -> Result<()> {
         let mut first = 1;
         for (height, child) in path.roots() {
@@ -87,10 +87,10 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         self.fill(first)
     }
 
-    /// The records below a child of the index. Nothing is read twice, since positions rise.
+    /// Processes the records below a child of the index. Nothing is read twice, since positions ascend.
     fn subtree(&mut self, height: usize, child: &Child, first: u64) -> Result<()> {
         if child.position < self.reached {
-            let found = "a frame that comes again or before others";
+            let found = "a frame that is repeated or out of order";
             self.note(Damage::new(found, "frames in the order of the index").at(child.position));
             return Ok(());
         }
@@ -118,7 +118,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         Ok(())
     }
 
-    /// The records in all frames behind those that the index leads to.
+    /// Processes the records in all frames after those to which the index leads.
     pub(super) fn rest(&mut self) -> Result<()> {
         let part = self.reached..self.raw.length;
         self.frames.limit = self.raw.length;
@@ -126,8 +126,8 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         self.scan(part, u64::MAX)
     }
 
-    /// The stamp of the last block in a part of the file. An open transaction has one stamp, and no block is behind it:
-    /// whatever is older was committed.
+    /// Returns the time in the last block in a part of the file. An open transaction has a single time, and
+    /// no block follows it: everything older was committed.
     fn last_time(&self, part: Range<u64>) -> Result<u64> {
         let (mut at, mut next, mut time) = (part.start, self.next(), self.time);
         while let Some(frame) = self.frame_from(at, part.end)? {
@@ -142,7 +142,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         Ok(time)
     }
 
-    /// The first frame from `at` on that proves itself.
+    /// Returns the first valid frame from `at` on.
     fn frame_from(&self, at: u64, end: u64) -> Result<Option<FoundFrame>> {
         let seed = self.frames.file.header.seed();
         if let Some(frame) = frame_at(self.raw, seed, at, end)? {
@@ -152,16 +152,16 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         found.map_or(Ok(None), |at| frame_at(self.raw, seed, at, end))
     }
 
-    /// The records of blocks in a part of the file that no index leads to, up to the number `last`.
+    /// Processes the records of blocks in a part of the file to which no index leads, up to the number `last`.
     fn scan(&mut self, part: Range<u64>, last: u64) -> Result<()> {
         let (mut at, end) = (part.start, part.end.min(self.frames.limit));
         while at < end {
             self.raw.monitor.advance_to(at);
             let found = self.frame_from(at, end)?;
-            // Behind the last frame there may be anything.
+            // After the last frame there may be anything.
             let is_damaged = found.as_ref().map_or(last < u64::MAX, |frame| frame.child.position > at);
             if is_damaged {
-                self.note(Damage::new("bytes that are no frame", "a frame").at(at));
+                self.note(Damage::new("bytes that are not a frame", "a frame").at(at));
             }
             let Some(FoundFrame { header, child }) = found else {
                 break;
@@ -176,7 +176,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         Ok(())
     }
 
-    /// The records of a block that says itself which they are.
+    /// Processes the records of a block found without the index.
     fn found_block(&mut self, header: &FrameHeader, child: &Child, last: u64) -> Result<()> {
         let follows = header.first >= self.next() && header.times.0 >= self.time;
         if follows && child.records > 0 && header.first.saturating_add(child.records - 1) <= last {
@@ -188,8 +188,8 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         Ok(())
     }
 
-    /// The records of a block, after those before it. What is not known to have been committed counts from the log, if
-    /// it is there.
+    /// Processes the records of a block, after filling the gap before it. Records that may not have been
+    /// committed are taken from the log, if they are there.
     fn block(&mut self, block: &Arc<RecordBlock>, first: u64) -> Result<()> {
         self.fill(first)?;
         for index in 0..block.count() {
@@ -209,7 +209,7 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
         Ok(())
     }
 
-    /// The records before `to` from the log, as far as it has them; the others are lost.
+    /// Processes the records before `to` from the log; those that it does not have are lost.
     pub(super) fn fill(&mut self, to: u64) -> Result<()> {
         while self.next() < to {
             let next = self.next();

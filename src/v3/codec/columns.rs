@@ -173,7 +173,7 @@ impl RecordBlock {
         let start = if records.start == 0 { self.start } else { self.end_of(records.start - 1) };
         let mut ends = Vec::new();
         reserve(&mut ends, records.len(), "where records end")?;
-        // A block has no more than 32 bits can tell.
+        // The size of a block fits in 32 bits.
         ends.extend(records.map(|index| u32::try_from(self.end_of(index) - start).unwrap_or(u32::MAX)));
         let end = start + ends.last().map_or(0, |end| *end as usize);
         Ok(RecordRun::new(Arc::clone(&self.body), start..end, ends))
@@ -201,7 +201,11 @@ fn check_bounds(frame: &FrameHeader, header: &Header) -> Result<(), DecompressEr
         && (1..=count).contains(&commits)
         && (count == 1 || count * RECORD_OVERHEAD <= bytes)
         && frame.raw <= bytes + MAX_COMMIT_LEN * commits + 4;
-    if sound { Ok(()) } else { Err(wrong("a frame with more than a block holds", "a block of records")) }
+    if sound {
+        Ok(())
+    } else {
+        Err(wrong("a frame with more data than a block can hold", "a block of records"))
+    }
 }
 
 fn decode_commits(reader: &mut Reader<'_>, frame: &FrameHeader) -> Option<Box<[(u32, u64)]>> {

@@ -25,7 +25,7 @@ impl Level {
 }
 
 thread_local! {
-    /// With the level that it is made for.
+    /// The thread's compressor, with the level that it was created for.
     static COMPRESSOR: RefCell<Option<(Level, Compressor<'static>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }

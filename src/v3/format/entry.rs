@@ -176,22 +176,22 @@ pub(crate) struct EntryView<'a> {
 }
 
 impl<'a> EntryView<'a> {
-    /// The entry that stands at `position` behind one with the checksum `seed`; `None` if `bytes` are none, or one
-    /// whose parts cannot be.
+    /// Decodes the entry at `position` that follows one with the checksum `seed`; `None` if `bytes` are not
+    /// an entry, or an invalid one.
     pub(crate) fn decode(bytes: &'a [u8], position: u64, seed: u64, log: u32) -> Option<Self> {
         let view = Self::decode_unproven(bytes, position, log)?;
         let (body, sum) = view.bytes.split_at(view.bytes.len() - 8);
         (checksum(body, seed).to_be_bytes() == sum).then_some(view)
     }
 
-    /// The same whatever its checksum.
+    /// Decodes the entry at `position`, whatever its checksum.
     pub(crate) fn decode_unproven(bytes: &'a [u8], position: u64, log: u32) -> Option<Self> {
         let header = EntryHeader::decode(bytes, position, log)?;
         let view = Self { header, bytes: bytes.get(..header.total as usize)? };
         view.ends_rise().then_some(view)
     }
 
-    /// An entry whose header is known.
+    /// Views an entry whose header is known.
     pub(crate) fn of(header: EntryHeader, bytes: &'a [u8]) -> Self {
         Self { header, bytes }
     }

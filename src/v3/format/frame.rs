@@ -83,7 +83,7 @@ impl FrameHeader {
             return Err(damage("a frame header with a wrong checksum", "the one of its first 72 bytes"));
         }
         let header = Self::decode_fields(fields).filter(|header| header.position == position);
-        header.ok_or_else(|| damage("a frame header whose numbers cannot be", "numbers within bounds"))
+        header.ok_or_else(|| damage("a frame header with impossible numbers", "numbers within bounds"))
     }
 
     fn decode_fields(bytes: &[u8]) -> Option<Self> {

@@ -68,7 +68,7 @@ pub(crate) struct BadHead {
 }
 
 impl Head {
-    /// Length of what stands before the frames.
+    /// Length of the fields before the frames.
     pub(crate) const FIXED_SIZE: usize = 48 + Header::FIELDS_SIZE + 4;
 
     /// Returns whether the index of these frames fits into a head.
@@ -116,7 +116,7 @@ impl Head {
         }
         let head = Self::decode_fields(reader, header);
         let head =
-            head.ok_or_else(|| bad(true, "a head whose numbers cannot be", "numbers within bounds"))?;
+            head.ok_or_else(|| bad(true, "a head with impossible numbers", "numbers within bounds"))?;
         if head.serial % 2 != slot {
             return Err(bad(true, "a head of the other slot", "even serial numbers in A, odd ones in B"));
         }

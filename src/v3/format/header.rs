@@ -9,7 +9,8 @@ const MAGIC: &[u8; 11] = b"MioCapture\0";
 pub(crate) const VERSION: u32 = 3;
 const MIN_PAGE: u32 = 512;
 const MIN_BLOCK: u32 = 512;
-/// An entry of an eighth of the log is small, and so is one with a block that is not full yet.
+/// Minimum number of blocks in a log: an entry of up to an eighth of the log is small, and so is one with a
+/// block that is not full yet.
 const BLOCKS_IN_LOG: u32 = 8;
 const MAX_LOG: u32 = 1 << 30;
 const MAX_FAN_OUT: u32 = 256;
@@ -151,7 +152,7 @@ impl Header {
         let damage = |found: &str, expected: &str| Damage::new(found, expected).at(0);
         let mut reader = Reader(bytes);
         if reader.array() != Some(*MAGIC) {
-            return Err(damage("no capture file", "the name MioCapture and a zero byte"));
+            return Err(damage("not a capture file", "the name MioCapture and a zero byte"));
         }
         match reader.u32() {
             Some(VERSION) => {}

@@ -97,7 +97,7 @@ impl Path {
         u8::try_from(self.levels.len()).unwrap_or(u8::MAX)
     }
 
-    /// The children of the node of this height, from 1 on.
+    /// Returns the children of the node of this height, from 1 on.
     pub(crate) fn level(&self, height: u8) -> &[Child] {
         let level = usize::from(height).checked_sub(1).and_then(|index| self.levels.get(index));
         level.map_or(&[], Vec::as_slice)
@@ -108,8 +108,7 @@ impl Path {
         self.records
     }
 
-    /// The child that a record is in or below, the height of the node that it is, and how many records there are
-    /// before it; the record is one of those in frames.
+    /// Returns the child that a record in frames is in or below, its height, and the number of records before it.
     pub(crate) fn find(&self, number: u64) -> Option<(usize, &Child, u64)> {
         let mut before = 0;
         for (height, level) in self.levels.iter().enumerate().rev() {

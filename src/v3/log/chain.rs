@@ -10,12 +10,12 @@ use crate::error::Damage;
 use crate::v3::format::entry::{EntryHeader, EntryView};
 use crate::v3::shared::Shared;
 
-/// Bytes of the log that are read together.
+/// Number of bytes of the log that are read together.
 pub(crate) const WINDOW: u64 = 64 << 10;
-/// How many times the length of the log is read at most in looking for an entry behind its end.
+/// Maximum multiple of the log's length that is read in searching for an entry after its end.
 const MAX_LOOKS: u64 = 4;
 
-/// Adds the entries that follow to `state`, from windows of which the first has `first_window` bytes.
+/// Adds the entries that follow to `state`. The first window that is read has `first_window` bytes.
 pub(crate) fn follow(file: &Shared, state: &mut LogState, first_window: u64) -> io::Result<()> {
     let mut wanted = Some(first_window);
     while let Some(size) = wanted {
@@ -24,8 +24,8 @@ pub(crate) fn follow(file: &Shared, state: &mut LogState, first_window: u64) -> 
     Ok(())
 }
 
-/// Adds the entries that stand whole in the window at the state's end. Returns how long a window the next entry takes,
-/// unless the chain ends here.
+/// Adds the entries that are complete in the window at the state's end. Returns the size of the window that
+/// the next entry requires, unless the chain ends here.
 fn follow_window(file: &Shared, state: &mut LogState, size: u64) -> io::Result<Option<u64>> {
     let ring = Ring::new(&*file.storage, &file.header);
     let left = (state.origin + ring.size()).saturating_sub(state.end);
@@ -70,12 +70,12 @@ fn zeroed(size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Looks for an entry behind the state's end that was written when the log was already on the disk beyond that end: then
-/// the chain is not cut off by a crash, but damaged.
+/// Searches for an entry after the state's end that was written when the log was already on the disk beyond
+/// that end. If there is one, the chain is not cut off by a crash, but damaged.
 pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Option<Damage>> {
     let ring = Ring::new(&*file.storage, &file.header);
     let end_of_lap = state.origin + ring.size();
-    // Records can be made to look like entries; looking at them again and again must not take for ever.
+    // Records can be crafted to look like entries; examining them must not take for ever.
     let mut budget = MAX_LOOKS * ring.size();
     let mut start = state.end + 8;
     while start < end_of_lap {
@@ -105,7 +105,7 @@ pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Opt
     Ok(None)
 }
 
-/// Whether what stands at `position` is an entry, whichever one it follows.
+/// Whether there is an entry at `position`, whatever precedes it.
 fn is_whole(file: &Shared, position: u64, total: u64) -> io::Result<bool> {
     let mut bytes = zeroed(8 + total)?;
     Ring::new(&*file.storage, &file.header).read(position - 8, &mut bytes)?;

@@ -97,7 +97,7 @@ impl Chunk {
         Self { slots: [const { OnceLock::new() }; CHUNK] }
     }
 
-    /// The same entries up to `length`, to continue in another way.
+    /// Copies the entries up to `length`, to continue differently.
     fn fork(&self, length: usize) -> Self {
         let chunk = Self::new();
         for (slot, entry) in chunk.slots.iter().zip(self.slots.iter().take(length)) {
@@ -148,7 +148,7 @@ impl Entries {
         }
         let chunk = &mut self.chunks[at / CHUNK];
         if let Err(entry) = chunk.slots[at % CHUNK].set(entry) {
-            // A clone continued in another way.
+            // A clone has continued differently.
             let fork = chunk.fork(at % CHUNK);
             let _ = fork.slots[at % CHUNK].set(entry);
             *chunk = Arc::new(fork);

@@ -66,9 +66,9 @@ impl LogState {
         }
     }
 
-    /// Both heads of a file that has this state and nothing else, the newer one last.
+    /// Returns both heads of a file that has this state and nothing else, the newer one last.
     pub(crate) fn heads_of_copy(&self) -> [Head; 2] {
-        // It gets its name once all of it is on the disk.
+        // The copy gets its name once all of it is on the disk.
         let sure = self.end;
         let frames = FrameArea::clone(&self.frames);
         let head =
@@ -81,7 +81,7 @@ impl LogState {
         base.limit > self.frames.limit && base.count() >= self.frames.count()
     }
 
-    /// Adds the entry that continues the chain; false, and nothing has changed, if its numbers do not.
+    /// Adds the entry that continues the chain. If its numbers do not fit, returns false and changes nothing.
     pub(crate) fn add(&mut self, entry: LogEntry, header: &Header) -> bool {
         let fields = entry.header;
         let Ok(base) = entry.view().base(header) else {
@@ -89,7 +89,7 @@ impl LogState {
         };
         let is_next = fields.first == self.total + 1;
         let continues = match &base {
-            // Its records are all those that no frame has.
+            // Its records are exactly those that are not in frames.
             Some(base) => self.is_behind(base) || base.count() <= self.frames.count(),
             None if self.entries.is_empty() => fields.first <= self.total + 1,
             None => is_next,

@@ -1,4 +1,4 @@
-//! Which of the two heads is current, beside a writer that may be writing one.
+//! Determining which of the two heads is current while a writer may be writing one.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Reading a file beside its writer: opening it, and refreshing an earlier state.
+//! Reading a file that may be being written: opening it, and refreshing an earlier state.
 
 pub(crate) mod heads;
 pub(crate) mod reader;

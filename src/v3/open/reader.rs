@@ -1,4 +1,4 @@
-//! The state that a reader sees: from a head and the chain after it, or from an earlier state and what has followed.
+//! The state that a reader sees: a head and the chain after it, or an earlier state and the entries since.
 
 use std::time::Instant;
 
@@ -26,13 +26,13 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let head = read_head(file)?;
-        // Before memory is taken for what the log says.
+        // Checked before memory is allocated according to the log.
         file.check_length(head.frames.limit)?;
         let mut state = LogState::of(&head);
         announce_log(file, &state);
         follow(file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
         let again = read_head(file)?;
-        // If the ring was used again behind the reader's back, the end of the chain is not the end of the log.
+        // If the ring was reused in the meantime, the end of the chain is not the end of the log.
         let lapped = again.begin > state.end;
         let broken = state.end < state.sure;
         if broken && again.serial == head.serial {
@@ -51,16 +51,16 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
     }
 }
 
-/// Announces the log from where it begins to a storage that fetches it.
+/// Announces the log from its beginning to a storage that fetches it.
 fn announce_log(file: &Shared, state: &LogState) {
-    /// As long as logs usually are.
+    /// The usual size of a log.
     const MOST: u64 = 1 << 20;
     if file.storage.as_object().is_none() {
         return;
     }
     let (start, size) = (file.header.log_start(), u64::from(file.header.log));
     let begin = Ring::new(&*file.storage, &file.header).place(state.end);
-    // The whole ring is one request, where the parts at its end and its start would be two.
+    // The whole ring takes one request; the parts at its end and its start would take two.
     let range = if size <= MOST { start..start + size } else { begin..(begin + MOST).min(start + size) };
     file.storage.will_read(&mut vec![range]);
 }

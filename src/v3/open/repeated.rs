@@ -1,4 +1,4 @@
-//! The header of a file whose own is damaged, as heads repeat it.
+//! Finding the header of a file in its heads, which repeat it, if the header itself is damaged.
 
 use std::io;
 
@@ -7,13 +7,13 @@ use crate::storage::{Storage, read_up_to};
 use crate::v3::format::head::Head;
 use crate::v3::format::{Header, VERSION};
 
-/// Pages of any size up to this are tried, and of more bytes those that are powers of two.
+/// Maximum page size up to which every size is tried; above it, only powers of two.
 const MAX_ODD_PAGE: u32 = 1 << 16;
 const MIN_PAGE: u32 = 512;
-/// No page is larger.
+/// Maximum page size.
 const MAX_PAGE: u32 = 1 << 27;
 
-/// The header by the first head that is whole and repeats one.
+/// Returns the header from the first intact head that repeats it.
 pub(crate) fn find_repeated(storage: &dyn Storage) -> io::Result<Option<Header>> {
     let usual = Geometry::of_version(VERSION).page_size;
     let odd = (MIN_PAGE..=MAX_ODD_PAGE).step_by(8);

@@ -1,4 +1,4 @@
-//! The frames of a state one after the other, and the records that no frame holds yet.
+//! The frames of a state in order, and the records that are not in a frame yet.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use crate::error::Result;
 use crate::read::blocks::{BlockInfo, FrameInfo};
 use crate::v3::format::frame::Kind;
 
-/// The blocks of a state in the order in which they stand in the file.
+/// The blocks of a state in the order of the file.
 pub(crate) struct Blocks {
     snapshot: Arc<Snapshot>,
     /// Where the next frame starts; `None` at the end.
     next: Option<u64>,
-    /// The number of the first record behind the frames so far.
+    /// The number of the first record after the frames so far.
     next_record: u64,
 }
 
@@ -51,7 +51,7 @@ impl Blocks {
         Ok(Some(BlockInfo { frame: Some(info), size: frame.raw, records, record_count }))
     }
 
-    /// Passes over the frame at `start`, whose end is not known; returns where the next one is that has records.
+    /// Skips the frame at `start`, whose end is unknown; returns the position of the next one with records.
     fn pass(&mut self, start: u64) -> Result<u64> {
         let (child, first) = self.snapshot.find_block(self.next_record)?;
         if child.position > start {
@@ -66,7 +66,7 @@ impl Iterator for Blocks {
     type Item = Result<BlockInfo>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Whatever ends it leaves nothing to continue from.
+        // After any such error, iteration cannot continue.
         let start = self.next.take()?;
         self.take(start).transpose()
     }

@@ -100,7 +100,8 @@ impl FrameSource {
         let damage =
             |found: &str, expected: &str| self.file.corrupt(Damage::new(found, expected).at(child.position));
         let children = decode_node(body, self.file.header.fan_out);
-        let children = children.ok_or_else(|| damage("an index node that is none", "children that rise"))?;
+        let children =
+            children.ok_or_else(|| damage("an invalid index node", "children in ascending order"))?;
         let records = children.iter().try_fold(0_u64, |sum, child| sum.checked_add(child.records));
         let last = children.last().copied().unwrap_or_default();
         let first = children.first().copied().unwrap_or_default();
@@ -136,7 +137,7 @@ impl FrameSource {
             frame.total()
         );
         let expected =
-            format!("one of {} records, {} bytes long, as the index says", child.records, child.length);
+            format!("one of {} records, {} bytes long, according to the index", child.records, child.length);
         Err(self.file.corrupt(Damage::new(found, expected).at(child.position)))
     }
 
@@ -159,7 +160,9 @@ impl FrameSource {
             if child.is_none_or(|child| child.sum == FrameHeader::sum(encoded)) {
                 return work(header, body);
             }
-            Err(self.file.corrupt(Damage::new("another frame", "the one that the index means").at(position)))
+            Err(self
+                .file
+                .corrupt(Damage::new("another frame", "the one to which the index refers").at(position)))
         };
         let length = child.map_or(0, |child| child.length);
         match &self.open {
@@ -181,12 +184,12 @@ impl FrameSource {
             return Error::Forked { path: self.file.path.clone() };
         }
         let start = self.open.as_ref().map_or(self.limit, |(_, start)| *start);
-        let what = "what a transaction had written before it was rolled back";
+        let what = "the bytes that a transaction wrote before it was rolled back";
         Error::OutOfMemory { bytes: self.limit - start, what }
     }
 
-    /// Decodes the frame at `position` of the file, which must end at or before `end`, and is read at once if it has
-    /// `length` bytes.
+    /// Decodes the frame at `position` of the file, which must end at or before `end`, and is read in one go
+    /// if it has `length` bytes.
     fn decode_in_file<T>(
         &self,
         end: u64,
@@ -200,7 +203,7 @@ impl FrameSource {
         }
     }
 
-    /// Reads the frame at `position`, but no bytes from `end` on: at once if it has `length` bytes.
+    /// Reads the frame at `position`, but no bytes from `end` on; in one go if it has `length` bytes.
     fn read(&self, position: u64, end: u64, length: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut read_to = |to: u64| {

@@ -103,7 +103,8 @@ impl BlockSource for Snapshot {
 }
 
 impl Snapshot {
-    /// Announces the index nodes on the way to the records with these numbers, which rise, to a storage that fetches them.
+    /// Announces the index nodes on the way to the records with these ascending numbers to a storage that
+    /// fetches them.
     fn announce_nodes(&self, numbers: &[(u64, usize)]) {
         let storage = &*self.frames.file.storage;
         if storage.as_object().is_none() {

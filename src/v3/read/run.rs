@@ -8,7 +8,7 @@ use crate::read::record_run::RecordRun;
 use crate::v3::codec::RecordBlock;
 use crate::v3::log::LogEntry;
 
-/// More than this are not given side by side: where they end would not be told by 31 bits.
+/// Maximum number of bytes of a run: the ends of its records must fit in 31 bits.
 const MAX_BYTES: usize = (1 << 31) - 1;
 
 /// Records that are together in memory.

@@ -1,4 +1,4 @@
-//! An immutable state of a file: every read runs on one, whatever happens to the file meanwhile.
+//! Immutable states of a file: every read uses one, whatever happens to the file meanwhile.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ fn step(children: &[Child], number: u64, parent: Child, mut before: u64) -> (Chi
 }
 
 impl Snapshot {
-    /// A committed state.
+    /// Creates the snapshot of a committed state.
     pub(crate) fn committed(frames: FrameSource, state: LogState) -> Self {
         let (total, metadata) = (state.total, state.metadata.clone());
         Self { state, draft: Entries::default(), total, metadata, frames, is_uncommitted: false }
@@ -89,7 +89,7 @@ impl Snapshot {
     pub(crate) fn span(&self, number: u64) -> Result<RangeInclusive<u64>> {
         Ok(match self.place(number)? {
             Place::Block(child, first) => first..=first + child.records - 1,
-            // Those of them that are in frames are found there.
+            // Records of the entry that are in frames are found there.
             Place::Entry(entry) => {
                 entry.header.first.max(self.state.frames.count() + 1)..=entry.header.last()
             }

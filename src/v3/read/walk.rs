@@ -37,8 +37,8 @@ impl Walk {
         }
     }
 
-    /// The records from this number on, up to `last`, as they lie in a block, on a way that ends with the record `end`;
-    /// `None` if they do not lie in one, or have fewer bytes than `min_bytes`.
+    /// Returns the records from this number on, up to `last`, as they are in a block, in an iteration that
+    /// ends with the record `end`; `None` if they are not in one, or have fewer than `min_bytes` bytes.
     pub(crate) fn next_run(
         &mut self,
         number: u64,
@@ -49,7 +49,7 @@ impl Walk {
         self.reach(number, end)?.side_by_side(number, last, min_bytes)
     }
 
-    /// The records that lie together with the one with this number.
+    /// Returns the records in the block or entry of the one with this number.
     fn reach(&mut self, number: u64, last: u64) -> Result<Run> {
         if let Some(run) = self.at_hand(number) {
             return Ok(run.clone());

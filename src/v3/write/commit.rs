@@ -1,5 +1,5 @@
-//! The steps of a commit that hold the writer; `flight` has what is between them. A small commit is an entry of the log,
-//! a large one is frames and an entry that refers to them.
+//! The steps of a commit that hold the writer; `flight` contains the step between them. A small commit is an
+//! entry of the log, a large one is frames and an entry that refers to them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +33,7 @@ impl CommitSteps for Writer {
 
     fn begin_commit(&mut self) -> Result<Option<Flight>> {
         self.check_health()?;
-        // One that is in progress has begun with the rest.
+        // A commit in progress contains the rest.
         if self.draft.is_empty() || self.draft.is_in_flight() {
             return Ok(None);
         }
@@ -72,7 +72,7 @@ impl CommitSteps for Writer {
         }
         self.note_entry(&entry)?;
         if let Some(checkpoint) = checkpoint {
-            // The commit has happened; a head that could not be written is tried again.
+            // The commit has happened; writing the head will be retried.
             let _ = self.write_head(checkpoint);
         }
         let (records, bytes) = self.draft.note_commit();
@@ -89,8 +89,8 @@ impl CommitSteps for Writer {
 }
 
 impl Writer {
-    /// Ends the pauses of those who wait at the end of the log as it was. They are short as long as commits follow each
-    /// other closely, and then this would only take time.
+    /// Wakes those who wait at the previous end of the log. Their pauses are short while commits follow each
+    /// other closely, and then waking would only cost time.
     fn tell_followers(&mut self, end: u64, now: Instant) {
         let before = self.last_commit.replace(now);
         if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {
@@ -98,11 +98,11 @@ impl Writer {
         }
     }
 
-    /// The entry of a commit that the log has room for, to which the records move, and what a head can say once it is
-    /// committed.
+    /// Moves the records to the entry of a commit that fits in the log; returns it with the checkpoint for a
+    /// head to write once it is committed.
     fn begin_small(&mut self) -> Result<(LogEntry, Option<Checkpoint>)> {
         self.make_room(self.draft.total(), RESERVE)?;
-        // A disk that is full, or fails, is told of once the log is full.
+        // A full or failing disk is reported once the log is full.
         let _ = self.frames.write_ready();
         let checkpoint = self.checkpoint_before_commit();
         let records = self.draft.take_records();
@@ -116,7 +116,7 @@ impl Writer {
         Ok((self.entry_of(records, self.time_of_commit(), fields)?, checkpoint))
     }
 
-    /// Puts together the entry that continues the log.
+    /// Builds the entry that continues the log.
     fn entry_of(&mut self, records: Builder, time: u64, fields: Fields<'_>) -> Result<LogEntry> {
         let fields = Fields {
             position: self.state.end,
@@ -128,10 +128,10 @@ impl Writer {
         };
         let bytes = records.finish(&fields);
         if self.free() < bytes.len() as u64 {
-            return Err(self.fail("an entry has no room in the log".into()));
+            return Err(self.fail("an entry does not fit in the log".into()));
         }
         self.fill_ahead(fields.position + bytes.len() as u64);
-        LogEntry::of(bytes).ok_or_else(|| self.fail("an entry could not be put together".into()))
+        LogEntry::of(bytes).ok_or_else(|| self.fail("an entry could not be built".into()))
     }
 
     /// Fills the log with zeros a little beyond `end`, if it has never been written there: syncing blocks that the file
@@ -164,7 +164,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes as frames what the log has no room for; returns the entry that refers to them.
+    /// Writes data that does not fit in the log as frames; returns the entry that refers to them.
     fn begin_large(&mut self) -> Result<LogEntry> {
         self.spill()?;
         self.frames.settle()?;

@@ -22,13 +22,13 @@ pub(crate) struct Draft {
     in_flight: Option<InFlight>,
 }
 
-/// What a commit in progress has in it; it stays in the draft until it is committed.
+/// The content of a commit in progress, which stays in the draft until it is committed.
 #[derive(Debug)]
 struct InFlight {
-    /// Its records: those of the draft then, and the entry where that has them.
+    /// Its records: those of the draft at its start, or the entry that contains them.
     sealed: Entries,
     entry: Option<LogEntry>,
-    /// The rest of the draft then.
+    /// The new metadata, if any, at its start.
     #[expect(clippy::option_option, reason = "a change to no metadata is a change")]
     metadata: Option<Option<Vec<u8>>>,
     records: u64,
@@ -45,7 +45,7 @@ impl Draft {
         self.in_flight.is_some()
     }
 
-    /// The metadata from the next commit on, that in progress included.
+    /// Returns the metadata from the next commit on, including that of a commit in progress.
     #[expect(clippy::option_option, reason = "a change to no metadata is a change")]
     pub(crate) fn changed_metadata(&self) -> Option<Option<&[u8]>> {
         let in_flight = || self.in_flight.as_ref()?.metadata.as_ref();
@@ -57,7 +57,7 @@ impl Draft {
         self.metadata.as_ref().and_then(Option::as_ref).map_or(0, Vec::len)
     }
 
-    /// Length of an entry that holds all that no commit in progress has.
+    /// Returns the length of an entry that holds everything except what a commit in progress contains.
     pub(crate) fn total(&self) -> u64 {
         let (records, bytes) =
             self.in_flight.as_ref().map_or((0, 0), |flight| (flight.records, flight.bytes));
@@ -65,8 +65,8 @@ impl Draft {
         EntryHeader::total_of(records, bytes, 0, self.metadata_length())
     }
 
-    /// Lets a commit have everything: what is sealed, or the entry that all records are in. What comes from now on
-    /// belongs to the next commit.
+    /// Assigns everything to a commit: what is sealed, or the entry that contains all records. Changes from
+    /// now on belong to the next commit.
     pub(crate) fn begin_commit(&mut self, entry: Option<LogEntry>) {
         self.in_flight = Some(InFlight {
             sealed: std::mem::take(&mut self.sealed),
@@ -77,7 +77,7 @@ impl Draft {
         });
     }
 
-    /// Forgets what is committed; returns how many records that were, and how many bytes these have.
+    /// Removes what is committed; returns the number of these records and of their bytes.
     pub(crate) fn note_commit(&mut self) -> (u64, u64) {
         let Some(done) = self.in_flight.take() else {
             return (0, 0);
@@ -87,7 +87,7 @@ impl Draft {
         (done.records, done.bytes)
     }
 
-    /// Keeps what a commit that failed had in it.
+    /// Returns the content of a failed commit to the draft.
     pub(crate) fn keep_uncommitted(&mut self) {
         self.sealed = self.all_sealed();
         if let Some(failed) = self.in_flight.take() {
@@ -95,7 +95,7 @@ impl Draft {
         }
     }
 
-    /// All sealed records, those of a commit in progress included.
+    /// Returns all sealed records, including those of a commit in progress.
     pub(crate) fn all_sealed(&self) -> Entries {
         let Some(flight) = &self.in_flight else {
             return self.sealed.clone();
@@ -119,7 +119,7 @@ impl Draft {
         }
     }
 
-    /// All records in one builder. No commit is in progress.
+    /// Takes all records in one builder. No commit may be in progress.
     pub(crate) fn take_records(&mut self) -> Builder {
         let open = std::mem::take(&mut self.open);
         if self.sealed.is_empty() {

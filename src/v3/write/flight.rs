@@ -1,4 +1,4 @@
-//! A commit in progress: it has the entry that it writes, and leaves the writer to others meanwhile.
+//! A commit in progress: it owns the entry that it writes, and leaves the writer to others meanwhile.
 
 use std::io;
 use std::path::Path;
@@ -21,12 +21,12 @@ pub(crate) struct Flight {
     pub(super) entry: LogEntry,
     /// Whether frames must be on the disk before the entry is written, or before the head that follows.
     pub(super) syncs_first: bool,
-    /// What a head can say once the commit is done.
+    /// The checkpoint for a head to write once the commit is done.
     pub(super) checkpoint: Option<Checkpoint>,
-    /// The writer's count of changes, all of which are in it.
+    /// The writer's count of changes; the commit contains all of them.
     pub(super) changes: u64,
     pub(super) began: Instant,
-    /// Up to where the syncs have brought the log to the disk.
+    /// The log position up to which syncs have brought the log to the disk.
     pub(super) synced: u64,
     pub(super) outcome: Result<(), Failure>,
 }
@@ -73,7 +73,7 @@ impl group_commit::Flight for Flight {
     }
 }
 
-/// Whether a write failed for lack of room, before its last byte.
+/// Whether a write failed for lack of space, before its last byte.
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -29,10 +29,12 @@ impl Writer {
         if syncs {
             file.storage.sync().map_err(file.failed("sync"))?;
             let (start, length) = (u64::from(file.header.page), file.header.data_start());
-            file.storage.drop_cached(start, length - start).map_err(file.failed("drop what is cached of"))?;
+            file.storage
+                .drop_cached(start, length - start)
+                .map_err(file.failed("drop the cached content of"))?;
         }
         let (slots, head) = choose_head(&file)?;
-        // Before memory is taken for what the log says.
+        // Checked before memory is allocated according to the log.
         file.check_length(head.frames.limit)?;
         let mut state = LogState::of(&head);
         follow(&file, &mut state, WINDOW).map_err(file.failed("read the log of"))?;
@@ -64,7 +66,7 @@ impl Writer {
         made
     }
 
-    /// Fills an empty file.
+    /// Writes the initial content of an empty file.
     fn make(
         file: &Arc<Shared>,
         right: Box<dyn WriteRight>,
@@ -99,7 +101,7 @@ impl Writer {
         if metadata.is_some() {
             writer.set_metadata(metadata)?;
             writer.commit_alone().map_err(|error| match error {
-                // Nobody has seen the file: there is nothing to be uncertain about.
+                // No one has seen the file, so nothing is uncertain.
                 Error::CommitUncertain { path, source } => Error::io(&path, "write the metadata of", source),
                 error => error,
             })?;
@@ -172,7 +174,7 @@ pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, header: &Header) -> 
         let page = &mut found[start..start + header.page as usize];
         let end = page.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         if end < Head::FIXED_SIZE {
-            // A write that was cut off before it came to what is random.
+            // An incomplete write that did not reach the random bytes.
             let known = 8.min(end)..24.min(end);
             if page[known.clone()] == first_head(2 - slot, header).encode(header)[known] {
                 page.fill(0);

@@ -63,7 +63,7 @@ impl Writer {
         Ok(snapshot)
     }
 
-    /// Forgets everything since the last commit. No commit may be in progress.
+    /// Discards everything since the last commit. No commit may be in progress.
     pub(crate) fn rollback(&mut self) -> Result<()> {
         self.check_health()?;
         self.save_pages_for_readers();
@@ -100,8 +100,8 @@ impl Writer {
         })
     }
 
-    /// Forgets everything since the savepoint, which was taken in this transaction. No commit may have begun or ended
-    /// since.
+    /// Discards everything since the savepoint, which was taken in this transaction. No commit may have begun
+    /// or ended since.
     pub(crate) fn restore(&mut self, savepoint: Savepoint) {
         self.save_pages_for_readers();
         match savepoint.spilled {

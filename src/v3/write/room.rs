@@ -45,7 +45,7 @@ impl Writer {
                     _ => self.frames.settle()?,
                 }
             } else if idle_rounds > 4 {
-                return Err(self.fail("the log has no room".into()));
+                return Err(self.fail("the log is full".into()));
             } else {
                 idle_rounds += 1;
                 if idle_rounds > 2 {
@@ -60,12 +60,12 @@ impl Writer {
         Ok(())
     }
 
-    /// A checkpoint, where one is due, of which a head is written behind the commit that comes now.
+    /// Prepares a checkpoint, if one is due, whose head is written after the commit in preparation.
     pub(super) fn checkpoint_before_commit(&mut self) -> Option<Checkpoint> {
         if !self.is_checkpoint_due() || self.frames.frames.count() == self.state.frames.count() {
             return None;
         }
-        // A disk that is full, or fails, is told of once the log is full.
+        // A full or failing disk is reported once the log is full.
         self.prepare_checkpoint().ok()
     }
 

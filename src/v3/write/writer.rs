@@ -19,7 +19,7 @@ use crate::v3::shared::Shared;
 use crate::write::health::{Failure, Health};
 use crate::write::options::{Stats, SyncMode};
 
-/// With its overhead in a block or an entry, the length of a longer record or metadata would not fit into 32 bits.
+/// Maximum length of a record or metadata: with its overhead in a block or an entry, it must fit in 32 bits.
 pub(super) const MAX_RECORD: u64 = u32::MAX as u64 - 4096;
 /// Space for the entries of writers that open and do nothing.
 pub(super) const RESERVE: u64 = 160;
@@ -61,7 +61,7 @@ pub(crate) struct Writer {
     pub(super) readers_may_map_tail: bool,
 }
 
-/// What there was before a transaction began to be written as frames.
+/// The state before a transaction began to be written as frames.
 #[derive(Debug, Clone)]
 pub(super) struct Spill {
     pub(super) frames: FrameArea,
@@ -208,7 +208,7 @@ impl Writer {
         self.draft.is_in_flight() && self.draft.total() + bytes as u64 > u64::from(self.file.header.log)
     }
 
-    /// Brings records out of the way of more than an entry has room for.
+    /// Makes room in memory by writing records that do not fit in an entry as frames.
     fn make_room_in_memory(&mut self) -> Result<()> {
         if self.draft.is_in_flight() {
             self.draft.seal(self.record_count());
@@ -217,7 +217,7 @@ impl Writer {
         self.spill()
     }
 
-    /// Writes what was added as frames, which nothing refers to before the commit.
+    /// Writes the added records as frames, to which nothing refers before the commit.
     pub(super) fn spill(&mut self) -> Result<()> {
         self.draft.seal(self.record_count());
         if self.spill.is_none() {
@@ -255,14 +255,14 @@ impl Writer {
             }
             Err(error) => {
                 let changes = self.changes;
-                // What is shown has to be asked for again, which tells of it.
+                // The published state has to be requested again, which reports the failure.
                 self.changes += 1;
                 Err(self.health.fail_commit(&self.file.path, changes, Failure::sync(error)))
             }
         }
     }
 
-    /// Ends all writing for a reason that the library itself is.
+    /// Ends all writing because of a defect of this library.
     pub(super) fn fail(&mut self, reason: String) -> Error {
         self.changes += 1;
         self.health.fail(&self.file.path, reason)
