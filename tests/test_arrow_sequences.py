@@ -80,7 +80,7 @@ def test_a_file_that_is_gone_or_another_one_ends_the_stream_behind_the_others(pa
     assert (count, "No such file" in message, str(paths[2]) in message) == (300, True, True)
     make(paths[2], RECORDS)
     count, message = read()
-    assert (count, "is another file than the one that this table was made of" in message) == (300, True)
+    assert (count, "is not the file that this table was created from" in message) == (300, True)
 
 
 def test_text_of_another_encoding_is_refused(paths: list[Path]) -> None:

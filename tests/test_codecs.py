@@ -217,7 +217,7 @@ def test_settings_that_do_not_go_with_a_codec_are_refused(path: Path, tmp_path: 
         for opener in openers:
             with pytest.raises(ValueError, match="codec"):
                 opener(path, codec=codecs.json(), **wrong)
-    with pytest.raises(ValueError, match="with a codec records are no text"):
+    with pytest.raises(ValueError, match="with a codec records are not text"):
         consume_at_least_once(path, tmp_path / "cursor", codec=codecs.json(), errors="replace")  # type: ignore[call-overload]
     for codec in (object(), int, codecs):
         with pytest.raises(TypeError, match="a codec must have the methods decode and encode"):

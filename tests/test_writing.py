@@ -315,7 +315,7 @@ def test_metadata_is_bytes(writer: Any, wrong: object) -> None:  # noqa: ANN401
 
 @pytest.mark.parametrize("one", ["text", b"bytes", bytearray(b"bytes"), memoryview(b"bytes")])
 def test_one_record_is_not_taken_for_many(writer: Any, one: object) -> None:  # noqa: ANN401
-    with pytest.raises(TypeError, match=f"not one {type(one).__name__}: put it into a list, or use add_record"):
+    with pytest.raises(TypeError, match=f"not a single {type(one).__name__}: put it into a list, or use add_record"):
         writer.add_records(one)
     assert writer.add_records([one]) == 1
 

@@ -72,18 +72,17 @@ class CaptureFile(Generic[_RecordT]):
     `with` block closes the file; it does not commit. Type checkers know an object whose records are `str` as
     `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
 
-    An object that reads can be pickled: the other process opens the file again and sees what is committed by
-    then. The pickle changes once `refresh()` has found something new, so caches can use it as a key. After a
-    fork, the child can continue reading but never writes, and it does not see what its parent had not
-    committed.
+    A reader can be pickled: the other process opens the file again and sees the last commit at that time. The
+    pickle changes once `refresh()` has found something new, so caches can use it as a key. After a fork, the
+    child can continue reading but never writes, and it does not see its parent's uncommitted records.
 
     Args:
-        file_name: Path of the file, by convention with the extension `.capture`, or URL of one in an object store,
-            which is read where it is; see `docs/object-stores.md`.
+        file_name: Path of the file, by convention with the extension `.capture`, or URL of one in an object
+            store, which is read without a download; see `docs/object-stores.md`.
         to_write: Open for writing, and create the file if it does not exist or is empty.
         initial_metadata: Metadata of a file that this call creates; ignored for an existing file.
-        force_new_empty_file: Replace any existing file by a new, empty one, atomically for everyone who opens
-            it. A file that is being written is refused.
+        force_new_empty_file: Atomically replace any existing file with a new, empty one. A file that is being
+            written is refused.
         encoding: Encoding that decodes records on reading and encodes `str` records on adding. With None,
             records are returned as `bytes`, and `str` is encoded as UTF-8.
         use_os_file_locking: Hold the writer lock in the operating system. False is for file systems without
@@ -92,14 +91,14 @@ class CaptureFile(Generic[_RecordT]):
             call creates; ignored for an existing file. By default 32,768, and 131,072 in format 3.
         errors: How to handle text that cannot be decoded or encoded, as for Python's `open`: "replace",
             "backslashreplace", "surrogateescape" and so on. By default it is an error.
-        codec: What makes objects of records and records of objects: anything with the methods `decode`, of `bytes`,
-            and `encode`, as `capturefile.codecs` has them for JSON, msgspec and pydantic. It takes the place of
-            `encoding`. Type checkers know an object whose codec makes `Order`s as `CaptureFile[Order]`.
+        codec: Converts records to objects and back: any object with the methods `decode`, which takes
+            `bytes`, and `encode`. `capturefile.codecs` has codecs for JSON, msgspec and pydantic. It replaces
+            `encoding`. Type checkers know an object whose codec returns `Order`s as `CaptureFile[Order]`.
         sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
             cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
             survives the process, but a power cut may destroy the file.
         format: Version of the format of a file that this call creates: 2, or 3, which only this package reads;
-            `docs/format-3.md` says what works with it. An existing file shows by itself what it is.
+            `docs/format-3.md` lists what works with it. The version of an existing file is detected.
         compression: How blocks of a file that this call creates are compressed: "zlib" in format 2; "zstd",
             "lz4" or "none" in format 3. By default the first of these.
         compression_level: From 1, the fastest, to 12, the smallest, with "zlib", by default 6; from 1 to 22 with
@@ -107,7 +106,8 @@ class CaptureFile(Generic[_RecordT]):
         threads: Number of threads, including the calling one, that compress blocks and inflate them ahead of
             sequential reads; by default one per core, up to four.
         cache_size: Maximum size of the cache of inflated blocks and index nodes, in bytes.
-        store: Where the path leads to an object: a store of `obstore` or a file system of `fsspec`. Only for reading.
+        store: The store that contains the object at this path: a store of `obstore` or a file system of
+            `fsspec`. Only for reading.
 
     Raises:
         OSError: The file cannot be opened, created, or locked because its file system has no locks. This
@@ -250,13 +250,13 @@ class CaptureFile(Generic[_RecordT]):
         """The encoding of the records, as it was given, or None if records are `bytes` or there is a codec."""
     @property
     def errors(self) -> str | None:
-        """The handler of text that cannot be decoded or encoded, as it was given, or None if that is an error."""
+        """The handler for text that cannot be decoded or encoded, as it was given, or None if that is an error."""
     @property
     def codec(self) -> Codec[_RecordT] | None:
         """The codec of the records, as it was given, or None if they are `str` or `bytes`."""
     @property
     def use_os_file_locking(self) -> bool:
-        """Whether this object, if it writes, holds a lock in the operating system."""
+        """Whether this object, if it is a writer, holds a lock in the operating system."""
     @property
     def closed(self) -> bool:
         """Whether the object is closed."""
@@ -270,8 +270,8 @@ class CaptureFile(Generic[_RecordT]):
 
         Raises:
             FileNotFoundError: The file no longer exists.
-            CaptureFileAlreadyOpen: This object is open already, or `to_write` is true and the file is open for
-                writing elsewhere.
+            CaptureFileAlreadyOpen: This object is already open, or `to_write` is true and the file is open
+                for writing elsewhere.
             OSError: As for the constructor.
             InvalidCaptureFile: As for the constructor.
 
@@ -284,11 +284,11 @@ class CaptureFile(Generic[_RecordT]):
     def close(self) -> None:
         """Closes the file without committing. Does nothing on a closed object.
 
-        Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records. Commits that
-        were started by `start_commit()` are done before.
+        Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records.
+        Commits that were started by `start_commit()` are finished first.
 
         Raises:
-            OSError: A commit that was started has failed, and no ticket or other call has raised the error. The file
+            OSError: A started commit has failed, and no ticket or other call has raised the error. The file
                 is closed.
             CaptureFileError: Likewise.
 
@@ -491,16 +491,16 @@ class CaptureFile(Generic[_RecordT]):
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> Follower[_RecordT]:
         """Iterates over committed records and then waits for new ones, from any writer.
 
-        Waiting does not burn the processor: the iterator looks again within a millisecond during the second after
-        something new, and later within 20 milliseconds or, on Linux, as soon as this library commits something. It
-        never returns half a commit, and `operator.length_hint` returns the number of records it has available.
-        What this object itself sees does not change.
+        Waiting takes little processor time: within a second of a commit, the iterator checks again after at
+        most a millisecond, and later after at most 20 milliseconds or, on Linux, as soon as this library
+        commits. It never returns part of a commit, and `operator.length_hint` returns the number of records
+        that are available. The state that this object itself shows does not change.
 
         Args:
             start: Number of the first record, counted from 1; by default the first one that this object does not
                 see yet.
-            timeout: Seconds without news after which the iteration ends; by default it waits for ever. It also ends
-                when this object, which it keeps alive, or the iterator itself is closed.
+            timeout: Seconds without a new record after which the iteration ends; by default it waits for
+                ever. It also ends when this object, which it keeps alive, or the iterator itself is closed.
 
         Returns:
             An iterator. Its steps raise CaptureFileReplaced, after the last record, if the file was removed or
@@ -518,20 +518,20 @@ class CaptureFile(Generic[_RecordT]):
             third
         """
     def refresh(self, durable: bool = False) -> bool:
-        """Looks at what has been committed since the object was opened or last refreshed.
+        """Shows what has been committed since the object was opened or last refreshed.
 
-        An object that is open for writing sees everything and has nothing to refresh. One that reads from an object
-        store looks whether the file there has been replaced by a longer one.
+        An object that is open for writing sees everything and has nothing to refresh. A reader of an object
+        store checks whether the file there has been replaced by a longer one.
 
         Args:
-            durable: Sync the disk before returning, so that a power cut cannot roll back what is seen.
+            durable: Sync the disk before returning, so that a power cut cannot roll back the visible state.
 
         Returns:
-            True if there are more records to see, or other metadata.
+            True if there are more records, or different metadata.
 
         Raises:
-            InvalidCaptureFile: The file has been damaged, or replaced by something shorter or, in an object store,
-                another one. The object continues to show what it showed before.
+            InvalidCaptureFile: The file has been damaged or truncated, or replaced by a different file in an
+                object store. The object continues to show the previous state.
             CaptureFileNotOpen: The object is closed.
 
         Examples:
@@ -578,7 +578,7 @@ class CaptureFile(Generic[_RecordT]):
 
         Returns:
             An iterator over `BlockInfo` objects. Its steps raise InvalidCaptureFile for a damaged block, and for
-            damage of the index, after which the blocks come whose records are unknown.
+            damage of the index, which is followed by the blocks whose records are unknown.
 
         Raises:
             CaptureFileNotOpen: The object is closed.
@@ -591,8 +591,8 @@ class CaptureFile(Generic[_RecordT]):
     def commit_time(self, record_number: SupportsIndex) -> datetime | None:
         """Returns when a record was committed.
 
-        Times never go back: if the clock was set back, commits have the time of the last one before, until the clock
-        has caught up. Only files in format 3 have times.
+        Times never decrease: after the clock was set back, commits keep the latest time until the clock has
+        caught up. Only files in format 3 have times.
 
         Args:
             record_number: Number of the record, from 1.
@@ -639,9 +639,9 @@ class CaptureFile(Generic[_RecordT]):
             1
         """
     def stats(self) -> Stats:
-        """Returns totals of what was committed through this object since it was opened.
+        """Returns the totals of the commits through this object since it was opened.
 
-        A closed object returns the totals of the time when it was last open.
+        A closed object returns the totals at the time of closing.
 
         Returns:
             A `Stats` with the number of records, bytes and commits, and the time that the commits took.
@@ -676,16 +676,17 @@ class CaptureFile(Generic[_RecordT]):
         *,
         slack: Any = None,  # noqa: ANN401 - whatever is subtracted from it
     ) -> int:
-        """Returns the number of the first record whose key is not below a value, by bisection: it reads few records.
+        """Finds the first record whose key is not below a value, by bisection; returns its number.
 
-        The keys have to rise from record to record, as times and sequence numbers do, or nearly so.
+        The keys must ascend from record to record, as times and sequence numbers do, or nearly so.
 
         Args:
             value: The least key to find.
-            key: Called with a record, returns its key; by default the record itself. A record for which it returns None
-                has no key, and counts as the next one that has.
-            slack: By how much a key may be below an earlier one; by default it never is. It is subtracted from the
-                value, and so a number of seconds where keys are, or a `timedelta` where they are of `datetime`.
+            key: Called with a record, returns its key; by default the record itself. A record for which it
+                returns None has no key, and counts like the next one that has.
+            slack: By how much a key may be below an earlier one; by default, not at all. It is subtracted
+                from the value, so it is a number if the keys are numbers, or a `timedelta` if they are
+                `datetime`s.
 
         Returns:
             The number of the record, or one more than the record count if every key is below the value.
@@ -704,10 +705,10 @@ class CaptureFile(Generic[_RecordT]):
     def add_record(self: CaptureFile[str], record: str | Buffer) -> int:
         """Adds a record, which others see after `commit()`.
 
-        If the call fails, nothing of it remains, and it may be repeated.
+        If the call fails, it has no effect, and may be repeated.
 
         Args:
-            record: `str`, or an object with the buffer protocol; with a codec, what that encodes.
+            record: `str`, or an object with the buffer protocol; with a codec, any object that it encodes.
 
         Returns:
             The new number of records, which is the number of this record.
@@ -734,12 +735,12 @@ class CaptureFile(Generic[_RecordT]):
     def add_records(self: CaptureFile[str], records: Iterable[str | Buffer]) -> int:
         """Adds many records.
 
-        If one of them is refused, or the iterable raises, none of this call's records remain. The records of a call
-        are added together at its end, whatever other threads do meanwhile.
+        If one of them is refused, or the iterable raises, none of this call's records is added. The records
+        of a call are added together at its end, whatever other threads do meanwhile.
 
-        A call with more than 4 MiB of records adds them as they come instead. If it then fails, and this object was
-        used for other writing meanwhile, by another thread or by the iterable itself, that work remains, and so do
-        the records of this call before it.
+        A call with more than 4 MiB of records adds them as they arrive instead. If it then fails, and this
+        object was used for other writing meanwhile, by another thread or by the iterable itself, that work
+        remains, and so do the records of this call before it.
 
         Args:
             records: Records, each as for `add_record`.
@@ -789,21 +790,22 @@ class CaptureFile(Generic[_RecordT]):
     def commit(self) -> None:
         """Makes everything since the last commit visible to others and durable, all at once.
 
-        The setting `sync` determines how durable. With nothing to commit, the call does nothing.
+        The setting `sync` determines how durable it is. With nothing to commit, the call does nothing.
 
-        What several threads have added becomes one commit, whichever of them calls. While a commit waits for the
-        disk, other threads can add, and their calls of `commit` share the next one; each returns once everything that
-        was added before it is committed, or raises the error of the commit that it was part of.
+        Records that several threads have added become one commit, whichever of them calls. While a commit
+        waits for the disk, other threads can add records, and their calls of `commit` share the next commit;
+        each returns once everything that was added before it is committed, or raises the error of the commit
+        that contained it.
 
         If the disk is full, nothing is lost: after making room, the transaction can be committed again or rolled
         back. After InvalidCaptureFile, CaptureFileReplaced, or a failed sync, the object refuses further work with
         CaptureFileError until it is opened again.
 
         Raises:
-            OSError: The disk is full or fails. Nothing of the transaction is visible to others. Also the error of a
-                commit that was started before, which no ticket has raised; then nothing is tried.
-            CommitUncertain: The commit failed at a point where it may or may not have happened; opening the file
-                again tells which.
+            OSError: The disk is full or fails. Nothing of the transaction is visible to others. Also the
+                error of an earlier started commit that no ticket has raised; then nothing is committed.
+            CommitUncertain: The commit failed at a point where it may or may not have happened; opening the
+                file again shows which.
             InvalidCaptureFile: The file has been truncated.
             CaptureFileReplaced: The file was removed or replaced.
             CaptureFileNotOpenForWrite: The object is open for reading.
@@ -819,22 +821,24 @@ class CaptureFile(Generic[_RecordT]):
     def start_commit(self) -> CommitTicket:
         """Starts a commit of everything since the last one, and returns while it is in progress.
 
-        The commit has what was added before the call, and of what is added later all or nothing, up to a later call of
-        this method or of `commit`. Commits happen in the order in which they are started, on a thread of the file's
-        own; those that are started while one is in progress share the next one. At most 64 are in progress at a time;
-        beyond that, the call waits. In format 3 it waits for the whole commit.
+        The commit contains everything that was added before the call. Of what is added later, up to the next
+        call of this method or of `commit`, it contains all or nothing. Commits happen in the order in which
+        they are started, on a separate thread; those that are started while one is in progress share the next
+        one. At most 64 are in progress at a time; beyond that, the call waits. In format 3 it waits for the
+        whole commit.
 
-        If one fails, so do all that were started by then: their tickets raise the error, and their records are part of
-        the open transaction again. An error that no ticket has raised is raised by the next call of this method, of
-        `commit` or of `close`.
+        If one fails, all others in progress fail too: their tickets raise the error, and their records are
+        part of the open transaction again. An error that no ticket has raised is raised by the next call of
+        this method, of `commit` or of `close`.
 
-        `close` and `rollback` wait for the commits that were started. A process that ends without that may lose them.
+        `close` and `rollback` wait for started commits. A process that ends without calling one of them may
+        lose these commits.
 
         Returns:
             The ticket, by which to wait for the commit.
 
         Raises:
-            OSError: As for `commit`; also of a commit that was started before.
+            OSError: As for `commit`; also the error of an earlier started commit.
             CaptureFileError: As for `commit`; likewise.
 
         Examples:
@@ -848,7 +852,7 @@ class CaptureFile(Generic[_RecordT]):
     def rollback(self) -> None:
         """Discards everything since the last commit.
 
-        Commits that were started are done before.
+        Started commits are finished first.
 
         Raises:
             CaptureFileNotOpenForWrite: The object is open for reading.
@@ -892,10 +896,10 @@ class CaptureFile(Generic[_RecordT]):
     def __exit__(self, *exception: object) -> None: ...
     def __class_getitem__(cls, key: object) -> GenericAlias: ...
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles an object that reads, as its path, its settings and what it sees.
+        """Pickles a reader, as its path, its settings and the state that it sees.
 
-        The other process opens the file again with these settings. What the object sees is part of the pickle
-        because some caches use the pickle as a key.
+        The other process opens the file again with these settings. The state is part of the pickle because
+        some caches use the pickle as a key.
         """
 
 @final
@@ -905,14 +909,14 @@ class ArrowRecords:
     `CaptureFile.as_arrow`, `RecordSequence.as_arrow` and `RotatingReader.as_arrow` return such tables.
 
     The columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary,
-    or string if text was asked for). The table is read as a stream of batches of at most 65,536 records and 16 MiB; a
-    larger record forms a batch of its own. Each consumer gets a stream that starts at the first record. Streams
-    can be read in other threads, without the interpreter lock, and after the file is closed.
+    or string if text was requested). The table is read as a stream of batches of at most 65,536 records and
+    16 MiB; a larger record forms a batch of its own. Each consumer gets a stream that starts at the first
+    record. Streams can be read in other threads, without the interpreter lock, and after the file is closed.
 
-    A stream ends with an error if a record cannot be read, is not UTF-8 although text was asked for, or has more
-    than 2,147,483,647 bytes, or if a file of a sequence has been removed or replaced. The records before it are
-    returned first; the consumer then raises the error as its own kind of exception, with the message of this
-    library.
+    A stream ends with an error if a record cannot be read, is not UTF-8 although text was requested, or has
+    more than 2,147,483,647 bytes, or if a file of a sequence has been removed or replaced. The records before
+    it are returned first; the consumer then raises the error as its own kind of exception, with the message
+    of this library.
 
     Examples:
         >>> import pyarrow
@@ -962,7 +966,7 @@ def is_in_place(cf: CaptureFile[Any], /) -> bool:
     """
 
 def reader_of(cf: CaptureFile[_RecordT_co], /) -> CaptureFile[_RecordT_co]:
-    """Returns a reading object over the same open file, with a view of its own. It may outlive `cf`."""
+    """Returns a reader of the same open file, which refreshes independently. It may outlive `cf`."""
 
 def set_commit_hook(cf: CaptureFile[Any], hook: Callable[[int, int, float], object] | None, /) -> None:
     """Calls `hook` after each commit with its records, their bytes, and the seconds it took; None stops that."""
@@ -990,8 +994,8 @@ class _Replacement:
 class _LogTransaction(Generic[_LogT]):
     """The `Transaction` of a `RotatingWriter`.
 
-    A generator or a class in Python would let a signal handler raise after the block and before anything is committed
-    or rolled back.
+    In a generator or a class in Python, a signal handler could raise after the block and before the commit or
+    rollback.
     """
 
     def __new__(cls, log: _LogT, /) -> Self: ...
@@ -1005,25 +1009,25 @@ class _Pattern:
 
     def __new__(cls, pattern: str, *, ignore_case: bool) -> Self: ...
     def is_in(self, record: bytes) -> bool:
-        """Whether it is found in `record`."""
+        """Whether the pattern is found in `record`."""
 
     def spans(self, record: bytes) -> list[tuple[int, int]]:
-        """Where it is found in `record`: the start and the end of each match that is not empty."""
+        """Returns the start and the end of each match in `record` that is not empty."""
 
     def search(self, file: CaptureFile[Any], first: int, last: int, *, invert: bool) -> _Search:
         """Searches the records `first` to `last` of a file, or with `invert` for those without a match."""
 
 @final
 class _Search:
-    """Iterates over what was found, in lists of numbers and records, some of which may be empty.
+    """Iterates over the matches, in lists of numbers and records, some of which may be empty.
 
-    A step raises InvalidCaptureFile for a record that cannot be read; the next step continues behind it.
+    A step raises InvalidCaptureFile for a record that cannot be read; the next step continues after it.
     """
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> list[tuple[int, bytes]]: ...
     def count(self, limit: int) -> int | None:
-        """Counts what is found in the next records, and stops at `limit`; None at the end. Raises as a step does."""
+        """Counts the matches in the next records, up to `limit`; None at the end. Raises the exceptions of a step."""
 
     def position(self) -> int:
         """Returns the number of the record that is examined next."""
@@ -1099,7 +1103,7 @@ class _HeadSlot:
 
 @final
 class _LogExtent:
-    """What is in the log of a file in format 3."""
+    """The extent of the log of a file in format 3."""
 
     @property
     def size(self) -> int: ...
@@ -1114,7 +1118,7 @@ class _LogExtent:
 
 @final
 class _Step:
-    """A node on the path to a record, or what holds the record, which has the height 0 and no node's numbers."""
+    """A node on the path to a record, or the block or entry that holds it, with height 0 and no numbers of a node."""
 
     @property
     def kind(self) -> Literal["node", "record", "block", "entry"]: ...
@@ -1161,7 +1165,7 @@ class _Structure:
 class RecordIterator(Generic[_RecordT_co]):
     """Iterates over the records that existed when it was created; see `CaptureFile.record_generator`.
 
-    A step raises InvalidCaptureFile for a record that cannot be read; the next step continues behind it.
+    A step raises InvalidCaptureFile for a record that cannot be read; the next step continues after it.
     """
 
     def __iter__(self) -> Self: ...
@@ -1196,7 +1200,7 @@ class Follower(Generic[_RecordT_co]):
             []
         """
     def ready(self) -> bool:
-        """Reports, without waiting, whether the next step would return at once.
+        """Reports, without waiting, whether the next step would return immediately.
 
         It does not wait even if another thread is waiting for the next record.
 
@@ -1222,7 +1226,7 @@ class Follower(Generic[_RecordT_co]):
             The number of records.
 
         Raises:
-            InvalidCaptureFile: The file has been damaged, or replaced by something shorter.
+            InvalidCaptureFile: The file has been damaged or truncated.
             CaptureFileNotOpen: The follower is closed.
 
         Examples:
@@ -1235,8 +1239,8 @@ class Follower(Generic[_RecordT_co]):
 class BlockIterator:
     """Iterates over the blocks that existed when it was created; see `CaptureFile.blocks`.
 
-    A step raises InvalidCaptureFile for a block that cannot be inflated, or an index that cannot be read; the next
-    step continues behind it if possible.
+    A step raises InvalidCaptureFile for a block that cannot be inflated, or an index that cannot be read; the
+    next step continues after it if possible.
     """
 
     def __iter__(self) -> Self: ...
@@ -1244,27 +1248,27 @@ class BlockIterator:
 
 @final
 class CommitTicket:
-    """A commit in progress, which `CaptureFile.start_commit` has started. It continues if the ticket is dropped."""
+    """A commit in progress, started by `CaptureFile.start_commit`. It continues if the ticket is dropped."""
 
     @property
     def record_count(self) -> int:
-        """The number of records of the file with this commit."""
+        """The number of records in the file after this commit."""
     def result(self, timeout: float | None = None) -> int:
-        """Waits until the commit is done, and so durable as the setting `sync` says.
+        """Waits until the commit is done, and as durable as the setting `sync` demands.
 
-        It may be called by any thread, and again.
+        Any thread may call it, any number of times.
 
         Args:
             timeout: Maximum time to wait, in seconds; by default there is no limit.
 
         Returns:
-            The number of records of the file with this commit, which is the number of the last one.
+            The number of records in the file after this commit, which is the number of the last one.
 
         Raises:
             TimeoutError: The commit is still in progress.
             ValueError: `timeout` is negative or not a number.
             CaptureFileNotOpenForWrite: This process is a forked child of the writer.
-            OSError: As for `CaptureFile.commit`; the commit has failed, or one that was started before it.
+            OSError: As for `CaptureFile.commit`; this commit has failed, or one that was started before it.
             CaptureFileError: Likewise.
 
         Examples:
@@ -1274,7 +1278,7 @@ class CommitTicket:
             4
         """
     def done(self) -> bool:
-        """Returns whether the commit is done, or has failed, so that `result` returns at once.
+        """Returns whether the commit is done, or has failed, so that `result` returns immediately.
 
         Returns:
             True once it is.
@@ -1319,10 +1323,10 @@ def open(
     """Opens a capture file with the modes of Python's `open()`.
 
     Args:
-        path: Path of the file, by convention with the extension `.capture`, or URL of one in an object store, which is
-            read where it is; see `docs/object-stores.md`.
+        path: Path of the file, by convention with the extension `.capture`, or URL of one in an object store,
+            which is read without a download; see `docs/object-stores.md`.
         mode: "r" to read; "a" to write, creating the file if it does not exist or is empty; "x" to create a
-            file and refuse an existing one; "w" to replace any existing file by a new, empty one.
+            file and refuse an existing one; "w" to replace any existing file with a new, empty one.
         initial_metadata: Metadata of a file that this call creates.
         encoding: Encoding of the records; None for records that are `bytes`.
         use_os_file_locking: As for `CaptureFile`.
@@ -1409,8 +1413,7 @@ def recover(
 
     Args:
         source: Path of the damaged file.
-        target: Path of the new file; with None, nothing is written, and the result says what would be
-            recovered.
+        target: Path of the new file; with None, nothing is written, and the result describes what would be recovered.
         overwrite: Replace a target that exists, keeping its mode and owner.
         keep_numbers: Put an empty record in the place of each lost one. Otherwise lost records are left out, so
             that later ones get lower numbers.
@@ -1419,13 +1422,13 @@ def recover(
             leaves no target.
 
     Returns:
-        A `Recovery`, which says what was found and what was lost.
+        A `Recovery`, which describes what was found and what was lost.
 
     Raises:
         FileExistsError: The target exists, and `overwrite` is false.
         ValueError: The target is the source.
         CaptureFileAlreadyOpen: The target is being written.
-        InvalidCaptureFile: The source is not a regular file, keeps being written, or has an index with circles.
+        InvalidCaptureFile: The source is not a regular file, keeps being written, or has a circular index.
         OSError: A file cannot be read or written.
 
     Examples:
@@ -1441,7 +1444,7 @@ def verify(
     progress: Callable[[int, int], object] | None = None,
     store: object = None,
 ) -> Report:
-    """Reads a whole capture file and reports what is damaged.
+    """Reads a whole capture file and reports all damage.
 
     It checks the header, both master nodes, every frame, every index node, the bounds of every record, and the
     metadata. Nothing is written, and a writer may continue meanwhile.
@@ -1471,4 +1474,4 @@ def verify(
 def _reopen(
     cls: type[CaptureFile[Any]], path: str, options: dict[str, Any], seen: tuple[object, int, int], /
 ) -> CaptureFile[Any]:
-    """Recreates what `CaptureFile.__reduce__` took apart; the new object sees what is committed by then."""
+    """Recreates an object from the result of `CaptureFile.__reduce__`; it sees the last commit at that time."""

@@ -28,11 +28,11 @@ class Decoder:
             ValueError: There is an error handler, but no encoding.
         """
         if self.codec is not None and self.errors is not None:
-            raise ValueError("errors says how text is decoded, and with a codec records are no text")
+            raise ValueError("errors is only for text, but with a codec records are not text")
         if self.encoding is not None:
             codecs.lookup(self.encoding)
         elif self.errors is not None:
-            raise ValueError("errors says how text is decoded, and with encoding=None records are bytes")
+            raise ValueError("errors is only for text, but with encoding=None records are bytes")
         codecs.lookup_error(self.errors or "strict")
 
     def decode(self, records: list[bytes], first: int, path: str) -> list[Any]:

@@ -1,4 +1,4 @@
-//! Copying a file that may be written meanwhile, from Python.
+//! Copying a file from Python while it may be being written.
 
 use std::path::PathBuf;
 

@@ -19,7 +19,7 @@ use crate::{Compression, CompressionLevel, Error, SyncMode};
 #[derive(Debug, Clone)]
 pub(super) struct Encoding {
     codec: Codec,
-    /// The handler of text that cannot be encoded or decoded; without one, it is an error.
+    /// The handler for text that cannot be encoded or decoded; without one, it is an error.
     errors: Option<CString>,
     /// The file, for messages.
     path: Arc<Path>,
@@ -31,11 +31,11 @@ enum Codec {
     Bytes,
     Utf8,
     Other(CString),
-    /// Records are whatever a codec in Python makes of `bytes`.
+    /// Records are objects that a codec in Python decodes from `bytes`.
     Objects(Arc<Objects>),
 }
 
-/// A codec in Python: an object with the methods `decode`, of a record's bytes, and `encode`.
+/// A codec in Python: an object with the methods `decode`, which takes a record's bytes, and `encode`.
 #[derive(Debug)]
 pub(super) struct Objects {
     codec: Py<PyAny>,
@@ -48,14 +48,14 @@ impl Objects {
         let method = |name| {
             let found = codec.getattr(name).ok().filter(PyAnyMethods::is_callable);
             let expected =
-                "a codec must have the methods decode and encode, as those of capturefile.codecs have";
+                "a codec must have the methods decode and encode, like those of capturefile.codecs";
             found.map(Bound::unbind).ok_or_else(|| PyTypeError::new_err(format!("{expected}, not {codec}")))
         };
         let (decode, encode) = (method("decode")?, method("encode")?);
         Ok(Self { codec: codec.unbind(), decode, encode })
     }
 
-    /// The codec itself.
+    /// Returns the codec itself.
     pub(super) fn codec(&self) -> &Py<PyAny> {
         &self.codec
     }
@@ -86,8 +86,8 @@ impl Codec {
 }
 
 impl Encoding {
-    /// The encoding called `name` and the error handler called `errors`, as the `codecs` module knows them, or a codec
-    /// in Python, of the file at `path`.
+    /// Finds the encoding called `name` and the error handler called `errors` in the `codecs` module, or
+    /// takes a codec in Python, for the file at `path`.
     pub(super) fn find(
         py: Python<'_>,
         name: Option<&str>,
@@ -102,7 +102,7 @@ impl Encoding {
         if let Some(handler) = errors {
             if name.is_none() {
                 let message =
-                    "errors says how text is decoded, and with encoding=None or a codec records are no text";
+                    "errors is only for text, but with encoding=None or a codec records are not text";
                 return Err(PyValueError::new_err(message));
             }
             py.import("codecs")?.call_method1("lookup_error", (handler,))?;
@@ -130,11 +130,11 @@ impl Encoding {
         self.finish(self.begin(py, record)?, number)
     }
 
-    /// What [`finish`](Self::finish) makes the Python object of. This part runs no Python code, not even by way
-    /// of the garbage collector, so that locks may be held meanwhile.
+    /// Prepares a record for [`finish`](Self::finish). This part does not run Python code, not even through
+    /// the garbage collector, so locks may be held meanwhile.
     pub(super) fn begin<'py>(&self, py: Python<'py>, record: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         match self.codec {
-            // Looking for ASCII first takes a fifth of the time.
+            // Checking for ASCII first takes a fifth of the time.
             Codec::Utf8 if record.is_ascii() || std::str::from_utf8(record).is_ok() => {
                 PyString::from_bytes(py, record).map(Bound::into_any)
             }
@@ -142,7 +142,7 @@ impl Encoding {
         }
     }
 
-    /// The Python object of the record of this number, from what [`begin`](Self::begin) made of it.
+    /// Returns the Python object of the record with this number, from the result of [`begin`](Self::begin).
     pub(super) fn finish<'py>(&self, begun: Bound<'py, PyAny>, number: u64) -> PyResult<Bound<'py, PyAny>> {
         let Ok(bytes) = begun.cast::<PyBytes>() else {
             return Ok(begun);
@@ -172,13 +172,13 @@ impl Encoding {
         } else {
             value.call_method1("add_note", (format!("while decoding {place}"),)).map(|_| ())
         };
-        // The error itself matters more than one of describing it.
+        // The error itself matters more than a failure to describe it.
         drop(described);
         error
     }
 
-    /// Calls `work` with the bytes of a record given as text, as anything with the buffer protocol, or as what a codec
-    /// encodes.
+    /// Calls `work` with the bytes of a record, given as text, as any object with the buffer protocol, or as
+    /// an object for the codec.
     pub(super) fn with_record<T>(
         &self,
         record: &Bound<'_, PyAny>,
@@ -204,7 +204,8 @@ impl Encoding {
     }
 }
 
-/// Refuses what is one record where an iterable of records is expected: its letters or bytes would be taken as such.
+/// Refuses a single record where an iterable of records is expected: each of its letters or bytes would
+/// become a record.
 pub(super) fn refuse_one_record(records: &Bound<'_, PyAny>) -> PyResult<()> {
     let one = records.is_instance_of::<PyString>()
         || records.is_instance_of::<PyBytes>()
@@ -215,11 +216,11 @@ pub(super) fn refuse_one_record(records: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     let kind = records.get_type().name()?;
     Err(PyTypeError::new_err(format!(
-        "add_records takes an iterable of records, not one {kind}: put it into a list, or use add_record"
+        "add_records takes an iterable of records, not a single {kind}: put it into a list, or use add_record"
     )))
 }
 
-/// Calls `work` with the bytes of anything with the buffer protocol. What can change is copied first,
+/// Calls `work` with the bytes of any object with the buffer protocol. A mutable buffer is copied first,
 /// since other threads may change it while the interpreter is released. `expected` is for the message.
 pub(super) fn with_bytes<T>(
     object: &Bound<'_, PyAny>,
@@ -247,15 +248,15 @@ pub(super) fn with_bytes<T>(
     work(copy.cast::<PyBytes>()?.as_bytes())
 }
 
-/// Whether an object has the buffer protocol. Asking for the buffer itself may raise what its class wants.
+/// Whether an object has the buffer protocol. Requesting the buffer itself could raise any exception.
 #[expect(unsafe_code, reason = "the safe ways ask for the buffer")]
 fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: it looks at the class of an object that is alive, and has no effect.
+    // SAFETY: the call only reads the class of a live object.
     unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) == 1 }
 }
 
-/// Refuses dates, durations and text of `numpy` that the buffer protocol has no format for: a date alone calls
-/// itself eight bytes, and an array of them refuses to be a buffer without saying what to do.
+/// Refuses dates, durations and text of `numpy`, for which the buffer protocol has no format: a single date
+/// claims to be eight bytes, and an array of dates refuses to be a buffer without a helpful message.
 fn refuse_dates(object: &Bound<'_, PyAny>, expected: &str) -> PyResult<()> {
     let Ok(kind) = object.getattr("dtype").and_then(|dtype| dtype.getattr("kind")?.extract::<char>()) else {
         return Ok(());
@@ -269,22 +270,22 @@ fn refuse_dates(object: &Bound<'_, PyAny>, expected: &str) -> PyResult<()> {
     Ok(())
 }
 
-/// Whether elements of this format, in the syntax of `struct` and PEP 3118, are data that means the same outside of
-/// the process: no pointers, and no text in the interpreter's own form.
+/// Whether elements of this format, in the syntax of `struct` and PEP 3118, are data that is meaningful
+/// outside of the process: no pointers, and no text in the interpreter's internal form.
 fn is_plain(format: &str) -> bool {
-    // Names of fields stand between colons.
+    // Names of fields are between colons.
     let types = format.split(':').step_by(2).collect::<String>();
     let complex = ["Zf", "Zd", "Zg"].iter().fold(types, |types, number| types.replace(number, ""));
     !complex.contains(['O', 'P', 'X', '&', 'Z', 'z', 'u', 'w'])
 }
 
-/// A `bytes` object; no memory for it is an error, not a panic.
+/// Creates a `bytes` object; a lack of memory is an error, not a panic.
 #[expect(unsafe_code, reason = "the safe ways fill it with zeros first, or panic where there is no memory")]
 pub(super) fn to_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     // Slices are never longer.
     let length = ffi::Py_ssize_t::try_from(bytes.len()).unwrap_or(ffi::Py_ssize_t::MAX);
-    // SAFETY: the function copies this many bytes from a slice that has as many, and gives a new object of class
-    // `bytes`, or nothing and an error.
+    // SAFETY: the function copies the bytes of a slice with its length, and returns a new `bytes` object, or
+    // null and an error.
     unsafe {
         let object = ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), length);
         Bound::from_owned_ptr_or_err(py, object).map(|object| object.cast_into_unchecked())
@@ -302,7 +303,7 @@ impl<'py> FromPyObject<'_, 'py> for RecordNumber {
         match object.extract::<i64>() {
             Ok(number) => Ok(Self(number)),
             Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
-                // Not everything that stands for an integer can be compared with one.
+                // Not everything that converts to an integer can be compared with one.
                 let number = object.py().import("operator")?.call_method1("index", (object,))?;
                 Ok(Self(if number.lt(0)? { i64::MIN } else { i64::MAX }))
             }
@@ -363,7 +364,7 @@ impl<'py> FromPyObject<'_, 'py> for Compression {
     }
 }
 
-/// The version of the format of a new file. What is older than version 2 has nothing that this has not.
+/// Returns the version of the format of a new file. Older versions than 2 have no advantage.
 pub(super) fn format_version(object: &Bound<'_, PyAny>) -> PyResult<u32> {
     let (name, expected) = ("format", "it must be 2 or 3");
     match setting(object, name, expected)? {
@@ -377,7 +378,7 @@ pub(super) fn block_size(object: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
 }
 
 pub(super) fn threads(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-    let (name, expected) = ("threads", "it must be how many threads there may be, from 1 up");
+    let (name, expected) = ("threads", "it must be a number of threads, at least 1");
     match setting(object, name, expected)? {
         Some(0) => Err(Error::InvalidOption { name, got: "0".to_owned(), expected }.into()),
         threads => Ok(threads),
@@ -385,10 +386,10 @@ pub(super) fn threads(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
 }
 
 pub(super) fn cache_size(object: &Bound<'_, PyAny>) -> PyResult<u64> {
-    setting(object, "cache_size", "it must be a number of bytes, from 0 up")
+    setting(object, "cache_size", "it must be a number of bytes, at least 0")
 }
 
-/// A setting that is a number. One that its type cannot hold is a `ValueError` like others that cannot be.
+/// Returns a setting that is a number. A number that its type cannot hold is a `ValueError`, like other invalid ones.
 fn setting<'py, T: FromPyObjectOwned<'py, Error = PyErr>>(
     object: &Bound<'py, PyAny>,
     name: &str,

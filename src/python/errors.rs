@@ -111,7 +111,7 @@ fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
             let length = text.trim_end_matches(&format!(" (os error {number})")).trim_end_matches('.').len();
             text.truncate(length);
         }
-        // What only Python's own functions would refuse before they ask the system: a path with a NUL.
+        // A path with a NUL, which only Python's own functions would refuse before the system call.
         None if source.kind() == io::ErrorKind::InvalidInput => {
             return PyValueError::new_err(format!("{} cannot be a path: {source}", quoted(&path)));
         }
@@ -123,7 +123,7 @@ fn os_error(path: PathBuf, source: &io::Error) -> PyErr {
     PyOSError::new_err(OsErrorArguments::new(number, text, path))
 }
 
-/// What an `OSError` is made of: the system's number, or else that of an I/O error, a text, and the file.
+/// The arguments of an `OSError`: the system's number, or else that of an I/O error, a text, and the file.
 struct OsErrorArguments {
     number: Option<i32>,
     text: String,
@@ -141,7 +141,7 @@ impl PyErrArguments for OsErrorArguments {
         let Self { number, text, path } = self;
         let path = path.into_os_string();
         match number {
-            // Windows has numbers of its own, of which Python makes `errno` and the class.
+            // Windows has its own numbers, from which Python derives `errno` and the class.
             Some(number) if cfg!(windows) => (0, text, path, number).arguments(py),
             number => (number.unwrap_or(libc::EIO), text, path).arguments(py),
         }

@@ -28,21 +28,21 @@ use super::shared::Shared;
 pub(super) struct Follower {
     /// `None` once closed.
     followed: ArcSwapOption<Followed>,
-    /// Those available; `None` once there is nothing to follow any more.
+    /// The available records; `None` once there is nothing left to follow.
     records: Shared<Option<NewRecords>>,
-    /// Number of the next record, for one that is closed.
+    /// Number of the next record, for a closed follower.
     last: AtomicU64,
     path: PathBuf,
     encoding: Encoding,
     timeout: Option<Duration>,
 }
 
-/// What is followed.
+/// The file that is followed.
 struct Followed {
     follower: crate::Follower,
-    /// The open file of the object; gone once that is closed.
+    /// The open file of the object, until the object is closed.
     owner: Weak<crate::CaptureFile>,
-    /// The object, which lives as long as it is followed.
+    /// The object, which is kept alive while it is followed.
     object: Py<PyAny>,
 }
 
@@ -77,7 +77,7 @@ impl Follower {
         })
     }
 
-    /// Waits for records to give; `None` if there is no use in waiting longer.
+    /// Waits for records; `None` if waiting any longer is pointless.
     fn wait(&self, py: Python<'_>, followed: &Followed) -> PyResult<Option<NewRecords>> {
         if self.is_closed(followed) {
             return Ok(None);
@@ -85,7 +85,7 @@ impl Follower {
         let mut raised = Ok(());
         let news = py.detach(|| {
             followed.follower.next_batch_while(self.timeout, || {
-                // At the end of the process there may be no interpreter any more.
+                // At the end of the process, the interpreter may already be gone.
                 let is_there = Python::try_attach(|py| raised = py.check_signals()).is_some();
                 let continues = is_there && raised.is_ok() && !self.is_closed(followed);
                 if continues { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -95,7 +95,7 @@ impl Follower {
         Ok(news?)
     }
 
-    /// Whether it was closed, or the object that it follows.
+    /// Whether the follower, or the object that it follows, was closed.
     fn is_closed(&self, followed: &Followed) -> bool {
         if followed.is_over() {
             self.release();
@@ -118,7 +118,7 @@ impl Follower {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        // Dropped behind the lock: that may close the object, which runs Python code.
+        // Dropped after unlocking, because it may close the object, which runs Python code.
         let Some(followed) = self.followed.load_full() else {
             return Ok(None);
         };
@@ -127,7 +127,7 @@ impl Follower {
         }
         let mut guard = self.records.lock(py)?;
         while let Some(records) = guard.as_mut() {
-            // One that cannot be read is passed over, here and by `records`.
+            // A record that cannot be read is skipped, here and by `records`.
             let number = followed.follower.next_number();
             let record = match records.next_cached() {
                 Some(record) => Some(self.encoding.begin(py, record)),
@@ -178,14 +178,14 @@ impl Follower {
         self.release();
         match self.records.lock(py) {
             Ok(mut records) => *records = None,
-            // This thread waits in it, and releases the rest when it finds it closed.
+            // This thread is waiting in it, and releases the rest when it finds it closed.
             Err(error) if error.is_instance_of::<PyValueError>(py) => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// Reports, without waiting, whether the next step would return at once.
+    /// Reports, without waiting, whether the next step would return immediately.
     ///
     /// It does not wait even if another thread is waiting for the next record.
     ///
@@ -215,7 +215,7 @@ impl Follower {
     ///     The number of records.
     ///
     /// Raises:
-    ///     InvalidCaptureFile: The file has been damaged, or replaced by something shorter.
+    ///     InvalidCaptureFile: The file has been damaged or truncated.
     ///     CaptureFileNotOpen: The follower is closed.
     ///
     /// Examples:
@@ -224,13 +224,13 @@ impl Follower {
     ///     ('first', 2)
     fn lag(&self, py: Python<'_>) -> PyResult<u64> {
         let Some(followed) = self.followed.load_full() else {
-            let message = format!("this follower of {} is closed; make a new one", quoted(&self.path));
+            let message = format!("this follower of {} is closed; create a new one", quoted(&self.path));
             return Err(CaptureFileNotOpen::new_err(message));
         };
         Ok(py.detach(|| followed.follower.lag())?)
     }
 
-    /// The garbage collector has to see the object, which may hold its follower.
+    /// The garbage collector has to see the object, which may refer to its follower.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.followed.load().as_ref() {
             Some(followed) => visit.call(&followed.object),

@@ -19,7 +19,7 @@ use super::verify::range;
 
 /// Iterates over the records that existed when it was created; see `CaptureFile.record_generator`.
 ///
-/// A step raises InvalidCaptureFile for a record that cannot be read; the next step continues behind it.
+/// A step raises InvalidCaptureFile for a record that cannot be read; the next step continues after it.
 #[pyclass(frozen, generic, module = "capturefile")]
 pub(super) struct RecordIterator {
     records: Shared<Records>,
@@ -66,8 +66,8 @@ impl RecordIterator {
 
 /// Iterates over the blocks that existed when it was created; see `CaptureFile.blocks`.
 ///
-/// A step raises InvalidCaptureFile for a block that cannot be inflated, or an index that cannot be read; the next
-/// step continues behind it if possible.
+/// A step raises InvalidCaptureFile for a block that cannot be inflated, or an index that cannot be read; the
+/// next step continues after it if possible.
 #[pyclass(frozen, module = "capturefile")]
 pub(super) struct BlockIterator {
     blocks: Shared<Blocks>,
@@ -108,8 +108,8 @@ impl BlockIterator {
     }
 }
 
-/// The next record, for [`Encoding::finish`]; the interpreter is released only where the record takes reading or
-/// inflating.
+/// Returns the next record, for [`Encoding::finish`]; releases the interpreter only if the record has to be
+/// read or inflated.
 pub(super) fn next_record<'py>(
     py: Python<'py>,
     encoding: &Encoding,

@@ -9,15 +9,16 @@ use super::errors::CaptureFileError;
 
 /// The `Transaction` of a `RotatingWriter`.
 ///
-/// A generator or a class in Python would let a signal handler raise after the block and before anything is committed
-/// or rolled back.
+/// In a generator or a class in Python, a signal handler could raise after the block and before the commit or
+/// rollback.
 #[pyclass(frozen, generic, name = "_LogTransaction", module = "capturefile._capturefile")]
 pub(super) struct LogTransaction {
     log: Py<PyAny>,
 }
 
 impl LogTransaction {
-    /// Rolls back, again if a signal handler raises meanwhile. The error that led here says more than one of the log's.
+    /// Rolls back, and again if a signal handler raises meanwhile. The error that led here matters more than
+    /// one of the log's.
     fn roll_back(&self, py: Python<'_>) -> PyResult<()> {
         let roll_back = || match self.log.call_method0(py, intern!(py, "rollback")) {
             Err(error) if !error.matches(py, py.get_type::<CaptureFileError>())? => Err(error),
@@ -51,7 +52,7 @@ impl LogTransaction {
             return self.roll_back(py);
         }
         let Err(error) = self.log.call_method0(py, intern!(py, "commit")) else { return Ok(()) };
-        // What a commit that failed has not committed can be committed yet.
+        // The records of a failed commit can still be committed.
         if !error.matches(py, (py.get_type::<CaptureFileError>(), py.get_type::<PyOSError>()))? {
             self.roll_back(py)?;
         }

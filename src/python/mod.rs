@@ -26,9 +26,10 @@ use pyo3::prelude::*;
 /// The part of `capturefile` that is written in Rust.
 #[pymodule(gil_used = false, name = "_capturefile")]
 fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    // Before anything is created that interpreters would share.
+    // Before any object is created that interpreters would share.
     refuse_other_interpreters()?;
-    // At the end of the process, when nothing can be imported any more, there may be something to warn of.
+    // Imported now, because a warning may be necessary at the end of the process, when nothing can be
+    // imported any more.
     let _ = module.py().get_type::<errors::UncommittedWarning>();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<arrow::ArrowRecords>()?;
@@ -62,8 +63,9 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(verify::verify, module)?)
 }
 
-/// Refuses every interpreter of the process but the main one: classes are made once for the process, and end with the
-/// interpreter that made them. Python itself refuses only for those that have a lock of their own.
+/// Refuses every interpreter of the process except the main one: classes are created once for the process,
+/// and end with the interpreter that created them. Python itself refuses only interpreters with their own
+/// lock.
 #[expect(unsafe_code, reason = "the number of an interpreter has no safe wrapper")]
 fn refuse_other_interpreters() -> PyResult<()> {
     // SAFETY: a module is initialized by a thread that is attached to an interpreter.

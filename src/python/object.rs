@@ -1,4 +1,4 @@
-//! Objects in stores, which Python code reads.
+//! Objects in stores, read by Python code.
 
 use std::fmt;
 use std::io;
@@ -17,16 +17,16 @@ use crate::{CaptureFile, ObjectHead, ObjectSource, OpenOptions};
 
 use super::convert::with_bytes;
 
-/// An object of `capturefile._remote` that reads one in a store.
+/// A reader of `capturefile._remote` for an object in a store.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     source: Arc<Source>,
-    /// What stands for it in messages: its URL without anything secret.
+    /// Its name in messages: the URL without secrets.
     pub(super) name: PathBuf,
 }
 
 impl Remote {
-    /// Finds what reads `path`, if that is a URL or in a given store. A `file://` URL becomes a path.
+    /// Finds the reader for `path`, if it is a URL or in a given store. A `file://` URL becomes a path.
     pub(super) fn find(
         py: Python<'_>,
         path: PathBuf,
@@ -48,7 +48,7 @@ impl Remote {
         Arc::clone(&self.source) as Arc<dyn ObjectSource>
     }
 
-    /// Opens the file at `path`, or what is read in its place, with `options`.
+    /// Opens the file at `path`, or the object in a store, with `options`.
     pub(super) fn open(
         remote: Option<&Self>,
         path: &Path,
@@ -75,7 +75,7 @@ impl Remote {
 struct Source(Py<PyAny>);
 
 impl Source {
-    /// For how long a thread that waits leaves the interpreter to others.
+    /// How long a waiting thread leaves the interpreter to others.
     const FOR_OTHERS: Duration = Duration::from_millis(1);
 }
 
@@ -85,8 +85,8 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Counts the threads that are in Python code for a store, so that the interpreter does not end under them. There are no
-/// locks in it, which a fork could copy while they are held.
+/// Counts the threads that are in Python code for a store, so that the interpreter does not end while they
+/// run. It contains no locks, which a fork could copy while they are held.
 struct Fetching;
 
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -94,7 +94,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 static ENDING: AtomicBool = AtomicBool::new(false);
 
 impl Fetching {
-    /// For how long the end of the interpreter waits for answers.
+    /// How long the end of the interpreter waits for answers.
     const PATIENCE: Duration = Duration::from_secs(10);
     const INTERVAL: Duration = Duration::from_millis(5);
 
@@ -104,13 +104,13 @@ impl Fetching {
         (!ENDING.load(Ordering::SeqCst)).then_some(begun)
     }
 
-    /// Has the interpreter wait, when it ends, for threads that are in Python code.
+    /// Makes the interpreter wait at its end for threads that are in Python code.
     fn end_at_exit(py: Python<'_>) -> PyResult<()> {
         static REGISTERED: PyOnceLock<()> = PyOnceLock::new();
         let process = std::process::id();
         let register = || {
             let wait = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-                // A forked child has none of them.
+                // A forked child has none of these threads.
                 if process == std::process::id() {
                     arguments.py().detach(Self::wait_for_all);
                 }
@@ -136,7 +136,7 @@ impl Drop for Fetching {
     }
 }
 
-/// Calls `work` with the interpreter, and makes what it raises the cause of an error.
+/// Calls `work` with the interpreter, and turns an exception into the cause of an error.
 fn call<T>(work: impl FnOnce(Python<'_>) -> PyResult<T>) -> io::Result<T> {
     let attached = |_fetching| Python::try_attach(|py| work(py).map_err(io::Error::other));
     let done = Fetching::begin().and_then(attached);
@@ -174,7 +174,7 @@ impl ObjectSource for Source {
     fn check(&self) -> io::Result<()> {
         call(|py| {
             py.check_signals()?;
-            // Where the caller holds the interpreter, the answer needs it.
+            // If the caller holds the interpreter, the answer needs it.
             py.detach(|| std::thread::sleep(Self::FOR_OTHERS));
             Ok(())
         })

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::{Progress, Result};
 
-/// Ctrl-C is looked for once in this many records that become Python objects.
+/// Number of records that become Python objects between two checks for Ctrl-C.
 pub(super) const RECORDS_PER_CHECK: usize = 4096;
 /// Minimum time between two calls of the callback; signals are checked more often.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,12 +42,12 @@ pub(super) fn watched<T: Send>(
 
 struct Reporter {
     progress: Option<Py<PyAny>>,
-    /// The last call of the callback, and what it was told.
+    /// The last call of the callback, and its argument.
     last: Option<(Instant, Progress)>,
 }
 
 impl Reporter {
-    /// Passes on the progress, but not too often; the end at once, and only once.
+    /// Passes on the progress, but not too often; the end immediately, and only once.
     fn report(&mut self, py: Python<'_>, now: Progress) -> PyResult<()> {
         py.check_signals()?;
         let is_end = now.done == now.total;

@@ -13,9 +13,9 @@ use super::iterators::next_record;
 use super::progress::{RECORDS_PER_CHECK, watched};
 use crate::{RecordBuffer, Records, Snapshot};
 
-/// Ctrl-C is looked for once in this many records of which no Python objects are made...
+/// Number of records that do not become Python objects between two checks for Ctrl-C.
 const MANY_RECORDS_PER_CHECK: usize = 1 << 20;
-/// ...or bytes.
+/// Number of bytes between two such checks.
 const BYTES_PER_CHECK: usize = 16 * 1024 * 1024;
 
 /// A slice in record numbers: `start` up to, and without, `stop` in steps of `step`.
@@ -40,7 +40,7 @@ impl SliceOfRecords {
         Ok(Self { start: cut(part("start")?, first), stop: cut(part("stop")?, end), step })
     }
 
-    /// The first and the last number, if it is of all numbers between them.
+    /// Returns the first and the last number, if the slice contains all numbers between them.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
         (self.step == 1).then(|| (self.start, self.stop.saturating_sub(1)))
     }
@@ -58,7 +58,7 @@ impl SliceOfRecords {
     }
 }
 
-/// The `count` numbers that `numbers` gives, as a list.
+/// Returns `numbers`, of which there are `count`, as a list.
 fn list_of(py: Python<'_>, mut numbers: impl Iterator<Item = u64>, count: u64) -> PyResult<Vec<u64>> {
     let mut list = list_for(count)?;
     while list.len() as u64 != count {
@@ -68,7 +68,7 @@ fn list_of(py: Python<'_>, mut numbers: impl Iterator<Item = u64>, count: u64) -
     Ok(list)
 }
 
-/// Appends one of the numbers that an iterable gives, which may be without end.
+/// Appends a number from an iterable, which may be endless.
 pub(super) fn push(py: Python<'_>, numbers: &mut Vec<u64>, number: u64) -> PyResult<()> {
     if numbers.len() == numbers.capacity() {
         let held = numbers.len();
@@ -84,7 +84,7 @@ pub(super) fn push(py: Python<'_>, numbers: &mut Vec<u64>, number: u64) -> PyRes
     Ok(())
 }
 
-/// Room for a list of this many things, or an error where there is no memory for it.
+/// Allocates a list of this length; fails if there is no memory for it.
 fn list_for<T>(count: u64) -> PyResult<Vec<T>> {
     let mut list = Vec::new();
     let room = usize::try_from(count).ok().and_then(|count| list.try_reserve_exact(count).ok());
@@ -92,7 +92,7 @@ fn list_for<T>(count: u64) -> PyResult<Vec<T>> {
     room.map(|()| list).ok_or_else(message)
 }
 
-/// All of `records` as a list.
+/// Returns all of `records` as a list.
 pub(super) fn list<'py>(
     py: Python<'py>,
     encoding: &Encoding,
@@ -108,7 +108,7 @@ pub(super) fn list<'py>(
     Ok(list)
 }
 
-/// The records of these numbers as a list, in the order asked.
+/// Returns the records with these numbers as a list, in the requested order.
 pub(super) fn gathered<'py>(
     py: Python<'py>,
     encoding: &Encoding,
@@ -127,8 +127,8 @@ pub(super) fn gathered<'py>(
     PyList::new(py, found)
 }
 
-/// All of `records` as two memory views: where each record starts among the bytes, and last where they end,
-/// as integers of 64 bits; and the bytes.
+/// Returns all of `records` as two memory views: where each record starts in the bytes, and finally where the
+/// last one ends, as integers of 64 bits; and the bytes.
 pub(super) fn buffers(
     py: Python<'_>,
     mut records: Records,
@@ -146,7 +146,7 @@ pub(super) fn buffers(
     Ok((offsets, Buffer(Content::Bytes(bytes)).view(py)?))
 }
 
-/// Memory that Python looks at where it is.
+/// Memory that Python reads in place.
 #[pyclass(frozen)]
 struct Buffer(Content);
 
@@ -163,7 +163,7 @@ impl Buffer {
 
 #[pymethods]
 impl Buffer {
-    #[expect(unsafe_code, reason = "Python's buffer protocol is one of pointers")]
+    #[expect(unsafe_code, reason = "Python's buffer protocol uses pointers")]
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let (start, size) = match &slf.get().0 {
             Content::Bytes(bytes) => (bytes.as_ptr().cast_mut().cast(), size_of_val(bytes.as_slice())),
@@ -173,8 +173,8 @@ impl Buffer {
         };
         let size = isize::try_from(size).map_err(|_| PyBufferError::new_err("too large a buffer"))?;
         // SAFETY: the view comes from Python, which fills it by this call, and keeps this object alive for as
-        // long as there are views of it. The memory is not changed or moved while the object lives, since it is
-        // frozen, and Python is told that it is for reading only.
+        // long as there are views of it. The memory is not changed or moved while the object lives, since it
+        // is frozen and exported as read-only.
         match unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, size, 1, flags) } {
             0 => Ok(()),
             _ => Err(PyErr::fetch(slf.py())),

@@ -21,8 +21,7 @@ use crate::{LostRange, MetadataOutcome, RecoverOptions, Recovery};
 ///
 /// Args:
 ///     source: Path of the damaged file.
-///     target: Path of the new file; with None, nothing is written, and the result says what would be
-///         recovered.
+///     target: Path of the new file; with None, nothing is written, and the result describes what would be recovered.
 ///     overwrite: Replace a target that exists, keeping its mode and owner.
 ///     keep_numbers: Put an empty record in the place of each lost one. Otherwise lost records are left out, so
 ///         that later ones get lower numbers.
@@ -31,13 +30,13 @@ use crate::{LostRange, MetadataOutcome, RecoverOptions, Recovery};
 ///         leaves no target.
 ///
 /// Returns:
-///     A `Recovery`, which says what was found and what was lost.
+///     A `Recovery`, which describes what was found and what was lost.
 ///
 /// Raises:
 ///     FileExistsError: The target exists, and `overwrite` is false.
 ///     ValueError: The target is the source.
 ///     CaptureFileAlreadyOpen: The target is being written.
-///     InvalidCaptureFile: The source is not a regular file, keeps being written, or has an index with circles.
+///     InvalidCaptureFile: The source is not a regular file, keeps being written, or has a circular index.
 ///     OSError: A file cannot be read or written.
 ///
 /// Examples:

@@ -1,4 +1,4 @@
-//! Putting new files in the place of others from Python.
+//! Replacing files with new ones from Python.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(super) struct Replacement {
     target: PathBuf,
     overwrite: bool,
     sync: bool,
-    /// There is one within the block.
+    /// Set within the block.
     core: Mutex<Option<Core>>,
 }
 
@@ -35,7 +35,7 @@ impl Replacement {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has an error of the system tell of the target, where it tells of no file or of one that nobody knows.
+    /// Makes a system error name the target, if it names no file or one that the user does not know.
     fn name_target(&self, error: &Bound<'_, PyAny>, temporary: &Path) -> PyResult<()> {
         if !error.is_instance_of::<PyOSError>() {
             return Ok(());

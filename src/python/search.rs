@@ -1,4 +1,5 @@
-//! Records that a regular expression is found in, for the command `grep`: no Python object for any other.
+//! Searching records with a regular expression, for the command `grep`, without a Python object for records
+//! that do not match.
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
@@ -14,11 +15,11 @@ use super::file::CaptureFile;
 use super::shared::Shared;
 use crate::{Error, Records, Result};
 
-/// As many records are looked at before signals are...
+/// Maximum number of records that are examined before signals are checked.
 const MAX_SCANNED: u64 = 100_000;
-/// ...and as many are handed over at once...
+/// Maximum number of records that are handed over together.
 const MAX_FOUND: usize = 1000;
-/// ...or as many bytes of them.
+/// Maximum number of bytes that are handed over together.
 const MAX_FOUND_BYTES: usize = 1024 * 1024;
 
 /// A regular expression in the syntax of Rust's crate regex, for bytes that are mostly UTF-8.
@@ -29,7 +30,7 @@ pub(super) struct Pattern {
 
 #[pymethods]
 impl Pattern {
-    /// Raises ValueError if `pattern` is no regular expression, or too large a one.
+    /// Raises ValueError if `pattern` is not a regular expression, or is too large.
     #[new]
     #[pyo3(signature = (pattern, *, ignore_case))]
     fn new(pattern: &str, ignore_case: bool) -> PyResult<Self> {
@@ -41,12 +42,12 @@ impl Pattern {
         Ok(Self { regex: Arc::new(regex) })
     }
 
-    /// Whether it is found in `record`.
+    /// Whether the pattern is found in `record`.
     fn is_in(&self, record: &[u8]) -> bool {
         self.regex.is_match(record)
     }
 
-    /// Where it is found in `record`: the start and the end of each match that is not empty.
+    /// Returns the start and the end of each match in `record` that is not empty.
     fn spans(&self, record: &[u8]) -> Vec<(usize, usize)> {
         let found = self.regex.find_iter(record).map(|found| (found.start(), found.end()));
         found.filter(|(start, end)| start < end).collect()
@@ -68,9 +69,9 @@ impl Pattern {
     }
 }
 
-/// Iterates over what was found, in lists of numbers and records, some of which may be empty.
+/// Iterates over the matches, in lists of numbers and records, some of which may be empty.
 ///
-/// A step raises InvalidCaptureFile for a record that cannot be read; the next step continues behind it.
+/// A step raises InvalidCaptureFile for a record that cannot be read; the next step continues after it.
 #[pyclass(frozen, name = "_Search", module = "capturefile._capturefile")]
 pub(super) struct Search {
     scan: Shared<Scan>,
@@ -107,7 +108,7 @@ impl Search {
             .map(Some)
     }
 
-    /// Counts what is found in the next records, and stops at `limit`; None at the end. Raises as a step does.
+    /// Counts the matches in the next records, up to `limit`; None at the end. Raises the exceptions of a step.
     fn count(&self, py: Python<'_>, limit: u64) -> PyResult<Option<u64>> {
         py.check_signals()?;
         let mut guard = self.scan.lock(py)?;
@@ -135,7 +136,7 @@ struct Scan {
     records: Records,
     regex: Arc<Regex>,
     invert: bool,
-    /// The error of the last record, which is reported after what was found before it.
+    /// The error of the last record, which is reported after the matches before it.
     unreadable: Option<Error>,
 }
 
@@ -144,7 +145,7 @@ impl Scan {
         self.unreadable.is_none() && self.records.remaining() == 0
     }
 
-    /// Looks at some more records, and gives what is found to `take` until that has enough.
+    /// Examines more records, and passes matches to `take` until it has enough.
     fn step(&mut self, mut take: impl FnMut(u64, &[u8]) -> bool) -> Result<()> {
         if let Some(error) = self.unreadable.take() {
             return Err(error);

@@ -11,15 +11,15 @@ use pyo3::prelude::*;
 
 use super::errors::CaptureFileNotOpen;
 
-/// The first pause between two tries to get the lock, which doubles up to the maximum.
+/// The first pause between two attempts to get the lock; it doubles up to the maximum.
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const MAX_PAUSE: Duration = Duration::from_millis(5);
 /// No thread.
 const NOBODY: usize = 0;
 
-/// A lock that threads wait for while detached from the interpreter and checking signals. Locking fails where it
-/// would never return: in the thread that holds the lock already, whose signal handlers may use it again, and in a
-/// forked child, because `fork` copies only the calling thread and not the holder.
+/// A lock that threads wait for while detached from the interpreter and checking signals. Locking fails where
+/// it would never return: in the thread that already holds the lock, if a signal handler uses it again, and
+/// in a forked child, because `fork` copies only the calling thread and not the holder.
 pub(super) struct Shared<T> {
     value: Mutex<T>,
     /// The thread that holds the lock.

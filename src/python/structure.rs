@@ -1,4 +1,4 @@
-//! A file's header, its slots or heads and the way down its index, for the viewer.
+//! A file's header, its slots or heads and the path down its index, for the viewer.
 
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ pub(super) struct Head {
     is_current: bool,
 }
 
-/// What is in the log of a file in format 3.
+/// The extent of the log of a file in format 3.
 #[pyclass(frozen, get_all, name = "_LogExtent", module = "capturefile._capturefile")]
 pub(super) struct Log {
     size: u64,
@@ -63,7 +63,7 @@ pub(super) struct Log {
     record_count: u64,
 }
 
-/// A node on the path to a record, or what holds the record, which has the height 0 and no node's numbers.
+/// A node on the path to a record, or the block or entry that holds it, with height 0 and no numbers of a node.
 #[pyclass(frozen, get_all, name = "_Step", module = "capturefile._capturefile")]
 pub(super) struct Step {
     kind: &'static str,

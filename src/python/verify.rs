@@ -13,7 +13,7 @@ use super::object::Remote;
 use super::progress::watched;
 use crate::{Damage, OpenOptions, VerifyOptions};
 
-/// Reads a whole capture file and reports what is damaged.
+/// Reads a whole capture file and reports all damage.
 ///
 /// It checks the header, both master nodes, every frame, every index node, the bounds of every record, and the
 /// metadata. Nothing is written, and a writer may continue meanwhile.
@@ -65,7 +65,7 @@ pub(super) fn verify<'py>(
     ))
 }
 
-/// Damage as a tuple of `Damage`.
+/// Returns damage as a tuple of `Damage`.
 pub(super) fn problems<'py>(py: Python<'py>, damage: &[Damage]) -> PyResult<Bound<'py, PyTuple>> {
     static DAMAGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = DAMAGE.import(py, "capturefile._info", "Damage")?;
@@ -74,13 +74,13 @@ pub(super) fn problems<'py>(py: Python<'py>, damage: &[Damage]) -> PyResult<Boun
     PyTuple::new(py, problems.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Numbers of records as a tuple of `RecordRange`.
+/// Returns numbers of records as a tuple of `RecordRange`.
 pub(super) fn ranges<'py>(py: Python<'py>, ranges: &[RangeInclusive<u64>]) -> PyResult<Bound<'py, PyTuple>> {
     let ranges = ranges.iter().map(|numbers| range(py, numbers));
     PyTuple::new(py, ranges.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Numbers of records as a `RecordRange`.
+/// Returns numbers of records as a `RecordRange`.
 pub(super) fn range<'py>(py: Python<'py>, numbers: &RangeInclusive<u64>) -> PyResult<Bound<'py, PyAny>> {
     static RANGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     RANGE.import(py, "capturefile._info", "RecordRange")?.call1((*numbers.start(), *numbers.end()))

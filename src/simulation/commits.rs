@@ -1,8 +1,8 @@
-//! What is known about the commits of a simulated file, and the marks about them in the history of its disk.
+//! The commits of a simulated file, and the marks about them in the history of its disk.
 
 use super::contents::State;
 
-/// What is known of commits at one moment; each is the number of a state in the file's [`History`].
+/// The progress of commits at one moment, as numbers of states in the file's [`History`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     /// The last one that was acknowledged.
@@ -11,20 +11,20 @@ pub(super) struct Mark {
     pub(super) safe: usize,
     /// The last one that was begun.
     pub(super) begun: usize,
-    /// Whether something was written without syncs, so that a power cut may cost the file.
+    /// Whether something was written without syncs, so that a power cut may destroy the file.
     pub(super) fragile: bool,
     /// Whether the file's creation has been acknowledged.
     pub(super) created: bool,
 }
 
 impl Mark {
-    /// That of a file which holds state number `number` and nothing that was begun.
+    /// Creates the mark of a file with state number `number` and no commit in progress.
     pub(super) fn settled(number: usize, fragile: bool) -> Self {
         Self { acknowledged: number, safe: number, begun: number, fragile, created: true }
     }
 }
 
-/// The states that a file ever was to have, as they were begun to be committed.
+/// The states of a file, in the order in which their commits were begun.
 #[derive(Debug, Clone)]
 pub(super) struct History {
     pub(super) states: Vec<State>,
@@ -33,7 +33,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// The states that the file may be found in, the newest first.
+    /// Returns the states in which the file may be found, the newest first.
     pub(super) fn allowed(&self, mark: Mark) -> Vec<usize> {
         let parent = |&number: &usize| (number > mark.safe).then(|| self.parents[number]);
         std::iter::successors(Some(mark.begun), parent).collect()

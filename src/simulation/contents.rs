@@ -1,4 +1,4 @@
-//! What a file should show, and what it does.
+//! The expected and the actual contents of a file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::either::snapshot::{AnyState, Snapshot};
 use crate::error::Error;
 use crate::file::CaptureFile;
 
-/// What a check found to be wrong, in words.
+/// The outcome of a check; an error describes the problem.
 pub(super) type Outcome<T = ()> = Result<T, String>;
 
 /// Records and metadata, as a file should show them.
@@ -27,7 +27,8 @@ pub(super) fn read_all(file: &CaptureFile) -> Result<State, Error> {
     read_snapshot(&file.snapshot()?)
 }
 
-/// All that a snapshot shows; also that its times, if it has some, rise and lead to the records that have them.
+/// Reads everything that a snapshot shows; also checks that its times, if it has any, ascend and lead to
+/// their records.
 pub(super) fn read_snapshot(snapshot: &Arc<Snapshot>) -> Result<State, Error> {
     let records =
         snapshot.records(1).map(|record| Ok((*record?).into())).collect::<Result<Vec<_>, Error>>()?;
@@ -40,7 +41,7 @@ pub(super) fn read_snapshot(snapshot: &Arc<Snapshot>) -> Result<State, Error> {
 fn check_times(snapshot: &Snapshot) -> Result<(), Error> {
     let wrong = |found: String| Error::InvalidOption { name: "time", got: found, expected: "one that fits" };
     let (count, mut last) = (snapshot.record_count(), UNIX_EPOCH);
-    // Some are enough: what is right for one is right for its neighbours.
+    // A sample suffices: if a record is right, so are its neighbours.
     let step = 1 + usize::try_from(count).unwrap_or(usize::MAX) / 16;
     for number in (1..=count).step_by(step) {
         let Some(time) = snapshot.commit_time(number)? else {
@@ -65,7 +66,7 @@ pub(super) fn expect(sound: bool, otherwise: impl FnOnce() -> String) -> Outcome
     if sound { Ok(()) } else { Err(otherwise()) }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it goes where an error is to become something else")]
+#[expect(clippy::needless_pass_by_value, reason = "for use with `map_err`")]
 pub(super) fn text(error: Error) -> String {
     error.to_string()
 }

@@ -1,4 +1,4 @@
-//! Crashing lives at every step, and checking what is left.
+//! Crashing lives at every step, and checking the remains.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,11 +15,11 @@ use super::habits::Habits;
 use super::random::Random;
 use super::workload::Life;
 
-/// Lives that follow each other, each beginning with what a crash left of the one before.
+/// Maximum number of successive lives, each of which starts with the remains of the one before.
 const MAX_LIVES: u32 = 5;
 
-/// A file of which this many crash images were checked is not lived on with: each life may lead to others, and
-/// those of one file would take all the time.
+/// After this many crash images of one file, no further lives are started: each may lead to others, and those
+/// of one file would take all the time.
 const MAX_IMAGES_TO_LIVE_ON: u64 = 5000;
 
 /// The parameters of a search.
@@ -27,17 +27,17 @@ const MAX_IMAGES_TO_LIVE_ON: u64 = 5000;
 pub(super) struct Search {
     /// The version of the format.
     pub(super) format: u32,
-    /// Steps of the first life.
+    /// Number of steps of the first life.
     pub(super) steps: usize,
     /// One step in this many is an end.
     pub(super) one_end_in: usize,
-    /// How much rarer ends are in later lives, which are many.
+    /// Factor by which ends are rarer in later lives, which are numerous.
     pub(super) later: usize,
-    /// Whether all lives add the same records, and sync as seldom as they may.
+    /// Whether all lives add the same records, and sync as seldom as possible.
     pub(super) repeats: bool,
     /// Power cuts tried at each end.
     pub(super) power_cuts: usize,
-    /// One end in this many is lived on from.
+    /// One end in this many is continued by another life.
     pub(super) one_life_in: usize,
     /// Which calls of the disk fail.
     pub(super) faults: Plan,
@@ -72,7 +72,7 @@ impl Explorer {
         Random::new(self.random.next())
     }
 
-    /// Creates a file, works with it, and tries all ends. That something panics is an outcome, too.
+    /// Creates a file, works with it, and tries all ends. A panic is an outcome, too.
     pub(super) fn explore(&mut self) -> Outcome {
         let explored = catch_unwind(AssertUnwindSafe(|| self.explore_all()));
         explored.unwrap_or_else(|_| Err("a panic".into()))
@@ -99,7 +99,7 @@ impl Explorer {
         disk
     }
 
-    /// Goes through what happened to the disk again, with a crash behind, and inside, each change.
+    /// Replays the history of the disk, with a crash after, and inside, each change.
     fn try_ends(&mut self, mut now: Moment, life: &Life, lives: u32) -> Outcome {
         let log = life.disk.take_log();
         for (index, event) in log.iter().enumerate() {
@@ -134,7 +134,7 @@ impl Explorer {
     }
 
     fn end_here(&mut self, now: &Moment, life: &Life, lives: u32) -> Outcome {
-        // Without its name the file is as if it had never been.
+        // Without its name, it is as if the file had never existed.
         if now.name == Name::Missing {
             return Ok(());
         }
@@ -158,9 +158,9 @@ impl Explorer {
         Ok(())
     }
 
-    /// The next process may open what was left, in which state number `found` is. It continues with it, and has its own
-    /// ends. Until then, another power cut can bring back what was begun: sectors of it and of the repair together may
-    /// make it whole.
+    /// Lets another process open the remains, which have state number `found`, and continue with its own
+    /// ends. Until then, another power cut can bring back a commit that was begun: its sectors and those of
+    /// the repair may together complete it.
     fn may_live_on(&mut self, left: &Moment, found: usize, safe: usize, life: &Life, lives: u32) -> Outcome {
         let is_over = lives == MAX_LIVES || self.images >= MAX_IMAGES_TO_LIVE_ON;
         if is_over || !self.random.one_in(self.search.one_life_in) {
@@ -179,7 +179,7 @@ impl Explorer {
         self.try_ends(Moment { mark, ..left.clone() }, &next, lives + 1)
     }
 
-    /// Opens what a crash left, as a reader and then as a writer; returns the number of the state found.
+    /// Opens the remains of a crash, as a reader and then as a writer; returns the number of the state found.
     fn look_at(&mut self, left: &DiskState, life: &Life, mark: Mark) -> Outcome<usize> {
         self.images += 1;
         let disk = Disk::<Mark>::new(left.clone(), Random::new(0));
@@ -195,13 +195,13 @@ impl Explorer {
         Ok(number)
     }
 
-    /// A writer repairs what is left and adds to it.
+    /// Repairs the remains as a writer, and adds to them.
     fn go_on_with(&mut self, disk: &Disk<Mark>, life: &Life, mark: Mark) -> Outcome {
         let geometry = life.habits.geometry;
         let options = life.habits.clone().for_looking().options();
         let writer = options.write_storage(path(), path(), storage(disk, geometry), Box::new(OnlyUser));
         let writer = writer.map_err(|error| format!("what is left does not open for writing: {error}"))?;
-        // What a reader saw may be in memory only, after a sync that failed; the repair goes by the disk.
+        // After a failed sync, the state that a reader saw may be in memory only; the repair uses the disk.
         let mut expected = read_all(&writer).map_err(text)?;
         number_of(&expected, &life.history, mark)?;
         let record = self.random.bytes(30);
@@ -209,7 +209,7 @@ impl Explorer {
         writer.add_record(&record).and_then(|_| writer.commit()).map_err(text)?;
         let reader = options.read_storage(path(), storage(disk, geometry)).map_err(text)?;
         let now = read_all(&reader).map_err(text)?;
-        expect(now == expected, || "what is added after the repair is not what is read".into())?;
+        expect(now == expected, || "reading does not return what was added after the repair".into())?;
         if !self.random.one_in(4) {
             return Ok(());
         }
@@ -226,7 +226,7 @@ fn check_frames(reader: &CaptureFile, habits: &Habits) -> Outcome {
     expect(inside.is_none(), || format!("what is left is damaged: {inside:?}"))
 }
 
-/// The number of the state that was found, which has to be one of those that the commits allow.
+/// Returns the number of the state found, which must be one of those that the commits allow.
 fn number_of(found: &State, history: &History, mark: Mark) -> Outcome<usize> {
     let allowed = history.allowed(mark);
     allowed.iter().copied().find(|&number| history.states[number] == *found).ok_or_else(|| {
@@ -235,7 +235,7 @@ fn number_of(found: &State, history: &History, mark: Mark) -> Outcome<usize> {
     })
 }
 
-/// What was done to the disk last, the latest first.
+/// Describes the last events of the disk, the latest first.
 fn last_events(log: &[Event<Mark>]) -> String {
     let text = |event: &Event<Mark>| match event {
         Event::Changed(Change::Write { position, bytes }) => format!("{} bytes at {position}", bytes.len()),

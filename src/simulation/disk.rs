@@ -89,11 +89,11 @@ impl Fault {
     ];
 }
 
-/// What other programs map of a file, so that it stays in memory when it is to be forgotten.
+/// The pages of a file that other programs map, so that they stay in memory when the cache is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mapped {
     Nothing,
-    /// Pages of which nobody knows.
+    /// Unknown pages.
     Some,
     All,
 }

@@ -1,20 +1,20 @@
-//! A clock, and bits that a seed brings back.
+//! A clock and random bits that are reproducible from a seed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::random::Random;
 use crate::v3::shared::Environment;
 
-/// How a clock goes.
+/// How a clock behaves.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Clock {
-    /// It stands still, so that the same records give the same bytes.
+    /// It is stopped, so that the same records produce the same bytes.
     Still,
     /// It runs, and sometimes jumps back.
     Jumps,
 }
 
-/// A clock and random bits that a seed brings back.
+/// A clock and random bits that are reproducible from a seed.
 #[derive(Debug, Clone)]
 pub(super) struct Seeded {
     random: Arc<Mutex<Random>>,

@@ -1,4 +1,4 @@
-//! Letting each call of the disk fail once, and then all calls from some point on.
+//! Making each call of the disk fail once, and then all calls from some point on.
 
 use super::careless::storage;
 use super::commits::Mark;
@@ -11,7 +11,7 @@ use super::workload::Life;
 use crate::error::Error;
 use crate::storage::errno;
 
-/// Steps of a life whose calls fail one by one.
+/// Number of steps of a life whose calls fail one by one.
 const STEPS: usize = 30;
 const SEEDS: u64 = 12;
 /// Creations are short.
@@ -35,7 +35,7 @@ fn live(format: u32, seed: u64, plan: Plan) -> Outcome<u64> {
     Ok(calls)
 }
 
-/// Creates a file; what has its name then must be whole, whether or not that was acknowledged.
+/// Creates a file; a file with its name must then be complete, whether or not its creation was acknowledged.
 fn create(format: u32, seed: u64, plan: Plan) -> Outcome<u64> {
     let mut random = Random::new(seed);
     let habits = Habits::new(format, &mut random, true);
@@ -61,7 +61,7 @@ fn read_new(disk: &Disk<Mark>, habits: &Habits) -> Outcome {
     expect(is_new, || "the new file holds something else".into())
 }
 
-/// Lives through every call's failure, in both formats; returns how many failures that were.
+/// Runs a life with a failure of each call, in both formats; returns the number of failures.
 fn fail_each_call(
     seeds: u64,
     live: impl Fn(u32, u64, Plan) -> Outcome<u64>,

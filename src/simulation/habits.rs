@@ -66,7 +66,7 @@ impl Habits {
         self.geometry.version != 3
     }
 
-    /// Other habits for the same file, as of the next process that opens it.
+    /// Changes the habits, as for the next process that opens the file.
     pub(super) fn change(&mut self, random: &mut Random) {
         let block = self.geometry.block_size.max(self.geometry.page_size) as usize;
         let kind = random.below(8);
@@ -89,7 +89,7 @@ impl Habits {
         self.environment.clock = if self.same_records { Clock::Still } else { Clock::Jumps };
     }
 
-    /// Makes this user add the same records as any other, with as few syncs as there may be.
+    /// Makes this user add the same records as any other, with as few syncs as possible.
     pub(super) fn repeat(&mut self) {
         (self.same_records, self.sync, self.longest_record) = (true, SyncMode::Barrier, 120);
         self.environment.clock = Clock::Still;
@@ -106,7 +106,7 @@ impl Habits {
         self.sync == SyncMode::None
     }
 
-    /// How many bytes others can add while a commit is in progress without having to wait for it.
+    /// Returns the number of bytes that other threads can add during a commit without waiting for it.
     pub(super) fn room_beside_commit(&self) -> usize {
         if self.is_version_2() { usize::MAX } else { self.log_size as usize / 2 }
     }
@@ -138,7 +138,7 @@ fn sizes_of_version_2(random: &mut Random) -> Geometry {
     }
 }
 
-/// Sizes with that of the log.
+/// Returns random sizes, with that of the log.
 fn sizes_of_version_3(random: &mut Random) -> (Geometry, u32) {
     let sizes = |page_size, block_size, fan_out| Geometry { version: 3, page_size, block_size, fan_out };
     match random.below(10) {

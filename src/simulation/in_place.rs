@@ -10,7 +10,7 @@ use super::random::Random;
 use crate::file::CaptureFile;
 
 const SEEDS: u64 = 100;
-/// At each step.
+/// Number of power cuts at each step.
 const POWER_CUTS: usize = 4;
 
 fn open_or_make(disk: &Disk<Mark>, habits: &Habits) -> Outcome<CaptureFile> {
@@ -25,11 +25,11 @@ fn read(disk: &Disk<Mark>, habits: &Habits) -> Outcome<State> {
     read_all(&file).map_err(text)
 }
 
-/// Makes a file, and tries all ends; returns how many these were.
+/// Creates a file, and tries all ends; returns their number.
 fn make(format: u32, seed: u64) -> Outcome<u64> {
     let mut random = Random::new(seed);
     let mut habits = Habits::new(format, &mut random, true);
-    // What is left of a file with metadata is not told from what somebody else has written.
+    // The remains of a file with metadata cannot be distinguished from foreign data.
     habits.initial_metadata = None;
     let disk = Disk::new(DiskState::default(), random.clone());
     drop(open_or_make(&disk, &habits)?);
@@ -78,7 +78,7 @@ fn whatever_cuts_off_making_a_file_of_an_empty_one_it_can_be_made_again() {
             }
         }
     }
-    println!("ends of files that are made in place: {ends}");
+    println!("ends of files that are created in place: {ends}");
 }
 
 #[test]

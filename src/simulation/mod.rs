@@ -46,9 +46,9 @@ const FAILED_SYNCS: Search = Search {
     faults: Plan::Random { syncs: 25, others: 1 },
     ..CRASHES
 };
-/// Failed syncs beside readers, whose maps keep in memory what a writer would have the system forget.
+/// Failed syncs with readers, whose maps keep pages in memory that the writer tries to drop.
 const FAILED_SYNCS_BESIDE_READERS: Search = Search { mapped: Mapped::All, ..FAILED_SYNCS };
-/// A disk that is full from time to time, and does things by halves.
+/// A disk that is full from time to time, and does some calls only partially.
 const FULL_DISK: Search = Search {
     steps: 15,
     one_end_in: 1,
@@ -56,10 +56,9 @@ const FULL_DISK: Search = Search {
     faults: Plan::Random { syncs: 0, others: 15 },
     ..CRASHES
 };
-/// Users who do much, and seldom meet their end.
+/// Long lives that seldom crash.
 const LONG_LIVES: Search = Search { steps: 100, one_end_in: 200, power_cuts: 1, ..CRASHES };
-/// Seeds at which something once went wrong, by a mistake of the library or by one that was put into it. The seed
-/// that a failure prints belongs here.
+/// Seeds that once revealed a mistake of the library, or a deliberate one. Add the seed that a failure prints.
 const ONCE_FAILED: [(Search, u64); 11] = [
     (CRASHES, 0),
     (CRASHES, 1),
@@ -73,7 +72,7 @@ const ONCE_FAILED: [(Search, u64); 11] = [
     (FULL_DISK, 26),
     (LONG_LIVES, 1),
 ];
-/// A mistake that takes longer to be noticed counts as not noticed.
+/// Maximum time in which a mistake must be noticed.
 const MISTAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns the factor by which the amounts are multiplied.
@@ -97,7 +96,7 @@ fn search(what: &str, search: Search, first_seed: u64, enough: impl Fn(u64, u64)
     }
 }
 
-/// Two halves, to use two cores.
+/// One of two halves, to use two cores.
 fn crash(half: u64) {
     search("crashes", CRASHES, half << 32, |images, _| images >= 250_000 * soak());
 }

@@ -38,8 +38,8 @@ fn add_shared(group: &Group, record: &[u8]) -> u64 {
     group.lock().writer.as_mut().unwrap().add_record(record).unwrap()
 }
 
-/// Commits; while the commit waits for the disk, three threads commit, too: two whose records it has, and one whose record
-/// comes later. Returns what the four of them got.
+/// Commits; while the commit waits for the disk, three threads commit, too: two whose records it contains,
+/// and one that adds its record later. Returns the four results.
 fn commit_beside_three_others(
     group: &Group,
     before_sync: impl Fn() + 'static,
@@ -79,7 +79,7 @@ fn whoever_commits_while_a_commit_waits_for_the_disk_shares_it_or_the_next_one()
         let records: Vec<_> =
             results.iter().map(|result| result.as_ref().unwrap().map(|commit| commit.records)).collect();
         assert_eq!(records, [Some(3), None, None, Some(1)]);
-        assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are in no frame yet");
+        assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are not in a frame yet");
         assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
     }
 }
@@ -104,7 +104,7 @@ fn the_error_of_a_commit_reaches_all_whose_records_it_has() {
 fn after_a_commit_without_room_others_try_for_themselves() {
     for (format, length) in [(2, 70_000), (3, 300_000)] {
         let (group, disk) = new_group(format);
-        // Frames, which are synced, before there is no room for the slot or the entry.
+        // Frames, which are synced before the slot or the entry finds no space.
         add_shared(&group, &Random::new(1).bytes(length));
         let fail = move || disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(errno::DISK_FULL)));
         let results = commit_beside_three_others(&group, fail);
@@ -122,8 +122,8 @@ fn start_shared(group: &Group) -> Result<(Arc<Ticket>, u64)> {
     group.start(|_| (), || unreachable!("it is not closed"), AnyWriter::record_count)
 }
 
-/// Commits; while the commit waits for the disk, starts three others: one of nothing more, and two of a record each.
-/// Returns their tickets.
+/// Commits; while the commit waits for the disk, starts three others: one with nothing new, and two with a
+/// record each. Returns their tickets.
 fn start_three_beside_a_commit(group: &Group, before_sync: impl Fn() + 'static) -> Vec<Arc<Ticket>> {
     let tickets = Arc::new(Mutex::new(Vec::new()));
     let (started, shared) = (Arc::clone(&tickets), Arc::clone(group));
@@ -154,7 +154,7 @@ fn commits_that_are_started_while_one_is_under_way_share_the_next_one() {
     for ticket in &tickets {
         group.wait_for(ticket, None).unwrap().unwrap();
     }
-    assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are in no frame yet");
+    assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are not in a frame yet");
     {
         let shared = group.lock();
         let writer = shared.writer.as_ref().unwrap();
@@ -187,7 +187,7 @@ fn started_commits_that_find_no_room_are_told_of_and_can_be_tried_again() {
     disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::DISK_FULL)));
     let (ticket, count) = start_shared(&group).unwrap();
     assert!(matches!(group.wait_for(&ticket, None), Some(Err(Error::Io { .. }))) && count == 1);
-    // It was told, so this is an error of its own, which nobody asks for.
+    // The first error was reported, so this is a new one, which is never requested.
     start_shared(&group).unwrap();
     for failed in [group.finish_started(), {
         start_shared(&group).unwrap();
@@ -201,7 +201,7 @@ fn started_commits_that_find_no_room_are_told_of_and_can_be_tried_again() {
     assert!(ticket.is_settled(), "there is nothing to commit");
 }
 
-/// Waits until a commit that was started has ended, and starts another one.
+/// Waits until a started commit has ended, and starts another one.
 fn commit_until_told(group: &Group) -> Result<()> {
     drop(group.lock_alone());
     start_shared(group).map(|_| ())

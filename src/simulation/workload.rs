@@ -19,7 +19,7 @@ use super::habits::Habits;
 use super::meanwhile::meanwhile;
 use super::random::Random;
 
-/// Tries before a disk that keeps failing is mended.
+/// Number of attempts before a failing disk is repaired.
 const MAX_TRIES: u32 = 20;
 
 /// Numbers the two commits of a new file so that a few more pass the largest serial number.
@@ -44,7 +44,7 @@ pub(super) struct Life {
     pub(super) habits: Habits,
     random: Random,
     file: Option<Arc<CaptureFile>>,
-    /// What the file should show now, uncommitted records included.
+    /// The expected state, including uncommitted records.
     now: State,
     /// Snapshots that are checked later, with the expected state, and the number of failed syncs when they were taken.
     held: Vec<(Arc<Snapshot>, State, u64)>,
@@ -99,7 +99,7 @@ impl Life {
         self.disk.mark(self.mark);
     }
 
-    /// The last state that was acknowledged.
+    /// Returns the last acknowledged state.
     fn acknowledged(&self) -> &State {
         &self.history.states[self.mark.acknowledged]
     }
@@ -189,7 +189,7 @@ impl Life {
         }
     }
 
-    /// Commits what depends on nothing but the number of records that there are.
+    /// Commits data that depends only on the number of records.
     fn repeat(&mut self) -> Outcome {
         let mut of_number = Random::new(self.now.records.len() as u64);
         for _ in 0..of_number.below(4) {
@@ -287,7 +287,7 @@ impl Life {
             Ok(_) => {
                 self.mark.safe = match self.habits.sync {
                     SyncMode::Full => number,
-                    // A sync brings to the disk what was committed before.
+                    // A sync brings earlier commits to the disk.
                     SyncMode::Barrier if self.disk.syncs() > synced => self.mark.acknowledged,
                     _ => self.mark.safe,
                 };
@@ -304,7 +304,8 @@ impl Life {
         }
     }
 
-    /// Commits; in some commits another thread adds records, sets metadata and looks, while they wait for the disk.
+    /// Commits; during some commits another thread adds records, sets metadata and reads, while they wait for
+    /// the disk.
     fn commit_while_others_work(&mut self) -> Outcome<Result<Option<Commit>, Error>> {
         let file = Arc::clone(self.file()?);
         if !self.random.one_in(3) {
@@ -319,7 +320,7 @@ impl Life {
         let seen = Arc::new(Mutex::new((self.now.clone(), Vec::new())));
         let (other, theirs, disk) = (Arc::clone(&file), Arc::clone(&seen), self.disk.clone());
         let work = move || {
-            // Where a sync makes room in a log that is full, others wait.
+            // If a sync makes room in a full log, others wait.
             if other.is_busy() {
                 return;
             }
@@ -412,7 +413,7 @@ impl Life {
     /// Checks what the writer sees.
     fn look(&mut self) -> Outcome {
         match read_all(self.file()?) {
-            Ok(found) => expect(found == self.now, || "the writer sees something else than it wrote".into()),
+            Ok(found) => expect(found == self.now, || "the writer sees other data than it wrote".into()),
             Err(error) => self.after(error),
         }
     }
@@ -423,7 +424,7 @@ impl Life {
         match opened.and_then(|file| read_all(&file)) {
             Ok(found) => {
                 let committed = self.acknowledged();
-                expect(found == *committed, || "others see something else than was committed".into())
+                expect(found == *committed, || "others see other data than was committed".into())
             }
             Err(error) => self.after(error),
         }

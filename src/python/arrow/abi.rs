@@ -1,23 +1,23 @@
 //! The C structures of the Arrow C data and stream interfaces, as a producer of two columns fills them.
 //!
-//! A consumer that takes a structure over copies its bytes, empties `release` of the original, and calls that of the copy
-//! once, from any thread. A structure that nobody took is released when it is dropped. Children can be taken over
-//! by themselves and live on without their parent.
+//! A consumer that takes a structure over copies its bytes, empties `release` of the original, and calls that
+//! of the copy once, from any thread. A structure that no consumer takes over is released when it is dropped.
+//! Children can be taken over separately and outlive their parent.
 
-#![expect(unsafe_code, reason = "the interfaces are C's, of pointers to functions and to memory")]
+#![expect(unsafe_code, reason = "the interfaces of C consist of pointers to functions and to memory")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
 use crate::RecordRun;
 
-/// What frees all that a structure owns, and knows the type of what its `private_data` points at.
+/// The function that frees everything a structure owns, and knows the type of its `private_data`.
 type Release<T> = unsafe extern "C" fn(*mut T);
 
-/// How many columns there are.
+/// Number of columns.
 const COLUMNS: usize = 2;
 
-/// A type and a name.
+/// A type with a name.
 #[repr(C)]
 pub(super) struct ArrowSchema {
     format: *const c_char,
@@ -32,7 +32,7 @@ pub(super) struct ArrowSchema {
 }
 
 impl ArrowSchema {
-    /// A column without nulls.
+    /// Creates the schema of a column without nulls.
     pub(super) fn column(name: &'static CStr, format: &'static CStr) -> Self {
         Self {
             format: format.as_ptr(),
@@ -47,7 +47,7 @@ impl ArrowSchema {
         }
     }
 
-    /// A table of these columns.
+    /// Creates the schema of a table of these columns.
     pub(super) fn table(columns: [Self; COLUMNS]) -> Self {
         let children = boxed(columns);
         let mut table = Self::column(c"", c"+s");
@@ -57,21 +57,22 @@ impl ArrowSchema {
         table
     }
 
-    /// The format; `None` of a schema that has been released.
+    /// Returns the format; `None` for a released schema.
     pub(super) fn format(&self) -> Option<&CStr> {
         self.release?;
-        // SAFETY: a schema that is not released has a format, which ends in a zero byte and lives as long as it.
+        // SAFETY: a schema that is not released has a format, which ends in a zero byte and lives as long as
+        // the schema.
         (!self.format.is_null()).then(|| unsafe { CStr::from_ptr(self.format) })
     }
 
-    /// The name of a column, if it has one; `None` of a schema that has been released.
+    /// Returns the name of a column, if it has one; `None` for a released schema.
     pub(super) fn name(&self) -> Option<&CStr> {
         self.release?;
         // SAFETY: a name that is there ends in a zero byte and lives as long as the schema.
         (!self.name.is_null()).then(|| unsafe { CStr::from_ptr(self.name) })
     }
 
-    /// The columns; none of a schema that has been released.
+    /// Returns the columns; none for a released schema.
     pub(super) fn children(&self) -> impl Iterator<Item = &Self> {
         let is_none = self.release.is_none() || self.children.is_null();
         let count = if is_none { 0 } else { usize::try_from(self.child_count).unwrap_or(0) };
@@ -79,8 +80,7 @@ impl ArrowSchema {
         (0..count).filter_map(|index| unsafe { (*self.children.add(index)).as_ref() })
     }
 
-    /// The type of the values that a column points at, if it has each only once; `None` of a schema that has been
-    /// released.
+    /// Returns the value type of a dictionary-encoded column; `None` for other columns and a released schema.
     pub(super) fn dictionary(&self) -> Option<&Self> {
         self.release?;
         // SAFETY: it lives as long as its parent.
@@ -88,22 +88,22 @@ impl ArrowSchema {
     }
 }
 
-// SAFETY: whatever it points at belongs to it, or never changes.
+// SAFETY: everything that it points to belongs to it, or never changes.
 unsafe impl Send for ArrowSchema {}
 
 impl Drop for ArrowSchema {
     fn drop(&mut self) {
         if let Some(release) = self.release {
-            // SAFETY: it is not released yet, and nobody else has it.
+            // SAFETY: it is not released yet, and has no other owner.
             unsafe { release(self) }
         }
     }
 }
 
 unsafe extern "C" fn release_schema(schema: *mut ArrowSchema) {
-    // SAFETY: the caller has a schema that was made here, perhaps a copy of its bytes, and calls this once.
+    // SAFETY: the caller has a schema that was created here, perhaps a copy of its bytes, and calls this once.
     let schema = unsafe { &mut *schema };
-    // SAFETY: of such schemas those with children have `table`'s.
+    // SAFETY: the children of such a schema, if any, are those of `table`.
     unsafe { drop_boxed(schema.private_data.cast::<[*mut ArrowSchema; COLUMNS]>()) };
     schema.release = None;
 }
@@ -123,34 +123,35 @@ pub(super) struct ArrowArray {
     private_data: *mut c_void,
 }
 
-/// The buffers of a column, the first of which would say what is null, and the memory that they are in.
+/// The buffers of a column, the first of which would be the validity bitmap, and the memory that they are in.
 struct Memory<T, const N: usize> {
     buffers: [*const c_void; N],
     _owner: T,
 }
 
-/// The one buffer of a batch, which would say what is null.
+/// The only buffer of a batch, which would be the validity bitmap.
 static NOTHING_IS_NULL: [Option<&u8>; 1] = [None];
 
 impl ArrowArray {
-    /// Numbers.
+    /// Creates a column of numbers.
     pub(super) fn numbers(values: Vec<i64>) -> Self {
         Self::column(values.len(), [null(), values.as_ptr().cast()], values)
     }
 
-    /// Byte strings or text: where each starts in `bytes`, and last where they end.
+    /// Creates a column of byte strings or text. `offsets` contains where each starts in `bytes`, and finally
+    /// where the last one ends.
     pub(super) fn strings(bytes: Vec<u8>, offsets: Vec<i32>) -> Self {
         let buffers = [null(), offsets.as_ptr().cast(), bytes.as_ptr().cast()];
         Self::column(offsets.len() - 1, buffers, (bytes, offsets))
     }
 
-    /// The first byte strings or texts of a run, whose bytes stay where they are for as long as this lives.
+    /// Creates a column of the first byte strings or texts of a run, without copying their bytes.
     pub(super) fn shared_strings(run: RecordRun, offsets: Vec<i32>) -> Self {
         let buffers = [null(), offsets.as_ptr().cast(), run.bytes().as_ptr().cast()];
         Self::column(offsets.len() - 1, buffers, (run, offsets))
     }
 
-    /// A batch of two columns of this length.
+    /// Creates a batch of two columns of this length.
     pub(super) fn batch(length: usize, columns: [Self; COLUMNS]) -> Self {
         let children = boxed(columns);
         let mut batch =
@@ -160,10 +161,10 @@ impl ArrowArray {
         batch
     }
 
-    /// A column of values in buffers that `owner`, which may be moved, keeps where they are.
+    /// Creates a column of values in buffers that `owner` keeps in place, even if it is moved itself.
     fn column<T: Send, const N: usize>(length: usize, buffers: [*const c_void; N], owner: T) -> Self {
         let memory = Box::into_raw(Box::new(Memory { buffers, _owner: owner }));
-        // SAFETY: the pointer is to a box that has just been made.
+        // SAFETY: the pointer is to a box that has just been created.
         let buffers = unsafe { &raw const (*memory).buffers };
         Self::new(length, N, buffers.cast(), release_column::<T, N>, memory.cast())
     }
@@ -189,7 +190,7 @@ impl ArrowArray {
         }
     }
 
-    /// What a stream gives behind its last batch.
+    /// Creates the end-of-stream marker after the last batch.
     fn end() -> Self {
         let mut end = Self::new(0, 0, null(), release_batch, null_mut());
         end.release = None;
@@ -200,40 +201,40 @@ impl ArrowArray {
 impl Drop for ArrowArray {
     fn drop(&mut self) {
         if let Some(release) = self.release {
-            // SAFETY: it is not released yet, and nobody else has it.
+            // SAFETY: it is not released yet, and has no other owner.
             unsafe { release(self) }
         }
     }
 }
 
 unsafe extern "C" fn release_column<T, const N: usize>(array: *mut ArrowArray) {
-    // SAFETY: the caller has an array made by `column` with this type of owner, and calls this once.
+    // SAFETY: the caller has an array created by `column` with this type of owner, and calls this once.
     let array = unsafe { &mut *array };
-    // SAFETY: as above; the box has been made there.
+    // SAFETY: as above; the box was created there.
     drop(unsafe { Box::from_raw(array.private_data.cast::<Memory<T, N>>()) });
     array.release = None;
 }
 
 unsafe extern "C" fn release_batch(array: *mut ArrowArray) {
-    // SAFETY: the caller has an array made by `batch`, and calls this once.
+    // SAFETY: the caller has an array created by `batch`, and calls this once.
     let array = unsafe { &mut *array };
-    // SAFETY: as above; the children are those that were put there, whether a consumer took them over or not.
+    // SAFETY: as above; the children are the original ones, whether a consumer took them over or not.
     unsafe { drop_boxed(array.private_data.cast::<[*mut ArrowArray; COLUMNS]>()) };
     array.release = None;
 }
 
-/// What gives the batches of a stream, to one thread at a time.
+/// The source of the batches of a stream, for one thread at a time.
 pub(super) trait Producer: Send + Sync {
     fn schema(&self) -> ArrowSchema;
 
-    /// The next batch; `None` when all have been given. What failed is told as `errno` has it, and by `failure`.
+    /// Returns the next batch; `None` at the end. An error is an `errno` value; `failure` returns its message.
     fn next(&self) -> Result<Option<ArrowArray>, c_int>;
 
-    /// The message of the last call that failed, which stays where it is until the next call.
+    /// Returns the message of the last failed call, which stays in place until the next call.
     fn failure(&self) -> *const c_char;
 }
 
-/// Batches, one after the other.
+/// A stream of batches.
 #[repr(C)]
 pub(super) struct ArrowArrayStream {
     get_schema: unsafe extern "C" fn(*mut ArrowArrayStream, *mut ArrowSchema) -> c_int,
@@ -261,7 +262,7 @@ unsafe impl Send for ArrowArrayStream {}
 impl Drop for ArrowArrayStream {
     fn drop(&mut self) {
         if let Some(release) = self.release {
-            // SAFETY: it is not released yet, and nobody else has it.
+            // SAFETY: it is not released yet, and has no other owner.
             unsafe { release(self) }
         }
     }
@@ -269,9 +270,9 @@ impl Drop for ArrowArrayStream {
 
 /// # Safety
 ///
-/// `stream` was made with a producer of this type, and is not released while the producer is used.
+/// `stream` was created with a producer of this type, and is not released while the producer is used.
 unsafe fn producer<'a, P: Producer>(stream: *mut ArrowArrayStream) -> &'a P {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller guarantees it.
     unsafe { &*(*stream).private_data.cast::<P>() }
 }
 
@@ -301,7 +302,7 @@ unsafe extern "C" fn get_last_error<P: Producer>(stream: *mut ArrowArrayStream) 
 unsafe extern "C" fn release_stream<P: Producer>(stream: *mut ArrowArrayStream) {
     // SAFETY: the consumer has the stream, perhaps as a copy of its bytes, and calls this once.
     let stream = unsafe { &mut *stream };
-    // SAFETY: as above; the box has been made by `new` with this type of producer.
+    // SAFETY: as above; the box was created by `new` with this type of producer.
     drop(unsafe { Box::from_raw(stream.private_data.cast::<P>()) });
     stream.release = None;
 }
@@ -310,19 +311,19 @@ fn signed(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// Pointers to these, each in memory of its own, as C wants children.
+/// Returns pointers to separately allocated columns, as C requires for children.
 fn boxed<T>(columns: [T; COLUMNS]) -> *mut [*mut T; COLUMNS] {
     Box::into_raw(Box::new(columns.map(|column| Box::into_raw(Box::new(column)))))
 }
 
 /// # Safety
 ///
-/// `children` come from `boxed` and have not been dropped, or are none.
+/// `children` come from `boxed` and have not been dropped, or are null.
 unsafe fn drop_boxed<T>(children: *mut [*mut T; COLUMNS]) {
     if children.is_null() {
         return;
     }
-    // SAFETY: the caller says so.
+    // SAFETY: the caller guarantees it.
     for child in *unsafe { Box::from_raw(children) } {
         // SAFETY: the same.
         drop(unsafe { Box::from_raw(child) });

@@ -6,9 +6,9 @@ use libc::{EINVAL, EIO, ENOMEM};
 
 use crate::Error;
 
-/// The reason why there is no next batch.
+/// Why there is no next batch.
 pub(super) struct Failure {
-    /// As `errno` has it.
+    /// The code, a value of `errno`.
     pub(super) code: c_int,
     pub(super) message: CString,
 }

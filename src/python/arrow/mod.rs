@@ -1,4 +1,4 @@
-//! Records as batches for whatever takes Arrow data, through the Arrow PyCapsule interface.
+//! Records as batches for any consumer of Arrow data, through the Arrow PyCapsule interface.
 
 #![expect(
     clippy::doc_markdown,
@@ -25,12 +25,12 @@ use failure::Failure;
 use runs::OpenRun;
 pub(super) use runs::{GivenRun, Run};
 
-/// A batch has this many records at most...
+/// Maximum number of records in a batch.
 const MAX_RECORDS: usize = 65_536;
-/// ...and this many bytes of them, or one record.
+/// Maximum number of bytes in a batch, unless it has only one record.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Records that lie side by side in memory are given as they lie there if they have this many bytes; fewer are cheaper to
-/// copy than to take as a batch of their own.
+/// Minimum number of adjacent bytes in memory that are passed on without copying; fewer are cheaper to copy
+/// than to pass on as a separate batch.
 const MIN_SHARED: usize = 32 * 1024;
 
 const COLUMN_NAMES: [&CStr; 2] = [c"record_number", c"record"];
@@ -42,14 +42,14 @@ const IN_USE: &CStr = c"this stream is being read by another thread; each thread
 /// `CaptureFile.as_arrow`, `RecordSequence.as_arrow` and `RotatingReader.as_arrow` return such tables.
 ///
 /// The columns, without nulls, are `record_number` (int64), counted from 1 as everywhere, and `record` (binary,
-/// or string if text was asked for). The table is read as a stream of batches of at most 65,536 records and 16 MiB; a
-/// larger record forms a batch of its own. Each consumer gets a stream that starts at the first record. Streams
-/// can be read in other threads, without the interpreter lock, and after the file is closed.
+/// or string if text was requested). The table is read as a stream of batches of at most 65,536 records and
+/// 16 MiB; a larger record forms a batch of its own. Each consumer gets a stream that starts at the first
+/// record. Streams can be read in other threads, without the interpreter lock, and after the file is closed.
 ///
-/// A stream ends with an error if a record cannot be read, is not UTF-8 although text was asked for, or has more
-/// than 2,147,483,647 bytes, or if a file of a sequence has been removed or replaced. The records before it are
-/// returned first; the consumer then raises the error as its own kind of exception, with the message of this
-/// library.
+/// A stream ends with an error if a record cannot be read, is not UTF-8 although text was requested, or has
+/// more than 2,147,483,647 bytes, or if a file of a sequence has been removed or replaced. The records before
+/// it are returned first; the consumer then raises the error as its own kind of exception, with the message
+/// of this library.
 ///
 /// Examples:
 ///     >>> import pyarrow
@@ -60,7 +60,7 @@ pub(super) struct ArrowRecords {
     runs: Arc<[Run]>,
     /// The number of the first record in the table.
     first: u64,
-    /// What the records are of, in words.
+    /// Describes the source of the records.
     place: String,
     form: Form,
     can_be_text: bool,
@@ -76,14 +76,14 @@ impl ArrowRecords {
     ) -> PyResult<Self> {
         if text && !is_utf8 {
             return Err(PyValueError::new_err(
-                "Arrow has text in UTF-8 only, and this file was opened with another encoding; ask for bytes",
+                "Arrow supports only text in UTF-8, and this file was opened with another encoding; ask for bytes",
             ));
         }
         let form = if text { Form::Text } else { Form::Bytes };
         Ok(Self { runs: runs.into(), first, place, form, can_be_text: is_utf8 })
     }
 
-    /// The number of the last record in the table.
+    /// Returns the number of the last record in the table.
     fn last(&self) -> u64 {
         self.first - 1 + self.runs.iter().map(Run::count).sum::<u64>()
     }
@@ -181,7 +181,7 @@ fn schema_in<'a>(capsule: &'a Bound<'_, PyCapsule>) -> PyResult<&'a ArrowSchema>
     Ok(unsafe { schema.as_ref() })
 }
 
-/// What the records are.
+/// The form in which records are returned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Bytes,
@@ -199,7 +199,7 @@ impl Form {
     }
 }
 
-/// The nearest form to a schema; `None` if it is not one of such records.
+/// Returns the form nearest to a schema; `None` if the schema does not fit.
 fn requested_form(schema: &ArrowSchema) -> Option<Form> {
     let columns: Vec<&ArrowSchema> = schema.children().collect();
     let [number, record] = columns[..] else {
@@ -218,14 +218,14 @@ fn requested_form(schema: &ArrowSchema) -> Option<Form> {
     }
 }
 
-/// A stream: the records that are left, for one thread at a time.
+/// A stream of the remaining records, for one thread at a time.
 struct Stream {
     form: Form,
     batches: Mutex<Batches>,
 }
 
 impl Stream {
-    /// The batches, unless another thread is at them, perhaps of the process that this one was forked off.
+    /// Returns the batches, unless another thread is using them, perhaps one of the parent at the time of a fork.
     fn batches(&self) -> Option<MutexGuard<'_, Batches>> {
         match self.batches.try_lock() {
             Ok(batches) => Some(batches),
@@ -242,7 +242,7 @@ impl Producer for Stream {
 
     fn next(&self) -> Result<Option<ArrowArray>, c_int> {
         let mut batches = self.batches().ok_or(EBUSY)?;
-        // A stream that has failed has come to its end.
+        // A failed stream is at its end.
         if batches.failure.is_none() {
             match batches.next(self) {
                 Ok(batch) => return Ok(batch),
@@ -262,15 +262,15 @@ impl Producer for Stream {
 
 struct Batches {
     runs: Arc<[Run]>,
-    /// How many of the runs have been opened.
+    /// Number of runs that have been opened.
     opened: usize,
-    /// The last of them.
+    /// The last of these runs.
     run: Option<OpenRun>,
-    /// The number of the record to be taken next.
+    /// The number of the next record.
     next: u64,
-    /// What did not fit into the batch before.
+    /// The record that did not fit into the previous batch.
     held: Option<Result<Record, Failure>>,
-    /// What lies side by side in memory behind the batch before.
+    /// The adjacent records in memory after the previous batch.
     shared: Option<RecordRun>,
     failure: Option<Failure>,
 }
@@ -310,7 +310,7 @@ impl Batches {
         Ok(batch(first, packed))
     }
 
-    /// The next record, if it can be given.
+    /// Returns the next record, or the reason why it cannot be returned.
     fn take(&mut self, stream: &Stream) -> Option<Result<Record, Failure>> {
         let record = match self.open()? {
             Ok(run) => run.next()?.map_err(Failure::from),
@@ -323,7 +323,7 @@ impl Batches {
         }))
     }
 
-    /// The run of the next record; `None` if there is none.
+    /// Returns the run of the next record; `None` at the end.
     fn open(&mut self) -> Option<Result<&mut OpenRun, Failure>> {
         while self.run.as_ref().is_none_or(OpenRun::is_empty) {
             let run = self.runs.get(self.opened)?.open();
@@ -336,7 +336,7 @@ impl Batches {
         self.run.as_mut().map(Ok)
     }
 
-    /// The next records as they lie in memory, if enough of them do.
+    /// Returns the next records as they are in memory, if enough of them are adjacent.
     fn take_run(&mut self) -> Option<RecordRun> {
         if self.held.is_some() {
             return None;
@@ -351,7 +351,7 @@ impl Batches {
         }
     }
 
-    /// A batch of records whose bytes stay where they are, up to the first that cannot be given.
+    /// Returns a batch of records without copying their bytes, up to the first that cannot be returned.
     fn give(&mut self, run: RecordRun, stream: &Stream) -> Result<ArrowArray, Failure> {
         let (first, ends) = (self.next, run.ends());
         let good = if stream.form == Form::Text { texts_in(&run) } else { ends.len() };
@@ -370,25 +370,26 @@ impl Batches {
 
     fn too_long(&self, record: &Record) -> Failure {
         let (length, limit) = (record.len(), i32::MAX);
-        let problem = format!("has {length} bytes, and Arrow's types binary and string have {limit} at most");
+        let problem =
+            format!("has {length} bytes, and values of Arrow's types binary and string have at most {limit}");
         self.refuse(&format!("{problem}; read it with record_at"), 0)
     }
 
-    /// Why the record that was taken last, or one this many before, cannot be given.
+    /// Returns the failure for the record that was taken last, or one this many before.
     fn refuse(&self, problem: &str, before: u64) -> Failure {
         let record = self.run.as_ref().map(|run| run.last_taken(before)).unwrap_or_default();
         Failure::invalid(&format!("{record} {problem}"))
     }
 }
 
-/// How many records are text in UTF-8, from the first one on.
+/// Returns how many of the first records are text in UTF-8.
 fn texts_in(run: &RecordRun) -> usize {
     let bytes = run.bytes();
     let valid = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
     };
-    // A letter that continues in the next record is none in either.
+    // A character that is split between two records is invalid in both.
     let is_text = |end: &&u32| valid.is_char_boundary(**end as usize);
     run.ends().iter().take_while(is_text).count()
 }
@@ -399,7 +400,7 @@ fn numbers_from(first: u64, count: usize) -> ArrowArray {
     )
 }
 
-/// A batch of these records, if there are any.
+/// Returns a batch of these records, if there are any.
 fn batch(first: u64, packed: RecordBuffer<i32>) -> Option<ArrowArray> {
     let count = packed.record_count();
     if count == 0 {

@@ -26,14 +26,14 @@ enum RunSource {
     Named(Box<Named>),
 }
 
-/// A file as it was when its records were chosen.
+/// A file as it was when its records were selected.
 struct Named {
     path: PathBuf,
-    /// What reads it where it is in a store.
+    /// The reader of a file in a store.
     remote: Option<Remote>,
     options: OpenOptions,
     identity: FileIdentity,
-    /// The number of records that it had.
+    /// The number of records in it at that time.
     records: u64,
 }
 
@@ -44,13 +44,14 @@ impl Named {
         let name = quoted(file.path());
         if file.identity()? != self.identity {
             return Err(Failure::invalid(&format!(
-                "{name} is another file than the one that this table was made of; make a new one"
+                "{name} is not the file that this table was created from; create a new table"
             )));
         }
         let snapshot = file.snapshot()?;
         let (found, expected) = (snapshot.record_count(), self.records);
         if found < expected {
-            let message = format!("{name} has {found} records, where this table was made of {expected}");
+            let message =
+                format!("{name} has {found} records, but this table was created when it had {expected}");
             return Err(Failure::invalid(&message));
         }
         Ok(snapshot)
@@ -87,7 +88,7 @@ impl Run {
         self.count
     }
 
-    /// The snapshot and the first number, where the run is one of a snapshot and without gaps.
+    /// Returns the snapshot and the first number if the run is one of a snapshot and without gaps.
     pub(super) fn snapshot(&self) -> Option<(&Snapshot, u64)> {
         match &self.source {
             RunSource::Open(snapshot) if self.step == 1 => Some((snapshot, self.first)),
@@ -106,7 +107,7 @@ impl Run {
     }
 }
 
-/// The cache and the threads of a file that is opened again.
+/// Returns the options for the cache and the threads of a file that is reopened.
 fn options_in(options: &Bound<'_, PyDict>) -> PyResult<OpenOptions> {
     let part = |name| options.get_item(name).map(|found| found.filter(|value| !value.is_none()));
     let mut found = OpenOptions::new();
@@ -119,15 +120,15 @@ fn options_in(options: &Bound<'_, PyDict>) -> PyResult<OpenOptions> {
     Ok(found)
 }
 
-/// What `RecordSequence` tells of a run.
+/// A run as described by `RecordSequence`.
 #[derive(FromPyObject)]
 pub(in crate::python) struct GivenRun<'py> {
-    /// The file, where it is open already.
+    /// The file, if it is already open.
     open: Option<Bound<'py, CaptureFile>>,
     path: PathBuf,
     options: Bound<'py, PyDict>,
     identity: (u64, u64, Option<u64>),
-    /// The number of records that the file had.
+    /// The number of records in the file at that time.
     records: u64,
     first: u64,
     step: i64,
@@ -137,7 +138,7 @@ pub(in crate::python) struct GivenRun<'py> {
 /// The remaining records of a run, while its file is open.
 pub(super) struct OpenRun {
     snapshot: Arc<Snapshot>,
-    /// Without gaps, records are found on the way.
+    /// The iterator over records without gaps.
     in_order: Option<Records>,
     next: u64,
     step: i64,
@@ -156,9 +157,9 @@ impl OpenRun {
         }
     }
 
-    /// The next records as they lie side by side in memory, if they have `min_bytes` or more.
+    /// Returns the next adjacent records in memory, if they have at least `min_bytes` bytes.
     pub(super) fn next_run(&mut self, min_bytes: usize, max_records: usize) -> Option<RecordRun> {
-        // What cannot be read is told of where the record is taken.
+        // An unreadable record is reported when it is taken.
         let run = self.in_order.as_mut()?.next_run(min_bytes, max_records)?.ok()?;
         let count = run.ends().len() as u64;
         (self.next, self.left) = (self.next + count, self.left - count);
@@ -169,7 +170,7 @@ impl OpenRun {
         self.left == 0
     }
 
-    /// The record that was taken last, or one this many before, in words.
+    /// Describes the record that was taken last, or one this many before.
     pub(super) fn last_taken(&self, before: u64) -> String {
         let number = self.next.saturating_add_signed(-self.step) - before;
         format!("record {number} of {}", quoted(self.snapshot.path()))

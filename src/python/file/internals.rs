@@ -8,7 +8,7 @@ use crate::python::convert::RecordNumber;
 
 use super::CaptureFile;
 
-/// Returns a reading object over the same open file, with a view of its own. It may outlive `cf`.
+/// Returns a reader of the same open file, which refreshes independently. It may outlive `cf`.
 #[pyfunction]
 #[pyo3(signature = (cf, /))]
 pub(in crate::python) fn reader_of(py: Python<'_>, cf: &CaptureFile) -> PyResult<CaptureFile> {

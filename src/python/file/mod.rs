@@ -46,18 +46,17 @@ use settings::{Chosen, Request, Settings, copy_metadata, counted};
 /// `with` block closes the file; it does not commit. Type checkers know an object whose records are `str` as
 /// `CaptureFile[str]`, and one whose records are `bytes` as `CaptureFile[bytes]`.
 ///
-/// An object that reads can be pickled: the other process opens the file again and sees what is committed by
-/// then. The pickle changes once `refresh()` has found something new, so caches can use it as a key. After a
-/// fork, the child can continue reading but never writes, and it does not see what its parent had not
-/// committed.
+/// A reader can be pickled: the other process opens the file again and sees the last commit at that time. The
+/// pickle changes once `refresh()` has found something new, so caches can use it as a key. After a fork, the
+/// child can continue reading but never writes, and it does not see its parent's uncommitted records.
 ///
 /// Args:
-///     file_name: Path of the file, by convention with the extension `.capture`, or URL of one in an object store,
-///         which is read where it is; see `docs/object-stores.md`.
+///     file_name: Path of the file, by convention with the extension `.capture`, or URL of one in an object
+///         store, which is read without a download; see `docs/object-stores.md`.
 ///     to_write: Open for writing, and create the file if it does not exist or is empty.
 ///     initial_metadata: Metadata of a file that this call creates; ignored for an existing file.
-///     force_new_empty_file: Replace any existing file by a new, empty one, atomically for everyone who opens
-///         it. A file that is being written is refused.
+///     force_new_empty_file: Atomically replace any existing file with a new, empty one. A file that is being
+///         written is refused.
 ///     encoding: Encoding that decodes records on reading and encodes `str` records on adding. With None,
 ///         records are returned as `bytes`, and `str` is encoded as UTF-8.
 ///     use_os_file_locking: Hold the writer lock in the operating system. False is for file systems without
@@ -66,14 +65,14 @@ use settings::{Chosen, Request, Settings, copy_metadata, counted};
 ///         call creates; ignored for an existing file. By default 32,768, and 131,072 in format 3.
 ///     errors: How to handle text that cannot be decoded or encoded, as for Python's `open`: "replace",
 ///         "backslashreplace", "surrogateescape" and so on. By default it is an error.
-///     codec: What makes objects of records and records of objects: anything with the methods `decode`, of `bytes`,
-///         and `encode`, as `capturefile.codecs` has them for JSON, msgspec and pydantic. It takes the place of
-///         `encoding`. Type checkers know an object whose codec makes `Order`s as `CaptureFile[Order]`.
+///     codec: Converts records to objects and back: any object with the methods `decode`, which takes
+///         `bytes`, and `encode`. `capturefile.codecs` has codecs for JSON, msgspec and pydantic. It replaces
+///         `encoding`. Type checkers know an object whose codec returns `Order`s as `CaptureFile[Order]`.
 ///     sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
 ///         cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
 ///         survives the process, but a power cut may destroy the file.
 ///     format: Version of the format of a file that this call creates: 2, or 3, which only this package reads;
-///         `docs/format-3.md` says what works with it. An existing file shows by itself what it is.
+///         `docs/format-3.md` lists what works with it. The version of an existing file is detected.
 ///     compression: How blocks of a file that this call creates are compressed: "zlib" in format 2; "zstd",
 ///         "lz4" or "none" in format 3. By default the first of these.
 ///     compression_level: From 1, the fastest, to 12, the smallest, with "zlib", by default 6; from 1 to 22 with
@@ -81,7 +80,8 @@ use settings::{Chosen, Request, Settings, copy_metadata, counted};
 ///     threads: Number of threads, including the calling one, that compress blocks and inflate them ahead of
 ///         sequential reads; by default one per core, up to four.
 ///     cache_size: Maximum size of the cache of inflated blocks and index nodes, in bytes.
-///     store: Where the path leads to an object: a store of `obstore` or a file system of `fsspec`. Only for reading.
+///     store: The store that contains the object at this path: a store of `obstore` or a file system of
+///         `fsspec`. Only for reading.
 ///
 /// Raises:
 ///     OSError: The file cannot be opened, created, or locked because its file system has no locks. This
@@ -111,9 +111,9 @@ pub(super) struct CaptureFile {
     writes: AtomicBool,
     /// The record count that was last seen, for an object that is closed.
     last_count: AtomicU64,
-    /// The stats of when it was last closed.
+    /// The stats at the last close.
     last_stats: ArcSwap<Stats>,
-    /// What is called with the records, bytes and seconds of each commit.
+    /// Called with the records, bytes and seconds of each commit.
     commit_hook: ArcSwapOption<Py<PyAny>>,
 }
 
@@ -137,12 +137,12 @@ impl CaptureFile {
             .ok_or_else(|| PyRuntimeError::new_err("CaptureFile.__init__() has not been called"))
     }
 
-    /// The path in quotes, for messages.
+    /// Returns the path in quotes, for messages.
     fn name(&self) -> PyResult<String> {
         Ok(quoted(self.settings()?.name()))
     }
 
-    /// The open file, for one quick look.
+    /// Borrows the open file for a short operation.
     fn quick(&self) -> PyResult<Guard<Option<Open>>> {
         let open = self.open.load();
         if open.is_some() {
@@ -152,7 +152,7 @@ impl CaptureFile {
         Err(CaptureFileNotOpen::new_err(format!("{name} is not open; call open() to open it again")))
     }
 
-    /// The open file, for work without the interpreter.
+    /// Returns the open file, for work without the interpreter.
     fn file(&self) -> PyResult<Open> {
         self.quick()?.as_ref().map(Arc::clone).ok_or_else(|| CaptureFileNotOpen::new_err("not open"))
     }
@@ -166,7 +166,7 @@ impl CaptureFile {
         Ok(&self.settings()?.encoding)
     }
 
-    /// Waits for commits that were started; fails if one of them has, and nobody has been told.
+    /// Waits for started commits; raises the error of one that failed, unless it has been reported.
     fn finish_commits(&self, py: Python<'_>) -> PyResult<()> {
         let Some(file) = self.open.load_full().filter(|file| file.is_writer()) else {
             return Ok(());
@@ -174,19 +174,20 @@ impl CaptureFile {
         let finished = py.detach(|| file.finish_commits());
         self.tell_of_started_commits(py);
         match finished {
-            // It is the parent's to write.
+            // Only the parent may write the file.
             Err(crate::Error::Forked { .. }) => Ok(()),
             finished => Ok(finished?),
         }
     }
 
-    /// Closes and says how many uncommitted records that lost, if it lost records or metadata.
+    /// Closes; returns the number of uncommitted records that this discarded, if it discarded records or metadata.
     fn close_quietly(&self, py: Python<'_>) -> Option<u64> {
         let file = self.open.load_full()?;
         py.detach(move || {
             let loses = file.has_uncommitted();
             let lost = file.close();
-            // What it saw last is available before it counts as closed, for those who ask meanwhile.
+            // The last count is stored before the object counts as closed, for other threads that request it
+            // meanwhile.
             self.last_count.store(file.record_count().unwrap_or_default(), Ordering::Relaxed);
             self.last_stats.store(Arc::new(file.stats()));
             self.open.compare_and_swap(&Some(file), None);
@@ -202,7 +203,7 @@ impl CaptureFile {
         };
         let name = self.name()?;
         let message = format!(
-            "{name} was closed with {what}, now lost; call commit() before the end, or rollback() where that is meant"
+            "{name} was closed with {what}, now lost; call commit() first, or rollback() if that is intended"
         );
         PyErr::warn(py, &py.get_type::<UncommittedWarning>(), &CString::new(message)?, 1)
     }
@@ -228,7 +229,7 @@ impl CaptureFile {
         compression=None, compression_level=None, threads=None, cache_size=OpenOptions::DEFAULT_CACHE_SIZE,
         store=None
     ))]
-    #[expect(clippy::too_many_arguments, reason = "they are the reference package's, and ours")]
+    #[expect(clippy::too_many_arguments, reason = "they are those of the reference package, and ours")]
     fn __init__(
         &self,
         py: Python<'_>,
@@ -284,13 +285,13 @@ impl CaptureFile {
         self.writes.load(Ordering::Relaxed)
     }
 
-    /// The handler of text that cannot be decoded or encoded, as it was given, or None if that is an error.
+    /// The handler for text that cannot be decoded or encoded, as it was given, or None if that is an error.
     #[getter(errors)]
     fn get_errors(&self) -> PyResult<Option<&str>> {
         Ok(self.settings()?.chosen.errors.as_deref())
     }
 
-    /// Whether this object, if it writes, holds a lock in the operating system.
+    /// Whether this object, if it is a writer, holds a lock in the operating system.
     #[getter]
     fn use_os_file_locking(&self) -> PyResult<bool> {
         Ok(self.settings()?.chosen.use_os_file_locking)
@@ -311,8 +312,8 @@ impl CaptureFile {
     ///
     /// Raises:
     ///     FileNotFoundError: The file no longer exists.
-    ///     CaptureFileAlreadyOpen: This object is open already, or `to_write` is true and the file is open for
-    ///         writing elsewhere.
+    ///     CaptureFileAlreadyOpen: This object is already open, or `to_write` is true and the file is open
+    ///         for writing elsewhere.
     ///     OSError: As for the constructor.
     ///     InvalidCaptureFile: As for the constructor.
     ///
@@ -332,11 +333,11 @@ impl CaptureFile {
 
     /// Closes the file without committing. Does nothing on a closed object.
     ///
-    /// Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records. Commits that
-    /// were started by `start_commit()` are done before.
+    /// Uncommitted records and metadata are lost; an UncommittedWarning reports the number of records.
+    /// Commits that were started by `start_commit()` are finished first.
     ///
     /// Raises:
-    ///     OSError: A commit that was started has failed, and no ticket or other call has raised the error. The file
+    ///     OSError: A started commit has failed, and no ticket or other call has raised the error. The file
     ///         is closed.
     ///     CaptureFileError: Likewise.
     ///
@@ -378,7 +379,7 @@ impl CaptureFile {
         Ok(py.detach(|| file.record_count())?)
     }
 
-    /// Always True, also for a file without records: the object stands for the file.
+    /// Always True, even for a file without records: the object represents the file.
     #[expect(clippy::unused_self, reason = "the signature is Python's")]
     fn __bool__(&self) -> bool {
         true
@@ -392,7 +393,7 @@ impl CaptureFile {
         slf
     }
 
-    // An exception in progress says why records are lost, and comes through.
+    // An exception in progress explains why records are lost, and must not be replaced.
     #[pyo3(signature = (*exception), text_signature = "($self, *exception)")]
     fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
         let finished = self.finish_commits(py);
@@ -408,7 +409,7 @@ impl CaptureFile {
             return Ok(format!("{name}, closed, last seen with {}", counted(count, "record")));
         };
         let purpose = if file.is_writer() { "writing" } else { "reading" };
-        // What cannot be counted is told by whatever reads it.
+        // If the records cannot be counted, reading them reports the reason.
         let count =
             py.detach(|| file.record_count()).map(|count| format!(", with {}", counted(count, "record")));
         Ok(format!("{name}, open for {purpose}{}", count.unwrap_or_default()))
@@ -431,9 +432,9 @@ impl CaptureFile {
 
 impl Drop for CaptureFile {
     fn drop(&mut self) {
-        // At the end of the process there may be no interpreter to warn through any more.
+        // At the end of the process, the interpreter may no longer be able to issue warnings.
         Python::try_attach(|py| {
-            // The object may go because of an exception in progress, which must come through.
+            // The object may be released because of an exception in progress, which must not be replaced.
             let raised = PyErr::take(py);
             let finished = self.finish_commits(py);
             let lost = self.close_quietly(py);

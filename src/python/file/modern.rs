@@ -1,4 +1,4 @@
-//! What new programs expect, beside the names of the pure-Python package.
+//! Modern names, in addition to those of the pure-Python package.
 
 #![expect(clippy::doc_link_with_quotes, reason = "docstrings are read in Python, without markup")]
 

@@ -1,4 +1,4 @@
-//! Opening from Python: the function `open`, the class, and what was pickled.
+//! Opening from Python: the function `open`, the class, and pickles.
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
@@ -19,7 +19,7 @@ use super::settings::{Chosen, Request, Settings, copy_metadata};
 use super::{CaptureFile, Open};
 
 impl CaptureFile {
-    /// Sets up a fresh object and opens it.
+    /// Initialises a new object and opens it.
     pub(super) fn start(
         &self,
         py: Python<'_>,
@@ -51,7 +51,7 @@ impl CaptureFile {
         self.open_with(py, &options)
     }
 
-    /// Opens with `options` and puts the open file in place.
+    /// Opens with `options` and stores the open file in the object.
     pub(super) fn open_with(&self, py: Python<'_>, options: &OpenOptions) -> PyResult<()> {
         let settings = self.settings()?;
         let already = || {
@@ -74,10 +74,10 @@ impl CaptureFile {
 
 #[pymethods]
 impl CaptureFile {
-    /// Pickles an object that reads, as its path, its settings and what it sees.
+    /// Pickles a reader, as its path, its settings and the state that it sees.
     ///
-    /// The other process opens the file again with these settings. What the object sees is part of the pickle
-    /// because some caches use the pickle as a key.
+    /// The other process opens the file again with these settings. The state is part of the pickle because
+    /// some caches use the pickle as a key.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let py = slf.py();
         let this = slf.get();
@@ -94,7 +94,7 @@ impl CaptureFile {
             options.set_item("store", remote.store(py)?)?;
         }
         let arguments = (slf.get_type(), settings.location.as_os_str(), options, seen).into_pyobject(py)?;
-        // What a subclass keeps in its objects.
+        // The attributes of a subclass.
         let state = slf.call_method0("__getstate__")?;
         PyTuple::new(py, [reopen, arguments.into_any(), state])
     }
@@ -103,10 +103,10 @@ impl CaptureFile {
 /// Opens a capture file with the modes of Python's `open()`.
 ///
 /// Args:
-///     path: Path of the file, by convention with the extension `.capture`, or URL of one in an object store, which is
-///         read where it is; see `docs/object-stores.md`.
+///     path: Path of the file, by convention with the extension `.capture`, or URL of one in an object store,
+///         which is read without a download; see `docs/object-stores.md`.
 ///     mode: "r" to read; "a" to write, creating the file if it does not exist or is empty; "x" to create a
-///         file and refuse an existing one; "w" to replace any existing file by a new, empty one.
+///         file and refuse an existing one; "w" to replace any existing file with a new, empty one.
 ///     initial_metadata: Metadata of a file that this call creates.
 ///     encoding: Encoding of the records; None for records that are `bytes`.
 ///     use_os_file_locking: As for `CaptureFile`.
@@ -196,7 +196,7 @@ pub(in crate::python) fn open(
     Ok(file)
 }
 
-/// Recreates what `CaptureFile.__reduce__` took apart; the new object sees what is committed by then.
+/// Recreates an object from the result of `CaptureFile.__reduce__`; it sees the last commit at that time.
 #[pyfunction]
 #[pyo3(
     name = "_reopen",

@@ -32,14 +32,14 @@ impl CaptureFile {
         ranges::gathered(py, self.encoding()?, &snapshot, &slice.numbers(py)?)
     }
 
-    /// The records from `first` to `last`, all of which must be there.
+    /// Returns the records from `first` to `last`, all of which must exist.
     fn range(&self, py: Python<'_>, first: RecordNumber, last: RecordNumber) -> PyResult<Records> {
         let snapshot = self.snapshot(py)?;
         let (first, last) = self.bounds(py, &snapshot, first, last)?;
         Ok(snapshot.records_between(first, last))
     }
 
-    /// The numbers of these records, all of which must be there; where there are none, `last` is below `first`.
+    /// Returns the numbers of these records, all of which must exist; if there are none, `last` is below `first`.
     fn bounds(
         &self,
         py: Python<'_>,
@@ -82,7 +82,7 @@ impl CaptureFile {
         self.encoding()?.decode(py, &record, number)
     }
 
-    /// The error for a number that no record has, as the caller gave it.
+    /// Returns the error for a number that no record has, as the caller gave it.
     pub(super) fn below_the_first(&self, py: Python<'_>, number: RecordNumber) -> PyResult<PyErr> {
         let (name, count) = (self.name()?, self.record_count(py)?);
         let number = number.0;
@@ -92,10 +92,10 @@ impl CaptureFile {
     }
 }
 
-/// How long `seconds` are; `None` where that is for ever.
+/// Converts seconds to a duration; `None` means for ever.
 pub(super) fn waiting_time(seconds: f64) -> PyResult<Option<Duration>> {
     if seconds.is_nan() || seconds < 0.0 {
-        let message = format!("timeout cannot be {seconds}: it must be a number of seconds, from 0 up");
+        let message = format!("timeout cannot be {seconds}: it must be a number of seconds, at least 0");
         return Err(PyValueError::new_err(message));
     }
     Ok(Duration::try_from_secs_f64(seconds).ok())
@@ -335,16 +335,16 @@ impl CaptureFile {
 
     /// Iterates over committed records and then waits for new ones, from any writer.
     ///
-    /// Waiting does not burn the processor: the iterator looks again within a millisecond during the second after
-    /// something new, and later within 20 milliseconds or, on Linux, as soon as this library commits something. It
-    /// never returns half a commit, and `operator.length_hint` returns the number of records it has available.
-    /// What this object itself sees does not change.
+    /// Waiting takes little processor time: within a second of a commit, the iterator checks again after at
+    /// most a millisecond, and later after at most 20 milliseconds or, on Linux, as soon as this library
+    /// commits. It never returns part of a commit, and `operator.length_hint` returns the number of records
+    /// that are available. The state that this object itself shows does not change.
     ///
     /// Args:
     ///     start: Number of the first record, counted from 1; by default the first one that this object does not
     ///         see yet.
-    ///     timeout: Seconds without news after which the iteration ends; by default it waits for ever. It also ends
-    ///         when this object, which it keeps alive, or the iterator itself is closed.
+    ///     timeout: Seconds without a new record after which the iteration ends; by default it waits for
+    ///         ever. It also ends when this object, which it keeps alive, or the iterator itself is closed.
     ///
     /// Returns:
     ///     An iterator. Its steps raise CaptureFileReplaced, after the last record, if the file was removed or

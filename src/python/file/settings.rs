@@ -1,4 +1,4 @@
-//! What an object keeps while it is closed, and what a call that opens a file asks for.
+//! The settings that an object keeps while it is closed, and the options of a call that opens a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::{Compression, CompressionLevel, Geometry, OpenOptions, SyncMode};
 pub(super) const DEFAULT_ENCODING: &str = "utf_8";
 pub(super) const METADATA_EXPECTED: &str = "metadata must be bytes-like";
 
-/// What an object keeps while it is closed, to be opened again.
+/// The settings that an object keeps while it is closed, for opening it again.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) path: PathBuf,
-    /// Where that was when the object was made, whatever folder the process works in later.
+    /// The absolute path when the object was created, in case the working directory changes.
     pub(super) location: PathBuf,
-    /// What reads the file where it is in a store.
+    /// The reader of a file in a store.
     pub(super) remote: Option<Remote>,
     pub(super) encoding: Encoding,
     pub(super) chosen: Chosen,
 }
 
-/// The settings of an object, as they were given, by their names in Python.
+/// The settings of an object as they were given, with their names in Python.
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
     pub(super) encoding: Option<String>,
@@ -55,7 +55,7 @@ impl Settings {
         Ok(Self { path, location, remote, encoding, chosen })
     }
 
-    /// What stands for the file in messages.
+    /// Returns the name of the file for messages.
     pub(super) fn name(&self) -> &Path {
         self.remote.as_ref().map_or(&self.path, |remote| &remote.name)
     }
@@ -66,7 +66,7 @@ impl Settings {
         Ok(py.detach(|| Remote::open(self.remote.as_ref(), path, options))?)
     }
 
-    /// The path as it was given, as long as it leads to the same place.
+    /// Returns the path as it was given, as long as it leads to the same place.
     fn present_path(&self) -> &Path {
         if location_of(&self.path) == self.location { &self.path } else { &self.location }
     }
@@ -88,7 +88,7 @@ impl Settings {
 }
 
 impl Chosen {
-    /// The encoding and the codec to be used. A codec takes the place of the encoding that is used without one.
+    /// Returns the encoding and the codec to use. A codec replaces the default encoding.
     pub(super) fn codec(
         encoding: Option<String>,
         codec: Option<Bound<'_, PyAny>>,
@@ -98,13 +98,13 @@ impl Chosen {
         };
         if let Some(other) = encoding.filter(|encoding| encoding != DEFAULT_ENCODING) {
             let message =
-                format!("a codec decodes records from bytes: it does not go with encoding={other:?}");
+                format!("a codec decodes records from bytes: it cannot be combined with encoding={other:?}");
             return Err(PyValueError::new_err(message));
         }
         Ok((None, Some(Arc::new(Objects::new(codec)?))))
     }
 
-    /// The settings as keyword arguments.
+    /// Returns the settings as keyword arguments.
     pub(super) fn to_arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let arguments = PyDict::new(py);
         arguments.set_item("encoding", self.encoding.as_deref())?;
@@ -121,7 +121,7 @@ impl Chosen {
     }
 }
 
-/// What a call that opens a file asks for once.
+/// The options of a single call that opens a file.
 pub(super) struct Request {
     pub(super) write: bool,
     pub(super) new: bool,
@@ -134,7 +134,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// The sizes of a new file.
+    /// Returns the sizes of a new file.
     pub(super) fn geometry(&self) -> Geometry {
         let usual = Geometry::of_version(self.format);
         self.block_size.map_or(usual, |size| usual.with_block_size(size))
@@ -149,7 +149,7 @@ pub(super) fn counted(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// `path`, wherever the process works later.
+/// Returns the absolute form of `path`.
 pub(super) fn location_of(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

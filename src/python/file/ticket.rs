@@ -9,10 +9,10 @@ use pyo3::prelude::*;
 
 use super::read::waiting_time;
 
-/// The longest time between two checks for signals while waiting.
+/// Maximum time between two checks for signals while waiting.
 const MAX_WAIT: Duration = Duration::from_millis(20);
 
-/// A commit in progress, which `CaptureFile.start_commit` has started. It continues if the ticket is dropped.
+/// A commit in progress, started by `CaptureFile.start_commit`. It continues if the ticket is dropped.
 #[pyclass(frozen, module = "capturefile")]
 pub(in crate::python) struct CommitTicket {
     pub(super) ticket: crate::CommitTicket,
@@ -20,21 +20,21 @@ pub(in crate::python) struct CommitTicket {
 
 #[pymethods]
 impl CommitTicket {
-    /// Waits until the commit is done, and so durable as the setting `sync` says.
+    /// Waits until the commit is done, and as durable as the setting `sync` demands.
     ///
-    /// It may be called by any thread, and again.
+    /// Any thread may call it, any number of times.
     ///
     /// Args:
     ///     timeout: Maximum time to wait, in seconds; by default there is no limit.
     ///
     /// Returns:
-    ///     The number of records of the file with this commit, which is the number of the last one.
+    ///     The number of records in the file after this commit, which is the number of the last one.
     ///
     /// Raises:
     ///     TimeoutError: The commit is still in progress.
     ///     ValueError: `timeout` is negative or not a number.
     ///     CaptureFileNotOpenForWrite: This process is a forked child of the writer.
-    ///     OSError: As for `CaptureFile.commit`; the commit has failed, or one that was started before it.
+    ///     OSError: As for `CaptureFile.commit`; this commit has failed, or one that was started before it.
     ///     CaptureFileError: Likewise.
     ///
     /// Examples:
@@ -61,7 +61,7 @@ impl CommitTicket {
         }
     }
 
-    /// Returns whether the commit is done, or has failed, so that `result` returns at once.
+    /// Returns whether the commit is done, or has failed, so that `result` returns immediately.
     ///
     /// Returns:
     ///     True once it is.
@@ -78,7 +78,7 @@ impl CommitTicket {
         self.ticket.is_done()
     }
 
-    /// The number of records of the file with this commit.
+    /// The number of records in the file after this commit.
     #[getter]
     fn record_count(&self) -> u64 {
         self.ticket.record_count()

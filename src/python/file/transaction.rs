@@ -33,7 +33,7 @@ impl Transaction {
         if exception_type.is_none() {
             return file.commit(py);
         }
-        // The exception in progress says more than one about rolling back would.
+        // The exception in progress matters more than an error of rolling back.
         let _ = file.rollback(py);
         Ok(())
     }
@@ -42,7 +42,7 @@ impl Transaction {
         format!("<Transaction in {}>", self.file.get().__repr__(py))
     }
 
-    /// A subclass's object can hold its own transaction: the garbage collector has to see that.
+    /// An object of a subclass can hold its own transaction, so the garbage collector has to see the reference.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.file)
     }

@@ -16,20 +16,20 @@ use super::CaptureFile;
 
 #[pymethods]
 impl CaptureFile {
-    /// Looks at what has been committed since the object was opened or last refreshed.
+    /// Shows what has been committed since the object was opened or last refreshed.
     ///
-    /// An object that is open for writing sees everything and has nothing to refresh. One that reads from an object
-    /// store looks whether the file there has been replaced by a longer one.
+    /// An object that is open for writing sees everything and has nothing to refresh. A reader of an object
+    /// store checks whether the file there has been replaced by a longer one.
     ///
     /// Args:
-    ///     durable: Sync the disk before returning, so that a power cut cannot roll back what is seen.
+    ///     durable: Sync the disk before returning, so that a power cut cannot roll back the visible state.
     ///
     /// Returns:
-    ///     True if there are more records to see, or other metadata.
+    ///     True if there are more records, or different metadata.
     ///
     /// Raises:
-    ///     InvalidCaptureFile: The file has been damaged, or replaced by something shorter or, in an object store,
-    ///         another one. The object continues to show what it showed before.
+    ///     InvalidCaptureFile: The file has been damaged or truncated, or replaced by a different file in an
+    ///         object store. The object continues to show the previous state.
     ///     CaptureFileNotOpen: The object is closed.
     ///
     /// Examples:
@@ -52,7 +52,7 @@ impl CaptureFile {
                 return crate::Result::Ok((None, false));
             };
             let (before, after) = (file.snapshot()?, newer.snapshot()?);
-            // Metadata of the version before may be gone with it.
+            // The metadata of the previous version may be gone with it.
             let is_same = before.record_count() == after.record_count()
                 && before.metadata().is_ok_and(|before| {
                     after.metadata().is_ok_and(|after| before.as_deref() == after.as_deref())
@@ -125,7 +125,7 @@ impl CaptureFile {
     ///
     /// Returns:
     ///     An iterator over `BlockInfo` objects. Its steps raise InvalidCaptureFile for a damaged block, and for
-    ///     damage of the index, after which the blocks come whose records are unknown.
+    ///     damage of the index, which is followed by the blocks whose records are unknown.
     ///
     /// Raises:
     ///     CaptureFileNotOpen: The object is closed.
@@ -159,16 +159,17 @@ impl CaptureFile {
         py.import("capturefile.sequence")?.getattr("sequence_of")?.call1((slf,))
     }
 
-    /// Returns the number of the first record whose key is not below a value, by bisection: it reads few records.
+    /// Finds the first record whose key is not below a value, by bisection; returns its number.
     ///
-    /// The keys have to rise from record to record, as times and sequence numbers do, or nearly so.
+    /// The keys must ascend from record to record, as times and sequence numbers do, or nearly so.
     ///
     /// Args:
     ///     value: The least key to find.
-    ///     key: Called with a record, returns its key; by default the record itself. A record for which it returns None
-    ///         has no key, and counts as the next one that has.
-    ///     slack: By how much a key may be below an earlier one; by default it never is. It is subtracted from the
-    ///         value, and so a number of seconds where keys are, or a `timedelta` where they are of `datetime`.
+    ///     key: Called with a record, returns its key; by default the record itself. A record for which it
+    ///         returns None has no key, and counts like the next one that has.
+    ///     slack: By how much a key may be below an earlier one; by default, not at all. It is subtracted
+    ///         from the value, so it is a number if the keys are numbers, or a `timedelta` if they are
+    ///         `datetime`s.
     ///
     /// Returns:
     ///     The number of the record, or one more than the record count if every key is below the value.
@@ -193,8 +194,8 @@ impl CaptureFile {
 
     /// Returns when a record was committed.
     ///
-    /// Times never go back: if the clock was set back, commits have the time of the last one before, until the clock
-    /// has caught up. Only files in format 3 have times.
+    /// Times never decrease: after the clock was set back, commits keep the latest time until the clock has
+    /// caught up. Only files in format 3 have times.
     ///
     /// Args:
     ///     record_number: Number of the record, from 1.

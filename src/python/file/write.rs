@@ -35,7 +35,7 @@ impl CaptureFile {
         Ok(())
     }
 
-    /// Calls the hook, whose own errors take nothing from a commit that is done.
+    /// Calls the hook, whose own errors do not affect the commit, which is done.
     fn tell_of_commit(&self, py: Python<'_>, commit: Commit) {
         let hook = self.commit_hook.load();
         if let Some(hook) = hook.as_ref()
@@ -45,7 +45,7 @@ impl CaptureFile {
         }
     }
 
-    /// Calls the hook for commits that were started and are done.
+    /// Calls the hook for started commits that are done.
     pub(super) fn tell_of_started_commits(&self, py: Python<'_>) {
         if self.commit_hook.load().is_none() {
             return;
@@ -72,9 +72,9 @@ impl CaptureFile {
 
 #[pymethods]
 impl CaptureFile {
-    /// Returns totals of what was committed through this object since it was opened.
+    /// Returns the totals of the commits through this object since it was opened.
     ///
-    /// A closed object returns the totals of the time when it was last open.
+    /// A closed object returns the totals at the time of closing.
     ///
     /// Returns:
     ///     A `Stats` with the number of records, bytes and commits, and the time that the commits took.
@@ -97,7 +97,7 @@ impl CaptureFile {
         ))
     }
 
-    /// The garbage collector has to see a hook, which may hold this object.
+    /// The garbage collector has to see the hook, which may refer to this object.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.commit_hook.load().as_ref() {
             Some(hook) => visit.call(&**hook),
@@ -111,10 +111,10 @@ impl CaptureFile {
 
     /// Adds a record, which others see after `commit()`.
     ///
-    /// If the call fails, nothing of it remains, and it may be repeated.
+    /// If the call fails, it has no effect, and may be repeated.
     ///
     /// Args:
-    ///     record: `str`, or an object with the buffer protocol; with a codec, what that encodes.
+    ///     record: `str`, or an object with the buffer protocol; with a codec, any object that it encodes.
     ///
     /// Returns:
     ///     The new number of records, which is the number of this record.
@@ -141,12 +141,12 @@ impl CaptureFile {
 
     /// Adds many records.
     ///
-    /// If one of them is refused, or the iterable raises, none of this call's records remain. The records of a call
-    /// are added together at its end, whatever other threads do meanwhile.
+    /// If one of them is refused, or the iterable raises, none of this call's records is added. The records
+    /// of a call are added together at its end, whatever other threads do meanwhile.
     ///
-    /// A call with more than 4 MiB of records adds them as they come instead. If it then fails, and this object was
-    /// used for other writing meanwhile, by another thread or by the iterable itself, that work remains, and so do
-    /// the records of this call before it.
+    /// A call with more than 4 MiB of records adds them as they arrive instead. If it then fails, and this
+    /// object was used for other writing meanwhile, by another thread or by the iterable itself, that work
+    /// remains, and so do the records of this call before it.
     ///
     /// Args:
     ///     records: Records, each as for `add_record`.
@@ -212,21 +212,22 @@ impl CaptureFile {
 
     /// Makes everything since the last commit visible to others and durable, all at once.
     ///
-    /// The setting `sync` determines how durable. With nothing to commit, the call does nothing.
+    /// The setting `sync` determines how durable it is. With nothing to commit, the call does nothing.
     ///
-    /// What several threads have added becomes one commit, whichever of them calls. While a commit waits for the
-    /// disk, other threads can add, and their calls of `commit` share the next one; each returns once everything that
-    /// was added before it is committed, or raises the error of the commit that it was part of.
+    /// Records that several threads have added become one commit, whichever of them calls. While a commit
+    /// waits for the disk, other threads can add records, and their calls of `commit` share the next commit;
+    /// each returns once everything that was added before it is committed, or raises the error of the commit
+    /// that contained it.
     ///
     /// If the disk is full, nothing is lost: after making room, the transaction can be committed again or rolled
     /// back. After InvalidCaptureFile, CaptureFileReplaced, or a failed sync, the object refuses further work with
     /// CaptureFileError until it is opened again.
     ///
     /// Raises:
-    ///     OSError: The disk is full or fails. Nothing of the transaction is visible to others. Also the error of a
-    ///         commit that was started before, which no ticket has raised; then nothing is tried.
-    ///     CommitUncertain: The commit failed at a point where it may or may not have happened; opening the file
-    ///         again tells which.
+    ///     OSError: The disk is full or fails. Nothing of the transaction is visible to others. Also the
+    ///         error of an earlier started commit that no ticket has raised; then nothing is committed.
+    ///     CommitUncertain: The commit failed at a point where it may or may not have happened; opening the
+    ///         file again shows which.
     ///     InvalidCaptureFile: The file has been truncated.
     ///     CaptureFileReplaced: The file was removed or replaced.
     ///     CaptureFileNotOpenForWrite: The object is open for reading.
@@ -250,22 +251,24 @@ impl CaptureFile {
 
     /// Starts a commit of everything since the last one, and returns while it is in progress.
     ///
-    /// The commit has what was added before the call, and of what is added later all or nothing, up to a later call of
-    /// this method or of `commit`. Commits happen in the order in which they are started, on a thread of the file's
-    /// own; those that are started while one is in progress share the next one. At most 64 are in progress at a time;
-    /// beyond that, the call waits. In format 3 it waits for the whole commit.
+    /// The commit contains everything that was added before the call. Of what is added later, up to the next
+    /// call of this method or of `commit`, it contains all or nothing. Commits happen in the order in which
+    /// they are started, on a separate thread; those that are started while one is in progress share the next
+    /// one. At most 64 are in progress at a time; beyond that, the call waits. In format 3 it waits for the
+    /// whole commit.
     ///
-    /// If one fails, so do all that were started by then: their tickets raise the error, and their records are part of
-    /// the open transaction again. An error that no ticket has raised is raised by the next call of this method, of
-    /// `commit` or of `close`.
+    /// If one fails, all others in progress fail too: their tickets raise the error, and their records are
+    /// part of the open transaction again. An error that no ticket has raised is raised by the next call of
+    /// this method, of `commit` or of `close`.
     ///
-    /// `close` and `rollback` wait for the commits that were started. A process that ends without that may lose them.
+    /// `close` and `rollback` wait for started commits. A process that ends without calling one of them may
+    /// lose these commits.
     ///
     /// Returns:
     ///     The ticket, by which to wait for the commit.
     ///
     /// Raises:
-    ///     OSError: As for `commit`; also of a commit that was started before.
+    ///     OSError: As for `commit`; also the error of an earlier started commit.
     ///     CaptureFileError: As for `commit`; likewise.
     ///
     /// Examples:
@@ -284,7 +287,7 @@ impl CaptureFile {
 
     /// Discards everything since the last commit.
     ///
-    /// Commits that were started are done before.
+    /// Started commits are finished first.
     ///
     /// Raises:
     ///     CaptureFileNotOpenForWrite: The object is open for reading.

@@ -64,7 +64,7 @@ fn copy(disk: &Disk<()>) -> Disk<()> {
     Disk::new(disk.state(), Random::new(0))
 }
 
-/// How many records a reader and a writer find, and whether they refuse the file.
+/// Returns the numbers of records that a reader and a writer find, or their errors.
 fn look(disk: &Disk<()>) -> [Result<usize, Error>; 2] {
     let file = shared(disk, 1);
     let read = reader::open(&file).and_then(|state| count_read(&file, &state));
@@ -96,7 +96,7 @@ fn a_flipped_bit_costs_a_writer_no_more_than_the_last_commits_without_an_error()
             let [_, writer] = look(&flipped);
             match writer {
                 Ok(count) => {
-                    // What nothing on the disk was sure of yet: the last entry, or the one before it.
+                    // The last entry or the one before it, to which no `sure` on the disk extends yet.
                     let least = counts[counts.len().saturating_sub(3)];
                     assert!(count >= least, "seed {seed}, byte {at}: {count} records of {counts:?}");
                     sound += 1;

@@ -1,5 +1,5 @@
-//! Readers beside a writer: the writer's changes to the disk are replayed while they read, in whole writes and parts of
-//! writes.
+//! Readers during writes: the writer's changes to the disk are replayed while they read, in whole writes and
+//! parts of writes.
 
 use std::io;
 use std::path::Path;
@@ -224,8 +224,8 @@ struct Reader {
 }
 
 impl Reader {
-    /// Opens the file or refreshes what it has; the state must be one that was committed when it looked, and no older
-    /// than the last one that it saw.
+    /// Opens the file or refreshes; the state must be one that was committed at that time, and no older than
+    /// the last one that this reader saw.
     fn look(&mut self, story: &Story, acknowledged: usize) -> Outcome<usize> {
         match &self.file {
             None => {
