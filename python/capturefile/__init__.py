@@ -6,7 +6,7 @@
         cf.add_record("first")
         cf.commit()
 
-Records are numbered from 1. `help(capturefile.CaptureFile)` says the rest.
+Records are numbered from 1. See `help(capturefile.CaptureFile)` for more.
 """
 
 from capturefile._capturefile import (
@@ -106,7 +106,7 @@ if not TYPE_CHECKING:
     }
 
     def __getattr__(name: str) -> object:
-        """Loads what many programs do without when it is first asked for: it takes longer than all the rest."""
+        """Imports names that many programs do not need on first use, because these imports take longest."""
         from importlib import import_module
 
         if name in _MODULES:

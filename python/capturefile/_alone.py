@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def is_interrupted(lock: RLock) -> bool:
-    """Whether this thread holds `lock` already, which means that a signal handler is running in the protected code."""
+    """Whether this thread already holds `lock`: then a signal handler has interrupted the protected code."""
     owned: bool = lock._is_owned()  # type: ignore[attr-defined]
     return owned
 
@@ -21,5 +21,5 @@ def alone(lock: RLock, name: str) -> RLock:
         ValueError: A signal handler has interrupted the code that holds the lock; a generator does the same.
     """
     if is_interrupted(lock):
-        raise ValueError(f"{name} is executing already: a signal handler cannot use what it has interrupted")
+        raise ValueError(f"{name} is already executing: a signal handler cannot use an object that it has interrupted")
     return lock

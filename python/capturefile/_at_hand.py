@@ -1,7 +1,7 @@
 """A buffer of records that were taken in advance, which loses none of them to an exception.
 
 A signal handler can raise between any two calls. Records are therefore moved between containers in a single call, and
-those that were being handed out when an exception came are put back.
+those that were being handed out when an exception occurred are put back.
 """
 
 from __future__ import annotations
@@ -56,5 +56,5 @@ class AtHand(Generic[_T]):
 
 
 def size_of(record: object) -> int:
-    """The size of a record that is text or bytes; that of an object of a codec is not known."""
+    """Returns the size of a record that is text or bytes; the size of an object of a codec is unknown, so 0."""
     return len(record) if isinstance(record, str | bytes) else 0

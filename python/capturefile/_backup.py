@@ -1,4 +1,4 @@
-"""Copies of files and rotated logs that may be written meanwhile."""
+"""Copying files and rotated logs while they may be being written."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ def backup(
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
-    """Copies a capture file or a rotated log as of one commit, also while it is written.
+    """Copies a capture file or a rotated log as of one commit, even while it is being written.
 
-    Compressed blocks are copied as they are. The copy of a file appears under its name once it is whole and on the
-    disk. It can be written like any other file, and continues with the commit that it has.
+    Compressed blocks are copied as they are. The copy of a file appears under its name once it is complete and on the
+    disk. It can be written like any other file, and continues from its commit.
 
-    A rotated log is copied to a folder, file by file, and its manifest last. If that is interrupted, or when the log
-    has grown, calling it again continues: files that never change any more are not copied twice. Files that were
-    deleted from the log since stay in the copy.
+    A rotated log is copied to a folder, file by file, and its manifest last. After an interruption, or when the log
+    has grown, another call continues: files that can no longer change are not copied again. Files that have been
+    deleted from the log stay in the copy.
 
     Args:
         source: Path of a capture file, or of the folder of a rotated log.
         target: Path of the copy. A folder is created if necessary; its parent has to exist.
         overwrite: Replace a file that exists, keeping its mode and owner. The copy of a log is brought up to date
             without it.
-        progress: Called with the bytes that are copied and their total: at the start, at most ten times a second, and
-            at the end with all of them. For a log, it is the number of files. An exception that it raises stops the
-            work.
+        progress: Called with the number of bytes copied and their total: at the start, at most ten times a second,
+            and at the end with all of them. For a log, it is the number of files. An exception that it raises stops
+            the work.
 
     Returns:
         The number of the last record of the copy.
 
     Raises:
-        FileExistsError: The target is a file that exists, and `overwrite` is false.
-        CaptureFileReplaced: The target folder has a copy of another log.
+        FileExistsError: The target is an existing file, and `overwrite` is false.
+        CaptureFileReplaced: The target folder contains a copy of another log.
         CaptureFileAlreadyOpen: The target is being written.
-        InvalidCaptureFile: The source is no capture file or log, or damaged where that was noticed; only `verify` reads
-            all blocks.
+        InvalidCaptureFile: The source is not a capture file or log, or damage was noticed; only `verify` reads all
+            blocks.
         OSError: Something cannot be read or written.
 
     Examples:
@@ -74,7 +74,7 @@ def _backup_log(source: Path, target: Path, progress: Callable[[int, int], objec
         sync_path(target.parent)
     elif target.samefile(source):
         raise ValueError(f"{str(source)!r} cannot be copied to itself")
-    # The new manifest is made first and put in place last: it announces files that are there by then.
+    # The new manifest is created first and put in place last, when the files that it announces exist.
     with replacing(target / manifest.NAME) as announcement:
         _backup(source / manifest.NAME, announcement, overwrite=True)
         entries = manifest.entries_at(announcement)
@@ -92,7 +92,7 @@ def _backup_log(source: Path, target: Path, progress: Callable[[int, int], objec
 
 
 def _check_earlier(source: Path, target: Path, announced: list[str]) -> None:
-    """Refuses a folder with an announcement that the log does not have."""
+    """Refuses a folder whose manifest announces files that the log does not have."""
     try:
         earlier = Manifest(target)
     except FileNotFoundError:
@@ -102,11 +102,13 @@ def _check_earlier(source: Path, target: Path, announced: list[str]) -> None:
     finally:
         earlier.close()
     if announced[: len(found)] != found:
-        raise CaptureFileReplaced(f"{str(target)!r} has a copy of another log than {str(source)!r}; use another folder")
+        raise CaptureFileReplaced(
+            f"{str(target)!r} contains a copy of another log, not of {str(source)!r}; use another folder"
+        )
 
 
 def _backup_part(source: Path, target: Path, first: int, end: int | None) -> int:
-    """Copies a file of a log, unless it is sealed and there already; returns its record count."""
+    """Copies a file of a log, unless it is sealed and already in the copy; returns its record count."""
     if end is not None and target.exists():
         with CaptureFile(target, encoding=None) as copy:
             count = copy.record_count()

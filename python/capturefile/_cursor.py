@@ -1,4 +1,4 @@
-"""How far the records of a capture file have been consumed, and the cursor files that keep it."""
+"""The position of a consumer in a capture file, and the cursor files that store it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Position(NamedTuple):
-    """How much of a file has been consumed."""
+    """How many records of a file have been consumed."""
 
     records: int = 0
     """Number of consumed records, from the first one on."""
@@ -26,7 +26,7 @@ class Position(NamedTuple):
 
     @classmethod
     def behind(cls, number: int, record: bytes) -> Position:
-        """Returns the position behind `record`, whose number is `number`."""
+        """Returns the position after `record`, whose number is `number`."""
         return cls(number, crc32(record))
 
     @classmethod
@@ -72,7 +72,7 @@ class Position(NamedTuple):
         match value:
             case {"records": int(records), "crc32": int() | None as checksum} if records >= 0 and records is not True:
                 return cls(records, checksum)
-        raise ValueError(f"{place} holds no position of a consumer, but {value!r:.200}")
+        raise ValueError(f"{place} does not contain the position of a consumer, but {value!r:.200}")
 
 
 class CursorFile:
@@ -99,7 +99,7 @@ class CursorFile:
         return Position.decode(value, f"the cursor file {str(self.path)!r}")
 
     def save_behind(self, number: int, record: bytes) -> None:
-        """Saves the position behind `record`, whose number is `number`."""
+        """Saves the position after `record`, whose number is `number`."""
         self.save(Position.behind(number, record))
 
     def save(self, position: Position) -> None:

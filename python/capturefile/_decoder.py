@@ -39,8 +39,8 @@ class Decoder:
         """Decodes the records from number `first` on of the file at `path`.
 
         Raises:
-            UnicodeDecodeError: A record cannot be decoded; the message has its number.
-            Exception: Whatever the codec raises, with a note that has the number.
+            UnicodeDecodeError: A record cannot be decoded; the message contains its number.
+            Exception: Any exception of the codec, with a note that contains the number.
         """
         if self.codec is not None:
             return [*_decoded(self.codec, records, first, path)]

@@ -6,7 +6,7 @@ class CaptureFileError(Exception):
 
 
 class CaptureFileAlreadyOpen(CaptureFileError):
-    """The file is open for writing elsewhere, or the object is open already. A file has one writer at a time."""
+    """The file is open for writing elsewhere, or the object is already open. A file has one writer at a time."""
 
 
 class CaptureFileNotOpen(CaptureFileError):
@@ -18,7 +18,7 @@ class CaptureFileNotOpenForWrite(CaptureFileError):
 
 
 class InvalidCaptureFile(CaptureFileError):
-    """The file is not a capture file, or it is damaged. The message says what is wrong and where."""
+    """The file is not a capture file, or it is damaged. The message describes the damage and its place."""
 
 
 class CaptureFileReplaced(CaptureFileError):
@@ -31,7 +31,7 @@ class CaptureFileReplaced(CaptureFileError):
 class CommitUncertain(CaptureFileError, OSError):
     """A commit failed at a point where it may or may not have happened.
 
-    Opening the file again tells which: its record count and metadata are those of this commit, or of the previous
+    Opening the file again shows which: its record count and metadata are those of this commit, or of the previous
     one. `errno` and `filename` are set.
     """
 
@@ -60,7 +60,7 @@ class RecordsDeleted(CaptureFileError):
 
 
 def in_words(error: BaseException) -> str:
-    """Returns the error in one sentence, which names the file where there is one."""
+    """Returns the error as one sentence, which names the file if there is one."""
     if isinstance(error, OSError) and error.strerror:
         is_nameless = error.filename is None or isinstance(error, CommitUncertain)
         return error.strerror if is_nameless else f"{error.filename or repr('')}: {error.strerror}"

@@ -19,7 +19,7 @@ _STANDARD_ERROR = 2
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a file is no part of a folder's data by its name: a manifest, or a part that is being written."""
+    """Whether a file's name excludes it from the folder's data: a manifest, or a part that is being written."""
     return os.path.basename(path).startswith((".", "_"))  # noqa: PTH119  (a Path takes longer to import)
 
 
@@ -42,7 +42,7 @@ def replacing(target: StrPath, *, overwrite: bool = True, sync: bool = True) -> 
 
     The hidden file replaces `target` at the end of the block unless that raises. The mode and owner of a replaced file
     are kept, and it cannot be opened for writing meanwhile. With `sync`, the new file and its name are on the disk at
-    the end. Entering the block raises what is listed here.
+    the end. Entering the block raises the following exceptions.
 
     Raises:
         FileExistsError: The target exists, and `overwrite` is false.

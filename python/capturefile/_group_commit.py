@@ -1,4 +1,4 @@
-"""Committing single records in groups: by count, by age, or at once for an urgent one."""
+"""Committing single records in groups: by count, by age, or immediately for an urgent one."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class CommitRule:
             ValueError: A limit is out of range.
         """
         if self.every < 1:
-            raise ValueError(f"commit_every cannot be {self.every}: it must be a number of records, from 1 up")
+            raise ValueError(f"commit_every cannot be {self.every}: it must be a number of records, at least 1")
         if self.interval is not None and not self.interval > 0:
             raise ValueError(f"commit_interval cannot be {self.interval}: it must be a number of seconds, or None")
 
     @property
     def timer(self) -> float | None:
-        """The interval for a timer; None if it is longer than a timer supports, which is centuries."""
+        """The interval for a timer; None if it is longer than a timer supports, which is for centuries."""
         return None if self.interval is None or self.interval > threading.TIMEOUT_MAX else self.interval
 
 
@@ -81,8 +81,8 @@ class GroupCommit:
         """
         if self._forked():
             raise CaptureFileNotOpenForWrite(
-                f"{self.cf.file_name!r} is written by process {self._process}, of which this one is a forked child; "
-                "open a file of its own in the child, or send its records to the parent"
+                f"{self.cf.file_name!r} is written by process {self._process}, the parent of this forked child; "
+                "open a separate file in the child, or send its records to the parent"
             )
         with self._lock:
             # Counted before it is added, so that an exception at any moment leaves no uncounted record.
@@ -93,7 +93,7 @@ class GroupCommit:
                 try:
                     self.commit()
                 except BaseException:
-                    # The commit is tried again when the records reach the age limit.
+                    # The commit is retried when the records reach the age limit.
                     self._wait_for_age()
                     raise
 
@@ -124,7 +124,7 @@ class GroupCommit:
             except (CaptureFileError, OSError):
                 self._close_file()
                 raise
-            # After an exception from elsewhere, another call commits the records.
+            # After an exception from a signal handler, another call commits the records.
             self._close_file()
 
     def _forked(self) -> bool:

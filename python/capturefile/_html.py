@@ -21,10 +21,10 @@ _STYLE = "text-align: left; font-family: monospace; white-space: pre-wrap; overf
 def table(
     title: str, rows: Iterable[tuple[int, int, bytes]], count: int, encoding: str | None, problem: str | None = None
 ) -> str:
-    """Returns a table of records, which are given as their numbers, sizes, and first bytes.
+    """Returns a table of records, given as their numbers, sizes, and first bytes.
 
-    `count` is the total number of records, and `problem` says why rows are missing. Content is escaped, so that no
-    record can become part of the page's markup.
+    `count` is the total number of records, and `problem` explains why rows are missing. Content is escaped, so that
+    no record can become part of the page's markup.
     """
     lines = [_row(number, size, beginning, encoding) for number, size, beginning in rows]
     end = f"... {count - len(lines):,} more" if len(lines) < count else ""

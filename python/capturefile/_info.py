@@ -17,7 +17,8 @@ class Info:
     fan_out: int
     """Number of children of a full node of the index tree."""
     serial_number: int
-    """Serial number of the last commit; it wraps at 2**32. In format 3, where the last commit ends in the log."""
+    """Serial number of the last commit; it wraps at 2**32. In format 3, the position in the log at which the last
+    commit ends."""
     record_count: int
     """Number of records."""
     tree_height: int
@@ -36,7 +37,7 @@ class Info:
 
 @dataclass(frozen=True)
 class Stats:
-    """Totals of what was committed through one object since it was opened; zero for an object that reads."""
+    """Totals of the commits through one object since it was opened; zero for a reader."""
 
     records: int
     """Number of committed records."""
@@ -60,7 +61,7 @@ class Damage:
     """What was expected instead."""
 
     def __str__(self) -> str:
-        """The damage in words, with its position in front if that is known."""
+        """Describes the damage, starting with its position if it is known."""
         place = "" if self.position is None else f"at byte {self.position}: "
         return f"{place}found {self.found}, expected {self.expected}"
 
@@ -75,7 +76,7 @@ class RecordRange:
     """Number of the last record, which is included."""
 
     def __str__(self) -> str:
-        """Returns the range in words."""
+        """Describes the range."""
         return f"record {self.first}" if self.first == self.last else f"records {self.first} to {self.last}"
 
 
@@ -85,7 +86,7 @@ class LostRange(RecordRange):
 
     exact: bool
     """Whether it is certain that exactly these records are missing. If not, the numbers are the most likely ones, and
-    those of the records behind them are just as uncertain."""
+    those of the records after them are just as uncertain."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class BlockInfo:
     records: RecordRange | None
     """The records in the block. None if it contains only index nodes or metadata, or if its records are unknown."""
     record_count: int | None
-    """Number of records in the block. None if it is unknown, because the index for them is damaged."""
+    """Number of records in the block. None if it is unknown because their index is damaged."""
 
 
 @dataclass(frozen=True)

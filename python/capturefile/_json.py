@@ -14,7 +14,8 @@ def as_json(value: object) -> str:
     try:
         return json.dumps(value, default=_text, allow_nan=False)
     except Exception:
-        # Rare and slower: keys that are not text, containers that contain themselves, numbers unknown to JSON.
+        # Rare and slower: keys that are not text, containers that contain themselves, numbers that JSON does not
+        # support.
         return json.dumps(_plain(value, ()), allow_nan=False)
 
 
@@ -22,10 +23,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def compact(value: object) -> str:
-    """Returns a value that came from JSON as one line of JSON, with text as it is."""
+    """Returns a value parsed from JSON as one line of JSON, without escaping non-ASCII text."""
     try:
         return _encode(value)
-    except (ValueError, RecursionError):  # It has numbers that JSON has not, or is nested deeply.
+    except (ValueError, RecursionError):  # It contains numbers that JSON does not support, or is deeply nested.
         return as_json(value)
 
 

@@ -1,6 +1,6 @@
 """A capture file that all handlers and loggers of a process share, committed in groups.
 
-If its name contains `{pid}`, each process, including a forked one, has a file of its own.
+If its name contains `{pid}`, each process, including a forked one, has its own file.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Limits:
     keep_age: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError if files are to be deleted and there would never be a second one."""
+        """Raises ValueError if old files are to be deleted, but a second file would never be started."""
         if any(vars(self).values()) and self.max_bytes is None and self.max_age is None:
             raise ValueError(
-                "keep_files, keep_bytes and keep_age delete old files, and there are none without max_bytes or max_age"
+                "keep_files, keep_bytes and keep_age delete old files, which exist only with max_bytes or max_age"
             )
 
 
@@ -103,7 +103,7 @@ def _start_anew() -> None:
 
 
 def _commit_at_the_end() -> None:
-    """Makes a process of `multiprocessing` commit at its end, where `atexit` handlers do not run."""
+    """Makes a process of `multiprocessing` commit at its end, when `atexit` handlers do not run."""
     global _commits_at_the_end
     if not _commits_at_the_end and (util := sys.modules.get("multiprocessing.util")):
         _commits_at_the_end = True
@@ -141,11 +141,11 @@ class LogFile:
         failed: Failed | None = None,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """Opens the file, or with `delay` leaves that to the first record; `failed` is passed to `GroupCommit`."""
+        """Opens the file, or with `delay` waits for the first record; `failed` is passed to `GroupCommit`."""
         codecs.lookup(encoding)
         codecs.lookup_error(errors)
         if unknown := options.keys() - _OPTIONS:
-            raise TypeError(f"there is no option {min(unknown)!r}; there are those of CaptureFile")
+            raise TypeError(f"there is no option {min(unknown)!r}; the options are those of CaptureFile")
         self._path = os.path.abspath(path)  # noqa: PTH100  (a Path would change the spelling)
         self._rule = rule
         self._limits = limits
@@ -164,9 +164,9 @@ class LogFile:
         return self._path.replace("{pid}", str(os.getpid()))
 
     def __reduce__(self) -> Never:
-        """Refuses pickling with TypeError: another process needs a file of its own."""
+        """Refuses pickling with TypeError: another process needs its own file."""
         raise TypeError(
-            f"what writes to {self.file_name!r} cannot be pickled or copied: a file has one writer; make one in each "
+            f"the writer of {self.file_name!r} cannot be pickled or copied: a file has one writer; create one in each "
             "process, with {pid} in the path, which is the number of the process"
         )
 
@@ -185,7 +185,7 @@ class LogFile:
             try:
                 group.add(data, urgent=urgent or self._closed)
             except CaptureFileError as error:
-                # Closed by another thread meanwhile, or failed by an earlier commit: the record was not added.
+                # Another thread has closed it meanwhile, or an earlier commit has failed: the record was not added.
                 if type(error) not in (CaptureFileError, CaptureFileNotOpen):
                     raise
                 self._replace(group).add(data, urgent=urgent or self._closed)

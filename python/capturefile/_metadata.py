@@ -1,4 +1,4 @@
-"""Metadata as a JSON object in which several programs each keep a part."""
+"""Metadata as a JSON object that several programs share, each with its own key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def load(cf: CaptureFile[Any], key: str, content: str) -> dict[str, Any]:
-    """Returns the metadata of a file as an object, with an object under `key`, where `content` is to be kept.
+    """Returns the metadata of a file as an object, with an object under `key` for `content`.
 
     Raises:
         ValueError: The metadata is something else.
@@ -23,9 +23,9 @@ def load(cf: CaptureFile[Any], key: str, content: str) -> dict[str, Any]:
         found = None
     if isinstance(found, dict) and isinstance(found.setdefault(key, {}), dict):
         return found
-    what = f"has no object under {key!r}" if isinstance(found, dict) else "is no JSON object"
+    what = f"has no object under {key!r}" if isinstance(found, dict) else "is not a JSON object"
     raise ValueError(
-        f"the metadata of {cf.file_name!r} {what}, so that no {content} can be kept in it: {metadata!r:.80}"
+        f"the metadata of {cf.file_name!r} {what}, so the {content} cannot be stored in it: {metadata!r:.80}"
     )
 
 

@@ -6,7 +6,7 @@ import operator
 from typing import Any, SupportsIndex
 
 _LIMIT = 10**100
-"""More records than any file has. Python refuses to print an integer with thousands of digits."""
+"""A number greater than that of any record. Python refuses to print an integer with thousands of digits."""
 
 
 def integer(number: SupportsIndex) -> int:

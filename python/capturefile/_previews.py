@@ -1,4 +1,4 @@
-"""Bytes as text that is safe to display: bounded, and without control characters."""
+"""Converting bytes to text that is safe to display: bounded, and without control characters."""
 
 from __future__ import annotations
 

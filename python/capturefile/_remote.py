@@ -1,4 +1,4 @@
-"""Objects in stores, read where they are: what `CaptureFile` needs of a store, and how URLs lead to one."""
+"""Reading objects in stores: what `CaptureFile` needs from a store, and how URLs lead to one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SECRETS = re.compile(r"(?<=://)[^/\s@\"']*@|\?[^\s\"')>]*")
-"""User names with passwords, and queries, which sign a URL."""
+"""User names with passwords, and queries, which may contain signatures."""
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z -]*[A-Za-z])")
 _MAX_MESSAGE = 300
 _S3 = ("s3", "s3a")
@@ -40,21 +40,21 @@ def without_secrets(url: str) -> str:
 
 
 class Head(NamedTuple):
-    """What a store says about an object."""
+    """The size and version of an object."""
 
     size: int
     version: str | None
 
 
 class Store(Protocol):
-    """How an object is read in one process. Methods raise what their store does."""
+    """Access to an object in one process. Methods raise the exceptions of their store."""
 
     def head(self) -> Head:
-        """Asks for size and version."""
+        """Returns the size and version."""
         ...
 
     def start(self, length: int) -> tuple[Head, Buffer]:
-        """Reads the first bytes."""
+        """Reads the first bytes, with size and version."""
         ...
 
     def read(self, start: int, end: int, head: Head) -> Buffer:
@@ -63,13 +63,13 @@ class Store(Protocol):
 
 
 class Source:
-    """An object that the extension reads. Each process opens the store by itself."""
+    """An object that the extension reads. Each process opens the store separately."""
 
     def __init__(self, name: str, given: object, connect: Callable[[], Store]) -> None:
         self.name = name
         """The URL in messages."""
         self.given = given
-        """The store that the caller has given, if one."""
+        """The store that the caller has given, if any."""
         self._connect = connect
         self._store: Store | None = None
         self._process = 0
@@ -82,11 +82,11 @@ class Source:
         return store
 
     def head(self) -> tuple[int, str | None]:
-        """Asks for size and version."""
+        """Returns the size and version."""
         return self._call(lambda store: store.head())
 
     def start(self, length: int) -> tuple[int, str | None, Buffer]:
-        """Reads the first bytes, and asks for size and version."""
+        """Reads the first bytes, with size and version."""
         (size, version), read = self._call(lambda store: store.start(length))
         return size, version, read
 
@@ -108,12 +108,12 @@ class Source:
 
 
 def _calling(name: str, work: Callable[[], _T]) -> _T:
-    """What `work` returns; what a store raises in it names the object."""
+    """Returns the result of `work`; converts exceptions of the store so that they name the object."""
     try:
         return work()
     except Exception as error:
         failure = _in_our_words(error, name)
-    # Not in the handler: what a store says may have credentials in it, and would be shown with ours.
+    # Not in the handler: a store's exception may contain credentials, and would be shown together with ours.
     raise failure
 
 
@@ -122,7 +122,7 @@ class Replaced(Exception):  # noqa: N818  (it is an outcome)
 
 
 def _in_our_words(error: Exception, name: str) -> Exception:
-    """The exception that says what a store said, without anything secret."""
+    """Returns the exception for an error of a store, without secrets."""
     kind = type(error).__name__
     if isinstance(error, Replaced) or kind in ("PreconditionError", "FileExpired"):
         return CaptureFileReplaced(
@@ -141,7 +141,7 @@ def _in_our_words(error: Exception, name: str) -> Exception:
 
 
 def _told(error: Exception) -> str:
-    """What a store says, in one line."""
+    """Returns the message of a store in one line."""
     text = str(error)
     if status := _STATUS.search(text):
         return f"it answered {status[1]}"
@@ -167,7 +167,7 @@ class _Obstore:
         try:
             result = self._obstore.get(self._store, self._path, options={"range": (0, length)})
         except Exception:
-            # An empty object has no first bytes that could be asked for.
+            # The first bytes of an empty object cannot be requested.
             if self.head().size:
                 raise
             return self.head(), b""
@@ -177,11 +177,11 @@ class _Obstore:
     def read(self, start: int, end: int, head: Head) -> Buffer:
         options: dict[str, object] = {"range": (start, end)}
         tag = head.version
-        # A weak tag never matches, and a time is none.
+        # A weak tag never matches, and a time is not a version.
         if tag is not None and tag.startswith('"'):
             options["if_match"] = tag
         result = self._obstore.get(self._store, self._path, options=options)
-        # Whether or not the server knows conditions.
+        # Checked even if the server supports conditions.
         if _head_of(result.meta) != head:
             raise Replaced
         return result.bytes()  # type: ignore[no-any-return]
@@ -193,7 +193,7 @@ def _head_of(meta: Mapping[str, Any]) -> Head:
 
 
 _first_process: int | None = None
-"""The process in which `obstore` was used first: its threads are there, and a fork has none of them."""
+"""The process that used `obstore` first: only that process has its threads, and a fork does not copy them."""
 
 
 def _refuse_fork() -> None:
@@ -203,7 +203,7 @@ def _refuse_fork() -> None:
         _first_process = process
     if _first_process != process:
         message = (
-            "obstore cannot be used in a process that was forked after its parent had used it: start processes by "
+            "obstore cannot be used in a process that was forked after its parent had used it: start processes with "
             '"spawn" or "forkserver", as multiprocessing.get_context() offers them, or give an fsspec file system as '
             "the store"
         )
@@ -211,7 +211,7 @@ def _refuse_fork() -> None:
 
 
 class _Fsspec:
-    """A file in a file system of `fsspec`, or of anything with its methods `info` and `cat_file`."""
+    """A file in a file system of `fsspec`, or of any object with its methods `info` and `cat_file`."""
 
     VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
 
@@ -220,7 +220,7 @@ class _Fsspec:
         self._path = path
 
     def head(self) -> Head:
-        # Some keep what they have been told once.
+        # Some file systems cache this information.
         if forget := getattr(self._system, "invalidate_cache", None):
             forget(self._path)
         info = self._system.info(self._path)
@@ -234,19 +234,19 @@ class _Fsspec:
 
     def read(self, start: int, end: int, head: Head) -> Buffer:
         read = self._system.cat_file(self._path, start=start, end=end)
-        # It has no conditions; what is there after the read was there before it, too.
+        # It has no conditional requests; a version that is there before and after the read was read.
         if self.head() != head:
             raise Replaced
         return read  # type: ignore[no-any-return]
 
 
 def source(path: str | bytes, store: object = None) -> Source | str:
-    """Returns what reads `path`, a URL or a path in `store`; or the path of a local file.
+    """Returns the reader for `path`, a URL or a path in `store`; or the path of a local file.
 
     Raises:
         TypeError: `store` is neither a store of `obstore` nor a file system of `fsspec`.
         ImportError: `obstore` is not installed.
-        ValueError: No store is known for such URLs.
+        ValueError: There is no store for this kind of URL.
     """
     path = os.fsdecode(path)
     if store is not None:
@@ -259,7 +259,7 @@ def source(path: str | bytes, store: object = None) -> Source | str:
 
 def _store_given(store: object, path: str, process: int) -> Store:
     if hasattr(store, "cat_file") and hasattr(store, "info"):
-        # File systems with threads work in the process that made them only.
+        # File systems with threads work only in the process that created them.
         mine = store if process == os.getpid() else pickle.loads(pickle.dumps(store))
         return _Fsspec(mine, path)
     if type(store).__module__.startswith("obstore"):
@@ -277,7 +277,7 @@ def _store_of_url(url: str) -> Store:
 
 _MAX_STORES = 64
 _stores: dict[tuple[str, int], object] = {}
-"""The last stores by root and process, whose connections files in one bucket share."""
+"""The most recent stores by root and process; files in one bucket share their connections."""
 
 
 def _connected_to(root: str) -> object:
@@ -290,16 +290,16 @@ def _connected_to(root: str) -> object:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """The root of a store, and a path in it."""
+    """Splits a URL into the root of a store and a path in it."""
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
     root = f"{scheme}://{host}"
     if scheme.lower() in ("http", "https"):
         parts = urlsplit(url)
-        # A query, which may be a signature, is part of each request to the root.
+        # A query, which may contain a signature, is part of each request to the root.
         root, path = urlunsplit((parts.scheme, parts.netloc, "/", parts.query, "")), unquote(parts.path.lstrip("/"))
     if not path or not host:
-        raise ValueError(f"{without_secrets(url)!r} names no object")
+        raise ValueError(f"{without_secrets(url)!r} does not name an object")
     return root, path
 
 
@@ -317,7 +317,7 @@ def _connect(root: str, *, for_upload: bool = False) -> object:
         return HTTPStore.from_url(root, client_options={"allow_http": scheme == "http"})
     settings = _credentials(scheme)
     if for_upload and scheme in _S3:
-        # Of each part, so that the store refuses what was changed on the way.
+        # For each part, so that the store refuses data that was changed in transit.
         settings["checksum_algorithm"] = "SHA256"
     return from_url(root, **settings)
 
@@ -338,12 +338,12 @@ def _credentials(scheme: str) -> dict[str, Any]:
 
 
 class Target:
-    """An object that is to be uploaded."""
+    """The destination of an upload."""
 
     DIGEST = "capturefile-sha256"
     """The attribute with the checksum of the content."""
 
-    def __init__(self, name: str, store: Any, path: str) -> None:  # noqa: ANN401  (obstore's are of several types)
+    def __init__(self, name: str, store: Any, path: str) -> None:  # noqa: ANN401  (obstore has several types of stores)
         self.name = name
         """The URL in messages."""
         self._store = store
@@ -351,14 +351,14 @@ class Target:
 
     @classmethod
     def at(cls, url: str) -> Target:
-        """The object with this URL.
+        """Returns the object with this URL.
 
         Raises:
-            ValueError: It is no URL of an object store.
+            ValueError: It is not a URL of an object store.
             ImportError: `obstore` is not installed.
         """
         if not is_url(url) or url.startswith(("http://", "https://")):
-            message = f"{without_secrets(url)!r} is no URL of an object store that files can be uploaded to"
+            message = f"{without_secrets(url)!r} is not a URL of an object store to which files can be uploaded"
             raise ValueError(message)
         root, path = _split(url)
         _require_obstore(root)
@@ -366,7 +366,7 @@ class Target:
         return cls(name, _calling(name, lambda: _connect(root, for_upload=True)), path)
 
     def state(self) -> tuple[int, str | None] | None:
-        """Returns the size and the checksum of what is there."""
+        """Returns the size and the checksum of the existing object; None if there is none."""
         import obstore
 
         def ask() -> tuple[int, str | None] | None:
@@ -387,5 +387,5 @@ class Target:
 
         _calling(self.name, put)
         if (there := self.state()) != (size, digest):
-            message = f"the upload is not what was sent: {there} is there instead of {(size, digest)}"
+            message = f"the uploaded object differs from the file: {there} instead of {(size, digest)}"
             raise OSError(errno.EIO, message, self.name)

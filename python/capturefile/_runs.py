@@ -1,4 +1,4 @@
-"""Runs of records in files: what sequences consist of."""
+"""Runs of records in files, of which sequences consist."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_OPEN = 256
 
 
 class File(Generic[RecordT_co]):
-    """A capture file with the records that it had at some time, opened in each process when it is first read."""
+    """A capture file with the records that it had at some time; each process opens it at the first read."""
 
     __slots__ = ("__weakref__", "_identity", "_options", "_path", "_reader", "count")
 
@@ -82,11 +82,11 @@ class File(Generic[RecordT_co]):
         cf: CaptureFile[RecordT_co] = CaptureFile(self._path, **self._options)
         if file_identity(cf) != self._identity:
             raise CaptureFileReplaced(
-                f"{self._path!r} is another file than the one that this sequence was made of; make a new sequence"
+                f"{self._path!r} is not the file that this sequence was created from; create a new sequence"
             )
         if cf.record_count() < self.count:
             raise InvalidCaptureFile(
-                f"{self._path!r} has {cf.record_count()} records, where this sequence was made of {self.count}"
+                f"{self._path!r} has {cf.record_count()} records, but had {self.count} when this sequence was created"
             )
         return cf
 
@@ -96,7 +96,7 @@ class File(Generic[RecordT_co]):
         return encoding is None or codecs.lookup(encoding).name == "utf-8"
 
     def in_table(self, numbers: range) -> ArrowRun:
-        """Returns records of it for a table."""
+        """Returns some of its records for a table."""
         first, step = (numbers.start, numbers.step) if numbers else (1, 1)
         return ArrowRun(self._reader, self._path, self._options, self._identity, self.count, first, step, len(numbers))
 

@@ -65,7 +65,7 @@ class Swap:
             raise
 
     def undo(self, new: Mapping[str, Path]) -> None:
-        """Moves everything back to where it was before the swap, whether that was completed or not."""
+        """Moves everything back to where it was before the swap, whether or not the swap was completed."""
         if not self.has_begun():
             return
         for name, path in new.items():
@@ -94,7 +94,7 @@ def part_names(prefix: str, indices: Iterable[int]) -> dict[int, str]:
 
 
 def check_is_here(path: Path) -> None:
-    """Checks that this process sees a part that a task has written.
+    """Checks that this process can see a part that a task has written.
 
     Raises:
         FileNotFoundError: It does not.

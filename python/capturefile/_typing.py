@@ -15,7 +15,7 @@ Compression: TypeAlias = Literal["zlib", "zstd", "lz4", "none"]
 """How blocks are compressed."""
 
 RecordT = TypeVar("RecordT")
-"""The type of an object's records: `str`, `bytes` without an encoding, or what a codec makes."""
+"""The type of an object's records: `str`, `bytes` without an encoding, or the objects of a codec."""
 
 RecordT_co = TypeVar("RecordT_co", covariant=True)
 """The type of the records of a class that only returns records."""

@@ -1,4 +1,4 @@
-"""Uploading files and rotated logs, which may be written meanwhile, to object stores."""
+"""Uploading files and rotated logs to object stores while they may be being written."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ def upload(
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
-    """Uploads a capture file or a rotated log to an object store, as of one commit, also while it is written.
+    """Uploads a capture file or a rotated log to an object store, as of one commit, even while it is being written.
 
-    A file that nobody writes is uploaded as it is, and one that is being written by way of a copy in the folder for
-    temporary files, as `backup` makes it. The SHA-256 of the content is kept with the object. An object that has it
-    already is not uploaded again, so that calling this again continues where it was interrupted.
+    A file without a writer is uploaded as it is. If it is being written, a copy in the folder for temporary files,
+    created by `backup`, is uploaded instead. The SHA-256 of the content is stored with the object. An object with the
+    same checksum is not uploaded again, so another call continues after an interruption.
 
     A rotated log is uploaded file by file to objects below the URL, and its manifest last.
 
     Args:
         source: Path of a capture file, or of the folder of a rotated log.
-        url: URL of the object; for a log, of what its files are below.
-        overwrite: Replace an object that exists with another content. The last file and the manifest of a log are
-            replaced without it.
-        progress: Called with the number of files that are uploaded and their total. An exception that it raises stops
-            the work.
+        url: URL of the object; for a log, the prefix of the URLs of its files.
+        overwrite: Replace an existing object with different content. The last file and the manifest of a log are
+            always replaced.
+        progress: Called with the number of files uploaded and their total. An exception that it raises stops the
+            work.
 
     Returns:
-        The number of the last record that is in the store now.
+        The number of the last record that is now in the store.
 
     Raises:
-        FileExistsError: The object exists with another content, and `overwrite` is false.
+        FileExistsError: The object exists with different content, and `overwrite` is false.
         CaptureFileReplaced: A file without a writer was changed while it was uploaded.
         CaptureFileError: A file in format 3 is being written: close its writer first.
         OSError: Something cannot be read, or the store fails.
         ImportError: `obstore` is not installed.
-        ValueError: The URL is that of no object store.
+        ValueError: The URL is not that of an object store.
 
     Examples:
         >>> capturefile.upload("visits.capture", "copies/visits.capture")
         Traceback (most recent call last):
             ...
-        ValueError: 'copies/visits.capture' is no URL of an object store that files can be uploaded to
+        ValueError: 'copies/visits.capture' is not a URL of an object store to which files can be uploaded
     """
     path = Path(source)
     report = progress or _ignore
@@ -77,7 +77,7 @@ def _ignore(*_: int) -> None:
 
 def _upload_log(folder: Path, url: str, report: Callable[[int, int], object]) -> int:
     with tempfile.TemporaryDirectory() as temporary:
-        # Made first and uploaded last: it announces objects that are there by then.
+        # Created first and uploaded last, when the objects that it announces exist.
         announcement = Path(temporary, manifest.NAME)
         _backup(folder / manifest.NAME, announcement, overwrite=False)
         entries = manifest.entries_at(announcement)
@@ -95,7 +95,7 @@ def _upload_log(folder: Path, url: str, report: Callable[[int, int], object]) ->
 
 
 def _upload_file(path: Path, target: _remote.Target, *, overwrite: bool) -> int:
-    """Uploads a file; returns how many records it has."""
+    """Uploads a file; returns its number of records."""
     with _unchanging(path) as (copy, count):
         with copy.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -104,14 +104,14 @@ def _upload_file(path: Path, target: _remote.Target, *, overwrite: bool) -> int:
         if there == (size, digest):
             return count
         if there is not None and not overwrite:
-            raise FileExistsError(errno.EEXIST, "the object exists, with another content", target.name)
+            raise FileExistsError(errno.EEXIST, "the object exists, with different content", target.name)
         target.put(copy, size, digest)
     return count
 
 
 @contextmanager
 def _unchanging(path: Path) -> Iterator[tuple[Path, int]]:
-    """A file with one commit, and how many records that has."""
+    """Yields a path with a single commit, which may be a copy, and its number of records."""
     with CaptureFile(path, encoding=None) as cf:
         is_being_written = cf.is_being_written()
         count = cf.record_count()
@@ -123,11 +123,11 @@ def _unchanging(path: Path) -> Iterator[tuple[Path, int]]:
     before = _Standing.of(path)
     yield path, count
     if _Standing.of(path) != before:
-        raise CaptureFileReplaced(f"{str(path)!r} was written while it was uploaded; upload it again")
+        raise CaptureFileReplaced(f"{str(path)!r} was written during the upload; upload it again")
 
 
 class _Standing(NamedTuple):
-    """What changes with a file."""
+    """Attributes that change when a file is written."""
 
     device: int
     inode: int

@@ -60,11 +60,11 @@ class _Partition:
         try:
             cf = CaptureFile(self.path, encoding=None)
         except FileNotFoundError as error:
-            message = f"{error.strerror}; each worker has to see the files at the same paths"
+            message = f"{error.strerror}; each worker must see the files at the same paths"
             raise FileNotFoundError(error.errno, message, self.path) from None
         if cf.record_count() < self.last:
             raise InvalidCaptureFile(
-                f"{self.path!r} has {cf.record_count()} records, where there were {self.last} or more when the "
+                f"{self.path!r} has {cf.record_count()} records, but there were {self.last} or more when the "
                 "partitions were planned"
             )
         return cf
@@ -100,7 +100,7 @@ def _seen(paths: Iterable[Path]) -> Iterator[_SourceFile]:
 
 
 def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_SourceFile]:
-    """Lists the files that the paths stand for, in order."""
+    """Lists the files to which the paths refer, in order."""
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         place = Path(path).absolute()
         if place.exists():
@@ -186,7 +186,7 @@ def read_capture(
     Args:
         paths: A file, a folder, a pattern such as `visits/*.capture`, or several of these. In a folder, all files
             `*.capture` are read in the order of their names; in a rotated log, its files are read with the log's record
-            numbers. Names that start with an underscore or a dot are skipped. Each worker has to see the files at the
+            numbers. Names that start with an underscore or a dot are skipped. Each worker must see the files at the
             same paths.
         records_per_partition: Maximum number of records in a partition; by default as many as take some 16 MiB in the
             file, and at most a million.
@@ -285,7 +285,7 @@ def _write_part(records: Iterable[str | bytes], swap: Swap, name: str, options: 
     try:
         path.parent.mkdir(exist_ok=True)
     except FileNotFoundError as error:
-        message = f"{error.strerror}; each worker has to see the folder at the same path"
+        message = f"{error.strerror}; each worker must see the folder at the same path"
         raise FileNotFoundError(error.errno, message, swap.folder) from None
     with (
         replacing(path, sync=options["sync"] not in ("none", False)) as temporary,
@@ -303,11 +303,11 @@ def _parts(folder: str) -> list[str]:
 
 def _check_has_no_parts(folder: str) -> None:
     for name in _parts(folder)[:1]:
-        raise FileExistsError(f"{folder!r} has parts already, such as {name}")
+        raise FileExistsError(f"{folder!r} already contains parts, such as {name}")
 
 
 def _put_in_place(parts: Iterable[str], swap: Swap, overwrite: bool) -> list[str]:
-    """Moves the parts into the folder, and previous ones out of it; returns the new paths."""
+    """Moves the new parts into the folder and previous ones out of it; returns the new paths."""
     if not overwrite and not swap.has_begun():
         _check_has_no_parts(swap.folder)
     new = {path.name: path for path in map(Path, parts)}
@@ -331,7 +331,7 @@ def to_capture(
     encoding: str | None = "utf_8",
     errors: str | None = None,
     compression_block_size: int | None = None,
-    format: Literal[2, 3] = 2,  # noqa: A002 - the name that it has everywhere
+    format: Literal[2, 3] = 2,  # noqa: A002 - its name everywhere
     compression: Compression | None = None,
     compression_level: int | None = None,
     sync: SyncMode = "full",
@@ -339,8 +339,8 @@ def to_capture(
     """Writes a data frame or a bag to a folder, each partition to a file `part-NNNNN.capture`.
 
     The files are written to a hidden folder inside `folder`, and moved into place when all of them are complete and,
-    unless `sync` is "none", synced to the disk. If something fails, the folder is unchanged. The files that are
-    overwritten may be those that are read.
+    unless `sync` is "none", synced to the disk. If something fails, the folder is unchanged. The data may be read
+    from the files that are overwritten.
 
     Args:
         data: A Dask data frame, or a series or bag of `str` or `bytes`.
@@ -360,7 +360,7 @@ def to_capture(
         The paths of the files in order, or a `Delayed` of them.
 
     Raises:
-        FileExistsError: The folder has parts already, and `overwrite` is false.
+        FileExistsError: The folder already contains parts, and `overwrite` is false.
         KeyError: There is no such column.
         FileNotFoundError: A worker, or this process, does not see the folder or a part.
         TypeError: A record is null, or neither `str` nor bytes-like.

@@ -30,10 +30,10 @@ def __dir__() -> list[str]:
 class CaptureHandler(logging.Handler):
     """Writes each formatted log record as a record of a capture file, and commits the records in groups.
 
-    Records are committed when there are `commit_every` of them, when the oldest is `commit_interval` seconds old, at
-    once for a record of at least `commit_level`, when `flush()` is called, and at the end of the process. Uncommitted
-    records are lost if the process is killed, and invisible to others. Handlers of one process may write the same file;
-    the settings of the one that opened it last apply.
+    Records are committed when there are `commit_every` of them, when the oldest is `commit_interval` seconds old,
+    immediately for a record of at least `commit_level`, when `flush()` is called, and at the end of the process.
+    Uncommitted records are lost if the process is killed, and invisible to others. Handlers of one process may write
+    the same file; the settings of the one that opened it last apply.
 
     All errors while logging, including those of commits, go to `handleError`, as with the handlers of the standard
     library: they are printed to standard error if `logging.raiseExceptions` is true, and never reach the code that
@@ -41,12 +41,12 @@ class CaptureHandler(logging.Handler):
     CaptureFileNotOpenForWrite, unless the path contains `{pid}`.
 
     Args:
-        filename: Path of the file, which is created if necessary. `{pid}` in it is replaced by the process ID, so that
-            each process has a file of its own.
-        level: The lowest level that is written.
+        filename: Path of the file, which is created if necessary. `{pid}` in it is replaced by the process ID, so
+            that each process has its own file.
+        level: The minimum level of records that are written.
         commit_every: Maximum number of records that are committed together.
         commit_interval: Maximum age of an uncommitted record in seconds; None for no limit.
-        commit_level: The level, as a number or a name, at which a record is committed at once; None for none.
+        commit_level: The level, as a number or a name, from which records are committed immediately; None for none.
         delay: Open the file only for the first record. Errors of opening it then go to `handleError`.
         max_bytes: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`.
         max_age: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`, in seconds.
@@ -105,7 +105,7 @@ class CaptureHandler(logging.Handler):
             **options,
         )
         try:
-            # Registers the handler for closing at the end of the process, so it has to be complete by now.
+            # Registers the handler for closing at the end of the process, so it must be complete at this point.
             super().__init__(level)
         except BaseException:
             self._log.close()
@@ -127,7 +127,7 @@ class CaptureHandler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Writes a record unless a filter rejects it, without holding the handler's lock.
 
-        A commit by age happens in a thread of its own and may call code that logs, such as a meter of OpenTelemetry.
+        A commit by age happens in a separate thread and may call code that logs, such as a meter of OpenTelemetry.
         With the lock, that code would wait for a thread that waits for the commit.
 
         Args:
@@ -146,7 +146,7 @@ class CaptureHandler(logging.Handler):
         return bool(passed)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes a record, without asking the filters.
+        """Writes a record without applying the filters.
 
         Args:
             record: The log record.

@@ -56,7 +56,8 @@ class HasLag(Protocol):
 _Attributes = dict[str, "AttributeValue"]
 
 _BOUNDARIES = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-"""Bucket boundaries of the histogram in seconds, for commits that wait for no disk up to those on a busy disk."""
+"""Bucket boundaries of the histogram in seconds, for commits from those that do not wait for a disk to those on a
+busy disk."""
 
 
 class _Instruments:
@@ -77,7 +78,7 @@ class _Instruments:
             "capturefile.follow.lag",
             [self.observe_lag],
             "{record}",
-            "Records committed that a follower or consumer has not come to",
+            "Committed records that a follower or consumer has not reached",
         )
 
     def committed(self, attributes: _Attributes, records: int, bytes_: int, seconds: float) -> None:

@@ -100,19 +100,19 @@ class RecordSequence(Sequence[RecordT_co]):
         return iter(self[::-1])
 
     def as_arrow(self, *, text: bool = False) -> ArrowRecords:
-        """Returns the records as a table for whatever takes Arrow data, however many files they are in.
+        """Returns the records as a table for any consumer of Arrow data, however many files they are in.
 
         `record_number` is the position in this sequence counted from 1: row n is `records[n - 1]`. Nothing is read
-        yet; a file is opened when a stream comes to it, and closed behind it.
+        yet; a file is opened when a stream reaches it, and closed after its last record.
 
         Args:
-            text: Make the records strings, which have to be UTF-8; otherwise they are bytes.
+            text: Return the records as strings, which requires them to be UTF-8, instead of bytes.
 
         Returns:
             The table; see `ArrowRecords`.
 
         Raises:
-            ValueError: There is to be text of a file whose encoding is another than UTF-8 or None.
+            ValueError: `text` is true, and the encoding of a file is neither UTF-8 nor None.
 
         Examples:
             >>> import duckdb
@@ -124,16 +124,16 @@ class RecordSequence(Sequence[RecordT_co]):
 
     def find(
         self,
-        value: Any,  # noqa: ANN401 - whatever keys are compared with
+        value: Any,  # noqa: ANN401 - anything that keys can be compared with
         /,
         key: Callable[[RecordT_co], Any] | None = None,
         *,
-        slack: Any = None,  # noqa: ANN401 - whatever is subtracted from it
+        slack: Any = None,  # noqa: ANN401 - anything that can be subtracted from it
     ) -> int:
         """Returns the index of the first record whose key is not below a value, by bisection; see `CaptureFile.find`.
 
         Args:
-            value: The least key to find.
+            value: The minimum key to find.
             key: As for `CaptureFile.find`.
             slack: As for `CaptureFile.find`.
 
@@ -175,7 +175,7 @@ class RecordSequence(Sequence[RecordT_co]):
         count = operator.index(n)
         if count < 1:
             raise ValueError(f"a sequence cannot be split into {count} views: there must be at least one")
-        # Less than half of what lies between two cuts, so that they never pass each other.
+        # Less than half the distance between two cuts, so that they never pass each other.
         reach = self._length // count // 4
         inner = [self._aligned(self._length * share // count, reach) for share in range(1, count)]
         cuts = [0, *inner, self._length]
@@ -315,8 +315,8 @@ def concat(
         encoding: As for `CaptureFile`, for files that are given by their paths.
         errors: As for `CaptureFile`, for files that are given by their paths.
         codec: As for `CaptureFile`, for files that are given by their paths.
-        cache_size: As for `CaptureFile`, for files that are given by their paths. Each open file has a cache of its
-            own, so choose a small size for many files.
+        cache_size: As for `CaptureFile`, for files that are given by their paths. Each open file has its own cache,
+            so choose a small size for many files.
 
     Returns:
         The sequence.
@@ -332,7 +332,7 @@ def concat(
         ('Ada, from London', 'Grace, from New York')
     """
     if isinstance(parts, str | bytes | os.PathLike):
-        raise TypeError(f"parts must be several sequences, files or paths, not one: use [{parts!r}]")
+        raise TypeError(f"parts must be a list of sequences, files or paths, not a single one: use [{parts!r}]")
     options: dict[str, Any] = {} if cache_size is None else {"cache_size": cache_size}
     sequences = [_sequence(part, encoding=encoding, errors=errors, codec=codec, **options) for part in parts]
     return RecordSequence(chain.from_iterable(map(runs_of, sequences)))

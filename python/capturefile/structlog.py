@@ -30,7 +30,7 @@ def __dir__() -> list[str]:
 
 
 class CaptureLogger:
-    """Writes each event as a record; the last processor has to render it as `str` or `bytes`."""
+    """Writes each event as a record; the last processor must render it as `str` or `bytes`."""
 
     def __init__(self, factory: LoggerFactory) -> None:
         """Use `LoggerFactory`."""
@@ -142,18 +142,18 @@ class CaptureLogger:
 class LoggerFactory:
     """Creates loggers that write to one capture file, and commits their events in groups.
 
-    Events are committed when there are `commit_every` of them, when the oldest is `commit_interval` seconds old, at
-    once for an event with a level in `commit_levels`, when `flush()` is called, and at the end of the process.
-    Uncommitted events are lost if the process is killed, and invisible to others. Factories and handlers of one process
-    may write the same file. Logging in a forked child, which cannot write the file of its parent, raises
+    Events are committed when there are `commit_every` of them, when the oldest is `commit_interval` seconds old,
+    immediately for an event with a level in `commit_levels`, when `flush()` is called, and at the end of the process.
+    Uncommitted events are lost if the process is killed, and invisible to others. Factories and handlers of one
+    process may write the same file. Logging in a forked child, which cannot write the file of its parent, raises
     CaptureFileNotOpenForWrite unless the path contains `{pid}`.
 
     Args:
-        filename: Path of the file, which is created if necessary. `{pid}` in it is replaced by the process ID, so that
-            each process has a file of its own.
+        filename: Path of the file, which is created if necessary. `{pid}` in it is replaced by the process ID, so
+            that each process has its own file.
         commit_every: Maximum number of events that are committed together.
         commit_interval: Maximum age of an uncommitted event in seconds; None for no limit.
-        commit_levels: Names of the levels whose events are committed at once.
+        commit_levels: Names of the levels whose events are committed immediately.
         delay: Open the file only for the first event.
         max_bytes: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`.
         max_age: Write a rotated log, to the folder `filename`, with this limit of `RotatingWriter`, in seconds.

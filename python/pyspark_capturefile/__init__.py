@@ -1,4 +1,4 @@
-"""What Spark looks for to find the format `capturefile` by itself: a package `pyspark_...` with a `DefaultSource`."""
+"""Lets Spark discover the format `capturefile`: Spark looks for a package `pyspark_...` with a `DefaultSource`."""
 
 from capturefile.spark import CaptureDataSource as DefaultSource
 

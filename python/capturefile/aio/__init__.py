@@ -1,4 +1,4 @@
-"""Capture files in asyncio: appending records durably, and following them as they are committed.
+"""Capture files in asyncio: durable appends, and following records as they are committed.
 
     async with capturefile.aio.open("log.capture") as log:
         number = await log.append("first")
@@ -10,7 +10,7 @@ The event loop never waits for a file: files are opened, written and read on oth
 """
 
 from capturefile.aio.follower import Follower, follow
-from capturefile.aio.writer import Writer, open  # noqa: A004 - the name that it has in the package
+from capturefile.aio.writer import Writer, open  # noqa: A004 - its name in the package
 
 __all__ = ["Follower", "Writer", "follow", "open"]
 

@@ -162,7 +162,7 @@ class Follower(Generic[RecordT_co]):
     ) -> None:
         """Use `follow`."""
         if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, from 0 up")
+            raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, at least 0")
         if batch_size < 1:
             raise ValueError(f"batch_size cannot be {batch_size}: a batch has at least one record")
         self._source = source
@@ -175,7 +175,7 @@ class Follower(Generic[RecordT_co]):
         self._cf: CaptureFile[RecordT_co] | RotatingReader[RecordT_co] | None = None
         self._follower: _BlockingFollower | None = None
         self._at_hand: AtHand[RecordT_co] = AtHand()
-        # For work on the executor, which a call that ended with an exception may have left running.
+        # Work on the executor, which a call that ended with an exception may have left running.
         self._one_at_a_time = threading.Lock()
         self._working: asyncio.Future[None] | None = None
         self._closed = False
@@ -198,7 +198,7 @@ class Follower(Generic[RecordT_co]):
         """Iterates over records in batches.
 
         Yields:
-            A list of all records that are available, up to `batch_size` of them and about a mebibyte.
+            A list of all available records, up to `batch_size` of them and about a mebibyte.
 
         Examples:
             >>> async def print_batches():
@@ -396,16 +396,17 @@ def follow(
 ) -> Follower[Any]:
     """Iterates over committed records and then waits for new ones, from any writer, in asyncio.
 
-    A new record is returned within some 20 milliseconds of its commit, and never half a commit. All followers share one
-    thread that waits.
+    A new record is returned within some 20 milliseconds of its commit, and never part of a commit. All followers
+    share one waiting thread.
 
     Args:
-        source: A path, an open `CaptureFile`, or an open `RotatingReader`. What an object sees does not change, and the
-            iteration ends when it is closed. A file at a path is opened by the first step, or by `async with`.
+        source: A path, an open `CaptureFile`, or an open `RotatingReader`. The state that an object shows does not
+            change, and the iteration ends when it is closed. A file at a path is opened by the first step, or by
+            `async with`.
         start: Number of the first record, counted from 1; by default the first one that is committed after the file is
             opened or, for an object, the first one that it does not see yet.
-        timeout: Seconds without news after which the iteration ends; by default it waits for ever.
-        batch_size: Maximum number of records that are read at once, and that `batches()` returns at once.
+        timeout: Seconds without a new record after which the iteration ends; by default it waits for ever.
+        batch_size: Maximum number of records that are read together, and that `batches()` returns together.
         encoding: As for `CaptureFile`, if `source` is a path.
         errors: As for `CaptureFile`, if `source` is a path.
         codec: As for `CaptureFile`, if `source` is a path.

@@ -11,6 +11,6 @@ def running_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            "capturefile.aio works in a running event loop of asyncio only; elsewhere, as in trio or gevent, call "
+            "capturefile.aio requires a running event loop of asyncio; elsewhere, as in trio or gevent, call "
             "CaptureFile's methods, such as follow and commit, in a thread"
         ) from None

@@ -1,4 +1,4 @@
-"""Appending in asyncio: many tasks share commits, and each knows when its records are durable."""
+"""Appending in asyncio: many tasks share commits, and each is notified when its records are durable."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     _Log: TypeAlias = CaptureFile[Any] | RotatingWriter
 
 _TELL_AGAIN = 0.2
-"""Seconds after which an event loop that has not reacted is told again."""
+"""Seconds after which an event loop that has not reacted is woken again."""
 
 
 class _Append:
-    """Records that are committed together, and the task that waits for that."""
+    """Records that are committed together, and the task that waits for the commit."""
 
     def __init__(self, records: list[Any], after: _Append | None) -> None:
         self.records = records
@@ -71,17 +71,17 @@ def _size(record: Any) -> int:  # noqa: ANN401 - whatever callers pass
     try:
         return len(record) if isinstance(record, str) else memoryview(record).nbytes
     except TypeError:
-        # It is an object of a codec, whose size is not known, or refused when it is added.
+        # It is an object of a codec, whose size is unknown, or will be refused when it is added.
         return 0
 
 
 class Writer:
     """Appends records to a capture file or a rotated log, for all tasks of an event loop; see `open`.
 
-    Each call of `append` or `append_many` is a transaction of its own, and returns when that is durable. While one
-    commit waits for the disk, calls queue up, and share the next one. A call that raises an exception has committed
-    nothing, except for CommitUncertain. A call that is cancelled, for example by `asyncio.timeout`, has committed all
-    of its records or none.
+    Each call of `append` or `append_many` is a separate transaction, and returns when it is durable. While one commit
+    waits for the disk, calls queue up, and share the next one. A call that raises an exception has committed nothing,
+    except for CommitUncertain. A call that is cancelled, for example by `asyncio.timeout`, has committed all of its
+    records or none.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class Writer:
         self._process = os.getpid()
         self._log: _Log | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        # A thread of its own: those of the loop may all be busy, or wait for an append.
+        # A separate thread: those of the loop may all be busy, or waiting for an append.
         self._executor = ThreadPoolExecutor(1, "capturefile-append")
-        # Appends pass from one to the other. The thread takes them from the first, the loop from the second.
+        # The thread takes appends from the first queue, and the loop takes them from the second when they are done.
         self._queue: deque[_Append] = deque()
         self._settled: deque[_Append] = deque()
         self._last: _Append | None = None
@@ -139,7 +139,7 @@ class Writer:
         return self._log
 
     async def append(self, record: object) -> int:
-        """Appends a record, and returns when it is durable, as the setting `sync` says.
+        """Appends a record, and returns when it is durable, as determined by the setting `sync`.
 
         Args:
             record: As for `CaptureFile.add_record`; it must not change before the call returns.
@@ -222,7 +222,7 @@ class Writer:
         try:
             return await self._opened()
         except BaseException:
-            # Nobody else will: the caller does not get the object.
+            # The caller does not get the object and so cannot close it.
             self._close_soon()
             raise
 
@@ -295,7 +295,7 @@ class Writer:
         if not self._queue or self._closing is not None:
             return
         self._moved.set()
-        # One that has not begun takes it; one that has begun may have seen an empty queue.
+        # Work that has not begun will take it; work that has begun may have seen an empty queue.
         if self._job is None or self._job.running() or self._job.done():
             self._job = self._executor.submit(self._work)
 
@@ -308,14 +308,14 @@ class Writer:
         return self._closing
 
     def _deliver(self) -> None:
-        """Tells tasks what has become of their appends."""
+        """Passes the outcomes of appends to their tasks."""
         while self._settled:
             append = self._settled[0]
             append.settle()
             self._last_settled = append
             if self._room is not None and not self._room.done():
                 self._room.set_result(None)
-            # The last step: what an exception interrupts is done again.
+            # The last step: interrupted work is repeated.
             self._settled.popleft()
         self._moved.set()
 
@@ -327,7 +327,7 @@ class Writer:
             self._log = log if self._place is None else open_file(self._place, self._mode, **self._options)  # type: ignore[call-overload]
 
     def _work(self) -> None:
-        """Commits what is in the queue, again if more has come meanwhile, and sees that the loop knows of it."""
+        """Commits the content of the queue until it is empty, and makes sure that the loop is notified."""
         assert self._loop is not None
         while True:
             self._commit_queued()
@@ -356,7 +356,7 @@ class Writer:
             if added:
                 log.commit()
         except BaseException as error:
-            # What a task is told has failed must not be committed with what comes later.
+            # Records that were reported as failed must not be committed together with later ones.
             with suppress(CaptureFileError, OSError):
                 log.rollback()
             for append in added:
@@ -404,8 +404,8 @@ def open(  # noqa: A001
 ) -> Writer:
     """Opens a capture file to append to it in asyncio.
 
-    The file is opened by `async with`, by `await`, or by the first append. Many tasks may append at the same time: what
-    they append while one commit waits for the disk is in the next one.
+    The file is opened by `async with`, by `await`, or by the first append. Many tasks may append at the same time:
+    records that they append while one commit waits for the disk are part of the next one.
 
     Args:
         target: A path; or a `CaptureFile` or `RotatingWriter` that is open for writing, which is not closed at the end.

@@ -8,8 +8,8 @@ so that each record of the source is consumed exactly once:
             for record in batch:
                 consumer.add(record.partition(", from ")[2])
 
-`consume_at_least_once` is for results that go anywhere else. It keeps the position in a separate file. A consumer that
-dies after delivering results and before saving the position delivers them again.
+`consume_at_least_once` is for all other results. It keeps the position in a separate file. A consumer that dies after
+delivering results and before saving the position delivers them again.
 """
 
 from __future__ import annotations
@@ -100,12 +100,12 @@ def consume(
         name: Name of the consumer. Several consumers, of several sources, can share a destination, one at a time.
         encoding: Encoding of the records of the source and of the results; None for `bytes`.
         errors: As for `CaptureFile`, for both files.
-        codec: As for `CaptureFile`, for the records of the source. For results that need a codec, the destination is
-            an object with one.
+        codec: As for `CaptureFile`, for the records of the source. If the results need a codec, pass a destination
+            that was opened with one.
         batch_size: Maximum number of records in a batch, and so of records consumed per commit.
         follow: Wait for records that are committed to the source later. Otherwise the iteration ends with the last
             record that exists.
-        timeout: Seconds without news after which waiting ends; by default it waits for ever.
+        timeout: Seconds without a new record after which waiting ends; by default it waits for ever.
         sync: As for `CaptureFile`, for a destination given by its path. Unless it is "none", records of the source are
             synced to the disk before they are consumed.
 
@@ -150,10 +150,10 @@ def consume(
 
 
 def _refuse_same_file(source: Source, destination: CaptureFile[Any]) -> None:
-    """Refuses a destination that is the source: results that are consumed again would never end."""
+    """Refuses a destination that is the source: its results would be consumed again, without end."""
     if source.has(destination):
         names = f"{source.file.file_name!r} and {destination.file_name!r}"
-        raise ValueError(f"{names} are one file, or of one log: results need another one")
+        raise ValueError(f"{names} are the same file, or belong to the same log: results need another file")
 
 
 def _open_source(path: StrPath, batch_size: int, *, follow: bool, timeout: float | None, durable: bool) -> Source:
@@ -211,7 +211,7 @@ def consume_at_least_once(
 
     After each batch, the position is saved by replacing `cursor_file`. A consumer that is killed between delivering a
     batch and saving the position delivers the batch again after a restart: no record is missed, but some may come
-    twice. The receiver can recognise these by their numbers: the first record of a batch is `position + 1`.
+    twice. The receiver can recognise these by their numbers: the first record of a batch has number `position + 1`.
 
     Args:
         source: Path of the file to read, or of the folder of a rotated log.
@@ -222,7 +222,7 @@ def consume_at_least_once(
         codec: As for `CaptureFile`.
         batch_size: Maximum number of records in a batch; the position is saved once per batch.
         follow: Wait for records that are committed to the source later.
-        timeout: Seconds without news after which waiting ends; by default it waits for ever.
+        timeout: Seconds without a new record after which waiting ends; by default it waits for ever.
 
     Returns:
         The consumer, which iterates over batches.

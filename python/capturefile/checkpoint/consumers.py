@@ -25,7 +25,7 @@ KEY = "capturefile.checkpoints"
 
 
 class Consumer(ABC, Generic[RecordT_co]):
-    """Iterates over the records of a source in batches, each a list, and saves which of them are done.
+    """Iterates over the records of a source in batches, which are lists, and saves which of them are done.
 
     A batch is done when the loop asks for the next one, or when `commit` is called. If the loop is left during a batch,
     by `break` or an exception, the batch is not done, and the next consumer gets it again.
@@ -40,7 +40,7 @@ class Consumer(ABC, Generic[RecordT_co]):
         # The position that was saved last, and whether an exception may have interrupted saving.
         self._saved = position
         self._saving = False
-        # The position behind the last batch that was returned.
+        # The position after the last batch that was returned.
         self._given = position
         # The number of the last deleted record that was reported to the caller.
         self._deleted = 0
@@ -58,7 +58,7 @@ class Consumer(ABC, Generic[RecordT_co]):
         """Iterates over the records that are not done yet, in lists of at most `batch_size` records and about 8 MiB.
 
         Raises:
-            RecordsDeleted: The next records were deleted from a rotated log. Iterating again continues behind them.
+            RecordsDeleted: The next records were deleted from a rotated log. Iterating again continues after them.
             CaptureFileError: The source cannot be read, or the position cannot be saved.
         """
         self._give_up()
@@ -72,7 +72,7 @@ class Consumer(ABC, Generic[RecordT_co]):
         try:
             return self._source.read(self._consumed(), self._batch_size)
         except RecordsDeleted as gap:
-            # Raised once: a caller that continues does so with the records that exist.
+            # Raised once: a caller that continues gets the records that still exist.
             self._deleted = gap.first_record - 1
             raise
 
@@ -83,7 +83,7 @@ class Consumer(ABC, Generic[RecordT_co]):
     def commit(self) -> None:
         """Saves that the records returned so far are done, together with their results.
 
-        The loop does this by itself between two batches.
+        The loop does this automatically between two batches.
 
         Raises:
             OSError: As for `CaptureFile.commit`, or the cursor file cannot be written.
@@ -201,7 +201,7 @@ class ExactlyOnceConsumer(Consumer[RecordT_co]):
         self.destination.add_record(record)
 
     def add_all(self, records: Iterable[object]) -> None:
-        """Adds many results at once.
+        """Adds many results together.
 
         Args:
             records: Records, each as for `CaptureFile.add_record` of the destination.

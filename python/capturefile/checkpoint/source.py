@@ -1,4 +1,4 @@
-"""Reading the source of a consumer, a capture file or a rotated log, from a given record on."""
+"""Reading the source of a consumer, a capture file or a rotated log, from a given record onwards."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Source:
         self.file.refresh(durable)
 
     def read(self, consumed: int, max_records: int) -> list[bytes]:
-        """Returns the next records, limited in number and bytes; waits for some if following; none at the end.
+        """Returns the next records, limited in number and bytes; waits for them if following; empty at the end.
 
         Raises:
             RecordsDeleted: The next record was deleted from the log.
@@ -70,7 +70,7 @@ class Source:
         if isinstance(self.file, CaptureFile):
             batch.take(self.file.record_generator(first))
             return batch.records
-        # Closed here, so that an exception of a signal handler at its end is raised and not only printed.
+        # Closed here, so that an exception of a signal handler at this point is raised and not only printed.
         with closing(files_with(self.file, first, self.file.record_count())) as files:
             for cf, numbers, _ in files:
                 if not batch.take(islice(cf.record_generator(numbers[0]), len(numbers))):
@@ -78,14 +78,14 @@ class Source:
         return batch.records
 
     def _more(self, consumed: int) -> bool:
-        """Looks for newly committed records, waiting for them if following. Returns whether there are any."""
+        """Checks for newly committed records, waiting for them if following. Returns whether there are any."""
         follower = self.file.follow(consumed + 1, timeout=self._timeout if self._follow else 0)
         try:
             if next(follower, None) is None:
                 return False
         finally:
             follower.close()
-        # A power cut must not roll back records that have been consumed: nobody would notice.
+        # A power cut must not roll back records that have been consumed: the consumer would not notice.
         self.file.refresh(self._durable)
         return True
 

@@ -1,4 +1,4 @@
-"""A log in many files: a writer that starts a new one by size or age, and readers to whom they are one.
+"""A log in many files: a writer that starts new files by size or age, and readers that present them as one.
 
 from capturefile.rotating import RotatingReader, RotatingWriter
 

@@ -1,4 +1,4 @@
-"""Following a rotated log over its rotations: `RotatingFollower`, which `RotatingReader.follow` makes."""
+"""Following a rotated log across rotations: `RotatingFollower`, which `RotatingReader.follow` returns."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from capturefile.rotating.log import Log
 
 _STEP = 0.02
-"""Seconds for which a follower waits for one file before it looks at the manifest."""
+"""Seconds for which a follower waits for one file before it checks the manifest."""
 _MAX_AT_HAND = 256
-"""Maximum number of records that a follower takes at once."""
+"""Maximum number of records that a follower takes together."""
 _MAX_BYTES_AT_HAND = 1 << 18
-"""Number of bytes after which a follower takes no more records at once."""
+"""Number of bytes after which a follower stops taking further records."""
 
 
 class _CurrentFile(NamedTuple):
@@ -97,7 +97,7 @@ class RotatingFollower(Generic[RecordT_co]):
             if self._at_hand:
                 return
             self._manifest.look()
-            # Another thread may have looked at the manifest meanwhile; what it found is news for this one.
+            # Another thread may have read the manifest meanwhile; its entries are new to this one.
             if len(self._manifest.entries) > known or self._left_behind():
                 continue
             if self._timeout is not None and time.monotonic() - since >= self._timeout:
@@ -126,11 +126,11 @@ class RotatingFollower(Generic[RecordT_co]):
         return self._log.file_name
 
     def __length_hint__(self) -> int:
-        """How many records it can give without looking for more."""
+        """Returns the number of records that are available without checking for more."""
         return len(self._at_hand)
 
     def ready(self) -> bool:
-        """Reports, without waiting, whether the next step may return at once.
+        """Reports, without waiting, whether the next step may return immediately.
 
         It does not wait even if another thread is waiting for the next record.
 
@@ -181,7 +181,7 @@ class RotatingFollower(Generic[RecordT_co]):
             # The writer has not announced the first file yet.
             time.sleep(self._step())
             return
-        # Looked up before the file: if it has an end by then, the file is complete.
+        # Determined before reading the file: if it has an end, the file is complete.
         end = self._manifest.end(part.place)
         if end is not None and self._number >= end:
             return
@@ -197,12 +197,12 @@ class RotatingFollower(Generic[RecordT_co]):
             self._at_hand.error = error
         if end is not None and not self._at_hand:
             raise InvalidCaptureFile(
-                f"{part.file.file_name!r} ends before record {self._number} of the log, and should continue to "
+                f"{part.file.file_name!r} ends before record {self._number} of the log, but should continue to "
                 f"{end - 1}"
             )
 
     def _take_from(self, follower: Follower[Any], end: int | None) -> None:
-        """Takes one record, waiting briefly, and some of the available records behind it."""
+        """Takes one record, waiting briefly, and some of the available records after it."""
         # Records are counted in the same step in which they are taken.
         numbered = enumerate(follower, self._number)
         try:

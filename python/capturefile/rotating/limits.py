@@ -29,11 +29,11 @@ class RotationLimits:
                 raise ValueError(f"{name} cannot be {limit}: it must be more than 0")
 
     def are_reached(self, file: CaptureFile[Any], started: float, since: float) -> bool:
-        """Whether a new file should be started behind `file`, in which nothing is uncommitted.
+        """Whether a new file should be started after `file`, in which nothing is uncommitted.
 
-        `started` is when the file was started by the system's clock, and `since` when this process learned of it, by
-        the monotonic clock. A system clock that has been set can be behind the start, so the larger age counts,
-        and a start far in the future counts like one far in the past.
+        `started` is when the file was started, by the system's clock, and `since` is when this process learned of it,
+        by the monotonic clock. If the system's clock has been set back, it can be before the start, so the larger age
+        counts, and a start far in the future counts like one far in the past.
         """
         if not file.record_count():
             return False

@@ -1,4 +1,4 @@
-"""What readers and followers of a rotated log share: the manifest, and opening the files."""
+"""The part that readers and followers of a rotated log share: the manifest, and opening the files."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Log(Generic[RecordT_co]):
             raise self.manifest.deleted(number, index) from None
 
     def files_with(self, first: int, last: int) -> Generator[tuple[CaptureFile[RecordT_co], range, int], None, None]:
-        """Opens the files that have the records from one number to another, each until the next one is asked for.
+        """Opens the files with the records from one number to another; each stays open until the next one is requested.
 
         Yields:
             A file, the numbers of these records in it, and by how much their numbers in the log are higher.
 
         Raises:
             RecordsDeleted: A file was deleted; a later one exists.
-            InvalidCaptureFile: A file has lost records, or was deleted as were all later ones.
+            InvalidCaptureFile: A file has lost records, or was deleted together with all later ones.
         """
         manifest = self.manifest
         for index in range(manifest.index_of(first), manifest.index_of(last) + 1 if first <= last else 0):
@@ -60,7 +60,7 @@ class Log(Generic[RecordT_co]):
             with self.open_file(index, lowest) as cf:
                 if cf.record_count() < highest + 1 - start:
                     raise InvalidCaptureFile(
-                        f"{cf.file_name!r} has {cf.record_count()} records, where it had {highest + 1 - start}"
+                        f"{cf.file_name!r} has {cf.record_count()} records, but had {highest + 1 - start}"
                     )
                 yield cf, range(lowest + 1 - start, highest + 2 - start), start - 1
 
@@ -75,9 +75,7 @@ class Log(Generic[RecordT_co]):
             raise manifest.deleted(first, index) from None
         wanted = min(seen, end - 1 if end else seen) - first + 1
         if len(found) < wanted:
-            raise InvalidCaptureFile(
-                f"{str(manifest.path_of(index))!r} has {len(found)} records, where it had {wanted}"
-            )
+            raise InvalidCaptureFile(f"{str(manifest.path_of(index))!r} has {len(found)} records, but had {wanted}")
         return found[:wanted]
 
     def files(self, seen: int) -> tuple[RotatedFile, ...]:
@@ -125,5 +123,5 @@ class Log(Generic[RecordT_co]):
 
 
 def reopen(reader: Callable[..., Any], folder: str, options: dict[str, Any], _seen: object) -> Any:  # noqa: ANN401
-    """Recreates what `RotatingReader.__reduce__` took apart."""
+    """Recreates an object from the result of `RotatingReader.__reduce__`."""
     return reader(folder, **options)

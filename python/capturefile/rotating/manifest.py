@@ -80,14 +80,17 @@ class Entry:
                     return cls(first, float(started))
         except (ValueError, RecursionError):
             pass
-        raise InvalidCaptureFile(f"a record of the manifest {str(manifest)!r} announces no file, but says {line!r:.80}")
+        raise InvalidCaptureFile(
+            f"a record of the manifest {str(manifest)!r} does not announce a file, but contains {line!r:.80}"
+        )
 
 
 def decoded(lines: list[str], before: list[Entry], manifest: Path) -> list[Entry]:
     """Parses entries of a manifest.
 
     Raises:
-        InvalidCaptureFile: The first file does not start with record 1, or a file not behind the one before it.
+        InvalidCaptureFile: The first file does not start with record 1, or a file does not start after the previous
+            one.
     """
     found: list[Entry] = []
     for line in lines:
@@ -96,7 +99,7 @@ def decoded(lines: list[str], before: list[Entry], manifest: Path) -> list[Entry
         if (entry.first != 1) if last is None else (entry.first <= last.first):
             raise InvalidCaptureFile(
                 f"the manifest {str(manifest)!r} announces a file that starts with record {entry.first} "
-                + (f"behind one that starts with record {last.first}" if last else "as the first one")
+                + (f"after one that starts with record {last.first}" if last else "as the first one")
             )
         found.append(entry)
     return found
@@ -110,7 +113,7 @@ def check_format(manifest: CaptureFile[str]) -> None:
     """
     if (metadata := manifest.get_metadata()) != FORMAT:
         raise InvalidCaptureFile(
-            f"{manifest.file_name!r} is no manifest that this version knows: "
+            f"{manifest.file_name!r} is not a manifest that this version supports: "
             f"its metadata is {metadata!r:.80}, not {FORMAT!r}"
         )
 
@@ -134,13 +137,14 @@ class Manifest:
             raise
 
     def look(self) -> bool:
-        """Reads what has been announced since the last look. Returns whether there was anything.
+        """Reads new announcements. Returns whether there were any.
 
         Raises:
             CaptureFileReplaced: The manifest was removed or replaced.
         """
-        with alone(self._looking, f"a look into {str(self.path)!r}"):
-            # All lines are kept, so that a bad one is reported each time, and no exception can separate the two lists.
+        with alone(self._looking, f"a read of {str(self.path)!r}"):
+            # All lines are kept, so that an invalid one is reported each time, and an exception cannot make the two
+            # lists differ.
             self._lines.extend(self._news)
             more = decoded(self._lines[len(self.entries) :], self.entries, self.path)
             # Other threads read the list meanwhile; it only grows.
@@ -148,7 +152,7 @@ class Manifest:
             return bool(more)
 
     def has_news(self) -> bool:
-        """Whether `look` would find something, or raise."""
+        """Whether `look` would find an announcement, or raise."""
         return self._news.ready()
 
     def index_of(self, number: int) -> int:
@@ -178,16 +182,16 @@ class Manifest:
         there = self.next_there(index + 1)
         where = f"record {number} of the log {str(self.folder)!r} was in {self.entries[index].name}, which was deleted"
         if there is None:
-            return InvalidCaptureFile(f"{where}, and so was every file behind it")
+            return InvalidCaptureFile(f"{where}, and so was every file after it")
         first = self.entries[there].first
-        return RecordsDeleted(f"{where}; the next record that is there is {first}", first)
+        return RecordsDeleted(f"{where}; the next record that exists is {first}", first)
 
     def close(self) -> None:
         self._file.close()
 
 
 def names_of_files(folder: StrPath) -> list[str]:
-    """The files in a folder that are called like files of a log, in the order of their records."""
+    """Returns the names of files in a folder that are named like those of a log, in the order of their records."""
     return sorted(path.name for path in Path(folder).iterdir() if _NAMED_BY_NUMBER.fullmatch(path.name))
 
 
@@ -199,22 +203,22 @@ def contains(folder: Path, path: Path) -> bool:
 
 
 def problems_of(folder: StrPath) -> list[str]:
-    """What is wrong with a log whose files are sound each by itself, in words.
+    """Describes the problems of a log whose individual files are sound.
 
-    Files that are missing before all others were deleted, which is no mistake.
+    Missing files before all others were deleted, which is not a problem.
     """
     names = names_of_files(folder)
     manifest = Manifest(Path(folder))
     try:
         known = {entry.name for entry in manifest.entries}
         problems = [
-            f"{name} has records, and the manifest does not know it"
+            f"{name} has records, but is not in the manifest"
             for name in names
             if name not in known and _count(manifest.folder / name)
         ]
         start = manifest.next_there(0)
         if known and start is None:
-            problems.append("none of its files is there")
+            problems.append("none of its files exists")
         for index in range(start or 0, len(known) if start is not None else 0):
             problems += _problems_of_file(manifest, index)
         return problems
@@ -232,12 +236,12 @@ def _problems_of_file(manifest: Manifest, index: int) -> Iterator[str]:
     try:
         found = _count(manifest.path_of(index))
     except FileNotFoundError:
-        # If no file before it is there, it was deleted just now.
+        # If no earlier file exists, it has just been deleted.
         if (manifest.next_there(0) or 0) < index:
-            yield f"{name} is not there, and files before it are"
+            yield f"{name} does not exist, but files before it do"
         return
     if end is not None and found != (expected := end - manifest.entries[index].first):
-        yield f"{name} has {found} records, where the next file says that it has {expected}"
+        yield f"{name} has {found} records, but {expected} according to the start of the next file"
 
 
 def open_for_writing(folder: Path, **options: Any) -> CaptureFile[str]:  # noqa: ANN401
@@ -286,7 +290,9 @@ def open_last(path: Path, options: dict[str, Any]) -> CaptureFile[Any]:
         InvalidCaptureFile: The file does not exist.
     """
     if not path.exists():
-        raise InvalidCaptureFile(f"{str(path)!r} is not there, the last file of a log, where its numbering continues")
+        raise InvalidCaptureFile(
+            f"{str(path)!r} does not exist; it is the last file of a log, which determines its numbering"
+        )
     return CaptureFile(path, True, **options)
 
 
@@ -303,8 +309,7 @@ def delete_unannounced(folder: Path, announced: set[str]) -> None:
         with CaptureFile(path) as cf:
             if count := cf.record_count():
                 raise InvalidCaptureFile(
-                    f"{str(path)!r} has {count} records, and the manifest beside it does not know of them; "
-                    "it may be an old copy"
+                    f"{str(path)!r} has {count} records, but is not in the manifest beside it; it may be an old copy"
                 )
         path.unlink()
 
@@ -318,7 +323,7 @@ def entries_at(path: StrPath) -> list[Entry]:
     """Returns all entries of the manifest at a path.
 
     Raises:
-        InvalidCaptureFile: It is no manifest of this version.
+        InvalidCaptureFile: It is not a manifest of this version.
     """
     with CaptureFile(path) as manifest:
         check_format(manifest)

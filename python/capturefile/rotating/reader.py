@@ -31,13 +31,13 @@ _MAX_OPEN = 8
 
 
 class RotatingReader(Generic[RecordT_co]):
-    """Reads a log that a `RotatingWriter` writes, all its files as one.
+    """Reads a log of a `RotatingWriter`, all files as one.
 
     Records are numbered over the whole log, from 1, and keep their numbers when older files are deleted. `log[n]` is
     record n, `log[-1]` the last one, and `log[a:b]` a list of records a to b - 1; `len(log)` is the number of the last
-    record, and `for record in log` iterates over the records whose files exist, from `first_record` on. What the object
-    sees does not change until `refresh()`. Reading raises `RecordsDeleted` for records whose file was deleted. One
-    object may be used by many threads.
+    record, and `for record in log` iterates over the records whose files exist, from `first_record` on. The state
+    that the object shows does not change until `refresh()`. Reading raises `RecordsDeleted` for records whose file
+    was deleted. One object may be used by many threads.
 
     Args:
         folder: Folder of the log.
@@ -161,13 +161,13 @@ class RotatingReader(Generic[RecordT_co]):
         return self._metadata
 
     def refresh(self, durable: bool = False) -> bool:
-        """Looks at what has been committed since the object was opened or last refreshed.
+        """Shows what has been committed since the object was opened or last refreshed.
 
         Args:
-            durable: Whether to sync the disk before returning, so that a power cut cannot roll back what is seen.
+            durable: Sync the disk before returning, so that a power cut cannot roll back the visible state.
 
         Returns:
-            True if there are more records to see, or other metadata.
+            True if there are more records, or different metadata.
 
         Raises:
             CaptureFileReplaced: The log was removed or replaced.
@@ -256,18 +256,18 @@ class RotatingReader(Generic[RecordT_co]):
 
     def find(
         self,
-        value: Any,  # noqa: ANN401 - whatever keys are compared with
+        value: Any,  # noqa: ANN401 - anything that keys can be compared with
         /,
         key: Callable[[RecordT_co], Any] | None = None,
         *,
-        slack: Any = None,  # noqa: ANN401 - whatever is subtracted from it
+        slack: Any = None,  # noqa: ANN401 - anything that can be subtracted from it
     ) -> int:
         """Returns the number of the first record whose key is not below a value, by bisection; see `CaptureFile.find`.
 
         Only records that were not deleted count.
 
         Args:
-            value: The least key to find.
+            value: The minimum key to find.
             key: As for `CaptureFile.find`.
             slack: As for `CaptureFile.find`.
 
@@ -328,7 +328,7 @@ class RotatingReader(Generic[RecordT_co]):
             The table; see `ArrowRecords`.
 
         Raises:
-            IndexError: One of the records asked for does not exist.
+            IndexError: One of the requested records does not exist.
             RecordsDeleted: The file of one of them was deleted.
             ValueError: `text` is true, and the log was opened with an encoding other than UTF-8 or None.
             CaptureFileNotOpen: The object is closed.
@@ -363,17 +363,17 @@ class RotatingReader(Generic[RecordT_co]):
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> RotatingFollower[RecordT_co]:
         """Iterates over committed records and then waits for new ones, across rotations.
 
-        The iterator returns each record once, and never half a commit, at most some 20 milliseconds after the commit
-        or 40 after a rotation. What this object itself sees does not change.
+        The iterator returns each record once, and never part of a commit, at most some 20 milliseconds after the
+        commit or 40 after a rotation. The state that this object itself shows does not change.
 
         Args:
             start: Number of the first record; by default the first one that this object does not see yet.
-            timeout: Seconds without news after which the iteration ends; by default it waits for ever. It also ends
-                when this object is closed.
+            timeout: Seconds without a new record after which the iteration ends; by default it waits for ever. It
+                also ends when this object is closed.
 
         Returns:
             An iterator. Its steps raise RecordsDeleted if the file of the next record was deleted, and the next step
-            continues behind the gap; CaptureFileReplaced if the log was removed or replaced; and the exceptions of
+            continues after the gap; CaptureFileReplaced if the log was removed or replaced; and the exceptions of
             `CaptureFile.follow`.
 
         Raises:
@@ -388,13 +388,13 @@ class RotatingReader(Generic[RecordT_co]):
         self._check_open()
         number = self._seen + 1 if start is None else first_number(start)
         if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, from 0 up")
+            raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, at least 0")
         return RotatingFollower(self._log, number, timeout)
 
     def close(self) -> None:
         """Closes the log and ends its followers. Does nothing on a closed object.
 
-        Sequences and tables that were made from it remain usable.
+        Sequences and tables that were created from it remain usable.
 
         Examples:
             >>> reader.close()
@@ -419,9 +419,9 @@ class RotatingReader(Generic[RecordT_co]):
         return f"<RotatingReader: {self._seen} records of {self.file_name!r}{', closed' if self.closed else ''}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the folder and the settings: the other process opens the log and sees what is committed by then.
+        """Pickles the folder and the settings: the other process opens the log and sees the last commit at that time.
 
-        What this object sees is part of the pickle because some caches use the pickle as a key.
+        The state that this object shows is part of the pickle because some caches use the pickle as a key.
         """
         self._check_open()
         return reopen, (type(self), self.file_name, self._log.options, (self._seen, self._metadata))

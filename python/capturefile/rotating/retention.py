@@ -1,4 +1,4 @@
-"""Which files of a rotated log are deleted, and when."""
+"""Deleting old files of a rotated log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Retention:
-    """How much of a log is kept: what exceeds any of the limits is deleted, the oldest file first."""
+    """How much of a log is kept: while any limit is exceeded, the oldest file is deleted."""
 
     keep_files: int | None
     keep_bytes: int | None
@@ -61,7 +61,7 @@ class Retention:
                 paths[index].unlink(missing_ok=True)
             except PermissionError:
                 if sys.platform == "win32":
-                    return  # Somebody reads it, which prevents that there; it will be tried again.
+                    return  # On Windows, a reader prevents the deletion; it will be retried.
                 raise
             sync_path(folder)
             size -= sizes[index]

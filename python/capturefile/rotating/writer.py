@@ -35,9 +35,9 @@ class RotatingWriter:
 
     The first change after a commit starts a new file if the current one has records and has reached `max_bytes` or
     `max_age`. A transaction is therefore always in one file, and a file may exceed the limit by one transaction.
-    Records are numbered over the whole log, from 1. Read it with `RotatingReader`, or each file by itself. Leaving the
-    `with` block closes the log; it does not commit. One object may be used by many threads, whose changes belong to one
-    transaction.
+    Records are numbered over the whole log, from 1. Read it with `RotatingReader`, or each file separately. Leaving
+    the `with` block closes the log; it does not commit. One object may be used by many threads, whose changes belong
+    to one transaction.
 
     Args:
         folder: Folder for this log alone. It is created if necessary; its parent has to exist.
@@ -45,10 +45,10 @@ class RotatingWriter:
             file without records has about 86,000 bytes already. Space that is preallocated for growth does not count.
         max_age: Age of a file, in seconds, at which a new one is started; by default there is no limit. Time during
             which no writer runs counts.
-        keep_files: How many files there are at most, the current one included, after a rotation or after opening: older
-            ones are deleted. By default nothing is.
+        keep_files: Maximum number of files, including the current one, after a rotation or after opening: older ones
+            are deleted. By default, none is deleted.
         keep_bytes: Size of all files together on the disk, in bytes, above which the oldest are deleted likewise. The
-            log grows to as much as this and one file more.
+            log can grow to this size plus one file.
         keep_age: Seconds after the end of a file, by the system's clock, at which it is deleted likewise.
         initial_metadata: Metadata of a log that this call creates; ignored for an existing log. A new file starts with
             the metadata of the previous file.
@@ -282,7 +282,7 @@ class RotatingWriter:
         """Returns a context manager that commits at the end of its block, and rolls back if the block raises.
 
         Returns:
-            The context manager, which gives this object.
+            The context manager; entering it returns this object.
 
         Examples:
             >>> with log.transaction():
@@ -386,7 +386,7 @@ class RotatingWriter:
         file = self._open_file()
         with alone(self._rotating, f"a rotation of {str(self._folder)!r}"):
             try:
-                # From here on, no signal handler can add to the file; what one has just added is committed.
+                # From here on, no signal handler can add to the file; records that one has just added are committed.
                 self._settled = False
                 file.commit()
                 sync_path(self._folder / self._current.name)

@@ -81,7 +81,8 @@ class Batches:
         texts = []
         for number, record in zip(numbers.to_pylist(), records.to_pylist(), strict=True):
             try:
-                # Encoded at once, since a handler such as surrogateescape makes what no column of strings holds.
+                # Encoded right away, since a handler such as surrogateescape produces text that a column of strings
+                # cannot hold.
                 texts.append(record.decode(self.encoding, self.errors).encode())
             except UnicodeError as error:
                 raise ValueError(f"record {number} of {path!r} is not text in {self.encoding}: {error}") from error
@@ -89,13 +90,13 @@ class Batches:
 
 
 def _check_size(numbers: pa.Array, records: pa.Array, path: str) -> None:
-    # A record that is larger than a batch usually is stands alone in one.
+    # A record larger than the usual batch gets a batch of its own.
     size = len(records[0].as_buffer()) if len(records) == 1 else 0
     if size > MAX_RECORD_BYTES:
         raise ValueError(
-            f"record {numbers[0]} of {path!r} has {size:,} bytes, and a row of Spark holds "
-            f"{MAX_RECORD_BYTES:,} at most; "
-            "leave it out by the options firstRecord and lastRecord, or leave out the column record"
+            f"record {numbers[0]} of {path!r} has {size:,} bytes, and a row of Spark holds at most "
+            f"{MAX_RECORD_BYTES:,}; "
+            "exclude it with the options firstRecord and lastRecord, or leave out the column record"
         )
 
 
@@ -116,7 +117,7 @@ def records_of(data: Iterable[Any], column: str, encoding: str | None, errors: s
 
 def _encoded(values: pa.Array, column: str, encoding: str | None, errors: str) -> list[bytes]:
     if values.null_count:
-        raise ValueError(f"the column {column!r} has a null, which is no record: filter it out, or fill in something")
+        raise ValueError(f"the column {column!r} has a null, which is not a record: filter it out, or replace it")
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         if encoding not in {None, "utf-8"}:
             return [text.encode(encoding, errors) for text in values.to_pylist()]

@@ -22,19 +22,19 @@ def local_path(path: str) -> str:
         if plain.startswith("//"):
             plain = plain.removeprefix("//").removeprefix("localhost")
     if "://" in plain or not plain:
-        raise ValueError(f"{path!r} is no path: capture files are read and written in mounted file systems only")
+        raise ValueError(f"{path!r} is not a path: capture files are read and written only in mounted file systems")
     return os.path.abspath(plain)
 
 
 def is_one_file(paths: tuple[str, ...]) -> bool:
-    """Whether the paths can only stand for one file, so that a column with its name would be redundant."""
+    """Whether the paths can only refer to one file, so that a column with its name would be redundant."""
     return (
         len(paths) == 1 and not os.path.isdir(paths[0]) and (os.path.isfile(paths[0]) or not glob.has_magic(paths[0]))
     )
 
 
 def find(paths: tuple[str, ...], *, may_be_none: bool = False) -> list[str]:
-    """Lists the files that files, folders and patterns stand for, each once, in the order of their paths.
+    """Lists the files to which files, folders and patterns refer, each once, in the order of their paths.
 
     In a folder, these are the files whose names end with `.capture` and do not start with `_` or `.`.
 
@@ -53,7 +53,7 @@ def _expanded(path: str, *, may_be_none: bool) -> list[str]:
         raise FileNotFoundError(f"{path!r} does not exist on {socket.gethostname()}, where the read is planned")
     found = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file) and not is_hidden(file)]
     if not found and not may_be_none:
-        raise FileNotFoundError(f"no file fits {path!r} on {socket.gethostname()}, where the read is planned")
+        raise FileNotFoundError(f"no file matches {path!r} on {socket.gethostname()}, where the read is planned")
     return found
 
 
@@ -74,6 +74,6 @@ def open_to_read(path: str) -> CaptureFile[bytes]:
         return CaptureFile(path, encoding=None, threads=1)
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{path!r} does not exist on {socket.gethostname()}, but did where the read was planned: all hosts of the "
-            "cluster need the file under the same path, and it must stay until the read is done"
+            f"{path!r} does not exist on {socket.gethostname()}, but did on the host that planned the read: all "
+            "hosts of the cluster need the file under the same path, and it must stay until the read is done"
         ) from None

@@ -54,7 +54,7 @@ class Options:
             ValueError: There are several paths.
         """
         if len(self.paths) > 1:
-            raise ValueError(f"one path can be written to, not {len(self.paths)}: {', '.join(self.paths)}")
+            raise ValueError(f"only one path can be written to, not {len(self.paths)}: {', '.join(self.paths)}")
         return self.paths[0]
 
 
@@ -91,7 +91,7 @@ def _encoding(given: Mapping[str, str]) -> str | None:
     try:
         return codecs.lookup(given["encoding"]).name
     except LookupError:
-        raise ValueError(f"the option encoding must be one that Python knows, not {given['encoding']!r}") from None
+        raise ValueError(f"the option encoding must be an encoding of Python, not {given['encoding']!r}") from None
 
 
 def _errors(given: Mapping[str, str]) -> str:
@@ -101,5 +101,5 @@ def _errors(given: Mapping[str, str]) -> str:
     try:
         codecs.lookup_error(errors)
     except LookupError:
-        raise ValueError(f"the option errors must be one that Python knows, not {errors!r}") from None
+        raise ValueError(f"the option errors must be an error handler of Python, not {errors!r}") from None
     return errors

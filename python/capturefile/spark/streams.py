@@ -140,6 +140,6 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 def _check_not_shorter(path: str, count: int, done: int) -> None:
     if count < done:
         raise InvalidCaptureFile(
-            f"{path!r} has {count} records, of which {done} were read: it is not the same file any more; start again "
+            f"{path!r} has {count} records, of which {done} were read: it is no longer the same file; start again "
             "with another checkpoint"
         )

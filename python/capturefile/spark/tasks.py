@@ -24,6 +24,6 @@ def this_task() -> Task:
     """
     context = TaskContext.get()
     if context is None:
-        raise RuntimeError("this is no task of Spark")
+        raise RuntimeError("this is not a task of Spark")
     query = context.getLocalProperty("sql.streaming.queryId")
     return Task(context.partitionId(), context.taskAttemptId(), query)

@@ -54,7 +54,7 @@ class BatchWriter(DataSourceArrowWriter):
         self.encoding = encoding
         self.errors = errors
         self.overwrite = overwrite
-        # Starts with the time, so that the parts of later writes sort behind those of earlier ones.
+        # Starts with the time, so that the parts of later writes sort after those of earlier ones.
         self.swap = Swap(folder, f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}")
         self.is_new = not os.path.exists(folder)
         os.makedirs(self.swap.aside)
@@ -69,7 +69,7 @@ class BatchWriter(DataSourceArrowWriter):
         aside = str(self.swap.aside)
         if not os.path.isdir(aside):
             raise FileNotFoundError(
-                f"{aside!r}, which was made where the write is planned, does not exist on {socket.gethostname()}: "
+                f"{aside!r}, which the planning host created, does not exist on {socket.gethostname()}: "
                 "all hosts of the cluster need the same folder under the same path"
             )
         task = this_task()

@@ -124,7 +124,7 @@ class Viewer:
 
     def _reserve(self) -> None:
         if not self.jobs.reserve():
-            raise HTTPException(429, "There are enough jobs at work; end one of them.")
+            raise HTTPException(429, "Too many jobs are running; end one of them.")
 
     def _source(self, request: Request) -> AnyViewed:
         index = _natural(request.path_params["file"])

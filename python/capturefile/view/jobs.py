@@ -1,4 +1,4 @@
-"""Long jobs, each in a process of its own, which can be ended at any time and does not slow down the pages."""
+"""Long jobs, each in a separate process, which can be ended at any time and does not slow down the pages."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Jobs:
             await self._end(process)
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        # One at its end is left to end: killing it would take its exit code away from the waiter.
+        # A worker that is about to end is left alone: killing it would take its exit code away from the waiter.
         if process.returncode is None and not (process.stdout and process.stdout.at_eof()):
             process.kill()
         # If the client disconnects, this wait is cancelled, and another one has to continue: a process that is

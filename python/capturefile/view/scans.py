@@ -17,7 +17,7 @@ MAX_SEGMENTS = 512
 MAX_SAMPLED = 200_000
 """Maximum number of records whose sizes are determined; of more records, a sample is taken."""
 RUN = 100
-"""Records that are sampled together."""
+"""Number of consecutive records in a sample."""
 REPORT_EVERY = 0.2
 
 

@@ -18,7 +18,7 @@ MAX_HITS = 1000
 REPORT_EVERY = 0.15
 """Seconds between two lines of progress."""
 BEFORE, BEHIND = 40, 160
-"""Characters shown around what was found."""
+"""Number of characters shown before and after a hit."""
 
 
 def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -36,8 +36,8 @@ def new_token() -> str:
 def is_known_host(header: str, bound_to: str) -> bool:
     """Returns whether a Host header names the machine in a way that DNS rebinding cannot imitate.
 
-    In a rebinding attack a page of a stranger's domain makes that domain's name lead to this machine, and the browser
-    then sends that name. A number, `localhost`, and the name that the user gave cannot be had by a stranger.
+    In a rebinding attack, a stranger's domain resolves to this machine, and the browser then sends that domain's
+    name. A stranger cannot own a number, `localhost`, or the name that the user gave.
     """
     name = _without_port(header.strip().lower())
     if name in ("localhost", bound_to.lower()):
@@ -92,7 +92,7 @@ class Guard:
         # A user may follow a link from another page, but no other page may send requests by itself.
         is_ours = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         if not is_ours and headers.get("sec-fetch-mode") != "navigate":
-            return PlainTextResponse("Other pages may not ask.\n", 403)
+            return PlainTextResponse("Requests from other pages are not permitted.\n", 403)
         start = scope["path"][: len(self.prefix)]
         if not hmac.compare_digest(start.encode(), self.prefix.encode()):
             return PlainTextResponse("Open the address that `capturefile view` printed, with its token.\n", 404)

@@ -44,7 +44,7 @@ class State:
     """Number of the first record that was not deleted."""
 
 
-class Unreadable(Exception):  # noqa: N818 - what it says of the file
+class Unreadable(Exception):  # noqa: N818 - it describes the file
     """The file or log cannot be opened."""
 
 
@@ -64,7 +64,7 @@ class Viewed(Generic[Readable]):
         self.open()
 
     def open(self) -> None:
-        """Opens the file that the path leads to now, and replaces the one that was open."""
+        """Opens the file to which the path leads now, in place of the one that was open."""
         with self._lock:
             try:
                 self._file = self._opened()

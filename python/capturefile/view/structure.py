@@ -1,4 +1,4 @@
-"""The header, both master nodes or heads and the way down the index, as the page gets them."""
+"""The header, both master nodes or heads and the path down the index, in the form for the page."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from capturefile._capturefile import _Header, _HeadSlot, _LogExtent, _MasterSlot, _Step
 
 LAST_NUMBER = 2**64 - 1
-"""No file has a record with this number."""
+"""A number that no record has."""
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """The header and both slots, or heads and the log, as far as they can be read."""
+    """Returns the header and both slots, or heads and the log, as far as they can be read."""
     empty: dict[str, Any] = {"header": None, "slots": [], "heads": [], "log": None, "current": None, "error": None}
     try:
         structure = _Structure(path)

@@ -1,6 +1,6 @@
 """The process of one job: a task comes as a line of JSON on standard input, and lines of JSON go out.
 
-A line has one key: `progress`, what the task finds, and at its end `done` or `error`. An export writes one line,
+Each line has one key: `progress`, a result of the task, and at the end `done` or `error`. An export writes one line,
 `ready` or `error`, and then what is exported.
 """
 
@@ -32,7 +32,7 @@ def main() -> None:
         # The reader is gone, so this cannot be reported either.
         os._exit(0)
     except (re.error, OverflowError, RecursionError) as error:
-        print(json.dumps({"error": f"That is no regular expression: {error}"}), flush=True)
+        print(json.dumps({"error": f"That is not a regular expression: {error}"}), flush=True)
     except BROKEN as error:
         print(json.dumps({"error": in_words(error)}), flush=True)
     except ValueError as error:
