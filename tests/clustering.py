@@ -152,7 +152,7 @@ def test_a_series_is_written_too_and_a_null_is_refused(client: Client, folder: P
 def test_parts_that_are_there_are_only_replaced_on_demand(client: Client, folder: Path, tmp_path: Path) -> None:
     bag = read_bag(folder / "a.capture", records_per_partition=60_000)
     assert len(to_capture(bag, tmp_path)) == 2
-    with pytest.raises(FileExistsError, match=r"has parts already, such as part-0000\d\.capture"):
+    with pytest.raises(FileExistsError, match=r"already contains parts, such as part-0000\d\.capture"):
         to_capture(bag, tmp_path)
     later = to_capture(bag.repartition(1), tmp_path, overwrite=True, compute=False)
     assert len(list(tmp_path.iterdir())) == 2

@@ -170,7 +170,7 @@ def test_a_copy_of_a_log_is_brought_up_to_date(folder: Path, target: Path) -> No
     write_files(target, 3)
     check(target, 15)
     check(folder, 12)
-    with pytest.raises(capturefile.CaptureFileReplaced, match="has a copy of another log"):
+    with pytest.raises(capturefile.CaptureFileReplaced, match="contains a copy of another log"):
         capturefile.backup(folder, target)
 
 

@@ -197,7 +197,7 @@ def test_a_source_is_not_its_own_destination(source: Path, path: Path, opened: b
     else:
         with pytest.raises(ValueError, match="are one file"):
             consume(source, path)
-        with pytest.raises(ValueError, match="no position of a consumer"):
+        with pytest.raises(ValueError, match="does not contain the position of a consumer"):
             checkpoint.consume_at_least_once(source, path)
     assert records_of(source) == list(map(str, range(1, 11)))
     with CaptureFile(source, True):

@@ -99,6 +99,6 @@ def test_a_cursor_file_counts_over_rotations(folder: Path, tmp_path: Path) -> No
 def test_the_results_are_no_file_of_the_log(folder: Path) -> None:
     with RotatingReader(folder) as log:
         first, *_ = log.files()
-    with pytest.raises(ValueError, match="are one file, or of one log"):
+    with pytest.raises(ValueError, match="are the same file, or belong to the same log"):
         checkpoint.consume(folder, first.path, name="test")
     assert records_of(first.path) == numbered(1, 3)

@@ -233,7 +233,7 @@ def test_a_file_that_is_none_is_left_alone(numbers: Path, cursor: Path, content:
     done = run("follow", "--cursor-file", cursor, "--exit-at-end", numbers)
     assert (done.returncode, done.stdout) == (FAILED, b"")
     assert_one_line(done.stderr)
-    assert b"no position of a consumer" in done.stderr
+    assert b"does not contain the position of a consumer" in done.stderr
     assert cursor.read_text(encoding="latin-1") == content
 
 

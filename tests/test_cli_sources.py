@@ -97,7 +97,7 @@ def test_a_file_that_is_missing_in_the_middle_is_an_error(folder: Path) -> None:
     (folder / "00000000000000000004.capture").unlink()
     done = run("cat", folder)
     assert (done.returncode, done.stdout) == (FAILED, written(1, 3))
-    assert b"was deleted; the next record that is there is 5" in done.stderr
+    assert b"was deleted; the next record that exists is 5" in done.stderr
 
 
 def test_a_folder_without_a_log_is_said_to_be_one(tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ def test_verify_checks_each_file_of_a_log_and_that_they_fit_together(shortened: 
     done = run("verify", shortened)
     assert done.returncode == DAMAGED
     assert done.stdout.decode().splitlines()[-2:] == [
-        f"{shortened}: damaged: 00000000000000000077.capture has records, and the manifest does not know it",
-        f"{shortened}: damaged: 00000000000000000005.capture is not there, and files before it are",
+        f"{shortened}: damaged: 00000000000000000077.capture has records, but is not in the manifest",
+        f"{shortened}: damaged: 00000000000000000005.capture does not exist, but files before it do",
     ]
     printed = json.loads(run("verify", "--json", shortened).stdout)
     assert [found["sound"] for found in printed] == [True, True, True, True, False]
@@ -174,7 +174,7 @@ def test_verify_finds_a_sealed_file_with_other_records_than_it_had(folder: Path)
     make(sealed, [b"other"])
     done = run("verify", folder)
     assert done.returncode == DAMAGED
-    assert done.stdout.endswith(b"has 1 records, where the next file says that it has 3\n")
+    assert done.stdout.endswith(b"has 1 records, but 3 according to the start of the next file\n")
 
 
 # Several sources
@@ -318,7 +318,7 @@ def test_a_cursor_goes_over_rotations_and_deleted_files(folder: Path, tmp_path: 
     done = run(*follow)
     assert (done.returncode, done.stdout) == (LOSSY, written(13, 13))
     assert_one_line(done.stderr)
-    assert b"was deleted; the next record that is there is 13" in done.stderr
+    assert b"was deleted; the next record that exists is 13" in done.stderr
 
 
 def test_tail_by_name_waits_for_a_file_and_continues_with_its_successor(path: Path) -> None:

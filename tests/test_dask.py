@@ -107,10 +107,10 @@ def test_a_worker_without_the_file_or_its_records_says_so(folder: Path) -> None:
     part = _plan(folder, 10)[2]
     with CaptureFile(folder / "a.capture", True, force_new_empty_file=True):
         pass
-    with pytest.raises(capturefile.InvalidCaptureFile, match="has 0 records, where there were 25 or more"):
+    with pytest.raises(capturefile.InvalidCaptureFile, match="has 0 records, but there were 25 or more"):
         _records(part, Decoder(None))
     (folder / "a.capture").unlink()
-    with pytest.raises(FileNotFoundError, match=r"each worker has to see .*: '.*a\.capture'"):
+    with pytest.raises(FileNotFoundError, match=r"each worker must see .*: '.*a\.capture'"):
         _table(part, text=False)
 
 
@@ -154,7 +154,7 @@ def test_a_part_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_new_parts_replace_all_old_ones(tmp_path: Path) -> None:
     write_parts(tmp_path, "first", ["a"], ["b"], ["c"])
-    with pytest.raises(FileExistsError, match=r"has parts already, such as part-00000\.capture"):
+    with pytest.raises(FileExistsError, match=r"already contains parts, such as part-00000\.capture"):
         write_parts(tmp_path, "refused", ["d"])
     assert len(write_parts(tmp_path, "second", ["d"], overwrite=True)) == 1
     assert [committed(path) for path in tmp_path.glob("*.capture")] == [[b"d"]]
@@ -172,7 +172,7 @@ def test_a_job_whose_tasks_are_repeated_after_it_is_done_stays_as_it_is(tmp_path
 
 
 def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="each worker has to see the folder at the same path"):
+    with pytest.raises(FileNotFoundError, match="each worker must see the folder at the same path"):
         write_parts(tmp_path / "elsewhere", "job", ["a"])
 
 

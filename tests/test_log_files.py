@@ -221,7 +221,7 @@ def test_old_files_of_a_log_are_deleted(make: Callable[..., CaptureHandler], tmp
 def test_a_log_in_one_file_has_no_old_ones_to_delete(tmp_path: Path, limit: str) -> None:
     options: dict[str, Any] = {limit: 3}
     for kind in (CaptureHandler, LoggerFactory):
-        with pytest.raises(ValueError, match="without max_bytes or max_age"):
+        with pytest.raises(ValueError, match="exist only with max_bytes or max_age"):
             kind(tmp_path / "log", **options)
     assert not (tmp_path / "log").exists()
 

@@ -112,7 +112,7 @@ def test_readers_at_work_read_to_the_end_of_a_deleted_file_and_are_then_told(fol
         assert [next(follower), next(follower)] == numbered(2, 3)
         assert [next(records), next(records)] == numbered(2, 3)
         for reading in (follower, records):
-            with pytest.raises(RecordsDeleted, match="the next record that is there is 7") as caught:
+            with pytest.raises(RecordsDeleted, match="the next record that exists is 7") as caught:
                 next(reading)
             assert caught.value.first_record == 7
         assert list(follower) == numbered(7, 9)

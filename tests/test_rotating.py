@@ -425,7 +425,9 @@ def test_a_file_with_records_that_the_manifest_does_not_know_is_never_deleted(fo
     old_manifest = (folder / manifest.NAME).read_bytes()
     write_files(folder, 3)
     (folder / manifest.NAME).write_bytes(old_manifest)
-    with pytest.raises(capturefile.InvalidCaptureFile, match=r"000003.capture' has 3 records, and the manifest"):
+    with pytest.raises(
+        capturefile.InvalidCaptureFile, match=r"000003.capture' has 3 records, but is not in the manifest"
+    ):
         RotatingWriter(folder)
     assert (folder / "00000000000000000003.capture").exists()
 
@@ -448,21 +450,21 @@ def test_a_copy_without_the_files_that_were_announced_last_is_read_as_far_as_it_
         assert [file.first_record for file in reader.files()] == [1]
         follower = reader.follow(1, timeout=0)
         assert [next(follower), next(follower)] == ["record 1", "record 2"]
-        with pytest.raises(capturefile.InvalidCaptureFile, match="every file behind it"):
+        with pytest.raises(capturefile.InvalidCaptureFile, match="every file after it"):
             next(follower)
     (folder / f"{1:020}.capture").unlink()
-    with pytest.raises(capturefile.InvalidCaptureFile, match="every file behind it"):
+    with pytest.raises(capturefile.InvalidCaptureFile, match="every file after it"):
         RotatingReader(folder)
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["{}"], "announces no file"),
-        (['{"first": 1'], "announces no file"),
-        (['{"first": 1.5, "started": 0}'], "announces no file"),
+        (["{}"], "does not announce a file"),
+        (['{"first": 1'], "does not announce a file"),
+        (['{"first": 1.5, "started": 0}'], "does not announce a file"),
         (['{"first": 2, "started": 0}'], "record 2 as the first one"),
-        (['{"first": 1, "started": 0}', '{"first": 1, "started": 0}'], "record 1 behind one that starts with record 1"),
+        (['{"first": 1, "started": 0}', '{"first": 1, "started": 0}'], "record 1 after one that starts with record 1"),
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, lines: list[str], message: str) -> None:
@@ -479,7 +481,7 @@ def test_a_manifest_of_a_later_version_is_refused(folder: Path) -> None:
     folder.mkdir()
     CaptureFile(folder / manifest.NAME, True, b'{"capturefile.rotating": 2}').close()
     for opened in (RotatingReader, RotatingWriter):
-        with pytest.raises(capturefile.InvalidCaptureFile, match="no manifest that this version knows"):
+        with pytest.raises(capturefile.InvalidCaptureFile, match="not a manifest that this version supports"):
             opened(folder)
 
 

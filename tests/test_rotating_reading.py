@@ -82,12 +82,12 @@ def test_a_sealed_file_that_has_lost_records_is_reported(folder: Path) -> None:
         cf.add_record("record 1")
         cf.commit()
     with RotatingReader(folder) as log:
-        with pytest.raises(capturefile.InvalidCaptureFile, match="has 1 records, where it had 3"):
+        with pytest.raises(capturefile.InvalidCaptureFile, match="has 1 records, but had 3"):
             log.as_sequence()
         follower = log.follow(1, timeout=0)
         assert next(follower) == "record 1"
         with pytest.raises(
-            capturefile.InvalidCaptureFile, match="ends before record 2 of the log, and should continue to 3"
+            capturefile.InvalidCaptureFile, match="ends before record 2 of the log, but should continue to 3"
         ):
             next(follower)
 

@@ -283,7 +283,7 @@ def test_a_sequence_whose_file_has_lost_records_says_so(full: Path) -> None:
     write(full, "three")
     pickled = pickle.dumps(sequence(full))
     full.write_bytes(before)
-    with pytest.raises(capturefile.InvalidCaptureFile, match="has 2 records, where this sequence was made of 3"):
+    with pytest.raises(capturefile.InvalidCaptureFile, match="has 2 records, but had 3 when this sequence was created"):
         pickle.loads(pickled)[0]
 
 
@@ -442,5 +442,7 @@ def test_a_file_that_was_replaced_after_it_was_closed_is_reported(
     assert hundreds[1] == "1"
     for number in range(2, 600, 2):
         assert hundreds[number] == str(number)
-    with pytest.raises(capturefile.CaptureFileReplaced, match=r"0\.capture' is another file"):
+    with pytest.raises(
+        capturefile.CaptureFileReplaced, match=r"0\.capture' is not the file that this sequence was created from"
+    ):
         hundreds[0]

@@ -153,14 +153,14 @@ def test_nothing_to_read_is_an_error_but_for_an_empty_folder(tmp_path: Path) -> 
     ("options", "message"),
     [
         ({}, "no path was given"),
-        ({"path": "hdfs://host/logs"}, "mounted file systems only"),
+        ({"path": "hdfs://host/logs"}, "only in mounted file systems"),
         ({"path": "x", "firstRecord": "0"}, "firstRecord must be a whole number from 1, not '0'"),
         ({"path": "x", "LASTRECORD": "-1"}, "lastRecord must be a whole number"),
         ({"path": "x", "recordsPerPartition": "many"}, "recordsPerPartition must be a whole number"),
         ({"path": "x", "columns": "record,line"}, "columns must name some of record_number, record, path"),
         ({"path": "x", "columns": "record,record"}, "columns must name some of"),
-        ({"path": "x", "encoding": "utf-9"}, "encoding must be one that Python knows"),
-        ({"path": "x", "encoding": "utf-8", "errors": "none"}, "errors must be one that Python knows, not 'none'"),
+        ({"path": "x", "encoding": "utf-9"}, "encoding must be an encoding of Python"),
+        ({"path": "x", "encoding": "utf-8", "errors": "none"}, "errors must be an error handler of Python, not 'none'"),
         ({"path": "x", "errors": "replace"}, "errors needs the option encoding"),
     ],
 )

@@ -307,7 +307,7 @@ def test_other_metadata_stays(tasks: Tasks, path: Path) -> None:
 @pytest.mark.parametrize("content", [b"text", b"[1]", b'{"capturefile.spark": 1}', b"\xff"])
 def test_metadata_that_is_no_object_is_refused_and_stays(tasks: Tasks, path: Path, content: bytes) -> None:
     fill(path, ["first"], initial_metadata=content)
-    with pytest.raises(ValueError, match=r"is no JSON object|has no object"):
+    with pytest.raises(ValueError, match=r"is not a JSON object|has no object"):
         add(tasks, path, 0, b"second")
     with CaptureFile(path) as cf:
         assert (cf.get_metadata(), cf[:]) == (content, ["first"])
@@ -401,5 +401,5 @@ def test_a_stream_writer_wants_a_query(tasks: Tasks, path: Path, monkeypatch: py
     with pytest.raises(RuntimeError, match="not part of a streaming query"):
         tasks.write(sink(path), batches(b"one"))
     monkeypatch.setattr(TaskContext, "get", lambda: None)
-    with pytest.raises(RuntimeError, match="no task of Spark"):
+    with pytest.raises(RuntimeError, match="not a task of Spark"):
         sink(path).write(iter([]))

@@ -1,4 +1,4 @@
-"""Codecs: what makes objects of records and records of objects.
+"""Codecs, which convert records to objects and back.
 
     from capturefile import codecs
 
@@ -7,8 +7,8 @@
         orders.commit()
         print(orders[-1].customer)
 
-A codec is any object with the methods `encode` and `decode`; `Codec` is their type. Those here can be pickled, so that
-sequences with them can go to other processes, and two are equal if they do the same.
+A codec is any object with the methods `encode` and `decode`; `Codec` is their type. Those of this module can be
+pickled, so that sequences with them can be sent to other processes, and are equal if they do the same.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _T = TypeVar("_T")
 
 
 class Codec(Protocol[_T]):
-    """What `codec=` takes: an object with these two methods, which many threads may call at once."""
+    """The type of `codec=`: an object with these two methods, which many threads may call at the same time."""
 
     def decode(self, record: bytes, /) -> _T:
-        """Makes an object of the bytes of a record. Whatever it raises, the reading call raises, with a note.
+        """Decodes a record. The call that reads raises its exceptions, with a note.
 
         Args:
             record: The bytes.
@@ -52,7 +52,7 @@ class Codec(Protocol[_T]):
         """
 
     def encode(self, value: _T, /) -> Buffer:
-        """Makes the bytes of a record of an object. Whatever it raises, the adding call raises.
+        """Encodes an object as a record. The call that adds raises its exceptions.
 
         Args:
             value: The object.
@@ -68,7 +68,7 @@ class Codec(Protocol[_T]):
 
 
 class _Codec(Generic[_T]):
-    """A codec that is made, also in another process, by a function of this module and its arguments."""
+    """A codec that can be recreated, even in another process, by a function of this module and its arguments."""
 
     __slots__ = ("_arguments", "_function", "decode", "encode")
 
@@ -102,10 +102,10 @@ class _Codec(Generic[_T]):
 def json() -> Codec[Any]:
     """Returns a codec for JSON, by the standard library's module.
 
-    Records are in UTF-8 and on one line, so that the command and programs that read lines understand them.
+    Records are UTF-8 on one line, as the command and programs that read lines expect.
 
     Returns:
-        The codec, for all that `json.dumps` takes.
+        The codec, for all objects that `json.dumps` accepts.
 
     Examples:
         >>> from capturefile import codecs
@@ -123,14 +123,14 @@ def json() -> Codec[Any]:
 
 
 def msgspec(kind: type[_T], format: Literal["json", "msgpack"] = "json") -> Codec[_T]:  # noqa: A002 - its name there
-    """Returns a codec for the types that msgspec knows, which is the fastest one for JSON.
+    """Returns a codec for the types that msgspec supports, which is the fastest one for JSON.
 
     Args:
-        kind: A `msgspec.Struct`, a dataclass, or whatever else `msgspec.json.Decoder` takes as a type.
+        kind: A `msgspec.Struct`, a dataclass, or any other type that `msgspec.json.Decoder` accepts.
         format: "json", or "msgpack" for MessagePack.
 
     Returns:
-        The codec. Its `decode` raises `msgspec.ValidationError` for a record that is of another type.
+        The codec. Its `decode` raises `msgspec.ValidationError` for a record of another type.
 
     Raises:
         ModuleNotFoundError: msgspec is not installed.
@@ -157,13 +157,13 @@ def msgspec(kind: type[_T], format: Literal["json", "msgpack"] = "json") -> Code
 
 
 def pydantic(kind: type[_T]) -> Codec[_T]:
-    """Returns a codec for the types that pydantic knows, as JSON.
+    """Returns a codec for the types that pydantic supports, as JSON.
 
     Args:
-        kind: A `pydantic.BaseModel`, a dataclass, or whatever else `pydantic.TypeAdapter` takes.
+        kind: A `pydantic.BaseModel`, a dataclass, or any other type that `pydantic.TypeAdapter` accepts.
 
     Returns:
-        The codec. Its `decode` raises `pydantic.ValidationError` for a record that is of another type.
+        The codec. Its `decode` raises `pydantic.ValidationError` for a record of another type.
 
     Raises:
         ModuleNotFoundError: pydantic is not installed.

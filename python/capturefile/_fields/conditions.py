@@ -1,4 +1,4 @@
-"""Conditions that hold for some records, and what their bytes must have for that."""
+"""Conditions on records, and the bytes that matching records must contain."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 UNCHANGED = ("lower", "upper", "strip")
-"""Methods that have no value for a field that is missing."""
+"""Methods without a value for a missing field."""
 
 
 class Condition:
-    """An expression that holds for some records. It holds for none that is not JSON."""
+    """An expression as a condition on records. It never holds for a record that is not JSON."""
 
     def __init__(self, text: str) -> None:
-        """Raises ValueError if it is none."""
+        """Raises ValueError if the text is not an expression."""
         self._value, self._tree = compiled(text)
 
     def holds(self, record: bytes) -> bool:
@@ -31,15 +31,15 @@ class Condition:
         return found is not MISSING and bool(self._value(found))
 
     def among(self, records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """The records that it holds for, with their numbers."""
+        """Yields the records for which it holds, with their numbers."""
         holds = self.holds
         return (pair for pair in records if holds(pair[1]))
 
     @cached_property
     def pattern(self) -> _Pattern | None:
-        """What is found in the bytes of every record that it holds for, so that others need not be parsed.
+        """Returns a pattern for the bytes of every record for which it holds, so that others need not be parsed.
 
-        In JSON a text stands as it is or with backslashes, which are looked for, too.
+        JSON may contain a text literally or with backslashes, so the pattern also matches backslashes.
         """
         need = needed(self._tree)
         if need is None:
@@ -50,19 +50,19 @@ class Condition:
 
 
 class Need(NamedTuple):
-    """Texts of which a record must have one."""
+    """A set of texts, one of which a record must contain."""
 
     is_value: bool
-    """Whether they are values, of which there are usually more than names of fields."""
+    """Whether they are values, which are usually rarer than names of fields."""
     texts: tuple[str, ...]
 
     def rank(self) -> tuple[bool, int]:
-        """How much it tells: more where it is larger."""
+        """Returns how selective it is: the larger, the more."""
         return self.is_value, min(map(len, self.texts))
 
 
 def needed(node: ast.expr) -> Need | None:
-    """What a record must have for an expression to be true; None where nothing can be said."""
+    """Returns what a record must contain for an expression to be true; None if unknown."""
     match node:
         case ast.BoolOp(op=ast.And(), values=values):
             return _best(*map(needed, values))
@@ -92,7 +92,7 @@ def _values(*texts: object) -> Need | None:
 
 
 def _compared(kind: ast.cmpop, left: ast.expr, right: ast.expr) -> Need | None:
-    """The values that fields need to have."""
+    """Returns the values that fields must have."""
     is_field = path_of(left) is not None, path_of(right) is not None
     match kind, left, right:
         case ast.Eq(), _, ast.Constant(value=value) if is_field[0]:
@@ -105,7 +105,7 @@ def _compared(kind: ast.cmpop, left: ast.expr, right: ast.expr) -> Need | None:
 
 
 def _present(node: ast.expr) -> Need | None:
-    """The name of a field without which an expression has no value."""
+    """Returns the name of a field without which an expression has no value."""
     path = path_of(node)
     if path is not None:
         names = [key for key in path if isinstance(key, str)]

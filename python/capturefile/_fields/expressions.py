@@ -1,6 +1,6 @@
 """Expressions over the fields of JSON records: `level == "error" and ms > 100`, in Python's syntax.
 
-They are parsed by `ast`, and of what that finds, only what stands here means something. Nothing is evaluated by Python.
+They are parsed by `ast`, but only the syntax listed here is accepted, and Python does not evaluate anything.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeAlias
 
     Value: TypeAlias = Callable[[Any], Any]
-    """Makes of the JSON in a record a value."""
+    """Computes a value from the JSON in a record."""
 
 MAX_LENGTH = 4096
-"""Of an expression, in characters."""
+"""Maximum length of an expression in characters."""
 MAX_DEPTH = 50
-"""Of what is nested in it."""
+"""Maximum nesting depth of an expression."""
 RECORD = "this"
 """The name of the record as a whole."""
 CONSTANTS = {"true": True, "false": False, "null": None}
-"""What JSON calls what Python calls True, False and None."""
+"""The names of True, False and None in JSON."""
 KNOWN = (
     "fields, texts, numbers, true, false, null, comparisons, in, and, or, not, + - * / // %, len(FIELD), and after a "
     "field .startswith(TEXT), .endswith(TEXT), .matches(REGEX), .lower(), .upper(), .strip()"
@@ -36,7 +36,7 @@ KNOWN = (
 
 
 class Missing:
-    """The value of a field that a record does not have: false, and all comparisons with it are false, too."""
+    """The value of a missing field: false, and all comparisons with it are false, too."""
 
     def _never(self, *_: object) -> bool:
         return False
@@ -50,8 +50,8 @@ MISSING = Missing()
 _decode = json.JSONDecoder().decode
 
 
-def document(record: bytes) -> Any:  # noqa: ANN401 - whatever JSON has
-    """The JSON in a record; MISSING if it is none."""
+def document(record: bytes) -> Any:  # noqa: ANN401 - any value of JSON
+    """Returns the JSON in a record; MISSING if it is not JSON."""
     try:
         return _decode(record.decode())
     except (ValueError, RecursionError):
@@ -59,16 +59,16 @@ def document(record: bytes) -> Any:  # noqa: ANN401 - whatever JSON has
 
 
 def compiled(text: str) -> tuple[Value, ast.expr]:
-    """What computes the value of an expression, and its syntax tree; raises ValueError if it is none."""
+    """Returns a function for the value of an expression, and its syntax tree; raises ValueError if it is not valid."""
     if len(text) > MAX_LENGTH:
         raise ValueError(f"expected at most {MAX_LENGTH:,} characters, not {len(text):,}")
     try:
         with warnings.catch_warnings():
-            # Of backslashes in texts, which Python takes as they are.
+            # About backslashes in texts, which Python takes literally.
             warnings.simplefilter("ignore")
             tree = ast.parse(text.strip().replace("\n", " "), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{text!r} is no expression: {_hint(text) or _in_words(error)}") from error
+        raise ValueError(f"{text!r} is not a valid expression: {_hint(text) or _in_words(error)}") from error
     try:
         return _value(tree, 0), tree
     except RecursionError as error:
@@ -76,7 +76,7 @@ def compiled(text: str) -> tuple[Value, ast.expr]:
 
 
 def _hint(text: str) -> str | None:
-    """What was probably meant, in another language's words."""
+    """Returns a hint for syntax of other languages."""
     outside = re.sub(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", "", text)
     if re.search(r"&&|\|\||!(?!=)", outside):
         return "write and, or, not"
@@ -90,7 +90,7 @@ def _in_words(error: BaseException) -> str:
 def _refuse(node: ast.AST, why: str = "") -> NoReturn:
     text = ast.unparse(node)
     shown = text if len(text) <= 40 else f"{text[:40]}..."
-    raise ValueError(f"{shown!r} {why or f'means nothing here; there are {KNOWN}'}")
+    raise ValueError(f"{shown!r} {why or f'is not supported; expressions consist of {KNOWN}'}")
 
 
 def _value(node: ast.expr, depth: int) -> Value:
@@ -139,7 +139,7 @@ def _constant(node: ast.expr) -> Any:  # noqa: ANN401 - what JSON has
 
 
 def path_of(node: ast.expr) -> list[str | int] | None:
-    """The names and indices that lead to a field; None if `node` is something else."""
+    """Returns the names and indices that lead to a field; None if `node` is something else."""
     match node:
         case ast.Name(id=name):
             return None if name in CONSTANTS else [] if name == RECORD else [name]
@@ -162,7 +162,7 @@ def _index(node: ast.expr) -> str | int | None:
 
 
 def named_field(name: str) -> Value:
-    """What finds the field of this name; `a.b` is the field `b` of the object `a`, or else the field `a.b`."""
+    """Returns a function for a field; `a.b` is the field `b` of the object `a`, or else the field `a.b`."""
     return _field(list(name.split(".")), True)
 
 
@@ -172,7 +172,7 @@ def _field(path: list[str | int], is_dotted: bool) -> Value:
         return lambda document: document.get(name, MISSING) if type(document) is dict else MISSING
     steps: list[tuple[Any, Any]] = [(key, dict if isinstance(key, str) else list) for key in path]
 
-    def find(document: Any) -> Any:  # noqa: ANN401 - whatever JSON has
+    def find(document: Any) -> Any:  # noqa: ANN401 - any value of JSON
         found = document
         for key, kind in steps:
             if type(found) is not kind:
@@ -242,7 +242,7 @@ def _arithmetic(operation: Callable[[Any, Any], Any], left: Value, right: Value)
 
 
 def _comparisons(node: ast.Compare, depth: int) -> Value:
-    """Several in a row, as in `1 < ms < 5`, all have to hold."""
+    """Handles chains such as `1 < ms < 5`, in which all comparisons have to hold."""
     sides = [node.left, *node.comparators]
     values = [_value(side, depth + 1) for side in sides]
     for kind, right in zip(node.ops, node.comparators, strict=True):
@@ -256,7 +256,7 @@ def _comparisons(node: ast.Compare, depth: int) -> Value:
 
 
 def _is_single(node: ast.expr) -> bool:
-    """Whether a value is the only one of its kind, so that `is` means something."""
+    """Whether a value is the only one of its kind, so that `is` is meaningful."""
     match node:
         case ast.Constant(value=None | bool()):
             return True
@@ -264,7 +264,7 @@ def _is_single(node: ast.expr) -> bool:
 
 
 def _comparison(operation: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
-    def holds(document: Any) -> bool:  # noqa: ANN401 - whatever JSON has
+    def holds(document: Any) -> bool:  # noqa: ANN401 - any value of JSON
         try:
             return bool(operation(left(document), right(document)))
         except (TypeError, RecursionError):
@@ -298,7 +298,7 @@ def _pattern(text: str) -> Callable[[str], bool]:
     try:
         pattern = _Pattern(text, ignore_case=False)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no regular expression of Rust: {error}") from error
+        raise ValueError(f"{text!r} is not a valid regular expression in Rust's syntax: {error}") from error
     return lambda value: pattern.is_in(value.encode(errors="surrogatepass"))
 
 

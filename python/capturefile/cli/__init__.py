@@ -47,9 +47,9 @@ COMMANDS = {
     "cat": "print all records",
     "head": "print the first records",
     "tail": "print the last records",
-    "sample": "print records that are chosen at random, in their order",
+    "sample": "print records chosen at random, in their order",
     "get": "print the records with the given numbers, in the given order",
-    "count": "print the number of records; for several files with names, and the total",
+    "count": "print the number of records; for several files, with their names and the total",
     "follow": "print records as they are committed by any process",
     "grep": "print the records that match a pattern",
     "info": "print sizes and numbers that describe the file",
@@ -58,8 +58,8 @@ COMMANDS = {
     "recover": "write everything that can be read of a damaged file to a new, sound one",
     "copy": "copy records to a new file: recompress, join, split",
     "merge": "write the records of several files, each in the order of a key, to a new file in that order",
-    "backup": "copy a file or a rotated log as of its last commit, also while it is written",
-    "upload": "upload a file or a rotated log to an object store, also while it is written",
+    "backup": "copy a file or a rotated log as of its last commit, even while it is being written",
+    "upload": "upload a file or a rotated log to an object store, even while it is being written",
     "import": "add records from JSON lines, CSV, TSV or Parquet",
     "export": "write records as JSON lines, CSV, TSV or Parquet",
     "metadata": "get, set or clear the metadata",
@@ -123,7 +123,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     if name.startswith("-"):
         return _overview().parse_args(arguments)
     if name not in COMMANDS:
-        raise WrongUsage(f"there is no command {name}{_hint(name)}")
+        raise WrongUsage(f"unknown command {name}{_hint(name)}")
     return parser([name]).parse_args(protect_numbers(arguments))
 
 

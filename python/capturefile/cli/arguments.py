@@ -46,7 +46,7 @@ if sys.version_info[:2] == (3, 14):
     class _Formatter(argparse.RawDescriptionHelpFormatter):
         """Chooses colours when text is formatted.
 
-        argparse chooses them whenever it makes a formatter, for which this version imports dataclasses.
+        argparse chooses them whenever it creates a formatter, for which this version imports dataclasses.
         """
 
         def _set_color(self, color: bool) -> None:
@@ -66,7 +66,7 @@ else:
 class HelpFormatter(_Formatter):
     """Formats help to the width of the terminal.
 
-    argparse makes one for every argument that is described, and would each time ask for the width with a module
+    argparse creates one for every argument that is described, and would determine the width each time, with a module
     that takes long to import.
     """
 
@@ -102,14 +102,14 @@ class Parser(argparse.ArgumentParser):
         self.complaint: Callable[[argparse.Namespace], str | None] = lambda _: None
         """Reports arguments that are valid individually, but not together."""
 
-    # argparse has parsers of commands leave what they do not know to the one above, which shows its own usage.
+    # Parsers of commands leave unknown arguments to the main parser, which shows its own usage.
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parses arguments, and refuses unknown ones and invalid combinations."""
         self.given = sys.argv[1:] if args is None else list(args)
         found, unknown = super().parse_known_args(self.given, namespace)
-        # argparse takes further files and numbers only where no option stands between them and the first.
+        # argparse accepts further files and numbers only if there is no option between them and the first.
         last = next((action for action in reversed(self._actions) if not action.option_strings), None)
         if last is not None and last.nargs == "+" and not any(map(_is_option, unknown)):
             try:
@@ -125,16 +125,16 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Ends the process; an option that there is not comes before what argparse makes of it."""
+        """Ends the process; an unknown option is reported rather than the consequence that argparse reports."""
         for argument in self.given:
             if argument == "--":
                 break
             name = argument.partition("=")[0]
             if name.startswith("--") and name not in self._option_string_actions:
-                message = f"there is no option {name}{did_you_mean(name, self._option_string_actions)}"
+                message = f"unknown option {name}{did_you_mean(name, self._option_string_actions)}"
                 break
             if re.fullmatch(r"-[A-Za-z].*", name) and name[:2] not in self._option_string_actions:
-                message = f"there is no option {name[:2]}"
+                message = f"unknown option {name[:2]}"
                 break
         super().error(message)
 
@@ -178,8 +178,7 @@ def add_format_version(command: argparse.ArgumentParser) -> None:
         type=int,
         choices=(2, 3),
         default=2,
-        help="version of the format of a file that does not exist yet; 3 is read by this package only "
-        "(default: %(default)s)",
+        help="format version of a new file; only this package reads format 3 (default: %(default)s)",
     )
 
 
@@ -219,7 +218,7 @@ def whole_number(text: str, lowest: int) -> int:
     with suppress(ValueError):
         if (number := int(text)) >= lowest:
             return number
-    raise argparse.ArgumentTypeError(f"expected a whole number from {lowest} up, not {text!r}")
+    raise argparse.ArgumentTypeError(f"expected a whole number of at least {lowest}, not {text!r}")
 
 
 def seconds(text: str) -> float:
@@ -227,7 +226,7 @@ def seconds(text: str) -> float:
     with suppress(ValueError):
         if (number := float(text)) >= 0 and not math.isnan(number):
             return number
-    raise argparse.ArgumentTypeError(f"expected a number of seconds from 0 up, or inf, not {text!r}")
+    raise argparse.ArgumentTypeError(f"expected a number of seconds of at least 0, or inf, not {text!r}")
 
 
 def size(text: str) -> int:

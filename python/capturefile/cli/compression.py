@@ -1,4 +1,4 @@
-"""Files that are compressed as a whole: what the endings of their names say, and how they are read and written."""
+"""Reading and writing files that are compressed as a whole, as indicated by their extensions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
 KINDS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstd"}
-"""The modules that know them, by the endings of names."""
+"""The modules for compression, by extension."""
 GZIP_LEVEL = 6
 
 
 @contextmanager
 def decompressed(source: BinaryIO, ending: str) -> Iterator[BinaryIO]:
-    """What a file contains; that itself where `ending` says that it is not compressed."""
+    """Yields a stream of the decompressed content; the file itself if `ending` indicates no compression."""
     if not ending:
         yield source
         return
@@ -29,7 +29,7 @@ def decompressed(source: BinaryIO, ending: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def compressing(target: BinaryIO, ending: str) -> Iterator[BinaryIO]:
-    """What compresses into a file; that itself where `ending` says that it is not compressed."""
+    """Yields a stream that compresses into a file; the file itself if `ending` indicates no compression."""
     if not ending:
         yield target
         return
@@ -37,15 +37,15 @@ def compressing(target: BinaryIO, ending: str) -> Iterator[BinaryIO]:
         yield content
 
 
-def _opened(file: BinaryIO, mode: str, ending: str) -> Any:  # noqa: ANN401 - the modules have no class in common
+def _opened(file: BinaryIO, mode: str, ending: str) -> Any:  # noqa: ANN401 - the modules have no common class
     if ending == ".gz":
         from gzip import GzipFile
 
-        # Without a name and a time, so that the same records make the same file.
+        # Without a name and a time, so that the same records produce the same file.
         return GzipFile("", mode, GZIP_LEVEL, file, mtime=0)
     module = _module(ending)
     if ending == ".zst" and mode == "wb":
-        # As its command does, which the module does not.
+        # With a checksum, as the command zstd does by default, unlike the module.
         return module.open(file, mode, options={module.CompressionParameter.checksum_flag: 1})
     return module.open(file, mode)
 
@@ -66,7 +66,7 @@ def _module(ending: str) -> Any:  # noqa: ANN401
 
 @contextmanager
 def _named_errors(ending: str) -> Iterator[None]:
-    """Lets what is wrong in a compressed file be an error like any other."""
+    """Converts errors in a compressed file to the usual ones."""
     import zlib
 
     module = None if ending == ".gz" else _module(ending)
@@ -76,5 +76,5 @@ def _named_errors(ending: str) -> Iterator[None]:
         yield
     except kinds as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # It is the system's.
-        raise ValueError(f"it is damaged, or not what its name says, which ends in {ending}: {error}") from error
+            raise  # It is an error of the system.
+        raise ValueError(f"it is damaged, or its extension {ending} is wrong: {error}") from error

@@ -1,4 +1,4 @@
-"""New capture files of the records of others, as `copy` and `merge` write them."""
+"""Writing new capture files for `copy` and `merge`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from capturefile.cli.sources import Source
 
 COMPRESSIONS = {2: ("zlib",), 3: ("zstd", "lz4", "none")}
-"""By the version of the format."""
+"""The possible compressions by format version."""
 MAX_ZLIB_LEVEL = 12
 BATCH = 1000
-"""Records that are added in one call."""
+"""Number of records that are added in one call."""
 
 
 def add_new_file(command: Parser) -> None:
-    """The options that say what the new file is like."""
+    """Adds the options for the new file."""
     command.add_argument(
         "--format",
         type=int,
         choices=tuple(COMPRESSIONS),
         default=2,
-        help="version of the new file's format; 3 is read by this package only (default: %(default)s)",
+        help="format version of the new file; only this package reads format 3 (default: %(default)s)",
     )
     command.add_argument(
         "--compression",
@@ -51,11 +51,11 @@ def add_new_file(command: Parser) -> None:
         "--block-size",
         type=size,
         metavar="BYTES",
-        help="bytes that are compressed together, a multiple of 4K such as 64K (default: that of the first SRC in "
+        help="number of bytes compressed together, a multiple of 4K such as 64K (default: that of the first SRC in "
         "this format, otherwise the usual size)",
     )
     command.add_argument(
-        "--no-metadata", action="store_true", help="do not copy metadata (default: copy that of the last SRC)"
+        "--no-metadata", action="store_true", help="do not copy metadata (default: copy the metadata of the last SRC)"
     )
     command.add_argument("--overwrite", action="store_true", help="replace existing files, once the copy is complete")
     command.complaint = _complaint
@@ -78,9 +78,9 @@ def write_files(
     records: Iterator[bytes],
     limit: int | None = None,
 ) -> int:
-    """Makes files of `limit` records each, or one of all, and returns how many records they have.
+    """Creates files of `limit` records each, or one with all, and returns their number of records.
 
-    None of them gets its name before all are whole.
+    None of them gets its name before all are complete.
     """
     metadata = None if options.no_metadata else sources[-1].reader.get_metadata()
     block_size = options.block_size or sources[0].block_size(options.format)
@@ -104,7 +104,7 @@ def write_files(
 
 
 def _check_replaced(name: str, sources: list[Source]) -> None:
-    """Refuses to replace what is no capture file, or a source that has grown since its records were counted."""
+    """Refuses to replace other than capture files, or a source that has grown since its records were counted."""
     if not os.path.exists(name):
         return
     capturefile.open(name).close()
@@ -112,9 +112,9 @@ def _check_replaced(name: str, sources: list[Source]) -> None:
         if not any(os.path.samefile(name, path) for path in source.paths()):
             continue
         if os.path.isdir(source.name):
-            raise WrongUsage(f"{name}: it is a file of the log {source.name}, which the copy would take apart")
+            raise WrongUsage(f"{name}: it is a file of the log {source.name}, which replacing it would destroy")
         if source.reader.refresh():
-            raise ValueError(f"{name}: records were added to it while it was opened to be copied; copy it again")
+            raise ValueError(f"{name}: records were added to it while it was being opened for copying; copy it again")
 
 
 def _fill(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes]) -> int:

@@ -1,4 +1,4 @@
-"""The formats in which records are printed, and in which `append` reads them."""
+"""The formats in which records are printed and read by `append`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_headers(command: argparse.ArgumentParser) -> None:
 class Headers:
     """Headings with the name of the source of the following records: `==> log.capture <==`.
 
-    They are left out in a form that has no lines of text, or has the name in each line.
+    They are omitted in a format without lines of text, or with the name in each line.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -101,12 +101,12 @@ PLAIN: dict[str, Encoder] = {
 
 
 def printable(data: bytes) -> str:
-    """Returns the text in `data`, with everything that a terminal cannot show escaped."""
+    """Returns the text in `data`, with everything escaped that a terminal cannot show."""
     return data.decode(errors="backslashreplace").translate(CONTROLS)
 
 
 def json_encoder(*, on_terminal: bool = False, file: str | None = None, fields: Sequence[str] | None = None) -> Encoder:
-    """What makes a line of JSON of a record, or of some of its fields; bytes that are no UTF-8 go into base 64."""
+    """Returns an encoder to JSON lines, of records or some fields; bytes that are not UTF-8 become base 64."""
     from json.encoder import encode_basestring as quoted
 
     name = "" if file is None else f'"file": {quoted(os.fsencode(file).decode(errors="backslashreplace"))}, '
@@ -116,7 +116,7 @@ def json_encoder(*, on_terminal: bool = False, file: str | None = None, fields: 
 
 
 class JsonLines:
-    """Makes lines of JSON of records, of many at once in less time."""
+    """Converts records to lines of JSON, many together in less time."""
 
     def __init__(self, start: str) -> None:
         """Lines begin with `start`, before the number."""
@@ -127,7 +127,7 @@ class JsonLines:
         self._line = start.replace("%", "%%") + '%d, "record": "%s"}\n'
 
     def __call__(self, number: int, record: bytes) -> bytes:
-        """The line of one record."""
+        """Returns the line for one record."""
         try:
             return f'{self._start}{number}, "record": {self._quoted(record.decode())}}}\n'.encode()
         except UnicodeDecodeError:
@@ -136,7 +136,7 @@ class JsonLines:
             return b'%b%d, "record_base64": "%b"}\n' % (self._start.encode(), number, b64encode(record))
 
     def lines(self, numbers: list[int], records: list[bytes]) -> bytes:
-        """The lines of many records."""
+        """Returns the lines for many records."""
         try:
             texts = self._quoted(b"\0".join(records).decode())[1:-1].split("\\u0000")
         except UnicodeDecodeError:
@@ -144,7 +144,7 @@ class JsonLines:
         if len(texts) == len(records):
             pairs = zip(numbers, texts, strict=True)
             return (self._line * len(texts) % tuple(chain.from_iterable(pairs))).encode()
-        # One of them is no text, or has a zero in it.
+        # One of them is not text, or contains a zero byte.
         return b"".join(map(self, numbers, records))
 
 
@@ -171,7 +171,7 @@ def write_records(output: BinaryIO, encode: Encoder, records: Iterable[tuple[int
 
 
 def _batches(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[list[int], list[bytes]]]:
-    """The numbers of some records, and these records; not many more bytes at once than a record has."""
+    """Yields numbers and records in batches that are hardly larger than a single large record."""
     numbers: list[int] = []
     values: list[bytes] = []
     room = BUFFER_SIZE
@@ -183,7 +183,7 @@ def _batches(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[list[int], 
             if room <= 0:
                 yield numbers, values
                 numbers, values, room = [], [], BUFFER_SIZE
-    except Exception:  # What comes before a record that cannot be read is written.
+    except Exception:  # Records before one that cannot be read are written.
         yield numbers, values
         raise
     yield numbers, values

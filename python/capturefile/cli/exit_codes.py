@@ -15,20 +15,20 @@ LOSSY = 3
 """Done, but parts of the source are missing in the result."""
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + 13
-"""As by SIGPIPE, which Windows does not have."""
+"""The exit code of SIGPIPE, which Windows does not have."""
 
 EXPECTED_ERRORS = (capturefile.CaptureFileError, OSError, IndexError, ValueError, MemoryError)
 """Errors that a file, a disk or an argument can cause; others are bugs of this program."""
 
 
 class Terminated(BaseException):
-    """A signal asks the process to end; temporary files have to be removed first."""
+    """A signal requests the end of the process; temporary files have to be removed first."""
 
     def __init__(self, number: int) -> None:
-        """`number` is that of the signal."""
+        """`number` is the number of the signal."""
         super().__init__(number)
         self.number = number
 
 
-class WrongUsage(Exception):  # noqa: N818 - the name is that of the exit code
+class WrongUsage(Exception):  # noqa: N818 - named after the exit code
     """Arguments that are valid individually, but not together or not for these files."""

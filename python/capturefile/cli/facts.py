@@ -1,4 +1,4 @@
-"""What `info` adds to the numbers in a file: compression ratio, times, and whether it is being written."""
+"""Facts that `info` adds to the numbers in a file: compression ratio, times, and whether it is being written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_SAMPLES = 256
 """Maximum number of records that are read to estimate the total length."""
 MAX_SAMPLED_BYTES = 32 * 1024 * 1024
 GOLDEN = 0.6180339887498949
-"""The fractional parts of its multiples are evenly distributed, for any number of them."""
+"""The golden ratio: the fractional parts of its multiples are evenly distributed, however many there are."""
 PREVIEW = 60
 """Number of bytes of the metadata that are shown."""
 

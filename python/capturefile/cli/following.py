@@ -1,4 +1,4 @@
-"""Sources that are followed: records as they are committed, of one source or of several in turn."""
+"""Following sources: records as they are committed, from one source or from several in turn."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ if TYPE_CHECKING:
     from capturefile.rotating import RotatingFollower
 
 MAX_AT_RISK = 1.0
-"""Seconds of printing that a crash may have printed again, where there is no pause."""
+"""Maximum seconds of output that may be repeated after a crash, if there is no pause."""
 LOOK_EVERY = 256
 """Number of records after which the clock, or another source, is checked."""
 MIN_PAUSE = 0.001
 MAX_PAUSE = 0.02
-"""Seconds between two looks at several sources; they grow while there is nothing new."""
+"""Maximum seconds between two checks of several sources; the pauses grow while there is nothing new."""
 GROWTH = 1.5
 LOOK_FOR_FILE_EVERY = 0.1
-"""Seconds between two looks for a file that is not there."""
+"""Seconds between two checks for a missing file."""
 LATENESS = 1.0
-"""Seconds after a time until which a commit of before that time is waited for."""
+"""Seconds after a time for which a commit with an earlier time may still arrive."""
 
 
 class Followed:
-    """A source, and what follows it."""
+    """A source with its follower."""
 
     def __init__(
         self, name: str, encode: Encoder, where: Condition | None, times: Times, *, by_name: bool = False
     ) -> None:
-        """Opens the source called `name`; with `by_name`, whatever stands there, also if it comes later."""
+        """Opens the source called `name`; with `by_name`, any file of that name, even if it appears later."""
         self.name = name
         self.encode = encode
         self.where = where
         self.times = times
         self.by_name = by_name
         self.is_over = False
-        """Whether records have come that are too late, and so will be all others."""
+        """Whether a record was too late, as all further ones will be."""
         self.source: Source | None = None
         self.code = DONE
         self._follower: Follower[bytes] | RotatingFollower[bytes] | None = None
@@ -66,7 +66,7 @@ class Followed:
         self._open()
 
     def _open(self) -> bool:
-        """Opens what stands under the name; false if that is nothing, and something is to come."""
+        """Opens the file of that name; returns False if there is none and it may appear later."""
         try:
             if self.by_name and os.path.isfile(self.name) and not os.path.getsize(self.name):
                 return False
@@ -81,7 +81,7 @@ class Followed:
         return True
 
     def start(self, number: int, *, waits: bool = False) -> None:
-        """Follows the source from record `number` on; with `waits`, the follower waits for what is to come."""
+        """Follows the source from record `number` on; with `waits`, the follower waits for new records."""
         assert self.source is not None
         self._next = max(number, 1)
         self._waits = waits
@@ -114,7 +114,7 @@ class Followed:
         return self._next > before
 
     def write_all(self, output: BinaryIO, cursor: CursorFile | None = None) -> int:
-        """Writes records until the follower ends, lets nobody wait for what is in the buffer, returns the exit code.
+        """Writes records until the follower ends, flushing before each wait; returns the exit code.
 
         The cursor moves only after the output has been flushed.
         """
@@ -123,7 +123,7 @@ class Followed:
         last: bytes | None = None
         while True:
             is_late = has_passed(self.times.deadline)
-            # What the cursor file raises is no fault of a record.
+            # An error of the cursor file is not an error of a record.
             try:
                 record = next(follower, None)
             except capturefile.CaptureFileError as error:
@@ -150,13 +150,13 @@ class Followed:
                 saved = time.monotonic()
 
     def _wants(self, record: bytes) -> bool:
-        """Whether a record that is not too late is to be written."""
+        """Whether to write a record that is not too late."""
         if self._watch is not None and not self._watch.belongs(record):
             return False
         return self.where is None or self.where.holds(record)
 
     def _meet(self, error: capturefile.CaptureFileError) -> None:
-        """Continues behind records that were deleted, and with a file that has taken the place of the one followed."""
+        """Continues after deleted records, and with a file that has replaced the followed one."""
         first_there: int | None = getattr(error, "first_record", None)
         if first_there is not None:
             say(in_words(error))
@@ -165,9 +165,9 @@ class Followed:
         elif self.by_name and isinstance(error, capturefile.CaptureFileReplaced):
             self.close()
             if os.path.exists(self.name):
-                say(f"{self.name}: another file stands there; following that one")
+                say(f"{self.name}: it was replaced; following the new file")
             else:
-                say(f"{self.name}: it was removed; waiting for another one")
+                say(f"{self.name}: it was removed; waiting for a new file")
                 self._is_missing = True
         elif isinstance(error, capturefile.InvalidCaptureFile) and self.source is not None:
             raise unreadable(error, self.source.name, self._next) from error
@@ -175,7 +175,7 @@ class Followed:
             raise error
 
     def _appears(self) -> bool:
-        """Whether there is a file now where none was; it is followed from its start."""
+        """Whether a missing file exists now; it is followed from its start."""
         now = time.monotonic()
         if now < self._due:
             return False
@@ -183,18 +183,18 @@ class Followed:
         if not self._open():
             return False
         if self._is_missing:
-            say(f"{self.name}: it is there now")
+            say(f"{self.name}: it has appeared")
         self._is_missing = False
         assert self.source is not None
         self.start(self.times.narrowed(self.source, self.source.everything()).first)
         return True
 
     def __enter__(self) -> Self:
-        """The object itself."""
+        """Returns the object itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes what is open."""
+        """Closes the source."""
         self.close()
 
     def close(self) -> None:
@@ -208,12 +208,12 @@ class Followed:
 
 
 def has_passed(deadline: float | None) -> bool:
-    """Whether no commit can come any more that has a time before the deadline."""
+    """Whether no further commit can have a time before the deadline."""
     return deadline is not None and time.time() > deadline + LATENESS
 
 
 def deliver(followed: list[Followed], output: BinaryIO, headers: Headers | None, *, to_end: bool = False) -> int:
-    """Writes what comes from several sources, in turn; with `to_end` it returns once all has come."""
+    """Writes records from several sources in turn; with `to_end`, returns after the last existing record."""
     pause = MIN_PAUSE
     while True:
         is_late = has_passed(followed[0].times.deadline)

@@ -24,20 +24,20 @@ DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 
 
 def point(text: str, now: float, *, utc: bool) -> float:
-    """Seconds since the epoch of a time as it is given in the command line."""
+    """Parses a time on the command line to seconds since the epoch."""
     try:
         value = _value(text.strip(), now, utc=utc)
         moment(value)
     except (ValueError, OverflowError, OSError):
         raise WrongUsage(
-            f"{text.strip()!r} is no time: give one as 2026-11-30T14:05, 14:05, now, today, yesterday, -2h, "
+            f"{text.strip()!r} is not a valid time; examples: 2026-11-30T14:05, 14:05, now, today, yesterday, -2h, "
             "'3 days ago' or @SECONDS"
         ) from None
     return value
 
 
 def _value(text: str, now: float, *, utc: bool) -> float:
-    """The same; raises an error if it is no time."""
+    """Does the same; raises an error if it is not valid."""
     from datetime import UTC, datetime
 
     words = text.lower()
@@ -58,7 +58,7 @@ def _value(text: str, now: float, *, utc: bool) -> float:
 
 
 def moment(value: float) -> datetime:
-    """The time as an object; one before 1970, when nothing was committed, as the start of that year."""
+    """Returns the time as an object; times before 1970, when nothing was committed, become the start of that year."""
     from datetime import UTC, datetime
 
     return datetime.fromtimestamp(max(value, 0.0), UTC)
@@ -73,7 +73,7 @@ def time_of_day(now: float, zone: tzinfo | None, *, days: int = 0, hours: int = 
 
 
 def duration(text: str) -> float | None:
-    """Seconds of a length of time such as 2h, 1h30min or 3 days; None if it is none."""
+    """Parses a duration such as 2h, 1h30min or 3 days to seconds; None if it is not valid."""
     if not DURATION.fullmatch(text.strip()):
         return None
     parts = re.findall(r"([0-9.]+)\s*([a-z]+)", text)

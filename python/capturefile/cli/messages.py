@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 in_the_way: list[Callable[[], None]] = []
-"""What removes from the terminal's last line that which is not there to stay."""
+"""Functions that clear temporary content from the terminal's last line."""
 
 
 def say(message: str) -> None:
@@ -35,8 +35,8 @@ def counted(number: int, noun: str) -> str:
 def reporting(cf: capturefile.CaptureFile[bytes]) -> Iterator[None]:
     """Reports, at the end, how many records were added and committed.
 
-    The file knows, while an interrupt can come between a commit and the line that would have counted it.
-    After a commit that is uncertain nobody knows; its own message says so.
+    The file has the exact numbers, whereas an interrupt could occur between a commit and code that counts it. After
+    an uncertain commit they are unknown; its own message says so.
     """
     before = cf.record_count()
     try:

@@ -1,4 +1,4 @@
-"""Regular expressions: what `grep` looks for, in Rust's syntax or in Python's, and the parts that options find."""
+"""Regular expressions of `grep`, in Rust's or Python's syntax, and of options that extract parts of records."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HALF_BORDERS = (r"\b{start-half}", r"\b{end-half}")
-"""In Rust's syntax, what is before and behind a word."""
+"""The boundaries of a word in Rust's syntax."""
 BORDERS = (r"(?<!\w)", r"(?!\w)")
-"""The same in Python's."""
+"""The boundaries of a word in Python's syntax."""
 
 
 class RustPattern:
-    """A pattern that the extension searches for."""
+    """A pattern in Rust's syntax, for which the extension searches."""
 
     def __init__(self, options: argparse.Namespace, patterns: list[str]) -> None:
-        """Raises WrongUsage if one of the patterns is none."""
+        """Raises WrongUsage if one of the patterns is not valid."""
         parts = [for_rust(pattern, fixed=options.fixed) for pattern in patterns]
         for part, pattern in zip(parts, patterns, strict=True):
             _compiled(part, pattern, ignore_case=options.ignore_case)
@@ -44,16 +44,18 @@ def _compiled(part: str, pattern: str, *, ignore_case: bool) -> _Pattern:
     try:
         return _Pattern(part, ignore_case=ignore_case)
     except ValueError as error:
-        raise WrongUsage(f"{pattern!r} is no regular expression of Rust: {error}; -P takes those of Python") from error
+        raise WrongUsage(
+            f"{pattern!r} is not a valid regular expression in Rust's syntax: {error}; use -P for Python's syntax"
+        ) from error
 
 
 class PythonPattern:
-    """A pattern that Python's module re searches for, in each record by itself."""
+    """A pattern in Python's syntax, for which the module re searches in each record."""
 
     core = None
 
     def __init__(self, options: argparse.Namespace, patterns: list[str]) -> None:
-        """Raises WrongUsage if one of the patterns is none."""
+        """Raises WrongUsage if one of the patterns is not valid."""
         flags = re.IGNORECASE if options.ignore_case else re.NOFLAG
         start, end = BORDERS if options.word else ("", "")
         try:
@@ -62,7 +64,7 @@ class PythonPattern:
             joined = "|".join(f"{start}(?:{pattern}){end}" for pattern in patterns)
             self._pattern = re.compile(joined, flags)
         except re.error as error:
-            raise WrongUsage(f"{pattern!r} is no regular expression of Python: {error}") from error
+            raise WrongUsage(f"{pattern!r} is not a valid regular expression in Python's syntax: {error}") from error
 
     def is_in(self, record: bytes) -> bool:
         """Returns whether one of the patterns is found."""
@@ -80,19 +82,19 @@ class PythonPattern:
 
 
 def _as_text(data: bytes) -> str:
-    """Text that patterns can be written for; bytes that are none stay, and equal only themselves."""
+    """Returns text for patterns; bytes that are not UTF-8 are preserved and match only themselves."""
     return data.decode(errors="surrogateescape")
 
 
 def part_of(text: str) -> Callable[[bytes], str | None]:
-    """What a pattern in Python's syntax finds in a text record: its group 1, or the whole match.
+    """Returns a function for the match of a pattern, in Python's syntax, in a text record: group 1, or the whole match.
 
-    Raises WrongUsage if it is no pattern.
+    Raises WrongUsage if the pattern is not valid.
     """
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise WrongUsage(f"{text!r} is no regular expression: {error}") from error
+        raise WrongUsage(f"{text!r} is not a valid regular expression: {error}") from error
     group = 1 if pattern.groups else 0
 
     def part(record: bytes) -> str | None:

@@ -42,7 +42,7 @@ class Progress:
         self.shown = False
 
     def expect(self, total: int, *, alone: bool) -> None:
-        """Takes in how many things there are to do, unless there will be others behind them."""
+        """Sets the number of items, unless those of other sources will follow."""
         self.total = total if alone else None
 
     def over(self, items: Iterable[T]) -> Iterator[T]:
@@ -76,7 +76,7 @@ class Progress:
 
     def _show(self, text: str) -> None:
         self.shown = True
-        with suppress(OSError):  # A terminal that is gone or busy need not see it.
+        with suppress(OSError):  # It does not matter if the terminal is gone or busy.
             os.write(STANDARD_ERROR, f"{CLEARED}{text}".encode())
 
 
@@ -108,7 +108,7 @@ def progress(
     position: Callable[[], int] | None = None,
     beside_output: bool = False,
 ) -> Iterator[Progress]:
-    """The progress of long work. With `beside_output` a terminal that shows results is left to them."""
+    """Yields the progress of long work. With `beside_output`, nothing is shown if the terminal displays results."""
     visible = sys.stderr is not None and is_terminal(STANDARD_ERROR)
     if beside_output and is_terminal(STANDARD_OUTPUT):
         visible = False

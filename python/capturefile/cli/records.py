@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 FIRST_STRETCH = 1024
 MAX_STRETCH = 65_536
-"""How many records are looked at first, and at most, for the last ones that a condition holds for."""
+"""Number of records that are examined together in the search backwards for the last matching ones."""
 
 
 def check_range(options: argparse.Namespace, names: list[str]) -> None:
-    """Refuses `--range` where there are several sources, each with numbers of its own."""
+    """Refuses `--range` with several sources, each of which has its own numbers."""
     if len(names) > 1 and options.range is not EVERYTHING:
-        raise WrongUsage("--range goes with one file or log: its numbers are those of one")
+        raise WrongUsage("--range requires a single file or log, because each has its own record numbers")
 
 
 class Selection:
-    """Records of a source: a span, of that what is in a time, and of that what a condition holds for."""
+    """Selected records of a source: those in a span, in a period of time, and for which a condition holds."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Selection:
         times: Times | None = None,
         lenient: bool = False,
     ) -> None:
-        """Selects from an open source; if it is lenient, without records that cannot be read."""
+        """Selects from an open source; if `lenient`, skips records that cannot be read."""
         self.source = source
         self.lenient = lenient
         self.where = where
@@ -55,31 +55,31 @@ class Selection:
         self.span = span if times is None else times.narrowed(source, span, lenient=lenient)
         self.skipped = 0
         self.is_silent = False
-        """Whether it says nothing of records that cannot be read."""
+        """Whether unreadable records are not reported."""
         self._gap: capturefile.RecordRange | None = None
 
     @classmethod
     def of(cls, source: Source, options: argparse.Namespace) -> Selection:
-        """What the options of a command select."""
+        """Returns the selection of a command's options."""
         span, lenient = source.resolve(options.range), options.skip_unreadable
         return cls(source, span, options.where, times=Times(options), lenient=lenient)
 
     def __len__(self) -> int:
-        """Returns the number of records among which those selected are."""
+        """Returns the number of records that are examined."""
         return self.span.last + 1 - self.span.first
 
     @property
     def is_whole(self) -> bool:
-        """Whether these are all records of the span."""
+        """Whether all records of the span are selected."""
         return self.where is None and not self.has_slack
 
     @property
     def has_slack(self) -> bool:
-        """Whether a record is in the time or not depends on others."""
+        """Whether it depends on other records if a record is in the period."""
         return self.times is not None and bool(self.times.slack)
 
     def records(self, shown: Progress | None = None) -> Iterator[tuple[int, bytes]]:
-        """Iterates over the records with their numbers; `shown` sees all go by that are looked at."""
+        """Iterates over the records with their numbers; `shown` counts all that are examined."""
         if self.where is None:
             return self._in_time(shown)
         pattern = self.where.pattern
@@ -112,7 +112,7 @@ class Selection:
     def found(
         self, pattern: _Pattern, shown: Progress | None = None, *, invert: bool = False
     ) -> Iterator[tuple[int, bytes]]:
-        """The records that a pattern is found in, or with `invert` not found in, with their numbers."""
+        """Yields the records in which a pattern is found, or not found with `invert`, with their numbers."""
         for part, found in self.searched(pattern, lambda search: next(search, None), shown, invert=invert):
             for number, record in found:
                 yield part.before + number, record
@@ -120,7 +120,7 @@ class Selection:
     def searched(
         self, pattern: _Pattern, step: Callable[[_Search], T | None], shown: Progress | None, *, invert: bool = False
     ) -> Iterator[tuple[FileRange, T]]:
-        """What each step of a search through all parts gives."""
+        """Yields the result of each step of a search through all parts."""
         start = 0 if shown is None else shown.count
         for part in self.source.parts(self.span):
             search = pattern.search(part.cf, part.first, part.last, invert=invert)
@@ -142,7 +142,7 @@ class Selection:
             self.report_skipped()
 
     def skip(self, number: int) -> None:
-        """Notes that a record cannot be read, behind those that were noted before."""
+        """Notes that a record cannot be read; calls must be in ascending order."""
         self.skipped += 1
         if self._gap is not None and number != self._gap.last + 1:
             self.report_skipped()
@@ -156,14 +156,14 @@ class Selection:
 
     @property
     def code(self) -> int:
-        """The exit code of a command that has processed these records."""
+        """Returns the exit code of a command that has processed these records."""
         return LOSSY if self.skipped else DONE
 
 
 def last_records(
     source: Source, span: Span, number: int, where: Condition | None, times: Times
 ) -> Iterator[tuple[int, bytes]]:
-    """The last records of a span of which all are in the time, but for the slack, that a condition holds for."""
+    """Yields the last matching records of a span within the period."""
     if times.slack:
         return iter(deque(Selection(source, span, where, times=times).records(), number))
     if where is None:

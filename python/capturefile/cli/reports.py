@@ -21,7 +21,7 @@ def unreadable(error: capturefile.InvalidCaptureFile, file: str, number: int) ->
     """Returns the error for an unreadable record, with its number and a suggestion."""
     name = quoted(file)
     return capturefile.InvalidCaptureFile(
-        f"record {number} cannot be read: {error}; capturefile verify {name} lists all that is damaged, and "
+        f"record {number} cannot be read: {error}; capturefile verify {name} lists all damage, and "
         f"capturefile recover {name} NEW.capture saves the rest"
     )
 

@@ -1,4 +1,4 @@
-"""Sources of commands: capture files, folders of rotated logs, and a capture file on standard input."""
+"""Inputs of commands: capture files, folders of rotated logs, and a capture file on standard input."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ SEVERAL = f"{NAMED}, one after the other; - is a capture file on standard input"
 
 
 def add_sources(command: argparse.ArgumentParser) -> None:
-    """Lets a command read one source after the other."""
+    """Adds the arguments of a command that reads several sources in order."""
     command.add_argument("files", metavar="FILE", nargs="+", help=SEVERAL)
 
 
 def add_source(command: argparse.ArgumentParser) -> None:
-    """Lets a command read one source."""
+    """Adds the argument of a command that reads one source."""
     command.add_argument("file", metavar="FILE", help=ONE)
 
 
 def each_of(names: list[str]) -> Iterator[Source]:
     """Opens one source after the other, and closes each after its use.
 
-    What is not there or must not be read is found before anything is done with the others.
+    Missing or unreadable sources are reported before any other is processed.
     """
     check(names)
     for name in names:
@@ -55,7 +55,7 @@ def check(names: list[str]) -> None:
     for name in names:
         if name == STANDARD:
             if names.count(STANDARD) > 1:
-                raise WrongUsage("standard input can be read once only")
+                raise WrongUsage("standard input can be read only once")
             continue
         refuse_same_file(STANDARD_OUTPUT, name)
         if not is_url(name):
@@ -72,7 +72,7 @@ def is_url(name: str) -> bool:
 
 
 def shown_url(name: str) -> str:
-    """A name as messages show it: a URL without passwords and signatures."""
+    """Returns a name for messages: a URL without passwords and signatures."""
     if not is_url(name):
         return name
     from capturefile._remote import without_secrets
@@ -91,9 +91,9 @@ def opened(name: str) -> Source:
 
 
 def standard_input() -> tuple[str, IO[bytes] | None]:
-    """A path of the file on standard input, and the copy that it leads to: of what comes through a pipe.
+    """Returns a path of the file on standard input, and for a pipe the temporary copy at that path.
 
-    A capture file is not read in order. The copy is gone when it is closed.
+    A pipe has to be copied because a capture file is not read in order. The copy is deleted when it is closed.
     """
     import shutil
     import stat
@@ -102,7 +102,7 @@ def standard_input() -> tuple[str, IO[bytes] | None]:
     copy: IO[bytes] | None = None
     path = f"/dev/fd/{STANDARD_INPUT}"
     if sys.platform == "win32" or not stat.S_ISREG(os.fstat(STANDARD_INPUT).st_mode):
-        # Windows has no names for what is open, so that the copy has one there until it is closed.
+        # Windows has no names for open files, so the copy has a name there until it is closed.
         copy = tempfile.NamedTemporaryFile() if sys.platform == "win32" else tempfile.TemporaryFile()  # noqa: SIM115
         with open(STANDARD_INPUT, "rb", closefd=False) as pipe:
             shutil.copyfileobj(pipe, copy)
@@ -133,7 +133,7 @@ class FileRange:
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Iterates over the records with their numbers in the source.
 
-        Raises InvalidCaptureFile, with its number, for one that cannot be read.
+        Raises InvalidCaptureFile, with the number, for a record that cannot be read.
         """
         numbers = count(self.before + self.first)
         records = islice(self.cf.record_generator(self.first), max(0, self.last + 1 - self.first))
@@ -145,7 +145,7 @@ class FileRange:
 
 
 class Source:
-    """A source of records with numbers of its own."""
+    """A source of records with its own numbers."""
 
     name: str
     """The name that the user gave."""
@@ -172,7 +172,7 @@ class Source:
         raise NotImplementedError
 
     def first_committed(self, time: datetime) -> int:
-        """Returns the number of the first record that was committed at a time or later, or the one behind the last.
+        """Returns the number of the first record that was committed at a time or later, or one past the last.
 
         Raises WrongUsage if there are no commit times.
         """
@@ -199,7 +199,7 @@ class Source:
         for number in (span.first, span.last):
             position = number if number >= 0 else self.last + 1 + number
             if not self.first <= position <= self.last:
-                raise IndexError(f"{self.name}: there is no record {number}, {self._there()}")
+                raise IndexError(f"{self.name}: there is no record {number}; {self._there()}")
         first, last = (number if number > 0 else self.last + 1 + number for number in (span.first, span.last))
         if first > last:
             raise IndexError(f"{self.name}: range {span} runs backwards, from {first} to {last}")
@@ -209,14 +209,14 @@ class Source:
         """Describes which records exist."""
         if self.first == 1:
             return f"the file has {counted(self.last, 'record')}"
-        return f"the first one that was not deleted is {self.first}, the last one {self.last}"
+        return f"the log now has the records {self.first} to {self.last}"
 
     def __enter__(self) -> Self:
-        """The object itself."""
+        """Returns the object itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes what is open."""
+        """Closes the source."""
         self.reader.close()
 
 
@@ -234,7 +234,7 @@ class Single(Source):
         self._copy = copy
 
     def parts(self, span: Span) -> Iterator[FileRange]:
-        """The file itself."""
+        """Returns the file itself."""
         yield FileRange(self.reader, span.first, span.last, 0)
 
     def first_committed(self, time: datetime) -> int:
@@ -242,11 +242,11 @@ class Single(Source):
         return first_committed(self.reader, time, self.name)
 
     def paths(self) -> list[str]:
-        """The file itself."""
+        """Returns the file itself."""
         return [self.reader.file_name]
 
     def block_size(self, version: int) -> int | None:
-        """That of the file."""
+        """Returns the block size of the file."""
         return block_size_of(self.reader, version)
 
     def __exit__(self, *exception: object) -> None:
@@ -300,13 +300,13 @@ class Rotated(Source):
         return numbers[index] if index < len(files) else self.last + 1
 
     def paths(self) -> list[str]:
-        """The files of the log."""
+        """Returns the files of the log."""
         from capturefile.rotating.manifest import names_of_files
 
         return [os.path.join(self.name, name) for name in names_of_files(self.name)]
 
     def block_size(self, version: int) -> int | None:
-        """That of the last file."""
+        """Returns the block size of the last file."""
         with capturefile.open(self.paths()[-1]) as cf:
             return block_size_of(cf, version)
 
@@ -320,19 +320,19 @@ def check_folder(folder: str) -> None:
 
 
 def first_committed(cf: CaptureFile[bytes], time: datetime, name: str) -> int:
-    """The number of the first record of a file that was committed at a time or later, or the one behind the last."""
+    """Returns the number of the first record of a file that was committed at a time or later, or one past the last."""
     version = cf.info().version
     if version != 3:
         raise WrongUsage(
-            f"{name}: in version {version} of the format commits have no times; "
-            "--time-field or --time-pattern says where the records have theirs"
+            f"{name}: only files in format 3 have commit times, and this one is in format {version}; "
+            "--time-field or --time-pattern finds times in the records"
         )
     found = cf.record_number_at(time)
     return cf.record_count() + 1 if found is None else found
 
 
 def block_size_of(cf: CaptureFile[Any], version: int) -> int | None:
-    """That of a file in this version of the format; versions 1 and 2 mean the same."""
+    """Returns the block size of a file in this version of the format; versions 1 and 2 are equivalent."""
     info = cf.info()
     return info.block_size if (info.version == 3) == (version == 3) else None
 
@@ -340,4 +340,4 @@ def block_size_of(cf: CaptureFile[Any], version: int) -> int | None:
 def refuse_pipe(names: list[str]) -> None:
     """Refuses to follow standard input, of which only the present content is read."""
     if STANDARD in names:
-        raise WrongUsage("standard input cannot be followed; name the file")
+        raise WrongUsage("standard input cannot be followed; give the name of the file")

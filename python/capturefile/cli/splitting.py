@@ -53,7 +53,7 @@ class Prefixed:
         return records
 
     def _end(self, start: int) -> int:
-        """Where the record that starts there ends, or at least its length does."""
+        """Returns the end of the record that starts there, or of its length if that is incomplete."""
         body = start + LENGTH_SIZE
         return body if body > len(self.begun) else body + int.from_bytes(self.begun[start:body])
 

@@ -26,7 +26,7 @@ if sys.platform == "win32":
     ENDING = (signal.SIGTERM, signal.SIGBREAK)
 else:
     ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""The signals that end a process, but for an interrupt."""
+"""The signals that end a process, except the interrupt."""
 
 STANDARD = "-"
 """The file name that stands for a standard stream."""
@@ -35,8 +35,8 @@ STANDARD = "-"
 class Stream(FileIO):
     """A file whose reads and writes wait, even if its descriptor is non-blocking.
 
-    That is a property of what other processes have open as well, such as a terminal or the pipe that a parent made,
-    so it is not ours to change.
+    That property belongs to the open file, which other processes share, such as a terminal or a pipe of the parent,
+    so it must not be changed.
     """
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - typeshed has no public name for a writable buffer
@@ -54,12 +54,12 @@ class Stream(FileIO):
         return b"".join(pieces)
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - as above
-        """Writes at least a byte."""
+        """Writes at least one byte."""
         try:
             while (count := super().write(data)) is None:
                 wait_for(self.fileno(), to_write=True)
         except OSError as error:
-            # Windows says no more than this where the reader of a pipe is gone.
+            # Windows reports only this if the reader of a pipe is gone.
             if sys.platform == "win32" and error.errno == errno.EINVAL:
                 raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
             raise
@@ -71,7 +71,7 @@ def wait_for(descriptor: int, *, to_write: bool) -> None:
     import select
 
     if sys.platform == "win32":
-        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # No stream is made non-blocking there.
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # Streams are never non-blocking there.
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT if to_write else select.POLLIN)
     poll.poll()
@@ -79,10 +79,10 @@ def wait_for(descriptor: int, *, to_write: bool) -> None:
 
 @contextmanager
 def standard_output() -> Iterator[BinaryIO]:
-    """Standard output, buffered whatever PYTHONUNBUFFERED says, and flushed at the end.
+    """Yields standard output, buffered regardless of PYTHONUNBUFFERED, and flushed at the end.
 
-    What is written before an error is still delivered. After an interrupt it is not: the reader may have
-    stopped without going away, and flushing would then wait for ever.
+    Output before an error is still delivered, but not after an interrupt: the reader may have stopped reading without
+    closing, and flushing would wait for ever.
     """
     with (
         named_errors("standard output"),
@@ -97,13 +97,13 @@ def standard_output() -> Iterator[BinaryIO]:
 
 def _output(descriptor: int) -> RawIOBase:
     if sys.platform == "win32" and is_terminal(descriptor):
-        # What is written to the console itself is taken for text in an old encoding; this makes UTF-8 of it.
+        # Bytes written to the console are interpreted in a legacy encoding; this makes it UTF-8.
         return open(descriptor, "wb", buffering=0, closefd=False)
     return Stream(descriptor, "wb", closefd=False)
 
 
 def is_terminal(descriptor: int) -> bool:
-    """Whether what is written there is seen on a terminal, which understands escape sequences."""
+    """Whether a descriptor is a terminal that understands escape sequences."""
     if sys.platform == "win32":
         from capturefile.cli.console import is_console
 
@@ -126,7 +126,7 @@ def refuse_terminal(content: str, *, force: bool) -> None:
 
 
 def write_line(output: BinaryIO, line: str) -> None:
-    """Writes a line of text, in which a path may be no UTF-8."""
+    """Writes a line of text, which may contain a path that is not UTF-8."""
     output.write(line.encode(errors="surrogateescape") + b"\n")
 
 
@@ -138,13 +138,13 @@ def write_json(output: BinaryIO, value: object) -> None:
 
 
 def shown_name(name: str) -> str:
-    """What messages call the input called `name`."""
+    """Returns the name of an input for messages."""
     return "standard input" if name == STANDARD else name
 
 
 @contextmanager
 def open_input(name: str) -> Iterator[BinaryIO]:
-    """The file called `name`, or standard input."""
+    """Opens the file called `name`, or standard input."""
     file: int | str = STANDARD_INPUT if name == STANDARD else name
     with (
         named_errors(shown_name(name)),
@@ -154,7 +154,7 @@ def open_input(name: str) -> Iterator[BinaryIO]:
 
 
 def check_inputs(names: list[str], target: str) -> None:
-    """Finds a file that is not there, not ours to read, or the target, before anything is done with the others."""
+    """Reports a file that is missing, unreadable, or the target, before any other is processed."""
     for name in names:
         refuse_same_file(STANDARD_INPUT if name == STANDARD else name, target)
         if name != STANDARD and not os.access(name, os.R_OK):
@@ -163,7 +163,7 @@ def check_inputs(names: list[str], target: str) -> None:
 
 
 def refuse_same_file(other: int | str, file: str) -> None:
-    """Keeps a command from reading what it writes: `other` is a path or the number of a standard stream."""
+    """Prevents a command from reading its own output: `other` is a path or the number of a standard stream."""
     try:
         found = os.stat(file)
         same = os.path.samestat(os.stat(other), found)
@@ -171,12 +171,12 @@ def refuse_same_file(other: int | str, file: str) -> None:
         return  # Opening it reports the error.
     if same and stat.S_ISREG(found.st_mode):
         name = other if isinstance(other, str) else ("standard input", "standard output")[other]
-        raise WrongUsage(f"{file}: it cannot be read and written at once, and {name} is the same file")
+        raise WrongUsage(f"{file}: it cannot be both read and written, and {name} is the same file")
 
 
 @contextmanager
 def named_errors(stream: str) -> Iterator[None]:
-    """Names the stream in errors that name no file; those of the library all do."""
+    """Adds the name of the stream to errors without a file name; those of the library all have one."""
     try:
         yield
     except OSError as error:
@@ -187,7 +187,7 @@ def named_errors(stream: str) -> Iterator[None]:
 
 @contextmanager
 def new_file(name: str, *, overwrite: bool) -> Iterator[BinaryIO]:
-    """A new file, which appears under its name when it is whole. A pipe or a device is written as it stands."""
+    """Yields a new file, which appears under its name once it is complete. A pipe or a device is written directly."""
     if os.path.exists(name) and not os.path.isfile(name):
         with named_errors(name), BufferedWriter(Stream(name, "wb"), BUFFER_SIZE) as stream:
             yield stream
@@ -198,7 +198,7 @@ def new_file(name: str, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 @contextmanager
 def ending_cleanly() -> Iterator[None]:
-    """Lets these signals end the process only after what is unfinished has been deleted."""
+    """Makes signals end the process only after unfinished files have been deleted."""
     taken = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
     try:
         for number in taken:
@@ -217,7 +217,7 @@ def _terminate(number: int, _frame: object) -> None:
 
 @contextmanager
 def new_name(name: str, *, overwrite: bool) -> Iterator[str]:
-    """The name of an empty file that is to become `name` at the end, if nothing fails until then."""
+    """Yields the name of an empty file that is renamed to `name` at the end, unless an error occurs."""
     from capturefile._files import replacing
 
     with ending_cleanly(), replacing(name, overwrite=overwrite) as hidden:
@@ -225,29 +225,29 @@ def new_name(name: str, *, overwrite: bool) -> Iterator[str]:
 
 
 def abandon_output() -> None:
-    """Sends what is still buffered for standard output nowhere, so that nothing fails or waits at exit."""
+    """Discards buffered standard output, so that nothing fails or waits at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, STANDARD_OUTPUT)
     os.close(nowhere)
 
 
 def flush_help() -> None:
-    """Brings what argparse has printed to its reader, or finds out that there is none."""
+    """Flushes the output of argparse, which fails if there is no reader."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Writes without any buffer, also where the descriptor is non-blocking."""
+    """Writes without a buffer, even if the descriptor is non-blocking."""
     with _output(descriptor) as stream:
         while data:
             data = data[stream.write(data) or 0 :]
 
 
 def occupy_closed_streams() -> None:
-    """Keeps a capture file from taking the number of a standard stream that is closed, and its output.
+    """Prevents a capture file from getting the descriptor, and so the output, of a closed standard stream.
 
-    The numbers are taken in the wrong direction, so that using the stream is an error as before.
+    The descriptors are opened in the wrong direction, so that using the stream is still an error.
     """
     directions = {STANDARD_INPUT: os.O_WRONLY, STANDARD_OUTPUT: os.O_RDONLY, STANDARD_ERROR: os.O_RDONLY}
     for descriptor, direction in directions.items():

@@ -1,4 +1,4 @@
-"""Records by time, that of their commits or one that they have in them: `--since`, `--until` and `get --time`."""
+"""Selecting records by time, of their commits or in their contents: `--since`, `--until` and `get --time`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMS = "2026-11-30, 2026-11-30T14:05, 14:05Z, now, today, yesterday, -2h, '3 da
 
 
 def add_times(command: argparse.ArgumentParser) -> None:
-    """The options that choose records by their times."""
+    """Adds the options that select records by time."""
     command.add_argument(
         "--since",
         metavar="TIME",
@@ -30,7 +30,7 @@ def add_times(command: argparse.ArgumentParser) -> None:
 
 
 def add_time_places(command: argparse.ArgumentParser) -> None:
-    """The options that say where records have times, if those of their commits are not meant."""
+    """Adds the options that find times in records, in place of commit times."""
     command.add_argument(
         "--time-field",
         metavar="NAME",
@@ -46,16 +46,16 @@ def add_time_places(command: argparse.ArgumentParser) -> None:
         type=seconds,
         default=0.0,
         metavar="SECONDS",
-        help="by how much such a time may be before that of an earlier record (default: %(default)g)",
+        help="how many seconds such a time may be before that of an earlier record (default: %(default)g)",
     )
     command.add_argument("--utc", action="store_true", help="times without a zone are in UTC, not local time")
 
 
 class Times:
-    """The records of a stretch of time; those without a time of their own belong to the one before them."""
+    """The records of a period; a record without a time belongs to the one before it."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """Finds out from the options what is wanted and where the times are."""
+        """Determines the period and the place of the times from the options."""
         self.utc: bool = options.utc
         self.slack: float = options.time_slack
         now = time.time()
@@ -63,11 +63,11 @@ class Times:
         self.wanted = self.since is not None or self.until is not None
         given = (options.time_field is not None) + (options.time_pattern is not None)
         if given == 2:
-            raise WrongUsage("--time-field and --time-pattern exclude each other: each says where the times are")
+            raise WrongUsage("--time-field and --time-pattern cannot be combined: each determines where the times are")
         if given and not self.wanted:
-            raise WrongUsage("--time-field and --time-pattern go with a time, such as that of --since")
+            raise WrongUsage("--time-field and --time-pattern require a time, such as with --since")
         if self.slack and not given:
-            raise WrongUsage("--time-slack goes with --time-field or --time-pattern: commit times are in order")
+            raise WrongUsage("--time-slack requires --time-field or --time-pattern, because commit times are in order")
         self.key = self._key(options) if given else None
 
     def _point(self, given: str | None, now: float) -> float | None:
@@ -88,9 +88,9 @@ class Times:
         return lambda record: instant(part(record), utc=utc)
 
     def narrowed(self, source: Source, span: Span, *, lenient: bool = False) -> Span:
-        """The part of a span that has all records of the time.
+        """Returns the part of a span that contains all records of the period.
 
-        Raises WrongUsage if the times of commits are wanted and the source has none.
+        Raises WrongUsage if commit times are requested and the source has none.
         """
         if not self.wanted:
             return span
@@ -100,7 +100,7 @@ class Times:
             else self._first_keyed(source, span, lenient=lenient)
         )
         first = span.first if self.since is None else first_at(self.since)
-        # Behind a time that is later by the slack there is none that is earlier.
+        # After a time that is later by the slack, no earlier time can follow.
         end = span.last + 1 if self.until is None else first_at(self.until + self.slack)
         return Span(first, max(end, first) - 1)
 
@@ -127,14 +127,14 @@ class Times:
         return lambda value: first_not_below(lambda number: number, numbers, value, key_of, self.slack)
 
     def chosen(self, records: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """The records of the time, where some in between may be of another."""
+        """Yields the records of the period, leaving out others in between."""
         if not self.slack:
             return records
         belongs = self.test()
         return (pair for pair in records if belongs(pair[1]))
 
     def test(self) -> Callable[[bytes], bool]:
-        """What tells of one record after the other whether it is of the time, by the times in them."""
+        """Returns a function that determines for consecutive records whether they belong to the period."""
         key = self.key
         assert key is not None
         since = float("-inf") if self.since is None else self.since
@@ -151,15 +151,15 @@ class Times:
 
     @property
     def deadline(self) -> float | None:
-        """When no more records of the time can come; None if that is not known."""
+        """Returns when no more records of the period can arrive; None if unknown."""
         return self.until if self.key is None else None
 
 
 class Watch:
-    """Which of the records that a source gets are of the time."""
+    """Determines which new records of a source belong to the period."""
 
     def __init__(self, times: Times, source: Source) -> None:
-        """Watches an open source from its present end on, or from before it."""
+        """Watches an open source from its present end, or an earlier record, on."""
         self.times = times
         self.source = source
         self._belongs = times.test() if times.slack else None
@@ -168,7 +168,7 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
-        """Finds out where the time ends in what is there."""
+        """Finds the end of the period in the existing records."""
         from capturefile.cli.instants import moment
 
         self._known = self.source.last
@@ -176,7 +176,7 @@ class Watch:
         self._end = self._known + 1 if until is None else self.source.first_committed(moment(until))
 
     def is_over(self, number: int, record: bytes) -> bool:
-        """Whether this record, and with it all behind it, is too late."""
+        """Whether this record, and so all after it, is too late."""
         until, key = self.times.until, self.times.key
         if until is None:
             return False
@@ -189,5 +189,5 @@ class Watch:
         return number >= self._end
 
     def belongs(self, record: bytes) -> bool:
-        """Whether this record, which is not too late, is late enough."""
+        """Whether this record, which is not too late, belongs to the period."""
         return self._belongs is None or self._belongs(record)

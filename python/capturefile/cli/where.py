@@ -1,4 +1,4 @@
-"""Records by their fields, and fields of records: the options `--where` and `--field`."""
+"""Selecting records by their fields, and fields of records: the options `--where` and `--field`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def add_where(command: argparse.ArgumentParser) -> None:
-    """The option that chooses records by their fields."""
+    """Adds the option that selects records by their fields."""
     command.add_argument(
         "--where",
         type=_condition,
@@ -20,7 +20,7 @@ def add_where(command: argparse.ArgumentParser) -> None:
 
 
 def add_fields(command: argparse.ArgumentParser) -> None:
-    """The option that chooses what is shown of records."""
+    """Adds the option that selects the fields to show."""
     command.add_argument(
         "--field",
         dest="fields",

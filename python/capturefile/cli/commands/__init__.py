@@ -1,1 +1,1 @@
-"""The commands: each has a module of its name, which describes what arguments it takes and runs it."""
+"""The commands: each has a module of its name, which defines its arguments and runs it."""

@@ -1,4 +1,4 @@
-"""The command `append`: what comes from standard input or files becomes records."""
+"""The command `append`: adds records from standard input or files."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 CHUNK_SIZE = 1 << 18
 MAX_WAIT = 3600.0
-"""Seconds; the system's call takes no interval of several weeks."""
+"""Maximum wait in seconds; the system call does not accept intervals of several weeks."""
 MAX_UNINTERRUPTED = 0.1
-"""Seconds for which Ctrl-C may have no effect."""
+"""Maximum time in seconds for which Ctrl-C may have no effect."""
 EXAMPLE = """\
 my-program | capturefile append log.capture
 capturefile append --commit-every 100000 log.capture monday.txt tuesday.txt
@@ -82,7 +82,7 @@ def _append(options: argparse.Namespace, _output: BinaryIO) -> int:
 
 
 def _pieces(name: str, form: str, time_left: Callable[[], float]) -> Iterator[list[bytes]]:
-    """The records of one input as they come; none of them when the time is over."""
+    """Yields the records of one input as they arrive; an empty list when the time is over."""
     splitter = SPLITTERS[form]()
     with open_input(name) as stream:
         for data in _chunks(stream, time_left):
@@ -91,7 +91,7 @@ def _pieces(name: str, form: str, time_left: Callable[[], float]) -> Iterator[li
 
 
 def _chunks(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]:
-    """What can be read at once, again and again; nothing when the time is over before there is something."""
+    """Yields the bytes that can be read without waiting; none if the time is over before any arrive."""
     import os
     import select
 
@@ -108,14 +108,14 @@ def _chunks(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]
         try:
             data = os.read(descriptor, CHUNK_SIZE)
         except BlockingIOError:
-            continue  # Another process has read it.
+            continue  # Another process has read the data.
         if not data:
             return
         yield data
 
 
 def _chunks_of_thread(stream: BinaryIO, time_left: Callable[[], float]) -> Iterator[bytes]:
-    """The same where no call waits for a stream for a limited time; a thread reads instead."""
+    """Does the same with a thread that reads, for systems that cannot wait for a stream for a limited time."""
     import os
     import queue
     import threading
@@ -150,10 +150,10 @@ def _chunks_of_thread(stream: BinaryIO, time_left: Callable[[], float]) -> Itera
 
 
 class Batches:
-    """Adds records, and commits by their number and by time."""
+    """Adds records, and commits by number and by time."""
 
     def __init__(self, cf: capturefile.CaptureFile[bytes], size: int, interval: float) -> None:
-        """Commits after `size` records, or `interval` seconds after the first of them."""
+        """Commits after `size` records, or `interval` seconds after the first uncommitted one."""
         self.cf = cf
         self.size = size
         self.interval = interval
@@ -161,11 +161,11 @@ class Batches:
         self.due = math.inf
 
     def time_left(self) -> float:
-        """Seconds until the next commit."""
+        """Returns the seconds until the next commit."""
         return max(0.0, self.due - time.monotonic())
 
     def add(self, records: list[bytes]) -> None:
-        """Adds records; whenever there are enough of them, or it is time, they are committed."""
+        """Adds records, and commits whenever there are enough of them or the time is over."""
         start = 0
         while start < len(records):
             batch = records[start : start + self.size - self.pending]

@@ -1,4 +1,4 @@
-"""The command `backup`: a copy of a file or a rotated log that may be written meanwhile."""
+"""The command `backup`: copies a file or a rotated log that may be being written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ capturefile backup orders/ /backup/orders"""
 
 
 def add_to(commands: Commands, summary: str) -> None:
-    """Describes the command."""
+    """Defines the command."""
     backup = add_bare(commands, "backup", summary, EXAMPLE)
     backup.add_argument("source", metavar="SRC", help="path of a capture file, or of the folder of a rotated log")
     backup.add_argument(
@@ -40,5 +40,5 @@ def _backup(options: argparse.Namespace, _output: BinaryIO) -> int:
     unit = "files" if os.path.isdir(options.source) else "bytes"
     with ending_cleanly(), progress("backup", unit) as shown:
         last = capturefile.backup(options.source, options.target, overwrite=options.overwrite, progress=shown.at)
-    say(f"{options.target} has all up to record {last}" if last else f"{options.target} has no records")
+    say(f"{options.target} has all records up to {last}" if last else f"{options.target} has no records")
     return DONE

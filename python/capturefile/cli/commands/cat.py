@@ -1,4 +1,4 @@
-"""The command `cat`: all records, or a range of them."""
+"""The command `cat`: prints all records, or a range of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `completion`, and what it writes: scripts for shells, made from the description of the commands."""
+"""The command `completion`: writes scripts for shells, generated from the definitions of the commands."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class Option(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A command, or the words that have one behind them."""
+    """A command, or a word that is followed by commands."""
 
     words: tuple[str, ...]
     options: list[Option]
     commands: dict[str, str]
-    """What may come next, with its meaning."""
+    """The words that may follow, with their meanings."""
     choices: list[str]
-    """The arguments that it takes, where these are given words and no files."""
+    """The arguments that it accepts, if these are fixed words and not files."""
 
 
 def _entries(parser: argparse.ArgumentParser, words: tuple[str, ...]) -> Iterator[Entry]:
-    """The command that `parser` describes, and all those below it."""
+    """Yields the command that `parser` defines, and all those below it."""
     actions = parser._actions
     nested = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
     options = [_option(action) for action in actions if action.option_strings]
@@ -78,7 +78,7 @@ def _option(action: argparse.Action) -> Option:
 
 
 def _quoted(text: str) -> str:
-    """The text in single quotes for any of the shells."""
+    """Returns the text in single quotes for any of the shells."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
@@ -128,7 +128,7 @@ def _path(entry: Entry) -> str:
 
 
 def _bash_value(entry: Entry, option: Option) -> str:
-    """What is completed behind an option that takes a value."""
+    """Returns the completion for the value of an option."""
     cases = "|".join(_quoted(f"{_path(entry)}:{name}") for name in option.names)
     kind = "-f" if option.takes_file else f"-W {_quoted(' '.join(option.choices))}"
     return f'        {cases}) mapfile -t COMPREPLY < <(compgen {kind} -- "$word"); return ;;'

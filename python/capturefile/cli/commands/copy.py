@@ -1,4 +1,4 @@
-"""The command `copy`: records into new files, recompressed, joined, or split."""
+"""The command `copy`: copies records to new files, recompressed, joined, or split."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
     with ExitStack() as stack:
         check_range(options, options.sources)
         if options.split and (options.time_slack or options.where):
-            raise WrongUsage("--split names the parts by how many there are, which --time-slack and --where leave open")
+            raise WrongUsage(
+                "--split needs the number of records to name the parts, which is unknown with --time-slack and --where"
+            )
         check(options.sources)
         sources = [stack.enter_context(opened(name)) for name in options.sources]
         selections = [Selection.of(source, options) for source in sources]
@@ -72,7 +74,7 @@ def _copy(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def part_names(target: str, total: int, size: int) -> list[str]:
-    """The names for parts of `size` records, so that they sort by their numbers."""
+    """Returns names for parts of `size` records, which sort by their numbers."""
     parts = max(1, -(-total // size))
     stem, extension = os.path.splitext(target)
     return [f"{stem}-{number:0{len(str(parts))}}{extension}" for number in range(1, parts + 1)]

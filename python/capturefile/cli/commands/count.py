@@ -1,4 +1,4 @@
-"""The command `count`: the number of records."""
+"""The command `count`: prints the number of records."""
 
 from __future__ import annotations
 

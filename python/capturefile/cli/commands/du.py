@@ -1,4 +1,4 @@
-"""The command `du`: how much room files take on the disk, and for how many bytes of records."""
+"""The command `du`: prints the disk space of files and the size of their records."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ capturefile du log.capture
 capturefile du --files orders/"""
 ROW = "{:>10}  {:>12}  {:>6}  {:>14}  {}"
 DISK_UNIT = 512
-"""Bytes; the system counts room on any disk in these."""
+"""The unit in bytes in which the system counts space on any disk."""
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 class Usage:
-    """What a file, or several, take and have."""
+    """The disk space and the records of one or several files."""
 
     def __init__(self, name: str, disk: int = 0, records: int = 0, record_bytes: int | None = 0) -> None:
-        """`record_bytes` is None where no record can be read."""
+        """`record_bytes` is None if no record can be read."""
         self.name = name
         self.disk = disk
         self.records = records
         self.record_bytes = record_bytes
 
     def add(self, other: Usage) -> None:
-        """Counts another one in."""
+        """Adds the numbers of another one."""
         self.disk += other.disk
         self.records += other.records
         if self.record_bytes is not None:
             self.record_bytes = None if other.record_bytes is None else self.record_bytes + other.record_bytes
 
     def fields(self) -> dict[str, object]:
-        """What is written in JSON."""
+        """Returns the fields for JSON."""
         return {
             "file": self.name,
             "disk_bytes": self.disk,
@@ -58,7 +58,7 @@ class Usage:
         }
 
     def row(self) -> str:
-        """A line of the table."""
+        """Returns a line of the table."""
         ratio = f"{self.record_bytes / self.disk:.2f}" if self.record_bytes and self.disk else ""
         size = in_units(self.record_bytes) if self.record_bytes is not None else "unknown"
         return ROW.format(in_units(self.disk), size, ratio, f"{self.records:,}", self.name)
@@ -69,7 +69,7 @@ def add_to(commands: Commands, summary: str) -> None:
     du = add_bare(commands, "du", summary, EXAMPLE)
     du.add_argument("files", metavar="FILE", nargs="+", help=NAMED)
     du.add_argument("--files", dest="each", action="store_true", help="also list the files of rotated logs")
-    du.add_argument("--json", action="store_true", help="print a list in JSON, with numbers of bytes")
+    du.add_argument("--json", action="store_true", help="print a JSON list, with sizes in bytes")
     du.set_defaults(run=_du)
 
 
@@ -95,7 +95,7 @@ def _du(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _usages(source: Source) -> Iterator[Usage]:
-    """The files of a source; one that is deleted meanwhile is left out."""
+    """Yields the usage of each file of a source; files that are deleted meanwhile are left out."""
     if not isinstance(source, Rotated):
         (path,) = source.paths()
         yield _usage(path, source.name)
@@ -119,7 +119,7 @@ def _on_disk(path: str) -> int:
 
 
 def in_units(size: int) -> str:
-    """A number of bytes in a unit in which it is short."""
+    """Formats a number of bytes in a suitable unit."""
     value, unit = float(size), 0
     while value >= 1000 and unit + 1 < len(UNITS):
         value, unit = value / 1024, unit + 1

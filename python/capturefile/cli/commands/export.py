@@ -1,4 +1,4 @@
-"""The command `export`: records as JSON lines, CSV, TSV and Parquet."""
+"""The command `export`: writes records as JSON lines, CSV, TSV and Parquet."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def add_to(commands: Commands, summary: str) -> None:
         "others",
         metavar="[[FILE ...] OUTPUT]",
         nargs="*",
-        help="further inputs, whose records are numbered consecutively, and last the output, which appears once it is "
+        help="further inputs, whose records are numbered consecutively, and finally the output, which appears when it is "
         "complete; - is standard output, which is also the default",
     )
     add_file_format(exporter, "OUTPUT")
@@ -93,7 +93,7 @@ def _export(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 class Records:
-    """The records of all sources; those of several are numbered through."""
+    """The records of all sources, numbered consecutively."""
 
     def __init__(self, options: argparse.Namespace, sources: list[str], shown: Progress) -> None:
         """Reads nothing yet."""
@@ -105,12 +105,12 @@ class Records:
         self._open: list[Source] = []
 
     def keep_open(self, stack: ExitStack) -> None:
-        """Opens all sources, so that each time they have the same records."""
+        """Opens all sources, so that each iteration returns the same records."""
         check(self.sources)
         self._open = [stack.enter_context(opened(name)) for name in self.sources]
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Goes through the sources; what cannot be read is told the first time only."""
+        """Iterates over the sources; unreadable records are reported only the first time."""
         before, is_again = 0, self.count > 0
         self.count = self.shown.count = 0
         for source in self._open or each_of(self.sources):

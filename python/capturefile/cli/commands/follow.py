@@ -1,4 +1,4 @@
-"""The command `follow`: records as they are committed, and a file that remembers how far they were printed."""
+"""The command `follow`: prints records as they are committed, and saves the position in a file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def add_to(commands: Commands, summary: str) -> None:
     add_headers(follow)
     add_format(follow)
     follow.complaint = lambda options: (
-        "--from and --since exclude each other: each says where to begin" if options.start and options.since else None
+        "--from and --since cannot be combined: each determines where to begin"
+        if options.start and options.since
+        else None
     )
     follow.set_defaults(run=_follow)
 
@@ -82,9 +84,9 @@ def _follow(options: argparse.Namespace, output: BinaryIO) -> int:
 
 def _follow_several(options: argparse.Namespace, output: BinaryIO, times: Times) -> int:
     if options.cursor_file:
-        raise WrongUsage("--cursor-file goes with one file or log: it says how far that one was written")
+        raise WrongUsage("--cursor-file requires a single file or log: it contains the position in that one")
     if options.start not in (None, "begin", "end"):
-        raise WrongUsage("--from takes begin or end where there are several files: a number is that of one")
+        raise WrongUsage("--from with several files must be begin or end: a record number refers to a single file")
     with ExitStack() as stack:
         every = [
             stack.enter_context(Followed(name, encoder(options, name), options.where, times)) for name in options.files
@@ -96,7 +98,7 @@ def _follow_several(options: argparse.Namespace, output: BinaryIO, times: Times)
 
 
 def _cursor(options: argparse.Namespace, source: Source, times: Times) -> tuple[CursorFile | None, int]:
-    """The cursor file, if there is to be one, and the number of the next record."""
+    """Returns the cursor file, if one was requested, and the number of the next record."""
     if not options.cursor_file:
         return None, _first_record(options, source, times)
     from capturefile._cursor import CursorFile, Position
@@ -108,7 +110,7 @@ def _cursor(options: argparse.Namespace, source: Source, times: Times) -> tuple[
         return cursor, position.records + 1
     start = _first_record(options, source, times)
     if start <= source.last + 1:
-        # Even before the first record, so that a run that is started again does not start at a later end.
+        # Saved even before the first record, so that a restarted run does not start at a later end.
         cursor.save(Position.before(start, source.reader))
     return cursor, start
 

@@ -1,4 +1,4 @@
-"""The command `get`: records by their numbers."""
+"""The command `get`: prints records by their numbers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_to(commands: Commands, summary: str) -> None:
         help="a number, or a range that includes both ends: 7, 10-20, 10- (to the end); 1 is the first record, "
         "-1 the last, -3--1 and -3- the last three",
     )
-    # With "*" instead, argparse would take none where an option stands between FILE and the first.
+    # With "*" instead, argparse would accept no numbers after an option that follows FILE.
     numbers.required = False
     get.add_argument(
         "--time",
@@ -62,8 +62,8 @@ def _get(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _first(source: Source, times: Times, wanted: str) -> Span:
-    """The first record of the time."""
+    """Returns the first record at or after the time."""
     found = times.narrowed(source, source.everything())
     if found.first > found.last:
-        raise IndexError(f"{source.name}: there is no record of {wanted.strip()} or later")
+        raise IndexError(f"{source.name}: there is no record from {wanted.strip()} or later")
     return Span(found.first, found.first)

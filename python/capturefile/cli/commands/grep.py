@@ -1,4 +1,4 @@
-"""The command `grep`: the records that a pattern is found in."""
+"""The command `grep`: prints the records that match a pattern."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SEPARATOR = b"--\n"
 def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
     grep = add_bare(commands, "grep", summary, EXAMPLE)
-    pattern = "a regular expression of Rust's crate regex; not given with -e"
+    pattern = "a regular expression in the syntax of Rust's crate regex; omitted with -e"
     grep.add_argument("words", metavar="[PATTERN] FILE ...", nargs="+", help=f"PATTERN: {pattern}. FILE: {SEVERAL}")
     grep.add_argument(
         "-e", "--regexp", action="append", metavar="PATTERN", default=[], help="a pattern; may be given several times"
@@ -117,10 +117,10 @@ def _grep(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 class Search:
-    """What is looked for, and how what is found is printed."""
+    """The pattern, and how matching records are printed."""
 
     def __init__(self, options: argparse.Namespace, pattern: RustPattern | PythonPattern) -> None:
-        """Raises WrongUsage for options that do not go together."""
+        """Raises WrongUsage for options that cannot be combined."""
         self.options = options
         self.pattern = pattern
         self.invert: bool = options.invert_match
@@ -136,15 +136,15 @@ class Search:
             (self.before or self.after, "context"),
         ):
             if wanted and is_binary:
-                raise WrongUsage(f"{option} cannot be told from the records in the format {options.format}")
+                raise WrongUsage(f"{option} cannot be distinguished from the records in the format {options.format}")
         if options.only_matching and (options.format != "text" or options.fields):
-            raise WrongUsage("--only-matching goes with the format text, and without --field")
+            raise WrongUsage("--only-matching requires the format text, and cannot be combined with --field")
         self.labelled = not is_binary and options.format != "jsonl"
         coloured = options.color == "always" or (options.color == "auto" and has_colours(STANDARD_OUTPUT))
         self.coloured = coloured and options.format == "text" and not (self.invert or options.fields)
 
     def label(self, name: str, number: int, sign: str = ":") -> bytes:
-        """What stands before a record."""
+        """Returns the text before a record."""
         if not self.labelled:
             return b""
         file = f"{name}{sign}" if self.named else ""
@@ -152,7 +152,7 @@ class Search:
         return (file + place).encode(errors="surrogateescape")
 
     def pieces(self, record: bytes) -> bytes:
-        """The record with a newline, and what matches in red."""
+        """Returns the record with a newline, and with matches in red."""
         show = (lambda data: printable(data).encode()) if writes_to_terminal() else bytes
         end, pieces = 0, []
         for start, behind in self.pattern.spans(record):
@@ -162,10 +162,10 @@ class Search:
 
 
 class Printer:
-    """What is printed of one source."""
+    """Prints the matches in one source."""
 
     def __init__(self, search: Search, selection: Selection, shown: Progress) -> None:
-        """Nothing is read yet."""
+        """Reads nothing yet."""
         self.search = search
         self.options = search.options
         self.selection = selection
@@ -174,7 +174,7 @@ class Printer:
         self.encode: Encoder = encoder(self.options, self.source.name)
 
     def write(self, output: BinaryIO) -> bool:
-        """Writes what is found, or how much it is; returns whether there is something."""
+        """Writes the matching records, or their number; returns whether there are any."""
         options = self.options
         if options.quiet or options.files_with_matches:
             is_found = self._count(min(1, self.search.limit)) > 0
@@ -236,7 +236,7 @@ class Printer:
         return count
 
     def _found(self) -> Iterator[tuple[int, bytes]]:
-        """The records that match, with their numbers."""
+        """Yields the matching records, with their numbers."""
         if self._bulk_pattern is None:
             is_in, wanted = self.search.pattern.is_in, not self.search.invert
             return (pair for pair in self.selection.records(self.shown) if is_in(pair[1]) is wanted)
@@ -246,5 +246,5 @@ class Printer:
 
     @property
     def _bulk_pattern(self) -> _Pattern | None:
-        """What searches many records at once, where each counts by itself."""
+        """Returns the pattern for searching many records together, if each is tested individually."""
         return None if self.selection.has_slack else self.search.pattern.core

@@ -1,4 +1,4 @@
-"""The command `head`: the first records."""
+"""The command `head`: prints the first records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `import`: records from JSON lines, CSV and Parquet."""
+"""The command `import`: adds records from JSON lines, CSV, TSV and Parquet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ capturefile import --column message log.capture messages.csv
 capturefile import --rows log.capture table.parquet
 capturefile import --rows --numbers log.capture table.csv.gz"""
 BATCH = 1000
-"""Records that are added in one call."""
+"""Number of records that are added in one call."""
 
 
 def add_to(commands: Commands, summary: str) -> None:
@@ -69,7 +69,7 @@ def add_to(commands: Commands, summary: str) -> None:
 def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
     check_inputs([options.input], options.file)
     if options.numbers and not options.rows:
-        raise WrongUsage("--numbers says what values in rows become, and goes with --rows")
+        raise WrongUsage("--numbers requires --rows: it determines how values in rows are converted")
     form = file_format(options.format, options.input)
     with (
         open_input(options.input) as source,
@@ -89,7 +89,7 @@ def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
 
 @contextmanager
 def _target(path: str, version: Literal[2, 3]) -> Iterator[capturefile.CaptureFile[bytes]]:
-    """The file that is added to; a new one is deleted again if nothing comes to be in it."""
+    """Yields the file to add to; a new one is deleted again if it remains empty."""
     try:
         cf, is_new = capturefile.open(path, "x", encoding=None, format=version), True
     except FileExistsError:
@@ -106,7 +106,7 @@ def _target(path: str, version: Literal[2, 3]) -> Iterator[capturefile.CaptureFi
 
 
 def _add(cf: capturefile.CaptureFile[bytes], records: Iterator[bytes], commit_every: int | None) -> None:
-    """Adds all records, and commits so often, and at the end."""
+    """Adds all records, and commits after every `commit_every` of them and at the end."""
     before = cf.record_count()
     size = commit_every or BATCH
     while (count := cf.add_records(islice(records, size))) > before:
@@ -122,7 +122,7 @@ def _size(source: BinaryIO) -> int | None:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Names the input in errors that say what is wrong in it."""
+    """Adds the name of the input to errors about its content."""
     try:
         yield
     except ValueError as error:

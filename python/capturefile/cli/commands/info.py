@@ -1,4 +1,4 @@
-"""The command `info`: the sizes and numbers that describe a file."""
+"""The command `info`: prints the sizes and numbers that describe a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ capturefile info --json --blocks log.capture"""
 BLOCK_ROW = "{:>14}  {:>12}  {:>12}  {}"
 FILE_ROW = "{:<30}  {:>14}  {:>25}  {}"
 MAX_REPEATED = 16
-"""Problems among which one that is met again is looked for."""
+"""Number of recent problems that are checked for repetition."""
 
 
 def add_to(commands: Commands, summary: str) -> None:
@@ -48,7 +48,7 @@ def _info(options: argparse.Namespace, output: BinaryIO) -> int:
             write_line(output, ("\n" if results else "") + f"==> {source.name} <==")
         if isinstance(source, Rotated):
             if options.blocks:
-                raise WrongUsage(f"{source.name}: --blocks goes with capture files, such as {source.paths()[0]}")
+                raise WrongUsage(f"{source.name}: --blocks requires a capture file, such as {source.paths()[0]}")
             found = log_facts(source.reader)
             if not options.json:
                 _write_log(output, found)
@@ -62,7 +62,7 @@ def _info(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _about_file(options: argparse.Namespace, output: BinaryIO, source: Single) -> tuple[dict[str, object], bool]:
-    """Returns the facts of a capture file, printing them unless JSON is wanted, and whether all could be read."""
+    """Returns the facts of a capture file, and whether all could be read; prints them unless JSON is requested."""
     cf = source.reader
     numbers, found = as_fields(cf.info()), facts(cf)
     blocks = Blocks(cf) if options.blocks else None
@@ -76,7 +76,7 @@ def _about_file(options: argparse.Namespace, output: BinaryIO, source: Single) -
         listed["problems"] = blocks.problems
     if blocks is not None and blocks.problems:
         name = source.name
-        say(f"{name}: some blocks cannot be read; capturefile verify {quoted(name)} lists all that is damaged")
+        say(f"{name}: some blocks cannot be read; capturefile verify {quoted(name)} lists all damage")
     return {**numbers, **found, **listed}, blocks is None or not blocks.problems
 
 
@@ -109,7 +109,7 @@ def _write_lines(output: BinaryIO, lines: dict[str, object]) -> None:
 
 
 class Blocks:
-    """The blocks of a file, and in the place of one that cannot be read, why that is."""
+    """The blocks of a file, with an error in place of each that cannot be read."""
 
     def __init__(self, cf: capturefile.CaptureFile[bytes]) -> None:
         """Reads nothing yet."""
@@ -117,7 +117,7 @@ class Blocks:
         self.problems: list[str] = []
 
     def __iter__(self) -> Iterator[capturefile.BlockInfo | str]:
-        """Goes through the file once."""
+        """Iterates over the file once."""
         blocks = self.cf.blocks()
         while True:
             try:
@@ -125,7 +125,7 @@ class Blocks:
             except StopIteration:
                 return
             except capturefile.InvalidCaptureFile as error:
-                # Damage of the index is met in the place of the records below it, and again in its own.
+                # Damage of the index is found in place of the records below it, and again at its own position.
                 if str(error) not in self.problems[-MAX_REPEATED:]:
                     self.problems.append(str(error))
                 yield str(error)
@@ -156,7 +156,7 @@ def _records_in(block: capturefile.BlockInfo) -> str:
 
 
 def _write_missing(output: BinaryIO, first: int, last: int) -> None:
-    """Names the records that are in none of the blocks listed so far."""
+    """Prints the numbers of the records that are in none of the blocks listed so far."""
     if first <= last:
         missing = capturefile.RecordRange(first, last)
         write_line(

@@ -1,4 +1,4 @@
-"""The command `merge`: the records of several files in a new one, in the order of their keys."""
+"""The command `merge`: writes the records of several files to a new one, in the order of their keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from capturefile.cli.arguments import Commands
 
     Key: TypeAlias = Callable[[Any], Any]
-    """Returns the key of a record, or of what is found in it; None if it has none."""
+    """Returns the key of a record, or of a value in it; None if it has none."""
 
 EXAMPLE = """\
 capturefile merge --key time gateway.capture billing.capture both.capture
@@ -73,7 +73,7 @@ def _merge(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _key(options: argparse.Namespace) -> Key:
-    """What finds the key of a record, as the options say."""
+    """Returns the function that finds the key of a record, according to the options."""
     from capturefile._fields.instants import instant
 
     kinds: dict[str | None, Key] = {
@@ -87,7 +87,7 @@ def _key(options: argparse.Namespace) -> Key:
 
 
 def _value(options: argparse.Namespace) -> Key:
-    """What finds the field of a record, or the part of it, in which the key is."""
+    """Returns the function that finds the field or the part of a record that contains the key."""
     if options.key is not None:
         from capturefile._fields.expressions import document, named_field
 
@@ -99,7 +99,7 @@ def _value(options: argparse.Namespace) -> Key:
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is one that has an order, which what is not a number has not."""
+    """Whether it is a number that can be ordered, which NaN cannot."""
     return isinstance(value, int | float) and value == value
 
 
@@ -112,7 +112,7 @@ def _number(value: object) -> int | float | None:
 
 
 class _Least:
-    """What is before any key."""
+    """A value that is less than any key."""
 
     def __lt__(self, other: object) -> bool:
         return not isinstance(other, _Least)
@@ -122,17 +122,17 @@ class _Least:
 
 
 class Order:
-    """The keys of all files, which are texts or numbers, and rise in each."""
+    """Checks the keys of all files, which must be all text or all numbers, and ascend in each file."""
 
     def __init__(self, key: Key) -> None:
-        """Has seen no key yet."""
+        """Starts without keys."""
         self._key = key
         self._are_texts: bool | None = None
 
     def keyed(self, name: str, records: Iterator[tuple[int, bytes]]) -> Iterator[tuple[Any, bytes]]:
-        """The records of a file with their keys; one without a key goes with the record before it.
+        """Yields the records of a file with their keys; a record without a key follows the record before it.
 
-        Raises ValueError for a key that is below the one before it, or that others cannot be compared with.
+        Raises ValueError for a key that is below the one before it, or that cannot be compared with others.
         """
         last: Any = _Least()
         for number, record in records:
@@ -148,8 +148,8 @@ class Order:
                     )
                 if found < last:
                     raise ValueError(
-                        f"{name}: the key of record {number} is below one before; "
-                        "each file has to be in the order of its keys"
+                        f"{name}: the key of record {number} is below an earlier one; "
+                        "each file must be in the order of its keys"
                     )
                 last = found
             yield last, record

@@ -37,10 +37,10 @@ CLEAR_EXAMPLE = "capturefile metadata clear log.capture"
 
 
 def add_to(commands: Commands, summary: str) -> None:
-    """Describes the commands."""
+    """Defines the commands."""
     metadata = add_bare(commands, "metadata", summary, EXAMPLE)
     actions = metadata.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="capturefile metadata")
-    get_summary = "print exactly the metadata; on a terminal, as text and a newline"
+    get_summary = "print exactly the metadata; on a terminal, as text with a newline"
     getter = add_bare(actions, "get", get_summary, GET_EXAMPLE)
     add_source(getter)
     getter.set_defaults(run=_get)
@@ -64,7 +64,7 @@ def _get(options: argparse.Namespace, output: BinaryIO) -> int:
 
 def _set(options: argparse.Namespace, _output: BinaryIO) -> int:
     with _existing(options):
-        pass  # A file that is missing or none of ours is refused before standard input is read.
+        pass  # A file that is missing or not a capture file is refused before standard input is read.
     if options.value is not None:
         _replace(options, os.fsencode(options.value))
         return DONE
@@ -79,7 +79,7 @@ def _clear(options: argparse.Namespace, _output: BinaryIO) -> int:
 
 
 def _existing(options: argparse.Namespace) -> capturefile.CaptureFile[bytes]:
-    """The file, open for reading."""
+    """Returns the file, open for reading."""
     refuse_same_file(STANDARD_OUTPUT, options.file)
     return capturefile.open(options.file, encoding=None)
 

@@ -1,4 +1,4 @@
-"""The command `recover`: makes a new sound file of all that can be read of a damaged one."""
+"""The command `recover`: writes everything that can be read of a damaged file to a new, sound one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_to(commands: Commands, summary: str) -> None:
     recover.add_argument("target", metavar="DST", nargs="?", help="path of the new file")
     recover.add_argument("--dry-run", action="store_true", help="create no file, and report what would be recovered")
     recover.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
-    recover.add_argument("--keep-numbers", action="store_true", help="replace each lost record by an empty one")
+    recover.add_argument("--keep-numbers", action="store_true", help="replace each lost record with an empty one")
     codes = "Exit codes: 0 complete, 1 failure, 2 wrong usage, 3 something is lost or uncertain."
     recover.epilog = f"{recover.epilog}\n\n{codes}"
     recover.set_defaults(run=_recover)
@@ -38,7 +38,7 @@ def add_to(commands: Commands, summary: str) -> None:
 
 def _recover(options: argparse.Namespace, output: BinaryIO) -> int:
     if options.dry_run == (options.target is not None):
-        raise WrongUsage("recover needs the path of the new file, DST, or --dry-run, which makes none")
+        raise WrongUsage("recover needs the path of the new file, DST, or --dry-run, which creates none")
     with ending_cleanly(), progress("recover", "bytes") as shown:
         recovery = capturefile.recover(
             options.source,

@@ -1,4 +1,4 @@
-"""The command `sample`: some records, chosen at random."""
+"""The command `sample`: prints records chosen at random."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _sample(options: argparse.Namespace, output: BinaryIO) -> int:
         check(options.files)
         sources = [stack.enter_context(opened(name)) for name in options.files]
         total = sum(map(len, sources))
-        # By their places among the records of all files, from 0.
+        # Positions among the records of all files, from 0.
         from random import Random
 
         chosen = sorted(Random(options.seed).sample(range(total), min(options.number, total)))

@@ -1,4 +1,4 @@
-"""The command `tail`: the last records, and those that are committed later."""
+"""The command `tail`: prints the last records, and those that are committed later."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ capturefile tail --follow log.capture
 capturefile tail --since 14:05 --follow log.capture
 capturefile tail -F monday.capture orders/"""
 DEFAULT = 10
-"""The number of records."""
+"""The default number of records."""
 
 
 def add_to(commands: Commands, summary: str) -> None:
@@ -78,7 +78,7 @@ def _tail(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _write_end(options: argparse.Namespace, output: BinaryIO, source: Source, times: Times) -> int:
-    """Writes the last records of the time, and returns the number of the next one."""
+    """Writes the last records of the period, and returns the number of the next one."""
     found = times.narrowed(source, source.everything())
     number, is_start = options.number or ((found.first, True) if times.wanted else (DEFAULT, False))
     if is_start:

@@ -1,4 +1,4 @@
-"""The command `upload`: a file or a rotated log as objects in a store, as of its last commit."""
+"""The command `upload`: uploads a file or a rotated log to an object store, as of its last commit."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ capturefile upload orders/ gs://bucket/orders"""
 
 
 def add_to(commands: Commands, summary: str) -> None:
-    """Describes the command."""
+    """Defines the command."""
     upload = add_bare(commands, "upload", summary, EXAMPLE)
     upload.add_argument("source", metavar="SRC", help="path of a capture file, or of the folder of a rotated log")
     upload.add_argument(
         "target",
         metavar="URL",
-        help="URL of the object, or of what the files of the log are below; what is there is not uploaded again",
+        help="URL of the object, or prefix of the URLs of a log's files; existing objects with the same content are skipped",
     )
-    upload.add_argument("--overwrite", action="store_true", help="replace an object with another content")
+    upload.add_argument("--overwrite", action="store_true", help="replace an existing object with different content")
     upload.set_defaults(run=_upload)
 
 
@@ -40,5 +40,5 @@ def _upload(options: argparse.Namespace, _output: BinaryIO) -> int:
     with ending_cleanly(), progress("upload", "files") as shown:
         last = upload(options.source, options.target, overwrite=options.overwrite, progress=shown.at)
     target = shown_url(options.target)
-    say(f"{target} has all up to record {last}" if last else f"{target} has no records")
+    say(f"{target} has all records up to {last}" if last else f"{target} has no records")
     return DONE

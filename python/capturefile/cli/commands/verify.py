@@ -1,4 +1,4 @@
-"""The command `verify`: reads everything in a file and says what is damaged."""
+"""The command `verify`: reads everything in a file and reports damage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_to(commands: Commands, summary: str) -> None:
     verify = add_bare(commands, "verify", summary, EXAMPLE)
     add_sources(verify)
     verify.epilog = f"{verify.epilog}\n\nExit codes: 0 sound, 1 damaged, 2 a file could not be checked."
-    verify.add_argument("--quick", action="store_true", help="check only what is quick to check")
+    verify.add_argument("--quick", action="store_true", help="check only what takes little time")
     verify.add_argument("--json", action="store_true", help="print JSON; for several files a list")
     verify.set_defaults(run=_verify)
 
@@ -57,7 +57,7 @@ def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _verify_log(folder: str, verdicts: Verdicts) -> None:
-    """Checks the files of a rotated log, and whether they are those of its manifest."""
+    """Checks the files of a rotated log, and whether they match its manifest."""
     from capturefile.rotating.manifest import NAME, names_of_files, problems_of
 
     before = verdicts.code
@@ -70,10 +70,10 @@ def _verify_log(folder: str, verdicts: Verdicts) -> None:
 
 
 class Verdicts:
-    """What is said of each file, and the exit code for all."""
+    """The results for each file, and the exit code for all."""
 
     def __init__(self, output: BinaryIO, options: argparse.Namespace, *, alone: bool) -> None:
-        """With `alone` there is but one file, whose name need not be said."""
+        """With `alone` there is only one file, whose name is not printed."""
         self.output = output
         self.options = options
         self.alone = alone
@@ -102,7 +102,7 @@ class Verdicts:
             _write_advice(self.output, path, recovery)
 
     def give_problems(self, folder: str, problems: list[str]) -> None:
-        """Says what is wrong with a log of sound files."""
+        """Prints the problems of a log of sound files."""
         self._note(sound=not problems)
         if self.options.json:
             self.fields.append({"file": folder, "sound": not problems, "problems": problems})
@@ -114,12 +114,12 @@ class Verdicts:
 
 
 def _survey(file: str) -> capturefile.Recovery | None:
-    """What `recover` could save of a damaged file, which finds more than the index leads to."""
+    """Returns what `recover` could save of a damaged file: it finds more than the index leads to."""
     try:
         with progress("survey", "bytes") as shown:
             return capturefile.recover(file, None, progress=shown.at)
     except EXPECTED_ERRORS:
-        return None  # `recover` says why.
+        return None  # `recover` reports the reason.
 
 
 def _write_report(output: BinaryIO, report: capturefile.Report, name: str, *, quick: bool) -> None:
@@ -129,7 +129,7 @@ def _write_report(output: BinaryIO, report: capturefile.Report, name: str, *, qu
     problems = counted(len(report.problems), "problem")
     if quick:
         verdict = _painted("nothing wrong", GREEN) if report.sound else f"{_painted('damaged', RED)}: {problems}"
-        write_line(output, f"{name}{verdict} at a quick look, which was at {of_all}, {blocks}, {nodes}")
+        write_line(output, f"{name}{verdict} in a quick check of {of_all}, {blocks}, {nodes}")
     elif report.sound:
         records = counted(report.record_count, "record")
         write_line(output, f"{name}{_painted('sound', GREEN)}: {records}, {blocks}, {nodes}")
@@ -149,7 +149,7 @@ def _painted(verdict: str, colour: str) -> str:
 def _write_advice(output: BinaryIO, file: str, recovery: capturefile.Recovery | None) -> None:
     command = f"capturefile recover {quoted(file)} NEW.capture"
     if recovery is None:
-        write_line(output, f"to save what can be saved: {command}")
+        write_line(output, f"to save what can be recovered: {command}")
         return
     of_all = "" if recovery.expected is None else f" of {recovery.expected}"
     write_line(output, f"{command} saves {recovery.recovered}{of_all} records")

@@ -1,4 +1,4 @@
-"""The command `view`: a local web page that shows what is in files."""
+"""The command `view`: serves a local web page that shows the contents of files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_PORT = 65_535
 TAIL = "#0/records?tail"
 """The part of the page's address for its end."""
 GRACE = 1
-"""Seconds that open connections have at the end, of which some would never end by themselves."""
+"""Seconds after which open connections are closed at the end; some would never end by themselves."""
 
 
 def add_to(commands: Commands, summary: str) -> None:
@@ -42,7 +42,7 @@ def add_to(commands: Commands, summary: str) -> None:
         "--host",
         default=LOOPBACK,
         metavar="ADDRESS",
-        help="the address to listen on (default: %(default)s, which only this machine can reach)",
+        help="the address to listen on (default: %(default)s, reachable only from this machine)",
     )
     view.add_argument("--port", type=_port, default=0, metavar="N", help="the port (default: any free one)")
     view.add_argument("--tail", action="store_true", help="start at the last record, and stay at the end as files grow")
@@ -88,7 +88,7 @@ def _view(options: argparse.Namespace, output: BinaryIO) -> int:
 
 
 def _viewed(path: str) -> AnyViewed:
-    """A file or a log that is shown; one that is not there is a mistake, one that is damaged is not."""
+    """Returns the file or log to show; a missing one is an error, a damaged one is not."""
     from capturefile.view.sources import ViewedFile, ViewedLog
 
     if os.path.isdir(path):
@@ -103,13 +103,14 @@ def _listening(host: str, port: int) -> socket.socket:
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=128)
-    # Connections inherit it; without it each answer waits 40 ms for the browser to confirm its first part.
+    # Connections inherit this option; without it each response waits 40 ms for the browser to acknowledge its first
+    # part.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def _name(host: str) -> str:
-    """The address as a browser on this machine writes it."""
+    """Returns the address in the form for a browser on this machine."""
     if host in ("0.0.0.0", "::"):
         return LOOPBACK if host == "0.0.0.0" else "[::1]"
     return f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""The file formats of `import` and `export`: which there are, and which one a name stands for."""
+"""The file formats of `import` and `export`, and their selection by name."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from capturefile.cli.formats.columns import Rows
 
     class Format(Protocol):
-        """A module that knows one file format."""
+        """A module for one file format."""
 
         def read(self, source: BinaryIO, column: str) -> Iterator[bytes]:
-            """The records in a file."""
+            """Yields the records in a file."""
 
         def read_rows(self, source: BinaryIO, *, numbers: bool) -> Iterator[bytes]:
-            """The rows of a file, each as a record of JSON."""
+            """Yields the rows of a file, each as a record of JSON."""
 
         def write(self, target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool) -> None:
             """Writes records with their numbers."""
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 FORMATS = ("jsonl", "csv", "tsv", "parquet")
-"""Each has a module of its name here."""
+"""The formats; each has a module of the same name."""
 EXTENSIONS = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     ".csv": "csv",
@@ -44,26 +44,26 @@ EXTENSIONS = {
 
 
 class Form(NamedTuple):
-    """How the content of a file is to be understood."""
+    """The format and the compression of a file."""
 
     name: str
     module: Format
     compression: str
-    """The ending of a name that says how the file is compressed as a whole; empty if it is not."""
+    """The extension that indicates the compression of the whole file; empty if it is not compressed."""
 
 
 def add_file_format(command: argparse.ArgumentParser, file: str) -> None:
-    """Adds the option that says in which format the argument called `file` is."""
+    """Adds the option for the format of the argument called `file`."""
     command.add_argument(
         "--format",
         choices=FORMATS,
-        help=f"by default what the name of {file} ends in, and jsonl for a name without an ending; parquet needs the "
-        f"extra `arrow`. A name that ends in {', '.join(KINDS)} is that of a compressed file",
+        help=f"by default the extension of {file}, or jsonl without an extension; parquet needs the "
+        f"extra `arrow`. A further extension {', '.join(KINDS)} indicates a compressed file",
     )
 
 
 def file_format(name: str | None, file: str) -> Form:
-    """The format called `name`, or that of the file's extension, and the module that knows it."""
+    """Returns the format called `name`, or that of the file's extension, with its module."""
     stem, extension = os.path.splitext(file)
     compression = extension.lower() if extension.lower() in KINDS else ""
     if compression:
@@ -72,11 +72,11 @@ def file_format(name: str | None, file: str) -> Form:
     if name is None and extension and extension not in EXTENSIONS:
         known = ", ".join(EXTENSIONS)
         raise WrongUsage(
-            f"{file}: {extension} stands for no format; say --format, or use a name that ends in {known}, and behind "
-            f"that, if it is to be compressed, {', '.join(KINDS)}"
+            f"{file}: unknown format {extension}; use --format, or a name that ends in {known}, "
+            f"followed, for a compressed file, by {', '.join(KINDS)}"
         )
     name = name or EXTENSIONS.get(extension, "jsonl")
     if name == "parquet" and compression:
-        raise WrongUsage(f"{file}: a Parquet file is compressed by itself; use a name without {compression}")
+        raise WrongUsage(f"{file}: Parquet has its own compression; use a name without {compression}")
     module: Any = import_module(f"capturefile.cli.formats.{name}")
     return Form(name, module, compression)

@@ -12,33 +12,33 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Row: TypeAlias = dict[str, object]
-    """The fields of a record that has them; null is None."""
+    """The fields of a record; null is None."""
 
 EXACT = 2**53
-"""Whole numbers up to this are also numbers with a fraction."""
+"""Integers up to this are exactly representable as floats."""
 INTEGERS = range(-(2**63), 2**63)
 
 
 class Rows:
-    """The fields of all records, or those with some names. It can be gone through several times."""
+    """The fields of all records, or those with some names. Can be iterated over several times."""
 
     def __init__(self, records: Iterable[tuple[int, bytes]], names: Sequence[str] | None) -> None:
-        """Nothing is read yet."""
+        """Reads nothing yet."""
         self.records = records
         self._names = names
         self._fields = [(name, named_field(name)) for name in names or ()]
 
     def __iter__(self) -> Iterator[Row]:
-        """Iterates over the rows; raises ValueError for a record that is none."""
+        """Iterates over the rows; raises ValueError for a record that is not a JSON object."""
         for number, record in self.records:
             yield self.row(number, record)
 
     def row(self, number: int, record: bytes) -> Row:
-        """The fields of a record."""
+        """Returns the fields of a record."""
         found = document(record)
         if not isinstance(found, dict):
             raise ValueError(
-                f"record {number} is no JSON object, and so has no columns; choose those that have some by --where"
+                f"record {number} is not a JSON object, and so has no columns; select the others with --where"
             )
         if self._names is None:
             return found
@@ -46,7 +46,7 @@ class Rows:
         return {name: value for name, value in values if value is not MISSING}
 
     def batches(self, most: int, most_bytes: int) -> Iterator[list[Row]]:
-        """The rows in lists of at most this many, and of records with about this many bytes."""
+        """Yields lists of at most `most` rows, from records with about `most_bytes` bytes."""
         batch: list[Row] = []
         room = most_bytes
         for number, record in self.records:
@@ -59,7 +59,7 @@ class Rows:
             yield batch
 
     def names(self) -> list[str]:
-        """The names of the columns: those that were asked for, or of all fields, as they come up."""
+        """Returns the names of the columns: the requested ones, or all fields in order of appearance."""
         if self._names is not None:
             return list(self._names)
         found: dict[str, None] = {}
@@ -69,10 +69,10 @@ class Rows:
 
 
 class Kind:
-    """What the values of a column have in common."""
+    """The common type of the values of a column."""
 
     def __init__(self) -> None:
-        """There is no value yet."""
+        """Starts without values."""
         self.types: set[type] = set()
         self.is_exact = True
         self.fits = True
@@ -86,7 +86,7 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """The type of a column for them, as Arrow calls it: `string` where there is no better one."""
+        """Returns the Arrow type of the column: `string` if there is no better one."""
         types = self.types - {type(None)}
         if types == {bool}:
             return "bool"
@@ -98,7 +98,7 @@ class Kind:
 
 
 def kinds(rows: Rows) -> dict[str, Kind]:
-    """The columns of rows."""
+    """Returns the types of the columns of rows."""
     found: dict[str, Kind] = {name: Kind() for name in rows._names or ()}
     for row in rows:
         for name, value in row.items():
@@ -107,9 +107,9 @@ def kinds(rows: Rows) -> dict[str, Kind]:
 
 
 def as_text(value: object) -> str | None:
-    """A value as the text in a cell; None for null."""
+    """Returns a value as the text in a cell; None for null."""
     if value is None:
         return None
     text = in_text(value)
-    # JSON can have halves of characters, which are no text elsewhere.
+    # JSON can contain unpaired surrogates, which are not valid text elsewhere.
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Records as CSV with the columns `record_number`, `record` and, for bytes that are no text, `record_base64`."""
+"""Records as CSV with the columns `record_number`, `record` and, for bytes that are not text, `record_base64`."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 COLUMNS = ("record_number", "record", "record_base64")
 MAX_FIELD_LENGTH = 2**63 - 1
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-"""Numbers as JSON has them."""
+"""A number in the syntax of JSON."""
 
 
 def read(source: BinaryIO, column: str, delimiter: str = ",") -> Iterator[bytes]:
-    """The records in the rows of `source`, below a row with the names of the columns."""
+    """Yields the records in the rows of `source`, after a row with the names of the columns."""
 
     def check(names: list[str]) -> None:
         if column not in names and column + IN_BASE64 not in names:
-            raise ValueError(f"expected the names of the columns, and {column} among them, not {','.join(names)!r}")
+            raise ValueError(f"expected the names of the columns, including {column}, not {','.join(names)!r}")
 
     return _rows(source, delimiter, check, lambda fields: decoded(fields, column))
 
 
 def read_rows(source: BinaryIO, *, numbers: bool, delimiter: str = ",") -> Iterator[bytes]:
-    """The rows of `source`, each as an object with the names of the columns; with `numbers`, these are no texts."""
+    """Yields the rows of `source` as objects with the names of the columns; with `numbers`, numbers are not text."""
 
     def check(names: list[str]) -> None:
         for name in names:
@@ -89,7 +89,7 @@ def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool,
 
 
 def write_columns(target: BinaryIO, rows: Rows, delimiter: str = ",") -> None:
-    """Writes the names of the fields and a row for each record; what is neither text nor number is in JSON."""
+    """Writes the names of the fields and a row for each record; values that are neither text nor numbers are JSON."""
     names = rows.names()
     on_terminal = target.isatty()
     with _writer(target, delimiter) as write_row:
@@ -118,15 +118,15 @@ def _fields(number: int, record: bytes, *, text: bool, on_terminal: bool) -> tup
 
 @contextmanager
 def _writer(target: BinaryIO, delimiter: str) -> Iterator[Callable[[Iterable[object]], object]]:
-    """What writes a row."""
+    """Yields a function that writes rows."""
     with _as_text(target, "utf-8") as lines:
-        # Quotes around every text keep a carriage return in one, which would else be taken for a line's end.
+        # Quotes around every text preserve carriage returns, which would otherwise be read as line ends.
         yield csv.writer(lines, delimiter=delimiter, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow
 
 
 @contextmanager
 def _as_text(stream: BinaryIO, encoding: str) -> Iterator[TextIOWrapper]:
-    """The stream as text, with all line ends as they are; it stays open."""
+    """Yields the stream as text, with line ends unchanged; it stays open."""
     wrapper = TextIOWrapper(stream, encoding, newline="")
     try:
         yield wrapper

@@ -1,4 +1,4 @@
-"""Records in the fields of a row: as text where they are text, and in base 64 where they are not."""
+"""Records in the fields of a row: as text if they are text, otherwise in base 64."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IN_BASE64 = "_base64"
 
 
 def decoded(fields: Mapping[str, object], column: str) -> bytes:
-    """The record in `fields`, under the name `column` or that name with `_base64` behind it."""
+    """Returns the record in `fields`, under the name `column`, or that name followed by `_base64`."""
     encoded = fields.get(column + IN_BASE64)
     value = fields.get(column)
     # A table has both columns, and in each row one of them is empty.
@@ -25,16 +25,16 @@ def decoded(fields: Mapping[str, object], column: str) -> bytes:
             raise ValueError(f"there is neither {column} nor {column}{IN_BASE64}")
         return from_base64(encoded, column + IN_BASE64)
     if not isinstance(value, str):
-        raise ValueError(f"{column} is {type(value).__name__} and no text")
+        raise ValueError(f"{column} is {type(value).__name__}, not text")
     return value.encode()
 
 
 def from_base64(value: object, name: str) -> bytes:
-    """The bytes that the text `value` stands for."""
+    """Returns the bytes that the text `value` encodes."""
     from base64 import b64decode
 
     if not isinstance(value, str):
-        raise ValueError(f"{name} is {type(value).__name__} and no text")
+        raise ValueError(f"{name} is {type(value).__name__}, not text")
     try:
         return b64decode(value, validate=True)
     except ValueError as error:
@@ -42,22 +42,22 @@ def from_base64(value: object, name: str) -> bytes:
 
 
 def checked_text(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """The same records, all of which must be UTF-8."""
+    """Yields the same records, all of which must be UTF-8."""
     for number, record in records:
         as_text(number, record)
         yield number, record
 
 
 def as_text(number: int, record: bytes) -> str:
-    """The text of record `number`."""
+    """Returns the text of record `number`."""
     try:
         return record.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"record {number} is no text in UTF-8: {error}") from error
+        raise ValueError(f"record {number} is not text in UTF-8: {error}") from error
 
 
 def without_bytes(fields: Mapping[str, object]) -> dict[str, object]:
-    """The same fields, with text in the place of bytes; those that are none are in base 64, under another name."""
+    """Returns the fields with text in place of bytes; other bytes are in base 64, under another name."""
     found: dict[str, object] = {}
     for name, value in fields.items():
         if isinstance(value, bytes):
@@ -80,8 +80,8 @@ _encode = JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain).encod
 
 
 def as_json(fields: Mapping[str, object]) -> bytes:
-    """A record of JSON."""
+    """Returns a record of JSON."""
     try:
         return _encode(fields).encode()
-    except ValueError:  # It has numbers that JSON has not, or halves of characters.
+    except ValueError:  # It contains numbers that JSON does not support, or unpaired surrogates.
         return with_texts(fields).encode()

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def read(source: BinaryIO, column: str) -> Iterator[bytes]:
-    """The records in the lines of `source`; empty lines are none."""
+    """Yields the records in the lines of `source`; empty lines are ignored."""
     return _records(source, lambda _, fields: decoded(fields, column))
 
 
 def read_rows(source: BinaryIO, *, numbers: bool) -> Iterator[bytes]:
-    """The lines of `source` themselves, all of which must be objects; empty lines are none."""
-    del numbers  # They are what they are.
+    """Yields the lines of `source` themselves, all of which must be objects; empty lines are ignored."""
+    del numbers  # JSON has types, so `numbers` has no effect.
     return _records(source, lambda line, _: line.strip())
 
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 65_536
 MAX_BYTES = 16 * 1024 * 1024
-"""This much is in memory, and in a row group, at most, and one record."""
+"""Maximum number of bytes in memory and in a row group, plus one record."""
 
 
 def read(source: BinaryIO, column: str) -> Iterator[bytes]:
-    """The records in a column of text or bytes."""
+    """Yields the records in a column of text or bytes."""
     with _named_errors(), _opened(source) as file:
         names = file.schema_arrow.names
         if column not in names:
@@ -42,8 +42,8 @@ def read(source: BinaryIO, column: str) -> Iterator[bytes]:
 
 
 def read_rows(source: BinaryIO, *, numbers: bool) -> Iterator[bytes]:
-    """The rows, each as an object with the names of the columns."""
-    del numbers  # They are what they are.
+    """Yields the rows as objects with the names of the columns."""
+    del numbers  # Parquet has types, so `numbers` has no effect.
     with _named_errors(), _opened(source) as file:
         names = file.schema_arrow.names
         if len(set(names)) < len(names):
@@ -54,7 +54,7 @@ def read_rows(source: BinaryIO, *, numbers: bool) -> Iterator[bytes]:
 
 
 def _plain(column: arrow.Array) -> list[Any]:
-    """Values that JSON has, or bytes."""
+    """Returns values that JSON supports, or bytes."""
     kind = column.type
     if arrow.types.is_temporal(kind) or arrow.types.is_decimal(kind):
         column = column.cast(arrow.string())
@@ -74,7 +74,7 @@ def _record(value: object, row: int, column: str) -> bytes:
 @contextmanager
 def _opened(source: BinaryIO) -> Iterator[parquet.ParquetFile]:
     if not source.seekable():
-        raise WrongUsage("a Parquet file cannot be read from a pipe, since it begins with its end")
+        raise WrongUsage("a Parquet file cannot be read from a pipe, because its index is at the end")
     with parquet.ParquetFile(source) as file:
         yield file
 
@@ -91,7 +91,7 @@ def write(target: BinaryIO, records: Iterable[tuple[int, bytes]], *, text: bool)
 
 
 def write_columns(target: BinaryIO, rows: Rows) -> None:
-    """Writes a column for each field, of the type that its values have; with several types they are texts in JSON."""
+    """Writes a column for each field, of the type of its values; values of several types become JSON text."""
     columns = {name: kind.name for name, kind in kinds(rows).items()}
     schema = arrow.schema([arrow.field(cell_text(name), arrow.type_for_alias(kind)) for name, kind in columns.items()])
     with _named_errors(), parquet.ParquetWriter(target, schema, compression="zstd") as writer:
@@ -123,7 +123,7 @@ def _batches(records: Iterable[tuple[int, bytes]], *, text: bool) -> Iterator[tu
 
 @contextmanager
 def _named_errors() -> Iterator[None]:
-    """Lets what pyarrow refuses be an error like any other."""
+    """Converts errors of pyarrow to the usual ones."""
     try:
         yield
     except arrow.ArrowException as error:

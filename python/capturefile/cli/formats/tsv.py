@@ -1,4 +1,4 @@
-"""Records as CSV with tabs in the place of commas."""
+"""Records as CSV with tabs in place of commas."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def read(source: BinaryIO, column: str) -> Iterator[bytes]:
-    """The records in the rows of `source`, below a row with the names of the columns."""
+    """Yields the records in the rows of `source`, after a row with the names of the columns."""
     return csv.read(source, column, "\t")
 
 
 def read_rows(source: BinaryIO, *, numbers: bool) -> Iterator[bytes]:
-    """The rows of `source`, each as an object with the names of the columns."""
+    """Yields the rows of `source` as objects with the names of the columns."""
     return csv.read_rows(source, numbers=numbers, delimiter="\t")
 
 
