@@ -232,7 +232,7 @@ def test_a_log_is_not_copied_to_itself(folder: Path) -> None:
 def test_the_command_copies_files_and_logs(folder: Path, path: Path, target: Path) -> None:
     make(path, noise(10))
     done = run("backup", path, target)
-    assert (done.returncode, done.stderr) == (SUCCEEDED, f"capturefile: {target} has all up to record 10\n".encode())
+    assert (done.returncode, done.stderr) == (SUCCEEDED, f"capturefile: {target} has all records up to 10\n".encode())
     assert run("backup", path, target).returncode == FAILED
     assert run("backup", "--overwrite", path, target).returncode == SUCCEEDED
     assert run("backup", folder, target.with_name("another")).returncode == SUCCEEDED

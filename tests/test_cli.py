@@ -196,18 +196,24 @@ def test_wrong_usage_is_told_apart_from_failure(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["appnd", "x"], b"capturefile: there is no command appnd; did you mean append?"),
-        (["bogus"], b"capturefile: there is no command bogus; capturefile help lists all"),
+        (["appnd", "x"], b"capturefile: unknown command appnd; did you mean append?"),
+        (["bogus"], b"capturefile: unknown command bogus; capturefile help lists all"),
         (
             [os.devnull],
-            b"capturefile: there is no command /dev/null; it comes before the file, as in capturefile tail FILE",
+            b"capturefile: unknown command /dev/null; it comes before the file, as in capturefile tail FILE",
         ),
-        (["help", "vrify"], b"capturefile: there is no command vrify; did you mean verify?"),
-        (["cat", "--rnage", "1-2"], b"capturefile cat: error: there is no option --rnage; did you mean --range?"),
-        (["cat", "--bogus", "x"], b"capturefile cat: error: there is no option --bogus"),
-        (["grep", "-x", "pattern"], b"capturefile grep: error: there is no option -x"),
+        (
+            ["metadata", "x.capture"],
+            b"capturefile metadata: error: unknown command x.capture; expected get, set or clear, as in capturefile "
+            b"metadata get FILE",
+        ),
+        (["metadata", "gte", "x"], b"capturefile metadata: error: unknown command gte; did you mean get?"),
+        (["help", "vrify"], b"capturefile: unknown command vrify; did you mean verify?"),
+        (["cat", "--rnage", "1-2"], b"capturefile cat: error: unknown option --rnage; did you mean --range?"),
+        (["cat", "--bogus", "x"], b"capturefile cat: error: unknown option --bogus"),
+        (["grep", "-x", "pattern"], b"capturefile grep: error: unknown option -x"),
         (["metadata", "get", "x", "y"], b"capturefile metadata get: error: unexpected arguments: y"),
-        (["metadata", "get", "--jsn", "x"], b"capturefile metadata get: error: there is no option --jsn"),
+        (["metadata", "get", "--jsn", "x"], b"capturefile metadata get: error: unknown option --jsn"),
         (["cat", "--", "--range"], b"capturefile: --range: No such file or directory"),
     ],
 )
@@ -225,6 +231,7 @@ def test_options_may_stand_between_arguments(numbers: Path) -> None:
 
 def test_help_is_shown_by_the_command_alone_and_by_the_word() -> None:
     assert output() == output("help") == output("--help")
+    assert output("help", "help") == output("help")
     assert output("help", "cat") == output("cat", "--help")
     assert output("help", "metadata", "set") == output("metadata", "set", "--help")
 

@@ -82,7 +82,7 @@ def test_a_pattern_that_is_none_is_wrong_usage(log: Path, pattern: str) -> None:
     done = run("grep", pattern, log)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert_one_line(done.stderr)
-    assert b"no regular expression" in done.stderr
+    assert b"not a valid regular expression" in done.stderr
     assert run("grep", "-F", pattern, log).returncode == NOTHING_FOUND
 
 

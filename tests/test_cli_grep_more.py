@@ -115,7 +115,7 @@ def test_patterns_are_those_of_rust_and_with_an_option_those_of_python(path: Pat
     done = run("grep", r"(.)\1", path)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert_one_line(done.stderr)
-    assert b"-P takes those of Python" in done.stderr
+    assert b"use -P for Python's syntax" in done.stderr
     assert output("grep", "-P", r"(.)\1", path) == b"aa\n"
     assert output("grep", "-P", r"a(?!b)", path) == b"aa\n"
     for option in ([], ["-P"]):

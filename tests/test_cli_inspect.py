@@ -101,12 +101,12 @@ def test_verify_says_what_recover_would_save(damaged: Path, tmp_path: Path) -> N
 
 def test_a_quick_look_says_that_it_is_one(damaged: Path, tmp_path: Path) -> None:
     sound = make(tmp_path / "sound.capture", noise(100))
-    assert b"nothing wrong at a quick look, which was at " in output("verify", "--quick", sound)
+    assert b"nothing wrong in a quick check of " in output("verify", "--quick", sound)
     data = bytearray(damaged.read_bytes())
     data[4096 + 100] ^= 1
     damaged.write_bytes(data)
     verdict = run("verify", "--quick", damaged).stdout.splitlines()[0]
-    assert b" at a quick look, which was at " in verdict
+    assert b" in a quick check of " in verdict
 
 
 @pytest.mark.parametrize("arguments", [["recover", "FILE"], ["recover", "--dry-run", "FILE", "other"]])
@@ -125,7 +125,7 @@ def test_an_error_names_the_record_that_cannot_be_read_and_what_to_do(damaged: P
     done = run(*arguments)
     error = done.stderr.decode()
     assert error.startswith(f"capturefile: record {lost.first} cannot be read: ")
-    assert f"capturefile verify {damaged} lists all that is damaged" in error
+    assert f"capturefile verify {damaged} lists all damage" in error
     assert f"capturefile recover {damaged} NEW.capture saves the rest" in error
 
 

@@ -152,7 +152,7 @@ def test_keys_are_found_in_text_and_compared_by_their_type(
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        (keyed(1, 3, 2), [], b"a: the key of record 3 is below one before"),
+        (keyed(1, 3, 2), [], b"a: the key of record 3 is below an earlier one"),
         (keyed(1), keyed("x"), b"b: the key of record 1 is a text, and others are numbers"),
         (keyed("a", 1), [], b"a: the key of record 2 is a number, and others are texts"),
     ],

@@ -198,7 +198,7 @@ def test_records_without_fields_are_refused_and_can_be_left_out(tmp_path: Path) 
         told = run("export", "--columns", tmp_path / "a", tmp_path / f"t.{form}")
         assert told.returncode == FAILED
         assert_one_line(told.stderr)
-        assert b"record 2 is no JSON object" in told.stderr
+        assert b"record 2 is not a JSON object" in told.stderr
         assert not (tmp_path / f"t.{form}").exists()
     assert output("export", "--columns", "--where", "a", tmp_path / "a") == b'{"a": 1}\n'
 
@@ -247,7 +247,7 @@ def test_names_that_say_nothing_are_refused_with_those_that_do(table: Path, tmp_
         assert b".gz, .bz2, .xz, .zst" in told.stderr
     told = run("export", table, tmp_path / "t.parquet.gz")
     assert told.returncode == WRONG_USAGE
-    assert b"compressed by itself" in told.stderr
+    assert b"Parquet has its own compression" in told.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["log.capture"]
 
 

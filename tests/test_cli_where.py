@@ -10,6 +10,7 @@ import pytest
 from capturefile._fields.conditions import Condition
 from capturefile._fields.projection import Projection
 from command import (
+    SUCCEEDED,
     WRONG_USAGE,
     lines,
     make,
@@ -130,7 +131,7 @@ def test_what_another_language_would_write_is_told(path: Path) -> None:
         ('level = "error"', "write == to compare"),
         ('level == "=" && ms > 1', "write and, or, not"),
         ("!ok", "write and, or, not"),
-        ("ms > 1 & ok", "means nothing here; there are fields, texts, numbers"),
+        ("ms > 1 & ok", "is not supported; expressions consist of fields, texts, numbers"),
         ("level is 'error'", "expected true, false or null"),
     ]:
         told = run("cat", "--where", expression, path)
@@ -275,7 +276,7 @@ def test_a_condition_goes_with_times_and_slack(path: Path) -> None:
     assert output("count", *times, "--time-slack", "2", "--where", '"odd" in this', path) == b"3\n"
     told = run("copy", "--split", "2", "--where", "odd == 1", path, "part")
     assert told.returncode == WRONG_USAGE
-    assert b"--where leave open" in told.stderr
+    assert b"unknown with --time-slack and --where" in told.stderr
 
 
 def test_what_cannot_be_read_is_left_out_before_a_condition(log: Path) -> None:
@@ -350,3 +351,16 @@ def test_numbers_and_texts_stay_what_they_are() -> None:
     for value in ("0.1", "123456789012345678901234567890", "true", "-0.0", '"ü"', "[]", "{}", "1e+22"):
         record = f'{{"a": {value}}}'.encode()
         assert json.loads(both.as_json(record)) == {"a": json.loads(value)}
+
+
+def test_a_file_without_json_is_told_apart_from_one_without_matches(path: Path) -> None:
+    make(path, NOT_JSON[:3])
+    for command in ("cat", "head", "tail", "count"):
+        told = run(command, "--where", 'level == "error"', path)
+        message = f"capturefile: {path}: --where finds only JSON records, and records 1 to 3 are not JSON\n"
+        assert (told.returncode, told.stderr) == (SUCCEEDED, message.encode()), command
+    path.unlink()
+    make(path, ENCODED)
+    for command in ("cat", "head", "tail", "count"):
+        told = run(command, "--where", 'level == "nothing"', path)
+        assert (told.returncode, told.stderr) == (SUCCEEDED, b""), command

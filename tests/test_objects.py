@@ -36,7 +36,7 @@ def test_an_object_shows_its_path_its_purpose_and_its_records(full: Path) -> Non
     cf.add_record("three")
     for text in (str(cf), repr(cf)):
         assert all(part in text for part in (full.name, "open for writing", "3 records"))
-    assert repr(cf).startswith("<CaptureFile ")
+    assert repr(cf).startswith(f"<CaptureFile {str(full)!r}, ")
     with pytest.warns(capturefile.UncommittedWarning):
         cf.close()
     for text in (str(cf), repr(cf)):

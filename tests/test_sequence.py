@@ -265,7 +265,7 @@ def test_a_sequence_takes_no_other_file_for_its_own(full: Path) -> None:
     write(full, "one", "two", "three")
     again = pickle.loads(pickled)
     for _ in range(2):
-        with pytest.raises(capturefile.CaptureFileReplaced, match="another file than the one"):
+        with pytest.raises(capturefile.CaptureFileReplaced, match="not the file that this sequence was created from"):
             list(again)
 
 

@@ -118,7 +118,7 @@ class CaptureHandler(logging.Handler):
 
     def __repr__(self) -> str:
         """Shows the path and the level."""
-        return f"<{type(self).__name__} {self.file_name} ({logging.getLevelName(self.level)})>"
+        return f"<{type(self).__name__} to {self.file_name!r} ({logging.getLevelName(self.level)})>"
 
     def __reduce__(self) -> Never:
         """Refuses pickling with TypeError: a file has one writer."""

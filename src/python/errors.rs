@@ -86,6 +86,12 @@ pub(super) fn quoted(path: &Path) -> String {
     format!("{path:?}")
 }
 
+/// Formats a path for the representations of objects: in quotes, as Python shows a `str`.
+pub(super) fn represented(py: Python<'_>, path: &Path) -> String {
+    let text = path.as_os_str().into_pyobject(py).ok().and_then(|text| text.repr().ok());
+    text.map_or_else(|| quoted(path), |text| text.to_string())
+}
+
 /// Returns the exception of a store, if that is what has failed.
 fn raised_by(error: &io::Error) -> Option<PyErr> {
     let mut cause: &(dyn std::error::Error + 'static) = error.get_ref()?;

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use crate::NewRecords;
 
 use super::convert::Encoding;
-use super::errors::{CaptureFileNotOpen, quoted};
+use super::errors::{CaptureFileNotOpen, quoted, represented};
 use super::progress::RECORDS_PER_CHECK;
 use super::shared::Shared;
 
@@ -152,11 +152,11 @@ impl Follower {
         Ok(usize::try_from(at_hand).unwrap_or(usize::MAX))
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self, py: Python<'_>) -> String {
         let followed = self.followed.load();
         let last = || self.last.load(Ordering::Relaxed);
         let next = followed.as_ref().map_or_else(last, |followed| followed.follower.next_number());
-        format!("<Follower: record {next} of {} is next>", quoted(&self.path))
+        format!("<Follower: record {next} of {} is next>", represented(py, &self.path))
     }
 
     /// The path that the file was opened with.

@@ -12,7 +12,7 @@ use pyo3::types::PyType;
 use crate::{Blocks, Records};
 
 use super::convert::Encoding;
-use super::errors::quoted;
+use super::errors::represented;
 use super::progress::RECORDS_PER_CHECK;
 use super::shared::Shared;
 use super::verify::range;
@@ -59,8 +59,8 @@ impl RecordIterator {
         Ok(usize::try_from(remaining).unwrap_or(usize::MAX))
     }
 
-    fn __repr__(&self) -> String {
-        format!("<RecordIterator: records of {}>", quoted(self.encoding.path()))
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<RecordIterator: records of {}>", represented(py, self.encoding.path()))
     }
 }
 
@@ -103,8 +103,8 @@ impl BlockIterator {
         class.call1((position, compressed_size, block.size, records, block.record_count)).map(Some)
     }
 
-    fn __repr__(&self) -> String {
-        format!("<BlockIterator: blocks of {}>", quoted(&self.path))
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<BlockIterator: blocks of {}>", represented(py, &self.path))
     }
 }
 

@@ -35,6 +35,12 @@ class Condition:
         holds = self.holds
         return (pair for pair in records if holds(pair[1]))
 
+    @staticmethod
+    def lacks_json(records: Iterable[bytes]) -> bool:
+        """Returns whether there are records, and none of them is JSON."""
+        found = [document(record) for record in records]
+        return bool(found) and all(value is MISSING for value in found)
+
     @cached_property
     def pattern(self) -> _Pattern | None:
         """Returns a pattern for the bytes of every record for which it holds, so that others need not be parsed.

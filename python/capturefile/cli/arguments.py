@@ -124,6 +124,14 @@ class Parser(argparse.ArgumentParser):
             self.error(complaint)
         return found, unknown
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401 - as argparse declares it
+        """Refuses a value; in place of a command, such as after `metadata`, with an example."""
+        if action.nargs == argparse.PARSER and action.choices is not None and value not in action.choices:
+            names = [str(name) for name in action.choices]
+            expected = f"; expected {', '.join(names[:-1])} or {names[-1]}, as in {self.prog} {names[0]} FILE"
+            self.error(f"unknown command {value}{did_you_mean(value, names) or expected}")
+        super()._check_value(action, value)
+
     def error(self, message: str) -> NoReturn:
         """Ends the process; an unknown option is reported rather than the consequence that argparse reports."""
         for argument in self.given:

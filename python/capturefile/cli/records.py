@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 
 import capturefile
 from capturefile.cli.arguments import EVERYTHING, Span
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 FIRST_STRETCH = 1024
 MAX_STRETCH = 65_536
 """Number of records that are examined together in the search backwards for the last matching ones."""
+SAMPLE = 100
+"""Number of records that show whether a source has JSON at all."""
 
 
 def check_range(options: argparse.Namespace, names: list[str]) -> None:
@@ -55,7 +58,7 @@ class Selection:
         self.span = span if times is None else times.narrowed(source, span, lenient=lenient)
         self.skipped = 0
         self.is_silent = False
-        """Whether unreadable records are not reported."""
+        """Whether neither unreadable records nor a lack of JSON is reported."""
         self._gap: capturefile.RecordRange | None = None
 
     @classmethod
@@ -83,9 +86,28 @@ class Selection:
         if self.where is None:
             return self._in_time(shown)
         pattern = self.where.pattern
-        if pattern is None or self.has_slack:
-            return self.where.among(self._in_time(shown))
-        return self.where.among(self.found(pattern, shown))
+        is_by_pattern = pattern is not None and not self.has_slack
+        examined = self.found(pattern, shown) if is_by_pattern else self._in_time(shown)
+        return self._some(self.where.among(examined))
+
+    def _some(self, records: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Yields the records; reports a lack of JSON if there are none."""
+        first = next(records, None)
+        if first is not None:
+            yield first
+            yield from records
+        elif not self.is_silent:
+            self.report_no_json()
+
+    def report_no_json(self) -> None:
+        """Prints a hint if `--where` finds nothing because the first records are not JSON."""
+        first = self.span.first
+        sample = capturefile.RecordRange(first, min(first + SAMPLE - 1, self.span.last))
+        with suppress(capturefile.CaptureFileError):
+            records = self.source.records(Span(sample.first, sample.last))
+            if self.where is not None and self.where.lacks_json(record for _, record in records):
+                verb = "is" if sample.first == sample.last else "are"
+                say(f"{self.source.name}: --where finds only JSON records, and {sample} {verb} not JSON")
 
     def _in_time(self, shown: Progress | None) -> Iterator[tuple[int, bytes]]:
         records = self._in_span()
@@ -172,6 +194,10 @@ def last_records(
     end, size = span.last, FIRST_STRETCH
     while len(found) < number and end >= span.first:
         stretch = Span(max(span.first, end + 1 - size), end)
-        found = [*Selection(source, stretch, where).records(), *found][-number:]
+        selection = Selection(source, stretch, where)
+        selection.is_silent = True
+        found = [*selection.records(), *found][-number:]
         end, size = stretch.first - 1, min(2 * size, MAX_STRETCH)
+    if not found:
+        Selection(source, span, where).report_no_json()
     return iter(found)

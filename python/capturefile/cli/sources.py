@@ -199,7 +199,8 @@ class Source:
         for number in (span.first, span.last):
             position = number if number >= 0 else self.last + 1 + number
             if not self.first <= position <= self.last:
-                raise IndexError(f"{self.name}: there is no record {number}; {self._there()}")
+                begin = "" if number else "numbers begin at 1, and "
+                raise IndexError(f"{self.name}: there is no record {number}; {begin}{self._there()}")
         first, last = (number if number > 0 else self.last + 1 + number for number in (span.first, span.last))
         if first > last:
             raise IndexError(f"{self.name}: range {span} runs backwards, from {first} to {last}")

@@ -31,7 +31,7 @@ use crate::{Compression, CompressionLevel, OpenOptions, Snapshot, Stats, SyncMod
 
 use super::convert::{Encoding, block_size, cache_size, format_version, threads};
 use super::display;
-use super::errors::{CaptureFileNotOpen, UncommittedWarning, quoted};
+use super::errors::{CaptureFileNotOpen, UncommittedWarning, quoted, represented};
 
 use settings::{Chosen, Request, Settings, copy_metadata, counted};
 
@@ -403,7 +403,7 @@ impl CaptureFile {
     }
 
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
-        let name = self.name()?;
+        let name = represented(py, self.settings()?.name());
         let Some(file) = self.open.load_full() else {
             let count = self.last_count.load(Ordering::Relaxed);
             return Ok(format!("{name}, closed, last seen with {}", counted(count, "record")));

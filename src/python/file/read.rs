@@ -271,7 +271,8 @@ impl CaptureFile {
         let last = last_record_number.unwrap_or_else(end);
         let (first, last) = self.bounds(py, &snapshot, first_record_number, last)?;
         let is_utf8 = !self.encoding()?.is_other_than_utf8();
-        ArrowRecords::new(vec![Run::between(snapshot, first, last)], first, self.name()?, text, is_utf8)
+        let place = represented(py, self.settings()?.name());
+        ArrowRecords::new(vec![Run::between(snapshot, first, last)], first, place, text, is_utf8)
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

@@ -44,8 +44,8 @@ def add_to(commands: Commands, summary: str) -> None:
         "others",
         metavar="[[FILE ...] OUTPUT]",
         nargs="*",
-        help="further inputs, whose records are numbered consecutively, and finally the output, which appears when it is "
-        "complete; - is standard output, which is also the default",
+        help="further inputs, whose records are numbered consecutively, and finally the output, which appears once it "
+        "is complete; - is standard output, which is also the default",
     )
     add_file_format(exporter, "OUTPUT")
     exporter.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
