@@ -192,10 +192,10 @@ def test_a_source_is_not_its_own_destination(source: Path, path: Path, opened: b
     """However it is called; its results would be records to consume, without an end."""
     path.symlink_to(source)
     if opened:
-        with CaptureFile(source, True) as destination, pytest.raises(ValueError, match="are one file"):
+        with CaptureFile(source, True) as destination, pytest.raises(ValueError, match="are the same file"):
             consume(path, destination)
     else:
-        with pytest.raises(ValueError, match="are one file"):
+        with pytest.raises(ValueError, match="are the same file"):
             consume(source, path)
         with pytest.raises(ValueError, match="does not contain the position of a consumer"):
             checkpoint.consume_at_least_once(source, path)

@@ -15,6 +15,7 @@ use pyo3::types::{PyList, PyMemoryView, PySlice};
 
 use crate::python::arrow::{ArrowRecords, Run};
 use crate::python::convert::RecordNumber;
+use crate::python::errors::represented;
 use crate::python::follower::Follower;
 use crate::python::iterators::RecordIterator;
 use crate::python::ranges::{self, SliceOfRecords};

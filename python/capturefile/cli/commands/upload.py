@@ -28,7 +28,7 @@ def add_to(commands: Commands, summary: str) -> None:
     upload.add_argument(
         "target",
         metavar="URL",
-        help="URL of the object, or prefix of the URLs of a log's files; existing objects with the same content are skipped",
+        help="URL of the object, or prefix of the URLs of a log's files; objects with the same content are skipped",
     )
     upload.add_argument("--overwrite", action="store_true", help="replace an existing object with different content")
     upload.set_defaults(run=_upload)
