@@ -86,9 +86,9 @@ class Selection:
         if self.where is None:
             return self._in_time(shown)
         pattern = self.where.pattern
-        is_by_pattern = pattern is not None and not self.has_slack
-        examined = self.found(pattern, shown) if is_by_pattern else self._in_time(shown)
-        return self._some(self.where.among(examined))
+        if pattern is None or self.has_slack:
+            return self._some(self.where.among(self._in_time(shown)))
+        return self._some(self.where.among(self.found(pattern, shown)))
 
     def _some(self, records: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
         """Yields the records; reports a lack of JSON if there are none."""
