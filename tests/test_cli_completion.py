@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHELLS = ["bash", "zsh", "fish"]
 ALL_COMMANDS = {
     "append", "backup", "cat", "completion", "copy", "count", "du", "export", "follow", "get", "grep", "head",
-    "import", "info", "merge", "metadata", "recover", "sample", "tail", "upload", "verify", "view",
+    "import", "index", "info", "merge", "metadata", "recover", "sample", "tail", "upload", "verify", "view",
 }  # fmt: skip
 FORMATS = {"text", "jsonl", "raw", "hex", "nul", "prefixed"}
 

@@ -43,6 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from capturefile import aio, checkpoint, codecs, dask, logging, otel, rotating, sequence, structlog
     from capturefile._backup import backup
+    from capturefile._index.update import index
     from capturefile._info import BlockInfo, Damage, Info, LostRange, RecordRange, Recovery, Report, Stats
     from capturefile._upload import upload
     from capturefile.sequence import RecordSequence, concat
@@ -85,6 +86,7 @@ __all__ = [
     "codecs",
     "concat",
     "dask",
+    "index",
     "logging",
     "open",
     "otel",
@@ -100,6 +102,7 @@ if not TYPE_CHECKING:
     _MODULES = ("aio", "checkpoint", "codecs", "dask", "logging", "otel", "rotating", "sequence", "structlog")
     _HOMES = {
         "_backup": ("backup",),
+        "_index.update": ("index",),
         "_upload": ("upload",),
         "_info": ("BlockInfo", "Info", "LostRange", "Damage", "RecordRange", "Recovery", "Report", "Stats"),
         "sequence": ("RecordSequence", "concat"),

@@ -3,7 +3,7 @@
 All of it is also in `capturefile`, which is where to import it from.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import GenericAlias
@@ -27,6 +27,8 @@ __all__ = [
     "Transaction",
     "_HeadSlot",
     "_Header",
+    "_IndexKey",
+    "_IndexRun",
     "_LogExtent",
     "_LogTransaction",
     "_MasterSlot",
@@ -38,6 +40,11 @@ __all__ = [
     "__version__",
     "_arrow_of",
     "_backup",
+    "_find_all",
+    "_index_groups",
+    "_index_hash",
+    "_index_matches",
+    "_index_page",
     "_reopen",
     "_sync_path",
     "block_range",
@@ -699,6 +706,27 @@ class CaptureFile(Generic[_RecordT]):
             >>> cf.find("second")
             2
         """
+    def find_all(self, key: str, value: object) -> Iterator[tuple[int, _RecordT]]:
+        """Iterates over the JSON records in which a field has a value, with their numbers.
+
+        If the file has an index of the field, only blocks that may have the value are read; see `capturefile.index`.
+        Without one, all records are searched. An index that is behind is brought up to date first, if that is possible.
+
+        Args:
+            key: Name of the field; `a.b` is field `b` in `a`, or else the field `a.b`.
+            value: The value, compared by `==` as Python has it: 1 equals 1.0 and true.
+
+        Returns:
+            An iterator over pairs of the record's number and the record, in order, of the records that exist now.
+
+        Raises:
+            InvalidCaptureFile: A record that is needed is damaged.
+            CaptureFileNotOpen: The object is closed.
+
+        Examples:
+            >>> for number, record in cf.find_all("order", "A17"):
+            ...     print(number, record)
+        """
     def _repr_html_(self) -> str | None:
         """Returns a table of the first records for notebooks, or None if the object is closed."""
     @overload
@@ -1031,6 +1059,67 @@ class _Search:
 
     def position(self) -> int:
         """Returns the number of the record that is examined next."""
+
+@final
+class _IndexKey:
+    """A field of JSON records, by its name; `a.b` is field `b` in `a`, or else the field `a.b`."""
+
+    def __new__(cls, name: str) -> Self: ...
+    def search(self, file: CaptureFile[Any], first: int, last: int, value_hash: int | None) -> _Search:
+        """Searches the records `first` to `last` of a file for those whose field may have a value with this hash.
+
+        With None, it searches for those that may have the field. Whether they do has to be checked.
+        """
+
+@final
+class _IndexRun:
+    """A part of an index while it is made, of consecutive records."""
+
+    def __new__(cls, keys: list[str], first: int) -> Self: ...
+    def add(self, file: CaptureFile[Any], first: int, last: int, before: int) -> int:
+        """Adds the next records of a file, up to `last`, whose numbers in the log are higher by `before`.
+
+        Returns the number of the record behind them: after at most 100,000 records.
+        """
+    def end_group(self) -> None:
+        """Ends the last group, where a file ends or the run does."""
+    def prepend(self, first: int, groups: int, parts: list[tuple[list[bytes], list[bytes]]]) -> None:
+        """Puts an earlier run before this one. Raises ValueError if it is damaged."""
+    @property
+    def groups(self) -> int:
+        """Returns the number of groups that have ended."""
+    @property
+    def unreadable(self) -> list[tuple[int, int]]:
+        """Returns the first and the last record of each stretch that could not be read."""
+    def pages(self) -> list[tuple[list[bytes], list[bytes]]]:
+        """Returns, for each key, the pages of groups and the pages of hashes."""
+
+def _find_all(log: Any, key: str, value: object, /) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - a file or a log
+    """Finds records of a file or a rotated log by the value of a field; see `CaptureFile.find_all`."""
+
+def _index_hash(text: bytes, /) -> int | None:
+    """Returns a hash that all values share which equal the one with this JSON text; None if nothing equals it."""
+
+def _index_page(value_hash: int, groups: int, pages: int, /) -> int:
+    """Returns the number of the page, among those of a run, that has the entries with a hash."""
+
+def _index_matches(page: bytes, first: int, key: int, groups: int, pages: int, value_hash: int, /) -> list[int]:
+    """Returns which groups of a run may have a value with a hash; raises ValueError if that page is damaged."""
+
+def _index_groups(
+    page: bytes,
+    first: int,
+    key: int,
+    number: int,
+    wanted: list[int] | None,
+    numbers: tuple[float | None, float | None] | None,
+    texts: tuple[bytes | None, bytes | None] | None,
+    /,
+) -> list[tuple[int, int]]:
+    """Returns the first and last records of the groups in a page that may have values in an interval.
+
+    With `wanted`, only groups at these places in it count. Raises ValueError if the page is damaged.
+    """
 
 @final
 class _Header:

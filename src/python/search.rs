@@ -1,5 +1,9 @@
+<<<<<<< HEAD
 //! Searching records with a regular expression, for the command `grep`, without a Python object for records
 //! that do not match.
+=======
+//! Records that a regular expression is found in, or that may have a value in a field: no Python object for any other.
+>>>>>>> faeb804 (Fields of JSON records have indexes: capturefile index, find_all, and --where that reads only what may have a value)
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
@@ -12,6 +16,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::convert::to_bytes;
 use super::file::CaptureFile;
+use super::index::{FieldPath, Value};
 use super::shared::Shared;
 use crate::{Error, Records, Result};
 
@@ -63,9 +68,37 @@ impl Pattern {
         last: u64,
         invert: bool,
     ) -> PyResult<Search> {
-        let records = file.snapshot(py)?.records_between(first, last);
-        let scan = Scan { records, regex: Arc::clone(&self.regex), invert, unreadable: None };
-        Ok(Search { scan: Shared::new(scan) })
+        Search::new(py, file, first, last, Wanted::Pattern { regex: Arc::clone(&self.regex), invert })
+    }
+}
+
+/// A field of JSON records, by its name; `a.b` is field `b` in `a`, or else the field `a.b`.
+#[pyclass(frozen, name = "_IndexKey", module = "capturefile._capturefile")]
+pub(super) struct IndexKey {
+    path: Arc<FieldPath>,
+}
+
+#[pymethods]
+impl IndexKey {
+    #[new]
+    #[pyo3(signature = (name))]
+    fn new(name: &str) -> Self {
+        Self { path: Arc::new(FieldPath::new(name)) }
+    }
+
+    /// Searches the records `first` to `last` of a file for those whose field may have a value with this hash.
+    ///
+    /// With None, it searches for those that may have the field. Whether they do has to be checked.
+    #[pyo3(signature = (file, first, last, value_hash))]
+    fn search(
+        &self,
+        py: Python<'_>,
+        file: &CaptureFile,
+        first: u64,
+        last: u64,
+        value_hash: Option<u64>,
+    ) -> PyResult<Search> {
+        Search::new(py, file, first, last, Wanted::Field { path: Arc::clone(&self.path), value_hash })
     }
 }
 
@@ -132,11 +165,45 @@ impl Search {
     }
 }
 
+impl Search {
+    fn new(py: Python<'_>, file: &CaptureFile, first: u64, last: u64, wanted: Wanted) -> PyResult<Self> {
+        let records = file.snapshot(py)?.records_between(first, last);
+        Ok(Self { scan: Shared::new(Scan { records, wanted, unreadable: None }) })
+    }
+}
+
+/// What is searched for.
+enum Wanted {
+    Pattern { regex: Arc<Regex>, invert: bool },
+    Field { path: Arc<FieldPath>, value_hash: Option<u64> },
+}
+
+impl Wanted {
+    fn is_in(&self, record: &[u8]) -> bool {
+        match self {
+            Self::Pattern { regex, invert } => regex.is_match(record) != *invert,
+            Self::Field { path, value_hash } => {
+                let mut is_found = false;
+                path.values(record, &mut |text| {
+                    is_found |= value_hash
+                        .is_none_or(|wanted| Value::parse(text).is_some_and(|value| value.hash() == wanted));
+                });
+                is_found
+            }
+        }
+    }
+}
+
 struct Scan {
     records: Records,
+<<<<<<< HEAD
     regex: Arc<Regex>,
     invert: bool,
     /// The error of the last record, which is reported after the matches before it.
+=======
+    wanted: Wanted,
+    /// The error of the last record, which is reported after what was found before it.
+>>>>>>> faeb804 (Fields of JSON records have indexes: capturefile index, find_all, and --where that reads only what may have a value)
     unreadable: Option<Error>,
 }
 
@@ -157,7 +224,7 @@ impl Scan {
             if number >= end {
                 break;
             }
-            let wanted = |record: &[u8]| self.regex.is_match(record) != self.invert;
+            let wanted = |record: &[u8]| self.wanted.is_in(record);
             if let Some(record) = self.records.next_cached() {
                 continues = !wanted(record) || take(number, record);
                 continue;

@@ -23,7 +23,7 @@ class Condition:
 
     def __init__(self, text: str) -> None:
         """Raises ValueError if the text is not an expression."""
-        self._value, self._tree = compiled(text)
+        self._value, self.tree = compiled(text)
 
     def holds(self, record: bytes) -> bool:
         """Returns whether it holds for a record."""
@@ -47,7 +47,7 @@ class Condition:
 
         JSON may contain a text literally or with backslashes, so the pattern also matches backslashes.
         """
-        need = needed(self._tree)
+        need = needed(self.tree)
         if need is None:
             return None
         texts = [text for text in need.texts if text.encode(errors="replace") == text.encode(errors="surrogatepass")]

@@ -100,10 +100,10 @@ def _value(node: ast.expr, depth: int) -> Value:
         return _field(path, isinstance(node, ast.Attribute))
     match node:
         case ast.Constant() | ast.Name():
-            constant = _constant(node)
-            return lambda _: constant
+            single = constant(node)
+            return lambda _: single
         case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
-            constants = [_constant(part) for part in parts]
+            constants = [constant(part) for part in parts]
             return lambda _: constants
         case ast.BoolOp():
             return _boolean(node, depth)
@@ -124,7 +124,8 @@ def _value(node: ast.expr, depth: int) -> Value:
     _refuse(node)
 
 
-def _constant(node: ast.expr) -> Any:  # noqa: ANN401 - what JSON has
+def constant(node: ast.expr) -> Any:  # noqa: ANN401 - what JSON has
+    """The value of a constant; raises ValueError for anything else."""
     match node:
         case ast.Constant(value=None | bool() | int() | float() | str() as value):
             return value

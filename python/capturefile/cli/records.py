@@ -115,8 +115,19 @@ class Selection:
             records = shown.over(records)
         return records if self.times is None else self.times.chosen(records)
 
+    def _parts(self) -> Iterator[FileRange]:
+        """The records of the span by file, but for those that the condition cannot hold for as an index says."""
+        possible = None if self.where is None or self.has_slack else self.source.narrowed(self.where)
+        if possible is None:
+            yield from self.source.parts(self.span)
+            return
+        for first, last in possible:
+            span = Span(max(first, self.span.first), min(last, self.span.last))
+            if span.first <= span.last:
+                yield from self.source.parts(span)
+
     def _in_span(self) -> Iterator[tuple[int, bytes]]:
-        for part in self.source.parts(self.span):
+        for part in self._parts():
             yield from self._readable(part) if self.lenient else part
 
     def _readable(self, part: FileRange) -> Iterator[tuple[int, bytes]]:
@@ -144,7 +155,7 @@ class Selection:
     ) -> Iterator[tuple[FileRange, T]]:
         """Yields the result of each step of a search through all parts."""
         start = 0 if shown is None else shown.count
-        for part in self.source.parts(self.span):
+        for part in self._parts():
             search = pattern.search(part.cf, part.first, part.last, invert=invert)
             while True:
                 try:

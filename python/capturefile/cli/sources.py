@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import IO, Any, Self
 
     from capturefile import CaptureFile
+    from capturefile._fields.conditions import Condition
+    from capturefile._index.ranges import Ranges
     from capturefile.rotating import RotatingReader
 
 ONE = "capture file, its URL in an object store, folder of a rotated log, or - for a capture file on standard input"
@@ -154,6 +156,8 @@ class Source:
     last: int
     """Number of the last record; one less than `first` if there are no records."""
     reader: CaptureFile[bytes] | RotatingReader[bytes]
+    _narrowed: tuple[Condition, Ranges | None] | None = None
+    """What `narrowed` has found."""
 
     def __len__(self) -> int:
         """Returns the number of existing records."""
@@ -177,6 +181,14 @@ class Source:
         Raises WrongUsage if there are no commit times.
         """
         raise NotImplementedError
+
+    def narrowed(self, condition: Condition) -> Ranges | None:
+        """Returns the records that a condition can hold for, as an index says; None if these may be all."""
+        if self._narrowed is None or self._narrowed[0] is not condition:
+            from capturefile.cli.narrowing import narrowed
+
+            self._narrowed = condition, narrowed(self.reader, condition)
+        return self._narrowed[1]
 
     def refresh(self) -> None:
         """Includes records that have been committed since."""

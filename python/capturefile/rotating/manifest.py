@@ -186,6 +186,11 @@ class Manifest:
         first = self.entries[there].first
         return RecordsDeleted(f"{where}; the next record that exists is {first}", first)
 
+    @property
+    def file(self) -> CaptureFile[str]:
+        """The open file."""
+        return self._file
+
     def close(self) -> None:
         self._file.close()
 

@@ -6,20 +6,20 @@ import threading
 from collections import OrderedDict
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from capturefile._bisect import first_not_below
 from capturefile._errors import CaptureFileNotOpen
 from capturefile._numbers import first_number, integer, numbers_in
 from capturefile._runs import as_table
 from capturefile._typing import RecordT, RecordT_co
+from capturefile.rotating.finding import Finding
 from capturefile.rotating.follower import RotatingFollower
 from capturefile.rotating.log import Log, reopen
 from capturefile.rotating.manifest import RotatedFile
 from capturefile.sequence import RecordSequence, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
     from typing import Self, SupportsIndex
 
     from capturefile._capturefile import ArrowRecords, CaptureFile
@@ -30,7 +30,7 @@ _MAX_OPEN = 8
 """The number of files that `record_at` keeps open."""
 
 
-class RotatingReader(Generic[RecordT_co]):
+class RotatingReader(Finding[RecordT_co]):
     """Reads a log of a `RotatingWriter`, all files as one.
 
     Records are numbered over the whole log, from 1, and keep their numbers when older files are deleted. `log[n]` is
@@ -254,35 +254,6 @@ class RotatingReader(Generic[RecordT_co]):
         indices = range(self._manifest.index_of(self.first_record), self._manifest.index_of(self._seen) + 1)
         return chain.from_iterable(self._log.part(index, self._seen) for index in (indices if self._seen else ()))
 
-    def find(
-        self,
-        value: Any,  # noqa: ANN401 - anything that keys can be compared with
-        /,
-        key: Callable[[RecordT_co], Any] | None = None,
-        *,
-        slack: Any = None,  # noqa: ANN401 - anything that can be subtracted from it
-    ) -> int:
-        """Returns the number of the first record whose key is not below a value, by bisection; see `CaptureFile.find`.
-
-        Only records that were not deleted count.
-
-        Args:
-            value: The minimum key to find.
-            key: As for `CaptureFile.find`.
-            slack: As for `CaptureFile.find`.
-
-        Returns:
-            The number of the record in the log, or one more than that of the last if every key is below the value.
-
-        Raises:
-            CaptureFileError: As for `record_at`.
-
-        Examples:
-            >>> reader.find("second")
-            2
-        """
-        return first_not_below(self.record_at, range(self.first_record, self._seen + 1), value, key, slack)
-
     def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[RecordT_co]:
         """Returns the records that this object sees as a sequence of fixed length, counted from 0.
 
@@ -448,3 +419,8 @@ def files_with(
 ) -> Generator[tuple[CaptureFile[RecordT_co], range, int], None, None]:
     """Opens the files of a log that have the records from one number to another; see `Log.files_with`."""
     return reader._log.files_with(first, last)
+
+
+def manifest_of(reader: RotatingReader[Any]) -> CaptureFile[str]:
+    """Returns the manifest of a log, which is open as long as the log is."""
+    return reader._manifest.file

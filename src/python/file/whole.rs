@@ -192,6 +192,35 @@ impl CaptureFile {
         py.import("capturefile._bisect")?.getattr("find_in_file")?.call1((slf, value, key, slack))
     }
 
+    /// Iterates over the JSON records in which a field has a value, with their numbers.
+    ///
+    /// If the file has an index of the field, only blocks that may have the value are read; see `capturefile.index`.
+    /// Without one, all records are searched. An index that is behind is brought up to date first, if that is possible.
+    ///
+    /// Args:
+    ///     key: Name of the field; `a.b` is field `b` in `a`, or else the field `a.b`.
+    ///     value: The value, compared by `==` as Python has it: 1 equals 1.0 and true.
+    ///
+    /// Returns:
+    ///     An iterator over pairs of the record's number and the record, in order, of the records that exist now.
+    ///
+    /// Raises:
+    ///     InvalidCaptureFile: A record that is needed is damaged.
+    ///     CaptureFileNotOpen: The object is closed.
+    ///
+    /// Examples:
+    ///     >>> for number, record in cf.find_all("order", "A17"):
+    ///     ...     print(number, record)
+    #[pyo3(signature = (key, value))]
+    fn find_all<'py>(
+        slf: Bound<'py, Self>,
+        key: &str,
+        value: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import("capturefile._index.find")?.getattr("find_all")?.call1((slf, key, value))
+    }
+
     /// Returns when a record was committed.
     ///
     /// Times never decrease: after the clock was set back, commits keep the latest time until the clock has

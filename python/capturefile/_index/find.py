@@ -1,0 +1,142 @@
+"""Records by the values of fields, with the index of the log if it has one."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from capturefile._capturefile import _IndexKey, is_in_place
+from capturefile._decoder import Decoder
+from capturefile._errors import CaptureFileError
+from capturefile._fields.expressions import document, named_field
+from capturefile._index.contents import Damaged, file_of, first_record, parts_of
+from capturefile._index.lookup import Index, hash_of
+from capturefile._index.place import place_of
+from capturefile._index.ranges import intersection
+from capturefile._index.update import MIN_RUN, index, renew
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from capturefile._index.contents import Log
+    from capturefile._index.lookup import View
+    from capturefile._index.ranges import Ranges
+
+EVERYTHING = sys.maxsize
+_open: WeakKeyDictionary[Log, Index] = WeakKeyDictionary()
+"""The indexes of logs that were looked for in them."""
+
+
+def find_all(log: Log, key: str, value: object) -> Iterator[tuple[int, Any]]:
+    """What `CaptureFile.find_all` returns."""
+    ranges = narrowed(log, lambda view: _equal(view, key, value))
+    span = (first_record(log), log.record_count())
+    return _found(log, [span] if ranges is None else intersection(ranges, [span]), key, value)
+
+
+def _equal(view: View, key: str, value: object) -> Ranges | None:
+    place = view.key(list(key.split(".")))
+    return None if place is None else view.equal(place, value)
+
+
+def _found(log: Log, ranges: Ranges, key: str, value: object) -> Iterator[tuple[int, Any]]:
+    field = named_field(key)
+    decoder: Decoder | None = None
+    for number, record, cf in _candidates(log, ranges, key, hash_of(value)):
+        try:
+            is_equal = bool(field(document(record)) == value)
+        except (TypeError, RecursionError):
+            is_equal = False
+        if is_equal:
+            if decoder is None:
+                decoder = Decoder(None if cf.codec else cf.encoding, cf.errors, cf.codec)
+            yield number, decoder.decode([record], number, log.file_name)[0]
+
+
+def _candidates(log: Log, ranges: Ranges, key: str, value_hash: int | None) -> Iterator[tuple[int, bytes, Any]]:
+    """The records in which the key may have a value of a hash, with their numbers and files."""
+    field = _IndexKey(key)
+    for first, last in ranges:
+        if first > last:
+            continue
+        with closing(parts_of(log, first, last)) as parts:
+            for cf, numbers, before in parts:
+                for found in field.search(cf, numbers[0], numbers[-1], value_hash):
+                    for number, record in found:
+                        yield before + number, record, cf
+
+
+def narrowed(log: Log, find: Callable[[View], Ranges | None]) -> Ranges | None:
+    """Returns what `find` finds in the index of a log, and all records that are not indexed.
+
+    None if there is no index that can be used, or it says nothing. An index that is behind is brought up to date, and
+    one that is damaged or of another file is made again, where that is possible.
+    """
+    for _ in range(2):
+        try:
+            view = _usable(log)
+            if view is None:
+                return None
+            ranges = find(view)
+            return None if ranges is None else [*ranges, (view.covered + 1, EVERYTHING)]
+        except Damaged:
+            broken = _open.pop(log, None)
+            if broken is None or not _renewed(log, broken.view):
+                return None
+        except OSError:
+            return None  # A search without an index tells what cannot be read.
+    return None
+
+
+def _usable(log: Log) -> View | None:
+    """The index of a log, which covers all but a few of its records if that is possible."""
+    found = _opened(log)
+    if found is None:
+        return None
+    is_of_log = found.fits(log)
+    if is_of_log and log.record_count() - found.view.covered < MIN_RUN:
+        return found.view
+    if not (_tried(lambda: index(log.file_name)) if is_of_log else _renewed(log, found.view)):
+        return found.view if is_of_log else None
+    found = _opened(log)
+    return found.view if found is not None and found.fits(log) else None
+
+
+def _opened(log: Log) -> Index | None:
+    """The index of a log as it is now; None if it has none."""
+    found = _open.get(log)
+    if found is not None and found.refresh():
+        return found
+    _open.pop(log, None)
+    place = place_of(log.file_name)
+    if not Path(place).exists():
+        return None
+    try:
+        found = Index(place)
+    except OSError:
+        return None
+    if not found.refresh():
+        return None
+    _open[log] = found
+    return found
+
+
+def _renewed(log: Log, view: View) -> bool:
+    """Makes the index again, unless the log is no longer the one at its path; returns whether that was done."""
+    try:
+        is_here = is_in_place(file_of(log))
+    except (CaptureFileError, OSError):
+        return False
+    return is_here and _tried(lambda: renew(log.file_name, view.contents.keys))
+
+
+def _tried(work: Callable[[], object]) -> bool:
+    """Whether an index could be written: it may be another's, or another process may be doing the same."""
+    try:
+        work()
+    except (CaptureFileError, OSError, ValueError):
+        return False
+    return True

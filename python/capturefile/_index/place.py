@@ -1,0 +1,20 @@
+"""Where the index of a log is."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from capturefile._typing import StrPath
+
+NAME_IN_FOLDER = "_index.capture"
+"""It starts with an underscore because engines that read whole folders skip such names."""
+SUFFIX = ".index"
+
+
+def place_of(path: StrPath) -> str:
+    """Returns the path of the index of a file, or of the log in a folder."""
+    path = os.fspath(path)
+    is_folder = os.path.isdir(path)  # noqa: PTH112 - a Path takes longer to import
+    return os.path.join(path, NAME_IN_FOLDER) if is_folder else path + SUFFIX  # noqa: PTH118

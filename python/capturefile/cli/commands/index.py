@@ -1,0 +1,50 @@
+"""The command `index`: makes the index of a file or a rotated log, or brings it up to date."""
+
+from __future__ import annotations
+
+import os
+
+import capturefile
+from capturefile.cli.arguments import add_bare
+from capturefile.cli.exit_codes import DONE
+from capturefile.cli.messages import counted, say
+from capturefile.cli.progress import progress
+from capturefile.cli.streams import ending_cleanly
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import BinaryIO
+
+    from capturefile.cli.arguments import Commands
+
+EXAMPLE = """\
+capturefile index log.capture --key order --key http.status
+capturefile index log.capture
+capturefile cat --where 'order == "A17"' log.capture"""
+
+
+def add_to(commands: Commands, summary: str) -> None:
+    """Defines the command."""
+    index = add_bare(commands, "index", summary, EXAMPLE)
+    index.add_argument("file", metavar="FILE", help="capture file, or folder of a rotated log")
+    index.add_argument(
+        "--key",
+        dest="keys",
+        action="extend",
+        type=lambda text: text.split(","),
+        metavar="NAME[,NAME...]",
+        default=[],
+        help="a field of JSON records; a.b is field b in a (default: those that the index has)",
+    )
+    index.set_defaults(run=_index)
+
+
+def _index(options: argparse.Namespace, _output: BinaryIO) -> int:
+    from capturefile._index.place import place_of
+
+    with ending_cleanly(), progress("index", "records") as shown:
+        last = capturefile.index(options.file, *options.keys, progress=shown.at)
+    place = place_of(options.file)
+    say(f"{place} covers {counted(last, 'record')}, in {os.path.getsize(place):,} bytes")
+    return DONE

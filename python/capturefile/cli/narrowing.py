@@ -1,0 +1,111 @@
+"""Which records a condition can hold for, as the index of their source says."""
+
+from __future__ import annotations
+
+import ast
+import os
+from functools import reduce
+
+from capturefile._fields.expressions import constant, path_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from capturefile import CaptureFile
+    from capturefile._fields.conditions import Condition
+    from capturefile._index.lookup import View
+    from capturefile._index.ranges import Ranges
+    from capturefile.rotating import RotatingReader
+
+MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.Eq,
+    ast.Lt: ast.Gt,
+    ast.LtE: ast.GtE,
+    ast.Gt: ast.Lt,
+    ast.GtE: ast.LtE,
+}
+"""Comparisons with their sides exchanged."""
+AFTER_ANY = b"\xff"
+"""What no text in UTF-8 has, so that it is behind all that start alike."""
+
+
+def narrowed(reader: CaptureFile[bytes] | RotatingReader[bytes], condition: Condition) -> Ranges | None:
+    """Returns the records that a condition can hold for; None if these may be all."""
+    from capturefile._index.place import place_of
+
+    # To load what reads indexes takes longer than the rest of a short command.
+    if not os.path.exists(place_of(reader.file_name)):
+        return None
+    from capturefile._index.find import narrowed
+
+    return narrowed(reader, lambda view: _possible(view, condition.tree))
+
+
+def _possible(view: View, node: ast.expr) -> Ranges | None:
+    from capturefile._index.ranges import intersection, union
+
+    match node:
+        case ast.BoolOp(op=ast.And(), values=values):
+            known = [found for value in values if (found := _possible(view, value)) is not None]
+            return reduce(intersection, known) if known else None
+        case ast.BoolOp(values=values):
+            parts = [_possible(view, value) for value in values]
+            known = [part for part in parts if part is not None]
+            return union(each for part in known for each in part) if len(known) == len(parts) else None
+        case ast.Compare():
+            sides = [node.left, *node.comparators]
+            pairs = zip(node.ops, sides[:-1], sides[1:], strict=True)
+            known = [found for pair in pairs if (found := _compared(view, *pair)) is not None]
+            return reduce(intersection, known) if known else None
+        case ast.Call(
+            func=ast.Attribute(value=subject, attr="startswith"), args=[ast.Constant(value=str() as text)]
+        ) if (key := _key(view, subject)) is not None:
+            start = text.encode(errors="surrogatepass")
+            return view.between(key, texts=(start, start + AFTER_ANY))
+    return None
+
+
+def _key(view: View, node: ast.expr) -> int | None:
+    path = path_of(node)
+    return None if path is None else view.key(path)
+
+
+def _compared(view: View, kind: ast.cmpop, left: ast.expr, right: ast.expr) -> Ranges | None:
+    key, operation = _key(view, left), type(kind)
+    if key is None and operation in MIRRORED:
+        key, operation, right = _key(view, right), MIRRORED[operation], left
+    if key is None:
+        return None
+    if operation is ast.In and isinstance(right, ast.List | ast.Tuple | ast.Set):
+        return _any_of(view, key, [constant(part) for part in right.elts])
+    try:
+        value = constant(right)
+    except ValueError:
+        return None
+    if operation in (ast.Eq, ast.Is):
+        return view.equal(key, value)
+    return _ordered(view, key, operation, value)
+
+
+def _any_of(view: View, key: int, values: list[Any]) -> Ranges | None:
+    from capturefile._index.ranges import union
+
+    parts = [view.equal(key, value) for value in values]
+    known = [part for part in parts if part is not None]
+    return union(each for part in known for each in part) if len(known) == len(parts) else None
+
+
+def _ordered(view: View, key: int, operation: type[ast.cmpop], value: object) -> Ranges | None:
+    """The records in which a key may be above a value, or below it."""
+    from capturefile._index.lookup import as_number, as_text
+
+    bound: Any = None
+    if isinstance(value, int | float):
+        bound = as_number(value)
+    elif isinstance(value, str):
+        bound = as_text(value)
+    if bound is None or operation not in (ast.Lt, ast.LtE, ast.Gt, ast.GtE):
+        return None
+    interval = (None, bound) if operation in (ast.Lt, ast.LtE) else (bound, None)
+    return view.between(key, texts=interval) if isinstance(value, str) else view.between(key, numbers=interval)

@@ -1,0 +1,194 @@
+//! The values of a field in a JSON record, as text, without making anything of the rest.
+//!
+//! What Python's `json` refuses may be accepted here, but never the other way round: a value that is missed would be one
+//! that an index says is not there.
+
+use std::borrow::Cow;
+
+/// The names that lead to a field: `a.b` is the field `b` of the object `a`, or the field `a.b`.
+#[derive(Debug)]
+pub(in crate::python) struct FieldPath {
+    names: Vec<Box<[u8]>>,
+    joined: Box<[u8]>,
+}
+
+impl FieldPath {
+    pub(in crate::python) fn new(name: &str) -> Self {
+        Self {
+            names: name.split('.').map(|part| part.as_bytes().into()).collect(),
+            joined: name.as_bytes().into(),
+        }
+    }
+
+    /// Calls `found` with each value that the field may have: all, where a name stands in an object twice.
+    pub(in crate::python) fn values<'a>(&self, record: &'a [u8], found: &mut impl FnMut(&'a [u8])) {
+        let mut scanner = Scanner { record, at: 0 };
+        scanner.skip_space();
+        // What is not JSON up to its end has no fields; those that were found before do no harm.
+        let _ = scanner.object(self, 0, found);
+    }
+}
+
+struct Scanner<'a> {
+    record: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.record.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// Goes through an object, in which the names from `level` on are looked for. It calls itself only as deep as there
+    /// are names.
+    fn object(&mut self, path: &FieldPath, level: usize, found: &mut impl FnMut(&'a [u8])) -> Option<()> {
+        self.expect(b'{')?;
+        loop {
+            self.skip_space();
+            if self.peek()? == b'}' {
+                self.at += 1;
+                return Some(());
+            }
+            let name = unescaped(self.string()?);
+            self.skip_space();
+            self.expect(b':')?;
+            self.skip_space();
+            let is_next = *name == *path.names[level];
+            let is_last = level + 1 == path.names.len();
+            if is_next && !is_last && self.peek()? == b'{' {
+                self.object(path, level + 1, found)?;
+            } else {
+                let value = self.value()?;
+                if (is_next && is_last) || (level == 0 && *name == *path.joined) {
+                    found(value);
+                }
+            }
+            self.skip_space();
+            if self.peek()? == b',' {
+                self.at += 1;
+            }
+        }
+    }
+
+    /// Moves behind a string; returns what stands between its quotes.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        self.expect(b'"')?;
+        let start = self.at;
+        loop {
+            match self.peek()? {
+                b'"' => break,
+                b'\\' => self.at += 2,
+                _ => self.at += 1,
+            }
+        }
+        self.at += 1;
+        Some(&self.record[start..self.at - 1])
+    }
+
+    /// Moves behind a value; returns its text.
+    fn value(&mut self) -> Option<&'a [u8]> {
+        let start = self.at;
+        let mut depth = 0_usize;
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.string()?;
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    // Of the object around it, which follows a scalar without a comma.
+                    depth = depth.checked_sub(1)?;
+                    self.at += 1;
+                }
+                b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' if depth > 0 => self.at += 1,
+                _ => self.scalar(),
+            }
+            if depth == 0 {
+                return (self.at > start).then(|| &self.record[start..self.at]);
+            }
+        }
+    }
+
+    /// Moves behind a number or a word.
+    fn scalar(&mut self) {
+        while !matches!(
+            self.peek(),
+            None | Some(b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"' | b' ' | b'\t' | b'\n' | b'\r')
+        ) {
+            self.at += 1;
+        }
+    }
+}
+
+/// The text of a string as UTF-8; half a surrogate pair is encoded like any other code point.
+pub(super) fn unescaped(inside: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = inside.iter().position(|byte| *byte == b'\\') else {
+        return Cow::Borrowed(inside);
+    };
+    let mut text = inside[..first].to_vec();
+    let mut rest = &inside[first..];
+    while let Some((&byte, behind)) = rest.split_first() {
+        if byte != b'\\' {
+            text.push(byte);
+            rest = behind;
+            continue;
+        }
+        let Some((&kind, behind)) = behind.split_first() else { break };
+        rest = behind;
+        match kind {
+            b'b' => text.push(8),
+            b'f' => text.push(12),
+            b'n' => text.push(b'\n'),
+            b'r' => text.push(b'\r'),
+            b't' => text.push(b'\t'),
+            b'u' => {
+                let Some((mut code, mut behind)) = hexadecimal(rest) else { break };
+                if (0xD800..0xDC00).contains(&code)
+                    && let Some(low) = behind.strip_prefix(b"\\u")
+                    && let Some((low, further)) = hexadecimal(low)
+                    && (0xDC00..0xE000).contains(&low)
+                {
+                    code = 0x1_0000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+                    behind = further;
+                }
+                push_code(&mut text, code);
+                rest = behind;
+            }
+            other => text.push(other),
+        }
+    }
+    Cow::Owned(text)
+}
+
+fn hexadecimal(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
+
+fn push_code(text: &mut Vec<u8>, code: u32) {
+    if let Some(letter) = char::from_u32(code) {
+        text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+    } else {
+        // A surrogate: three bytes, as Python's "surrogatepass" has it.
+        let [_, _, high, low] = code.to_be_bytes();
+        text.extend_from_slice(&[
+            0xE0 | (high >> 4),
+            0x80 | ((high & 15) << 2) | (low >> 6),
+            0x80 | (low & 63),
+        ]);
+    }
+}

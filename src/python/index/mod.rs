@@ -1,0 +1,205 @@
+//! Indexes of the values of fields, for the package's modules in `_index/`, which keep them in files.
+
+#![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
+
+mod json;
+mod pages;
+mod run;
+mod value;
+
+pub(in crate::python) use json::FieldPath;
+pub(in crate::python) use value::Value;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::file::CaptureFile;
+use super::shared::Shared;
+use crate::{Error, Records, Result, Snapshot};
+use pages::{Place, Spread, decode_groups, groups_with};
+use run::{Pages, Run};
+use value::Interval;
+
+/// The records that are indexed before signals are looked for.
+const MAX_INDEXED: u64 = 100_000;
+
+/// A part of an index while it is made, of consecutive records.
+#[pyclass(frozen, name = "_IndexRun", module = "capturefile._capturefile")]
+pub(super) struct IndexRun {
+    run: Shared<Run>,
+}
+
+/// The pages of groups and those of hashes, for each key.
+type PyPages<'py> = Vec<(Vec<Bound<'py, PyBytes>>, Vec<Bound<'py, PyBytes>>)>;
+
+#[pymethods]
+impl IndexRun {
+    /// An empty run for some keys, of the records from number `first` on.
+    #[new]
+    #[pyo3(signature = (keys, first))]
+    #[expect(clippy::needless_pass_by_value, reason = "it comes from Python")]
+    fn new(keys: Vec<String>, first: u64) -> Self {
+        Self { run: Shared::new(Run::new(&keys, first)) }
+    }
+
+    /// Adds the next records of a file, up to `last`, whose numbers in the log are higher by `before`.
+    ///
+    /// Returns the number of the record behind them: after at most 100,000 records.
+    #[pyo3(signature = (file, first, last, before))]
+    fn add(&self, py: Python<'_>, file: &CaptureFile, first: u64, last: u64, before: u64) -> PyResult<u64> {
+        let snapshot = file.snapshot(py)?;
+        let mut run = self.run.lock(py)?;
+        let run: &mut Run = &mut run;
+        let last = last.min(first.saturating_add(MAX_INDEXED - 1));
+        let records = snapshot.records_between(first, last);
+        let next = py.detach(|| add_all(run, &snapshot, records, before))?;
+        py.check_signals()?;
+        Ok(next)
+    }
+
+    /// Ends the last group, where a file ends or the run does.
+    fn end_group(&self, py: Python<'_>) -> PyResult<()> {
+        self.run.lock(py)?.end_group();
+        Ok(())
+    }
+
+    /// Puts an earlier run before this one. Raises ValueError if it is damaged.
+    #[pyo3(signature = (first, groups, parts))]
+    #[expect(clippy::needless_pass_by_value, reason = "they come from Python")]
+    fn prepend(&self, py: Python<'_>, first: u64, groups: u32, parts: Vec<Pages>) -> PyResult<()> {
+        let mut run = self.run.lock(py)?;
+        let run: &mut Run = &mut run;
+        py.detach(|| run.prepend(first, groups, &parts)).ok_or_else(damaged)
+    }
+
+    /// Returns the number of groups that have ended.
+    #[getter]
+    fn groups(&self, py: Python<'_>) -> PyResult<u32> {
+        Ok(self.run.lock(py)?.groups())
+    }
+
+    /// Returns the first and the last record of each stretch that could not be read.
+    #[getter]
+    fn unreadable(&self, py: Python<'_>) -> PyResult<Vec<(u64, u64)>> {
+        Ok(self.run.lock(py)?.unreadable.clone())
+    }
+
+    /// Returns, for each key, the pages of groups and the pages of hashes.
+    fn pages<'py>(&self, py: Python<'py>) -> PyResult<PyPages<'py>> {
+        let mut run = self.run.lock(py)?;
+        let run: &mut Run = &mut run;
+        let parts = py.detach(|| run.pages());
+        let as_bytes = |pages: Vec<Vec<u8>>| pages.iter().map(|page| PyBytes::new(py, page)).collect();
+        Ok(parts.into_iter().map(|(groups, hashes)| (as_bytes(groups), as_bytes(hashes))).collect())
+    }
+}
+
+/// Adds records to a run, whose groups end with compressed blocks; returns the number of the one behind them.
+fn add_all(run: &mut Run, snapshot: &Snapshot, mut records: Records, before: u64) -> Result<u64> {
+    let mut end_of_group = None;
+    loop {
+        let number = records.numbers().start;
+        if let Some(record) = records.next_cached() {
+            run.add(before + number, record);
+        } else {
+            match records.next() {
+                None => return Ok(number),
+                Some(Ok(record)) => run.add(before + number, &record),
+                Some(Err(error @ Error::Corrupt { .. })) => {
+                    run.add_unreadable(before + number).ok_or(error)?;
+                }
+                Some(Err(error)) => return Err(error),
+            }
+        }
+        if end_of_group.is_none() && run.is_group_full() {
+            end_of_group = Some(snapshot.block_of(number).map_or(number, |block| *block.end()));
+        }
+        if end_of_group.is_some_and(|end| number >= end) {
+            run.end_group();
+            end_of_group = None;
+        }
+    }
+}
+
+fn damaged() -> PyErr {
+    PyValueError::new_err("a page of the index is damaged")
+}
+
+/// Finds records of a file or a rotated log by the value of a field; see `CaptureFile.find_all`.
+#[pyfunction]
+#[pyo3(name = "_find_all", signature = (log, key, value, /))]
+pub(super) fn find_all<'py>(
+    log: &Bound<'py, PyAny>,
+    key: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    log.py().import("capturefile._index.find")?.getattr("find_all")?.call1((log, key, value))
+}
+
+/// Returns a hash that all values share which equal the one with this JSON text; None if nothing equals it.
+#[pyfunction]
+#[pyo3(name = "_index_hash", signature = (text, /))]
+pub(super) fn index_hash(text: &[u8]) -> Option<u64> {
+    Value::parse(text).map(|value| value.hash())
+}
+
+/// Returns the number of the page, among those of a run, that has the entries with a hash.
+#[pyfunction]
+#[pyo3(name = "_index_page", signature = (value_hash, groups, pages, /))]
+pub(super) fn index_page(value_hash: u64, groups: u64, pages: u64) -> PyResult<u64> {
+    let spread = Spread { groups, pages };
+    if spread.is_valid() { Ok(spread.page_of(value_hash)) } else { Err(damaged()) }
+}
+
+/// Returns which groups of a run may have a value with a hash; raises ValueError if that page is damaged.
+#[pyfunction]
+#[pyo3(name = "_index_matches", signature = (page, first, key, groups, pages, value_hash, /))]
+pub(super) fn index_matches(
+    page: &[u8],
+    first: u64,
+    key: u64,
+    groups: u64,
+    pages: u64,
+    value_hash: u64,
+) -> PyResult<Vec<u32>> {
+    let spread = Spread { groups, pages };
+    let place = Place { first, key, is_hashes: true, number: index_page(value_hash, groups, pages)? };
+    groups_with(page, value_hash, spread, place).ok_or_else(damaged)
+}
+
+/// The least and the greatest value that are looked for, where there are such.
+type Between<T> = (Option<T>, Option<T>);
+
+/// Returns the first and last records of the groups in a page that may have values in an interval.
+///
+/// With `wanted`, only groups at these places in it count. Raises ValueError if the page is damaged.
+#[pyfunction]
+#[pyo3(name = "_index_groups", signature = (page, first, key, number, wanted, numbers, texts, /))]
+pub(super) fn index_groups(
+    page: &[u8],
+    first: u64,
+    key: u64,
+    number: u64,
+    wanted: Option<Vec<usize>>,
+    numbers: Option<Between<f64>>,
+    texts: Option<Between<Vec<u8>>>,
+) -> PyResult<Vec<(u64, u64)>> {
+    let interval = match (numbers, texts) {
+        (Some((low, high)), _) => Some(Interval::Numbers(low, high)),
+        (_, Some((low, high))) => Some(Interval::Texts(low, high)),
+        (None, None) => None,
+    };
+    let place = Place { first, key, is_hashes: false, number };
+    let (start, groups) = decode_groups(page, place).ok_or_else(damaged)?;
+    let start_of = |index: usize| index.checked_sub(1).map_or(start, |before| groups[before].0 + 1);
+    let range = |index: usize| {
+        let (last, bounds) = groups.get(index)?;
+        interval.as_ref().is_none_or(|interval| interval.meets(bounds)).then(|| (start_of(index), *last))
+    };
+    Ok(match wanted {
+        Some(wanted) if wanted.iter().any(|index| *index >= groups.len()) => return Err(damaged()),
+        Some(wanted) => wanted.into_iter().filter_map(range).collect(),
+        None => (0..groups.len()).filter_map(range).collect(),
+    })
+}

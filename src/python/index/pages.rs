@@ -1,0 +1,324 @@
+//! The pages of an index: which groups of records have values with a hash, and what the groups are.
+//!
+//! Pages come from a file that may be damaged or forged: nothing in them is trusted before it is checked.
+
+use std::ops::Range;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::value::{Bounds, MAX_BOUND};
+
+/// The bits of a hash that are kept.
+const HASH_BITS: u32 = 24;
+/// The groups that a page describes.
+pub(super) const GROUPS_PER_PAGE: usize = 128;
+/// The entries of a page of hashes, on average.
+const ENTRIES_PER_PAGE: usize = 2048;
+const SUM_SIZE: usize = 4;
+const HAS_NUMBERS: u8 = 1;
+const HAS_TEXTS: u8 = 2;
+
+/// Where a page belongs, which its checksum covers: the first record of its run, its key and kind, its number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) first: u64,
+    pub(super) key: u64,
+    pub(super) is_hashes: bool,
+    pub(super) number: u64,
+}
+
+impl Place {
+    fn sum(self, body: &[u8]) -> [u8; SUM_SIZE] {
+        let kind = (self.key << 1) | u64::from(self.is_hashes);
+        let seed = self.first.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (kind << 48) ^ self.number;
+        let [a, b, c, d, ..] = xxh3_64_with_seed(body, seed).to_le_bytes();
+        [a, b, c, d]
+    }
+
+    /// Completes a page.
+    fn seal(self, body: &[u8]) -> Vec<u8> {
+        [&self.sum(body), body].concat()
+    }
+
+    /// Returns what is in a page, if it is the one that belongs here.
+    fn open(self, page: &[u8]) -> Option<&[u8]> {
+        let (sum, body) = page.split_at_checked(SUM_SIZE)?;
+        (self.sum(body) == sum).then_some(body)
+    }
+}
+
+// Numbers
+
+fn low_byte(number: u64) -> u8 {
+    number.to_le_bytes()[0]
+}
+
+fn low_half(number: u64) -> u32 {
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+fn push_varint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(low_byte(number) | 0x80);
+        number >>= 7;
+    }
+    bytes.push(low_byte(number));
+}
+
+/// Takes bytes from the start of a page.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7F) << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn float(&mut self) -> Option<f64> {
+        Some(f64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn text(&mut self) -> Option<Vec<u8>> {
+        let length = usize::from(self.byte()?);
+        (length <= MAX_BOUND).then(|| self.take(length).map(<[u8]>::to_vec))?
+    }
+}
+
+// Hashes
+
+/// The bits of a hash that are kept.
+fn kept(hash: u64) -> u64 {
+    hash >> (64 - HASH_BITS)
+}
+
+/// Which group has a value with a hash, in the order of the hashes: the kept bits of the hash above the group's number.
+pub(super) fn entry(hash: u64, group: u32) -> u64 {
+    (kept(hash) << 32) | u64::from(group)
+}
+
+/// How the hashes of a run are spread over pages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spread {
+    pub(super) groups: u64,
+    pub(super) pages: u64,
+}
+
+impl Spread {
+    pub(super) fn of(entries: usize, groups: usize) -> Self {
+        Self { groups: groups.max(1) as u64, pages: entries.div_ceil(ENTRIES_PER_PAGE).max(1) as u64 }
+    }
+
+    /// Whether the numbers are those of a run, however large.
+    pub(super) fn is_valid(self) -> bool {
+        (1..=1 << HASH_BITS).contains(&self.pages) && (1..=u64::from(u32::MAX)).contains(&self.groups)
+    }
+
+    pub(super) fn page_of(self, hash: u64) -> u64 {
+        (kept(hash) * self.pages) >> HASH_BITS
+    }
+
+    /// The kept bits of the hashes in a page.
+    fn hashes(self, page: u64) -> Range<u64> {
+        let start = |page: u64| (page << HASH_BITS).div_ceil(self.pages);
+        start(page)..start(page + 1)
+    }
+}
+
+/// Encodes a page of sorted entries, none of them twice: what one is above the one before, as Rice codes.
+pub(super) fn encode_hashes(entries: &[u64], spread: Spread, place: Place) -> Vec<u8> {
+    let hashes = spread.hashes(place.number);
+    let average = (hashes.end - hashes.start) * spread.groups / (entries.len() as u64 + 1);
+    let shift = (average * 7 / 10).max(1).ilog2();
+    let mut body = Vec::with_capacity(entries.len() * 3);
+    push_varint(&mut body, entries.len() as u64);
+    body.push(low_byte(u64::from(shift)));
+    let mut bits = BitWriter { bytes: body, pending: 0, count: 0 };
+    let mut next = 0;
+    for entry in entries {
+        let code = ((entry >> 32) - hashes.start) * spread.groups + (entry & u64::from(u32::MAX));
+        let above = code - next;
+        next = code + 1;
+        bits.ones(above >> shift);
+        bits.push(0, 1);
+        bits.push(above & ((1 << shift) - 1), shift);
+    }
+    place.seal(&bits.finish())
+}
+
+/// Calls `found` with the entries of a page in their order, until that returns false. `None` if the page is damaged.
+pub(super) fn decode_hashes(
+    page: &[u8],
+    spread: Spread,
+    place: Place,
+    mut found: impl FnMut(u64) -> bool,
+) -> Option<()> {
+    let mut reader = Reader(place.open(page)?);
+    let count = reader.varint()?;
+    let shift = u32::from(reader.byte()?);
+    let hashes = spread.hashes(place.number);
+    let limit = (hashes.end - hashes.start).checked_mul(spread.groups)?;
+    let mut bits = BitReader { bytes: reader.0, at: 0 };
+    let mut next = 0_u64;
+    for _ in 0..count {
+        let above = bits.code(shift)?;
+        let code = next.checked_add(above).filter(|code| *code < limit)?;
+        next = code + 1;
+        if !found(((hashes.start + code / spread.groups) << 32) | (code % spread.groups)) {
+            break;
+        }
+    }
+    Some(())
+}
+
+/// The groups of a page that may have a value with this hash.
+pub(super) fn groups_with(page: &[u8], hash: u64, spread: Spread, place: Place) -> Option<Vec<u32>> {
+    let wanted = kept(hash);
+    let mut groups = Vec::new();
+    decode_hashes(page, spread, place, |entry| {
+        if entry >> 32 == wanted {
+            groups.push(low_half(entry));
+        }
+        entry >> 32 <= wanted
+    })?;
+    Some(groups)
+}
+
+struct BitWriter {
+    bytes: Vec<u8>,
+    pending: u64,
+    count: u32,
+}
+
+impl BitWriter {
+    /// Adds up to 32 bits at once, or more in parts.
+    fn push(&mut self, bits: u64, count: u32) {
+        if count > 32 {
+            self.push(bits & u64::from(u32::MAX), 32);
+            return self.push(bits >> 32, count - 32);
+        }
+        self.pending |= bits << self.count;
+        self.count += count;
+        while self.count >= 8 {
+            self.bytes.push(low_byte(self.pending));
+            self.pending >>= 8;
+            self.count -= 8;
+        }
+    }
+
+    fn ones(&mut self, mut count: u64) {
+        while count > 0 {
+            let some = low_half(count.min(32));
+            self.push((1 << some) - 1, some);
+            count -= u64::from(some);
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.bytes.push(low_byte(self.pending));
+        }
+        self.bytes
+    }
+}
+
+struct BitReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl BitReader<'_> {
+    /// At least the next 57 bits, with zeros behind the end.
+    fn window(&self) -> u64 {
+        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
+        let word = match rest.first_chunk::<8>() {
+            Some(word) => *word,
+            None => std::array::from_fn(|index| rest.get(index).copied().unwrap_or(0)),
+        };
+        u64::from_le_bytes(word) >> (self.at % 8)
+    }
+
+    /// The next code; `None` if it does not end within the page.
+    fn code(&mut self, shift: u32) -> Option<u64> {
+        let mut high = 0_u64;
+        loop {
+            let ones = self.window().trailing_ones().min(56);
+            high += u64::from(ones);
+            self.at += ones as usize;
+            if self.at > self.bytes.len() * 8 {
+                return None;
+            }
+            if ones < 56 {
+                break;
+            }
+        }
+        self.at += 1;
+        let low = if shift > 56 { return None } else { self.window() & ((1 << shift) - 1) };
+        self.at += shift as usize;
+        let fits = self.at <= self.bytes.len() * 8 && high.leading_zeros() >= shift;
+        fits.then_some((high << shift) | low)
+    }
+}
+
+// Groups
+
+/// A group: its last record, and the bounds of a key in it.
+pub(super) type Group = (u64, Bounds);
+
+/// Encodes a page of groups, of which the first one begins with the record `first`.
+pub(super) fn encode_groups(groups: &[Group], first: u64, place: Place) -> Vec<u8> {
+    let mut body = Vec::new();
+    push_varint(&mut body, first);
+    let mut start = first;
+    for (last, bounds) in groups {
+        push_varint(&mut body, last - start);
+        start = last + 1;
+        let has = |there: bool, flag: u8| if there { flag } else { 0 };
+        body.push(has(bounds.numbers.is_some(), HAS_NUMBERS) | has(bounds.texts.is_some(), HAS_TEXTS));
+        if let Some((least, greatest)) = bounds.numbers {
+            body.extend_from_slice(&least.to_le_bytes());
+            body.extend_from_slice(&greatest.to_le_bytes());
+        }
+        if let Some((least, greatest)) = &bounds.texts {
+            for text in [least, greatest] {
+                body.push(low_byte(text.len() as u64));
+                body.extend_from_slice(text);
+            }
+        }
+    }
+    place.seal(&body)
+}
+
+/// The first record in a page, and its groups; `None` if the page is damaged.
+pub(super) fn decode_groups(page: &[u8], place: Place) -> Option<(u64, Vec<Group>)> {
+    let mut reader = Reader(place.open(page)?);
+    let first = reader.varint()?;
+    let mut groups = Vec::with_capacity(GROUPS_PER_PAGE);
+    let mut start = first;
+    while !reader.0.is_empty() {
+        let last = start.checked_add(reader.varint()?)?;
+        start = last.checked_add(1)?;
+        let has = reader.byte()?;
+        let numbers = if has & HAS_NUMBERS == 0 { None } else { Some((reader.float()?, reader.float()?)) };
+        let texts = if has & HAS_TEXTS == 0 { None } else { Some((reader.text()?, reader.text()?)) };
+        groups.push((last, Bounds { numbers, texts }));
+    }
+    (groups.len() <= GROUPS_PER_PAGE).then_some((first, groups))
+}
