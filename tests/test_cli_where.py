@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import capturefile
 import pytest
+from capturefile._fields import expressions
 from capturefile._fields.conditions import Condition
 from capturefile._fields.projection import Projection
 from command import (
@@ -364,3 +365,28 @@ def test_a_file_without_json_is_told_apart_from_one_without_matches(path: Path) 
     for command in ("cat", "head", "tail", "count"):
         told = run(command, "--where", 'level == "nothing"', path)
         assert (told.returncode, told.stderr) == (SUCCEEDED, b""), command
+
+
+PARTS = [
+    *ENCODED,
+    *NOT_JSON,
+    *(b"1, 2", b"[1", b"2]", b"{", b"}", b"1", b" ", b"null", b" [1] ", b"NaN", b"1e999", b'"\\ud800"', b'"a\\tb\\\\"'),
+    *(b'{"level": "a", "level": "b"}', b'{"level": NaN}', b'{"level": "\\ud83d"}', b'{"level": {"ms": [1, 2.50]}}'),
+    *(b"[" * 900 + b"]" * 900, b"[" * 100_000, b"9" * 5000, b'{"ms": "x\\ty\\nz"}', b"\xef\xbb\xbf1"),
+]
+"""Records of which some are JSON only together with others."""
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=8))
+@example([b"[1", b"2]", b"3, 4, 5"])
+def test_records_that_are_parsed_together_are_the_same_as_by_themselves(records: list[bytes]) -> None:
+    # What is no number equals nothing, not even itself.
+    assert list(map(repr, expressions.documents(records))) == [repr(expressions.document(record)) for record in records]
+    for fields in (["level"], ["ms", "level", "http.status"]):
+        projection = Projection(fields)
+        assert projection.as_lines(records) == lines(*map(projection.as_text, records))
+        assert projection.as_objects(records) == list(map(projection.as_json, records))
+
+
+def test_no_records_make_no_json() -> None:
+    assert expressions.documents([b"1, 2"]) == [expressions.MISSING]

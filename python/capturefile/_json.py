@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MAX_DEPTH = 50
 """Maximum nesting depth of containers."""
@@ -19,6 +24,8 @@ def as_json(value: object) -> str:
         return json.dumps(_plain(value, ()), allow_nan=False)
 
 
+_MARK = os.urandom(16).hex()
+"""Between values that are encoded together: what none has in it."""
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -28,6 +35,16 @@ def compact(value: object) -> str:
         return _encode(value)
     except (ValueError, RecursionError):  # It contains numbers that JSON does not support, or is deeply nested.
         return as_json(value)
+
+
+def compact_lines(values: Sequence[object]) -> list[str]:
+    """Returns many values, each like `compact`, in less time."""
+    between: list[object] = [_MARK] * (2 * len(values) - 1)
+    between[::2] = values
+    try:
+        return _encode(between)[1:-1].split(f', "{_MARK}", ')
+    except (ValueError, RecursionError):
+        return list(map(compact, values))
 
 
 def _plain(value: object, above: tuple[int, ...]) -> object:

@@ -1,9 +1,5 @@
-<<<<<<< HEAD
-//! Searching records with a regular expression, for the command `grep`, without a Python object for records
+//! Searching records with a regular expression, or for a value of a field, without a Python object for records
 //! that do not match.
-=======
-//! Records that a regular expression is found in, or that may have a value in a field: no Python object for any other.
->>>>>>> faeb804 (Fields of JSON records have indexes: capturefile index, find_all, and --where that reads only what may have a value)
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
@@ -196,14 +192,8 @@ impl Wanted {
 
 struct Scan {
     records: Records,
-<<<<<<< HEAD
-    regex: Arc<Regex>,
-    invert: bool,
-    /// The error of the last record, which is reported after the matches before it.
-=======
     wanted: Wanted,
-    /// The error of the last record, which is reported after what was found before it.
->>>>>>> faeb804 (Fields of JSON records have indexes: capturefile index, find_all, and --where that reads only what may have a value)
+    /// The error of the last record, which is reported after the matches before it.
     unreadable: Option<Error>,
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import operator
+import os
 import re
 import warnings
 
@@ -15,7 +16,7 @@ from capturefile._capturefile import _Pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn, TypeAlias
 
     Value: TypeAlias = Callable[[Any], Any]
@@ -48,6 +49,9 @@ class Missing:
 MISSING = Missing()
 
 _decode = json.JSONDecoder().decode
+_MARK = os.urandom(16).hex()
+_BETWEEN = f',"{_MARK}",'.encode()
+"""Between records that are parsed together: what no record has in it."""
 
 
 def document(record: bytes) -> Any:  # noqa: ANN401 - any value of JSON
@@ -56,6 +60,18 @@ def document(record: bytes) -> Any:  # noqa: ANN401 - any value of JSON
         return _decode(record.decode())
     except (ValueError, RecursionError):
         return MISSING
+
+
+def documents(records: Sequence[bytes]) -> list[Any]:
+    """The JSON in each of some records, like `document`, in less time."""
+    try:
+        found: list[Any] = _decode(f"[{_BETWEEN.join(records).decode()}]")
+    except (ValueError, RecursionError):
+        found = []
+    # A record that is no JSON by itself may be a part of some: `1, 2`, or `[1` before `2]`.
+    if len(found) == 2 * len(records) - 1 and found[1::2] == [_MARK] * (len(records) - 1):
+        return found[::2]
+    return list(map(document, records))
 
 
 def compiled(text: str) -> tuple[Value, ast.expr]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from capturefile._fields.expressions import MISSING, document, named_field
-from capturefile._json import compact
+from capturefile._fields.expressions import MISSING, document, documents, named_field
+from capturefile._json import compact, compact_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +31,32 @@ class Projection:
         joined = texts[0] if len(texts) == 1 else "\t".join(map(_escaped, texts))
         return joined.encode(errors="backslashreplace")
 
+    def as_lines(self, records: Sequence[bytes]) -> bytes:
+        """A line of such text for each of some records, in less time."""
+        found = documents(records)
+        columns = [
+            [value if type(value) is str else in_text(value) for value in map(field, found)]
+            for _, field in self._fields
+        ]
+        if len(columns) > 1:
+            columns = [column if _is_plain("".join(column)) else list(map(_escaped, column)) for column in columns]
+        lines = columns[0] if len(columns) == 1 else map("\t".join, zip(*columns, strict=True))
+        return ("\n".join(lines) + "\n").encode(errors="backslashreplace")
+
     def as_json(self, record: bytes) -> str:
         """Returns an object with the fields that the record has."""
         names = (name for name, _ in self._fields)
         pairs = zip(names, self.values(record), strict=True)
         return compact({name: value for name, value in pairs if value is not MISSING})
+
+    def as_objects(self, records: Sequence[bytes]) -> list[str]:
+        """Such an object for each of some records, in less time."""
+        found = documents(records)
+        names = [name for name, _ in self._fields]
+        rows = zip(*(map(field, found) for _, field in self._fields), strict=True)
+        return compact_lines(
+            [{name: value for name, value in zip(names, row, strict=True) if value is not MISSING} for row in rows]
+        )
 
 
 def in_text(value: object) -> str:
@@ -52,4 +73,9 @@ def in_text(value: object) -> str:
 
 def _escaped(text: str) -> str:
     # Most values need no escaping, and checking takes only a tenth of the time.
-    return text if text.isprintable() and "\\" not in text else text.translate(ESCAPED)
+    return text if _is_plain(text) else text.translate(ESCAPED)
+
+
+def _is_plain(text: str) -> bool:
+    """Returns whether text needs no escaping."""
+    return text.isprintable() and "\\" not in text

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO, TypeAlias
 
+    from capturefile._fields.projection import Projection
+
     Encoder: TypeAlias = Callable[[int, bytes], bytes]
     """Converts a record and its number to output."""
 
@@ -79,6 +81,8 @@ def encoder(options: argparse.Namespace, file: str | None = None) -> Encoder:
     if options.fields:
         from capturefile._fields.projection import Projection
 
+        if name == "text" and not on_terminal:
+            return FieldLines(Projection(options.fields))
         as_text = Projection(options.fields).as_text
         encode = _plain(name, on_terminal=on_terminal)
         return lambda number, record: encode(number, as_text(record))
@@ -111,12 +115,36 @@ def json_encoder(*, on_terminal: bool = False, file: str | None = None, fields: 
 
     name = "" if file is None else f'"file": {quoted(os.fsencode(file).decode(errors="backslashreplace"))}, '
     start = f'{{{name}"record_number": '
-    encode = _of_fields(start, fields) if fields else JsonLines(start)
+    encode: Encoder = JsonFieldLines(start, fields) if fields else JsonLines(start)
     return (lambda number, record: _for_terminal(encode(number, record))) if on_terminal else encode
 
 
-class JsonLines:
-    """Converts records to lines of JSON, many together in less time."""
+class Lines:
+    """Converts records to lines, many together in less time."""
+
+    def __call__(self, number: int, record: bytes) -> bytes:
+        """Returns the line of one record."""
+        return self.lines([number], [record])
+
+    def lines(self, numbers: list[int], records: list[bytes]) -> bytes:
+        """Returns the lines of many records."""
+        raise NotImplementedError
+
+
+class FieldLines(Lines):
+    """Converts fields of records to lines of text."""
+
+    def __init__(self, projection: Projection) -> None:
+        """Selects the fields."""
+        self._projection = projection
+
+    def lines(self, numbers: list[int], records: list[bytes]) -> bytes:
+        """Returns the lines of many records."""
+        return self._projection.as_lines(records) if records else b""
+
+
+class JsonLines(Lines):
+    """Converts records to lines of JSON."""
 
     def __init__(self, start: str) -> None:
         """Lines begin with `start`, before the number."""
@@ -148,11 +176,22 @@ class JsonLines:
         return b"".join(map(self, numbers, records))
 
 
-def _of_fields(start: str, fields: Sequence[str]) -> Encoder:
-    from capturefile._fields.projection import Projection
+class JsonFieldLines(Lines):
+    """Makes lines of JSON of fields of records."""
 
-    as_json = Projection(fields).as_json
-    return lambda number, record: f'{start}{number}, "record": {as_json(record)}}}\n'.encode(errors="backslashreplace")
+    def __init__(self, start: str, fields: Sequence[str]) -> None:
+        """Lines begin with `start`, before the number."""
+        from capturefile._fields.projection import Projection
+
+        self._start = start
+        self._projection = Projection(fields)
+
+    def lines(self, numbers: list[int], records: list[bytes]) -> bytes:
+        """The lines of many records."""
+        objects = self._projection.as_objects(records) if records else []
+        pairs = zip(numbers, objects, strict=True)
+        lines = [f'{self._start}{number}, "record": {found}}}\n' for number, found in pairs]
+        return "".join(lines).encode(errors="backslashreplace")
 
 
 def _for_terminal(line: bytes) -> bytes:
@@ -162,7 +201,7 @@ def _for_terminal(line: bytes) -> bytes:
 def write_records(output: BinaryIO, encode: Encoder, records: Iterable[tuple[int, bytes]]) -> None:
     """Writes records with their numbers."""
     write = output.write
-    if isinstance(encode, JsonLines):
+    if isinstance(encode, Lines):
         for batch in _batches(records):
             write(encode.lines(*batch))
         return
