@@ -21,7 +21,7 @@ from moto.server import ThreadedMotoServer
 from object_server import ObjectServer
 from obstore.store import HTTPStore, S3Store
 from processes import PATIENCE
-from test_object_stores import COUNT, NAME, text, write
+from test_object_stores import COUNT, NAME, check_objects, text, write, write_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +109,15 @@ def test_s3_is_read_by_url_and_by_store(stored: Path) -> None:
         check(cf)
         check(pickle.loads(pickle.dumps(cf)))
     assert capturefile.verify(URL).sound
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_records_in_memory_can_be_objects(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "objects.capture"
+    expected = write_objects(path, version)
+    memory = fsspec.filesystem("memory")
+    memory.pipe(f"/{NAME}", path.read_bytes())
+    check_objects(memory, expected)
 
 
 def test_fsspec_reads_the_same(stored: Path, web: ObjectServer) -> None:

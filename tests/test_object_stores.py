@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import capturefile
 import pytest
-from capturefile import CaptureFile
+from capturefile import CaptureFile, codecs
 from object_server import ObjectServer, WebStore
 
 if TYPE_CHECKING:
@@ -63,6 +63,34 @@ def local(tmp_path: Path, version: int, server: ObjectServer) -> Path:
 def store(server: ObjectServer) -> WebStore:
     """The server as a store."""
     return WebStore(server.url)
+
+
+def write_objects(path: Path, version: int) -> list[object]:
+    """Makes a file with a codec; returns its records."""
+    expected: list[object] = [{"n": number} for number in range(1, 3001)]
+    with capturefile.open(path, "x", codec=codecs.json(), format=version, sync="none") as cf:  # type: ignore[call-overload]
+        cf.add_records(expected)
+        cf.commit()
+    return expected
+
+
+def check_objects(store: object, expected: list[object]) -> None:
+    """That the records in a store are these objects, however they are read."""
+    with capturefile.open(NAME, store=store, codec=codecs.json()) as cf:
+        assert (cf[1], cf[-1], cf[5:7]) == (expected[0], expected[-1], expected[4:6])
+        assert list(cf) == expected
+        assert cf.records_at([9, 3]) == [expected[8], expected[2]]
+        assert cf.find(77, key=lambda record: record["n"]) == 77
+        assert pickle.loads(pickle.dumps(cf))[2] == expected[1]
+    with pytest.raises(io.UnsupportedOperation, match="can only be read"):
+        capturefile.open(NAME, "a", store=store, codec=codecs.json())
+
+
+def test_records_in_stores_can_be_objects(tmp_path: Path, version: int, server: ObjectServer, store: WebStore) -> None:
+    path = tmp_path / "objects.capture"
+    expected = write_objects(path, version)
+    server.objects[NAME] = path.read_bytes()
+    check_objects(store, expected)
 
 
 def test_everything_that_reads_reads_from_stores(local: Path, store: WebStore) -> None:

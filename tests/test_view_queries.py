@@ -14,8 +14,9 @@ import pytest
 from builder import TRILLION_RECORDS, trillion_file
 from capturefile.rotating import RotatingWriter
 from capturefile.view import jobs, reading
+from capturefile.view.commits import CommitTimes
 from capturefile.view.fields import MAX_PARSED, MAX_TEXT
-from capturefile.view.query import SLACK
+from capturefile.view.query import SLACK, narrowed
 from capturefile.view.search import MAX_HITS
 from capturefile.view.timeline import MAX_BARS, scale
 from capturefile.view.values import MAX_VALUES
@@ -36,7 +37,7 @@ EVENTS: list[Any] = [
     {"level": 'say "hi" \\ \u2028\x00', "ms": -3, "user-id": "ada"},
     {"level": None, "http.status": 404},
     {"level": True, "tags": ["a"]},
-    {"level": "error", "ms": 250.5, "class": {"a b": "x"}},
+    {"level": "error", "ms": 250.5, "class": {"a b": "x"}, "odd.na me": 1},
     ["level"],
     17,
 ]
@@ -194,6 +195,38 @@ def test_a_search_in_a_range_of_time_finds_the_same_as_one_by_one(path: Path, or
     assert hits(path, time="at", since=f"{times[5].timestamp():.1f}", text='"n": 6}') == [6]
 
 
+class Timed:
+    """A reader of records that are times."""
+
+    def __init__(self, times: list[float | None]) -> None:
+        """Takes the times."""
+        self.times = times
+
+    def record_at(self, number: int) -> float | None:
+        """Returns one of them."""
+        return self.times[number - 1]
+
+
+def test_records_of_a_range_of_time_are_never_left_out() -> None:
+    dice = random.Random(2)
+    for slack, lack in ((0.0, 0.0), (SLACK, 0.0), (SLACK, 0.3), (1000.0, 0.0)):
+        times = [None if dice.random() < lack else number * 7 + dice.uniform(0, slack) for number in range(1000)]
+        reader: Any = Timed(times)
+        time_of: Any = lambda record: record  # noqa: E731 - the record is its time
+        for _ in range(100):
+            since, until = sorted(dice.uniform(-100, 7100) for _ in range(2))
+            span = narrowed(reader, reading.Span(1, 1000), time_of, since, until)
+            found = [number for number, time in enumerate(times, 1) if time is not None and since <= time < until]
+            assert all(span.first <= number <= span.last for number in found)
+
+
+def test_records_without_times_of_commits_do_not_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader: Any = None
+    monkeypatch.setattr(CommitTimes, "of", lambda *_: None)
+    with pytest.raises(ValueError, match="no time"):
+        CommitTimes(reader).first_at(1.0, reading.Span(1, 10**12))
+
+
 def test_a_search_by_rising_times_reads_only_its_range(path: Path) -> None:
     timed(path, [NOON + timedelta(seconds=number) for number in range(20_000)])
     done = result(path, "search", time="at", since=f"{NOON.timestamp() + 9000}", until=f"{NOON.timestamp() + 9001}")
@@ -299,7 +332,7 @@ def test_an_export_that_fails_is_not_taken_for_a_whole_one(monkeypatch: pytest.M
 # Values
 
 
-@pytest.mark.parametrize("field", ["level", "ms", "http.status", "user-id", "class.a b", "tags"])
+@pytest.mark.parametrize("field", ["level", "ms", "http.status", "user-id", "class.a b", "odd.na me", "tags"])
 def test_a_value_is_counted_and_its_condition_finds_its_records(path: Path, field: str) -> None:
     make(path, encoded(EVENTS) + OTHERS)
     done = result(path, "values", field=field)
