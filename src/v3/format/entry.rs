@@ -83,7 +83,7 @@ impl EntryHeader {
             header.base as usize,
             header.metadata as usize,
         );
-        let opening_holds = !header.is_opening() || header.records + header.base + header.metadata == 0;
+        let opening_holds = !header.is_opening() || [header.records, header.base, header.metadata] == [0; 3];
         let sound = header.total <= log
             && needed == u64::from(header.total)
             && opening_holds

@@ -132,7 +132,8 @@ impl Head {
         let sound = serial < NUMBER_LIMIT && time < NUMBER_LIMIT && begin.is_multiple_of(8);
         let log = header.first_position()..NUMBER_LIMIT;
         let in_log = log.contains(&begin) && (begin..=begin + u64::from(header.log)).contains(&sure);
-        (same && sound && in_log).then_some(Self { serial, begin, seed, sure, time, frames })
+        let rises = frames.path.time() <= time;
+        (same && sound && in_log && rises).then_some(Self { serial, begin, seed, sure, time, frames })
     }
 }
 
@@ -186,6 +187,7 @@ mod tests {
             Head { sure: sound.begin - 8, ..sound.clone() },
             Head { sure: sound.begin + (1 << 20) + 8, ..sound.clone() },
             Head { time: u64::MAX, ..sound.clone() },
+            Head { time: 4, ..sound.clone() },
             Head { frames: frames(|frames| frames.limit -= 1), ..sound.clone() },
             Head { frames: frames(|frames| frames.limit = u64::MAX), ..sound.clone() },
             Head { frames: frames(|frames| frames.metadata = frames.limit), ..sound.clone() },

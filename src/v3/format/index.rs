@@ -103,6 +103,11 @@ impl Path {
         level.map_or(&[], Vec::as_slice)
     }
 
+    /// Returns the commit time of the last record in a block; 0 if there is none.
+    pub(crate) fn time(&self) -> u64 {
+        self.levels.iter().find_map(|level| level.last()).map_or(0, |child| child.time)
+    }
+
     /// Returns the number of records in all blocks.
     pub(crate) fn records(&self) -> u64 {
         self.records
@@ -144,14 +149,17 @@ impl Path {
         let mut reader = Reader(bytes);
         let height = usize::try_from(reader.varint()?).ok().filter(|height| *height <= MAX_HEIGHT)?;
         let (mut levels, mut before, mut records) = (Vec::new(), Child::default(), 0_u64);
-        for _ in 0..height {
+        for height in (0..height).rev() {
             let count = reader.varint()?;
             let mut level = Vec::new();
             if count >= u64::from(fan_out) {
                 return None;
             }
+            // Each block below a node has a record; so the tree does not grow beyond the maximum height.
+            let least =
+                u32::try_from(height).map_or(u64::MAX, |height| u64::from(fan_out).saturating_pow(height));
             for _ in 0..count {
-                before = decode_child(&mut reader, &before)?;
+                before = decode_child(&mut reader, &before).filter(|child| child.records >= least)?;
                 records = records.checked_add(before.records).filter(|records| *records < NUMBER_LIMIT)?;
                 level.push(before);
             }
@@ -210,5 +218,16 @@ mod tests {
         let (path, limit) = grow(6, 32);
         assert!(Path::decode(&path.encode(), 6, 1000, limit).is_none());
         assert!(decode_node(&[0; 16], 2).is_none());
+    }
+
+    #[test]
+    fn a_node_of_fewer_records_than_it_has_blocks_is_refused() {
+        for (records, height) in [(1, 1), (3, 2), (4, 2), (1 << 61, 61), ((1 << 61) - 1, 61)] {
+            let mut path = Path::default();
+            path.add(height + 1, Child { position: 1000, length: 10, records, time: 5, sum: 7 }, 2);
+            path.records = records;
+            let decoded = Path::decode(&path.encode(), 2, 1000, 1010);
+            assert_eq!(decoded, (records >= 1 << height).then_some(path), "{records} records at {height}");
+        }
     }
 }

@@ -78,7 +78,7 @@ impl LogState {
 
     /// Whether a base has frames that this state does not.
     fn is_behind(&self, base: &FrameArea) -> bool {
-        base.limit > self.frames.limit && base.count() >= self.frames.count()
+        base.limit > self.frames.limit
     }
 
     /// Adds the entry that continues the chain. If its numbers do not fit, returns false and changes nothing.
@@ -90,14 +90,16 @@ impl LogState {
         let is_next = fields.first == self.total + 1;
         let continues = match &base {
             // Its records are exactly those that are not in frames.
-            Some(base) => self.is_behind(base) || base.count() <= self.frames.count(),
+            Some(base) if self.is_behind(base) => base.count() >= self.frames.count(),
+            Some(base) => base.count() <= self.frames.count(),
             None if self.entries.is_empty() => fields.first <= self.total + 1,
             None => is_next,
         };
-        let before = self.entries.last().map(|entry| entry.header.time);
+        let frames = base.as_ref().filter(|base| self.is_behind(base)).unwrap_or(&self.frames);
+        let earliest = self.entries.last().map_or(0, |entry| entry.header.time).max(frames.path.time());
         if fields.last() < self.total
             || !continues
-            || before.is_some_and(|before| fields.time < before)
+            || fields.time < earliest
             || fields.last() >= NUMBER_LIMIT
             || fields.end() >= NUMBER_LIMIT
         {
@@ -163,5 +165,67 @@ impl LogState {
         self.metadata = self.metadata_before(self.entries.len());
         (self.begin, self.seed) = (head.begin, head.seed);
         (self.sure, self.serial) = (head.sure, head.serial);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::v3::format::Codec;
+    use crate::v3::format::entry_builder::{Builder, Fields};
+    use crate::v3::format::index::Child;
+
+    const HEADER: Header = Header {
+        page: 512,
+        block: 512,
+        fan_out: 2,
+        log: 4096,
+        codec: Codec::None,
+        identity: [0; 16],
+        created: 0,
+    };
+
+    /// Frames of some records up to a time, which end at `limit`.
+    fn frames(records: u64, time: u64, limit: u64) -> FrameArea {
+        let mut frames = FrameArea { limit, ..FrameArea::none(&HEADER) };
+        let position = HEADER.data_start();
+        let child = Child { position, length: limit - position, records, time, sum: 0 };
+        frames.path.add(1, child, HEADER.fan_out);
+        frames
+    }
+
+    /// Whether an entry of two records with these fields is taken for the first one after a head with ten records in
+    /// frames, which are of the time 50.
+    fn follows(fields: &Fields<'_>) -> bool {
+        let limit = HEADER.data_start() + 1000;
+        let (begin, frames) = (HEADER.first_position(), frames(10, 50, limit));
+        let head = Head { serial: 2, begin, seed: 0, sure: begin, time: 70, frames };
+        let mut builder = Builder::default();
+        (0..2).for_each(|_| builder.push(b"record"));
+        let entry = LogEntry::of(builder.finish(&Fields { position: begin, ..*fields })).unwrap();
+        LogState::of(&head).add(entry, &HEADER)
+    }
+
+    #[test]
+    fn an_entry_is_no_older_than_the_records_in_frames() {
+        for (time, expected) in [(0, false), (49, false), (50, true), (60, true), (80, true)] {
+            assert_eq!(follows(&Fields { first: 10, time, ..Fields::default() }), expected, "{time}");
+            let base = frames(12, 55, HEADER.data_start() + 2000);
+            let fields = Fields { first: 13, time, base: Some(&base), ..Fields::default() };
+            assert_eq!(follows(&fields), expected && time >= 55, "{time} with a base");
+        }
+    }
+
+    #[test]
+    fn a_base_of_more_frames_has_no_fewer_records() {
+        let start = HEADER.data_start();
+        for (records, limit, expected) in
+            [(9, 900, true), (10, 1000, true), (11, 1000, false), (9, 1001, false), (10, 1001, true)]
+        {
+            let base = frames(records, 50, start + limit);
+            let fields = Fields { first: records + 1, time: 90, base: Some(&base), ..Fields::default() };
+            assert_eq!(follows(&fields), expected, "{records} records in {limit} bytes");
+        }
     }
 }

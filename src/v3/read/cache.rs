@@ -1,6 +1,7 @@
 //! Blocks and index nodes in memory, bounded in bytes and shared by threads.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -16,11 +17,20 @@ const ENTRY_OVERHEAD: u64 = 128;
 /// The expected size of an entry.
 const LIKELY_SIZE: u64 = 64 << 10;
 
-/// The position of a frame, and the bytes that distinguish it from another one at the same position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What the index says of a frame, so that it is found in memory only where it would also be read from the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
-    pub(crate) position: u64,
-    pub(crate) sum: u32,
+    pub(crate) child: Child,
+    /// The number of its first record.
+    pub(crate) first: u64,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        // These distinguish any two frames, except in a hostile file.
+        hasher.write_u64(self.child.position);
+        hasher.write_u32(self.child.sum);
+    }
 }
 
 #[derive(Debug, Clone)]

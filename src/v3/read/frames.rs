@@ -23,15 +23,11 @@ pub(crate) struct FrameSource {
     pub(crate) open: Option<(Arc<Transaction>, u64)>,
 }
 
-fn key(child: &Child) -> Key {
-    Key { position: child.position, sum: child.sum }
-}
-
 impl FrameSource {
     /// Returns the block of a child of the index, whose first record has the number `first`.
     #[inline]
     pub(crate) fn block(&self, child: &Child, first: u64) -> Result<Arc<RecordBlock>> {
-        match self.cached_block(child) {
+        match self.cached_block(child, first) {
             Some(block) => Ok(block),
             None => self.read_block(child, first),
         }
@@ -39,8 +35,8 @@ impl FrameSource {
 
     /// Returns the block of a child of the index, if it is in memory.
     #[inline]
-    pub(crate) fn cached_block(&self, child: &Child) -> Option<Arc<RecordBlock>> {
-        match self.file.cache.get(key(child)) {
+    pub(crate) fn cached_block(&self, child: &Child, first: u64) -> Option<Arc<RecordBlock>> {
+        match self.file.cache.get(Key { child: *child, first }) {
             Some(Cached::Block(block)) => Some(block),
             _ => None,
         }
@@ -56,13 +52,13 @@ impl FrameSource {
                 .map_err(|error| self.undecoded(error, child.position))
         })?;
         let block = Arc::new(block);
-        self.file.cache.keep(key(child), Cached::Block(Arc::clone(&block)));
+        self.file.cache.keep(Key { child: *child, first }, Cached::Block(Arc::clone(&block)));
         Ok(block)
     }
 
     /// Returns the children of a child of the index that is a full node.
     pub(crate) fn node(&self, child: &Child, first: u64) -> Result<Arc<Vec<Child>>> {
-        if let Some(children) = self.cached_node(child) {
+        if let Some(children) = self.cached_node(child, first) {
             return Ok(children);
         }
         let children = self.with_frame(child.position, Some(child), |frame, body| {
@@ -70,14 +66,14 @@ impl FrameSource {
             self.node_of(body, child)
         })?;
         let children = Arc::new(children);
-        self.file.cache.keep(key(child), Cached::Node(Arc::clone(&children)));
+        self.file.cache.keep(Key { child: *child, first }, Cached::Node(Arc::clone(&children)));
         Ok(children)
     }
 
     /// Returns the children of a child of the index that is a full node, if they are in memory.
     #[inline]
-    pub(crate) fn cached_node(&self, child: &Child) -> Option<Arc<Vec<Child>>> {
-        match self.file.cache.get(key(child)) {
+    pub(crate) fn cached_node(&self, child: &Child, first: u64) -> Option<Arc<Vec<Child>>> {
+        match self.file.cache.get(Key { child: *child, first }) {
             Some(Cached::Node(children)) => Some(children),
             _ => None,
         }
@@ -252,6 +248,7 @@ impl FrameSource {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::path::Path;
 
@@ -260,6 +257,7 @@ mod tests {
     use crate::simulation::disk::Disk;
     use crate::simulation::disk_state::DiskState;
     use crate::simulation::random::Random;
+    use crate::storage::write_all;
     use crate::sync::transaction::Saved;
     use crate::v3::format::{Codec, Header};
 
@@ -274,5 +272,50 @@ mod tests {
         let source = FrameSource { file: Arc::new(file), limit: 9000, open: Some((transaction, 5000)) };
         let error = source.metadata(6000).map(drop);
         assert!(matches!(error, Err(Error::OutOfMemory { bytes: 4000, .. })), "{error:?}");
+    }
+
+    /// Writes a frame of three empty records at 9000; returns it as a file, and as a child of the index.
+    fn three_records() -> (FrameSource, Child) {
+        let disk = Disk::<()>::new(DiskState::default(), Random::new(0));
+        let header = Header::new(Codec::None, [0; 16], 0);
+        let body = [0, 0, 0, 0, 3, 0];
+        let frame = FrameHeader {
+            kind: Kind::Records,
+            codec: Codec::None,
+            width: 0,
+            position: 9000,
+            first: 1,
+            count: 3,
+            commits: 1,
+            body: 6,
+            raw: 6,
+            times: (5, 5),
+            body_sum: checksum(&body, header.seed()),
+        };
+        let encoded = frame.encode(header.seed());
+        write_all(&disk, &[&encoded[..], &body].concat(), 9000).unwrap();
+        let child =
+            Child { position: 9000, length: 86, records: 3, time: 5, sum: FrameHeader::sum(&encoded) };
+        let file = Shared::new(Opened::new(Path::new("some.capture"), Box::new(disk), 1), header, 1000);
+        (FrameSource { file: Arc::new(file), limit: 9086, open: None }, child)
+    }
+
+    #[test]
+    fn a_frame_in_memory_is_refused_wherever_it_would_be_refused_in_the_file() {
+        let (source, child) = three_records();
+        assert!(source.cached_block(&child, 1).is_none());
+        assert_eq!(source.block(&child, 1).unwrap().count(), 3);
+        assert!(source.cached_block(&child, 1).is_some());
+        for (wrong, first) in [
+            (child, 4),
+            (Child { records: 4, ..child }, 1),
+            (Child { time: 6, ..child }, 1),
+            (Child { length: 87, ..child }, 1),
+            (Child { sum: !child.sum, ..child }, 1),
+        ] {
+            assert!(source.cached_block(&wrong, first).is_none(), "{wrong:?}");
+            assert!(source.block(&wrong, first).is_err(), "{wrong:?}");
+            assert!(source.node(&wrong, first).is_err(), "{wrong:?}");
+        }
     }
 }

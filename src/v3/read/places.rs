@@ -119,7 +119,7 @@ impl Snapshot {
                     && let Ok(Some((child, first))) = self.node_above(number, height)
                 {
                     last = first + child.records - 1;
-                    if self.frames.cached_node(&child).is_none() {
+                    if self.frames.cached_node(&child, first).is_none() {
                         ranges.push(child.position..child.end());
                     }
                 }

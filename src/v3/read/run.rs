@@ -16,7 +16,8 @@ const MAX_BYTES: usize = (1 << 31) - 1;
 pub(crate) enum Run {
     /// A block, and the number of its first record.
     Block(Arc<RecordBlock>, u64),
-    Entry(LogEntry),
+    /// An entry, and the number of the first of its records that is not in a frame.
+    Entry(LogEntry, u64),
 }
 
 impl Run {
@@ -25,7 +26,7 @@ impl Run {
     pub(crate) fn has(&self, number: u64) -> bool {
         match self {
             Self::Block(block, first) => number.wrapping_sub(*first) < u64::from(block.count()),
-            Self::Entry(entry) => entry.has(number),
+            Self::Entry(entry, first) => (*first..=entry.header.last()).contains(&number),
         }
     }
 
@@ -34,7 +35,7 @@ impl Run {
     pub(crate) fn bytes(&self, number: u64) -> &[u8] {
         match self {
             Self::Block(block, first) => &block.bytes()[block.range(index(number, *first))],
-            Self::Entry(entry) => entry.record_bytes(number),
+            Self::Entry(entry, _) => entry.record_bytes(number),
         }
     }
 
@@ -43,7 +44,7 @@ impl Run {
     pub(crate) fn record(&self, number: u64) -> Record {
         match self {
             Self::Block(block, first) => block.record(index(number, *first)),
-            Self::Entry(entry) => entry.record(number),
+            Self::Entry(entry, _) => entry.record(number),
         }
     }
 
@@ -63,7 +64,7 @@ impl Run {
     pub(crate) fn time(&self, number: u64) -> u64 {
         match self {
             Self::Block(block, first) => block.time(index(number, *first)),
-            Self::Entry(entry) => entry.header.time,
+            Self::Entry(entry, _) => entry.header.time,
         }
     }
 
@@ -71,7 +72,7 @@ impl Run {
     pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Block(block, _) => block.size(),
-            Self::Entry(entry) => entry.header.total.into(),
+            Self::Entry(entry, _) => entry.header.total.into(),
         }
     }
 }

@@ -70,7 +70,7 @@ impl Snapshot {
     pub(crate) fn run(&self, number: u64) -> Result<Run> {
         Ok(match self.place(number)? {
             Place::Block(child, first) => Run::Block(self.frames.block(&child, first)?, first),
-            Place::Entry(entry) => Run::Entry(entry),
+            Place::Entry(entry) => self.run_of(entry),
         })
     }
 
@@ -78,22 +78,30 @@ impl Snapshot {
     #[inline]
     pub(super) fn cached_run(&self, number: u64) -> Result<Option<Run>> {
         if self.is_framed(number)? {
-            let found = self.find_block_by(number, |child, _| Ok(self.frames.cached_node(child)))?;
-            let block = |(child, first)| Some(Run::Block(self.frames.cached_block(&child)?, first));
+            let found =
+                self.find_block_by(number, |child, first| Ok(self.frames.cached_node(child, first)))?;
+            let block = |(child, first)| Some(Run::Block(self.frames.cached_block(&child, first)?, first));
             return Ok(found.and_then(block));
         }
-        self.entry(number).map(Run::Entry).map(Some)
+        Ok(Some(self.run_of(self.entry(number)?)))
     }
 
     /// Returns the numbers of the records in the block or entry of the one with this number.
     pub(crate) fn span(&self, number: u64) -> Result<RangeInclusive<u64>> {
         Ok(match self.place(number)? {
             Place::Block(child, first) => first..=first + child.records - 1,
-            // Records of the entry that are in frames are found there.
-            Place::Entry(entry) => {
-                entry.header.first.max(self.state.frames.count() + 1)..=entry.header.last()
-            }
+            Place::Entry(entry) => self.first_of(&entry)..=entry.header.last(),
         })
+    }
+
+    /// Returns the first record of an entry that is not in a frame: those before it are found there.
+    fn first_of(&self, entry: &LogEntry) -> u64 {
+        entry.header.first.max(self.state.frames.count() + 1)
+    }
+
+    fn run_of(&self, entry: LogEntry) -> Run {
+        let first = self.first_of(&entry);
+        Run::Entry(entry, first)
     }
 
     /// Returns the numbers of the records that are, or will be, compressed together with the one with this number.
