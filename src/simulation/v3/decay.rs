@@ -109,6 +109,99 @@ fn a_flipped_bit_costs_a_writer_no_more_than_the_last_commits_without_an_error()
     assert!(refused > 0 && sound > 0);
 }
 
+/// Returns a copy of a disk on which a byte of the log at this position is changed by these bits.
+fn flip(disk: &Disk<()>, position: u64, bits: u8) -> Disk<()> {
+    let flipped = copy(disk);
+    let ring = header();
+    let at = ring.log_start() + position % u64::from(ring.log);
+    let mut byte = [0];
+    flipped.read_at(&mut byte, at).unwrap();
+    flipped.write_at(&[byte[0] ^ bits], at).unwrap();
+    flipped
+}
+
+/// A file of seven commits, of which nothing is in frames, and an entry that the second of two writers began with.
+fn two_lives() -> Disk<()> {
+    let (disk, mut writer) = new_file(5);
+    for life in 0..2 {
+        for commit in 0..3 + life {
+            for _ in 0..=commit {
+                writer.add_record(b"some record").unwrap();
+            }
+            writer.commit_alone().unwrap();
+        }
+        if life == 0 {
+            drop(writer);
+            writer = Writer::open(shared(&disk, 6), Box::new(OnlyUser), WriterOptions::default()).unwrap();
+        }
+    }
+    disk
+}
+
+#[test]
+fn a_flipped_bit_in_the_log_is_an_error_if_a_later_entry_proves_it() {
+    let disk = two_lives();
+    let sound = reader::open(&shared(&disk, 1)).unwrap();
+    let last = sound.entries.last().unwrap().header;
+    assert_eq!((sound.entries.len(), last.sure), (9, last.position));
+    for entry in sound.entries.iter().map(|entry| entry.header) {
+        for at in 0..u64::from(entry.total) {
+            let found = look(&flip(&disk, entry.position + at, 1 << (at % 8)));
+            for found in found {
+                match found {
+                    // It looks like a commit that a crash has torn.
+                    Ok(count) => assert_eq!((count, entry), (usize::try_from(last.first).unwrap() - 1, last)),
+                    Err(error) => {
+                        assert!(
+                            error.is_corrupt() && entry.position < last.position,
+                            "{entry:?} {at} {error}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stands_behind_a_destroyed_part_of_the_log_is_missed_if_a_header_is_left() {
+    let disk = two_lives();
+    let sound = reader::open(&shared(&disk, 1)).unwrap();
+    let last = sound.entries.last().unwrap().header;
+    for entry in sound.entries.iter().map(|entry| entry.header).filter(|entry| *entry != last) {
+        let destroyed = copy(&disk);
+        let start = header().log_start() + entry.position % u64::from(header().log);
+        let length = usize::try_from(last.position - entry.position).unwrap() - 24 - 8;
+        destroyed.write_at(&vec![0xA5; length], start + 24).unwrap();
+        let [read, written] = look(&destroyed);
+        assert!(read.is_err_and(|error| error.is_corrupt()) && written.is_err(), "{entry:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_is_open_misses_commits_behind_a_flipped_bit_when_a_head_says_that_they_were_there() {
+    let (disk, mut writer) = new_file(8);
+    let mut states = Vec::new();
+    for _ in 0..30 {
+        states.push(reader::open(&shared(&disk, 1)).unwrap());
+        writer.add_record(&[7; 100]).unwrap();
+        writer.commit_alone().unwrap();
+    }
+    let newest = reader::open(&shared(&disk, 1)).unwrap();
+    let mut refused = 0;
+    for held in states.iter().filter(|held| held.end >= newest.begin) {
+        let flipped = shared(&flip(&disk, held.end + 80, 1), 1);
+        let look = reader::refresh(&flipped, held);
+        if held.end < newest.sure {
+            assert!(look.is_err_and(|error| error.is_corrupt()), "{} of {}", held.end, newest.sure);
+            refused += 1;
+        } else {
+            assert_eq!(look.unwrap().state.end, held.end);
+        }
+    }
+    assert!(refused > 1, "{refused}");
+}
+
 #[test]
 fn a_reader_whose_last_commit_is_gone_begins_anew() {
     let (disk, mut writer) = new_file(1);

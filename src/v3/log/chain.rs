@@ -7,6 +7,8 @@ use super::entries::{LogEntry, window_of};
 use super::ring::Ring;
 use super::state::LogState;
 use crate::error::Damage;
+use crate::format::get_u64;
+use crate::v3::format::checksum;
 use crate::v3::format::entry::{EntryHeader, EntryView};
 use crate::v3::shared::Shared;
 
@@ -77,7 +79,9 @@ pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Opt
     let end_of_lap = state.origin + ring.size();
     // Records can be crafted to look like entries; examining them must not take for ever.
     let mut budget = MAX_LOOKS * ring.size();
-    let mut start = state.end + 8;
+    let cut_off = entry_at_end(file, state)?;
+    // What is in that entry is not behind it.
+    let mut start = cut_off.map_or(state.end + 8, |(end, _)| end);
     while start < end_of_lap {
         let rest = end_of_lap - start;
         let mut window = zeroed(rest.min(WINDOW + EntryHeader::SIZE as u64))?;
@@ -94,7 +98,7 @@ pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Opt
                 return Ok(None);
             }
             budget -= total;
-            if is_whole(file, position, total)? {
+            if is_whole(file, position, total, cut_off)? {
                 let found = format!("a log that breaks off at position {}", state.end);
                 let expected = format!("one that continues to position {} at least", header.sure);
                 return Ok(Some(Damage::new(found, expected).at(ring.place(state.end))));
@@ -105,11 +109,39 @@ pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Opt
     Ok(None)
 }
 
-/// Whether there is an entry at `position`, whatever precedes it.
-fn is_whole(file: &Shared, position: u64, total: u64) -> io::Result<bool> {
+/// Returns the end of what looks like an entry at the state's end, and the checksum of its bytes, whether or not it has that
+/// checksum.
+fn entry_at_end(file: &Shared, state: &LogState) -> io::Result<Option<(u64, u64)>> {
+    let ring = Ring::new(&*file.storage, &file.header);
+    let mut start = [0; EntryHeader::SIZE];
+    ring.read(state.end, &mut start)?;
+    let Some(header) = EntryHeader::decode(&start, state.end, file.header.log) else {
+        return Ok(None);
+    };
+    let mut bytes = zeroed(u64::from(header.total) - 8)?;
+    ring.read(state.end, &mut bytes)?;
+    Ok(Some((header.end(), checksum(&bytes, state.check))))
+}
+
+/// Whether there is an entry at `position`, whatever precedes it; `cut_off` is the end and the checksum of an entry that
+/// it may follow.
+fn is_whole(file: &Shared, position: u64, total: u64, cut_off: Option<(u64, u64)>) -> io::Result<bool> {
     let mut bytes = zeroed(8 + total)?;
     Ring::new(&*file.storage, &file.header).read(position - 8, &mut bytes)?;
     let (seed, entry) = bytes.split_at(8);
-    let seed = seed.try_into().map_or(0, u64::from_be_bytes);
-    Ok(EntryView::decode(entry, position, seed, file.header.log).is_some())
+    let stands_before = seed.try_into().map_or(0, u64::from_be_bytes);
+    let follows = cut_off.filter(|(end, _)| *end == position).map(|(_, check)| check);
+    let mut seeds = follows.into_iter().chain([stands_before]);
+    Ok(seeds.any(|seed| EntryView::decode(entry, position, seed, file.header.log).is_some()))
+}
+
+/// Whether an entry was begun at the state's end: it is being written, a crash has torn it, or it is damaged. Any of the
+/// first three numbers of an entry shows it, so that more than one flipped bit hides it only if it destroys them all.
+pub(crate) fn is_begun(file: &Shared, state: &LogState) -> io::Result<bool> {
+    const NUMBERS: usize = 24;
+    let mut start = [0; NUMBERS];
+    Ring::new(&*file.storage, &file.header).read(state.end, &mut start)?;
+    let number = |at: usize| get_u64(&start, at);
+    let is_marked = start.starts_with(&EntryHeader::MARK);
+    Ok(is_marked || number(8) == Some(state.end) || number(16) == Some(state.total + 1))
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::heads::{TIMEOUT, read_head};
 use crate::error::{Damage, Result};
-use crate::v3::log::{LogState, Ring, WINDOW, follow};
+use crate::v3::log::{LogState, Ring, WINDOW, find_lost_entry, follow, is_begun};
 use crate::v3::shared::Shared;
 use crate::v3::write::broken_log;
 
@@ -39,7 +39,7 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
             return Err(broken_log(file, &state));
         }
         let older = known.is_some_and(|known| state.total < known.total || state.end < known.end);
-        if !lapped && !broken && !older {
+        if !lapped && !broken && !older && ends_there(file, &state)? {
             file.check_length(state.frames.limit)?;
             return Ok(state);
         }
@@ -49,6 +49,28 @@ fn open_anew(file: &Shared, known: Option<&LogState>) -> Result<LogState> {
             return Err(file.corrupt(damage));
         }
     }
+}
+
+/// Returns an error if an entry after the state's end shows that the log was on the disk beyond it; false if it is
+/// unknown because the ring was used again meanwhile.
+fn ends_there(file: &Shared, state: &LogState) -> Result<bool> {
+    let failed = || file.failed("read the log of");
+    if !is_begun(file, state).map_err(failed())? {
+        return Ok(true);
+    }
+    let Some(damage) = find_lost_entry(file, state).map_err(failed())? else {
+        return Ok(true);
+    };
+    // A writer may have completed the entry at the end, and added that other one, since the chain was followed.
+    let mut later = state.clone();
+    follow(file, &mut later, WINDOW).map_err(failed())?;
+    if later.end > state.end {
+        return Ok(true);
+    }
+    if read_head(file)?.begin > state.end {
+        return Ok(false);
+    }
+    Err(file.corrupt(damage))
 }
 
 /// Announces the log from its beginning to a storage that fetches it.
@@ -75,6 +97,7 @@ pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
     }
     let mut state = known.clone();
     loop {
+        let end = state.end;
         let window = u64::from(file.header.page);
         follow(file, &mut state, window).map_err(file.failed("read the log of"))?;
         let head = read_head(file)?;
@@ -86,9 +109,16 @@ pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
             state.take_head(&head);
         }
         // The chain is followed for at most one ring from its beginning, which a newer head has advanced.
-        if state.origin == before {
+        if state.origin > before {
+            continue;
+        }
+        if state.end >= head.sure {
             file.check_length(state.frames.limit)?;
             return Ok(Look { state, taken_back: false });
+        }
+        // Entries have followed before the head was written, unless the next one is damaged.
+        if state.end == end {
+            return Ok(Look { state: open_anew(file, Some(known))?, taken_back: false });
         }
     }
 }
