@@ -78,7 +78,7 @@ impl DamagedLog {
             breaks: Vec::new(),
             may_go_on: false,
         };
-        log.find_entries()?;
+        log.find_entries(head)?;
         log.judge(head);
         log.list_records()?;
         Ok(log)
@@ -136,7 +136,7 @@ impl DamagedLog {
     }
 
     /// Finds all complete entries, in the order of their positions.
-    fn find_entries(&mut self) -> Result<()> {
+    fn find_entries(&mut self, head: Option<&Head>) -> Result<()> {
         let mut left = (self.bytes.len() as u64).saturating_mul(MAX_PASSES);
         let (mut at, mut found) = (0, Vec::new());
         while at < self.bytes.len() {
@@ -154,7 +154,7 @@ impl DamagedLog {
         }
         found.sort_unstable_by_key(|entry| entry.header.position);
         self.entries = found;
-        self.drop_unproven();
+        self.drop_unproven(head);
         Ok(())
     }
 
@@ -169,13 +169,15 @@ impl DamagedLog {
         Some(FoundEntry { header, seed, check: view.checksum(), trust })
     }
 
-    /// Drops false entries: those whose predecessor is complete, so that their own bytes are wrong, and those
-    /// that are not followed by their successor.
-    fn drop_unproven(&mut self) {
+    /// Drops false entries: those whose predecessor is complete, missing or known to the head, so that their own bytes are
+    /// wrong, and those that are not followed by their successor.
+    fn drop_unproven(&mut self, head: Option<&Head>) {
         let sure = self.entries.iter().filter(|entry| entry.trust != Trust::Unproven);
         let sure = sure.map(|entry| entry.header.sure).fold(self.sure, u64::max);
         let proven = |entry: &&FoundEntry| entry.trust != Trust::Unproven;
-        let ends: HashSet<u64> = self.entries.iter().filter(proven).map(|entry| entry.header.end()).collect();
+        let begin = head.filter(|head| self.seed_before(head.begin) == head.seed).map(|head| head.begin);
+        let ends = self.entries.iter().filter(proven).map(|entry| entry.header.end());
+        let ends: HashSet<u64> = ends.chain([self.first_position()]).chain(begin).collect();
         let seeds: HashSet<(u64, u64)> =
             self.entries.iter().filter(proven).map(|entry| (entry.header.position, entry.seed)).collect();
         self.entries.retain(|entry| {

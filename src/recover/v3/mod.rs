@@ -56,7 +56,8 @@ pub(super) fn recover_records(
     }
     let limit = limit.min(raw.length);
     let source = FrameSource { file: raw.open_version_3(header), limit, open: None };
-    let (metadata, is_known) = metadata_place(&log, frames.as_ref());
+    let begin = head.as_ref().map(|head| head.begin);
+    let (metadata, is_known) = metadata_place(&log, frames.as_ref(), begin);
     let mut walk = Walk::new(raw, source.clone(), &log, sink, known);
     if let Some(frames) = &frames {
         walk.index(&frames.path)?;
@@ -76,16 +77,17 @@ fn best_frames(log: &DamagedLog, of_head: Option<&FrameArea>) -> Option<FrameAre
     bases.chain(of_head.cloned()).max_by_key(|frames| frames.limit)
 }
 
-/// Returns the last metadata that is known to have been committed, and whether no lost entry can have changed it.
-fn metadata_place(log: &DamagedLog, frames: Option<&FrameArea>) -> (MetadataPlace, bool) {
+/// Returns the last metadata that is known to have been committed, and whether no lost entry can have changed it. The head
+/// knows what it was before the entry at `begin`.
+fn metadata_place(log: &DamagedLog, frames: Option<&FrameArea>, begin: Option<u64>) -> (MetadataPlace, bool) {
     let of_frames = |frames: &FrameArea| {
         if frames.metadata == 0 { MetadataPlace::None } else { MetadataPlace::Frame(frames.metadata) }
     };
     let mut place = frames.map_or(MetadataPlace::None, of_frames);
     let first = log.certain().next().map(|entry| entry.header.position);
     let mut is_known = frames.is_some() || first == Some(log.first_position());
-    let mut expected = None;
-    for entry in &log.entries {
+    let mut expected = begin;
+    for entry in log.entries.iter().filter(|entry| begin.is_none_or(|begin| entry.header.position >= begin)) {
         let header = &entry.header;
         is_known &= expected.is_none_or(|end| end == header.position) && entry.trust == Trust::Certain;
         expected = Some(header.end());

@@ -78,7 +78,7 @@ impl Sample {
         }
         let snapshot = log.snapshot().unwrap();
         let (records, limit) = (contents(&snapshot), in_memory(snapshot.file_limit()));
-        let metadata = snapshot.metadata().unwrap().unwrap().to_vec();
+        let metadata = snapshot.metadata().unwrap().map(|metadata| metadata.to_vec()).unwrap_or_default();
         drop((snapshot, log));
         let bytes = std::fs::read(&path).unwrap();
         let header = Header::decode(&bytes).unwrap();
@@ -253,6 +253,38 @@ fn nothing_is_lost_with_the_header_or_a_head() {
         assert_eq!(recovery.recovered, sample.records.len() as u64, "{destroyed:?}");
         assert!(recovery.is_complete() && !recovery.problems.is_empty(), "{destroyed:?}: {recovery:?}");
     }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs no C")]
+fn metadata_is_known_whatever_is_left_of_entries_before_the_heads_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sound.capture");
+    let geometry = Geometry { page_size: 512, block_size: 512, fan_out: 2, ..Geometry::of_version(3) };
+    let log =
+        OpenOptions::new().write(true).geometry(geometry).log_size(4096).threads(1).open(&path).unwrap();
+    log.set_metadata(Some(b"kept")).unwrap();
+    log.commit().unwrap();
+    for commit in 0..100 {
+        // An entry of 128 bytes, which overwrites exactly one of the previous lap.
+        log.add_record(&[commit; 44]).unwrap();
+        log.commit().unwrap();
+    }
+    drop(log);
+    let (recovery, records, metadata) = recovered(std::fs::read(&path).unwrap(), false).unwrap();
+    assert!(recovery.is_complete() && records.len() == 100, "{recovery:?}");
+    assert_eq!(metadata, Some(b"kept".to_vec()));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs no C")]
+fn an_entry_with_damage_of_its_own_is_told_of_where_nothing_precedes_it() {
+    let sample = Sample::new(0, Compression::None);
+    let mut bytes = sample.bytes.clone();
+    // It says that it is the last one of which anything is known.
+    bytes[1536 + 64..1536 + 72].copy_from_slice(&4096_u64.to_be_bytes());
+    let (recovery, ..) = recovered(bytes, false).unwrap();
+    assert!(recovery.later_commit_lost && !recovery.problems.is_empty(), "{recovery:?}");
 }
 
 #[test]
