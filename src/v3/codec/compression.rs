@@ -6,7 +6,13 @@ use zstd::bulk::{Compressor, Decompressor};
 
 use crate::codec::level::CompressionLevel;
 use crate::error::{Damage, Error, Result, reserve};
-use crate::v3::format::Codec;
+use crate::v3::format::{Codec, Reader};
+
+/// A block of Zstandard decompresses to at most this many bytes, one of LZ4 to this many times its length.
+const MAX_ZSTD_BLOCK: u64 = 128 << 10;
+const MAX_LZ4_RATIO: u64 = 255;
+/// Below this, a length is believed before anything is decompressed.
+const SMALL: u64 = 1 << 20;
 
 /// The compression level, which only Zstandard uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +89,9 @@ pub(crate) fn decompress(
     let broken =
         || DecompressError::Damage(Damage::new("a broken compressed block", "one that decompresses"));
     let length = usize::try_from(raw).map_err(|_| DecompressError::OutOfMemory(raw))?;
+    if raw > SMALL && most(body, codec).is_none_or(|most| raw > most) {
+        return Err(broken());
+    }
     let mut out = Vec::new();
     out.try_reserve_exact(length).map_err(|_| DecompressError::OutOfMemory(raw))?;
     match codec {
@@ -107,6 +116,46 @@ pub(crate) fn decompress(
     if out.len() == length { Ok(out.into_boxed_slice()) } else { Err(broken()) }
 }
 
+/// Returns how many bytes a body can decompress to, before memory is allocated for them. Returns `None` if it is invalid.
+fn most(body: &[u8], codec: Codec) -> Option<u64> {
+    let length = body.len() as u64;
+    match codec {
+        Codec::None => Some(length),
+        Codec::Zstd => most_of_zstd(Reader(body)),
+        Codec::Lz4 => Some(length.saturating_mul(MAX_LZ4_RATIO)),
+    }
+}
+
+/// Goes through the blocks of a frame, as RFC 8878 describes them.
+fn most_of_zstd(mut reader: Reader<'_>) -> Option<u64> {
+    reader.array().filter(|magic| *magic == [0x28, 0xB5, 0x2F, 0xFD])?;
+    let descriptor = reader.u8()?;
+    let is_single_segment = descriptor & 0x20 != 0;
+    let content_size = match descriptor >> 6 {
+        0 => usize::from(is_single_segment),
+        power => 1 << power,
+    };
+    let dictionary_id = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    reader.bytes(usize::from(!is_single_segment) + dictionary_id + content_size)?;
+    let mut most = 0;
+    loop {
+        let [low, middle, high] = reader.array()?;
+        let header = u32::from_le_bytes([low, middle, high, 0]);
+        let size = header >> 3;
+        let (stored, decompressed) = match header >> 1 & 3 {
+            0 => (size, size.into()),
+            1 => (1, size.into()),
+            2 => (size, MAX_ZSTD_BLOCK),
+            _ => return None,
+        };
+        reader.bytes(stored as usize)?;
+        most += decompressed;
+        if header & 1 == 1 {
+            return Some(most);
+        }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -128,6 +177,26 @@ mod tests {
             let (used, body) = compress(text.clone(), codec, Level::default()).unwrap();
             assert_eq!(used, codec);
             assert!(decompress(&body[1..], used, text.len() as u64).is_err());
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri runs no C")]
+    fn a_length_that_cannot_be_is_refused_before_memory_is_allocated_for_it() {
+        for length in [0, 1, 200, 100_000, 200_000, 3 << 20] {
+            let mut texts = vec![vec![7; length]];
+            texts.push((0_u32..).flat_map(|n| (n / 5).to_le_bytes()).take(length).collect());
+            for (raw, codec) in
+                texts.iter().flat_map(|raw| [Codec::Zstd, Codec::Lz4].map(|codec| (raw, codec)))
+            {
+                let (used, body) = compress(raw.clone(), codec, Level::default()).unwrap();
+                let most = most(&body, used).unwrap();
+                assert!((length as u64..).contains(&most), "{most} for {length}");
+                assert_eq!(*decompress(&body, used, length as u64).unwrap(), **raw);
+                // No machine has as much memory.
+                let refused = decompress(&body, used, 1 << 60);
+                assert!(matches!(refused, Err(DecompressError::Damage(_))), "{used:?}");
+            }
         }
     }
 }
