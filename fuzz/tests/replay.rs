@@ -43,6 +43,7 @@ fn what_fuzzing_starts_from_has_no_fault() {
     }
     replay("corpus/files_3", capturefile_fuzz::open_and_read);
     replay("corpus/files_3", capturefile_fuzz::open_with_right_checksums);
+    replay("corpus/files_3", capturefile_fuzz::recover);
     replay("corpus/operate", capturefile_fuzz::operate);
     replay("corpus/operate", capturefile_fuzz::operate_3);
 }
