@@ -111,7 +111,8 @@ function panel(name) {
   const hidden = !$(name).hidden;
   $(name).hidden = hidden;
   $(`show-${name}`).setAttribute("aria-expanded", String(!hidden));
-  if (!hidden) panels[name].show(at.fields);
+  if (hidden) panels[name].cancel?.();
+  else panels[name].show(at.fields);
 }
 
 function openFile() {

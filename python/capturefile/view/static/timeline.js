@@ -35,13 +35,17 @@ export class Timeline {
 
   reset(base) {
     this.base = base;
-    this.running?.abort();
-    this.running = null;
+    this.cancel();
     this.zoom = null;
     this.shown = null;
     this.select.replaceChildren();
     this.status.textContent = "";
     this.draw();
+  }
+
+  cancel() {
+    this.running?.abort();
+    this.running = null;
   }
 
   async show() {
@@ -81,7 +85,7 @@ export class Timeline {
       const given = parameters({ ...query, since: null, until: null, ...this.zoom }, this.select.value);
       await job(`${this.base}/jobs/timeline?${given}`, (line) => this.running === running && this.line(line), running.signal);
     } catch (error) {
-      if (error.name !== "AbortError") this.status.textContent = error.message;
+      if (error.name !== "AbortError" && this.running === running) this.status.textContent = error.message;
     }
   }
 
@@ -167,6 +171,7 @@ export class Timeline {
   apply(from, to) {
     const { start, width, firsts } = this.shown;
     const [left, right] = [Math.min(from, to), Math.max(from, to)];
+    this.anchor = null;
     this.brushed({ since: rounded(start + left * width), until: rounded(start + (right + 1) * width) }, firsts[left]);
   }
 

@@ -61,8 +61,9 @@ export class Values {
     try {
       await job(`${this.base}/jobs/values?${given}`, (line) => this.running === running && this.line(line), running.signal);
     } catch (error) {
-      if (error.name === "AbortError") this.status.textContent = "Cancelled";
-      else this.status.textContent = error.message;
+      // If another count has started, the words are its own.
+      const isLast = this.running === running || this.running === null;
+      if (isLast) this.status.textContent = error.name === "AbortError" ? "Cancelled" : error.message;
     }
     if (this.running === running) this.cancel();
   }
