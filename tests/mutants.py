@@ -1,7 +1,8 @@
 """Mistakes of logic that the crash tests must notice: each is made in a copy of the crate, whose tests then must fail.
 
-`make test-mutants` runs it. Mistakes in the order of reads, writes and syncs need no other source: they are made
-between the library and the simulated disk, in `src/simulation/careless.rs`.
+`make test-mutants` runs it. `python tests/mutants.py WORD ...` makes only the mistakes whose description or file
+contains one of the words. Mistakes in the order of reads, writes and syncs need no other source: they are made between
+the library and the simulated disk, in `src/simulation/careless.rs`.
 """
 
 import os
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -186,28 +188,58 @@ MUTANTS = (
     Mutant(
         "a commit takes with it what others have added meanwhile",
         "src/v3/write/draft.rs",
-        "        self.records -= done.records;\n",
-        "        self.records = 0;\n        (self.sealed, self.open) = Default::default();\n",
+        "        self.in_flight.take().unwrap_or_default()\n",
+        "        self.open = Part::default();\n        self.in_flight.take().unwrap_or_default()\n",
         "v3::crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
         "what a commit in progress has in it is not shown meanwhile",
         "src/v3/write/draft.rs",
-        "        let Some(flight) = &self.in_flight else {",
-        "        let Some(flight) = self.in_flight.as_ref().filter(|_| false) else {",
+        "let mut parts = self.parts();",
+        "let mut parts = self.parts().skip(usize::from(self.is_in_flight()));",
         "v3::crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
         "a commit that found the disk full takes its records with it",
         "src/v3/write/draft.rs",
-        "        self.sealed = self.all_sealed();\n",
-        "",
+        "= self.in_flight.take() {",
+        "= self.in_flight.take().filter(|_| false) {",
         "v3::a_full_disk_costs_no_acknowledged_commit",
+    ),
+    Mutant(
+        "a commit that found the disk full brings its metadata back over what was set meanwhile",
+        "src/v3/write/part.rs",
+        "later.metadata.or(self.metadata.take())",
+        "self.metadata.take().or(later.metadata)",
+        "sharing::metadata_that_is_set_during_a_commit_without_room_replaces_that_of_the_commit",
+    ),
+    Mutant(
+        "a commit that was started contains what was added after that",
+        "src/v3/write/commit.rs",
+        "        let Some(marked) = self.draft.marked()",
+        "        self.mark_all();\n        let Some(marked) = self.draft.marked()",
+        "v3::crashes_leave_every_acknowledged_commit",
+    ),
+    Mutant(
+        "a snapshot of a transaction takes frames to which no head refers yet to be permanent",
+        "src/v3/write/rollback.rs",
+        "snapshot.frames.open = Some((Arc::clone(&self.transaction), self.state.frames.limit));",
+        """\
+let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
+            snapshot.frames.open = Some((Arc::clone(&self.transaction), start));""",
+        "v3::held::a_snapshot_of_a_transaction_outlives_the_next_writer",
+    ),
+    Mutant(
+        "a batch that is rolled back beside a commit ends the transaction that snapshots of the commit belong to",
+        "src/v3/write/rollback.rs",
+        "            // The frames are those of the commit, which is not restored.\n",
+        "            self.renew_transaction();\n",
+        "v3::held::a_snapshot_of_a_commit_that_finds_no_room_outlives_its_rollback",
     ),
     Mutant(
         "what is added while a commit is in progress is written as frames, for which room in the log is made",
         "src/v3/write/writer.rs",
-        "        if self.draft.is_in_flight() {\n            self.draft.seal",
+        "        if self.draft.has_commit() {\n            self.draft.seal",
         "        if false {\n            self.draft.seal",
         "v3::crashes_leave_every_acknowledged_commit",
     ),
@@ -229,6 +261,13 @@ MUTANTS = (
         self.make_room(EntryHeader::MIN_TOTAL, 0)?;
 """,
         "v3::what_a_dead_writer_has_left_is_not_taken_for_a_commit",
+    ),
+    Mutant(
+        "room in the log is free once the newer head is past it",
+        "src/v3/write/room.rs",
+        "(a.min(b) + ",
+        "(a.max(b) + ",
+        "v3::crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
         "the log begins behind the entry that holds the record behind those in frames",
@@ -325,18 +364,19 @@ def is_noticed(mutant: Mutant) -> bool:
     return fails(mutant.test)
 
 
-def main() -> None:
-    """Makes the mistakes, one after the other."""
+def main(words: Sequence[str]) -> None:
+    """Makes the mistakes, one after the other: all, or those in which one of the words occurs."""
     missed = []
-    for mutant in MUTANTS:
+    chosen = [it for it in MUTANTS if not words or any(word in it.mistake or word in it.file for word in words)]
+    for mutant in chosen:
         began = time.monotonic()
         noticed = is_noticed(mutant)
         print(f"{'noticed' if noticed else 'MISSED'} in {time.monotonic() - began:.0f} s: {mutant.mistake}", flush=True)
         if not noticed:
             missed.append(mutant.mistake)
     if missed:
-        sys.exit(f"{len(missed)} of {len(MUTANTS)} mistakes are not noticed")
+        sys.exit(f"{len(missed)} of {len(chosen)} mistakes are not noticed")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -65,6 +65,7 @@ def test_commits_that_were_started_are_done_at_the_end_of_the_file(path: Path) -
     assert committed(path) == [b"%d" % number for number in range(301)]
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_nobody_sees_half_of_what_was_added_between_two_starts(path: Path) -> None:
     with CaptureFile(path, True, sync="none") as cf, CaptureFile(path) as reader:
         done = threading.Event()
@@ -134,6 +135,7 @@ def test_a_full_disk_is_told_and_the_transaction_can_be_committed_once_there_is_
 # Forks, signals and threads
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_forked_child_leaves_started_commits_to_its_parent(path: Path) -> None:
     with CaptureFile(path, True) as cf:
         cf.add_record("one")
@@ -153,6 +155,7 @@ def test_a_forked_child_leaves_started_commits_to_its_parent(path: Path) -> None
         assert ticket.result() == 1
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_a_signal_handler_interrupts_waiting_and_the_commit_goes_on(path: Path) -> None:
     def refuse(*_: object) -> None:
         raise RefusedError
@@ -206,6 +209,7 @@ def test_threads_that_start_commit_and_roll_back_lose_nothing_that_was_acknowled
     assert sorted(acknowledged) == list(range(1, 161))
 
 
+@pytest.mark.usefixtures("both_formats")
 def test_started_commits_are_reported_to_a_hook(path: Path) -> None:
     seen: list[tuple[int, int]] = []
     with CaptureFile(path, True) as cf:

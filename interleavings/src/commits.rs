@@ -58,10 +58,6 @@ impl CommitSteps for Ledger {
         Ok((self.added > self.committed).then(|| self.entry(self.added)))
     }
 
-    fn can_mark(&self) -> bool {
-        true
-    }
-
     fn mark(&mut self) -> Result<Option<u64>> {
         if let Some(error) = self.lost_commit(0) {
             return Err(error);

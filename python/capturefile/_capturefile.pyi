@@ -852,8 +852,7 @@ class CaptureFile(Generic[_RecordT]):
         The commit contains everything that was added before the call. Of what is added later, up to the next
         call of this method or of `commit`, it contains all or nothing. Commits happen in the order in which
         they are started, on a separate thread; those that are started while one is in progress share the next
-        one. At most 64 are in progress at a time; beyond that, the call waits. In format 3 it waits for the
-        whole commit.
+        one. At most 64 are in progress at a time; beyond that, the call waits.
 
         If one fails, all others in progress fail too: their tickets raise the error, and their records are
         part of the open transaction again. An error that no ticket has raised is raised by the next call of

@@ -81,10 +81,6 @@ impl CommitSteps for AnyWriter {
         }
     }
 
-    fn can_mark(&self) -> bool {
-        both!(self, writer => writer.can_mark())
-    }
-
     fn mark(&mut self) -> Result<Option<u64>> {
         both!(self, writer => writer.mark())
     }

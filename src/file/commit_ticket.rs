@@ -20,8 +20,8 @@ impl CaptureFile {
     /// order in which they are started. Those that are started while one is in progress share the next one.
     /// If one fails, all others in progress fail too, and their records are part of the open transaction again.
     ///
-    /// At most 64 commits are in progress at a time; the call waits while there are more. It also waits for blocks that
-    /// are being compressed, as [`commit`](Self::commit) does. In format 3 it waits for the whole commit.
+    /// At most 64 commits are in progress at a time; the call waits while there are more. In format 2 it also waits for
+    /// blocks that are being compressed, as [`commit`](Self::commit) does.
     ///
     /// [`close`](Self::close) and [`rollback`](Self::rollback) wait for the commits that were started. So
     /// does dropping the object. A process that ends without doing so may lose them.

@@ -13,7 +13,7 @@ use crate::storage::errno;
 
 /// Number of steps of a life whose calls fail one by one.
 const STEPS: usize = 30;
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 5;
 /// Creations are short.
 const SEEDS_OF_CREATIONS: u64 = 200;
 

@@ -75,6 +75,8 @@ impl Habits {
             3 if !self.is_version_2() => (60, 12, 60, false),
             0..4 => (40, 4, 40, false),
             4 => (300, 30, 15, false),
+            // Bookmarks only: entries that no frame replaces.
+            5 if !self.is_version_2() => (450, 2, 20, true),
             5 => (20, 2, 50, true),
             6 => (3 * block, 3, 25, false),
             _ => (8 * block, 12, 10, false),
@@ -104,6 +106,11 @@ impl Habits {
     /// Returns whether a power cut may destroy the file.
     pub(super) fn is_fragile(&self) -> bool {
         self.sync == SyncMode::None
+    }
+
+    /// Returns whether each change is committed, so that small entries fill the log.
+    pub(super) fn fills_log(&self) -> bool {
+        self.metadata_only && !self.is_version_2()
     }
 
     /// Returns the number of bytes that other threads can add during a commit without waiting for it.

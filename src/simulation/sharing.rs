@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use super::contents::read_snapshot;
 use super::disk::{Disk, Fault, OnlyUser, Plan};
 use super::disk_state::DiskState;
 use super::meanwhile::meanwhile;
@@ -102,10 +104,10 @@ fn the_error_of_a_commit_reaches_all_whose_records_it_has() {
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn after_a_commit_without_room_others_try_for_themselves() {
-    for (format, length) in [(2, 70_000), (3, 300_000)] {
+    for format in [2, 3] {
         let (group, disk) = new_group(format);
         // Frames, which are synced before the slot or the entry finds no space.
-        add_shared(&group, &Random::new(1).bytes(length));
+        add_much(&group, format);
         let fail = move || disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(errno::DISK_FULL)));
         let results = commit_beside_three_others(&group, fail);
         assert!(matches!(&results[0], Err(Error::Io { .. })), "{:?}", results[0]);
@@ -115,6 +117,52 @@ fn after_a_commit_without_room_others_try_for_themselves() {
             .sum();
         assert_eq!(records, 5);
         assert!(!group.lock().writer.as_ref().unwrap().has_uncommitted());
+    }
+}
+
+/// Commits, with a disk that is full when the first sync is done; another thread works before it.
+fn commit_without_room(
+    group: &Group,
+    disk: &Disk<()>,
+    work: impl Fn(&Group) + 'static,
+) -> Result<Option<Commit>> {
+    let (shared, disk, done) = (Arc::clone(group), disk.clone(), Cell::new(false));
+    let work_once = move || {
+        if !done.replace(true) {
+            work(&shared);
+            disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(errno::DISK_FULL)));
+        }
+    };
+    meanwhile(work_once, || commit_shared(group))
+}
+
+fn set_metadata(group: &Group, metadata: &[u8]) {
+    group.lock().writer.as_mut().unwrap().set_metadata(Some(metadata)).unwrap();
+}
+
+/// Adds as much as has to be written, and synced, before a commit can refer to it.
+fn add_much(group: &Group, format: u32) {
+    add_shared(group, &Random::new(1).bytes(if format == 2 { 70_000 } else { 300_000 }));
+}
+
+/// The lengths of all committed records, and the metadata.
+fn committed(group: &Group) -> (Vec<usize>, Option<Arc<[u8]>>) {
+    let snapshot = group.lock().writer.as_ref().unwrap().committed_snapshot();
+    let state = read_snapshot(&Arc::new(snapshot)).unwrap();
+    (state.records.iter().map(|record| record.len()).collect(), state.metadata)
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn metadata_that_is_set_during_a_commit_without_room_replaces_that_of_the_commit() {
+    for format in [2, 3] {
+        let (group, disk) = new_group(format);
+        add_much(&group, format);
+        set_metadata(&group, b"earlier");
+        let result = commit_without_room(&group, &disk, |shared| set_metadata(shared, b"later"));
+        assert!(matches!(&result, Err(Error::Io { .. })), "{result:?}");
+        commit_shared(&group).unwrap();
+        assert_eq!(committed(&group).1.as_deref(), Some(b"later".as_slice()));
     }
 }
 
@@ -148,57 +196,94 @@ fn start_three_beside_a_commit(group: &Group, before_sync: impl Fn() + 'static) 
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn commits_that_are_started_while_one_is_under_way_share_the_next_one() {
-    let (group, disk) = new_group(2);
-    let syncs = disk.syncs();
-    let tickets = start_three_beside_a_commit(&group, || ());
-    for ticket in &tickets {
-        group.wait_for(ticket, None).unwrap().unwrap();
+    for format in [2, 3] {
+        let (group, disk) = new_group(format);
+        let syncs = disk.syncs();
+        let tickets = start_three_beside_a_commit(&group, || ());
+        for ticket in &tickets {
+            group.wait_for(ticket, None).unwrap().unwrap();
+        }
+        assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are not in a frame yet");
+        {
+            let shared = group.lock();
+            let writer = shared.writer.as_ref().unwrap();
+            assert!(writer.has_uncommitted());
+            assert_eq!((writer.record_count(), writer.committed_snapshot().record_count()), (4, 3));
+        }
+        group.lock_alone().writer.as_mut().unwrap().rollback().unwrap();
+        assert_eq!(group.close(AnyWriter::record_count), Some(3));
     }
-    assert_eq!(disk.syncs() - syncs, 2, "two commits of records that are not in a frame yet");
-    {
-        let shared = group.lock();
-        let writer = shared.writer.as_ref().unwrap();
-        assert!(writer.has_uncommitted());
-        assert_eq!((writer.record_count(), writer.committed_snapshot().record_count()), (4, 3));
-    }
-    group.lock_alone().writer.as_mut().unwrap().rollback().unwrap();
-    assert_eq!(group.close(AnyWriter::record_count), Some(3));
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn the_error_of_a_commit_reaches_all_that_were_started() {
-    let (group, disk) = new_group(2);
-    let tickets = start_three_beside_a_commit(&group, move || {
-        disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::UNREADABLE)));
-    });
-    for ticket in tickets.iter().chain(&tickets) {
-        let outcome = group.wait_for(ticket, None).unwrap();
-        assert!(matches!(outcome, Err(Error::CommitUncertain { .. })), "{outcome:?}");
+    for format in [2, 3] {
+        let (group, disk) = new_group(format);
+        let tickets = start_three_beside_a_commit(&group, move || {
+            disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::UNREADABLE)));
+        });
+        for ticket in tickets.iter().chain(&tickets) {
+            let outcome = group.wait_for(ticket, None).unwrap();
+            assert!(matches!(outcome, Err(Error::CommitUncertain { .. })), "{outcome:?}");
+        }
+        assert!(matches!(start_shared(&group), Err(Error::WriterFailed { .. })));
     }
-    assert!(matches!(start_shared(&group), Err(Error::WriterFailed { .. })));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn what_was_started_before_a_commit_found_no_room_stays_in_order() {
+    for format in [2, 3] {
+        let (group, disk) = new_group(format);
+        add_shared(&group, b"first");
+        commit_shared(&group).unwrap();
+        add_much(&group, format);
+        let tickets = Arc::new(Mutex::new(Vec::new()));
+        let started = Arc::clone(&tickets);
+        let result = commit_without_room(&group, &disk, move |shared| {
+            for length in [2, 3] {
+                add_shared(shared, &vec![b'r'; length]);
+                set_metadata(shared, &vec![b'm'; length]);
+                started.lock().unwrap().push(start_shared(shared).unwrap().0);
+            }
+            add_shared(shared, b"last");
+        });
+        assert!(matches!(&result, Err(Error::Io { .. })), "{result:?}");
+        for ticket in tickets.lock().unwrap().iter() {
+            assert!(matches!(group.wait_for(ticket, None), Some(Err(Error::Io { .. }))));
+        }
+        assert_eq!(commit_shared(&group).unwrap().map(|commit| commit.records), Some(4));
+        let (lengths, metadata) = committed(&group);
+        assert_eq!(
+            (lengths.len(), &lengths[2..], metadata.as_deref()),
+            (5, &[2, 3, 4][..], Some(&b"mmm"[..]))
+        );
+    }
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn started_commits_that_find_no_room_are_told_of_and_can_be_tried_again() {
-    let (group, disk) = new_group(2);
-    add_shared(&group, b"one");
-    disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::DISK_FULL)));
-    let (ticket, count) = start_shared(&group).unwrap();
-    assert!(matches!(group.wait_for(&ticket, None), Some(Err(Error::Io { .. }))) && count == 1);
-    // The first error was reported, so this is a new one, which is never requested.
-    start_shared(&group).unwrap();
-    for failed in [group.finish_started(), {
+    for format in [2, 3] {
+        let (group, disk) = new_group(format);
+        add_shared(&group, b"one");
+        disk.set_plan(Plan::From(disk.calls(), Fault::Error(errno::DISK_FULL)));
+        let (ticket, count) = start_shared(&group).unwrap();
+        assert!(matches!(group.wait_for(&ticket, None), Some(Err(Error::Io { .. }))) && count == 1);
+        // The first error was reported, so this is a new one, which is never requested.
         start_shared(&group).unwrap();
-        commit_until_told(&group)
-    }] {
-        assert!(matches!(failed, Err(Error::Io { .. })), "{failed:?}");
+        for failed in [group.finish_started(), {
+            start_shared(&group).unwrap();
+            commit_until_told(&group)
+        }] {
+            assert!(matches!(failed, Err(Error::Io { .. })), "{failed:?}");
+        }
+        disk.set_plan(Plan::None);
+        assert_eq!(commit_shared(&group).unwrap().map(|commit| commit.records), Some(1));
+        let (ticket, _) = start_shared(&group).unwrap();
+        assert!(ticket.is_settled(), "there is nothing to commit");
     }
-    disk.set_plan(Plan::None);
-    assert_eq!(commit_shared(&group).unwrap().map(|commit| commit.records), Some(1));
-    let (ticket, _) = start_shared(&group).unwrap();
-    assert!(ticket.is_settled(), "there is nothing to commit");
 }
 
 /// Waits until a started commit has ended, and starts another one.

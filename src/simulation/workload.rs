@@ -1,7 +1,9 @@
 //! Random operations of a user on a file, and a model of the expected result.
 
+mod committing;
+
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::either::snapshot::Snapshot;
 use crate::error::Error;
@@ -9,14 +11,12 @@ use crate::file::CaptureFile;
 use crate::format::master::MasterNode;
 use crate::format::{Geometry, Slot, in_memory};
 use crate::storage::{Storage, read_up_to, write_all};
-use crate::write::options::{Commit, SyncMode};
 
 use super::careless::storage;
 use super::commits::{History, Mark};
 use super::contents::{Outcome, State, expect, path, read_all, read_snapshot};
 use super::disk::{Disk, OnlyUser, Plan};
 use super::habits::Habits;
-use super::meanwhile::meanwhile;
 use super::random::Random;
 
 /// Number of attempts before a failing disk is repaired.
@@ -231,7 +231,7 @@ impl Life {
         match self.random.below(8) {
             0 | 1 => None,
             // More than a page.
-            2 => Some(self.random.bytes(900).into()),
+            2 if !self.habits.fills_log() => Some(self.random.bytes(900).into()),
             _ => Some(self.some_bytes()),
         }
     }
@@ -269,90 +269,7 @@ impl Life {
             Ok(()) => self.now.metadata = metadata,
             Err(error) => return self.after(error),
         }
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Outcome {
-        if self.now == *self.acknowledged() {
-            return Ok(());
-        }
-        self.history.states.push(self.now.clone());
-        self.history.parents.push(self.mark.acknowledged);
-        let number = self.history.states.len() - 1;
-        self.mark.begun = number;
-        self.mark.fragile |= self.habits.is_fragile();
-        self.put_mark();
-        let synced = self.disk.syncs();
-        match self.commit_while_others_work()? {
-            Ok(_) => {
-                self.mark.safe = match self.habits.sync {
-                    SyncMode::Full => number,
-                    // A sync brings earlier commits to the disk.
-                    SyncMode::Barrier if self.disk.syncs() > synced => self.mark.acknowledged,
-                    _ => self.mark.safe,
-                };
-                self.mark.acknowledged = number;
-                self.put_mark();
-                Ok(())
-            }
-            Err(error @ Error::CommitUncertain { .. }) => self.after(error),
-            Err(error) => {
-                self.mark.begun = self.mark.acknowledged;
-                self.put_mark();
-                self.after_commit(&error)
-            }
-        }
-    }
-
-    /// Commits; during some commits another thread adds records, sets metadata and reads, while they wait for
-    /// the disk.
-    fn commit_while_others_work(&mut self) -> Outcome<Result<Option<Commit>, Error>> {
-        let file = Arc::clone(self.file()?);
-        if !self.random.one_in(3) {
-            return Ok(file.commit());
-        }
-        let mut room = self.habits.room_beside_commit();
-        let many = self.random.below(2 * self.habits.most_records);
-        let mut records: Vec<_> = (0..=many).map(|_| self.some_bytes()).collect();
-        records.retain(|record| room.checked_sub(record.len() + 4).map(|left| room = left).is_some());
-        let metadata = self.random.one_in(4).then(|| self.some_metadata());
-        let mut metadata = metadata.filter(|metadata| metadata.as_ref().is_none_or(|it| it.len() <= room));
-        let seen = Arc::new(Mutex::new((self.now.clone(), Vec::new())));
-        let (other, theirs, disk) = (Arc::clone(&file), Arc::clone(&seen), self.disk.clone());
-        let work = move || {
-            // If a sync makes room in a full log, others wait.
-            if other.is_busy() {
-                return;
-            }
-            let mut theirs = theirs.lock().unwrap_or_else(PoisonError::into_inner);
-            let (now, looks) = &mut *theirs;
-            looks.extend(other.snapshot().map(|snapshot| (snapshot, now.clone(), disk.failed_syncs())));
-            for record in records.split_off(records.len() / 2) {
-                if other.add_record(&record).is_ok() {
-                    now.records.push(record);
-                }
-            }
-            if let Some(metadata) = metadata.take()
-                && other.set_metadata(metadata.as_deref()).is_ok()
-            {
-                now.metadata = metadata;
-            }
-        };
-        let committed = meanwhile(work, || file.commit());
-        let mut theirs = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        self.now = theirs.0.clone();
-        self.held.append(&mut theirs.1);
-        Ok(committed)
-    }
-
-    /// Handles a failed commit that has not happened: it is retried, rolled back, or left.
-    fn after_commit(&mut self, error: &Error) -> Outcome {
-        expect(self.faulty, || format!("a commit fails: {error}"))?;
-        match self.random.below(3) {
-            0 => self.commit(),
-            1 => self.rollback(),
-            _ => self.reopen(),
-        }
+        if self.habits.fills_log() { self.commit() } else { Ok(()) }
     }
 
     /// Handles a failed call, whose only allowed cause is a failing disk.

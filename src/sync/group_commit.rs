@@ -38,21 +38,13 @@ pub(crate) trait CommitSteps {
     fn changes(&self) -> u64;
     /// Takes everything that is to be committed; `None` if there is nothing.
     fn begin_commit(&mut self) -> Result<Option<Self::Flight>>;
-    /// Whether the writer can mark what belongs to a later commit. If not, it commits immediately.
-    fn can_mark(&self) -> bool {
-        false
-    }
     /// Marks everything that is to be committed, possibly while a commit is in progress. Returns the number
     /// of changes that the commit must contain; `None` if there is nothing.
-    fn mark(&mut self) -> Result<Option<u64>> {
-        Ok(None)
-    }
+    fn mark(&mut self) -> Result<Option<u64>>;
     /// Takes what was marked last; `None` if it has been taken already.
-    fn begin_marked(&mut self) -> Result<Option<Self::Flight>> {
-        Ok(None)
-    }
+    fn begin_marked(&mut self) -> Result<Option<Self::Flight>>;
     /// Returns what is marked to the open transaction.
-    fn forget_mark(&mut self) {}
+    fn forget_mark(&mut self);
     /// Records the outcome of a commit.
     fn finish_commit(&mut self, flight: Self::Flight) -> Result<Self::Committed>;
     /// Returns the error of the commit that failed for good with the first `changes` changes, if there is one.
@@ -239,8 +231,7 @@ impl<W: CommitSteps> GroupCommit<W> {
             shared.waiting_to_start -= 1;
         }
         shared.started.tell()?;
-        let can_mark = shared.writer.as_ref().ok_or_else(&closed)?.can_mark();
-        let is_served = can_mark && self.has_committer(&mut shared, &visited);
+        let is_served = shared.writer.is_some() && self.has_committer(&mut shared, &visited);
         let writer = shared.writer.as_mut().ok_or_else(&closed)?;
         let noted = note(writer);
         if !is_served {

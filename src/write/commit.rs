@@ -38,10 +38,6 @@ impl CommitSteps for Writer {
         Ok(Some(self.begin(captured, slots, began)))
     }
 
-    fn can_mark(&self) -> bool {
-        true
-    }
-
     fn mark(&mut self) -> Result<Option<u64>> {
         self.check_health()?;
         if self.draft.is_dirty() {

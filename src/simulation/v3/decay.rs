@@ -1,40 +1,20 @@
 //! Events other than crashes: flipped bits, and commits that a failed sync has rolled back under a reader.
 
-use std::path::Path;
 use std::sync::Arc;
 
+use super::small_file::{copy, new_file, shared};
 use crate::error::Error;
-use crate::read::open_file::Opened;
 use crate::simulation::contents::read_snapshot;
 use crate::simulation::disk::{Disk, OnlyUser};
-use crate::simulation::disk_state::DiskState;
-use crate::simulation::environment::{Clock, Seeded};
 use crate::simulation::random::Random;
 use crate::storage::Storage;
 use crate::sync::group_commit::CommitSteps;
-use crate::v3::format::{Codec, Header};
 use crate::v3::log::LogState;
 use crate::v3::open::reader;
 use crate::v3::read::frames::FrameSource;
 use crate::v3::read::snapshot::Snapshot;
 use crate::v3::shared::Shared;
 use crate::v3::write::{Writer, WriterOptions};
-use crate::write::options::Making;
-
-fn header() -> Header {
-    let sound = Header::new(Codec::Zstd, *b"identity-of-file", 1);
-    Header { page: 512, block: 512, fan_out: 2, log: 4096, ..sound }
-}
-
-fn shared(disk: &Disk<()>, seed: u64) -> Arc<Shared> {
-    let opened = Opened::new(Path::new("simulated.capture"), Box::new(disk.clone()), 1);
-    Arc::new(Shared::in_environment(
-        opened,
-        header(),
-        0,
-        Arc::new(Seeded::new(Random::new(seed), Clock::Still)),
-    ))
-}
 
 /// Counts the records that a snapshot shows.
 fn count(snapshot: Snapshot) -> Result<usize, Error> {
@@ -45,23 +25,6 @@ fn count(snapshot: Snapshot) -> Result<usize, Error> {
 fn count_read(file: &Arc<Shared>, state: &LogState) -> Result<usize, Error> {
     let frames = FrameSource { file: Arc::clone(file), limit: state.frames.limit, open: None };
     count(Snapshot::committed(frames, state.clone()))
-}
-
-fn new_file(seed: u64) -> (Disk<()>, Writer) {
-    let disk = Disk::new(DiskState::default(), Random::new(0));
-    let writer = Writer::create(
-        &shared(&disk, seed),
-        Box::new(OnlyUser),
-        None,
-        WriterOptions::default(),
-        Making::Hidden,
-    )
-    .unwrap();
-    (disk, writer)
-}
-
-fn copy(disk: &Disk<()>) -> Disk<()> {
-    Disk::new(disk.state(), Random::new(0))
 }
 
 /// Returns the numbers of records that a reader and a writer find, or their errors.

@@ -6,6 +6,8 @@
 mod decay;
 mod example;
 mod film;
+mod held;
+mod small_file;
 
 use film::watch;
 

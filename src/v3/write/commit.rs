@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::cutter::Cutter;
 use super::flight::Flight;
+use super::part::Part;
 use super::room::Checkpoint;
 use super::writer::{RESERVE, Writer};
 use crate::error::{Error, Result};
@@ -37,14 +38,36 @@ impl CommitSteps for Writer {
         if self.draft.is_empty() || self.draft.is_in_flight() {
             return Ok(None);
         }
+        let was_marked = self.draft.is_marked();
+        self.mark_all();
+        let begun = self.begin_marked();
+        // What was started before is still to be committed, with the rest.
+        if begun.is_err() && !was_marked {
+            self.forget_mark();
+        }
+        begun
+    }
+
+    fn mark(&mut self) -> Result<Option<u64>> {
+        self.check_health()?;
+        if !self.draft.open.is_empty() {
+            self.mark_all();
+        }
+        Ok(self.draft.has_commit().then_some(self.marked_changes))
+    }
+
+    fn begin_marked(&mut self) -> Result<Option<Flight>> {
+        self.check_health()?;
+        let Some(marked) = self.draft.marked().filter(|_| !self.draft.is_in_flight()) else {
+            return Ok(None);
+        };
         let began = Instant::now();
-        self.frames.check_standing()?;
-        let fits = self.draft.total() <= self.file.header.max_entry()
-            && self.draft.metadata_length() <= self.file.header.page as usize;
+        let fits = marked.total() <= self.file.header.max_entry()
+            && marked.metadata_length() <= self.file.header.page as usize;
         let is_large = self.spill.is_some() || !fits;
+        self.frames.check_standing()?;
         let (entry, checkpoint) = if is_large { (self.begin_large()?, None) } else { self.begin_small()? };
         self.draft.begin_commit((!is_large).then(|| entry.clone()));
-        self.changes += 1;
         Ok(Some(Flight {
             file: Arc::clone(&self.file),
             sync: self.sync,
@@ -55,11 +78,18 @@ impl CommitSteps for Writer {
                 SyncMode::None => false,
             },
             checkpoint,
-            changes: self.changes,
+            changes: self.marked_changes,
             began,
             synced: self.synced,
             outcome: Err(Failure::abandoned()),
         }))
+    }
+
+    fn forget_mark(&mut self) {
+        if self.draft.is_marked() {
+            self.draft.forget_mark(self.state.total);
+            self.changes += 1;
+        }
     }
 
     fn finish_commit(&mut self, flight: Flight) -> Result<Commit> {
@@ -75,7 +105,7 @@ impl CommitSteps for Writer {
             // The commit has happened; writing the head will be retried.
             let _ = self.write_head(checkpoint);
         }
-        let (records, bytes) = self.draft.note_commit();
+        let Part { records, bytes, .. } = self.draft.note_commit();
         self.renew_transaction();
         let commit = Commit { records, bytes, time: began.elapsed() };
         self.stats.count(&commit);
@@ -89,6 +119,13 @@ impl CommitSteps for Writer {
 }
 
 impl Writer {
+    /// Marks everything for the next commit.
+    fn mark_all(&mut self) {
+        self.draft.mark(self.state.total);
+        self.changes += 1;
+        self.marked_changes = self.changes;
+    }
+
     /// Wakes those who wait at the previous end of the log. Their pauses are short while commits follow each
     /// other closely, and then waking would only cost time.
     fn tell_followers(&mut self, end: u64, now: Instant) {
@@ -101,17 +138,19 @@ impl Writer {
     /// Moves the records to the entry of a commit that fits in the log; returns it with the checkpoint for a
     /// head to write once it is committed.
     fn begin_small(&mut self) -> Result<(LogEntry, Option<Checkpoint>)> {
-        self.make_room(self.draft.total(), RESERVE)?;
+        let needed = self.draft.next_commit().total();
+        self.make_room(needed, RESERVE)?;
         // A full or failing disk is reported once the log is full.
         let _ = self.frames.write_ready();
         let checkpoint = self.checkpoint_before_commit();
-        let records = self.draft.take_records();
-        let change = match &self.draft.metadata {
+        let part = self.draft.next_commit();
+        let records = part.take_records();
+        let change = match &part.metadata {
             None => Change::None,
             Some(None) => Change::Cleared,
             Some(Some(_)) => Change::Here,
         };
-        let metadata = self.draft.metadata.clone().flatten().unwrap_or_default();
+        let metadata = part.metadata.clone().flatten().unwrap_or_default();
         let fields = Fields { change, metadata: &metadata, ..Fields::default() };
         Ok((self.entry_of(records, self.time_of_commit(), fields)?, checkpoint))
     }
@@ -168,7 +207,7 @@ impl Writer {
     fn begin_large(&mut self) -> Result<LogEntry> {
         self.spill()?;
         self.frames.settle()?;
-        let kept = match &self.draft.metadata {
+        let kept = match &self.draft.next_commit().metadata {
             Some(change) => change.clone(),
             None => self.committed_metadata()?,
         };

@@ -6,6 +6,7 @@ mod draft;
 mod flight;
 mod frames;
 mod open;
+mod part;
 mod rollback;
 mod room;
 mod writer;

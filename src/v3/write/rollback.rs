@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cutter::Cutter;
 use super::draft::Draft;
+use super::part::Part;
 use super::writer::Writer;
 use crate::error::Result;
 use crate::format::in_memory;
@@ -13,17 +14,14 @@ use crate::sync::transaction::{Saved, Transaction};
 use crate::v3::format::entry::Change;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::format::head::FrameArea;
-use crate::v3::log::{Entries, LogEntry, Metadata};
+use crate::v3::log::{LogEntry, Metadata};
 use crate::v3::read::snapshot::Snapshot;
 
 /// A state of the open transaction that can be restored.
 #[derive(Debug)]
 pub(crate) struct Savepoint {
-    sealed: Entries,
-    #[expect(clippy::option_option, reason = "a change to no metadata is a change")]
-    metadata: Option<Option<Vec<u8>>>,
-    records: u64,
-    bytes: u64,
+    /// What was added since the last commit that was begun or started.
+    open: Part,
     /// The frames, if some of them belong to the transaction.
     spilled: Option<(FrameArea, Cutter, u64)>,
 }
@@ -41,14 +39,16 @@ impl Writer {
             return Ok(snapshot);
         }
         self.check_health()?;
-        self.draft.seal(self.record_count());
-        if let Some(spill) = &self.spill {
+        self.draft.seal(self.state.total);
+        if self.spill.is_some() {
             self.frames.settle()?;
+            // Frames of earlier commits to which no head refers yet are not permanent either: the next writer makes new
+            // ones.
+            snapshot.frames.open = Some((Arc::clone(&self.transaction), self.state.frames.limit));
             snapshot.frames.limit = self.frames.frames.limit;
-            snapshot.frames.open = Some((Arc::clone(&self.transaction), spill.frames.limit));
             snapshot.state.frames = Arc::new(self.frames.frames.clone());
         }
-        snapshot.draft = self.draft.all_sealed();
+        snapshot.draft = self.draft.sealed();
         snapshot.is_uncommitted = true;
         snapshot.total = self.record_count();
         match self.draft.changed_metadata() {
@@ -83,26 +83,26 @@ impl Writer {
     /// Saves the current state for [`restore`](Self::restore).
     pub(crate) fn savepoint(&mut self) -> Result<Savepoint> {
         self.check_health()?;
-        self.draft.seal(self.record_count());
+        self.draft.seal(self.state.total);
         let spilled = match &self.spill {
-            Some(spill) => {
+            Some(spill) if !self.draft.has_commit() => {
                 self.frames.settle()?;
                 Some((self.frames.frames.clone(), self.frames.cutter.clone(), spill.fed))
             }
-            None => None,
+            _ => None,
         };
-        Ok(Savepoint {
-            sealed: self.draft.sealed.clone(),
-            metadata: self.draft.metadata.clone(),
-            records: self.draft.records,
-            bytes: self.draft.bytes,
-            spilled,
-        })
+        Ok(Savepoint { open: self.draft.open.sealed_copy(), spilled })
     }
 
     /// Discards everything since the savepoint, which was taken in this transaction. No commit may have begun
     /// or ended since.
     pub(crate) fn restore(&mut self, savepoint: Savepoint) {
+        self.draft.open = savepoint.open;
+        self.changes += 1;
+        if self.draft.has_commit() {
+            // The frames are those of the commit, which is not restored.
+            return;
+        }
         self.save_pages_for_readers();
         match savepoint.spilled {
             Some((frames, cutter, fed)) => {
@@ -115,22 +115,16 @@ impl Writer {
                 }
             }
         }
-        self.draft.sealed = savepoint.sealed;
-        self.draft.open = Builder::default();
-        self.draft.metadata = savepoint.metadata;
-        self.draft.records = savepoint.records;
-        self.draft.bytes = savepoint.bytes;
         self.renew_transaction();
     }
 
-    /// Saves the frames of the transaction for the snapshots that read them, before they are overwritten.
+    /// Saves the frames that may be overwritten for the snapshots that read them.
     pub(super) fn save_pages_for_readers(&mut self) {
-        let Some(spill) = &self.spill else { return };
-        if Arc::strong_count(&self.transaction) == 1 {
+        if self.spill.is_none() || Arc::strong_count(&self.transaction) == 1 {
             return;
         }
         self.readers_may_map_tail = true;
-        let (start, end) = (spill.frames.limit, self.frames.frames.limit);
+        let (start, end) = (self.state.frames.limit, self.frames.frames.limit);
         let mut bytes = Vec::new();
         // If they cannot be saved, a reader that needs them reports them as missing.
         if bytes.try_reserve_exact(in_memory(end - start)).is_ok() {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::cutter::Cutter;
 use super::draft::Draft;
 use super::frames::FrameWriter;
+use super::part::Part;
 use crate::error::{Error, Result, reserve};
 use crate::lock::WriteRight;
 use crate::read::validity::new_epoch;
@@ -47,13 +48,15 @@ pub(crate) struct Writer {
     pub(super) filled: u64,
     pub(super) frames: FrameWriter,
     pub(super) draft: Draft,
-    /// The part of a large open transaction that is in frames.
+    /// The part of a large open transaction that is in frames. While the draft has a commit, it is that commit's.
     pub(super) spill: Option<Spill>,
     pub(super) transaction: Arc<Transaction>,
     /// When the last commit ended.
     pub(super) last_commit: Option<Instant>,
     /// The version of the state, which each change increases.
     pub(super) changes: u64,
+    /// The version of what was marked last.
+    pub(super) marked_changes: u64,
     pub(super) stats: Stats,
     pub(super) health: Health,
     /// Whether a snapshot may be reading frames of a transaction that was rolled back, so that the file must not be
@@ -99,6 +102,7 @@ impl Writer {
             transaction: Transaction::new(new_epoch()),
             last_commit: None,
             changes: 0,
+            marked_changes: 0,
             stats: Stats::default(),
             health: Health::Good,
             readers_may_map_tail: false,
@@ -107,7 +111,7 @@ impl Writer {
     }
 
     pub(crate) fn record_count(&self) -> u64 {
-        self.state.total + self.draft.records
+        self.state.total + self.draft.records()
     }
 
     /// Returns whether closing would lose anything.
@@ -121,14 +125,14 @@ impl Writer {
 
     /// Returns the number of records that closing would lose.
     pub(crate) fn uncommitted_records(&self) -> u64 {
-        self.draft.records
+        self.draft.records()
     }
 
     /// Adds a record if it only has to be copied. Returns the new count, or `None` if more work is necessary.
     #[inline]
     pub(crate) fn try_add(&mut self, record: &[u8]) -> Result<Option<u64>> {
         if self.spill.is_some()
-            || self.draft.total() + record.len() as u64 + 4 > self.file.header.max_entry()
+            || self.draft.open.total() + record.len() as u64 + 4 > self.file.header.max_entry()
             || !self.is_good()
         {
             return Ok(None);
@@ -144,8 +148,9 @@ impl Writer {
             return Err(Error::TooLarge { length, limit: MAX_RECORD });
         }
         let longest = self.file.header.max_entry();
-        if self.draft.open.total(0, 0) + length + 4 > longest
-            || self.spill.is_none() && self.draft.total() + length + 4 > longest
+        let part = &self.draft.open;
+        if part.open.total(0, 0) + length + 4 > longest
+            || self.spill.is_none() && part.total() + length + 4 > longest
         {
             self.make_room_in_memory()?;
             let mut room = Vec::<u8>::new();
@@ -153,8 +158,6 @@ impl Writer {
             reserve(&mut room, record.len(), "a record")?;
         }
         self.draft.open.push(record);
-        self.draft.records += 1;
-        self.draft.bytes += length;
         self.changes += 1;
         Ok(self.record_count())
     }
@@ -163,7 +166,7 @@ impl Writer {
     pub(crate) fn add_records(&mut self, records: &[u8], ends: &[usize]) -> Result<u64> {
         self.check_health()?;
         let more = (records.len() + 4 * ends.len()) as u64;
-        let fits = self.spill.is_none() && self.draft.total() + more <= self.file.header.max_entry();
+        let fits = self.spill.is_none() && self.draft.open.total() + more <= self.file.header.max_entry();
         // Records that fit into the log are only copied.
         let savepoint = if fits { None } else { Some(self.savepoint()?) };
         let mut start = 0;
@@ -192,7 +195,7 @@ impl Writer {
             copy.extend_from_slice(bytes);
             Ok(copy)
         };
-        self.draft.metadata = Some(metadata.map(copy).transpose()?);
+        self.draft.open.metadata = Some(metadata.map(copy).transpose()?);
         self.changes += 1;
         Ok(())
     }
@@ -202,40 +205,44 @@ impl Writer {
         self.file.environment.now().max(self.state.time)
     }
 
-    /// Whether this many bytes should be added only once the commit in progress is done: until then they are kept in
+    /// Whether this many bytes should be added only once the commits in progress are done: until then they are kept in
     /// memory, since only one can have frames that nothing refers to yet.
     pub(crate) fn waits_for_commit(&self, bytes: usize) -> bool {
-        self.draft.is_in_flight() && self.draft.total() + bytes as u64 > u64::from(self.file.header.log)
+        // The frames of a large transaction that was marked are not in memory.
+        let marked = if self.spill.is_none() { self.draft.marked().map_or(0, Part::total) } else { 0 };
+        let in_memory = marked + self.draft.open.total() + bytes as u64;
+        self.draft.has_commit() && in_memory > u64::from(self.file.header.log)
     }
 
     /// Makes room in memory by writing records that do not fit in an entry as frames.
     fn make_room_in_memory(&mut self) -> Result<()> {
-        if self.draft.is_in_flight() {
-            self.draft.seal(self.record_count());
+        if self.draft.has_commit() {
+            self.draft.seal(self.state.total);
             return Ok(());
         }
         self.spill()
     }
 
-    /// Writes the added records as frames, to which nothing refers before the commit.
+    /// Writes what the next commit contains so far as frames, to which nothing refers before it is done.
     pub(super) fn spill(&mut self) -> Result<()> {
-        self.draft.seal(self.record_count());
+        self.draft.seal(self.state.total);
         if self.spill.is_none() {
             self.make_room(self.base_room(), RESERVE)?;
             self.frames.settle()?;
             let (frames, cutter) = (self.frames.frames.clone(), self.frames.cutter.clone());
             self.spill = Some(Spill { frames, cutter, time: self.time_of_commit(), fed: self.state.total });
         }
+        let part = self.draft.next_commit();
         if let Some(spill) = &mut self.spill {
-            for entry in self.draft.sealed.iter().filter(|entry| entry.header.last() > spill.fed) {
+            for entry in part.sealed.iter().filter(|entry| entry.header.last() > spill.fed) {
                 self.frames.feed(entry, spill.fed + 1, spill.time);
             }
-            spill.fed = self.state.total + self.draft.records;
+            spill.fed = self.state.total + part.records;
         }
         self.frames.write_surplus()?;
         let count = self.frames.frames.count();
-        let written = self.draft.sealed.partition_point(|entry| entry.last() <= count);
-        self.draft.sealed.drop_first(written);
+        let written = part.sealed.partition_point(|entry| entry.last() <= count);
+        part.sealed.drop_first(written);
         Ok(())
     }
 
