@@ -53,7 +53,7 @@ fn search(what: &str, search: Search, first_seed: u64, enough: u64) {
 
 #[test]
 fn crashes_leave_every_acknowledged_commit() {
-    search("crashes", CRASHES, 0, 30_000);
+    search("crashes", CRASHES, 0, 60_000);
 }
 
 #[test]
@@ -63,29 +63,29 @@ fn short_lives_leave_every_acknowledged_commit() {
 
 #[test]
 fn many_lives_leave_every_acknowledged_commit() {
-    search("many lives", MANY_LIVES, 5 << 32, 20_000);
+    search("many lives", MANY_LIVES, 5 << 32, 60_000);
 }
 
 #[test]
 fn what_a_dead_writer_has_left_is_not_taken_for_a_commit() {
-    search("same records", SAME_RECORDS, 4 << 32, 30_000);
+    search("same records", SAME_RECORDS, 4 << 32, 60_000);
 }
 
 #[test]
 fn failed_syncs_cost_no_acknowledged_commit() {
-    search("failed syncs", FAILED_SYNCS, 2 << 32, 15_000);
+    search("failed syncs", FAILED_SYNCS, 2 << 32, 60_000);
 }
 
 #[test]
 fn a_full_disk_costs_no_acknowledged_commit() {
-    search("full disks", FULL_DISK, 3 << 32, 10_000);
+    search("full disks", FULL_DISK, 3 << 32, 60_000);
 }
 
 #[test]
 fn readers_beside_a_writer_see_whole_commits_and_are_never_behind() {
     let mut looks = 0;
     let mut seed = 0;
-    while looks < 20_000 * soak() {
+    while looks < 60_000 * soak() {
         match watch(seed) {
             Ok(more) => looks += more,
             Err(problem) => panic!("readers: seed {seed}: {problem}"),
