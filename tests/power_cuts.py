@@ -84,13 +84,15 @@ class Disk:
         """Takes the files away."""
         run("umount", self.root)
 
-    def cut_power(self) -> None:
-        """From now on nothing reaches the disk any more, and every call fails."""
+    def cut_power(self) -> int:
+        """From now on nothing reaches the disk any more, and every call fails; returns when that began."""
         root = os.open(self.root, os.O_RDONLY)
+        began = time.monotonic_ns()
         try:
             fcntl.ioctl(root, SHUT_DOWN, struct.pack("I", WITHOUT_LOG))
         finally:
             os.close(root)
+        return began
 
     def restart(self) -> None:
         """What is in memory is gone; only what reached the disk is there."""
@@ -126,8 +128,12 @@ class History:
 
     acknowledged: list[int] = field(default_factory=list)
     """Numbers of the commits that were acknowledged."""
-    begun: int | None = None
-    """One that was begun and not acknowledged."""
+    begun: list[int] = field(default_factory=list)
+    """Those that were begun later."""
+    cut: int = sys.maxsize
+    """When the power was cut, by the monotonic clock of all processes. What is acknowledged later does not count: Linux
+    can let a sync succeed that the shutdown interrupts (findings/ext4-sync-during-shutdown.sh), and after a power cut,
+    nobody is there to hear of it."""
     failed: bool = False
     """Whether the writer noticed that its disk was gone."""
 
@@ -135,11 +141,12 @@ class History:
         """Takes note of one line."""
         match line.split():
             case ["begun", number]:
-                self.begun = int(number)
-            case ["done", number]:
-                assert self.begun == int(number)
-                self.acknowledged.append(int(number))
-                self.begun = None
+                self.begun.append(int(number))
+            case ["done", number, when]:
+                assert self.begun[-1] == int(number)
+                if int(when) < self.cut:
+                    self.acknowledged.append(int(number))
+                    self.begun.clear()
             case ["failed"]:
                 self.failed = True
             case _:
@@ -147,8 +154,7 @@ class History:
 
     def allowed(self, lost: int = 0) -> set[int]:
         """The commits that may be the last one on the disk, if `lost` acknowledged ones may be gone."""
-        begun = [] if self.begun is None else [self.begun]
-        return {*self.acknowledged[-1 - lost :], *begun}
+        return {*self.acknowledged[-1 - lost :], *self.begun}
 
 
 def may_be_lost(sync: str, version: int) -> int:
@@ -178,7 +184,7 @@ def work_until_cut(
             if stir and path.is_file():
                 write_some_pages(path, source)
         time.sleep(0.01 * source.random())
-        disk.cut_power()
+        history.cut = disk.cut_power()
         for line in process.finish():
             history.hear(line)
     assert history.failed, "the writer did not notice that the disk was gone"
@@ -255,6 +261,11 @@ def add_commit(cf: CaptureFile[bytes], size: int, begin: Callable[[int], None] =
 # Actors
 
 
+def say_done(number: int) -> None:
+    """Says which commit has been acknowledged, and when."""
+    say("done", number, time.monotonic_ns())
+
+
 def write(path: str, version: str, sync: SyncMode, replacements: str, seed: str) -> None:
     """Writes commits of all sizes; replaces the file in this many of a hundred cases."""
     source = random.Random(int(seed))
@@ -288,7 +299,7 @@ def _write(path: Path, version: Version, sync: SyncMode, replacements: int, sour
             cf = opened(metadata(number, 0))
         else:
             number = add_commit(cf, source.choice([0, 1, 1, 1, 2, 10, 50]), lambda number: say("begun", number))
-        say("done", number)
+        say_done(number)
         if source.random() < 0.1:
             cf.add_records(source.randbytes(10_000) for _ in range(source.randrange(10)))
             cf.rollback()
@@ -311,7 +322,7 @@ def write_by_reference(path: str, seed: str) -> None:
                 cf.set_metadata(metadata(commit, count))
                 say("begun", commit)
                 cf.commit()
-                say("done", commit)
+                say_done(commit)
     except OSError:
         say("failed")
 
@@ -326,7 +337,7 @@ def create(folder: str, version: str, sync: SyncMode, _seed: str) -> None:
             path = Path(folder) / f"{number}.capture"
             new = metadata(number, 0)
             cf = CaptureFile(path, to_write=True, initial_metadata=new, sync=sync, format=VERSIONS[int(version) - 2])
-            say("done", number)
+            say_done(number)
             cf.close()
     except OSError:
         say("failed")

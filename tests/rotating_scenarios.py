@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import capturefile
 from capturefile.rotating import RotatingReader, RotatingWriter
 from forking import fork
-from power_cuts import record
+from power_cuts import record, say_done
 from rotating_logs import write_files
 from subprocess_scenarios import main, say
 
@@ -75,7 +75,7 @@ def rotate_until_cut(folder: str, sync: str, seed: str) -> None:
             log.set_metadata(b"%d" % last)
             say("begun", last)
             log.commit()
-            say("done", last)
+            say_done(last)
             if source.random() < 0.3:
                 log.rotate()
     except OSError:

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::small_file::{copy, new_file, shared};
+use super::small_file::{copy, header, new_file, shared};
 use crate::error::Error;
 use crate::simulation::contents::read_snapshot;
 use crate::simulation::disk::{Disk, OnlyUser};

@@ -13,7 +13,7 @@ use crate::v3::shared::Shared;
 use crate::v3::write::{Writer, WriterOptions};
 use crate::write::options::Making;
 
-fn header() -> Header {
+pub(super) fn header() -> Header {
     let sound = Header::new(Codec::Zstd, *b"identity-of-file", 1);
     Header { page: 512, block: 512, fan_out: 2, log: 4096, ..sound }
 }
