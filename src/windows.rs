@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle};
 use std::path::Path;
@@ -14,7 +15,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_GENERIC_READ, FILE_GENERIC_WRITE,
     FILE_ID_INFO, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_STANDARD_INFO, FILE_TYPE_DISK,
     FileIdInfo, FileStandardInfo, GetFileInformationByHandle, GetFileInformationByHandleEx, GetFileType,
-    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReOpenFile, UnlockFileEx,
+    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, MoveFileExW, ReOpenFile, UnlockFileEx,
 };
 use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0};
 use xxhash_rust::xxh3::xxh3_64;
@@ -82,6 +83,14 @@ pub(crate) fn reopen_to_write(file: &File) -> io::Result<File> {
     }
     // SAFETY: the handle is new and has no other owner.
     Ok(unsafe { File::from_raw_handle(handle) })
+}
+
+/// Renames a file, unless there is one of the new name.
+pub(crate) fn rename_to_new(old: &Path, new: &Path) -> io::Result<()> {
+    let text = |path: &Path| path.as_os_str().encode_wide().chain([0]).collect::<Vec<u16>>();
+    let (old, new) = (text(old), text(new));
+    // SAFETY: both names end with a zero, and outlive the call.
+    check(unsafe { MoveFileExW(old.as_ptr(), new.as_ptr(), 0) })
 }
 
 /// Takes a lock without waiting.

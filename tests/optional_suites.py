@@ -39,10 +39,10 @@ def missing_program(*names: str) -> Callable[[], str | None]:
     return lambda: None if any(map(shutil.which, names)) else f"no {names[0]}"
 
 
-def nothing_to_emulate_with() -> str | None:
-    """The check of suites that run programs for another processor; as root, they install what is missing."""
+def nothing_to_emulate_with(*names: str) -> Callable[[], str | None]:
+    """Returns a check of suites that run programs for another processor or system; as root, they install them."""
     installs = os.geteuid() == 0 and shutil.which("apt-get")
-    return missing_program("rustup")() or (None if installs else missing_program("qemu-aarch64-static")())
+    return lambda: missing_program("rustup")() or (None if installs else missing_program(*names)())
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ SUITES = (
     Suite("check-windows", 190, missing_program("rustup")),
     Suite("test-musl", 200, missing_program("rustup")),
     Suite("test-mutants", 400),
-    Suite("test-arm64", 500, nothing_to_emulate_with),
+    Suite("test-arm64", 500, nothing_to_emulate_with("qemu-aarch64-static")),
+    Suite("test-windows", 600, nothing_to_emulate_with("wine64", "/usr/lib/wine/wine64")),
 )
 """The cheapest first: torch alone is some gigabytes."""
 

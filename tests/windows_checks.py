@@ -9,6 +9,7 @@ bits of a position.
 from __future__ import annotations
 
 import ctypes
+import json
 import logging
 import os
 import subprocess
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 import capturefile
 from capturefile import CaptureFile
@@ -163,6 +165,50 @@ def check_rotation(folder: Path) -> None:
     assert "hello" in capturefile.open(folder / "app.capture")[1]
 
 
+def check_format_3(folder: Path) -> None:
+    """Files of format 3 are followed while they are written, survive a writer that is ended, and are recovered."""
+    path = folder / "log.capture"
+    writer = (
+        "import sys, capturefile; log = capturefile.open(sys.argv[1], 'x', format=3)\n"
+        "for number in range(1, 101):\n"
+        "    log.add_record(f'record {number}'); log.commit()\n"
+        "log.add_record('lost'); print('committed', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", writer, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"committed"
+        with capturefile.open(path) as reader:
+            assert list(reader.follow(start=1, timeout=1))[-1] == "record 100"
+            error = raised(lambda: capturefile.open(path, "a"))
+            assert type(error) is capturefile.CaptureFileAlreadyOpen, repr(error)
+        process.kill()
+    with capturefile.open(path, "a") as log:
+        log.add_record("after")
+        log.commit()
+        assert (len(log), log[-1]) == (101, "after")
+    assert capturefile.verify(path).problems == ()
+    capturefile.recover(path, folder / "recovered.capture")
+    assert len(capturefile.open(folder / "recovered.capture")) == 101
+
+
+def check_viewer(folder: Path) -> None:
+    """The viewer serves its page and the records, and ends."""
+    path = make(folder / "log.capture")
+    with subprocess.Popen([*COMMAND, "view", "--no-browser", str(path)], stdout=subprocess.PIPE) as view:
+        try:
+            assert view.stdout is not None
+            address = view.stdout.readline().decode().strip()
+            assert address.startswith("http://127.0.0.1:"), address
+            with urlopen(address, timeout=PATIENCE) as page:
+                assert b"<html" in page.read()
+            with urlopen(f"{address}api/files/0/records?first=2&count=1", timeout=PATIENCE) as answer:
+                (record,) = json.load(answer)["records"]
+            assert "record 2" in json.dumps(record), record
+        finally:
+            view.kill()
+
+
 # The reference
 
 
@@ -224,7 +270,8 @@ def main() -> None:
         import msvcrt
 
         msvcrt.locking = as_microsoft
-    checks = [check_errors, check_replacing, check_paths, check_command, check_rotation, check_reference]
+    checks = [check_errors, check_replacing, check_paths, check_command, check_rotation, check_format_3]
+    checks += [check_viewer, check_reference]
     for check in checks:
         started = time.monotonic()
         with TemporaryDirectory(ignore_cleanup_errors=True) as folder:

@@ -41,7 +41,7 @@ pub(crate) fn move_into_place(
     target: &Path,
     replace: bool,
 ) -> std::result::Result<(), PathPersistError> {
-    if replace { system::replace(temporary, target) } else { temporary.persist_noclobber(target) }
+    if replace { system::replace(temporary, target) } else { system::move_to_new_place(temporary, target) }
 }
 
 /// Opens a regular file and returns its attributes; anything else is an error, without waiting even if

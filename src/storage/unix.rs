@@ -68,6 +68,11 @@ pub(super) fn replace(temporary: TempPath, target: &Path) -> Result<(), PathPers
     temporary.persist(target)
 }
 
+/// Moves a file to a place where none is.
+pub(super) fn move_to_new_place(temporary: TempPath, target: &Path) -> Result<(), PathPersistError> {
+    temporary.persist_noclobber(target)
+}
+
 /// Returns `path` as calls of the system take it.
 pub(super) fn usable(path: PathBuf) -> PathBuf {
     path

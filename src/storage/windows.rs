@@ -45,9 +45,21 @@ pub(super) fn take_over(_: &File, _: &Metadata) -> io::Result<()> {
 }
 
 /// Moves a file to the place of another one, which may be open, but not mapped.
-pub(super) fn replace(mut temporary: TempPath, target: &Path) -> Result<(), PathPersistError> {
+pub(super) fn replace(temporary: TempPath, target: &Path) -> Result<(), PathPersistError> {
     // The standard library's call can replace an open file, that of `TempPath` cannot.
-    match fs::rename(&temporary, target) {
+    let done = fs::rename(&temporary, target);
+    moved(done, temporary)
+}
+
+/// Moves a file, which may be open, to a place where none is.
+pub(super) fn move_to_new_place(temporary: TempPath, target: &Path) -> Result<(), PathPersistError> {
+    // `TempPath` would also change its attributes, which wine refuses while the file is open.
+    let done = windows::rename_to_new(&temporary, target);
+    moved(done, temporary)
+}
+
+fn moved(done: io::Result<()>, mut temporary: TempPath) -> Result<(), PathPersistError> {
+    match done {
         Ok(()) => {
             temporary.disable_cleanup(true);
             Ok(())
