@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from math import floor
+from math import floor, ulp
 from typing import TYPE_CHECKING, Any
 
 from capturefile._fields.expressions import MISSING, document, named_field
@@ -119,13 +119,15 @@ def _in_field(name: str) -> Callable[[int, bytes], float | None]:
 def scale(low: float, high: float) -> tuple[float, float, int]:
     """Returns the start of the first bar, what each stands for, and how many there are, to cover both times."""
     length = high - low
-    width = next((width for width in WIDTHS if length / width < MAX_BARS - 1), None)
+    # Times of other centuries are less exact than a microsecond.
+    least = max(length / (MAX_BARS - 1), 8 * ulp(max(abs(low), abs(high))))
+    width = next((width for width in WIDTHS if width > least), None)
     if width is None:
         width = YEAR * (floor(length / YEAR / (MAX_BARS - 1)) + 1)
     # Days begin at midnight in the time zone of this machine.
     zone = _offset(low) if width >= 3600 else 0.0
-    start = floor((low + zone) / width) * width - zone
-    return start, float(width), floor((high - start) / width) + 1
+    start = min(low, floor((low + zone) / width) * width - zone)
+    return start, float(width), min(MAX_BARS, floor((high - start) / width) + 1)
 
 
 def _offset(moment: float) -> float:
