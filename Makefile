@@ -125,7 +125,7 @@ test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, fr
 .PHONY: test-data
 test-data: $(VENV)/group-data $(VENV)/installed ## Test sequences with PyTorch and Grain, some gigabytes that are installed for it
 	$(BIN)/pytest tests/loaders.py
-	$(BIN)/pytest tests/test_pages.py -k data-loaders.md
+	$(BIN)/pytest tests/test_pages.py -k "pytorch.md or grain.md"
 
 .PHONY: test-frames
 test-frames: $(VENV)/group-frames $(VENV)/installed ## Test what polars and pandas make of records, for which 400 MB are installed

@@ -50,7 +50,7 @@ def main(folder: Path, files: int = 5000, records: int = 2000) -> None:
     """Prints a table."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
     print(f"| {files:,} files of {records:,} records | seconds | us each | memory (MB) | open files |")
-    print("|---|---|---|---|---|")
+    print("|---|--:|--:|--:|--:|")
     if not folder.exists():
         measured("write them, a rotation each", lambda: write(folder, files, records), files)
     # What a fresh log has to be brought to the disk is no part of what reading costs.

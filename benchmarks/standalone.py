@@ -315,7 +315,7 @@ def follow(path: Path) -> None:
 def as_markdown(title: str, table: Table) -> str:
     """A table with a row for each figure."""
     columns = list(dict.fromkeys(column for row in table.values() for column in row))
-    lines = [f"| {title} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines = [f"| {title} | {' | '.join(columns)} |", "|---" + "|--:" * len(columns) + "|"]
     lines += [
         f"| {name} | {' | '.join(number(row[column]) if column in row else '' for column in columns)} |"
         for name, row in table.items()

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -220,11 +220,29 @@ def private_names(pages: dict[Path, Page]) -> Iterator[str]:
             yield f"{path.relative_to(SITE)} has the private name {found[1]}"
 
 
+def without_search(site: Path, pages: Iterable[Path]) -> Iterator[str]:
+    """Pages that the search does not find, or that cannot search when the site is opened from the disk."""
+    index, script = site / "search.json", site / "search.js"
+    if not index.exists() or not script.exists():
+        yield "the site has no search index, or none for a site on the disk"
+        return
+    content = index.read_text(encoding="utf-8")
+    if content not in script.read_text(encoding="utf-8"):
+        yield "the search index for a site on the disk differs from the other one"
+    found = {item["location"].partition("#")[0] for item in json.loads(content)["items"] if item["text"]}
+    for path in pages:
+        name = path.relative_to(site).as_posix()
+        if name not in found:
+            yield f"{name} is not in the search index"
+        if "javascripts/worker.js" not in path.read_text(encoding="utf-8"):
+            yield f"{name} does not load the worker of the search from the disk"
+
+
 def check() -> int:
     """Checks the site that was built; returns the number of its pages."""
     # What is shown for an address that is wrong can stand anywhere, and so has absolute links.
     pages = {path: Page(path) for path in SITE.rglob("*.html") if path.name != "404.html"}
-    found = [*problems(pages), *undocumented(pages), *private_names(pages)]
+    found = [*problems(pages), *undocumented(pages), *private_names(pages), *without_search(SITE, pages)]
     found += [f"{path.relative_to(SITE)} loads fonts" for path in SITE.rglob("*.css") if "url(http" in path.read_text()]
     if found:
         raise BrokenSiteError("\n".join(found))

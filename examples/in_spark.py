@@ -1,6 +1,6 @@
 """Count the words of a log in Spark, copy it with many tasks, and keep another copy up to date with a stream.
 
-It takes `pip install 'capturefile-rs[spark]'` and Java 17. Run it as it is: it makes its own files in a temporary
+It requires the extra `spark` and Java 17. Run it as it is: it makes its own files in a temporary
 folder.
 """
 

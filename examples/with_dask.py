@@ -1,6 +1,6 @@
 """Count the words of many files in Dask, look records up by their numbers, and write results to capture files.
 
-Run it as it is, with `pip install 'capturefile-rs[dask]'`: it makes its own files in a temporary folder.
+Run it as it is, with the extra `dask`: it makes its own files in a temporary folder.
 """
 
 from __future__ import annotations

@@ -217,7 +217,7 @@ def test_the_logs_of_all_processes_are_printed_in_the_order_of_time(tmp_path: Pa
 
 
 def test_every_recipe_for_a_server_is_run_and_in_the_documentation() -> None:
-    source, page = Path(__file__).read_text(), (SERVERS.parent.parent / "docs" / "services.md").read_text()
+    source, page = Path(__file__).read_text(), (SERVERS.parent.parent / "docs" / "logging.md").read_text()
     for path in SERVERS.glob("*.py"):
         assert path.stem in source
         assert f"examples/servers/{path.name}" in page
@@ -257,7 +257,7 @@ async def main():
     try:
         await anext(capturefile.aio.follow(sys.argv[2]))
     except RuntimeError as error:
-        assert "of asyncio only" in str(error), error
+        assert "running event loop of asyncio" in str(error), error
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.to_thread.run_sync, write, 1)
         print(await trio.to_thread.run_sync(some, follower), end=" ")

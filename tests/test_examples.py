@@ -48,7 +48,7 @@ PAGES = {
     "sequences.md": "sequences",
     "following.md": "following",
     "exactly-once.md": "exactly_once",
-    "services.md": "services",
+    "logging.md": "services",
     "rotation.md": "rotation",
     "dask.md": "with_dask",
     "spark.md": "in_spark",
