@@ -259,7 +259,7 @@ def limits(folder: Path, lines: Sequence[bytes]) -> dict[str, float]:
         * wall(lambda: [few.records_at(cold_numbers[start : start + 1000]) for start in (0, 1000)])
         / len(cold_numbers),
         "open and close (us)": MICRO * least(processor, lambda: again(1000, lambda: reader(path).close())) / 1000,
-        "refresh without news (us)": MICRO * least(processor, lambda: again(10_000, cf.refresh)) / 10_000,
+        "refresh without a new commit (us)": MICRO * least(processor, lambda: again(10_000, cf.refresh)) / 10_000,
         "a commit seen by a follower, after a second without any (us)": MICRO * seen_by_follower(folder / "followed"),
         "one sync (us)": MICRO * syncs(folder / "synced"),
         "commit of one, durable (us)": MICRO * durable_commits(folder / "durable.capture"),

@@ -3,7 +3,7 @@
     python docs/for_indexes.py BASE REF
 
 Makes the links of the README absolute, and names the project's pages in pyproject.toml and Cargo.toml. BASE is the
-address of the repository at its hosting service, with what stands there before `/blob/REF/FILE` and `/raw/REF/FILE`.
+address of the repository at its hosting service, with everything before `/blob/REF/FILE` and `/raw/REF/FILE`.
 """
 
 from __future__ import annotations

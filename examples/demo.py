@@ -35,7 +35,7 @@ LIBRARY = Path(sysconfig.get_path("stdlib"))
 BATCH = 1000
 """Lines from one commit to the next."""
 PATIENCE = 60.0
-"""Seconds without news after which a follower gives up."""
+"""Seconds without a new record after which a follower gives up."""
 RANDOM_READS = 20_000
 
 
@@ -46,12 +46,12 @@ class Place(NamedTuple):
     line: int
 
     def to_metadata(self) -> bytes:
-        """The place as it stands in the file's metadata."""
+        """Returns the place in the form of the file's metadata."""
         return json.dumps(self._asdict()).encode()
 
     @classmethod
     def from_metadata(cls, metadata: bytes | None) -> Place:
-        """The place that a capture has got to; the beginning where there is no metadata yet."""
+        """Returns the place that a capture has reached; the beginning if there is no metadata yet."""
         return BEGINNING if metadata is None else cls(**json.loads(metadata))
 
     def __str__(self) -> str:

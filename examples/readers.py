@@ -24,12 +24,12 @@ def write(path: Path) -> None:
 
 
 def read(path: Path) -> str:
-    """Looks again and again until everything is there; no look ever shows half a commit."""
+    """Refreshes until everything is there; no refresh ever shows part of a commit."""
     with capturefile.open(path) as log:
         while len(log) < COMMITS * RECORDS_A_COMMIT:
             log.refresh()
             if len(log) % RECORDS_A_COMMIT:
-                return "half a commit"
+                return "part of a commit"
         last = log[-1]
     return f"{len(log)} records, the last of them {last}"
 

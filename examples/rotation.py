@@ -29,7 +29,7 @@ async def print_orders(log: RotatingReader[str]) -> None:
 
 
 def main() -> None:
-    """Goes through all that there is."""
+    """Runs all parts of the example."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "orders"
         write(folder)

@@ -131,7 +131,7 @@ def put_header_checksum(data: bytes) -> bytes:
 
 
 def without_header_checksum(data: bytes) -> bytes:
-    """The same file with zeros in the place of its header's checksum, which must be there."""
+    """Returns the same file with zeros in place of its header's checksum, which must be present."""
     assert data[: decode_header(data).page_size] == put_header_checksum(data)[: decode_header(data).page_size]
     return encode_header(decode_header(data)) + data[decode_header(data).page_size :]
 
@@ -281,7 +281,7 @@ class FileBuilder:
         return slot
 
     def image(self) -> bytes:
-        """The file as it stands: a slot without a commit is zeros, frames after the last commit are in the data."""
+        """Returns the file as it is: a slot without a commit is zeros, frames after the last commit are in the data."""
         slots = b"".join(self._slots.get(parity, bytes(self.geometry.slot_size)) for parity in (0, 1))
         written = encode_header(self.geometry) + slots + self.frames[: self._written()]
         return written.ljust(self.geometry.new_length, b"\0")

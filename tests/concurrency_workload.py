@@ -1,4 +1,4 @@
-"""What the processes do that write one file and read it beside each other, with every record told by its number.
+"""The processes that write and read one file at the same time; the number of a record determines its content.
 
 The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
@@ -26,17 +26,17 @@ SyncMode: TypeAlias = Literal["full", "barrier", "none"]
 HUGE_EVERY = 701
 """One record in this many is larger than a block."""
 MIN_CHECKS = 20
-"""How many checks a reader makes at least, also where it gets to run only once it has been told to stop."""
+"""Minimum number of checks of a reader, even if it starts to run only after it has been told to stop."""
 
 
 def record(number: int) -> str:
-    """The record with this number, the same from each writer."""
+    """Returns the record with this number, which is the same from each writer."""
     repeats = 20_000 if number % HUGE_EVERY == 0 else number * 7919 % 61
     return f"{number}:" + f"{number * 2654435761 % 2**32:08x}" * repeats
 
 
 def check_state(cf: CaptureFile[str], held: int = 0) -> int:
-    """Checks that what the object sees is one whole commit, not before one of `held` records; returns its count."""
+    """Checks that the object shows a whole commit, with at least `held` records; returns its count."""
     count = cf.record_count()
     assert count >= held, f"{count} records after {held} had been seen"
     assert cf.get_metadata() == (b"%d" % count), f"the metadata of another commit than that of {count} records"
@@ -267,7 +267,7 @@ def follow_with_times(path: str) -> None:
 
 
 def wait_for_news(path: str) -> None:
-    """Follows a file that gets no news until Ctrl-C comes."""
+    """Follows a file without new records until Ctrl-C."""
     with CaptureFile(path) as cf:
         say("following")
         used = time.process_time()

@@ -1,4 +1,4 @@
-"""A file system in user space that passes everything to a folder, and lacks or caches what it is told to.
+"""A file system in user space that passes everything to a folder, with configurable gaps and caches.
 
 `python fuse_server.py ROOT BACKING SWITCHES` mounts it at ROOT, prints a line, and serves until it is unmounted. The
 switches are the fields of `Switches`, as JSON. It speaks the kernel's protocol by itself, since the libraries for it
@@ -49,7 +49,7 @@ class Switches:
     attribute_seconds: float = 0
     """For how long the kernel believes attributes and names without asking again."""
     keep_cache: bool = False
-    """Whether the kernel keeps what it has cached of a file when somebody opens it."""
+    """Whether the kernel keeps the cached content of a file when it is opened."""
     read_only: bool = False
     """Whether nothing is written through the mount, which also keeps reads from making attributes old."""
     exclusive_rename: bool = True

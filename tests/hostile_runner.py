@@ -1,4 +1,4 @@
-"""Reads whatever is in a folder, each file in a forked child of its own, and says what came of it.
+"""Reads all files in a folder, each in a separate forked child, and reports the outcomes.
 
 The function at the end is a scenario, like those of `subprocess_scenarios.py`, and is run in the same way.
 """
@@ -34,7 +34,7 @@ INVALID = "InvalidCaptureFile"
 
 
 class Outcome(NamedTuple):
-    """What came of one way to use one file."""
+    """The outcome of one use of one file."""
 
     name: str
     use: str
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 def parse_outcome(line: str) -> Outcome:
-    """The outcome that a line of `attack` tells."""
+    """Parses a line of `attack`."""
     name, use, result, memory = line.split(" ")
     return Outcome(name, use, result, int(memory))
 
@@ -101,7 +101,7 @@ def _recover(path: Path) -> None:
 
 
 def _write(path: Path) -> None:
-    """Appends to a file that says that it can be; what was added must be there."""
+    """Appends to a file that opens for writing; the added records must be there."""
     with CaptureFile(path, to_write=True, encoding=None, sync=False) as cf:
         count = cf.record_count()
         cf.add_records([b"added"] * 5)
@@ -130,7 +130,7 @@ def _memory(field: str) -> int:
 
 
 def _use(use: str, path: Path) -> tuple[str, int]:
-    """What the use comes to, and by how much memory the process grew meanwhile."""
+    """Returns the outcome of the use, and by how much memory the process grew."""
     before = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # The peak is counted from now on.
     try:

@@ -69,7 +69,7 @@ class Interruption:
             self._pass(frame, f"return of {function.__name__}")
 
     def _trace(self, frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401
-        # What is raised in a generator expression that is thrown away half-way is told to nobody.
+        # An exception in a generator expression that is discarded half-way is not reported.
         if frame.f_code.co_filename not in self.files or frame.f_code.co_name == "<genexpr>":
             return None
         if event == "call" or (event == "line" and frame.f_lasti not in quiet(frame.f_code)):

@@ -21,7 +21,7 @@ EXTENSION = "_capturefile.pyi"
 
 @dataclass
 class Source:
-    """One language's files: which there are, and which uses which."""
+    """The files of one language, and which of them uses which."""
 
     root: Path
     files: list[Path]
@@ -105,7 +105,7 @@ class Crate:
             if (*module, name) in self.files:
                 module = (*module, name)
                 continue
-            # What the root gives on is public, and using it is using the root.
+            # Names that the root exports again are public, and using them is using the root.
             for export in () if path in tried or not module else self.exports[module]:
                 if export[-1] == name:
                     return self.home_of((*export, *path[place + 1 :]), tried | {path})
@@ -154,7 +154,7 @@ def rust_functions(path: Path) -> Iterator[tuple[str, int, int]]:
 
 
 class Package:
-    """The modules of the package, and where the names come from that a module gives on."""
+    """The modules of the package, and the origins of names that a module exports again."""
 
     def __init__(self, root: Path) -> None:
         self.name = root.name
@@ -191,7 +191,7 @@ class Package:
         return module
 
     def edges(self) -> Iterator[tuple[Path, Path]]:
-        """Which file uses which. What an `__init__` only gives on is no use."""
+        """Yields which file uses which. Exporting again in an `__init__` does not count as a use."""
         for module, tree in self.trees.items():
             if self.files[module].name == EXTENSION:
                 # What it hands out of the package it imports when it is asked for it.
@@ -237,7 +237,7 @@ def layers_of(page: Path, root: Path) -> list[list[Path]]:
 
 
 def against_layers(source: Source, layers: list[list[Path]], public: Path | None) -> Iterator[str]:
-    """Imports of something that is not above; behind the `public` layer, of anything else than that."""
+    """Yields imports of a file that is not above; after the `public` layer, of any file other than that."""
 
     def rank(path: Path) -> int | None:
         found = [

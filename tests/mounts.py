@@ -58,7 +58,7 @@ def run(*command: str | Path) -> None:
 
 
 def unmount(root: Path) -> None:
-    """Takes the files away, also if somebody still has one open: it is gone once the last one is closed."""
+    """Unmounts the file system, even if a file is still open: it disappears once the last one is closed."""
     try:
         run("umount", root)
     except OSError:

@@ -284,7 +284,7 @@ let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
         "v3::failed_syncs_cost_no_acknowledged_commit",
     ),
     Mutant(
-        "the heads are not read again behind the end of the chain",
+        "the heads are not read again after the end of the chain",
         "src/v3/open/reader.rs",
         "let again = read_head(file)?;",
         "let again = head.clone();",
@@ -310,7 +310,7 @@ let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
         "v3::decay::a_reader_whose_last_commit_is_gone_begins_anew",
     ),
     Mutant(
-        "a writer does not look for what is left behind the end of the log",
+        "a writer does not check for entries after the end of the log",
         "src/v3/write/open.rs",
         "if let Some(damage) = lost {",
         "if let Some(damage) = lost.filter(|_| false) {",

@@ -168,7 +168,7 @@ def _ask_viewer(cf: CaptureFile[bytes], *names: str) -> None:
         for number in (1, count // 2, count, count + 1):
             query = f"first={number}&count=500".encode()
             path = {"file": "0", "number": str(number)}
-            # There may be no metadata, and there is no record behind the last one.
+            # There may be no metadata, and there is no record after the last one.
             with suppress(HTTPException, IndexError):
                 getattr(viewer, name)(Request({"type": "http", "path_params": path, "query_string": query}))
 

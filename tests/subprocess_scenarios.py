@@ -284,7 +284,7 @@ def write_after_parent(path: str) -> None:
 
 
 def watch_slot_lock(path: str) -> None:
-    """Waits until somebody else holds the lock on the slots, as a reader of the reference would see it."""
+    """Waits until another process holds the lock on the slots, as a reader of the reference would see it."""
     start, length = SLOT_RANGE
     with Path(path).open("rb") as file:
         say("watching")

@@ -55,7 +55,7 @@ def _removed(full: Path) -> Iterator[int]:
 def _renamed(full: Path) -> Iterator[int]:
     with _removed(full) as descriptor:
         # What the system says is the name of a removed file is a name that another file may have.
-        full.with_name(f"{full.name} (deleted)").write_bytes(b"somebody else's")
+        full.with_name(f"{full.name} (deleted)").write_bytes(b"another program's")
         yield descriptor
 
 

@@ -280,7 +280,7 @@ def damaged_slots(data: bytes) -> bytes:
 
 SOUND = build_file([b"one", b"two"])
 INVALID = {
-    "text": (b"This is no capture file.\n", "This is no"),
+    "text": (b"This is not a capture file.\n", "This is not"),
     "zeros": (bytes(500_000), "MioCapture"),
     "only the magic": (b"MioCapture\0", "11 bytes"),
     "only a header": (encode_header(DEFAULT), "4096 bytes"),

@@ -160,7 +160,7 @@ def test_lengths_of_time_have_units() -> None:
 
 @pytest.fixture
 def log(path: Path) -> Path:
-    """Records of JSON, one each minute from noon on, of which each tenth has no time."""
+    """JSON records, one each minute from noon on; every tenth has no time."""
     records = []
     for minute in range(120):
         moment = (NOON + timedelta(minutes=minute)).isoformat()
@@ -177,7 +177,7 @@ WINDOW = ("--since", "2026-11-30T12:25Z", "--until", "2026-11-30T13:01Z", "--tim
 
 
 def test_records_of_a_stretch_of_time_are_chosen(log: Path, tmp_path: Path) -> None:
-    # The record without a time at 13:00 comes behind the one of 12:59.
+    # The record without a time at 13:00 comes after the one of 12:59.
     assert numbers_in(output("cat", *WINDOW, log)) == list(range(25, 61))
     assert output("count", *WINDOW, log) == b"36\n"
     assert numbers_in(output("grep", *WINDOW, '"n": .5', log)) == [25, 35, 45, 55]

@@ -95,7 +95,7 @@ def test_a_waiting_follower_reports_that_the_file_is_replaced(path: Path, replac
 
 
 def waiting(follower: Follower[str]) -> Callable[[], object]:
-    """Lets a thread wait for news; gives what tells the news, or the error."""
+    """Makes a thread wait for a new record; returns a function for the record, or the error."""
     heard: list[object] = []
 
     def wait() -> None:

@@ -71,7 +71,7 @@ def attack(folder: Path, files: Mapping[str, bytes]) -> Iterator[Outcome]:
 
 
 def results(outcomes: Iterable[Outcome], use: str) -> dict[str, str]:
-    """What came of one use, by the names of the files."""
+    """The outcomes of one use, by the names of the files."""
     return {outcome.name: outcome.result for outcome in outcomes if outcome.use == use}
 
 
@@ -88,7 +88,7 @@ def some_records(count: int, longest: int = 200) -> list[bytes]:
     ]
 
 
-# What is no capture file
+# Files that are not capture files
 
 
 @pytest.mark.parametrize("to_write", [False, True])
@@ -327,7 +327,7 @@ def test_records_and_nodes_that_leave_their_block_are_refused(tmp_path: Path) ->
 
 
 def test_index_nodes_that_go_in_circles_end(tmp_path: Path) -> None:
-    """At the bottom the node is taken for a record; its first bytes say that the record is empty."""
+    """At the lowest level the node is read as a record; its first bytes say that the record is empty."""
     first = DEFAULT.data_start
     second = first + len(circle(first))
     narrow = Geometry(4096, 4096, 2)

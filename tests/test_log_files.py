@@ -270,7 +270,7 @@ def test_settings_that_cannot_be_are_refused_also_where_the_file_is_opened_late(
 
 
 class Silent:
-    """An object that cannot be told as text."""
+    """An object that cannot be converted to text."""
 
     def __str__(self) -> str:
         raise RuntimeError
@@ -298,7 +298,7 @@ AWKWARD = {
     "keys that are tuples": ({(1, 2): 3}, {"(1, 2)": 3}),
     "keys of all kinds": ({uuid.UUID(int=0): 1, None: 2, b"a": 3, 4: 5, 0.5: 6}, None),
     "no text": (Silent(), "<Silent, str() of which raises RuntimeError>"),
-    "a key that is no text": ({Silent(): math.nan}, {"<Silent, str() of which raises RuntimeError>": "NaN"}),
+    "a key that is not text": ({Silent(): math.nan}, {"<Silent, str() of which raises RuntimeError>": "NaN"}),
     "a huge integer": ([10**5000], [hex(10**5000)]),
     "not a number": ([math.nan, 1.5, -math.inf], ["NaN", 1.5, "-Infinity"]),
     "nested": (nested(100_000), None),

@@ -1,4 +1,4 @@
-"""What a writer does when somebody else cuts its file short, removes it, renames it, or left it empty."""
+"""A writer whose file another program truncates, removes, renames, or left empty."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_writer_acknowledges_nothing_once_its_file_is_cut_short_or_gone(
         for call in (cf.commit, cf.rollback, lambda: cf.add_record("more")):
             with pytest.raises(CaptureFileError, match=r"truncated|removed"):
                 call()
-        # Nothing is written over what stands there now.
+        # Nothing is written over the present content.
         assert (path.read_bytes() if path.exists() else None) == left
         with pytest.warns(UncommittedWarning):
             cf.close()
@@ -167,7 +167,7 @@ def test_an_empty_file_becomes_a_capture_file_and_keeps_what_it_is(links: bool, 
     assert committed(path) == [b"one"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to act as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="acting as another user requires root")
 def test_an_empty_file_in_a_folder_that_may_not_be_written_becomes_a_capture_file(path: Path) -> None:
     for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
         folder.chmod(0o755)

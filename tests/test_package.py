@@ -62,7 +62,7 @@ def test_links_of_the_readme_work_on_the_package_indexes(tmp_path: Path) -> None
     for name in ("README.md", "pyproject.toml", "Cargo.toml", "docs/for_indexes.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / name, tmp_path / name)
-    base = "https://example.org/somebody/capturefile"
+    base = "https://example.org/someone/capturefile"
     subprocess.run([sys.executable, tmp_path / "docs" / "for_indexes.py", f"{base}/-", "v9"], check=True)
     links = re.findall(r"(!?)\[[^\]]*\]\((\S+)\)", (tmp_path / "README.md").read_text(encoding="utf-8"))
     assert {link for _, link in links if not link.startswith("https://")} == set()

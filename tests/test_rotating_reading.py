@@ -71,7 +71,7 @@ def test_what_a_reader_sees_stands_still_until_it_looks_again(folder: Path) -> N
 def test_a_record_behind_a_sealed_file_is_not_of_the_log(folder: Path) -> None:
     write_files(folder, 2, 2)
     with CaptureFile(folder / "00000000000000000001.capture", True) as cf:
-        cf.add_record("added by somebody else")
+        cf.add_record("added by another program")
         cf.commit()
     check(folder, 4)
 

@@ -78,7 +78,7 @@ def check_errors(folder: Path) -> None:
 
 
 def check_replacing(folder: Path) -> None:
-    """What somebody reads is not replaced, with an error that tells why, and nothing is left behind."""
+    """A file that is being read is not replaced; the error says why, and no temporary file remains."""
     path = make(folder / "log.capture")
     with capturefile.open(path) as reader:
         assert reader[1] == "record 1"
@@ -137,7 +137,7 @@ def check_command(folder: Path) -> None:
 
 
 def check_rotation(folder: Path) -> None:
-    """A log continues while somebody reads its oldest file, which is deleted later; a consumer and a logger work."""
+    """A log continues while its oldest file is being read, which is deleted later; a consumer and a logger work."""
     logs = folder / "logs"
     with RotatingWriter(logs, max_bytes=1, keep_files=2, sync="none") as log:
         log.add_record("first")

@@ -68,7 +68,7 @@ def documents(records: Sequence[bytes]) -> list[Any]:
         found: list[Any] = _decode(f"[{_BETWEEN.join(records).decode()}]")
     except (ValueError, RecursionError):
         found = []
-    # A record that is no JSON by itself may be a part of some: `1, 2`, or `[1` before `2]`.
+    # A record that is not JSON by itself may be part of some: `1, 2`, or `[1` before `2]`.
     if len(found) == 2 * len(records) - 1 and found[1::2] == [_MARK] * (len(records) - 1):
         return found[::2]
     return list(map(document, records))

@@ -1,4 +1,4 @@
-"""Fields of JSON records: which there are in a file, and their values as the columns of a list."""
+"""Fields of JSON records: the fields in a file, and their values as the columns of a list."""
 
 from __future__ import annotations
 

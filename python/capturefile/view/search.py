@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_HITS = 1000
-"""Maximum number of hits on a page; the next page begins behind the last one."""
+"""Maximum number of hits on a page; the next page begins after the last one."""
 REPORT_EVERY = 0.15
 """Seconds between two lines of progress."""
 BEFORE, BEHIND = 40, 160
