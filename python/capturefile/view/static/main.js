@@ -70,7 +70,7 @@ function show(to) {
   list.columns(at.fields, $("heads"));
   // What is typed and not searched for yet stays.
   if (queryChanged && !same(search.query, at.query)) search.restore(at.query);
-  else if (isOther) search.run(false);
+  else if (isOther && !same(at.query, NOTHING)) search.run(false);
   for (const view of VIEWS) {
     $(view).hidden = view !== at.view;
     $(`tab-${view}`).setAttribute("aria-selected", String(view === at.view));
