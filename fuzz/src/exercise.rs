@@ -34,7 +34,7 @@ pub(crate) fn use_fully(path: &Path) {
     }
 }
 
-/// What came of something, unless the file's damage was in the way; no other error will do.
+/// Returns the result, or `None` if the file is damaged; any other error is a failure.
 fn may_be_damaged<T>(result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use capturefile::{CaptureFile, Error, MetadataOutcome, RecoverOptions, Recovery, Snapshot, verify};
 
-/// Recovering is told to stop when it has asked so often: a small file can hold more than anybody waits for.
+/// Maximum number of progress reports before recovery is cancelled: a small file can hold too many records to
+/// wait for.
 const PATIENCE: u32 = 5;
 /// This many records are compared, from each end.
 const COMPARED: u64 = 20;

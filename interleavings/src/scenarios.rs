@@ -6,7 +6,7 @@ use crate::sync::published::{Published, Versioned};
 use crate::sync::transaction::{Saved, Transaction};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, thread};
 
-/// A number to be squared; the first try fails where it is told to.
+/// A number to be squared; the first attempt fails on request.
 struct Square {
     number: u64,
     failures: AtomicU64,

@@ -1503,7 +1503,7 @@ def recover(
         source: Path of the damaged file.
         target: Path of the new file; with None, nothing is written, and the result describes what would be recovered.
         overwrite: Replace a target that exists, keeping its mode and owner.
-        keep_numbers: Put an empty record in the place of each lost one. Otherwise lost records are left out, so
+        keep_numbers: Put an empty record in place of each lost one. Otherwise lost records are left out, so
             that later ones get lower numbers.
         progress: Called with the bytes of the source that are done and its total bytes: at the start, at most
             ten times a second, and at the end with all of them. An exception that it raises stops the work and

@@ -71,7 +71,7 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn await_coming(&self, _range: Range<u64>) -> io::Result<()> {
         Ok(())
     }
-    /// Returns the storage if it is an object in a store, of which each read may be a request.
+    /// Returns the storage if it is an object in a store, where each read may be a request.
     fn as_object(&self) -> Option<&ObjectStorage> {
         None
     }

@@ -43,7 +43,7 @@ fn damage_of<T>(result: Result<T>) -> Damage {
     damage(&refused(result))
 }
 
-/// Reads all that there is in every way; what is not an error must be right, where it can be told.
+/// Reads everything in every way; every result that is not an error must be right, if that is known.
 fn read_all(snapshot: &Arc<Snapshot>, is_right: impl Fn(u64, &[u8]) -> bool) {
     let count = snapshot.record_count();
     let last = count.min(2 * COUNT);
@@ -124,7 +124,7 @@ fn a_flipped_bit_is_an_error_or_harmless_wherever_it_is() {
     for (index, at) in interesting(&image).into_iter().enumerate().filter(|(_, at)| *at < good.len()) {
         let mut bytes = good.clone();
         bytes[at] ^= 1 << (index % 8);
-        // Other sizes in the header make another file of it, of which nothing can be told.
+        // Other sizes in the header make it another file, whose content is unknown.
         use_damaged(&bytes, |number, found| (15..27).contains(&at) || is_the_record(number, found));
     }
 }

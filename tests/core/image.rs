@@ -225,13 +225,13 @@ impl FileImage {
         self.commit_slot(&self.next_slot());
     }
 
-    /// Puts any slot in the place of its serial number, which becomes the last one.
+    /// Puts any slot in place of its serial number, which becomes the last one.
     pub(crate) fn commit_slot(&mut self, slot: &SlotImage) {
         self.serial = slot.serial;
         self.slots[(slot.serial % 2) as usize] = slot.encode(&self.geometry);
     }
 
-    /// The file as it stands.
+    /// The file as it is.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut out = header(MAGIC, &self.geometry);
         out.extend(self.slots.concat());

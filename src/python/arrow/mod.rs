@@ -174,7 +174,7 @@ pub(super) fn arrow_of(
 }
 
 /// Returns the schema in a capsule of a consumer.
-#[expect(unsafe_code, reason = "what is in a capsule is told by its name only")]
+#[expect(unsafe_code, reason = "only its name shows what is in a capsule")]
 fn schema_in<'a>(capsule: &'a Bound<'_, PyCapsule>) -> PyResult<&'a ArrowSchema> {
     let schema = capsule.pointer_checked(Some(c"arrow_schema"))?.cast::<ArrowSchema>();
     // SAFETY: a capsule of this name has such a schema, by the Arrow PyCapsule interface, for as long as it lives.

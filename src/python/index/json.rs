@@ -80,7 +80,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Moves behind a string; returns what stands between its quotes.
+    /// Moves past a string; returns the bytes between its quotes.
     fn string(&mut self) -> Option<&'a [u8]> {
         self.expect(b'"')?;
         let start = self.at;

@@ -245,7 +245,7 @@ struct BitReader<'a> {
 }
 
 impl BitReader<'_> {
-    /// At least the next 57 bits, with zeros behind the end.
+    /// Returns at least the next 57 bits, with zeros after the end.
     fn window(&self) -> u64 {
         let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
         let word = match rest.first_chunk::<8>() {

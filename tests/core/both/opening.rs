@@ -144,7 +144,7 @@ fn folders_and_missing_folders_are_the_systems_errors() {
     }
     fs::write(folder.join("file"), b"").unwrap();
     let below_a_file = folder.join("file/log.capture");
-    // Windows does not tell a file in the place of a folder from nothing.
+    // Windows does not distinguish a file in place of a folder from a missing folder.
     let to_write = if cfg!(windows) { "create" } else { "open" };
     for (options, action) in
         [(OpenOptions::new(), "open"), (writing(), to_write), (writing().replace(true), to_write)]

@@ -253,7 +253,7 @@ impl Machine {
     }
 
     fn refresh(&mut self, durable: bool) {
-        // Metadata that is set again to the same bytes is news as well.
+        // Setting metadata to the same bytes again counts as a change.
         let news = self.reader.refresh(durable).unwrap();
         assert!(news || self.seen == self.committed);
         self.seen = self.committed.clone();

@@ -1,11 +1,11 @@
-//! Somebody else who takes locks of a file and looks for those of others.
+//! Another program, which takes locks of a file and checks for those of others.
 
 use std::fs::File;
 use std::path::Path;
 
 pub(super) const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
 
-/// An open file description of somebody else, on which locks can be tried and taken.
+/// An open file description of another program, on which locks can be tried and taken.
 pub(super) struct Stranger(File);
 
 impl Stranger {

@@ -71,7 +71,8 @@ fn links_that_lead_nowhere_are_the_systems_errors() {
 fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let as_another = || {
         if Uid::effective().is_root() {
-            // Of this thread alone, which ends with the work. Only Linux has it; elsewhere be somebody else from the start.
+            // Only of this thread, which ends with the work. Only Linux has it; elsewhere be another user
+            // from the start.
             #[cfg(target_os = "linux")]
             nix::unistd::setfsuid(Uid::from_raw(65_534));
         }
