@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COUNT = 20_000
-"""So many that the log has come round, and its first commits are in blocks alone."""
+"""Enough for the log to have come round, and for its first commits to be in blocks alone."""
 RECORDS = [random.Random(number).randbytes(60) + b"%d" % number for number in range(1, COUNT + 1)]
 PAGE = 4096
 
@@ -115,6 +115,23 @@ def test_a_frame_whose_records_are_still_in_the_log_costs_nothing(source: Path, 
     report = capturefile.recover(source, target)
     assert (report.lost, report.uncertain, len(report.problems)) == ((), (), 1)
     assert contents(target) == before
+
+
+def test_a_record_of_a_destroyed_entry_is_taken_from_a_later_entry_that_repeats_it(path: Path, target: Path) -> None:
+    records = [bytes([number]) * 50 for number in b"abc"]
+    with capturefile.open(path, "x", format=3, encoding=None) as cf:
+        for record in records:
+            cf.add_record(record)
+            cf.commit()
+        # Too large for an entry, so that this one replaces the others.
+        cf.set_metadata(b"m" * 2 * PAGE)
+        cf.commit()
+    place = path.read_bytes().index(records[1])
+    destroy(path, (place, place + 50))
+    report = capturefile.recover(path, target)
+    assert (report.lost, report.uncertain, report.recovered, len(report.problems)) == ((), (), 3, 1)
+    with capturefile.open(target, encoding=None) as cf:
+        assert (list(cf), cf.get_metadata()) == (records, b"m" * 2 * PAGE)
 
 
 def test_without_the_log_all_comes_back_that_is_in_frames(source: Path, target: Path) -> None:

@@ -249,17 +249,47 @@ impl DamagedLog {
         end < self.sure || is_bare || is_begun
     }
 
-    /// Lists the records of all entries, each record once.
+    /// Lists the records of all entries, each record once: from the newest entry that is certain, since it may repeat the
+    /// records of earlier ones, or else from the oldest one that is not.
     fn list_records(&mut self) -> Result<()> {
-        reserve(&mut self.spans, self.entries.len(), "records of the log")?;
-        let mut covered = 0;
-        for (index, FoundEntry { header, .. }) in self.entries.iter().enumerate() {
-            let (first, last) = (header.first.max(covered + 1), header.last());
-            if header.records > 0 && first <= last {
-                self.spans.push(Span { first, last, index });
-                covered = last;
+        const WHAT: &str = "records of the log";
+        let mut spans: Vec<Span> = Vec::new();
+        reserve(&mut spans, self.entries.len(), WHAT)?;
+        let entries = || self.entries.iter().enumerate().filter(|(_, entry)| entry.header.records > 0);
+        let mut lowest = u64::MAX;
+        for (index, FoundEntry { header, .. }) in
+            entries().rev().filter(|(_, entry)| entry.trust == Trust::Certain)
+        {
+            let (first, last) = (header.first, header.last().min(lowest - 1));
+            if first <= last {
+                spans.push(Span { first, last, index });
+                lowest = first;
             }
         }
+        spans.reverse();
+        let certain = spans.len();
+        let mut covered = 0;
+        for (index, FoundEntry { header, .. }) in entries().filter(|(_, entry)| entry.trust != Trust::Certain)
+        {
+            let (mut first, last) = (header.first.max(covered + 1), header.last());
+            while first <= last {
+                let at = spans[..certain].partition_point(|span| span.last < first);
+                let next = spans[..certain]
+                    .get(at)
+                    .map_or(NUMBER_LIMIT..=NUMBER_LIMIT, |span| span.first..=span.last);
+                if next.contains(&first) {
+                    first = next.end() + 1;
+                    continue;
+                }
+                let end = last.min(next.start() - 1);
+                reserve(&mut spans, 1, WHAT)?;
+                spans.push(Span { first, last: end, index });
+                first = end + 1;
+            }
+            covered = covered.max(last);
+        }
+        spans.sort_unstable_by_key(|span| span.first);
+        self.spans = spans;
         Ok(())
     }
 
