@@ -185,7 +185,7 @@ def test_a_wrong_use_is_refused(path: Path) -> None:
     for name in ("max_queued", "max_queued_bytes"):
         with pytest.raises(ValueError, match=f"{name} cannot be 0"):
             aio.open(path, **{name: 0})  # type: ignore[call-overload]
-    with pytest.raises(RuntimeError, match="of asyncio only"):
+    with pytest.raises(RuntimeError, match="a running event loop of asyncio"):
         aio.open(path).append("one").send(None)
     with pytest.raises(TypeError, match="one writer"):
         pickle.dumps(aio.open(path))

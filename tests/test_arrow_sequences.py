@@ -86,5 +86,5 @@ def test_a_file_that_is_gone_or_another_one_ends_the_stream_behind_the_others(pa
 def test_text_of_another_encoding_is_refused(paths: list[Path]) -> None:
     latin = capturefile.concat(paths[:1], encoding="latin-1")
     assert rows(latin.as_arrow())["record"] == RECORDS[:300]
-    with pytest.raises(ValueError, match="UTF-8 only"):
+    with pytest.raises(ValueError, match="only text in UTF-8"):
         capturefile.concat([latin, capturefile.concat(paths)]).as_arrow(text=True)

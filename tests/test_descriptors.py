@@ -118,7 +118,7 @@ def test_a_file_that_has_only_a_descriptor_is_not_created_or_replaced(full: Path
         path = f"/proc/self/fd/{descriptor}"
         with pytest.raises(FileExistsError):
             capturefile.open(path, "x")
-        with pytest.raises(OSError, match="no name"):
+        with pytest.raises(OSError, match="without a name"):
             capturefile.open(path, "w")
         with CaptureFile(path) as cf:
             assert list(cf) == ["one", "two"]

@@ -329,5 +329,5 @@ def test_a_file_that_went_back_in_time_is_an_error_and_not_followed(path: Path) 
 
 
 def test_following_in_no_loop_of_asyncio_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"of asyncio only.*in a thread"):
+    with pytest.raises(RuntimeError, match=r"requires a running event loop of asyncio.*in a thread"):
         capturefile.aio.follow(tmp_path / "log.capture").__anext__().send(None)

@@ -406,7 +406,7 @@ def test_a_signal_handler_cannot_use_a_log_in_the_middle_of_its_rotation(
 ) -> None:
     def announce_and_handle(announced: CaptureFile[str], first: int) -> manifest.Entry:
         """A handler that is called here would add to a file that is left behind."""
-        with pytest.raises(ValueError, match="executing already"):
+        with pytest.raises(ValueError, match="already executing"):
             log.add_record("record 2")
         return announce(announced, first)
 

@@ -340,7 +340,7 @@ def test_a_signal_handler_cannot_step_the_follower_that_it_has_interrupted(folde
         follower = reader.follow(2, timeout=0.5)
 
         def handler(*_: object) -> None:
-            with pytest.raises(ValueError, match="executing already"):
+            with pytest.raises(ValueError, match="already executing"):
                 next(follower)
             refused.append(follower.ready())
 

@@ -304,7 +304,7 @@ def test_files_are_joined_whatever_way_they_are_given(full: Path, tmp_path: Path
 def test_one_file_in_place_of_many_is_a_mistake(full: Path) -> None:
     one: Any
     for one in (full, str(full)):
-        with pytest.raises(TypeError, match="not one"):
+        with pytest.raises(TypeError, match="not a single one"):
             capturefile.concat(one)
     with pytest.raises(FileNotFoundError):
         capturefile.concat([full, full / "missing", full.parent / "missing"][2:])

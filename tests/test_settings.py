@@ -175,7 +175,7 @@ def test_each_commit_of_format_3_has_a_time_by_which_its_records_are_found(path:
 def test_a_file_in_format_2_has_no_times(full: Path) -> None:
     with CaptureFile(full) as cf:
         for ask in (lambda: cf.commit_time(1), lambda: cf.record_number_at(datetime.now(UTC))):
-            with pytest.raises(capturefile.CaptureFileError, match="version 2"):
+            with pytest.raises(capturefile.CaptureFileError, match="it is in format 2"):
                 ask()
 
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 capturefile index log.capture --key order --key http.status
-capturefile index log.capture
-capturefile cat --where 'order == "A17"' log.capture"""
+capturefile index log.capture"""
 
 
 def add_to(commands: Commands, summary: str) -> None:
