@@ -174,8 +174,10 @@ def _ask_viewer(cf: CaptureFile[bytes], *names: str) -> None:
 
 
 def _do_job(cf: CaptureFile[bytes], kind: str) -> None:
-    query = {"text": "nowhere", "pattern": False, "any_case": False, "first": 1, "last": 0}
-    _exhaust(TASKS[kind]({"kind": kind, "path": cf.path, **query}))
+    texts = {"text": "nowhere", "where": "", "time": "", "field": "key"}
+    flags = {"pattern": False, "any_case": False, "whole": False}
+    span = {"since": None, "until": None, "first": 1, "last": 0}
+    _exhaust(TASKS[kind]({"kind": kind, "path": cf.path, "fields": ["key"], **texts, **flags, **span}))
 
 
 CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
@@ -255,6 +257,9 @@ CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
     "view.metadata download_metadata": lambda cf, _: _ask_viewer(cf, "metadata", "download_metadata"),
     "view.way": lambda cf, _: _ask_viewer(cf, "way"),
     "view.jobs.search": lambda cf, _: _do_job(cf, "search"),
+    "view.jobs.fields": lambda cf, _: _do_job(cf, "fields"),
+    "view.jobs.values": lambda cf, _: _do_job(cf, "values"),
+    "view.jobs.timeline": lambda cf, _: _do_job(cf, "timeline"),
     "view.jobs.verify": lambda cf, _: _do_job(cf, "verify"),
     "view.jobs.blocks": lambda cf, _: _do_job(cf, "blocks"),
     "view.jobs.sizes": lambda cf, _: _do_job(cf, "sizes"),

@@ -103,6 +103,7 @@ NOT_TRIED = {
     "cli": "its commands are tried as such",
     "view.events": "tells numbers that CaptureFile.info gives",
     "view.job": "starts a process for one of the jobs, and ends it",
+    "view.export": "the same; it goes through the records as a search does",
 }
 """Public names that have no call in `CALLS`, and why."""
 REFUSING = {
