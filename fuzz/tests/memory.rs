@@ -241,7 +241,10 @@ fn an_index_that_leads_back_and_forth_is_given_up_soon() {
     fs::write(&path, head.file(&frames, in_turn)).unwrap();
     let start = Instant::now();
     let problems = verify(&path).unwrap().problems;
-    assert!(problems.iter().any(|problem| problem.to_string().contains("keeps leading back")), "{problems:?}");
+    assert!(
+        problems.iter().any(|problem| problem.to_string().contains("keeps leading back")),
+        "{problems:?}"
+    );
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
