@@ -297,5 +297,5 @@ def test_a_log_is_uploaded_file_by_file_and_its_manifest_last(tmp_path: Path, s3
 
 def test_only_stores_take_uploads(local: Path) -> None:
     for url in ("https://example.org/log.capture", str(local)):
-        with pytest.raises(ValueError, match="no URL of an object store"):
+        with pytest.raises(ValueError, match="not a URL of an object store"):
             capturefile.upload(local, url)
