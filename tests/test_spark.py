@@ -264,7 +264,9 @@ def test_a_record_that_no_row_can_hold_is_an_error_with_its_number(path: Path, m
     fill(path, [b"small", bytes(20_000_000), bytes(20_000_001), b"small"], encoding=None)
     assert len(table(path, lastRecord=2)) == 2
     assert len(table(path, columns="record_number")) == 4
-    with pytest.raises(ValueError, match=r"record 3 of .* has 20,000,001 bytes, and a row of Spark holds at most 20,000,000"):
+    with pytest.raises(
+        ValueError, match=r"record 3 of .* has 20,000,001 bytes, and a row of Spark holds at most 20,000,000"
+    ):
         table(path)
 
 
