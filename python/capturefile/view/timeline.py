@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from math import floor, ulp
 from typing import TYPE_CHECKING, Any
 
-from capturefile._fields.expressions import MISSING, document, named_field
 from capturefile.view.commits import CommitTimes
-from capturefile.view.query import Query, as_time
-from capturefile.view.reading import MAX_SAMPLED, MAX_WHOLE, Span, opened, sampled, stretches
+from capturefile.view.query import Query, time_in
+from capturefile.view.reading import Span, opened
+from capturefile.view.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +26,6 @@ WIDTHS = (
 )
 """Seconds that a bar may stand for; above these, a number of years."""
 YEAR = 365.25 * 86_400
-REPORT_EVERY = 0.2
 
 
 def timeline(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -38,9 +36,9 @@ def timeline(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if not task["time"] and query.is_everything:
             yield {"done": _exact(CommitTimes(reader), span)}
             return
-        sample = Sample(reader, query, span, task["time"])
-        yield from sample.take()
-        yield {"done": sample.result()}
+        times, sample = Times(reader, task["time"]), Sample(reader, query, span)
+        yield from sample.passed_to(times.add)
+        yield {"done": {**times.result(), **sample.counts()}}
 
 
 def _exact(commits: CommitTimes, span: Span) -> dict[str, Any]:
@@ -58,40 +56,25 @@ def _exact(commits: CommitTimes, span: Span) -> dict[str, Any]:
     return {**shown, "found": span.size, "timed": span.size, **counts}
 
 
-class Sample:
-    """The times of the records that a query finds; of those in a sample, if they are many."""
+class Times:
+    """The times of the records that are found."""
 
-    def __init__(self, reader: Reader, query: Query, span: Span, field: str) -> None:
+    def __init__(self, reader: Reader, field: str) -> None:
         """The times are those of commits if no field is named."""
-        self._query, self._span = query, span
         self._time_of = _committed(reader) if not field else _in_field(field)
-        self._is_whole = span.size <= MAX_WHOLE
-        self._stretches = stretches(reader, span, query.pattern) if self._is_whole else sampled(reader, span)
         self._times: list[float] = []
-        self._looked = self._found = self._unreadable = 0
+        self._found = 0
 
-    def take(self) -> Iterator[dict[str, Any]]:
-        """Reads the records, and yields progress."""
-        total = self._span.size if self._is_whole else MAX_SAMPLED
-        last_report = time.monotonic()
-        for stretch in self._stretches:
-            for number, record in stretch.records:
-                if self._query.finds(record):
-                    self._found += 1
-                    found = self._time_of(number, record)
-                    if found is not None:
-                        self._times.append(found)
-            self._unreadable += stretch.unreadable
-            self._looked = stretch.end + 1 - self._span.first if self._is_whole else self._looked + len(stretch.records)
-            if (now := time.monotonic()) > last_report + REPORT_EVERY:
-                last_report = now
-                yield {"progress": {"at": str(self._looked), "of": str(total)}}
+    def add(self, number: int, record: bytes) -> None:
+        """Counts a record."""
+        self._found += 1
+        found = self._time_of(number, record)
+        if found is not None:
+            self._times.append(found)
 
     def result(self) -> dict[str, Any]:
         """Returns the bars."""
-        looked, count = str(self._looked), str(self._span.size)
-        counts = {"looked": looked, "count": count, "is_whole": self._is_whole, "unreadable": self._unreadable}
-        counts |= {"found": self._found, "timed": len(self._times), "firsts": []}
+        counts = {"found": self._found, "timed": len(self._times), "firsts": []}
         if not self._times:
             return {"start": None, "width": None, "counts": [], **counts}
         start, width, number = scale(min(self._times), max(self._times))
@@ -107,13 +90,8 @@ def _committed(reader: Reader) -> Callable[[int, bytes], float | None]:
 
 
 def _in_field(name: str) -> Callable[[int, bytes], float | None]:
-    field = named_field(name)
-
-    def time_of(_: int, record: bytes) -> float | None:
-        value = field(document(record))
-        return None if value is MISSING else as_time(value)
-
-    return time_of
+    time_of = time_in(name)
+    return lambda _, record: time_of(record)
 
 
 def scale(low: float, high: float) -> tuple[float, float, int]:

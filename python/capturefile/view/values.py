@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import keyword
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,8 @@ from capturefile._fields.expressions import CONSTANTS, MISSING, RECORD, compiled
 from capturefile._fields.projection import in_text
 from capturefile.view.fields import short
 from capturefile.view.query import Query
-from capturefile.view.reading import MAX_SAMPLED, MAX_WHOLE, opened, sampled, stretches
+from capturefile.view.reading import opened
+from capturefile.view.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,6 @@ MAX_DISTINCT = 10_000
 """Number of values that are counted; others that come later are counted together."""
 MAX_LITERAL = 200
 """Maximum number of characters of a value by which records can be chosen."""
-REPORT_EVERY = 0.2
 
 
 class Tally:
@@ -93,20 +92,7 @@ def reference(name: str, content: object, value: object) -> str:
 def values(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields progress, and the values of the field `field`."""
     query, tally = Query(task), Tally(task["field"])
-    looked = unreadable = 0
-    last_report = time.monotonic()
     with opened(task["path"]) as reader:
-        span = query.span(reader)
-        is_whole = task["whole"] or span.size <= MAX_WHOLE
-        total = span.size if is_whole else MAX_SAMPLED
-        for stretch in stretches(reader, span, query.pattern) if is_whole else sampled(reader, span):
-            for _, record in stretch.records:
-                if query.finds(record):
-                    tally.add(record)
-            unreadable += stretch.unreadable
-            looked = stretch.end + 1 - span.first if is_whole else looked + len(stretch.records)
-            if (now := time.monotonic()) > last_report + REPORT_EVERY:
-                last_report = now
-                yield {"progress": {"at": str(looked), "of": str(total)}}
-    counts = {"looked": str(looked), "count": str(span.size), "unreadable": unreadable, "is_whole": is_whole}
-    yield {"done": {**tally.result(), **counts}}
+        sample = Sample(reader, query, query.span(reader), whole=task["whole"])
+        yield from sample.passed_to(lambda _, record: tally.add(record))
+    yield {"done": {**tally.result(), **sample.counts()}}
