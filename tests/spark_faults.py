@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from capturefile.spark import CaptureDataSource
 from capturefile.spark.columns import record_column
+from capturefile.spark.options import Options
 from capturefile.spark.sinks import StreamWriter
 from capturefile.spark.writing import BatchWriter
 
@@ -69,8 +70,8 @@ class MortalDataSource(CaptureDataSource):
 
     def writer(self, schema: StructType, overwrite: bool) -> Any:  # noqa: ANN401
         """Writes a batch."""
-        return MortalBatchWriter(self.options["path"], record_column(schema), None, overwrite=overwrite)
+        return MortalBatchWriter(Options.of(self.options), record_column(schema), overwrite=overwrite)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> Any:  # noqa: ANN401, N802
         """Writes a stream."""
-        return MortalStreamWriter(self.options["path"], record_column(schema), None, overwrite=overwrite)
+        return MortalStreamWriter(Options.of(self.options), record_column(schema), overwrite=overwrite)

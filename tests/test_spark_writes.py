@@ -243,6 +243,53 @@ def test_columns_that_are_no_records_are_refused(folder: Path, columns: dict[str
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("compression", ["zstd", "LZ4", "none"])
+def test_files_are_created_in_the_format_and_compression_of_the_options(
+    tasks: Tasks, folder: Path, path: Path, compression: str
+) -> None:
+    options = {"fileFormat": 3, "compression": compression}
+    writer = source(folder, **options).writer(RECORD, overwrite=False)
+    writer.commit([tasks.write(writer, batches(b"one" * 1000))])
+    stream = source(path, **options).streamWriter(RECORD, overwrite=False)
+    stream.commit([tasks.write(stream, batches(b"one" * 1000), 0, "q")], 0)
+    for written in (next(folder.glob("part-*")), path):
+        with CaptureFile(written) as cf:
+            assert (cf.info().version, cf.info().compression, cf[:]) == (3, compression.lower(), ["one" * 1000])
+    complete = source(path, fileFormat=2).streamWriter(RECORD, overwrite=True)
+    complete.commit([tasks.write(complete, batches(b"two"), 0, "q")], 1)
+    with CaptureFile(path) as cf:
+        assert (cf.info().version, cf[:]) == (2, ["two"])
+
+
+def test_the_level_of_compression_is_that_of_the_options(tasks: Tasks, folder: Path) -> None:
+    records = [b" ".join(b"%d" % (number * number) for number in range(k, k + 50)) for k in range(600)]
+    for level in (1, 12):
+        writer = source(folder, compressionLevel=level).writer(RECORD, overwrite=False)
+        writer.commit([tasks.write(writer, batches(*records))])
+    fast, small = (path.stat().st_size for path in sorted(folder.glob("part-*")))
+    assert small < fast
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fileFormat": 4}, "fileFormat must be 2 or 3, not '4'"),
+        ({"fileFormat": "three"}, "fileFormat must be a whole number"),
+        ({"compression": "zstd"}, "must be zlib in format 2, not 'zstd'"),
+        ({"fileFormat": 3, "compression": "zlib"}, "must be zstd or lz4 or none in format 3, not 'zlib'"),
+        ({"compressionLevel": 13}, "must be from 1 to 12 with the compression zlib, not 13"),
+        ({"fileFormat": 3, "compressionLevel": 23}, "must be from 1 to 22 with the compression zstd, not 23"),
+        ({"fileFormat": 3, "compression": "lz4", "compressionLevel": 1}, "cannot be combined with the compression lz4"),
+    ],
+)
+def test_options_of_new_files_that_do_not_fit_are_refused_before_a_task_starts(
+    folder: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        source(folder, **options).writer(RECORD, overwrite=False)
+    assert not folder.exists()
+
+
 def test_only_one_path_can_be_written_to(folder: Path) -> None:
     with pytest.raises(ValueError, match="one path can be written to, not 2"):
         source(paths=f'["{folder}", "{folder}2"]').writer(RECORD, overwrite=False)

@@ -63,7 +63,7 @@ class CaptureDataSource(DataSource):
             `record_number` and `record`, and `path` if several files are read.
 
         Raises:
-            ValueError: An option is unknown or invalid.
+            ValueError: An option is invalid.
 
         Examples:
             >>> CaptureDataSource({"path": "visits.capture"}).schema().names
@@ -81,7 +81,7 @@ class CaptureDataSource(DataSource):
             The reader.
 
         Raises:
-            ValueError: An option is unknown or invalid.
+            ValueError: An option is invalid.
         """
         from capturefile.spark.reading import BatchReader
 
@@ -97,7 +97,7 @@ class CaptureDataSource(DataSource):
             The reader.
 
         Raises:
-            ValueError: An option is unknown or invalid.
+            ValueError: An option is invalid.
         """
         from capturefile.spark.streams import StreamReader
 
@@ -114,13 +114,11 @@ class CaptureDataSource(DataSource):
             The writer.
 
         Raises:
-            ValueError: An option is unknown or invalid.
+            ValueError: An option is invalid.
         """
         from capturefile.spark.writing import BatchWriter
 
-        options = Options.of(self.options)
-        path, column = options.only_path(), record_column(schema)
-        return BatchWriter(path, column, options.encoding, options.errors, overwrite=overwrite)
+        return BatchWriter(Options.of(self.options), record_column(schema), overwrite=overwrite)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802
         """Returns the object that writes a stream into one capture file.
@@ -133,10 +131,8 @@ class CaptureDataSource(DataSource):
             The writer.
 
         Raises:
-            ValueError: An option is unknown or invalid.
+            ValueError: An option is invalid.
         """
         from capturefile.spark.sinks import StreamWriter
 
-        options = Options.of(self.options)
-        path, column = options.only_path(), record_column(schema)
-        return StreamWriter(path, column, options.encoding, options.errors, overwrite=overwrite)
+        return StreamWriter(Options.of(self.options), record_column(schema), overwrite=overwrite)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capturefile.spark.files import local_path
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("record_number", "record", "path")
 """All possible columns, in their default order."""
+_LEVELS = {2: {"zlib": 12}, 3: {"zstd": 22, "lz4": 0, "none": 0}}
+"""The compressions in each version of the format, the default first, with their highest levels; 0 for no levels."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Options:
     columns: tuple[str, ...] | None
     encoding: str | None
     errors: str
+    new_file: dict[str, Any]
+    """The arguments of `CaptureFile` with which files are created."""
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Options:
@@ -45,6 +49,7 @@ class Options:
             columns=_columns(given),
             encoding=_encoding(given),
             errors=_errors(given),
+            new_file=_new_file(given),
         )
 
     def only_path(self) -> str:
@@ -103,3 +108,21 @@ def _errors(given: Mapping[str, str]) -> str:
     except LookupError:
         raise ValueError(f"the option errors must be an error handler of Python, not {errors!r}") from None
     return errors
+
+
+def _new_file(given: Mapping[str, str]) -> dict[str, Any]:
+    # Checked here, where the caller sees the error, and not only in the tasks.
+    version = _number(given, "fileFormat") or 2
+    if version not in _LEVELS:
+        raise ValueError(f"the option fileFormat must be 2 or 3, not {given['fileFormat']!r}")
+    levels = _LEVELS[version]
+    compression = given.get("compression", next(iter(levels))).strip().lower()
+    if compression not in levels:
+        raise ValueError(
+            f"the option compression must be {' or '.join(levels)} in format {version}, not {given['compression']!r}"
+        )
+    level, highest = _number(given, "compressionLevel"), levels[compression]
+    if level is not None and level > highest:
+        possible = f"must be from 1 to {highest}" if highest else "cannot be combined"
+        raise ValueError(f"the option compressionLevel {possible} with the compression {compression}, not {level}")
+    return {"format": version, "compression": compression, "compression_level": level}

@@ -17,13 +17,14 @@ from capturefile import _metadata
 from capturefile._capturefile import CaptureFile
 from capturefile._files import replacing
 from capturefile._swap import check_is_here
-from capturefile.spark.batches import records_of
 from capturefile.spark.files import open_to_read
 from capturefile.spark.tasks import this_task
 from capturefile.spark.writing import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from capturefile.spark.options import Options
 
 KEY = "capturefile.spark"
 """The key in the file's metadata, a JSON object, for the last batch of each query by the query's ID."""
@@ -46,14 +47,15 @@ class StreamWriter(_Base):
 
     # Spark creates one writer for the tasks of a batch and another one to commit it, so none keeps state.
 
-    def __init__(
-        self, path: str, column: str, encoding: str | None, errors: str = "strict", *, overwrite: bool
-    ) -> None:
-        """Creates the writer; with `overwrite`, Spark's mode "complete", each batch replaces all records."""
-        self.path = path
+    def __init__(self, options: Options, column: str, *, overwrite: bool) -> None:
+        """Creates the writer; with `overwrite`, Spark's mode "complete", each batch replaces all records.
+
+        Raises:
+            ValueError: There are several paths.
+        """
+        self.options = options
+        self.path = options.only_path()
         self.column = column
-        self.encoding = encoding
-        self.errors = errors
         self.overwrite = overwrite
 
     def write(self, iterator: Iterator[Any]) -> StreamPart:
@@ -70,7 +72,7 @@ class StreamWriter(_Base):
         os.makedirs(folder, exist_ok=True)
         part = StreamPart(os.path.join(folder, uuid4().hex), task.partition, task.query)
         # A power cut makes Spark repeat the batch.
-        write_file(part.path, records_of(iterator, self.column, self.encoding, self.errors), sync="none")
+        write_file(part.path, iterator, self.column, self.options, sync="none")
         return part
 
     def commit(self, messages: list[StreamPart | None], batch_id: int) -> None:
@@ -101,7 +103,7 @@ class StreamWriter(_Base):
         return os.path.join(folder, f".{name}.spark-{query}")
 
     def _append(self, parts: list[StreamPart], query: str, batch_id: int) -> None:
-        with CaptureFile(self.path, True, encoding=None) as cf:
+        with CaptureFile(self.path, True, encoding=None, **self.options.new_file) as cf:
             metadata = _metadata.load(cf, KEY, "number of a batch")
             if _is_next(metadata, query, batch_id):
                 _fill(cf, parts, metadata)
@@ -109,7 +111,10 @@ class StreamWriter(_Base):
     def _replace(self, parts: list[StreamPart], query: str, batch_id: int) -> None:
         if not _is_next(self._metadata(), query, batch_id):
             return
-        with replacing(self.path) as new, CaptureFile(new, True, force_new_empty_file=True, encoding=None) as whole:
+        with (
+            replacing(self.path) as new,
+            CaptureFile(new, True, force_new_empty_file=True, encoding=None, **self.options.new_file) as whole,
+        ):
             # Read again, because others could write the file until now.
             metadata = self._metadata()
             _is_next(metadata, query, batch_id)

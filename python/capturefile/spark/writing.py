@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
+
+    from capturefile.spark.options import Options
 
 MARKER = "_SUCCESS"
 """The empty file that marks the last write to the folder as complete."""
@@ -41,18 +43,16 @@ class WrittenFile(WriterCommitMessage):
 class BatchWriter(DataSourceArrowWriter):
     """Writes in tasks, and commits or aborts on the driver."""
 
-    def __init__(
-        self, folder: str, column: str, encoding: str | None, errors: str = "strict", *, overwrite: bool
-    ) -> None:
+    def __init__(self, options: Options, column: str, *, overwrite: bool) -> None:
         """Creates the folder, and the hidden folder inside it for the parts.
 
         Raises:
+            ValueError: There are several folders.
             OSError: A folder cannot be created.
         """
-        self.folder = folder
+        self.options = options
+        self.folder = folder = options.only_path()
         self.column = column
-        self.encoding = encoding
-        self.errors = errors
         self.overwrite = overwrite
         # Starts with the time, so that the parts of later writes sort after those of earlier ones.
         self.swap = Swap(folder, f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}")
@@ -75,7 +75,7 @@ class BatchWriter(DataSourceArrowWriter):
         task = this_task()
         # Two attempts at the same part may run at the same time.
         part = WrittenFile(os.path.join(aside, f"{task.partition}-{task.attempt}"), task.partition)
-        write_file(part.aside, records_of(iterator, self.column, self.encoding, self.errors), sync="full")
+        write_file(part.aside, iterator, self.column, self.options, sync="full")
         return part
 
     def commit(self, messages: list[WrittenFile | None]) -> None:
@@ -107,10 +107,11 @@ class BatchWriter(DataSourceArrowWriter):
         return {names[partition]: Path(aside) for partition, aside in parts.items()}
 
 
-def write_file(path: str, batches: Iterable[list[bytes]], *, sync: str) -> int:
-    """Writes a file of the records, and returns their number."""
+def write_file(path: str, data: Iterable[Any], column: str, options: Options, *, sync: str) -> int:
+    """Writes the records of a task to a new file, and returns their number."""
     # Spark runs as many tasks as there are cores, so that each has one.
-    with CaptureFile(path, True, encoding=None, threads=1, sync=sync) as cf, cf.transaction():  # type: ignore[call-overload]
-        for records in batches:
+    new: CaptureFile[bytes] = CaptureFile(path, True, encoding=None, threads=1, sync=sync, **options.new_file)  # type: ignore[call-overload]
+    with new as cf, cf.transaction():
+        for records in records_of(data, column, options.encoding, options.errors):
             cf.add_records(records)
         return len(cf)
