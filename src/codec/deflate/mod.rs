@@ -100,7 +100,7 @@ fn effort_of(level: u32, length: usize) -> Option<Effort> {
         3 => (2, 32, false),
         4 => (3, 48, false),
         5 => (5, 65, true),
-        6 => (8, 65, true),
+        6 => (6, 65, true),
         7 => (16, 130, true),
         _ => (40, MAX_MATCH_LEN, true),
     };
