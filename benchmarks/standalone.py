@@ -215,8 +215,9 @@ def limits(folder: Path, lines: Sequence[bytes]) -> dict[str, float]:
     content, count = path.read_bytes(), len(lines)
     with reader(path) as cf:
         frames = [(block.position, block.compressed_size, block.size) for block in cf.blocks()]
-    # A part of the last frame stands elsewhere.
-    streams = [(content[at + 4 : at + length], size) for at, length, size in frames[:-2] if at and length]
+    # The end of the last frames is in a slot.
+    whole = [(at, at + length, size) for at, length, size in frames if at and length and at + length <= len(content)]
+    streams = [(content[at + 4 : end], size) for at, end, size in whole]
 
     def inflate() -> None:
         for stream, size in streams:
