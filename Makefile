@@ -133,8 +133,9 @@ test-frames: $(VENV)/group-frames $(VENV)/installed ## Test what polars and pand
 	$(BIN)/pytest tests/test_pages.py -k arrow.md
 
 .PHONY: test-spark
-test-spark: $(VENV)/group-spark-engine $(VENV)/installed ## Test capture files in Spark, which needs Java 17 and installs 500 MB
+test-spark: $(VENV)/group-spark-engine $(VENV)/group-remote $(VENV)/installed ## Test capture files in Spark, which needs Java 17 and installs 650 MB
 	$(BIN)/pytest tests/test_spark*.py tests/spark_engine.py
+	$(BIN)/pytest tests/spark_remote.py
 	$(BIN)/pytest tests/test_pages.py -k spark.md
 	$(BIN)/pytest tests/test_docstrings.py -k spark
 
@@ -143,8 +144,8 @@ test-view: $(VENV)/group-browser $(VENV)/installed ## Test the viewer's page in 
 	$(BIN)/pytest tests/browsing.py
 
 .PHONY: test-dask
-test-dask: $(VENV)/group-dask $(VENV)/installed ## Test data frames and bags of Dask in a cluster of processes
-	$(BIN)/pytest tests/clustering.py
+test-dask: $(VENV)/group-dask $(VENV)/group-remote $(VENV)/installed ## Test data frames and bags of Dask in a cluster of processes
+	$(BIN)/pytest tests/clustering.py tests/dask_remote.py
 	$(BIN)/pytest tests/test_pages.py -k dask.md
 	$(BIN)/pytest tests/test_docstrings.py -k dask
 
@@ -158,7 +159,7 @@ test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg,
 
 .PHONY: test-remote
 test-remote: $(VENV)/group-remote $(VENV)/installed ## Read files from an S3 server and a web server on the loopback; it installs 150 MB
-	$(BIN)/pytest tests/remote_stores.py
+	$(BIN)/pytest tests/remote_stores.py tests/remote_logs.py
 	$(BIN)/pytest tests/test_pages.py -k object-stores.md
 
 .PHONY: test-services

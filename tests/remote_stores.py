@@ -9,55 +9,34 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import capturefile
 import fsspec
 import obstore
 import pytest
 from capturefile import CaptureFile
-from moto.server import ThreadedMotoServer
 from object_server import ObjectServer
 from obstore.store import HTTPStore, S3Store
 from processes import PATIENCE
+from s3_server import BUCKET, SECRET, s3_server
 from test_object_stores import COUNT, NAME, check_objects, text, write, write_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Client: TypeAlias = Any
-"""Of boto3, which has no types."""
+    from s3_server import Client
+
 SOON = timedelta(milliseconds=10)
-SECRET = "not-to-be-shown"
-BUCKET = "bucket"
 URL = f"s3://{BUCKET}/{NAME}"
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Client]:
     """A client of an S3 server, which the environment leads to."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    environment = {
-        "AWS_ACCESS_KEY_ID": "someone",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT": endpoint,
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
+    with s3_server() as client:
         yield client
-    server.stop()
 
 
 @pytest.fixture(params=[2, 3])

@@ -153,7 +153,7 @@ def test_nothing_to_read_is_an_error_but_for_an_empty_folder(tmp_path: Path) -> 
     ("options", "message"),
     [
         ({}, "no path was given"),
-        ({"path": "hdfs://host/logs"}, "only in mounted file systems"),
+        ({"path": "hdfs://host/logs"}, "in no store that can be read"),
         ({"path": "x", "firstRecord": "0"}, "firstRecord must be a whole number from 1, not '0'"),
         ({"path": "x", "LASTRECORD": "-1"}, "lastRecord must be a whole number"),
         ({"path": "x", "recordsPerPartition": "many"}, "recordsPerPartition must be a whole number"),

@@ -43,6 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from capturefile import aio, checkpoint, codecs, dask, logging, otel, rotating, sequence, structlog
     from capturefile._backup import backup
+    from capturefile._disk_cache import DiskCache
     from capturefile._index.update import index
     from capturefile._info import BlockInfo, Damage, Info, LostRange, RecordRange, Recovery, Report, Stats
     from capturefile._upload import upload
@@ -66,6 +67,7 @@ __all__ = [
     "CommitUncertain",
     "CommitUncertainError",
     "Damage",
+    "DiskCache",
     "Follower",
     "Info",
     "InvalidCaptureFile",
@@ -102,6 +104,7 @@ if not TYPE_CHECKING:
     _MODULES = ("aio", "checkpoint", "codecs", "dask", "logging", "otel", "rotating", "sequence", "structlog")
     _HOMES = {
         "_backup": ("backup",),
+        "_disk_cache": ("DiskCache",),
         "_index.update": ("index",),
         "_upload": ("upload",),
         "_info": ("BlockInfo", "Info", "LostRange", "Damage", "RecordRange", "Recovery", "Report", "Stats"),

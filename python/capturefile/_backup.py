@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from capturefile._capturefile import CaptureFile, _backup
 from capturefile._errors import CaptureFileReplaced
 from capturefile._files import replacing, sync_path
+from capturefile._folders import folder_at
 from capturefile.rotating import manifest
 from capturefile.rotating.manifest import Manifest
 
@@ -94,7 +95,7 @@ def _backup_log(source: Path, target: Path, progress: Callable[[int, int], objec
 def _check_earlier(source: Path, target: Path, announced: list[str]) -> None:
     """Refuses a folder whose manifest announces files that the log does not have."""
     try:
-        earlier = Manifest(target)
+        earlier = Manifest(folder_at(target))
     except FileNotFoundError:
         return
     try:

@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from capturefile._disk_cache import DiskCache, ObjectCache, from_environment
 from capturefile._errors import CaptureFileReplaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from typing_extensions import Buffer
 
@@ -27,11 +27,18 @@ _SECRETS = re.compile(r"(?<=://)[^/\s@\"']*@|\?[^\s\"')>]*")
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z -]*[A-Za-z])")
 _MAX_MESSAGE = 300
 _S3 = ("s3", "s3a")
+WEB = ("http", "https")
+_SCHEMES = (*_S3, "gs", "az", "adl", "azure", "abfs", "abfss", *WEB)
 
 
 def is_url(path: object) -> bool:
     """Whether a path is the URL of something that is not a local file."""
     return isinstance(path, str) and _URL.match(path) is not None and not path.startswith("file://")
+
+
+def local(path: str) -> str:
+    """Returns the path of a local file, which may be given as a URL."""
+    return unquote(urlsplit(path).path) if path.startswith("file://") else path
 
 
 def without_secrets(url: str) -> str:
@@ -65,12 +72,15 @@ class Store(Protocol):
 class Source:
     """An object that the extension reads. Each process opens the store separately."""
 
-    def __init__(self, name: str, given: object, connect: Callable[[], Store]) -> None:
+    def __init__(
+        self, name: str, given: object, connect: Callable[[], Store], cache: ObjectCache | None = None
+    ) -> None:
         self.name = name
         """The URL in messages."""
         self.given = given
         """The store that the caller has given, if any."""
         self._connect = connect
+        self._cache = cache
         self._store: Store | None = None
         self._process = 0
 
@@ -92,11 +102,17 @@ class Source:
 
     def read(self, start: int, end: int, size: int, version: str | None) -> Buffer:
         """Reads a range of this version."""
-        return self._call(lambda store: store.read(start, end, Head(size, version)))
+
+        def fetch(start: int, end: int) -> Buffer:
+            return self._call(lambda store: store.read(start, end, Head(size, version)))
+
+        if self._cache is None:
+            return fetch(start, end)
+        return self._cache.read(start, end, size, version, fetch)
 
     def _call(self, work: Callable[[Store], _T]) -> _T:
         store = self._connected()
-        return _calling(self.name, lambda: work(store))
+        return calling(self.name, lambda: work(store))
 
     def refuse_writing(self) -> NoReturn:
         """Raises the exception for an attempt to write."""
@@ -107,7 +123,7 @@ class Source:
         raise io.UnsupportedOperation(message)
 
 
-def _calling(name: str, work: Callable[[], _T]) -> _T:
+def calling(name: str, work: Callable[[], _T]) -> _T:
     """Returns the result of `work`; converts exceptions of the store so that they name the object."""
     try:
         return work()
@@ -155,7 +171,7 @@ class _Obstore:
     def __init__(self, store: object, path: str) -> None:
         import obstore
 
-        _refuse_fork()
+        refuse_fork()
         self._obstore = obstore
         self._store = store
         self._path = path
@@ -196,7 +212,8 @@ _first_process: int | None = None
 """The process that used `obstore` first: only that process has its threads, and a fork does not copy them."""
 
 
-def _refuse_fork() -> None:
+def refuse_fork() -> None:
+    """Raises RuntimeError in a process in which `obstore` cannot work."""
     global _first_process
     process = os.getpid()
     if _first_process is None:
@@ -249,30 +266,61 @@ def source(path: str | bytes, store: object = None) -> Source | str:
         ValueError: There is no store for this kind of URL.
     """
     path = os.fsdecode(path)
-    if store is not None:
-        process = os.getpid()
-        return Source(path, store, lambda: _store_given(store, path, process))
-    if not is_url(path):
-        return unquote(urlsplit(path).path) if path.startswith("file://") else path
-    return Source(without_secrets(path), None, lambda: _store_of_url(path))
+    inner = without_cache(store)
+    if inner is None and not is_url(path):
+        return local(path)
+    cache = store if isinstance(store, DiskCache) else from_environment() if store is None else None
+    if inner is None:
+        cached = ObjectCache(cache, path) if cache else None
+        return Source(without_secrets(path), store, lambda: _store_of_url(path), cached)
+    process = os.getpid()
+    cached = ObjectCache(cache, f"{_description(inner)} {path}") if cache else None
+    return Source(path, store, lambda: _store_given(inner, path, process), cached)
+
+
+def without_cache(store: object) -> object:
+    """Returns the store that a cache is for, and any other store as it is."""
+    return store.store if isinstance(store, DiskCache) else store
+
+
+def _description(store: object) -> str:
+    """Returns a text that differs between stores with different objects and is the same in each process."""
+    kind = type(store).__qualname__
+    # The representation of a store of obstore names its bucket, and that of a file system its address in memory.
+    return repr(store) if type(store).__module__.startswith("obstore") else f"{kind} {getattr(store, 'protocol', '')}"
 
 
 def _store_given(store: object, path: str, process: int) -> Store:
     if hasattr(store, "cat_file") and hasattr(store, "info"):
-        # File systems with threads work only in the process that created them.
-        mine = store if process == os.getpid() else pickle.loads(pickle.dumps(store))
-        return _Fsspec(mine, path)
+        return _Fsspec(usable(store, process), path)
     if type(store).__module__.startswith("obstore"):
         return _Obstore(store, path)
     message = f"store must be a store of obstore or a file system of fsspec, not {type(store).__name__}"
     raise TypeError(message)
 
 
+def usable(system: object, process: int) -> Any:  # noqa: ANN401  (fsspec has no types)
+    """Returns a file system of `fsspec` that another process may have created: it can have threads there."""
+    return system if process == os.getpid() else pickle.loads(pickle.dumps(system))
+
+
 def _store_of_url(url: str) -> Store:
-    _refuse_fork()
-    root, path = _split(url)
-    _require_obstore(root)
-    return _Obstore(_connected_to(root), path)
+    split_object(url)
+    return _Obstore(*store_of(url))
+
+
+def store_of(url: str) -> tuple[Any, str]:
+    """Returns the store of `obstore` for a URL, and the path in it.
+
+    Raises:
+        ImportError: `obstore` is not installed.
+        ValueError: There is no store for this kind of URL.
+        RuntimeError: The process was forked after its parent had used `obstore`.
+    """
+    refuse_fork()
+    root, path = split(url)
+    require_obstore(root)
+    return _connected_to(root), path
 
 
 _MAX_STORES = 64
@@ -282,38 +330,52 @@ _stores: dict[tuple[str, int], object] = {}
 
 def _connected_to(root: str) -> object:
     key = (root, os.getpid())
-    store = _stores.pop(key, None) or _calling(without_secrets(root), lambda: _connect(root))
+    store = _stores.pop(key, None) or calling(without_secrets(root), lambda: connect(root))
     _stores[key] = store
     for old in list(_stores)[:-_MAX_STORES]:
         _stores.pop(old, None)
     return store
 
 
-def _split(url: str) -> tuple[str, str]:
-    """Splits a URL into the root of a store and a path in it."""
+def split(url: str) -> tuple[str, str]:
+    """Splits a URL into the root of a store and a path in it, which is empty for the store itself."""
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
     root = f"{scheme}://{host}"
-    if scheme.lower() in ("http", "https"):
+    if scheme.lower() not in _SCHEMES:
+        raise ValueError(
+            f"{without_secrets(url)!r} is in no store that can be read: the schemes are {', '.join(_SCHEMES)}"
+        )
+    if scheme.lower() in WEB:
         parts = urlsplit(url)
         # A query, which may contain a signature, is part of each request to the root.
         root, path = urlunsplit((parts.scheme, parts.netloc, "/", parts.query, "")), unquote(parts.path.lstrip("/"))
-    if not path or not host:
+    if not host:
+        raise ValueError(f"{without_secrets(url)!r} does not name a store")
+    return root, path
+
+
+def split_object(url: str) -> tuple[str, str]:
+    """Splits the URL of an object; see `split`."""
+    root, path = split(url)
+    if not path:
         raise ValueError(f"{without_secrets(url)!r} does not name an object")
     return root, path
 
 
-def _require_obstore(root: str) -> None:
+def require_obstore(root: str) -> None:
+    """Raises ImportError if `obstore` is not installed."""
     if find_spec("obstore") is None:
         message = f"{without_secrets(root)} requires obstore: pip install 'capturefile-rs[remote]'"
         raise ImportError(message, name="obstore")
 
 
-def _connect(root: str, *, for_upload: bool = False) -> object:
+def connect(root: str, *, for_upload: bool = False) -> object:
+    """Returns a new store of `obstore`."""
     from obstore.store import HTTPStore, from_url
 
     scheme = root.partition(":")[0].lower()
-    if scheme in ("http", "https"):
+    if scheme in WEB:
         return HTTPStore.from_url(root, client_options={"allow_http": scheme == "http"})
     settings = _credentials(scheme)
     if for_upload and scheme in _S3:
@@ -335,57 +397,3 @@ def _credentials(scheme: str) -> dict[str, Any]:
     if session.get_credentials() is None:
         return {}
     return {"credential_provider": Boto3CredentialProvider(session)}
-
-
-class Target:
-    """The destination of an upload."""
-
-    DIGEST = "capturefile-sha256"
-    """The attribute with the checksum of the content."""
-
-    def __init__(self, name: str, store: Any, path: str) -> None:  # noqa: ANN401  (obstore has several types of stores)
-        self.name = name
-        """The URL in messages."""
-        self._store = store
-        self._path = path
-
-    @classmethod
-    def at(cls, url: str) -> Target:
-        """Returns the object with this URL.
-
-        Raises:
-            ValueError: It is not a URL of an object store.
-            ImportError: `obstore` is not installed.
-        """
-        if not is_url(url) or url.startswith(("http://", "https://")):
-            message = f"{without_secrets(url)!r} is not a URL of an object store to which files can be uploaded"
-            raise ValueError(message)
-        root, path = _split(url)
-        _require_obstore(root)
-        name = without_secrets(url)
-        return cls(name, _calling(name, lambda: _connect(root, for_upload=True)), path)
-
-    def state(self) -> tuple[int, str | None] | None:
-        """Returns the size and the checksum of the existing object; None if there is none."""
-        import obstore
-
-        def ask() -> tuple[int, str | None] | None:
-            try:
-                found = obstore.get(self._store, self._path, options={"head": True})
-            except FileNotFoundError:
-                return None
-            return found.meta["size"], found.attributes.get(self.DIGEST)
-
-        return _calling(self.name, ask)
-
-    def put(self, content: Path, size: int, digest: str) -> None:
-        """Uploads the content of a file."""
-        import obstore
-
-        def put() -> None:
-            obstore.put(self._store, self._path, content, attributes={self.DIGEST: digest})
-
-        _calling(self.name, put)
-        if (there := self.state()) != (size, digest):
-            message = f"the uploaded object differs from the file: {there} instead of {(size, digest)}"
-            raise OSError(errno.EIO, message, self.name)

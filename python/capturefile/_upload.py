@@ -8,7 +8,7 @@ import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from capturefile import _remote
 from capturefile._capturefile import CaptureFile, _backup
@@ -32,7 +32,7 @@ def upload(
 
     A file without a writer is uploaded as it is. If it is being written, a copy in the folder for temporary files,
     created by `backup`, is uploaded instead. The SHA-256 of the content is stored with the object. An object with the
-    same checksum is not uploaded again, so another call continues after an interruption.
+    same checksum is not uploaded again, so another call continues after an interruption with the file at which it was.
 
     A rotated log is uploaded file by file to objects below the URL, and its manifest last.
 
@@ -50,7 +50,6 @@ def upload(
     Raises:
         FileExistsError: The object exists with different content, and `overwrite` is false.
         CaptureFileReplaced: A file without a writer was changed while it was uploaded.
-        CaptureFileError: A file in format 3 is being written: close its writer first.
         OSError: Something cannot be read, or the store fails.
         ImportError: `obstore` is not installed.
         ValueError: The URL is not that of an object store.
@@ -66,7 +65,7 @@ def upload(
     if path.is_dir():
         return _upload_log(path, url.rstrip("/"), report)
     report(0, 1)
-    count = _upload_file(path, _remote.Target.at(url), overwrite=overwrite)
+    count = _upload_file(path, Target.at(url), overwrite=overwrite)
     report(1, 1)
     return count
 
@@ -86,15 +85,15 @@ def _upload_log(folder: Path, url: str, report: Callable[[int, int], object]) ->
             report(index, len(entries) + 1)
             path = folder / entry.name
             if path.exists():  # Otherwise it was deleted from the log.
-                count = _upload_file(path, _remote.Target.at(f"{url}/{entry.name}"), overwrite=True)
+                count = _upload_file(path, Target.at(f"{url}/{entry.name}"), overwrite=True)
                 last = entry.first - 1 + count
         report(len(entries), len(entries) + 1)
-        _upload_file(announcement, _remote.Target.at(f"{url}/{manifest.NAME}"), overwrite=True)
+        _upload_file(announcement, Target.at(f"{url}/{manifest.NAME}"), overwrite=True)
         report(len(entries) + 1, len(entries) + 1)
     return last
 
 
-def _upload_file(path: Path, target: _remote.Target, *, overwrite: bool) -> int:
+def _upload_file(path: Path, target: Target, *, overwrite: bool) -> int:
     """Uploads a file; returns its number of records."""
     with _unchanging(path) as (copy, count):
         with copy.open("rb") as content:
@@ -138,3 +137,57 @@ class _Standing(NamedTuple):
     def of(cls, path: Path) -> _Standing:
         found = os.stat(path)  # noqa: PTH116  (the same, and shorter)
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+class Target:
+    """The destination of an upload."""
+
+    DIGEST = "capturefile-sha256"
+    """The attribute with the checksum of the content."""
+
+    def __init__(self, name: str, store: Any, path: str) -> None:  # noqa: ANN401  (obstore has several types of stores)
+        self.name = name
+        """The URL in messages."""
+        self._store = store
+        self._path = path
+
+    @classmethod
+    def at(cls, url: str) -> Target:
+        """Returns the object with this URL.
+
+        Raises:
+            ValueError: It is not a URL of an object store.
+            ImportError: `obstore` is not installed.
+        """
+        if not _remote.is_url(url) or url.startswith(("http://", "https://")):
+            message = f"{_remote.without_secrets(url)!r} is not a URL of an object store to which files can be uploaded"
+            raise ValueError(message)
+        root, path = _remote.split_object(url)
+        _remote.require_obstore(root)
+        name = _remote.without_secrets(url)
+        return cls(name, _remote.calling(name, lambda: _remote.connect(root, for_upload=True)), path)
+
+    def state(self) -> tuple[int, str | None] | None:
+        """Returns the size and the checksum of the existing object; None if there is none."""
+        import obstore
+
+        def ask() -> tuple[int, str | None] | None:
+            try:
+                found = obstore.get(self._store, self._path, options={"head": True})
+            except FileNotFoundError:
+                return None
+            return found.meta["size"], found.attributes.get(self.DIGEST)
+
+        return _remote.calling(self.name, ask)
+
+    def put(self, content: Path, size: int, digest: str) -> None:
+        """Uploads the content of a file."""
+        import obstore
+
+        def put() -> None:
+            obstore.put(self._store, self._path, content, attributes={self.DIGEST: digest})
+
+        _remote.calling(self.name, put)
+        if (there := self.state()) != (size, digest):
+            message = f"the uploaded object differs from the file: {there} instead of {(size, digest)}"
+            raise OSError(errno.EIO, message, self.name)

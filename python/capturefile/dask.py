@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
+from capturefile import _folders, _remote
 from capturefile._capturefile import CaptureFile, file_identity
 from capturefile._decoder import Decoder
 from capturefile._errors import InvalidCaptureFile
@@ -60,12 +61,14 @@ class _Partition:
         try:
             cf = CaptureFile(self.path, encoding=None)
         except FileNotFoundError as error:
+            if _remote.is_url(self.path):
+                raise
             message = f"{error.strerror}; each worker must see the files at the same paths"
             raise FileNotFoundError(error.errno, message, self.path) from None
         if cf.record_count() < self.last:
             raise InvalidCaptureFile(
-                f"{self.path!r} has {cf.record_count()} records, but there were {self.last} or more when the "
-                "partitions were planned"
+                f"{_remote.without_secrets(self.path)!r} has {cf.record_count()} records, but there were {self.last} "
+                "or more when the partitions were planned"
             )
         return cf
 
@@ -74,41 +77,58 @@ class _Partition:
 class _SourceFile:
     """A file to read, with the number of its last record unless it is read to its end."""
 
-    path: Path
+    path: str
     last: int | None = None
     number: int | None = None
     """Number of its first record in the log to which it belongs."""
 
 
-def _rotated(folder: Path) -> Iterator[_SourceFile]:
+def _rotated(folder: str) -> Iterator[_SourceFile]:
     """Lists the existing files of a rotated log."""
     from capturefile.rotating import RotatingReader
 
     with RotatingReader(folder) as log:
-        yield from (_SourceFile(file.path, file.record_count, file.first_record) for file in log.files())
+        yield from (_SourceFile(file.location, file.record_count, file.first_record) for file in log.files())
 
 
 def _in_folder(folder: Path) -> Iterator[_SourceFile]:
     if (folder / manifest.NAME).exists():
-        return _rotated(folder)
+        return _rotated(str(folder))
     return _seen(folder.glob(f"*{SUFFIX}"))
 
 
 def _seen(paths: Iterable[Path]) -> Iterator[_SourceFile]:
     """Sorts files by name, and drops hidden ones."""
-    return (_SourceFile(path) for path in sorted(paths) if not is_hidden(path.name))
+    return (_SourceFile(str(path)) for path in sorted(paths) if not is_hidden(path.name))
+
+
+def _in_store(url: str) -> Iterator[_SourceFile]:
+    """Lists the objects to which a URL refers."""
+    if _folders.has_pattern(url):
+        return map(_SourceFile, _folders.matching(url))
+    if not _folders.is_folder(url):
+        return iter([_SourceFile(url)])
+    if _folders.folder_at(url).has(manifest.NAME):
+        return _rotated(url)
+    return map(_SourceFile, _folders.captures_in(url))
+
+
+def _at(path: StrPath) -> Iterator[_SourceFile]:
+    """Lists the files to which a path refers."""
+    if _remote.is_url(path):
+        return _in_store(os.fspath(path))
+    place = Path(_remote.local(os.fspath(path))).absolute()
+    if place.exists():
+        return _in_folder(place) if place.is_dir() else iter([_SourceFile(str(place))])
+    return _seen(map(Path, glob.glob(str(place))))  # noqa: PTH207  # patterns are absolute
 
 
 def _find(paths: StrPath | Iterable[StrPath]) -> Iterator[_SourceFile]:
     """Lists the files to which the paths refer, in order."""
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
-        place = Path(path).absolute()
-        if place.exists():
-            found = list(_in_folder(place) if place.is_dir() else [_SourceFile(place)])
-        else:
-            found = list(_seen(map(Path, glob.glob(str(place)))))  # noqa: PTH207  # patterns are absolute
+        found = list(_at(path))
         if not found:
-            raise FileNotFoundError(f"there are no capture files at {str(path)!r}")
+            raise FileNotFoundError(f"there are no capture files at {_remote.without_secrets(os.fspath(path))!r}")
         yield from found
 
 
@@ -127,7 +147,7 @@ def _plan(paths: StrPath | Iterable[StrPath], records_per_partition: int | None)
             size = records_per_partition or _records_per_partition(cf)
             for first in range(1, count + 1, size):
                 last = min(first + size - 1, count)
-                parts.append(_Partition(str(file.path), first, last, number + first - 1, file_identity(cf)))
+                parts.append(_Partition(file.path, first, last, number + first - 1, file_identity(cf)))
         number += count
     return parts
 
@@ -187,7 +207,7 @@ def read_capture(
         paths: A file, a folder, a pattern such as `visits/*.capture`, or several of these. In a folder, all files
             `*.capture` are read in the order of their names; in a rotated log, its files are read with the log's record
             numbers. Names that start with an underscore or a dot are skipped. Each worker must see the files at the
-            same paths.
+            same paths. All of these can also be URLs in an object store, where that of a folder ends with a slash.
         records_per_partition: Maximum number of records in a partition; by default as many as take some 16 MiB in the
             file, and at most a million.
         text: Return strings in the column `record`, which requires the records to be UTF-8.

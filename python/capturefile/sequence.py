@@ -283,6 +283,7 @@ def concat(
     errors: str | None = None,
     codec: None = None,
     cache_size: int | None = None,
+    store: object = None,
 ) -> RecordSequence[str]: ...
 @overload
 def concat(
@@ -293,10 +294,11 @@ def concat(
     errors: None = None,
     codec: None = None,
     cache_size: int | None = None,
+    store: object = None,
 ) -> RecordSequence[bytes]: ...
 @overload
 def concat(
-    parts: Iterable[StrPath], /, *, codec: Codec[RecordT], cache_size: int | None = None
+    parts: Iterable[StrPath], /, *, codec: Codec[RecordT], cache_size: int | None = None, store: object = None
 ) -> RecordSequence[RecordT]: ...
 def concat(
     parts: Iterable[RecordSequence[Any] | CaptureFile[Any] | StrPath],
@@ -306,6 +308,7 @@ def concat(
     errors: str | None = None,
     codec: Codec[Any] | None = None,
     cache_size: int | None = None,
+    store: object = None,
 ) -> RecordSequence[Any]:
     """Concatenates the records of many files or sequences into one sequence.
 
@@ -317,6 +320,7 @@ def concat(
         codec: As for `CaptureFile`, for files that are given by their paths.
         cache_size: As for `CaptureFile`, for files that are given by their paths. Each open file has its own cache,
             so choose a small size for many files.
+        store: As for `CaptureFile`, for files that are given by their paths.
 
     Returns:
         The sequence.
@@ -333,16 +337,23 @@ def concat(
     """
     if isinstance(parts, str | bytes | os.PathLike):
         raise TypeError(f"parts must be a list of sequences, files or paths, not a single one: use [{parts!r}]")
-    options: dict[str, Any] = {} if cache_size is None else {"cache_size": cache_size}
-    sequences = [_sequence(part, encoding=encoding, errors=errors, codec=codec, **options) for part in parts]
+    options: dict[str, Any] = {"encoding": encoding, "errors": errors, "codec": codec, "store": store}
+    if cache_size is not None:
+        options["cache_size"] = cache_size
+    sequences = [_sequence(part, options) for part in parts]
     return RecordSequence(chain.from_iterable(map(runs_of, sequences)))
 
 
-def _sequence(part: RecordSequence[Any] | CaptureFile[Any] | StrPath, **options: Any) -> RecordSequence[Any]:  # noqa: ANN401
+def _sequence(part: RecordSequence[Any] | CaptureFile[Any] | StrPath, options: dict[str, Any]) -> RecordSequence[Any]:
     if isinstance(part, RecordSequence):
         return part
     if isinstance(part, CaptureFile):
         return sequence_of(part)
+    return sequence_at(part, **options)
+
+
+def sequence_at(part: StrPath, **options: Any) -> RecordSequence[Any]:  # noqa: ANN401
+    """Returns the records of a file, which is opened with options of `CaptureFile` to count them."""
     with CaptureFile(part, **options) as cf:
         file = File.of(cf, keep_open=False)
     return RecordSequence([Run(file, range(1, file.count + 1))])

@@ -9,6 +9,7 @@ from itertools import chain, islice
 import capturefile
 from capturefile.cli.arguments import size
 from capturefile.cli.exit_codes import WrongUsage
+from capturefile.cli.sources import is_url
 from capturefile.cli.streams import new_name
 
 TYPE_CHECKING = False
@@ -109,7 +110,7 @@ def _check_replaced(name: str, sources: list[Source]) -> None:
         return
     capturefile.open(name).close()
     for source in sources:
-        if not any(os.path.samefile(name, path) for path in source.paths()):
+        if not any(os.path.samefile(name, path) for path in source.paths() if not is_url(path)):
             continue
         if os.path.isdir(source.name):
             raise WrongUsage(f"{name}: it is a file of the log {source.name}, which replacing it would destroy")

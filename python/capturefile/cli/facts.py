@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from itertools import islice
 
 import capturefile
 from capturefile._capturefile import file_identity
@@ -13,11 +14,13 @@ from capturefile.cli.sources import is_url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from capturefile.rotating import RotatedFile, RotatingReader
 
 MAX_SAMPLES = 256
 """Maximum number of records that are read to estimate the total length."""
+SAMPLED_TOGETHER = 64
 MAX_SAMPLED_BYTES = 32 * 1024 * 1024
 GOLDEN = 0.6180339887498949
 """The golden ratio: the fractional parts of its multiples are evenly distributed, however many there are."""
@@ -45,12 +48,12 @@ def facts(cf: capturefile.CaptureFile[bytes]) -> dict[str, object]:
 
 def log_facts(log: RotatingReader[bytes]) -> dict[str, object]:
     """Returns the facts of a rotated log, and of each of its files."""
-    from capturefile.rotating.manifest import NAME
+    from capturefile.rotating.reader import manifest_of
 
     sizes = list(_sizes(log))
     files = [
         {
-            "name": file.path.name,
+            "name": file.name,
             "first_record": file.first_record,
             "last_record": file.last_record,
             "file_size": size,
@@ -60,41 +63,52 @@ def log_facts(log: RotatingReader[bytes]) -> dict[str, object]:
         for file, size in sizes
     ]
     metadata = log.get_metadata()
-    with capturefile.CaptureFile(os.path.join(log.file_name, NAME), encoding=None) as manifest:
-        being_written = _is_being_written(manifest)
     return {
         "first_record": log.first_record,
         "last_record": log.record_count(),
         "record_count": log.record_count() + 1 - log.first_record,
         "file_size": sum(size for _, size in sizes),
         "metadata_length": None if metadata is None else len(metadata),
-        "being_written": being_written,
+        "being_written": _is_being_written(manifest_of(log)),
         "files": files,
     }
 
 
 def _sizes(log: RotatingReader[bytes]) -> Iterator[tuple[RotatedFile, int]]:
     """Returns the files with their sizes; files that are deleted in the meantime are left out."""
+    from capturefile.rotating.reader import size_of
+
     for file in log.files():
-        with suppress(FileNotFoundError):
-            yield file, os.stat(file.path).st_size
+        size = size_of(log, file)
+        if size is not None:
+            yield file, size
 
 
 def record_bytes(cf: capturefile.CaptureFile[bytes]) -> tuple[int | None, bool]:
     """Returns the total length of all records, and whether it is exact."""
     count = cf.record_count()
     read = total = 0
-    for number in _sample(count):
-        try:
-            total += len(cf.record_at(number))
-        except capturefile.InvalidCaptureFile:
-            continue
-        read += 1
-        if total > MAX_SAMPLED_BYTES:
-            break
+    numbers = _sample(count)
+    while total <= MAX_SAMPLED_BYTES and (together := list(islice(numbers, SAMPLED_TOGETHER))):
+        lengths = _lengths(cf, together)
+        read += len(lengths)
+        total += sum(lengths)
     if read == count:
         return total, True
     return (total * count // read, False) if read else (None, False)
+
+
+def _lengths(cf: capturefile.CaptureFile[bytes], numbers: list[int]) -> list[int]:
+    """Returns the lengths of records, without those that cannot be read."""
+    try:
+        # One call, so that a store is asked for all of them at the same time.
+        return list(map(len, cf.records_at(numbers)))
+    except capturefile.InvalidCaptureFile:
+        lengths = []
+        for number in numbers:
+            with suppress(capturefile.InvalidCaptureFile):
+                lengths.append(len(cf.record_at(number)))
+        return lengths
 
 
 def _compressed_bytes(cf: capturefile.CaptureFile[bytes]) -> int | None:
@@ -120,7 +134,7 @@ def _shown_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
 
 
-def _is_being_written(cf: capturefile.CaptureFile[bytes]) -> bool | None:
+def _is_being_written(cf: capturefile.CaptureFile[Any]) -> bool | None:
     """Returns whether the file has a writer; None if the system cannot tell."""
     try:
         return cf.is_being_written()

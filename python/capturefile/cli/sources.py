@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from capturefile._index.ranges import Ranges
     from capturefile.rotating import RotatingReader
 
-ONE = "capture file, its URL in an object store, folder of a rotated log, or - for a capture file on standard input"
-NAMED = "capture files, their URLs in object stores, and folders of rotated logs"
+ONE = "capture file, folder of a rotated log, their URL in an object store, or - for a capture file on standard input"
+NAMED = "capture files, folders of rotated logs, and their URLs in object stores"
 SEVERAL = f"{NAMED}, one after the other; - is a capture file on standard input"
 
 
@@ -82,12 +82,25 @@ def shown_url(name: str) -> str:
     return without_secrets(name)
 
 
+def is_log(name: str) -> bool:
+    """Whether a name is that of a folder, which should contain a rotated log.
+
+    A URL is that of a folder if it ends with a slash, or if there is a manifest below it and no object with that URL.
+    """
+    if not is_url(name):
+        return os.path.isdir(name)
+    from capturefile._folders import folder_at, is_folder
+    from capturefile.rotating.manifest import NAME
+
+    return is_folder(name) and (name.endswith("/") or folder_at(name).has(NAME))
+
+
 def opened(name: str) -> Source:
     """Opens the source called `name` for reading."""
     if name == STANDARD:
         return _standard_input()
     refuse_same_file(STANDARD_OUTPUT, name)
-    if os.path.isdir(name):
+    if is_log(name):
         return Rotated(name)
     return Single(shown_url(name), capturefile.open(name, encoding=None))
 
@@ -278,8 +291,9 @@ class Rotated(Source):
         """Opens the log in a folder."""
         from capturefile.rotating import RotatingReader
 
-        check_folder(folder)
-        self.name = folder
+        if not is_url(folder):
+            check_folder(folder)
+        self.name = shown_url(folder)
         self.reader = RotatingReader(folder, encoding=None)
         self.first = self.reader.first_record
         self.last = self.reader.record_count()
@@ -303,7 +317,7 @@ class Rotated(Source):
             """Whether the file has records of the time, or later ones; None if it is deleted meanwhile."""
             file = files[index]
             try:
-                with capturefile.open(file.path, encoding=None) as cf:
+                with capturefile.open(file.location, encoding=None) as cf:
                     numbers[index] = file.first_record - 1 + first_committed(cf, time, cf.file_name)
             except FileNotFoundError:
                 return None
@@ -314,9 +328,11 @@ class Rotated(Source):
 
     def paths(self) -> list[str]:
         """Returns the files of the log."""
+        from capturefile._folders import folder_at
         from capturefile.rotating.manifest import names_of_files
 
-        return [os.path.join(self.name, name) for name in names_of_files(self.name)]
+        folder = self.reader.file_name
+        return [folder_at(folder).file(name) for name in names_of_files(folder)]
 
     def block_size(self, version: int) -> int | None:
         """Returns the block size of the last file."""

@@ -64,7 +64,7 @@ class RotatingFollower(Generic[RecordT_co]):
 
     def __repr__(self) -> str:
         """Shows the folder of the log."""
-        return f"<RotatingFollower of {str(self._manifest.folder)!r}>"
+        return f"<RotatingFollower of {self._manifest.folder.name!r}>"
 
     def __iter__(self) -> Self:
         """Returns the object itself."""
@@ -123,7 +123,7 @@ class RotatingFollower(Generic[RecordT_co]):
     @property
     def file_name(self) -> str:
         """The path of the log's folder."""
-        return self._log.file_name
+        return self._manifest.folder.given
 
     def __length_hint__(self) -> int:
         """Returns the number of records that are available without checking for more."""

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic
 
 from capturefile._capturefile import CaptureFile
 from capturefile._errors import InvalidCaptureFile, RecordsDeleted
 from capturefile._typing import RecordT_co
 from capturefile.rotating.manifest import Manifest, RotatedFile
-from capturefile.sequence import RecordSequence, concat
+from capturefile.sequence import RecordSequence, sequence_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from capturefile._folders import Folder
 
 
 class Log(Generic[RecordT_co]):
     """A rotated log opened for reading; many threads may use it."""
 
-    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
+    def __init__(self, folder: Folder, options: dict[str, Any]) -> None:
         """Opens the manifest in `folder`; `options` apply to each file."""
         self.options = options
         self.closed = False
-        self.manifest = Manifest(folder.absolute())
+        self.manifest = Manifest(folder, options.get("store"))
 
     @property
-    def file_name(self) -> str:
-        """The path of the folder, as `str`."""
-        return str(self.manifest.folder)
+    def name(self) -> str:
+        """The path or URL of the folder in messages."""
+        return self.manifest.folder.name
 
     def open_file(self, index: int, number: int) -> CaptureFile[RecordT_co]:
         """Opens the file at `index` to read record `number`.
@@ -37,7 +38,7 @@ class Log(Generic[RecordT_co]):
             InvalidCaptureFile: The file was deleted, and so were all later ones.
         """
         try:
-            return CaptureFile(self.manifest.path_of(index), **self.options)
+            return CaptureFile(self.manifest.location(index), **self.options)
         except FileNotFoundError:
             # If the manifest is missing, too, the whole log was removed.
             self.manifest.look()
@@ -60,7 +61,7 @@ class Log(Generic[RecordT_co]):
             with self.open_file(index, lowest) as cf:
                 if cf.record_count() < highest + 1 - start:
                     raise InvalidCaptureFile(
-                        f"{cf.file_name!r} has {cf.record_count()} records, but had {highest + 1 - start}"
+                        f"{manifest.shown(index)!r} has {cf.record_count()} records, but had {highest + 1 - start}"
                     )
                 yield cf, range(lowest + 1 - start, highest + 2 - start), start - 1
 
@@ -69,13 +70,13 @@ class Log(Generic[RecordT_co]):
         manifest = self.manifest
         first, end = manifest.entries[index].first, manifest.end(index)
         try:
-            found = cast("RecordSequence[RecordT_co]", concat([manifest.path_of(index)], **self.options))
+            found: RecordSequence[RecordT_co] = sequence_at(manifest.location(index), **self.options)
         except FileNotFoundError:
             manifest.look()
             raise manifest.deleted(first, index) from None
         wanted = min(seen, end - 1 if end else seen) - first + 1
         if len(found) < wanted:
-            raise InvalidCaptureFile(f"{str(manifest.path_of(index))!r} has {len(found)} records, but had {wanted}")
+            raise InvalidCaptureFile(f"{manifest.shown(index)!r} has {len(found)} records, but had {wanted}")
         return found[:wanted]
 
     def files(self, seen: int) -> tuple[RotatedFile, ...]:
@@ -85,8 +86,8 @@ class Log(Generic[RecordT_co]):
         for index in range(manifest.index_of(max(seen, 1)) + 1):
             entry, end = manifest.entries[index], manifest.end(index)
             last = min(seen, end - 1) if end else seen
-            file = RotatedFile(manifest.path_of(index), entry.first, last, end is not None, entry.started)
-            if file.path.exists():
+            if manifest.is_there(index):
+                file = RotatedFile(manifest.location(index), entry.first, last, end is not None, entry.started)
                 found.append(file)
         return tuple(found)
 

@@ -9,18 +9,22 @@ import time
 from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capturefile._alone import alone
 from capturefile._capturefile import CaptureFile
-from capturefile._errors import CaptureFileError, InvalidCaptureFile, RecordsDeleted
+from capturefile._errors import CaptureFileError, CaptureFileReplaced, InvalidCaptureFile, RecordsDeleted
 from capturefile._files import SUFFIX, sync_path
+from capturefile._folders import folder_at
+from capturefile._remote import is_url, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from capturefile._capturefile import Follower
+    from capturefile._folders import Folder
     from capturefile._typing import StrPath
 
 _NAMED_BY_NUMBER = re.compile(r"\d{20}" + re.escape(SUFFIX))
@@ -34,8 +38,8 @@ FORMAT = b'{"capturefile.rotating": 1}'
 class RotatedFile:
     """A file of a rotated log."""
 
-    path: Path
-    """Path of the file."""
+    location: str
+    """Path of the file, or its URL in an object store."""
     first_record: int
     """Number of its first record in the whole log, from 1."""
     last_record: int
@@ -44,6 +48,22 @@ class RotatedFile:
     """Whether there is a later file; a sealed file never changes."""
     started: float
     """When it was started, in seconds since the epoch."""
+
+    @property
+    def path(self) -> Path:
+        """Path of the file.
+
+        Raises:
+            io.UnsupportedOperation: It is in an object store.
+        """
+        if is_url(self.location):
+            raise UnsupportedOperation(f"{without_secrets(self.location)!r} is in an object store, and has no path")
+        return Path(self.location)
+
+    @property
+    def name(self) -> str:
+        """Name of the file in the folder of the log."""
+        return Entry(self.first_record, self.started).name
 
     @property
     def record_count(self) -> int:
@@ -68,7 +88,7 @@ class Entry:
         return json.dumps({"first": self.first, "started": self.started})
 
     @classmethod
-    def decode(cls, line: str, manifest: Path) -> Entry:
+    def decode(cls, line: str, manifest: str) -> Entry:
         """Parses a record of the manifest.
 
         Raises:
@@ -81,12 +101,12 @@ class Entry:
         except (ValueError, RecursionError):
             pass
         raise InvalidCaptureFile(
-            f"a record of the manifest {str(manifest)!r} does not announce a file, but contains {line!r:.80}"
+            f"a record of the manifest {manifest!r} does not announce a file, but contains {line!r:.80}"
         )
 
 
-def decoded(lines: list[str], before: list[Entry], manifest: Path) -> list[Entry]:
-    """Parses entries of a manifest.
+def decoded(lines: list[str], before: list[Entry], manifest: str) -> list[Entry]:
+    """Parses entries of the manifest with this name.
 
     Raises:
         InvalidCaptureFile: The first file does not start with record 1, or a file does not start after the previous
@@ -98,7 +118,7 @@ def decoded(lines: list[str], before: list[Entry], manifest: Path) -> list[Entry
         last = found[-1] if found else before[-1] if before else None
         if (entry.first != 1) if last is None else (entry.first <= last.first):
             raise InvalidCaptureFile(
-                f"the manifest {str(manifest)!r} announces a file that starts with record {entry.first} "
+                f"the manifest {manifest!r} announces a file that starts with record {entry.first} "
                 + (f"after one that starts with record {last.first}" if last else "as the first one")
             )
         found.append(entry)
@@ -121,13 +141,14 @@ def check_format(manifest: CaptureFile[str]) -> None:
 class Manifest:
     """The manifest as readers see it; many threads may use it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Folder, store: object = None) -> None:
         self.folder = folder
-        self.path = folder / NAME
-        self._file: CaptureFile[str] = CaptureFile(self.path)
+        self.name = folder.shown(NAME)
+        self._file: CaptureFile[str] = CaptureFile(folder.file(NAME), store=store)
         try:
             check_format(self._file)
-            self._news: Follower[str] = self._file.follow(1, timeout=0)
+            # In stores, it can only be read again.
+            self._news: Follower[str] | None = None if folder.is_remote else self._file.follow(1, timeout=0)
             self._looking = threading.RLock()
             self._lines: list[str] = []
             self.entries: list[Entry] = []
@@ -142,18 +163,28 @@ class Manifest:
         Raises:
             CaptureFileReplaced: The manifest was removed or replaced.
         """
-        with alone(self._looking, f"a read of {str(self.path)!r}"):
+        with alone(self._looking, f"a read of {self.name!r}"):
+            self.folder.look()
             # All lines are kept, so that an invalid one is reported each time, and an exception cannot make the two
             # lists differ.
-            self._lines.extend(self._news)
-            more = decoded(self._lines[len(self.entries) :], self.entries, self.path)
+            self._lines.extend(self._new_lines() if self._news is None else self._news)
+            more = decoded(self._lines[len(self.entries) :], self.entries, self.name)
             # Other threads read the list meanwhile; it only grows.
             self.entries.extend(more)
             return bool(more)
 
+    def _new_lines(self) -> list[str]:
+        """Reads new announcements in a store."""
+        if self._lines:
+            try:
+                self._file.refresh()
+            except FileNotFoundError:
+                raise CaptureFileReplaced(f"the manifest {self.name!r} was removed") from None
+        return self._file[len(self._lines) + 1 :]
+
     def has_news(self) -> bool:
         """Whether `look` would find an announcement, or raise."""
-        return self._news.ready()
+        return self._news is not None and self._news.ready()
 
     def index_of(self, number: int) -> int:
         """Returns the index of the file that contains record `number`, or will contain it; -1 if there is no file."""
@@ -164,23 +195,31 @@ class Manifest:
         entries = self.entries
         return entries[index + 1].first if index + 1 < len(entries) else None
 
-    def path_of(self, index: int) -> Path:
-        """Returns the path of the file at `index`."""
-        return self.folder / self.entries[index].name
+    def location(self, index: int) -> str:
+        """Returns the path or the URL of the file at `index`."""
+        return self.folder.file(self.entries[index].name)
+
+    def shown(self, index: int) -> str:
+        """Returns the path or the URL of the file at `index` in messages."""
+        return self.folder.shown(self.entries[index].name)
+
+    def is_there(self, index: int) -> bool:
+        """Returns whether the file at `index` exists."""
+        return self.folder.has(self.entries[index].name)
 
     def next_there(self, index: int) -> int | None:
         """Returns the index of the first existing file from `index` on; None if there is none."""
-        return next((each for each in range(index, len(self.entries)) if self.path_of(each).exists()), None)
+        return next((each for each in range(index, len(self.entries)) if self.is_there(each)), None)
 
     def last_there(self) -> int:
         """Returns the index of the last existing file; that of the last entry if none exists."""
         last = len(self.entries) - 1
-        return next((each for each in range(last, -1, -1) if self.path_of(each).exists()), last)
+        return next((each for each in range(last, -1, -1) if self.is_there(each)), last)
 
     def deleted(self, number: int, index: int) -> CaptureFileError:
         """Returns the error for record `number`, whose file, at `index`, does not exist."""
         there = self.next_there(index + 1)
-        where = f"record {number} of the log {str(self.folder)!r} was in {self.entries[index].name}, which was deleted"
+        where = f"record {number} of the log {self.folder.name!r} was in {self.entries[index].name}, which was deleted"
         if there is None:
             return InvalidCaptureFile(f"{where}, and so was every file after it")
         first = self.entries[there].first
@@ -196,8 +235,15 @@ class Manifest:
 
 
 def names_of_files(folder: StrPath) -> list[str]:
-    """Returns the names of files in a folder that are named like those of a log, in the order of their records."""
-    return sorted(path.name for path in Path(folder).iterdir() if _NAMED_BY_NUMBER.fullmatch(path.name))
+    """Returns the names of files in a folder that are named like those of a log, in the order of their records.
+
+    In a store that does not list them, only those in the manifest are known.
+    """
+    place = folder_at(folder)
+    names = place.names()
+    if names is None:
+        return [entry.name for entry in entries_at(place.file(NAME)) if place.has(entry.name)]
+    return sorted(name for name in names if _NAMED_BY_NUMBER.fullmatch(name))
 
 
 def contains(folder: Path, path: Path) -> bool:
@@ -213,13 +259,13 @@ def problems_of(folder: StrPath) -> list[str]:
     Missing files before all others were deleted, which is not a problem.
     """
     names = names_of_files(folder)
-    manifest = Manifest(Path(folder))
+    manifest = Manifest(folder_at(folder))
     try:
         known = {entry.name for entry in manifest.entries}
         problems = [
             f"{name} has records, but is not in the manifest"
             for name in names
-            if name not in known and _count(manifest.folder / name)
+            if name not in known and _count(manifest.folder.file(name))
         ]
         start = manifest.next_there(0)
         if known and start is None:
@@ -231,7 +277,7 @@ def problems_of(folder: StrPath) -> list[str]:
         manifest.close()
 
 
-def _count(path: Path) -> int:
+def _count(path: StrPath) -> int:
     with CaptureFile(path) as cf:
         return cf.record_count()
 
@@ -239,7 +285,7 @@ def _count(path: Path) -> int:
 def _problems_of_file(manifest: Manifest, index: int) -> Iterator[str]:
     name, end = manifest.entries[index].name, manifest.end(index)
     try:
-        found = _count(manifest.path_of(index))
+        found = _count(manifest.location(index))
     except FileNotFoundError:
         # If no earlier file exists, it has just been deleted.
         if (manifest.next_there(0) or 0) < index:
@@ -321,7 +367,7 @@ def delete_unannounced(folder: Path, announced: set[str]) -> None:
 
 def entries_of(manifest: CaptureFile[str]) -> list[Entry]:
     """Returns all entries of the manifest."""
-    return decoded(manifest[:], [], Path(manifest.file_name))
+    return decoded(manifest[:], [], without_secrets(manifest.file_name))
 
 
 def entries_at(path: StrPath) -> list[Entry]:

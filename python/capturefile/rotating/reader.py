@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from itertools import chain
-from pathlib import Path
+from io import UnsupportedOperation
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, overload
 
 from capturefile._errors import CaptureFileNotOpen
+from capturefile._folders import folder_at
 from capturefile._numbers import first_number, integer, numbers_in
 from capturefile._runs import as_table
 from capturefile._typing import RecordT, RecordT_co
@@ -20,6 +21,7 @@ from capturefile.sequence import RecordSequence, runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
     from typing import Self, SupportsIndex
 
     from capturefile._capturefile import ArrowRecords, CaptureFile
@@ -40,11 +42,12 @@ class RotatingReader(Finding[RecordT_co]):
     was deleted. One object may be used by many threads.
 
     Args:
-        folder: Folder of the log.
+        folder: Folder of the log, or its URL in an object store, where it can be read but not followed.
         encoding: As for `CaptureFile`; None for records that are `bytes`.
         errors: As for `CaptureFile`.
         codec: As for `CaptureFile`.
         cache_size: As for `CaptureFile`, for each open file.
+        store: As for `CaptureFile`, for all files.
 
     Raises:
         FileNotFoundError: There is no log.
@@ -67,6 +70,7 @@ class RotatingReader(Finding[RecordT_co]):
         errors: str | None = None,
         codec: None = None,
         cache_size: int = 50331648,
+        store: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -77,10 +81,16 @@ class RotatingReader(Finding[RecordT_co]):
         errors: None = None,
         codec: None = None,
         cache_size: int = 50331648,
+        store: object = None,
     ) -> None: ...
     @overload
     def __init__(
-        self: RotatingReader[RecordT], folder: StrPath, *, codec: Codec[RecordT], cache_size: int = 50331648
+        self: RotatingReader[RecordT],
+        folder: StrPath,
+        *,
+        codec: Codec[RecordT],
+        cache_size: int = 50331648,
+        store: object = None,
     ) -> None: ...
     def __init__(
         self,
@@ -90,12 +100,14 @@ class RotatingReader(Finding[RecordT_co]):
         errors: str | None = None,
         codec: Codec[Any] | None = None,
         cache_size: int = 50331648,
+        store: object = None,
     ) -> None:
         """Opens the log at `folder` for reading."""
         options: dict[str, Any] = {"encoding": encoding, "errors": errors, "codec": codec, "cache_size": cache_size}
+        options["store"] = store
         self._open: OrderedDict[int, CaptureFile[RecordT_co]] = OrderedDict()
         self._opening = threading.RLock()
-        self._log: Log[RecordT_co] = Log(Path(folder), options)
+        self._log: Log[RecordT_co] = Log(folder_at(folder, store), options)
         self._manifest = self._log.manifest
         try:
             self._seen, self._metadata = self._log.newest()
@@ -105,13 +117,17 @@ class RotatingReader(Finding[RecordT_co]):
 
     @property
     def folder(self) -> Path:
-        """The folder of the log."""
-        return self._manifest.folder
+        """The folder of the log.
+
+        Raises:
+            io.UnsupportedOperation: It is in an object store.
+        """
+        return self._manifest.folder.path
 
     @property
     def file_name(self) -> str:
-        """The path of the folder, as `str`."""
-        return self._log.file_name
+        """The path of the folder, or its URL as it was given, as `str`."""
+        return self._manifest.folder.given
 
     @property
     def closed(self) -> bool:
@@ -251,8 +267,8 @@ class RotatingReader(Finding[RecordT_co]):
             RecordsDeleted: A file was deleted before the iteration reached it.
         """
         self._check_open()
-        indices = range(self._manifest.index_of(self.first_record), self._manifest.index_of(self._seen) + 1)
-        return chain.from_iterable(self._log.part(index, self._seen) for index in (indices if self._seen else ()))
+        files = self._log.files_with(self.first_record, self._seen)
+        return chain.from_iterable(islice(cf.record_generator(numbers[0]), len(numbers)) for cf, numbers, _ in files)
 
     def as_sequence(self, first_record_number: SupportsIndex = 1) -> RecordSequence[RecordT_co]:
         """Returns the records that this object sees as a sequence of fixed length, counted from 0.
@@ -313,11 +329,11 @@ class RotatingReader(Finding[RecordT_co]):
         last = self._seen if last_record_number is None else integer(last_record_number)
         if first <= last and last > self._seen:
             raise self._no_such_record(last)
-        return as_table(runs_of(self._between(first, last)), first, text=text, place=repr(self.file_name))
+        return as_table(runs_of(self._between(first, last)), first, text=text, place=repr(self._log.name))
 
     def _no_such_record(self, number: int) -> IndexError:
         return IndexError(
-            f"record {number} does not exist in {self.file_name!r}, which has {self._seen} records, numbered from 1"
+            f"record {number} does not exist in {self._log.name!r}, which has {self._seen} records, numbered from 1"
         )
 
     def _between(self, first: int, last: int) -> RecordSequence[RecordT_co]:
@@ -350,6 +366,7 @@ class RotatingReader(Finding[RecordT_co]):
         Raises:
             IndexError: `start` is below 1.
             ValueError: `timeout` is negative or not a number.
+            io.UnsupportedOperation: The log is in an object store.
             CaptureFileNotOpen: The object is closed.
 
         Examples:
@@ -357,6 +374,8 @@ class RotatingReader(Finding[RecordT_co]):
             ['first', 'second']
         """
         self._check_open()
+        if self._manifest.folder.is_remote:
+            raise UnsupportedOperation(f"{self._log.name!r} is in an object store, where refresh() finds new records")
         number = self._seen + 1 if start is None else first_number(start)
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout cannot be {timeout}: it must be a number of seconds, at least 0")
@@ -387,7 +406,7 @@ class RotatingReader(Finding[RecordT_co]):
 
     def __repr__(self) -> str:
         """Shows the folder and the number of records that the object sees."""
-        return f"<RotatingReader: {self._seen} records of {self.file_name!r}{', closed' if self.closed else ''}>"
+        return f"<RotatingReader: {self._seen} records of {self._log.name!r}{', closed' if self.closed else ''}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the folder and the settings: the other process opens the log and sees the last commit at that time.
@@ -399,7 +418,7 @@ class RotatingReader(Finding[RecordT_co]):
 
     def _check_open(self) -> None:
         if self.closed:
-            raise CaptureFileNotOpen(f"the log {self.file_name!r} is closed")
+            raise CaptureFileNotOpen(f"the log {self._log.name!r} is closed")
 
     def _file(self, index: int, number: int) -> CaptureFile[RecordT_co]:
         """Returns the file at `index`, one of the few that are kept open."""
@@ -419,6 +438,11 @@ def files_with(
 ) -> Generator[tuple[CaptureFile[RecordT_co], range, int], None, None]:
     """Opens the files of a log that have the records from one number to another; see `Log.files_with`."""
     return reader._log.files_with(first, last)
+
+
+def size_of(reader: RotatingReader[Any], file: RotatedFile) -> int | None:
+    """Returns the size of a file of a log; None if it does not exist."""
+    return reader._manifest.folder.size_of(file.name)
 
 
 def manifest_of(reader: RotatingReader[Any]) -> CaptureFile[str]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from capturefile._errors import InvalidCaptureFile
+from capturefile._remote import without_secrets
 from capturefile.spark.columns import check
 from capturefile.spark.files import open_to_read
 
@@ -52,8 +53,9 @@ class Batches:
             with open_to_read(extent.path) as cf:
                 if cf.record_count() < extent.last:
                     raise InvalidCaptureFile(
-                        f"{extent.path!r} has {cf.record_count()} records, but had at least {extent.last} when the "
-                        "read was planned: it is not the same file any more, or not on all hosts"
+                        f"{without_secrets(extent.path)!r} has {cf.record_count()} records, but had at least "
+                        f"{extent.last} when the read was planned: it is not the same file any more, or not on all "
+                        "hosts"
                     )
                 yield from self._of(cf, extent)
 
@@ -61,7 +63,7 @@ class Batches:
         for numbers, records in self._chunks(cf, extent):
             values = {"record_number": numbers, "record": records}
             if "path" in self.schema.names:
-                values["path"] = pa.repeat(pa.scalar(extent.path), len(numbers))
+                values["path"] = pa.repeat(pa.scalar(without_secrets(extent.path)), len(numbers))
             yield pa.RecordBatch.from_arrays([values[name] for name in self.schema.names], schema=self.schema)
 
     def _chunks(self, cf: CaptureFile[bytes], extent: Extent) -> Iterator[tuple[pa.Array, pa.Array | None]]:
@@ -74,10 +76,11 @@ class Batches:
         stream = cf.as_arrow(extent.first, extent.last, text=as_text and as_it_is)
         for batch in pa.RecordBatchReader.from_stream(stream):
             numbers, records = batch.columns
-            _check_size(numbers, records, extent.path)
-            yield numbers, self._decoded(numbers, records, extent.path) if as_text and not as_it_is else records
+            name = without_secrets(extent.path)
+            _check_size(numbers, records, name)
+            yield numbers, self._decoded(numbers, records, name) if as_text and not as_it_is else records
 
-    def _decoded(self, numbers: pa.Array, records: pa.Array, path: str) -> pa.Array:
+    def _decoded(self, numbers: pa.Array, records: pa.Array, name: str) -> pa.Array:
         texts = []
         for number, record in zip(numbers.to_pylist(), records.to_pylist(), strict=True):
             try:
@@ -85,16 +88,16 @@ class Batches:
                 # cannot hold.
                 texts.append(record.decode(self.encoding, self.errors).encode())
             except UnicodeError as error:
-                raise ValueError(f"record {number} of {path!r} is not text in {self.encoding}: {error}") from error
+                raise ValueError(f"record {number} of {name!r} is not text in {self.encoding}: {error}") from error
         return pa.array(texts, pa.binary()).cast(pa.string())
 
 
-def _check_size(numbers: pa.Array, records: pa.Array, path: str) -> None:
+def _check_size(numbers: pa.Array, records: pa.Array, name: str) -> None:
     # A record larger than the usual batch gets a batch of its own.
     size = len(records[0].as_buffer()) if len(records) == 1 else 0
     if size > MAX_RECORD_BYTES:
         raise ValueError(
-            f"record {numbers[0]} of {path!r} has {size:,} bytes, and a row of Spark holds at most "
+            f"record {numbers[0]} of {name!r} has {size:,} bytes, and a row of Spark holds at most "
             f"{MAX_RECORD_BYTES:,}; "
             "exclude it with the options firstRecord and lastRecord, or leave out the column record"
         )

@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from capturefile.spark.files import local_path
+from capturefile import _remote
+from capturefile.spark.files import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,10 +57,15 @@ class Options:
         """Returns the path to write to.
 
         Raises:
-            ValueError: There are several paths.
+            ValueError: There are several paths, or it is in an object store.
         """
         if len(self.paths) > 1:
             raise ValueError(f"only one path can be written to, not {len(self.paths)}: {', '.join(self.paths)}")
+        if _remote.is_url(self.paths[0]):
+            raise ValueError(
+                f"{_remote.without_secrets(self.paths[0])!r} is in an object store, where files can only be read: "
+                "write to a folder in a file system, and upload its files by `capturefile upload`"
+            )
         return self.paths[0]
 
 
@@ -69,7 +75,7 @@ def _paths(given: Mapping[str, str]) -> tuple[str, ...]:
     paths = [given["path"], *several] if "path" in given else several
     if not paths:
         raise ValueError("no path was given: use load(path), save(path), start(path) or the option path")
-    return tuple(map(local_path, paths))
+    return tuple(map(absolute, paths))
 
 
 def _number(given: Mapping[str, str], name: str) -> int | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql.datasource import DataSourceStreamReader
 
 from capturefile._errors import InvalidCaptureFile
+from capturefile._remote import without_secrets
 from capturefile.spark.batches import Batches
 from capturefile.spark.files import find, open_to_read
 from capturefile.spark.shares import Extent, Share, plan
@@ -140,6 +141,6 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 def _check_not_shorter(path: str, count: int, done: int) -> None:
     if count < done:
         raise InvalidCaptureFile(
-            f"{path!r} has {count} records, of which {done} were read: it is no longer the same file; start again "
-            "with another checkpoint"
+            f"{without_secrets(path)!r} has {count} records, of which {done} were read: it is no longer the same file; "
+            "start again with another checkpoint"
         )

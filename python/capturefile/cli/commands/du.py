@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -10,7 +11,7 @@ from capturefile.cli.arguments import add_bare
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.facts import record_bytes
 from capturefile.cli.progress import progress
-from capturefile.cli.sources import NAMED, Rotated, each_of
+from capturefile.cli.sources import NAMED, Rotated, each_of, is_url, shown_url
 from capturefile.cli.streams import write_json, write_line
 
 TYPE_CHECKING = False
@@ -100,13 +101,14 @@ def _usages(source: Source) -> Iterator[Usage]:
         (path,) = source.paths()
         yield _usage(path, source.name)
         return
+    from capturefile._folders import folder_at
     from capturefile.rotating.manifest import NAME
 
-    manifest = os.path.join(source.name, NAME)
-    yield Usage(manifest, _on_disk(manifest))
+    manifest = folder_at(source.reader.file_name).file(NAME)
+    yield Usage(shown_url(manifest), _on_disk(manifest))
     for path in source.paths():
         with suppress(FileNotFoundError):
-            yield _usage(path, path)
+            yield _usage(path, shown_url(path))
 
 
 def _usage(path: str, name: str) -> Usage:
@@ -115,7 +117,14 @@ def _usage(path: str, name: str) -> Usage:
 
 
 def _on_disk(path: str) -> int:
-    return os.stat(path).st_blocks * DISK_UNIT
+    if not is_url(path):
+        return os.stat(path).st_blocks * DISK_UNIT
+    from capturefile._folders import size_of
+
+    size = size_of(path)
+    if size is None:
+        raise FileNotFoundError(errno.ENOENT, "there is no such object in the store", shown_url(path))
+    return size
 
 
 def in_units(size: int) -> str:

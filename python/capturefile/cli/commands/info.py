@@ -9,7 +9,7 @@ from capturefile.cli.exit_codes import DONE, LOSSY, WrongUsage
 from capturefile.cli.facts import facts, log_facts
 from capturefile.cli.messages import say
 from capturefile.cli.reports import as_fields, quoted
-from capturefile.cli.sources import Rotated, Single, add_sources, each_of
+from capturefile.cli.sources import Rotated, Single, add_sources, each_of, shown_url
 from capturefile.cli.streams import write_json, write_line
 
 TYPE_CHECKING = False
@@ -48,7 +48,9 @@ def _info(options: argparse.Namespace, output: BinaryIO) -> int:
             write_line(output, ("\n" if results else "") + f"==> {source.name} <==")
         if isinstance(source, Rotated):
             if options.blocks:
-                raise WrongUsage(f"{source.name}: --blocks requires a capture file, such as {source.paths()[0]}")
+                raise WrongUsage(
+                    f"{source.name}: --blocks requires a capture file, such as {shown_url(source.paths()[0])}"
+                )
             found = log_facts(source.reader)
             if not options.json:
                 _write_log(output, found)

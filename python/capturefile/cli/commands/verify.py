@@ -12,7 +12,7 @@ from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
 from capturefile.cli.reports import as_fields, quoted, recovery_fields, write_problems
-from capturefile.cli.sources import add_sources, is_url, shown_url, standard_input
+from capturefile.cli.sources import add_sources, is_log, is_url, shown_url, standard_input
 from capturefile.cli.streams import STANDARD, STANDARD_OUTPUT, shown_name, write_json, write_line
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def add_to(commands: Commands, summary: str) -> None:
 
 
 def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
-    alone = len(options.files) == 1 and not os.path.isdir(options.files[0])
+    alone = len(options.files) == 1 and not is_log(options.files[0])
     verdicts = Verdicts(output, options, alone=alone)
     for name in options.files:
         if name == STANDARD:
@@ -47,7 +47,7 @@ def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
             verdicts.give(shown_name(name), path)
             if copy is not None:
                 copy.close()
-        elif os.path.isdir(name):
+        elif is_log(name):
             _verify_log(name, verdicts)
         else:
             verdicts.give(shown_url(name), name)
@@ -58,15 +58,17 @@ def _verify(options: argparse.Namespace, output: BinaryIO) -> int:
 
 def _verify_log(folder: str, verdicts: Verdicts) -> None:
     """Checks the files of a rotated log, and whether they match its manifest."""
+    from capturefile._folders import folder_at
     from capturefile.rotating.manifest import NAME, names_of_files, problems_of
 
     before = verdicts.code
+    place = folder_at(folder)
     for name in (NAME, *names_of_files(folder)):
-        path = os.path.join(folder, name)
-        if name == NAME or os.path.exists(path):  # Old files may be deleted meanwhile.
-            verdicts.give(path, path)
+        if name == NAME or place.has(name):  # Old files may be deleted meanwhile.
+            path = os.path.join(folder, name) if not place.is_remote else place.file(name)
+            verdicts.give(shown_url(path), path)
     if verdicts.code == before:
-        verdicts.give_problems(folder, problems_of(folder))
+        verdicts.give_problems(shown_url(folder), problems_of(folder))
 
 
 class Verdicts:
