@@ -1,4 +1,4 @@
-//! How long the crate takes for what it does most: `cargo bench`.
+//! Times the most frequent operations of the crate: `cargo bench`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -10,14 +10,14 @@ use divan::{Bencher, black_box};
 use tempfile::TempDir;
 
 const COUNT: u64 = 100_000;
-/// As many records are committed together.
+/// Number of records in a commit.
 const EVERY: usize = 1000;
 
 fn main() {
     divan::main();
 }
 
-/// Lines of a log: what differs from one to the next is some numbers.
+/// Returns lines of a log that differ only in some numbers.
 fn lines() -> Vec<String> {
     let line = |number: u64| {
         let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
@@ -45,7 +45,7 @@ fn write(options: &OpenOptions, folder: &TempDir, lines: &[String]) {
     }
 }
 
-/// A file of all lines; it goes with the folder.
+/// Writes a file of all lines, which is deleted together with the folder.
 fn written() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     write(&options(1), &folder, &lines());
@@ -127,7 +127,7 @@ fn open_and_close(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn refresh_without_news(bencher: Bencher<'_, '_>) {
+fn refresh_without_a_new_commit(bencher: Bencher<'_, '_>) {
     let folder = written();
     let file = CaptureFile::open(folder.path().join("log.capture")).unwrap();
     bencher.bench_local(|| file.refresh(false).unwrap());

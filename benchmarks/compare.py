@@ -1,9 +1,9 @@
-"""Measures the library beside its peers, in one run on one machine, and writes a table and plots.
+"""Compares the library with its peers, in one run on one machine, and writes a table and plots.
 
     python benchmarks/compare.py [--quick] [--results FOLDER]
 
-Each figure is the median of several rounds, in which the stores take turns, so that what disturbs the machine disturbs
-all of them. Absolute figures are worth little; the ratios are what counts.
+Each figure is the median of several rounds, in which the stores alternate, so that other work on the machine affects
+all of them. Absolute figures mean little; the ratios count.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Load:
-    """What is stored, and how often it is committed."""
+    """The records to store, and how often they are committed."""
 
     name: str
     records: Sequence[bytes]
@@ -44,14 +44,14 @@ class Load:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """The seconds that `work` takes."""
+    """Returns the duration of `work` in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def rounds(load: Load, count: int, folder: Path) -> Figures:
-    """Medians of all figures, by figure and store."""
+    """Returns the medians of all figures, by figure and store."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for _ in range(count):
         for store in stores.installed():
@@ -64,7 +64,7 @@ def rounds(load: Load, count: int, folder: Path) -> Figures:
 
 
 def measure(store: stores.Store, load: Load, path: Path) -> dict[str, float]:
-    """One round of one store."""
+    """Measures one store in one round."""
     figures = {}
     count = len(load.records)
     if store.can_sync:
@@ -86,26 +86,26 @@ def measure(store: stores.Store, load: Load, path: Path) -> dict[str, float]:
 
 
 def read(store: stores.Store, load: Load, path: Path) -> dict[str, float]:
-    """Scanning from a fresh start, and reading at random what is in memory by then."""
+    """Measures a scan with an empty cache, and random reads of the records that are in memory afterwards."""
     count = len(load.records)
     reader = store.reader(path)
     scan = timed(lambda: through(reader.scan()))
     numbers = random.Random(0).choices(range(count), k=min(20_000, count))
     got = zip(numbers, reader.gets(numbers), strict=True)
     if not all(record == load.records[number] for number, record in got):
-        raise SystemExit(f"{store.name} gives other records than it was given")
+        raise SystemExit(f"{store.name} does not return the records that it stored")
     get = timed(lambda: through(reader.gets(numbers)))
     return {"scan (records/s)": count / scan, "random get, warm (us)": 1e6 * get / len(numbers)}
 
 
 def through(records: Iterator[bytes]) -> None:
-    """Goes through all of them."""
+    """Iterates over all records."""
     for _ in records:
         pass
 
 
 def table(figures: Figures, load: Load) -> str:
-    """The figures as Markdown, each with its ratio to the library's own in brackets, and the best of each in bold."""
+    """Returns the figures as Markdown, each with its ratio to this library's in brackets, and the best ones in bold."""
     own = stores.ALL[0].name
     names = list(next(iter(figures.values())))
     names += [name for by_store in figures.values() for name in by_store if name not in names]
@@ -123,7 +123,7 @@ def table(figures: Figures, load: Load) -> str:
 
 
 def cell(value: float | None, own: float, best: float) -> str:
-    """A figure and its ratio to the library's own."""
+    """Returns a figure and its ratio to this library's."""
     if value is None:
         return ""
     text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -132,7 +132,7 @@ def cell(value: float | None, own: float, best: float) -> str:
 
 
 def plot(all_figures: dict[str, Figures], folder: Path) -> None:
-    """One bar chart a load, as PNG and SVG."""
+    """Draws one bar chart for each load, as PNG and SVG."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -157,7 +157,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
 def losses(all_figures: dict[str, Figures]) -> str:
-    """In what other stores are better, as Markdown."""
+    """Returns the results in which other stores are better, as Markdown."""
     own = stores.ALL[0].name
     lines = []
     for load, figures in all_figures.items():
@@ -177,7 +177,7 @@ def losses(all_figures: dict[str, Figures]) -> str:
 
 
 def into_page(text: str) -> None:
-    """Puts the results where the page on performance has a place for them."""
+    """Inserts the results into the page on performance."""
     content = PAGE.read_text(encoding="utf-8")
     before, begin, rest = content.partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
@@ -187,7 +187,7 @@ def into_page(text: str) -> None:
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """Returns a description of the machine."""
     described = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     models = (line.partition(":")[2].strip() for line in described if line.startswith("model name"))
     model = next(models, platform.processor())
@@ -195,7 +195,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Runs all loads."""
+    """Measures all loads."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the records, one round, no plots")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")

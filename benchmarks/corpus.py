@@ -1,4 +1,4 @@
-"""What the benchmarks store: real text that every machine has, and bytes that compress badly."""
+"""The records of the benchmarks: real text that every machine has, and bytes that compress badly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _sources() -> Iterator[bytes]:
 
 
 def lines(count: int) -> list[bytes]:
-    """Makes this many lines of Python's own library, each two that follow each other joined: some 80 bytes."""
+    """Returns this many pairs of consecutive lines of Python's standard library, of about 80 bytes each."""
     pairs = ((a + b" " + b) for a, b in _pairs(line for text in _sources() for line in text.splitlines() if line))
     return list(islice(cycle(list(islice(pairs, count))), count))
 
@@ -29,14 +29,14 @@ def _pairs(items: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def pieces(count: int, size: int = 1000) -> list[bytes]:
-    """Makes this many pieces of the same text, each `size` bytes long."""
+    """Returns this many pieces of the same text, each `size` bytes long."""
     text = b"".join(chain.from_iterable([text] for text in _sources()))
     cut = [text[start : start + size] for start in range(0, len(text) - size, size)]
     return list(islice(cycle(cut), count))
 
 
 def noise(count: int, size: int = 64 * 1024) -> list[bytes]:
-    """Makes this many binary records in which every other byte is random."""
+    """Returns this many binary records, whose first half is random; all have the same second half."""
     source = random.Random(0)
     half = source.randbytes(size // 2)
     return [bytes(source.randbytes(size // 2)) + half for _ in range(count)]

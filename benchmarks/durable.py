@@ -1,8 +1,8 @@
-"""Measures durable commits: by threads, by tasks of asyncio, and by one thread that does not wait, beside py-lmdb.
+"""Measures durable commits: by threads, by tasks of asyncio, and by a thread that does not wait; compares with py-lmdb.
 
     python benchmarks/durable.py [FOLDER]
 
-The folder should be on the disk that matters; a file system in memory has no syncs. The stores take turns, and each
+The folder should be on the disk of interest; a file system in memory has no syncs. The stores alternate, and each
 figure is the median of three rounds.
 """
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 ROUNDS = 3
 THREADS = 16
 EACH = 40
-"""Commits of each thread."""
+"""Number of commits of each thread."""
 TASKS = 2000
 GROUP = 1000
-"""Lines in a commit."""
+"""Number of lines in a commit."""
 LINES = corpus.lines(100_000)
 MAP = 1 << 30
 
 Result = tuple[int, int]
-"""How many records became durable, in how many commits."""
+"""The number of records that became durable, and of commits."""
 
 
 def lmdb_put(environment: lmdb.Environment, records: list[bytes]) -> None:
-    """Commits records under the next numbers."""
+    """Commits records with the next numbers as keys."""
     with environment.begin(write=True) as transaction:
         first = transaction.stat()["entries"]
         for number, record in enumerate(records, first):
@@ -48,7 +48,7 @@ def lmdb_put(environment: lmdb.Environment, records: list[bytes]) -> None:
 
 
 def in_threads(work: Callable[[], None]) -> None:
-    """Does the same in all threads."""
+    """Runs `work` in all threads."""
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
@@ -57,7 +57,7 @@ def in_threads(work: Callable[[], None]) -> None:
 
 
 def ours_in_threads(folder: Path) -> Result:
-    """Each thread adds a record and commits, again and again."""
+    """In each thread, repeatedly adds a record and commits."""
     with capturefile.open(folder / "threads.capture", "w") as log:
 
         def work() -> None:
@@ -70,7 +70,7 @@ def ours_in_threads(folder: Path) -> Result:
 
 
 def one_thread(folder: Path) -> Result:
-    """One thread does what each of them does."""
+    """Does the same in only one thread."""
     with capturefile.open(folder / "one.capture", "w") as log:
         for line in LINES[:EACH]:
             log.add_record(line)
@@ -79,7 +79,7 @@ def one_thread(folder: Path) -> Result:
 
 
 def lmdb_in_threads(folder: Path) -> Result:
-    """The same in py-lmdb, where a transaction keeps the other threads out until it is durable."""
+    """Does the same in py-lmdb, where a transaction excludes the other threads until it is durable."""
     with lmdb.open(str(folder / "threads.mdb"), map_size=MAP) as environment:
 
         def work() -> None:
@@ -91,7 +91,7 @@ def lmdb_in_threads(folder: Path) -> Result:
 
 
 def ours_in_tasks(folder: Path) -> Result:
-    """As many tasks as a busy service has at a time, each of which needs its record to be durable."""
+    """Runs as many tasks as a busy service has at a time; each waits until its record is durable."""
 
     async def work() -> int:
         async with capturefile.aio.open(folder / "tasks.capture", "w") as log:
@@ -104,7 +104,7 @@ def ours_in_tasks(folder: Path) -> Result:
 
 
 def started(folder: Path) -> Result:
-    """One thread that starts a commit each thousand lines."""
+    """In one thread, starts a commit after every thousand lines."""
     with capturefile.open(folder / "started.capture", "w") as log:
         for start in range(0, len(LINES), GROUP):
             for line in LINES[start : start + GROUP]:
@@ -115,7 +115,7 @@ def started(folder: Path) -> Result:
 
 
 def waited_for(folder: Path) -> Result:
-    """The same, waiting for each commit."""
+    """Does the same, but waits for each commit."""
     with capturefile.open(folder / "waited.capture", "w") as log:
         for start in range(0, len(LINES), GROUP):
             for line in LINES[start : start + GROUP]:
@@ -125,7 +125,7 @@ def waited_for(folder: Path) -> Result:
 
 
 def lmdb_in_groups(folder: Path) -> Result:
-    """The same in py-lmdb."""
+    """Does the same in py-lmdb."""
     with lmdb.open(str(folder / "groups.mdb"), map_size=MAP) as environment:
         for start in range(0, len(LINES), GROUP):
             lmdb_put(environment, LINES[start : start + GROUP])
@@ -139,7 +139,7 @@ LOADS: dict[str, list[Callable[[Path], Result]]] = {
 
 
 def main() -> None:
-    """Measures all and prints a table."""
+    """Measures everything and prints a table."""
     root = sys.argv[1] if len(sys.argv) > 1 else None
     for load, stores in LOADS.items():
         rates: dict[str, list[float]] = {store.__name__: [] for store in stores}

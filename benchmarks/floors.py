@@ -1,9 +1,9 @@
-"""Checks in a minute that what was faster than other stores still is: ratios in one run, and a floor under each.
+"""Checks in a minute that the library is still faster than other stores where it was: measures ratios against floors.
 
     python benchmarks/floors.py
 
-A ratio is how many times as fast the library is. The floors are well below what was measured when they were set, and
-are there for what is lost by accident; `compare.py` is for measuring. Ends with 1 if a ratio is below its floor.
+A ratio says how many times as fast the library is. The floors are well below the measured ratios, so that only a
+regression falls below them; use `compare.py` to measure. Exits with 1 if a ratio is below its floor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OURS, FAST = "capturefile", "capturefile, level 1"
 
 
 class Floor(NamedTuple):
-    """A ratio that is not to be lost: of a load, a figure, a store of ours and another one."""
+    """The minimum ratio for a load and a figure, between this library and another store."""
 
     load: str
     figure: str
@@ -54,7 +54,7 @@ FLOORS = [
 
 
 def ratio(floor: Floor, figures: compare.Figures) -> float | None:
-    """How many times as good ours is; None if the other store is not installed."""
+    """Returns how many times as good this library is, or None if the other store is not installed."""
     by_store = figures[floor.figure]
     if floor.other not in by_store:
         return None
@@ -63,7 +63,7 @@ def ratio(floor: Floor, figures: compare.Figures) -> float | None:
 
 
 def main() -> None:
-    """Measures and checks."""
+    """Measures the ratios and compares them with their floors."""
     loads = [
         compare.Load("lines", corpus.lines(60_000), 1000),
         compare.Load("1 KB records", corpus.pieces(8000), 1000),

@@ -1,8 +1,8 @@
-"""Measure one reader over thousands of files: time, memory and open files, for a rotated log that it makes.
+"""Measures one reader of thousands of files: time, memory and open files. It creates a rotated log for this.
 
     python benchmarks/many_files.py FOLDER [FILES [RECORDS_IN_EACH]]
 
-The folder is kept, and used again by the next run.
+The folder is kept, and reused by the next run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FETCHES = 20_000
 LIMIT = 1024
-"""Open files that the process may have, the usual default."""
+"""Maximum number of open files of the process; this is the usual default."""
 _ResultT = TypeVar("_ResultT")
 
 
@@ -36,7 +36,7 @@ def write(folder: Path, files: int, records: int) -> int:
 
 
 def measured(what: str, work: Callable[[], _ResultT], count: int) -> _ResultT:
-    """Prints what `work` costs, as a row of a table."""
+    """Prints the costs of `work` as a row of a table."""
     begun = time.perf_counter()
     result = work()
     seconds = time.perf_counter() - begun
@@ -47,17 +47,17 @@ def measured(what: str, work: Callable[[], _ResultT], count: int) -> _ResultT:
 
 
 def main(folder: Path, files: int = 5000, records: int = 2000) -> None:
-    """Prints a table."""
+    """Measures everything and prints a table."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
     print(f"| {files:,} files of {records:,} records | seconds | us each | memory (MB) | open files |")
     print("|---|--:|--:|--:|--:|")
     if not folder.exists():
         measured("write them, a rotation each", lambda: write(folder, files, records), files)
-    # What a fresh log has to be brought to the disk is no part of what reading costs.
+    # Writing a new log to the disk is not part of the cost of reading.
     os.sync()
     log = measured("open the log", lambda: RotatingReader(folder), 1)
     measured("list the files", log.files, files)
-    sequence = measured("make a sequence, each file looked at", log.as_sequence, files)
+    sequence = measured("make a sequence, which opens each file", log.as_sequence, files)
     count = len(sequence)
     measured("iterate over all records", lambda: sum(1 for _ in sequence), count)
     measured("follow from the first to the last", lambda: sum(1 for _ in log.follow(1, timeout=0)), count)

@@ -1,9 +1,9 @@
-"""Measures the library alone: how costs grow with the file, what threads bring, how near the machine's limits it is.
+"""Measures the library alone: growth of costs with the file, speed-up by threads, and distance from its limits.
 
     python benchmarks/standalone.py [--largest NUMBER] [--results FOLDER]
 
-Growth is in the processor's time, which other work on the machine disturbs least; the rest is in the time that passes.
-Files are written without syncs.
+Growth is measured in processor time, which is least affected by other work on the machine, and the rest in elapsed
+time. Files are written without syncs.
 """
 
 from __future__ import annotations
@@ -36,47 +36,47 @@ MICRO = 1e6
 ROUNDS = 5
 THREADS = (1, 2, 4, 8)
 CACHE_OF_A_TENTH = 10
-"""Data that is this many times as large as the cache counts as cold."""
+"""Factor by which the data is larger than the cache when reads are measured as cold."""
 
-HEADING = "## Alone"
-"""What this script writes stands under it, behind what `compare.py` has written."""
+HEADING = "## This library alone"
+"""The output of this script is written under it, after that of `compare.py`."""
 
 Table = dict[str, dict[str, float]]
-"""Figures by what was measured, and by the size or the number of threads that it was measured with."""
+"""Figures by name, and by the file size or number of threads."""
 
 
 def wall(work: Callable[[], object]) -> float:
-    """The seconds that `work` takes."""
+    """Returns the elapsed time of `work` in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def processor(work: Callable[[], object]) -> float:
-    """The seconds that all threads of this process are at work for `work`."""
+    """Returns the processor time of all threads of this process for `work`, in seconds."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def least(measure: Callable[[Callable[[], object]], float], work: Callable[[], object]) -> float:
-    """The least of a few rounds, since other work can only make a round longer."""
+    """Returns the least of a few rounds, because other work can only make a round longer."""
     return min(measure(work) for _ in range(ROUNDS))
 
 
 def again(times: int, work: Callable[[], object]) -> None:
-    """Does `work` this many times."""
+    """Repeats `work` this many times."""
     for _ in range(times):
         work()
 
 
 def reader(path: Path, **options: Any) -> CaptureFile[bytes]:  # noqa: ANN401
-    """A fresh start, with nothing in the cache."""
+    """Opens the file with an empty cache."""
     return capturefile.open(path, encoding=None, **options)
 
 
 def write(path: Path, records: Sequence[bytes], **options: Any) -> None:  # noqa: ANN401
-    """A file of the records, with a commit after each thousand."""
+    """Writes a file of the records, with a commit after each thousand."""
     with capturefile.open(path, "w", encoding=None, sync="none", **options) as cf:
         for start in range(0, len(records), 1000):
             cf.add_records(records[start : start + 1000])
@@ -84,7 +84,7 @@ def write(path: Path, records: Sequence[bytes], **options: Any) -> None:  # noqa
 
 
 def write_one_by_one(path: Path, records: Sequence[bytes], **options: Any) -> None:  # noqa: ANN401
-    """The same with a call for each record, and a commit after each thirty thousand."""
+    """Does the same with a call for each record, and a commit after each thirty thousand."""
     with capturefile.open(path, "w", encoding=None, sync="none", **options) as cf:
         for start in range(0, len(records), 30_000):
             for record in records[start : start + 30_000]:
@@ -106,7 +106,7 @@ def scan(cf: CaptureFile[bytes]) -> None:
 
 
 def scan_afresh(path: Path, threads: int) -> None:
-    """The same from a fresh start, inflating on this many threads."""
+    """Does the same with an empty cache, inflating on this many threads."""
     scan(reader(path, threads=threads))
 
 
@@ -117,7 +117,7 @@ def pack_afresh(path: Path, threads: int) -> None:
 
 
 def growth(folder: Path, largest: int) -> Table:
-    """Costs by the number of records; each size in a process of its own, so that its memory is its own."""
+    """Returns costs by the number of records. Each size has its own process, so that its memory can be measured."""
     table: Table = defaultdict(dict)
     path, count = folder / "growth.capture", 100_000
     while count <= largest:
@@ -134,14 +134,14 @@ def growth(folder: Path, largest: int) -> Table:
 
 
 def in_a_process(*arguments: object) -> dict[str, float]:
-    """What this script prints with these arguments."""
+    """Runs this script with these arguments, and returns what it prints."""
     done = subprocess.run([sys.executable, __file__, *map(str, arguments)], stdout=subprocess.PIPE, check=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
 
 def grow(path: Path, count: int) -> dict[str, float]:
-    """Writes a file of records of some ten bytes, and reads it."""
+    """Writes a file of records of about ten bytes, and reads it."""
     batches = [[b"record %d" % number for number in range(start, start + 1000)] for start in range(0, 100_000, 1000)]
     with capturefile.open(path, "w", encoding=None, sync="none") as cf:
 
@@ -156,7 +156,7 @@ def grow(path: Path, count: int) -> dict[str, float]:
 
 
 def read_costs(path: Path) -> dict[str, float]:
-    """Reads a file at random, cold and warm, and scans its first million."""
+    """Reads a file at random, cold and warm, and scans its first million records."""
     cf = reader(path)
     numbers = random.Random(0).choices(range(1, len(cf) + 1), k=2000)
     cold = processor(lambda: get(cf, numbers)) / len(numbers)
@@ -174,7 +174,7 @@ def read_costs(path: Path) -> dict[str, float]:
 
 
 def threads(folder: Path, lines: Sequence[bytes]) -> Table:
-    """Records a second, by the number of threads or processes."""
+    """Returns the number of records per second, by the number of threads or processes."""
     table: Table = defaultdict(dict)
     path = folder / "threads.capture"
     write(path, lines)
@@ -201,13 +201,13 @@ def threads(folder: Path, lines: Sequence[bytes]) -> Table:
 
 
 def together(pool: Executor, times: int, work: Callable[..., object], *arguments: object) -> None:
-    """Does the same several times at once."""
+    """Runs `work` several times in parallel."""
     for future in [pool.submit(work, *arguments) for _ in range(times)]:
         future.result()
 
 
 def limits(folder: Path, lines: Sequence[bytes]) -> dict[str, float]:
-    """What things cost beside what bounds them: nanoseconds a record, or microseconds where it says so."""
+    """Returns costs, and the costs that limit them: in nanoseconds per record, or microseconds if the name says so."""
     import deflate
 
     path = folder / "limits.capture"
@@ -268,7 +268,7 @@ def limits(folder: Path, lines: Sequence[bytes]) -> dict[str, float]:
 
 
 def syncs(path: Path) -> float:
-    """The seconds that it takes to write a page again and sync it."""
+    """Returns the seconds that it takes to overwrite a page and sync it."""
     with path.open("wb", buffering=0) as file:
         page = bytes(4096)
         file.write(page)
@@ -281,7 +281,7 @@ def syncs(path: Path) -> float:
 
 
 def durable_commits(path: Path) -> float:
-    """The seconds of a commit of one short record."""
+    """Returns the seconds that a commit of one short record takes."""
     with capturefile.open(path, "w") as cf:
 
         def add_and_commit() -> None:
@@ -292,7 +292,7 @@ def durable_commits(path: Path) -> float:
 
 
 def seen_by_follower(path: Path) -> float:
-    """The seconds, in the median, from before a commit until a follower in another process has its record."""
+    """Returns the median time from the start of a commit until a follower in another process has its record."""
     command = [sys.executable, __file__, "--follow", str(path)]
     with (
         capturefile.open(path, "w", sync="none") as cf,
@@ -307,14 +307,14 @@ def seen_by_follower(path: Path) -> float:
 
 
 def follow(path: Path) -> None:
-    """Prints how long after the time that a record says it has come, for some records."""
+    """Prints the delay of some records, which contain the time at which they were added."""
     with capturefile.open(path) as cf:
         for _, began in zip(range(5), cf.follow(1), strict=False):
             print(time.perf_counter() - float(began))
 
 
 def as_markdown(title: str, table: Table) -> str:
-    """A table with a row for each figure."""
+    """Returns a table with a row for each figure."""
     columns = list(dict.fromkeys(column for row in table.values() for column in row))
     lines = [f"| {title} | {' | '.join(columns)} |", "|---" + "|--:" * len(columns) + "|"]
     lines += [
@@ -325,12 +325,12 @@ def as_markdown(title: str, table: Table) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that matter."""
+    """Returns a number with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def plot(table: Table, title: str, place: Path) -> None:
-    """Curves over the number of records, as PNG and SVG."""
+    """Draws curves over the number of records, as PNG and SVG."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -349,7 +349,7 @@ def plot(table: Table, title: str, place: Path) -> None:
 
 
 def main() -> None:
-    """Measures everything, or what a process of its own is asked for."""
+    """Measures everything, or, in a child process, what its arguments request."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--largest", type=int, default=10**8, help="records of the largest file")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")

@@ -1,4 +1,4 @@
-"""The library and its peers, each behind the same few calls. A peer that is not installed is left out."""
+"""The library and its peers, with the same few calls for each. Peers that are not installed are omitted."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAP_SIZE = 1 << 36
 
 
 class Reader(Protocol):
-    """A store that was opened for reading; records are numbered from 0."""
+    """A store that is open for reading; records are numbered from 0."""
 
     def gets(self, numbers: Iterable[int]) -> Iterator[bytes]:
-        """Each of these records, got by itself."""
+        """Reads each of these records by itself."""
 
     def scan(self) -> Iterator[bytes]:
-        """All records in order, by the store's own iterator where it has one."""
+        """Reads all records in order, with the store's own iterator if it has one."""
 
 
 class Store(Protocol):
@@ -37,30 +37,30 @@ class Store(Protocol):
     module: str
 
     def write(self, path: Path, records: Sequence[bytes], every: int, *, sync: bool) -> None:
-        """Makes a new store of the records, with a commit after each `every` of them."""
+        """Creates a store of the records, with a commit after each `every` of them."""
 
     def reader(self, path: Path) -> Reader: ...
 
 
 def batches(records: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
-    """The records in runs of `size`."""
+    """Divides the records into batches of `size`."""
     return (records[start : start + size] for start in range(0, len(records), size))
 
 
 class _Reader:
-    """A reader of two functions. A generator costs less for a record than a function of Python's would."""
+    """A reader of two functions. They return generators, which cost less for each record than function calls."""
 
     def __init__(self, gets: Callable[[Iterable[int]], Iterator[bytes]], scan: Callable[[], Iterator[bytes]]) -> None:
         self.gets, self.scan = gets, scan
 
 
 def _of_capture_file(file: Any) -> Reader:  # noqa: ANN401
-    """A reader of a capture file, opened by this library or the pure-Python package."""
+    """Returns a reader of a capture file that this library or the pure-Python package has opened."""
     return _Reader(lambda numbers: (file.record_at(number + 1) for number in numbers), lambda: iter(file))
 
 
 class Capture:
-    """capturefile itself, record by record."""
+    """This library, with a call for each record."""
 
     can_sync = has_commits = True
     module = "capturefile"
@@ -81,7 +81,7 @@ class Capture:
 
 
 class Reference:
-    """The pure-Python package of the same format; it never syncs."""
+    """The pure-Python package for the same format; it never syncs."""
 
     name, module = "CaptureFile", "CaptureFile"
     can_sync, has_commits = False, True
@@ -102,7 +102,7 @@ class Reference:
 
 
 class Lmdb:
-    """py-lmdb, with the record's number as the key."""
+    """py-lmdb, with record numbers as keys."""
 
     name, module = "py-lmdb", "lmdb"
     can_sync, has_commits = True, True
@@ -122,7 +122,7 @@ class Lmdb:
     def reader(self, path: Path) -> Reader:
         import lmdb
 
-        # Types of lmdb are known only where it is installed.
+        # The types of lmdb are unknown if it is not installed.
         transaction: Any = lmdb.open(str(path), subdir=False, readonly=True, lock=False).begin()
         return _Reader(
             lambda numbers: (transaction.get(number.to_bytes(8)) for number in numbers),
@@ -131,7 +131,7 @@ class Lmdb:
 
 
 class RocksDb:
-    """RocksDB, with the record's number as the key."""
+    """RocksDB, with record numbers as keys."""
 
     can_sync = has_commits = True
     module = "rocksdict"
@@ -164,7 +164,7 @@ class RocksDb:
 
 
 class Sqlite:
-    """sqlite3 in WAL mode, with the record's number as the row's."""
+    """sqlite3 in WAL mode, with record numbers as row numbers."""
 
     name, module = "sqlite3", "sqlite3"
     can_sync, has_commits = True, True
@@ -191,7 +191,7 @@ class Sqlite:
 
 
 class ArrayRecord:
-    """ArrayRecord, its groups of records compressed by zstd; it has no commits."""
+    """ArrayRecord, with groups of records compressed by zstd; it has no commits."""
 
     module = "array_record"
     can_sync, has_commits = False, False
@@ -219,7 +219,7 @@ class ArrayRecord:
 
 
 class Bagz:
-    """Bagz, each record compressed by zstd; it has no commits."""
+    """Bagz, with each record compressed by zstd; it has no commits."""
 
     name, module = "Bagz", "bagz"
     can_sync, has_commits = False, False
@@ -243,7 +243,7 @@ class Bagz:
 
 
 class _Columns:
-    """A file format for columns, the records as one of them; made in one piece, without commits."""
+    """A columnar file format, with the records as one column; written in one call, without commits."""
 
     can_sync, has_commits = False, False
 
@@ -255,7 +255,7 @@ class _Columns:
 
 
 class Lance(_Columns):
-    """A data set of Lance."""
+    """A Lance data set."""
 
     name, module = "Lance", "lance"
 
@@ -275,7 +275,7 @@ class Lance(_Columns):
 
 
 class Vortex(_Columns):
-    """A file of Vortex."""
+    """A Vortex file."""
 
     name, module = "Vortex", "vortex"
 
@@ -314,12 +314,12 @@ ALL: tuple[Store, ...] = (
 
 
 def installed() -> list[Store]:
-    """Those stores that can be measured here."""
+    """Returns the stores that are installed."""
     return [store for store in ALL if importlib.util.find_spec(store.module) is not None]
 
 
 def size(path: Path) -> int:
-    """The bytes on the disk of all files of a store, those that it uses."""
+    """Returns the disk space of all files of a store, in bytes."""
     parts = (part for start in path.parent.glob(f"{path.name}*") for part in (start, *start.rglob("*")))
     return sum(part.stat().st_blocks * 512 for part in parts if part.is_file())
 

@@ -1,4 +1,4 @@
-"""What a build is trained with: the usual calls, on text, so that the compiler knows which ways are taken often.
+"""Runs the usual calls on text, to provide the profile for an optimised build.
 
 `make trained` runs it.
 """
@@ -17,7 +17,7 @@ EVERY = 1000
 
 
 def write(path: Path, records: list[bytes], threads: int) -> None:
-    """Adds records one by one and together, with commits of many and of one."""
+    """Adds records one by one and in batches, with large commits and commits of one record."""
     with capturefile.open(path, "w", encoding=None, sync="none", threads=threads) as cf:
         for start in range(0, COUNT, EVERY):
             batch = records[start : start + EVERY]

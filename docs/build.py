@@ -1,8 +1,8 @@
-"""Build the documentation site in target/site: gather its pages, build them strictly, and check what came out.
+"""Build the documentation site in target/site: collect its pages, build them in strict mode, and check the result.
 
-The pages are those of docs/ and a few others of the repository. A link from one to another is a link on the site,
-too; a link to a file that is no page, such as source code, becomes plain text there. A link to a program that stands
-alone in its paragraph becomes the program.
+The pages are those of docs/ and a few others of the repository. Links between pages become links of the site; a link
+to a file that is not a page, such as source code, becomes plain text. A link to a program that is the only content of
+its paragraph is replaced by the program.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ ELSEWHERE = {
     "benchmarks/README.md": "benchmarks.md",
     "benchmarks/results/README.md": "results.md",
 }
-"""Pages that stand elsewhere in the repository, and their names on the site."""
+"""Pages that are elsewhere in the repository, and their names on the site."""
 Navigation: TypeAlias = "str | list[Navigation] | dict[str, Navigation]"
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 LOADED = {("img", "src"), ("script", "src"), ("link", "href"), ("iframe", "src"), ("source", "src")}
-"""What a browser fetches by itself."""
+"""Elements whose addresses a browser fetches without a click."""
 
 
 class BrokenSiteError(Exception):
-    """What is wrong with the site, one line each."""
+    """Problems of the site, one per line."""
 
 
 def find_pages() -> dict[Path, str]:
-    """All pages of the site: where they stand in the repository, and their names on the site."""
+    """Returns all pages of the site: their paths in the repository, and their names on the site."""
     pages = {path: path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     elsewhere = {PROJECT / path: name for path, name in ELSEWHERE.items() if (PROJECT / path).exists()}
     return pages | elsewhere
 
 
 def gather(pages: dict[Path, str]) -> None:
-    """Copies pages and pictures to where the site is built from."""
+    """Copies pages and pictures to the folder from which the site is built."""
     shutil.rmtree(PAGES, ignore_errors=True)
     shutil.copytree(DOCS / "pictures", PAGES / "pictures")
     for path in PROJECT.glob("benchmarks/results/*.svg"):
@@ -66,7 +66,7 @@ def gather(pages: dict[Path, str]) -> None:
 
 
 def with_programs(text: str) -> str:
-    """The text with a program in place of each link to one that stands alone."""
+    """Returns the text with the program in place of each link that is alone in its paragraph."""
 
     def program(link: re.Match[str]) -> str:
         return f"```python\n{(DOCS / link[1]).read_text(encoding='utf-8')}```"
@@ -75,7 +75,7 @@ def with_programs(text: str) -> str:
 
 
 def with_links_of_the_site(page: Path, pages: dict[Path, str]) -> str:
-    """The page's text, with the links that it has on the site."""
+    """Returns the text of a page, with the links that it has on the site."""
 
     def on_the_site(link: re.Match[str]) -> str:
         picture, text, target = link.groups()
@@ -90,14 +90,14 @@ def with_links_of_the_site(page: Path, pages: dict[Path, str]) -> str:
         there = os.path.relpath(PAGES / pages[file], (PAGES / pages[page]).parent)
         return f"[{text}]({there}{separator}{anchor})"
 
-    # The generator takes a block's second word for a setting; it is the block's title.
+    # The second word of a code block is its title; the generator would read it as a setting.
     text = re.sub(r"^```(\w+) ([\w.]+)$", r'```\1 title="\2"', page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     parts = re.split(r"(^```.*?^```$)", with_programs(text), flags=re.MULTILINE | re.DOTALL)
     return "".join(part if part.startswith("```") else LINK.sub(on_the_site, part) for part in parts)
 
 
 def names_in(navigation: Navigation) -> Iterator[str]:
-    """The names of all pages in the navigation."""
+    """Returns the names of all pages in the navigation."""
     if isinstance(navigation, str):
         yield navigation
         return
@@ -106,7 +106,7 @@ def names_in(navigation: Navigation) -> Iterator[str]:
 
 
 def check_navigation(pages: dict[Path, str]) -> None:
-    """Each page is in the navigation, once, and nothing else is."""
+    """Checks that the navigation contains each page exactly once, and nothing else."""
     settings = tomllib.loads((PROJECT / "zensical.toml").read_text(encoding="utf-8"))
     listed = sorted(names_in(settings["project"]["nav"]))
     if listed != sorted(pages.values()):
@@ -115,7 +115,7 @@ def check_navigation(pages: dict[Path, str]) -> None:
 
 
 def build() -> None:
-    """Lets the generator make the site; a warning of it, or of what reads the docstrings, is an error."""
+    """Runs the generator; its warnings, and those of the docstring reader, are errors."""
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     done = subprocess.run(
         command, cwd=PROJECT, capture_output=True, encoding="utf-8", env={**os.environ, "NO_COLOR": "1"}, check=False
@@ -126,10 +126,10 @@ def build() -> None:
 
 
 def bring_search_to_the_disk() -> None:
-    """Lets the search work in a site that is opened from the disk, where browsers start no worker from a file.
+    """Makes the search work in a site that is opened from the disk, where browsers do not start a worker from a file.
 
-    The generator would load a substitute for such workers from elsewhere. In its place comes a script that has the
-    worker's source in it.
+    The generator would load a replacement for such workers from another site. It is replaced by a script that contains
+    the source of the worker.
     """
     scripts = SITE / "assets" / "javascripts"
     (worker,) = (scripts / "workers").glob("search.*.js")
@@ -149,7 +149,7 @@ def bring_search_to_the_disk() -> None:
 
 @dataclass
 class Page(HTMLParser):
-    """What a page of the site has and what it points at."""
+    """The anchors, links and loaded files of a page of the site."""
 
     path: Path
     anchors: set[str] = field(default_factory=set)
@@ -161,7 +161,7 @@ class Page(HTMLParser):
         self.feed(self.path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """Notes anchors, links, and what is loaded."""
+        """Records anchors, links, and loaded files."""
         for name, value in attributes:
             if name == "id" and value:
                 self.anchors.add(value)
@@ -172,11 +172,11 @@ class Page(HTMLParser):
 
 
 def problems(pages: dict[Path, Page]) -> Iterator[str]:
-    """Links of the site that lead nowhere, and what it would load from elsewhere."""
+    """Returns broken links of the site, and files that it would load from other sites."""
     for page in pages.values():
         name = page.path.relative_to(SITE)
         if "```" in page.path.read_text(encoding="utf-8"):
-            yield f"{name}: a block of code that was not understood"
+            yield f"{name}: a code block that was not recognised"
         yield from (f"{name} loads {url}" for url in page.loaded if urlsplit(url).netloc)
         for link in [*page.links, *page.loaded]:
             if not urlsplit(link).scheme and not leads_somewhere(page, link, pages):
@@ -184,7 +184,7 @@ def problems(pages: dict[Path, Page]) -> Iterator[str]:
 
 
 def leads_somewhere(page: Page, link: str, pages: dict[Path, Page]) -> bool:
-    """Whether there is such a file, with such an anchor."""
+    """Returns whether the target of a link exists: the file, and the anchor in it."""
     parts = urlsplit(link)
     target = Path(os.path.normpath(page.path.parent / unquote(parts.path))) if parts.path else page.path
     target = target / "index.html" if target.is_dir() else target
@@ -194,7 +194,7 @@ def leads_somewhere(page: Page, link: str, pages: dict[Path, Page]) -> bool:
 
 
 def undocumented(pages: dict[Path, Page]) -> Iterator[str]:
-    """Public names of the package that the site does not describe."""
+    """Returns public names of the package that the site does not describe."""
     tree = ast.parse((PROJECT / "python" / "capturefile" / "__init__.py").read_text(encoding="utf-8"))
     (public,) = (
         ast.literal_eval(node.value)
@@ -204,8 +204,8 @@ def undocumented(pages: dict[Path, Page]) -> Iterator[str]:
     described = set().union(*(page.anchors for page in pages.values()))
     for name in public:
         if name.removesuffix("Error") in public and name.endswith("Error"):
-            continue  # The second name of an exception that is described under its first.
-        # A module is described by what is in it.
+            continue  # Another name of an exception that is described under its first.
+        # A module counts as described if its members are.
         if not any(
             anchor == f"capturefile.{name}" or anchor.startswith(f"capturefile.{name}.") for anchor in described
         ):
@@ -213,7 +213,7 @@ def undocumented(pages: dict[Path, Page]) -> Iterator[str]:
 
 
 def private_names(pages: dict[Path, Page]) -> Iterator[str]:
-    """Names in signatures of the reference that no reader can know."""
+    """Returns private names in signatures of the reference."""
     names = "|".join(name for name, meaning in signatures.NAMES.items() if name != meaning)
     for path in pages:
         if path.parent.name == "api" and (found := re.search(rf">({names})<", path.read_text(encoding="utf-8"))):
@@ -221,7 +221,7 @@ def private_names(pages: dict[Path, Page]) -> Iterator[str]:
 
 
 def without_search(site: Path, pages: Iterable[Path]) -> Iterator[str]:
-    """Pages that the search does not find, or that cannot search when the site is opened from the disk."""
+    """Returns pages that the search does not find, or that cannot search when the site is opened from the disk."""
     index, script = site / "search.json", site / "search.js"
     if not index.exists() or not script.exists():
         yield "the site has no search index, or none for a site on the disk"
@@ -240,7 +240,7 @@ def without_search(site: Path, pages: Iterable[Path]) -> Iterator[str]:
 
 def check() -> int:
     """Checks the site that was built; returns the number of its pages."""
-    # What is shown for an address that is wrong can stand anywhere, and so has absolute links.
+    # The page for wrong addresses is shown under any path, so its links are absolute.
     pages = {path: Page(path) for path in SITE.rglob("*.html") if path.name != "404.html"}
     found = [*problems(pages), *undocumented(pages), *private_names(pages), *without_search(SITE, pages)]
     found += [f"{path.relative_to(SITE)} loads fonts" for path in SITE.rglob("*.css") if "url(http" in path.read_text()]
@@ -250,7 +250,7 @@ def check() -> int:
 
 
 def main() -> int:
-    """Builds the site, and says where it is or what is wrong with it."""
+    """Builds the site, and prints where it is, or its problems."""
     try:
         pages = find_pages()
         check_navigation(pages)

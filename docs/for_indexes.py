@@ -1,4 +1,4 @@
-"""Prepare a checkout for the package indexes of Python and Rust, which show the README where its files are not.
+"""Prepare a checkout for the package indexes of Python and Rust, which show the README without the files it links to.
 
     python docs/for_indexes.py BASE REF
 
@@ -18,7 +18,7 @@ LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 
 def with_absolute_links(page: str, base: str, ref: str) -> str:
-    """The page, with links that work wherever it is shown."""
+    """Returns the page with absolute links, which work wherever it is shown."""
 
     def absolute(link: re.Match[str]) -> str:
         picture, text, target = link.groups()
@@ -46,7 +46,7 @@ def prepare(project: Path, base: str, ref: str) -> None:
 
 
 def insert(path: Path, before: str, text: str) -> None:
-    """Puts `text` into a file, in front of the line `before`."""
+    """Inserts `text` into a file, before the line `before`."""
     content = path.read_text(encoding="utf-8")
     if content.count(f"\n{before}\n") != 1:
         raise SystemExit(f"{path} has no line {before!r}, or several")
@@ -54,7 +54,7 @@ def insert(path: Path, before: str, text: str) -> None:
 
 
 def main() -> None:
-    """Does what the command line says."""
+    """Runs with the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base")
     parser.add_argument("ref")

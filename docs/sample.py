@@ -1,4 +1,4 @@
-"""The file that is seen in the pictures of the documentation: the log of a gateway, the same each time."""
+"""Generates the file in the pictures of the documentation: the log of a gateway, the same each time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ERRORS = ("timeout", "connection refused", "disk full")
 
 
 def records() -> Iterator[str]:
-    """The records, in JSON."""
+    """Generates the records, in JSON."""
     dice = random.Random(7)
     time = BEGIN
     for number in range(COUNT):

@@ -22,14 +22,14 @@ PICTURES = Path(__file__).parent / "pictures"
 CHROMIUM = "/usr/bin/chromium"
 WIDE = (1200, 720)
 QUALITY = 70
-"""Of the compression, up to 100."""
+"""Quality of the compression, up to 100."""
 ERROR = 71
-"""The number of a record that has something to unfold."""
+"""The number of a record with values that can be expanded."""
 
 
 @contextmanager
 def viewed(path: Path) -> Iterator[str]:
-    """The address of the viewer of a file."""
+    """Runs the viewer on a file, and yields its address."""
     command = [sys.executable, "-m", "capturefile", "view", "--no-browser", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
@@ -41,7 +41,7 @@ def viewed(path: Path) -> Iterator[str]:
 
 @contextmanager
 def window(browser: Browser, size: tuple[int, int], scheme: Literal["light", "dark"] = "light") -> Iterator[Page]:
-    """A new window without a border."""
+    """Opens a window without a border."""
     width, height = size
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     yield context.new_page()
@@ -64,12 +64,12 @@ def open_error(page: Page, address: str) -> None:
 
 
 def take_records(page: Page, address: str) -> None:
-    """The list and a record."""
+    """Takes the picture of the list and a record."""
     open_error(page, address)
 
 
 def take_search(page: Page, address: str) -> None:
-    """Errors over time, their values, and the hits above the list."""
+    """Takes the picture of a search: errors over time, their values, and the hits above the list."""
     open_error(page, address)
     page.locator("#where").fill('level != "info"')
     page.get_by_role("button", name="Timeline").click()
@@ -92,7 +92,7 @@ def take_search(page: Page, address: str) -> None:
 
 
 def take_structure(page: Page, address: str, path: Path) -> None:
-    """How the file is built, after commits that came while the page was open."""
+    """Takes the picture of the structure of the file, with commits that were made while the page was open."""
     page.goto(f"{address}#0/structure/12345")
     expect(page.locator("#live")).to_have_text("Live")
     records = sample.records()

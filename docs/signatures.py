@@ -1,6 +1,6 @@
-"""An extension of the docstring reader: each function has one signature, in which no private name stands.
+"""An extension of the docstring reader: each function has one signature, without private names.
 
-Overloads are for type checkers. Here they are joined: what differs between them is shown as a union.
+Overloads are for type checkers. Here they are joined: types that differ between them are shown as a union.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ SHARED = Path(__file__).parent.parent / "python" / "capturefile" / "_typing.py"
 
 
 class OneSignature(griffe.Extension):
-    """Joins the overloads of functions, and spells out the private aliases in what they take and give."""
+    """Joins the overloads of functions, and resolves private aliases in the types of their parameters and results."""
 
     def on_class(self, *, cls: griffe.Class, **_: object) -> None:
-        """Completes a class, and leaves out what it is generic in."""
+        """Simplifies a class, and omits its type parameters."""
         cls.bases = [re.sub(PRIVATE, lambda name: meaning(name, cls), str(base)) for base in cls.bases]
         cls.bases = [base for base in cls.bases if "Generic[" not in str(base)]
         simplify(cls)
 
     def on_module(self, *, mod: griffe.Module, **_: object) -> None:
-        """Completes a module."""
+        """Simplifies a module."""
         simplify(mod)
 
 
 def simplify(parent: griffe.Class | griffe.Module) -> None:
-    """Gives every function among the members one signature."""
+    """Reduces every function among the members to one signature."""
     for name, overloads in parent.overloads.items():
         function = parent.members.get(name) or next(iter(overloads), None)
         if overloads and isinstance(function, griffe.Function):
@@ -44,13 +44,13 @@ def simplify(parent: griffe.Class | griffe.Module) -> None:
     parent.overloads.clear()
     for function in parent.members.values():
         if isinstance(function, griffe.Function):
-            # Where there is code beside the overloads, its types are all of theirs.
+            # An implementation next to the overloads has the types of all of them.
             function.overloads = None
             spell_out(function)
 
 
 def join(function: griffe.Function, overloads: list[griffe.Function]) -> None:
-    """Gives a function the parameters of its overloads, with the union of their types."""
+    """Sets the parameters of a function to those of its overloads, with the union of their types."""
     function.overloads = None
     function.parameters = overloads[0].parameters
     for parameter in function.parameters:
@@ -61,17 +61,17 @@ def join(function: griffe.Function, overloads: list[griffe.Function]) -> None:
 
 
 def union(annotations: Iterable[Annotation]) -> Annotation:
-    """All types that differ, side by side."""
+    """Returns the union of all types that differ."""
     different = {str(annotation): annotation for annotation in annotations if annotation is not None}
     if len(different) <= 1:
         return next(iter(different.values()), None)
-    # Between brackets, the signs belong to what is inside.
+    # A bar in brackets belongs to the type in the brackets.
     parts = [part for text in different for part in re.findall(r"(?:\[[^\]]*\]+|[^\[|])+", text)]
     return " | ".join(dict.fromkeys(part.strip() for part in parts))
 
 
 def shared_names() -> dict[str, str]:
-    """What the names stand for that the modules share for their types; a type variable stands for itself."""
+    """Returns the meanings of the names that the modules share for types; a type variable means itself."""
     found = {}
     for node in ast.parse(SHARED.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
@@ -82,21 +82,21 @@ def shared_names() -> dict[str, str]:
 
 
 def spell_out(function: griffe.Function) -> None:
-    """Replaces private aliases by what they stand for, and private type variables by their names without the mark."""
+    """Replaces private aliases by their values, and private type variables by their names without the underscore."""
     for parameter in function.parameters:
         parameter.annotation = public(parameter.annotation, function)
     function.returns = public(function.returns, function)
 
 
 def public(annotation: Annotation, function: griffe.Function) -> Annotation:
-    """An annotation without private names."""
+    """Returns an annotation without private names."""
     text = str(annotation)
     is_private = annotation and re.search(PRIVATE, text)
     return re.sub(PRIVATE, lambda name: meaning(name, function), text) if is_private else annotation
 
 
 def meaning(name: re.Match[str], where: griffe.Function | griffe.Class) -> str:
-    """What a private name stands for."""
+    """Returns the meaning of a private name."""
     if name[0] in NAMES:
         return NAMES[name[0]]
     alias = where.module.members.get(name[0])
@@ -107,4 +107,4 @@ def meaning(name: re.Match[str], where: griffe.Function | griffe.Class) -> str:
 
 NAMES = shared_names()
 PRIVATE = rf"\b(?:_[A-Z]\w*|{'|'.join(NAMES)})\b"
-"""Names in signatures that no reader can know."""
+"""Matches private names in signatures."""

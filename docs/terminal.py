@@ -1,10 +1,10 @@
-"""Draws the command at work, as a terminal shows it, into docs/pictures.
+"""Draws the output of commands, as a terminal shows it, into docs/pictures.
 
     python docs/terminal.py
     python docs/terminal.py --check
 
-Each picture has its text in it as well, for readers that show no pictures. By that text `--check` tells whether the
-commands still print what the pictures show; drawing takes the package rich.
+Each picture also contains its text, for readers that show no pictures. `--check` compares that text with what the
+commands print now. Drawing requires the package rich.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ import sample
 PICTURES = Path(__file__).parent / "pictures"
 COLUMNS = 112
 NUMBER = re.compile(r"\d+")
-"""Numbers differ: when a file was created, and how small it became."""
+"""Numbers differ from run to run: times of creation, and compressed sizes."""
 OVERWRITTEN = re.compile(r"[^\n]*\r\x1b\[K")
-"""A line of progress, which a slow machine has time to show."""
+"""A progress line, which appears only on slow machines."""
 ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 SESSIONS = {
     "command-find": (
@@ -74,7 +74,7 @@ font-size: {char_height}px; line-height: {line_height}px; }}
 
 
 def shown(command: str, folder: Path) -> str:
-    """What a command writes to a terminal."""
+    """Returns what a command writes to a terminal."""
     master, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -91,26 +91,26 @@ def shown(command: str, folder: Path) -> str:
 
 
 def read_all(written: FileIO) -> bytes:
-    """What comes until the last process has closed its end."""
+    """Reads until the last process has closed its end."""
     pieces = []
-    with suppress(OSError):  # Linux says so where others say that it is the end.
+    with suppress(OSError):  # Linux reports the end as an error.
         while piece := written.read(1 << 16):
             pieces.append(piece)
     return b"".join(pieces)
 
 
 def session(commands: tuple[str, ...], folder: Path) -> str:
-    """The commands of a picture, each with what it writes."""
+    """Returns the commands of a picture, each with its output."""
     return "\n".join(f"\x1b[1;36m$\x1b[0m {command}\n{shown(command, folder)}" for command in commands)
 
 
 def plain(text: str) -> str:
-    """The text without colours, and with all numbers alike."""
+    """Returns the text without colours, and with the same digit in all numbers."""
     return NUMBER.sub("0", ESCAPE.sub("", text)).strip()
 
 
 def draw(name: str, text: str) -> str:
-    """The picture of a session."""
+    """Returns the picture of a session."""
     from rich.console import Console
     from rich.terminal_theme import MONOKAI
     from rich.text import Text
@@ -124,22 +124,22 @@ def draw(name: str, text: str) -> str:
 
 
 def described(name: str) -> str:
-    """The text of a picture that is there."""
+    """Returns the text of an existing picture."""
     path = PICTURES / f"{name}.svg"
     found = re.search(r"<desc>(.*)</desc>", path.read_text(encoding="utf-8") if path.exists() else "", re.DOTALL)
     return unescape(found[1]) if found else ""
 
 
 def differences(name: str, text: str) -> list[str]:
-    """The lines by which a picture differs from what the commands write now."""
+    """Returns the lines that differ between a picture and the current output of its commands."""
     before, now = plain(described(name)).splitlines(), plain(text).splitlines()
     return list(difflib.unified_diff(before, now, f"{name}.svg", "now", lineterm=""))
 
 
 def main() -> int:
-    """Does what the command line says."""
+    """Runs with the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="draw nothing, and print where pictures are out of date")
+    parser.add_argument("--check", action="store_true", help="draw nothing, and print how pictures are out of date")
     check = parser.parse_args().check
     stale: list[str] = []
     with TemporaryDirectory() as folder:

@@ -16,13 +16,13 @@ LINES_A_COMMIT = 100
 
 
 def capture(source: Path, target: Path) -> int:
-    """Adds the lines that are not in `target` yet; returns how many."""
+    """Adds the lines that are not in `target` yet, and returns their number."""
     added = 0
     with source.open("rb") as lines, capturefile.open(target, "a", encoding=None) as log:
         bookmark = json.loads(log.get_metadata() or b'{"position": 0}')
         lines.seek(bookmark["position"])
         while batch := list(islice(iter(lines.readline, b""), LINES_A_COMMIT)):
-            # Records and bookmark are committed together, or neither.
+            # Either both the records and the bookmark are committed, or neither.
             with log.transaction():
                 log.add_records(line.rstrip(b"\n") for line in batch)
                 log.set_metadata(json.dumps({"position": lines.tell()}).encode())
@@ -31,7 +31,7 @@ def capture(source: Path, target: Path) -> int:
 
 
 def main() -> None:
-    """Captures, lets the source grow, and captures the rest."""
+    """Captures the source, extends it, and captures the rest."""
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "source.txt", Path(folder) / "lines.capture"
         source.write_text("".join(f"line {number}\n" for number in range(1, 251)))

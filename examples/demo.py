@@ -1,11 +1,11 @@
 """Captures a real text, kills the writer half-way, continues, and finally checks every line.
 
-The text is the source of Python's own library, a record for each line. One process adds the lines, and says
-in the metadata of each commit where in the source it has got to. It is killed in the middle of a batch; a
-second one continues from the metadata. Meanwhile another process follows the file and compares what it gets
-with the source. Then the file is read in every way there is, and verified.
+The text is the source of Python's standard library, with a record for each line. One process adds the lines, and
+stores in the metadata of each commit how far in the source it has come. It is killed in the middle of a batch; a
+second one continues from the metadata. At the same time, another process follows the file and compares its records
+with the source. Then the file is read in all ways, and verified.
 
-Run it with `make demo`, or with `python examples/demo.py` where the package is installed.
+Run it with `make demo`, or with `python examples/demo.py` if the package is installed.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 BATCH = 1000
-"""Lines from one commit to the next."""
+"""Number of lines in a commit."""
 PATIENCE = 60.0
 """Seconds without a new record after which a follower gives up."""
 RANDOM_READS = 20_000
 
 
 class Place(NamedTuple):
-    """A line of the source: the next one to capture."""
+    """The position of the next line to capture in the source."""
 
     file: str
     line: int
 
     def to_metadata(self) -> bytes:
-        """Returns the place in the form of the file's metadata."""
+        """Returns the place as metadata of the file."""
         return json.dumps(self._asdict()).encode()
 
     @classmethod
     def from_metadata(cls, metadata: bytes | None) -> Place:
-        """Returns the place that a capture has reached; the beginning if there is no metadata yet."""
+        """Returns the place that a writer has reached; the beginning if there is no metadata yet."""
         return BEGINNING if metadata is None else cls(**json.loads(metadata))
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ BEGINNING = Place("", 1)
 
 
 def lines_from(start: Place) -> Iterator[tuple[str, Place]]:
-    """The lines of the source from `start` on, each with the place after it."""
+    """Generates the lines of the source from `start` on, each with the place after it."""
     for path in source_files():
         file = path.relative_to(LIBRARY).as_posix()
         if file < start.file:
@@ -78,16 +78,16 @@ def lines_from(start: Place) -> Iterator[tuple[str, Place]]:
 
 
 def source_files() -> list[Path]:
-    """The files of Python's library, without packages that were installed later."""
+    """Returns the files of Python's standard library, without installed packages."""
     files = (path for path in LIBRARY.rglob("*.py") if "site-packages" not in path.parts)
     return sorted(files, key=lambda path: path.relative_to(LIBRARY).as_posix())
 
 
-# What the processes do
+# The processes
 
 
 class Captured(NamedTuple):
-    """What a writer has done."""
+    """The work of a writer."""
 
     lines: int
     began: float
@@ -95,7 +95,7 @@ class Captured(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """What a follower has seen."""
+    """The result of a follower."""
 
     there_at_first: int
     right: int
@@ -103,7 +103,7 @@ class Followed(NamedTuple):
 
 
 def capture(path: Path, total: int, killed_at: int | None = None) -> Captured:
-    """Adds lines until there are `total`, continuing from wherever the file has got to.
+    """Adds lines until there are `total`, starting after those that are in the file already.
 
     At line `killed_at` the process is killed.
     """
@@ -122,13 +122,13 @@ def capture(path: Path, total: int, killed_at: int | None = None) -> Captured:
 
 
 def commit(log: capturefile.CaptureFile, place: Place) -> None:
-    """Commits the lines so far together with the place after them: both are there later, or neither."""
+    """Commits the lines so far together with the place after them, so that a crash cannot separate them."""
     log.set_metadata(place.to_metadata())
     log.commit()
 
 
 def follow(path: Path, total: int) -> Followed:
-    """Compares `total` lines with the source as they are committed."""
+    """Compares lines with the source as they are committed, until there are `total`."""
     with capturefile.open(path) as log:
         news = log.follow(start=1, timeout=PATIENCE)
         pairs = zip(islice(news, total), lines_from(BEGINNING), strict=False)
@@ -157,9 +157,9 @@ def main() -> None:
 
 
 def write_and_follow(path: Path, total: int) -> None:
-    """Captures the text in two halves, with a crash between them and a follower beside them."""
+    """Captures the text in two halves, with a crash between them, while another process follows."""
     with capturefile.open(path, "x"):
-        pass  # Now there is a file to follow.
+        pass  # Now there is a file that can be followed.
     processes = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(mp_context=processes) as pool:
         follower = pool.submit(follow, path, total)
@@ -182,7 +182,7 @@ def write_and_follow(path: Path, total: int) -> None:
 
 
 def show_what_is_left(path: Path, committed: int) -> None:
-    """Says what the killed writer has left behind."""
+    """Prints what the killed writer has left."""
     with capturefile.open(path) as log:
         check(len(log) == committed, "the file does not end at a commit")
         place = Place.from_metadata(log.get_metadata())
@@ -191,7 +191,7 @@ def show_what_is_left(path: Path, committed: int) -> None:
 
 
 def show_what_was_added(path: Path, captured: Captured, total: int) -> None:
-    """Says what the second writer has done."""
+    """Prints the work of the second writer."""
     with capturefile.open(path) as log:
         check(len(log) == total, "lines are missing or doubled")
     seconds = captured.ended - captured.began
@@ -200,7 +200,7 @@ def show_what_was_added(path: Path, captured: Captured, total: int) -> None:
 
 
 def show_what_was_followed(followed: Followed, captured: Captured, total: int) -> None:
-    """Says what the follower has seen."""
+    """Prints the results of the follower."""
     check(followed.right == total, f"the follower found {followed.right:,} right lines of {total:,}")
     say("compared", f"{followed.right:,} lines with the source: each came once, in order, and was right")
     say("live", f"{total - followed.there_at_first:,} of them were not there yet when it began")
@@ -209,7 +209,7 @@ def show_what_was_followed(followed: Followed, captured: Captured, total: int) -
 
 
 def read_back(path: Path, text: list[str]) -> None:
-    """Reads the records in every way there is and compares them with the text."""
+    """Reads the records in all ways and compares them with the text."""
     dice = random.Random(1)
     numbers = [dice.randint(1, len(text)) for _ in range(RANDOM_READS)]
     title("Reading back, each time from a file just opened")
@@ -259,7 +259,7 @@ def read_slices(path: Path, text: list[str]) -> None:
 
 
 def look_at(path: Path, text_size: int) -> None:
-    """Verifies the file and says how large it is."""
+    """Verifies the file and prints its size."""
     title("The file")
     began = time.perf_counter()
     report = capturefile.verify(path)
@@ -271,7 +271,7 @@ def look_at(path: Path, text_size: int) -> None:
 
 
 def show_what_to_try(path: Path) -> None:
-    """Prints commands that look into the file that is left."""
+    """Prints commands that show the content of the file."""
     command = Path(sys.executable).with_name("capturefile")
     if command.is_relative_to(Path.cwd()):
         command = command.relative_to(Path.cwd())
@@ -304,27 +304,27 @@ def title(words: str) -> None:
 
 
 def say(name: str, words: str) -> None:
-    """Prints one fact, at once."""
+    """Prints one fact immediately."""
     print(f"    {name:<13}{words}", flush=True)
 
 
 def megabytes(size: int) -> str:
-    """A number of bytes in millions."""
+    """Returns a number of bytes in megabytes."""
     return f"{size / 1e6:.1f} MB"
 
 
 def microseconds(seconds: float) -> str:
-    """A short time."""
+    """Returns a short time in microseconds."""
     return f"{seconds * 1e6:.1f} µs"
 
 
 def per_second(count: int, seconds: float) -> str:
-    """A speed in whole thousands."""
+    """Returns a rate, in whole thousands."""
     return f"{round(count / seconds, -3):,.0f} a second"
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What the command line asks for."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description="Shows what a capture file does, with a real text.")
     parser.add_argument(
         "--lines", type=int, default=400_000, metavar="N", help="how many lines to capture (default: %(default)s)"

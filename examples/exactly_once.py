@@ -1,4 +1,4 @@
-"""Transform one capture file into another exactly once, though the program is stopped half-way.
+"""Transform one capture file into another exactly once, although the program is stopped half-way.
 
 Run it as it is: it makes its own files in a temporary folder.
 """
@@ -13,11 +13,11 @@ from capturefile import checkpoint
 
 
 class PowerCutError(Exception):
-    """Stands for whatever may stop a program."""
+    """Simulates a power cut."""
 
 
 def extract_cities(visits: Path, cities: Path, *, stop_at: str | None = None) -> None:
-    """Adds the city of each visit that was not looked at yet."""
+    """Adds the city of each visit that was not processed yet."""
     with checkpoint.consume(visits, cities, name="cities", batch_size=2) as consumer:
         for batch in consumer:
             for visit in batch:
@@ -27,7 +27,7 @@ def extract_cities(visits: Path, cities: Path, *, stop_at: str | None = None) ->
 
 
 def announce(visits: Path, cursor: Path) -> None:
-    """Sends each visit somewhere else, where a few may arrive twice after a crash."""
+    """Sends each visit to another system, where a few may arrive twice after a crash."""
     with checkpoint.consume_at_least_once(visits, cursor) as consumer:
         for batch in consumer:
             first = consumer.position + 1
@@ -36,7 +36,7 @@ def announce(visits: Path, cursor: Path) -> None:
 
 
 def main() -> None:
-    """Stops in the middle of the second batch, and continues."""
+    """Runs the transformation, which stops in the middle of the second batch, and runs it again."""
     with TemporaryDirectory() as folder:
         visits, cities = Path(folder) / "visits.capture", Path(folder) / "cities.capture"
         with capturefile.open(visits, "w") as cf:

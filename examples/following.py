@@ -1,4 +1,4 @@
-"""Follow a file in asyncio while another task of the program, or another process, writes it.
+"""Follow a file in asyncio while another task of the program, or another process, writes to it.
 
 Run it as it is: it makes its own file in a temporary folder.
 """
@@ -29,7 +29,7 @@ async def print_orders(path: Path) -> None:
 
 
 async def count_orders(path: Path) -> int:
-    """Counts orders in batches until it is cancelled, and tells how far it came."""
+    """Counts orders in batches until it is cancelled, and prints the count."""
     count = 0
     async with capturefile.aio.follow(path, start=1) as orders:
         try:

@@ -16,13 +16,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 
 def start() -> SparkSession:
-    """A session on this machine, with two tasks at a time."""
+    """Starts a session on this machine, with two tasks at a time."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     return SparkSession.builder.master("local[2]").config("spark.sql.shuffle.partitions", "2").getOrCreate()
 
 
 def count_words(spark: SparkSession, log: Path) -> DataFrame:
-    """How often each word is in the log."""
+    """Counts how often each word is in the log."""
     lines = spark.read.format("capturefile").option("encoding", "utf-8").load(str(log))
     words = lines.selectExpr("explode(split(record, ' ')) AS word")
     return words.groupBy("word").count().orderBy("word")
@@ -35,7 +35,7 @@ def copy(spark: SparkSession, log: Path, folder: Path) -> None:
 
 
 def keep_up(spark: SparkSession, log: Path, target: Path, checkpoint: Path) -> None:
-    """Adds what is new in the log to another file, and ends when there is no more."""
+    """Adds new records of the log to another file, and returns when there are no more."""
     records = spark.readStream.format("capturefile").load(str(log))
     query = (
         records.writeStream.format("capturefile")
@@ -54,7 +54,7 @@ def add_lines(log: Path, count: int) -> None:
 
 
 def main(spark: SparkSession) -> None:
-    """Does all of it, the stream twice."""
+    """Runs all parts of the example, the stream twice."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         log, target = folder / "log.capture", folder / "target.capture"

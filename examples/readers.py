@@ -1,4 +1,4 @@
-"""Read a file in several processes while another one writes it: each sees whole commits, and all of them in the end.
+"""Read a file in several processes while another one writes to it: each sees complete commits, and finally all of them.
 
 Run it as it is: it makes its own file in a temporary folder.
 """
@@ -24,7 +24,7 @@ def write(path: Path) -> None:
 
 
 def read(path: Path) -> str:
-    """Refreshes until everything is there; no refresh ever shows part of a commit."""
+    """Refreshes until all records are there; no refresh ever shows part of a commit."""
     with capturefile.open(path) as log:
         while len(log) < COMMITS * RECORDS_A_COMMIT:
             log.refresh()
@@ -35,7 +35,7 @@ def read(path: Path) -> str:
 
 
 def main() -> None:
-    """Starts the readers, writes beside them, and prints what they have seen."""
+    """Starts the readers, writes at the same time, and prints what they have seen."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "shared.capture"
         capturefile.open(path, "x").close()

@@ -1,4 +1,4 @@
-"""Find out what is damaged in a file, and make a sound one of the rest.
+"""Find the damage in a file, and recover the rest into a sound file.
 
 Run it as it is: it makes its own files in a temporary folder, and damages one of them.
 """
@@ -21,7 +21,7 @@ def damage(path: Path) -> None:
 
 
 def main() -> None:
-    """Damages a file, looks at it, and rescues what is left."""
+    """Damages a file, verifies it, and recovers what is left."""
     with TemporaryDirectory() as folder:
         path, rescued = Path(folder) / "damaged.capture", Path(folder) / "rescued.capture"
         with capturefile.open(path, "x") as log:

@@ -1,4 +1,4 @@
-"""Share the records of several files out to worker processes, and fetch batches at random.
+"""Distribute the records of several files to worker processes, and fetch random batches.
 
 Run it as it is: it makes its own files in a temporary folder.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_files(folder: Path) -> list[Path]:
-    """Three files of 10,000 words each."""
+    """Creates three files of 10,000 records each."""
     paths = [folder / f"{name}.capture" for name in ("first", "second", "third")]
     for path in paths:
         with capturefile.open(path, "w", sync="none") as cf:
@@ -28,25 +28,25 @@ def make_files(folder: Path) -> list[Path]:
 
 
 def count_words(records: RecordSequence[str]) -> int:
-    """What a worker does with its share; it opens the files by itself."""
+    """Counts the words of a share, in a worker, which opens the files itself."""
     return sum(len(record.split()) for record in records)
 
 
 def count_in_parallel(paths: list[Path]) -> int:
-    """All words of all files."""
+    """Returns the number of words in all files."""
     records = capturefile.concat(paths)
     with ProcessPoolExecutor(2) as workers:
         return sum(workers.map(count_words, records.split(8)))
 
 
 def sample(records: RecordSequence[str]) -> list[str]:
-    """A batch of records at random; each block is inflated once."""
+    """Returns a random batch of records; each block is inflated only once."""
     indices = random.sample(range(len(records)), 100)
     return records.__getitems__(indices)
 
 
 def main() -> None:
-    """Counts, and shows what views are."""
+    """Counts the words, and shows views of parts of the records."""
     with TemporaryDirectory() as folder:
         paths = make_files(Path(folder))
         print(f"{count_in_parallel(paths):,} words")

@@ -1,4 +1,4 @@
-"""Send a program's log to a capture file, and see what has been committed.
+"""Send a program's log to a capture file, and read what has been committed.
 
 Run it as it is: it makes its own file in a temporary folder.
 """
@@ -15,7 +15,7 @@ import capturefile
 
 
 def configure(path: Path) -> None:
-    """Sends all that is logged to the file."""
+    """Sends the log to the file."""
     logging.config.dictConfig(
         {
             "version": 1,
@@ -36,7 +36,7 @@ def configure(path: Path) -> None:
 
 
 def main() -> None:
-    """Logs, and reads the log while it is written."""
+    """Writes log entries, and reads the file at the same time."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "service.capture"
         configure(path)

@@ -1,4 +1,4 @@
-"""Whether an installed package works on this machine: write, commit, read, refuse a second writer, check, follow."""
+"""Checks whether an installed package works on this machine: writing, commits, reading, locks, verifying, following."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECORDS = 20_000
 
 
 def write(path: Path) -> None:
-    """Adds records in two transactions, and sees a second writer refused, in this process and in another."""
+    """Adds records in two transactions, and checks that a second writer is refused, in this process and in another."""
     with capturefile.open(path, "x") as log:
         with log.transaction():
             log.add_records(f"record {number}" for number in range(1, RECORDS))
@@ -45,7 +45,7 @@ def read(path: Path) -> None:
 
 
 def main() -> None:
-    """Says that it works, or raises."""
+    """Prints that the package works, or raises."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "smoke.capture"
         write(path)

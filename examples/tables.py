@@ -1,4 +1,4 @@
-"""Ask records in SQL, and write them to Parquet batch by batch, through Arrow.
+"""Query records in SQL, and write them to Parquet in batches, through Arrow.
 
 Run it as it is, with `pip install duckdb pyarrow`: it makes its own files in a temporary folder.
 """
@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 
 def write_parquet(records: capturefile.ArrowRecords, path: Path) -> None:
-    """Writes records of any number; a batch at a time is in memory."""
+    """Writes any number of records, with one batch in memory at a time."""
     batches = pyarrow.RecordBatchReader.from_stream(records)
     with pyarrow.parquet.ParquetWriter(path, batches.schema, compression="zstd") as writer:
         for batch in batches:
@@ -23,7 +23,7 @@ def write_parquet(records: capturefile.ArrowRecords, path: Path) -> None:
 
 
 def main() -> None:
-    """Makes a file of measurements as JSON, and asks them in SQL, before and after they went through Parquet."""
+    """Creates a file of measurements in JSON, and queries them in SQL, both directly and from Parquet."""
     with TemporaryDirectory() as folder:
         path, parquet = Path(folder) / "measured.capture", Path(folder) / "measured.parquet"
         with capturefile.open(path, "x") as log:

@@ -1,7 +1,7 @@
-"""Read a capture file in Daft, in tasks that each fetch their records by themselves.
+"""Read a capture file in Daft, in tasks that each fetch their own records.
 
-Run it as it is, with `pip install daft`: it makes its own file in a temporary folder. Daft says of its interface for
-data sources that it may change; this was run with Daft 0.7.26.
+Run it as it is, with `pip install daft`: it makes its own file in a temporary folder. Daft's interface for data
+sources may change, according to its documentation; this was run with Daft 0.7.26.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RECORDS_PER_TASK = 20_000
 
 
 class CaptureTask(DataSourceTask):  # type: ignore[misc]  # its types are not looked at
-    """Some records of a capture file that follow each other."""
+    """Consecutive records of a capture file."""
 
     def __init__(self, path: str, first: int, last: int) -> None:
         self._path, self._first, self._last = path, first, last
@@ -37,7 +37,7 @@ class CaptureTask(DataSourceTask):  # type: ignore[misc]  # its types are not lo
         return SCHEMA
 
     async def read(self) -> AsyncIterator[RecordBatch]:
-        """What a worker does: it opens the file and reads its share."""
+        """Opens the file and reads its share, in a worker."""
         with capturefile.open(self._path, encoding=None) as cf:
             batches = pyarrow.RecordBatchReader.from_stream(cf.as_arrow(self._first, self._last))
         for batch in batches:
@@ -45,7 +45,7 @@ class CaptureTask(DataSourceTask):  # type: ignore[misc]  # its types are not lo
 
 
 class CaptureSource(DataSource):  # type: ignore[misc]  # the same
-    """The records of one capture file, as many as there are now. Each worker has to see the file at this path."""
+    """The current records of one capture file. The path must be valid on each worker."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path.absolute())
@@ -54,7 +54,7 @@ class CaptureSource(DataSource):  # type: ignore[misc]  # the same
 
     @property
     def name(self) -> str:
-        """What Daft calls it in its plans."""
+        """The name in Daft's plans."""
         return f"capturefile {self._path}"
 
     @property
@@ -63,13 +63,13 @@ class CaptureSource(DataSource):  # type: ignore[misc]  # the same
         return SCHEMA
 
     async def get_tasks(self, pushdowns: Pushdowns) -> AsyncIterator[DataSourceTask]:
-        """A task for each share. Columns and filters are left to Daft."""
+        """Yields a task for each share. Daft itself selects columns and applies filters."""
         for first in range(1, self._count + 1, RECORDS_PER_TASK):
             yield CaptureTask(self._path, first, min(first + RECORDS_PER_TASK - 1, self._count))
 
 
 def main() -> None:
-    """Makes a file of a hundred thousand records and asks it some questions."""
+    """Creates a file of a hundred thousand records and runs some queries on it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "orders.capture"
         with capturefile.open(path, "x", sync="none") as cf:

@@ -1,4 +1,4 @@
-"""Count the words of many files in Dask, look records up by their numbers, and write results to capture files.
+"""Count the words of many files in Dask, look up records by their numbers, and write results to capture files.
 
 Run it as it is, with the extra `dask`: it makes its own files in a temporary folder.
 """
@@ -13,7 +13,7 @@ from capturefile.dask import read_bag, read_capture, to_capture
 
 
 def make_files(folder: Path) -> None:
-    """Two files of visits."""
+    """Creates two files of visits."""
     for name, count in (("monday", 30_000), ("tuesday", 20_000)):
         with capturefile.open(folder / f"{name}.capture", "x", sync="none") as cf:
             cf.add_records(f"visit {number} on {name} from {number % 7}" for number in range(1, count + 1))
@@ -21,7 +21,7 @@ def make_files(folder: Path) -> None:
 
 
 def main() -> None:
-    """Reads, computes, and writes."""
+    """Runs all parts of the example."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_files(folder)

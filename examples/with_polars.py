@@ -1,4 +1,4 @@
-"""Scan capture files lazily in polars: records are read when a query is run, and no more of them than it needs.
+"""Scan capture files lazily in polars: a query reads records when it runs, and only those that it needs.
 
 Run it as it is, with `pip install polars`: it makes its own file in a temporary folder.
 """
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROWS = 65_536
-"""In a batch, unless polars asks for something else."""
+"""Number of rows in a batch, unless polars requests another one."""
 
 
 def scan_capture(path: Path | str, *, text: bool = False) -> polars.LazyFrame:
-    """A lazy frame of the records that there are now, in their order. Each query reads the file again."""
+    """Returns a lazy frame of the current records, in order. Each query reads the file again."""
     log = capturefile.open(path, encoding=None)
     count = log.record_count()
     schema = polars.DataFrame(log.as_arrow(1, 0, text=text)).schema
@@ -43,7 +43,7 @@ def scan_capture(path: Path | str, *, text: bool = False) -> polars.LazyFrame:
 
 
 def main() -> None:
-    """Makes a file of visits, and asks it lazily."""
+    """Creates a file of visits, and runs lazy queries on it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "visits.capture"
         with capturefile.open(path, "x") as log:

@@ -1,7 +1,7 @@
-"""Read a capture file in Ray Data, in blocks of records that any number of workers fetch by themselves.
+"""Read a capture file in Ray Data, in blocks of records that any number of workers fetch themselves.
 
-Run it as it is, with `pip install 'ray[data]'`: it makes its own file in a temporary folder. Ray calls the interface
-for data sources one for developers, which may change; this was run with Ray 2.60.
+Run it as it is, with `pip install 'ray[data]'`: it makes its own file in a temporary folder. Ray's interface for data
+sources is a developer API, which may change; this was run with Ray 2.60.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def tables(path: str, first: int, last: int) -> Iterator[pyarrow.Table]:
-    """What a worker does: it opens the file and reads its share."""
+    """Opens the file and reads a share of it, in a worker."""
     with capturefile.open(path, encoding=None) as cf:
         for batch in pyarrow.RecordBatchReader.from_stream(cf.as_arrow(first, last)):
             yield pyarrow.Table.from_batches([batch])
 
 
 class CaptureSource(Datasource):  # type: ignore[misc]  # its types are not looked at
-    """The records of one capture file, as many as there are now. Each worker has to see the file at this path."""
+    """The current records of one capture file. The path must be valid on each worker."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -40,11 +40,11 @@ class CaptureSource(Datasource):  # type: ignore[misc]  # its types are not look
             self._bytes_each = cf.info().file_limit / max(self._count, 1)
 
     def estimate_inmemory_data_size(self) -> int:
-        """Records are some three times as large in memory as in the file."""
+        """Returns a rough estimate: records are about three times as large in memory as in the file."""
         return int(3 * self._count * self._bytes_each)
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:  # noqa: ANN401
-        """At most this many shares, which follow each other."""
+        """Returns tasks for at most this many shares, in order."""
         size = max(-(-self._count // parallelism), 1)
         return [self._task(first, min(first + size - 1, self._count)) for first in range(1, self._count + 1, size)]
 
@@ -57,17 +57,17 @@ class CaptureSource(Datasource):  # type: ignore[misc]  # its types are not look
 
 
 def reading(path: str, first: int, last: int) -> Callable[[], Iterator[pyarrow.Table]]:
-    """A call to be made elsewhere."""
+    """Returns a function that reads a share, to be called in a worker."""
     return lambda: tables(path, first, last)
 
 
 def lengths(batch: pyarrow.Table) -> pyarrow.Table:
-    """The length of each record, beside its number."""
+    """Returns the length of each record, with its number."""
     return batch.append_column("length", pyarrow.compute.binary_length(batch["record"]))
 
 
 def main() -> None:
-    """Makes a file of a hundred thousand records, and lets two workers add their lengths up."""
+    """Creates a file of a hundred thousand records, and adds up their lengths in two workers."""
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "orders.capture"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tables that were appended to in four commits read the newest rows first: those of pyiceberg 0.12.0 and deltalake 1.6.6, by
-# their own readers, polars 2.1.0 and Daft 0.7.26; `head` and `limit` take the newest, too. Within a commit the order stays.
-# Lance 14.0.2 reads the oldest first, as a log would. (pyiceberg holds pyarrow at 25.0.1.)
+# Tables of pyiceberg 0.12.0 and deltalake 1.6.6 that were written in four commits are read with the newest commit first, by
+# their own readers, polars 2.1.0 and Daft 0.7.26; `head` and `limit` also return the newest rows. The order within a commit is
+# kept. Lance 14.0.2 reads the oldest rows first, like a log. (pyiceberg restricts pyarrow to 25.0.1.)
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

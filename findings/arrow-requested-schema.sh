@@ -1,7 +1,7 @@
 #!/bin/sh
 # pyarrow 26.0.1, `RecordBatchReader.from_stream(data, schema=...)`: the schema is a request, which the producer may ignore,
-# and nobody checks what came. polars 2.1.0 and DuckDB 2.0.1 ignore it: 64-bit numbers come where 32-bit ones were asked
-# for, without an error. pyarrow, pandas 3.1.1 and arro3 0.9.1 cast. DataFusion 55.0.0 raises, also where the values fit.
+# and the result is not checked. polars 2.1.0 and DuckDB 2.0.1 ignore it: they return 64-bit numbers instead of the requested
+# 32-bit ones, without an error. pyarrow, pandas 3.1.1 and arro3 0.9.1 cast. DataFusion 55.0.0 raises, even if the values fit.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,7 @@
 #!/bin/sh
-# polars 2.1.0 multiplies Arrow's timestamps in seconds by 1000, since it has no such type, and lets the product wrap: the
-# valid second 2^62 becomes the beginning of 1970, without an error. DuckDB 2.0.1 has a type for seconds and raises when it
-# cannot go on; pandas 3.1.1 and DataFusion 55.0.0 keep the number.
+# polars 2.1.0 multiplies Arrow's timestamps in seconds by 1000, because it has no such type, and ignores the overflow: the
+# valid second 2^62 becomes the beginning of 1970, without an error. DuckDB 2.0.1 has a type for seconds and raises if it
+# cannot convert a value; pandas 3.1.1 and DataFusion 55.0.0 keep the number.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

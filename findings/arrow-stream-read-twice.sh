@@ -1,7 +1,7 @@
 #!/bin/sh
-# A pyarrow 26.0.1 reader that was read to its end gives an empty table to whoever asks again, without an error: to pandas
-# 3.1.1, polars 2.1.0 and pyarrow itself. DuckDB 2.0.1 refuses it since 2.0, and so does nanoarrow 0.9.0 for a stream of its
-# own. DataFusion 55.0.0 takes a copy at once, so that its frame can be asked again.
+# A pyarrow 26.0.1 reader that was read to its end returns an empty table when it is read again, without an error: by pandas
+# 3.1.1, polars 2.1.0 and pyarrow itself. DuckDB 2.0.1 refuses it since 2.0, and nanoarrow 0.9.0 refuses an exhausted stream of
+# its own. DataFusion 55.0.0 copies the data immediately, so that its frame can be queried again.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,8 @@
 #!/bin/sh
-# CaptureFile 1.2.0, the package in Python that the format comes from, on Python 3.14 and newer: `refresh()` never sees what a
+# CaptureFile 1.2.0, the pure-Python package that introduced the format, on Python 3.14 and newer: `refresh()` never sees what a
 # writer commits. It reads the two slots at the beginning of the file through a buffered file, and a seek inside the buffer
-# reads nothing anew. Up to 3.13 the buffer was smaller than the way between them; since 3.14 it has 131,072 bytes, which hold
-# both. The script sets the size of the buffer, so that any Python shows it.
+# does not read again. Up to 3.13, the buffer was smaller than the distance between the slots; since 3.14 it has 131,072 bytes
+# and contains both. The script sets the size of the buffer, so that every version of Python shows this.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

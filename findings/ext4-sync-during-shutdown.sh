@@ -1,7 +1,7 @@
 #!/bin/sh
-# Linux 6.18: ext4 that is shut down (FS_IOC_SHUTDOWN without the log, as xfstests do for a power cut) lets an fdatasync that is
-# in progress succeed, although what it was to write is not there after the next mount. An error was expected. Syncs that
-# have ended when the shutdown begins are kept. It takes root.
+# Linux 6.18, ext4: an fdatasync that is in progress when the file system is shut down (FS_IOC_SHUTDOWN without the log, which
+# simulates a power cut in xfstests) succeeds, although its data is missing after the next mount. An error was expected. Data
+# of syncs that ended before the shutdown began is kept. The script requires root.
 set -eu
 folder=$(mktemp -d)
 trap 'umount "$folder/disk" 2> /dev/null || true; rm -rf "$folder"' EXIT
@@ -27,7 +27,7 @@ def block(number):
 
 
 def write():
-    """Writes blocks of a sparse file, and says when each is synced, until that fails."""
+    """Writes blocks of a sparse file, and prints when each is synced, until that fails."""
     file = os.open("disk/file", os.O_RDWR)
     try:
         for number in range(1, 1500):
@@ -39,7 +39,7 @@ def write():
 
 
 def cut():
-    """Shuts down the file system beside a writer; returns which blocks it lost that were synced before, and during it."""
+    """Shuts down the file system during writes; returns how many blocks are lost that were synced before and during it."""
     with open("disk/file", "wb") as file:
         file.truncate(1500 * SIZE)
         os.fsync(file.fileno())

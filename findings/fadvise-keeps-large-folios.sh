@@ -1,9 +1,9 @@
 #!/bin/sh
-# Linux 6.18, ext4: POSIX_FADV_DONTNEED drops none of 20 whole pages, which are clean and which nobody maps, if they were written
-# as part of one large piece. Its page says that only partial pages are kept. The kernel caches such a piece in groups of pages
-# ("large folios"), and keeps a group that lies only partly in the range (find_lock_entries in mm/filemap.c). The same bytes are
-# dropped if they were written in pieces of 4 KiB, and in both cases if the range is widened to multiples of 2 MiB. The system
-# call asks how much is cached (cachestat, since 6.5).
+# Linux 6.18, ext4: POSIX_FADV_DONTNEED drops none of 20 whole pages, which are clean and not mapped, if they were written as part
+# of one large write. Its manual page says that only partial pages are kept. The kernel caches such a write in groups of pages
+# ("large folios"), and keeps a group that is only partly in the range (find_lock_entries in mm/filemap.c). The same bytes are
+# dropped if they were written in pieces of 4 KiB, and in both cases if the range is extended to multiples of 2 MiB. The script
+# uses the system call cachestat (since 6.5) to determine how much is cached.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

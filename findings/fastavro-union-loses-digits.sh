@@ -1,7 +1,7 @@
 #!/bin/sh
-# fastavro 1.13.1 writes an integer into the first branch of a union that takes any number: of ["float", "long"] that is
-# float, so that 16777217 comes back as 16777216.0, without an error; `validator=True` finds nothing wrong. With the
-# branches the other way round it comes back as it was.
+# fastavro 1.13.1 writes an integer into the first branch of a union that accepts numbers: for ["float", "long"] that is
+# float, so that 16777217 is read as 16777216.0, without an error; `validator=True` does not object. With the branches in the
+# opposite order, it is read as it was written.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,7 @@
 #!/bin/sh
-# fsspec 2026.9.0, its file system for HTTP with aiohttp 3.14.5: where a server ignores the range of a request, as the one in
-# Python's library does, `cat_file(url, start, end)` and `cat_ranges` return the whole file in place of the ten bytes asked for,
-# without an error. `open` notices it and raises, and so do obstore 0.12.1 and smart_open 9.0.2.
+# fsspec 2026.9.0, its file system for HTTP with aiohttp 3.14.5: if a server ignores the range of a request, as the one in
+# Python's library does, `cat_file(url, start, end)` and `cat_ranges` return the whole file instead of the ten requested bytes,
+# without an error. `open` detects this and raises, and so do obstore 0.12.1 and smart_open 9.0.2.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,8 @@
 #!/bin/sh
-# squashfs and erofs of Linux 6.18: `fsync` and `fdatasync` fail with EINVAL, for files as for folders, on descriptors that
-# can do everything else that one to read can. Those file systems have no such operation, as they have nothing to write. On
-# ext4 or overlayfs mounted read-only both succeed; `syncfs` succeeds everywhere. It takes root and, of Debian,
-# squashfs-tools and erofs-utils.
+# Linux 6.18, squashfs and erofs: `fsync` and `fdatasync` fail with EINVAL, for files and for folders, on descriptors that
+# otherwise behave like any descriptor for reading. These file systems have no such operation, because they never write. On
+# ext4 or overlayfs mounted read-only, both succeed; `syncfs` succeeds everywhere. The script requires root, and the Debian
+# packages squashfs-tools and erofs-utils.
 set -eu
 folder=$(mktemp -d)
 trap 'umount "$folder/squashfs" "$folder/erofs" "$folder/overlay" 2> /dev/null; rm -rf "$folder"' EXIT

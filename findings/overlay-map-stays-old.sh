@@ -1,8 +1,9 @@
 #!/bin/sh
-# overlayfs of Linux 6.18: a descriptor that was opened to read before the file was copied up from the image has two contents.
-# `fstat`, `lseek` and `pread` show the new file, and `mmap` the old one, also a map that is made after the copy. Its device
-# and inode are those of the new file, so that nothing tells that it is time to open it again. To map as much as `fstat` says
-# is to map past the end of the old file. The kernel's documentation names the stale map alone. It takes root.
+# Linux 6.18, overlayfs: a descriptor that was opened for reading before the file was copied up from the image has two contents.
+# `fstat`, `lseek` and `pread` show the new file, and `mmap` the old one, even if the map is created after the copy. The device
+# and inode are those of the new file, so that a program cannot detect that it has to open the file again. Mapping the length
+# that `fstat` returns maps beyond the end of the old file. The kernel's documentation mentions only the stale map. The script
+# requires root.
 set -eu
 folder=$(mktemp -d)
 trap 'umount "$folder/root" 2> /dev/null; rm -rf "$folder"' EXIT

@@ -1,6 +1,7 @@
 #!/bin/sh
-# polars 2.1.0, `from_arrow(data)`: a pyarrow reader becomes a data frame, and any other object with the same stream a series
-# of structs, also one of arro3 0.9.1, DuckDB 2.0.1 or DataFusion 55.0.0. `polars.DataFrame(data)` is a frame of all of them.
+# polars 2.1.0, `from_arrow(data)`: a pyarrow reader becomes a data frame, but any other object with the same stream becomes a
+# series of structs, such as those of arro3 0.9.1, DuckDB 2.0.1 or DataFusion 55.0.0. `polars.DataFrame(data)` creates a frame
+# from all of them.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,7 @@
 #!/bin/sh
-# polars 2.1.0, `scan_arrow_c_stream(data)`: the lazy frame has one stream, also of an object that would give a new one each
-# time it is asked. The first query uses up the batches that it needs, later ones get those that are left, and a frame joined
-# with itself is empty. Nothing raises.
+# polars 2.1.0, `scan_arrow_c_stream(data)`: the lazy frame has only one stream, even of an object that would return a new one
+# for each request. The first query uses up the batches that it needs, later ones get those that are left, and a frame joined
+# with itself is empty. Nothing raises an error.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 
 class Data:
-    """Four batches of 1000 rows, in a new stream for each one who asks."""
+    """Four batches of 1000 rows, in a new stream for each request."""
 
     streams = 0
 

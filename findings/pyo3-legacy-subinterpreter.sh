@@ -1,12 +1,12 @@
 #!/bin/sh
-# PyO3 0.30.1: a module with legacy single-phase sharing is imported into a second interpreter without an error, and what
-# it has cached belongs to the first one. An exception that it raises there is not caught by the name that it has there.
+# PyO3 0.30.1: a module can be imported into a second, legacy interpreter without an error, but the objects that it has cached
+# belong to the first one. An exception that it raises in the second one is not caught there by its name.
 #
-# PyO3 refuses to import a module into an interpreter of the new kind, with a lock of its own. Those of the old kind, which
-# mod_wsgi, uWSGI and jep make, it does not tell from the first interpreter. `import_exception!` looks a class up once a
-# process. The second interpreter has a class of its own under that name.
+# PyO3 refuses to import a module into an isolated interpreter, which has its own lock. It does not distinguish legacy
+# interpreters, which mod_wsgi, uWSGI and jep create, from the first interpreter. `import_exception!` looks up a class once per
+# process, but the second interpreter has another class of that name.
 #
-# Seen with CPython 3.11, whose standard library has a way to make interpreters of the old kind.
+# Seen with CPython 3.11, whose standard library can create legacy interpreters.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

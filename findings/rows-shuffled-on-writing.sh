@@ -1,10 +1,10 @@
 #!/bin/sh
-# deltalake 1.6.6 and DataFusion 55.0.0, on which it is built, shuffle the rows of a table of several batches when they write
-# it to Parquet, even if all of it goes to one file: as many tasks as there are cores write batches as they come. DataFusion
-# gives the same rows in order when they are collected. pyarrow's reader has one batch after another; polars 2.1.0 and DuckDB
-# 2.0.1 write them in that order. A table of one batch stays in order.
+# deltalake 1.6.6 and DataFusion 55.0.0, on which it is built, shuffle the rows of a table of several batches when they write it
+# to Parquet, even to a single file: they process batches in one task per core, and write them in the order of completion.
+# DataFusion returns the same rows in order when they are collected. polars 2.1.0 and DuckDB 2.0.1 write the batches of a pyarrow
+# reader in their order. A table of one batch remains in order.
 set -eu
-[ "$(nproc)" -gt 1 ] || { echo "this takes two cores" >&2; exit 1; }
+[ "$(nproc)" -gt 1 ] || { echo "this requires two cores" >&2; exit 1; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

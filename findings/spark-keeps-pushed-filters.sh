@@ -1,7 +1,8 @@
 #!/bin/sh
-# pyspark 4.3.0 (4.1.4 too), a batch data source written in Python whose reader has `pushFilters`, with the setting
-# spark.sql.python.filterPushdown.enabled: Spark keeps the reader that it pushed filters into for all queries of the frame.
-# What one query filtered away is missing in the next one, and in both halves of a union. Nothing raises. It takes Java 17.
+# pyspark 4.3.0 (also 4.1.4), a batch data source in Python whose reader has `pushFilters`, with the setting
+# spark.sql.python.filterPushdown.enabled: Spark reuses the reader to which it pushed filters for all queries of the frame. Rows
+# that one query filtered out are missing in the next one, and in both halves of a union. Nothing raises an error. The script
+# requires Java 17.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,7 @@
 #!/bin/sh
-# vortex-data 0.90.0, `open(path).to_polars()`: a lazy frame whose scan raises NotImplementedError for each filter that Vortex
-# has no expression for, such as one with `%`, though polars 2.1.0 could apply it to the batches by itself. Comparisons pass.
-# `with_row_index()` in between, past which polars pushes no filter, helps.
+# vortex-data 0.90.0, `open(path).to_polars()`: the scan of the lazy frame raises NotImplementedError for each filter without an
+# equivalent Vortex expression, such as one with `%`, although polars 2.1.0 could apply it to the batches itself. Comparisons
+# work. `with_row_index()`, through which polars pushes no filter, avoids the error.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,7 @@
 #!/bin/sh
-# zstandard 0.25.0, `decompress(data)`: data that begins with a skippable frame, as some tools write metadata, is refused: the
-# length of that frame is taken for that of the content. `stream_reader` with `read_across_frames=True` skips it, as do
-# backports.zstd 1.8.0, which is the module of Python 3.14, pyzstd 0.20.0 and pyarrow 26.0.1.
+# zstandard 0.25.0, `decompress(data)` refuses data that begins with a skippable frame, in which some tools store metadata: it
+# misreads the length of that frame as that of the content. `stream_reader` with `read_across_frames=True` skips the frame, and
+# so do backports.zstd 1.8.0, which is the module of Python 3.14, pyzstd 0.20.0 and pyarrow 26.0.1.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

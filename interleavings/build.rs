@@ -1,4 +1,4 @@
-//! Makes the crate's `sync` take its threads, locks and atomics from the scheduler.
+//! Sets `cfg(shuttle)`, with which the crate's `sync` uses the threads, locks and atomics of the scheduler.
 
 fn main() {
     println!("cargo::rustc-cfg=shuttle");

@@ -1,4 +1,4 @@
-//! System calls of Windows that have no safe form.
+//! Safe functions for system calls of Windows that the standard library does not offer.
 
 #![expect(unsafe_code, reason = "calls of the system")]
 #![expect(clippy::cast_possible_truncation, reason = "sizes of a few bytes, and halves of numbers")]
@@ -24,7 +24,7 @@ fn check(done: i32) -> io::Result<()> {
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Opens a file or folder only to read its attributes, which no share mode can prevent.
+/// Opens a file or folder only for reading its attributes, which no share mode prevents.
 pub(crate) fn open_to_look(path: &Path) -> io::Result<File> {
     OpenOptions::new().access_mode(0).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)
 }
@@ -46,7 +46,7 @@ pub(crate) fn file_id(file: &File) -> io::Result<(u64, u64)> {
     Ok((info.VolumeSerialNumber, number))
 }
 
-/// Does the same for file systems with shorter numbers, such as FAT.
+/// Does the same as [`file_id`] on file systems with shorter file numbers, such as FAT.
 fn short_file_id(file: &File) -> io::Result<(u64, u64)> {
     let mut info = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: `file` keeps the handle open, and the call writes `info`.
@@ -55,7 +55,7 @@ fn short_file_id(file: &File) -> io::Result<(u64, u64)> {
     Ok((info.dwVolumeSerialNumber.into(), number))
 }
 
-/// Returns the length of a file, and whether it has a name that does not end with its last handle.
+/// Returns the length of a file, and whether it has a name and will not be deleted with its last handle.
 pub(crate) fn length_and_name(file: &File) -> io::Result<(u64, bool)> {
     let mut info = FILE_STANDARD_INFO::default();
     // SAFETY: `file` keeps the handle open, and the call writes `info`, whose size is passed.
@@ -66,13 +66,13 @@ pub(crate) fn length_and_name(file: &File) -> io::Result<(u64, bool)> {
     Ok((info.EndOfFile.cast_unsigned(), info.NumberOfLinks > 0 && !info.DeletePending))
 }
 
-/// Whether this is a file, and not a device or a pipe.
+/// Returns whether this is a file, and not a device or a pipe.
 pub(crate) fn is_on_disk(file: &File) -> bool {
     // SAFETY: `file` keeps the handle open.
     unsafe { GetFileType(file.as_raw_handle()) == FILE_TYPE_DISK }
 }
 
-/// Returns another handle of an open file, which may write.
+/// Returns another handle of an open file, for writing.
 pub(crate) fn reopen_to_write(file: &File) -> io::Result<File> {
     let access = FILE_GENERIC_READ | FILE_GENERIC_WRITE;
     let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
@@ -85,7 +85,7 @@ pub(crate) fn reopen_to_write(file: &File) -> io::Result<File> {
     Ok(unsafe { File::from_raw_handle(handle) })
 }
 
-/// Renames a file, unless there is one of the new name.
+/// Renames a file, unless a file with the new name exists.
 pub(crate) fn rename_to_new(old: &Path, new: &Path) -> io::Result<()> {
     let text = |path: &Path| path.as_os_str().encode_wide().chain([0]).collect::<Vec<u16>>();
     let (old, new) = (text(old), text(new));
@@ -97,7 +97,7 @@ pub(crate) fn rename_to_new(old: &Path, new: &Path) -> io::Result<()> {
 pub(crate) fn lock(file: &File, exclusive: bool, start: u64, length: u64) -> io::Result<()> {
     let flags = LOCKFILE_FAIL_IMMEDIATELY | if exclusive { LOCKFILE_EXCLUSIVE_LOCK } else { 0 };
     let (mut place, low, high) = range(start, length);
-    // SAFETY: `file` keeps the handle open, which is one for synchronous calls, so that `place` outlives the call.
+    // SAFETY: `file` keeps the handle open; the handle is synchronous, so that the call ends before `place` does.
     check(unsafe { LockFileEx(file.as_raw_handle(), flags, 0, low, high, &raw mut place) })
 }
 

@@ -1,17 +1,17 @@
-//! What blocks hold: real bytes of this machine where it has them, and bytes that are made up, the same each time.
+//! Contents of blocks: real data, where this machine has it, and generated data, which is the same each time.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// As a capture file has them by default: a block ends with the record that fills this many bytes.
+/// The default block size of a capture file: a block ends with the record that fills this many bytes.
 const BLOCK: usize = 32_768;
 
-/// This many bytes are taken of each kind.
+/// Number of bytes of each kind.
 const ENOUGH: usize = 3 << 20;
 
 pub(crate) struct Corpus {
     pub(crate) name: &'static str,
-    /// What its results are summed up under.
+    /// The group in which its results are summarised.
     pub(crate) kind: &'static str,
     pub(crate) blocks: Vec<Vec<u8>>,
 }
@@ -35,7 +35,7 @@ impl Dice {
     }
 }
 
-/// All corpora for which there is something on this machine.
+/// Returns all corpora for which this machine has data.
 pub(crate) fn all() -> Vec<Corpus> {
     let python =
         files(&["/usr/lib/python3", "/usr/lib/python3.11", "/usr/local/lib", "/usr/lib/python3.13"], "py");
@@ -74,7 +74,7 @@ pub(crate) fn all() -> Vec<Corpus> {
     corpora
 }
 
-/// The bytes of files below `places` whose names end in `extension`, in the order of their names.
+/// Returns the bytes of the files below `places` whose names end in `extension`, in the order of their names.
 fn files(places: &[&str], extension: &str) -> Vec<u8> {
     let mut found = Vec::new();
     let mut waiting: Vec<PathBuf> = places.iter().rev().map(PathBuf::from).collect();
@@ -98,7 +98,7 @@ fn files(places: &[&str], extension: &str) -> Vec<u8> {
     found
 }
 
-/// At most a few hundred kilobytes of a file, so that no single one is all there is.
+/// Reads at most a few hundred kilobytes of a file, so that no corpus consists of a single file.
 fn read(path: &Path) -> Vec<u8> {
     let mut bytes = std::fs::read(path).unwrap_or_default();
     bytes.truncate(400_000);
@@ -109,7 +109,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec)
 }
 
-/// Packs records into blocks as a capture file does, each behind its length, with the index nodes in between.
+/// Packs records into blocks as a capture file does, each after its length, with the index nodes in between.
 fn records(records: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
     let (mut blocks, mut block, mut node, mut position) = (Vec::new(), Vec::new(), Vec::new(), 4096_u64);
     for record in records {
@@ -157,7 +157,7 @@ fn log_lines(text: &[u8]) -> Vec<Vec<u8>> {
     (0..ENOUGH / 110).map(line).collect()
 }
 
-/// An object for each package that the machine knows, or whatever else has lines of names and values.
+/// Returns a JSON object for each installed package, or for each group of other lines of names and values.
 fn json_records(text: &[u8]) -> Vec<Vec<u8>> {
     let text = String::from_utf8_lossy(text);
     let mut records = vec![String::from("{")];
@@ -174,7 +174,7 @@ fn json_records(text: &[u8]) -> Vec<Vec<u8>> {
     records.into_iter().map(String::into_bytes).collect()
 }
 
-/// What a formatter makes of log records, whose messages are lines of text.
+/// Returns log records as a JSON formatter writes them; their messages are lines of text.
 fn json_events(text: &[u8]) -> Vec<Vec<u8>> {
     let mut dice = Dice(12);
     let text = String::from_utf8_lossy(text);
@@ -210,12 +210,12 @@ fn hexadecimal() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Records of one byte, so that nodes are most of the bytes.
+/// Returns blocks of records of one byte, so that most of the bytes are index nodes.
 fn nodes() -> Vec<Vec<u8>> {
     (0..ENOUGH / 40).map(|number| vec![b'a' + u8::try_from(number % 3).unwrap_or(0)]).collect()
 }
 
-/// A measured curve: eight bytes a value, the last ones of which are noise.
+/// Returns a measured curve, with eight bytes for each value; the last of them are noise.
 fn floats() -> Vec<Vec<u8>> {
     let mut dice = Dice(15);
     let mut value = 20.0_f64;
@@ -226,7 +226,7 @@ fn floats() -> Vec<Vec<u8>> {
     (0..ENOUGH / 160).map(|_| (0..20).flat_map(|_| next()).collect()).collect()
 }
 
-/// Records of 1 KB, or as long as one grain, in which text and noise take turns.
+/// Returns records of 1 KB, or as long as one grain, in which text and noise alternate.
 fn half_noise(text: &[u8], grain: usize) -> Vec<Vec<u8>> {
     let mut dice = Dice(16);
     let mixed: Vec<u8> =
@@ -234,7 +234,7 @@ fn half_noise(text: &[u8], grain: usize) -> Vec<Vec<u8>> {
     mixed.chunks(1024.max(2 * grain)).map(<[u8]>::to_vec).collect()
 }
 
-/// Blocks of few bytes, as commits of single records make them.
+/// Returns blocks of few bytes, like those of commits of single records.
 fn tiny(text: &[u8], most: usize) -> Vec<Vec<u8>> {
     let mut dice = Dice(17);
     let mut rest = &text[..text.len() / 2];

@@ -1,7 +1,7 @@
-//! The crate's own encoder beside libdeflate, in time and size: `cargo bench --bench encoder -- [LEVEL | NAME ...]`.
+//! Compares the crate's encoder with libdeflate, in time and size: `cargo bench --bench encoder -- [LEVEL | NAME ...]`.
 //!
-//! Both compress the same blocks in turns, and the least time of each counts. Ratios are own by libdeflate's, so that
-//! what is below 1 is better.
+//! Both compress the same blocks alternately, and the shortest time of each counts. Ratios are the crate's result
+//! divided by that of libdeflate, so values below 1 are better.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -23,7 +23,7 @@ mod error;
 
 const ROUNDS: usize = 15;
 
-/// Blocks go through one encoder this many bytes at a time before the other has its turn.
+/// Number of bytes that one encoder compresses before the other continues.
 const TURN: usize = 1 << 18;
 
 fn main() {
@@ -51,7 +51,7 @@ fn main() {
     }
 }
 
-/// Prints one row, and returns the ratios of time and size.
+/// Prints one row of the table, and returns the ratios of time and size.
 #[expect(clippy::cast_precision_loss, reason = "figures are printed with three digits")]
 fn compare(corpus: &Corpus, level: u32) -> (f64, f64) {
     let mut compressor = Compressor::new(CompressionLvl::new(i32::try_from(level).unwrap()).unwrap());

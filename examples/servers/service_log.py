@@ -1,6 +1,6 @@
-"""How the servers of this folder log: each process to a capture file of its own, all of which are read as one.
+"""The logging of the servers in this folder: each process writes a capture file of its own; all are read as one log.
 
-LOG_FOLDER names the folder of the files. `python service_log.py` prints what is in them, in the order of time.
+LOG_FOLDER names the folder of the files. `python service_log.py` prints their records in the order of time.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ LOGGING: dict[str, Any] = {
     "handlers": {
         "file": {
             "class": "capturefile.logging.CaptureHandler",
-            # A file for each process, also for one that is forked when logging is configured already.
+            # A file for each process, also if it is forked after logging was configured.
             "filename": FOLDER / "service.{pid}.capture",
-            # None for a process that logs nothing, such as the one that watches the others.
+            # Processes that log nothing, such as the supervisor, create no file.
             "delay": True,
             "formatter": "json",
         }
@@ -38,12 +38,12 @@ LOGGING: dict[str, Any] = {
 
 
 def configure() -> None:
-    """Sends what this process and its forked children log to their files."""
+    """Configures this process and its forked children to log to their files."""
     logging.config.dictConfig(LOGGING)
 
 
 def entries(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
-    """What all processes have logged, in the order of time."""
+    """Generates the entries of all processes in the order of time."""
     logs = [capturefile.concat([path]) for path in sorted(folder.glob("service.*.capture"))]
     return heapq.merge(*(map(json.loads, log) for log in logs), key=lambda entry: entry["time"])
 

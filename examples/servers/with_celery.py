@@ -2,7 +2,7 @@
 
 celery --app with_celery worker --concurrency 3
 
-Messages go through a folder here, in place of a broker.
+A folder is used instead of a message broker.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ logger = logging.getLogger("shop")
 
 @signals.setup_logging.connect
 def configure_logging(**_options: Any) -> None:  # noqa: ANN401
-    """Takes the place of Celery's own configuration."""
+    """Replaces Celery's own configuration."""
     configure()
 
 
 @signals.worker_process_shutdown.connect
 def commit(**_options: Any) -> None:  # noqa: ANN401
-    """Commits what is logged when a process ends: the pool ends without Python's own end."""
+    """Commits the log when a process ends, because processes of the pool skip Python's exit handlers."""
     logging.shutdown()
 
 
 @app.task
 def visit(path: str) -> None:
-    """Logs that it was called."""
+    """Logs the call."""
     logger.info("request %s", path)

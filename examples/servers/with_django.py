@@ -21,7 +21,7 @@ logger = logging.getLogger("shop")
 
 
 def answer(request: Any) -> HttpResponse:  # noqa: ANN401
-    """Answers with the number of the process."""
+    """Responds with the number of the process."""
     logger.info("request %s", request.path)
     return HttpResponse(str(os.getpid()))
 

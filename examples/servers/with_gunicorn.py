@@ -20,7 +20,7 @@ logger = logging.getLogger("shop")
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    """Answers with the number of the process."""
+    """Responds with the number of the process."""
     logger.info("request %s", environ["PATH_INFO"])
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"%d" % os.getpid()]

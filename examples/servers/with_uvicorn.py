@@ -1,4 +1,4 @@
-"""Log from all workers of uvicorn, each of which is a new process that loads the application, and while it reloads:
+"""Log from all workers of uvicorn, new processes that each load the application, also when it is reloaded:
 
 uvicorn --workers 3 with_uvicorn:app
 uvicorn --reload with_uvicorn:app
@@ -24,7 +24,7 @@ async def app(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    """Answers with the number of the process."""
+    """Responds with the number of the process."""
     if scope["type"] == "lifespan":
         await live(receive, send)
         return
@@ -36,7 +36,7 @@ async def app(
 async def live(
     receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[dict[str, Any]], Awaitable[None]]
 ) -> None:
-    """Commits what is logged when the server ends: uvicorn ends by the signal that it got, without Python's own end."""
+    """Commits the log when the server ends, because uvicorn ends with its signal, without Python's exit handlers."""
     while (await receive())["type"] == "lifespan.startup":
         await send({"type": "lifespan.startup.complete"})
     logging.shutdown()

@@ -1,23 +1,24 @@
-//! Puts the checksums of a damaged file right, so that the damage gets past them.
+//! Corrects the checksums of a damaged file, so that they do not reveal the damage.
 
 use libdeflater::{adler32, crc32};
 
 use crate::checksums_3;
 
-/// Where the header says how large a page and a block are.
+/// Offsets of the page size and the block size in the header.
 const PAGE_SIZE: usize = 15;
 const BLOCK_SIZE: usize = 19;
 const HEADER_SIZE: usize = 27;
-/// Where a slot has its serial number and its file limit.
+/// Offsets of the serial number and the file limit in a slot.
 const SERIAL: usize = 4;
 const FILE_LIMIT: usize = 8;
-/// A zlib stream of one stored block: two bytes of header, one of block type, two lengths, and the sum.
+/// Offset of the data in a zlib stream of one stored block: after two bytes of header, the block type, and two lengths.
 const STORED_START: usize = 7;
 const SUM_SIZE: usize = 4;
 
-/// Puts right the sum of every stored frame, and the parity and the checksum of both slots; in version 3, all checksums.
+/// Corrects the checksum of every stored frame, and the parity and the checksum of both slots; in version 3, all
+/// checksums.
 ///
-/// Nothing happens to a file whose header does not say where the slots are.
+/// A file whose header does not say where the slots are remains unchanged.
 pub(crate) fn put_right(data: &mut [u8]) {
     if checksums_3::is_version_3(data) {
         return checksums_3::put_right(data);
@@ -38,7 +39,7 @@ pub(crate) fn put_right(data: &mut [u8]) {
     }
 }
 
-/// Page and slot size, if the file is long enough for its slots.
+/// Returns the sizes of a page and a slot, if the file is long enough for its slots.
 fn sizes(data: &[u8]) -> Option<(usize, usize)> {
     if data.len() < HEADER_SIZE {
         return None;
@@ -49,8 +50,8 @@ fn sizes(data: &[u8]) -> Option<(usize, usize)> {
     (page >= 512 && data_start <= data.len()).then_some((page, slot))
 }
 
-/// Puts the sums of the frames right that end before `limit`; the last of their bytes are in the slot's
-/// partial page.
+/// Corrects the checksums of the frames that end before `limit`; the last of their bytes are in the slot's partial
+/// page.
 fn put_frames_right(slot: &mut [u8], frames: &mut [u8], limit: usize, page: usize, data_start: usize) {
     let tail_length = (data_start + limit) % page;
     let Some(whole) = limit.checked_sub(tail_length).filter(|whole| *whole <= frames.len()) else {
@@ -70,7 +71,7 @@ fn put_frames_right(slot: &mut [u8], frames: &mut [u8], limit: usize, page: usiz
     tail.copy_from_slice(&joined[whole..]);
 }
 
-/// Puts lengths and sum of a zlib stream right if it is one stored block.
+/// Corrects the lengths and the checksum of a zlib stream if it is one stored block.
 fn put_stored_right(stream: &mut [u8]) {
     let is_stored = stream.first() == Some(&0x78) && stream.get(2).is_some_and(|kind| kind & 7 == 1);
     let Some(length) = stream.len().checked_sub(STORED_START + SUM_SIZE).filter(|_| is_stored) else {

@@ -1,4 +1,4 @@
-//! Puts the checksums of a damaged file in version 3 of the format right, so that the damage gets past them.
+//! Corrects the checksums of a damaged file of format 3, so that they do not reveal the damage.
 
 use std::ops::Range;
 
@@ -6,27 +6,27 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::checksums::number;
 
-/// Where the header has its sizes, its identity, and its checksum; heads repeat what is between.
+/// Offsets of the sizes, the identity and the checksum in the header; heads repeat the fields in between.
 const PAGE_SIZE: usize = 16;
 const LOG_SIZE: usize = 28;
 const IDENTITY: Range<usize> = 32..48;
 const HEADER_SUM: usize = 64;
 const HEADER_SIZE: usize = 72;
-/// Where a head has where the log begins, the checksum before, the header's fields, and the length of its frames, which
-/// come next. In these the index begins where `PATH` says, as in an entry's base.
+/// Offsets in a head: the start of the log, the checksum before it, the header's fields, the length of the frame area,
+/// and the frame area itself. `PATH` is the offset of the index in a frame area, also in an entry's base.
 const BEGIN: usize = 16;
 const SEED: usize = 24;
 const FIELDS: usize = 48;
 const FRAMES_LENGTH: usize = 96;
 const FRAMES: usize = 100;
 const PATH: usize = 24;
-/// Where a frame has its kind, its codec, the length of its body, and its checksums.
+/// The kind of index nodes, and the offsets of the body length and the checksums in a frame.
 const NODE: u8 = 2;
 const BODY_LENGTH: usize = 32;
 const BODY_SUM: usize = 64;
 const FRAME_SUM: usize = 72;
 const FRAME_HEADER: usize = 80;
-/// Where an entry has what it consists of.
+/// Offsets in an entry of the count and the lengths of its parts.
 const RECORDS: usize = 24;
 const RECORDS_LENGTH: usize = 28;
 const TOTAL: usize = 32;
@@ -34,12 +34,12 @@ const METADATA_LENGTH: usize = 36;
 const BASE_LENGTH: usize = 40;
 const ENTRY_HEADER: usize = 72;
 
-/// Whether the file says that it is in version 3.
+/// Returns whether the file says that it is in version 3.
 pub(crate) fn is_version_3(data: &[u8]) -> bool {
     data.len() >= HEADER_SIZE && data[11..15] == [0, 0, 0, 3]
 }
 
-/// Puts right the sums of the header, of frames and index, of the log, and of both heads.
+/// Corrects the checksums of the header, of frames and index, of the log, and of both heads.
 pub(crate) fn put_right(data: &mut [u8]) {
     let sum = xxh3_64_with_seed(&data[..HEADER_SUM], 0);
     put(data, HEADER_SUM, sum);
@@ -81,7 +81,7 @@ fn put_head_right(data: &mut [u8], head: Range<usize>, seed: u64) {
     put(data, start, sum);
 }
 
-/// Puts the sums of all frames right that follow each other, and what index nodes say of the sums of others.
+/// Corrects the checksums of all consecutive frames, and those that index nodes contain of other frames.
 fn put_frames_right(data: &mut [u8], mut at: usize, seed: u64) {
     while data.len() >= at + FRAME_HEADER && data[at..].starts_with(b"Fram") {
         let body = at + FRAME_HEADER;
@@ -103,8 +103,8 @@ fn put_frames_right(data: &mut [u8], mut at: usize, seed: u64) {
     }
 }
 
-/// Puts the chain of entries from `position` on right, behind the checksum `seed`; returns the one before the entry at
-/// `wanted`, if that is one of them.
+/// Corrects the chain of entries from `position` on, which follows the checksum `seed`. Returns the checksum before the
+/// entry at `wanted`, if that is one of them.
 fn put_log_right(
     data: &mut [u8],
     ring: &Range<usize>,
@@ -145,7 +145,7 @@ fn put_base_right(entry: &mut [u8], data: &[u8]) {
     }
 }
 
-/// Puts the sums right that a rightmost path has of frames of the file.
+/// Corrects the checksums of frames in a rightmost path.
 fn put_path_right(path: &mut [u8], file: &[u8]) -> Option<()> {
     let (mut at, mut before) = (0, 0);
     for _ in 0..varint(path, &mut at)? {
@@ -156,7 +156,7 @@ fn put_path_right(path: &mut [u8], file: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Puts the sum right that the child at `at` has, and moves behind it; `before` is where the child before ends.
+/// Corrects the checksum in the child at `at`, and moves `at` after it; `before` is the end of the previous child.
 fn put_child_right(children: &mut [u8], at: &mut usize, before: &mut u64, file: &[u8]) -> Option<()> {
     let position = before.checked_add(varint(children, at)?)?;
     *before = position.checked_add(varint(children, at)?)?;

@@ -1,4 +1,4 @@
-//! All that can be done with a file, whatever its bytes are, and what must hold however damaged it is.
+//! Uses a file in all ways, whatever its bytes are, and checks what must be true even if it is damaged.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use capturefile::{
     CaptureFile, Error, Lookup, OpenOptions, Record, Report, Result, Snapshot, SyncMode, verify,
 };
 
-/// This many records are read from each end; between them, at the bits of the record count.
+/// Number of records that are read from each end; between them, records at the bits of the record count are read.
 const FROM_EACH_END: u64 = 6;
-/// With no more records than this, all of them are read.
+/// A file with at most this many records is read completely.
 const FEW_RECORDS: u64 = 32;
 const ADDED: u64 = 5;
 const HEADER_SIZE: usize = 40;
@@ -46,7 +46,7 @@ fn may_be_damaged<T>(result: Result<T>) -> Option<T> {
     }
 }
 
-/// Reads in every way that there is; returns whether all was sound.
+/// Reads in all ways; returns whether everything was sound.
 fn read(file: &CaptureFile, snapshot: &Arc<Snapshot>) -> bool {
     let count = snapshot.record_count();
     for outside in [Some(0), count.checked_add(1)].into_iter().flatten() {
@@ -62,7 +62,7 @@ fn read(file: &CaptureFile, snapshot: &Arc<Snapshot>) -> bool {
     metadata.is_some() && records.iter().all(Option::is_some)
 }
 
-/// The numbers of some records, rising.
+/// Returns the numbers of some records, in ascending order.
 fn chosen_numbers(count: u64) -> Vec<u64> {
     if count <= FEW_RECORDS {
         return (1..=count).collect();
@@ -76,7 +76,7 @@ fn chosen_numbers(count: u64) -> Vec<u64> {
     numbers
 }
 
-/// One record for itself; what is in memory must be the same.
+/// Reads one record alone; if it is in the cache, that must be the same.
 fn read_one(snapshot: &Snapshot, number: u64) -> Option<Record> {
     let in_memory = may_be_damaged(snapshot.record_cached(number)).and_then(Lookup::found);
     let record = may_be_damaged(snapshot.record(number));
@@ -86,7 +86,7 @@ fn read_one(snapshot: &Snapshot, number: u64) -> Option<Record> {
     record
 }
 
-/// Runs of the records forwards and backwards give what each gives alone.
+/// Checks that runs of the records, forwards and backwards, return the same as each record alone.
 fn read_in_order(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Record>]) {
     let alone = |number| numbers.binary_search(&number).ok().map(|index| records[index].as_deref());
     let mut forwards = snapshot.records(1);
@@ -111,7 +111,7 @@ fn read_in_order(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Re
     }
 }
 
-/// Many at once come only if each comes alone, and are the same.
+/// Checks that reading many records in one call returns the same as reading each alone.
 fn read_together(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Record>]) {
     let sound: Vec<_> = numbers.iter().zip(records).filter(|(_, record)| record.is_some()).collect();
     let numbers_of_sound: Vec<u64> = sound.iter().map(|(number, _)| **number).collect();
@@ -130,7 +130,7 @@ fn read_together(snapshot: &Arc<Snapshot>, numbers: &[u64], records: &[Option<Re
     }
 }
 
-/// Nothing has happened to the file, so there is nothing new.
+/// Checks that a refresh finds nothing new, because the file has not changed.
 fn look_again(file: &CaptureFile, count: u64) {
     for durable in [false, true] {
         assert_eq!(may_be_damaged(file.refresh(durable)), Some(false));
@@ -140,14 +140,14 @@ fn look_again(file: &CaptureFile, count: u64) {
     assert_eq!(reader.record_count().expect("a reader has its count"), count);
 }
 
-/// Whether a log ends before a commit that was made: a writer looks for it in all of the log, a reader only where the log
-/// seems to continue.
+/// Returns whether a log ends before a commit that was made. A writer searches all of the log for it, a reader only the
+/// places where the log seems to continue.
 fn is_cut_off(report: &Report) -> bool {
     report.problems.iter().any(|problem| problem.found.starts_with("a log that breaks off"))
 }
 
-/// Appends to a file in which a reader sees `count` records, if it can be opened at all; what is added
-/// must be there, in this object and in the next one.
+/// Appends to a file in which a reader sees `count` records, if it can be opened at all. Both this object and the next
+/// one must have the added records.
 fn append(path: &Path, count: Option<u64>, is_cut_off: bool) {
     let options = OpenOptions::new().write(true).sync(SyncMode::None).threads(1);
     let header = || -> Vec<u8> {
@@ -155,7 +155,7 @@ fn append(path: &Path, count: Option<u64>, is_cut_off: bool) {
     };
     let before = header();
     let writer = may_be_damaged(options.open(path));
-    // A writer makes a capture file of one that is empty or whose making was cut off: parts of its header are missing.
+    // A writer also opens a file that is empty, or whose creation was interrupted: parts of its header are missing.
     let is_unmade = before.iter().zip(header()).all(|(&before, after)| before == 0 || before == after);
     let count = count.or_else(|| (is_unmade && writer.is_some()).then_some(0));
     assert_eq!(writer.is_some(), count.is_some() && !is_cut_off, "reading and writing disagree");
@@ -166,7 +166,7 @@ fn append(path: &Path, count: Option<u64>, is_cut_off: bool) {
     match add_some(&writer) {
         Ok(()) => check_added(&writer, count),
         Err(Error::IndexFull { .. }) => {
-            writer.rollback().expect("nothing is in the way");
+            writer.rollback().expect("a rollback");
             assert_eq!(writer.record_count().expect("a writer has its count"), count);
             return;
         }

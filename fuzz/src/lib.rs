@@ -1,8 +1,8 @@
-//! What a fuzzer does with a capture file, as functions of the bytes that it made up.
+//! The fuzz targets, as functions of the bytes that a fuzzer generates.
 //!
-//! Each function panics if the library does what it must not: panics itself, gives an error of the wrong
-//! kind, contradicts itself, or takes more memory than a file of that length may cost. The programs in
-//! `fuzz_targets/` give them to a coverage-guided engine; `tests/` gives them known inputs.
+//! Each function panics if the library panics, returns an error of the wrong kind, contradicts itself, or takes more
+//! memory than a file of that length may require. The programs in `fuzz_targets/` pass these functions to a
+//! coverage-guided engine; `tests/` calls them with known inputs.
 
 mod checksums;
 mod checksums_3;
@@ -17,19 +17,19 @@ pub fn open_and_read(data: &[u8]) {
     memory::bounded(data.len(), || exercise::use_fully(&temporary_file::holding(data)));
 }
 
-/// The same after putting its checksums right, so that what is damaged inside gets past them.
+/// Does the same as [`open_and_read`] after correcting the checksums, so that they do not reveal damage inside.
 pub fn open_with_right_checksums(data: &[u8]) {
     let mut data = data.to_vec();
     checksums::put_right(&mut data);
     open_and_read(&data);
 }
 
-/// Runs `work` and returns by how many bytes the memory in use grew at most meanwhile, in all threads.
+/// Runs `work` and returns the peak growth of the memory in use, in bytes, in all threads.
 pub fn most_memory(work: impl FnOnce()) -> usize {
     memory::peak_during(work)
 }
 
-/// Recovers what a file of these bytes holds; with its checksums put right if their number is odd.
+/// Recovers a file of these bytes; if their number is odd, with corrected checksums.
 pub fn recover(data: &[u8]) {
     let mut data = data.to_vec();
     if !data.len().is_multiple_of(2) {
@@ -41,12 +41,12 @@ pub fn recover(data: &[u8]) {
     });
 }
 
-/// Does the operations that these bytes stand for to a file, and to a plain list beside it.
+/// Performs the operations that these bytes describe on a file, and on a plain list.
 pub fn operate(data: &[u8]) {
     model::run(data, &model::FORMAT_2);
 }
 
-/// The same with a file in version 3 of the format.
+/// Does the same as [`operate`] with a file of format 3.
 pub fn operate_3(data: &[u8]) {
     model::run(data, &model::FORMAT_3);
 }

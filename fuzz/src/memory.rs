@@ -1,11 +1,11 @@
-//! Counts the memory that is in use, to hold the library to what a hostile file may cost.
+//! Counts the memory in use, to enforce a limit for what a hostile file may require.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A file may cost this many times its length...
+/// A file may require this many times its length...
 const TIMES_THE_FILE: usize = 16;
-/// ...and this on top.
+/// ...and this in addition.
 const ALLOWANCE: usize = 64 * 1024 * 1024;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
@@ -16,7 +16,7 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: all is done by the system's allocator, whose contract is the same.
+// SAFETY: the system's allocator does everything, and its contract is the same.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -36,7 +36,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.dealloc(pointer, layout) }
     }
 
-    // Moving, the default `realloc`, counts the old place and the new one; the system often grows in place.
+    // The default `realloc` moves, which counts both the old and the new allocation; the system often grows in place.
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size);
         IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
@@ -50,7 +50,7 @@ fn count(bytes: usize) {
     PEAK.fetch_max(now, Ordering::Relaxed);
 }
 
-/// Runs `work` and returns by how many bytes the memory in use grew at its peak, in all threads.
+/// Runs `work` and returns the peak growth of the memory in use, in bytes, in all threads.
 pub(crate) fn peak_during(work: impl FnOnce()) -> usize {
     let before = IN_USE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
@@ -58,9 +58,9 @@ pub(crate) fn peak_during(work: impl FnOnce()) -> usize {
     PEAK.load(Ordering::Relaxed).saturating_sub(before)
 }
 
-/// Runs `work` on a file of `length` bytes, and panics if it costs more memory than such a file may.
+/// Runs `work` on a file of `length` bytes, and panics if it requires more memory than such a file may.
 pub(crate) fn bounded(length: usize, work: impl FnOnce()) {
     let most = peak_during(work);
     let allowed = TIMES_THE_FILE * length + ALLOWANCE;
-    assert!(most <= allowed, "a file of {length} bytes cost {most} bytes of memory; {allowed} are allowed");
+    assert!(most <= allowed, "a file of {length} bytes took {most} bytes of memory; {allowed} are allowed");
 }

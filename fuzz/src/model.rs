@@ -1,4 +1,4 @@
-//! Random operations on a file and on a plain list beside it, which must agree all the time.
+//! Performs random operations on a file and on a plain list, which must always agree.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -11,14 +11,14 @@ use capturefile::{
 
 use crate::temporary_file;
 
-/// What files a run makes.
+/// The files that a run creates.
 pub(crate) struct Format {
     version: u32,
-    /// Page size, block size, fan-out, and the size of the log, which version 2 does not have.
+    /// Page size, block size, fan-out, and log size, which version 2 does not have.
     sizes: &'static [(u32, u32, u32, u32)],
 }
 
-/// Deep trees, wide ones, a full index, blocks of one entry, the default.
+/// Sizes for deep trees, wide ones, a full index, and blocks of one entry, and the default.
 pub(crate) const FORMAT_2: Format = Format {
     version: 2,
     sizes: &[
@@ -31,7 +31,7 @@ pub(crate) const FORMAT_2: Format = Format {
         (4096, 32768, 32, 0),
     ],
 };
-/// Small logs, in which commits are large and room is used again soon, and the default.
+/// Small logs, in which commits are large and space is soon reused, and the default.
 pub(crate) const FORMAT_3: Format = Format {
     version: 3,
     sizes: &[
@@ -43,25 +43,25 @@ pub(crate) const FORMAT_3: Format = Format {
     ],
 };
 const CACHE_SIZES: [u64; 3] = [64 * 1024 * 1024, 0, 2000];
-/// This many snapshots are held at most.
+/// Maximum number of snapshots that are held.
 const MAX_HELD: usize = 4;
-/// A file has this many records at most; each operation adds few.
+/// Maximum number of records in a file; each operation adds few.
 const MAX_RECORDS: usize = 3000;
 
-/// Bytes that cannot be compressed, enough for the longest entry from the last of its starts.
+/// Incompressible bytes; enough for the longest entry at the greatest start.
 static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let step = |seed: &u32| Some(seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     std::iter::successors(Some(1), step).map(|seed| seed.to_be_bytes()[0]).take(64 * 256 + 40_000).collect()
 });
 
-/// What a file holds at one moment.
+/// The content of a file at one moment.
 #[derive(Clone, Default)]
 struct State {
     records: Vec<Arc<[u8]>>,
     metadata: Option<Arc<[u8]>>,
 }
 
-/// The bytes that choose what happens; zeros when they are used up.
+/// The bytes that determine the operations; zeros when they are used up.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
@@ -82,7 +82,7 @@ impl Choices<'_> {
         things[usize::from(self.next()) % things.len()]
     }
 
-    /// A record or metadata: short or long, of the same bytes or of different ones.
+    /// Returns a record or metadata: short or long, with equal or different bytes.
     fn entry(&mut self) -> Arc<[u8]> {
         let kind = self.next();
         // Long ones are rare, since one of them takes as long as a hundred short ones.
@@ -97,7 +97,7 @@ impl Choices<'_> {
     }
 }
 
-/// The file and its like in memory.
+/// The file and its model in memory.
 struct World<'a> {
     choices: Choices<'a>,
     path: PathBuf,
@@ -105,20 +105,20 @@ struct World<'a> {
     writer: CaptureFile,
     committed: State,
     current: State,
-    /// Another object that reads the file, and what it saw last.
+    /// Another object that reads the file, and the state that it saw last.
     reader: CaptureFile,
     seen: State,
     held: Vec<(Arc<Snapshot>, State)>,
 }
 
-/// The sizes of a file, with that of its log.
+/// The sizes of a file, including that of its log.
 #[derive(Clone, Copy)]
 struct Sizes {
     geometry: Geometry,
     log: u32,
 }
 
-/// Does what `data` says.
+/// Performs the operations that `data` describes.
 pub(crate) fn run(data: &[u8], format: &Format) {
     let mut world = World::new(Choices(data), format);
     while !world.choices.0.is_empty() {
@@ -128,7 +128,7 @@ pub(crate) fn run(data: &[u8], format: &Format) {
 }
 
 fn options(choices: &mut Choices, sizes: Sizes) -> OpenOptions {
-    // What is slow is seldom: hard compression, and starting threads.
+    // Slow operations are rare: high compression levels, and starting threads.
     let seldom = choices.next();
     let level = if seldom.is_multiple_of(16) { choices.one_of(&[6, 12]) } else { 1 };
     let options = OpenOptions::new()
@@ -212,7 +212,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A batch beside other work through the same object; kept or dropped.
+    /// Adds a batch, with other operations on the same object in between, and finishes or drops it.
     fn batch(&mut self) {
         if !self.has_room() {
             return;
@@ -249,7 +249,7 @@ impl<'a> World<'a> {
     }
 
     fn rollback(&mut self) {
-        self.writer.rollback().expect("nothing is in the way");
+        self.writer.rollback().expect("a rollback");
         self.current = self.committed.clone();
     }
 
@@ -290,10 +290,10 @@ impl<'a> World<'a> {
     }
 
     fn refresh(&mut self) {
-        let news = self.reader.refresh(self.choices.next() % 2 == 1).expect("a sound file");
+        let is_new = self.reader.refresh(self.choices.next() % 2 == 1).expect("a sound file");
         let changed = self.seen.records.len() != self.committed.records.len()
             || self.seen.metadata != self.committed.metadata;
-        assert!(news || !changed, "a reader missed what was committed");
+        assert!(is_new || !changed, "a reader missed a commit");
         self.seen = self.committed.clone();
         let snapshot = self.reader.snapshot().expect("a reader has its snapshot");
         check_some(&snapshot, &self.seen, &mut self.choices);
@@ -306,8 +306,7 @@ impl<'a> World<'a> {
         assert_eq!(report.records_checked, report.record_count);
     }
 
-    /// Leaves what a crash can leave: rubbish past what is committed, and a torn slot that is not
-    /// current.
+    /// Leaves what a crash can leave: garbage after the committed data, and a torn slot that is not current.
     fn litter(&mut self) {
         self.close();
         let reader = CaptureFile::open(&self.path).expect("a sound file");
@@ -332,7 +331,7 @@ impl<'a> World<'a> {
         self.reopen();
     }
 
-    /// Where the head with the lower serial number stands in a file in version 3 of the format.
+    /// Returns the position of the head with the lower serial number in a file of format 3.
     fn older_head(&self, page: u64) -> u64 {
         let file = fs::File::open(&self.path).expect("the file is there");
         let serial = |head: u64| {
@@ -343,7 +342,7 @@ impl<'a> World<'a> {
         if serial(page) < serial(2 * page) { page } else { 2 * page }
     }
 
-    /// Replaces the file by a new one; objects that have the old one open still read it.
+    /// Replaces the file by a new one; objects that have the old file open can still read it.
     fn replace(&mut self) {
         self.close();
         let options = options(&mut self.choices, self.sizes).replace(true);
@@ -374,7 +373,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// The snapshot shows this state as far as one looks: its size, its metadata, a record, a few together.
+/// Checks parts of a snapshot: its size, its metadata, a record, and a few records in one call.
 fn check_some(snapshot: &Arc<Snapshot>, state: &State, choices: &mut Choices) {
     check_outline(snapshot, state);
     let count = state.records.len();
@@ -401,7 +400,7 @@ fn check_some(snapshot: &Arc<Snapshot>, state: &State, choices: &mut Choices) {
     assert_eq!(given, indices.len());
 }
 
-/// The snapshot shows this state in every record, from both ends.
+/// Checks all records of a snapshot, from both ends.
 fn check_all(snapshot: &Arc<Snapshot>, state: &State) {
     check_outline(snapshot, state);
     let mut records = snapshot.records(1);

@@ -1,4 +1,4 @@
-//! Recovering what a file holds, and what must hold of the new file.
+//! Recovers a file, and checks the new file.
 
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use capturefile::{CaptureFile, Error, MetadataOutcome, RecoverOptions, Recovery,
 /// Maximum number of progress reports before recovery is cancelled: a small file can hold too many records to
 /// wait for.
 const PATIENCE: u32 = 5;
-/// This many records are compared, from each end.
+/// Number of records that are compared, from each end.
 const COMPARED: u64 = 20;
 
 /// Recovers the file at `source` into a new one, and compares the two.
@@ -27,14 +27,14 @@ pub(crate) fn recover_and_compare(source: &Path, keep_numbers: bool) {
             let new = check_new(&target, &recovery);
             compare(source, &new, &recovery);
         }
-        // Full is the index of the new file, if the old one says that it has so small a one.
+        // The index of the new file can be full if the old file specifies a small one.
         Err(Error::Corrupt { .. } | Error::IndexFull { .. }) => {}
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::Interrupted => {}
         Err(error) => panic!("not the error for a file that cannot be recovered: {error}"),
     }
 }
 
-/// The new file is sound, and what the report says.
+/// Checks that the new file is sound and agrees with the report.
 fn check_new(target: &Path, recovery: &Recovery) -> Arc<Snapshot> {
     let report = verify(target).expect("a new file");
     assert_eq!(report.problems, []);
@@ -46,8 +46,9 @@ fn check_new(target: &Path, recovery: &Recovery) -> Arc<Snapshot> {
     snapshot
 }
 
-/// All of a sound file comes back. Of one that is damaged more can come back than can be read, but nothing
-/// else, if it is said to be complete. A log that ends with part of a commit is sound, but may be damaged.
+/// Checks that everything in a sound file is recovered. Recovery of a damaged file may find more than can be read, but
+/// nothing different, if it reports that it is complete. A log that ends with part of a commit is sound, but may be
+/// damaged.
 fn compare(source: &Path, new: &Arc<Snapshot>, recovery: &Recovery) {
     let Ok(report) = verify(source) else {
         return;
@@ -65,12 +66,12 @@ fn compare(source: &Path, new: &Arc<Snapshot>, recovery: &Recovery) {
     for number in (1..=count.min(COMPARED)).chain(count.saturating_sub(COMPARED) + 1..=count) {
         let recovered = new.record(number).expect("a new file");
         let same = old.record(number).map_or(!sound, |record| *record == *recovered);
-        assert!(same, "record {number} is another one");
+        assert!(same, "record {number} differs");
     }
     if !recovery.is_complete() {
         return;
     }
     let recovered = new.metadata().expect("a new file");
     let same = old.metadata().map_or(!sound, |metadata| metadata.as_deref() == recovered.as_deref());
-    assert!(same, "the metadata is another one");
+    assert!(same, "the metadata differs");
 }

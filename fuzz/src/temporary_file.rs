@@ -1,4 +1,4 @@
-//! A file for one run after the other, in memory where the system has a folder for that.
+//! A temporary file for each run, in memory if the system has a folder for that.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 thread_local! {
-    /// Made once in a thread, since making it takes longer than many a run.
+    /// Created once per thread, because creating it takes longer than many runs.
     static FOLDER: TempDir = make_folder();
 }
 
@@ -21,14 +21,14 @@ fn path() -> PathBuf {
     FOLDER.with(|folder| folder.path().join("log"))
 }
 
-/// The path of a file with this content, which nobody else uses.
+/// Creates a file with this content, for the current thread only, and returns its path.
 pub(crate) fn holding(data: &[u8]) -> PathBuf {
     let path = path();
     fs::write(&path, data).expect("room for the file");
     path
 }
 
-/// A path at which there is no file.
+/// Returns a path at which there is no file.
 pub(crate) fn empty() -> PathBuf {
     let path = path();
     match fs::remove_file(&path) {

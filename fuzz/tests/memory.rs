@@ -1,4 +1,4 @@
-//! Files made to cost memory, larger than those that fuzzing makes.
+//! Files that are made to require memory, larger than those that fuzzing generates.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,19 +12,19 @@ use libdeflater::{CompressionLvl, Compressor, crc32};
 
 const PAGE: usize = 4096;
 const MEBIBYTE: usize = 1024 * 1024;
-/// More than the children that a page has room for, so that all records are on the rightmost path.
+/// More children than fit in a page, so that all records are on the rightmost path.
 const WIDE: u32 = 1000;
-/// This many records are read from each end.
+/// Number of records that are read from each end.
 const MAX_READ: u16 = 1000;
 
-/// The memory counted is that of all threads, so the tests run one after the other.
+/// Memory is counted in all threads, so the tests run one after the other.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn my_turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The head of a file: where its slots say what is where.
+/// The start of a file: its sizes, and the positions that its slots contain.
 struct Head {
     block_size: usize,
     fan_out: u32,
@@ -64,7 +64,7 @@ impl Head {
         [crc32(&slot).to_be_bytes().to_vec(), slot].concat()
     }
 
-    /// A file of these frames; `children` says from their positions what the rightmost path holds.
+    /// Returns a file of these frames; `children` returns the content of the rightmost path, given their positions.
     fn file(&self, frames: &[Vec<u8>], children: impl Fn(&[usize]) -> Vec<(u8, usize, u32)>) -> Vec<u8> {
         let mut limit = self.data_start();
         let mut positions = Vec::new();
@@ -89,20 +89,20 @@ fn frame(block: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A block of one record of zeros, `size` bytes long in all.
+/// Returns a block of one record of zeros, with a total length of `size` bytes.
 fn record_block(size: usize) -> Vec<u8> {
     let mut block = u32::try_from(size - 4).unwrap().to_be_bytes().to_vec();
     block.resize(size, 0);
     block
 }
 
-/// One child of height 1 in each frame, and one past the end of the last block.
+/// Returns one child of height 1 in each frame, and one after the end of the last block.
 fn one_in_each_and_a_wrong_one(positions: &[usize]) -> Vec<(u8, usize, u32)> {
     let wrong = positions.last().map(|&last| (1, last, u32::MAX));
     positions.iter().map(|&at| (1, at, 0)).chain(wrong).collect()
 }
 
-/// Reads all records in two ways and verifies the file; each finds what is wrong, and costs what it may.
+/// Reads all records in two ways and verifies the file; each must find the damage within the allowed memory.
 fn check(name: &str, data: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
@@ -130,7 +130,7 @@ fn is_refused(result: &Result<()>) -> bool {
     matches!(result, Err(Error::Corrupt { .. }))
 }
 
-/// Recovers until it has asked so often whether to continue: there is more in a small file than anybody waits for.
+/// Recovers until it has asked this often whether to continue: a small file can hold too many records to wait for.
 fn recover(source: &Path, target: &Path, mut patience: u32) -> Result<Recovery> {
     let stop = |_| {
         patience -= 1;
@@ -139,7 +139,7 @@ fn recover(source: &Path, target: &Path, mut patience: u32) -> Result<Recovery> 
     RecoverOptions::new().overwrite(true).progress(stop).recover(source, target)
 }
 
-/// Whether recovering went well, found that there is no end to it, or was told to stop.
+/// Returns whether recovery succeeded, gave up, or was cancelled.
 fn ends(result: &Result<Recovery>) -> bool {
     match result {
         Err(Error::Io { source, .. }) => source.kind() == ErrorKind::Interrupted,
@@ -183,7 +183,7 @@ fn large_blocks_cost_no_more_than_they_may() {
     }
 }
 
-/// Frames of empty entries, which take far more memory than the file if each is remembered.
+/// Frames of empty entries would require far more memory than the file if each entry were remembered.
 #[test]
 fn entries_that_no_node_points_at_cost_no_more_than_they_may() {
     let _turn = my_turn();
@@ -195,7 +195,7 @@ fn entries_that_no_node_points_at_cost_no_more_than_they_may() {
     check_recovering("the same without slots", &data);
 }
 
-/// Small frames with damage between them, each of which is a gap of its own.
+/// Small frames have damage between them, so that each is a separate gap.
 #[test]
 fn gaps_without_number_cost_no_more_than_they_may() {
     let _turn = my_turn();
@@ -225,7 +225,7 @@ fn check_recovering(name: &str, data: &[u8]) {
     assert!(most <= allowed, "{name} of {} bytes, recover: {most} of {allowed} bytes", data.len());
 }
 
-/// The same two records in turn, whose blocks are too large for the cache, and would be inflated for each.
+/// The index alternates between two records, whose blocks are too large for the cache, and would be inflated each time.
 #[test]
 fn an_index_that_leads_back_and_forth_is_given_up_soon() {
     let _turn = my_turn();
@@ -257,7 +257,7 @@ fn wide_index_nodes_cost_no_more_than_they_may() {
             let child = [(at as u64).to_be_bytes().to_vec(), vec![0; 4]].concat();
             frame(&child.repeat(fan_out as usize))
         };
-        // Each node lies in a frame whose children are the frame before; the first is made of nothing.
+        // The children of each node are the frame before it; the first frame is a record.
         let mut frames = vec![frame(&record_block(100))];
         for _ in 0..2 {
             let at = head.data_start() + frames[..frames.len() - 1].iter().map(Vec::len).sum::<usize>();

@@ -1,4 +1,4 @@
-//! The inputs that are known: the files that fuzzing starts from, and what it once found.
+//! Known inputs: the files from which fuzzing starts, and the inputs that once failed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const TARGETS: [(&str, Target); 4] = [
     ("operate", capturefile_fuzz::operate),
 ];
 
-/// The contents of the folder's files, in the order of their names.
+/// Returns the contents of the folder's files, in the order of their names.
 fn contents(folder: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(folder).expect("the folder is there");
@@ -55,8 +55,8 @@ fn what_fuzzing_once_found_stays_mended() {
     }
 }
 
-/// What fuzzing of version 3 starts from, as a writer makes it: records in the log and in frames, with metadata and
-/// without, large commits, a log that has come round, writers that follow each other.
+/// Writes the files from which fuzzing of version 3 starts: with records in the log and in frames, with and without
+/// metadata, with large commits, with a reused log ring, and by several writers in succession.
 #[test]
 #[ignore = "makes the files again"]
 fn make_files_of_version_3() {

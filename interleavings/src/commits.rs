@@ -1,16 +1,16 @@
-//! Threads that share commits, wait for them or not, and what must hold of them.
+//! Scenarios in which threads share commits and may wait for them, with checks of the result.
 
 use crate::error::{Error, Result};
 use crate::sync::group_commit::{CommitSteps, Flight, GroupCommit};
 use crate::sync::tickets::Ticket;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, thread};
 
-/// A writer whose commits take time: what was added, what a commit has, and what is on the disk.
+/// A writer whose commits take time. It counts what was added, what was committed, and what is on the disk.
 struct Ledger {
     added: u64,
     committed: u64,
     disk: Arc<AtomicU64>,
-    /// How much each commit had in it.
+    /// The size of each commit.
     commits: Commits,
     marked: Option<u64>,
     captured: u64,
@@ -19,7 +19,7 @@ struct Ledger {
     lost: Option<u64>,
 }
 
-/// What a commit brings to the disk.
+/// The data of a commit in progress.
 struct Entry {
     added: u64,
     fails: bool,
@@ -34,7 +34,7 @@ impl Flight for Entry {
 
     fn write(&mut self) {
         let before = self.disk.load(Ordering::SeqCst);
-        assert!(before < self.added, "two commits are in progress, or one has nothing in it");
+        assert!(before < self.added, "two commits are in progress, or one is empty");
         if !self.fails {
             self.disk.store(self.added, Ordering::SeqCst);
             self.written = true;
@@ -133,8 +133,8 @@ fn closed() -> Error {
     Error::OutOfMemory { bytes: 0, what: "nothing: it is closed" }
 }
 
-/// Threads add and commit: what a thread has added is on the disk when its commit returns, in no more commits than calls,
-/// and a thread that wants the writer alone gets it while none is in progress.
+/// Threads add and commit: what a thread has added is on the disk when its commit returns, there are no more commits
+/// than calls, and a thread that requests the writer alone gets it while no commit is in progress.
 pub fn commits_are_shared_and_return_when_they_are_done() {
     let (group, disk, commits) = ledger(false);
     let adders: Vec<_> = (0..3)
@@ -160,7 +160,7 @@ pub fn commits_are_shared_and_return_when_they_are_done() {
     assert!((1..=6).contains(&commits.lock().unwrap().len()));
 }
 
-/// A commit that fails for good is an error for each thread whose records were in it, and nobody waits for ever.
+/// A commit that fails permanently is an error for each thread whose records were in it, and no thread waits for ever.
 pub fn a_commit_that_fails_is_an_error_for_all_in_it() {
     let (group, _, _) = ledger(true);
     let adders: Vec<_> = (0..3)
@@ -177,7 +177,7 @@ pub fn a_commit_that_fails_is_an_error_for_all_in_it() {
     }
 }
 
-/// Closing waits for the commit in progress, and threads whose records no commit has get an error.
+/// Closing waits for the commit in progress, and threads whose records are in no commit get an error.
 pub fn closing_waits_for_a_commit() {
     let (group, disk, _) = ledger(false);
     let adders: Vec<_> = (0..2)
@@ -201,8 +201,8 @@ fn start(group: &Arc<GroupCommit<Ledger>>) -> Result<(Arc<Ticket>, u64)> {
     group.start(|_| (), closed, |ledger| ledger.added)
 }
 
-/// A thread starts a commit for each two records: nothing but these pairs is ever on the disk, all of them in the end,
-/// and what a ticket was waited for is there.
+/// A thread starts a commit after every second record: only complete pairs are ever on the disk, and finally all of
+/// them; when waiting for a ticket returns, its records are on the disk.
 pub fn started_commits_have_what_was_added_before() {
     let (group, disk, commits) = ledger(false);
     let mut tickets = Vec::new();
@@ -219,11 +219,11 @@ pub fn started_commits_have_what_was_added_before() {
     let commits = commits.lock().unwrap();
     assert!(
         commits.iter().all(|added| added % 2 == 0),
-        "half of what was added together is committed: {commits:?}"
+        "one record of a pair is committed without the other: {commits:?}"
     );
 }
 
-/// Threads that start commits, that commit, and that roll back leave nobody waiting, and closing does what was started.
+/// If threads start commits, commit, and roll back, none of them waits for ever, and closing completes started commits.
 pub fn closing_does_what_was_started() {
     let (group, disk, _) = ledger(false);
     let threads: Vec<_> = (0..2)
@@ -246,7 +246,7 @@ pub fn closing_does_what_was_started() {
     let added = add(&group).unwrap();
     start(&group).unwrap();
     let alone = group.lock_alone();
-    assert!(alone.writer.as_ref().unwrap().committed >= added, "a commit was started and is not done");
+    assert!(alone.writer.as_ref().unwrap().committed >= added, "a started commit is not done");
     drop(alone);
     group.close(|ledger| assert!(ledger.committed >= added)).unwrap();
     for thread in threads {
@@ -254,7 +254,7 @@ pub fn closing_does_what_was_started() {
     }
 }
 
-/// The error of a commit that was started reaches its ticket, and the next call if nobody asks the ticket.
+/// The error of a started commit is reported by its ticket, or by the next call if no thread asks the ticket.
 pub fn an_error_of_a_started_commit_is_told() {
     for asks in [true, false] {
         let (group, _, _) = ledger(true);
@@ -273,7 +273,7 @@ pub fn an_error_of_a_started_commit_is_told() {
         for thread in threads {
             thread.join().unwrap();
         }
-        assert!(asks == group.finish_started().is_ok(), "an error is lost, or told to those who know it");
+        assert!(asks == group.finish_started().is_ok(), "an error is lost, or reported twice");
         group.close(|_| ()).unwrap();
     }
 }

@@ -1,8 +1,8 @@
-//! What threads share in the crate, compiled from the crate's own folder `sync`, and `error.rs`, with the threads, locks
-//! and atomics of a scheduler, and what must hold of it in every order.
+//! Compiles the crate's folder `sync`, which contains what threads share, and `error.rs`, with the threads, locks and
+//! atomics of a scheduler, and checks it in many orders.
 //!
-//! The scheduler sees each atomic as sequentially consistent: what is tested is the order of steps, not that of
-//! memory.
+//! The scheduler treats each atomic as sequentially consistent: the tests cover the order of steps, not memory
+//! orderings.
 
 #[expect(dead_code, reason = "the crate uses the rest")]
 #[path = "../../src/error.rs"]

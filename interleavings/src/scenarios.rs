@@ -1,4 +1,4 @@
-//! Threads that use the shared state side by side, and what they must see.
+//! Scenarios in which threads use the shared state concurrently, with checks of what they see.
 
 use crate::error::{Error, Result};
 use crate::sync::pipeline::{Pipeline, Task};
@@ -56,7 +56,7 @@ pub fn a_pipeline_hands_over_in_order() {
     assert_eq!((next, pipeline.bytes()), (4, 0));
 }
 
-/// What a rollback clears is forgotten, also what a thread is at, and what follows is done.
+/// Clearing a pipeline discards its tasks, including one in progress on a thread; later tasks are performed.
 pub fn a_pipeline_is_cleared_while_threads_are_at_work() {
     let mut pipeline = Pipeline::new(2);
     for number in 1..4 {
@@ -82,7 +82,7 @@ pub fn a_failure_leaves_nobody_waiting() {
     }
 }
 
-/// Counts who is at it.
+/// Counts the tasks in progress.
 struct Visible(Arc<AtomicU64>);
 
 impl Task for Visible {
@@ -95,7 +95,7 @@ impl Task for Visible {
     }
 }
 
-/// Once a pipeline is dropped nobody is at its tasks, so that what they read may go.
+/// Once a pipeline is dropped, no thread works on its tasks, so that the data they read may be released.
 pub fn a_dropped_pipeline_leaves_nobody_at_work() {
     let running = Arc::new(AtomicU64::new(0));
     let mut pipeline = Pipeline::new(3);
@@ -107,7 +107,7 @@ pub fn a_dropped_pipeline_leaves_nobody_at_work() {
     assert_eq!(running.load(Ordering::SeqCst), 0);
 }
 
-/// What a writer had at one moment: how many records each of two threads had added.
+/// The state of a writer at one moment: how many records each of two threads had added.
 #[derive(Clone, Copy)]
 struct Counts {
     added: [u64; 2],
@@ -124,7 +124,7 @@ impl Versioned for Counts {
     }
 }
 
-/// A writer with the state that it shows, as a file object has them.
+/// A writer with its published state, as in a file object.
 struct Log {
     writer: Mutex<Counts>,
     published: Published<Counts>,
@@ -143,7 +143,7 @@ impl Log {
         self.published.invalidate(writer.version);
     }
 
-    /// Something that was added is rolled back; the published state, which has it, makes way for an older one.
+    /// Rolls back an addition; the published state, which contains it, is replaced by an older one.
     fn take_back(&self) {
         let mut writer = self.writer.lock().unwrap();
         self.published.retract(Counts { added: [0; 2], version: 0 });
@@ -161,20 +161,20 @@ impl Log {
         self.published.publish(*writer).added
     }
 
-    /// Adds and looks in turn: what this thread has added is there, and what it saw does not go.
+    /// Adds and reads alternately: this thread sees its own records, and records that it saw do not disappear.
     fn add_and_look(&self, thread: usize) {
         let mut seen = [0; 2];
         for count in 1..=2 {
             self.add(thread);
             let now = self.snapshot();
             assert_eq!(now[thread], count, "a thread does not see what it added itself");
-            assert!(now[1 - thread] >= seen[1 - thread], "what was seen is gone");
+            assert!(now[1 - thread] >= seen[1 - thread], "records disappeared");
             seen = now;
         }
     }
 }
 
-/// Two threads add and look, a third one only looks, and a fourth rolls back what none of them saw.
+/// Two threads add and read, a third only reads, and a fourth rolls back additions that none of them saw.
 pub fn a_state_that_is_shown_is_never_behind() {
     let log = Log::new();
     let adders: Vec<_> = (0..2)
@@ -188,7 +188,7 @@ pub fn a_state_that_is_shown_is_never_behind() {
     let looker = Arc::clone(&log);
     let looker = thread::spawn(move || {
         let (first, second) = (looker.snapshot(), looker.snapshot());
-        assert!(second[0] >= first[0] && second[1] >= first[1], "what was seen is gone");
+        assert!(second[0] >= first[0] && second[1] >= first[1], "records disappeared");
     });
     for thread in adders.into_iter().chain([taker, looker]) {
         thread.join().unwrap();
@@ -196,7 +196,7 @@ pub fn a_state_that_is_shown_is_never_behind() {
     assert_eq!(log.snapshot(), [2, 2]);
 }
 
-/// Readers of one object refresh side by side: it never goes back to an older commit.
+/// Threads refresh one object concurrently: it never returns to an older commit.
 pub fn a_reader_never_goes_back() {
     let shown = Arc::new(Published::new(Counts { added: [0; 2], version: 0 }, 0));
     let threads: Vec<_> = (1..=3)
@@ -215,7 +215,7 @@ pub fn a_reader_never_goes_back() {
     assert_eq!(shown.load().0.added, [3; 2]);
 }
 
-/// A snapshot of a transaction reads its frames, in the file or saved, while they are written over.
+/// A snapshot of a transaction reads its frames, in the file or saved, while they are being overwritten.
 pub fn frames_are_saved_before_they_are_written_over() {
     const OURS: u64 = 1;
     let file = Arc::new(AtomicU64::new(OURS));

@@ -1,4 +1,4 @@
-//! Each scenario in many orders: random ones, and such that a thread is held up where it hurts most.
+//! Runs each scenario in many orders: random ones, and orders in which threads are delayed at critical steps.
 //!
 //! A failure prints the order; `shuttle::replay` runs it again.
 
@@ -6,7 +6,7 @@ use capturefile_interleavings::{commits, scenarios};
 
 const RANDOM: usize = 4000;
 const HELD_UP: usize = 2000;
-/// This many times is a thread held up in one order.
+/// Number of delays in one order.
 const DEPTH: usize = 3;
 
 fn in_many_orders(scenario: fn()) {

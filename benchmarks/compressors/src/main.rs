@@ -1,6 +1,7 @@
-//! Measures the zlib libraries on blocks like a capture file's: speed, ratio, reuse, threads, CRC-32.
+//! Measures the zlib libraries on blocks like those of a capture file: speed, ratio, reuse, threads, CRC-32.
 //!
-//! Usage: `compressors [FOLDER or FILE]`. A folder's `.py` files are read, or Python's own without an argument.
+//! Usage: `compressors [FOLDER or FILE]`. Of a folder, the `.py` files are read; without an argument, those of Python's
+//! standard library.
 
 use std::{
     env, fs,
@@ -13,10 +14,10 @@ use std::{
 
 const BLOCK_SIZE: usize = 32_768;
 const SLOT_SIZE: usize = 40_960;
-/// How often everything is measured; the best counts, since other work can only slow a run down.
+/// Number of measurements; the best counts, because other work can only slow down a run.
 const ROUNDS: usize = 3;
 
-/// Compresses or inflates the first slice into the second and says how many bytes came out.
+/// Compresses or inflates the first slice into the second, and returns the length of the result.
 type Step = Box<dyn FnMut(&[u8], &mut [u8]) -> usize>;
 
 struct Library {
@@ -59,7 +60,7 @@ fn main() {
     compare_crc(&text);
 }
 
-/// Measures each library at each level; returns libdeflate's lowest level that packs at least as well as zlib's 6.
+/// Measures each library at each level; returns libdeflate's lowest level whose ratio is at least that of zlib level 6.
 fn compare_libraries(text: &Corpus) -> i32 {
     struct Row {
         library: Library,
@@ -102,7 +103,7 @@ fn compare_libraries(text: &Corpus) -> i32 {
     chosen
 }
 
-/// One object for all blocks against a new one for each.
+/// Compares one object for all blocks with a new one for each.
 fn compare_reuse(text: &Corpus, libdeflate_level: i32) {
     println!("\n| library | level | compress: reused | new each | inflate: reused | new each |");
     println!("|---|---:|---:|---:|---:|---:|");
@@ -134,7 +135,7 @@ fn compare_reuse(text: &Corpus, libdeflate_level: i32) {
     }
 }
 
-/// libdeflate on one thread and on two at once, each with all the blocks.
+/// Measures libdeflate on one thread and on two at the same time, each with all blocks.
 fn compare_threads(text: &Corpus, level: i32) {
     println!("\n| libdeflate, level {level} | compress MB/s | inflate MB/s |");
     println!("|---|---:|---:|");
@@ -163,7 +164,7 @@ fn on_each(packed: &mut [Packed], work: impl Fn(&mut Packed) + Sync) {
     });
 }
 
-/// CRC-32 of one master slot.
+/// Measures the CRC-32 of one master slot.
 fn compare_crc(text: &Corpus) {
     const TIMES: usize = 20_000;
     let slot: Vec<u8> = text.blocks.iter().flatten().copied().cycle().take(SLOT_SIZE).collect();
@@ -192,7 +193,7 @@ struct Corpus {
 }
 
 impl Corpus {
-    /// Each line becomes a record; a block is closed by the record that fills it.
+    /// Packs lines into blocks: each line becomes a record, and the record that fills a block closes it.
     fn new(sources: &[Vec<u8>]) -> Self {
         let mut blocks = Vec::new();
         let mut block = Vec::new();
@@ -208,7 +209,7 @@ impl Corpus {
         Self { blocks, bytes }
     }
 
-    /// MB/s of `work`, which goes over all blocks once: its best pass in half a second, or its only one.
+    /// Returns the speed of `work`, which processes all blocks, in MB/s: the best of the runs in half a second.
     fn speed(&self, mut work: impl FnMut()) -> f64 {
         let start = Instant::now();
         let mut best = seconds(&mut work);
@@ -219,7 +220,7 @@ impl Corpus {
     }
 }
 
-/// The compressed blocks, one after another in a buffer that is made, and its pages touched, only once.
+/// The compressed blocks, in a buffer that is allocated, and its pages touched, only once.
 struct Packed {
     buffer: Vec<u8>,
     ends: Vec<usize>,
@@ -227,7 +228,7 @@ struct Packed {
 }
 
 impl Packed {
-    /// Room beyond the block's own size that no library exceeds, not even for bytes that don't compress.
+    /// Space in addition to the size of a block that is enough for every library, even for incompressible bytes.
     const SLACK: usize = 4096;
 
     fn new(text: &Corpus) -> Self {
@@ -281,7 +282,7 @@ fn python_sources() -> PathBuf {
     String::from_utf8(python.stdout).expect("the folder's name is UTF-8").into()
 }
 
-/// The contents of a file, or of all Python sources in a folder but the installed packages.
+/// Reads a file, or all Python sources in a folder except those of installed packages.
 fn read_sources(path: PathBuf) -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     if path.is_file() {
@@ -344,7 +345,7 @@ mod zlib_rust {
     }
 }
 
-/// Bindings of zlib and of zlib-ng differ only in the crate they come from.
+/// Defines the same calls for zlib and zlib-ng, whose bindings differ only in the name of the crate.
 macro_rules! zlib_api {
     ($name:ident, $sys:ident) => {
         mod $name {
@@ -356,7 +357,7 @@ macro_rules! zlib_api {
 
             const STREAM_SIZE: c_int = size_of::<$sys::z_stream>() as c_int;
 
-            /// A stream, at a fixed address since its own state points back at it.
+            /// A stream, at a fixed address, because its state contains a pointer to it.
             struct Stream {
                 raw: Box<MaybeUninit<$sys::z_stream>>,
                 end: unsafe extern "C" fn($sys::z_streamp) -> c_int,

@@ -1,11 +1,11 @@
-//! The values of a field in a JSON record, as text, without making anything of the rest.
+//! Finds the values of a field in a JSON record, as text, without decoding the rest.
 //!
-//! What Python's `json` refuses may be accepted here, but never the other way round: a value that is missed would be one
-//! that an index says is not there.
+//! It may accept text that Python's `json` refuses, but never the reverse: an index would deny the existence of a value
+//! that was missed.
 
 use std::borrow::Cow;
 
-/// The names that lead to a field: `a.b` is the field `b` of the object `a`, or the field `a.b`.
+/// The path to a field: `a.b` is the field `b` of the object `a`, or the field `a.b`.
 #[derive(Debug)]
 pub(in crate::python) struct FieldPath {
     names: Vec<Box<[u8]>>,
@@ -20,11 +20,11 @@ impl FieldPath {
         }
     }
 
-    /// Calls `found` with each value that the field may have: all, where a name stands in an object twice.
+    /// Calls `found` with each value that the field may have: several, if an object repeats a name.
     pub(in crate::python) fn values<'a>(&self, record: &'a [u8], found: &mut impl FnMut(&'a [u8])) {
         let mut scanner = Scanner { record, at: 0 };
         scanner.skip_space();
-        // What is not JSON up to its end has no fields; those that were found before do no harm.
+        // Text that is not valid JSON up to its end has no fields; values found before the error are harmless.
         let _ = scanner.object(self, 0, found);
     }
 }
@@ -49,8 +49,7 @@ impl<'a> Scanner<'a> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    /// Goes through an object, in which the names from `level` on are looked for. It calls itself only as deep as there
-    /// are names.
+    /// Reads an object, and searches it for the names from `level` on. Recursion is at most as deep as the number of names.
     fn object(&mut self, path: &FieldPath, level: usize, found: &mut impl FnMut(&'a [u8])) -> Option<()> {
         self.expect(b'{')?;
         loop {
@@ -95,7 +94,7 @@ impl<'a> Scanner<'a> {
         Some(&self.record[start..self.at - 1])
     }
 
-    /// Moves behind a value; returns its text.
+    /// Moves past a value; returns its text.
     fn value(&mut self) -> Option<&'a [u8]> {
         let start = self.at;
         let mut depth = 0_usize;
@@ -109,7 +108,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                 }
                 b'}' | b']' => {
-                    // Of the object around it, which follows a scalar without a comma.
+                    // The end of the surrounding object, after a scalar without a comma.
                     depth = depth.checked_sub(1)?;
                     self.at += 1;
                 }
@@ -122,7 +121,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Moves behind a number or a word.
+    /// Moves past a number or a word.
     fn scalar(&mut self) {
         while !matches!(
             self.peek(),
@@ -133,7 +132,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The text of a string as UTF-8; half a surrogate pair is encoded like any other code point.
+/// Returns the text of a string as UTF-8; an unpaired surrogate is encoded like any other code point.
 pub(super) fn unescaped(inside: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = inside.iter().position(|byte| *byte == b'\\') else {
         return Cow::Borrowed(inside);
@@ -183,7 +182,7 @@ fn push_code(text: &mut Vec<u8>, code: u32) {
     if let Some(letter) = char::from_u32(code) {
         text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
     } else {
-        // A surrogate: three bytes, as Python's "surrogatepass" has it.
+        // A surrogate: three bytes, like Python's "surrogatepass".
         let [_, _, high, low] = code.to_be_bytes();
         text.extend_from_slice(&[
             0xE0 | (high >> 4),

@@ -1,4 +1,5 @@
-//! Indexes of the values of fields, for the package's modules in `_index/`, which keep them in files.
+//! Building and searching indexes of the values of fields, for the package's modules in `_index/`, which store them in
+//! files.
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
@@ -21,21 +22,21 @@ use pages::{Place, Spread, decode_groups, groups_with};
 use run::{Pages, Run};
 use value::Interval;
 
-/// The records that are indexed before signals are looked for.
+/// Number of records that are indexed between checks for signals.
 const MAX_INDEXED: u64 = 100_000;
 
-/// A part of an index while it is made, of consecutive records.
+/// A part of an index, of consecutive records, that is being built.
 #[pyclass(frozen, name = "_IndexRun", module = "capturefile._capturefile")]
 pub(super) struct IndexRun {
     run: Shared<Run>,
 }
 
-/// The pages of groups and those of hashes, for each key.
+/// For each key, the pages of groups and the pages of hashes.
 type PyPages<'py> = Vec<(Vec<Bound<'py, PyBytes>>, Vec<Bound<'py, PyBytes>>)>;
 
 #[pymethods]
 impl IndexRun {
-    /// An empty run for some keys, of the records from number `first` on.
+    /// Creates an empty run for these keys, of the records from number `first` on.
     #[new]
     #[pyo3(signature = (keys, first))]
     #[expect(clippy::needless_pass_by_value, reason = "it comes from Python")]
@@ -45,7 +46,7 @@ impl IndexRun {
 
     /// Adds the next records of a file, up to `last`, whose numbers in the log are higher by `before`.
     ///
-    /// Returns the number of the record behind them: after at most 100,000 records.
+    /// It adds at most 100,000 records, and returns the number of the record after them.
     #[pyo3(signature = (file, first, last, before))]
     fn add(&self, py: Python<'_>, file: &CaptureFile, first: u64, last: u64, before: u64) -> PyResult<u64> {
         let snapshot = file.snapshot(py)?;
@@ -58,13 +59,13 @@ impl IndexRun {
         Ok(next)
     }
 
-    /// Ends the last group, where a file ends or the run does.
+    /// Ends the last group, at the end of a file or of the run.
     fn end_group(&self, py: Python<'_>) -> PyResult<()> {
         self.run.lock(py)?.end_group();
         Ok(())
     }
 
-    /// Puts an earlier run before this one. Raises ValueError if it is damaged.
+    /// Inserts an earlier run before this one. Raises ValueError if it is damaged.
     #[pyo3(signature = (first, groups, parts))]
     #[expect(clippy::needless_pass_by_value, reason = "they come from Python")]
     fn prepend(&self, py: Python<'_>, first: u64, groups: u32, parts: Vec<Pages>) -> PyResult<()> {
@@ -79,7 +80,7 @@ impl IndexRun {
         Ok(self.run.lock(py)?.groups())
     }
 
-    /// Returns the first and the last record of each stretch that could not be read.
+    /// Returns the first and the last record of each range that could not be read.
     #[getter]
     fn unreadable(&self, py: Python<'_>) -> PyResult<Vec<(u64, u64)>> {
         Ok(self.run.lock(py)?.unreadable.clone())
@@ -95,7 +96,7 @@ impl IndexRun {
     }
 }
 
-/// Adds records to a run, whose groups end with compressed blocks; returns the number of the one behind them.
+/// Adds records to a run, whose groups end where compressed blocks end. Returns the number of the record after them.
 fn add_all(run: &mut Run, snapshot: &Snapshot, mut records: Records, before: u64) -> Result<u64> {
     let mut end_of_group = None;
     loop {
@@ -137,14 +138,14 @@ pub(super) fn find_all<'py>(
     log.py().import("capturefile._index.find")?.getattr("find_all")?.call1((log, key, value))
 }
 
-/// Returns a hash that all values share which equal the one with this JSON text; None if nothing equals it.
+/// Returns the hash of the value with this JSON text, which equal values share; None if it is not equal to any value.
 #[pyfunction]
 #[pyo3(name = "_index_hash", signature = (text, /))]
 pub(super) fn index_hash(text: &[u8]) -> Option<u64> {
     Value::parse(text).map(|value| value.hash())
 }
 
-/// Returns the number of the page, among those of a run, that has the entries with a hash.
+/// Returns the number of the page of a run that contains the entries of a hash.
 #[pyfunction]
 #[pyo3(name = "_index_page", signature = (value_hash, groups, pages, /))]
 pub(super) fn index_page(value_hash: u64, groups: u64, pages: u64) -> PyResult<u64> {
@@ -152,7 +153,7 @@ pub(super) fn index_page(value_hash: u64, groups: u64, pages: u64) -> PyResult<u
     if spread.is_valid() { Ok(spread.page_of(value_hash)) } else { Err(damaged()) }
 }
 
-/// Returns which groups of a run may have a value with a hash; raises ValueError if that page is damaged.
+/// Returns the groups of a run that may have a value with this hash. Raises ValueError if the page is damaged.
 #[pyfunction]
 #[pyo3(name = "_index_matches", signature = (page, first, key, groups, pages, value_hash, /))]
 pub(super) fn index_matches(
@@ -168,12 +169,12 @@ pub(super) fn index_matches(
     groups_with(page, value_hash, spread, place).ok_or_else(damaged)
 }
 
-/// The least and the greatest value that are looked for, where there are such.
+/// The minimum and the maximum of the values to find, if they are limited.
 type Between<T> = (Option<T>, Option<T>);
 
 /// Returns the first and last records of the groups in a page that may have values in an interval.
 ///
-/// With `wanted`, only groups at these places in it count. Raises ValueError if the page is damaged.
+/// With `wanted`, only the groups at these places in the page count. Raises ValueError if the page is damaged.
 #[pyfunction]
 #[pyo3(name = "_index_groups", signature = (page, first, key, number, wanted, numbers, texts, /))]
 pub(super) fn index_groups(

@@ -1,6 +1,6 @@
-//! The pages of an index: which groups of records have values with a hash, and what the groups are.
+//! The pages of an index: the groups of records that have values with a hash, and the extents and bounds of groups.
 //!
-//! Pages come from a file that may be damaged or forged: nothing in them is trusted before it is checked.
+//! Pages come from a file that may be damaged or forged: everything in them is checked before it is used.
 
 use std::ops::Range;
 
@@ -8,17 +8,17 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::value::{Bounds, MAX_BOUND};
 
-/// The bits of a hash that are kept.
+/// Number of bits of a hash that are stored.
 const HASH_BITS: u32 = 24;
-/// The groups that a page describes.
+/// Maximum number of groups in a page.
 pub(super) const GROUPS_PER_PAGE: usize = 128;
-/// The entries of a page of hashes, on average.
+/// Average number of entries in a page of hashes.
 const ENTRIES_PER_PAGE: usize = 2048;
 const SUM_SIZE: usize = 4;
 const HAS_NUMBERS: u8 = 1;
 const HAS_TEXTS: u8 = 2;
 
-/// Where a page belongs, which its checksum covers: the first record of its run, its key and kind, its number.
+/// The place of a page, which its checksum covers: the first record of its run, its key and kind, and its number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) first: u64,
@@ -35,12 +35,12 @@ impl Place {
         [a, b, c, d]
     }
 
-    /// Completes a page.
+    /// Returns the page with this body.
     fn seal(self, body: &[u8]) -> Vec<u8> {
         [&self.sum(body), body].concat()
     }
 
-    /// Returns what is in a page, if it is the one that belongs here.
+    /// Returns the body of a page, if it is the page of this place.
     fn open(self, page: &[u8]) -> Option<&[u8]> {
         let (sum, body) = page.split_at_checked(SUM_SIZE)?;
         (self.sum(body) == sum).then_some(body)
@@ -66,7 +66,7 @@ fn push_varint(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(low_byte(number));
 }
 
-/// Takes bytes from the start of a page.
+/// Decodes numbers from the start of a page.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -104,17 +104,18 @@ impl<'a> Reader<'a> {
 
 // Hashes
 
-/// The bits of a hash that are kept.
+/// Returns the bits of a hash that are stored.
 fn kept(hash: u64) -> u64 {
     hash >> (64 - HASH_BITS)
 }
 
-/// Which group has a value with a hash, in the order of the hashes: the kept bits of the hash above the group's number.
+/// Returns the entry of a group that has a value with this hash: the stored bits of the hash above the group's number,
+/// so that entries are in the order of the hashes.
 pub(super) fn entry(hash: u64, group: u32) -> u64 {
     (kept(hash) << 32) | u64::from(group)
 }
 
-/// How the hashes of a run are spread over pages.
+/// The distribution of the hashes of a run among its pages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spread {
     pub(super) groups: u64,
@@ -126,7 +127,7 @@ impl Spread {
         Self { groups: groups.max(1) as u64, pages: entries.div_ceil(ENTRIES_PER_PAGE).max(1) as u64 }
     }
 
-    /// Whether the numbers are those of a run, however large.
+    /// Returns whether a run can have these numbers.
     pub(super) fn is_valid(self) -> bool {
         (1..=1 << HASH_BITS).contains(&self.pages) && (1..=u64::from(u32::MAX)).contains(&self.groups)
     }
@@ -135,14 +136,14 @@ impl Spread {
         (kept(hash) * self.pages) >> HASH_BITS
     }
 
-    /// The kept bits of the hashes in a page.
+    /// Returns the range of the stored hash bits in a page.
     fn hashes(self, page: u64) -> Range<u64> {
         let start = |page: u64| (page << HASH_BITS).div_ceil(self.pages);
         start(page)..start(page + 1)
     }
 }
 
-/// Encodes a page of sorted entries, none of them twice: what one is above the one before, as Rice codes.
+/// Encodes a page of entries, sorted and without duplicates: the differences between them, as Rice codes.
 pub(super) fn encode_hashes(entries: &[u64], spread: Spread, place: Place) -> Vec<u8> {
     let hashes = spread.hashes(place.number);
     let average = (hashes.end - hashes.start) * spread.groups / (entries.len() as u64 + 1);
@@ -163,7 +164,7 @@ pub(super) fn encode_hashes(entries: &[u64], spread: Spread, place: Place) -> Ve
     place.seal(&bits.finish())
 }
 
-/// Calls `found` with the entries of a page in their order, until that returns false. `None` if the page is damaged.
+/// Calls `found` with the entries of a page in order, until it returns false. Returns `None` if the page is damaged.
 pub(super) fn decode_hashes(
     page: &[u8],
     spread: Spread,
@@ -188,7 +189,7 @@ pub(super) fn decode_hashes(
     Some(())
 }
 
-/// The groups of a page that may have a value with this hash.
+/// Returns the groups in a page that may have a value with this hash.
 pub(super) fn groups_with(page: &[u8], hash: u64, spread: Spread, place: Place) -> Option<Vec<u32>> {
     let wanted = kept(hash);
     let mut groups = Vec::new();
@@ -208,7 +209,7 @@ struct BitWriter {
 }
 
 impl BitWriter {
-    /// Adds up to 32 bits at once, or more in parts.
+    /// Appends bits: up to 32 in one step, more in several.
     fn push(&mut self, bits: u64, count: u32) {
         if count > 32 {
             self.push(bits & u64::from(u32::MAX), 32);
@@ -255,7 +256,7 @@ impl BitReader<'_> {
         u64::from_le_bytes(word) >> (self.at % 8)
     }
 
-    /// The next code; `None` if it does not end within the page.
+    /// Decodes the next code. Returns `None` if it does not end within the page.
     fn code(&mut self, shift: u32) -> Option<u64> {
         let mut high = 0_u64;
         loop {
@@ -306,7 +307,7 @@ pub(super) fn encode_groups(groups: &[Group], first: u64, place: Place) -> Vec<u
     place.seal(&body)
 }
 
-/// The first record in a page, and its groups; `None` if the page is damaged.
+/// Decodes a page: its first record, and its groups. Returns `None` if the page is damaged.
 pub(super) fn decode_groups(page: &[u8], place: Place) -> Option<(u64, Vec<Group>)> {
     let mut reader = Reader(place.open(page)?);
     let first = reader.varint()?;

@@ -1,4 +1,4 @@
-//! A run of an index while it is made: consecutive records, in groups, and where the values of each key are.
+//! Building a run of an index: consecutive records, in groups, and the groups of the values of each key.
 
 use super::json::FieldPath;
 use super::pages::{
@@ -6,37 +6,37 @@ use super::pages::{
 };
 use super::value::{Bounds, Value};
 
-/// The bytes of records after which a group ends, with the compressed block that they lie in.
+/// Number of bytes of records after which a group ends, at the end of the current compressed block.
 pub(super) const GROUP_SIZE: usize = 96 * 1024;
-/// The number of unreadable stretches that a run remembers.
+/// Maximum number of unreadable ranges in a run.
 const MAX_UNREADABLE: usize = 1000;
 
-/// The pages of a key: those of groups, then those of hashes.
+/// The pages of a key: first those of groups, then those of hashes.
 pub(super) type Pages = (Vec<Vec<u8>>, Vec<Vec<u8>>);
 
-/// What is known of a key.
+/// The data of a key.
 struct Part {
     path: FieldPath,
     entries: Vec<u64>,
     groups: Vec<Group>,
-    /// The bounds in the group that has not ended.
+    /// The bounds in the current group.
     open: Bounds,
 }
 
 pub(super) struct Run {
     first: u64,
     parts: Vec<Part>,
-    /// The number of groups that have ended.
+    /// Number of groups that have ended.
     groups: u32,
-    /// The bytes in the group that has not ended.
+    /// Number of bytes in the current group.
     size: usize,
     last: u64,
-    /// The first and the last record of stretches that could not be read, which may have any values.
+    /// The first and the last record of each range that could not be read; these records may have any values.
     pub(super) unreadable: Vec<(u64, u64)>,
 }
 
 impl Run {
-    /// An empty run of the records from `first` on.
+    /// Creates an empty run of the records from `first` on.
     pub(super) fn new(keys: &[String], first: u64) -> Self {
         let part = |key: &String| Part {
             path: FieldPath::new(key),
@@ -58,7 +58,7 @@ impl Run {
         self.groups
     }
 
-    /// Whether the group has the size after which it ends.
+    /// Returns whether the current group has the size after which it ends.
     pub(super) fn is_group_full(&self) -> bool {
         self.size >= GROUP_SIZE
     }
@@ -78,7 +78,7 @@ impl Run {
         self.last = number;
     }
 
-    /// Notes that the record with this number cannot be read; fails if there are too many of these.
+    /// Adds a record that cannot be read. Returns `None` if there are too many unreadable ranges.
     pub(super) fn add_unreadable(&mut self, number: u64) -> Option<()> {
         self.size += 1;
         self.last = number;
@@ -101,8 +101,8 @@ impl Run {
         self.size = 0;
     }
 
-    /// Puts an earlier run before this one, whose last group has ended. `None` if a page of it is damaged; this run is
-    /// then of no more use.
+    /// Inserts an earlier run before this one, whose last group has ended. Returns `None` if one of its pages is damaged;
+    /// then this run must be discarded.
     pub(super) fn prepend(&mut self, first: u64, groups: u32, parts: &[Pages]) -> Option<()> {
         let total = self.groups.checked_add(groups)?;
         for ((part, (group_pages, hash_pages)), key) in self.parts.iter_mut().zip(parts).zip(0..) {

@@ -1,4 +1,4 @@
-//! What an index knows of JSON values: a hash that equal ones share, and the least and greatest of many.
+//! JSON values in an index: a hash that equal values share, and the minimum and maximum of the values of a group.
 
 use std::borrow::Cow;
 
@@ -6,23 +6,23 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::json::unescaped;
 
-/// The length in bytes to which texts are kept as the least and greatest.
+/// Maximum length of a text in bounds, in bytes; longer ones are truncated.
 pub(super) const MAX_BOUND: usize = 16;
 
-/// A value as far as an index tells it from others.
+/// A value with the properties by which an index distinguishes values.
 #[derive(Debug)]
 pub(in crate::python) enum Value<'a> {
     Text(Cow<'a, [u8]>),
-    /// A number, or true or false, which equal 1 and 0. Those that are the same as `f64` may differ.
+    /// A number, or true or false, which equal 1 and 0. Different numbers may have the same `f64`.
     Number(f64),
     Null,
-    /// Arrays and objects are not told from others of their kind.
+    /// All arrays count as equal, and so do all objects.
     Array,
     Object,
 }
 
 impl<'a> Value<'a> {
-    /// Returns the value with this JSON text; `None` for those that nothing equals: NaN, and what is no value.
+    /// Returns the value with this JSON text; `None` for NaN, which is not equal to any value, and for invalid text.
     pub(in crate::python) fn parse(text: &'a [u8]) -> Option<Self> {
         Some(match text {
             [b'"', inside @ .., b'"'] => Self::Text(unescaped(inside)),
@@ -33,7 +33,7 @@ impl<'a> Value<'a> {
             b"false" => Self::Number(0.0),
             b"Infinity" => Self::Number(f64::INFINITY),
             b"-Infinity" => Self::Number(f64::NEG_INFINITY),
-            // Adding 0 leaves no number but -0, which equals it.
+            // Adding 0 converts -0 to the equal 0, and does not change other numbers.
             [b'-' | b'0'..=b'9', ..] => {
                 Self::Number(std::str::from_utf8(text).ok()?.parse::<f64>().ok()? + 0.0)
             }
@@ -52,11 +52,11 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The least and greatest values of a group, of those kinds that have an order.
+/// The minimum and maximum of the values in a group, for each kind of ordered values.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Bounds {
     pub(super) numbers: Option<(f64, f64)>,
-    /// The first bytes of texts. No text is below the one, and of none are the first bytes above the other.
+    /// The first bytes of texts: no text is less than the first, and no text has a start that is greater than the second.
     pub(super) texts: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -86,12 +86,12 @@ impl Bounds {
     }
 }
 
-/// The part of a text that bounds have of it.
+/// Returns the start of a text that bounds may contain.
 pub(super) fn start_of(text: &[u8]) -> &[u8] {
     &text[..text.len().min(MAX_BOUND)]
 }
 
-/// The values that are looked for: from one to another, both included, where they are given.
+/// The values to find: from a minimum to a maximum, both inclusive and optional.
 #[derive(Debug)]
 pub(super) enum Interval {
     Numbers(Option<f64>, Option<f64>),
@@ -99,7 +99,7 @@ pub(super) enum Interval {
 }
 
 impl Interval {
-    /// Whether some value in the interval may lie within bounds.
+    /// Returns whether a value in the interval may be within these bounds.
     pub(super) fn meets(&self, bounds: &Bounds) -> bool {
         match self {
             Self::Numbers(low, high) => bounds.numbers.is_some_and(|(least, greatest)| {
