@@ -35,7 +35,7 @@ IN_FUZZ := --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-def
 IN_INTERLEAVINGS := --locked --manifest-path interleavings/Cargo.toml --target-dir target
 
 .PHONY: help
-help: ## Say what there is
+help: ## Print these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: demo
@@ -47,7 +47,7 @@ demo: $(VENV)/installed ## Capture a real text, read it back, follow and check i
 test: lint docs test-rust test-interleavings test-fuzz test-python ## Run all checks and tests
 
 .PHONY: test-all
-test-all: test ## Run all checks and tests, and what `make test` leaves out: test-frames, test-view, ..., test-data
+test-all: test ## Run all checks and tests, including the optional suites: test-frames, test-view, ..., test-data
 	$(PYTHON) tests/optional_suites.py
 
 .PHONY: lint
@@ -86,25 +86,25 @@ test-rust: ## Run the tests of the crate, which need no Python
 	cargo test --locked --profile fast
 
 .PHONY: test-interleavings
-test-interleavings: ## Run what threads share under a scheduler that goes through many orders
+test-interleavings: ## Test what threads share, under a scheduler that tries many orders
 	cargo test $(IN_INTERLEAVINGS) --profile fast
 
 .PHONY: test-mutants
-test-mutants: ## Make mistakes in copies of the crate, one by one, and see that the crash tests notice them
+test-mutants: ## Check that the crash tests notice deliberate mistakes in copies of the crate
 	$(PYTHON) tests/mutants.py
 
 .PHONY: test-fuzz
-test-fuzz: ## Replay hostile files and operations that are known, then fuzz for a minute
+test-fuzz: ## Replay known hostile files and operations, then fuzz for a minute
 	cargo test $(IN_FUZZ) --profile fast
 	fuzz/run 60 1
 
 .PHONY: sanitize
-sanitize: ## Run the crate's tests, but for the crash tests, under valgrind
+sanitize: ## Run the crate's tests, except the crash tests, under valgrind
 	cargo test --locked --profile fast --config "target.'cfg(unix)'.runner = ['valgrind', '--quiet', \
 		'--error-exitcode=9', '--leak-check=no']" --lib --test core -- --skip simulation --skip inflated_once
 
 .PHONY: sanitize-threads
-sanitize-threads: ## Run the crate's tests, but for the crash tests, under ThreadSanitizer, which finds races
+sanitize-threads: ## Run the crate's tests, except the crash tests, under ThreadSanitizer, which finds races
 	rustup component add rust-src --toolchain nightly
 	RUSTFLAGS=-Zsanitizer=thread TSAN_OPTIONS=halt_on_error=1 cargo +nightly test --locked --profile fast -Zbuild-std \
 		--target $(HOST) --target-dir target/sanitize-threads --lib --test core -- --skip simulation --skip inflated_once
@@ -115,7 +115,7 @@ miri: ## Run the unit tests that need no file system under Miri, which finds und
 	miri/run
 
 .PHONY: fuzz
-fuzz: ## Look for new hostile files and operations, for FUZZ_SECONDS
+fuzz: ## Search for new hostile files and operations for FUZZ_SECONDS
 	fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: test-python
@@ -123,12 +123,12 @@ test-python: $(VENV)/tools $(VENV)/installed ## Run the tests of the package, fr
 	$(BIN)/pytest
 
 .PHONY: test-data
-test-data: $(VENV)/group-data $(VENV)/installed ## Test sequences with PyTorch and Grain, some gigabytes that are installed for it
+test-data: $(VENV)/group-data $(VENV)/installed ## Test sequences with PyTorch and Grain; it installs several gigabytes
 	$(BIN)/pytest tests/loaders.py
 	$(BIN)/pytest tests/test_pages.py -k "pytorch.md or grain.md"
 
 .PHONY: test-frames
-test-frames: $(VENV)/group-frames $(VENV)/installed ## Test what polars and pandas make of records, for which 400 MB are installed
+test-frames: $(VENV)/group-frames $(VENV)/installed ## Test records in polars and pandas; it installs 400 MB
 	$(BIN)/pytest tests/frames.py
 	$(BIN)/pytest tests/test_pages.py -k arrow.md
 
@@ -140,7 +140,7 @@ test-spark: $(VENV)/group-spark-engine $(VENV)/group-remote $(VENV)/installed ##
 	$(BIN)/pytest tests/test_docstrings.py -k spark
 
 .PHONY: test-view
-test-view: $(VENV)/group-browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which has to be installed
+test-view: $(VENV)/group-browser $(VENV)/installed ## Test the viewer's page in Debian's Chromium, which must be installed
 	$(BIN)/pytest tests/browsing.py
 
 .PHONY: test-dask
@@ -150,11 +150,11 @@ test-dask: $(VENV)/group-dask $(VENV)/group-remote $(VENV)/installed ## Test dat
 	$(BIN)/pytest tests/test_docstrings.py -k dask
 
 .PHONY: test-recipes
-test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft, 400 MB that are installed for them
+test-recipes: $(VENV)/group-recipes $(VENV)/installed ## Run the recipes for Ray Data and Daft; it installs 400 MB
 	$(BIN)/pytest tests/recipes.py
 
 .PHONY: test-tables
-test-tables: $(VENV)/group-tables $(VENV)/installed ## Test what Lance, Iceberg, Delta Lake and Daft make of records; 500 MB are installed for it
+test-tables: $(VENV)/group-tables $(VENV)/installed ## Test records in Lance, Iceberg, Delta Lake and Daft; it installs 500 MB
 	$(BIN)/pytest tests/table_formats.py
 
 .PHONY: test-remote
@@ -167,13 +167,13 @@ test-services: $(VENV)/group-services $(VENV)/installed ## Run the recipes for g
 	$(BIN)/pytest tests/servers.py
 
 .PHONY: check-macos
-check-macos: $(VENV)/group-cross ## Check the crate, the extension and the crate's tests for macOS; nothing of it runs
+check-macos: $(VENV)/group-cross ## Check that the crate, the extension and the crate's tests compile for macOS, without running them
 	rustup target add $(MACOS)
 	for target in $(MACOS); do $(WITH_ZIG) clippy --locked --all-targets --features python --target $$target \
 		-- --deny warnings || exit; done
 
 .PHONY: check-windows
-check-windows: $(VENV)/group-cross ## Check the crate, the extension and the crate's tests for Windows; nothing of it runs
+check-windows: $(VENV)/group-cross ## Check that the crate, the extension and the crate's tests compile for Windows, without running them
 	rustup target add $(WINDOWS) $(MSVC:=-pc-windows-msvc)
 	rustup component add llvm-tools
 	$(WITH_ZIG) clippy --locked --all-targets --features python --target $(WINDOWS) -- --deny warnings
@@ -209,12 +209,12 @@ mingw:
 		|| { echo 'It takes the package gcc-mingw-w64-x86-64' >&2; exit 1; }
 
 .PHONY: test-musl
-test-musl: $(VENV)/group-cross ## Run the crate's tests, but for the crash tests, with musl
+test-musl: $(VENV)/group-cross ## Run the crate's tests, except the crash tests, with musl
 	rustup target add $(MUSL)
 	$(WITH_ZIG) test --locked --profile fast --target $(MUSL) --lib --test core -- --skip simulation
 
 .PHONY: test-arm64
-test-arm64: emulator ## Run the crate's tests, but for the crash tests, for arm64 in an emulator
+test-arm64: emulator ## Run the crate's tests, except the crash tests, for arm64 in an emulator
 	$(IN_ARM64) --lib --test core -- --skip simulation
 
 .PHONY: simulate-arm64
@@ -231,20 +231,20 @@ emulator:
 		|| { echo 'It takes the programs qemu-aarch64-static and aarch64-linux-gnu-gcc' >&2; exit 1; }
 
 .PHONY: findings
-findings: ## See whether what surprised us in other software is still so; installs some gigabytes, one after the other
+findings: ## Check whether surprising behaviour of other software still exists; it installs several gigabytes
 	@status=0; for script in findings/*.sh; do echo "$$script"; "$$script" || status=1; done; exit $$status
 
 .PHONY: soak
-soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose something, and print what was tried
+soak: $(VENV)/tools $(VENV)/installed ## Try for SOAK_SECONDS to make files lose data, and print what was tried
 	$(BIN)/python tests/soak.py $(SOAK_SECONDS)
 
 .PHONY: bench
-bench: $(VENV)/peers $(VENV)/installed ## Measure the library beside its peers; a table and plots in benchmarks/results
+bench: $(VENV)/peers $(VENV)/installed ## Compare the library with its peers; a table and plots are written to benchmarks/results
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/standalone.py
 
 .PHONY: bench-quick
-bench-quick: $(VENV)/peers $(VENV)/installed ## Check in a minute that the library is still faster where it was
+bench-quick: $(VENV)/peers $(VENV)/installed ## Check in a minute that the library is still as fast as before compared with its peers
 	$(BIN)/python benchmarks/floors.py
 
 .PHONY: bench-core
@@ -264,7 +264,7 @@ format: $(VENV)/tools ## Format everything
 wheel: $(VENV)/built ## Build the wheel into dist/
 
 .PHONY: trained
-trained: $(VENV)/made ## Build and install the wheel as releases have it, the compiler told by a run what is done often
+trained: $(VENV)/made ## Build and install the wheel as in releases, with profile-guided optimisation
 	rustup component add llvm-tools
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --pgo --out dist
@@ -278,7 +278,7 @@ release: $(VENV)/made ## Build the source package and, from it, a wheel into dis
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/*.tar.gz
 
 .PHONY: wheels
-wheels: $(VENV)/made mingw ## Build the source package, wheels for Linux on x86-64 and arm64, with glibc and musl, for all interpreters, and the one for Windows that is for most, into dist/
+wheels: $(VENV)/made mingw ## Build the source package, wheels for Linux on x86-64 and arm64, with glibc and musl, for all interpreters, and one for most versions of Windows, into dist/
 	$(BIN)/pip install --quiet --group wheels
 	rm -rf dist
 	$(BIN)/maturin sdist --out dist
@@ -291,11 +291,11 @@ wheels: $(VENV)/made mingw ## Build the source package, wheels for Linux on x86-
 	$(BIN)/maturin build --release --locked --target $(WINDOWS) --out dist
 
 .PHONY: smoke
-smoke: $(VENV)/installed ## Try whether the wheel works on this machine
+smoke: $(VENV)/installed ## Check whether the wheel works on this machine
 	$(BIN)/python examples/smoke.py
 
 .PHONY: clean
-clean: ## Remove all that was made
+clean: ## Remove everything that was built
 	rm -rf $(VENV) dist target fuzz/target fuzz/found .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/made:

@@ -37,7 +37,7 @@ const WRITER_BYTE: u64 = 0x7FFF_FFFF_FFFF_FFFE;
 /// Time for which a commit waits for readers of the pure-Python package to release the slots.
 const SLOT_LOCK_WAIT: Duration = Duration::from_millis(100);
 
-/// Whether any writer has the right to write the file: one of this process, or one that holds the lock.
+/// Returns whether any writer has the right to write the file: one of this process, or one that holds the lock.
 pub(crate) fn is_being_written(file: &File) -> io::Result<bool> {
     let identity = FileIdentity::of_file(file)?;
     if registry().contains_key(&identity.while_it_exists()) {
@@ -63,7 +63,7 @@ pub(crate) trait WriteRight: Send + Sync + fmt::Debug {
     /// briefly for active readers. This library does not depend on it.
     fn lock_slots(&self, geometry: &Geometry) -> Option<SlotLock<'_>>;
 
-    /// Whether this process is a child that was forked after the right was taken.
+    /// Returns whether this process is a child that was forked after the right was taken.
     fn is_forked(&self) -> bool;
 }
 

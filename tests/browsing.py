@@ -247,7 +247,7 @@ def test_a_replaced_file_is_said_so_and_the_new_one_shown(page: Page, viewed: Vi
         page.goto(address)
         expect(page.locator(".row .text")).to_have_text("old")
         make(path.with_name("new"), [b"new"]).replace(path)
-        expect(page.locator("#notice")).to_contain_text("Another file")
+        expect(page.locator("#notice")).to_contain_text("The file was replaced")
         page.get_by_role("button", name="Show the new file").click()
         expect(page.locator(".row .text")).to_have_text("new")
         expect(page.locator("#notice")).to_be_hidden()

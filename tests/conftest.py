@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(params=[2, 3], ids=["format_2", "format_3"])
 def both_formats(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Runs a test once for each format: what it, or a module beside it, creates in this process is in that format."""
+    """Runs a test once for each format: what it, or a module next to it, creates in this process is in that format."""
     version: int = request.param
     if version == 3:
         plain, here = CaptureFile, Path(__file__).parent

@@ -7,7 +7,7 @@ import warnings
 
 
 def fork() -> int:
-    """Forks beside whatever threads there are; in the parent the child's process id, in the child 0.
+    """Forks while other threads run; returns the child's process id in the parent, and 0 in the child.
 
     Python warns of threads once the child exists. From 3.15 on a warning that is an error is raised in the parent then,
     which would not learn of the child.

@@ -74,7 +74,7 @@ def log_while_ending(path: str) -> None:
 
 
 def fork_while_logging(path: str, rounds: str) -> None:
-    """Forks again and again beside threads that log; a child that logs is refused, and continues."""
+    """Forks again and again while threads log; a child that logs is refused, and continues."""
     logger = configured(path, commit_interval=0.001, commit_every=3)
     done = threading.Event()
     written = [0, 0]
@@ -105,7 +105,7 @@ def fork_while_logging(path: str, rounds: str) -> None:
 
 
 def end_beside_a_handler_that_failed(path: str, how: str) -> None:
-    """Keeps a handler whose making failed until the end, beside one that has something to commit."""
+    """Keeps a handler whose making failed until the end, and one that has something to commit."""
     root = logging.getLogger()
     root.addHandler(CaptureHandler(path, commit_interval=1000.0))
     root.warning("important")
@@ -179,7 +179,7 @@ def log_and_tell(number: int) -> int:
 
 
 def log_from_a_hook(path: str) -> None:
-    """Logs from what a commit calls, in the thread that commits by age, beside threads that log all the time."""
+    """Logs from what a commit calls, in the thread that commits by age, while other threads log all the time."""
     logger = configured(path, commit_interval=0.0001, commit_every=100)
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, CaptureHandler)

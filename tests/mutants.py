@@ -20,7 +20,7 @@ COPY = PROJECT / "target" / "mutants" / "source"
 SOURCES = ("Cargo.toml", "Cargo.lock", "README.md", "src", "tests/core", "benches")
 #: A mistake that takes longer to be noticed, with the build, counts as not noticed.
 SECONDS = 900
-#: The crash tests look this many times as long as every day: some mistakes do harm seldom.
+#: The crash tests look this many times as long as every day: some mistakes rarely do harm.
 TIMES = "40"
 
 
@@ -230,7 +230,7 @@ let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
         "v3::held::a_snapshot_of_a_transaction_outlives_the_next_writer",
     ),
     Mutant(
-        "a batch that is rolled back beside a commit ends the transaction that snapshots of the commit belong to",
+        "a batch that is rolled back during a commit ends the transaction that snapshots of the commit belong to",
         "src/v3/write/rollback.rs",
         "            // The frames are those of the commit, which is not restored.\n",
         "            self.renew_transaction();\n",
@@ -270,7 +270,7 @@ let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
         "v3::crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "the log begins behind the entry that holds the record behind those in frames",
+        "the log begins after the entry that holds the record after those in frames",
         "src/v3/write/room.rs",
         "let index = next.unwrap_or(self.state.entries.len());",
         "let index = next.map_or(self.state.entries.len(), |next| next + 1);",
@@ -303,7 +303,7 @@ let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
         "v3::readers_beside_a_writer_see_whole_commits_and_are_never_behind",
     ),
     Mutant(
-        "a refresh does not see whether the entry that it ended with still stands there",
+        "a refresh does not see whether the entry that it ended with is still there",
         "src/v3/open/reader.rs",
         "if known.entries.is_empty() {",
         "if known.end > 0 {",

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-#: They are no part of the crate's public API.
+#: They are not part of the crate's public API.
 OTHERS = ("src/python/", "src/simulation/", "src/v3/")
 
 ITEM = re.compile(r"\s*pub (?:const |async |unsafe )*(fn|struct|enum|union|trait|type|const|static) (\w+)")

@@ -312,7 +312,7 @@ def use(path: str, name: str) -> None:
 def use_command(path: str, name: str) -> None:
     """Runs one of the commands, which Ctrl-C ends; says the same, and its exit code."""
     saved = os.dup(1)
-    # What the command is imported for is no part of it.
+    # Modules of the command are imported in advance.
     cli.parser()
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("r+b") as nothing:
         for standard in (0, 1, 2):

@@ -107,7 +107,7 @@ def cut_power(seconds: float) -> Counter[str]:
 
 
 def run_processes(seconds: float) -> Counter[str]:
-    """Writers that are killed, readers beside them, and the reference; round after round."""
+    """Writers that are killed, readers at the same time, and the reference; round after round."""
     end = time.monotonic() + seconds
     counts: Counter[str] = Counter()
     for version, sync in cycle(product(power_cuts.VERSIONS, SYNC_MODES)):

@@ -380,7 +380,7 @@ PARTS = [
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=8))
 @example([b"[1", b"2]", b"3, 4, 5"])
 def test_records_that_are_parsed_together_are_the_same_as_by_themselves(records: list[bytes]) -> None:
-    # What is no number equals nothing, not even itself.
+    # NaN is not equal to anything, not even to itself.
     assert list(map(repr, expressions.documents(records))) == [repr(expressions.document(record)) for record in records]
     for fields in (["level"], ["ms", "level", "http.status"]):
         projection = Projection(fields)

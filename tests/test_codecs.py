@@ -31,7 +31,7 @@ class Order:
 
 @dataclass(frozen=True)
 class OrderCodec:
-    """Orders as their numbers; those below 0 cannot be written, and what is no number cannot be read."""
+    """Orders as their numbers; those below 0 cannot be written, and text that is not a number cannot be read."""
 
     def decode(self, record: bytes, /) -> Order:
         """Makes an order of its number."""

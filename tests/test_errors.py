@@ -291,7 +291,7 @@ INVALID = {
     ),
     "version 0": (encode_header(Geometry(version=0)) + SOUND[4096:], "version 0"),
     "a fan-out of 1": (encode_header(Geometry(fan_out=1)) + SOUND[4096:], "fan-out 1"),
-    "a block that is no multiple of a page": (encode_header(Geometry(block_size=5000)) + SOUND[4096:], "5000"),
+    "a block that is not a multiple of a page": (encode_header(Geometry(block_size=5000)) + SOUND[4096:], "5000"),
     "committed data cut off": (build_file([os.urandom(100_000)])[: DEFAULT.data_start + 5000], "truncated"),
 }
 

@@ -1,4 +1,4 @@
-"""Files of format 3 beside those of format 2: copied both ways, made by all that make files, and for the reference."""
+"""Files of format 3 and of format 2: copied both ways, made by all that make files, and for the reference."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ OTHERS = [f"python3.{minor}" for minor in range(11, 17) if minor != sys.version_
 
 
 def found(name: str) -> str | None:
-    """An interpreter of that name: beside this one, where version managers put them, or on the path."""
-    beside = sorted(Path(sys.base_prefix).parent.glob(f"*/bin/{name}"))
-    return str(beside[-1]) if beside else shutil.which(name)
+    """An interpreter of that name: next to this one, where version managers put them, or on the path."""
+    found = sorted(Path(sys.base_prefix).parent.glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name)
 
 
 IMPORT_TWICE = """
@@ -26,17 +26,17 @@ import sys
 try:
     import _interpreters
 
-    def run_beside(code):
+    def run_other(code):
         failure = _interpreters.exec(_interpreters.create("legacy"), code)
         assert failure is None, failure
 except ImportError:
     import _xxsubinterpreters
 
-    def run_beside(code):
+    def run_other(code):
         _xxsubinterpreters.run_string(_xxsubinterpreters.create(isolated=False), code)
 
 path, said, order = sys.argv[1:]
-BESIDE = f'''
+OTHER = f'''
 import sys
 sys.path[:] = {sys.path!r}
 try:
@@ -48,7 +48,7 @@ except Exception as error:
 if order == "main first":
     import capturefile
 for _ in range(2):
-    run_beside(BESIDE)
+    run_other(OTHER)
 import capturefile
 with capturefile.open(path, "w") as cf:
     cf.add_record("one")

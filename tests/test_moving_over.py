@@ -203,7 +203,7 @@ CLAIMS = {
     "file_name": Claim(lambda make, path: type(make(Path(path), to_write=True).file_name), type(Path()), str),
     "pickling": Claim(pickled, TypeError, "r1"),
     "leaving without a commit": Claim(without_commit, [0], [0]),
-    "a reader beside a writer": Claim(reader_and_writer, [5, SEEN], [5, 6]),
+    "a reader during writes": Claim(reader_and_writer, [5, SEEN], [5, 6]),
     "a reader with large buffers": Claim(with_large_buffers, [5, 5], [5, 6]),
 }
 

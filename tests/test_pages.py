@@ -144,7 +144,7 @@ def program(page: str) -> Program:
 
 
 def run(command: list[str], folder: Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs a command beside this Python, with both its outputs in one."""
+    """Runs a command, with this Python's folder first on the path, and both its outputs in one."""
     return subprocess.run(
         command,
         cwd=folder,

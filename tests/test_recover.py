@@ -485,7 +485,7 @@ def test_a_node_from_before_a_gap_tells_how_many_records_the_gap_had(
     sample = Sample(build_file(records, None, Geometry(512, 0, 4)), records)
     start, last = (sample.places[number - 1].position for number in (gap[0], gap[-1]))
     behind = [frame.position for frame in sample.frames if frame.position > last]
-    # The nodes that the last record fills stand right behind it; the highest is left where there are more.
+    # The nodes that the last record fills follow it directly; the highest is left if there are more.
     full = sum(gap[-1] % 4**height == 0 for height in range(1, 4))
     end = behind[max(1, full - 1)]
     data = destroy(sample.data, sample.slot(0)[0], sample.parsed.geometry.data_start)
@@ -809,7 +809,7 @@ def test_the_command_names_what_is_uncertain(marked: Sample, tmp_path: Path) -> 
     done = run(source, target)
     assert done.returncode == 3
     assert b"\nuncertain, in the new file: records " in done.stdout
-    assert b"\nlost, perhaps: commits after the last one that can be read\n" in done.stdout
+    assert b"\nperhaps lost: commits after the last one that can be read\n" in done.stdout
     done = run(source, target, "--overwrite", "--json")
     assert bytes.fromhex(json.loads(done.stdout)["last_metadata"]).startswith(b"up to")
 

@@ -163,7 +163,7 @@ def test_a_follower_goes_on_over_rotations(folder: Path) -> None:
         assert not every.ready()
 
 
-@pytest.mark.parametrize("looks", [1, 2], ids=["alone", "beside a thread that looks first"])
+@pytest.mark.parametrize("looks", [1, 2], ids=["alone", "with a thread that looks first"])
 def test_a_follower_that_has_just_looked_misses_nothing_of_a_file_that_is_sealed_then(
     folder: Path, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:

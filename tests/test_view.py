@@ -365,7 +365,7 @@ def test_a_search_takes_patterns_cases_and_ranges(path: Path) -> None:
 @pytest.mark.parametrize("pattern", ["(", "(" * 900 + ")" * 900, "a{1}{99999999999}"])
 def test_what_is_no_regular_expression_is_told_in_a_line(numbers: Path, pattern: str) -> None:
     (line,) = job(numbers, "search", text=pattern, pattern="")
-    assert line["error"].startswith("That is not a regular expression: ")
+    assert line["error"].startswith("This is not a valid regular expression: ")
 
 
 def test_a_regular_expression_is_compiled_by_the_worker_alone(numbers: Path, monkeypatch: pytest.MonkeyPatch) -> None:

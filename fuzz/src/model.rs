@@ -129,13 +129,13 @@ pub(crate) fn run(data: &[u8], format: &Format) {
 
 fn options(choices: &mut Choices, sizes: Sizes) -> OpenOptions {
     // Slow operations are rare: high compression levels, and starting threads.
-    let seldom = choices.next();
-    let level = if seldom.is_multiple_of(16) { choices.one_of(&[6, 12]) } else { 1 };
+    let rare = choices.next();
+    let level = if rare.is_multiple_of(16) { choices.one_of(&[6, 12]) } else { 1 };
     let options = OpenOptions::new()
         .write(true)
         .geometry(sizes.geometry)
         .sync(choices.one_of(&[SyncMode::None, SyncMode::Barrier, SyncMode::Full]))
-        .threads(if seldom % 32 == 1 { 2 } else { 1 })
+        .threads(if rare % 32 == 1 { 2 } else { 1 })
         .cache_size(choices.one_of(&CACHE_SIZES))
         .compression_level(CompressionLevel::new(level).expect("from 1 to 12"));
     if sizes.log == 0 {

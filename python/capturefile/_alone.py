@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def is_interrupted(lock: RLock) -> bool:
-    """Whether this thread already holds `lock`: then a signal handler has interrupted the protected code."""
+    """Returns whether this thread already holds `lock`: then a signal handler has interrupted the protected code."""
     owned: bool = lock._is_owned()  # type: ignore[attr-defined]
     return owned
 

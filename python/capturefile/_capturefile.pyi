@@ -710,14 +710,14 @@ class CaptureFile(Generic[_RecordT]):
         """Iterates over the JSON records in which a field has a value, with their numbers.
 
         If the file has an index of the field, only blocks that may have the value are read; see `capturefile.index`.
-        Without one, all records are searched. An index that is behind is brought up to date first, if that is possible.
+        Without one, all records are searched. An outdated index is updated first, if that is possible.
 
         Args:
             key: Name of the field; `a.b` is field `b` in `a`, or else the field `a.b`.
-            value: The value, compared by `==` as Python has it: 1 equals 1.0 and true.
+            value: The value, compared with Python's `==`: 1 equals 1.0 and true.
 
         Returns:
-            An iterator over pairs of the record's number and the record, in order, of the records that exist now.
+            An iterator over pairs of record number and record, in order, of the current records.
 
         Raises:
             InvalidCaptureFile: A record that is needed is damaged.
@@ -1008,7 +1008,7 @@ def _sync_path(path: StrPath, /) -> None:
 
 @final
 class _Replacement:
-    """A new file beside the one that it will replace: a context manager, whose value is the new file's name.
+    """A new file next to the one that it will replace: a context manager, whose value is the new file's name.
 
     The file takes its final name at the end of the block, or is deleted; no signal handler runs in between.
     """
@@ -1072,24 +1072,24 @@ class _IndexKey:
 
 @final
 class _IndexRun:
-    """A part of an index while it is made, of consecutive records."""
+    """A part of an index, of consecutive records, that is being built."""
 
     def __new__(cls, keys: list[str], first: int) -> Self: ...
     def add(self, file: CaptureFile[Any], first: int, last: int, before: int) -> int:
         """Adds the next records of a file, up to `last`, whose numbers in the log are higher by `before`.
 
-        Returns the number of the record behind them: after at most 100,000 records.
+        It adds at most 100,000 records, and returns the number of the record after them.
         """
     def end_group(self) -> None:
-        """Ends the last group, where a file ends or the run does."""
+        """Ends the last group, at the end of a file or of the run."""
     def prepend(self, first: int, groups: int, parts: list[tuple[list[bytes], list[bytes]]]) -> None:
-        """Puts an earlier run before this one. Raises ValueError if it is damaged."""
+        """Inserts an earlier run before this one. Raises ValueError if it is damaged."""
     @property
     def groups(self) -> int:
         """Returns the number of groups that have ended."""
     @property
     def unreadable(self) -> list[tuple[int, int]]:
-        """Returns the first and the last record of each stretch that could not be read."""
+        """Returns the first and the last record of each range that could not be read."""
     def pages(self) -> list[tuple[list[bytes], list[bytes]]]:
         """Returns, for each key, the pages of groups and the pages of hashes."""
 
@@ -1097,13 +1097,13 @@ def _find_all(log: Any, key: str, value: object, /) -> Iterator[tuple[int, Any]]
     """Finds records of a file or a rotated log by the value of a field; see `CaptureFile.find_all`."""
 
 def _index_hash(text: bytes, /) -> int | None:
-    """Returns a hash that all values share which equal the one with this JSON text; None if nothing equals it."""
+    """Returns the hash that a value, given as JSON, shares with equal ones; None if it is not equal to any value."""
 
 def _index_page(value_hash: int, groups: int, pages: int, /) -> int:
-    """Returns the number of the page, among those of a run, that has the entries with a hash."""
+    """Returns the number of the page of a run that contains the entries of a hash."""
 
 def _index_matches(page: bytes, first: int, key: int, groups: int, pages: int, value_hash: int, /) -> list[int]:
-    """Returns which groups of a run may have a value with a hash; raises ValueError if that page is damaged."""
+    """Returns the groups of a run that may have a value with this hash. Raises ValueError if the page is damaged."""
 
 def _index_groups(
     page: bytes,
@@ -1117,7 +1117,7 @@ def _index_groups(
 ) -> list[tuple[int, int]]:
     """Returns the first and last records of the groups in a page that may have values in an interval.
 
-    With `wanted`, only groups at these places in it count. Raises ValueError if the page is damaged.
+    With `wanted`, only the groups at these places in the page count. Raises ValueError if the page is damaged.
     """
 
 @final
@@ -1539,7 +1539,7 @@ def verify(
 
     Args:
         path: Path of the file, or URL of one in an object store.
-        quick: Check only what takes little time however large the file is: the header, the master nodes, the
+        quick: Check only what takes little time in a file of any size: the header, the master nodes, the
             edges of the index tree and the records there, the last frames, and the metadata.
         progress: Called with the bytes of the file that are done and its total bytes: at the start, at most ten
             times a second, and at the end with all of them; not called with `quick`. An exception that it

@@ -19,7 +19,7 @@ _STANDARD_ERROR = 2
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a file's name excludes it from the folder's data: a manifest, or a part that is being written."""
+    """Returns whether a file's name excludes it from the folder's data: a manifest, or a part that is being written."""
     return os.path.basename(path).startswith((".", "_"))  # noqa: PTH119  (a Path takes longer to import)
 
 
@@ -38,7 +38,7 @@ def opener(path: str, flags: int) -> int:
 
 
 def replacing(target: StrPath, *, overwrite: bool = True, sync: bool = True) -> _Replacement:
-    """Returns a context manager that creates an empty hidden file beside `target`; its value is the path of that file.
+    """Returns a context manager that creates an empty hidden file next to `target`; its value is the path of that file.
 
     The hidden file replaces `target` at the end of the block unless that raises. The mode and owner of a replaced file
     are kept, and it cannot be opened for writing meanwhile. With `sync`, the new file and its name are on the disk at

@@ -70,7 +70,7 @@ class _Shared:
         """Whether the file system reports the same identity for an open file and its path."""
 
     def is_in_place(self) -> bool:
-        """Whether the open file is still the one at the path; `logrotate` renames or truncates it."""
+        """Returns whether the open file is still the one at the path; `logrotate` renames or truncates it."""
         group = self.open_group()
         return group is not None and (not self.is_comparable or _is_at_its_path(group.cf))
 

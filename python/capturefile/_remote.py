@@ -32,7 +32,7 @@ _SCHEMES = (*_S3, "gs", "az", "adl", "azure", "abfs", "abfss", *WEB)
 
 
 def is_url(path: object) -> bool:
-    """Whether a path is the URL of something that is not a local file."""
+    """Returns whether a path is the URL of something that is not a local file."""
     return isinstance(path, str) and _URL.match(path) is not None and not path.startswith("file://")
 
 

@@ -34,7 +34,7 @@ class Swap:
         return self.aside / "replaced"
 
     def has_begun(self) -> bool:
-        """Whether files are being moved, or were being moved when the process died."""
+        """Returns whether files are being moved, or were being moved when the process died."""
         return self.replaced.is_dir()
 
     def run(self, new: Mapping[str, Path], old: Iterable[str]) -> None:

@@ -100,7 +100,7 @@ class RecordSequence(Sequence[RecordT_co]):
         return iter(self[::-1])
 
     def as_arrow(self, *, text: bool = False) -> ArrowRecords:
-        """Returns the records as a table for any consumer of Arrow data, however many files they are in.
+        """Returns the records of all files as a table for any consumer of Arrow data.
 
         `record_number` is the position in this sequence counted from 1: row n is `records[n - 1]`. Nothing is read
         yet; a file is opened when a stream reaches it, and closed after its last record.
@@ -182,7 +182,7 @@ class RecordSequence(Sequence[RecordT_co]):
         return [self._view(range(start, end)) for start, end in pairwise(cuts)]
 
     def __eq__(self, other: object) -> bool:
-        """Whether `other` is a sequence of the same records of the same files."""
+        """Returns whether `other` is a sequence of the same records of the same files."""
         if not isinstance(other, RecordSequence):
             return NotImplemented
         return self._runs == other._runs

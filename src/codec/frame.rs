@@ -74,7 +74,7 @@ fn append_stream(block: &[u8], level: CompressionLvl, out: &mut Vec<u8>) -> Resu
     })
 }
 
-/// Whether a block of `length` bytes could compress to more than a frame can hold.
+/// Returns whether a block of `length` bytes could compress to more than a frame can hold.
 pub(crate) fn may_not_fit(length: usize) -> bool {
     // Deflate stores incompressible data, at a cost of far less than one byte in a thousand.
     length as u64 > MAX_ENTRY_LEN / 1000 * 999

@@ -51,7 +51,7 @@ pub(crate) fn start(stream: &[u8], length: u64) -> Result<Box<[u8]>, InflateErro
     Ok(bytes.into_boxed_slice())
 }
 
-/// Whether a stream can begin with these bytes; most bytes that cannot are rejected quickly.
+/// Returns whether a stream can begin with these bytes; most bytes that cannot are rejected quickly.
 pub(crate) fn could_begin(bytes: &[u8]) -> bool {
     let mut inflater = Inflater::new(bytes);
     let mut chunk = vec![0; CHUNK_SIZE];

@@ -236,7 +236,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether it shows a transaction that is or was open.
+    /// Returns whether it shows a transaction that is or was open.
     pub(crate) fn is_uncommitted(&self) -> bool {
         match &self.state {
             AnyState::V2(state) => state.is_uncommitted(),
@@ -262,7 +262,7 @@ impl Snapshot {
         self.opened().check_standing(self.needed_length())
     }
 
-    /// Whether this state, of the same file, was committed later.
+    /// Returns whether this state, of the same file, was committed later.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         match (&self.state, &other.state) {
             (AnyState::V2(state), AnyState::V2(other)) => state.is_newer_than(other),

@@ -115,7 +115,7 @@ impl AnyWriter {
         both!(self, writer => writer.record_count())
     }
 
-    /// Whether a close would lose anything.
+    /// Returns whether a close would lose anything.
     pub(crate) fn has_uncommitted(&self) -> bool {
         both!(self, writer => writer.has_uncommitted())
     }
@@ -133,7 +133,7 @@ impl AnyWriter {
         both!(self, writer => writer.check_health())
     }
 
-    /// Whether this many bytes should be added only once the commit in progress is done.
+    /// Returns whether this many bytes should be added only once the commit in progress is done.
     pub(crate) fn waits_for_commit(&self, bytes: usize) -> bool {
         match self {
             Self::V2(_) => false,

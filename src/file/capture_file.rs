@@ -162,7 +162,7 @@ impl CaptureFile {
         (is_usable && !self.is_forked(&current)).then(|| SnapshotGuard(current))
     }
 
-    /// Whether a forked child would see a transaction of its parent, which may have rolled it back.
+    /// Returns whether a forked child would see a transaction of its parent, which may have rolled it back.
     fn is_forked(&self, current: &Snapshot) -> bool {
         matches!(&self.role, Role::Writer(role) if role.forks != forks()) && current.is_uncommitted()
     }

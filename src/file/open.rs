@@ -265,7 +265,7 @@ impl OpenOptions {
         Err(keeps_changing(path))
     }
 
-    /// Creates a complete new file beside `target` and moves it there.
+    /// Creates a complete new file next to `target` and moves it there.
     fn create_file(&self, path: &Path, target: &Path, existing: &Existing) -> Result<CaptureFile> {
         let (file, temporary) = temporary_file(parent(target), existing)
             .map_err(|error| Error::io(path, "create", error))?

@@ -47,7 +47,7 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Creates an empty file beside `path`, which must not exist or, with `overwrite`, must be a regular
+    /// Creates an empty file next to `path`, which must not exist or, with `overwrite`, must be a regular
     /// file that is not being written.
     ///
     /// # Errors

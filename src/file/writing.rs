@@ -242,7 +242,7 @@ impl CaptureFile {
         }
     }
 
-    /// Whether any thread, perhaps the calling one, holds the writer now.
+    /// Returns whether any thread, perhaps the calling one, holds the writer now.
     #[cfg(test)]
     pub(crate) fn is_busy(&self) -> bool {
         self.writer_role().is_ok_and(|role| role.group.try_lock().is_none())

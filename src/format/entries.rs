@@ -84,7 +84,7 @@ pub(crate) fn children_at(
     Ok(children.map(|child| Coordinates::decode(child, 0).unwrap_or_default()).collect())
 }
 
-/// Whether the children of an index node at `at` are in ascending order, from `start` on and before the node
+/// Returns whether the children of an index node at `at` are in ascending order, from `start` on and before the node
 /// itself, as writers store them.
 pub(crate) fn rise_up_to(children: &[Coordinates], at: Coordinates, start: u64) -> bool {
     children.first().is_some_and(|first| first.frame >= start)

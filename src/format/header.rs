@@ -228,7 +228,7 @@ impl Geometry {
         let place = bytes.get(TAG..Self::HEADER_SIZE)?;
         let known = has_checksum(bytes) || place.iter().all(|&byte| byte == 0);
         (!known).then(|| {
-            let found = format!("{:?} behind the header", String::from_utf8_lossy(place));
+            let found = format!("{:?} after the header", String::from_utf8_lossy(place));
             Damage::new(found, "a checksum of the header, or zeros").at(TAG as u64)
         })
     }
@@ -286,7 +286,7 @@ impl Geometry {
     }
 }
 
-/// Whether a checksum of the header follows it.
+/// Returns whether a checksum of the header follows it.
 pub(crate) fn has_checksum(bytes: &[u8]) -> bool {
     bytes.get(TAG..CHECKSUM) == Some(CHECKSUM_TAG)
 }

@@ -53,7 +53,7 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Whether this can only have been committed before `other`.
+    /// Returns whether this can only have been committed before `other`.
     pub(crate) fn is_before(self, other: Self) -> bool {
         (self.file_limit, self.pending) < (other.file_limit, other.pending) || self.records < other.records
     }
@@ -81,7 +81,7 @@ impl MasterNode {
         }
     }
 
-    /// Whether the children of the rightmost path fit in the first page of a slot.
+    /// Returns whether the children of the rightmost path fit in the first page of a slot.
     pub(crate) fn index_fits(path: &RightmostPath<Coordinates>, geometry: &Geometry) -> bool {
         CHILDREN + CHILD_SIZE * path.child_count() <= geometry.page_size as usize
     }
@@ -118,7 +118,7 @@ impl MasterNode {
         decode_slot(geometry, slot, bytes).map_err(|damage| BadSlot { damage: place(damage), whole: true })
     }
 
-    /// Returns the serial number in a torn slot, if the file limit beside it is plausible.
+    /// Returns the serial number in a torn slot, if the file limit after it is plausible.
     pub(crate) fn serial_said(geometry: &Geometry, bytes: &[u8]) -> Option<u32> {
         let file_limit = get_u64(bytes, FILE_LIMIT)?;
         (file_limit >= geometry.data_start()).then(|| get_u32(bytes, SERIAL)).flatten()
@@ -140,7 +140,7 @@ impl MasterNode {
         counts
     }
 
-    /// Whether this is the later of two valid nodes.
+    /// Returns whether this is the later of two valid nodes.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         is_newer(self.serial, other.serial)
     }
@@ -181,7 +181,7 @@ fn checksums(slot: &[u8]) -> Option<(u32, u32)> {
     Some((get_u32(slot, 0)?, crc32(&slot[CHECKSUM_END..])))
 }
 
-/// Whether the checksum in a slot, whatever its size, is right.
+/// Returns whether the checksum in a slot, whatever its size, is right.
 pub(crate) fn has_right_checksum(slot: &[u8]) -> bool {
     checksums(slot).is_some_and(|(stored, checksum)| stored == checksum)
 }
@@ -196,7 +196,7 @@ pub(crate) fn pages_of_slot(bytes: &[u8], page_size: u32) -> Option<u32> {
     })
 }
 
-/// Whether a single flipped bit explains a slot's wrong checksum. Incomplete writes hardly ever look like
+/// Returns whether a single flipped bit explains a slot's wrong checksum. Incomplete writes hardly ever look like
 /// that, so this distinguishes a decayed slot from a torn one.
 pub(crate) fn differs_in_one_bit(bytes: &[u8]) -> bool {
     let Some((stored, checksum)) = checksums(bytes) else {

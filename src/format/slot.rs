@@ -29,7 +29,7 @@ pub(crate) fn image_index(serial: u32) -> usize {
     Slot::of_serial(serial).index()
 }
 
-/// Whether a commit with this serial number is later than `other`. The numbers wrap, so they are compared by
+/// Returns whether a commit with this serial number is later than `other`. The numbers wrap, so they are compared by
 /// their wrapping difference.
 pub(crate) fn is_newer(serial: u32, other: u32) -> bool {
     serial.wrapping_sub(other) < 1 << (u32::BITS - 1)

@@ -47,7 +47,7 @@ impl FileIdentity {
         Self { birth: None, ..self }
     }
 
-    /// Whether both are the same file, if both were determined while it existed.
+    /// Returns whether both are the same file, if both were determined while it existed.
     pub(crate) fn is_same_file(self, other: Self) -> bool {
         self.while_it_exists() == other.while_it_exists()
     }

@@ -21,7 +21,7 @@ pub(super) fn lock_range(file: &File, locked: bool, start: u64, length: u64) -> 
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Whether another open file description holds a lock in a range.
+/// Returns whether another open file description holds a lock in a range.
 pub(super) fn is_locked(file: &File, start: u64, length: u64) -> io::Result<bool> {
     let mut range = flock(true, start, length)?;
     let free = flock(false, start, length)?.l_type;
@@ -30,7 +30,7 @@ pub(super) fn is_locked(file: &File, start: u64, length: u64) -> io::Result<bool
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(range.l_type != free) }
 }
 
-/// Whether a lock was refused because another one holds the range.
+/// Returns whether a lock was refused because another one holds the range.
 pub(super) fn is_held(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
 }

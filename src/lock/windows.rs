@@ -20,7 +20,7 @@ pub(super) fn lock_range(file: &File, locked: bool, start: u64, length: u64) -> 
     if locked { windows::lock(file, true, start, length) } else { windows::unlock(file, start, length) }
 }
 
-/// Whether another handle holds a lock in a range.
+/// Returns whether another handle holds a lock in a range.
 pub(super) fn is_locked(file: &File, start: u64, length: u64) -> io::Result<bool> {
     match windows::lock(file, false, start, length) {
         Ok(()) => windows::unlock(file, start, length).map(|()| false),
@@ -29,7 +29,7 @@ pub(super) fn is_locked(file: &File, start: u64, length: u64) -> io::Result<bool
     }
 }
 
-/// Whether a lock was refused because another one holds the range.
+/// Returns whether a lock was refused because another one holds the range.
 pub(super) fn is_held(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_LOCK_VIOLATION.cast_signed())
 }

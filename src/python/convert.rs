@@ -248,7 +248,7 @@ pub(super) fn with_bytes<T>(
     work(copy.cast::<PyBytes>()?.as_bytes())
 }
 
-/// Whether an object has the buffer protocol. Requesting the buffer itself could raise any exception.
+/// Returns whether an object has the buffer protocol. Requesting the buffer itself could raise any exception.
 #[expect(unsafe_code, reason = "the safe ways ask for the buffer")]
 fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: the call only reads the class of a live object.
@@ -270,7 +270,7 @@ fn refuse_dates(object: &Bound<'_, PyAny>, expected: &str) -> PyResult<()> {
     Ok(())
 }
 
-/// Whether elements of this format, in the syntax of `struct` and PEP 3118, are data that is meaningful
+/// Returns whether elements of this format, in the syntax of `struct` and PEP 3118, are data that is meaningful
 /// outside of the process: no pointers, and no text in the interpreter's internal form.
 fn is_plain(format: &str) -> bool {
     // Names of fields are between colons.

@@ -18,7 +18,7 @@ pub(super) fn sync_path(py: Python<'_>, path: PathBuf) -> PyResult<()> {
     Ok(())
 }
 
-/// A new file beside the one that it will replace: a context manager, whose value is the new file's name.
+/// A new file next to the one that it will replace: a context manager, whose value is the new file's name.
 ///
 /// The file takes its final name at the end of the block, or is deleted; no signal handler runs in between.
 #[pyclass(frozen, name = "_Replacement", module = "capturefile._capturefile")]

@@ -43,7 +43,7 @@ impl Pattern {
         Ok(Self { regex: Arc::new(regex) })
     }
 
-    /// Whether the pattern is found in `record`.
+    /// Returns whether the pattern is found in `record`.
     fn is_in(&self, record: &[u8]) -> bool {
         self.regex.is_match(record)
     }

@@ -20,7 +20,7 @@ use crate::{Damage, OpenOptions, VerifyOptions};
 ///
 /// Args:
 ///     path: Path of the file, or URL of one in an object store.
-///     quick: Check only what takes little time however large the file is: the header, the master nodes, the
+///     quick: Check only what takes little time in a file of any size: the header, the master nodes, the
 ///         edges of the index tree and the records there, the last frames, and the metadata.
 ///     progress: Called with the bytes of the file that are done and its total bytes: at the start, at most ten
 ///         times a second, and at the end with all of them; not called with `quick`. An exception that it

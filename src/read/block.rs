@@ -40,7 +40,7 @@ impl Block {
         }
     }
 
-    /// Whether its bytes are in memory.
+    /// Returns whether its bytes are in memory.
     pub(crate) fn is_whole(&self) -> bool {
         self.bytes.len() as u64 == self.size
     }

@@ -88,7 +88,7 @@ impl BlockReader {
         Trust { epoch: self.frames.epoch, committed: self.is_committed(frame) }
     }
 
-    /// Whether the frame that starts at `frame`, if one does, is part of a commit.
+    /// Returns whether the frame that starts at `frame`, if one does, is part of a commit.
     #[inline]
     pub(crate) fn is_committed(&self, frame: u64) -> bool {
         frame < self.committed_limit

@@ -88,7 +88,7 @@ struct Pauses {
 }
 
 impl Pauses {
-    /// Whether a write that was in progress should have ended.
+    /// Returns whether a write that was in progress should have ended.
     fn are_long(&self) -> bool {
         self.tries >= SPIN_ATTEMPTS
     }

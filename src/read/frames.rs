@@ -90,7 +90,7 @@ impl Frames {
     }
 
     /// Checks that an entry can start here: a writer closes a full block, so an entry starts near its
-    /// beginning, however long the block.
+    /// beginning, even of a long block.
     pub(crate) fn check_near(&self, at: Coordinates) -> Result<()> {
         let full = self.file.geometry.block_size.max(1);
         if at.offset < full {

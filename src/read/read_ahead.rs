@@ -68,7 +68,7 @@ impl<S: BlockSource, K: Iterator<Item = u64>> ReadAhead<S, K> {
         }
     }
 
-    /// Whether this is a forked child that inherited it; if so, it must only be dropped.
+    /// Returns whether this is a forked child that inherited it; if so, it must only be dropped.
     pub(crate) fn is_forked(&self) -> bool {
         self.pipeline.is_forked()
     }

@@ -133,17 +133,17 @@ impl Snapshot {
         self.index.extent
     }
 
-    /// Whether it shows a transaction that is or was open.
+    /// Returns whether it shows a transaction that is or was open.
     pub(crate) fn is_uncommitted(&self) -> bool {
         self.frames().transaction.is_some()
     }
 
-    /// Whether both show the same records and metadata.
+    /// Returns whether both show the same records and metadata.
     pub(crate) fn shows_the_same_as(&self, other: &Self) -> bool {
         self.extent() == other.extent() && self.metadata == other.metadata
     }
 
-    /// Whether this state, of the same file, was committed later.
+    /// Returns whether this state, of the same file, was committed later.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         if self.extent() == other.extent() {
             return self.serial != other.serial && is_newer(self.serial, other.serial);

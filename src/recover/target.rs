@@ -11,7 +11,7 @@ use crate::v3::format::{Codec, Header};
 use crate::v3::shared::GivenTime;
 use crate::write::options::{Compression, SyncMode};
 
-/// An incomplete file, beside its final place; deleted unless it is moved there.
+/// An incomplete file, next to its final place; deleted unless it is moved there.
 pub(super) struct Target {
     log: CaptureFile,
     place: Replacement,

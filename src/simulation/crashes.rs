@@ -33,7 +33,7 @@ pub(super) struct Search {
     pub(super) one_end_in: usize,
     /// Factor by which ends are rarer in later lives, which are numerous.
     pub(super) later: usize,
-    /// Whether all lives add the same records, and sync as seldom as possible.
+    /// Whether all lives add the same records, and sync as rarely as possible.
     pub(super) repeats: bool,
     /// Power cuts tried at each end.
     pub(super) power_cuts: usize,

@@ -57,7 +57,7 @@ const FULL_DISK: Search = Search {
     faults: Plan::Random { syncs: 0, others: 15 },
     ..CRASHES
 };
-/// Long lives that seldom crash.
+/// Long lives that rarely crash.
 const LONG_LIVES: Search = Search { steps: 100, one_end_in: 200, power_cuts: 1, ..CRASHES };
 /// Seeds that once revealed a mistake of the library, or a deliberate one. Add the seed that a failure prints.
 const ONCE_FAILED: [(Search, u64); 11] = [
@@ -137,7 +137,7 @@ fn failed_syncs_cost_no_acknowledged_commit_of_other_seeds() {
 
 #[test]
 fn failed_syncs_beside_readers_cost_no_acknowledged_commit() {
-    search("failed syncs beside readers", FAILED_SYNCS_BESIDE_READERS, 0, |_, seeds| seeds >= 5000 * soak());
+    search("failed syncs during reads", FAILED_SYNCS_BESIDE_READERS, 0, |_, seeds| seeds >= 5000 * soak());
 }
 
 #[test]

@@ -87,22 +87,22 @@ mod system {
 pub(crate) use system::{DISK_FULL, INTERRUPTED, QUOTA, UNREADABLE};
 pub(crate) use system::{EXISTS, IS_FOLDER, LINKS_IN_A_CIRCLE, NOT_FOUND};
 
-/// Whether the error means that the disk cannot read some bytes.
+/// Returns whether the error means that the disk cannot read some bytes.
 pub(crate) fn is_unreadable(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(system::is_unreadable)
 }
 
-/// Whether a lock of another process prevents reading or writing some bytes, which only Windows enforces.
+/// Returns whether a lock of another process prevents reading or writing some bytes, which only Windows enforces.
 pub(super) fn is_locked(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(system::is_locked)
 }
 
-/// Whether a file cannot be replaced because it is open, which only Windows refuses.
+/// Returns whether a file cannot be replaced because it is open, which only Windows refuses.
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(system::is_in_use)
 }
 
-/// Whether an error of a rename means that the file system cannot rename without replacing an existing
+/// Returns whether an error of a rename means that the file system cannot rename without replacing an existing
 /// file.
 pub(crate) fn cannot_be_exclusive(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(system::cannot_be_exclusive)

@@ -38,7 +38,7 @@ impl FileStorage {
         }
     }
 
-    /// Whether reads use a map.
+    /// Returns whether reads use a map.
     fn reads_by_map(&self) -> bool {
         !self.refuses_maps.load(Ordering::Relaxed)
             && *self.is_mapped_right.get_or_init(|| !properties::may_be_copied_up(&self.file))

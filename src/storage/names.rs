@@ -100,7 +100,7 @@ pub(crate) fn identity_at(path: &Path) -> io::Result<Option<FileIdentity>> {
     }
 }
 
-/// Whether `named`, the target that a link shows, is not a name of the file that it leads to.
+/// Returns whether `named`, the target that a link shows, is not a name of the file that it leads to.
 fn leads_elsewhere(link: &Path, named: &Path) -> bool {
     let identity = |path| Attributes::at(path).map(|attributes| attributes.identity);
     identity(link).is_ok_and(|there| !identity(named).is_ok_and(|here| here.is_same_file(there)))

@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(cached_together(4096, 81920), (0, 2 * 1024 * 1024));
     }
 
-    /// Whether a read of one byte needs no disk; unknown where the file system cannot tell.
+    /// Returns whether a read of one byte needs no disk; unknown where the file system cannot tell.
     fn is_cached(file: &File, position: u64) -> Option<bool> {
         let mut byte = [0];
         match preadv2(file, &mut [IoSliceMut::new(&mut byte)], position, ReadWriteFlags::NOWAIT) {

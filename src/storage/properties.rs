@@ -19,13 +19,13 @@ mod linux {
             .is_ok_and(|flags| OFlag::from_bits_retain(flags) & OFlag::O_ACCMODE == OFlag::O_RDONLY)
     }
 
-    /// Whether a file that is open for reading may belong to a container's image. Once it is written, its
+    /// Returns whether a file that is open for reading may belong to a container's image. Once it is written, its
     /// descriptor shows the copy that is made then, but its maps continue to show the image.
     pub(in crate::storage) fn may_be_copied_up(file: &File) -> bool {
         is_read_only(file) && fstatfs(file).is_ok_and(|system| system.filesystem_type() == OVERLAY)
     }
 
-    /// Whether a file that is open for reading is in a read-only file system.
+    /// Returns whether a file that is open for reading is in a read-only file system.
     pub(in crate::storage) fn is_of_image(file: &File) -> bool {
         is_read_only(file) && fstatvfs(file).is_ok_and(|system| system.flags().contains(FsFlags::ST_RDONLY))
     }

@@ -43,7 +43,7 @@ fn open_as(options: &OpenOptions, path: &Path) -> io::Result<File> {
     file.try_clone()
 }
 
-/// Whether this is a device or a pipe. On Unix, the file's attributes have shown that already.
+/// Returns whether this is a device or a pipe. On Unix, the file's attributes have shown that already.
 pub(super) fn is_device(_: &File) -> bool {
     false
 }

@@ -33,7 +33,7 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     create(path)
 }
 
-/// Whether this is a device or a pipe, whose attributes cannot be read.
+/// Returns whether this is a device or a pipe, whose attributes cannot be read.
 pub(super) fn is_device(file: &File) -> bool {
     !windows::is_on_disk(file)
 }

@@ -117,7 +117,7 @@ impl<T: Task> Pipeline<T> {
         self.threads
     }
 
-    /// Whether this process is a forked child of the creator, whose workers may have held any lock. If so,
+    /// Returns whether this process is a forked child of the creator, whose workers may have held any lock. If so,
     /// the pipeline must only be dropped.
     pub(crate) fn is_forked(&self) -> bool {
         self.forks != forks()
@@ -182,7 +182,7 @@ impl<T: Task> Pipeline<T> {
         wanted.wait().map(Some)
     }
 
-    /// Whether the oldest task's result is available without waiting.
+    /// Returns whether the oldest task's result is available without waiting.
     pub(crate) fn front_is_ready(&self) -> bool {
         self.jobs.front().is_some_and(|job| job.outcome().is_some())
     }

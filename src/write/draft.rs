@@ -119,7 +119,7 @@ impl Draft {
         self.record_count
     }
 
-    /// Whether anything has changed since the last commit, or since what is being committed was captured.
+    /// Returns whether anything has changed since the last commit, or since what is being committed was captured.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
     }
@@ -142,7 +142,7 @@ impl Draft {
         self.node.serial = serial;
     }
 
-    /// Whether an entry of `length` bytes would be the last of the open block.
+    /// Returns whether an entry of `length` bytes would be the last of the open block.
     #[inline]
     pub(super) fn closes_block(&self, length: usize) -> bool {
         let end = self.node.pending.len() + LENGTH_SIZE + length;

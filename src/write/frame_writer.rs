@@ -61,7 +61,7 @@ impl FrameWriter {
         self.pipeline.len()
     }
 
-    /// Whether the pipeline is empty.
+    /// Returns whether the pipeline is empty.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.pipeline.is_empty()
@@ -105,7 +105,7 @@ impl FrameWriter {
         self.pipeline.truncate(kept);
     }
 
-    /// Whether the oldest block should be written before another one is closed: it is compressed, or the
+    /// Returns whether the oldest block should be written before another one is closed: it is compressed, or the
     /// pipeline is full.
     pub(super) fn should_write(&self) -> bool {
         let threads = self.pipeline.threads();

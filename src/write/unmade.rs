@@ -7,7 +7,7 @@ use crate::format::{Geometry, Slot, in_memory};
 use crate::storage::{Storage, read_up_to};
 use crate::write::options::FIRST_SERIALS;
 
-/// Whether a file of `length` bytes is the remains of an interrupted creation, with this geometry and without
+/// Returns whether a file of `length` bytes is the remains of an interrupted creation, with this geometry and without
 /// metadata: the header is written last.
 pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, geometry: &Geometry) -> io::Result<bool> {
     if length == 0 {

@@ -141,7 +141,7 @@ impl Writer {
         self.draft.record_count()
     }
 
-    /// Whether a close would lose anything.
+    /// Returns whether a close would lose anything.
     pub(crate) fn has_uncommitted(&self) -> bool {
         self.draft.is_dirty() || self.slots.is_none() || self.marked.is_some()
     }

@@ -247,7 +247,7 @@ impl FileImage {
     }
 }
 
-/// The same file with the checksums of both slots put right.
+/// Corrects the checksums of both slots.
 pub(crate) fn fix_checksums(bytes: &mut [u8], geometry: &Geometry) {
     for serial in [0, 1] {
         let start = slot_start(geometry, serial);

@@ -63,7 +63,7 @@ class Need(NamedTuple):
     texts: tuple[str, ...]
 
     def rank(self) -> tuple[bool, int]:
-        """Returns how selective it is: the larger, the more."""
+        """Returns a measure of how selective it is; greater values are more selective."""
         return self.is_value, min(map(len, self.texts))
 
 

@@ -51,7 +51,7 @@ MISSING = Missing()
 _decode = json.JSONDecoder().decode
 _MARK = os.urandom(16).hex()
 _BETWEEN = f',"{_MARK}",'.encode()
-"""Between records that are parsed together: what no record has in it."""
+"""Separates records that are parsed together; no record contains it."""
 
 
 def document(record: bytes) -> Any:  # noqa: ANN401 - any value of JSON
@@ -63,12 +63,12 @@ def document(record: bytes) -> Any:  # noqa: ANN401 - any value of JSON
 
 
 def documents(records: Sequence[bytes]) -> list[Any]:
-    """The JSON in each of some records, like `document`, in less time."""
+    """Does the same as `document` for many records, in less time."""
     try:
         found: list[Any] = _decode(f"[{_BETWEEN.join(records).decode()}]")
     except (ValueError, RecursionError):
         found = []
-    # A record that is not JSON by itself may be part of some: `1, 2`, or `[1` before `2]`.
+    # A record that is not JSON may become part of valid JSON: `1, 2`, or `[1` before `2]`.
     if len(found) == 2 * len(records) - 1 and found[1::2] == [_MARK] * (len(records) - 1):
         return found[::2]
     return list(map(document, records))
@@ -80,7 +80,7 @@ def compiled(text: str) -> tuple[Value, ast.expr]:
         raise ValueError(f"expected at most {MAX_LENGTH:,} characters, not {len(text):,}")
     try:
         with warnings.catch_warnings():
-            # About backslashes in texts, which Python takes literally.
+            # These are warnings about backslashes in texts, which Python interprets literally.
             warnings.simplefilter("ignore")
             tree = ast.parse(text.strip().replace("\n", " "), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -141,7 +141,7 @@ def _value(node: ast.expr, depth: int) -> Value:
 
 
 def constant(node: ast.expr) -> Any:  # noqa: ANN401 - what JSON has
-    """The value of a constant; raises ValueError for anything else."""
+    """Returns the value of a constant; raises ValueError for anything else."""
     match node:
         case ast.Constant(value=None | bool() | int() | float() | str() as value):
             return value
@@ -273,7 +273,7 @@ def _comparisons(node: ast.Compare, depth: int) -> Value:
 
 
 def _is_single(node: ast.expr) -> bool:
-    """Whether a value is the only one of its kind, so that `is` is meaningful."""
+    """Returns whether a value is the only one of its kind, so that `is` is meaningful."""
     match node:
         case ast.Constant(value=None | bool()):
             return True

@@ -1,4 +1,4 @@
-"""Times, as they are found in records."""
+"""Times in records."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SUBUNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (float("inf"), 1e9))
-"""Numbers below the first of each are times in units of which the second of each make a second."""
+"""For each unit of time, the limit below which numbers are in it, and the number of units in a second."""
 
 
 def field_time(path: list[str], *, utc: bool) -> Callable[[bytes], float | None]:
-    """The time in a field of a record that is a JSON object."""
+    """Returns a function that finds the time in a field of a JSON record."""
     import json
 
     def time_of(record: bytes) -> float | None:
@@ -27,8 +27,8 @@ def field_time(path: list[str], *, utc: bool) -> Callable[[bytes], float | None]
 
 
 def instant(value: object, *, utc: bool) -> float | None:
-    """The time of a record in seconds since the epoch: a number of seconds, milliseconds, micro- or nanoseconds, or a
-    text as in ISO 8601; None for anything else.
+    """Converts a value to seconds since the epoch: a number of seconds, milliseconds, microseconds or nanoseconds, or a
+    text in ISO 8601. Returns None for anything else.
     """
     if isinstance(value, str):
         try:
@@ -45,7 +45,7 @@ def instant(value: object, *, utc: bool) -> float | None:
 
 
 def iso_time(text: str, *, utc: bool) -> float:
-    """Seconds since the epoch of a time as in ISO 8601; raises ValueError if it is none."""
+    """Converts a time in ISO 8601 to seconds since the epoch; raises ValueError for other text."""
     from datetime import UTC, datetime
 
     found = datetime.fromisoformat(text.strip())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ESCAPED = {ord("\\"): r"\\", ord("\t"): r"\t", ord("\n"): r"\n", ord("\r"): r"\r"}
-"""Characters that would be read as the end of a field or a line."""
+"""Characters that would end a field or a line, and the backslash, with their replacements."""
 
 
 class Projection:
@@ -32,7 +32,7 @@ class Projection:
         return joined.encode(errors="backslashreplace")
 
     def as_lines(self, records: Sequence[bytes]) -> bytes:
-        """A line of such text for each of some records, in less time."""
+        """Returns such a line for each record, in less time."""
         found = documents(records)
         columns = [
             [value if type(value) is str else in_text(value) for value in map(field, found)]
@@ -50,7 +50,7 @@ class Projection:
         return compact({name: value for name, value in pairs if value is not MISSING})
 
     def as_objects(self, records: Sequence[bytes]) -> list[str]:
-        """Such an object for each of some records, in less time."""
+        """Returns such an object for each record, in less time."""
         found = documents(records)
         names = [name for name, _ in self._fields]
         rows = zip(*(map(field, found) for _, field in self._fields), strict=True)

@@ -1,1 +1,1 @@
-"""Indexes of the fields of JSON records: which records cannot have a value; see docs/indexing.md."""
+"""Indexes of the fields of JSON records, which exclude records that cannot have a value; see docs/indexing.md."""

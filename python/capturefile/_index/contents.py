@@ -1,4 +1,4 @@
-"""What an index says of itself: its keys, the log that it is of, and its runs."""
+"""The description of an index in its metadata: its keys, the identity of its log, and its runs."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     Log: TypeAlias = CaptureFile[Any] | RotatingReader[Any]
 
 KEY = "capturefile.index"
-"""The key in the metadata of an index, a JSON object, under which its contents are."""
+"""The name under which the contents are stored in the metadata of an index, which is a JSON object."""
 CONSUMER = "index"
-"""The name of the consumer that feeds an index."""
+"""The name of the consumer that writes an index."""
 GROUPS_PER_PAGE = 128
-"""As in the extension."""
+"""Maximum number of groups in a page, as in the extension."""
 
 
 class Damaged(Exception):  # noqa: N818 - it is never seen by users
-    """An index is no index, or damaged: it says nothing."""
+    """A file is not an index, or the index is damaged, so it cannot be used."""
 
 
 class Run(NamedTuple):
-    """The pages of an index about consecutive records."""
+    """The pages of an index for consecutive records."""
 
     first: int
     """The number of the first record."""
@@ -39,13 +39,13 @@ class Run(NamedTuple):
     groups: int
     """The number of groups of records."""
     unreadable: list[tuple[int, int]]
-    """The records that could not be read, which may have any values: the first and the last of each stretch."""
+    """The first and the last record of each range that could not be read; these records may have any values."""
     parts: list[tuple[int, int]]
     """For each key, the record of the index with the first page, and the number of pages of hashes."""
 
     @property
     def group_pages(self) -> int:
-        """The number of pages, for each key, that describe groups; those of hashes are behind them."""
+        """For each key, the number of pages of groups; the pages of hashes follow them."""
         return -(-self.groups // GROUPS_PER_PAGE)
 
     @property
@@ -55,17 +55,17 @@ class Run(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What an index has."""
+    """The contents of an index, except its pages."""
 
     keys: list[str]
     identity: list[int | None]
-    """That of the log's file; see `identity_of`."""
+    """The identity of the log's file; see `identity_of`."""
     runs: list[Run]
     position: Position
-    """How much of the log has been indexed."""
+    """The position in the log up to which it is indexed."""
 
     def encode(self) -> dict[str, Any]:
-        """Returns all but the position, which the consumer keeps, as a JSON object."""
+        """Returns everything except the position, which the consumer stores, as a JSON object."""
         return {"version": 1, "keys": self.keys, "identity": self.identity, "runs": self.runs}
 
     @classmethod
@@ -73,7 +73,7 @@ class Contents(NamedTuple):
         """Parses the metadata of an index.
 
         Raises:
-            Damaged: It is that of something else.
+            Damaged: It is not the metadata of an index.
         """
         try:
             found = json.loads(metadata or b"{}")
@@ -103,7 +103,7 @@ def _run(value: list[Any], keys: int) -> Run:
 def identity_of(log: Log) -> list[int | None]:
     """Returns the inode and the creation time of a file, or of the manifest of a log.
 
-    The device is no part of it, because its number may be another one after a reboot.
+    The device is not included, because its number may change after a reboot.
     """
     _, inode, birth = file_identity(file_of(log))
     return [inode, birth]
@@ -115,7 +115,7 @@ def file_of(log: Log) -> CaptureFile[Any]:
 
 
 def parts_of(log: Log, first: int, last: int) -> Generator[tuple[CaptureFile[Any], range, int], None, None]:
-    """The files with the records from one number to another; see `Log.files_with`."""
+    """Yields the files with the records from one number to another; see `files_with`."""
     if isinstance(log, CaptureFile):
         yield log, range(first, last + 1), 0
     else:

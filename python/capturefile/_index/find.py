@@ -1,4 +1,4 @@
-"""Records by the values of fields, with the index of the log if it has one."""
+"""Finding records by the values of fields, with the index of the log if it has one."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 EVERYTHING = sys.maxsize
 _open: WeakKeyDictionary[Log, Index] = WeakKeyDictionary()
-"""The indexes of logs that were looked for in them."""
+"""The open indexes of logs that have been searched."""
 
 
 def find_all(log: Log, key: str, value: object) -> Iterator[tuple[int, Any]]:
-    """What `CaptureFile.find_all` returns."""
+    """Implements `CaptureFile.find_all`."""
     ranges = narrowed(log, lambda view: _equal(view, key, value))
     span = (first_record(log), log.record_count())
     return _found(log, [span] if ranges is None else intersection(ranges, [span]), key, value)
@@ -57,7 +57,7 @@ def _found(log: Log, ranges: Ranges, key: str, value: object) -> Iterator[tuple[
 
 
 def _candidates(log: Log, ranges: Ranges, key: str, value_hash: int | None) -> Iterator[tuple[int, bytes, Any]]:
-    """The records in which the key may have a value of a hash, with their numbers and files."""
+    """Yields the records in which the key may have a value with this hash, with their numbers and files."""
     field = _IndexKey(key)
     for first, last in ranges:
         if first > last:
@@ -72,8 +72,8 @@ def _candidates(log: Log, ranges: Ranges, key: str, value_hash: int | None) -> I
 def narrowed(log: Log, find: Callable[[View], Ranges | None]) -> Ranges | None:
     """Returns what `find` finds in the index of a log, and all records that are not indexed.
 
-    None if there is no index that can be used, or it says nothing. An index that is behind is brought up to date, and
-    one that is damaged or of another file is made again, where that is possible.
+    Returns None if there is no usable index, or it cannot exclude any records. If possible, an outdated index is
+    brought up to date, and one that is damaged or belongs to another file is created again.
     """
     for _ in range(2):
         try:
@@ -87,12 +87,12 @@ def narrowed(log: Log, find: Callable[[View], Ranges | None]) -> Ranges | None:
             if broken is None or not _renewed(log, broken.view):
                 return None
         except OSError:
-            return None  # A search without an index tells what cannot be read.
+            return None  # A search without an index reports what cannot be read.
     return None
 
 
 def _usable(log: Log) -> View | None:
-    """The index of a log, which covers all but a few of its records if that is possible."""
+    """Returns the index of a log, after bringing it up to date if that is possible and worthwhile."""
     found = _opened(log)
     if found is None:
         return None
@@ -106,7 +106,7 @@ def _usable(log: Log) -> View | None:
 
 
 def _opened(log: Log) -> Index | None:
-    """The index of a log as it is now; None if it has none."""
+    """Returns the index of a log in its current state, or None if it has none."""
     found = _open.get(log)
     if found is not None and found.refresh():
         return found
@@ -125,7 +125,7 @@ def _opened(log: Log) -> Index | None:
 
 
 def _renewed(log: Log, view: View) -> bool:
-    """Makes the index again, unless the log is no longer the one at its path; returns whether that was done."""
+    """Creates the index again, unless the path leads to another log now; returns whether this succeeded."""
     try:
         is_here = is_in_place(file_of(log))
     except (CaptureFileError, OSError):
@@ -134,7 +134,7 @@ def _renewed(log: Log, view: View) -> bool:
 
 
 def _tried(work: Callable[[], object]) -> bool:
-    """Whether an index could be written: it may be another's, or another process may be doing the same."""
+    """Returns whether `work`, which writes an index, succeeds: another user may own it, or another process write it."""
     try:
         work()
     except (CaptureFileError, OSError, ValueError):

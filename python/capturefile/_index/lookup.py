@@ -1,4 +1,4 @@
-"""Looking values up in an index: which records may have them."""
+"""Looking up values in an index, to determine which records may have them."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _SCALARS = (str, int, float, bool, type(None))
 
 
 def hash_of(value: object) -> int | None:
-    """Returns what an index knows a value by; None if that is nothing."""
+    """Returns the hash of a value in an index, or None if it has none."""
     if type(value) in (list, dict):
         return _index_hash(b"[]" if type(value) is list else b"{}")
     if type(value) not in _SCALARS:
         return None
     try:
         return _index_hash(json.dumps(value).encode())
-    except ValueError:  # A number with more digits than Python makes text of.
+    except ValueError:  # A number with more digits than Python converts to text.
         return None
 
 
 def as_number(value: float) -> float | None:
-    """Returns a number as bounds have it; None if it is too large."""
+    """Returns a number in the form of bounds, or None if it is too large."""
     try:
         return float(value)
     except OverflowError:
@@ -53,12 +53,12 @@ def as_number(value: float) -> float | None:
 
 
 def as_text(value: str) -> bytes:
-    """Returns a text as bounds have it."""
+    """Returns a text in the form of bounds."""
     return value.encode(errors="surrogatepass")
 
 
 class View(NamedTuple):
-    """What an index has, as of one commit."""
+    """The state of an index at one commit."""
 
     file: CaptureFile[bytes]
     contents: Contents
@@ -69,14 +69,14 @@ class View(NamedTuple):
         return self.contents.position.records
 
     def key(self, path: list[str | int]) -> int | None:
-        """Returns which of the keys a field is that names lead to; None if it is none of them."""
+        """Returns the position of the key for the field at this path, or None if the field is not indexed."""
         for place, key in enumerate(self.contents.keys):
             if path in ([key], key.split(".")):
                 return place
         return None
 
     def equal(self, key: int, value: object) -> Ranges | None:
-        """Returns the indexed records in which a key may equal a value; None if nothing can be said.
+        """Returns the indexed records in which a key may equal a value, or None if the index cannot exclude any.
 
         Raises:
             Damaged: The index is damaged.
@@ -136,8 +136,8 @@ class Index:
         """Opens the index at `path`.
 
         Raises:
-            Damaged: It is no index.
-            FileNotFoundError: There is none.
+            Damaged: The file is not an index.
+            FileNotFoundError: There is no such file.
         """
         try:
             self._file = CaptureFile(path, encoding=None)
@@ -147,10 +147,10 @@ class Index:
         self._log_fits: bool | None = None
 
     def refresh(self) -> bool:
-        """Looks at what has been committed since; returns whether the path still leads to this index.
+        """Updates the view to the last commit; returns whether the path still leads to this index.
 
         Raises:
-            Damaged: It is no index.
+            Damaged: The file is not an index.
         """
         try:
             if not is_in_place(self._file):
@@ -165,7 +165,7 @@ class Index:
         return True
 
     def fits(self, log: Log) -> bool:
-        """Whether this is an index of the log, and of the records that it has, as far as both have the same ones."""
+        """Returns whether this is an index of the log, and agrees with it on the records that both have."""
         if self._log_fits is None:
             self._log_fits = _fits(self.view.contents, log)
         return self._log_fits

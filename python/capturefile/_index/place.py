@@ -1,4 +1,4 @@
-"""Where the index of a log is."""
+"""The path of the index of a log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from capturefile._typing import StrPath
 
 NAME_IN_FOLDER = "_index.capture"
-"""It starts with an underscore because engines that read whole folders skip such names."""
+"""The name of an index in the folder of a rotated log; engines that read whole folders skip names with underscores."""
 SUFFIX = ".index"
 
 

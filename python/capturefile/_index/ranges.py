@@ -1,4 +1,4 @@
-"""Sets of record numbers: sorted lists of ranges, each by its first and its last number."""
+"""Sets of record numbers, as sorted lists of ranges, each with its first and its last number."""
 
 from __future__ import annotations
 

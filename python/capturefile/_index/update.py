@@ -1,4 +1,4 @@
-"""Making indexes, and keeping them up to date: each is a consumer's results."""
+"""Creating indexes and keeping them up to date: each index is the result of a consumer."""
 
 from __future__ import annotations
 
@@ -37,38 +37,38 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], object]
 
 MIN_RUN = 4096
-"""The number of records from which on it is worth the while to index them."""
+"""Minimum number of new records for which updating an index is worthwhile."""
 MAX_RUN = 1 << 22
-"""The maximum number of records of a run."""
+"""Maximum number of records in a run."""
 MAX_GROUPS = 1 << 16
-"""The number of groups with which a run ends."""
+"""Number of groups after which a run ends."""
 MERGED = 8
-"""The number of runs of about the same size that become one."""
+"""Number of runs of about the same size that are merged into one."""
 MAX_GARBAGE = 8
-"""The part of an index, as its denominator, that may be pages that were merged into others."""
+"""The fraction of an index that unused pages may take up, relative to the used ones, as the denominator."""
 
 
 def index(file_name: StrPath, *keys: str, progress: Progress | None = None) -> int:
     """Creates the index of a file or a rotated log, or brings it up to date.
 
-    The index says which records cannot have a value in a field, so that `find_all` and the option `--where` of the
-    command read only the others. It is a file beside the log, called like it with `.index` behind, or `_index.capture`
-    in the folder of a rotated log. An index that is damaged, or belongs to another file, is made again.
+    With the index, `find_all` and the option `--where` of the command skip records that cannot have a value in a
+    field. It is a file next to the log, with `.index` appended to its name, or `_index.capture` in the folder of a
+    rotated log. An index that is damaged or belongs to another file is created again.
 
     Args:
         file_name: Path of a capture file, or of the folder of a rotated log.
-        keys: Names of fields of JSON records; `a.b` is field `b` in `a`. By default those that the index has. With
-            others than it has, it is made again.
-        progress: Called with the number of indexed records and the number of all: at the start and after every 100,000.
-            An exception that it raises stops the work; what was committed remains.
+        keys: Names of fields of JSON records; `a.b` is field `b` in `a`. By default, the keys of the existing index.
+            With different keys, the index is created again.
+        progress: Called with the number of indexed records and of all records, at the start and after every 100,000. An
+            exception that it raises stops the work; committed parts of the index remain.
 
     Returns:
         The number of the last record that the index covers.
 
     Raises:
-        ValueError: There is no index that has keys and none are given, or the path of the index leads to a capture file
-            that is something else.
-        CaptureFileAlreadyOpen: The index is being brought up to date elsewhere.
+        ValueError: No keys are given and there is no index with keys, or the file at the path of the index is a capture
+            file that is not an index.
+        CaptureFileAlreadyOpen: Another object or process is updating the index.
         CaptureFileError: As for `CaptureFile`.
         OSError: As for `CaptureFile`.
 
@@ -99,28 +99,28 @@ def index(file_name: StrPath, *keys: str, progress: Progress | None = None) -> i
 
 
 def renew(file_name: StrPath, keys: list[str]) -> None:
-    """Makes an index again, for the same keys; raises what `index` does."""
+    """Creates an index again for the same keys; raises the same errors as `index`."""
     with _new(os.fspath(file_name), place_of(file_name), keys) as indexer:
         indexer.catch_up(None)
 
 
 def _keys_at(place: str) -> list[str]:
-    """The keys of an index of which other parts are damaged."""
+    """Returns the keys of an index that is damaged."""
     with CaptureFile(place, encoding=None) as file:
         try:
             return Contents.decode(file.get_metadata()).keys
         except Damaged:
-            raise ValueError(f"{place!r} is damaged so that its keys are unknown: name them") from None
+            raise ValueError(f"{place!r} is damaged, and its keys cannot be read: name them") from None
 
 
 def _opened(place: str, *, empty: bool) -> CaptureFile[bytes]:
-    """The index at a path, for writing; created if it does not exist."""
+    """Opens the index at a path for writing, and creates it if it does not exist."""
     options: dict[str, Any] = {"compression_block_size": 16384, "compression_level": 1, "encoding": None}
     return CaptureFile(place, to_write=True, force_new_empty_file=empty, **options)
 
 
 def _indexer(path: str, place: str, keys: list[str]) -> Indexer:
-    """Continues with the index that is there, if it is one of these keys, or by default of any; or makes it."""
+    """Continues the existing index if it has these keys, or by default any keys; otherwise creates it."""
     Path(path).stat()
     if not Path(place).exists():
         if not keys:
@@ -150,17 +150,17 @@ def _indexer(path: str, place: str, keys: list[str]) -> Indexer:
 
 
 def _contents(destination: CaptureFile[bytes], place: str) -> Contents | None:
-    """What an index has; None for a file without records."""
+    """Returns the contents of an index, or None for a file without records."""
     try:
         return Contents.decode(destination.get_metadata())
     except Damaged:
         if destination.record_count() and f'"{KEY}"'.encode() not in (destination.get_metadata() or b""):
-            raise ValueError(f"{place!r} is a capture file, but no index: it is in the way of one") from None
+            raise ValueError(f"{place!r} is a capture file that is not an index: it is not replaced") from None
         return None
 
 
 def _new(path: str, place: str, keys: list[str]) -> Indexer:
-    """Makes an empty index, in place of one that is there."""
+    """Creates an empty index, and replaces an existing one."""
     source = Source(path, follow=False, timeout=None, durable=False)
     try:
         identity, mode_of = identity_of(source.file), file_of(source.file).file_name
@@ -168,7 +168,7 @@ def _new(path: str, place: str, keys: list[str]) -> Indexer:
         source.close()
     destination = _opened(place, empty=True)
     try:
-        # It repeats what is in the log, and is for nobody who must not read that.
+        # The index contains data of the log, so it must not be readable by more users.
         Path(place).chmod(stat.S_IMODE(Path(mode_of).stat().st_mode) & 0o666)
     except BaseException:
         destination.close()
@@ -177,7 +177,7 @@ def _new(path: str, place: str, keys: list[str]) -> Indexer:
 
 
 class Indexer(ExactlyOnceConsumer[bytes]):
-    """Consumes a log; its results are the pages of an index, and with them, in the metadata, where they are."""
+    """Consumes a log; its results are the pages of an index, with their positions in the metadata."""
 
     def __init__(
         self, path: str, destination: CaptureFile[bytes], keys: list[str], runs: list[Run], identity: list[int | None]
@@ -185,7 +185,7 @@ class Indexer(ExactlyOnceConsumer[bytes]):
         """Continues an index.
 
         Raises:
-            CaptureFileReplaced: It is one of another log.
+            CaptureFileReplaced: It is the index of another log.
         """
         self._keys = keys
         self._runs = runs
@@ -194,7 +194,7 @@ class Indexer(ExactlyOnceConsumer[bytes]):
             source = Source(path, follow=False, timeout=None, durable=True)
             try:
                 if identity_of(source.file) != identity:
-                    raise CaptureFileReplaced(f"{destination.file_name!r} is the index of another file than {path!r}")
+                    raise CaptureFileReplaced(f"{destination.file_name!r} is the index of a file other than {path!r}")
                 super().__init__(source, Decoder(None), 1, destination, CONSUMER, closes_destination=True)
             except BaseException:
                 source.close()
@@ -204,10 +204,10 @@ class Indexer(ExactlyOnceConsumer[bytes]):
             raise
 
     def catch_up(self, progress: Progress | None) -> None:
-        """Indexes the records that are behind those that were.
+        """Indexes the records after those that are indexed already.
 
         Raises:
-            Damaged: A page that becomes part of others is damaged.
+            Damaged: A page to be merged is damaged.
         """
         log = self._source.file
         count = log.record_count()
@@ -221,7 +221,7 @@ class Indexer(ExactlyOnceConsumer[bytes]):
             progress(count, count)
 
     def _add(self, first: int, last: int, progress: Progress | None) -> None:
-        """Adds a run of records, or of as many as it can have."""
+        """Adds a run of these records, or of as many as fit."""
         log = self._source.file
         count = log.record_count()
         run = _IndexRun(self._keys, first)
@@ -240,7 +240,7 @@ class Indexer(ExactlyOnceConsumer[bytes]):
         self._take(run, first, done)
 
     def _take(self, run: _IndexRun, first: int, last: int) -> None:
-        """Commits a run, of which earlier ones become part if there are many of them."""
+        """Commits a run, after merging earlier ones into it if there are many."""
         destination = self.destination
         number = merged([each.last + 1 - each.first for each in self._runs], last + 1 - first)
         kept, earlier = self._runs[: len(self._runs) - number], self._runs[len(self._runs) - number :]
@@ -269,7 +269,7 @@ class Indexer(ExactlyOnceConsumer[bytes]):
         return pages[: run.group_pages], pages[run.group_pages :]
 
     def _store(self, position: Position) -> None:
-        """Commits what was added, with what it is and how far it reaches."""
+        """Commits the added pages, with the contents of the index and its position in the log."""
         metadata = _metadata.load(self.destination, KEY, "contents of an index")
         metadata[KEY] = Contents(self._keys, self._identity, self._runs, position).encode()
         _metadata.save(self.destination, metadata)
@@ -277,13 +277,13 @@ class Indexer(ExactlyOnceConsumer[bytes]):
         self.commit()
 
     def has_garbage(self) -> bool:
-        """Whether the file should be written again, because a large part of it is no longer used."""
+        """Returns whether the file should be written again, because a large part of it is no longer used."""
         used = sum(run.pages for run in self._runs)
         return self.destination.record_count() > used + max(64, used // MAX_GARBAGE)
 
 
 def merged(sizes: Sequence[int], size: int) -> int:
-    """Returns how many of the last runs become part of a new one, by the numbers of their records."""
+    """Returns how many of the last runs are merged into a new one, given their numbers of records."""
     number = 0
     while True:
         limit = len(sizes) - number
@@ -301,15 +301,15 @@ def merged(sizes: Sequence[int], size: int) -> int:
 
 
 def _tier(size: int) -> int:
-    """By how many powers of eight a run is larger than the least."""
+    """Returns by how many powers of eight a run is larger than the smallest."""
     return max(0, (size // MIN_RUN).bit_length() - 1) // (MERGED.bit_length() - 1)
 
 
 def _compact(place: str) -> None:
-    """Writes an index again, without the pages that are no longer used.
+    """Rewrites an index without its unused pages.
 
     Raises:
-        CaptureFileAlreadyOpen: It is brought up to date elsewhere.
+        CaptureFileAlreadyOpen: Another object or process is updating it.
     """
     with replacing(place) as temporary, CaptureFile(place, encoding=None) as old:
         contents = Contents.decode(old.get_metadata())
@@ -322,7 +322,7 @@ def _compact(place: str) -> None:
 
 
 def _copied(run: Run, start: int, hash_pages: int, old: CaptureFile[bytes], new: CaptureFile[bytes]) -> tuple[int, int]:
-    """Copies the pages of a key in a run; returns where they are."""
+    """Copies the pages of a key in a run; returns their position."""
     place = new.record_count() + 1
     new.add_records(old[start : start + run.group_pages + hash_pages])
     return place, hash_pages

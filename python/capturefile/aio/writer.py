@@ -282,7 +282,7 @@ class Writer:
         return await append.done
 
     def _has_room_for(self, append: _Append) -> bool:
-        """Whether a record may enter the queue. An empty queue has room for anything."""
+        """Returns whether a record may enter the queue. An empty queue has room for anything."""
         settled = self._last_settled
         if settled is self._last:
             return True

@@ -52,7 +52,7 @@ COMMANDS = {
     "count": "print the number of records; for several files, with their names and the total",
     "follow": "print records as they are committed by any process",
     "grep": "print the records that match a pattern",
-    "index": "create an index of fields, with which --where reads less, or bring it up to date",
+    "index": "create or update an index of fields, with which --where reads less",
     "info": "print sizes and numbers that describe the file",
     "du": "print the disk space and number of records of files",
     "verify": "read the whole file and report damage",

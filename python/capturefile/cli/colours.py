@@ -12,7 +12,7 @@ RESET = "\x1b[0m"
 
 
 def has_colours(descriptor: int) -> bool:
-    """Whether output to a descriptor is displayed in colours."""
+    """Returns whether output to a descriptor is displayed in colours."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and is_terminal(descriptor)
 
 

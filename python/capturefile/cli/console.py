@@ -11,7 +11,7 @@ if sys.platform == "win32":
     _ENABLE_VIRTUAL_TERMINAL_PROCESSING = 4
 
     def is_console(descriptor: int) -> bool:
-        """Whether output goes to a console; if so, enables escape sequences in it."""
+        """Returns whether output goes to a console; if so, enables escape sequences in it."""
         mode = wintypes.DWORD()
         try:
             handle = wintypes.HANDLE(msvcrt.get_osfhandle(descriptor))

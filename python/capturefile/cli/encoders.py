@@ -177,7 +177,7 @@ class JsonLines(Lines):
 
 
 class JsonFieldLines(Lines):
-    """Makes lines of JSON of fields of records."""
+    """Converts fields of records to lines of JSON."""
 
     def __init__(self, start: str, fields: Sequence[str]) -> None:
         """Lines begin with `start`, before the number."""
@@ -187,7 +187,7 @@ class JsonFieldLines(Lines):
         self._projection = Projection(fields)
 
     def lines(self, numbers: list[int], records: list[bytes]) -> bytes:
-        """The lines of many records."""
+        """Returns the lines of many records."""
         objects = self._projection.as_objects(records) if records else []
         pairs = zip(numbers, objects, strict=True)
         lines = [f'{self._start}{number}, "record": {found}}}\n' for number, found in pairs]

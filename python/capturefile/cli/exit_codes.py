@@ -10,7 +10,7 @@ DONE = 0
 FAILED = 1
 WRONG_USAGE = 2
 UNUSABLE = 2
-"""For `verify` and `grep`, for which 1 is a result: the file could not be read."""
+"""The file could not be read, for `verify` and `grep`, whose exit code 1 is a result."""
 LOSSY = 3
 """Done, but parts of the source are missing in the result."""
 INTERRUPTED = 128 + signal.SIGINT
@@ -25,7 +25,7 @@ class Terminated(BaseException):
     """A signal requests the end of the process; temporary files have to be removed first."""
 
     def __init__(self, number: int) -> None:
-        """`number` is the number of the signal."""
+        """Stores the number of the signal."""
         super().__init__(number)
         self.number = number
 

@@ -23,7 +23,7 @@ MAX_SAMPLES = 256
 SAMPLED_TOGETHER = 64
 MAX_SAMPLED_BYTES = 32 * 1024 * 1024
 GOLDEN = 0.6180339887498949
-"""The golden ratio: the fractional parts of its multiples are evenly distributed, however many there are."""
+"""The golden ratio: the fractional parts of its multiples are evenly distributed for any number of them."""
 PREVIEW = 60
 """Number of bytes of the metadata that are shown."""
 

@@ -54,7 +54,7 @@ class Followed:
         self.times = times
         self.by_name = by_name
         self.is_over = False
-        """Whether a record was too late, as all further ones will be."""
+        """Whether a record was too late, so that all later ones are too."""
         self.source: Source | None = None
         self.code = DONE
         self._follower: Follower[bytes] | RotatingFollower[bytes] | None = None
@@ -114,7 +114,7 @@ class Followed:
         return self._next > before
 
     def write_all(self, output: BinaryIO, cursor: CursorFile | None = None) -> int:
-        """Writes records until the follower ends, flushing before each wait; returns the exit code.
+        """Writes records until the follower ends, and flushes before each wait; returns the exit code.
 
         The cursor moves only after the output has been flushed.
         """
@@ -150,7 +150,7 @@ class Followed:
                 saved = time.monotonic()
 
     def _wants(self, record: bytes) -> bool:
-        """Whether to write a record that is not too late."""
+        """Returns whether to write a record that is not too late."""
         if self._watch is not None and not self._watch.belongs(record):
             return False
         return self.where is None or self.where.holds(record)
@@ -175,7 +175,7 @@ class Followed:
             raise error
 
     def _appears(self) -> bool:
-        """Whether a missing file exists now; it is followed from its start."""
+        """Returns whether a missing file exists now; if so, follows it from its start."""
         now = time.monotonic()
         if now < self._due:
             return False
@@ -208,7 +208,7 @@ class Followed:
 
 
 def has_passed(deadline: float | None) -> bool:
-    """Whether no further commit can have a time before the deadline."""
+    """Returns whether no further commit can have a time before the deadline."""
     return deadline is not None and time.time() > deadline + LATENESS
 
 

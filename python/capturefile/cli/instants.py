@@ -1,4 +1,4 @@
-"""Times, as they are given in the command line."""
+"""Times on the command line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def point(text: str, now: float, *, utc: bool) -> float:
 
 
 def _value(text: str, now: float, *, utc: bool) -> float:
-    """Does the same; raises an error if it is not valid."""
+    """Does the same as `point`; raises an error if the text is not valid."""
     from datetime import UTC, datetime
 
     words = text.lower()
@@ -58,14 +58,14 @@ def _value(text: str, now: float, *, utc: bool) -> float:
 
 
 def moment(value: float) -> datetime:
-    """Returns the time as an object; times before 1970, when nothing was committed, become the start of that year."""
+    """Returns the time as an object; earlier times than 1970, when nothing was committed, become the start of 1970."""
     from datetime import UTC, datetime
 
     return datetime.fromtimestamp(max(value, 0.0), UTC)
 
 
 def time_of_day(now: float, zone: tzinfo | None, *, days: int = 0, hours: int = 0, minutes: int = 0) -> float:
-    """Returns a time of today, or of the day that is this many days later; raises ValueError if no day has it."""
+    """Returns a time of today, or of a day this many days later; raises ValueError if it is not a time of day."""
     from datetime import datetime, timedelta
 
     day = datetime.fromtimestamp(now, zone) + timedelta(days=days)

@@ -1,4 +1,4 @@
-"""Which records a condition can hold for, as the index of their source says."""
+"""Determining, from the index of a source, for which records a condition can be true."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Gt: ast.Lt,
     ast.GtE: ast.LtE,
 }
-"""Comparisons with their sides exchanged."""
+"""Each comparison, and the equivalent one with exchanged operands."""
 AFTER_ANY = b"\xff"
-"""What no text in UTF-8 has, so that it is behind all that start alike."""
+"""A byte that UTF-8 never contains: with it appended, a text is greater than all texts that it is the start of."""
 
 
 def narrowed(reader: CaptureFile[bytes] | RotatingReader[bytes], condition: Condition) -> Ranges | None:
-    """Returns the records that a condition can hold for; None if these may be all."""
+    """Returns the records for which a condition can be true, or None if these may be all."""
     from capturefile._index.place import place_of
 
-    # To load what reads indexes takes longer than the rest of a short command.
+    # Importing the modules for indexes takes longer than the rest of a short command.
     if not os.path.exists(place_of(reader.file_name)):
         return None
     from capturefile._index.find import narrowed
@@ -97,7 +97,7 @@ def _any_of(view: View, key: int, values: list[Any]) -> Ranges | None:
 
 
 def _ordered(view: View, key: int, operation: type[ast.cmpop], value: object) -> Ranges | None:
-    """The records in which a key may be above a value, or below it."""
+    """Returns the records in which a key may be greater or less than a value."""
     from capturefile._index.lookup import as_number, as_text
 
     bound: Any = None

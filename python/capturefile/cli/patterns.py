@@ -20,7 +20,7 @@ BORDERS = (r"(?<!\w)", r"(?!\w)")
 
 
 class RustPattern:
-    """A pattern in Rust's syntax, for which the extension searches."""
+    """A pattern in Rust's syntax; the extension searches for it."""
 
     def __init__(self, options: argparse.Namespace, patterns: list[str]) -> None:
         """Raises WrongUsage if one of the patterns is not valid."""
@@ -36,7 +36,7 @@ class RustPattern:
         return self.core.is_in(record)
 
     def spans(self, record: bytes) -> list[tuple[int, int]]:
-        """Returns where they are found."""
+        """Returns the ranges of the matches."""
         return self.core.spans(record)
 
 
@@ -50,7 +50,7 @@ def _compiled(part: str, pattern: str, *, ignore_case: bool) -> _Pattern:
 
 
 class PythonPattern:
-    """A pattern in Python's syntax, for which the module re searches in each record."""
+    """A pattern in Python's syntax; the module re searches each record for it."""
 
     core = None
 
@@ -71,7 +71,7 @@ class PythonPattern:
         return self._pattern.search(_as_text(record)) is not None
 
     def spans(self, record: bytes) -> list[tuple[int, int]]:
-        """Returns where they are found, in bytes."""
+        """Returns the ranges of the matches, in bytes."""
         text = _as_text(record)
 
         def offset(index: int) -> int:

@@ -29,7 +29,7 @@ FIRST_STRETCH = 1024
 MAX_STRETCH = 65_536
 """Number of records that are examined together in the search backwards for the last matching ones."""
 SAMPLE = 100
-"""Number of records that show whether a source has JSON at all."""
+"""Number of records that are examined to determine whether a source has any JSON."""
 
 
 def check_range(options: argparse.Namespace, names: list[str]) -> None:
@@ -78,7 +78,7 @@ class Selection:
 
     @property
     def has_slack(self) -> bool:
-        """Whether it depends on other records if a record is in the period."""
+        """Whether other records determine if a record is in the period."""
         return self.times is not None and bool(self.times.slack)
 
     def records(self, shown: Progress | None = None) -> Iterator[tuple[int, bytes]]:
@@ -116,7 +116,7 @@ class Selection:
         return records if self.times is None else self.times.chosen(records)
 
     def _parts(self) -> Iterator[FileRange]:
-        """The records of the span by file, but for those that the condition cannot hold for as an index says."""
+        """Yields the records of the span by file, without those that an index excludes."""
         possible = None if self.where is None or self.has_slack else self.source.narrowed(self.where)
         if possible is None:
             yield from self.source.parts(self.span)

@@ -65,7 +65,7 @@ def check(names: list[str]) -> None:
 
 
 def is_url(name: str) -> bool:
-    """Whether a name is the URL of an object in a store."""
+    """Returns whether a name is the URL of an object in a store."""
     if "://" not in name:
         return False
     from capturefile._remote import is_url
@@ -170,7 +170,7 @@ class Source:
     """Number of the last record; one less than `first` if there are no records."""
     reader: CaptureFile[bytes] | RotatingReader[bytes]
     _narrowed: tuple[Condition, Ranges | None] | None = None
-    """What `narrowed` has found."""
+    """The last result of `narrowed`, with its condition."""
 
     def __len__(self) -> int:
         """Returns the number of existing records."""
@@ -196,7 +196,7 @@ class Source:
         raise NotImplementedError
 
     def narrowed(self, condition: Condition) -> Ranges | None:
-        """Returns the records that a condition can hold for, as an index says; None if these may be all."""
+        """Returns the records for which a condition can be true according to an index, or None if these may be all."""
         if self._narrowed is None or self._narrowed[0] is not condition:
             from capturefile.cli.narrowing import narrowed
 
@@ -264,7 +264,7 @@ class Single(Source):
         yield FileRange(self.reader, span.first, span.last, 0)
 
     def first_committed(self, time: datetime) -> int:
-        """Asks the file, by bisection of its index."""
+        """Searches the index of the file by bisection."""
         return first_committed(self.reader, time, self.name)
 
     def paths(self) -> list[str]:
@@ -314,7 +314,7 @@ class Rotated(Source):
         numbers: dict[int, int] = {}
 
         def reaches(index: int) -> bool | None:
-            """Whether the file has records of the time, or later ones; None if it is deleted meanwhile."""
+            """Returns whether the file has records of the time, or later ones; None if it has been deleted."""
             file = files[index]
             try:
                 with capturefile.open(file.location, encoding=None) as cf:

@@ -29,7 +29,7 @@ else:
 """The signals that end a process, except the interrupt."""
 
 STANDARD = "-"
-"""The file name that stands for a standard stream."""
+"""The file name for a standard stream."""
 
 
 class Stream(FileIO):
@@ -103,7 +103,7 @@ def _output(descriptor: int) -> RawIOBase:
 
 
 def is_terminal(descriptor: int) -> bool:
-    """Whether a descriptor is a terminal that understands escape sequences."""
+    """Returns whether a descriptor is a terminal that understands escape sequences."""
     if sys.platform == "win32":
         from capturefile.cli.console import is_console
 
@@ -112,7 +112,7 @@ def is_terminal(descriptor: int) -> bool:
 
 
 def writes_to_terminal() -> bool:
-    """Whether standard output is a terminal."""
+    """Returns whether standard output is a terminal."""
     return is_terminal(STANDARD_OUTPUT)
 
 

@@ -176,7 +176,7 @@ class Watch:
         self._end = self._known + 1 if until is None else self.source.first_committed(moment(until))
 
     def is_over(self, number: int, record: bytes) -> bool:
-        """Whether this record, and so all after it, is too late."""
+        """Returns whether this record, and so all after it, is too late."""
         until, key = self.times.until, self.times.key
         if until is None:
             return False
@@ -189,5 +189,5 @@ class Watch:
         return number >= self._end
 
     def belongs(self, record: bytes) -> bool:
-        """Whether this record, which is not too late, belongs to the period."""
+        """Returns whether this record, which is not too late, belongs to the period."""
         return self._belongs is None or self._belongs(record)

@@ -278,5 +278,5 @@ class RotatingFollower(Generic[RecordT_co]):
 
 
 def _is_of_the_file(error: Exception) -> bool:
-    """Whether an error comes from the file and not from a signal handler; errors of the system name the file."""
+    """Returns whether an error comes from the file, not from a signal handler; system errors name the file."""
     return isinstance(error, CaptureFileError | UnicodeError) or getattr(error, "filename", None) is not None

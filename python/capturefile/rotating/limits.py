@@ -29,7 +29,7 @@ class RotationLimits:
                 raise ValueError(f"{name} cannot be {limit}: it must be more than 0")
 
     def are_reached(self, file: CaptureFile[Any], started: float, since: float) -> bool:
-        """Whether a new file should be started after `file`, in which nothing is uncommitted.
+        """Returns whether a new file should be started after `file`, in which nothing is uncommitted.
 
         `started` is when the file was started, by the system's clock, and `since` is when this process learned of it,
         by the monotonic clock. If the system's clock has been set back, it can be before the start, so the larger age

@@ -183,7 +183,7 @@ class Manifest:
         return self._file[len(self._lines) + 1 :]
 
     def has_news(self) -> bool:
-        """Whether `look` would find an announcement, or raise."""
+        """Returns whether `look` would find an announcement, or raise."""
         return self._news is not None and self._news.ready()
 
     def index_of(self, number: int) -> int:
@@ -360,7 +360,7 @@ def delete_unannounced(folder: Path, announced: set[str]) -> None:
         with CaptureFile(path) as cf:
             if count := cf.record_count():
                 raise InvalidCaptureFile(
-                    f"{str(path)!r} has {count} records, but is not in the manifest beside it; it may be an old copy"
+                    f"{str(path)!r} has {count} records, but is not in the folder's manifest; it may be an old copy"
                 )
         path.unlink()
 

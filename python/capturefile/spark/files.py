@@ -31,7 +31,7 @@ def absolute(path: str) -> str:
 
 
 def is_one_file(paths: tuple[str, ...]) -> bool:
-    """Whether the paths can only refer to one file, so that a column with its name would be redundant."""
+    """Returns whether the paths can only refer to one file, so that a column with its name would be redundant."""
     if len(paths) != 1:
         return False
     path = paths[0]

@@ -41,10 +41,10 @@ TIME = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,20})?", re.ASCII)
 
 
 class Viewer:
-    """Handles the requests about some files."""
+    """Handles the requests for some files."""
 
     def __init__(self, sources: Sequence[AnyViewed]) -> None:
-        """The files remain open as long as this object exists."""
+        """Takes the files, which remain open as long as this object exists."""
         self.sources = sources
         self.jobs = Jobs()
 
@@ -109,7 +109,7 @@ class Viewer:
         return JobResponse(self.jobs.lines(task, request.is_disconnected), self.jobs.release)
 
     async def export(self, request: Request) -> Response:
-        """Streams all that a search finds, as a download."""
+        """Streams all results of a search, as a download."""
         task = self._task(request, "export")
         task["format"] = request.path_params["format"]
         if task["format"] not in ("jsonl", "csv"):
@@ -135,7 +135,7 @@ class Viewer:
     def _path(self, request: Request) -> Path:
         source = self._source(request)
         if isinstance(source, ViewedLog):
-            raise HTTPException(404, "A rotated log has no structure of its own; its files have.")
+            raise HTTPException(404, "A rotated log has no structure; its files have one.")
         return source.path
 
     def _record(self, request: Request) -> bytes:
@@ -173,7 +173,7 @@ class JobResponse(StreamingResponse):
                 self.release()
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it as it comes."""
+        """Sends it as it is produced."""
         await super().__call__(scope, receive, send)
 
 
@@ -181,11 +181,11 @@ class ExportResponse(JobResponse):
     """Streams an export, which a browser saves and never shows."""
 
     def __init__(self, output: AsyncGenerator[bytes], release: Callable[[], None], name: str) -> None:
-        """`name` is that of the file."""
+        """Takes the name of the file for the download."""
         super().__init__(output, release, headers=disposition(name), media_type="application/octet-stream")
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it, or the reason why there is none."""
+        """Sends the export, or the reason why there is none."""
         first = json.loads(await anext(self.output) or b"{}")
         if "ready" in first:
             await StreamingResponse.__call__(self, scope, receive, send)
@@ -200,7 +200,7 @@ def saved(data: bytes, name: str) -> Response:
 
 
 def disposition(name: str) -> dict[str, str]:
-    """Returns the header that makes a browser save a response under a name."""
+    """Returns the header with which a browser saves a response under this name."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     return {"Content-Disposition": f'attachment; filename="{safe}"'}
 

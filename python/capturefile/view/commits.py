@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 MAX_READS = 10_000
-"""Number of times that are read to find the records of one; more are necessary only if many records have none."""
+"""Maximum number of times that are read to find one; more are necessary only if many records have none."""
 
 
 class CommitTimes:
-    """When the records of a file or log were committed, in seconds since 1970."""
+    """The commit times of the records of a file or log, in seconds since 1970."""
 
     def __init__(self, reader: Reader) -> None:
         """Reads nothing yet."""
@@ -43,7 +43,7 @@ class CommitTimes:
         return None
 
     def first_at(self, time: float, span: Span) -> int:
-        """Returns the first record of a span that was committed at a time or later, or the one behind it.
+        """Returns the first record of a span that was committed at a time or later, or the one after the span.
 
         Raises:
             ValueError: Too many records have no time.
@@ -54,7 +54,7 @@ class CommitTimes:
             nonlocal reads
             reads += 1
             if reads > MAX_READS:
-                raise ValueError("Too many records have no time of their commit; choose a field that has times.")
+                raise ValueError("Too many records have no commit time; choose a field with times.")
             return self.of(number)
 
         return first_not_below(lambda number: number, range(span.first, span.last + 1), time, time_of)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.03
 """Seconds between two checks of the file, which read a few bytes of it."""
 SILENCE = 10.0
-"""Seconds after which something is sent, so that a lost connection is noticed on both sides."""
+"""Seconds after which something is sent, so that both sides detect a lost connection."""
 
 
 async def events(source: AnyViewed, is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:

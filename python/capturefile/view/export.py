@@ -1,4 +1,4 @@
-"""All records that a query finds, as lines of JSON or as CSV, in the forms that `capturefile export` writes, too."""
+"""Exporting the results of a query, as lines of JSON or as CSV, in the same forms as `capturefile export`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def export(task: dict[str, Any]) -> Iterator[str]:
-    """Yields all that is found, in parts; first an empty one, when it is certain that the query is one."""
+    """Yields all results in parts; the first part is empty, and shows that the query is valid."""
     query = Query(task)
     encode, heading = FORMATS[task["format"]](task["fields"])
     with opened(task["path"]) as reader:
@@ -34,7 +34,7 @@ def export(task: dict[str, Any]) -> Iterator[str]:
 
 
 def _as_lines(names: Sequence[str]) -> tuple[Encode, str]:
-    """Lines of JSON."""
+    """Returns the encoder to lines of JSON, and an empty head."""
     projection = Projection(names) if names else None
 
     def line(number: int, record: bytes) -> str:
@@ -49,7 +49,7 @@ def _as_lines(names: Sequence[str]) -> tuple[Encode, str]:
 
 
 def _as_table(names: Sequence[str]) -> tuple[Encode, str]:
-    """CSV, with the names of its columns."""
+    """Returns the encoder to CSV, and the row with the names of the columns."""
     projection = Projection(names) if names else None
 
     def row(number: int, record: bytes) -> list[object]:

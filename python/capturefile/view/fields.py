@@ -22,27 +22,27 @@ MAX_PARSED = 8 * 1024 * 1024
 MAX_FIELDS = 300
 """Maximum number of fields that are offered."""
 MAX_NAME = 100
-"""Maximum number of characters in the name of one that is offered."""
+"""Maximum length of the name of an offered field in characters."""
 MAX_DEPTH = 4
-"""Maximum number of names in the path of one that is offered."""
+"""Maximum number of names in the path of an offered field."""
 LOOKED_AT = 1000
-"""Number of records in which fields are looked for."""
+"""Number of records that are searched for fields."""
 YEARS = (600_000_000.0, 4_100_000_000.0)
-"""Seconds since 1970, from 1989 to 2099: a field with other values is not offered for times."""
+"""The range of plausible times in seconds since 1970, from 1989 to 2099: other numbers do not count as times."""
 
 
 class Columns:
     """The values of some fields of records."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Without names, records have no columns."""
+        """Selects the fields; without names, records have no columns."""
         self._fields = [named_field(name) for name in names]
         self._room = MAX_PARSED
 
     def of(self, record: bytes) -> dict[str, list[str | None]]:
-        """Returns the texts of the fields under the key `fields`; without it if the record is not parsed, or no object.
+        """Returns the texts of the fields under the key `fields`, or an empty dictionary if the record is not an object.
 
-        Together, not much more than MAX_PARSED bytes are parsed.
+        In total, not much more than MAX_PARSED bytes are parsed; further records have no fields either.
         """
         if not self._fields or self._room <= 0:
             return {}
@@ -61,7 +61,7 @@ def short(text: str) -> str:
 
 
 def fields(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields the fields of some records: how many have each, and whether its values look like times."""
+    """Yields the fields of some records, with their frequency, and whether their values look like times."""
     found: dict[str, list[int]] = {}
     looked = 0
     with opened(task["path"]) as reader:
@@ -82,7 +82,7 @@ def fields(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _count(record: object, found: dict[str, list[int]]) -> None:
-    """Counts the fields of a record, and which of them have times."""
+    """Counts the fields of a record, and those that look like times."""
     for name, value in islice(_paths(record, "", 1), MAX_FIELDS):
         if name in found or len(found) < MAX_FIELDS:
             counts = found.setdefault(name, [0, 0])

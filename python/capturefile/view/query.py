@@ -1,4 +1,4 @@
-"""What is looked for in the records of a file: a text, a condition on their fields, and a range of time."""
+"""Queries for records of a file: by a text, a condition on their fields, and a range of time."""
 
 from __future__ import annotations
 
@@ -20,50 +20,50 @@ if TYPE_CHECKING:
     from capturefile.view.reading import Reader
 
 MAX_TIME = 253_402_300_800.0
-"""The end of the year 9999, in seconds since 1970; values beyond it are no times."""
+"""The end of the year 9999, in seconds since 1970; greater values are not times."""
 SLACK = 60.0
-"""Seconds by which the time of a record may be before that of an earlier one, in files whose times rise."""
+"""Seconds by which a record may be older than an earlier one in files whose times count as ascending."""
 CHECKED = 200
-"""Number of records by which is found out whether times rise."""
+"""Number of records that are examined to determine whether times ascend."""
 MAX_READS = 100_000
-"""Number of records that are read to find those of a time; if more were necessary, all are looked at instead."""
+"""Maximum number of records that are read to find those of a time; if more are necessary, all records are searched."""
 
 
 class Query:
     """The compiled form of a task."""
 
     def __init__(self, task: dict[str, Any]) -> None:
-        """Compiles it.
+        """Compiles the task.
 
         Raises:
             re.error: The regular expression is invalid.
-            ValueError: The condition is none.
+            ValueError: The condition is invalid.
         """
         self._task = task
         text: str = task["text"]
         is_plain = not (task["pattern"] or task["any_case"])
         self.find = finder(text, is_pattern=task["pattern"], any_case=task["any_case"]) if text else None
-        """Finds the text in a record, if there is one to be found."""
+        """Finds the text in a record; None if the task has no text."""
         self._condition = Condition(task["where"]) if task["where"] else None
         self.since, self.until = task["since"], task["until"]
         is_timed = self.since is not None or self.until is not None
         self._time_of = time_in(task["time"]) if is_timed and task["time"] else None
         self.pattern = None if self._condition is None else self._condition.pattern
-        """Found in each record that is found, so that the others need not be looked at; None if there is none."""
+        """A pattern that each matching record contains, so that others need not be examined; None if there is none."""
         if text and is_plain:
             self.pattern = _Pattern(for_rust(text, fixed=True), ignore_case=False)
 
     @property
     def is_everything(self) -> bool:
-        """Whether it finds each record of its span."""
+        """Whether it matches every record of its span."""
         return self.find is None and self._condition is None and self._time_of is None
 
     def finds(self, record: bytes) -> bool:
-        """Returns whether it finds a record of its span."""
+        """Returns whether it matches a record of its span."""
         return (self.find is None or self.find(record) is not None) and self.allows(record)
 
     def allows(self, record: bytes) -> bool:
-        """Returns whether it would find a record if its text was in it."""
+        """Returns whether it matches a record, if the record contains the text."""
         if self._condition is not None and not self._condition.holds(record):
             return False
         return self._time_of is None or self.is_in_time(self._time_of(record))
@@ -77,7 +77,7 @@ class Query:
         )
 
     def span(self, reader: Reader) -> Span:
-        """Returns the span of records that have to be looked at."""
+        """Returns the span of records that have to be examined."""
         every = everything(reader)
         first = max(every.first, self._task["first"])
         last = min(every.last, self._task["last"] or every.last)
@@ -90,7 +90,7 @@ class Query:
             return narrowed(reader, span, self._time_of, self.since, self.until)
         times = CommitTimes(reader)
         if not times.exist(span):
-            raise ValueError("The commits of the file have no times; choose a field that has some.")
+            raise ValueError("The file has no commit times; choose a field with times.")
         first = span.first if self.since is None else times.first_at(self.since, span)
         last = span.last if self.until is None else times.first_at(self.until, span) - 1
         return Span(first, last)
@@ -107,7 +107,7 @@ def time_in(field: str) -> Callable[[bytes], float | None]:
 
 
 def as_time(value: object) -> float | None:
-    """Returns a value as a time, if it is one of the years up to 9999."""
+    """Returns a value as a time in seconds since 1970, or None if it is not a time up to the year 9999."""
     try:
         time = instant(value, utc=False)
     except (OverflowError, OSError):
@@ -118,7 +118,7 @@ def as_time(value: object) -> float | None:
 def narrowed(
     reader: Reader, span: Span, time_of: Callable[[bytes], float | None], since: float | None, until: float | None
 ) -> Span:
-    """Returns the part of a span that has all records of a range of time, if times rise; otherwise the span."""
+    """Returns the part of a span with all records of a range of time, if times ascend; otherwise the whole span."""
     reads = 0
 
     def key_of(number: int) -> float | None:
@@ -145,11 +145,11 @@ def narrowed(
 
 
 class TooManyReadsError(Exception):
-    """The records of a time are not found quickly."""
+    """Finding the records of a time requires too many reads."""
 
 
 def _rise(span: Span, key_of: Callable[[int], float | None]) -> bool:
-    """Returns whether most records have times, and these rise, as far as a few records tell."""
+    """Returns whether, in a sample, most records have times, and the times ascend."""
     numbers = range(span.first, span.last + 1, max(1, span.size // CHECKED))
     times = [time for number in numbers if (time := key_of(number)) is not None]
     highest = float("-inf")

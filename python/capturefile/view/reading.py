@@ -1,4 +1,4 @@
-"""Reading the records of a file or a log in order or at random, past those that cannot be read."""
+"""Reading the records of a file or a log in order or at random, while skipping those that cannot be read."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     Reader: TypeAlias = CaptureFile[bytes] | RotatingReader[bytes]
 
 MAX_TOGETHER = 64
-"""Maximum number of records that are read at a time, so that progress is reported and a job can be ended."""
+"""Maximum number of records that are read in one step, so that progress is reported and a job can be ended."""
 MAX_BYTES_TOGETHER = 1024 * 1024
 UNREADABLE = (capturefile.InvalidCaptureFile, RecordsDeleted)
 """Errors of single records: others may be readable."""
 MAX_SAMPLED = 20_000
-"""Number of records in a sample."""
+"""Maximum number of records in a sample."""
 MAX_WHOLE = 50_000
-"""Number of records up to which all are read in place of a sample."""
+"""Maximum number of records for which all are read instead of a sample."""
 MAX_SECONDS = 4.0
-"""Time after which a sample is as large as it gets."""
+"""Maximum time for reading a sample."""
 STEP = (5**0.5 - 1) / 2
-"""The golden ratio: its multiples, without their whole parts, are spread evenly however many there are."""
+"""The golden ratio: the fractional parts of its multiples are evenly distributed for any number of them."""
 
 
 class Span(NamedTuple):
-    """The records from one number to another, both included; none if `last` is below `first`."""
+    """The records from one number to another, both inclusive; none if `last` is less than `first`."""
 
     first: int
     last: int
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """Number of records."""
         return max(0, self.last + 1 - self.first)
 
 
@@ -49,11 +49,11 @@ class Stretch(NamedTuple):
     """Records that were read together."""
 
     end: int
-    """Number of the last record that was looked at."""
+    """Number of the last record that was examined."""
     records: list[tuple[int, bytes]]
-    """Those that could be read, with their numbers."""
+    """The records that could be read, with their numbers."""
     unreadable: int = 0
-    """How many could not be read."""
+    """Number of records that could not be read."""
 
 
 def opened(path: str) -> Reader:
@@ -78,7 +78,7 @@ def stretches(reader: Reader, span: Span, pattern: _Pattern | None = None) -> It
 
 
 def _in_log(path: Path, span: Span, before: int, pattern: _Pattern | None) -> Iterator[Stretch]:
-    """The records of one file, whose numbers in the log are higher by `before`."""
+    """Yields the records of one file, whose numbers in the log are higher by `before`."""
     try:
         cf = capturefile.open(path, encoding=None)
     except (FileNotFoundError, capturefile.CaptureFileError):
@@ -133,7 +133,7 @@ def _searched(cf: CaptureFile[bytes], first: int, last: int, before: int, patter
 
 
 def sampled(reader: Reader, span: Span) -> Iterator[Stretch]:
-    """Yields records from all over a span, in no order, for some seconds; the end of a stretch means nothing."""
+    """Yields records distributed over a span, unordered, for some seconds; their `end` has no meaning."""
     end = time.monotonic() + MAX_SECONDS
     read: list[tuple[int, bytes]] = []
     unreadable = size = 0

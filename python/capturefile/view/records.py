@@ -24,7 +24,7 @@ PART = 256 * 1024
 
 
 def page(cf: CaptureFile[bytes] | RotatingReader[bytes], first: int, count: int, columns: Columns) -> dict[str, Any]:
-    """Returns records from number `first` on; a damaged one has its error in place of its text."""
+    """Returns records from number `first` on; a damaged one has an error instead of a text."""
     total = cf.record_count()
     first = max(1, first)
     last = min(total, first + min(count, MAX_RECORDS) - 1)
@@ -37,7 +37,7 @@ def row(cf: CaptureFile[bytes] | RotatingReader[bytes], number: int, columns: Co
     try:
         record = cf.record_at(number)
     except BROKEN as error:
-        # In a list it is clear which file is meant, and space is limited.
+        # The name of the file is omitted, because it is known in a list, and space is limited.
         return {"number": str(number), "error": in_words(error).partition("capture file: ")[2] or in_words(error)}
     text, is_text = text_of(record, with_tabs=True)
     return {"number": str(number), "size": len(record), "text": text, "utf8": is_text, **columns.of(record)}

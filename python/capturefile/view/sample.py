@@ -1,4 +1,4 @@
-"""The records that a query finds, or those of a sample if there are many to look at."""
+"""The results of a query, or those of a sample if there are many records to examine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REPORT_EVERY = 0.2
 
 
 class Sample:
-    """A span of records, all of which are looked at if they are few, or if the `whole` is wanted."""
+    """A span of records; all are examined if there are few of them or `whole` is true, and otherwise a sample."""
 
     def __init__(self, reader: Reader, query: Query, span: Span, *, whole: bool = False) -> None:
         """Reads nothing yet."""
@@ -28,7 +28,7 @@ class Sample:
         self._looked = self._unreadable = 0
 
     def passed_to(self, add: Callable[[int, bytes], object]) -> Iterator[dict[str, Any]]:
-        """Passes on the number and the bytes of each record that is found, and yields progress."""
+        """Passes the number and the bytes of each result to `add`, and yields progress."""
         total = self._span.size if self._is_whole else MAX_SAMPLED
         last_report = time.monotonic()
         for stretch in self._stretches:
@@ -42,6 +42,6 @@ class Sample:
                 yield {"progress": {"at": str(self._looked), "of": str(total)}}
 
     def counts(self) -> dict[str, Any]:
-        """Returns how many records there are and were looked at, and how many of these could not be read."""
+        """Returns the numbers of all records, of examined ones, and of those that could not be read."""
         looked, count = str(self._looked), str(self._span.size)
         return {"looked": looked, "count": count, "is_whole": self._is_whole, "unreadable": self._unreadable}

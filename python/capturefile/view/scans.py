@@ -77,7 +77,7 @@ def _joined(one: dict[str, Any], next_one: dict[str, Any] | None) -> dict[str, A
 
 
 def sizes(path: str) -> Iterator[dict[str, Any]]:
-    """Yields progress, and the number of records with 0 bytes, 1, 2 to 3, 4 to 7 and so on; or that of a sample."""
+    """Yields progress, and how many records have 0 bytes, 1, 2 to 3, 4 to 7 and so on, in the file or a sample."""
     buckets = [0] * 34
     looked, largest, last_report = 0, 0, time.monotonic()
     with capturefile.open(path, encoding=None) as cf:

@@ -1,4 +1,4 @@
-"""Searching the records of a file, with progress, a page of hits at a time."""
+"""Searching the records of a file, with progress, for one page of hits at a time."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def new_token() -> str:
 def is_known_host(header: str, bound_to: str) -> bool:
     """Returns whether a Host header names the machine in a way that DNS rebinding cannot imitate.
 
-    In a rebinding attack, a stranger's domain resolves to this machine, and the browser then sends that domain's
-    name. A stranger cannot own a number, `localhost`, or the name that the user gave.
+    In a rebinding attack, an attacker's domain resolves to this machine, and the browser then sends that domain's
+    name. An attacker cannot own an IP address, `localhost`, or the name that the user gave.
     """
     name = _without_port(header.strip().lower())
     if name in ("localhost", bound_to.lower()):
@@ -66,7 +66,7 @@ class Guard:
     """Passes only permitted requests to the application, and adds the headers to all responses."""
 
     def __init__(self, app: ASGIApp, token: str, host: str) -> None:
-        """`host` is the address that the server is bound to."""
+        """Takes the address to which the server is bound."""
         self.app = app
         self.prefix = f"/{token}/"
         self.host = host

@@ -49,7 +49,7 @@ class Unreadable(Exception):  # noqa: N818 - it describes the file
 
 
 class Viewed(Generic[Readable]):
-    """A file or log that is opened for reading, and again if it was replaced."""
+    """A file or log that is open for reading, and can be opened again if it was replaced."""
 
     jobs: tuple[str, ...]
     """Kinds of jobs that can be run on it."""
@@ -64,7 +64,7 @@ class Viewed(Generic[Readable]):
         self.open()
 
     def open(self) -> None:
-        """Opens the file to which the path leads now, in place of the one that was open."""
+        """Opens the file to which the path leads now, instead of the one that was open."""
         with self._lock:
             try:
                 self._file = self._opened()

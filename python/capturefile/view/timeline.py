@@ -1,4 +1,4 @@
-"""The records of a file over time: exact numbers from the times of commits, others from a sample."""
+"""The distribution of records over time: exact numbers from commit times, others from a sample."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ WIDTHS = (
     *(3600 * hours for hours in (1, 2, 3, 6, 12)),
     *(86_400 * days for days in (1, 2, 7, 14, 28)),
 )
-"""Seconds that a bar may stand for; above these, a number of years."""
+"""The possible widths of a bar in seconds; wider bars are a number of years."""
 YEAR = 365.25 * 86_400
 
 
 def timeline(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields progress, and how many records there are in each of at most MAX_BARS stretches of time."""
+    """Yields progress, and the number of records in each of at most MAX_BARS intervals of time."""
     query = Query(task)
     with opened(task["path"]) as reader:
         span = query.span(reader)
@@ -57,10 +57,10 @@ def _exact(commits: CommitTimes, span: Span) -> dict[str, Any]:
 
 
 class Times:
-    """The times of the records that are found."""
+    """Collects the times of the results."""
 
     def __init__(self, reader: Reader, field: str) -> None:
-        """The times are those of commits if no field is named."""
+        """Uses the times in a field, or commit times if `field` is empty."""
         self._time_of = _committed(reader) if not field else _in_field(field)
         self._times: list[float] = []
         self._found = 0
@@ -95,9 +95,9 @@ def _in_field(name: str) -> Callable[[int, bytes], float | None]:
 
 
 def scale(low: float, high: float) -> tuple[float, float, int]:
-    """Returns the start of the first bar, what each stands for, and how many there are, to cover both times."""
+    """Returns the start of the first bar, the width of the bars, and their number, so that they contain both times."""
     length = high - low
-    # Times of other centuries are less exact than a microsecond.
+    # Floats of times far from 1970 are less precise than a microsecond.
     least = max(length / (MAX_BARS - 1), 8 * ulp(max(abs(low), abs(high))))
     width = next((width for width in WIDTHS if width > least), None)
     if width is None:
@@ -109,7 +109,7 @@ def scale(low: float, high: float) -> tuple[float, float, int]:
 
 
 def _offset(moment: float) -> float:
-    """Returns by how many seconds local time is ahead of UTC."""
+    """Returns the offset of local time from UTC in seconds."""
     try:
         offset = datetime.fromtimestamp(moment, UTC).astimezone().utcoffset()
     except (OverflowError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The most frequent values of a field, in the records that a query finds, or in a sample of them."""
+"""The most frequent values of a field, in the results of a query, or in a sample of them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_VALUES = 24
-"""Number of values that are shown."""
+"""Maximum number of values that are shown."""
 MAX_DISTINCT = 10_000
-"""Number of values that are counted; others that come later are counted together."""
+"""Maximum number of values that are counted individually; further values are counted together."""
 MAX_LITERAL = 200
-"""Maximum number of characters of a value by which records can be chosen."""
+"""Maximum length of a value in a condition, in characters."""
 
 
 class Tally:
-    """How many records have which value."""
+    """Counts the records with each value."""
 
     def __init__(self, name: str) -> None:
         """Counts the values of the field of this name."""
@@ -47,7 +47,7 @@ class Tally:
         if self._reference is None:
             self._reference = reference(self._name, content, value)
         text = in_text(value)
-        # Longer ones that begin alike are counted as one.
+        # Longer texts with the same beginning are counted as one.
         key = (type(value), text[: MAX_LITERAL + 1])
         if key in self._counts or len(self._counts) < MAX_DISTINCT:
             self._counts[key] += 1
@@ -55,7 +55,7 @@ class Tally:
             self.others += 1
 
     def result(self) -> dict[str, Any]:
-        """Returns the counts of the most frequent values, and the conditions that choose their records."""
+        """Returns the counts of the most frequent values, and the conditions that select their records."""
         most = self._counts.most_common(MAX_VALUES)
         values = [
             {"text": short(text) if kind is not type(None) else "null", "count": count, **self._conditions(kind, text)}
@@ -77,7 +77,7 @@ class Tally:
 
 
 def reference(name: str, content: object, value: object) -> str:
-    """Returns the expression for the field of this name; empty if none has the value in a record with this content."""
+    """Returns the expression for the field of this name, or an empty text if none has this value in this record."""
     parts = name.split(".")
     candidates = [RECORD + "".join(f"[{json.dumps(part)}]" for part in parts), f"{RECORD}[{json.dumps(name)}]"]
     is_name = all(part.isascii() and part.isidentifier() and not keyword.iskeyword(part) for part in parts)

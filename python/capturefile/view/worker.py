@@ -1,7 +1,7 @@
-"""The process of one job: a task comes as a line of JSON on standard input, and lines of JSON go out.
+"""The process of one job: reads a task as a line of JSON from standard input, and writes lines of JSON.
 
 Each line has one key: `progress`, a result of the task, and at the end `done` or `error`. An export writes one line,
-`ready` or `error`, and then what is exported.
+`ready` or `error`, and then the exported content.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Does the task."""
+    """Performs the task."""
     task = json.loads(sys.stdin.readline())
     try:
         if task["kind"] == "export":
@@ -32,7 +32,7 @@ def main() -> None:
         # The reader is gone, so this cannot be reported either.
         os._exit(0)
     except (re.error, OverflowError, RecursionError) as error:
-        print(json.dumps({"error": f"That is not a regular expression: {error}"}), flush=True)
+        print(json.dumps({"error": f"This is not a valid regular expression: {error}"}), flush=True)
     except BROKEN as error:
         print(json.dumps({"error": in_words(error)}), flush=True)
     except ValueError as error:
@@ -52,7 +52,7 @@ def _export(task: dict[str, Any]) -> None:
     except BrokenPipeError:
         raise
     except BROKEN as error:
-        # The server passes on that the end is missing.
+        # The server reports that the export is incomplete.
         sys.exit(in_words(error))
 
 

@@ -16,7 +16,7 @@ const TOKENS_OF_A_BUFFER: usize = BUFFER / WORD;
 
 pub(super) const MAX_STORED_LEN: usize = 65_535;
 
-/// A block this short with the fixed codes, in bits, is seldom shorter with codes of its own, and never when stored.
+/// A block this short with the fixed codes, in bits, is rarely shorter with codes of its own, and never when stored.
 const SHORT: usize = 256;
 
 /// A separate block has to save this many bits, about the size of the header that describes its codes.

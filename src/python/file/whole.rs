@@ -195,14 +195,14 @@ impl CaptureFile {
     /// Iterates over the JSON records in which a field has a value, with their numbers.
     ///
     /// If the file has an index of the field, only blocks that may have the value are read; see `capturefile.index`.
-    /// Without one, all records are searched. An index that is behind is brought up to date first, if that is possible.
+    /// Without one, all records are searched. An outdated index is updated first, if that is possible.
     ///
     /// Args:
     ///     key: Name of the field; `a.b` is field `b` in `a`, or else the field `a.b`.
-    ///     value: The value, compared by `==` as Python has it: 1 equals 1.0 and true.
+    ///     value: The value, compared with Python's `==`: 1 equals 1.0 and true.
     ///
     /// Returns:
-    ///     An iterator over pairs of the record's number and the record, in order, of the records that exist now.
+    ///     An iterator over pairs of record number and record, in order, of the current records.
     ///
     /// Raises:
     ///     InvalidCaptureFile: A record that is needed is damaged.

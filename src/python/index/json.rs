@@ -49,7 +49,7 @@ impl<'a> Scanner<'a> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    /// Reads an object, and searches it for the names from `level` on. Recursion is at most as deep as the number of names.
+    /// Reads an object, and searches it for the names from `level` on. It recurses at most once for each name.
     fn object(&mut self, path: &FieldPath, level: usize, found: &mut impl FnMut(&'a [u8])) -> Option<()> {
         self.expect(b'{')?;
         loop {

@@ -138,7 +138,7 @@ pub(super) fn find_all<'py>(
     log.py().import("capturefile._index.find")?.getattr("find_all")?.call1((log, key, value))
 }
 
-/// Returns the hash of the value with this JSON text, which equal values share; None if it is not equal to any value.
+/// Returns the hash that a value, given as JSON, shares with equal ones; None if it is not equal to any value.
 #[pyfunction]
 #[pyo3(name = "_index_hash", signature = (text, /))]
 pub(super) fn index_hash(text: &[u8]) -> Option<u64> {

@@ -101,8 +101,8 @@ impl Run {
         self.size = 0;
     }
 
-    /// Inserts an earlier run before this one, whose last group has ended. Returns `None` if one of its pages is damaged;
-    /// then this run must be discarded.
+    /// Inserts an earlier run before this one, whose last group has ended. Returns `None` if one of its pages is
+    /// damaged; then this run must be discarded.
     pub(super) fn prepend(&mut self, first: u64, groups: u32, parts: &[Pages]) -> Option<()> {
         let total = self.groups.checked_add(groups)?;
         for ((part, (group_pages, hash_pages)), key) in self.parts.iter_mut().zip(parts).zip(0..) {

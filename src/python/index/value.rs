@@ -56,7 +56,7 @@ impl<'a> Value<'a> {
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Bounds {
     pub(super) numbers: Option<(f64, f64)>,
-    /// The first bytes of texts: no text is less than the first, and no text has a start that is greater than the second.
+    /// The first bytes of texts: no text is less than the first, and no text starts with bytes greater than the second.
     pub(super) texts: Option<(Vec<u8>, Vec<u8>)>,
 }
 

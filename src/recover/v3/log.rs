@@ -84,7 +84,7 @@ impl DamagedLog {
         Ok(log)
     }
 
-    /// Whether both logs have the same bytes.
+    /// Returns whether both logs have the same bytes.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.bytes == other.bytes
     }
@@ -226,7 +226,8 @@ impl DamagedLog {
         self.breaks.extend(Some(end).filter(|_| self.may_go_on));
     }
 
-    /// Whether there are traces of an entry after the last certain one, which ends at `end` with the record `last`.
+    /// Returns whether there are traces of an entry after the last certain one, which ends at `end` with the record
+    /// `last`.
     fn goes_on_at(&self, end: u64, last: u64, head: Option<&Head>) -> bool {
         // The log of every file has an entry at its beginning, and the log of a head is preceded by one.
         let is_bare = match head {

@@ -133,7 +133,7 @@ impl Sample {
         left
     }
 
-    /// Whether the log ends with destroyed entries, the first of which has lost its whole header.
+    /// Returns whether the log ends with destroyed entries, the first of which has lost its whole header.
     fn leaves_no_trace(&self, destroyed: &[Part]) -> bool {
         let meets =
             |part: &Part| destroyed.iter().any(|other| part.start < other.end && other.start < part.end);

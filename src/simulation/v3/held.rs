@@ -58,9 +58,9 @@ fn a_snapshot_of_a_commit_that_finds_no_room_outlives_its_rollback() {
     (0..4).for_each(|_| add(&mut writer, &mut records, 600));
     let mut flight = writer.begin_commit().unwrap().unwrap();
     let held = writer.snapshot().unwrap();
-    // A batch beside the commit, which fails.
+    // A batch during the commit, which fails.
     let savepoint = writer.savepoint().unwrap();
-    writer.add_record(b"beside").unwrap();
+    writer.add_record(b"meanwhile").unwrap();
     writer.restore(savepoint);
     assert_eq!(writer.record_count(), 4);
     disk.set_plan(Plan::Once(disk.calls() + 1, Fault::Error(errno::DISK_FULL)));

@@ -1,4 +1,4 @@
-//! Commits: alone, beside others, and without waiting.
+//! Commits: alone, at the same time as others, and without waiting.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,9 +41,9 @@ impl Life {
         }
     }
 
-    /// Commits alone, beside others, or without waiting.
+    /// Commits alone, at the same time as others, or without waiting.
     fn commit_in_some_way(&mut self) -> Outcome<Result<(), Error>> {
-        // In version 2, what is added may be written at once, before or after what the commit writes.
+        // In version 2, added records may be written immediately, before or after the data of the commit.
         if !self.habits.is_version_2() && self.random.one_in(6) {
             return self.start_commit();
         }
@@ -60,7 +60,7 @@ impl Life {
             Ok(ticket) => ticket,
             Err(error) => return Ok(Err(error)),
         };
-        // Beside a failure, the order would matter.
+        // If there were also a failure, the order would matter.
         let more = if self.faulty || self.habits.same_records { 0 } else { self.random.below(4) };
         for _ in 0..more {
             // Few enough to be kept in memory, also once the commit is done.

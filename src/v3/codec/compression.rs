@@ -11,7 +11,7 @@ use crate::v3::format::{Codec, Reader};
 /// A block of Zstandard decompresses to at most this many bytes, one of LZ4 to this many times its length.
 const MAX_ZSTD_BLOCK: u64 = 128 << 10;
 const MAX_LZ4_RATIO: u64 = 255;
-/// Below this, a length is believed before anything is decompressed.
+/// A length below this is not checked before decompression.
 const SMALL: u64 = 1 << 20;
 
 /// The compression level, which only Zstandard uses.
@@ -126,7 +126,7 @@ fn most(body: &[u8], codec: Codec) -> Option<u64> {
     }
 }
 
-/// Goes through the blocks of a frame, as RFC 8878 describes them.
+/// Adds up the maximum lengths of the blocks in a Zstandard frame (RFC 8878).
 fn most_of_zstd(mut reader: Reader<'_>) -> Option<u64> {
     reader.array().filter(|magic| *magic == [0x28, 0xB5, 0x2F, 0xFD])?;
     let descriptor = reader.u8()?;

@@ -15,7 +15,7 @@ pub(crate) fn put_u64(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&number.to_be_bytes());
 }
 
-/// Appends a number of variable length: seven bits a byte, the lowest first, the top bit set in all but the last.
+/// Appends a number of variable length: seven bits per byte, the lowest first; the top bit is set in all but the last.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number.to_le_bytes()[0] | 0x80);

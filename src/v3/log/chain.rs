@@ -77,10 +77,10 @@ fn zeroed(size: u64) -> io::Result<Vec<u8>> {
 pub(crate) fn find_lost_entry(file: &Shared, state: &LogState) -> io::Result<Option<Damage>> {
     let ring = Ring::new(&*file.storage, &file.header);
     let end_of_lap = state.origin + ring.size();
-    // Records can be crafted to look like entries; examining them must not take for ever.
+    // Records can be crafted to look like entries; the time for examining them must be limited.
     let mut budget = MAX_LOOKS * ring.size();
     let cut_off = entry_at_end(file, state)?;
-    // What is in that entry is not behind it.
+    // Bytes inside that entry are not an entry after it.
     let mut start = cut_off.map_or(state.end + 8, |(end, _)| end);
     while start < end_of_lap {
         let rest = end_of_lap - start;
@@ -123,8 +123,8 @@ fn entry_at_end(file: &Shared, state: &LogState) -> io::Result<Option<(u64, u64)
     Ok(Some((header.end(), checksum(&bytes, state.check))))
 }
 
-/// Whether there is an entry at `position`, whatever precedes it; `cut_off` is the end and the checksum of an entry that
-/// it may follow.
+/// Returns whether there is a complete entry at `position`, regardless of what precedes it; `cut_off` is the end and
+/// the checksum of an entry that it may follow.
 fn is_whole(file: &Shared, position: u64, total: u64, cut_off: Option<(u64, u64)>) -> io::Result<bool> {
     let mut bytes = zeroed(8 + total)?;
     Ring::new(&*file.storage, &file.header).read(position - 8, &mut bytes)?;
@@ -135,8 +135,8 @@ fn is_whole(file: &Shared, position: u64, total: u64, cut_off: Option<(u64, u64)
     Ok(seeds.any(|seed| EntryView::decode(entry, position, seed, file.header.log).is_some()))
 }
 
-/// Whether an entry was begun at the state's end: it is being written, a crash has torn it, or it is damaged. Any of the
-/// first three numbers of an entry shows it, so that more than one flipped bit hides it only if it destroys them all.
+/// Returns whether an entry was begun at the state's end: it is being written, a crash has torn it, or it is damaged.
+/// Any of the first three numbers of an entry is sufficient, so damage hides an entry only if it destroys all three.
 pub(crate) fn is_begun(file: &Shared, state: &LogState) -> io::Result<bool> {
     const NUMBERS: usize = 24;
     let mut start = [0; NUMBERS];

@@ -1,5 +1,4 @@
-//! Entries in memory: a list that grows at one end and is released at the other, and shares its entries with its
-//! clones.
+//! Entries in memory: a list that grows at one end and is released at the other; clones share its entries.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};

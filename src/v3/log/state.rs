@@ -76,7 +76,7 @@ impl LogState {
         [head.clone(), Head { serial: self.serial + 1, ..head }]
     }
 
-    /// Whether a base has frames that this state does not.
+    /// Returns whether a base has frames that this state does not.
     fn is_behind(&self, base: &FrameArea) -> bool {
         base.limit > self.frames.limit
     }
@@ -195,8 +195,8 @@ mod tests {
         frames
     }
 
-    /// Whether an entry of two records with these fields is taken for the first one after a head with ten records in
-    /// frames, which are of the time 50.
+    /// Returns whether an entry of two records with these fields is accepted as the first one after a head with ten
+    /// records in frames, which are of the time 50.
     fn follows(fields: &Fields<'_>) -> bool {
         let limit = HEADER.data_start() + 1000;
         let (begin, frames) = (HEADER.first_position(), frames(10, 50, limit));

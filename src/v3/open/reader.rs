@@ -116,7 +116,7 @@ pub(crate) fn refresh(file: &Shared, known: &LogState) -> Result<Look> {
             file.check_length(state.frames.limit)?;
             return Ok(Look { state, taken_back: false });
         }
-        // Entries have followed before the head was written, unless the next one is damaged.
+        // Entries were added before the head was written, unless the next one is damaged.
         if state.end == end {
             return Ok(Look { state: open_anew(file, Some(known))?, taken_back: false });
         }

@@ -17,7 +17,8 @@ const ENTRY_OVERHEAD: u64 = 128;
 /// The expected size of an entry.
 const LIKELY_SIZE: u64 = 64 << 10;
 
-/// What the index says of a frame, so that it is found in memory only where it would also be read from the file.
+/// What the index says about a frame, so that a frame is found in the cache only if it would also be read from the
+/// file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) child: Child,

@@ -1,4 +1,4 @@
-//! Immutable states of a file: every read uses one, whatever happens to the file meanwhile.
+//! Immutable states of a file: every read uses one, and is not affected by later changes.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::v3::log::{Entries, LogEntry, LogState, Metadata};
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) state: LogState,
-    /// What a writer has added but not committed.
+    /// The records that a writer has added but not committed.
     pub(crate) draft: Entries,
     pub(crate) total: u64,
     pub(crate) metadata: Metadata,

@@ -41,7 +41,7 @@ impl CommitSteps for Writer {
         let was_marked = self.draft.is_marked();
         self.mark_all();
         let begun = self.begin_marked();
-        // What was started before is still to be committed, with the rest.
+        // A commit that was started before must still be made, together with the rest.
         if begun.is_err() && !was_marked {
             self.forget_mark();
         }
@@ -126,8 +126,8 @@ impl Writer {
         self.marked_changes = self.changes;
     }
 
-    /// Wakes those who wait at the previous end of the log. Their pauses are short while commits follow each
-    /// other closely, and then waking would only cost time.
+    /// Wakes followers that wait at the previous end of the log. While commits are frequent, their pauses are short,
+    /// and waking them would only cost time.
     fn tell_followers(&mut self, end: u64, now: Instant) {
         let before = self.last_commit.replace(now);
         if before.is_none_or(|before| now - before > RECENT_WINDOW / 2) {

@@ -4,14 +4,14 @@
 use super::part::Part;
 use crate::v3::log::{Entries, LogEntry};
 
-/// What is not committed yet: up to three parts, in this order.
+/// The uncommitted data: up to three parts, in this order.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    /// What a commit in progress contains; it stays in the draft until it is committed.
+    /// The content of a commit in progress; it remains in the draft until it is committed.
     in_flight: Option<Part>,
-    /// What was marked for the next commit.
+    /// The content that was marked for the next commit.
     marked: Option<Part>,
-    /// What was added since.
+    /// The content that was added since.
     pub(crate) open: Part,
 }
 
@@ -20,7 +20,7 @@ impl Draft {
         self.open.is_empty() && !self.has_commit()
     }
 
-    /// Whether a commit is in progress.
+    /// Returns whether a commit is in progress.
     pub(crate) fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
@@ -33,8 +33,8 @@ impl Draft {
         self.marked.as_ref()
     }
 
-    /// Whether a commit is in progress or was started. The frames that nothing refers to yet are then those of that
-    /// commit, and what is added is kept in memory.
+    /// Returns whether a commit is in progress or was started. The frames that nothing refers to yet are then those of
+    /// that commit, and added records are kept in memory.
     pub(crate) fn has_commit(&self) -> bool {
         self.is_in_flight() || self.is_marked()
     }
@@ -71,7 +71,7 @@ impl Draft {
         }
     }
 
-    /// Marks everything for the next commit. What is added from now on belongs to a later one.
+    /// Marks everything for the next commit. Later additions belong to a later commit.
     pub(crate) fn mark(&mut self, committed: u64) {
         if self.is_marked() {
             self.seal(committed);
@@ -83,7 +83,7 @@ impl Draft {
         }
     }
 
-    /// Makes what was marked a part of the open transaction again.
+    /// Returns the marked content to the open transaction.
     pub(crate) fn forget_mark(&mut self, committed: u64) {
         self.seal(committed);
         if let Some(mut marked) = self.marked.take() {
@@ -92,12 +92,12 @@ impl Draft {
         }
     }
 
-    /// Returns what the next commit contains so far. None is in progress.
+    /// Returns the content of the next commit so far. No commit may be in progress.
     pub(crate) fn next_commit(&mut self) -> &mut Part {
         self.marked.as_mut().unwrap_or(&mut self.open)
     }
 
-    /// Passes what was marked to a commit: its entry, if it contains all records.
+    /// Passes the marked content to a commit: its entry, if it contains all records.
     pub(crate) fn begin_commit(&mut self, entry: Option<LogEntry>) {
         let mut part = self.marked.take().unwrap_or_default();
         if let Some(entry) = entry {
@@ -106,7 +106,7 @@ impl Draft {
         self.in_flight = Some(part);
     }
 
-    /// Removes what was committed, and returns it.
+    /// Removes the committed content, and returns it.
     pub(crate) fn note_commit(&mut self) -> Part {
         self.in_flight.take().unwrap_or_default()
     }

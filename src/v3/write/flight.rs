@@ -73,7 +73,7 @@ impl group_commit::Flight for Flight {
     }
 }
 
-/// Whether a write failed for lack of space, before its last byte.
+/// Returns whether a write failed for lack of space, before its last byte.
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

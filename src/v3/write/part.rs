@@ -1,11 +1,11 @@
-//! What one commit has in it: records, and new metadata or none.
+//! The content of one commit: records, and possibly new metadata.
 
 use crate::format::in_memory;
 use crate::v3::format::entry::EntryHeader;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::log::{Entries, LogEntry};
 
-/// Records, and new metadata or none.
+/// Records, and possibly new metadata.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     /// Records that snapshots or savepoints may use.
@@ -65,7 +65,7 @@ impl Part {
         Self { sealed, open: Builder::default(), metadata, records: self.records, bytes: self.bytes }
     }
 
-    /// Appends what was added later. All records of this part are sealed.
+    /// Appends later content. All records of this part are sealed.
     pub(crate) fn append(&mut self, later: Self) {
         later.sealed.iter().for_each(|entry| self.sealed.push(entry.clone()));
         self.open = later.open;

@@ -20,7 +20,7 @@ use crate::v3::read::snapshot::Snapshot;
 /// A state of the open transaction that can be restored.
 #[derive(Debug)]
 pub(crate) struct Savepoint {
-    /// What was added since the last commit that was begun or started.
+    /// The content that was added since the last commit that was begun or started.
     open: Part,
     /// The frames, if some of them belong to the transaction.
     spilled: Option<(FrameArea, Cutter, u64)>,

@@ -55,7 +55,7 @@ pub(crate) struct Writer {
     pub(super) last_commit: Option<Instant>,
     /// The version of the state, which each change increases.
     pub(super) changes: u64,
-    /// The version of what was marked last.
+    /// The version that was marked last.
     pub(super) marked_changes: u64,
     pub(super) stats: Stats,
     pub(super) health: Health,
@@ -205,8 +205,8 @@ impl Writer {
         self.file.environment.now().max(self.state.time)
     }
 
-    /// Whether this many bytes should be added only once the commits in progress are done: until then they are kept in
-    /// memory, since only one can have frames that nothing refers to yet.
+    /// Returns whether this many bytes should be added only once the commits in progress are done: until then they are
+    /// kept in memory, because only one commit can have frames that nothing refers to yet.
     pub(crate) fn waits_for_commit(&self, bytes: usize) -> bool {
         // The frames of a large transaction that was marked are not in memory.
         let marked = if self.spill.is_none() { self.draft.marked().map_or(0, Part::total) } else { 0 };
@@ -223,7 +223,7 @@ impl Writer {
         self.spill()
     }
 
-    /// Writes what the next commit contains so far as frames, to which nothing refers before it is done.
+    /// Writes the content of the next commit so far as frames, to which nothing refers before the commit is done.
     pub(super) fn spill(&mut self) -> Result<()> {
         self.draft.seal(self.state.total);
         if self.spill.is_none() {

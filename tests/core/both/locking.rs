@@ -1,4 +1,4 @@
-//! One writer for a file, by whatever name it is opened.
+//! A file has only one writer, regardless of the name by which it is opened.
 
 use std::fs::{self, File};
 #[cfg(unix)]
@@ -17,7 +17,7 @@ fn assert_held_here(result: capturefile::Result<CaptureFile>, path: &Path) {
     assert!(matches!(error, Error::Locked { path: of, by: LockHolder::ThisProcess, .. } if of == path));
 }
 
-/// Other ways to say the same file.
+/// Returns other names of the same file.
 fn spellings(place: &Place) -> Vec<PathBuf> {
     let folder = place.folder.path();
     fs::create_dir(folder.join("sub")).unwrap();
@@ -32,7 +32,7 @@ fn spellings(place: &Place) -> Vec<PathBuf> {
         names.extend(["absolute link", "relative link", "link to a link"]);
         names.extend(["sub/up/log.capture", "sub/up/relative link"]);
     }
-    // Only administrators can make links on Windows; names are the same in capitals.
+    // Only administrators can create links on Windows; names are not case-sensitive.
     #[cfg(windows)]
     names.push("LOG.CAPTURE");
     names.into_iter().map(|name| folder.join(name)).collect()
@@ -79,7 +79,7 @@ fn the_writers_byte_is_locked_for_as_long_as_the_file_is_open_for_writing() {
     let file = place.writer();
     let stranger = Stranger::new(&place.path);
     assert_eq!(stranger.conflict(), Some((WRITER_BYTE, 1)));
-    // What drops a lock of the process leaves one of the open file alone.
+    // Closing another handle drops locks of the process, but not those of the open file.
     drop((place.reader(), file.reader().unwrap(), File::open(&place.path).unwrap()));
     assert_eq!(stranger.conflict(), Some((WRITER_BYTE, 1)));
     add(&file, 1);

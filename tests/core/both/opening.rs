@@ -1,4 +1,4 @@
-//! Opening, creating and replacing files, and what the errors say.
+//! Opening, creating and replacing files, and the messages of errors.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -48,7 +48,7 @@ pub(super) fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A file with records 1 to 5, and metadata.
+/// Returns a file with records 1 to 5, and metadata.
 pub(super) fn with_records() -> Place {
     let place = Place::new();
     let file = place.writer();
@@ -144,7 +144,7 @@ fn folders_and_missing_folders_are_the_systems_errors() {
     }
     fs::write(folder.join("file"), b"").unwrap();
     let below_a_file = folder.join("file/log.capture");
-    // Windows does not distinguish a file in place of a folder from a missing folder.
+    // Windows does not distinguish a file where a folder is expected from a missing folder.
     let to_write = if cfg!(windows) { "create" } else { "open" };
     for (options, action) in
         [(OpenOptions::new(), "open"), (writing(), to_write), (writing().replace(true), to_write)]
@@ -242,7 +242,7 @@ fn what_is_left_of_a_file_whose_making_was_cut_off_becomes_one() {
     let whole = Place::new();
     drop(place_of_an_empty_file(&whole).writer());
     let mut bytes = std::fs::read(&whole.path).unwrap();
-    // The header is written last, and the opening entry of format 3 behind it.
+    // The header is written last, before the opening entry of format 3.
     bytes[..72].fill(0);
     if FORMAT == 3 {
         bytes[3 * 4096..4 * 4096].fill(0);
@@ -265,7 +265,7 @@ fn what_is_left_of_a_file_whose_making_was_cut_off_becomes_one() {
     assert_eq!(std::fs::read(&place.path).unwrap(), bytes);
 }
 
-/// The place, with an empty file in it.
+/// Returns the place, with an empty file in it.
 fn place_of_an_empty_file(place: &Place) -> &Place {
     std::fs::write(&place.path, b"").unwrap();
     place

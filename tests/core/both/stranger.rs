@@ -1,11 +1,11 @@
-//! Another program, which takes locks of a file and checks for those of others.
+//! Another program, which takes locks on a file and checks for locks of others.
 
 use std::fs::File;
 use std::path::Path;
 
 pub(super) const WRITER_BYTE: i64 = 0x7FFF_FFFF_FFFF_FFFE;
 
-/// An open file description of another program, on which locks can be tried and taken.
+/// An open file description of another program, with which locks can be tested and taken.
 pub(super) struct Stranger(File);
 
 impl Stranger {
@@ -33,7 +33,7 @@ impl Stranger {
         fcntl(&self.0, FcntlArg::F_OFD_SETLK(&range)).is_ok()
     }
 
-    /// The range of a lock that keeps a reading lock on any of the file out.
+    /// Returns the range of a lock that conflicts with a shared lock on the whole file.
     pub(super) fn conflict(&self) -> Option<(i64, i64)> {
         use nix::fcntl::{FcntlArg, fcntl};
 
@@ -63,11 +63,11 @@ impl Stranger {
         let (low, high) = (length.cast_unsigned() as u32, (length.cast_unsigned() >> 32) as u32);
         let flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
         let mut place = Self::place(start);
-        // SAFETY: the handle is open, and one for synchronous calls.
+        // SAFETY: the handle is open and synchronous.
         unsafe { LockFileEx(self.0.as_raw_handle(), flags, 0, low, high, &raw mut place) != 0 }
     }
 
-    /// The range of a lock that keeps others out, either all before the writer's byte or that.
+    /// Returns the range of a lock that excludes others: either everything before the writer's byte, or that byte.
     pub(super) fn conflict(&self) -> Option<(i64, i64)> {
         use std::os::windows::io::AsRawHandle;
         use windows_sys::Win32::Storage::FileSystem::UnlockFileEx;

@@ -1,4 +1,4 @@
-//! Many threads on one object, and beside a writer that is at work.
+//! Many threads on one object, and at the same time as a writer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

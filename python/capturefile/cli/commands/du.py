@@ -36,14 +36,14 @@ class Usage:
     """The disk space and the records of one or several files."""
 
     def __init__(self, name: str, disk: int = 0, records: int = 0, record_bytes: int | None = 0) -> None:
-        """`record_bytes` is None if no record can be read."""
+        """Sets the numbers; `record_bytes` is None if no record can be read."""
         self.name = name
         self.disk = disk
         self.records = records
         self.record_bytes = record_bytes
 
     def add(self, other: Usage) -> None:
-        """Adds the numbers of another one."""
+        """Adds the numbers of another object."""
         self.disk += other.disk
         self.records += other.records
         if self.record_bytes is not None:

@@ -1,4 +1,4 @@
-"""The command `index`: makes the index of a file or a rotated log, or brings it up to date."""
+"""The command `index`: creates the index of a file or a rotated log, or brings it up to date."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _records_in(block: capturefile.BlockInfo) -> str:
 
 
 def _write_missing(output: BinaryIO, first: int, last: int) -> None:
-    """Prints the numbers of the records that are in none of the blocks listed so far."""
+    """Prints the numbers of records that are not in any of the blocks listed so far."""
     if first <= last:
         missing = capturefile.RecordRange(first, last)
         write_line(

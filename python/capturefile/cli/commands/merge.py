@@ -99,7 +99,7 @@ def _value(options: argparse.Namespace) -> Key:
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is a number that can be ordered, which NaN cannot."""
+    """Returns whether it is a number that can be ordered, unlike NaN."""
     return isinstance(value, int | float) and value == value
 
 

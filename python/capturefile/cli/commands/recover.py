@@ -64,5 +64,5 @@ def _write_recovery(output: BinaryIO, recovery: capturefile.Recovery, *, found: 
     for numbers in recovery.uncertain:
         write_line(output, f"uncertain, in the new file: {numbers}")
     if recovery.later_commit_lost:
-        write_line(output, "lost, perhaps: commits after the last one that can be read")
+        write_line(output, "perhaps lost: commits after the last one that can be read")
     write_problems(output, recovery.problems)

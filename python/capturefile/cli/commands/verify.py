@@ -75,7 +75,7 @@ class Verdicts:
     """The results for each file, and the exit code for all."""
 
     def __init__(self, output: BinaryIO, options: argparse.Namespace, *, alone: bool) -> None:
-        """With `alone` there is only one file, whose name is not printed."""
+        """With `alone`, there is only one file, whose name is not printed."""
         self.output = output
         self.options = options
         self.alone = alone

@@ -27,9 +27,9 @@ capturefile view --no-browser --port 8080 *.capture"""
 LOOPBACK = "127.0.0.1"
 MAX_PORT = 65_535
 TAIL = "#0/records?tail"
-"""The part of the page's address for its end."""
+"""The fragment of the page's address that shows the end of the file."""
 GRACE = 1
-"""Seconds after which open connections are closed at the end; some would never end by themselves."""
+"""Seconds after which the server closes open connections when it ends; some would never end."""
 
 
 def add_to(commands: Commands, summary: str) -> None:

@@ -1,4 +1,4 @@
-"""Records as CSV with tabs in place of commas."""
+"""Records as CSV with tabs instead of commas."""
 
 from __future__ import annotations
 

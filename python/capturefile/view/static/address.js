@@ -1,12 +1,12 @@
-// The part of the address behind #, which says what is shown: #file/view/number?options. Each record, and each search,
-// has a link this way.
+// The fragment of the address, after #, which determines what is shown: #file/view/number?options. It makes a link to
+// each record and each search possible.
 
 const VIEWS = ["records", "structure", "metadata"];
 const TIME = /^-?\d{1,12}(\.\d{1,20})?$/;
 
 export const NOTHING = Object.freeze({ text: "", pattern: false, matchCase: false, where: "", since: null, until: null });
 
-// What is looked for, as a job gets it; `time` is the field with the times.
+// Returns the parameters of a search for a job; `time` is the field with the times.
 export function parameters(query, time, fields = []) {
   const given = new URLSearchParams();
   if (query.text) given.set("text", query.text);
@@ -30,7 +30,7 @@ export function format({ file, view, number, tail, fields, time, query }) {
   return `#${file}/${view}${number === null || tail ? "" : `/${number}`}${text ? `?${text}` : ""}`;
 }
 
-// Understands an address, and takes no more from it than the page itself puts there.
+// Parses a fragment, and accepts only what the page itself writes there.
 export function parse(hash, isFile) {
   const [path, ...rest] = hash.slice(1).split("?");
   const [file, view, number] = path.split("/");

@@ -1,4 +1,4 @@
-// Asking the server. Addresses are relative to the page's own, which holds the token.
+// Requests to the server. Addresses are relative to that of the page, which contains the token.
 
 export class Failure extends Error {}
 
@@ -17,13 +17,13 @@ async function ask(address, options) {
 
 export const json = async (address, options) => (await ask(address, options)).json();
 
-// A part of a record or of the metadata, and how long the whole is.
+// Fetches a part of a record or of the metadata, and the total length.
 export async function part(address, start, length, signal) {
   const answer = await ask(`${address}?start=${start}&length=${length}`, { signal });
   return { data: new Uint8Array(await answer.arrayBuffer()), total: Number(answer.headers.get("X-Total-Bytes")) };
 }
 
-// A job: `each` gets every line as it comes. Aborting the signal ends the job on the server too.
+// Runs a job, and calls `each` with every line as it arrives. Aborting the signal also ends the job on the server.
 export async function job(address, each, signal) {
   const reader = (await ask(address, { signal })).body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

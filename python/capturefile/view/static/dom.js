@@ -1,4 +1,4 @@
-// Elements, made without any markup: what comes from a file only ever becomes the text of a node.
+// Creates elements without markup, so that content of a file can only become the text of a node.
 
 export const $ = (id) => document.getElementById(id);
 

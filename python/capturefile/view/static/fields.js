@@ -1,11 +1,11 @@
-// The fields of the records: which there are, and which of them the list shows as columns.
+// The fields of the records, and the selection of those that the list shows as columns.
 
 import { $, h } from "./dom.js";
 import { job } from "./api.js";
 
 const MAX_COLUMNS = 20;
 
-// Which fields there are in a file, found out once.
+// The fields in a file, determined only once.
 export class Fields {
   reset(base) {
     this.base = base;
@@ -14,7 +14,7 @@ export class Fields {
     this.found = null;
   }
 
-  // A promise of { fields, commit_times }; it fails if the job does.
+  // Returns a promise of { fields, commit_times }, which fails if the job fails.
   ask() {
     this.found ??= this.load(this.base, this.waiting.signal).catch((error) => {
       this.found = null;
@@ -33,7 +33,7 @@ export class Fields {
   }
 }
 
-// The panel in which columns are chosen.
+// The panel in which columns are selected.
 export class Columns {
   constructor(element, fields, choose) {
     Object.assign(this, { element, fields, choose });
@@ -57,7 +57,7 @@ export class Columns {
     this.words.textContent = "Looking for fields …";
     try {
       const { fields } = await this.fields.ask();
-      this.words.textContent = fields.length ? "Fields of JSON records that the list shows as columns:" : "The records that were looked at are not JSON objects.";
+      this.words.textContent = fields.length ? "Fields of JSON records that the list shows as columns:" : "The examined records are not JSON objects.";
       this.draw(fields);
     } catch (error) {
       if (error.name !== "AbortError") this.words.textContent = error.message;
@@ -86,7 +86,7 @@ export class Columns {
     const order = [...this.boxes.querySelectorAll("label")].map((label) => label.textContent.trim());
     const shown = [...order, ...names.filter((name) => !order.includes(name))];
     this.draw(this.known);
-    // The boxes keep their places while they are clicked.
+    // The boxes keep their order while the user clicks them.
     const labels = new Map([...this.boxes.children].map((label) => [label.textContent.trim(), label]));
     this.boxes.replaceChildren(...shown.filter((name) => labels.has(name)).map((name) => labels.get(name)));
     if (at >= 0) this.boxes.querySelectorAll("input")[at]?.focus();

@@ -1,7 +1,7 @@
 // A list of up to 2^64 records in an element that a browser can scroll.
 //
-// Browsers clip elements at some 16 million pixels. Where the records need more, the scroll bar stands for a share of
-// all of them, and a wheel or a key moves by rows. Where the list stands is a BigInt and a few pixels.
+// Browsers limit elements to about 16 million pixels. If the records need more, the position of the scroll bar is a
+// fraction of all records, and a wheel or a key scrolls by rows. The scroll position is a BigInt and a few pixels.
 
 import { bytes, grouped, h } from "./dom.js";
 import { json } from "./api.js";
@@ -10,7 +10,7 @@ const ROW = 28;
 const MAX_PIXELS = 8_000_000;
 const PAGE = 100n;
 const MAX_PAGES = 40;
-const MAX_WIDTH = 32; // Characters of a column that is not the last.
+const MAX_WIDTH = 32; // Maximum width of a column in characters, except the last.
 
 export class List {
   constructor(element, choose) {
@@ -18,13 +18,13 @@ export class List {
     this.spacer = element.querySelector(".spacer");
     this.rows = element.querySelector(".rows");
     this.choose = choose;
-    this.sticks = false; // Whether it stays at its end.
+    this.sticks = false; // Whether it remains scrolled to its end.
     this.moved = () => {}; // Called when a user has scrolled.
     this.fields = []; // Names of the fields that are columns.
-    this.heads = null; // The element of their names.
+    this.heads = null; // The element for their names.
     this.count = 0n;
-    this.top = 0n; // Index of the first row that is seen.
-    this.shift = 0; // Pixels of it that are not.
+    this.top = 0n; // Index of the first visible row.
+    this.shift = 0; // Number of pixels of it that are hidden.
     this.chosen = null;
     this.reset("");
     element.addEventListener("scroll", () => this.scrolled());
@@ -41,7 +41,7 @@ export class List {
     this.base = base;
     this.pages = new Map();
     this.widths = [];
-    this.stale = new Set(); // Pages that have fewer records than there are by now.
+    this.stale = new Set(); // Pages with fewer records than now exist.
     this.waiting?.abort();
     this.waiting = new AbortController();
     this.top = 0n;
@@ -79,7 +79,7 @@ export class List {
     return this.count * BigInt(ROW) > BigInt(MAX_PIXELS);
   }
 
-  // Pixels above the view, if all records had their pixels; at most so many.
+  // The maximum number of pixels above the view, if the element had the full height of all records.
   get lowest() {
     const most = this.count * BigInt(ROW) - BigInt(Math.floor(this.height));
     return most > 0n ? most : 0n;
@@ -105,7 +105,7 @@ export class List {
     return this.top * BigInt(ROW) + BigInt(Math.floor(this.shift));
   }
 
-  // Puts the view so many pixels below the first record, and the scroll bar where that is.
+  // Scrolls to this number of pixels below the first record, and moves the scroll bar accordingly.
   move(pixels) {
     const most = this.lowest;
     const at = pixels < 0n ? 0n : pixels > most ? most : pixels;
@@ -133,7 +133,7 @@ export class List {
     } else if (Math.abs(by) < this.height && bar > 0 && bar < room - 1) {
       this.move(this.where() + BigInt(Math.round(by)));
     } else {
-      // The scroll bar was dragged: it says which share of all records is above.
+      // The scroll bar was dragged: its position is the fraction of records above the view.
       const share = BigInt(Math.round((bar / room) * 1_000_000_000));
       const at = bar >= room - 1 ? this.lowest : (this.lowest * share) / 1_000_000_000n;
       this.top = at / BigInt(ROW);
@@ -163,7 +163,7 @@ export class List {
     this.select(to);
   }
 
-  // Chooses a record and brings it into view.
+  // Selects a record and scrolls it into view.
   select(number, tell = true) {
     if (this.count === 0n) return;
     this.chosen = number < 1n ? 1n : number > this.count ? this.count : number;
@@ -196,7 +196,7 @@ export class List {
     if (end > this.top) this.fetch(this.top / PAGE, (end - 1n) / PAGE);
   }
 
-  // Puts the names of the columns above them, each as wide as its values.
+  // Writes the names of the columns above them, each as wide as its values.
   head() {
     if (!this.heads) return;
     this.heads.hidden = !this.fields.length;
@@ -211,7 +211,7 @@ export class List {
       h("span", { className: "size" }, "size"));
   }
 
-  // The fields of a record as the columns; what is not there is empty.
+  // Returns the fields of a record as cells; missing ones are empty.
   cells(fields) {
     fields.forEach((text, index) => {
       if (text && text.length > (this.widths[index] ?? 0)) this.widths[index] = text.length;
@@ -240,7 +240,7 @@ export class List {
     return row;
   }
 
-  // Fetches pages that are seen; one that is asked for already is not asked for again.
+  // Fetches visible pages that have not been requested yet.
   fetch(from, to) {
     for (let page = from; page <= to; page += 1n) {
       const key = page.toString();
@@ -252,7 +252,7 @@ export class List {
   }
 
   async load(key, page, signal) {
-    // Whoever drags the scroll bar passes by pages that nobody wants to see.
+    // While the user drags the scroll bar, most pages are visible only for a moment.
     await new Promise((done) => setTimeout(done, 40));
     if (signal.aborted) return;
     const [from, to] = [this.top / PAGE, (this.top + BigInt(Math.ceil(this.height / ROW))) / PAGE];
@@ -263,7 +263,7 @@ export class List {
     try {
       const fields = this.fields.length ? `&fields=${encodeURIComponent(this.fields.join(","))}` : "";
       const answer = await json(`${this.base}/records?first=${page * PAGE + 1n}&count=${PAGE}${fields}`, { signal });
-      // Of two answers about a page that grows the longer one is the later one.
+      // Of two responses for a growing page, the longer one is the later one.
       if ((this.pages.get(key)?.length ?? 0) <= answer.records.length) this.pages.set(key, answer.records);
       while (this.pages.size > MAX_PAGES) this.pages.delete(this.pages.keys().next().value);
     } catch (error) {

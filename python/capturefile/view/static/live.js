@@ -1,9 +1,9 @@
-// Follows a file: the server tells how far it has grown, and a lost connection is made again.
+// Follows a file: the server reports its growth, and a lost connection is opened again.
 
 export class Live {
   constructor(tell, lamp) {
-    this.tell = tell; // Gets each state of the file.
-    this.lamp = lamp; // Gets "live" or "lost".
+    this.tell = tell; // Called with each state of the file.
+    this.lamp = lamp; // Called with "live" or "lost".
   }
 
   follow(base) {
@@ -14,7 +14,7 @@ export class Live {
     source.onmessage = (event) => this.tell(JSON.parse(event.data));
     source.onerror = () => {
       this.lamp("lost");
-      // The browser tries again by itself, unless the server refused it.
+      // The browser reconnects automatically, unless the server has refused the connection.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.source === source && this.follow(base), 2000);
     };
   }

@@ -1,6 +1,6 @@
-// The page: which file and which view are shown, keys, and what goes on when the file grows.
+// The page: selection of the file and the view, keys, and updates when the file grows.
 //
-// The part of the address behind # says what is shown, so that each record has a link.
+// The fragment of the address determines what is shown, so that each record has a link.
 
 import { $, counted, grouped, h } from "./dom.js";
 import { json } from "./api.js";
@@ -17,9 +17,9 @@ import { Values } from "./values.js";
 
 const at = { file: -1, view: "records", number: null, tail: false, fields: [], time: "", query: NOTHING };
 let state = null; // The last state of the file that the server sent.
-let shown = null; // Of the file, as far as the page shows it.
+let shown = null; // The state of the file that the page shows.
 let paused = false;
-let isLog = []; // By file: a rotated log has no structure of its own.
+let isLog = []; // For each file, whether it is a rotated log, which has no structure.
 
 const base = () => `files/${at.file}`;
 const record = new Pane($("record"));
@@ -46,7 +46,7 @@ const panels = {
 const structure = new Structure($("structure"), (number) => go({ view: "records", number }));
 const live = new Live(receive, lamp);
 
-// Shows something else; `number` is a BigInt. Who goes to a number does not follow the end any more.
+// Changes what is shown; `number` is a BigInt. Going to a number ends following.
 function go(change) {
   const to = { ...at, ...(change.number === undefined ? {} : { tail: false }), ...change };
   const address = format(to);
@@ -68,7 +68,7 @@ function show(to) {
   $("tail").setAttribute("aria-pressed", String(at.tail));
   list.sticks = at.tail;
   list.columns(at.fields, $("heads"));
-  // What is typed and not searched for yet stays.
+  // Text that was typed but not searched for yet remains.
   if (queryChanged && !same(search.query, at.query)) search.restore(at.query);
   else if (isOther && !same(at.query, NOTHING)) search.run(false);
   for (const view of VIEWS) {
@@ -87,12 +87,12 @@ function show(to) {
 function showRecord() {
   const first = BigInt(shown?.first ?? 1);
   if (at.number === null && list.count >= first) return go({ number: first });
-  if (at.number === null) return record.clear("There is no record yet.");
+  if (at.number === null) return record.clear("There are no records yet.");
   if (list.count > 0n) list.select(at.number, false);
   record.show(`Record ${grouped(at.number)}`, `${base()}/records/${at.number}`, format({ ...at, tail: false }));
 }
 
-// Shows the last record, and the list at its end.
+// Shows the last record, and scrolls the list to its end.
 function follow() {
   if (list.count === 0n) return;
   list.move(list.lowest);
@@ -163,11 +163,11 @@ function catchUp() {
 function flash(added) {
   if (added <= 0n) return;
   $("count").classList.remove("grown");
-  void $("count").offsetWidth; // Starts the animation anew.
+  void $("count").offsetWidth; // Restarts the animation.
   $("count").classList.add("grown");
 }
 
-// Shows what has come while the page is paused.
+// Shows how many records were added while the page is paused.
 function badge() {
   const added = state && shown ? BigInt(state.count) - BigInt(shown.count) : 0n;
   $("news").hidden = added === 0n && state?.serial === shown?.serial;
@@ -175,7 +175,7 @@ function badge() {
 }
 
 function notice(now) {
-  const text = now.replaced ? "Another file stands under this name now, or none. What is shown is the old one." : now.error;
+  const text = now.replaced ? "The file was replaced or removed. The page shows the old one." : now.error;
   const [words, button] = $("notice").children;
   $("notice").hidden = !text;
   words.textContent = text ?? "";

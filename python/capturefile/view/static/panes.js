@@ -1,4 +1,4 @@
-// One blob of bytes, a record or the metadata, as text, as a JSON tree, and in hexadecimal digits.
+// Shows a record or the metadata as text, as a JSON tree, or in hexadecimal digits.
 
 import { bytes, counted, h } from "./dom.js";
 import { part } from "./api.js";
@@ -7,7 +7,7 @@ const FIRST = 16 * 1024;
 const STEP = 1024 * 1024;
 const MAX_BYTES = 8 * 1024 * 1024;
 const MAX_LINES = 4096;
-const MAX_JSON = 1024 * 1024; // What is longer is parsed when the user asks for it.
+const MAX_JSON = 1024 * 1024; // Longer content is parsed only on request.
 const BRACKETS = /^\s*[[{]/;
 const KINDS = { text: "Text", json: "JSON", hex: "Hex" };
 const UNSEEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/;
@@ -15,7 +15,7 @@ const UNSEEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u20
 export class Pane {
   constructor(element) {
     this.element = element;
-    this.kind = null; // JSON where it is some, until the user chooses.
+    this.kind = null; // The selected form; by default JSON if the content is JSON.
   }
 
   clear(message = "") {
@@ -33,7 +33,7 @@ export class Pane {
       const { data, total } = await part(address, 0, FIRST, signal);
       if (signal.aborted) return;
       this.draw(data, total);
-      // A part of it is not JSON yet.
+      // Part of it is not valid JSON.
       if (this.kind === null && data.length < total && total <= MAX_JSON && BRACKETS.test(decode(data))) await this.whole(data, total);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -66,7 +66,7 @@ export class Pane {
     const shown = this.kind ?? (data.length === total && isJson(data) ? "json" : "text");
     const tab = (kind) =>
       h("button", { role: "tab", "aria-selected": String(kind === shown), onclick: () => this.choose(kind) }, KINDS[kind]);
-    const copy = h("button", { title: "Copy what is shown", onclick: () => this.copy(copy) }, "Copy");
+    const copy = h("button", { title: "Copy the content as shown", onclick: () => this.copy(copy) }, "Copy");
     const head = h("div", { className: "head" },
       h("h2", {}, this.title), h("span", { className: "quiet" }, counted(total, "byte")),
       h("span", { className: "stretch" }),
@@ -88,7 +88,7 @@ export class Pane {
 
   async copy(button) {
     const text = this.body.classList.contains("hex") ? this.body.textContent : decode(this.data);
-    // Without encryption browsers give the clipboard to pages of their own machine only.
+    // Without encryption, browsers allow access to the clipboard only to pages from the same machine.
     const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
     button.textContent = copied ? "Copied" : "Not allowed";
     setTimeout(() => (button.textContent = "Copy"), 1200);
@@ -96,16 +96,16 @@ export class Pane {
 
   text(data) {
     const isText = isUtf8(data, data.length < this.total);
-    return [isText ? null : h("p", { className: "problem" }, "Not UTF-8: bytes that are no text are shown as �"),
+    return [isText ? null : h("p", { className: "problem" }, "Not UTF-8: invalid bytes are shown as �"),
       h("pre", { dir: "ltr" }, visible(decode(data)))];
   }
 
   json(data, total) {
-    if (data.length < total) return h("p", { className: "quiet" }, "A part of a record is no JSON; show all of it first.");
+    if (data.length < total) return h("p", { className: "quiet" }, "Part of a record is not valid JSON; show all of it first.");
     try {
       return h("div", { className: "tree" }, tree(null, JSON.parse(decode(data), exact), 0));
     } catch (error) {
-      return h("p", { className: "quiet" }, "It is no JSON: ", visible(error.message));
+      return h("p", { className: "quiet" }, "This is not valid JSON: ", visible(error.message));
     }
   }
 
@@ -119,7 +119,7 @@ export class Pane {
 
 const decode = (data) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
 
-// Whether it is an object or an array; a text that happens to be a number is a text.
+// Returns whether it is an object or an array; text that could be a JSON number counts as text.
 function isJson(data) {
   const text = decode(data);
   if (data.length > MAX_JSON || !BRACKETS.test(text)) return false;
@@ -140,7 +140,7 @@ function isUtf8(data, isCut) {
   }
 }
 
-// Numbers as they stand in the text, where the browser says so; a large one would be rounded otherwise.
+// Keeps numbers as they are in the text, if the browser provides it; otherwise large ones would be rounded.
 const exact = (key, value, context) =>
   typeof value === "number" && context?.source && String(value) !== context.source ? new Exact(context.source) : value;
 
@@ -150,7 +150,7 @@ class Exact {
   }
 }
 
-// The text with a mark in the place of each character that has no picture, or turns the text around it.
+// Returns the text with a mark instead of each character that is invisible, or changes the direction of the text.
 export function visible(text) {
   const whole = document.createDocumentFragment();
   let run = "";
@@ -178,7 +178,7 @@ function hexLine(data, at) {
   return `${at.toString(16).padStart(8, "0")}  ${digits.padEnd(49)}  ${letters}`;
 }
 
-// A folded tree; what is folded is only built when it is opened.
+// Returns a collapsed tree, whose branches are built only when they are expanded.
 function tree(key, value, depth) {
   const name = key === null ? "" : [h("span", { className: "key" }, visible(String(key))), ": "];
   if (value === null || typeof value !== "object" || value instanceof Exact) {

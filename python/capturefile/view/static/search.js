@@ -1,17 +1,17 @@
-// A search, in a process of its own until it is done or cancelled; hits are shown as they come, a page at a time.
+// A search, which runs in a separate process until it is done or cancelled; hits are shown as they arrive, in pages.
 
 import { $, counted, grouped, h } from "./dom.js";
 import { job } from "./api.js";
 import { isNothing, parameters } from "./address.js";
 import { stamp } from "./timeline.js";
 
-// What has a meaning of its own in a regular expression.
+// Characters with a special meaning in regular expressions.
 const MAY_BE_A_PATTERN = /[\\^$.|?*+()[\]{}]/;
 const PAGE = 1000;
 
 export class Search {
-  // `open` gets the number of a hit that was chosen, `started` is called when a search starts or ends; `settings` has
-  // the field with the times and the columns.
+  // `open` is called with the number of a selected hit, `started` when a search starts or ends; `settings` returns the
+  // field with the times, and the columns.
   constructor({ open, started, settings }) {
     Object.assign(this, { open, started, settings });
     this.range = { since: null, until: null };
@@ -47,7 +47,7 @@ export class Search {
     };
   }
 
-  // Fills in what an address says, and searches for it.
+  // Fills in the query of an address, and starts the search.
   restore(query) {
     $("text").value = query.text;
     $("pattern").checked = query.pattern;
@@ -65,13 +65,13 @@ export class Search {
     if (since !== null && until !== null && until - since < 120) $("range").firstElementChild.textContent = `from ${stamp(since, 0.001)} to ${stamp(until, 0.001)}`;
   }
 
-  // Searches in a range of time only, or in all of it.
+  // Searches in a range of time, or at any time.
   within(range) {
     this.setRange(range);
     this.run();
   }
 
-  // Searches where this condition holds, too.
+  // Adds a condition to the search.
   narrow(condition) {
     const before = $("where").value.trim();
     const parts = before ? [/\bor\b|\bif\b/.test(before) ? `(${before})` : before] : [];
@@ -97,7 +97,7 @@ export class Search {
     if (isNew) this.started();
   }
 
-  // Shows a page of hits, which begins with this record.
+  // Shows the page of hits that begins with this record.
   page(index, first) {
     this.pages = [...this.pages.slice(0, index), first];
     this.start(first);

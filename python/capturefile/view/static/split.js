@@ -1,4 +1,4 @@
-// The line between the list and the record, which is moved by mouse, touch or keys, and stays where it was put.
+// The line between the list and the record, which can be moved by mouse, touch or keys; its position is remembered.
 
 const LEAST = 15;
 const STEP = 2;
@@ -22,7 +22,7 @@ export class Split {
     this.element.setAttribute("aria-orientation", this.narrow.matches ? "horizontal" : "vertical");
   }
 
-  // Gives the list this share of the room, in percent.
+  // Sets the share of the list in the width, in percent.
   put(share) {
     this.share = Math.round(Math.min(100 - LEAST, Math.max(LEAST, share)) * 10) / 10;
     this.panes.style.setProperty("--split", `${this.share}%`);
@@ -51,7 +51,7 @@ export class Split {
   }
 }
 
-// Some browsers refuse to keep anything.
+// Some browsers refuse to store anything.
 function remembered() {
   try {
     return localStorage.getItem(KEY);
@@ -64,6 +64,6 @@ function remember(text) {
   try {
     localStorage.setItem(KEY, text);
   } catch {
-    // It is kept until the page is left.
+    // The position is kept only while the page is open.
   }
 }

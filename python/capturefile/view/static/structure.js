@@ -1,5 +1,5 @@
-// How the file is built: header, master nodes or heads and log, the way through the index, blocks, sizes, and what a
-// check finds.
+// The structure of the file: header, master nodes or heads and log, the path through the index, blocks, sizes, and the
+// result of verification.
 
 import { bytes, counted, grouped, h, svg } from "./dom.js";
 import { job, json } from "./api.js";
@@ -24,7 +24,7 @@ export class Structure {
     this.waiting = new AbortController();
   }
 
-  // Builds the page when it is first looked at; later only what a commit changes is drawn again.
+  // Builds the page when it is first shown; later only draws the parts that a commit changes.
   async show(number) {
     if (!this.shown) {
       this.shown = true;
@@ -97,7 +97,7 @@ export class Structure {
   async drawWay(number) {
     const found = await json(`${this.base}/way/${number}`).catch((error) => ({ error: error.message, steps: [] }));
     const rows = found.steps.map((step) => this.level(step));
-    const caption = "From what the last commit says down. A cell is a child; the filled one leads to the record.";
+    const caption = "From the last commit down to the record. A cell is a child; the filled one leads to the record.";
     this.way.replaceChildren(h("h2", {}, `Path to record ${grouped(number)}`), h("p", { className: "quiet" }, caption),
       h("div", { className: "levels" }, rows), found.error ? h("p", { className: "problem" }, found.error) : "");
   }
@@ -125,7 +125,7 @@ export class Structure {
       h("span", { className: "cells" }, cells, step.children > most ? h("span", { className: "quiet" }, `… ${step.children} in all`) : null, passed));
   }
 
-  // What commits added: the last one by the two master nodes, others as they are seen while the page is open.
+  // The number of records in commits: in the last one according to the file, in later ones while the page is open.
   seen(before, now) {
     if (now.serial === before.serial) return;
     // In format 3, serial numbers are positions in the log.
@@ -136,14 +136,14 @@ export class Structure {
   }
 
   drawCommits() {
-    const last = this.lastCommit == null ? "What the last commit added cannot be seen any more." : `The last commit added ${counted(this.lastCommit, "record")}.`;
+    const last = this.lastCommit == null ? "The number of records in the last commit is unknown." : `The last commit added ${counted(this.lastCommit, "record")}.`;
     const most = this.commits.reduce((most, { records }) => (records > most ? records : most), 1n);
     const bars = this.commits.map(({ commits, records }, index) => {
       const height = Math.max(1, (Number(records) / Number(most)) * 60);
       return bar(index * 8, 64 - height, 6, height, commits ? `${counted(records, "record")} in ${counted(commits, "commit")}` : counted(records, "record"));
     });
     const held = [...this.history.querySelectorAll("rect")].indexOf(document.activeElement);
-    const plot = bars.length ? h("div", { className: "plot" }, plotted("Records per commit", "0 0 960 64", bars)) : h("p", { className: "quiet" }, "Commits that come while this page is open are drawn here.");
+    const plot = bars.length ? h("div", { className: "plot" }, plotted("Records per commit", "0 0 960 64", bars)) : h("p", { className: "quiet" }, "Commits appear here while this page is open.");
     this.history.replaceChildren(h("h2", {}, "Records per commit"), h("p", {}, last), plot);
     if (held >= 0) bars[held]?.focus();
   }
@@ -206,7 +206,7 @@ function logCard(log) {
   ]));
 }
 
-// What holds the record in format 3: a block or an entry of the log.
+// Shows the place of the record in format 3: a block or an entry of the log.
 function holder(step) {
   const place = step.kind === "block" ? `in the block at byte ${grouped(step.at[0])}` : `in the entry at ${grouped(step.at[0])} of the log`;
   return h("div", { className: "level" }, h("span", { className: "what" }, "record"), h("span", { className: "leafcell" }, `${place}, which begins with record ${grouped(step.first)}`));
@@ -223,8 +223,8 @@ function bar(x, y, width, height, label, action) {
   return rect;
 }
 
-// A plot of bars, and the words of the one that is pointed at or has the focus. All bars are one stop of the Tab key,
-// and the arrow keys go from one to the next.
+// A plot of bars, and the description of the one under the pointer or with the focus. The Tab key reaches all bars as
+// one element, and the arrow keys move between them.
 function plotted(label, viewBox, bars) {
   const words = h("p", { className: "quiet words" }, "\u00a0");
   const step = { ArrowLeft: (at) => at - 1, ArrowRight: (at) => at + 1, Home: () => 0, End: () => bars.length - 1 };
@@ -247,7 +247,7 @@ function plotted(label, viewBox, bars) {
   return [svg("svg", { viewBox, preserveAspectRatio: "none", class: "bars", role: "group", "aria-label": label }, ...bars), words];
 }
 
-// How many records the blocks of a segment have; where the index is damaged, that is unknown of some or all.
+// Describes the number of records in a segment; if the index is damaged, it is unknown for some or all blocks.
 function recordsIn({ records, unknown, blocks }) {
   if (!unknown) return counted(records, "record");
   if (unknown === blocks) return "unknown records";
@@ -304,7 +304,7 @@ function sizeRange(index) {
 const drawReport = (open) => (body, done, findings) => {
   for (const { kind, position, found, expected } of findings) {
     const where = position === null ? "" : ` (byte ${grouped(position)})`;
-    const after = kind === "repairable" ? " The next writer puts this right; nothing that was committed before is lost." : "";
+    const after = kind === "repairable" ? " The next writer repairs this; no earlier commit is lost." : "";
     body.append(h("p", { className: kind === "repairable" ? "note" : "problem" }, `found ${found}, expected ${expected}${where}${after}`));
   }
   for (const [first, last] of done.unreadable) {

@@ -1,5 +1,5 @@
-// The records over time, as bars. A stretch of time is marked by dragging over them, or by the arrow keys with Shift, and
-// goes into the search.
+// The records over time, as bars. Dragging over them, or the arrow keys with Shift, select a range of time for the
+// search.
 
 import { counted, grouped, h, svg } from "./dom.js";
 import { job } from "./api.js";
@@ -55,13 +55,13 @@ export class Timeline {
         await this.offer();
       }
       if (this.select.options.length) await this.count();
-      else this.status.textContent = "The commits of the file have no times, and its records no field with some.";
+      else this.status.textContent = "The file has no commit times, and its records have no field with times.";
     } catch (error) {
       if (error.name !== "AbortError") this.status.textContent = error.message;
     }
   }
 
-  // Offers the times of commits, and fields that look like times.
+  // Offers commit times, and fields that look like times.
   async offer() {
     const { fields, commit_times: hasCommits } = await this.fields.ask();
     const wanted = this.query().time;
@@ -89,7 +89,7 @@ export class Timeline {
     }
   }
 
-  // Counts again if the text or the condition is another one; a range of time is marked only.
+  // Counts again if the text or the condition has changed; a new range of time is only marked.
   searched() {
     if (this.select.options.length && keyOf(this.query().query) !== this.counted) this.count();
     else this.mark();
@@ -129,7 +129,7 @@ export class Timeline {
     this.mark();
   }
 
-  // The times below some of the bars, the last of which has room for its own.
+  // The times below some of the bars, so that the last label has enough space.
   labels() {
     const { counts = [], start, width } = this.shown ?? {};
     const step = Math.max(1, Math.ceil(counts.length / LABELS));
@@ -142,19 +142,19 @@ export class Timeline {
     });
   }
 
-  // The time of bars, in words.
+  // Returns the times of bars as text.
   name(from, to) {
     const { start, width } = this.shown;
     return `${stamp(start + from * width, width)} to ${stamp(start + (to + 1) * width, width)}`;
   }
 
-  // The range of the search, as far as it is set.
+  // Returns the range of the search; its ends may be open.
   selection() {
     const { since, until } = this.query().query;
     return since === null && until === null ? null : { since, until };
   }
 
-  // Shows the range that is marked: the one that is being marked, or else that of the search.
+  // Marks the range that the user is selecting, or otherwise that of the search.
   mark(from = null, to = null) {
     const { counts = [], start, width } = this.shown ?? {};
     const range = this.selection();
@@ -235,12 +235,12 @@ export class Timeline {
 
 const keyOf = ({ text, pattern, matchCase, where }) => JSON.stringify([text, pattern, matchCase, where]);
 
-// Without the error of adding fractions, which is far below a microsecond.
+// Rounds away errors of floating-point additions, which are far below a microsecond.
 const rounded = (time) => Math.round(time * 1e6) / 1e6;
 
 const pad = (number, length = 2) => String(number).padStart(length, "0");
 
-// A time of this machine, as exact as the bars are wide.
+// Formats a time in the local time zone, as precisely as the width of the bars requires.
 export function stamp(seconds, width = 1) {
   const micros = Math.round(seconds * 1e6);
   const date = new Date(Math.floor(micros / 1e6) * 1000);
@@ -253,7 +253,7 @@ export function stamp(seconds, width = 1) {
 }
 
 function summary({ looked, count, found, timed, is_whole: isWhole, width, unreadable }) {
-  const parts = [isWhole ? counted(timed, "record") : `a sample: ${grouped(timed)} of ${counted(looked, "record")} that were looked at, of ${grouped(count)}`];
+  const parts = [isWhole ? counted(timed, "record") : `a sample: ${grouped(timed)} of ${counted(looked, "examined record")}, of ${grouped(count)} in total`];
   if (width) parts.push(`a bar is ${lasting(width)}`);
   if (found > timed) parts.push(`${grouped(found - timed)} without a time`);
   if (unreadable) parts.push(`${grouped(unreadable)} could not be read`);

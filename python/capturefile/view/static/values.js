@@ -1,4 +1,4 @@
-// The most frequent values of a field in what the search finds, or in all records; a click narrows the search.
+// The most frequent values of a field in the results of the search, or in all records; a click narrows the search.
 
 import { counted, grouped, h } from "./dom.js";
 import { job } from "./api.js";
@@ -37,11 +37,11 @@ export class Values {
         const { fields } = await this.fields.ask();
         const names = fields.map(({ name }) => name);
         this.select.replaceChildren(...names.map((name) => h("option", { value: name }, name)));
-        // A time says little as a value.
+        // Values of times are rarely useful.
         this.select.value = fields.find(({ is_time }) => !is_time)?.name ?? names[0] ?? "";
       }
       if (this.select.value) await this.count();
-      else this.status.textContent = "The records that were looked at are not JSON objects.";
+      else this.status.textContent = "The examined records are not JSON objects.";
     } catch (error) {
       if (error.name !== "AbortError") this.status.textContent = error.message;
     }
@@ -61,7 +61,7 @@ export class Values {
     try {
       await job(`${this.base}/jobs/values?${given}`, (line) => this.running === running && this.line(line), running.signal);
     } catch (error) {
-      // If another count has started, the words are its own.
+      // If another count has started, the text belongs to that one.
       const isLast = this.running === running || this.running === null;
       if (isLast) this.status.textContent = error.name === "AbortError" ? "Cancelled" : error.message;
     }
@@ -100,7 +100,7 @@ export class Values {
 function summary({ found, looked, count, is_whole: isWhole, is_cut: isCut, distinct, missing, others, unreadable }) {
   const parts = [isWhole ? `of ${counted(found, "record")}` : `of a sample: ${grouped(found)} found in ${grouped(looked)} of ${counted(count, "record")}`];
   parts.push(`${isCut ? "at least " : ""}${counted(distinct, "value")}`);
-  if (others) parts.push(`${grouped(others)} with others than these`);
+  if (others) parts.push(`${grouped(others)} with other values`);
   if (missing) parts.push(`${grouped(missing)} without the field`);
   if (unreadable) parts.push(`${grouped(unreadable)} could not be read`);
   return parts.join(", ");
