@@ -278,7 +278,7 @@ release: $(VENV)/made ## Build the source package and, from it, a wheel into dis
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/*.tar.gz
 
 .PHONY: wheels
-wheels: $(VENV)/made mingw ## Build the source package, wheels for Linux on x86-64 and arm64, with glibc and musl, for all interpreters, and one for most versions of Windows, into dist/
+wheels: $(VENV)/made mingw ## Build the source package, wheels for Linux on x86-64 and arm64, with glibc and musl, for all interpreters, and the one for Windows with the stable ABI, into dist/
 	$(BIN)/pip install --quiet --group wheels
 	rm -rf dist
 	$(BIN)/maturin sdist --out dist

@@ -116,7 +116,7 @@ pub enum Error {
         path: PathBuf,
         /// The attempted action, as a verb.
         action: &'static str,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 
@@ -158,7 +158,7 @@ pub enum Error {
     FormatUnsupported {
         /// The file.
         path: PathBuf,
-        /// What was asked for, as a verb.
+        /// The requested action, as a verb.
         what: &'static str,
         /// The version of the file's format.
         version: u32,
@@ -187,7 +187,7 @@ pub enum Error {
     InUse {
         /// The file.
         path: PathBuf,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 
@@ -200,7 +200,7 @@ pub enum Error {
     LockUnavailable {
         /// The file.
         path: PathBuf,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 
@@ -254,7 +254,7 @@ pub enum Error {
     CommitUncertain {
         /// The file.
         path: PathBuf,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 

@@ -4,10 +4,10 @@
 //! with one metadata blob that commits with them. Any record is found fast by its number. One writer,
 //! any number of reading threads and processes, which share the memory-mapped file.
 //!
-//! [`OpenOptions`] opens a [`CaptureFile`]; a [`Snapshot`] is what it sees at one moment; [`Records`]
-//! goes through a snapshot in order, [`RecordsAt`] fetches a given set of its records, and [`Blocks`] are what it
-//! consists of; a [`Follower`] gives records as they are committed. [`verify`] finds what is damaged in a file, and
-//! [`recover`] makes a sound one of the rest.
+//! [`OpenOptions`] opens a [`CaptureFile`]; a [`Snapshot`] is its state at one moment. [`Records`] iterates over the
+//! records of a snapshot in order, [`RecordsAt`] fetches a given set of them, and [`Blocks`] iterates over the blocks
+//! that contain them. A [`Follower`] returns records as they are committed. [`verify`] finds damage in a file, and
+//! [`recover`] writes everything that can still be read to a new file.
 //!
 //! ```
 //! use capturefile::{CaptureFile, OpenOptions};

@@ -208,7 +208,7 @@ def read_capture(
             `*.capture` are read in the order of their names; in a rotated log, its files are read with the log's record
             numbers. Names that start with an underscore or a dot are skipped. Each worker must see the files at the
             same paths. All of these can also be URLs in an object store, where that of a folder ends with a slash.
-        records_per_partition: Maximum number of records in a partition; by default as many as take some 16 MiB in the
+        records_per_partition: Maximum number of records in a partition; by default as many as take about 16 MiB in the
             file, and at most a million.
         text: Return strings in the column `record`, which requires the records to be UTF-8.
         include_path: Add the columns `path` and `number_in_file`, the record's number in that file.

@@ -1,4 +1,4 @@
-//! An open file of either format, and looking at what has been committed to it.
+//! An open file of either format, and detecting commits to it.
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Immutable states of a file: every read uses one, whatever happens to the file meanwhile.
+//! Immutable states of a file: every read uses one, and is not affected by later changes.
 
 use std::fmt;
 use std::ops::RangeInclusive;

@@ -154,7 +154,7 @@ impl<'a> BackupOptions<'a> {
     }
 }
 
-/// A copy in the making.
+/// An unfinished copy.
 struct Copy<'a> {
     file: &'a Opened,
     to: &'a dyn Storage,
@@ -175,12 +175,12 @@ impl Copy<'_> {
             node.encode(serial, &geometry, &mut image);
             self.put(&image, geometry.slot_position(Slot::of_serial(serial)))?;
         }
-        // Last, since a file without it is none.
+        // Written last, because a file without a header is not a capture file.
         self.copy(0..geometry.slot_position(Slot::A))?;
         self.monitor.finish()
     }
 
-    /// The entries of the log stand at the same positions, and both heads begin with the first of them.
+    /// The entries of the log have the same positions, and both heads begin with the first of them.
     fn version_3(&self, from: &V3) -> Result<()> {
         let (state, header) = (&from.state, &from.frames.file.header);
         let data = header.data_start()..from.frames.limit;

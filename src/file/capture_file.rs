@@ -40,7 +40,7 @@ pub struct CaptureFile {
     pub(super) role: Role,
 }
 
-/// Lends a snapshot for a moment, and costs less than a share of it; see [`CaptureFile::try_snapshot`].
+/// Borrows a snapshot for a short time, which is cheaper than sharing it; see [`CaptureFile::try_snapshot`].
 ///
 /// ```
 /// # fn main() -> capturefile::Result<()> {

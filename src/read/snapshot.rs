@@ -1,4 +1,4 @@
-//! Immutable states of a file of version 2: every read uses one, whatever happens to the file meanwhile.
+//! Immutable states of a file of version 2: every read uses one, and is not affected by later changes.
 
 use std::sync::Arc;
 

@@ -22,7 +22,7 @@ pub(super) fn drop_cached(file: &File, position: u64, length: u64) -> io::Result
     Ok(())
 }
 
-/// Does nothing: macOS has no such call. After a failed sync, cached content is taken to be the content of the disk.
+/// Does nothing: macOS has no such call. After a failed sync, cached content is assumed to be the content of the disk.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
 pub(super) fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {

@@ -396,7 +396,7 @@ def follow(
 ) -> Follower[Any]:
     """Iterates over committed records and then waits for new ones, from any writer, in asyncio.
 
-    A new record is returned within some 20 milliseconds of its commit, and never part of a commit. All followers
+    A new record is returned within about 20 milliseconds of its commit, and never part of a commit. All followers
     share one waiting thread.
 
     Args:

@@ -350,7 +350,7 @@ class RotatingReader(Finding[RecordT_co]):
     def follow(self, start: SupportsIndex | None = None, timeout: float | None = None) -> RotatingFollower[RecordT_co]:
         """Iterates over committed records and then waits for new ones, across rotations.
 
-        The iterator returns each record once, and never part of a commit, at most some 20 milliseconds after the
+        The iterator returns each record once, and never part of a commit, at most about 20 milliseconds after the
         commit or 40 after a rotation. The state that this object itself shows does not change.
 
         Args:

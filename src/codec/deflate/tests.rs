@@ -380,7 +380,7 @@ fn rows_of_every_kind_come_back() {
     }
 }
 
-/// Index nodes as 1,024 records of some 90 bytes produce them.
+/// Returns index nodes as 1,024 records of about 90 bytes produce them.
 #[test]
 fn rows_that_repeat_take_less_room_than_by_chains() {
     let mut dice = Dice(3);
