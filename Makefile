@@ -1,19 +1,19 @@
-# The one list of commands. Each makes what it needs: a virtual environment in .venv, with the wheel in it.
+# All commands of the project. Each creates what it needs: a virtual environment in .venv, with the wheel in it.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE $(shell find src python -type f -not -name '*.pyc')
-# For other interpreters: the group of packages that tests need, and the crate's feature that makes the extension.
+# For other interpreters: the group of packages that tests need, and the crate's feature for the extension.
 TEST_GROUP ?= test
 FEATURES ?= python
 FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 3600
-# What `make wheels` builds for; Rust needs the standard library of each, from `rustup target add`.
+# The targets of `make wheels`; Rust needs the standard library of each, from `rustup target add`.
 LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
 MACOS := aarch64-apple-darwin x86_64-apple-darwin
 WINDOWS := x86_64-pc-windows-gnu
-# Of these, Rust's code can be checked here, but nothing can be linked, for which libraries of Microsoft's are needed.
+# For these targets, Rust code can be checked here, but not linked, which requires libraries of Microsoft.
 MSVC := x86_64 aarch64
 ARM64 := aarch64-unknown-linux-gnu
 MUSL := x86_64-unknown-linux-musl
@@ -25,8 +25,8 @@ IN_ARM64 := CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64-static -L /usr/aarch64-linux-gnu' \
 	cargo test --locked --profile fast --target $(ARM64)
-# The crate's tests for Windows, under wine, one after the other: threads wake each other slowly there. Wine replaces no file
-# that is open, and does not know when a file was created, so what needs that is skipped.
+# The crate's tests for Windows, under wine, one after the other, because threads wake each other slowly there. Wine cannot
+# replace an open file, and does not record when a file was created, so tests that need this are skipped.
 IN_WINE := CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER='$(CURDIR)/$(BIN)/python $(CURDIR)/tests/wine.py' \
 	cargo test --locked --profile fast --target $(WINDOWS)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -312,7 +312,7 @@ $(VENV)/writers: $(VENV)/made pyproject.toml
 	$(BIN)/pip install --group docs
 	touch $@
 
-# What an optional suite installs, by the name of its group.
+# Installs the packages of an optional suite, by the name of its group.
 $(VENV)/group-%: $(VENV)/tools
 	$(BIN)/pip install --group $*
 	touch $@

@@ -1,7 +1,7 @@
-"""Makes the files that fuzzing starts from, in `fuzz/corpus/`; run it with `tests/` on PYTHONPATH.
+"""Creates the files from which fuzzing starts, in `fuzz/corpus/`; run it with `tests/` on PYTHONPATH.
 
-Files as writers make them, some by the reference package, and files that no writer makes but that are sound; all with
-small pages, and cut off where their last whole page ends, which changes nothing.
+They are files as writers create them, some by the reference package, and sound files that no writer would create. All
+have small pages, and are truncated after their last whole page, which has no effect.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_FILE_SIZE = 10 * 1024
 
 
 def records(count: int, longest: int = 120) -> list[bytes]:
-    """Records of many lengths, some of random bytes."""
+    """Generates records of many lengths, some of random bytes."""
     source = random.Random(count)
     return [
         source.randbytes(source.randrange(longest))[: source.randrange(longest)].ljust(source.randrange(20), b".")
@@ -50,7 +50,7 @@ def records(count: int, longest: int = 120) -> list[bytes]:
 
 
 def built() -> Iterator[tuple[str, bytes]]:
-    """Files of the test builder, as writers make them."""
+    """Yields files of the test builder, as writers create them."""
     yield "empty", build_file([], geometry=DEEP)
     yield "pending-only", build_file([b"one", b"", b"three"], b"metadata", DEEP)
     for geometry, name in ((DEEP, "deep"), (WIDE, "wide"), (MIDDLE, "middle"), (SINGLE, "single")):
@@ -66,7 +66,7 @@ def built() -> Iterator[tuple[str, bytes]]:
 
 
 def of_reference(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Files of the reference package, whose pages are made small for it."""
+    """Yields files of the reference package, with a reduced page size."""
     configure = sys.modules["CaptureFile.CaptureFile"].CaptureFileConfiguration.__init__
     for fan_out in (2, 32):
         path = folder / f"reference-{fan_out}"
@@ -81,7 +81,7 @@ def of_reference(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def unlikely() -> Iterator[tuple[str, bytes]]:
-    """Sound files that no writer makes: shared subtrees, trees that run in circles, entries that overlap."""
+    """Yields sound files that no writer creates: with shared subtrees, circular trees, and overlapping entries."""
     for level in (0, 9):
         yield f"shared-{level}", shared(level)
     builder = FileBuilder(DEEP)
@@ -95,7 +95,7 @@ def unlikely() -> Iterator[tuple[str, bytes]]:
 
 
 def bombs() -> Iterator[tuple[str, bytes]]:
-    """The same with blocks so long that fuzzing is slow with them; for a run of their own."""
+    """Yields such files with blocks so long that they slow down fuzzing; they are for a separate run."""
     builder = FileBuilder(DEEP, level=9)
     for length in (300_000, 3, 1_100_000):
         builder.add_record(bytes(length))
@@ -107,7 +107,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def shared(level: int) -> bytes:
-    """A file of 2**50 records and some, all in a few nodes."""
+    """Returns a file of more than 2**50 records, all in a few nodes."""
     builder = FileBuilder(DEEP, level=level)
     one, other = (builder.add_entry(sized(content)) for content in (b"one", b"other"))
     for _ in range(50):
@@ -119,14 +119,14 @@ def shared(level: int) -> bytes:
 
 
 def finished(builder: FileBuilder) -> bytes:
-    """The file with both of its slots."""
+    """Returns the file with both of its slots."""
     builder.commit()
     builder.commit()
     return builder.image()
 
 
 def cut(data: bytes) -> bytes:
-    """The file without what is past its last whole page."""
+    """Returns the file truncated after its last whole page."""
     parsed = parse(data)
     return data[: parsed.geometry.page_floor(parsed.current.file_limit)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 GLOSSARY = "CONTRIBUTING.md"
 HEAD = "| not | but |"
-KINDS = {".md", ".py", ".pyi", ".rs"}
+KINDS = {".css", ".html", ".js", ".md", ".py", ".pyi", ".rs", ".sh", ".toml"}
 
 #: It has the words for a reason.
 OWN_TEST = "tests/test_wording.py"

@@ -40,7 +40,7 @@ class Columns:
         self._room = MAX_PARSED
 
     def of(self, record: bytes) -> dict[str, list[str | None]]:
-        """Returns the texts of the fields under the key `fields`, or an empty dictionary if the record is not an object.
+        """Returns the texts of the fields under the key `fields`, or an empty dictionary if it is not an object.
 
         In total, not much more than MAX_PARSED bytes are parsed; further records have no fields either.
         """

@@ -281,7 +281,7 @@ fn metadata_is_known_whatever_is_left_of_entries_before_the_heads_beginning() {
 fn an_entry_with_damage_of_its_own_is_told_of_where_nothing_precedes_it() {
     let sample = Sample::new(0, Compression::None);
     let mut bytes = sample.bytes.clone();
-    // According to it, it is the last known one.
+    // Its `sure` is the start of the log, so it proves nothing.
     bytes[1536 + 64..1536 + 72].copy_from_slice(&4096_u64.to_be_bytes());
     let (recovery, ..) = recovered(bytes, false).unwrap();
     assert!(recovery.later_commit_lost && !recovery.problems.is_empty(), "{recovery:?}");
