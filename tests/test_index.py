@@ -323,7 +323,7 @@ def test_a_deleted_index_is_not_missed(tmp_path: Path) -> None:
 def test_a_file_that_is_no_index_is_not_replaced(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 10)
     make(tmp_path / "log.capture.index", [b"precious"])
-    with pytest.raises(ValueError, match="in the way"):
+    with pytest.raises(ValueError, match="is not replaced"):
         capturefile.index(path, "n")
     assert len(found(path, "n", 3)) == 1
 

@@ -224,7 +224,7 @@ def test_records_of_a_range_of_time_are_never_left_out() -> None:
 def test_records_without_times_of_commits_do_not_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     reader: Any = None
     monkeypatch.setattr(CommitTimes, "of", lambda *_: None)
-    with pytest.raises(ValueError, match="no time"):
+    with pytest.raises(ValueError, match="no commit time"):
         CommitTimes(reader).first_at(1.0, reading.Span(1, 10**12))
 
 
@@ -246,7 +246,7 @@ def test_a_search_by_the_times_of_commits(path: Path, numbers: Path) -> None:
     given = {"since": f"{since.timestamp():.6f}", "until": f"{until.timestamp():.6f}"}
     assert hits(path.with_name("timed"), **given) == expected
     (line,) = job(numbers, "search", since="0.5")
-    assert "no times" in line["error"]
+    assert "no commit times" in line["error"]
 
 
 def test_conditions_and_values_are_found_behind_damage(path: Path) -> None:
