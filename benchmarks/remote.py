@@ -1,8 +1,8 @@
-"""Measure reading from a web server on the loopback that delays each answer by 20 ms, beside what the client can do.
+"""Measures reads from a local web server that delays each response by 20 ms, and compares them with the client's limit.
 
     python benchmarks/remote.py [FOLDER]
 
-It needs `obstore`. The files are kept in the folder, and used again by the next run.
+It needs `obstore`. The files are kept in the folder, and reused by the next run.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def serve(folder: Path, pipe: Connection) -> None:
 
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, Callable[[], int]]]:
-    """Yields the URL of a server in another process, and what counts the requests since the last call."""
+    """Yields the URL of a server in another process, and a function that counts the requests since its last call."""
     here, there = get_context("spawn").Pipe()
     process = get_context("spawn").Process(target=serve, args=(folder, there), daemon=True)
     process.start()
@@ -91,7 +91,7 @@ def make(folder: Path) -> None:
 
 
 def best(work: Callable[[], Any]) -> float:
-    """The shortest time of some rounds, in seconds."""
+    """Returns the shortest time of some rounds, in seconds."""
     return min(timed(work) for _ in range(ROUNDS))
 
 
@@ -102,7 +102,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def scan(url: str) -> None:
-    """Reads all records, as Arrow data, so that no object is made for each."""
+    """Reads all records as Arrow data, without creating an object for each."""
     import pyarrow as pa
 
     with capturefile.open(url, encoding=None) as cf:
@@ -155,7 +155,7 @@ def measure_random(url: str, path: Path, asked: Callable[[], int]) -> None:
 
 
 def blocks_of(path: Path, numbers: list[int]) -> tuple[list[int], list[int]]:
-    """Where the blocks with these records start and end."""
+    """Returns where the blocks with these records start and end."""
     starts, ends = [], []
     remaining = iter(numbers)
     number = next(remaining, None)
@@ -171,7 +171,7 @@ def blocks_of(path: Path, numbers: list[int]) -> tuple[list[int], list[int]]:
 
 
 def main(folder: Path) -> None:
-    """Prints the figures."""
+    """Measures everything and prints the figures."""
     make(folder)
     with served(folder) as (url, asked):
         for version in (2, 3):
