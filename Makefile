@@ -158,8 +158,8 @@ test-tables: $(VENV)/group-tables $(VENV)/installed ## Test records in Lance, Ic
 	$(BIN)/pytest tests/table_formats.py
 
 .PHONY: test-remote
-test-remote: $(VENV)/group-remote $(VENV)/installed ## Read files from an S3 server and a web server on the loopback; it installs 150 MB
-	$(BIN)/pytest tests/remote_stores.py tests/remote_logs.py
+test-remote: $(VENV)/group-remote $(VENV)/installed ## Read files from servers for S3, Google Cloud Storage, Azure and the web on the loopback; it installs 200 MB
+	$(BIN)/pytest tests/remote_stores.py tests/remote_logs.py tests/remote_clouds.py
 	$(BIN)/pytest tests/test_pages.py -k object-stores.md
 
 .PHONY: test-services

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import pickle
+import random
 import subprocess
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from multiprocessing import get_context
@@ -278,3 +282,81 @@ def test_only_stores_take_uploads(local: Path) -> None:
     for url in ("https://example.org/log.capture", str(local)):
         with pytest.raises(ValueError, match="not a URL of an object store"):
             capturefile.upload(local, url)
+
+
+def test_a_scan_fetches_each_byte_once_in_large_requests(web: ObjectServer, local: Path, version: int) -> None:
+    web.objects[NAME] = write(local, 20 * COUNT, version)
+    with capturefile.open(f"{web.url}/{NAME}") as cf:
+        assert sum(1 for _ in cf) == 20 * COUNT
+        assert cf[10 * COUNT] == text(10 * COUNT)
+    asked = sorted((start, end) for method, start, end in web.asked() if method == "GET")
+    size = len(web.objects[NAME])
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(asked))
+    assert max(end - start for start, end in asked) == 2 << 20
+    assert len(asked) <= size / (2 << 20) + 12
+
+
+def test_records_from_everywhere_are_requested_together(web: ObjectServer, local: Path, version: int) -> None:
+    web.objects[NAME] = write(local, 20 * COUNT, version)
+    numbers = random.Random(1).sample(range(1, 20 * COUNT + 1), 50)
+    with capturefile.open(f"{web.url}/{NAME}") as cf:
+        web.asked()
+        web.delay = 0.2
+        begun = time.monotonic()
+        assert cf.records_at(numbers) == [text(number) for number in numbers]
+        # Far less than one after the other.
+        assert time.monotonic() - begun < 0.2 * len(numbers) / 2
+        ranges = sorted((start, end) for _, start, end in web.asked())
+    # In format 2, each record has a leaf of the index of its own.
+    assert len(ranges) <= len(numbers) * (4 - version) + 8
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ranges))
+
+
+def test_an_object_replaced_during_a_scan_is_never_mixed(stored: Path, s3: Client, version: int) -> None:
+    write(stored, 20 * COUNT, version)
+    s3.upload_file(str(stored), BUCKET, NAME)
+    with capturefile.open(URL) as cf:
+        records = iter(cf)
+        seen = list(itertools.islice(records, 100))
+        s3.put_object(Bucket=BUCKET, Key=NAME, Body=write(stored, 21 * COUNT, version))
+        with contextlib.suppress(capturefile.CaptureFileReplaced):
+            seen.extend(records)
+        assert seen == [text(number) for number in range(1, len(seen) + 1)]
+        assert len(seen) <= 20 * COUNT
+        assert cf.refresh()
+        assert sum(1 for _ in cf) == 21 * COUNT
+
+
+def test_slow_answers_are_waited_for_as_long_as_the_store_is_told(web: ObjectServer) -> None:
+    store = HTTPStore.from_url(
+        web.url, client_options={"allow_http": True, "timeout": "500ms"}, retry_config={"max_retries": 0}
+    )
+    with CaptureFile(NAME, store=store) as cf:
+        web.delay = 0.1
+        check(cf)
+    with CaptureFile(NAME, store=store) as cf:
+        web.delay = 2.0
+        with pytest.raises(TimeoutError, match=NAME):
+            list(cf)
+        web.delay = 0.0
+        check(cf)
+
+
+def test_a_get_among_millions_takes_few_requests(tmp_path: Path, version: int) -> None:
+    count = 3_000_000
+    with capturefile.open(tmp_path / "large.capture", "w", format=version, compression_level=1, sync="none") as cf:  # type: ignore[call-overload]
+        cf.add_records(map(str, range(1, count + 1)))
+        cf.commit()
+    content = (tmp_path / "large.capture").read_bytes()
+    for number in random.Random(3).sample(range(1, count + 1), 20):
+        # A server for each, so that nothing arrives there that was announced to another one.
+        with ObjectServer() as web:
+            web.objects[NAME] = content
+            with capturefile.open(f"{web.url}/{NAME}") as cf:
+                assert len(web.asked()) <= version - 1
+                assert cf[number] == str(number)
+                assert len(web.asked()) <= 4
+                # The index nodes are in memory now.
+                near = max(1, number - 500)
+                assert cf[near] == str(near)
+                assert len(web.asked()) <= 2

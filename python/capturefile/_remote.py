@@ -25,6 +25,8 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SECRETS = re.compile(r"(?<=://)[^/\s@\"']*@|\?[^\s\"')>]*")
 """User names with passwords, and queries, which may contain signatures."""
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z -]*[A-Za-z])")
+_TIMEOUT = "kind: Timeout"
+"""Part of the message of `obstore`, which has no exception for this."""
 _MAX_MESSAGE = 300
 _S3 = ("s3", "s3a")
 WEB = ("http", "https")
@@ -150,7 +152,7 @@ def _in_our_words(error: Exception, name: str) -> Exception:
     text = _told(error)
     if isinstance(error, PermissionError) or kind in ("PermissionDeniedError", "UnauthenticatedError"):
         return PermissionError(errno.EACCES, f"the store refuses access: {text}", name)
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or _TIMEOUT in str(error):
         return TimeoutError(errno.ETIMEDOUT, f"the store does not answer in time: {text}", name)
     number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
     return OSError(number, f"the store failed: {text}", name)

@@ -142,8 +142,8 @@ class _Standing(NamedTuple):
 class Target:
     """The destination of an upload."""
 
-    DIGEST = "capturefile-sha256"
-    """The attribute with the checksum of the content."""
+    DIGEST = "capturefilesha256"
+    """The attribute with the checksum of the content. Azure accepts only names that are identifiers."""
 
     def __init__(self, name: str, store: Any, path: str) -> None:  # noqa: ANN401  (obstore has several types of stores)
         self.name = name
