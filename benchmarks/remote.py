@@ -7,6 +7,7 @@ It needs `obstore`. The files are kept in the folder, and reused by the next run
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import sys
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent.parent / "tests"
 LATENCY = 0.02
-LINES = 1_000_000
+BINARY = 100_000
+LINES = 500_000
 RECORDS = 10_000_000
 PICKED = 1000
 ROUNDS = 3
@@ -78,16 +80,18 @@ def make(folder: Path) -> None:
     def line(number: int) -> bytes:
         return f"{number} {' '.join(noise.choices(words, k=30))}".encode()
 
+    kinds: dict[str, tuple[int, Callable[[int], bytes]]] = {
+        "binary": (BINARY, lambda _: os.urandom(1000)),
+        "lines": (LINES, line),
+        "digits": (RECORDS, lambda _: os.urandom(20).hex().encode()),
+    }
     for version in (2, 3):
-        for name, count in (("lines", LINES), ("numbers", RECORDS)):
+        for name, (count, record) in kinds.items():
             path = folder / f"{name}-{version}.capture"
-            if path.exists():
-                continue
-            with capturefile.open(path, "w", encoding=None, sync="none", format=version) as cf:
-                for start in range(1, count + 1, 10_000):
-                    numbers = range(start, start + 10_000)
-                    cf.add_records(map(line, numbers) if name == "lines" else (b"record %d" % n for n in numbers))
-                cf.commit()
+            if not path.exists():
+                with capturefile.open(path, "w", encoding=None, sync="none", format=version) as cf:
+                    cf.add_records(map(record, range(count)))
+                    cf.commit()
 
 
 def best(work: Callable[[], Any]) -> float:
@@ -175,8 +179,9 @@ def main(folder: Path) -> None:
     make(folder)
     with served(folder) as (url, asked):
         for version in (2, 3):
+            measure_scans(url, folder / f"binary-{version}.capture", asked)
             measure_scans(url, folder / f"lines-{version}.capture", asked)
-            measure_random(url, folder / f"numbers-{version}.capture", asked)
+            measure_random(url, folder / f"digits-{version}.capture", asked)
 
 
 if __name__ == "__main__":
