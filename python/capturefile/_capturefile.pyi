@@ -102,8 +102,8 @@ class CaptureFile(Generic[_RecordT]):
             `bytes`, and `encode`. `capturefile.codecs` has codecs for JSON, msgspec and pydantic. It replaces
             `encoding`. Type checkers know an object whose codec returns `Order`s as `CaptureFile[Order]`.
         sync: "full" (or True): `commit()` returns once the data would survive a power cut. "barrier": a power
-            cut rolls back at most the last commit, and never harms the file. "none" (or False): a commit
-            survives the process, but a power cut may destroy the file.
+            cut rolls back at most the last commit (in format 3, those since the last sync), and never harms
+            the file. "none" (or False): a commit survives the process, but a power cut may destroy the file.
         format: Version of the format of a file that this call creates: 2, or 3, which only this package reads;
             `docs/format-3.md` lists what works with it. The version of an existing file is detected.
         compression: How blocks of a file that this call creates are compressed: "zlib" in format 2; "zstd",

@@ -24,7 +24,7 @@ pub enum SyncMode {
     /// A commit returns once it would survive a power cut.
     #[default]
     Full,
-    /// A power cut rolls back the last commit at most, and never harms the file.
+    /// A power cut rolls back the last commit at most (in format 3, those since the last sync), and never harms the file.
     Barrier,
     /// A commit survives the end of the process; a power cut may destroy the file.
     None,
