@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
 import pytest
+from capturefile import _remote
 from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def s3_server() -> Iterator[Client]:
             patch.setenv(name, value)
         client = boto3.client("s3")
         client.create_bucket(Bucket=BUCKET)
+        # Connections to the server of another module, which has ended.
+        _remote._stores.clear()
         yield client
     server.stop()
 
