@@ -43,6 +43,8 @@ compile_error!(
 mod codec;
 mod either;
 mod error;
+#[cfg(any(test, feature = "extension"))]
+mod field_index;
 mod file;
 mod format;
 mod lock;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -161,6 +162,20 @@ def test_several_files_each_end_at_the_time(tmp_path: Path) -> None:
         until = shown(cf.commit_time(11))
     written = run("follow", "--from", "begin", "-q", "--until", until, *paths).stdout.split()
     assert written == ALL[:EACH]
+
+
+def test_a_time_field_with_dots_is_found_like_any_field(path: Path) -> None:
+    records = [
+        {"http": {"at": 1_000_000_001}},
+        {"http.at": 1_000_000_002},
+        {"http": {"at": 1_000_000_003}, "http.at": 1_000_000_099},
+        {"http": {"at": 10**400}},
+        {"http.at": "0001-01-01"},
+        {"http": 1, "http.at": 1_000_000_004},
+    ]
+    make(path, [json.dumps(record).encode() for record in records])
+    window = ("--since", "@1000000002", "--until", "@1000000004", "--time-field", "http.at")
+    assert output("cat", *window, path).splitlines() == [json.dumps(record).encode() for record in records[1:5]]
 
 
 @pytest.mark.parametrize("slack", [[], ["--time-slack", "1"]])

@@ -17,10 +17,10 @@ import pytest
 from capturefile._capturefile import _index_groups, _index_hash, _index_matches, _index_page, _IndexRun
 from capturefile._fields.expressions import document, named_field
 from capturefile._index import update
-from capturefile._index.contents import Contents
+from capturefile._index.contents import MAX_RUN, Contents
 from capturefile._index.place import place_of
 from capturefile._index.ranges import intersection, union
-from capturefile._index.update import MAX_RUN, MIN_RUN, merged
+from capturefile._index.update import MIN_RUN, merged
 from capturefile.rotating import RotatingReader, RotatingWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -331,9 +331,9 @@ def test_a_file_that_is_no_index_is_not_replaced(tmp_path: Path) -> None:
 @given(st.binary(max_size=300), st.integers(0, 2**64 - 1), st.integers(0, 2**40), st.integers(0, 2**30))
 def test_pages_that_are_none_are_refused(page: bytes, value_hash: int, groups: int, pages: int) -> None:
     with pytest.raises(ValueError, match="damaged"):
-        _index_matches(page, 1, 0, groups, pages, value_hash)
+        _index_matches(page, (1, "n", groups, pages), value_hash)
     with pytest.raises(ValueError, match="damaged"):
-        _index_groups(page, 1, 0, 0, None, None, None)
+        _index_groups(page, (1, "n", groups, pages), 0, None, None, None)
 
 
 def test_a_page_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
@@ -345,16 +345,19 @@ def test_a_page_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
     (groups, hashes), (_, others) = run.pages()
     value_hash = _index_hash(b"17")
     assert value_hash is not None
-    number = _index_page(value_hash, run.groups, len(hashes))
-    assert _index_matches(hashes[number], 1, 0, run.groups, len(hashes), value_hash) == [0]
-    for page, first, key in (
-        (hashes[number - 1], 1, 0),
-        (others[number], 1, 0),
-        (hashes[number], 2, 0),
-        (groups[0], 1, 0),
+    part = (1, "n", run.groups, len(hashes))
+    number = _index_page(part, value_hash)
+    assert _index_matches(hashes[number], part, value_hash) == [0]
+    for page, other in (
+        (hashes[number - 1], part),
+        (others[number], part),
+        (groups[0], part),
+        (hashes[number], (2, *part[1:])),
+        (hashes[number], (1, "m", *part[2:])),
+        (hashes[number], (1, "n", run.groups + 1, len(hashes))),
     ):
         with pytest.raises(ValueError, match="damaged"):
-            _index_matches(page, first, key, run.groups, len(hashes), value_hash)
+            _index_matches(page, other, value_hash)
 
 
 # Damage in the log

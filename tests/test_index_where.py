@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import capturefile
 import pytest
 from capturefile._fields.conditions import Condition
+from capturefile._index.conditions import possible
 from capturefile._index.ranges import intersection
 from capturefile.cli.arguments import Span
-from capturefile.cli.narrowing import narrowed
 from capturefile.cli.records import Selection
 from capturefile.cli.sources import opened
 from capturefile.rotating import RotatingWriter
-from command import FAILED, output, run
+from capturefile.view import sample
+from capturefile.view.values import values
+from command import FAILED, output, pipe_of, run, running
+from viewing import job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +55,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read_of(path: Path, expression: str) -> float | None:
     """The part of the records that is read for an expression; None if the index says nothing."""
     with capturefile.open(path, encoding=None) as cf:
-        ranges = narrowed(cf, Condition(expression))
+        ranges = possible(cf, Condition(expression))
     if ranges is None:
         return None
     return sum(last - first + 1 for first, last in intersection(ranges, [(1, COUNT)])) / COUNT
@@ -114,7 +117,9 @@ def test_the_same_is_found_and_less_is_read(log: Path, expression: str, most: fl
     assert part is None or most is None or part <= most
 
 
-def test_commands_use_the_index(log: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A file with these records and an index, of which a block around record 6000 cannot be read."""
     path = tmp_path / "log.capture"
     with capturefile.open(path, "x", encoding=None) as cf:
         cf.add_records(records())
@@ -128,6 +133,11 @@ def test_commands_use_the_index(log: Path, tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(block.position + 2000)  # type: ignore[operator]
         file.write(bytes(100))
+    return path
+
+
+def test_commands_use_the_index(damaged: Path) -> None:
+    path = damaged
     assert output("count", "--where", "n == 9000", path) == b"1\n"
     assert output("cat", "--where", "http.status == 500", "--field", "n", path) == b"5\n9000\n"
     assert output("grep", "-c", "--where", "n > 11990", "info", path) == b"10\n"
@@ -135,6 +145,63 @@ def test_commands_use_the_index(log: Path, tmp_path: Path) -> None:
     assert output("head", "-n", "1", "--where", "n == 11999", "--field", "n", path) == b"11999\n"
     assert run("count", "--where", "big == 1", path).returncode == FAILED
     assert run("index", path).returncode == 0
+
+
+def test_follow_finds_existing_records_by_the_index(damaged: Path, tmp_path: Path) -> None:
+    def follow(where: str, *arguments: str | Path) -> list[bytes]:
+        selection = ("--where", where, "--field", "n")
+        return output("follow", "--exit-at-end", *selection, *arguments, damaged).splitlines()
+
+    assert follow("http.status == 500", "--from", "begin") == [b"5", b"9000"]
+    assert follow("n > 11000", "--from", "begin") == [b"%d" % n for n in range(11_001, COUNT + 1)]
+    assert follow("n in (5, 9000)", "--from", "6") == [b"9000"]
+    cursor = tmp_path / "consumer.cursor"
+    assert follow("n in (5, 9000)", "--from", "begin", "--cursor-file", cursor) == [b"5", b"9000"]
+    assert json.loads(cursor.read_text())["records"] == COUNT
+    with capturefile.open(damaged, "a") as cf:
+        cf.add_record('{"n": 5}')
+        cf.commit()
+    assert follow("n in (5, 9000)", "--from", "begin", "--cursor-file", cursor) == [b"5"]
+    done = run("follow", "--exit-at-end", "--from", "begin", "--where", "n < 7000", "--field", "n", damaged)
+    assert (done.returncode, done.stderr.count(b"\n")) == (FAILED, 1)
+    first_lost = int(done.stdout.splitlines()[-1]) + 1
+    assert f"record {first_lost}".encode() in done.stderr
+
+
+def test_follow_continues_with_what_is_committed_later(damaged: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.capture"
+    with (
+        capturefile.open(other, "x") as cf,
+        capturefile.open(damaged, "a") as log,
+        running("follow", "-q", "--from", "begin", "--where", "n == 9000", "--field", "n", damaged, other) as process,
+    ):
+        assert pipe_of(process.stdout).readline() == b"9000\n"
+        for file in (cf, log):
+            file.add_record('{"n": 9000}')
+            file.commit()
+            assert pipe_of(process.stdout).readline() == b"9000\n"
+
+
+def test_the_viewer_uses_the_index_and_does_not_write_it(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = damaged.with_name("log.capture.index")
+    with capturefile.open(damaged, "a", encoding=None) as cf:
+        cf.add_records(records())
+        cf.commit()
+    before = index.read_bytes()
+    found = job(damaged, "search", where="n == 9000")
+    assert [line["hit"]["number"] for line in found if "hit" in line] == ["9000", f"{COUNT + 9000}"]
+    assert (found[-1]["done"]["at"], found[-1]["done"]["unreadable"]) == (f"{2 * COUNT}", 0)
+    part = job(damaged, "search", where="n == 9000", last=COUNT)
+    assert (part[-1]["done"]["at"], part[-1]["done"]["hits"]) == (f"{COUNT}", 1)
+    assert job(damaged, "search", where="n + 0 == 9000")[-1]["done"]["unreadable"] > 0
+    monkeypatch.setattr(sample, "MAX_WHOLE", COUNT + 2000)
+    task = {"path": str(damaged), "text": "", "pattern": False, "any_case": False, "where": "n == 9000", "time": ""}
+    (*_, done) = values({**task, "since": None, "until": None, "first": 1, "last": 0, "field": "n", "whole": False})
+    assert done["done"]["values"][0]["count"] == 2
+    assert (done["done"]["is_whole"], done["done"]["looked"]) == (True, f"{2 * COUNT}")
+    index.write_bytes(before[:5000])
+    assert job(damaged, "search", where="n == 9000")[-1]["done"]["hits"] == 2
+    assert index.read_bytes() == before[:5000]
 
 
 def test_what_cannot_be_indexed_is_said(tmp_path: Path) -> None:
@@ -159,9 +226,9 @@ def test_a_log_is_searched_with_its_index(tmp_path: Path) -> None:
         writer.commit()
     assert run("index", folder, "--key", "n").returncode == 0
     with opened(str(folder)) as source:
-        possible = source.narrowed(Condition("n == 7000"))
-        assert possible is not None
-        assert intersection(possible, [(1, COUNT)])[0][0] > 5000
-        assert possible[-1] == (COUNT + 1, sys.maxsize)
+        ranges = source.narrowed(Condition("n == 7000"))
+        assert ranges is not None
+        assert intersection(ranges, [(1, COUNT)])[0][0] > 5000
+        assert ranges[-1] == (COUNT + 1, sys.maxsize)
     assert output("cat", "--where", "n in (5000, 5001, 12000)", "--field", "n", folder) == b"5000\n5001\n12000\n"
     assert output("verify", folder).count(b"sound") == 4

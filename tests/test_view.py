@@ -11,6 +11,7 @@ import shutil
 import time
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import capturefile
@@ -30,7 +31,6 @@ from viewing import HERE, TOKEN, api, client, job
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, MutableMapping
-    from pathlib import Path
 
     from starlette.applications import Starlette
 
@@ -661,6 +661,24 @@ def test_the_command_prints_an_address_that_works(full: Path) -> None:
         with urllib.request.urlopen(f"{address}api/files", timeout=30) as answer:
             assert json.load(answer)["files"][0]["state"]["count"] == "2"
         process.terminate()
+
+
+def test_the_command_shows_standard_input(full: Path) -> None:
+    with running("view", "--no-browser", "-") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(full.read_bytes())
+        process.stdin.close()
+        address = process.stdout.readline().decode().strip()
+        with urllib.request.urlopen(f"{address}api/files", timeout=30) as answer:
+            (file,) = json.load(answer)["files"]
+        assert (file["name"], file["state"]["count"]) == ("standard input", "2")
+        with urllib.request.urlopen(f"{address}api/files/0/jobs/search?text=two", timeout=30) as answer:
+            assert b'"number": "2"' in answer.read()
+        process.terminate()
+        process.wait(30)
+        assert not Path(file["path"]).exists()
+    assert run("view", "--no-browser", "-", "-").returncode == 2
 
 
 def test_answers_do_not_wait_for_the_browser_to_confirm_half_of_them(full: Path) -> None:

@@ -7,6 +7,10 @@
 mod checksums;
 mod checksums_3;
 mod exercise;
+#[expect(dead_code, reason = "the crate uses the rest")]
+#[path = "../../src/field_index/mod.rs"]
+mod field_index;
+mod index;
 mod memory;
 mod model;
 mod recovery;
@@ -49,4 +53,14 @@ pub fn operate(data: &[u8]) {
 /// Does the same as [`operate`] with a file of format 3.
 pub fn operate_3(data: &[u8]) {
     model::run(data, &model::FORMAT_3);
+}
+
+/// Reads and merges pages of an index that are made of these bytes, with right checksums.
+pub fn index_pages(data: &[u8]) {
+    memory::bounded(data.len(), || index::use_pages(data));
+}
+
+/// What fuzzing of `index_pages` starts from, by name.
+pub fn index_seeds() -> Vec<(String, Vec<u8>)> {
+    index::seeds()
 }

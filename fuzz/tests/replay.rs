@@ -46,6 +46,7 @@ fn what_fuzzing_starts_from_has_no_fault() {
     replay("corpus/files_3", capturefile_fuzz::recover);
     replay("corpus/operate", capturefile_fuzz::operate);
     replay("corpus/operate", capturefile_fuzz::operate_3);
+    replay("corpus/index", capturefile_fuzz::index_pages);
 }
 
 #[test]
@@ -88,5 +89,15 @@ fn make_files_of_version_3() {
             drop(log);
             options.open(&path).expect("a sound file");
         }
+    }
+}
+
+#[test]
+#[ignore = "makes the files again"]
+fn make_pages_of_indexes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/index");
+    fs::create_dir_all(&folder).expect("a folder");
+    for (name, data) in capturefile_fuzz::index_seeds() {
+        fs::write(folder.join(name), data).expect("room");
     }
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import GenericAlias
-from typing import Any, Generic, Literal, Self, SupportsIndex, final, overload
+from typing import Any, Generic, Literal, Self, SupportsIndex, TypeAlias, final, overload
 
 from typing_extensions import Buffer, CapsuleType, TypeVar, disjoint_base
 
@@ -45,12 +45,14 @@ __all__ = [
     "_index_hash",
     "_index_matches",
     "_index_page",
+    "_json_lines",
     "_reopen",
     "_sync_path",
     "block_range",
     "file_identity",
     "is_in_place",
     "open",
+    "place_in_store",
     "reader_of",
     "recover",
     "set_commit_hook",
@@ -992,6 +994,9 @@ def is_in_place(cf: CaptureFile[Any], /) -> bool:
     Raises InvalidCaptureFile if the file has been truncated.
     """
 
+def place_in_store(cf: CaptureFile[Any], /) -> tuple[str, Any] | None:
+    """Returns the path of a file in an object store and, if the caller gave one, the store; None for a local file."""
+
 def reader_of(cf: CaptureFile[_RecordT_co], /) -> CaptureFile[_RecordT_co]:
     """Returns a reader of the same open file, which refreshes independently. It may outlive `cf`."""
 
@@ -1099,26 +1104,31 @@ def _find_all(log: Any, key: str, value: object, /) -> Iterator[tuple[int, Any]]
 def _index_hash(text: bytes, /) -> int | None:
     """Returns the hash that a value, given as JSON, shares with equal ones; None if it is not equal to any value."""
 
-def _index_page(value_hash: int, groups: int, pages: int, /) -> int:
-    """Returns the number of the page of a run that contains the entries of a hash."""
+_IndexPart: TypeAlias = tuple[int, str, int, int]
+"""A run and a key of an index: its first record, the name, and the numbers of groups and of pages of hashes."""
 
-def _index_matches(page: bytes, first: int, key: int, groups: int, pages: int, value_hash: int, /) -> list[int]:
-    """Returns the groups of a run that may have a value with this hash. Raises ValueError if the page is damaged."""
+def _index_page(part: _IndexPart, value_hash: int, /) -> int:
+    """Returns the number of the page, among those of a part, that has the entries with a hash."""
+
+def _index_matches(page: bytes, part: _IndexPart, value_hash: int, /) -> list[int]:
+    """Returns which groups of a part may have a value with a hash; raises ValueError if that page is damaged."""
 
 def _index_groups(
     page: bytes,
-    first: int,
-    key: int,
+    part: _IndexPart,
     number: int,
     wanted: list[int] | None,
     numbers: tuple[float | None, float | None] | None,
     texts: tuple[bytes | None, bytes | None] | None,
     /,
 ) -> list[tuple[int, int]]:
-    """Returns the first and last records of the groups in a page that may have values in an interval.
+    """Returns the first and last records of the groups in a page of a part that may have values in an interval.
 
     With `wanted`, only the groups at these places in the page count. Raises ValueError if the page is damaged.
     """
+
+def _json_lines(start: str, numbers: list[int], records: list[bytes], /) -> bytes | None:
+    """Returns a line of JSON for each record, with its number; None if one of them is not UTF-8."""
 
 @final
 class _Header:

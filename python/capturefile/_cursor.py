@@ -102,6 +102,10 @@ class CursorFile:
         """Saves the position after `record`, whose number is `number`."""
         self.save(Position.behind(number, record))
 
+    def save_before(self, number: int, cf: CaptureFile[bytes] | RotatingReader[bytes]) -> None:
+        """Saves the position before record `number` of a file or a log."""
+        self.save(Position.before(number, cf))
+
     def save(self, position: Position) -> None:
         """Replaces the position atomically: after a power cut the file contains the old or the new one."""
         with replacing(self.path) as temporary, open(temporary, "wb", opener=opener) as file:

@@ -9,6 +9,7 @@ mod file;
 mod follower;
 mod index;
 mod iterators;
+mod json_lines;
 mod log_transaction;
 mod object;
 mod progress;
@@ -58,6 +59,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(file::file_identity, module)?)?;
     module.add_function(wrap_pyfunction!(file::is_in_place, module)?)?;
     module.add_function(wrap_pyfunction!(file::open, module)?)?;
+    module.add_function(wrap_pyfunction!(file::place_in_store, module)?)?;
     module.add_function(wrap_pyfunction!(file::reader_of, module)?)?;
     module.add_function(wrap_pyfunction!(file::set_commit_hook, module)?)?;
     module.add_function(wrap_pyfunction!(index::find_all, module)?)?;
@@ -65,6 +67,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(index::index_hash, module)?)?;
     module.add_function(wrap_pyfunction!(index::index_matches, module)?)?;
     module.add_function(wrap_pyfunction!(index::index_page, module)?)?;
+    module.add_function(wrap_pyfunction!(json_lines::json_lines, module)?)?;
     module.add_function(wrap_pyfunction!(file::reopen, module)?)?;
     module.add_function(wrap_pyfunction!(recover::recover, module)?)?;
     module.add_function(wrap_pyfunction!(replacement::sync_path, module)?)?;

@@ -12,8 +12,9 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::convert::to_bytes;
 use super::file::CaptureFile;
-use super::index::{FieldPath, Value};
 use super::shared::Shared;
+use crate::field_index::json::FieldPath;
+use crate::field_index::value::Value;
 use crate::{Error, Records, Result};
 
 /// Maximum number of records that are examined before signals are checked.

@@ -8,28 +8,31 @@ if TYPE_CHECKING:
 
 SUBUNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (float("inf"), 1e9))
 """For each unit of time, the limit below which numbers are in it, and the number of units in a second."""
+MAX_TIME = 253_402_300_800.0
+"""The end of the year 9999, in seconds since 1970; greater values are not times."""
 
 
-def field_time(path: list[str], *, utc: bool) -> Callable[[bytes], float | None]:
-    """Returns a function that finds the time in a field of a JSON record."""
-    import json
+def field_time(name: str, *, utc: bool) -> Callable[[bytes], float | None]:
+    """Returns a function that finds the time in a field of a JSON record, in seconds since 1970; see `named_field`."""
+    # Not at the top, because parsing times of the command line does not need it, and importing it takes long.
+    from capturefile._fields.expressions import document, named_field
 
-    def time_of(record: bytes) -> float | None:
-        try:
-            value = json.loads(record)
-            for name in path:
-                value = value[name]
-        except (ValueError, TypeError, LookupError, RecursionError):
-            return None
-        return instant(value, utc=utc)
-
-    return time_of
+    value = named_field(name)
+    return lambda record: instant(value(document(record)), utc=utc)
 
 
 def instant(value: object, *, utc: bool) -> float | None:
     """Converts a value to seconds since the epoch: a number of seconds, milliseconds, microseconds or nanoseconds, or a
-    text in ISO 8601. Returns None for anything else.
+    text in ISO 8601. Returns None for anything else, and for times after the year 9999.
     """
+    try:
+        time = _seconds(value, utc=utc)
+    except (OverflowError, OSError):
+        return None
+    return time if time is not None and abs(time) < MAX_TIME else None
+
+
+def _seconds(value: object, *, utc: bool) -> float | None:
     if isinstance(value, str):
         try:
             return iso_time(value, utc=utc)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from capturefile._capturefile import CaptureFile, file_identity
+from capturefile._capturefile import CaptureFile, file_identity, place_in_store
 from capturefile._cursor import Position
 from capturefile.checkpoint.consumers import KEY as CHECKPOINTS
 from capturefile.rotating.reader import RotatingReader, files_with, manifest_of
@@ -21,6 +22,8 @@ CONSUMER = "index"
 """The name of the consumer that writes an index."""
 GROUPS_PER_PAGE = 128
 """Maximum number of groups in a page, as in the extension."""
+MAX_RUN = 1 << 22
+"""Maximum number of records in a run."""
 
 
 class Damaged(Exception):  # noqa: N818 - it is never seen by users
@@ -47,6 +50,10 @@ class Run(NamedTuple):
     def group_pages(self) -> int:
         """For each key, the number of pages of groups; the pages of hashes follow them."""
         return -(-self.groups // GROUPS_PER_PAGE)
+
+    def part(self, place: int, key: str) -> tuple[int, str, int, int]:
+        """Returns what the extension has to know of this run to read the pages of one of its keys."""
+        return self.first, key, self.groups, self.parts[place][1]
 
     @property
     def pages(self) -> int:
@@ -80,24 +87,35 @@ class Contents(NamedTuple):
             position = Position.decode(found[CHECKPOINTS][CONSUMER], "an index")
             match found[KEY]:
                 case {"version": 1, "keys": [*keys], "identity": [*identity], "runs": [*runs]}:
-                    return cls(_checked(keys, str), identity, [_run(run, len(keys)) for run in runs], position)
+                    decoded = [_run(run, len(keys)) for run in runs]
+                    _check_order(decoded, position.records)
+                    return cls(_texts(keys), identity, decoded, position)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Damaged from error
         raise Damaged
 
 
-def _checked(values: list[Any], kind: type) -> list[Any]:
-    if not all(type(value) is kind and value != -1 for value in values):
+def _texts(values: list[Any]) -> list[str]:
+    if not all(type(value) is str for value in values):
         raise ValueError(values)
     return values
 
 
 def _run(value: list[Any], keys: int) -> Run:
     first, last, checksum, groups, unreadable, parts = value
-    _checked([first, last, checksum, groups, *(number for pair in [*unreadable, *parts] for number in pair)], int)
-    if len(parts) != keys or not 1 <= first <= last:
+    numbers = [first, last, checksum, groups, *(number for pair in [*unreadable, *parts] for number in pair)]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError(value)
+    # Each group has a record.
+    if len(parts) != keys or not (first >= 1 and 1 <= groups <= last + 1 - first <= MAX_RUN):
         raise ValueError(value)
     return Run(first, last, checksum, groups, [(a, b) for a, b in unreadable], [(a, b) for a, b in parts])
+
+
+def _check_order(runs: list[Run], covered: int) -> None:
+    """Raises ValueError unless the runs follow each other, up to the last record that is covered."""
+    if any(run.last + 1 != later.first for run, later in pairwise(runs)) or covered != (runs[-1].last if runs else 0):
+        raise ValueError(covered)
 
 
 def identity_of(log: Log) -> list[int | None]:
@@ -107,6 +125,11 @@ def identity_of(log: Log) -> list[int | None]:
     """
     _, inode, birth = file_identity(file_of(log))
     return [inode, birth]
+
+
+def store_of(log: Log) -> tuple[str, Any] | None:
+    """Returns the path of a file in an object store and the store if one was given; None for what is local."""
+    return place_in_store(log) if isinstance(log, CaptureFile) else None
 
 
 def file_of(log: Log) -> CaptureFile[Any]:

@@ -12,10 +12,10 @@ from capturefile._capturefile import _IndexKey, is_in_place
 from capturefile._decoder import Decoder
 from capturefile._errors import CaptureFileError
 from capturefile._fields.expressions import document, named_field
-from capturefile._index.contents import Damaged, file_of, first_record, parts_of
+from capturefile._index.contents import Damaged, file_of, first_record, parts_of, store_of
 from capturefile._index.lookup import Index, hash_of
 from capturefile._index.place import place_of
-from capturefile._index.ranges import intersection
+from capturefile._index.ranges import intersection, union
 from capturefile._index.update import MIN_RUN, index, renew
 
 if TYPE_CHECKING:
@@ -69,34 +69,39 @@ def _candidates(log: Log, ranges: Ranges, key: str, value_hash: int | None) -> I
                         yield before + number, record, cf
 
 
-def narrowed(log: Log, find: Callable[[View], Ranges | None]) -> Ranges | None:
+def narrowed(log: Log, find: Callable[[View], Ranges | None], *, updates: bool = True) -> Ranges | None:
     """Returns what `find` finds in the index of a log, and all records that are not indexed.
 
-    Returns None if there is no usable index, or it cannot exclude any records. If possible, an outdated index is
-    brought up to date, and one that is damaged or belongs to another file is created again.
+    Returns None if there is no usable index, or it cannot exclude any records. With `updates`, an outdated index is
+    brought up to date if possible, and one that is damaged or belongs to another file is created again.
     """
+    updates = updates and store_of(log) is None
     for _ in range(2):
         try:
-            view = _usable(log)
+            view = _usable(log, updates=updates)
             if view is None:
                 return None
             ranges = find(view)
-            return None if ranges is None else [*ranges, (view.covered + 1, EVERYTHING)]
+            if ranges is None:
+                return None
+            return union([(1, view.first - 1), *ranges, (view.covered + 1, EVERYTHING)])
         except Damaged:
             broken = _open.pop(log, None)
-            if broken is None or not _renewed(log, broken.view):
+            if broken is None or not updates or not _renewed(log, broken.view):
                 return None
         except OSError:
             return None  # A search without an index reports what cannot be read.
     return None
 
 
-def _usable(log: Log) -> View | None:
-    """Returns the index of a log, after bringing it up to date if that is possible and worthwhile."""
+def _usable(log: Log, *, updates: bool) -> View | None:
+    """Returns the index of a log; with `updates`, after bringing it up to date if that is possible and worthwhile."""
     found = _opened(log)
     if found is None:
         return None
     is_of_log = found.fits(log)
+    if not updates:
+        return found.view if is_of_log else None
     if is_of_log and log.record_count() - found.view.covered < MIN_RUN:
         return found.view
     if not (_tried(lambda: index(log.file_name)) if is_of_log else _renewed(log, found.view)):
@@ -111,11 +116,11 @@ def _opened(log: Log) -> Index | None:
     if found is not None and found.refresh():
         return found
     _open.pop(log, None)
-    place = place_of(log.file_name)
-    if not Path(place).exists():
+    place, store = place_of(log.file_name), store_of(log)
+    if store is None and not Path(place).exists():
         return None
     try:
-        found = Index(place)
+        found = Index(place) if store is None else Index(place, store[1])
     except OSError:
         return None
     if not found.refresh():

@@ -17,7 +17,7 @@ from capturefile._capturefile import (
     is_in_place,
 )
 from capturefile._errors import CaptureFileError, InvalidCaptureFile, RecordsDeleted
-from capturefile._index.contents import GROUPS_PER_PAGE, Contents, Damaged, identity_of, parts_of
+from capturefile._index.contents import GROUPS_PER_PAGE, Contents, Damaged, identity_of, parts_of, store_of
 from capturefile._index.ranges import union
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ class View(NamedTuple):
         """The number of the last record that was indexed."""
         return self.contents.position.records
 
+    @property
+    def first(self) -> int:
+        """The number of the first record that was indexed."""
+        return self.contents.runs[0].first if self.contents.runs else 1
+
     def key(self, path: list[str | int]) -> int | None:
         """Returns the position of the key for the field at this path, or None if the field is not indexed."""
         for place, key in enumerate(self.contents.keys):
@@ -99,14 +104,13 @@ class View(NamedTuple):
 
     def _equal(self, run: Run, key: int, value_hash: int, numbers: Numbers, texts: Texts) -> Iterator[tuple[int, int]]:
         yield from run.unreadable
-        start, pages = run.parts[key]
-        number = start + run.group_pages + _index_page(value_hash, run.groups, pages)
-        page = self.file.record_at(number)
-        groups = _index_matches(page, run.first, key, run.groups, pages, value_hash)
+        start, part = run.parts[key][0], run.part(key, self.contents.keys[key])
+        page = self.file.record_at(start + run.group_pages + _index_page(part, value_hash))
+        groups = _index_matches(page, part, value_hash)
         for place, group in groupby(groups, lambda group: group // GROUPS_PER_PAGE):
             wanted = [each % GROUPS_PER_PAGE for each in group]
             page = self.file.record_at(start + place)
-            yield from _index_groups(page, run.first, key, place, wanted, numbers, texts)
+            yield from _index_groups(page, part, place, wanted, numbers, texts)
 
     def between(self, key: int, *, numbers: Numbers = None, texts: Texts = None) -> Ranges:
         """Returns the indexed records in which a key may be a number or a text between two.
@@ -118,10 +122,10 @@ class View(NamedTuple):
         try:
             for run in self.contents.runs:
                 found += run.unreadable
-                start = run.parts[key][0]
+                start, part = run.parts[key][0], run.part(key, self.contents.keys[key])
                 for place in range(run.group_pages):
                     page = self.file.record_at(start + place)
-                    found += _index_groups(page, run.first, key, place, None, numbers, texts)
+                    found += _index_groups(page, part, place, None, numbers, texts)
         except (ValueError, LookupError, OverflowError, CaptureFileError) as error:
             raise Damaged from error
         return union(found)
@@ -132,15 +136,15 @@ class Index:
 
     view: View
 
-    def __init__(self, path: str) -> None:
-        """Opens the index at `path`.
+    def __init__(self, path: str, store: object = None) -> None:
+        """Opens the index at a path, which may be the URL of an object or the path of one in a store.
 
         Raises:
             Damaged: The file is not an index.
             FileNotFoundError: There is no such file.
         """
         try:
-            self._file = CaptureFile(path, encoding=None)
+            self._file = CaptureFile(path, encoding=None, store=store)
         except CaptureFileError as error:
             raise Damaged from error
         self._metadata: bytes | None = None
@@ -172,13 +176,17 @@ class Index:
 
 
 def _fits(contents: Contents, log: Log) -> bool:
-    if contents.identity != identity_of(log):
+    is_local = store_of(log) is None
+    if is_local and contents.identity != identity_of(log):
         return False
     seen = log.record_count()
     for run in reversed(contents.runs):
         if run.last <= seen:
             with suppress(RecordsDeleted, InvalidCaptureFile):
-                return _checksum(log, run.last) == run.checksum
+                is_same = _checksum(log, run.last) == run.checksum
+                # An object has no identity, so that all runs have to be of the log.
+                if is_local or not is_same:
+                    return is_same
     return True
 
 

@@ -14,7 +14,11 @@ SUFFIX = ".index"
 
 
 def place_of(path: StrPath) -> str:
-    """Returns the path of the index of a file, or of the log in a folder."""
+    """Returns the path or URL of the index of a file, or of the log in a folder."""
     path = os.fspath(path)
+    if "://" in path:
+        # The query of a web address, which may be a signature, is behind the path.
+        place, sign, query = path.partition("?")
+        return place + SUFFIX + sign + query
     is_folder = os.path.isdir(path)  # noqa: PTH112 - a Path takes longer to import
     return os.path.join(path, NAME_IN_FOLDER) if is_folder else path + SUFFIX  # noqa: PTH118

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from contextlib import closing, suppress
@@ -17,6 +18,7 @@ from capturefile._files import replacing
 from capturefile._index.contents import (
     CONSUMER,
     KEY,
+    MAX_RUN,
     Contents,
     Damaged,
     Run,
@@ -26,6 +28,7 @@ from capturefile._index.contents import (
     parts_of,
 )
 from capturefile._index.place import place_of
+from capturefile._remote import is_url, without_secrets
 from capturefile.checkpoint.consumers import ExactlyOnceConsumer
 from capturefile.checkpoint.source import Source
 
@@ -38,8 +41,6 @@ if TYPE_CHECKING:
 
 MIN_RUN = 4096
 """Minimum number of new records for which updating an index is worthwhile."""
-MAX_RUN = 1 << 22
-"""Maximum number of records in a run."""
 MAX_GROUPS = 1 << 16
 """Number of groups after which a run ends."""
 MERGED = 8
@@ -70,7 +71,7 @@ def index(file_name: StrPath, *keys: str, progress: Progress | None = None) -> i
             file that is not an index.
         CaptureFileAlreadyOpen: Another object or process is updating the index.
         CaptureFileError: As for `CaptureFile`.
-        OSError: As for `CaptureFile`.
+        OSError: As for `CaptureFile`; it is an `io.UnsupportedOperation` for an object in a store.
 
     Examples:
         >>> with capturefile.open("orders.capture", "a") as orders:
@@ -83,6 +84,11 @@ def index(file_name: StrPath, *keys: str, progress: Progress | None = None) -> i
         [(2, '{"order": "B4", "items": 1}')]
     """
     path = os.fspath(file_name)
+    if is_url(path):
+        raise io.UnsupportedOperation(
+            f"{without_secrets(path)!r} is in an object store, where no index can be made: make it for a local copy, "
+            "and upload it with the file"
+        )
     place = place_of(path)
     try:
         with _indexer(path, place, list(dict.fromkeys(keys))) as indexer:
@@ -242,8 +248,11 @@ class Indexer(ExactlyOnceConsumer[bytes]):
     def _take(self, run: _IndexRun, first: int, last: int) -> None:
         """Commits a run, after merging earlier ones into it if there are many."""
         destination = self.destination
-        number = merged([each.last + 1 - each.first for each in self._runs], last + 1 - first)
-        kept, earlier = self._runs[: len(self._runs) - number], self._runs[len(self._runs) - number :]
+        # Behind runs of deleted records, others may be missing that were deleted before they were indexed.
+        oldest = first_record(self._source.file)
+        runs = [each for each in self._runs if each.last >= oldest]
+        number = merged([each.last + 1 - each.first for each in runs], last + 1 - first)
+        kept, earlier = runs[: len(runs) - number], runs[len(runs) - number :]
         unreadable = run.unreadable
         for each in reversed(earlier):
             try:
@@ -256,16 +265,14 @@ class Indexer(ExactlyOnceConsumer[bytes]):
             parts.append((destination.record_count() + 1, len(hashes)))
             destination.add_records([*groups, *hashes])
         position = Position.before(last + 1, self._source.file)
-        oldest = first_record(self._source.file)
-        self._runs = [each for each in kept if each.last >= oldest]
-        self._runs.append(Run(first, last, position.checksum, run.groups, unreadable, parts))
+        self._runs = [*kept, Run(first, last, position.checksum, run.groups, unreadable, parts)]
         self._store(position)
 
     def _pages(self, run: Run, start: int, hash_pages: int) -> tuple[list[bytes], list[bytes]]:
-        middle = start + run.group_pages
-        pages = self.destination[start : middle + hash_pages]
-        if len(pages) != run.group_pages + hash_pages:
+        end = start + run.group_pages + hash_pages
+        if end > self.destination.record_count() + 1:
             raise IndexError
+        pages = self.destination[start:end]
         return pages[: run.group_pages], pages[run.group_pages :]
 
     def _store(self, position: Position) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
 
+from capturefile._capturefile import _json_lines
 from capturefile.cli.streams import BUFFER_SIZE, refuse_terminal, write_line, writes_to_terminal
 from capturefile.cli.where import add_fields
 
@@ -152,7 +152,6 @@ class JsonLines(Lines):
 
         self._quoted = encode_basestring
         self._start = start
-        self._line = start.replace("%", "%%") + '%d, "record": "%s"}\n'
 
     def __call__(self, number: int, record: bytes) -> bytes:
         """Returns the line for one record."""
@@ -165,15 +164,8 @@ class JsonLines(Lines):
 
     def lines(self, numbers: list[int], records: list[bytes]) -> bytes:
         """Returns the lines for many records."""
-        try:
-            texts = self._quoted(b"\0".join(records).decode())[1:-1].split("\\u0000")
-        except UnicodeDecodeError:
-            texts = []
-        if len(texts) == len(records):
-            pairs = zip(numbers, texts, strict=True)
-            return (self._line * len(texts) % tuple(chain.from_iterable(pairs))).encode()
-        # One of them is not text, or contains a zero byte.
-        return b"".join(map(self, numbers, records))
+        lines = _json_lines(self._start, numbers, records)
+        return b"".join(map(self, numbers, records)) if lines is None else lines
 
 
 class JsonFieldLines(Lines):

@@ -9,14 +9,17 @@ from operator import length_hint
 
 import capturefile
 from capturefile._errors import in_words
+from capturefile.cli.arguments import Span
 from capturefile.cli.exit_codes import DONE, LOSSY
 from capturefile.cli.messages import say
+from capturefile.cli.records import Selection
 from capturefile.cli.reports import unreadable
 from capturefile.cli.sources import opened
 from capturefile.cli.times import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO, Self
 
     from capturefile import Follower
@@ -58,6 +61,8 @@ class Followed:
         self.source: Source | None = None
         self.code = DONE
         self._follower: Follower[bytes] | RotatingFollower[bytes] | None = None
+        self._past: Iterator[tuple[int, bytes]] | None = None
+        """Existing records to write before the follower starts, which an index has led to."""
         self._watch: Watch | None = None
         self._waits = False
         self._next = 1
@@ -86,13 +91,52 @@ class Followed:
         self._next = max(number, 1)
         self._waits = waits
         self._watch = Watch(self.times, self.source) if self.times.wanted else None
-        timeout = (None if self.times.deadline is None else LATENESS) if waits else 0
+        self._past = self._by_index(self.source)
+        if self._past is None:
+            self._follow()
+
+    def _follow(self) -> None:
+        assert self.source is not None
+        timeout = (None if self.times.deadline is None else LATENESS) if self._waits else 0
         self._follower = self.source.reader.follow(self._next, timeout=timeout)
+
+    def _by_index(self, source: Source) -> Iterator[tuple[int, bytes]] | None:
+        """The existing records to write, if an index says where they can be; the follower reads only later ones."""
+        if self.where is None or self.times.slack or self.times.until is not None:
+            return None
+        if not source.first <= self._next <= source.last or source.narrowed(self.where) is None:
+            return None
+        selection = Selection(source, Span(self._next, source.last), self.where)
+        selection.is_silent = True
+        return selection.records()
+
+    def _write_past(self, output: BinaryIO, headers: Headers | None) -> None:
+        """Writes some of the records that an index has led to; after the last one, the follower starts."""
+        assert self._past is not None
+        assert self.source is not None
+        written = 0
+        try:
+            for number, record in islice(self._past, LOOK_EVERY):
+                if headers is not None:
+                    headers.write(output, self.name)
+                output.write(self.encode(number, record))
+                self._next = number + 1
+                written += 1
+            if written == LOOK_EVERY:
+                return
+            self._next = self.source.last + 1
+        except capturefile.CaptureFileError:
+            pass  # The follower meets the same error.
+        self._past = None
+        self._follow()
 
     def write_new(self, output: BinaryIO, headers: Headers | None, limit: int | None = None) -> bool:
         """Writes the available records, at most `limit`. Returns whether there were any."""
-        if self.is_over or (self._follower is None and not self._appears()):
+        if self.is_over or (self._follower is None and self._past is None and not self._appears()):
             return False
+        if self._past is not None:
+            self._write_past(output, headers)
+            return True
         assert self._follower is not None
         if not self._follower.ready():
             return False
@@ -118,6 +162,7 @@ class Followed:
 
         The cursor moves only after the output has been flushed.
         """
+        self._write_all_past(output, cursor)
         assert self._follower is not None
         follower, watch, saved = self._follower, self._watch, time.monotonic()
         last: bytes | None = None
@@ -147,6 +192,16 @@ class Followed:
                 output.flush()
                 if cursor is not None:
                     cursor.save_behind(number, record)
+                saved = time.monotonic()
+
+    def _write_all_past(self, output: BinaryIO, cursor: CursorFile | None) -> None:
+        saved = time.monotonic()
+        while self._past is not None:
+            self._write_past(output, None)
+            if self._past is None or time.monotonic() > saved + MAX_AT_RISK:
+                output.flush()
+                if cursor is not None and self.source is not None:
+                    cursor.save_before(self._next, self.source.reader)
                 saved = time.monotonic()
 
     def _wants(self, record: bytes) -> bool:

@@ -54,14 +54,19 @@ def each_of(names: list[str]) -> Iterator[Source]:
 
 def check(names: list[str]) -> None:
     """Reports a source that does not exist, or that is also the standard output."""
+    refuse_twice(names)
     for name in names:
         if name == STANDARD:
-            if names.count(STANDARD) > 1:
-                raise WrongUsage("standard input can be read only once")
             continue
         refuse_same_file(STANDARD_OUTPUT, name)
         if not is_url(name):
             os.stat(name)
+
+
+def refuse_twice(names: list[str]) -> None:
+    """Refuses to read standard input twice."""
+    if names.count(STANDARD) > 1:
+        raise WrongUsage("standard input can be read only once")
 
 
 def is_url(name: str) -> bool:
@@ -198,9 +203,9 @@ class Source:
     def narrowed(self, condition: Condition) -> Ranges | None:
         """Returns the records for which a condition can be true according to an index, or None if these may be all."""
         if self._narrowed is None or self._narrowed[0] is not condition:
-            from capturefile.cli.narrowing import narrowed
+            from capturefile._index.conditions import possible
 
-            self._narrowed = condition, narrowed(self.reader, condition)
+            self._narrowed = condition, possible(self.reader, condition)
         return self._narrowed[1]
 
     def refresh(self) -> None:

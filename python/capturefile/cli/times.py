@@ -81,7 +81,7 @@ class Times:
         from capturefile._fields.instants import field_time, instant
 
         if options.time_field is not None:
-            return field_time(options.time_field.split("."), utc=self.utc)
+            return field_time(options.time_field, utc=self.utc)
         from capturefile.cli.patterns import part_of
 
         part, utc = part_of(options.time_pattern), self.utc

@@ -27,7 +27,7 @@ def export(task: dict[str, Any]) -> Iterator[str]:
         span = query.span(reader)
         yield ""
         yield heading
-        for stretch in stretches(reader, span, query.pattern):
+        for stretch in stretches(reader, query.spans(reader, span), query.pattern):
             found = [(number, record) for number, record in stretch.records if query.finds(record)]
             if found:
                 yield encode(found)

@@ -6,10 +6,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from capturefile._fields.expressions import MISSING, document, named_field
+from capturefile._fields.instants import instant
 from capturefile._fields.projection import in_text
 from capturefile._previews import visible
 from capturefile.view.commits import CommitTimes
-from capturefile.view.query import as_time
 from capturefile.view.reading import everything, opened, sampled, stretches
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def fields(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     with opened(task["path"]) as reader:
         span = everything(reader)
         small = span.size <= LOOKED_AT
-        for stretch in stretches(reader, span) if small else sampled(reader, span) if span.size else ():
+        for stretch in stretches(reader, [span]) if small else sampled(reader, span) if span.size else ():
             for _, record in stretch.records:
                 _count(document(record), found)
                 looked += 1
@@ -104,5 +104,5 @@ def _paths(value: object, before: str, depth: int) -> Iterator[tuple[str, object
 
 
 def _looks_like_time(value: object) -> bool:
-    time = as_time(value)
+    time = instant(value, utc=False)
     return time is not None and YEARS[0] < time < YEARS[1]

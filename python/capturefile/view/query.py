@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from capturefile._bisect import first_not_below
 from capturefile._capturefile import _Pattern
 from capturefile._fields.conditions import Condition
-from capturefile._fields.expressions import document, named_field
-from capturefile._fields.instants import instant
+from capturefile._fields.instants import field_time
 from capturefile._fields.patterns import for_rust
+from capturefile._index.conditions import possible
+from capturefile._index.ranges import intersection
 from capturefile.view.commits import CommitTimes
 from capturefile.view.reading import UNREADABLE, Span, everything
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from capturefile.view.reading import Reader
 
-MAX_TIME = 253_402_300_800.0
-"""The end of the year 9999, in seconds since 1970; greater values are not times."""
 SLACK = 60.0
 """Seconds by which a record may be older than an earlier one in files whose times count as ascending."""
 CHECKED = 200
@@ -47,7 +46,7 @@ class Query:
         self._condition = Condition(task["where"]) if task["where"] else None
         self.since, self.until = task["since"], task["until"]
         is_timed = self.since is not None or self.until is not None
-        self._time_of = time_in(task["time"]) if is_timed and task["time"] else None
+        self._time_of = field_time(task["time"], utc=False) if is_timed and task["time"] else None
         self.pattern = None if self._condition is None else self._condition.pattern
         """A pattern that each matching record contains, so that others need not be examined; None if there is none."""
         if text and is_plain:
@@ -83,6 +82,14 @@ class Query:
         last = min(every.last, self._task["last"] or every.last)
         return self._in_time(reader, Span(first, last))
 
+    def spans(self, reader: Reader, span: Span) -> list[Span]:
+        """Returns the parts of a span that have all records that it finds there; fewer than all if an index says so.
+
+        An index that is behind is used as it is, because the viewer writes nothing.
+        """
+        found = None if self._condition is None else possible(reader, self._condition, updates=False)
+        return [span] if found is None else [Span(*part) for part in intersection(found, [span])]
+
     def _in_time(self, reader: Reader, span: Span) -> Span:
         if (self.since is None and self.until is None) or not span.size:
             return span
@@ -94,25 +101,6 @@ class Query:
         first = span.first if self.since is None else times.first_at(self.since, span)
         last = span.last if self.until is None else times.first_at(self.until, span) - 1
         return Span(first, last)
-
-
-def time_in(field: str) -> Callable[[bytes], float | None]:
-    """Returns a function that finds the time in a field of a JSON record, in seconds since 1970."""
-    value = named_field(field)
-
-    def time_of(record: bytes) -> float | None:
-        return as_time(value(document(record)))
-
-    return time_of
-
-
-def as_time(value: object) -> float | None:
-    """Returns a value as a time in seconds since 1970, or None if it is not a time up to the year 9999."""
-    try:
-        time = instant(value, utc=False)
-    except (OverflowError, OSError):
-        return None
-    return time if time is not None and abs(time) < MAX_TIME else None
 
 
 def narrowed(

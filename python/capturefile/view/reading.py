@@ -10,7 +10,7 @@ import capturefile
 from capturefile.rotating import RecordsDeleted, RotatingReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from capturefile import CaptureFile
@@ -66,8 +66,13 @@ def everything(reader: Reader) -> Span:
     return Span(reader.first_record if isinstance(reader, RotatingReader) else 1, reader.record_count())
 
 
-def stretches(reader: Reader, span: Span, pattern: _Pattern | None = None) -> Iterator[Stretch]:
-    """Yields the records of a span in order; with a pattern, only those in which it is found."""
+def stretches(reader: Reader, spans: Iterable[Span], pattern: _Pattern | None = None) -> Iterator[Stretch]:
+    """Yields the records of spans in order; with a pattern, only those in which it is found."""
+    for span in spans:
+        yield from _in_span(reader, span, pattern)
+
+
+def _in_span(reader: Reader, span: Span, pattern: _Pattern | None) -> Iterator[Stretch]:
     if isinstance(reader, RotatingReader):
         for file in reader.files():
             part = Span(max(span.first, file.first_record), min(span.last, file.last_record))

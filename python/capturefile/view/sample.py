@@ -18,13 +18,14 @@ REPORT_EVERY = 0.2
 
 
 class Sample:
-    """A span of records; all are examined if there are few of them or `whole` is true, and otherwise a sample."""
+    """A span of records; all candidates are examined if they are few or `whole` is true, otherwise a sample."""
 
     def __init__(self, reader: Reader, query: Query, span: Span, *, whole: bool = False) -> None:
         """Reads nothing yet."""
         self._query, self._span = query, span
-        self._is_whole = whole or span.size <= MAX_WHOLE
-        self._stretches = stretches(reader, span, query.pattern) if self._is_whole else sampled(reader, span)
+        spans = query.spans(reader, span)
+        self._is_whole = whole or sum(each.size for each in spans) <= MAX_WHOLE
+        self._stretches = stretches(reader, spans, query.pattern) if self._is_whole else sampled(reader, span)
         self._looked = self._unreadable = 0
 
     def passed_to(self, add: Callable[[int, bytes], object]) -> Iterator[dict[str, Any]]:
@@ -40,6 +41,8 @@ class Sample:
             if (now := time.monotonic()) > last_report + REPORT_EVERY:
                 last_report = now
                 yield {"progress": {"at": str(self._looked), "of": str(total)}}
+        if self._is_whole:
+            self._looked = self._span.size
 
     def counts(self) -> dict[str, Any]:
         """Returns the numbers of all records, of examined ones, and of those that could not be read."""

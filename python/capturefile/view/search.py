@@ -29,7 +29,7 @@ def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         hits = unreadable = 0
         last_report = time.monotonic()
         at = span.first - 1
-        for stretch in stretches(reader, span, query.pattern):
+        for stretch in stretches(reader, query.spans(reader, span), query.pattern):
             for number, record in stretch.records:
                 excerpt = _excerpt_of(query, record)
                 if excerpt is None:
@@ -44,7 +44,7 @@ def search(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
             if (now := time.monotonic()) > last_report + REPORT_EVERY:
                 last_report = now
                 yield {"progress": {"first": str(span.first), "at": str(at), "of": str(span.last)}}
-        yield _done(at, span.last, hits, unreadable)
+        yield _done(max(at, span.last), span.last, hits, unreadable)
 
 
 def _done(at: int, last: int, hits: int, unreadable: int) -> dict[str, Any]:

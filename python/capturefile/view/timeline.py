@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from math import floor, ulp
 from typing import TYPE_CHECKING, Any
 
+from capturefile._fields.instants import field_time
 from capturefile.view.commits import CommitTimes
-from capturefile.view.query import Query, time_in
+from capturefile.view.query import Query
 from capturefile.view.reading import Span, opened
 from capturefile.view.sample import Sample
 
@@ -90,7 +91,7 @@ def _committed(reader: Reader) -> Callable[[int, bytes], float | None]:
 
 
 def _in_field(name: str) -> Callable[[int, bytes], float | None]:
-    time_of = time_in(name)
+    time_of = field_time(name, utc=False)
     return lambda _, record: time_of(record)
 
 

@@ -13,7 +13,7 @@ mod whole;
 mod write;
 
 pub(super) use internals::{block_range, file_identity, is_in_place, reader_of, set_commit_hook};
-pub(super) use opening::{open, reopen};
+pub(super) use opening::{open, place_in_store, reopen};
 pub(super) use ticket::CommitTicket;
 pub(super) use transaction::Transaction;
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -98,6 +99,18 @@ impl CaptureFile {
         let state = slf.call_method0("__getstate__")?;
         PyTuple::new(py, [reopen, arguments.into_any(), state])
     }
+}
+
+/// Returns the path of a file in an object store and, if the caller gave one, the store; None for a local file.
+#[pyfunction]
+#[pyo3(signature = (cf, /))]
+pub(in crate::python) fn place_in_store<'py>(
+    py: Python<'py>,
+    cf: &CaptureFile,
+) -> PyResult<Option<(OsString, Bound<'py, PyAny>)>> {
+    let settings = cf.settings()?;
+    let Some(remote) = &settings.remote else { return Ok(None) };
+    Ok(Some((settings.path.clone().into_os_string(), remote.store(py)?)))
 }
 
 /// Opens a capture file with the modes of Python's `open()`.

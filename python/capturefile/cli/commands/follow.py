@@ -101,7 +101,7 @@ def _cursor(options: argparse.Namespace, source: Source, times: Times) -> tuple[
     """Returns the cursor file, if one was requested, and the number of the next record."""
     if not options.cursor_file:
         return None, _first_record(options, source, times)
-    from capturefile._cursor import CursorFile, Position
+    from capturefile._cursor import CursorFile
 
     cursor = CursorFile(options.cursor_file)
     position = cursor.load()
@@ -111,7 +111,7 @@ def _cursor(options: argparse.Namespace, source: Source, times: Times) -> tuple[
     start = _first_record(options, source, times)
     if start <= source.last + 1:
         # Saved even before the first record, so that a restarted run does not start at a later end.
-        cursor.save(Position.before(start, source.reader))
+        cursor.save_before(start, source.reader)
     return cursor, start
 
 

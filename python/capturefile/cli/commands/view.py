@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import ExitStack, contextmanager
 
 from capturefile.cli.arguments import add_bare, whole_number
 from capturefile.cli.exit_codes import DONE, WrongUsage
 from capturefile.cli.messages import say
-from capturefile.cli.sources import check_folder
-from capturefile.cli.streams import write_line
+from capturefile.cli.sources import check_folder, refuse_twice
+from capturefile.cli.streams import STANDARD, STANDARD_INPUT, ending_cleanly, shown_name, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
     from typing import BinaryIO
 
     from capturefile.cli.arguments import Commands
@@ -36,7 +38,10 @@ def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
     view = add_bare(commands, "view", summary, EXAMPLE)
     view.add_argument(
-        "files", nargs="+", metavar="FILE", help="capture file, which may be damaged, or folder of a rotated log"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="capture file, which may be damaged, folder of a rotated log, or - for a capture file on standard input",
     )
     view.add_argument(
         "--host",
@@ -64,9 +69,11 @@ def _view(options: argparse.Namespace, output: BinaryIO) -> int:
         from capturefile.view.security import new_token
     except ModuleNotFoundError as error:
         raise WrongUsage(f"view needs {error.name}: pip install 'capturefile-rs[view]'") from error
-    sources = [_viewed(path) for path in options.files]
+    refuse_twice(options.files)
     token = new_token()
-    with _listening(options.host, options.port) as listener:
+    with ExitStack() as stack:
+        sources = [_viewed(path, stack) for path in options.files]
+        listener = stack.enter_context(_listening(options.host, options.port))
         config = uvicorn.Config(
             application(sources, token, options.host),
             log_level="warning",
@@ -87,15 +94,33 @@ def _view(options: argparse.Namespace, output: BinaryIO) -> int:
     return DONE
 
 
-def _viewed(path: str) -> AnyViewed:
+def _viewed(path: str, stack: ExitStack) -> AnyViewed:
     """Returns the file or log to show; a missing one is an error, a damaged one is not."""
     from capturefile.view.sources import ViewedFile, ViewedLog
 
+    if path == STANDARD:
+        # Jobs open it in processes of their own, and so by a name.
+        viewed = ViewedFile(stack.enter_context(_copied()))
+        viewed.name = shown_name(STANDARD)
+        return viewed
     if os.path.isdir(path):
         check_folder(path)
         return ViewedLog(path)
     with open(path, "rb"):
         return ViewedFile(path)
+
+
+@contextmanager
+def _copied() -> Iterator[str]:
+    """Copies standard input to a file that is deleted at the end."""
+    import shutil
+    import tempfile
+
+    with ending_cleanly(), tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "standard-input.capture")
+        with open(STANDARD_INPUT, "rb", closefd=False) as given, open(path, "xb") as copy:
+            shutil.copyfileobj(given, copy)
+        yield path
 
 
 def _listening(host: str, port: int) -> socket.socket:

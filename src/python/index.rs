@@ -3,24 +3,16 @@
 
 #![expect(clippy::doc_markdown, reason = "docstrings are read in Python, without markup")]
 
-mod json;
-mod pages;
-mod run;
-mod value;
-
-pub(in crate::python) use json::FieldPath;
-pub(in crate::python) use value::Value;
-
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::file::CaptureFile;
 use super::shared::Shared;
+use crate::field_index::pages::{Part, Spread, decode_groups, groups_with};
+use crate::field_index::run::{Pages, Run};
+use crate::field_index::value::{Interval, Value};
 use crate::{Error, Records, Result, Snapshot};
-use pages::{Place, Spread, decode_groups, groups_with};
-use run::{Pages, Run};
-use value::Interval;
 
 /// Number of records that are indexed between checks for signals.
 const MAX_INDEXED: u64 = 100_000;
@@ -145,42 +137,45 @@ pub(super) fn index_hash(text: &[u8]) -> Option<u64> {
     Value::parse(text).map(|value| value.hash())
 }
 
-/// Returns the number of the page of a run that contains the entries of a hash.
-#[pyfunction]
-#[pyo3(name = "_index_page", signature = (value_hash, groups, pages, /))]
-pub(super) fn index_page(value_hash: u64, groups: u64, pages: u64) -> PyResult<u64> {
-    let spread = Spread { groups, pages };
-    if spread.is_valid() { Ok(spread.page_of(value_hash)) } else { Err(damaged()) }
+/// A run and a key of an index: the first record of the run, the name of the key, and the numbers of groups and of pages
+/// of hashes.
+type PyPart = (u64, String, u64, u64);
+
+fn part_of((first, key, groups, pages): &PyPart) -> PyResult<Part> {
+    let spread = Spread { groups: *groups, pages: *pages };
+    if spread.is_valid() { Ok(Part::new(*first, key, spread)) } else { Err(damaged()) }
 }
 
-/// Returns the groups of a run that may have a value with this hash. Raises ValueError if the page is damaged.
+/// Returns the number of the page, among those of a part, that has the entries with a hash.
 #[pyfunction]
-#[pyo3(name = "_index_matches", signature = (page, first, key, groups, pages, value_hash, /))]
-pub(super) fn index_matches(
-    page: &[u8],
-    first: u64,
-    key: u64,
-    groups: u64,
-    pages: u64,
-    value_hash: u64,
-) -> PyResult<Vec<u32>> {
-    let spread = Spread { groups, pages };
-    let place = Place { first, key, is_hashes: true, number: index_page(value_hash, groups, pages)? };
-    groups_with(page, value_hash, spread, place).ok_or_else(damaged)
+#[pyo3(name = "_index_page", signature = (part, value_hash, /))]
+#[expect(clippy::needless_pass_by_value, reason = "it comes from Python")]
+pub(super) fn index_page(part: PyPart, value_hash: u64) -> PyResult<u64> {
+    Ok(part_of(&part)?.spread.page_of(value_hash))
+}
+
+/// Returns which groups of a part may have a value with a hash; raises ValueError if that page is damaged.
+#[pyfunction]
+#[pyo3(name = "_index_matches", signature = (page, part, value_hash, /))]
+#[expect(clippy::needless_pass_by_value, reason = "it comes from Python")]
+pub(super) fn index_matches(page: &[u8], part: PyPart, value_hash: u64) -> PyResult<Vec<u32>> {
+    let part = part_of(&part)?;
+    let number = part.spread.page_of(value_hash);
+    groups_with(page, value_hash, part.hashes(number)).ok_or_else(damaged)
 }
 
 /// The minimum and the maximum of the values to find, if they are limited.
 type Between<T> = (Option<T>, Option<T>);
 
-/// Returns the first and last records of the groups in a page that may have values in an interval.
+/// Returns the first and last records of the groups in a page of a part that may have values in an interval.
 ///
 /// With `wanted`, only the groups at these places in the page count. Raises ValueError if the page is damaged.
 #[pyfunction]
-#[pyo3(name = "_index_groups", signature = (page, first, key, number, wanted, numbers, texts, /))]
+#[pyo3(name = "_index_groups", signature = (page, part, number, wanted, numbers, texts, /))]
+#[expect(clippy::needless_pass_by_value, reason = "it comes from Python")]
 pub(super) fn index_groups(
     page: &[u8],
-    first: u64,
-    key: u64,
+    part: PyPart,
     number: u64,
     wanted: Option<Vec<usize>>,
     numbers: Option<Between<f64>>,
@@ -191,7 +186,7 @@ pub(super) fn index_groups(
         (_, Some((low, high))) => Some(Interval::Texts(low, high)),
         (None, None) => None,
     };
-    let place = Place { first, key, is_hashes: false, number };
+    let place = part_of(&part)?.groups(number);
     let (start, groups) = decode_groups(page, place).ok_or_else(damaged)?;
     let start_of = |index: usize| index.checked_sub(1).map_or(start, |before| groups[before].0 + 1);
     let range = |index: usize| {

@@ -4,39 +4,65 @@
 
 use std::ops::Range;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::value::{Bounds, MAX_BOUND};
 
 /// Number of bits of a hash that are stored.
 const HASH_BITS: u32 = 24;
 /// Maximum number of groups in a page.
-pub(super) const GROUPS_PER_PAGE: usize = 128;
-/// Average number of entries in a page of hashes.
+pub(crate) const GROUPS_PER_PAGE: usize = 128;
+/// The entries of a page of hashes, on average.
 const ENTRIES_PER_PAGE: usize = 2048;
 const SUM_SIZE: usize = 4;
 const HAS_NUMBERS: u8 = 1;
 const HAS_TEXTS: u8 = 2;
 
-/// The place of a page, which its checksum covers: the first record of its run, its key and kind, and its number.
+/// The part of an index that a page belongs to: what a run says of a key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub(super) first: u64,
-    pub(super) key: u64,
-    pub(super) is_hashes: bool,
-    pub(super) number: u64,
+pub(crate) struct Part {
+    /// The first record of the run.
+    pub(crate) first: u64,
+    /// A hash of the key's name.
+    pub(crate) key: u64,
+    pub(crate) spread: Spread,
+}
+
+impl Part {
+    pub(crate) fn new(first: u64, key: &str, spread: Spread) -> Self {
+        Self { first, key: xxh3_64(key.as_bytes()), spread }
+    }
+
+    /// The place of a page of hashes.
+    pub(crate) fn hashes(self, number: u64) -> Place {
+        Place { part: self, is_hashes: true, number }
+    }
+
+    /// The place of a page of groups.
+    pub(crate) fn groups(self, number: u64) -> Place {
+        Place { part: self, is_hashes: false, number }
+    }
+}
+
+/// Where a page belongs, which its checksum covers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    part: Part,
+    is_hashes: bool,
+    number: u64,
 }
 
 impl Place {
     fn sum(self, body: &[u8]) -> [u8; SUM_SIZE] {
-        let kind = (self.key << 1) | u64::from(self.is_hashes);
-        let seed = self.first.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (kind << 48) ^ self.number;
+        let Self { part: Part { first, key, spread }, is_hashes, number } = self;
+        let all = [first, key, spread.groups, spread.pages, u64::from(is_hashes), number];
+        let seed = xxh3_64(all.map(u64::to_le_bytes).as_flattened());
         let [a, b, c, d, ..] = xxh3_64_with_seed(body, seed).to_le_bytes();
         [a, b, c, d]
     }
 
     /// Returns the page with this body.
-    fn seal(self, body: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(self, body: &[u8]) -> Vec<u8> {
         [&self.sum(body), body].concat()
     }
 
@@ -111,28 +137,33 @@ fn kept(hash: u64) -> u64 {
 
 /// Returns the entry of a group that has a value with this hash: the stored bits of the hash above the group's number,
 /// so that entries are in the order of the hashes.
-pub(super) fn entry(hash: u64, group: u32) -> u64 {
+pub(crate) fn entry(hash: u64, group: u32) -> u64 {
     (kept(hash) << 32) | u64::from(group)
 }
 
 /// The distribution of the hashes of a run among its pages.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spread {
-    pub(super) groups: u64,
-    pub(super) pages: u64,
+pub(crate) struct Spread {
+    pub(crate) groups: u64,
+    pub(crate) pages: u64,
 }
 
 impl Spread {
-    pub(super) fn of(entries: usize, groups: usize) -> Self {
+    pub(crate) fn of(entries: usize, groups: usize) -> Self {
         Self { groups: groups.max(1) as u64, pages: entries.div_ceil(ENTRIES_PER_PAGE).max(1) as u64 }
     }
 
+    /// The most entries that a run with this many pages has.
+    pub(crate) fn max_entries(self) -> u64 {
+        self.pages * ENTRIES_PER_PAGE as u64
+    }
+
     /// Returns whether a run can have these numbers.
-    pub(super) fn is_valid(self) -> bool {
+    pub(crate) fn is_valid(self) -> bool {
         (1..=1 << HASH_BITS).contains(&self.pages) && (1..=u64::from(u32::MAX)).contains(&self.groups)
     }
 
-    pub(super) fn page_of(self, hash: u64) -> u64 {
+    pub(crate) fn page_of(self, hash: u64) -> u64 {
         (kept(hash) * self.pages) >> HASH_BITS
     }
 
@@ -144,7 +175,8 @@ impl Spread {
 }
 
 /// Encodes a page of entries, sorted and without duplicates: the differences between them, as Rice codes.
-pub(super) fn encode_hashes(entries: &[u64], spread: Spread, place: Place) -> Vec<u8> {
+pub(crate) fn encode_hashes(entries: &[u64], place: Place) -> Vec<u8> {
+    let spread = place.part.spread;
     let hashes = spread.hashes(place.number);
     let average = (hashes.end - hashes.start) * spread.groups / (entries.len() as u64 + 1);
     let shift = (average * 7 / 10).max(1).ilog2();
@@ -165,14 +197,10 @@ pub(super) fn encode_hashes(entries: &[u64], spread: Spread, place: Place) -> Ve
 }
 
 /// Calls `found` with the entries of a page in order, until it returns false. Returns `None` if the page is damaged.
-pub(super) fn decode_hashes(
-    page: &[u8],
-    spread: Spread,
-    place: Place,
-    mut found: impl FnMut(u64) -> bool,
-) -> Option<()> {
+pub(crate) fn decode_hashes(page: &[u8], place: Place, mut found: impl FnMut(u64) -> bool) -> Option<()> {
+    let spread = place.part.spread;
     let mut reader = Reader(place.open(page)?);
-    let count = reader.varint()?;
+    let count = reader.varint().filter(|count| *count <= spread.max_entries())?;
     let shift = u32::from(reader.byte()?);
     let hashes = spread.hashes(place.number);
     let limit = (hashes.end - hashes.start).checked_mul(spread.groups)?;
@@ -190,10 +218,10 @@ pub(super) fn decode_hashes(
 }
 
 /// Returns the groups in a page that may have a value with this hash.
-pub(super) fn groups_with(page: &[u8], hash: u64, spread: Spread, place: Place) -> Option<Vec<u32>> {
+pub(crate) fn groups_with(page: &[u8], hash: u64, place: Place) -> Option<Vec<u32>> {
     let wanted = kept(hash);
     let mut groups = Vec::new();
-    decode_hashes(page, spread, place, |entry| {
+    decode_hashes(page, place, |entry| {
         if entry >> 32 == wanted {
             groups.push(low_half(entry));
         }
@@ -281,10 +309,10 @@ impl BitReader<'_> {
 // Groups
 
 /// A group: its last record, and the bounds of a key in it.
-pub(super) type Group = (u64, Bounds);
+pub(crate) type Group = (u64, Bounds);
 
 /// Encodes a page of groups, of which the first one begins with the record `first`.
-pub(super) fn encode_groups(groups: &[Group], first: u64, place: Place) -> Vec<u8> {
+pub(crate) fn encode_groups(groups: &[Group], first: u64, place: Place) -> Vec<u8> {
     let mut body = Vec::new();
     push_varint(&mut body, first);
     let mut start = first;
@@ -308,7 +336,7 @@ pub(super) fn encode_groups(groups: &[Group], first: u64, place: Place) -> Vec<u
 }
 
 /// Decodes a page: its first record, and its groups. Returns `None` if the page is damaged.
-pub(super) fn decode_groups(page: &[u8], place: Place) -> Option<(u64, Vec<Group>)> {
+pub(crate) fn decode_groups(page: &[u8], place: Place) -> Option<(u64, Vec<Group>)> {
     let mut reader = Reader(place.open(page)?);
     let first = reader.varint()?;
     let mut groups = Vec::with_capacity(GROUPS_PER_PAGE);
@@ -319,7 +347,10 @@ pub(super) fn decode_groups(page: &[u8], place: Place) -> Option<(u64, Vec<Group
         let has = reader.byte()?;
         let numbers = if has & HAS_NUMBERS == 0 { None } else { Some((reader.float()?, reader.float()?)) };
         let texts = if has & HAS_TEXTS == 0 { None } else { Some((reader.text()?, reader.text()?)) };
+        if groups.len() == GROUPS_PER_PAGE {
+            return None;
+        }
         groups.push((last, Bounds { numbers, texts }));
     }
-    (groups.len() <= GROUPS_PER_PAGE).then_some((first, groups))
+    Some((first, groups))
 }

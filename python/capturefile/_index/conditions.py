@@ -1,4 +1,4 @@
-"""Determining, from the index of a source, for which records a condition can be true."""
+"""Determining, from the index of a file, for which records a condition can be true."""
 
 from __future__ import annotations
 
@@ -30,16 +30,22 @@ AFTER_ANY = b"\xff"
 """A byte that UTF-8 never contains: with it appended, a text is greater than all texts that it is the start of."""
 
 
-def narrowed(reader: CaptureFile[bytes] | RotatingReader[bytes], condition: Condition) -> Ranges | None:
-    """Returns the records for which a condition can be true, or None if these may be all."""
+def possible(
+    reader: CaptureFile[bytes] | RotatingReader[bytes], condition: Condition, *, updates: bool = True
+) -> Ranges | None:
+    """Returns the records for which a condition can be true, or None if these may be all.
+
+    With `updates`, the index is brought up to date first.
+    """
     from capturefile._index.place import place_of
 
     # Importing the modules for indexes takes longer than the rest of a short command.
-    if not os.path.exists(place_of(reader.file_name)):
+    name = reader.file_name
+    if "://" not in name and not os.path.exists(place_of(name)):  # noqa: PTH110 - a Path takes longer to import
         return None
     from capturefile._index.find import narrowed
 
-    return narrowed(reader, lambda view: _possible(view, condition.tree))
+    return narrowed(reader, lambda view: _possible(view, condition.tree), updates=updates)
 
 
 def _possible(view: View, node: ast.expr) -> Ranges | None:

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 
 /// The path to a field: `a.b` is the field `b` of the object `a`, or the field `a.b`.
 #[derive(Debug)]
-pub(in crate::python) struct FieldPath {
+pub(crate) struct FieldPath {
     names: Vec<Box<[u8]>>,
     joined: Box<[u8]>,
 }
 
 impl FieldPath {
-    pub(in crate::python) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self {
             names: name.split('.').map(|part| part.as_bytes().into()).collect(),
             joined: name.as_bytes().into(),
@@ -21,7 +21,7 @@ impl FieldPath {
     }
 
     /// Calls `found` with each value that the field may have: several, if an object repeats a name.
-    pub(in crate::python) fn values<'a>(&self, record: &'a [u8], found: &mut impl FnMut(&'a [u8])) {
+    pub(crate) fn values<'a>(&self, record: &'a [u8], found: &mut impl FnMut(&'a [u8])) {
         let mut scanner = Scanner { record, at: 0 };
         scanner.skip_space();
         // Text that is not valid JSON up to its end has no fields; values found before the error are harmless.
@@ -133,7 +133,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Returns the text of a string as UTF-8; an unpaired surrogate is encoded like any other code point.
-pub(super) fn unescaped(inside: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn unescaped(inside: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = inside.iter().position(|byte| *byte == b'\\') else {
         return Cow::Borrowed(inside);
     };
@@ -189,5 +189,73 @@ fn push_code(text: &mut Vec<u8>, code: u32) {
             0x80 | ((high & 15) << 2) | (low >> 6),
             0x80 | (low & 63),
         ]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The values that a field may have in a record.
+    fn values(name: &str, record: &[u8]) -> Vec<String> {
+        let mut found = Vec::new();
+        FieldPath::new(name)
+            .values(record, &mut |value| found.push(String::from_utf8_lossy(value).into_owned()));
+        found
+    }
+
+    #[test]
+    fn each_value_that_a_field_may_have_is_found() {
+        for (name, record, found) in [
+            ("a", r#"{"a": 1, "b": {"a": 2}, "c": [{"a": 3}]}"#, &["1"][..]),
+            ("a", " \t\r\n{ \"b\" : [\"}\", {\"x\": 1}] , \"a\" : \"t\" }", &[r#""t""#]),
+            ("a", r#"{"a": 1, "a": {"b": [2, "]"]}}"#, &["1", r#"{"b": [2, "]"]}"#]),
+            ("a.b", r#"{"a": {"b": 1}, "a.b": 2}"#, &["1", "2"]),
+            ("a.b", r#"{"a": 3, "b": 4}"#, &[]),
+            ("a.b.c", r#"{"a": {"b": {"c": true}, "b.c": 1}, "a.b": {"c": 2}}"#, &["true"]),
+            ("é", r#"{"\u00e9": null}"#, &["null"]),
+            ("a", r#"{"\u0061": -1.5e3}"#, &["-1.5e3"]),
+            ("", r#"{"": 0}"#, &["0"]),
+            ("a", r#"[{"a": 1}]"#, &[]),
+            ("a", r#"{"a": "unfinished"#, &[]),
+            ("a", r#"{"a": 1, "b": "#, &["1"]),
+            ("a", "no JSON", &[]),
+            ("a", "", &[]),
+        ] {
+            assert_eq!(values(name, record.as_bytes()), found, "{name} in {record}");
+        }
+    }
+
+    #[test]
+    fn escapes_stand_for_what_they_mean() {
+        for (inside, text) in [
+            (r"plain", &b"plain"[..]),
+            (r#"\"\\\/\b\f\n\r\t"#, b"\"\\/\x08\x0c\n\r\t"),
+            (r"\u00e9", "é".as_bytes()),
+            (r"\ud83d\ude00", "😀".as_bytes()),
+            (r"\ud83d", b"\xed\xa0\xbd"),
+            (r"\ud83d\u0041", b"\xed\xa0\xbdA"),
+            (r"\ude00", b"\xed\xb8\x80"),
+            (r"cut\u12", b"cut"),
+            (r"cut\", b"cut"),
+        ] {
+            assert_eq!(*unescaped(inside.as_bytes()), *text, "{inside}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 10 } else { 2000 }))]
+
+        #[test]
+        fn any_bytes_come_to_an_end(
+            bytes in prop::collection::vec(
+                prop::sample::select(&b"{}[]\":,\\ ua0e-\xed\x00"[..]), 0..60,
+            ),
+        ) {
+            values("a", &bytes);
+            values("a.u.e", &bytes);
+            unescaped(&bytes);
+        }
     }
 }
