@@ -1,4 +1,4 @@
-"""The Arrow C interfaces as a consumer that is written in C sees them: structures, and streams pulled by hand.
+"""The Arrow C interfaces as a consumer written in C sees them: structures, and streams that are pulled by hand.
 
 The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
@@ -23,7 +23,7 @@ RELEASED: Any = None
 
 
 class Exporter(Protocol):
-    """Whatever gives streams."""
+    """Anything that exports streams."""
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """A stream in a capsule."""
@@ -38,12 +38,12 @@ class ArrowArray(Structure):
     ]
 
     def child(self, index: int) -> ArrowArray:
-        """A column where it is."""
+        """A column, without a copy."""
         child: ArrowArray = ctypes.cast(self.children, POINTER(POINTER(ArrowArray)))[index].contents
         return child
 
     def values(self, most: int | None = None) -> list[int] | list[bytes]:
-        """What is in a column of numbers or of byte strings, or the first of it."""
+        """The values of a column of numbers or of byte strings, or the first `most` of them."""
         count = self.length if most is None else most
         buffers = ctypes.cast(self.buffers, POINTER(c_void_p))
         assert buffers[0] is None, "there are nulls"
@@ -54,12 +54,12 @@ class ArrowArray(Structure):
         return [ctypes.string_at(start + ends[row], ends[row + 1] - ends[row]) for row in range(count)]
 
     def take(self) -> ArrowArray:
-        """Takes it over, as the interface says: a copy of the bytes, and the original marked as released."""
+        """Moves it, as the interface specifies: copies the structure and marks the original as released."""
         copy = ArrowArray.from_buffer_copy(self)
         self.release = RELEASED
         return copy
 
-    def let_go(self) -> None:
+    def dispose(self) -> None:
         """Releases it."""
         CFUNCTYPE(None, POINTER(ArrowArray))(self.release)(self)
         assert self.release is RELEASED
@@ -71,13 +71,13 @@ class ArrowArrayStream(Structure):
     _fields_ = [(name, c_void_p) for name in ("get_schema", "get_next", "get_last_error", "release", "private_data")]
 
     def next(self) -> tuple[int, ArrowArray]:
-        """Pulls once, without the interpreter lock; the code that came back, and the batch."""
+        """Pulls once, without the interpreter lock; returns the error code and the batch."""
         batch = ArrowArray()
         function = CFUNCTYPE(c_int, POINTER(ArrowArrayStream), POINTER(ArrowArray))(self.get_next)
         return function(self, batch), batch
 
     def next_into(self, batch: ArrowArray) -> int:
-        """Pulls into a structure of the caller's."""
+        """Pulls into a structure that the caller provides."""
         return int(CFUNCTYPE(c_int, POINTER(ArrowArrayStream), POINTER(ArrowArray))(self.get_next)(self, batch))
 
     def error(self) -> str:
@@ -85,32 +85,32 @@ class ArrowArrayStream(Structure):
         message = CFUNCTYPE(c_char_p, POINTER(ArrowArrayStream))(self.get_last_error)(self)
         return bytes(message).decode()
 
-    def let_go(self) -> None:
+    def dispose(self) -> None:
         """Releases it."""
         CFUNCTYPE(None, POINTER(ArrowArrayStream))(self.release)(self)
         assert self.release is RELEASED
 
     def rows(self) -> Iterator[tuple[int, bytes]]:
-        """All that is left, pulled batch by batch."""
+        """All remaining rows, pulled batch by batch."""
         while True:
             code, batch = self.next()
             assert code == 0, self.error()
             if batch.release is RELEASED:
                 return
             numbers, records = batch.child(0).values(), batch.child(1).values()
-            batch.let_go()
+            batch.dispose()
             yield from zip(numbers, records, strict=True)
 
 
 def pointer_in(capsule: object, name: bytes) -> int:
-    """Where the structure in a capsule is."""
+    """The address of the structure in a capsule."""
     get: Any = ctypes.pythonapi.PyCapsule_GetPointer
     get.argtypes, get.restype = [ctypes.py_object, c_char_p], c_void_p
     return int(get(capsule, name))
 
 
 def stream_of(exporter: Exporter) -> ArrowArrayStream:
-    """A stream that is taken over from its capsule, which is dropped."""
+    """A stream that is moved out of its capsule; the capsule is dropped."""
     capsule = exporter.__arrow_c_stream__()
     stream = ArrowArrayStream.from_address(pointer_in(capsule, b"arrow_array_stream"))
     copy = ArrowArrayStream.from_buffer_copy(stream)
@@ -119,7 +119,7 @@ def stream_of(exporter: Exporter) -> ArrowArrayStream:
 
 
 def fork_with_a_stream_half_read(path: str) -> None:
-    """Forks while a stream is half read, which both sides then continue with."""
+    """Forks while a stream is half read; parent and child both read the rest."""
     faulthandler.cancel_dump_traceback_later()
     size = 1 << 20
     with CaptureFile(path, to_write=True, compression_block_size=size, sync=False) as cf:
@@ -132,9 +132,9 @@ def fork_with_a_stream_half_read(path: str) -> None:
         assert (code, batch.length) == (0, 16)
         in_a_child(lambda: _check_numbers(stream, 17))
         _check_numbers(stream, 17)
-        stream.let_go()
+        stream.dispose()
         assert batch.child(0).values() == list(range(1, 17))
-        batch.let_go()
+        batch.dispose()
         in_a_child(lambda: _check_numbers(stream_of(table), 1))
     say("done")
 
@@ -146,7 +146,7 @@ def _check_numbers(stream: ArrowArrayStream, first: int) -> None:
 
 
 def pull_while_the_interpreter_is_held(path: str, library: str, seconds: str) -> None:
-    """Pulls in a thread of C's, and keeps the interpreter lock until that is done."""
+    """Pulls in a thread that C starts, and holds the interpreter lock until that is done."""
     with CaptureFile(path) as cf:
         stream = stream_of(cf.as_arrow())
     batch = ArrowArray()

@@ -50,7 +50,7 @@ WATCH = """count => {
         if (document.querySelectorAll('.row .text').length === count) done(Date.now());
     }).observe(document.querySelector('.rows'), { childList: true, subtree: true }));
 }"""
-"""Notes when the page has this many rows with text."""
+"""Records when the page has this many rows with text."""
 
 
 CHROMIUM = "/usr/bin/chromium"
@@ -58,7 +58,7 @@ CHROMIUM = "/usr/bin/chromium"
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. It opens nothing but the viewer, so it may do without a sandbox, which containers refuse."""
+    """Debian's Chromium. It opens only the viewer, so it can run without a sandbox, which containers do not allow."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -67,7 +67,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A new page; whatever fails in it, or is refused there by the policy, fails the test."""
+    """A new page; any error in it, or any violation of the content security policy, fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
     page = context.new_page()
     failures: list[str] = []
@@ -81,7 +81,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def viewed() -> Viewed:
-    """Starts the viewer on files; gives the address that it prints."""
+    """Starts the viewer on files and returns the address that it prints."""
 
     @contextmanager
     def view(*paths: Path | str) -> Iterator[str]:
@@ -93,7 +93,7 @@ def viewed() -> Viewed:
 
 
 def rows(page: Page) -> list[str]:
-    """The numbers of the rows that are seen."""
+    """The numbers of the visible rows."""
     found: list[str] = page.locator(".row .number").all_text_contents()
     return found
 
@@ -104,7 +104,7 @@ def test_a_record_is_opened_as_text_as_json_and_in_hexadecimal(page: Page, viewe
         page.goto(address)
         expect(page.locator("#record pre")).to_have_text("plain")
         page.locator(".row").nth(1).click()
-        # JSON is shown as such, until the user chooses something else.
+        # JSON is shown as JSON until the user chooses another view.
         expect(page.locator("#record .tree")).to_contain_text("12345678901234567890")
         expect(page.get_by_role("tab", name="JSON")).to_have_attribute("aria-selected", "true")
         page.get_by_role("tab", name="Text").click()
@@ -136,7 +136,7 @@ def test_the_list_scrolls_to_the_end_of_a_trillion_records_and_back(page: Page, 
         expect(page.locator("#record")).to_contain_text(f"Record {LAST}")
 
 
-def test_a_number_is_gone_to_and_its_link_opens_it_again(page: Page, viewed: Viewed, path: Path) -> None:
+def test_going_to_a_number_and_opening_its_link(page: Page, viewed: Viewed, path: Path) -> None:
     path.write_bytes(trillion_file())
     with viewed(path) as address:
         page.goto(address)
@@ -170,9 +170,7 @@ def test_keys_move_from_record_to_record(page: Page, viewed: Viewed, path: Path)
             expect(page.locator("#record h2")).to_have_text(f"Record {number:,}")
 
 
-def test_a_commit_of_another_process_is_seen_at_once_and_a_pause_holds_it_back(
-    page: Page, viewed: Viewed, path: Path
-) -> None:
+def test_a_commit_of_another_process_is_shown_immediately_unless_paused(page: Page, viewed: Viewed, path: Path) -> None:
     make(path, [b"first"])
     command = [sys.executable, "-c", APPEND, str(path)]
     pipe = subprocess.PIPE
@@ -189,7 +187,7 @@ def test_a_commit_of_another_process_is_seen_at_once_and_a_pause_holds_it_back(
             seen.append(page.evaluate("window.seen") / 1000 - committed)
             expect(page.locator(".row .text")).to_have_count(count)
         print(f"a commit is on the screen after {sorted(seen)[len(seen) // 2] * 1000:.0f} ms")
-        # A fifth of a second on a machine that does nothing else.
+        # A fifth of a second on an otherwise idle machine.
         assert sorted(seen)[len(seen) // 2] < 2
         page.keyboard.press("p")
         writer.stdin.write("\n")
@@ -208,7 +206,7 @@ def test_the_page_is_connecting_until_it_is_connected(browser: Browser, viewed: 
         expect(page.locator("#live")).to_have_text("Connecting …")
 
 
-def test_a_lost_connection_is_said_so_and_made_again(page: Page, path: Path) -> None:
+def test_a_lost_connection_is_reported_and_restored(page: Page, path: Path) -> None:
     make(path, [b"before"])
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -227,7 +225,7 @@ def test_a_lost_connection_is_said_so_and_made_again(page: Page, path: Path) -> 
 
 
 def answering(port: int) -> str:
-    """The address of a server that has just been started, once it answers."""
+    """Waits until a server that has just been started answers; returns its address."""
     address = f"http://127.0.0.1:{port}/token/"
 
     def answers() -> bool:
@@ -241,7 +239,7 @@ def answering(port: int) -> str:
     return address
 
 
-def test_a_replaced_file_is_said_so_and_the_new_one_shown(page: Page, viewed: Viewed, path: Path) -> None:
+def test_a_replaced_file_is_reported_and_the_new_one_shown(page: Page, viewed: Viewed, path: Path) -> None:
     make(path, [b"old"])
     with viewed(path) as address:
         page.goto(address)
@@ -330,7 +328,7 @@ def test_a_long_record_is_opened_in_full_on_a_click_and_saved(page: Page, viewed
         assert Path(download.value.path()).read_bytes() == long
 
 
-def test_a_damaged_file_is_shown_as_far_as_it_goes(page: Page, viewed: Viewed, path: Path) -> None:
+def test_the_readable_part_of_a_damaged_file_is_shown(page: Page, viewed: Viewed, path: Path) -> None:
     data = bytearray(make(path, noise(2000)).read_bytes())
     length = int.from_bytes(data[DATA_START : DATA_START + 4])
     data[DATA_START + 4 + length + 1000] ^= 0xFF
@@ -345,14 +343,14 @@ def test_a_damaged_file_is_shown_as_far_as_it_goes(page: Page, viewed: Viewed, p
         expect(page.locator("#structure")).to_contain_text(re.compile("Records .* cannot be read"))
 
 
-def test_what_is_no_capture_file_is_said_so(page: Page, viewed: Viewed, path: Path) -> None:
+def test_a_file_that_is_not_a_capture_file_is_reported(page: Page, viewed: Viewed, path: Path) -> None:
     path.write_bytes(b"something else")
     with viewed(path) as address:
         page.goto(address)
         expect(page.locator("#notice")).to_be_visible()
 
 
-def test_a_rotated_log_begins_with_what_was_not_deleted_and_has_no_structure(
+def test_a_rotated_log_begins_after_its_deleted_records_and_has_no_structure(
     page: Page, viewed: Viewed, path: Path, tmp_path: Path
 ) -> None:
     with RotatingWriter(tmp_path / "orders", keep_files=2, sync="none") as log:
@@ -370,7 +368,7 @@ def test_a_rotated_log_begins_with_what_was_not_deleted_and_has_no_structure(
         expect(page.locator("#tab-structure")).to_be_visible()
 
 
-def test_the_way_to_a_record_is_drawn_and_followed(page: Page, viewed: Viewed, path: Path) -> None:
+def test_the_path_to_a_record_is_drawn_and_can_be_followed(page: Page, viewed: Viewed, path: Path) -> None:
     make(path, [b"%d" % number for number in range(1, 5001)])
     with viewed(path) as address:
         page.goto(f"{address}#0/structure/1234")
@@ -387,7 +385,7 @@ def test_the_bars_of_the_blocks_are_reached_by_keyboard(page: Page, viewed: View
         page.goto(f"{address}#0/structure/1")
         page.get_by_role("button", name="Read all blocks").focus()
         page.keyboard.press("Enter")
-        # A block that has index nodes alone is a bar that leads to no record.
+        # The bar of a block that holds only index nodes leads to no record.
         bars = page.get_by_role("group", name="Records in a block").locator("rect")
         expect(bars.first).to_be_visible()
         page.get_by_role("button", name="Read all blocks").focus()
@@ -549,7 +547,7 @@ def test_a_range_of_time_is_marked_by_keyboard(page: Page, viewed: Viewed, path:
 
 
 def labels(page: Page) -> list[str]:
-    """What the bars of the timeline say."""
+    """The labels of the timeline's bars."""
     found: list[str] = page.locator("#timeline .area").evaluate_all(
         "areas => areas.map(area => area.getAttribute('aria-label'))"
     )
@@ -579,7 +577,7 @@ def test_the_values_of_a_field_narrow_the_search(page: Page, viewed: Viewed, pat
         expect(page.locator("#search-status")).to_contain_text("write == to compare")
 
 
-def test_a_sample_says_its_size(page: Page, viewed: Viewed, path: Path) -> None:
+def test_a_sample_shows_its_size(page: Page, viewed: Viewed, path: Path) -> None:
     path.write_bytes(trillion_file())
     with viewed(path) as address:
         page.goto(f"{address}#0/records/1?time=at")
@@ -588,7 +586,7 @@ def test_a_sample_says_its_size(page: Page, viewed: Viewed, path: Path) -> None:
         expect(page.locator("#timeline output")).to_contain_text("a sample: 0 of")
 
 
-def test_hits_are_turned_over_and_exported(page: Page, viewed: Viewed, path: Path) -> None:
+def test_hits_are_paged_through_and_exported(page: Page, viewed: Viewed, path: Path) -> None:
     make(path, events(25_000))
     with viewed(path) as address:
         page.goto(f"{address}#0/records/1?fields=n")
@@ -612,7 +610,7 @@ def test_hits_are_turned_over_and_exported(page: Page, viewed: Viewed, path: Pat
             assert "24991" in lines[-1]
 
 
-def test_what_is_typed_stays_while_records_are_looked_at(page: Page, viewed: Viewed, path: Path) -> None:
+def test_typed_text_stays_while_records_are_viewed(page: Page, viewed: Viewed, path: Path) -> None:
     make(path, events(50))
     with viewed(path) as address:
         page.goto(address)
@@ -660,7 +658,7 @@ def len_of(path: Path) -> int:
         return len(log)
 
 
-def test_the_line_between_list_and_record_is_moved_and_stays(page: Page, viewed: Viewed, path: Path) -> None:
+def test_the_divider_between_list_and_record_can_be_moved_and_stays(page: Page, viewed: Viewed, path: Path) -> None:
     make(path, events(50))
     width = "document.querySelector('.list-pane').getBoundingClientRect().width"
     with viewed(path) as address:
@@ -716,7 +714,7 @@ SITE = Path(__file__).parent.parent / "target" / "site"
 @pytest.mark.skipif(not SITE.exists(), reason="the site of the documentation is not built: make docs")
 @pytest.mark.parametrize("over", ["disk", "http"])
 def test_the_search_of_the_documentation_finds_words(browser: Browser, over: str) -> None:
-    """Browsers start no worker from a file; the site brings what it takes."""
+    """Browsers start no workers from `file:` URLs; the site creates its worker from a script instead."""
     page = browser.new_page()
     handler = partial(SimpleHTTPRequestHandler, directory=SITE)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

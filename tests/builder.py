@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAGIC = b"MioCapture\0"
 OLD_MAGIC = b"WebCapture\0"
 SERIALS = 2**32
-"""How many serial numbers there are before they start again from 0."""
+"""The number of serial numbers; after the last one they start again from 0."""
 
 _HEADER = struct.Struct(">11sIIII")
 _HEADER_CHECKSUM_TAG = b"HCRC"
@@ -95,7 +95,7 @@ DEFAULT = Geometry()
 
 @dataclass(frozen=True)
 class Slot:
-    """What a master slot says, without checksum and padding."""
+    """The content of a master slot, without checksum and padding."""
 
     serial: int
     file_limit: int
@@ -137,7 +137,7 @@ def without_header_checksum(data: bytes) -> bytes:
 
 
 def decode_header(data: bytes) -> Geometry:
-    """The geometry that the first bytes of a file state, whether sensible or not."""
+    """The geometry in the first bytes of a file, whether valid or not."""
     magic, version, page_size, block_size, fan_out = _HEADER.unpack_from(data)
     return Geometry(page_size, block_size, fan_out, version, magic)
 
@@ -150,7 +150,7 @@ def encode_slot(
     pending_length: int | None = None,
     child_count: int | None = None,
 ) -> bytes:
-    """A whole master slot.
+    """A complete master slot.
 
     `wrong_crc` flips a bit of the checksum; `pending_length` and `child_count` are written in place of the true ones.
     """
@@ -173,7 +173,7 @@ def encode_slot(
 
 
 def decode_slot(data: bytes, geometry: Geometry = DEFAULT) -> Slot | None:
-    """What a whole slot's bytes say, or None if they are too few or their checksum is wrong."""
+    """The slot in these bytes, or None if they are too few or their checksum is wrong."""
     if len(data) != geometry.slot_size or _CHECKSUM.unpack_from(data)[0] != zlib.crc32(data[4:]):
         return None
     page = geometry.page_size
@@ -210,15 +210,15 @@ def frame(block_bytes: bytes, level: int = 6) -> bytes:
 
 @dataclass
 class FileBuilder:
-    """A capture file in the making, entry by entry and commit by commit."""
+    """Builds a capture file, entry by entry and commit by commit."""
 
     geometry: Geometry = DEFAULT
     serial: int = 0
-    """The serial number of the last commit, at first that of the one before the first."""
+    """The serial number of the last commit; initially, that of the commit before the first."""
     level: int = 6
-    """How hard blocks are compressed, as zlib counts; 0 stores them as they are."""
+    """zlib's compression level; 0 stores blocks uncompressed."""
     late_nodes: bool = False
-    """Whether a commit writes its index nodes after all of its records, not each after the record that fills it."""
+    """Whether a commit writes index nodes after all of its records, rather than each after the record that fills it."""
     metadata: Coordinates = NO_METADATA
     pending: bytes = b""
     frames: bytes = b""
@@ -233,7 +233,7 @@ class FileBuilder:
         return self.geometry.data_start + len(self.frames)
 
     def add_entry(self, entry: bytes) -> Coordinates:
-        """Appends raw bytes to the pending block, closes it if it is full, and says where the bytes went."""
+        """Appends raw bytes to the pending block, closes it if it is full, and returns where the bytes are."""
         coordinates = Coordinates(self.file_limit, len(self.pending))
         self.pending += entry
         if len(self.pending) >= self.geometry.block_size:
@@ -266,7 +266,7 @@ class FileBuilder:
         self.metadata = NO_METADATA if metadata is None else self.add_entry(sized(metadata))
 
     def commit(self) -> Slot:
-        """Writes the state as it is into the slot of the next serial number, and returns what it wrote."""
+        """Writes the current state into the slot of the next serial number, and returns what it wrote."""
         self._place_waiting()
         self.serial = (self.serial + 1) % SERIALS
         slot = Slot(
@@ -281,7 +281,7 @@ class FileBuilder:
         return slot
 
     def image(self) -> bytes:
-        """Returns the file as it is: a slot without a commit is zeros, frames after the last commit are in the data."""
+        """Returns the current file: a slot without a commit is zeros; frames after the last commit are included."""
         slots = b"".join(self._slots.get(parity, bytes(self.geometry.slot_size)) for parity in (0, 1))
         written = encode_header(self.geometry) + slots + self.frames[: self._written()]
         return written.ljust(self.geometry.new_length, b"\0")
@@ -292,7 +292,7 @@ class FileBuilder:
         self._waiting.clear()
 
     def _written(self) -> int:
-        """How many bytes of the frames stand in whole pages."""
+        """How many bytes of the frames are in complete pages."""
         return self.geometry.page_floor(self.file_limit) - self.geometry.data_start
 
 
@@ -308,8 +308,8 @@ def build_file(
 ) -> bytes:
     """A complete valid file of two commits, the current one with the serial number `serial`.
 
-    The metadata comes first and is in both commits. The commit before holds the first `previous` records, or all of
-    them if that is None, so that both slots say the same. `level` and `late_nodes` are as for `FileBuilder`.
+    The metadata comes first and is in both commits. The previous commit holds the first `previous` records, or all of
+    them if that is None, so that both slots have the same content. `level` and `late_nodes` are as for `FileBuilder`.
     """
     builder = FileBuilder(geometry, (serial - 2) % SERIALS, level, late_nodes)
     if metadata is not None:
@@ -331,7 +331,7 @@ def later(first: Slot | None, second: Slot | None) -> Slot | None:
 
 
 def descent(number: int, counts: Sequence[int], fan_out: int) -> tuple[int, list[int]]:
-    """The way to a record: the height of the rightmost node to start at, and the child (from 0) to take at each level.
+    """The path to a record: the height of the rightmost node to start at, and the child (from 0) to take at each level.
 
     `counts` holds how many children the rightmost path has at each height, from height 1 up.
     """
@@ -344,7 +344,7 @@ def descent(number: int, counts: Sequence[int], fan_out: int) -> tuple[int, list
 
 @dataclass(frozen=True)
 class Parsed:
-    """A file taken apart. What it reads, it reads from the current slot's state."""
+    """A parsed file, read as of its current slot."""
 
     data: bytes
     geometry: Geometry
@@ -353,7 +353,7 @@ class Parsed:
 
     @cached_property
     def current(self) -> Slot:
-        """The slot with the last commit; ValueError if neither is good."""
+        """The slot with the last commit; ValueError if neither is valid."""
         slot = later(*self.slots)
         if slot is None:
             raise ValueError("both checksums are wrong")
@@ -388,7 +388,7 @@ class Parsed:
         return self.current.pending if position == self.current.file_limit else self.frame_at(position).block
 
     def entry(self, coordinates: Coordinates) -> bytes:
-        """The record or metadata there."""
+        """The record or metadata at these coordinates."""
         block = self.block(coordinates.position)
         start = coordinates.offset + _LENGTH.size
         (size,) = _LENGTH.unpack_from(block, coordinates.offset)
@@ -397,7 +397,7 @@ class Parsed:
         return block[start : start + size]
 
     def node_child(self, node: Coordinates, index: int) -> Coordinates:
-        """Child `index` (from 0) of the index node there."""
+        """Child `index` (from 0) of the index node at these coordinates."""
         offset = node.offset + index * _COORDINATES.size
         return Coordinates(*_COORDINATES.unpack_from(self.block(node.position), offset))
 
@@ -440,14 +440,14 @@ def _raw_slots(data: bytes, geometry: Geometry) -> tuple[bytes, bytes]:
 
 
 def parse(data: bytes) -> Parsed:
-    """Takes a file apart."""
+    """Parses a file."""
     geometry = decode_header(data)
     first, second = _raw_slots(data, geometry)
     return Parsed(data, geometry, (decode_slot(first, geometry), decode_slot(second, geometry)))
 
 
 def fix_checksums(data: bytes) -> bytes:
-    """The same file with the checksums of both slots recomputed, good or bad as they were."""
+    """The same file with the checksums of both slots recomputed, whether they were right or wrong."""
     geometry = decode_header(data)
     fixed = (_CHECKSUM.pack(zlib.crc32(slot[4:])) + slot[4:] for slot in _raw_slots(data, geometry))
     return data[: geometry.page_size] + b"".join(fixed) + data[geometry.data_start :]
@@ -467,7 +467,7 @@ TRILLION_RECORDS = _TRILLION_SUBTREE + 7
 def trillion_record(number: int) -> bytes:
     """Record `number` of `trillion_file`.
 
-    The last seven have names of their own. Each of the others tells `number - 1` modulo 37, which any single wrong
+    The last seven have distinct names. Each of the others states `number - 1` modulo 37, which any single wrong
     step on the way down changes.
     """
     if number > _TRILLION_SUBTREE:
@@ -478,7 +478,7 @@ def trillion_record(number: int) -> bytes:
 def trillion_file() -> bytes:
     """A valid file of `TRILLION_RECORDS` (32**8 + 7) records, whose index shares its subtrees.
 
-    The base-32 digits of a record's index are the way down to it. At each height one node for each r stands for every
+    The base-32 digits of a record's index are the path down to it. At each height one node for each r is used in every
     place where the digits so far make a number that is r modulo 37; its child d is the one for (32 * r + d) modulo 37.
     """
     builder = FileBuilder(level=9)

@@ -41,7 +41,7 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two files of records that are their numbers, the second continuing where the first ends."""
+    """Two files whose records are their numbers; the second continues where the first ends."""
     folder = tmp_path_factory.mktemp("numbers")
     for name, numbers in (("a", range(1, COUNT // 2 + 1)), ("b", range(COUNT // 2 + 1, COUNT + 1))):
         with CaptureFile(folder / f"{name}.capture", True, sync=False) as cf:
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check_frame(frame: Any) -> None:  # noqa: ANN401
-    """Sees that Dask knows the types and divisions of a frame, and that they are true."""
+    """Checks that Dask knows the types and divisions of a frame, and that they are right."""
     dask.dataframe.utils.assert_eq(frame, frame.compute(), check_divisions=True)
 
 
@@ -75,7 +75,7 @@ def test_a_number_is_looked_up_in_one_partition(client: Client, folder: Path) ->
     assert found.compute()["record"].tolist() == ["129999", "130000", "130001", "130002"]
 
 
-def test_a_frame_tells_where_each_record_is(client: Client, folder: Path) -> None:
+def test_a_frame_has_the_location_of_each_record(client: Client, folder: Path) -> None:
     frame = read_capture([folder / "b.capture", folder / "a.capture"], include_path=True, records_per_partition=30_000)
     check_frame(frame)
     (found,) = frame.loc[COUNT // 2 + 40_005].compute().to_dict("records")
@@ -94,7 +94,7 @@ def test_workers_compute_with_the_records(client: Client, folder: Path) -> None:
     )
 
 
-def test_what_is_committed_later_is_not_in_a_frame(client: Client, tmp_path: Path) -> None:
+def test_later_commits_are_not_in_a_frame(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     write(path, "one", "two")
     frame, bag = read_capture(path, text=True), read_bag(path)
@@ -130,7 +130,7 @@ def test_a_bag_has_all_records_in_order(client: Client, folder: Path) -> None:
     assert read_bag(folder, encoding=None).take(3, npartitions=-1) == (b"1", b"2", b"3")
 
 
-def test_a_frame_and_a_bag_go_to_files_and_come_back_as_they_were(client: Client, folder: Path, tmp_path: Path) -> None:
+def test_a_frame_and_a_bag_are_written_and_read_back_unchanged(client: Client, folder: Path, tmp_path: Path) -> None:
     frame = read_capture(folder, records_per_partition=70_000)
     paths = to_capture(frame, tmp_path / "frame")
     assert [Path(path).name for path in paths] == [f"part-{index:05}.capture" for index in range(4)]
@@ -149,7 +149,7 @@ def test_a_series_is_written_too_and_a_null_is_refused(client: Client, folder: P
         to_capture(text.where(text != "77"), tmp_path / "null")
 
 
-def test_parts_that_are_there_are_only_replaced_on_demand(client: Client, folder: Path, tmp_path: Path) -> None:
+def test_existing_parts_are_replaced_only_on_request(client: Client, folder: Path, tmp_path: Path) -> None:
     bag = read_bag(folder / "a.capture", records_per_partition=60_000)
     assert len(to_capture(bag, tmp_path)) == 2
     with pytest.raises(FileExistsError, match=r"already contains parts, such as part-0000\d\.capture"):
@@ -161,7 +161,7 @@ def test_parts_that_are_there_are_only_replaced_on_demand(client: Client, folder
 
 
 @pytest.mark.parametrize("compute", [True, False])
-def test_what_is_overwritten_may_be_what_is_read(client: Client, tmp_path: Path, *, compute: bool) -> None:
+def test_the_files_that_are_read_can_be_overwritten(client: Client, tmp_path: Path, *, compute: bool) -> None:
     to_capture(dask.bag.from_sequence(map(str, range(1000)), npartitions=3), tmp_path, sync="none")
     kept = read_bag(tmp_path).filter(lambda record: "7" in record)
     made = to_capture(kept, tmp_path, overwrite=True, sync="none", compute=compute)
@@ -179,16 +179,14 @@ def test_a_job_that_fails_keeps_the_old_result(client: Client, tmp_path: Path, *
     assert read_bag(tmp_path).compute() == [str(number) for number in range(1000)]
 
 
-def test_a_column_that_is_not_there_is_an_error_before_anything_is_deleted(
-    client: Client, folder: Path, tmp_path: Path
-) -> None:
+def test_a_missing_column_is_an_error_before_anything_is_deleted(client: Client, folder: Path, tmp_path: Path) -> None:
     write(tmp_path / "part-00000.capture", "old")
     with pytest.raises(KeyError):
         to_capture(read_capture(folder), tmp_path, column="text", overwrite=True)
     assert committed(tmp_path / "part-00000.capture") == [b"old"]
 
 
-def test_a_partition_with_something_else_than_records_names_the_trouble_and_leaves_no_file(
+def test_a_partition_of_anything_but_records_is_a_clear_error_and_leaves_no_file(
     client: Client, folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TypeError):
@@ -196,7 +194,7 @@ def test_a_partition_with_something_else_than_records_names_the_trouble_and_leav
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_worker_that_is_killed_costs_nothing(folder: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path) -> None:
     def die_once(record: str, mark: str) -> str:
         import os
 
@@ -217,7 +215,7 @@ def test_a_worker_that_is_killed_costs_nothing(folder: Path, tmp_path: Path) -> 
     ]
 
 
-def test_the_example_prints_what_it_should() -> None:
+def test_the_example_prints_the_expected_output() -> None:
     example = Path(__file__).parent.parent / "examples" / "with_dask.py"
     done = subprocess.run([sys.executable, example], capture_output=True, encoding="utf-8", timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Runs the command `capturefile` for the tests as users run it: in a process of its own."""
+"""Runs the command `capturefile` for the tests as users run it: in a separate process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMMAND = (sys.executable, "-m", "capturefile")
 PATIENCE = 30.0
-"""Seconds after which something that should happen counts as not happening."""
+"""Seconds after which a test stops waiting."""
 DATA_START = 86_016
 """Where the first compressed block of a file with the default sizes starts."""
 
@@ -49,7 +49,7 @@ def run(
 
 
 def output(*arguments: str | bytes | os.PathLike[str], given: bytes = b"") -> bytes:
-    """What the command writes to standard output, after it succeeded without a word on standard error."""
+    """What the command writes to standard output; it must succeed and write nothing to standard error."""
     done = run(*arguments, given=given)
     assert (done.returncode, done.stderr) == (SUCCEEDED, b"")
     return done.stdout
@@ -82,7 +82,7 @@ def read(stream: IO[bytes] | None, length: int) -> bytes:
     """The next `length` bytes of a pipe; fewer if it ends."""
     pipe, got = pipe_of(stream), b""
     while len(got) < length:
-        assert select.select([pipe], [], [], PATIENCE)[0], f"nothing follows {got!r}"
+        assert select.select([pipe], [], [], PATIENCE)[0], f"nothing after {got!r}"
         more = os.read(pipe.fileno(), length - len(got))
         if not more:
             break
@@ -91,15 +91,15 @@ def read(stream: IO[bytes] | None, length: int) -> bytes:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Waits for something that another process does."""
+    """Waits until another process has made the condition true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.01)
 
 
 def assert_one_line(message: bytes) -> None:
-    """That `message` is what an error looks like."""
+    """Checks that `message` has the form of an error message."""
     assert message.startswith(b"capturefile: ")
     assert message.endswith(b"\n")
     assert message.count(b"\n") == 1
@@ -120,7 +120,7 @@ def records_of(path: Path) -> list[bytes]:
 
 
 def count_of(path: Path) -> int:
-    """How many records the file has; none if there is no file yet."""
+    """The number of records in the file; 0 if there is no file yet."""
     if not path.exists():
         return 0
     with capturefile.open(path) as cf:
@@ -134,11 +134,11 @@ def metadata_of(path: Path) -> bytes | None:
 
 
 def lines(*records: bytes) -> bytes:
-    """The records as the command writes them."""
+    """The records as the command prints them."""
     return b"".join(record + b"\n" for record in records)
 
 
 def noise(count: int, length: int = 100) -> list[bytes]:
-    """Records that compression makes no smaller; none holds a newline."""
+    """Incompressible records without newlines."""
     source = random.Random(count)
     return [source.randbytes(length).replace(b"\n", b"\r") for _ in range(count)]

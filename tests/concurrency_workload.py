@@ -30,16 +30,16 @@ MIN_CHECKS = 20
 
 
 def record(number: int) -> str:
-    """Returns the record with this number, which is the same from each writer."""
+    """Returns the record with this number, which is the same for every writer."""
     repeats = 20_000 if number % HUGE_EVERY == 0 else number * 7919 % 61
     return f"{number}:" + f"{number * 2654435761 % 2**32:08x}" * repeats
 
 
 def check_state(cf: CaptureFile[str], held: int = 0) -> int:
-    """Checks that the object shows a whole commit, with at least `held` records; returns its count."""
+    """Checks that the object shows a complete commit with at least `held` records; returns their number."""
     count = cf.record_count()
-    assert count >= held, f"{count} records after {held} had been seen"
-    assert cf.get_metadata() == (b"%d" % count), f"the metadata of another commit than that of {count} records"
+    assert count >= held, f"{count} records, although {held} had been seen before"
+    assert cf.get_metadata() == (b"%d" % count), f"the metadata is not that of the commit of {count} records"
     if count:
         assert cf[-1] == record(count)
         number = random.randint(1, count)
@@ -48,10 +48,10 @@ def check_state(cf: CaptureFile[str], held: int = 0) -> int:
 
 
 class Marks:
-    """Numbers in a file that a process sets without a system call, and that outlive it whatever ends it."""
+    """Numbers in a file that a process sets without a system call, and that remain however the process ends."""
 
     def __init__(self, path: str | Path) -> None:
-        """Opens the file at `path`, or makes it."""
+        """Opens the file at `path`, or creates it."""
         with Path(path).open("a+b") as file:
             file.truncate(mmap.PAGESIZE)
             self.numbers = memoryview(mmap.mmap(file.fileno(), mmap.PAGESIZE)).cast("Q")
@@ -62,7 +62,7 @@ SLOT_POSITIONS = (4096, 45_056)
 
 
 def write_commits(path: str, marks: Marks, sync: SyncMode, seed: int) -> None:
-    """Writes commits of all sizes for ever, as fast as it can."""
+    """Writes commits of all sizes forever, as fast as it can."""
     source = random.Random(seed)
     cf = CaptureFile(path, to_write=True, initial_metadata=b"0", sync=sync)
     count = cf.record_count()
@@ -79,7 +79,7 @@ def write_commits(path: str, marks: Marks, sync: SyncMode, seed: int) -> None:
         marks.numbers[ACKNOWLEDGED] = count
 
 
-# Actors
+# Scenarios
 
 
 def write_for_ever(path: str, marks: str, sync: SyncMode) -> None:
@@ -104,14 +104,14 @@ def kill_writers(path: str, marks_path: str, sync: SyncMode, kills: str, seed: s
             _await_commit(marks)
         time.sleep(source.choice([0.002, 0.02, 0.1]) * source.random())
         os.kill(writer, signal.SIGKILL)
-        assert os.waitpid(writer, 0)[1] == signal.SIGKILL, "the writer ended by itself"
+        assert os.waitpid(writer, 0)[1] == signal.SIGKILL, "the writer exited before it was killed"
         if Path(path).exists():
             checked = _check_after_kill(path, marks, checked, whole=turn % 10 == 0)
     say("records", checked)
 
 
 def _await_commit(marks: Marks) -> None:
-    """Waits, where the machine is busy, until the writer has got to a commit."""
+    """Waits until the writer has made a commit, which takes longer on a busy machine."""
     before = marks.numbers[ACKNOWLEDGED]
     deadline = time.monotonic() + PATIENCE / 4
     while marks.numbers[ACKNOWLEDGED] == before and time.monotonic() < deadline:
@@ -122,19 +122,19 @@ def _check_after_kill(path: str, marks: Marks, checked: int, *, whole: bool) -> 
     with CaptureFile(path) as cf:
         count = check_state(cf)
         assert count in (marks.numbers[ACKNOWLEDGED], marks.numbers[INTENDED]), (count, list(marks.numbers[:2]))
-        # The next writer continues from here, whether this one was told of its last commit or not.
+        # The next writer continues from here, whether or not this one got to know of its last commit.
         marks.numbers[ACKNOWLEDGED] = marks.numbers[INTENDED] = count
         for number, found in enumerate(cf.record_generator(checked + 1), start=checked + 1):
             assert found == record(number)
     if whole:
-        # A kill in the middle of writing a slot tears that one; the other holds the last commit.
+        # A kill in the middle of writing a slot tears that slot; the other one holds the last commit.
         torn = [problem.position for problem in capturefile.verify(path).problems]
         assert torn in ([], *([position] for position in SLOT_POSITIONS)), torn
     return count
 
 
 class Job(NamedTuple):
-    """Something that a thread of a reading process does again and again."""
+    """Something that a thread of a reading process does repeatedly."""
 
     name: str
     work: Callable[[str, threading.Event], int]
@@ -152,7 +152,7 @@ def _refresh(path: str, done: threading.Event) -> int:
     return checks
 
 
-def _open_anew(path: str, done: threading.Event) -> int:
+def _reopen(path: str, done: threading.Event) -> int:
     held = checks = 0
     while not done.is_set():
         with CaptureFile(path, cache_size=0) as cf:
@@ -194,16 +194,16 @@ def _follow(path: str, done: threading.Event) -> int:
     return checks
 
 
-JOBS = [Job("refresh", _refresh), Job("open", _open_anew), Job("iterate", _iterate), Job("follow", _follow)]
+JOBS = [Job("refresh", _refresh), Job("open", _reopen), Job("iterate", _iterate), Job("follow", _follow)]
 
 
 def read_beside(path: str) -> None:
-    """Reads in a thread for each job until it is told to stop; says how many checks each has made."""
+    """Runs each of `JOBS` in a thread until told to stop; reports how many checks each has made."""
     work_beside(path, JOBS)
 
 
 def work_beside(path: str, jobs: Sequence[Job]) -> None:
-    """Does each job in a thread until it is told to stop; says how many checks each has made."""
+    """Runs each job in a thread until told to stop; reports how many checks each has made."""
     done = threading.Event()
     checks: dict[str, int | BaseException] = {}
 
@@ -227,10 +227,10 @@ def work_beside(path: str, jobs: Sequence[Job]) -> None:
 
 
 def read_by_reference(path: str, locking: str) -> None:
-    """Reads with the reference until it is told to stop, and has made `MIN_CHECKS` checks; says how many it made.
+    """Reads with the reference until told to stop and `MIN_CHECKS` checks are made; reports how many it made.
 
-    Without its locks the reference may refuse a file whose master nodes it read in two different moments, or go back
-    behind what it has shown before. The records that it returns have to be right anyway.
+    Without its locks the reference may reject a file because it read the two master nodes at different moments, or show
+    an older state than before. The records that it returns must be right nevertheless.
     """
     from CaptureFile import CaptureFile as Reference
     from CaptureFile import InvalidCaptureFile
@@ -259,15 +259,15 @@ def read_by_reference(path: str, locking: str) -> None:
 
 
 def follow_with_times(path: str) -> None:
-    """Follows; each record is the moment of its commit, and it says by how many seconds it is late."""
+    """Follows a file whose records are the times of their commits; reports how many seconds late each arrives."""
     with CaptureFile(path) as cf:
         say("following")
         for found in cf.follow():
             say(time.monotonic() - float(found))
 
 
-def wait_for_news(path: str) -> None:
-    """Follows a file without new records until Ctrl-C."""
+def wait_for_nothing(path: str) -> None:
+    """Follows a file that gets no new records, until Ctrl-C."""
     with CaptureFile(path) as cf:
         say("following")
         used = time.process_time()
@@ -280,7 +280,7 @@ def wait_for_news(path: str) -> None:
 
 
 def commit_in_sevens(path: str) -> None:
-    """Commits seven records at a time until it is told to stop."""
+    """Commits seven records at a time until told to stop."""
     stopping = threading.Thread(target=listen)
     stopping.start()
     with CaptureFile(path, to_write=True, sync=False) as cf:
@@ -289,8 +289,8 @@ def commit_in_sevens(path: str) -> None:
             cf.commit()
 
 
-def read_while_cut(path: str, length: str) -> None:
-    """Reads in every way while the file is cut to `length` bytes, and again once it is whole."""
+def read_while_truncated(path: str, length: str) -> None:
+    """Reads in every way while the file is truncated to `length` bytes, and again once it is complete."""
     whole = Path(path).read_bytes()
     with CaptureFile(path, cache_size=0) as cf:
         count = cf.record_count()
@@ -324,7 +324,7 @@ def _expect_refusal(read: Callable[[], object]) -> None:
         read()
     except capturefile.InvalidCaptureFile:
         return
-    raise AssertionError("a file that is truncated was read")
+    raise AssertionError("a truncated file was read")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What many tests start from."""
+"""Fixtures that many tests use."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-# Jobs that a shell runs in the background, as in many a CI, ignore Ctrl-C, and would hand that on to what tests start.
+# Background jobs of a shell, as in many CI systems, ignore Ctrl-C, which the processes that tests start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The same for the end of a terminal, as for what `nohup` starts.
+# The same for SIGHUP, which processes started by `nohup` ignore.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
@@ -32,19 +32,19 @@ def _close_file(unused: object) -> None:
         file.close()
 
 
-# An object of the pure-Python package that is found unused closes itself, for which it takes locks. That happens at any
-# moment, also while another one, in the same thread, holds them: then both would wait for ever.
+# An object of the pure-Python package closes itself when it is garbage-collected, and takes locks to do so. That can
+# happen at any moment, even while another object holds those locks in the same thread: a deadlock.
 Reference.__del__ = _close_file
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a test's file is to be."""
+    """The path of a file that a test creates."""
     return tmp_path / "log.capture"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves out what would run over both formats, and is about one."""
+    """Removes the runs with format 3 of tests that are marked as tests of format 2 only."""
     params = {item: getattr(item, "callspec", None) for item in items}
     items[:] = [
         item
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(params=[2, 3], ids=["format_2", "format_3"])
 def both_formats(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Runs a test once for each format: what it, or a module next to it, creates in this process is in that format."""
+    """Runs a test once for each format; files that this process creates by default are in that format."""
     version: int = request.param
     if version == 3:
         plain, here = CaptureFile, Path(__file__).parent
@@ -80,7 +80,7 @@ def full(path: Path) -> Path:
 
 @pytest.fixture
 def writer(path: Path) -> Iterator[Any]:
-    """A writing object over a new file, with records as bytes."""
+    """A new file, open for writing, with records as bytes."""
     with CaptureFile(path, True, encoding=None) as cf:
         yield cf
         if not cf.closed:
@@ -95,7 +95,7 @@ def numbers(path: Path) -> Path:
 
 @pytest.fixture
 def damaged(path: Path) -> Path:
-    """A file whose second compressed block has a byte that is wrong."""
+    """A file with a wrong byte in its second compressed block."""
     make(path, noise(2000))
     data = bytearray(path.read_bytes())
     length = int.from_bytes(data[DATA_START : DATA_START + 4])

@@ -1,4 +1,4 @@
-"""Consumers that are killed at random moments, and what is checked after each kill.
+"""Consumers that are killed at random moments, and the checks after each kill.
 
 The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
@@ -25,12 +25,12 @@ NAME = "doubler"
 
 
 def results(record: str) -> list[str]:
-    """What a record is transformed into: from none to three records that tell where they come from."""
+    """The results of a record: none to three records that state where they come from."""
     return [f"{record} {turn}" for turn in range(int(record) % 4)]
 
 
 def all_results(count: int) -> list[str]:
-    """What the first `count` records of a source are transformed into."""
+    """The results of the first `count` records of a source."""
     while len(_ends) <= count:
         _known.extend(results(str(len(_ends))))
         _ends.append(len(_known))
@@ -45,11 +45,11 @@ class Growing:
     """A source that gets more records, each its own number, while it is consumed."""
 
     def __init__(self, path: str) -> None:
-        """Makes the file."""
+        """Creates the file."""
         self.cf = CaptureFile(path, to_write=True, sync="none")
 
     def grow(self, count: int) -> None:
-        """Commits some more records."""
+        """Commits more records."""
         first = len(self.cf) + 1
         self.cf.add_records(str(number) for number in range(first, first + count))
         self.cf.commit()
@@ -58,8 +58,8 @@ class Growing:
 def transform(source: str, destination: str, batch_size: int, *, follow: bool) -> None:
     """Consumes a source exactly once.
 
-    A kill takes nothing from what the system has been given to write, so that no sync is needed here; what a power cut
-    leaves of a commit is tried elsewhere.
+    A killed process loses nothing that it has passed to the operating system, so no sync is needed here; power cuts are
+    tested elsewhere.
     """
     consumer = checkpoint.consume(
         source, destination, name=NAME, batch_size=batch_size, follow=follow, timeout=PATIENCE, sync="none"
@@ -71,7 +71,7 @@ def transform(source: str, destination: str, batch_size: int, *, follow: bool) -
 
 
 def position_in(destination: str, *, whole: bool = False) -> int:
-    """How many records of the source have been consumed, by the metadata; the results must be those, and no others."""
+    """How many records have been consumed according to the metadata; the file must have exactly their results."""
     if not Path(destination).exists():
         return 0
     with CaptureFile(destination) as cf:
@@ -95,7 +95,7 @@ def deliver(source: str, cursor: str, sink: str, batch_size: int, *, follow: boo
 
 
 def position_of(cursor: str) -> int:
-    """How many records have been consumed, by the cursor file."""
+    """How many records have been consumed according to the cursor file."""
     if not Path(cursor).exists():
         return 0
     position: int = json.loads(Path(cursor).read_text())["records"]
@@ -103,12 +103,12 @@ def position_of(cursor: str) -> int:
 
 
 def check_sink(cursor: str, sink: str) -> None:
-    """Checks that all that the cursor file says has been delivered, in order."""
+    """Checks that all records up to the position in the cursor file have been delivered, in order."""
     assert position_of(cursor) <= check_delivered(map(int, Path(sink).read_text().splitlines()))
 
 
 def check_delivered(numbers: Iterable[int]) -> int:
-    """Checks that no number is passed over, though some may come again; returns the highest one."""
+    """Checks that no number is skipped, though some may be repeated; returns the highest one."""
     highest = 0
     for number in numbers:
         assert number <= highest + 1, f"{number} after {highest}"
@@ -119,7 +119,7 @@ def check_delivered(numbers: Iterable[int]) -> int:
 def kill_again_and_again(
     source: str, kills: int, seed: int, consume: Callable[[int], None], position: Callable[[], int]
 ) -> None:
-    """Starts a consumer and kills it at a random moment, `kills` times, and says how often it had got on."""
+    """Starts a consumer and kills it at a random moment, `kills` times; reports how often it had made progress."""
     chance = random.Random(seed)
     growing = Growing(source)
     progress = last = 0
@@ -133,7 +133,7 @@ def kill_again_and_again(
             await_progress(position, last)
         time.sleep(0.01 * chance.random() ** 2)
         os.kill(consumer, signal.SIGKILL)
-        assert os.waitpid(consumer, 0)[1] == signal.SIGKILL, "the consumer ended by itself"
+        assert os.waitpid(consumer, 0)[1] == signal.SIGKILL, "the consumer exited before it was killed"
         now = position()
         assert now >= last
         progress += now > last
@@ -142,17 +142,17 @@ def kill_again_and_again(
 
 
 def await_progress(position: Callable[[], int], last: int) -> None:
-    """Waits, where the machine is busy, until the consumer has got on."""
+    """Waits until the consumer has made progress, which takes longer on a busy machine."""
     deadline = time.monotonic() + PATIENCE / 4
     while position() == last and time.monotonic() < deadline:
         time.sleep(0.002)
 
 
-# Actors
+# Scenarios
 
 
 def kill_transformers(source: str, destination: str, kills: str, seed: str) -> None:
-    """Kills consumers whose results are in a capture file."""
+    """Kills consumers that write their results to a capture file."""
     kill_again_and_again(
         source,
         int(kills),
@@ -167,7 +167,7 @@ def kill_transformers(source: str, destination: str, kills: str, seed: str) -> N
 
 
 def kill_deliverers(source: str, cursor: str, sink: str, kills: str, seed: str) -> None:
-    """Kills consumers whose results are elsewhere."""
+    """Kills consumers that write their results to another file."""
     kill_again_and_again(
         source,
         int(kills),

@@ -71,7 +71,7 @@ def _open_ones() -> Iterator[int]:
 
 
 def open_without_standard_streams(folder: str) -> None:
-    """Opens files in all ways with descriptors 0 to 2 closed, and says which ways took one of them."""
+    """Opens files in all ways with descriptors 0 to 2 closed, and reports which ways took one of them."""
     kept = [os.dup(descriptor) for descriptor in STANDARD]
     for descriptor in STANDARD:
         os.close(descriptor)
@@ -85,7 +85,7 @@ def open_without_standard_streams(folder: str) -> None:
 
 
 def write_with_free_descriptors(path: str, free: str) -> None:
-    """Opens a file to write with only that many descriptors left, and prints the error."""
+    """Opens a file for writing with only this many descriptors left, and prints the error."""
     highest = os.dup(1)
     os.close(highest)
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + int(free), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -98,7 +98,7 @@ def write_with_free_descriptors(path: str, free: str) -> None:
 
 
 def read_with_few_addresses(path: str, addresses: str) -> None:
-    """Reads a file with only that many addresses, and prints how many records it has."""
+    """Reads a file with a limit on the address space, and prints how many records it has."""
     resource.setrlimit(resource.RLIMIT_AS, (int(addresses), int(addresses)))
     with CaptureFile(path, encoding=None) as cf:
         say(len(list(cf)))

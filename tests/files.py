@@ -1,4 +1,4 @@
-"""Files that many tests make and read, in few words."""
+"""Helpers to create and read files."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1024 * 1024
 DAMAGE = {2: "zlib", 3: "a frame with a wrong checksum"}
-"""What an error says of a file that `damage` has damaged, by the file's format."""
+"""What the error message says about a file that `damage` has damaged, by the file's format."""
 
 
 class RefusedError(Exception):
-    """What the tests raise in the middle of things."""
+    """An error that tests raise in the middle of an operation."""
 
 
 def write(path: Path, *records: str | bytes, metadata: bytes | None = None) -> None:
-    """Makes a file, or appends to it."""
+    """Creates a file, or appends to it."""
     with CaptureFile(path, True, initial_metadata=metadata) as cf:
         cf.add_records(records)
         cf.commit()
 
 
 def damage(path: Path) -> None:
-    """Overwrites the second half of the last block of records that is compressed."""
+    """Overwrites the second half of the last compressed block of records."""
     with CaptureFile(path) as cf:
         blocks = [(block.position, block.compressed_size) for block in cf.blocks() if block.records]
     position, size = next((at, size) for at, size in reversed(blocks) if at is not None and size is not None)
@@ -37,7 +37,7 @@ def damage(path: Path) -> None:
 
 
 def damage_some_blocks(path: Path) -> int:
-    """Changes a byte in the middle of each fifth block of a file in format 2; returns how many are damaged."""
+    """Changes a byte in the middle of every fifth block of a file in format 2; returns how many are damaged."""
     with CaptureFile(path) as cf:
         blocks = [(block.position, block.compressed_size) for block in cf.blocks()]
         from_slot = cf.info().file_limit // 4096 * 4096
@@ -51,7 +51,7 @@ def damage_some_blocks(path: Path) -> int:
 
 
 def committed(path: Path) -> list[bytes]:
-    """All records that others see, which a check of the whole file finds sound."""
+    """All committed records; the file must pass verification."""
     assert capturefile.verify(path).problems == ()
     with CaptureFile(path, encoding=None) as cf:
         return list(cf)

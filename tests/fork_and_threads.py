@@ -1,4 +1,4 @@
-"""What the processes do in which one object is shared: by threads, by a fork, by a pool, by the end of the interpreter.
+"""Processes in which one object is shared between threads, across a fork, with a pool, or until the interpreter ends.
 
 The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
@@ -35,7 +35,7 @@ CHILD_PATIENCE = 20
 
 
 def make_file(path: str, count: int) -> None:
-    """A new file of `count` records, in many blocks, and metadata that says so."""
+    """A new file of `count` records, in many blocks, with the count as metadata."""
     with CaptureFile(path, to_write=True, force_new_empty_file=True, compression_block_size=4096, sync=False) as cf:
         cf.add_records(record(number) for number in range(1, count + 1))
         cf.set_metadata(b"%d" % count)
@@ -43,7 +43,7 @@ def make_file(path: str, count: int) -> None:
 
 
 def run_together(works: Sequence[Callable[[], None]]) -> None:
-    """Runs all of them in threads at once, and raises what one of them raises."""
+    """Runs all of them in threads at the same time, and raises the exception of one that fails."""
     with ThreadPoolExecutor(len(works)) as pool:
         for future in [pool.submit(work) for work in works]:
             future.result(PATIENCE)
@@ -57,13 +57,13 @@ def _read_at_random(cf: CaptureFile[str], times: int, count: int | None = None) 
 
 
 def in_a_child(work: Callable[[], None]) -> None:
-    """Forks a child that does `work` and ends, which it must do without an error and in time."""
+    """Forks a child that does `work` and exits; it must do so without an error and in time."""
     import signal
 
     child = forking.fork()
     if child:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert status == 0, f"the child ended with {status}"
+        assert status == 0, f"the child exited with {status}"
         return
     signal.alarm(CHILD_PATIENCE)
     try:
@@ -76,11 +76,11 @@ def in_a_child(work: Callable[[], None]) -> None:
     os._exit(0)
 
 
-# Actors
+# Scenarios
 
 
 def read_in_threads(path: str) -> None:
-    """Many threads read one object in all ways, while others refresh it, as another object adds to the file."""
+    """Many threads read one object in all ways while others refresh it and another object appends to the file."""
     make_file(path, 3000)
     done = threading.Event()
     with CaptureFile(path, cache_size=1 << 18) as cf, CaptureFile(path, to_write=True, sync=False) as writer:
@@ -124,7 +124,7 @@ def read_in_threads(path: str) -> None:
 
 
 def commit_in_threads(path: str) -> None:
-    """Many threads want each of their records durable: what a thread has committed is there for others at once."""
+    """Many threads commit each of their records durably; others see immediately what a thread has committed."""
     threads, each = 8, 60
     with capturefile.open(path, "x") as cf:
 
@@ -147,7 +147,7 @@ def commit_in_threads(path: str) -> None:
 
 
 def write_in_threads(path: str) -> None:
-    """Many threads write through one object, and read what is not committed yet."""
+    """Many threads write through one object, and read uncommitted records."""
     threads, each = 6, 400
     counts: list[int] = []
     with CaptureFile(path, to_write=True, sync=False, cache_size=1 << 18) as cf:
@@ -226,7 +226,7 @@ def use_and_close_in_threads(path: str) -> None:
 
 
 def close_under_followers(path: str) -> None:
-    """Closes an object that several threads follow, two of them by one iterator: all of them end."""
+    """Closes an object that several threads follow, two of them through one iterator; all of them end."""
     make_file(path, 10)
     for _ in range(20):
         _close_under_followers(CaptureFile(path))
@@ -275,18 +275,18 @@ def close_beside_reads_of_uncommitted_records(path: str) -> None:
 
 
 def fork_with_open_readers(path: str) -> None:
-    """Forks again and again; parent and children continue with the same objects and iterators."""
+    """Forks repeatedly; parent and children continue with the same objects and iterators."""
     faulthandler.cancel_dump_traceback_later()
     count = 2000
     make_file(path, count)
-    # With room for several blocks, which are inflated ahead by threads that do not come along.
+    # With room for several blocks, which are read ahead by threads that the child does not have.
     with CaptureFile(path, cache_size=1 << 20, threads=3) as cf:
         ahead, back, follower = iter(cf), reversed(cf), cf.follow(1, timeout=0)
         for number in range(1, 500):
             assert next(ahead) == next(follower) == record(number)
             assert next(back) == record(count + 1 - number)
 
-        def go_on() -> None:
+        def continue_iterating() -> None:
             assert list(ahead) == [record(number) for number in range(500, count + 1)]
             assert list(follower) == [record(number) for number in range(500, count + 1)]
             assert list(back) == [record(number) for number in range(count + 1 - 500, 0, -1)]
@@ -297,14 +297,14 @@ def fork_with_open_readers(path: str) -> None:
             cf.close()
 
         for _ in range(5):
-            in_a_child(go_on)
-        in_a_child(lambda: in_a_child(go_on))
-        go_on()
+            in_a_child(continue_iterating)
+        in_a_child(lambda: in_a_child(continue_iterating))
+        continue_iterating()
     say("done")
 
 
-def fork_while_blocks_are_inflated_ahead(path: str) -> None:
-    """Forks while threads that do not come along are at work for an iterator, which the child continues with."""
+def fork_during_read_ahead(path: str) -> None:
+    """Forks while threads read ahead for an iterator, which the child continues without those threads."""
     faulthandler.cancel_dump_traceback_later()
     block_size = 1 << 20
     with CaptureFile(path, to_write=True, compression_block_size=block_size, sync=False) as cf:
@@ -325,7 +325,7 @@ def _check_numbers(records: Iterator[str], first: int) -> None:
 
 
 def fork_beside_threads(path: str) -> None:
-    """Forks while other threads read and write through objects that the child then uses, closes and forgets."""
+    """Forks while other threads read and write through objects that the child then uses, closes and drops."""
     faulthandler.cancel_dump_traceback_later()
     make_file(path, 1000)
     done = threading.Event()
@@ -352,7 +352,7 @@ def fork_beside_threads(path: str) -> None:
             if number % 5 == 0:
                 writer.commit()
 
-    def be_a_child() -> None:
+    def act_as_child() -> None:
         _read_at_random(cf, 50)
         cf.refresh()
         with suppress(capturefile.CaptureFileNotOpen):
@@ -370,15 +370,15 @@ def fork_beside_threads(path: str) -> None:
         shared.clear()
         gc.collect()
 
-    def fork_often() -> None:
+    def fork_repeatedly() -> None:
         try:
             for _ in range(40):
-                in_a_child(be_a_child)
+                in_a_child(act_as_child)
         finally:
             done.set()
             followed.close()
 
-    run_together([fork_often, read, read, follow, write])
+    run_together([fork_repeatedly, read, read, follow, write])
     cf.close()
     writer.rollback()
     writer.close()
@@ -387,7 +387,7 @@ def fork_beside_threads(path: str) -> None:
 
 
 def fork_with_uncommitted_records(path: str, first_look: str) -> None:
-    """A child must not take for uncommitted records of its parent what the parent writes in their place."""
+    """The child must not mistake what its parent writes later for the uncommitted records in that place."""
     make_file(path, 10)
     committed = [record(number).encode() for number in range(1, 11)]
     source = random.Random(3)
@@ -422,7 +422,7 @@ def fork_with_uncommitted_records(path: str, first_look: str) -> None:
 
 
 def read_in_pool(path: str, method: str) -> None:
-    """Passes a reading object to the processes of a pool, by pickling or, where they are forked, as it is."""
+    """Passes a reading object to the processes of a pool: pickled, or inherited by a fork."""
     make_file(path, 1000)
     faulthandler.cancel_dump_traceback_later()
     numbers = list(range(1, 1001, 13))
@@ -444,14 +444,14 @@ def _count_and_close(cf: CaptureFile[str]) -> tuple[int, bytes | None]:
 
 
 def end_while_working(path: str, how: str) -> None:
-    """Ends the interpreter while daemon threads read, follow and write, and iterators are half-way."""
+    """Ends the interpreter while daemon threads read, follow and write, and iterators are half consumed."""
     warnings.simplefilter("ignore")
     make_file(path, 1000)
     keep: list[object] = []
     writer = CaptureFile(path, to_write=True, sync=False)
     reader = CaptureFile(path, cache_size=0)
 
-    def for_ever(work: Callable[[], object]) -> Callable[[], None]:
+    def forever(work: Callable[[], object]) -> Callable[[], None]:
         def run() -> None:
             while True:
                 work()
@@ -468,7 +468,7 @@ def end_while_working(path: str, how: str) -> None:
         lambda: CaptureFile(path).close(),
     ]
     for work in works:
-        threading.Thread(target=for_ever(work), daemon=True).start()
+        threading.Thread(target=forever(work), daemon=True).start()
     for iterator in (iter(reader), iter(writer), reversed(reader), reader.follow(1)):
         next(iterator)
         keep.append(iterator)
@@ -479,8 +479,8 @@ def end_while_working(path: str, how: str) -> None:
     if how == "exit":
         sys.exit(0)
     if how == "interrupt":
-        # One long wait would not end by a signal that comes while the interpreter, which the others want, is let go
-        # for it: Python looks for signals before that, and the system interrupts only what has begun.
+        # A signal can arrive after Python has checked for signals and before a system call has begun, while the
+        # interpreter lock is being released to other threads. It would not interrupt one long wait.
         for _ in range(1000):
             time.sleep(0.05)
 

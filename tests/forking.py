@@ -1,4 +1,4 @@
-"""Forking, as the tests do it."""
+"""Forking for the tests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import warnings
 
 
 def fork() -> int:
-    """Forks while other threads run; returns the child's process id in the parent, and 0 in the child.
+    """Forks, whether or not other threads run; returns the child's process id in the parent, 0 in the child.
 
-    Python warns of threads once the child exists. From 3.15 on a warning that is an error is raised in the parent then,
-    which would not learn of the child.
+    Python warns about threads once the child exists. From 3.15 on, if warnings are errors, that one is raised in the
+    parent, which then would not get the child's process id.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

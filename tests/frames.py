@@ -1,4 +1,4 @@
-"""Records as data frames of polars and pandas, which are large to install: `make test-frames` runs this."""
+"""Records as data frames of polars and pandas, which are large packages: `make test-frames` runs this."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUERIES: dict[str, Callable[[polars.LazyFrame], polars.LazyFrame]] = {
 
 @pytest.fixture
 def filled(path: Path) -> Path:
-    """A file of records that are their numbers."""
+    """A file whose records are their numbers."""
     with CaptureFile(path, True, sync=False) as cf:
         cf.add_records(str(number) for number in range(1, COUNT + 1))
         cf.commit()
@@ -57,7 +57,7 @@ def test_polars_makes_a_frame(filled: Path) -> None:
     assert text.filter(polars.col("record").cast(polars.Int64) == polars.col("record_number")).height == COUNT
 
 
-def test_polars_writes_parquet_that_it_reads_in_again_as_it_was(filled: Path, tmp_path: Path) -> None:
+def test_polars_writes_parquet_and_reads_it_back_unchanged(filled: Path, tmp_path: Path) -> None:
     with CaptureFile(filled) as cf:
         frame = polars.DataFrame(cf.as_arrow())
     frame.write_parquet(tmp_path / "log.parquet")
@@ -72,7 +72,7 @@ def test_pandas_makes_a_frame(filled: Path) -> None:
     assert frame["record"].tolist() == [str(number) for number in range(100, 200)]
 
 
-def test_a_record_that_is_no_text_is_an_error_with_its_number(path: Path) -> None:
+def test_a_record_that_is_not_text_is_an_error_with_its_number(path: Path) -> None:
     with CaptureFile(path, True, sync=False) as cf:
         cf.add_records(["one", b"\xff"])
         cf.commit()
@@ -83,14 +83,14 @@ def test_a_record_that_is_no_text_is_an_error_with_its_number(path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def scan_capture() -> Callable[..., polars.LazyFrame]:
-    """The recipe, as the example has it."""
+    """The function from the example."""
     scan: Callable[..., polars.LazyFrame] = runpy.run_path(str(EXAMPLE))["scan_capture"]
     return scan
 
 
 @pytest.mark.parametrize("engine", ["in-memory", "streaming"])
 @pytest.mark.parametrize("name", QUERIES)
-def test_a_lazy_scan_answers_as_a_whole_frame_does_and_again_as_often_as_asked(
+def test_a_lazy_scan_gives_the_results_of_an_eager_frame_each_time(
     scan_capture: Callable[..., polars.LazyFrame], filled: Path, name: str, engine: polars.lazyframe.EngineType
 ) -> None:
     with CaptureFile(filled) as cf:
@@ -100,7 +100,7 @@ def test_a_lazy_scan_answers_as_a_whole_frame_does_and_again_as_often_as_asked(
         assert query.collect(engine=engine).equals(expected)
 
 
-def test_a_lazy_scan_has_what_was_there_when_it_was_made(
+def test_a_lazy_scan_has_the_records_of_the_moment_it_was_created(
     scan_capture: Callable[..., polars.LazyFrame], path: Path
 ) -> None:
     with CaptureFile(path, True, sync=False) as cf:
@@ -111,9 +111,7 @@ def test_a_lazy_scan_has_what_was_there_when_it_was_made(
     assert scan_capture(path).collect().rows() == [(1, b"later")]
 
 
-def test_a_lazy_scan_reads_no_more_than_it_is_asked_for(
-    scan_capture: Callable[..., polars.LazyFrame], path: Path
-) -> None:
+def test_a_lazy_scan_reads_only_what_is_requested(scan_capture: Callable[..., polars.LazyFrame], path: Path) -> None:
     with CaptureFile(path, True, sync=False) as cf:
         cf.add_records([*(str(number) for number in range(1, 100_000)), b"\xff"])
         cf.commit()
@@ -124,7 +122,7 @@ def test_a_lazy_scan_reads_no_more_than_it_is_asked_for(
     assert scan.head(5).collect()["record"].to_list() == ["1", "2", "3", "4", "5"]
 
 
-def test_the_example_prints_what_it_should() -> None:
+def test_the_example_prints_the_expected_output() -> None:
     done = subprocess.run([sys.executable, EXAMPLE], capture_output=True, encoding="utf-8", timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["14286", "(100000, 'visit 100000 from 5')", "7"]

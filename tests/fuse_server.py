@@ -1,8 +1,8 @@
 """A file system in user space that passes everything to a folder, with configurable gaps and caches.
 
 `python fuse_server.py ROOT BACKING SWITCHES` mounts it at ROOT, prints a line, and serves until it is unmounted. The
-switches are the fields of `Switches`, as JSON. It speaks the kernel's protocol by itself, since the libraries for it
-hide half of what can be set. It takes root.
+switches are the fields of `Switches`, as JSON. It implements the kernel's protocol itself, since the libraries for it
+hide half of the settings. It requires root.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ REPLY_HEADER = struct.Struct("<IiQ")
 ATTRIBUTES = struct.Struct("<6Q10I")
 ENTRY = struct.Struct("<4QII")
 READ_SIZE = 1 << 18
-"""Bytes that a request may have at most."""
+"""The largest request in bytes."""
 WRITE_SIZE = 1 << 17
-"""Bytes that are written by one request at most."""
+"""The most bytes that one request may write."""
 BIG_WRITES = 1 << 5
 ROOT_NODE = 1
 DIRECT_IO, KEEP_CACHE = 1, 2
-"""What a reply to opening a file may ask for."""
+"""Flags of the reply to opening a file."""
 READ_ONLY = 1
 """A flag of mounts."""
 MODE, OWNER, GROUP, SIZE, HAS_HANDLE = 1, 2, 4, 8, 64
-"""What a request to set attributes may be about."""
+"""Flags of a request to set attributes."""
 
 
 @dataclass
 class Switches:
-    """In what the file system differs from its folder."""
+    """How the file system differs from its folder."""
 
     direct_io: bool = False
     """Whether the kernel caches nothing, and refuses shared maps."""
     attribute_seconds: float = 0
-    """For how long the kernel believes attributes and names without asking again."""
+    """How long the kernel caches attributes and names."""
     keep_cache: bool = False
-    """Whether the kernel keeps the cached content of a file when it is opened."""
+    """Whether the kernel keeps its cached content of a file when the file is opened."""
     read_only: bool = False
-    """Whether nothing is written through the mount, which also keeps reads from making attributes old."""
+    """Whether nothing is written through the mount; then reads do not invalidate cached attributes either."""
     exclusive_rename: bool = True
     """Whether renaming takes flags such as RENAME_NOREPLACE."""
     hard_links: bool = True
     folder_sync_error: int = 0
-    """What syncing a folder fails with."""
+    """The error number of syncing a folder; 0 if that works."""
 
 
 class Server:
@@ -128,14 +128,14 @@ class Server:
             os.write(self.device, REPLY_HEADER.pack(REPLY_HEADER.size + len(content), -error, unique) + content)
 
     def begin(self, node: int, body: bytes) -> bytes:
-        """Agrees with the kernel on what is used of the protocol."""
+        """Negotiates with the kernel which parts of the protocol are used."""
         _, _, read_ahead, flags = struct.unpack_from("<4I", body)
         return struct.pack(
             "<4IHHIIHHII6I", 7, 31, read_ahead, flags & BIG_WRITES, 16, 12, WRITE_SIZE, 1, 0, 0, 0, 0, *bytes(6)
         )
 
     def path(self, node: int) -> str:
-        """A path by which to open a node again."""
+        """A path that opens a node again."""
         return f"/proc/self/fd/{self.nodes[node]}"
 
     def attributes(self, found: os.stat_result) -> bytes:
@@ -157,11 +157,11 @@ class Server:
         )
 
     def validity(self) -> tuple[int, int]:
-        """For how long attributes hold, in seconds and billionths."""
+        """How long attributes are valid, in seconds and nanoseconds."""
         return divmod(round(self.switches.attribute_seconds * 10**9), 10**9)
 
     def entry(self, folder: int, name: bytes) -> bytes:
-        """Counts a look-up of a name, and describes what it stands for."""
+        """Counts a look-up of a name, and describes its node."""
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=self.nodes[folder])
         found = os.fstat(descriptor)
         if found.st_ino in self.nodes:
@@ -185,7 +185,7 @@ class Server:
                 os.close(self.nodes.pop(each))
 
     def look_up(self, node: int, body: bytes) -> bytes:
-        """What a name stands for."""
+        """The node of a name."""
         return self.entry(node, name_in(body))
 
     def described(self, found: os.stat_result) -> bytes:
@@ -197,7 +197,7 @@ class Server:
         return self.described(os.fstat(self.nodes[node]))
 
     def set_attributes(self, node: int, body: bytes) -> bytes:
-        """Sets mode, owner and size; times are left as they are."""
+        """Sets mode, owner and size, but not times."""
         valid, _, handle, size = struct.unpack_from("<IIQQ", body)
         mode, _, owner, group = struct.unpack_from("<4I", body, 68)
         if valid & MODE:
@@ -209,13 +209,13 @@ class Server:
         return self.get_attributes(node, body)
 
     def make_folder(self, node: int, body: bytes) -> bytes:
-        """Makes a folder."""
+        """Creates a folder."""
         name = name_in(body[8:])
         os.mkdir(name, struct.unpack_from("<I", body)[0], dir_fd=self.nodes[node])
         return self.entry(node, name)
 
     def rename(self, node: int, body: bytes) -> None:
-        """Renames, with the flags that there are."""
+        """Renames, with the flags of the request."""
         new_folder, flags, _ = struct.unpack_from("<QII", body)
         old, new, _ = body[16:].split(b"\0", 2)
         if flags and not self.switches.exclusive_rename:
@@ -242,7 +242,7 @@ class Server:
         return self.opened(os.open(self.path(node), flags & os.O_ACCMODE))
 
     def create(self, node: int, body: bytes) -> bytes:
-        """Makes and opens a file."""
+        """Creates and opens a file."""
         flags, mode, *_ = struct.unpack_from("<4I", body)
         name = name_in(body[16:])
         kept = os.O_ACCMODE | os.O_CREAT | os.O_EXCL | os.O_TRUNC
@@ -260,7 +260,7 @@ class Server:
         return struct.pack("<II", os.pwrite(handle, body[40 : 40 + size], offset), 0)
 
     def allocate(self, node: int, body: bytes) -> None:
-        """Reserves or gives back space."""
+        """Reserves or frees space."""
         handle, offset, length, mode = struct.unpack_from("<3QI", body)
         if LIBC.fallocate64(ctypes.c_int(handle), mode, ctypes.c_int64(offset), ctypes.c_int64(length)):
             raise OSError(ctypes.get_errno(), "fallocate")
@@ -270,7 +270,7 @@ class Server:
         os.close(handle_in(body))
 
     def sync_folder(self, node: int, body: bytes) -> None:
-        """Brings the names in a folder to the disk."""
+        """Syncs the names in a folder to disk."""
         if self.switches.folder_sync_error:
             raise OSError(self.switches.folder_sync_error, "no sync of folders")
         os.fsync(handle_in(body))
@@ -291,7 +291,7 @@ class Server:
         return content
 
     def describe(self, node: int, body: bytes) -> bytes:
-        """How large the file system is."""
+        """The size of the file system."""
         found = os.fstatvfs(self.nodes[ROOT_NODE])
         room = (found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree)
         return struct.pack("<5Q4I24x", *room, found.f_bsize, found.f_namemax, found.f_frsize, 0)

@@ -63,7 +63,7 @@ def _read(path: Path) -> None:
 
 
 def _read_past_damage(path: Path) -> None:
-    """Takes every record for itself: an error about one must not hinder the others."""
+    """Reads every record on its own: an error in one must not affect the others."""
     with CaptureFile(path, encoding=None, cache_size=0) as cf:
         count = cf.record_count()
         with suppress(capturefile.InvalidCaptureFile):
@@ -89,7 +89,7 @@ def _verify(path: Path) -> None:
 
 
 def _recover(path: Path) -> None:
-    """Recovers a new file, which must be sound whatever the content."""
+    """Recovers to a new file, which must be sound in any case."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "target"
         report = capturefile.recover(path, target)
@@ -97,7 +97,7 @@ def _recover(path: Path) -> None:
         with CaptureFile(target, encoding=None) as cf:
             assert cf.record_count() == report.record_count
     if report.problems or not report.complete:
-        raise capturefile.InvalidCaptureFile("not everything is there")
+        raise capturefile.InvalidCaptureFile("not everything was recovered")
 
 
 def _write(path: Path) -> None:
@@ -161,7 +161,7 @@ def _uses_in_a_child(path: Path) -> Iterator[tuple[str, str, int]]:
 
 
 def attack(folder: str) -> None:
-    """Uses every file of the folder in every way, each in a child of its own, and says the outcomes."""
+    """Uses every file of the folder in every way, each in a child process, and reports the outcomes."""
     faulthandler.cancel_dump_traceback_later()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for path in sorted(Path(folder).iterdir()):

@@ -1,4 +1,4 @@
-"""Exceptions at any moment: a driver that raises one at each boundary of the library's Python code in turn.
+"""Exceptions at any moment: a driver that raises one at every boundary in the library's Python code in turn.
 
 A signal handler that raises does so between two calls, at the beginning of a function or when a call returns. The
 driver raises at the beginning of each line as well, and between a call and the assignment of its result.
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 PACKAGE = Path(capturefile.__file__).parent
 
 DELIVERING = {"__next__", "__anext__", "_given", "give"}
-"""What these return is the caller's when they return it, as it is for functions in C."""
+"""Functions whose results reach the caller when they return, as those of functions in C do."""
 
 COROUTINE = 0x20 | 0x80 | 0x200
-"""Flags of code that also "returns" where it waits: generators, coroutines, and both together."""
+"""Flags of code that also "returns" when it suspends: generators, coroutines, and async generators."""
 
 
 class TickError(Exception):
-    """What a signal handler of the user's raises."""
+    """Raised as if by a user's signal handler."""
 
 
 class InterruptError(KeyboardInterrupt):
-    """What the handler of Ctrl-C raises."""
+    """Raised as if by the handler of Ctrl-C."""
 
 
 class Interruption:
-    """Raises `error` at boundary number `at` of the code in some files of the package; a context manager."""
+    """A context manager that raises `error` at boundary number `at` of the code in some files of the package."""
 
     def __init__(self, at: int, error: type[BaseException], files: tuple[str, ...]) -> None:
         self.at = at
@@ -47,13 +47,13 @@ class Interruption:
         self.raised = ""
 
     def __enter__(self) -> None:
-        """Begins to look, unless it has raised already."""
+        """Starts counting boundaries, unless it has raised already."""
         if not self.raised:
             sys.setprofile(self._profile)
             sys.settrace(self._trace)
 
     def __exit__(self, *exception: object) -> None:
-        """Ends looking."""
+        """Stops counting."""
         sys.settrace(None)
         sys.setprofile(None)
 
@@ -82,9 +82,9 @@ class Interruption:
 
 @cache
 def quiet(code: CodeType) -> set[int]:
-    """Where `with` statements are left, or a `try` begins: a line begins there, but no signal is looked at.
+    """The places where a `with` statement ends or a `try` begins: a line starts there, but Python checks no signals.
 
-    An exception from there would leave a lock locked, which a signal handler cannot bring about.
+    An exception from there would leave a lock locked, which no signal handler can cause.
     """
     instructions = list(dis.get_instructions(code))
     found = set()
@@ -98,7 +98,7 @@ def quiet(code: CodeType) -> set[int]:
 
 
 def at_each_boundary(scenario: Callable[[Interruption, Path], object], folder: Path, *files: str) -> int:
-    """Plays `scenario` in a new folder each time, with an exception at each boundary in turn; returns how many."""
+    """Runs `scenario` in a new folder for each boundary, with an exception there; returns how many there are."""
     for at in itertools.count():
         interruption = Interruption(at, InterruptError if at % 2 else TickError, files)
         place = folder / str(at)
@@ -114,7 +114,7 @@ def at_each_boundary(scenario: Callable[[Interruption, Path], object], folder: P
 
 
 def each_interruption(interruption: Interruption, action: Callable[[], object]) -> Iterator[None]:
-    """Repeats `action` until it comes to its end, with a turn after each time that it was interrupted."""
+    """Repeats `action` until it completes, and yields after each interruption."""
     while True:
         try:
             with interruption:
@@ -126,6 +126,6 @@ def each_interruption(interruption: Interruption, action: Callable[[], object]) 
 
 
 def until_done(interruption: Interruption, action: Callable[[], object]) -> None:
-    """Repeats `action` until it comes to its end."""
+    """Repeats `action` until it completes."""
     for _ in each_interruption(interruption, action):
-        """It is tried again at once."""
+        """It is retried immediately."""

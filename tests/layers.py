@@ -15,7 +15,7 @@ from pathlib import Path
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 60
 
-#: The extension module, for which its types stand.
+#: The types of the extension module, in place of the module.
 EXTENSION = "_capturefile.pyi"
 
 
@@ -32,7 +32,7 @@ class Source:
 
 
 def code_of(text: str) -> str:
-    """The text without comments, strings and the tests at its end."""
+    """The text without comments, strings, and the tests at the end."""
     text = re.sub(r'"(?:[^"\\]|\\.)*"', '""', re.sub(r"//[^\n]*", "", text), flags=re.DOTALL)
     return re.split(r"#\[cfg\(test\)\]\n(?:#\[[^\n]*\n)*mod tests\b", text)[0]
 
@@ -61,7 +61,7 @@ def paths_in(tree: str) -> Iterator[list[str]]:
 
 
 class Crate:
-    """The modules of the crate, and what each of them exports from others."""
+    """The modules of the crate, and the names that each of them exports from others."""
 
     def __init__(self, root: Path) -> None:
         self.files = {self.module_of(path.relative_to(root)): path for path in sorted(root.rglob("*.rs"))}
@@ -75,14 +75,14 @@ class Crate:
         return parts[:-1] if parts[-1] in {"mod", "lib"} else parts
 
     def uses(self, module: tuple[str, ...], *, exported: bool) -> Iterator[tuple[str, ...]]:
-        """The absolute paths that a module imports, or exports again."""
+        """The absolute paths that a module imports, or re-exports."""
         for found in re.finditer(r"^\s*(pub(?:\([^)]*\))? )?use ([^;]+);", self.code[module], re.MULTILINE):
             if bool(found.group(1)) == exported:
                 for path in paths_in(found.group(2)):
                     yield from self.absolute(module, path)
 
     def absolute(self, module: tuple[str, ...], path: list[str]) -> Iterator[tuple[str, ...]]:
-        """The path from the root of the crate; none if it leads elsewhere."""
+        """The path from the root of the crate; None if it leads elsewhere."""
         base, rest = module, list(path)
         if rest[0] == "crate":
             base = ()
@@ -99,13 +99,13 @@ class Crate:
         yield (*base, *rest)
 
     def home_of(self, path: tuple[str, ...], tried: frozenset[tuple[str, ...]] = frozenset()) -> tuple[str, ...]:
-        """The module that defines what `path` leads to."""
+        """The module that defines the item at `path`."""
         module: tuple[str, ...] = ()
         for place, name in enumerate(path):
             if (*module, name) in self.files:
                 module = (*module, name)
                 continue
-            # Names that the root exports again are public, and using them is using the root.
+            # Names that the root re-exports are public; using them counts as using the root.
             for export in () if path in tried or not module else self.exports[module]:
                 if export[-1] == name:
                     return self.home_of((*export, *path[place + 1 :]), tried | {path})
@@ -115,7 +115,7 @@ class Crate:
         return module
 
     def defines(self, module: tuple[str, ...], name: str) -> bool:
-        """Whether there is something of this name in a module."""
+        """Whether a module defines an item of this name."""
         item = rf"\b(?:fn|struct|enum|const|static|type|trait|mod) {name}\b"
         return module in self.files and re.search(item, self.code[module]) is not None
 
@@ -154,7 +154,7 @@ def rust_functions(path: Path) -> Iterator[tuple[str, int, int]]:
 
 
 class Package:
-    """The modules of the package, and the origins of names that a module exports again."""
+    """The modules of the package, and the origins of re-exported names."""
 
     def __init__(self, root: Path) -> None:
         self.name = root.name
@@ -168,7 +168,7 @@ class Package:
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     def imports(self, module: str, body: ast.AST) -> Iterator[tuple[str, str, str]]:
-        """From where a module imports what, and as what; the name is empty for a whole module."""
+        """What a module imports: from where, which name, and as what; the name is empty for an entire module."""
         for node in ast.walk(body):
             if isinstance(node, ast.Import):
                 yield from ((alias.name, "", alias.asname or alias.name) for alias in node.names)
@@ -181,7 +181,7 @@ class Package:
                 yield from ((base, alias.name, alias.asname or alias.name) for alias in node.names)
 
     def home_of(self, module: str, name: str, depth: int = 0) -> str:
-        """The module that defines what `from module import name` gives."""
+        """The module that defines what `from module import name` imports."""
         if f"{module}.{name}" in self.files:
             return f"{module}.{name}"
         if module in self.trees and self.files[module].stem == "__init__" and depth < 10:
@@ -191,10 +191,10 @@ class Package:
         return module
 
     def edges(self) -> Iterator[tuple[Path, Path]]:
-        """Yields which file uses which. Exporting again in an `__init__` does not count as a use."""
+        """Yields which file uses which. A re-export in an `__init__` does not count as a use."""
         for module, tree in self.trees.items():
             if self.files[module].name == EXTENSION:
-                # What it hands out of the package it imports when it is asked for it.
+                # It imports what it needs of the package on demand.
                 continue
             given = exported(tree) if self.files[module].stem == "__init__" else set()
             for base, name, as_what in self.imports(module, tree):
@@ -295,7 +295,7 @@ def long_ones(source: Source) -> Iterator[str]:
 
 
 def problems(root: Path) -> list[str]:
-    """All that is wrong in the project at `root`."""
+    """All violations in the project at `root`."""
     page = root / "docs/architecture.md"
     crate, package = rust(root / "src"), python(root / "python/capturefile")
     found: list[str] = []
@@ -306,7 +306,7 @@ def problems(root: Path) -> list[str]:
 
 
 def main() -> int:
-    """Prints what is wrong; 1 if there is anything."""
+    """Prints the violations; returns 1 if there are any."""
     found = problems(Path(__file__).resolve().parent.parent)
     print("\n".join(found))
     return 1 if found else 0

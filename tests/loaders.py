@@ -1,6 +1,6 @@
 """Sequences as the data of PyTorch's DataLoader and of Grain.
 
-These tests are run by `make test-data`, which installs both; nothing else needs them.
+`make test-data` installs both and runs these tests; nothing else needs them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COUNT = 5000
 
 
 def record(number: int) -> bytes:
-    """A record that tells its number."""
+    """A record that states its number."""
     return b"%d " % number + b"x" * (number % 90)
 
 
@@ -40,7 +40,7 @@ def records(tmp_path: Path) -> RecordSequence[bytes]:
 
 
 class Counting:
-    """A data set that knows how it was asked for records."""
+    """A data set that records which records were requested together."""
 
     def __init__(self, records: RecordSequence[bytes]) -> None:
         self.records = records
@@ -58,7 +58,7 @@ class Counting:
 
 
 def loaded(dataset: Any, **options: Any) -> list[bytes]:  # noqa: ANN401
-    """All that a loader gives."""
+    """All records that a loader gives."""
     loader = DataLoader(dataset, batch_size=64, collate_fn=list, **options)
     return [each for batch in loader for each in batch]
 
@@ -67,7 +67,7 @@ def loaded(dataset: Any, **options: Any) -> list[bytes]:  # noqa: ANN401
 
 
 @pytest.mark.parametrize("method", [None, "fork", "forkserver", "spawn"])
-def test_a_data_loader_gives_all_records_in_order_whatever_its_workers_are(
+def test_a_data_loader_gives_all_records_in_order_with_any_kind_of_worker(
     records: RecordSequence[bytes], method: str | None
 ) -> None:
     assert records[0] == EXPECTED[0]
@@ -82,13 +82,13 @@ def test_a_data_loader_that_shuffles_gives_every_record_once(records: RecordSequ
     assert sorted(found) == sorted(EXPECTED)
 
 
-def test_a_data_loader_fetches_batches_at_once(records: RecordSequence[bytes]) -> None:
+def test_a_data_loader_fetches_whole_batches(records: RecordSequence[bytes]) -> None:
     counting = Counting(records)
     assert loaded(counting) == EXPECTED
     assert counting.batches == -(-COUNT // 64)
 
 
-def test_views_and_parts_are_data_sets_too(records: RecordSequence[bytes]) -> None:
+def test_views_and_subsets_are_data_sets_too(records: RecordSequence[bytes]) -> None:
     assert loaded(records[::-3], num_workers=2) == EXPECTED[::-3]
     assert loaded(Subset(records, range(10, 20))) == EXPECTED[10:20]
     train, test = random_split(records, [0.9, 0.1])

@@ -1,4 +1,4 @@
-"""What programs do that log to a capture file, fork, are ended and killed.
+"""Programs that log to a capture file, fork, exit, and are killed.
 
 The functions are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
@@ -26,7 +26,7 @@ from subprocess_scenarios import fork, listen, say
 
 
 def configured(path: str, **options: object) -> logging.Logger:
-    """A logger that writes to the file alone, configured as programs do."""
+    """A logger that writes only to the file, configured the way programs do it."""
     handler = {"class": "capturefile.logging.CaptureHandler", "filename": path, "sync": "none", **options}
     logging.config.dictConfig(
         {
@@ -40,7 +40,7 @@ def configured(path: str, **options: object) -> logging.Logger:
 
 
 def log_and_end(path: str, how: str) -> None:
-    """Logs something that nothing but the end of the process commits."""
+    """Logs a record that only the end of the process commits."""
     logger = configured(path, commit_interval=None if how == "no timer" else 1000.0)
     for number in range(10):
         logger.info("record %d", number)
@@ -52,7 +52,7 @@ def log_and_end(path: str, how: str) -> None:
 
 
 def log_events_and_end(path: str) -> None:
-    """The same by a logger for structlog."""
+    """The same with a logger for structlog."""
     logger = LoggerFactory(path, sync="none", commit_interval=1000.0)()
     for number in range(10):
         logger.info(f"record {number}")
@@ -62,19 +62,19 @@ def log_while_ending(path: str) -> None:
     """Logs from daemon threads while the interpreter ends."""
     logger = configured(path, commit_interval=0.001)
 
-    def log_for_ever() -> None:
+    def log_forever() -> None:
         while True:
             logger.info("from a thread")
 
     logging.raiseExceptions = False
     for _ in range(4):
-        threading.Thread(target=log_for_ever, daemon=True).start()
+        threading.Thread(target=log_forever, daemon=True).start()
     time.sleep(0.05)
     say("ending")
 
 
 def fork_while_logging(path: str, rounds: str) -> None:
-    """Forks again and again while threads log; a child that logs is refused, and continues."""
+    """Forks repeatedly while threads log; a child that logs gets an error, and continues."""
     logger = configured(path, commit_interval=0.001, commit_every=3)
     done = threading.Event()
     written = [0, 0]
@@ -93,7 +93,7 @@ def fork_while_logging(path: str, rounds: str) -> None:
         for _ in range(int(rounds)):
             child = fork()
             if not child:
-                _be_a_child_that_logs(handler)
+                _log_in_child(handler)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     finally:
         done.set()
@@ -105,7 +105,7 @@ def fork_while_logging(path: str, rounds: str) -> None:
 
 
 def end_beside_a_handler_that_failed(path: str, how: str) -> None:
-    """Keeps a handler whose making failed until the end, and one that has something to commit."""
+    """Keeps a handler whose construction failed until the end, together with one that has something to commit."""
     root = logging.getLogger()
     root.addHandler(CaptureHandler(path, commit_interval=1000.0))
     root.warning("important")
@@ -120,7 +120,7 @@ def end_beside_a_handler_that_failed(path: str, how: str) -> None:
 
 
 def log_at_the_end(path: str) -> None:
-    """Logs by a buffer and by a function that are called when the handler is closed already."""
+    """Logs through a buffer and a function that are called after the handler is closed."""
     buffer = logging.handlers.MemoryHandler(1000)
     target = CaptureHandler(path, sync="none", commit_interval=1000.0)
     buffer.setTarget(target)
@@ -134,7 +134,7 @@ def log_at_the_end(path: str) -> None:
 
 
 def configure_again(path: str) -> None:
-    """Runs the same cell of a notebook again, and one with other settings."""
+    """Runs the same notebook cell again, and then one with other settings."""
     for number in range(3):
         handlers = [CaptureHandler(path, commit_interval=None, compression_level=1 + number // 2)]
         logging.basicConfig(handlers=handlers, force=True, level="INFO", format="%(message)s")
@@ -142,7 +142,7 @@ def configure_again(path: str) -> None:
 
 
 def log_in_children(path: str, rotated: str) -> None:
-    """Logs in a process and in forked children, each of which has a file of its own; says the numbers of all."""
+    """Logs in a process and in forked children, each to its own file; reports the process ids."""
     options: dict[str, Any] = {"max_bytes": 1 << 20} if rotated else {}
     logger = configured(path, commit_interval=1000.0, **options)
     logger.info("from %d", os.getpid())
@@ -159,7 +159,7 @@ def log_in_children(path: str, rotated: str) -> None:
 
 
 def log_in_a_pool(path: str, method: str) -> None:
-    """Logs in the processes of a pool, which end while something is uncommitted; says their numbers."""
+    """Logs in the processes of a pool, which end while records are uncommitted; reports the process ids."""
     configure_a_process(path)
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(2, context, initializer=configure_a_process, initargs=(path,)) as pool:
@@ -168,18 +168,18 @@ def log_in_a_pool(path: str, method: str) -> None:
 
 
 def configure_a_process(path: str) -> None:
-    """Makes the handler of a process of a pool."""
+    """Creates the handler of a process of a pool."""
     configured(path, commit_interval=1000.0, delay=True)
 
 
 def log_and_tell(number: int) -> int:
-    """Logs, and gives the number of the process."""
+    """Logs, and returns the process id."""
     logging.getLogger("service").info("record %d", number)
     return os.getpid()
 
 
 def log_from_a_hook(path: str) -> None:
-    """Logs from what a commit calls, in the thread that commits by age, while other threads log all the time."""
+    """Logs from the hook of a commit, in the thread that commits by age, while other threads log all the time."""
     logger = configured(path, commit_interval=0.0001, commit_every=100)
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, CaptureHandler)
@@ -201,7 +201,7 @@ def log_from_a_hook(path: str) -> None:
 
 
 class CountingHandler(logging.Handler):
-    """Counts what it is given."""
+    """Counts the records that it is given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ class CountingHandler(logging.Handler):
         self.count += 1
 
 
-def _be_a_child_that_logs(handler: CaptureHandler) -> None:
+def _log_in_child(handler: CaptureHandler) -> None:
     import signal
 
     signal.alarm(20)

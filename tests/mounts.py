@@ -1,6 +1,6 @@
-"""File systems that behave unlike a plain disk, each mounted in a temporary folder for as long as it is needed.
+"""File systems that behave unlike a plain disk, each mounted in a temporary folder while it is needed.
 
-What cannot be mounted on this machine raises `Impossible`, which says why; the fixtures in `test_mounts.py` skip then.
+What cannot be mounted on this machine raises `Impossible`, which says why; the fixtures in `test_mounts.py` then skip.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ PACKAGES = {
 }
 """The Debian packages of the tools that make file systems."""
 IMAGES = {"squashfs": ("mksquashfs",), "erofs": ("mkfs.erofs",)}
-"""What makes read-only images, by the kind of file system."""
+"""The command that makes a read-only image, by the kind of file system."""
 
 
 class Impossible(Exception):  # noqa: N818
-    """Something cannot be mounted on this machine; says what is missing."""
+    """A file system cannot be mounted on this machine; the message says what is missing."""
 
 
 def require(*tools: str, device: str | None = None) -> None:
-    """Raises `Impossible` if this process may not mount, or lacks tools or a device."""
+    """Raises `Impossible` if this process may not mount file systems, or if tools or a device are missing."""
     if os.geteuid() != 0:
-        raise Impossible("it takes root to mount file systems")
+        raise Impossible("mounting file systems requires root")
     if device is not None and not Path(device).exists():
         raise Impossible(f"there is no {device}")
     for tool in ("mount", "umount", *tools):
@@ -67,7 +67,7 @@ def unmount(root: Path) -> None:
 
 @contextmanager
 def mounted(root: Path, *arguments: str | Path) -> Iterator[Path]:
-    """What `mount` makes of the arguments, at a folder that it makes."""
+    """Creates a folder and mounts there what the arguments say."""
     root.mkdir()
     try:
         run("mount", *arguments, root)
@@ -81,14 +81,14 @@ def mounted(root: Path, *arguments: str | Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Overlay:
-    """A folder as containers have it: of an image below and a layer of their own above."""
+    """A folder as in a container: a read-only image below and a writable layer above."""
 
     lower: Path
     """The image, which does not change."""
     upper: Path
     """Where a file is copied to before it is first written."""
     root: Path
-    """Both as one."""
+    """The merged view of both."""
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def image(folder: Path, kind: str, files: Path) -> Iterator[Path]:
 
 @contextmanager
 def btrfs(folder: Path, size: int) -> Iterator[Path]:
-    """A btrfs of this many bytes, of which its own tables take some; 109 MiB is the smallest."""
+    """A btrfs of this many bytes, including its own tables; the minimum is 109 MiB."""
     require("mkfs.btrfs", device="/dev/loop-control")
     path = folder / "image.btrfs"
     with path.open("wb") as file:
@@ -134,7 +134,7 @@ def tmpfs(folder: Path, size: int) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Takes all the room that is left in the file system of a folder, by a file in it, which it returns."""
+    """Fills the file system of a folder with a file in that folder; returns the file."""
     path = folder / "filler"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
     try:
@@ -148,7 +148,7 @@ def fill(folder: Path) -> Path:
 
 def _wrote(descriptor: int, size: int) -> bool:
     try:
-        # Noise, which a file system that compresses cannot make small.
+        # Noise, which a compressing file system cannot make smaller.
         os.write(descriptor, os.urandom(size))
         os.fsync(descriptor)
     except OSError as error:
@@ -163,13 +163,13 @@ class Fuse:
     """A file system in user space."""
 
     backing: Path
-    """The folder that has its files; changes there are those that another machine would make."""
+    """The folder that holds its files; changes there are like those that another machine makes."""
     root: Path
 
 
 @contextmanager
 def fuse(folder: Path, switches: Switches) -> Iterator[Fuse]:
-    """A folder through a file system in user space, which differs from it in the ways that are switched on."""
+    """A folder seen through a file system in user space, which differs from it as `switches` say."""
     require(device="/dev/fuse")
     backing, root = folder / "backing", folder / "fuse"
     backing.mkdir()

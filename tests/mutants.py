@@ -1,8 +1,8 @@
-"""Mistakes of logic that the crash tests must notice: each is made in a copy of the crate, whose tests then must fail.
+"""Logic errors that the crash tests must detect: each is made in a copy of the crate, whose tests then must fail.
 
 `make test-mutants` runs it. `python tests/mutants.py WORD ...` makes only the mistakes whose description or file
-contains one of the words. Mistakes in the order of reads, writes and syncs need no other source: they are made between
-the library and the simulated disk, in `src/simulation/careless.rs`.
+contains one of the words. Mistakes in the order of reads, writes and syncs need no changed source: they are made
+between the library and the simulated disk, in `src/simulation/careless.rs`.
 """
 
 import os
@@ -16,16 +16,16 @@ from typing import NamedTuple
 
 PROJECT = Path(__file__).parent.parent
 COPY = PROJECT / "target" / "mutants" / "source"
-#: What the crate is built of.
+#: The sources that the crate is built from.
 SOURCES = ("Cargo.toml", "Cargo.lock", "README.md", "src", "tests/core", "benches")
-#: A mistake that takes longer to be noticed, with the build, counts as not noticed.
+#: A mistake that is not detected within this time, which includes the build, counts as missed.
 SECONDS = 900
-#: The crash tests look this many times as long as every day: some mistakes rarely do harm.
+#: The crash tests run this many times longer than usual: some mistakes rarely do harm.
 TIMES = "40"
 
 
 class Mutant(NamedTuple):
-    """One mistake: what it does, where, and which crash test has the most occasions to notice it."""
+    """One mistake: what it does, where, and which crash test is most likely to detect it."""
 
     mistake: str
     file: str
@@ -58,7 +58,7 @@ MUTANTS = (
         "a_full_disk_costs_no_acknowledged_commit",
     ),
     Mutant(
-        "a commit that failed is tried again in the other slot",
+        "a failed commit is retried in the other slot",
         "src/write/flight.rs",
         "        self.slots.write(&self.captured.node, self.serial).map_err(",
         """\
@@ -78,14 +78,14 @@ MUTANTS = (
         "long_lives_show_what_was_written",
     ),
     Mutant(
-        "what others have added while a commit waited for the disk is not to be saved for readers",
+        "what others have added while a commit waited for the disk is not saved for readers",
         "src/write/commit.rs",
         "if !self.draft.is_dirty() && self.marked.is_none() {\n            self.renew_transaction();",
         "{\n            self.renew_transaction();",
         "long_lives_show_what_was_written",
     ),
     Mutant(
-        "pages that are saved are taken to begin where the snapshot's own commit ends",
+        "saved pages are assumed to begin where the snapshot's own commit ends",
         "src/read/frames.rs",
         "Some(saved) => self.stable.max(saved.start.min(self.written)),",
         "Some(_) => self.stable,",
@@ -111,7 +111,7 @@ MUTANTS = (
         "crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "a closed block is forgotten before its write has succeeded",
+        "a closed block is dropped before its write has succeeded",
         "src/write/frame_writer.rs",
         """\
         node.tail = self.write_frame(&frame, node)?;
@@ -126,7 +126,7 @@ MUTANTS = (
         "a_full_disk_costs_no_acknowledged_commit",
     ),
     Mutant(
-        "what was cached of a transaction stays after its rollback",
+        "cached blocks of a transaction stay after its rollback",
         "src/read/frames.rs",
         "let validity = if end <= self.stable {",
         "let validity = if end <= self.stable || true {",
@@ -179,35 +179,35 @@ MUTANTS = (
         "v3::many_lives_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "a head is sure of the entry that was not synced with its frames",
+        "a head confirms an entry that was not synced together with its frames",
         "src/v3/write/flight.rs",
         "self.sync_to(position)",
         "self.sync_to(end)",
         "v3::many_lives_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "a commit takes with it what others have added meanwhile",
+        "a commit includes what others have added meanwhile",
         "src/v3/write/draft.rs",
         "        self.in_flight.take().unwrap_or_default()\n",
         "        self.open = Part::default();\n        self.in_flight.take().unwrap_or_default()\n",
         "v3::crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "what a commit in progress has in it is not shown meanwhile",
+        "the content of a commit in progress is not visible meanwhile",
         "src/v3/write/draft.rs",
         "let mut parts = self.parts();",
         "let mut parts = self.parts().skip(usize::from(self.is_in_flight()));",
         "v3::crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "a commit that found the disk full takes its records with it",
+        "a commit that found the disk full loses its records",
         "src/v3/write/draft.rs",
         "= self.in_flight.take() {",
         "= self.in_flight.take().filter(|_| false) {",
         "v3::a_full_disk_costs_no_acknowledged_commit",
     ),
     Mutant(
-        "a commit that found the disk full brings its metadata back over what was set meanwhile",
+        "a commit that found the disk full overwrites the metadata that was set meanwhile with its own",
         "src/v3/write/part.rs",
         "later.metadata.or(self.metadata.take())",
         "self.metadata.take().or(later.metadata)",
@@ -221,7 +221,7 @@ MUTANTS = (
         "v3::crashes_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "a snapshot of a transaction takes frames to which no head refers yet to be permanent",
+        "a snapshot of a transaction treats frames to which no head refers yet as permanent",
         "src/v3/write/rollback.rs",
         "snapshot.frames.open = Some((Arc::clone(&self.transaction), self.state.frames.limit));",
         """\
@@ -277,7 +277,7 @@ let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
         "v3::many_lives_leave_every_acknowledged_commit",
     ),
     Mutant(
-        "what memory may hold and the disk may not is not written again when a writer opens",
+        "data that may be in memory but not on disk is not rewritten when a writer opens the file",
         "src/v3/write/open.rs",
         "        if syncs {\n            write_again",
         "        if false {\n            write_again",
@@ -303,7 +303,7 @@ let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
         "v3::readers_beside_a_writer_see_whole_commits_and_are_never_behind",
     ),
     Mutant(
-        "a refresh does not see whether the entry that it ended with is still there",
+        "a refresh does not check whether the entry at which it ended is still there",
         "src/v3/open/reader.rs",
         "if known.entries.is_empty() {",
         "if known.end > 0 {",
@@ -320,7 +320,7 @@ let start = self.spill.as_ref().map_or(0, |spill| spill.frames.limit);
 
 
 def copy_sources() -> None:
-    """Makes a copy of the crate that cargo takes for the same one each time."""
+    """Copies the crate in such a way that cargo treats it as the same one each time."""
     shutil.rmtree(COPY, ignore_errors=True)
     for source in SOURCES:
         target = COPY / source
@@ -332,7 +332,7 @@ def copy_sources() -> None:
 
 
 def fails(test: str) -> bool:
-    """Whether the test fails in the copy. That it does not build is an error."""
+    """Whether the test fails in the copy. A failed build is an error."""
     cargo = ["cargo", "test", "--quiet", "--locked", "--profile", "fast", "--lib"]
     target = ["--target-dir", str(COPY.parent / "target")]
     subprocess.run([*cargo, *target, "--no-run"], cwd=COPY, check=True)
@@ -353,8 +353,8 @@ def fails(test: str) -> bool:
     return done.returncode != 0
 
 
-def is_noticed(mutant: Mutant) -> bool:
-    """Whether the test fails once the mistake is made."""
+def is_detected(mutant: Mutant) -> bool:
+    """Whether the test fails when the mistake is made."""
     copy_sources()
     file = COPY / mutant.file
     text = file.read_text(encoding="utf-8")
@@ -365,17 +365,18 @@ def is_noticed(mutant: Mutant) -> bool:
 
 
 def main(words: Sequence[str]) -> None:
-    """Makes the mistakes, one after the other: all, or those in which one of the words occurs."""
+    """Makes the mistakes, one after the other: all, or those that contain one of the words."""
     missed = []
     chosen = [it for it in MUTANTS if not words or any(word in it.mistake or word in it.file for word in words)]
     for mutant in chosen:
         began = time.monotonic()
-        noticed = is_noticed(mutant)
-        print(f"{'noticed' if noticed else 'MISSED'} in {time.monotonic() - began:.0f} s: {mutant.mistake}", flush=True)
-        if not noticed:
+        detected = is_detected(mutant)
+        took = time.monotonic() - began
+        print(f"{'detected' if detected else 'MISSED'} in {took:.0f} s: {mutant.mistake}", flush=True)
+        if not detected:
             missed.append(mutant.mistake)
     if missed:
-        sys.exit(f"{len(missed)} of {len(chosen)} mistakes are not noticed")
+        sys.exit(f"{len(missed)} of {len(chosen)} mistakes are not detected")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A web server on the loopback, with ranges and entity tags, that counts requests and fails as it is told."""
+"""A local web server with ranges and entity tags that counts requests and can be told to fail."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
 class ObjectServer:
-    """The server, with what it serves and what it was asked for."""
+    """The server, the objects that it serves, and the requests that it has received."""
 
     def __init__(self) -> None:
-        """Begins to serve."""
+        """Starts serving."""
         self.objects: dict[str, bytes] = {}
         self.requests: list[tuple[str, int, int]] = []
         """Method, start and end of each request."""
         self.faults: deque[str] = deque()
-        """What becomes of the next requests for bytes: "503", "403", "cut" off, "short", "whole", or nothing for ""."""
+        """How the next requests for bytes fail: "503", "403", "cut" off, "short", "whole"; not at all for ""."""
         self.always = ""
-        """What becomes of all of them."""
+        """How all of them fail."""
         self.delay = 0.0
         """Seconds before each answer."""
         self.has_tags = True
@@ -62,7 +62,7 @@ class ObjectServer:
         self._server.server_close()
 
     def tag_of(self, content: bytes) -> str:
-        """The entity tag of a content, which is computed once."""
+        """The entity tag of this content; it is computed once."""
         before, tag = self._tagged
         if before is not content:
             tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
@@ -85,11 +85,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Prints nothing."""
 
     def do_HEAD(self) -> None:
-        """Says what is there."""
+        """Sends the headers of an object."""
         self._answer(body=False)
 
     def do_GET(self) -> None:
-        """Sends it, or a range of it."""
+        """Sends an object, or a range of it."""
         self._answer(body=True)
 
     def _answer(self, *, body: bool) -> None:
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class WebStore:
-    """A store with the methods of an fsspec file system, over the server."""
+    """A store with the methods of an fsspec file system that reads from the server."""
 
     def __init__(self, url: str) -> None:
         """Reads from the server at this URL."""

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parent.parent
 SET_CHILD_SUBREAPER = 36
-"""Of `prctl`: processes whose parents have ended become children of this one, and can be found."""
+"""For `prctl`: orphaned processes become children of this one, so that it can find them."""
 GRACE = 5.0
-"""Seconds that a suite has to exit by itself once its time is up."""
+"""Seconds that a suite gets to exit once its time is up."""
 
 
 def nothing_is_missing() -> str | None:
-    """The check of suites that need only what pip installs."""
+    """The check for suites that need only what pip installs."""
     return None
 
 
@@ -40,14 +40,14 @@ def missing_program(*names: str) -> Callable[[], str | None]:
 
 
 def nothing_to_emulate_with(*names: str) -> Callable[[], str | None]:
-    """Returns a check of suites that run programs for another processor or system; as root, they install them."""
+    """Returns a check for suites that emulate another processor or system; as root, they install what they need."""
     installs = os.geteuid() == 0 and shutil.which("apt-get")
     return lambda: missing_program("rustup")() or (None if installs else missing_program(*names)())
 
 
 @dataclass(frozen=True)
 class Suite:
-    """An optional suite: tests that need packages of their own."""
+    """An optional suite: tests that need additional packages."""
 
     name: str
     seconds: float
@@ -59,7 +59,7 @@ class Suite:
 
     @property
     def bound(self) -> float:
-        """How long it may take where there is a budget, on a machine that is busy or has a slow network."""
+        """How long it may take if there is a budget, on a busy machine or one with a slow network."""
         return 3 * self.seconds
 
 
@@ -80,7 +80,7 @@ SUITES = (
     Suite("test-arm64", 500, nothing_to_emulate_with("qemu-aarch64-static")),
     Suite("test-windows", 600, nothing_to_emulate_with("wine64", "/usr/lib/wine/wine64")),
 )
-"""The cheapest first: torch alone is some gigabytes."""
+"""The cheapest first: torch alone takes several gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Outcome:
 
 
 def run_suite(suite: Suite, left: float | None) -> Outcome:
-    """Runs a suite within the `left` seconds; None means no limit."""
+    """Runs a suite within `left` seconds; None means no limit."""
     if reason := suite.missing():
         return Outcome(suite.name, "skipped", reason)
     if left is not None and left < suite.seconds:
@@ -127,7 +127,7 @@ def run(command: Sequence[str], limit: float | None) -> int | None:
 
 
 def end_descendants(process: subprocess.Popen[bytes]) -> None:
-    """Ends all that was started, even processes that have detached themselves, such as the workers of a cluster."""
+    """Ends all processes that were started, even those that have detached themselves, as workers of a cluster do."""
     deadline = time.monotonic() + GRACE
     number = signal.SIGTERM
     while running := set(descendants(os.getpid())):
@@ -149,7 +149,7 @@ def reap(but: int) -> None:
 
 
 def children() -> dict[int, list[int]]:
-    """The processes of this machine by their parents."""
+    """The processes of this machine, by parent."""
     found: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -160,7 +160,7 @@ def children() -> dict[int, list[int]]:
 
 
 def descendants(ancestor: int) -> Iterator[int]:
-    """The processes that a process has started, and those that they have started."""
+    """The children of a process, their children, and so on."""
     table = children()
     waiting = list(table.get(ancestor, []))
     while waiting:
@@ -180,7 +180,7 @@ def main(suites: Sequence[Suite] = SUITES) -> int:
     ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
     text = os.environ.get("SUITES_SECONDS")
     outcomes = run_all(suites, float(text) if text else None)
-    print("\nLanes", *outcomes, sep="\n")
+    print("\nSuites", *outcomes, sep="\n")
     return int(any(outcome.word == "failed" for outcome in outcomes))
 
 

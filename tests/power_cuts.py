@@ -1,7 +1,7 @@
-"""Power cuts for real: file systems on loop devices that are shut down at random, with nothing more written.
+"""Real power cuts: file systems on loop devices that are shut down at random moments; nothing is written after that.
 
-`Disk` is such a file system. `work_until_cut` lets a process work there until the power goes, and `check` looks at what
-is left. What the processes do stands at the end, as in `subprocess_scenarios.py`.
+`Disk` is such a file system. `work_until_cut` lets a process work there until the power is cut, and `check` examines
+what is left. The scenarios of the processes are at the end, as in `subprocess_scenarios.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SHUT_DOWN = 0x8004587D
 WITHOUT_LOG = 2
 """Its flag that leaves the journal in memory unwritten, as a power cut does."""
 MOMENTS = (1, 2, 10, 50)
-"""After this many lines of a writer the power is cut: while it opens the file, and later."""
+"""The power is cut after the writer has printed this many lines: while it opens the file, and later."""
 Version = Literal[2, 3]
 """The version of the format."""
 VERSIONS: tuple[Version, ...] = (2, 3)
@@ -44,7 +44,7 @@ SLOTS = {2: (4096, 45_056), 3: (4096, 8192)}
 
 
 class Kind(NamedTuple):
-    """A kind of file system: how large its image is, what makes it, and how it is mounted."""
+    """A kind of file system: the size of its image, the command that makes it, and how it is mounted."""
 
     size: int
     make: Sequence[str]
@@ -59,10 +59,10 @@ KINDS = {
 
 
 class Disk:
-    """A file system of its own, whose power can be cut."""
+    """A separate file system whose power can be cut."""
 
     def __init__(self, folder: Path, kind: Kind) -> None:
-        """Makes and mounts it in `folder`."""
+        """Creates and mounts it in `folder`."""
         require(kind.make[0], device="/dev/loop-control")
         self.kind = kind
         self.image = folder / "image"
@@ -77,15 +77,15 @@ class Disk:
             raise Impossible(str(error)) from error
 
     def mount(self) -> None:
-        """Makes the files visible; the file system recovers by its journal."""
+        """Mounts it; the file system recovers from its journal."""
         run("mount", "-o", self.kind.options, self.image, self.root)
 
     def unmount(self) -> None:
-        """Takes the files away."""
+        """Unmounts it."""
         run("umount", self.root)
 
     def cut_power(self) -> int:
-        """From now on nothing reaches the disk any more, and every call fails; returns when that began."""
+        """From now on nothing reaches the disk, and every call fails; returns the time of the cut."""
         root = os.open(self.root, os.O_RDONLY)
         began = time.monotonic_ns()
         try:
@@ -95,14 +95,14 @@ class Disk:
         return began
 
     def restart(self) -> None:
-        """What is in memory is gone; only what reached the disk is there."""
+        """Discards what is in memory; only what has reached the disk remains."""
         self.unmount()
         self.mount()
 
 
 @contextmanager
 def disk(folder: Path, kind: Kind) -> Iterator[Disk]:
-    """A file system, for as long as it is needed."""
+    """A file system that exists while the block runs."""
     made = Disk(folder, kind)
     try:
         yield made
@@ -111,34 +111,34 @@ def disk(folder: Path, kind: Kind) -> Iterator[Disk]:
 
 
 def record(number: int) -> bytes:
-    """The record with this number: mostly short, sometimes larger than a block; it hardly compresses."""
+    """The record with this number: mostly short, sometimes larger than a block; almost incompressible."""
     source = random.Random(number)
     return source.randbytes(source.choice([0, 20, 20, 20, 200, 200, 3000, 60_000 if number % 10 == 0 else 20]))
 
 
 def metadata(commit: int, count: int) -> bytes:
-    """The metadata of a commit, from which both its number and how many records it has can be told."""
+    """The metadata of a commit, which states its number and the number of its records."""
     source = random.Random(commit)
     return b"%d %d " % (commit, count) + source.randbytes(source.choice([0, 0, 0, 100, 5000, 50_000]))
 
 
 @dataclass
 class History:
-    """What a writer says that it has done."""
+    """What a writer reports to have done."""
 
     acknowledged: list[int] = field(default_factory=list)
     """Numbers of the commits that were acknowledged."""
     begun: list[int] = field(default_factory=list)
-    """Those that were begun later."""
+    """Numbers of the commits that were begun after those."""
     cut: int = sys.maxsize
     """When the power was cut, by the monotonic clock of all processes. What is acknowledged later does not count: Linux
     can let a sync succeed that the shutdown interrupts (findings/ext4-sync-during-shutdown.sh), and after a power cut,
-    nobody is there to hear of it."""
+    no process is left that could rely on it."""
     failed: bool = False
     """Whether the writer noticed that its disk was gone."""
 
     def hear(self, line: str) -> None:
-        """Takes note of one line."""
+        """Records one line."""
         match line.split():
             case ["begun", number]:
                 self.begun.append(int(number))
@@ -172,7 +172,7 @@ def work_until_cut(
     lines: int,
     stir: bool = True,
 ) -> None:
-    """Runs `scenario` on `path` and cuts the power at a random moment after it has said some lines.
+    """Runs `scenario` on `path` and cuts the power at a random moment after it has printed some lines.
 
     With `stir`, the system is made to write parts of the file before the cut, in any order.
     """
@@ -191,21 +191,21 @@ def work_until_cut(
 
 
 def write_some_pages(path: Path, source: random.Random) -> None:
-    """Makes the system begin to write a part of the file to the disk, as it does when it needs memory."""
+    """Makes the system start writing a part of the file to disk, as it does when it needs memory."""
     with path.open("rb") as file:
         start, length = 4096 * source.randrange(1, 100), 4096 * source.randrange(1, 20)
         os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_DONTNEED)
 
 
 def check(path: Path, allowed: set[int]) -> int:
-    """Checks that the file holds one of the `allowed` commits, whole, and nothing else; returns which."""
+    """Checks that the file holds exactly one of the `allowed` commits, complete; returns which."""
     with CaptureFile(path, encoding=None) as cf:
         commit, count = _identity(cf)
         assert commit in allowed, f"commit {commit} is left, not one of {allowed}"
         assert cf.record_count() == count
         assert cf.get_metadata() == metadata(commit, count)
         for number, found in enumerate(cf, start=1):
-            assert found == record(number), f"record {number} is not what it was"
+            assert found == record(number), f"record {number} has changed"
         slots = SLOTS[cf.info().version]
     damaged = {problem.position for problem in capturefile.verify(path).problems}
     assert damaged <= set(slots), "more than a slot that was being written is damaged"
@@ -213,7 +213,7 @@ def check(path: Path, allowed: set[int]) -> int:
 
 
 def _identity(cf: CaptureFile[bytes]) -> tuple[int, int]:
-    """The number of the commit that `cf` sees, and of its records, as its metadata has them."""
+    """The numbers of the current commit and of its records, according to its metadata."""
     words = (cf.get_metadata() or b"").split(b" ", 2)
     return int(words[0]), int(words[1])
 
@@ -232,7 +232,7 @@ def cut_again_and_again(
 ) -> None:
     """Cuts the power while one writer after another continues with a file, and checks it each time.
 
-    In this many of a hundred cases a writer replaces the file instead of making a commit.
+    In `replacements` of a hundred cases a writer replaces the file instead of making a commit.
     """
     path = disk.root / "log.capture"
     CaptureFile(path, to_write=True, initial_metadata=metadata(0, 0), format=version).close()
@@ -244,11 +244,11 @@ def cut_again_and_again(
         check(path, history.allowed(may_be_lost(sync, version)))
         acknowledged += len(history.acknowledged) - 1
         commit = write_on(path)
-    assert acknowledged > 0, "the writers got nothing done"
+    assert acknowledged > 0, "the writers have not completed any commit"
 
 
 def add_commit(cf: CaptureFile[bytes], size: int, begin: Callable[[int], None] = lambda _: None) -> int:
-    """Makes a commit of `size` more records; says its number to `begin` before, and returns it afterwards."""
+    """Commits `size` more records; calls `begin` with the number of the commit first, and returns it at the end."""
     commit = _identity(cf)[0] + 1
     count = cf.record_count()
     cf.add_records(record(number) for number in range(count + 1, count + size + 1))
@@ -258,23 +258,23 @@ def add_commit(cf: CaptureFile[bytes], size: int, begin: Callable[[int], None] =
     return commit
 
 
-# Actors
+# Scenarios
 
 
 def say_done(number: int) -> None:
-    """Says which commit has been acknowledged, and when."""
+    """Reports which commit has been acknowledged, and when."""
     say("done", number, time.monotonic_ns())
 
 
 def write(path: str, version: str, sync: SyncMode, replacements: str, seed: str) -> None:
-    """Writes commits of all sizes; replaces the file in this many of a hundred cases."""
+    """Writes commits of all sizes; replaces the file in `replacements` of a hundred cases."""
     source = random.Random(int(seed))
     say("opening")
     try:
         _write(Path(path), VERSIONS[int(version) - 2], sync, int(replacements), source)
     except OSError:
         say("failed")
-        os._exit(0)  # Nothing is left to be closed.
+        os._exit(0)  # There is nothing left to close.
 
 
 def _write(path: Path, version: Version, sync: SyncMode, replacements: int, source: random.Random) -> None:
@@ -328,7 +328,7 @@ def write_by_reference(path: str, seed: str) -> None:
 
 
 def create(folder: str, version: str, sync: SyncMode, _seed: str) -> None:
-    """Makes one file after another; each has the number of its commit for a name."""
+    """Creates one file after another; each is named by the number of its commit."""
     say("opening")
     first = 1 + max((int(path.stem) for path in Path(folder).glob("[0-9]*.capture")), default=0)
     try:

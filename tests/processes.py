@@ -31,10 +31,10 @@ class ScenarioProcess:
         self._heard = b""
 
     def hear(self) -> str:
-        """The next line that it says; an empty string once it has ended."""
+        """Returns the next line that it prints; an empty string once it has exited."""
         output = _pipe(self.process.stdout)
         while b"\n" not in self._heard:
-            assert select.select([output], [], [], PATIENCE)[0], "the other process says nothing"
+            assert select.select([output], [], [], PATIENCE)[0], "the other process prints nothing"
             more = os.read(output.fileno(), 65536)
             if not more:
                 return ""
@@ -43,19 +43,19 @@ class ScenarioProcess:
         return line.decode()
 
     def expect(self, line: str) -> None:
-        """Waits for a line, which must be this one."""
+        """Waits for the next line, which must be this one."""
         heard = self.hear()
         assert heard == line, f"{heard!r}, not {line!r}: {self.errors() if not heard else ''}"
 
     def tell(self, line: str = "") -> None:
-        """Says a line to it."""
+        """Sends it a line."""
         try:
             _pipe(self.process.stdin).write(f"{line}\n".encode())
         except BrokenPipeError:
-            raise AssertionError(f"the other process has ended: {self.errors()}") from None
+            raise AssertionError(f"the other process has exited: {self.errors()}") from None
 
     def finish(self) -> list[str]:
-        """Waits for its end, which must be one without errors; returns what it still said."""
+        """Waits until it exits, which must be without an error; returns its remaining lines."""
         said, errors = self.process.communicate(timeout=PATIENCE)
         assert (self.process.returncode, errors) == (0, b""), f"{self.process.returncode}: {errors.decode()}"
         return (self._heard + said).decode().splitlines()
@@ -65,7 +65,7 @@ class ScenarioProcess:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """Ends it at once, as a crash would."""
+        """Kills it, as a crash would."""
         self.process.kill()
         self.process.wait(PATIENCE)
 
@@ -84,7 +84,7 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 def acting(
     function: Callable[..., None], *arguments: object, environment: Mapping[str, str] | None = None
 ) -> Iterator[ScenarioProcess]:
-    """Starts a process that runs the scenario `function`, with its arguments as text; ends it on leaving the block."""
+    """Starts a process that runs the scenario `function` with its arguments as text; ends it when the block is left."""
     pipe = subprocess.PIPE
     module = function.__code__.co_filename
     command = [sys.executable, "-W", "error", module, function.__name__, *map(str, arguments)]
@@ -96,20 +96,20 @@ def acting(
 
 
 def act(function: Callable[..., None], *arguments: object, environment: Mapping[str, str] | None = None) -> list[str]:
-    """Runs the scenario `function` in a process of its own to its end; returns the lines that it printed."""
+    """Runs the scenario `function` in a separate process until it exits; returns the lines that it printed."""
     with acting(function, *arguments, environment=environment) as process:
         return process.finish()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Waits for something that another process or thread does."""
+    """Waits until another process or thread has made the condition true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.005)
 
 
 def others_may_write(path: str | os.PathLike[str]) -> bool:
-    """Whether another process gets to open the file for writing now."""
+    """Whether another process can open the file for writing now."""
     (answer,) = act(try_to_write, path)
     return answer == "opened"

@@ -1,4 +1,4 @@
-"""The recipes for Ray Data and Daft, run as a stranger runs them: `make test-recipes`, which installs both."""
+"""The recipes for Ray Data and Daft, run as a user runs them: `make test-recipes` installs both and runs this."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PATIENCE = 300.0
-"""Ray takes a while to start where others are busy."""
+"""Ray takes a while to start on a busy machine."""
 EXPECTED = ["100000 records", "1088895 bytes", "b'order 77777'"]
 NO_REPORTS = {"RAY_USAGE_STATS_ENABLED": "0", "DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "1"}
-"""Keeps both from reporting to their makers that they were used."""
+"""Disables the usage statistics of both."""
 
 
 @pytest.mark.parametrize("name", ["with_daft", "with_ray"])

@@ -1,4 +1,4 @@
-"""Reading from real stores: an S3 server and a web server on the loopback, which `make test-remote` installs."""
+"""Reading from real stores: a local S3 server and a local web server, which `make test-remote` installs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ URL = f"s3://{BUCKET}/{NAME}"
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Client]:
-    """A client of an S3 server, which the environment leads to."""
+    """A client of an S3 server; the environment has its address and credentials."""
     with s3_server() as client:
         yield client
 
@@ -60,7 +60,7 @@ def local(tmp_path: Path, version: int) -> Path:
 
 @pytest.fixture
 def stored(local: Path, s3: Client) -> Path:
-    """A file that is in S3, too."""
+    """A file with a copy in S3."""
     s3.put_object(Bucket=BUCKET, Key=NAME, Body=local.read_bytes())
     return local
 
@@ -85,7 +85,7 @@ def length_of(cf: CaptureFile[str]) -> int:
     return sum(len(record) for record in cf)
 
 
-def test_s3_is_read_by_url_and_by_store(stored: Path) -> None:
+def test_s3_is_read_through_a_url_and_through_a_store(stored: Path) -> None:
     with capturefile.open(URL) as cf:
         check(cf)
     with CaptureFile(NAME, store=S3Store(BUCKET)) as cf:
@@ -112,7 +112,7 @@ def test_fsspec_reads_the_same(stored: Path, web: ObjectServer) -> None:
         check(cf)
 
 
-def test_an_object_that_grows_is_seen_and_never_mixed(stored: Path, s3: Client, version: int) -> None:
+def test_a_growing_object_is_never_read_as_a_mixture_of_two_states(stored: Path, s3: Client, version: int) -> None:
     cf = capturefile.open(URL)
     s3.put_object(Bucket=BUCKET, Key=NAME, Body=write(stored, COUNT + 1000, version))
     with pytest.raises(capturefile.CaptureFileReplaced):
@@ -121,7 +121,7 @@ def test_an_object_that_grows_is_seen_and_never_mixed(stored: Path, s3: Client, 
     check(cf, COUNT + 1000)
 
 
-def test_spawned_workers_open_the_store_themselves(stored: Path) -> None:
+def test_spawned_workers_reopen_the_store(stored: Path) -> None:
     with (
         capturefile.open(URL) as cf,
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
@@ -130,7 +130,7 @@ def test_spawned_workers_open_the_store_themselves(stored: Path) -> None:
         assert list(pool.map(length_of, [cf, cf])) == [expected, expected]
 
 
-def test_a_forked_child_of_a_reader_is_told_what_to_do(stored: Path) -> None:
+def test_a_forked_child_of_a_reader_gets_a_helpful_error(stored: Path) -> None:
     cf = capturefile.open(URL)
     child = os.fork()
     if child == 0:
@@ -166,7 +166,7 @@ def test_credentials_are_in_no_message(s3: Client) -> None:
 
 
 @pytest.mark.parametrize("faults", [["503", "503"], ["cut"], ["", "503", "cut", "503"]])
-def test_faults_that_pass_are_not_seen(web: ObjectServer, faults: list[str]) -> None:
+def test_transient_faults_are_retried(web: ObjectServer, faults: list[str]) -> None:
     web.faults.extend(faults)
     with capturefile.open(f"{web.url}/{NAME}") as cf:
         check(cf)
@@ -174,7 +174,7 @@ def test_faults_that_pass_are_not_seen(web: ObjectServer, faults: list[str]) -> 
 
 
 @pytest.mark.parametrize("fault", ["503", "403", "cut", "short", "whole"])
-def test_faults_that_stay_are_errors_with_the_url(web: ObjectServer, fault: str) -> None:
+def test_persistent_faults_are_errors_with_the_url(web: ObjectServer, fault: str) -> None:
     retries: Any = {"max_retries": 1, "backoff": {"init_backoff": SOON, "max_backoff": SOON, "base": 2}}
     options: Any = {"allow_http": True}
     store = HTTPStore.from_url(web.url, client_options=options, retry_config=retries)
@@ -186,13 +186,13 @@ def test_faults_that_stay_are_errors_with_the_url(web: ObjectServer, fault: str)
         check(cf)
 
 
-def test_a_server_without_ranges_is_an_error_also_where_the_file_system_does_not_notice(web: ObjectServer) -> None:
+def test_a_server_without_ranges_is_an_error_even_if_the_file_system_does_not_detect_it(web: ObjectServer) -> None:
     web.always = "whole"
     with pytest.raises(OSError, match=f"returned [0-9]+ bytes instead of [0-9]+.*{NAME}"):
         capturefile.open(f"{web.url}/{NAME}", store=fsspec.filesystem("http"))
 
 
-def test_servers_without_tags_or_conditions_are_compared(web: ObjectServer, local: Path, version: int) -> None:
+def test_changes_are_detected_without_tags_and_conditions(web: ObjectServer, local: Path, version: int) -> None:
     web.has_tags = web.heeds_conditions = False
     web.objects[NAME] = write(local, 4 * COUNT, version)
     cf = capturefile.open(f"{web.url}/{NAME}")
@@ -224,16 +224,16 @@ def test_the_command_reads_urls(stored: Path) -> None:
     assert str(COUNT) in run("info", URL)
 
 
-def test_a_process_that_ends_while_it_reads_ends(stored: Path) -> None:
+def test_a_process_can_exit_while_it_reads(stored: Path) -> None:
     program = f"import capturefile\ncf = capturefile.open({URL!r})\nnext(iter(cf))\ncf[{COUNT // 2}]\n"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE)
 
 
-def test_the_version_of_obstore_is_one_that_works() -> None:
+def test_the_installed_version_of_obstore_is_supported() -> None:
     assert tuple(map(int, obstore.__version__.split(".")[:2])) >= (0, 9)
 
 
-def test_an_upload_is_whole_and_repeated_for_nothing(local: Path, s3: Client, tmp_path: Path, version: int) -> None:
+def test_repeating_a_complete_upload_sends_nothing(local: Path, s3: Client, tmp_path: Path, version: int) -> None:
     url = f"s3://{BUCKET}/uploaded/{version}.capture"
     assert capturefile.upload(local, url) == COUNT
     before = s3.head_object(Bucket=BUCKET, Key=f"uploaded/{version}.capture")
@@ -278,7 +278,7 @@ def test_a_log_is_uploaded_file_by_file_and_its_manifest_last(tmp_path: Path, s3
     assert capturefile.upload(folder, f"s3://{BUCKET}/orders") == 35
 
 
-def test_only_stores_take_uploads(local: Path) -> None:
+def test_uploads_need_a_store(local: Path) -> None:
     for url in ("https://example.org/log.capture", str(local)):
         with pytest.raises(ValueError, match="not a URL of an object store"):
             capturefile.upload(local, url)

@@ -1,4 +1,4 @@
-"""What the processes do that run out of something: memory, room in a file, permissions.
+"""Processes that run out of memory or of room in a file, or lack permissions.
 
 The functions at the end are scenarios, like those of `subprocess_scenarios.py`, and are run in the same way.
 """
@@ -27,14 +27,14 @@ NOBODY = 65_534
 
 
 def memory_in_use() -> int:
-    """Bytes of address space that this process has."""
+    """Bytes of address space that this process uses."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     return pages * resource.getpagesize()
 
 
 @contextmanager
 def limited(limit: int, value: int) -> Iterator[None]:
-    """Sets a soft limit of this process, and takes it back."""
+    """Sets a soft limit of this process, and resets it at the end."""
     before = resource.getrlimit(limit)
     resource.setrlimit(limit, (value, before[1]))
     try:
@@ -44,7 +44,7 @@ def limited(limit: int, value: int) -> Iterator[None]:
 
 
 def with_memory(more: int) -> AbstractContextManager[None]:
-    """Lets this process have only this many bytes more."""
+    """Limits this process to this many more bytes."""
     return limited(resource.RLIMIT_AS, memory_in_use() + more)
 
 
@@ -57,11 +57,11 @@ def name_of_error(work: Callable[[], object]) -> str:
     return "nothing"
 
 
-# Actors
+# Scenarios
 
 
 def read_only(path: str, folder: str) -> None:
-    """As a user who may read a file and its folder, and nothing else, says what each way to open gives."""
+    """As a user who may only read a file and its folder, reports the result of each way to open it."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -82,7 +82,7 @@ def read_only(path: str, folder: str) -> None:
 
 
 def write_unseen(path: str) -> None:
-    """Creates and extends a file as a user who may use the folder, but not look into it."""
+    """Creates and extends a file as a user who may use the folder but not list it."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -94,9 +94,9 @@ def write_unseen(path: str) -> None:
 
 
 def add_beyond_memory(path: str) -> None:
-    """Adds and reads records that memory does not hold, and continues."""
+    """Adds and reads records that do not fit in memory, and continues."""
     size = 200 << 20
-    first = b"first" * 10_000  # It fills a block, so that it is read without what follows.
+    first = b"first" * 10_000  # It fills a block, so that it is read without the records after it.
     random_bytes = os.urandom(1 << 20) * (size >> 20)
     with CaptureFile(path, to_write=True, encoding=None, sync=False, compression_level=1, cache_size=0) as cf:
         cf.add_record(first)
@@ -127,7 +127,7 @@ def add_beyond_memory(path: str) -> None:
 
 
 def read_beyond_memory(path: str) -> None:
-    """Reads a record that compresses to next to nothing and that memory does not hold."""
+    """Reads a record that compresses to almost nothing and does not fit in memory."""
     with with_memory(80 << 20), CaptureFile(path, encoding=None) as cf:
         for work in (lambda: cf[1], lambda: list(cf), cf.get_metadata):
             assert name_of_error(work) == "MemoryError"
@@ -136,7 +136,7 @@ def read_beyond_memory(path: str) -> None:
 
 
 def open_beyond_memory(path: str) -> None:
-    """Opens a file whose header makes its slots larger than memory."""
+    """Opens a file whose slots, according to its header, are larger than memory."""
     with with_memory(1 << 30):
         for work in (
             lambda: CaptureFile(path),
@@ -148,7 +148,7 @@ def open_beyond_memory(path: str) -> None:
 
 
 def write_beyond_file_limit(path: str) -> None:
-    """Lets the file system refuse to make the file longer, and continues when it may be longer again."""
+    """Makes the file system refuse to extend the file, and continues when it can be extended again."""
     with CaptureFile(path, to_write=True, encoding=None, sync=False) as cf:
         cf.add_record("first")
         cf.commit()
@@ -184,7 +184,7 @@ def _add_until_full(cf: CaptureFile[bytes]) -> OSError:
 
 
 def create_beyond_file_limit(path: str) -> None:
-    """Makes a file where the file system lets no file have any length."""
+    """Creates a file where the file system allows only empty files."""
     with limited(resource.RLIMIT_FSIZE, 1000):
         for replace in (False, True):
             try:
@@ -195,7 +195,7 @@ def create_beyond_file_limit(path: str) -> None:
 
 
 def write_without_threads(path: str) -> None:
-    """Writes where no thread can be started; blocks are then compressed by the one there is."""
+    """Writes where no thread can be started; the calling thread then compresses the blocks."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)

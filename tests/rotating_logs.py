@@ -1,4 +1,4 @@
-"""Rotated logs that tests make and check, in few words."""
+"""Helpers to create and check rotated logs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def write_files(folder: Path, *sizes: int) -> None:
-    """Makes a log, or continues with one, so that it has new files of this many records that tell their numbers."""
+    """Creates a log or continues one, adding files with these numbers of records, which state their numbers."""
     with RotatingWriter(folder, sync="none") as log:
         for size in sizes:
             log.rotate()
@@ -27,7 +27,7 @@ def numbered(first: int, last: int) -> list[str]:
 
 
 def check(folder: Path, count: int) -> None:
-    """Sees that a log has this many records, each once, and metadata that belongs to the last."""
+    """Checks that a log has this many records, each once, and the metadata of the last one."""
     with RotatingReader(folder) as log:
         assert list(log.as_sequence()) == numbered(1, count)
         assert list(log.follow(1, timeout=0)) == numbered(1, count)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 EXIT = 9
-"""The exit status of a process that died where it was told to."""
+"""The exit status of a process that died where it was supposed to."""
 OF_THE_ROTATION = tuple(f"rotating/{name}.py" for name in ("writer", "manifest", "limits", "retention"))
 
 
 def try_to_write_log(folder: str) -> None:
-    """Says whether the log can be opened for writing."""
+    """Reports whether the log can be opened for writing."""
     try:
         with RotatingWriter(folder):
             say("opened")
@@ -35,9 +35,9 @@ def try_to_write_log(folder: str) -> None:
 
 
 def write_log(folder: str, sync: str) -> None:
-    """Continues with a log of numbers, in small files and commits of several sizes, until it is killed.
+    """Continues a log of numbers, in small files and commits of several sizes, until killed.
 
-    Before a commit it says the number of the last record, and after it the same again.
+    It reports the number of the last record before each commit, and again after it.
     """
     mode: Any = sync
     with RotatingWriter(folder, max_bytes=89_000, sync=mode) as log:
@@ -52,7 +52,7 @@ def write_log(folder: str, sync: str) -> None:
 
 
 def follow_log(folder: str, last: str) -> None:
-    """Follows a log of numbers to record `last`, and sees that each comes once, in order."""
+    """Follows a log of numbers to record `last`, and checks that each comes once, in order."""
     with RotatingReader(folder) as log:
         say("following")
         for number, record in enumerate(log.follow(1), 1):
@@ -80,19 +80,19 @@ def rotate_until_cut(folder: str, sync: str, seed: str) -> None:
                 log.rotate()
     except OSError:
         say("failed")
-        os._exit(0)  # Nothing is left to be closed.
+        os._exit(0)  # There is nothing left to close.
 
 
 def die_at_each_line(folder: str) -> None:
-    """Has children make, write and rotate a log each, one of which dies at each line of the library on its way.
+    """Has child processes each create, write and rotate a log; for each line of the library, one of them dies there.
 
-    Says how many died; the log of child n is in `folder`/n.
+    Reports how many died; the log of child n is in `folder`/n.
     """
     _die_at_each_line(folder, _rotate_and_die)
 
 
 def die_at_each_line_of_retention(folder: str) -> None:
-    """The same for children that open a log of five files, and rotate it, and keep two files each time."""
+    """The same for child processes that open a log of five files and rotate it, keeping two files."""
     _die_at_each_line(folder, _delete_and_die)
 
 
@@ -131,7 +131,7 @@ def _rotate_and_die(folder: Path, at: int) -> None:
 
 
 def _die_at(at: int) -> None:
-    """Ends the process when it has come to this many lines of the library."""
+    """Ends the process after this many lines of the library."""
     lines = itertools.count()
 
     def trace(frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
     python tests/rust_examples.py
 
-What is `pub` can be reached from `lib.rs`: the compiler's lint `unreachable_pub` sees to that. Fields, variants and
+All `pub` items can be reached from `lib.rs`: the compiler's lint `unreachable_pub` ensures that. Fields, variants and
 methods of traits need no example of their own.
 """
 
@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-#: They are not part of the crate's public API.
+#: These are not part of the crate's public API.
 OTHERS = ("src/python/", "src/simulation/", "src/v3/")
 
 ITEM = re.compile(r"\s*pub (?:const |async |unsafe )*(fn|struct|enum|union|trait|type|const|static) (\w+)")
 DOC = re.compile(r"\s*///")
-#: The end of what comes before an item's documentation and attributes.
+#: The last line before an item's documentation and attributes.
 BOUNDARY = re.compile(r"\s*$|.*[;{}]$")
 FENCE = re.compile(r"\s*/// ```\w*$")
 
@@ -31,7 +31,7 @@ def above(lines: list[str], item: int) -> Iterator[str]:
 
 
 def without_example(text: str) -> Iterator[tuple[int, str]]:
-    """The line and name of each such item in a file."""
+    """The line and name of each item without an example in a file."""
     lines = text.splitlines()
     for index, line in enumerate(lines):
         item = ITEM.match(line)
@@ -40,7 +40,7 @@ def without_example(text: str) -> Iterator[tuple[int, str]]:
 
 
 def problems(root: Path) -> list[str]:
-    """All such items of the crate at `root`."""
+    """All items without examples of the crate at `root`."""
     listed = subprocess.run(["git", "ls-files", "src/*.rs"], cwd=root, check=True, capture_output=True, text=True)
     return [
         f"{name}:{line}: {item} has no example in its documentation"
@@ -51,7 +51,7 @@ def problems(root: Path) -> list[str]:
 
 
 def main() -> int:
-    """Prints where such items are; 1 if there are any."""
+    """Prints where such items are; returns 1 if there are any."""
     said = problems(Path(__file__).resolve().parent.parent)
     print("\n".join(said))
     return 1 if said else 0

@@ -1,4 +1,4 @@
-"""The recipes for servers of many processes, run as a stranger runs them: `make test-services`, which installs them."""
+"""The recipes for multi-process servers, run as a user runs them: `make test-services` installs the servers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 SERVERS = Path(__file__).parent.parent / "examples" / "servers"
 BIN = Path(sys.executable).parent
 SECONDS_TO_LOAD = 10
-"""In which a server has loaded itself again, on a busy machine."""
+"""Seconds in which a server has reloaded itself, on a busy machine."""
 
 
 def free_port() -> int:
-    """A port that nobody has."""
+    """A free port."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(folder: Path, command: Sequence[str | Path], servers: Path = SERVERS) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that logs to `folder`; nothing of it is left at the end."""
+    """A server that logs to `folder`; all its processes are ended when the block is left."""
     environment = {**os.environ, "LOG_FOLDER": str(folder), "PYTHONPATH": str(servers), "PYTHONDONTWRITEBYTECODE": "1"}
     with (
         (folder / "printed").open("wb") as printed,
@@ -54,7 +54,7 @@ def serving(folder: Path, command: Sequence[str | Path], servers: Path = SERVERS
 
 
 def ask(port: int, path: str) -> str | None:
-    """What the server answers, or None as long as it does not."""
+    """The server's answer, or None if there is none."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
             text: str = answer.read().decode()
@@ -64,7 +64,7 @@ def ask(port: int, path: str) -> str | None:
 
 
 def logged(folder: Path) -> dict[str, list[str]]:
-    """What each process has committed of its requests, by the number of the process."""
+    """The requests that each process has committed, by process id."""
     found = {}
     for path in folder.glob("service.*.capture"):
         with capturefile.open(path) as log:
@@ -74,7 +74,7 @@ def logged(folder: Path) -> dict[str, list[str]]:
 
 
 def copy_of_servers(folder: Path) -> Path:
-    """The recipes, to be changed."""
+    """A copy of the recipes that a test can change."""
     servers = folder / "servers"
     servers.mkdir()
     for path in SERVERS.glob("*.py"):
@@ -83,19 +83,19 @@ def copy_of_servers(folder: Path) -> Path:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a server as those who run it do."""
+    """Ends a server as its operators do."""
     process.send_signal(signal.SIGTERM)
     process.wait(PATIENCE)
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Ends a server as Ctrl-C does, which all its processes get."""
+    """Ends a server as Ctrl-C does, which reaches all its processes."""
     os.killpg(process.pid, signal.SIGINT)
     process.wait(PATIENCE)
 
 
 def ask_until_two_have_answered(port: int) -> dict[str, list[str]]:
-    """Sends requests until two processes have answered some; returns what each of them has to have logged."""
+    """Sends requests until two processes have answered some; returns what each of them must have logged."""
     wait_until(lambda: ask(port, "/first") is not None)
     answers: dict[str, list[str]] = {}
     number = 0
@@ -141,7 +141,7 @@ def test_each_request_is_in_the_log_of_the_process_that_answered_it(tmp_path: Pa
     ],
     ids=["uvicorn", "django"],
 )
-def test_a_server_that_loads_itself_again_loses_nothing(tmp_path: Path, command: list[str | Path]) -> None:
+def test_a_server_that_reloads_itself_loses_nothing(tmp_path: Path, command: list[str | Path]) -> None:
     servers = copy_of_servers(tmp_path)
     port = free_port()
     with serving(tmp_path, [str(word).format(port=port) for word in command], servers) as server:
@@ -149,15 +149,15 @@ def test_a_server_that_loads_itself_again_loses_nothing(tmp_path: Path, command:
         first = ask(port, "/one")
         changed = 0.0
 
-        def loaded_again() -> bool:
-            """Changes a file repeatedly: a change before the server has first looked at it is missed."""
+        def reloaded() -> bool:
+            """Changes a file repeatedly: the server misses a change from before its first check."""
             nonlocal changed
             if time.monotonic() - changed > SECONDS_TO_LOAD:
                 changed = time.monotonic()
                 (servers / "service_log.py").write_text(f"{(servers / 'service_log.py').read_text()}\n")
             return ask(port, "/meanwhile") not in {first, None}
 
-        wait_until(loaded_again)
+        wait_until(reloaded)
         second = ask(port, "/two")
         interrupt(server)
         wait_until(lambda: ask(port, "/over") is None)
@@ -190,21 +190,21 @@ def test_each_task_of_celery_is_in_the_log_of_a_process_of_its_pool(tmp_path: Pa
     assert sum(bool(texts) for texts in found.values()) > 1
 
 
-def test_what_tasks_of_celery_have_logged_is_committed_at_the_end_of_the_pool(tmp_path: Path) -> None:
+def test_log_records_of_celery_tasks_are_committed_at_the_end_of_the_pool(tmp_path: Path) -> None:
     servers, messages = copy_of_servers(tmp_path), tmp_path / "messages"
     messages.mkdir()
     path = servers / "service_log.py"
     path.write_text(path.read_text().replace('"delay": True', '"delay": True, "commit_interval": None'))
     with serving(tmp_path, CELERY, servers) as worker:
         send_tasks(tmp_path)
-        # At most four for each process are taken from there and not begun yet.
+        # At most four for each process have been fetched and not begun yet.
         wait_until(lambda: not list(messages.glob("*.celery.msg")))
         end(worker)
     texts = [text for texts in logged(tmp_path).values() for text in texts]
     assert len(texts) == len(set(texts)) >= 30 - 4 * 3
 
 
-def test_the_logs_of_all_processes_are_printed_in_the_order_of_time(tmp_path: Path) -> None:
+def test_the_logs_of_all_processes_are_printed_in_chronological_order(tmp_path: Path) -> None:
     for process, times in (("7", "134"), ("8", "2")):
         with capturefile.open(tmp_path / f"service.{process}.capture", "a") as log:
             for time in times:
@@ -216,14 +216,14 @@ def test_the_logs_of_all_processes_are_printed_in_the_order_of_time(tmp_path: Pa
     assert [line.split()[0] for line in printed.stdout.splitlines()] == ["1", "2", "3", "4"]
 
 
-def test_every_recipe_for_a_server_is_run_and_in_the_documentation() -> None:
+def test_every_server_recipe_is_tested_and_documented() -> None:
     source, page = Path(__file__).read_text(), (SERVERS.parent.parent / "docs" / "logging.md").read_text()
     for path in SERVERS.glob("*.py"):
         assert path.stem in source
         assert f"examples/servers/{path.name}" in page
 
 
-# Other event loops than that of asyncio
+# Event loops other than asyncio's
 
 PRELUDE = """
 import sys

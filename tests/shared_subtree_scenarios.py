@@ -1,4 +1,4 @@
-"""Every use of a sound file of too many records to read, until a signal ends it; see `subprocess_scenarios.py`."""
+"""Every use of a sound file with too many records to read, ended by a signal; see `subprocess_scenarios.py`."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from capturefile import ArrowRecords
 
 BEFORE_SIGNAL = 0.1
-"""Seconds after which a call that is still at work is told to end."""
+"""Seconds after which a call that is still running is interrupted."""
 MEMORY = 4 << 30
-"""Bytes of addresses that the calls may take."""
+"""Bytes of address space that the calls may use."""
 
 
 class EndedError(Exception):
-    """What the signal raises."""
+    """Raised by the signal handler."""
 
 
 def _end(*_: object) -> NoReturn:
@@ -55,7 +55,7 @@ def _recover(cf: CaptureFile[bytes]) -> None:
 
 
 def _exhaust(iterator: object) -> None:
-    # In C, where nobody but the iterator looks for signals.
+    # In C, where only the iterator checks for signals.
     deque(iterator, maxlen=0)  # type: ignore[call-overload]
 
 
@@ -67,7 +67,7 @@ def _pull(table: ArrowRecords) -> None:
         assert code == 0, stream.error()
         if batch.release is arrow_c.RELEASED:
             return
-        batch.let_go()
+        batch.dispose()
 
 
 def _finish(iterator: AsyncIterator[object]) -> None:
@@ -129,7 +129,7 @@ def _consume(cf: CaptureFile[bytes], batch_size: int, *, exactly: bool) -> None:
 
 @contextmanager
 def _log(cf: CaptureFile[bytes]) -> Iterator[RotatingReader[bytes]]:
-    """A rotated log that has the file, and one more."""
+    """A rotated log with this file and one more."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(cf.path, Path(folder) / f"{1:020}.capture")
         with RotatingWriter(folder, encoding=None) as log:
@@ -161,7 +161,7 @@ def _backup(cf: CaptureFile[bytes]) -> None:
 
 
 def _ask_viewer(cf: CaptureFile[bytes], *names: str) -> None:
-    # It answers in threads, which no signal interrupts: the answers have to come by themselves.
+    # It answers in threads, which no signal interrupts: they must finish on their own.
     signal.setitimer(signal.ITIMER_REAL, 0)
     viewer, count = Viewer([ViewedFile(cf.path)]), len(cf)
     for name in names:
@@ -264,7 +264,7 @@ CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
     "view.jobs.blocks": lambda cf, _: _do_job(cf, "blocks"),
     "view.jobs.sizes": lambda cf, _: _do_job(cf, "sizes"),
 }
-"""By the names that they are about, of which those without a class are of the class before, and a remark."""
+"""By the names that they test, each with a remark; a name without a class belongs to the class before it."""
 
 COMMANDS: dict[str, Callable[[str, str], list[str]]] = {
     "append": lambda path, target: ["append", path, "/dev/null"],
@@ -297,11 +297,11 @@ COMMANDS: dict[str, Callable[[str, str], list[str]]] = {
     "view": lambda path, target: ["view", "--no-browser", "--port", "0", path],
     "completion": lambda path, target: ["completion", "bash"],
 }
-"""Arguments of each command, of the file and the path of a new one; by the command and what is special."""
+"""The arguments of each command, given the paths of the file and of a new one; by the command and the special case."""
 
 
 def use(path: str, name: str) -> None:
-    """Does one of the calls, and says whether it came to its end, and how long after the signal if not."""
+    """Makes one of the calls, and reports how long after the signal it ended."""
     with CaptureFile(path, encoding=None) as cf, _ended(_end) as took:
         count = cf.record_count()
         with suppress(EndedError, MemoryError, capturefile.InvalidCaptureFile):
@@ -310,16 +310,16 @@ def use(path: str, name: str) -> None:
 
 
 def use_command(path: str, name: str) -> None:
-    """Runs one of the commands, which Ctrl-C ends; says the same, and its exit code."""
+    """Runs one of the commands, which Ctrl-C ends; reports the same, and its exit code."""
     saved = os.dup(1)
-    # Modules of the command are imported in advance.
+    # Importing the command is not part of what is measured.
     cli.parser()
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("r+b") as nothing:
         for standard in (0, 1, 2):
             os.dup2(nothing.fileno(), standard)
         with _ended(lambda *_: signal.raise_signal(signal.SIGINT)) as took:
             code = INTERRUPTED
-            # On a busy machine it may come before the command has begun.
+            # On a busy machine, the signal may come before the command has begun.
             with suppress(KeyboardInterrupt):
                 code = cli.main(COMMANDS[name](path, str(Path(folder) / "target")))
     os.dup2(saved, 1)
@@ -329,7 +329,7 @@ def use_command(path: str, name: str) -> None:
 
 @contextmanager
 def _ended(handler: Callable[..., object]) -> Iterator[Callable[[], float]]:
-    """Has the block interrupted after a while; tells how long it took from then on."""
+    """Interrupts the block after a while; gives a function for how long the block took from then on."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, BEFORE_SIGNAL)

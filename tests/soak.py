@@ -1,9 +1,9 @@
-"""Tries for a long time to make capture files lose something, and prints what was tried.
+"""Tries for a long time to make capture files lose data, and prints what was tried.
 
     python tests/soak.py [SECONDS] [--only PART ...]
 
 The parts are the crash tests over a simulated disk, the fuzz targets, power cuts of real file systems, and processes
-that write, read and are killed. Whatever goes wrong ends the run with an error, which has the seed in it.
+that write, read and are killed. Any failure ends the run with an error that includes the seed.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ SYNC_MODES: tuple[SyncMode, ...] = ("none", "full", "barrier")
 
 
 class Skipped(Exception):  # noqa: N818
-    """A part cannot be run here; says why."""
+    """A part cannot be run here; the message says why."""
 
 
 def printed_by(*command: str, environment: Mapping[str, str] | None = None) -> str:
-    """What a command of the project prints; it must succeed."""
+    """The output of a command of the project, which must succeed."""
     done = subprocess.run(
         command, cwd=PROJECT, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, text=True, check=False
     )
@@ -61,12 +61,12 @@ def printed_by(*command: str, environment: Mapping[str, str] | None = None) -> s
 
 
 def added_up(pattern: str, text: str) -> int:
-    """The sum of all numbers that the pattern finds."""
+    """The sum of all numbers that the pattern matches."""
     return sum(map(int, re.findall(pattern, text)))
 
 
 def simulate(seconds: float) -> Counter[str]:
-    """The crash tests of the crate, as many times the everyday amount as there is time for."""
+    """The crash tests of the crate, as many times the everyday amount as time allows."""
     if shutil.which("cargo") is None:
         raise Skipped("there is no cargo")
     times = max(1, round(seconds / SIMULATION_UNIT))
@@ -107,7 +107,7 @@ def cut_power(seconds: float) -> Counter[str]:
 
 
 def run_processes(seconds: float) -> Counter[str]:
-    """Writers that are killed, readers at the same time, and the reference; round after round."""
+    """Writers that are killed, while others read, with the library and with the reference; round after round."""
     end = time.monotonic() + seconds
     counts: Counter[str] = Counter()
     for version, sync in cycle(product(power_cuts.VERSIONS, SYNC_MODES)):
@@ -122,7 +122,7 @@ def run_processes(seconds: float) -> Counter[str]:
 def run_round(
     folder: Path, seconds: float, version: power_cuts.Version, sync: SyncMode, source: random.Random
 ) -> Counter[str]:
-    """One file, one writer at a time, killed at random; everybody else reads, the reference what it can read."""
+    """One file and one writer at a time, killed at random; all others read, the reference if it supports the format."""
     path, marks = folder / "log.capture", folder / "marks"
     block_size = source.choice([4096, 32_768, 32_768, 131_072])
     new = CaptureFile(path, to_write=True, initial_metadata=b"0", compression_block_size=block_size, format=version)
@@ -147,7 +147,7 @@ def run_round(
 
 
 def checks_of_reader(reader: ScenarioProcess) -> Counter[str]:
-    """Lets a reader end; returns how many checks its threads made, all without an error."""
+    """Ends a reader; returns how many checks its threads have made, all without an error."""
     reader.tell("stop")
     lines = [line.split(" ", 1) for line in reader.finish()]
     assert all(checks.isdigit() for _, checks in lines), lines
@@ -155,7 +155,7 @@ def checks_of_reader(reader: ScenarioProcess) -> Counter[str]:
 
 
 def checks_of_reference(reference: ScenarioProcess) -> Counter[str]:
-    """Lets a reader that uses the reference end; returns what it saw."""
+    """Ends a reader that uses the reference; returns what it reports."""
     reference.tell("stop")
     checks, refusals, steps_back = map(int, reference.finish()[0].split())
     return Counter({"checks by the reference": checks, "its refusals": refusals, "its steps back": steps_back})
@@ -174,7 +174,7 @@ def check_end(path: Path, version: power_cuts.Version, records: int) -> None:
 
 
 def seeded(what: str) -> random.Random:
-    """Random numbers, by a seed that is printed."""
+    """Random numbers with a seed that is printed."""
     seed = random.randrange(2**32)
     print(f"{what}: seed {seed}", flush=True)
     return random.Random(seed)

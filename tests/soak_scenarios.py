@@ -1,6 +1,6 @@
-"""Scenarios of the soak: a writer that is killed again and again, and readers that check what they see.
+"""Scenarios of the soak: writers that are killed repeatedly, and readers that check what they see.
 
-Each public function is run by its name in a process of its own, like those of `subprocess_scenarios.py`.
+Each public function is run by its name in a separate process, like those of `subprocess_scenarios.py`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from concurrency_workload import SyncMode
 
 LIVES = (0.005, 0.1, 2.0)
-"""A writer lives up to this many seconds."""
+"""A writer runs for up to this many seconds."""
 
 
 def kill_writers(path: str, marks_path: str, sync: SyncMode, seconds: str, seed: str) -> None:
-    """Starts a writer, kills it at a random moment, checks the file, and so on; says how many there were."""
+    """Repeatedly starts a writer, kills it at a random moment and checks the file; reports how many there were."""
     source = random.Random(int(seed))
     marks = Marks(marks_path)
     end = time.monotonic() + float(seconds)
@@ -37,14 +37,14 @@ def kill_writers(path: str, marks_path: str, sync: SyncMode, seconds: str, seed:
             concurrency_workload.write_commits(path, marks, sync, source.getrandbits(32))
         time.sleep(min(source.choice(LIVES) * source.random(), max(0, end - time.monotonic())))
         os.kill(writer, signal.SIGKILL)
-        assert os.waitpid(writer, 0)[1] == signal.SIGKILL, "the writer ended by itself"
+        assert os.waitpid(writer, 0)[1] == signal.SIGKILL, "the writer exited before it was killed"
         kills += 1
         checked = _check_after_kill(path, marks, checked)
     say(kills, checked)
 
 
 def _check_after_kill(path: str, marks: Marks, checked: int) -> int:
-    """Checks the state that was left, and the records after the first `checked`; returns how many there are."""
+    """Checks the state of the file and the records after the first `checked`; returns the number of records."""
     with CaptureFile(path) as cf:
         count = check_state(cf, checked)
         assert count in (marks.numbers[ACKNOWLEDGED], marks.numbers[INTENDED]), (count, list(marks.numbers[:2]))
@@ -55,7 +55,7 @@ def _check_after_kill(path: str, marks: Marks, checked: int) -> int:
 
 
 def read_and_compare(path: str, marks_path: str) -> None:
-    """Reads in all the ways of `concurrency_workload`, and compares with what the writer says that it has committed."""
+    """Reads in all the ways of `concurrency_workload`, and compares with what the writer reports as committed."""
     marks = Marks(marks_path)
 
     def compare(path: str, done: threading.Event) -> int:
@@ -65,7 +65,7 @@ def read_and_compare(path: str, marks_path: str) -> None:
                 acknowledged = marks.numbers[ACKNOWLEDGED]
                 cf.refresh()
                 count = check_state(cf, acknowledged)
-                assert count <= marks.numbers[INTENDED], f"{count} records are more than anybody has committed"
+                assert count <= marks.numbers[INTENDED], f"{count} records are more than were committed"
                 checks += 1
         return checks
 
@@ -73,10 +73,10 @@ def read_and_compare(path: str, marks_path: str) -> None:
 
 
 def read_by_reference(path: str, locking: str) -> None:
-    """Reads with the reference until told to stop; says how many checks it made, and how often its defects showed.
+    """Reads with the reference until told to stop; reports how many checks it made, and how often its defects showed.
 
-    The records that it returns have to be right. It may refuse a file whose master nodes it read in two different
-    moments, and without its locks it may go back behind what it has shown before.
+    The records that it returns must be right. It may reject a file because it read the two master nodes at different
+    moments, and without its locks it may show an older state than before.
     """
     from CaptureFile import CaptureFile as Reference
     from CaptureFile import InvalidCaptureFile

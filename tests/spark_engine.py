@@ -1,4 +1,4 @@
-"""The data source in a real Spark with two worker processes: `make test-spark` runs this."""
+"""The data source in a real Spark engine with two worker processes: `make test-spark` runs this."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE = 120.0
-"""Seconds after which something that should happen counts as not happening."""
+"""Seconds after which a test stops waiting."""
 MILLION = 1_000_000
 EXAMPLE = Path(__file__).parent.parent / "examples" / "in_spark.py"
 
@@ -41,7 +41,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def spark(faults: Path) -> Iterator[Any]:
-    """A session with two tasks at a time, each of which is tried four times."""
+    """A session that runs two tasks at a time and tries each up to four times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
@@ -50,7 +50,7 @@ def spark(faults: Path) -> Iterator[Any]:
         session = (
             SparkSession.builder.master("local[2,4]")
             .config("spark.ui.enabled", "false")
-            # A short life is not worth optimising.
+            # Optimising is not worthwhile for such a short session.
             .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.warehouse.dir", str(faults))
@@ -68,7 +68,7 @@ def lines(count: int) -> Iterator[str]:
 
 
 def load(spark: Any, path: Path, **options: object) -> Any:  # noqa: ANN401
-    """A frame of what is in capture files. Nothing was registered for it."""
+    """A frame of the content of capture files. The data source need not be registered."""
     return spark.read.format("capturefile").options(**options).load(str(path))
 
 
@@ -80,7 +80,7 @@ def records_in_order(folder: Path) -> list[bytes]:
 # Batches
 
 
-def test_a_million_records_go_into_spark_and_out_again(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_a_million_records_are_read_and_written(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
     log = fill(tmp_path / "log.capture", lines(MILLION))
     frame = load(spark, log, recordsPerPartition=150_000)
     assert frame.rdd.getNumPartitions() == 7
@@ -111,7 +111,7 @@ def test_a_write_that_fails_leaves_nothing(spark: Any, tmp_path: Path) -> None: 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_task_that_is_killed_is_done_again_and_its_records_are_there_once(
+def test_a_killed_task_is_repeated_and_its_records_are_written_once(
     spark: Any,  # noqa: ANN401
     tmp_path: Path,
     faults: Path,
@@ -124,7 +124,7 @@ def test_a_task_that_is_killed_is_done_again_and_its_records_are_there_once(
     assert len(list((tmp_path / "copy").iterdir())) == 3
 
 
-def test_queries_of_one_frame_do_not_meet_even_if_spark_hands_over_filters(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_queries_of_one_frame_are_independent_even_with_filters(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
     frame = load(spark, fill(tmp_path / "log.capture", lines(1000)))
     spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
     try:
@@ -135,7 +135,7 @@ def test_queries_of_one_frame_do_not_meet_even_if_spark_hands_over_filters(spark
         spark.conf.unset("spark.sql.python.filterPushdown.enabled")
 
 
-def test_a_frame_keeps_what_it_was_planned_with_and_a_new_load_sees_more(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_a_frame_keeps_its_records_and_a_new_load_sees_later_ones(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
     log = fill(tmp_path / "log.capture", lines(10))
     frame = load(spark, log)
     append(log, "before the first query")
@@ -163,7 +163,7 @@ def start(spark: Any, log: Path, sink: Path, form: str = "capturefile", **option
 
 
 def count(path: Path) -> int:
-    """How many records there are."""
+    """The number of records."""
     if not path.exists():
         return 0
     with CaptureFile(path) as cf:
@@ -213,7 +213,7 @@ def test_a_stream_that_is_restarted_reads_each_record_once_while_a_writer_append
         assert committed(sink) == cf[:]
 
 
-def test_a_sink_that_is_killed_around_its_commit_has_each_batch_once(
+def test_a_sink_killed_before_or_after_its_commit_has_each_batch_once(
     spark: Any,  # noqa: ANN401
     tmp_path: Path,
     faults: Path,
@@ -237,7 +237,7 @@ def test_a_sink_that_is_killed_around_its_commit_has_each_batch_once(
     assert {path.name for path in tmp_path.iterdir()} == {"log.capture", "sink.capture", "checkpoint"}
 
 
-def test_a_query_for_what_is_available_now_ends(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_a_query_with_the_trigger_available_now_ends(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
     folder, sink = tmp_path / "logs", tmp_path / "sink.capture"
     folder.mkdir()
     for name in ("a", "b"):
@@ -248,7 +248,7 @@ def test_a_query_for_what_is_available_now_ends(spark: Any, tmp_path: Path) -> N
     assert committed(sink) == [b"a", b"b"]
 
 
-def test_counts_replace_each_other_in_the_mode_complete(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_in_complete_mode_new_counts_replace_old_ones(spark: Any, tmp_path: Path) -> None:  # noqa: ANN401
     log, sink = fill(tmp_path / "log.capture", ["a", "b", "a"]), tmp_path / "sink.capture"
     frame = spark.readStream.format("capturefile").option("encoding", "utf-8").load(str(log))
     counts = frame.groupBy("record").count().selectExpr("record || ' ' || count AS line")
@@ -264,7 +264,7 @@ def test_counts_replace_each_other_in_the_mode_complete(spark: Any, tmp_path: Pa
 # The example
 
 
-def test_the_example_prints_what_it_should(spark: Any, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ANN401
+def test_the_example_prints_the_expected_output(spark: Any, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ANN401
     runpy.run_path(str(EXAMPLE))["main"](spark)
     assert capsys.readouterr().out == (
         "{'0': 30000, '1': 30000, '2': 30000, 'line': 90000}\n"

@@ -1,6 +1,6 @@
 """A data source whose processes are killed at chosen moments, for the tests with a real Spark.
 
-Each fault is a file in the folder of faults, and happens once.
+Each fault is a file in the folder of faults, and occurs once.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 FAULTS = "CAPTUREFILE_FAULTS"
-"""The variable of the environment that names the folder."""
+"""The environment variable that names the folder."""
 WRITING, BEFORE_COMMIT, AFTER_COMMIT = "writing", "before-commit", "after-commit"
 
 
 def die_once(fault: str) -> None:
-    """Ends this process as a crash would, if that is asked for."""
+    """Ends this process as a crash would, if the fault is requested."""
     try:
         Path(os.environ[FAULTS], fault).unlink()
     except FileNotFoundError:
@@ -36,25 +36,25 @@ def die_once(fault: str) -> None:
 
 
 def dying_after_the_first(items: Iterable[Any]) -> Iterator[Any]:
-    """The items; the fault comes when one was taken."""
+    """The items; the fault occurs after the first was taken."""
     for item in items:
         yield item
         die_once(WRITING)
 
 
 class MortalBatchWriter(BatchWriter):
-    """Dies in the middle of a part."""
+    """Dies while it writes a part."""
 
     def write(self, iterator: Iterator[Any]) -> Any:  # noqa: ANN401
-        """Writes as usual, if it lives."""
+        """Writes as usual, unless it dies."""
         return super().write(dying_after_the_first(iterator))
 
 
 class MortalStreamWriter(StreamWriter):
-    """Dies around its commit."""
+    """Dies before or after its commit."""
 
     def commit(self, messages: list[Any], batch_id: int) -> None:
-        """Commits as usual, if it lives."""
+        """Commits as usual, unless it dies."""
         die_once(BEFORE_COMMIT)
         super().commit(messages, batch_id)
         die_once(AFTER_COMMIT)

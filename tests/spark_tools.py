@@ -1,4 +1,4 @@
-"""What the tests of the data source for Spark share, those without an engine and those with one."""
+"""Helpers for the tests of the data source for Spark, with and without an engine."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD = StructType([StructField("record", BinaryType())])
-"""The columns of what is written."""
+"""The columns of the rows that are written."""
 
 
 def source(path: Path | str | None = None, **options: object) -> CaptureDataSource:
-    """The data source as Spark makes it."""
+    """The data source as Spark creates it."""
     given = {name: str(value) for name, value in options.items()}
     return CaptureDataSource(CaseInsensitiveDict(given if path is None else {"path": str(path), **given}))
 
 
 def fill(path: Path, records: Iterable[str | bytes], **options: Any) -> Path:  # noqa: ANN401
-    """Adds records to a file, which is made if it is not there."""
+    """Adds records to a file, which is created if it does not exist."""
     with CaptureFile(path, True, sync="none", **options) as cf:
         cf.add_records(records)
         cf.commit()
@@ -40,19 +40,19 @@ def fill(path: Path, records: Iterable[str | bytes], **options: Any) -> Path:  #
 
 
 def varied(count: int, length: int = 100) -> list[bytes]:
-    """Records of different lengths that compression hardly makes smaller, so that they fill many blocks."""
+    """Records of different lengths that hardly compress, so that they fill many blocks."""
     noise = random.Random(count)
     return [b"%d " % number + noise.randbytes(noise.randrange(length)) for number in range(1, count + 1)]
 
 
 def read(reader: Any, shares: Sequence[Any] | None = None) -> pa.Table:  # noqa: ANN401
-    """All that the tasks of a read give, in the order of the shares."""
+    """The rows of all tasks of a read, in the order of the shares."""
     batches = [batch for share in shares or reader.partitions() for batch in reader.read(share)]
     return pa.Table.from_batches(batches, reader.batches.schema)
 
 
 def table(path: Path | str | None = None, **options: object) -> pa.Table:
-    """What a batch read gives."""
+    """The rows of a batch read."""
     made = source(path, **options)
     return read(made.reader(made.schema()))
 
@@ -73,7 +73,7 @@ def batches(*values: object, size: int = 2, column: str = "record", kind: pa.Dat
 
 
 class FakeTask:
-    """Stands for the task that is being done."""
+    """Stands in for the context of the running task."""
 
     def __init__(self, partition: int, attempt: int, query: str | None) -> None:
         """A task of a streaming query, or of none."""
@@ -88,7 +88,7 @@ class FakeTask:
         return self.attempt
 
     def getLocalProperty(self, name: str) -> str | None:  # noqa: N802
-        """What Spark tells tasks."""
+        """A property that Spark passes to tasks."""
         return {"sql.streaming.queryId": self.query}.get(name)
 
 
@@ -96,12 +96,12 @@ class Tasks:
     """Runs the tasks of writers in this process, one after another."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Until the end of the test."""
+        """Replaces the task context until the end of the test."""
         self._monkeypatch = monkeypatch
         self._attempts = 0
 
     def write(self, writer: Any, data: Iterable[Any], partition: int = 0, query: str | None = None) -> Any:  # noqa: ANN401
-        """What a task gives that writes `data`."""
+        """The result of a task that writes `data`."""
         self._attempts += 1
         task = FakeTask(partition, self._attempts, query)
         self._monkeypatch.setattr(TaskContext, "get", lambda: task)

@@ -1,6 +1,6 @@
-"""Scenarios that tests run in processes of their own: each public function below is run by its name in one.
+"""Scenarios that tests run in separate processes: each public function below is run by its name in one.
 
-They speak with the test through lines on their standard output and input (`processes.py` is the other end), and end
+They exchange lines with the test through their standard output and input (`processes.py` is the other end), and exit
 with a traceback of every thread when they take longer than the test would wait.
 """
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PATIENCE = 60.0
-"""Seconds after which something that should happen counts as not happening."""
+"""Seconds after which a test stops waiting."""
 SLOT_RANGE = (4096, 2 * 40_960)
 """Start and length of the two master slots of a file with the default sizes, which the reference locks."""
 WRITER_BYTE = 0x7FFF_FFFF_FFFF_FFFE
 
 
 def say(*words: object) -> None:
-    """Says a line to the test."""
+    """Sends a line to the test."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
 def listen() -> str:
-    """Waits for a line of the test; an empty string is its end."""
+    """Waits for a line from the test; returns an empty string once the test has ended."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)
@@ -47,9 +47,9 @@ def listen() -> str:
 
 
 def fork() -> int:
-    """Forks; in the parent the child's process id, in the child 0.
+    """Forks; returns the child's process id in the parent, 0 in the child.
 
-    The watchdog ends here: its thread does not come along, and a child that exits would wait for it.
+    The watchdog is stopped first: the child does not have its thread, and would wait for it on exit.
     """
     faulthandler.cancel_dump_traceback_later()
     return forking.fork()
@@ -59,7 +59,7 @@ def fork() -> int:
 
 
 def try_to_write(path: str, locking: str = "locking") -> None:
-    """Says whether the file can be opened for writing."""
+    """Reports whether the file can be opened for writing."""
     try:
         with CaptureFile(path, to_write=True, use_os_file_locking=locking == "locking"):
             say("opened")
@@ -68,7 +68,7 @@ def try_to_write(path: str, locking: str = "locking") -> None:
 
 
 def hold_writer(path: str) -> None:
-    """Writes one record at a time when told so, with a commit, until it is told to close."""
+    """Adds and commits one record each time it is told to, until it is told to close."""
     cf = CaptureFile(path, to_write=True)
     say("open")
     while listen() == "add":
@@ -81,7 +81,7 @@ def hold_writer(path: str) -> None:
 
 
 def hold_reference_writer(path: str) -> None:
-    """The same by the reference with its locks on."""
+    """The same with the reference and its locks."""
     from CaptureFile import CaptureFile as Reference
 
     cf = Reference(path, to_write=True, use_os_file_locking=True)
@@ -96,7 +96,7 @@ def hold_reference_writer(path: str) -> None:
 
 
 def try_to_write_by_reference(path: str) -> None:
-    """Says whether the reference, with its locks on, can open the file for writing."""
+    """Reports whether the reference, with its locks, can open the file for writing."""
     import CaptureFile as reference  # noqa: N813
 
     try:
@@ -107,7 +107,7 @@ def try_to_write_by_reference(path: str) -> None:
 
 
 def hold_slots_shared(path: str) -> None:
-    """Holds the lock that a reader of the reference takes while it reads the slots, and does not let go."""
+    """Holds the lock that a reader of the reference takes while it reads the slots, and does not release it."""
     with Path(path).open("rb") as file:
         start, length = SLOT_RANGE
         fcntl.lockf(file, fcntl.LOCK_SH, length, start)
@@ -116,7 +116,7 @@ def hold_slots_shared(path: str) -> None:
 
 
 def write_and_fork(path: str, ending: str) -> None:
-    """Opens for writing and forks a child that tries to write and to close, and ends as `ending` says."""
+    """Opens for writing and forks a child that tries to write and to close, and exits as `ending` says."""
     cf = CaptureFile(path, to_write=True)
     cf.add_record("committed")
     cf.commit()
@@ -133,14 +133,14 @@ def write_and_fork(path: str, ending: str) -> None:
         say("closed")
         listen()
         return
-    _be_a_forked_child(cf, path)
+    _act_as_forked_child(cf, path)
     if ending == "os._exit":
         os._exit(0)
     if ending == "sys.exit":
         sys.exit(0)
 
 
-def _be_a_forked_child(cf: CaptureFile, path: str) -> None:
+def _act_as_forked_child(cf: CaptureFile, path: str) -> None:
     writes: list[Callable[[], object]] = [
         lambda: cf.add_record("from the child"),
         lambda: cf.add_records(["from the child"]),
@@ -160,7 +160,7 @@ def _be_a_forked_child(cf: CaptureFile, path: str) -> None:
 
 
 def write_beside_a_living_child(path: str) -> None:
-    """Opens for writing, forks a child that lives until it is told otherwise, and waits to be killed."""
+    """Opens for writing, forks a child that runs until told otherwise, and waits to be killed."""
     cf = CaptureFile(path, to_write=True)
     cf.add_record("committed")
     cf.commit()
@@ -168,41 +168,41 @@ def write_beside_a_living_child(path: str) -> None:
         say("child", os.getpid())
         listen()
         os._exit(0)
-    listen_for_ever()
+    wait_forever()
 
 
 def write_beside_a_program(path: str) -> None:
-    """Opens for writing, starts another program that inherits all it can, and waits to be killed."""
+    """Opens for writing, starts another program that inherits all descriptors, and waits to be killed."""
     import subprocess
 
     with CaptureFile(path, to_write=True):
         program = subprocess.Popen(["sleep", str(PATIENCE)], close_fds=False)
         say("child", program.pid)
-        listen_for_ever()
+        wait_forever()
 
 
-def listen_for_ever() -> None:
+def wait_forever() -> None:
     """Waits to be killed."""
     while True:
         signal.pause()
 
 
 def lock_while_forking(path: str, rounds: str) -> None:
-    """Opens and closes a writer again and again while another thread forks children that live on.
+    """Opens and closes a writer repeatedly while another thread forks children that keep running.
 
-    Whatever moment of opening a fork falls into, no child may keep the lock once the writer is closed.
+    At whatever moment of opening a fork happens, no child may keep the lock once the writer is closed.
     """
     children: list[int] = []
     done = threading.Event()
 
-    def beget() -> None:
+    def fork_children() -> None:
         while not done.is_set() and len(children) < 400:
             child = forking.fork()
             if not child:
                 signal.pause()
             children.append(child)
 
-    thread = threading.Thread(target=beget)
+    thread = threading.Thread(target=fork_children)
     thread.start()
     kept = 0
     try:
@@ -221,7 +221,7 @@ def lock_while_forking(path: str, rounds: str) -> None:
 
 
 def take_turns(path: str, rounds: str) -> None:
-    """Opens for writing as often as it can, adds one record each time, and closes, `rounds` times."""
+    """Opens for writing, adds one record, and closes, until that has succeeded `rounds` times."""
     done = 0
     while done < int(rounds):
         try:
@@ -234,7 +234,7 @@ def take_turns(path: str, rounds: str) -> None:
 
 
 def take_turns_by_reference(path: str, rounds: str) -> None:
-    """The same by the reference with its locks on."""
+    """The same with the reference and its locks."""
     import CaptureFile as reference  # noqa: N813
 
     done = 0
@@ -249,7 +249,7 @@ def take_turns_by_reference(path: str, rounds: str) -> None:
 
 
 def replace_and_write(path: str, rounds: str) -> None:
-    """Replaces the file by a new one or writes to it, in turn; while it is open it must stand at its path."""
+    """Alternately replaces the file by a new one and writes to it; while it is open, it must be at its path."""
     done = 0
     while done < int(rounds):
         try:
@@ -284,7 +284,7 @@ def write_after_parent(path: str) -> None:
 
 
 def watch_slot_lock(path: str) -> None:
-    """Waits until another process holds the lock on the slots, as a reader of the reference would see it."""
+    """Waits until another process holds the lock on the slots that a reader of the reference would have to wait for."""
     start, length = SLOT_RANGE
     with Path(path).open("rb") as file:
         say("watching")
@@ -298,7 +298,7 @@ def watch_slot_lock(path: str) -> None:
 
 
 def hold_everything_exclusive(path: str) -> None:
-    """Holds an exclusive lock on every byte of the file, the writer's and those beyond its end included."""
+    """Holds an exclusive lock on every byte of the file, including the writer's byte and those beyond the end."""
     with Path(path).open("r+b") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
         say("held")
@@ -306,7 +306,7 @@ def hold_everything_exclusive(path: str) -> None:
 
 
 def describe_opening(path: str) -> None:
-    """Says which error opening for writing gives."""
+    """Reports which error opening for writing gives."""
     try:
         CaptureFile(path, to_write=True).close()
     except OSError as error:
@@ -315,7 +315,7 @@ def describe_opening(path: str) -> None:
 
 
 def read_all(path: str) -> None:
-    """Says all records of the file."""
+    """Reports all records of the file."""
     with CaptureFile(path) as cf:
         for record in cf:
             say(record)

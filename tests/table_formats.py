@@ -1,6 +1,6 @@
-"""Records in table formats: Lance, Delta Lake, Iceberg, and in Daft: `make test-tables` runs this.
+"""Records in the table formats Lance, Delta Lake and Iceberg, and in Daft: `make test-tables` runs this.
 
-Each writes all records once. Whether their order is kept is part of docs/arrow.md.
+Each writes all records once. docs/arrow.md says which of them keep the order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COUNT = 300_000
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of some batches of records."""
+    """A file of several batches of records."""
     path = tmp_path_factory.mktemp("filled") / "log.capture"
     with CaptureFile(path, True, sync=False) as cf:
         cf.add_records(f"record {number}" for number in range(1, COUNT + 1))
@@ -42,7 +42,7 @@ def records(filled: Path) -> Iterator[ArrowRecords]:
 
 
 def check(table: pyarrow.Table, *, in_order: bool = True) -> None:
-    """Sees that a table has all records, each once."""
+    """Checks that a table has all records, each once."""
     if not in_order:
         table = table.sort_by("record_number")
     assert table["record_number"].to_pylist() == list(range(1, COUNT + 1))

@@ -1,4 +1,4 @@
-"""Following in asyncio: what is given, what ends it, and what it costs while there is nothing to give."""
+"""Following in asyncio: which records a follower gives, what ends it, and what it costs while it waits."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.usefixtures("both_formats")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Runs a coroutine to its end, which must come in time."""
+    """Runs a coroutine, which must complete in time."""
     asyncio.run(asyncio.wait_for(work, PATIENCE))
 
 
 def add(path: Path, *records: str) -> None:
-    """Commits more records, without waiting for the disk; makes the file if there is none."""
+    """Commits more records, without waiting for the disk; creates the file if it does not exist."""
     with CaptureFile(path, True, sync=False) as cf:
         cf.add_records(records)
         cf.commit()
@@ -50,15 +50,15 @@ async def take(follower: aio.Follower[str], count: int) -> list[str]:
 
 
 def open_files(path: Path) -> int:
-    """How many descriptors of this process are of the file."""
+    """How many descriptors this process has for the file."""
     links = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     return links.count(path)
 
 
-# What is given
+# Records
 
 
-def test_records_that_are_there_and_those_that_come_are_given_in_order(full: Path) -> None:
+def test_existing_and_later_records_are_given_in_order(full: Path) -> None:
     async def work() -> None:
         follower = aio.follow(full, 1)
         assert await take(follower, 2) == ["one", "two"]
@@ -71,7 +71,7 @@ def test_records_that_are_there_and_those_that_come_are_given_in_order(full: Pat
     run(work())
 
 
-def test_without_a_start_only_what_comes_is_given(full: Path) -> None:
+def test_without_a_start_only_later_records_are_given(full: Path) -> None:
     async def work() -> None:
         async with aio.follow(full) as follower:
             add(full, "three")
@@ -83,7 +83,7 @@ def test_without_a_start_only_what_comes_is_given(full: Path) -> None:
     run(work())
 
 
-def test_batches_have_what_there_is_up_to_a_size(path: Path) -> None:
+def test_batches_have_the_available_records_up_to_a_size(path: Path) -> None:
     add(path, *(str(number) for number in range(1, 2501)))
 
     async def work() -> None:
@@ -98,7 +98,7 @@ def test_batches_have_what_there_is_up_to_a_size(path: Path) -> None:
     run(work())
 
 
-def test_single_records_and_batches_of_one_follower_are_one_stream(path: Path) -> None:
+def test_records_and_batches_of_one_follower_form_one_stream(path: Path) -> None:
     add(path, "1", "2", "3", "4", "5")
 
     async def work() -> None:
@@ -109,7 +109,7 @@ def test_single_records_and_batches_of_one_follower_are_one_stream(path: Path) -
     run(work())
 
 
-def test_records_are_decoded_as_asked(path: Path) -> None:
+def test_records_are_decoded_as_requested(path: Path) -> None:
     with CaptureFile(path, True, encoding="latin-1") as cf:
         cf.add_record("Grüße")
         cf.commit()
@@ -123,7 +123,7 @@ def test_records_are_decoded_as_asked(path: Path) -> None:
     run(work())
 
 
-def test_the_lag_is_what_was_not_given_yet(path: Path) -> None:
+def test_the_lag_is_the_number_of_records_not_given_yet(path: Path) -> None:
     add(path, "1", "2", "3")
 
     async def work() -> None:
@@ -156,14 +156,14 @@ def test_a_commit_is_seen_soon(path: Path) -> None:
                     late.append(time.monotonic() - committed)
 
     run(work())
-    # One that the machine lets run must be quick; all are too much to ask of a busy one.
+    # The fastest one must be quick; on a busy machine, others may be slow.
     assert min(late) < 0.05
 
 
-# What ends it
+# The end
 
 
-def test_it_ends_after_a_time_without_news(full: Path) -> None:
+def test_it_ends_after_a_timeout(full: Path) -> None:
     async def work() -> None:
         assert [record async for record in aio.follow(full, 1, timeout=0)] == ["one", "two"]
         began = time.monotonic()
@@ -202,10 +202,10 @@ def test_leaving_the_context_closes_the_file_that_was_opened_for_it(full: Path) 
     run(work())
 
 
-def test_a_cancelled_loop_leaves_nothing_open_and_nobody_waiting(full: Path) -> None:
+def test_a_cancelled_loop_leaves_nothing_open_and_no_waiting_thread(full: Path) -> None:
     async def consume() -> None:
         async for _ in aio.follow(full):
-            pytest.fail("there is nothing to give")
+            pytest.fail("there are no records")
 
     async def work() -> None:
         tasks = [asyncio.create_task(consume()) for _ in range(10)]
@@ -218,7 +218,7 @@ def test_a_cancelled_loop_leaves_nothing_open_and_nobody_waiting(full: Path) -> 
         assert all(task.cancelled() for task in tasks)
         assert not following._watcher._waiting
         del task, tasks
-        # The loop releases a cancelled task in its next turn, and the thread of who waited after its look.
+        # The loop drops a cancelled task in its next iteration, the waiting thread after its current check.
         while open_files(full):
             await asyncio.sleep(0.001)
 
@@ -243,7 +243,7 @@ def test_a_call_that_is_cancelled_loses_no_record(path: Path) -> None:
         async with aio.follow(path, 1, batch_size=7) as follower:
             writing = asyncio.get_running_loop().run_in_executor(None, write_slowly)
             while len(found) < count:
-                # Sometimes before it has begun, sometimes in the middle of a read, sometimes in the middle of waiting.
+                # Sometimes before it has begun, sometimes during a read, sometimes while it waits.
                 step = asyncio.ensure_future(anext(follower))
                 await asyncio.sleep(random.choice([0, 0, 0.0002, 0.002]))
                 if not step.done() or step.cancelled():
@@ -274,7 +274,7 @@ def test_a_replaced_file_is_reported_after_its_last_record(full: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["replace", "delete", "cut"])
-def test_a_waiting_follower_hears_that_its_file_is_gone(full: Path, harm: str) -> None:
+def test_a_waiting_follower_reports_that_its_file_is_gone(full: Path, harm: str) -> None:
     with CaptureFile(full, True, sync=False) as cf:
         cf.add_records(os.urandom(20_000) for _ in range(20))
         cf.commit()
@@ -300,7 +300,7 @@ def test_a_waiting_follower_hears_that_its_file_is_gone(full: Path, harm: str) -
     run(work())
 
 
-def test_what_cannot_be_followed_is_an_error_of_the_first_step(full: Path) -> None:
+def test_a_file_that_cannot_be_followed_is_an_error_in_the_first_step(full: Path) -> None:
     async def work() -> None:
         with pytest.raises(FileNotFoundError):
             await anext(aio.follow(full.parent / "missing"))
@@ -321,26 +321,26 @@ def test_what_cannot_be_followed_is_an_error_of_the_first_step(full: Path) -> No
     run(work())
 
 
-# What it costs
+# Costs
 
 
 class Watched(CaptureFile[str]):
-    """Notes which thread looks at the file, and when."""
+    """Records which threads access the file, and when."""
 
     looks: list[tuple[str, int]]
 
     def follow(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        """A follower that notes its calls."""
+        """A follower that records its calls."""
         self.note("follow")
         return WatchedFollower(self, super().follow(*arguments, **options))
 
     def note(self, call: str) -> None:
-        """Notes a call."""
+        """Records a call."""
         self.looks.append((call, threading.get_ident()))
 
 
 class WatchedFollower:
-    """A follower that notes its calls."""
+    """A follower that records its calls."""
 
     def __init__(self, cf: Watched, follower: Iterator[str]) -> None:
         self._cf = cf
@@ -354,19 +354,19 @@ class WatchedFollower:
         return str(next(self._follower))
 
     def ready(self) -> bool:
-        """Whether there is something to give."""
+        """Whether a record is available."""
         self._cf.note("ready")
         return bool(self._follower.ready())
 
 
 def watched(path: Path) -> Watched:
-    """An open file that notes who looks at it."""
+    """An open file that records which threads access it."""
     cf = Watched(path)
     cf.looks = []
     return cf
 
 
-def test_the_loop_itself_never_looks_at_a_file(full: Path) -> None:
+def test_the_event_loop_itself_never_accesses_a_file(full: Path) -> None:
     cf = watched(full)
 
     async def work() -> None:
@@ -382,7 +382,7 @@ def test_the_loop_itself_never_looks_at_a_file(full: Path) -> None:
     assert threading.get_ident() not in {thread for _, thread in cf.looks}
 
 
-def test_a_follower_that_waits_looks_less_and_less_often(full: Path) -> None:
+def test_a_waiting_follower_checks_less_and_less_often(full: Path) -> None:
     cf = watched(full)
 
     async def work() -> None:
@@ -394,7 +394,9 @@ def test_a_follower_that_waits_looks_less_and_less_often(full: Path) -> None:
     run(work())
 
 
-def test_many_followers_wait_in_one_thread_which_ends_with_them(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_followers_share_one_waiting_thread_which_ends_with_them(
+    full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(following, "_LINGER", 0.05)
 
     def threads() -> int:
@@ -423,7 +425,7 @@ async def work_again(path: Path) -> None:
         assert await anext(follower) == "four"
 
 
-def test_a_forked_child_follows_on_its_own(full: Path) -> None:
+def test_a_forked_child_can_follow(full: Path) -> None:
     seen: list[str] = []
     from_child, to_parent = os.pipe()
 
@@ -446,7 +448,7 @@ def test_a_forked_child_follows_on_its_own(full: Path) -> None:
                 os._exit(0 if seen == ["one", "two", "three"] else 1)
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(None, os.read, from_child, 1)
-            # By now the child waits, or will not be late.
+            # By now the child waits, or is about to.
             await asyncio.sleep(0.1)
             add(full, "three")
             assert await waiting == "three"
@@ -456,7 +458,7 @@ def test_a_forked_child_follows_on_its_own(full: Path) -> None:
     run(work())
 
 
-def test_a_path_is_what_it_was_when_the_follower_was_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_resolved_when_the_follower_is_created(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path, "one")
     monkeypatch.chdir(path.parent)
     follower = aio.follow(path.name, 1, timeout=0)

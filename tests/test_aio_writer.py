@@ -1,4 +1,4 @@
-"""Appending in asyncio: what is shared, what is acknowledged, and what becomes of tasks that fail or are cancelled."""
+"""Appending in asyncio: shared commits, acknowledgements, and tasks that fail or are cancelled."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ __all__ = ["disk"]
 
 @pytest.fixture(autouse=True)
 def in_both_formats(both_formats: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs each test for files of each format."""
+    """Runs each test with files of each format."""
     monkeypatch.setattr(writer, "open_file", functools.partial(capturefile.open, format=both_formats))
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Runs a coroutine to its end, which must come in time."""
+    """Runs a coroutine, which must complete in time."""
     asyncio.run(asyncio.wait_for(work, PATIENCE))
 
 
 class Held:
-    """A capture file whose commits wait, each for a permission, or fail."""
+    """A capture file whose commits each wait for a permit, or fail."""
 
     def __init__(self, path: Path) -> None:
         """Opens the file."""
@@ -51,11 +51,11 @@ class Held:
         self.error: BaseException | None = None
 
     def __getattr__(self, name: str) -> object:
-        """What a capture file has."""
+        """Everything else is the capture file's."""
         return getattr(self.cf, name)
 
     def commit(self) -> None:
-        """Commits once that is allowed."""
+        """Commits once there is a permit."""
         self.begun += 1
         number = self.begun
         wait_until(lambda: self.allowed >= number)
@@ -66,20 +66,20 @@ class Held:
 
 
 def commits(log: aio.Writer) -> int:
-    """How many commits there were."""
+    """The number of commits."""
     file: Any = log.file
     number: int = file.stats().commits
     return number
 
 
 async def until(condition: Any) -> None:  # noqa: ANN401
-    """Waits in the loop."""
+    """Waits in the event loop until a condition holds."""
     async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.001)
 
 
-# What is shared
+# Shared commits
 
 
 def test_an_append_returns_its_number_once_others_see_it(path: Path) -> None:
@@ -104,7 +104,7 @@ def test_two_thousand_tasks_share_a_few_commits(path: Path) -> None:
             numbers = await asyncio.gather(*(log.append(str(number)) for number in range(2000)))
             assert numbers == list(range(1, 2001))
             assert commits(log) <= 3
-            # In rounds, as of clients that wait for their answers.
+            # In rounds, like those of clients that wait for their answers.
             for _ in range(3):
                 await asyncio.gather(*(log.append("again") for _ in range(16)))
             assert commits(log) <= 3 + 2 * 3
@@ -113,7 +113,7 @@ def test_two_thousand_tasks_share_a_few_commits(path: Path) -> None:
     run(work())
 
 
-def test_what_comes_while_a_commit_waits_is_in_the_next_one(path: Path) -> None:
+def test_records_appended_during_a_commit_are_in_the_next_one(path: Path) -> None:
     async def work() -> None:
         held: Any = Held(path)
         async with aio.open(held) as log:
@@ -156,7 +156,7 @@ def test_the_queue_is_bounded_in_records_and_bytes_and_keeps_its_order(path: Pat
 # Closing and opening
 
 
-def test_a_writer_is_opened_by_await_by_with_or_by_its_first_append(path: Path) -> None:
+def test_a_writer_is_opened_with_await_with_or_its_first_append(path: Path) -> None:
     async def work() -> None:
         log = await aio.open(path, "x", encoding="latin-1", sync="none")
         await log.append("\xe9")
@@ -202,7 +202,7 @@ def test_a_wrong_use_is_refused(path: Path) -> None:
         run(work(log))
 
 
-def test_closing_commits_what_was_appended(path: Path) -> None:
+def test_closing_commits_appended_records(path: Path) -> None:
     async def work() -> None:
         log = await aio.open(path)
         tasks = [asyncio.create_task(log.append(str(number))) for number in range(100)]
@@ -214,7 +214,7 @@ def test_closing_commits_what_was_appended(path: Path) -> None:
     run(work())
 
 
-def test_closing_refuses_tasks_that_wait_for_room(path: Path) -> None:
+def test_closing_fails_tasks_that_wait_for_room(path: Path) -> None:
     async def work() -> None:
         held: Any = Held(path)
         log = await aio.open(held, max_queued=1)
@@ -233,7 +233,7 @@ def test_closing_refuses_tasks_that_wait_for_room(path: Path) -> None:
     assert len(committed(path)) == 1
 
 
-def test_a_writer_that_is_forgotten_leaves_the_file_to_others(path: Path) -> None:
+def test_a_dropped_writer_leaves_the_file_to_others(path: Path) -> None:
     async def work() -> None:
         log = await aio.open(path)
         await log.append("one")
@@ -262,7 +262,7 @@ def test_a_rotated_log_is_appended_to(tmp_path: Path) -> None:
 # Errors
 
 
-def test_a_record_that_is_refused_concerns_its_own_task_alone(path: Path) -> None:
+def test_a_refused_record_fails_only_its_own_task(path: Path) -> None:
     async def work() -> None:
         async with aio.open(path) as log:
             wrong: Any = 3
@@ -287,7 +287,7 @@ def test_a_record_that_is_refused_concerns_its_own_task_alone(path: Path) -> Non
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full", "log"), CommitUncertain(errno.EIO, "unsure", "log")])
-def test_the_error_of_a_commit_reaches_all_in_it_and_nothing_of_it_is_committed_later(
+def test_the_error_of_a_commit_reaches_all_its_tasks_and_none_of_it_is_committed_later(
     path: Path, error: OSError
 ) -> None:
     async def work() -> None:
@@ -330,7 +330,7 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(disk: Path) -> None:
 # Cancelling, signals and forks
 
 
-def test_a_cancelled_append_has_committed_all_or_nothing_and_the_others_go_on(path: Path) -> None:
+def test_a_cancelled_append_commits_all_or_nothing_and_the_others_continue(path: Path) -> None:
     source = random.Random(7)
 
     async def work() -> None:

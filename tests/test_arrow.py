@@ -1,4 +1,4 @@
-"""Records as Arrow data: what pyarrow, nanoarrow and DuckDB get; `frames.py` asks polars and pandas."""
+"""Records as Arrow data for pyarrow, nanoarrow and DuckDB; `frames.py` tests polars and pandas."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def expected(first: int, last: int) -> dict[str, list[int] | list[bytes]]:
     return {"record_number": list(range(first, last + 1)), "record": RECORDS[first - 1 : last]}
 
 
-# What is in a table
+# The content of a table
 
 
 def test_a_table_has_the_numbers_and_the_records(cf: CaptureFile[bytes]) -> None:
@@ -68,7 +68,7 @@ def test_a_table_has_the_numbers_and_the_records(cf: CaptureFile[bytes]) -> None
     assert table.to_pydict() == expected(1, 2000)
 
 
-def test_records_that_are_text_can_be_had_as_strings(path: Path) -> None:
+def test_text_records_are_available_as_strings(path: Path) -> None:
     records = ["", "ÄÖÜ" * 50, "one\0two", "𝄞", ""]
     with CaptureFile(make(path, records)) as cf:
         table = pyarrow.table(cf.as_arrow(text=True))
@@ -77,7 +77,7 @@ def test_records_that_are_text_can_be_had_as_strings(path: Path) -> None:
     assert table.column("record").to_pylist() == records
 
 
-def test_the_schema_can_be_had_without_a_stream(cf: CaptureFile[bytes]) -> None:
+def test_the_schema_is_available_without_a_stream(cf: CaptureFile[bytes]) -> None:
     nanoarrow = pytest.importorskip("nanoarrow")
     assert pyarrow.schema(cf.as_arrow()) == SCHEMA
     assert pyarrow.schema(cf.as_arrow(text=True)) == TEXT_SCHEMA
@@ -91,7 +91,7 @@ def test_nanoarrow_reads_a_stream(cf: CaptureFile[bytes]) -> None:
     assert [row["record"] for row in rows] == RECORDS[1989:]
 
 
-def test_what_a_writer_has_not_committed_is_there(writer: CaptureFile[bytes]) -> None:
+def test_a_table_of_a_writer_has_its_uncommitted_records(writer: CaptureFile[bytes]) -> None:
     writer.add_records(RECORDS)
     assert pyarrow.table(writer.as_arrow()).to_pydict() == expected(1, 2000)
 
@@ -99,7 +99,7 @@ def test_what_a_writer_has_not_committed_is_there(writer: CaptureFile[bytes]) ->
 # Ranges
 
 
-def test_a_range_has_both_its_ends(cf: CaptureFile[bytes]) -> None:
+def test_a_range_includes_both_ends(cf: CaptureFile[bytes]) -> None:
     for first, last in [(1, 1), (1, 2000), (7, 9), (2000, 2000), (500, 1500)]:
         assert pyarrow.table(cf.as_arrow(first, last)).to_pydict() == expected(first, last)
     assert pyarrow.table(cf.as_arrow(first_record_number=1999)).to_pydict() == expected(1999, 2000)
@@ -108,7 +108,7 @@ def test_a_range_has_both_its_ends(cf: CaptureFile[bytes]) -> None:
 
 @given(data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_range_is_what_read_range_gives(cf: CaptureFile[bytes], data: st.DataObject) -> None:
+def test_any_range_has_the_records_of_read_range(cf: CaptureFile[bytes], data: st.DataObject) -> None:
     first, last = data.draw(st.integers(1, 2000)), data.draw(st.integers(0, 2000))
     found = pyarrow.table(cf.as_arrow(first, last)).to_pydict()
     assert found["record"] == cf.read_range(first, last)
@@ -141,11 +141,11 @@ def test_a_range_past_the_end_is_an_error(cf: CaptureFile[bytes]) -> None:
 
 
 def lengths(table: capturefile.ArrowRecords) -> list[int]:
-    """How many rows the batches have."""
+    """The numbers of rows in the batches."""
     return [batch.num_rows for batch in pyarrow.RecordBatchReader.from_stream(table)]
 
 
-def test_a_batch_has_65536_rows_at_most(million: Path, both_formats: int) -> None:
+def test_a_batch_has_at_most_65536_rows(million: Path, both_formats: int) -> None:
     with CaptureFile(million) as cf:
         first, later = lengths(cf.as_arrow(last_record_number=MAX_ROWS)), lengths(cf.as_arrow(2, 3 * MAX_ROWS + 2))
     assert (sum(first), sum(later)) == (MAX_ROWS, 3 * MAX_ROWS + 1)
@@ -154,22 +154,22 @@ def test_a_batch_has_65536_rows_at_most(million: Path, both_formats: int) -> Non
         assert (first, later) == ([MAX_ROWS], [MAX_ROWS] * 3 + [1])
 
 
-def test_a_batch_has_16_mebibytes_at_most_or_one_record(path: Path, both_formats: int) -> None:
+def test_a_batch_has_at_most_16_mebibytes_or_a_single_record(path: Path, both_formats: int) -> None:
     sizes = [5, 5, 6, 1, 17, 14, 2, 0, 16, 0]
     with CaptureFile(make(path, [bytes(size * MEBIBYTE) for size in sizes])) as cf:
         table = cf.as_arrow()
-        # In format 3, large records are blocks, and batches, of their own.
+        # In format 3, each large record is a block, and a batch, of its own.
         assert lengths(table) == ([3, 1, 1, 3, 2] if both_formats == 2 else [1] * len(sizes))
         read = pyarrow.table(table)
     assert [len(value.as_py()) for value in read.column("record")] == [size * MEBIBYTE for size in sizes]
     assert read.column("record_number").to_pylist() == list(range(1, 11))
 
 
-# Where records lie
+# Shared memory
 
 
 def lines(path: Path, *others: tuple[int, bytes]) -> list[bytes]:
-    """Makes a file of records of some 200 bytes, most of which are in blocks; those with these numbers are others."""
+    """Makes a file of records of about 200 bytes, most of them in blocks; `others` replace those with their numbers."""
     records = [b"%d " % number * 40 for number in range(1, 6001)]
     for number, record in others:
         records[number - 1] = record
@@ -184,8 +184,8 @@ def batches_of(table: capturefile.ArrowRecords) -> list[pyarrow.RecordBatch]:
     return list(pyarrow.RecordBatchReader.from_stream(table))
 
 
-def test_blocks_of_format_3_are_given_as_they_lie_in_memory(path: Path, both_formats: int) -> None:
-    """What two streams give of a block in the cache is in the same place; copies are not."""
+def test_blocks_of_format_3_are_shared_without_a_copy(path: Path, both_formats: int) -> None:
+    """Two streams give the data of a cached block at the same address, unless they copy it."""
     records = lines(path)
     with CaptureFile(path) as cf:
         both = [batches_of(cf.as_arrow()) for _ in range(2)]
@@ -197,42 +197,42 @@ def test_blocks_of_format_3_are_given_as_they_lie_in_memory(path: Path, both_for
         part = pyarrow.Table.from_batches(batches_of(cf.as_arrow(100, 5900)))
         assert part.column("record").to_pylist() == records[99:5900]
         assert part.column("record_number").to_pylist() == list(range(100, 5901))
-    # They outlive their file and its cache.
+    # The batches outlive their file and its cache.
     assert [value for batch in both[1] for value in batch.column("record").to_pylist()] == records
 
 
 @pytest.mark.parametrize("number", [1, 2, 700, 2999, 3000])
-def test_a_record_of_a_block_that_is_no_text_is_an_error_behind_those_before_it(path: Path, number: int) -> None:
+def test_a_record_of_a_block_that_is_not_text_is_an_error_after_the_records_before_it(path: Path, number: int) -> None:
     records = lines(path, (number, b"\xff" * 200))
     with CaptureFile(path) as cf:
         stream = stream_of(cf.as_arrow(text=True))
         given: list[object] = []
         while not (found := stream.next())[0]:
             given += found[1].child(1).values()
-            found[1].let_go()
+            found[1].dispose()
         assert stream.error() == f'record {number} of "{path}" is not text in UTF-8; ask for bytes'
-        stream.let_go()
+        stream.dispose()
         assert given == records[: number - 1]
 
 
-def test_a_letter_that_two_records_of_a_block_share_is_in_neither(path: Path) -> None:
+def test_a_character_split_between_two_records_of_a_block_is_not_text(path: Path) -> None:
     letter = "é".encode()
     lines(path, (1000, b"x" * 200 + letter[:1]), (1001, letter[1:] + b"x" * 200))
     with CaptureFile(path) as cf, pytest.raises(pyarrow.ArrowInvalid, match=r"record 1000 of .* is not text"):
         pyarrow.table(cf.as_arrow(text=True))
 
 
-# Again, later, elsewhere
+# Repeated and later streams
 
 
-def test_each_consumer_gets_a_stream_of_its_own_from_the_first_record_on(cf: CaptureFile[bytes]) -> None:
+def test_each_consumer_gets_its_own_stream_from_the_first_record(cf: CaptureFile[bytes]) -> None:
     table = cf.as_arrow(3, 1900)
     readers = [pyarrow.RecordBatchReader.from_stream(table) for _ in range(3)]
     for reader in readers:
         assert reader.read_all().to_pydict() == expected(3, 1900)
 
 
-def test_a_table_stands_still_while_the_file_goes_on(path: Path) -> None:
+def test_a_table_does_not_change_while_the_file_grows(path: Path) -> None:
     with CaptureFile(make(path, RECORDS), True, encoding=None) as writer, CaptureFile(path, encoding=None) as cf:
         tables = [cf.as_arrow(), writer.as_arrow()]
         writer.add_records(RECORDS)
@@ -270,7 +270,7 @@ def test_duckdb_counts_a_million_records(million: Path) -> None:
             del records
 
 
-def test_parquet_written_from_a_stream_is_read_in_again_as_it_was(million: Path, tmp_path: Path) -> None:
+def test_parquet_written_from_a_stream_is_read_back_unchanged(million: Path, tmp_path: Path) -> None:
     with CaptureFile(million) as cf:
         reader = pyarrow.RecordBatchReader.from_stream(cf.as_arrow(last_record_number=300_000))
         with parquet.ParquetWriter(tmp_path / "log.parquet", reader.schema) as writer:
@@ -285,7 +285,7 @@ def test_parquet_written_from_a_stream_is_read_in_again_as_it_was(million: Path,
             again.commit()
 
 
-def test_a_dataset_of_many_files_keeps_the_order_if_it_is_told_to(million: Path, tmp_path: Path) -> None:
+def test_a_dataset_of_many_files_keeps_the_order_on_request(million: Path, tmp_path: Path) -> None:
     with CaptureFile(million) as cf:
         dataset.write_dataset(
             pyarrow.RecordBatchReader.from_stream(cf.as_arrow()),
@@ -304,7 +304,7 @@ def test_a_dataset_of_many_files_keeps_the_order_if_it_is_told_to(million: Path,
 
 
 def asked_for(table: capturefile.ArrowRecords, number: Any, record: Any) -> pyarrow.Schema:  # noqa: ANN401
-    """What comes when columns of these types are asked for; its records are what they always are."""
+    """The schema of the data when columns of these types are requested; checks that the records are the same."""
     schema = pyarrow.schema([("record_number", number), ("record", record)])
     reader = pyarrow.RecordBatchReader.from_stream(table, schema=schema)
     read = reader.read_all()
@@ -314,7 +314,7 @@ def asked_for(table: capturefile.ArrowRecords, number: Any, record: Any) -> pyar
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_bytes_or_text_are_had_for_the_asking(cf: CaptureFile[bytes], text: bool) -> None:
+def test_consumers_can_request_bytes_or_text(cf: CaptureFile[bytes], text: bool) -> None:
     table = cf.as_arrow(text=text)
     for kind in (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()):
         assert asked_for(table, pyarrow.int64(), kind) == TEXT_SCHEMA
@@ -338,13 +338,13 @@ def test_bytes_or_text_are_had_for_the_asking(cf: CaptureFile[bytes], text: bool
         {"record_number": pyarrow.int64(), "record": pyarrow.binary(), "more": pyarrow.int64()},
     ],
 )
-def test_a_schema_of_something_else_is_refused(cf: CaptureFile[bytes], columns: dict[str, Any]) -> None:
+def test_a_request_for_other_columns_is_refused(cf: CaptureFile[bytes], columns: dict[str, Any]) -> None:
     requested = pyarrow.schema(list(columns.items())).__arrow_c_schema__()
     with pytest.raises(ValueError, match="requested_schema cannot be had: it must be one of two columns"):
         cf.as_arrow().__arrow_c_stream__(requested)
 
 
-def test_what_is_no_schema_is_refused(cf: CaptureFile[bytes]) -> None:
+def test_a_request_that_is_not_a_schema_is_refused(cf: CaptureFile[bytes]) -> None:
     table = cf.as_arrow()
     with pytest.raises(TypeError):
         table.__arrow_c_stream__(SCHEMA)
@@ -359,7 +359,7 @@ def test_what_is_no_schema_is_refused(cf: CaptureFile[bytes]) -> None:
     table.__arrow_c_stream__(requested_schema=None)
 
 
-def test_text_of_a_file_in_another_encoding_is_refused_and_never_guessed(path: Path) -> None:
+def test_text_of_a_file_in_another_encoding_is_refused_and_not_guessed(path: Path) -> None:
     make(path, ["é".encode("latin-1")])
     with CaptureFile(path, encoding="latin-1") as cf:
         with pytest.raises(ValueError, match="only text in UTF-8"):
@@ -368,10 +368,10 @@ def test_text_of_a_file_in_another_encoding_is_refused_and_never_guessed(path: P
         assert (reader.schema, reader.read_all().column("record").to_pylist()) == (SCHEMA, [b"\xe9"])
 
 
-# Errors on the way
+# Errors in the middle of a stream
 
 
-def test_a_damaged_record_is_an_error_behind_those_before_it(path: Path, both_formats: int) -> None:
+def test_a_damaged_record_is_an_error_after_the_records_before_it(path: Path, both_formats: int) -> None:
     duckdb = pytest.importorskip("duckdb")
     nanoarrow = pytest.importorskip("nanoarrow")
     damage(make(path, RECORDS))
@@ -392,23 +392,23 @@ def test_a_damaged_record_is_an_error_behind_those_before_it(path: Path, both_fo
             database.sql("SELECT max(record_number) FROM records").fetchall()
 
 
-def test_a_record_that_is_no_text_is_an_error_behind_those_before_it(path: Path) -> None:
+def test_a_record_that_is_not_text_is_an_error_after_the_records_before_it(path: Path) -> None:
     with CaptureFile(make(path, ["one", "two", b"\xff\xfe", "four"])) as cf:
         stream = stream_of(cf.as_arrow(text=True))
         code, batch = stream.next()
         assert (code, batch.child(1).values()) == (0, [b"one", b"two"])
-        batch.let_go()
+        batch.dispose()
         for _ in range(2):
             assert stream.next()[0] == 22
             assert stream.error() == f'record 3 of "{path}" is not text in UTF-8; ask for bytes'
-        stream.let_go()
+        stream.dispose()
         with pytest.raises(pyarrow.ArrowInvalid, match=r"record 3 of .* is not text in UTF-8"):
             pyarrow.table(cf.as_arrow(3, text=True))
         assert pyarrow.table(cf.as_arrow(4, text=True)).num_rows == 1
         assert pyarrow.table(cf.as_arrow()).num_rows == 4
 
 
-def test_characters_that_two_records_share_are_no_text(path: Path) -> None:
+def test_a_character_split_between_two_records_is_not_text(path: Path) -> None:
     first, second = "é".encode()[:1], "é".encode()[1:]
     with (
         CaptureFile(make(path, [first, second])) as cf,

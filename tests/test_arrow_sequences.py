@@ -65,7 +65,7 @@ def test_sql_over_a_slice_of_many_files(paths: list[Path]) -> None:
     assert found == [(20, 1, max(map(len, RECORDS[290:310])))]
 
 
-def test_a_file_that_is_gone_or_another_one_ends_the_stream_behind_the_others(paths: list[Path]) -> None:
+def test_a_missing_or_replaced_file_ends_the_stream_after_the_files_before_it(paths: list[Path]) -> None:
     table = capturefile.concat(paths, encoding=None).as_arrow()
     paths[2].unlink()
 

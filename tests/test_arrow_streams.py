@@ -1,4 +1,4 @@
-"""Arrow streams as a consumer in C handles them: taken over, half read, dropped, in threads, across a fork."""
+"""Arrow streams as a consumer in C handles them: moved, half read, dropped, in threads, across a fork."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("both_formats")
 
 COUNT = 200_000
 WEIGHT = 24
-"""Bytes of a record, of which the file has a few megabytes together."""
+"""Bytes of a record; the file has a few megabytes of them."""
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def filled(path: Path) -> Path:
 
 @pytest.fixture
 def table(filled: Path) -> ArrowRecords:
-    """All of it; the file itself is closed."""
+    """All records of the file, which itself is closed."""
     with CaptureFile(filled) as cf:
         return cf.as_arrow()
 
 
 def is_held(path: Path) -> bool:
-    """Whether anything in this process still has the file open."""
+    """Whether this process still has the file open."""
     gc.collect()
     return path in [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
 
@@ -62,13 +62,13 @@ def resident() -> int:
 
 
 def drop_the_capsule(table: ArrowRecords) -> None:
-    """Asks for a stream and a schema and looks at neither."""
+    """Requests a stream and a schema and uses neither."""
     table.__arrow_c_stream__()
     table.__arrow_c_schema__()
 
 
 def read_nothing(table: ArrowRecords) -> None:
-    """Takes a stream over and drops it."""
+    """Takes a stream and drops it."""
     pyarrow.RecordBatchReader.from_stream(table)
 
 
@@ -85,17 +85,17 @@ def read_all(table: ArrowRecords) -> None:
 
 
 def read_past_the_end(table: ArrowRecords) -> None:
-    """Asks for more when there is no more."""
+    """Continues after the end."""
     stream = stream_of(table)
     assert len(list(stream.rows())) == COUNT
     for _ in range(3):
         code, batch = stream.next()
         assert (code, batch.release) == (0, RELEASED)
-    stream.let_go()
+    stream.dispose()
 
 
-def fail_half_way(records: ArrowRecords) -> None:
-    """Has a consumer raise in the middle."""
+def fail_in_the_middle(records: ArrowRecords) -> None:
+    """Makes a consumer raise in the middle."""
     nanoarrow = pytest.importorskip("nanoarrow")
     with suppress(ZeroDivisionError):
         for batch in pyarrow.RecordBatchReader.from_stream(records):
@@ -105,7 +105,7 @@ def fail_half_way(records: ArrowRecords) -> None:
 
 
 def fail_in_a_query(records: ArrowRecords) -> None:
-    """Has DuckDB give up in the middle."""
+    """Makes DuckDB fail in the middle."""
     duckdb = pytest.importorskip("duckdb")
     query = "SELECT CASE WHEN record_number > 150000 THEN error('enough') ELSE 1 END FROM records"
     with duckdb.connect() as database, pytest.raises(duckdb.Error, match=r"^Invalid Input Error: enough"):
@@ -113,19 +113,19 @@ def fail_in_a_query(records: ArrowRecords) -> None:
 
 
 def keep_one_column(table: ArrowRecords) -> None:
-    """Takes a column over and releases the batch and the stream before it looks."""
+    """Takes a column, and releases the batch and the stream before it reads the column."""
     stream = stream_of(table)
     code, batch = stream.next()
     assert code == 0
     numbers, records = batch.child(0).take(), batch.child(1).take()
-    batch.let_go()
-    stream.let_go()
+    batch.dispose()
+    stream.dispose()
     assert [int(record) for record in records.values(100)] == list(range(1, 101))
-    records.let_go()
+    records.dispose()
     # In format 3, a batch is a block.
     assert numbers.values() == list(range(1, min(65_536, numbers.length) + 1))
     assert numbers.length > 1000
-    numbers.let_go()
+    numbers.dispose()
 
 
 WAYS = [
@@ -134,16 +134,14 @@ WAYS = [
     read_half,
     read_all,
     read_past_the_end,
-    fail_half_way,
+    fail_in_the_middle,
     fail_in_a_query,
     keep_one_column,
 ]
 
 
 @pytest.mark.parametrize("use", WAYS, ids=lambda use: use.__name__)
-def test_whatever_a_consumer_does_the_file_is_let_go_at_the_end(
-    filled: Path, use: Callable[[ArrowRecords], None]
-) -> None:
+def test_every_kind_of_use_releases_the_file(filled: Path, use: Callable[[ArrowRecords], None]) -> None:
     with CaptureFile(filled) as cf:
         table = cf.as_arrow()
     assert is_held(filled)
@@ -154,10 +152,10 @@ def test_whatever_a_consumer_does_the_file_is_let_go_at_the_end(
     assert not is_held(filled)
 
 
-@pytest.mark.parametrize("use", [read_half, read_all, fail_half_way, keep_one_column], ids=lambda use: use.__name__)
-def test_whatever_a_consumer_does_its_memory_is_given_back(
-    table: ArrowRecords, use: Callable[[ArrowRecords], None]
-) -> None:
+@pytest.mark.parametrize(
+    "use", [read_half, read_all, fail_in_the_middle, keep_one_column], ids=lambda use: use.__name__
+)
+def test_every_kind_of_use_releases_the_memory(table: ArrowRecords, use: Callable[[ArrowRecords], None]) -> None:
     for _ in range(3):
         use(table)
     before = resident()
@@ -167,28 +165,28 @@ def test_whatever_a_consumer_does_its_memory_is_given_back(
     assert resident() - before < 12 * of_one_batch
 
 
-def test_a_stream_keeps_the_file_as_long_as_it_is_not_released(filled: Path) -> None:
+def test_a_stream_keeps_the_file_open_until_it_is_released(filled: Path) -> None:
     with CaptureFile(filled) as cf:
         stream = stream_of(cf.as_arrow())
     code, batch = stream.next()
     assert code == 0
     assert is_held(filled)
-    stream.let_go()
+    stream.dispose()
     assert not is_held(filled)
     assert batch.child(0).values()[0] == 1
-    batch.let_go()
+    batch.dispose()
 
 
 # Threads and forks
 
 
-def test_streams_are_read_in_many_threads_side_by_side(table: ArrowRecords) -> None:
+def test_streams_are_read_in_many_threads_at_the_same_time(table: ArrowRecords) -> None:
     with ThreadPoolExecutor(4) as pool:
         tables = list(pool.map(pyarrow.table, [table] * 8))
     assert all(read.equals(tables[0]) for read in tables)
 
 
-def test_a_stream_can_go_from_thread_to_thread(table: ArrowRecords) -> None:
+def test_a_stream_can_be_passed_from_thread_to_thread(table: ArrowRecords) -> None:
     reader = pyarrow.RecordBatchReader.from_stream(table)
     rows = 0
     while rows < COUNT:
@@ -198,7 +196,7 @@ def test_a_stream_can_go_from_thread_to_thread(table: ArrowRecords) -> None:
         reader.read_next_batch()
 
 
-def test_threads_that_pull_at_one_stream_get_each_record_once_or_are_told(table: ArrowRecords) -> None:
+def test_threads_that_pull_from_one_stream_get_each_record_once_or_are_refused(table: ArrowRecords) -> None:
     stream, start = stream_of(table), Barrier(4)
 
     def pull(_thread: int) -> list[int]:
@@ -213,15 +211,15 @@ def test_threads_that_pull_at_one_stream_get_each_record_once_or_are_told(table:
             if batch.release is RELEASED:
                 return numbers
             numbers += map(int, batch.child(0).values())
-            batch.let_go()
+            batch.dispose()
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(pull, range(4)))
-    stream.let_go()
+    stream.dispose()
     assert sorted(sum(found, [])) == list(range(1, COUNT + 1))  # noqa: RUF017
 
 
-def test_a_stream_is_pulled_while_somebody_else_has_the_interpreter(filled: Path, tmp_path: Path) -> None:
+def test_a_stream_is_pulled_while_another_thread_has_the_interpreter(filled: Path, tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("there is no C compiler for the thread that pulls")
@@ -234,5 +232,5 @@ def test_a_stream_is_pulled_while_somebody_else_has_the_interpreter(filled: Path
     assert said == ["0", str(batch.num_rows)]
 
 
-def test_a_stream_half_read_goes_on_in_a_forked_child_and_its_parent(path: Path) -> None:
+def test_a_half_read_stream_continues_in_a_forked_child_and_its_parent(path: Path) -> None:
     assert act(arrow_c.fork_with_a_stream_half_read, path) == ["done"]

@@ -1,4 +1,4 @@
-"""Copies of files and rotated logs that are written meanwhile."""
+"""Backups of files and rotated logs that are being written."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """Where the copy is to be."""
+    """The path of the copy."""
     return tmp_path / "copy"
 
 
 def assert_sound(path: Path) -> None:
-    """That nothing is damaged, and nothing is left to repair."""
+    """Checks that nothing is damaged or needs repair."""
     report = capturefile.verify(path)
     assert (report.problems, report.repairable) == ((), ())
 
 
 @pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("count", [0, 1, 3, 2000, 20_000])
-def test_a_copy_has_the_records_and_the_metadata_and_is_written_on(path: Path, target: Path, count: int) -> None:
+def test_a_copy_has_the_records_and_the_metadata_and_can_be_appended_to(path: Path, target: Path, count: int) -> None:
     records = noise(count)
     make(path, records, metadata=b"metadata")
     assert capturefile.backup(path, target) == count
@@ -63,7 +63,7 @@ def test_blocks_are_copied_as_they_are(path: Path, target: Path) -> None:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_what_is_not_committed_is_not_copied(path: Path, target: Path) -> None:
+def test_uncommitted_records_are_not_copied(path: Path, target: Path) -> None:
     with CaptureFile(path, True, encoding=None) as cf:
         cf.add_records(noise(3000))
         cf.commit()
@@ -75,8 +75,8 @@ def test_what_is_not_committed_is_not_copied(path: Path, target: Path) -> None:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_copies_that_are_made_while_a_file_is_written_are_each_of_one_commit(path: Path, target: Path) -> None:
-    def write_on() -> None:
+def test_each_copy_of_a_file_that_is_being_written_has_exactly_one_commit(path: Path, target: Path) -> None:
+    def keep_writing() -> None:
         with CaptureFile(path, True, sync="none", compression_block_size=4096) as cf:
             for first in range(1, 40_001, 100):
                 cf.add_records(numbered(first, first + 99))
@@ -84,7 +84,7 @@ def test_copies_that_are_made_while_a_file_is_written_are_each_of_one_commit(pat
                 cf.commit()
 
     write(path)
-    writer = threading.Thread(target=write_on)
+    writer = threading.Thread(target=keep_writing)
     writer.start()
     counts: list[int] = []
     while writer.is_alive() or counts[-1] < 40_000:
@@ -111,7 +111,7 @@ def test_a_target_that_exists_is_kept_or_replaced(path: Path, target: Path) -> N
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_an_exception_of_the_progress_leaves_nothing(path: Path, target: Path) -> None:
+def test_an_exception_in_the_progress_callback_leaves_nothing(path: Path, target: Path) -> None:
     make(path, noise(50_000))
     calls: list[tuple[int, int]] = []
 
@@ -128,7 +128,7 @@ def test_an_exception_of_the_progress_leaves_nothing(path: Path, target: Path) -
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_file_that_was_cut_short_is_said_so(path: Path, target: Path) -> None:
+def test_a_truncated_file_is_reported(path: Path, target: Path) -> None:
     make(path, noise(20_000))
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2 + 500_000)
@@ -148,7 +148,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def changed(target: Path) -> set[str]:
-    """The files that are others, or newer, than at the last call."""
+    """The files that are new or changed since the last call."""
     found = {path.name: path.stat().st_ino for path in target.iterdir()}
     before, known[target] = known.get(target, {}), found
     return {name for name, number in found.items() if before.get(name) != number}
@@ -174,7 +174,7 @@ def test_a_copy_of_a_log_is_brought_up_to_date(folder: Path, target: Path) -> No
         capturefile.backup(folder, target)
 
 
-def test_a_copy_that_was_interrupted_is_continued(folder: Path, target: Path) -> None:
+def test_an_interrupted_copy_is_continued(folder: Path, target: Path) -> None:
     def stop(done: int, _: int) -> None:
         if done == 2:
             raise KeyError
@@ -204,11 +204,11 @@ def test_files_that_the_log_has_deleted_stay_in_the_copy(folder: Path, target: P
 
 
 def test_a_log_is_copied_while_it_is_written_and_rotated(folder: Path, target: Path) -> None:
-    def write_on() -> None:
+    def keep_writing() -> None:
         for _ in range(15):
             write_files(folder, 2, 2)
 
-    writer = threading.Thread(target=write_on)
+    writer = threading.Thread(target=keep_writing)
     writer.start()
     count = 0
     while writer.is_alive() or count < 69:

@@ -1,4 +1,4 @@
-"""Adding many records in one call, of which all stay or none."""
+"""Adding many records in one call: all or none of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("both_formats")
 
 
 def then_raise(*records: bytes) -> Iterator[bytes]:
-    """Records, and an error where the next would be."""
+    """Gives records, and raises in place of the next one."""
     yield from records
     raise RefusedError
 
@@ -32,14 +32,14 @@ def test_many_records_are_added_in_order(writer: Any, path: Path, kind: Callable
     assert committed(path) == records
 
 
-def test_records_are_taken_from_the_iterable_as_they_come(writer: Any) -> None:  # noqa: ANN401
+def test_records_are_taken_from_the_iterable_one_by_one(writer: Any) -> None:  # noqa: ANN401
     endless = count()
     records = (b"%d" % number for number, _ in zip(endless, range(1000), strict=False))
     assert (writer.add_records(records), next(endless)) == (1000, 1001)
     assert (writer[1], writer[-1]) == (b"0", b"999")
 
 
-def test_the_records_of_a_call_come_together_at_its_end(writer: Any, path: Path) -> None:  # noqa: ANN401
+def test_the_records_of_a_call_are_added_together_at_its_end(writer: Any, path: Path) -> None:  # noqa: ANN401
     def inner() -> Iterator[bytes]:
         yield b"2"
         assert len(writer) == 1
@@ -56,7 +56,7 @@ def test_the_records_of_a_call_come_together_at_its_end(writer: Any, path: Path)
 
 @pytest.mark.parametrize("before", [0, 3, 2000])
 @pytest.mark.parametrize("added", [0, 3, 2000])
-def test_of_an_iterable_that_raises_no_record_stays(writer: Any, path: Path, before: int, added: int) -> None:  # noqa: ANN401
+def test_if_the_iterable_raises_no_record_is_added(writer: Any, path: Path, before: int, added: int) -> None:  # noqa: ANN401
     first = [random.Random(number).randbytes(100) for number in range(before)]
     writer.add_records(first)
     writer.set_metadata(b"kept")
@@ -69,7 +69,7 @@ def test_of_an_iterable_that_raises_no_record_stays(writer: Any, path: Path, bef
 
 
 @pytest.mark.parametrize("wrong", [None, 5, object()])
-def test_what_is_no_iterable_is_refused(writer: Any, wrong: object) -> None:  # noqa: ANN401
+def test_an_argument_that_is_not_iterable_is_refused(writer: Any, wrong: object) -> None:  # noqa: ANN401
     with pytest.raises(TypeError):
         writer.add_records(wrong)
     assert len(writer) == 0
@@ -77,7 +77,7 @@ def test_what_is_no_iterable_is_refused(writer: Any, wrong: object) -> None:  # 
 
 @pytest.mark.parametrize("size", [100, 40_000, 3 * MEBIBYTE])
 @pytest.mark.parametrize("action", ["commit", "rollback", "transaction"])
-def test_what_an_iterable_does_before_it_raises_stays_and_its_records_go(
+def test_effects_of_an_iterable_that_raises_remain_and_its_records_are_discarded(
     writer: Any,  # noqa: ANN401
     path: Path,
     size: int,
@@ -108,7 +108,7 @@ def test_what_an_iterable_does_before_it_raises_stays_and_its_records_go(
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_call_with_more_records_than_are_held_back_is_all_or_nothing_too(
+def test_a_call_with_more_records_than_are_buffered_is_also_all_or_nothing(
     writer: Any,  # noqa: ANN401
     path: Path,
     fails: bool,
@@ -127,7 +127,7 @@ def test_a_call_with_more_records_than_are_held_back_is_all_or_nothing_too(
     assert committed(path) == [*stays, b"after"]
 
 
-def test_what_was_committed_during_a_long_call_that_fails_is_never_taken_back(writer: Any, path: Path) -> None:  # noqa: ANN401
+def test_records_committed_during_a_long_call_that_fails_stay_committed(writer: Any, path: Path) -> None:  # noqa: ANN401
     large = [random.Random(number).randbytes(MEBIBYTE) for number in range(12)]
 
     def records() -> Iterator[bytes]:

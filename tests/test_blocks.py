@@ -16,7 +16,7 @@ DATA_START = 86_016
 
 
 def fill(path: Path, count: int, length: int = 1000) -> None:
-    """A file of records that compression makes no smaller."""
+    """A file of incompressible records."""
     with CaptureFile(path, True, sync=False) as cf:
         cf.add_records(os.urandom(length) for _ in range(count))
         cf.commit()
@@ -28,7 +28,7 @@ def test_an_empty_file_has_no_blocks(path: Path) -> None:
         assert list(cf.blocks()) == []
 
 
-def test_what_is_not_compressed_yet_is_a_block_without_a_position(path: Path) -> None:
+def test_uncompressed_records_are_a_block_without_a_position(path: Path) -> None:
     fill(path, 3)
     with CaptureFile(path) as cf:
         pending = BlockInfo(
@@ -39,7 +39,7 @@ def test_what_is_not_compressed_yet_is_a_block_without_a_position(path: Path) ->
 
 
 @pytest.mark.parametrize("count", [200, 5000, 20_000])
-def test_blocks_follow_each_other_and_have_every_record_once(path: Path, count: int) -> None:
+def test_blocks_are_contiguous_and_have_every_record_once(path: Path, count: int) -> None:
     fill(path, count, 200)
     with CaptureFile(path) as cf:
         blocks = list(cf.blocks())
@@ -67,7 +67,7 @@ def test_a_block_of_metadata_has_no_records(path: Path) -> None:
     assert (second.records, second.record_count, second.size) == (None, 0, 100_004)
 
 
-def test_the_blocks_are_those_of_the_moment_and_a_writer_sees_its_own(path: Path) -> None:
+def test_blocks_are_a_snapshot_and_a_writer_sees_its_own(path: Path) -> None:
     with CaptureFile(path, True, sync=False) as writer:
         writer.add_records(os.urandom(1000) for _ in range(50))
         before = writer.blocks()
@@ -78,7 +78,7 @@ def test_the_blocks_are_those_of_the_moment_and_a_writer_sees_its_own(path: Path
         assert list(writer.blocks()) == []
 
 
-def test_a_damaged_block_is_an_error_and_the_next_one_comes_all_the_same(path: Path) -> None:
+def test_a_damaged_block_is_an_error_and_the_next_one_is_still_listed(path: Path) -> None:
     fill(path, 200)
     with CaptureFile(path) as cf:
         sound = list(cf.blocks())
@@ -135,7 +135,7 @@ def test_where_the_index_is_damaged_the_records_of_a_block_are_unknown(path: Pat
     assert all(block.records is None for block in unknown)
 
 
-def test_what_is_said_of_blocks_beside_damage_is_true(path: Path) -> None:
+def test_descriptions_of_blocks_in_a_damaged_file_are_right(path: Path) -> None:
     fill(path, 30_000, 60)
     sound = {block.position: block for block in listed_in(path)[0]}
     data = path.read_bytes()

@@ -55,12 +55,12 @@ def some_records(count: int, longest: int = 300) -> list[bytes]:
 
 
 def open_reference(path: Path, *, to_write: bool = False, **options: object) -> Reference:
-    """The file as the reference opens it, with records as bytes."""
+    """The file, opened by the reference with records as bytes."""
     return Reference(str(path), to_write, encoding=None, **options)
 
 
 def read_with_reference(data: bytes) -> tuple[list[bytes], bytes | None]:
-    """The records and the metadata that the reference finds in a file, each record by its number."""
+    """The records and the metadata that the reference finds in a file; it reads each record by number."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(data)
@@ -69,7 +69,7 @@ def read_with_reference(data: bytes) -> tuple[list[bytes], bytes | None]:
 
 
 def append_with_reference(data: bytes, records: list[bytes]) -> bytes:
-    """The file after the reference has added the records, in one commit."""
+    """The file after the reference has added the records in one commit."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(data)
@@ -171,7 +171,7 @@ def test_a_trillion_records_are_found_in_a_few_kilobytes(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("serial", [2, 3, 0, 2**32 - 1])
-def test_without_the_newest_slot_the_commit_before_is_read(serial: int) -> None:
+def test_without_the_newest_slot_the_previous_commit_is_read(serial: int) -> None:
     records = some_records(20)
     data = build_file(records, b"metadata", TINY, serial, previous=13)
     newest = encode_slot(parse(data).current, TINY, wrong_crc=True)
@@ -181,7 +181,7 @@ def test_without_the_newest_slot_the_commit_before_is_read(serial: int) -> None:
     assert read_with_reference(parsed.data) == (records[:13], b"metadata")
 
 
-def test_frames_of_an_abandoned_transaction_are_no_part_of_the_file() -> None:
+def test_frames_of_an_abandoned_transaction_are_not_part_of_the_file() -> None:
     builder = FileBuilder(TINY)
     for record in some_records(9):
         builder.add_record(record)
@@ -209,7 +209,7 @@ def test_checksums_are_fixed_after_a_mutation() -> None:
     assert len(fixed) == len(data)
 
 
-def test_slots_can_lie_but_not_overflow() -> None:
+def test_slots_can_state_wrong_lengths_but_not_overflow() -> None:
     data = build_file(some_records(20), geometry=TINY)
     slot = parse(data).current
     with pytest.raises(ValueError, match="more than there is room"):
@@ -220,7 +220,7 @@ def test_slots_can_lie_but_not_overflow() -> None:
         encode_slot(replace(slot, pending=bytes(513)), TINY)
 
 
-def test_the_parser_refuses_what_does_not_add_up() -> None:
+def test_the_parser_refuses_inconsistent_files() -> None:
     data = build_file(some_records(40), geometry=TINY)
     parsed = parse(data)
     moved = replace(parsed.current, file_limit=parsed.current.file_limit - 1, tail=parsed.current.tail[:-1])
@@ -237,7 +237,7 @@ def test_the_parser_refuses_what_does_not_add_up() -> None:
 
 
 def example_files() -> dict[str, bytes]:
-    """The files of the format page's worked example, by the names that its dumps have."""
+    """The files of the format page's worked example, by the names of their dumps."""
     return {
         "three.cf": put_header_checksum(build_file([b"one", b"two", b"three"], b"demo", serial=3, previous=0)),
         "closed.cf": build_file([b"alpha", b"beta", b"x" * 480], None, TINY, serial=3, previous=0, level=0),
@@ -270,7 +270,7 @@ def test_the_example_of_the_format_page_is_what_the_reference_writes(tmp_path: P
 @pytest.mark.parametrize(
     ("number", "start", "way"), [(70_000, 4, [2, 4, 11, 15]), (99_000, 3, [0, 21, 23]), (100_000, 2, [20, 31])]
 )
-def test_the_ways_down_of_the_format_page_are_right(number: int, start: int, way: list[int]) -> None:
+def test_the_paths_to_records_in_the_format_page_are_right(number: int, start: int, way: list[int]) -> None:
     skipped = [3, 1][: 4 - start]
     digits = ", ".join(map(str, skipped + way))
     assert f"| {number:,} | {digits} |" in FORMAT_PAGE.read_text(encoding="utf-8")

@@ -32,7 +32,7 @@ def consume(source: Path, destination: Any, **options: Any) -> checkpoint.Exactl
 
 
 def copy(source: Path, destination: Path, **options: Any) -> list[list[str]]:  # noqa: ANN401
-    """Copies what is not copied yet; returns the batches."""
+    """Copies the records that are not copied yet; returns the batches."""
     batches = []
     with consume(source, destination, **options) as consumer:
         for batch in consumer:
@@ -42,7 +42,7 @@ def copy(source: Path, destination: Path, **options: Any) -> list[list[str]]:  #
 
 
 def metadata_of(path: Path) -> Any:  # noqa: ANN401
-    """The metadata, as what it says in JSON."""
+    """The metadata, decoded from JSON."""
     with CaptureFile(path) as cf:
         return json.loads(cf.get_metadata() or b"null")
 
@@ -57,7 +57,7 @@ def records_of(path: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_each_record_is_consumed_once_however_often_the_consumer_is_started(source: Path, path: Path) -> None:
+def test_each_record_is_consumed_once_over_many_runs_of_the_consumer(source: Path, path: Path) -> None:
     assert copy(source, path) == [["1", "2", "3", "4"], ["5", "6", "7", "8"], ["9", "10"]]
     assert copy(source, path) == []
     write(source, "11")
@@ -73,7 +73,7 @@ def test_killed_consumers_leave_the_source_transformed_exactly_once(tmp_path: Pa
     assert kills / 4 < progress, f"most kills came before there was anything to lose; seed {seed}"
 
 
-def test_results_and_position_are_seen_together(source: Path, path: Path) -> None:
+def test_results_and_position_become_visible_together(source: Path, path: Path) -> None:
     with consume(source, path) as consumer:
         for batch in consumer:
             consumer.add_all(batch)
@@ -87,7 +87,7 @@ def test_results_and_position_are_seen_together(source: Path, path: Path) -> Non
 
 @pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("ending", ["break", "raise", "close", "forget"])
-def test_a_batch_that_was_not_finished_comes_again(source: Path, path: Path, ending: str) -> None:
+def test_an_unfinished_batch_is_repeated(source: Path, path: Path, ending: str) -> None:
     def stop_in_second_batch(consumer: checkpoint.ExactlyOnceConsumer[str]) -> None:
         for batch in consumer:
             consumer.add(batch[0])
@@ -110,7 +110,7 @@ def test_a_batch_that_was_not_finished_comes_again(source: Path, path: Path, end
     assert records_of(path) == ["1", *map(str, range(5, 11))]
 
 
-def test_a_loop_that_is_begun_again_forgets_the_batch_that_was_not_finished(source: Path, path: Path) -> None:
+def test_a_restarted_loop_discards_the_unfinished_batch(source: Path, path: Path) -> None:
     with consume(source, path) as consumer:
         for batch in consumer:
             consumer.add_all(batch)
@@ -130,7 +130,7 @@ def test_a_commit_in_the_loop_finishes_the_batch(source: Path, path: Path) -> No
     assert records_of(path) == records_of(source)
 
 
-def test_records_without_results_are_passed_over_for_good(source: Path, path: Path) -> None:
+def test_records_without_results_are_not_repeated(source: Path, path: Path) -> None:
     with consume(source, path) as consumer:
         for _ in consumer:
             pass
@@ -138,7 +138,7 @@ def test_records_without_results_are_passed_over_for_good(source: Path, path: Pa
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_other_metadata_stays_and_other_consumers_too(source: Path, tmp_path: Path, path: Path) -> None:
+def test_other_metadata_and_positions_of_other_consumers_stay(source: Path, tmp_path: Path, path: Path) -> None:
     write(path, metadata=b'{"owner": "Ada", "n": [1]}')
     write(tmp_path / "other", "a", "b")
     copy(source, path)
@@ -189,7 +189,7 @@ def test_a_source_may_be_copied_elsewhere(source: Path, tmp_path: Path, path: Pa
 
 @pytest.mark.parametrize("opened", [False, True])
 def test_a_source_is_not_its_own_destination(source: Path, path: Path, opened: bool) -> None:
-    """However it is called; its results would be records to consume, without an end."""
+    """By whatever name: its results would be records to consume, in an endless loop."""
     path.symlink_to(source)
     if opened:
         with CaptureFile(source, True) as destination, pytest.raises(ValueError, match="are the same file"):
@@ -201,16 +201,16 @@ def test_a_source_is_not_its_own_destination(source: Path, path: Path, opened: b
             checkpoint.consume_at_least_once(source, path)
     assert records_of(source) == list(map(str, range(1, 11)))
     with CaptureFile(source, True):
-        """Nothing was left open."""
+        """Nothing is open any more."""
 
 
-def test_a_consumer_runs_once_at_a_time(source: Path, path: Path) -> None:
+def test_a_consumer_has_one_instance_at_a_time(source: Path, path: Path) -> None:
     with consume(source, path), pytest.raises(capturefile.CaptureFileAlreadyOpen):
         consume(source, path)
     copy(source, path)
 
 
-def test_a_destination_that_is_open_already_is_used_and_stays_open(source: Path, path: Path) -> None:
+def test_an_open_destination_is_used_and_stays_open(source: Path, path: Path) -> None:
     with CaptureFile(path, True, encoding="latin-1", sync=False) as destination:
         with consume(source, destination) as consumer:
             for _ in consumer:
@@ -224,7 +224,7 @@ def test_a_destination_that_is_open_already_is_used_and_stays_open(source: Path,
             pass
 
 
-def test_records_are_decoded_as_asked(tmp_path: Path, path: Path) -> None:
+def test_records_are_decoded_as_requested(tmp_path: Path, path: Path) -> None:
     with CaptureFile(tmp_path / "source", True) as cf:
         cf.add_records([b"Gr\xfc\xdfe", b"\xff"])
         cf.commit()
@@ -244,7 +244,7 @@ def test_batches_are_bounded_in_bytes_too(tmp_path: Path, path: Path) -> None:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_following_consumer_goes_on_with_what_is_committed_later(source: Path, path: Path) -> None:
+def test_a_following_consumer_continues_with_later_commits(source: Path, path: Path) -> None:
     def follow() -> None:
         with pytest.raises(capturefile.CaptureFileReplaced):
             copy(source, path, follow=True)
@@ -261,11 +261,11 @@ def test_a_following_consumer_goes_on_with_what_is_committed_later(source: Path,
     assert ended.wait(PATIENCE)
 
 
-def test_a_following_consumer_ends_after_a_time_without_news(source: Path, path: Path) -> None:
+def test_a_following_consumer_ends_after_a_timeout(source: Path, path: Path) -> None:
     assert len(copy(source, path, follow=True, timeout=0.05)) == 3
 
 
-def test_a_source_that_is_gone_while_it_is_followed_is_an_error(source: Path, path: Path) -> None:
+def test_a_source_that_is_replaced_while_it_is_followed_is_an_error(source: Path, path: Path) -> None:
     with consume(source, path, follow=True) as consumer:
         batches = iter(consumer)
         for _ in range(3):
@@ -276,7 +276,7 @@ def test_a_source_that_is_gone_while_it_is_followed_is_an_error(source: Path, pa
     assert len(records_of(path)) == 10
 
 
-def test_a_commit_that_fails_takes_nothing_from_the_next_consumer(source: Path, path: Path) -> None:
+def test_a_failed_commit_does_not_affect_the_next_consumer(source: Path, path: Path) -> None:
     with CaptureFile(path, True, sync=False) as destination:
         consumer = consume(source, destination)
         loop = iter(consumer)
@@ -312,7 +312,7 @@ def deliver(source: Path, cursor: Path, sink: list[str], **options: Any) -> None
             sink.extend(batch)
 
 
-def test_a_cursor_file_remembers_what_was_delivered(source: Path, tmp_path: Path) -> None:
+def test_a_cursor_file_records_what_was_delivered(source: Path, tmp_path: Path) -> None:
     cursor = tmp_path / "cursor"
     sink: list[str] = []
     for _ in range(2):
@@ -334,7 +334,7 @@ def test_killed_consumers_deliver_every_record_at_least_once(tmp_path: Path) -> 
     assert kills / 4 < progress, f"most kills came before there was anything to lose; seed {seed}"
 
 
-def test_a_batch_that_was_not_finished_is_delivered_again(source: Path, tmp_path: Path) -> None:
+def test_an_unfinished_batch_is_delivered_again(source: Path, tmp_path: Path) -> None:
     sink: list[str] = []
 
     class Failing(list[str]):
@@ -350,7 +350,7 @@ def test_a_batch_that_was_not_finished_is_delivered_again(source: Path, tmp_path
 
 
 @pytest.mark.parametrize("content", ["", "7", "[]", "null or not", '{"records": 1}', '{"records": "1", "crc32": 1}'])
-def test_a_cursor_file_that_is_none_is_refused_and_kept(source: Path, tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_cursor_is_refused_and_kept(source: Path, tmp_path: Path, content: str) -> None:
     cursor = tmp_path / "cursor"
     cursor.write_text(content)
     with pytest.raises(ValueError, match="cursor"):
@@ -377,7 +377,7 @@ def test_a_cursor_file_that_cannot_be_written_is_an_error_and_leaves_nothing(sou
     assert [each.name for each in folder.iterdir()] == ["cursor"]
 
 
-def test_files_are_where_they_were_after_the_process_has_gone_to_another_folder(
+def test_relative_paths_stay_valid_after_the_process_changes_its_working_folder(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

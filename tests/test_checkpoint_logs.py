@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def consume(folder: Path, path: Path, batches: int | None = None) -> int:
-    """Copies records that were not copied yet, at most this many batches of two; returns how many are done then."""
+    """Copies records that were not copied yet, at most this many batches of two; returns the new position."""
     with checkpoint.consume(folder, path, name="test", batch_size=2, sync="none") as consumer:
         for number, batch in enumerate(consumer, 1):
             consumer.add_all(batch)
@@ -35,7 +35,7 @@ def records_of(path: Path) -> list[str]:
         return list(cf)
 
 
-def test_a_log_is_consumed_over_its_files_once(folder: Path, path: Path) -> None:
+def test_each_record_of_a_log_is_consumed_once_across_its_files(folder: Path, path: Path) -> None:
     assert [consume(folder, path, batches=1) for _ in range(3)] == [2, 4, 6]
     assert consume(folder, path) == 9
     write_files(folder, 2, 1)
@@ -54,7 +54,7 @@ def test_a_consumer_follows_a_log(folder: Path, path: Path) -> None:
         assert consumer.lag() == 0
 
 
-def test_records_that_were_deleted_before_they_were_consumed_are_told_once(folder: Path, path: Path) -> None:
+def test_records_deleted_before_they_were_consumed_are_reported_once(folder: Path, path: Path) -> None:
     assert consume(folder, path, batches=1) == 2
     with RotatingWriter(folder, keep_files=2):
         pass
@@ -69,7 +69,7 @@ def test_records_that_were_deleted_before_they_were_consumed_are_told_once(folde
     assert consume(folder, path) == 9
 
 
-def test_a_position_whose_record_was_deleted_since_is_continued_with(folder: Path, path: Path) -> None:
+def test_a_consumer_continues_from_a_position_whose_record_is_deleted(folder: Path, path: Path) -> None:
     assert consume(folder, path, batches=2) == 4
     with RotatingWriter(folder, keep_files=2):
         pass
@@ -77,7 +77,7 @@ def test_a_position_whose_record_was_deleted_since_is_continued_with(folder: Pat
     assert records_of(path) == numbered(1, 9)
 
 
-def test_another_log_in_the_place_of_the_one_that_was_consumed_is_refused(folder: Path, path: Path) -> None:
+def test_a_different_log_in_the_same_folder_is_refused(folder: Path, path: Path) -> None:
     consume(folder, path)
     for file in folder.iterdir():
         file.unlink()
@@ -88,7 +88,7 @@ def test_another_log_in_the_place_of_the_one_that_was_consumed_is_refused(folder
         consume(folder, path)
 
 
-def test_a_cursor_file_counts_over_rotations(folder: Path, tmp_path: Path) -> None:
+def test_a_cursor_file_counts_across_rotations(folder: Path, tmp_path: Path) -> None:
     seen = []
     for _ in range(2):
         with checkpoint.consume_at_least_once(folder, tmp_path / "cursor") as consumer:
@@ -96,7 +96,7 @@ def test_a_cursor_file_counts_over_rotations(folder: Path, tmp_path: Path) -> No
     assert seen == numbered(1, 9)
 
 
-def test_the_results_are_no_file_of_the_log(folder: Path) -> None:
+def test_a_file_of_the_log_is_refused_as_destination(folder: Path) -> None:
     with RotatingReader(folder) as log:
         first, *_ = log.files()
     with pytest.raises(ValueError, match="are the same file, or belong to the same log"):

@@ -1,4 +1,4 @@
-"""What all commands of `capturefile` have in common: errors, exit codes, and how they treat standard output."""
+"""What all commands of `capturefile` have in common: errors, exit codes, and the use of standard output."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_missing_file_is_an_error_on_one_line(path: Path, command: Sequence[st
 
 @pytest.mark.parametrize("content", [b"", b"just text\n", b"MioCapture\0", b"\0" * 500_000])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_file_that_is_no_capture_file_is_an_error_on_one_line(
+def test_a_file_that_is_not_a_capture_file_is_an_error_on_one_line(
     path: Path, command: Sequence[str], content: bytes
 ) -> None:
     if not content and command in COMMANDS_THAT_CREATE:
@@ -114,7 +114,7 @@ def test_a_file_without_permission_is_an_error_on_one_line(numbers: Path, comman
 
 
 @pytest.mark.parametrize("command", COMMANDS_THAT_WRITE)
-def test_a_file_that_somebody_writes_is_an_error_on_one_line(numbers: Path, command: Sequence[str]) -> None:
+def test_a_file_that_is_being_written_is_an_error_on_one_line(numbers: Path, command: Sequence[str]) -> None:
     with capturefile.open(numbers, "a"):
         done = run(*on(numbers, command), given=b"x\n")
     assert (done.returncode, done.stdout) == (FAILED, b"")
@@ -149,7 +149,7 @@ def test_a_path_need_not_be_text(tmp_path: Path) -> None:
     assert_one_line(done.stderr)
 
 
-def test_an_error_is_quiet_where_standard_error_is_closed(path: Path) -> None:
+def test_an_error_is_silent_if_standard_error_is_closed(path: Path) -> None:
     done = shell('"$@" 2>&-', "cat", path)
     assert (done.returncode, done.stdout) == (FAILED, b"")
 
@@ -187,7 +187,7 @@ def test_an_error_is_quiet_where_standard_error_is_closed(path: Path) -> None:
         ["completion", "tcsh"],
     ],
 )
-def test_wrong_usage_is_told_apart_from_failure(arguments: list[str]) -> None:
+def test_wrong_usage_is_distinguished_from_failure(arguments: list[str]) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert done.stderr.startswith(f"usage: capturefile {arguments[0]}".encode())
@@ -217,7 +217,7 @@ def test_wrong_usage_is_told_apart_from_failure(arguments: list[str]) -> None:
         (["cat", "--", "--range"], b"capturefile: --range: No such file or directory"),
     ],
 )
-def test_an_error_of_usage_names_what_is_wrong(arguments: list[str], message: bytes) -> None:
+def test_a_usage_error_names_what_is_wrong(arguments: list[str], message: bytes) -> None:
     assert run(*arguments).stderr.splitlines()[-1] == message
 
 
@@ -229,7 +229,7 @@ def test_options_may_stand_between_arguments(numbers: Path) -> None:
     assert b"not 'two'" in done.stderr
 
 
-def test_help_is_shown_by_the_command_alone_and_by_the_word() -> None:
+def test_help_is_shown_without_arguments_and_by_the_command_help() -> None:
     assert output() == output("help") == output("--help")
     assert output("help", "help") == output("help")
     assert output("help", "cat") == output("cat", "--help")
@@ -241,11 +241,11 @@ def test_help_is_shown_by_the_command_alone_and_by_the_word() -> None:
 
 @pytest.fixture
 def large(path: Path) -> Path:
-    """A file with more to write than any pipe holds."""
+    """A file whose output is larger than the buffer of any pipe."""
     return make(path, [b"%06d" % number for number in range(300_000)])
 
 
-def test_cat_ends_quietly_once_nobody_reads_it(large: Path) -> None:
+def test_cat_ends_silently_when_its_reader_is_gone(large: Path) -> None:
     with running("cat", large) as process:
         assert read(process.stdout, 7) == b"000000\n"
         pipe_of(process.stdout).close()
@@ -253,13 +253,13 @@ def test_cat_ends_quietly_once_nobody_reads_it(large: Path) -> None:
         assert read(process.stderr, 1000) == b""
 
 
-def test_a_shell_pipeline_shows_only_what_was_asked_for(large: Path) -> None:
+def test_a_shell_pipeline_prints_only_the_requested_records(large: Path) -> None:
     done = shell('"$@" | head -1; exit ${PIPESTATUS[0]}', "cat", large)
     assert (done.returncode, done.stdout, done.stderr) == (BROKEN_PIPE, b"000000\n", b"")
 
 
 def run_unread(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Runs the command with a standard output that nobody reads from the start."""
+    """Runs the command with a standard output that has no reader from the start."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -278,14 +278,14 @@ def run_unread(*arguments: str, environment: Mapping[str, str] | None = None) ->
 @pytest.mark.parametrize(
     "command", [("cat",), ("count",), ("info", "--json"), ("verify",), ("export",), ("export", "--format", "parquet")]
 )
-def test_results_that_nobody_reads_end_the_command_quietly(numbers: Path, command: Sequence[str]) -> None:
+def test_results_without_a_reader_end_the_command_silently(numbers: Path, command: Sequence[str]) -> None:
     done = run_unread(*on(numbers, command))
     assert (done.returncode, done.stderr) == (BROKEN_PIPE, b"")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_that_nobody_reads_ends_the_command_quietly(option: str, unbuffered: str) -> None:
+def test_help_without_a_reader_ends_the_command_silently(option: str, unbuffered: str) -> None:
     done = run_unread(option, environment={"PYTHONUNBUFFERED": unbuffered})
     # Without a buffer argparse itself ignores the error.
     assert done.returncode in {SUCCEEDED, BROKEN_PIPE}

@@ -41,12 +41,12 @@ def test_append_makes_each_line_of_standard_input_a_record(path: Path) -> None:
     assert records_of(path) == [b"first", b"second", b"third"]
 
 
-def test_append_takes_nothing_from_a_line_but_its_newline(path: Path) -> None:
+def test_append_removes_only_the_newline_from_a_line(path: Path) -> None:
     run("append", path, given=b"\n\0\xff\xfe\r\n \xe4\t\n\nno newline")
     assert records_of(path) == [b"", b"\0\xff\xfe\r", b" \xe4\t", b"", b"no newline"]
 
 
-def test_append_adds_after_the_records_that_are_there(path: Path) -> None:
+def test_append_adds_after_the_existing_records(path: Path) -> None:
     make(path, [b"first"])
     assert run("append", path, given=b"second").stderr == b"capturefile: 1 record added\n"
     assert records_of(path) == [b"first", b"second"]
@@ -58,7 +58,7 @@ def test_append_without_input_leaves_an_empty_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_append_commits_a_last_batch_that_is_not_full(path: Path, size: int) -> None:
+def test_append_commits_an_incomplete_last_batch(path: Path, size: int) -> None:
     run("append", "--commit-every", str(size), path, given=b"a\nb\nc\nd\ne\nf\ng\n")
     assert records_of(path) == [b"a", b"b", b"c", b"d", b"e", b"f", b"g"]
 
@@ -78,7 +78,7 @@ def test_append_stores_a_million_lines(path: Path) -> None:
         assert (cf.record_count(), cf[1], cf[-1]) == (1_000_000, b"0", b"999999")
 
 
-def test_ctrl_c_ends_append_and_keeps_only_the_batches_that_are_full(path: Path) -> None:
+def test_ctrl_c_ends_append_and_keeps_only_full_batches(path: Path) -> None:
     with running("append", path, "--commit-every", "2", "--commit-interval", "inf") as process:
         pipe_of(process.stdin).write(b"a\nb\nc\nd\ne\n")
         wait_until(lambda: count_of(path) == 4)
@@ -88,7 +88,7 @@ def test_ctrl_c_ends_append_and_keeps_only_the_batches_that_are_full(path: Path)
     assert records_of(path) == [b"a", b"b", b"c", b"d"]
 
 
-def test_append_to_a_full_disk_fails_and_keeps_the_batches_before(path: Path) -> None:
+def test_append_to_a_full_disk_fails_and_keeps_earlier_batches(path: Path) -> None:
     limited = (
         "import resource, runpy, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))\n"
@@ -124,7 +124,7 @@ def test_append_without_standard_input_fails(path: Path) -> None:
     assert done.stderr.endswith(b"capturefile: standard input: Bad file descriptor\n")
 
 
-def test_append_commits_what_has_come_when_it_is_time(path: Path) -> None:
+def test_append_commits_complete_lines_after_the_interval(path: Path) -> None:
     with running("append", path, "--commit-interval", "0.05") as process:
         pipe_of(process.stdin).write(b"a\nb\nhalf")
         wait_until(lambda: count_of(path) == 2)
@@ -135,20 +135,20 @@ def test_append_commits_what_has_come_when_it_is_time(path: Path) -> None:
     assert records_of(path) == [b"a", b"b", b"half a line"]
 
 
-def test_append_commits_within_a_second_without_being_told(path: Path) -> None:
+def test_append_commits_within_a_second_by_default(path: Path) -> None:
     with running("append", path) as process:
         pipe_of(process.stdin).write(b"a\n")
         wait_until(lambda: count_of(path) == 1)
 
 
-def test_append_commits_at_once_without_an_interval(path: Path) -> None:
+def test_append_commits_immediately_with_an_interval_of_zero(path: Path) -> None:
     with running("append", path, "--commit-interval", "0", "--commit-every", "1000000") as process:
         for count in (1, 2, 3):
             pipe_of(process.stdin).write(b"a\n")
             wait_until(lambda count=count: count_of(path) == count)  # type: ignore[misc]
 
 
-def test_append_that_waits_for_input_costs_next_to_nothing(path: Path) -> None:
+def test_append_uses_almost_no_processor_time_while_it_waits(path: Path) -> None:
     with running("append", path) as process:
         pipe_of(process.stdin).write(b"a\n")
         wait_until(lambda: count_of(path) == 1)
@@ -163,7 +163,7 @@ def processor_time(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_append_takes_lines_that_come_in_pieces(path: Path) -> None:
+def test_append_accepts_lines_that_arrive_in_pieces(path: Path) -> None:
     long = noise(1, 3_000_000)[0]
     with running("append", path) as process:
         for piece in (b"a", b"b", b"\n", b"\nc\n", long, b"end", b"\n", b"rest"):
@@ -174,7 +174,7 @@ def test_append_takes_lines_that_come_in_pieces(path: Path) -> None:
 
 
 @pytest.mark.parametrize("interval", ["2147484", "1e300", "inf"])
-def test_append_takes_intervals_of_any_length(path: Path, interval: str) -> None:
+def test_append_accepts_intervals_of_any_length(path: Path, interval: str) -> None:
     with running("append", path, "--commit-interval", interval) as process:
         pipe_of(process.stdin).write(b"a\n")
         wait_until(lambda: path.exists())

@@ -1,4 +1,4 @@
-"""Colours, which only a terminal has."""
+"""Colours, which are used only on a terminal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def texts(path: Path) -> Path:
     return make(path, [b"an error, and an Error", b"\x1b[2Jerror\xff", b"nothing"])
 
 
-def test_grep_shows_in_red_what_was_found(texts: Path) -> None:
+def test_grep_highlights_matches_in_red(texts: Path) -> None:
     written = on_terminal("grep", "-n", "error|$", texts)
     assert written.splitlines() == [
         b"1:an " + RED + b"error" + RESET + b", and an Error",
@@ -45,7 +45,7 @@ def test_grep_shows_in_red_what_was_found(texts: Path) -> None:
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_there_are_no_colours_where_none_are_wanted(texts: Path, environment: dict[str, str]) -> None:
+def test_colours_can_be_disabled(texts: Path, environment: dict[str, str]) -> None:
     for arguments in (("grep", "error"), ("verify",)):
         assert b"\x1b" not in on_terminal(*arguments, texts, **environment)
         assert b"\x1b[1" not in output(*arguments, texts)

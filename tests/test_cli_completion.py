@@ -1,4 +1,4 @@
-"""The scripts of `completion`, run in the shells that they are for, where these are installed."""
+"""The scripts of `completion`, run in their shells, if these are installed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def offered(shell: str, folder: Path, words: str) -> set[str]:
-    """What the shell offers for the last word of a command line; an empty last word is written ''."""
+    """The completions that the shell offers for the last word of a command line; '' stands for an empty last word."""
     script = folder / f"script.{shell}"
     script.write_bytes(output("completion", shell))
     if shell == "bash":
@@ -55,7 +55,7 @@ def offered(shell: str, folder: Path, words: str) -> set[str]:
 
 
 def installed(shell: str) -> pytest.MarkDecorator:
-    """Leaves the test out where there is no such shell."""
+    """Skips the test if the shell is not installed."""
     return pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell} is not installed")
 
 
@@ -77,7 +77,7 @@ def test_the_shell_offers_the_options_of_a_command(shell: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("shell", COMPLETING)
-def test_the_shell_offers_the_words_that_an_option_takes(shell: str, tmp_path: Path) -> None:
+def test_the_shell_offers_the_values_of_an_option(shell: str, tmp_path: Path) -> None:
     assert offered(shell, tmp_path, "capturefile cat --format ''") == FORMATS
     assert offered(shell, tmp_path, "capturefile export --format p") == {"parquet"}
     (tmp_path / "file").touch()
@@ -86,7 +86,7 @@ def test_the_shell_offers_the_words_that_an_option_takes(shell: str, tmp_path: P
 
 
 @pytest.mark.parametrize("shell", COMPLETING)
-def test_the_shell_offers_commands_below_a_command_and_words_that_are_arguments(shell: str, tmp_path: Path) -> None:
+def test_the_shell_offers_subcommands_and_fixed_arguments(shell: str, tmp_path: Path) -> None:
     helps = {"-h", "--help"}
     assert offered(shell, tmp_path, "capturefile metadata ''") - helps == {"get", "set", "clear"}
     assert offered(shell, tmp_path, "capturefile completion ''") - helps == {*SHELLS}
@@ -103,7 +103,7 @@ def test_the_shell_offers_files(shell: str, tmp_path: Path) -> None:
 
 
 @installed("zsh")
-def test_zsh_completes_commands_options_words_and_files(tmp_path: Path) -> None:
+def test_zsh_completes_commands_options_values_and_files(tmp_path: Path) -> None:
     script = tmp_path / "script.zsh"
     script.write_bytes(output("completion", "zsh"))
     (tmp_path / "log.capture").touch()
@@ -129,7 +129,7 @@ KILL_LINE = "\x15"
 
 @contextmanager
 def interactive_zsh(folder: Path) -> Iterator[int]:
-    """A zsh in a terminal of its own; gives the other end of that."""
+    """A zsh in a new terminal; gives the other end of the terminal."""
     master, terminal = pty.openpty()
     with subprocess.Popen(
         ["zsh", "-f", "-i"],
@@ -149,12 +149,12 @@ def interactive_zsh(folder: Path) -> Iterator[int]:
 
 
 def say(terminal: int, text: str) -> None:
-    """Types something."""
+    """Types text into the terminal."""
     os.write(terminal, text.encode())
 
 
 def heard(terminal: int, text: str) -> bool:
-    """Whether this is to be seen before long."""
+    """Whether the terminal shows this text soon."""
     seen = ""
     while text not in seen:
         if not select.select([terminal], [], [], PATIENCE)[0]:

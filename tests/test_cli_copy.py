@@ -1,4 +1,4 @@
-"""The command `copy`: records into new files, recompressed, joined, or split."""
+"""The command `copy`: records in new files, recompressed, joined, or split."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECORDS = [b"", b"two\nlines", b"\0\xff", *noise(3000), b"x" * 5_000_000, b"last
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """Where the copy goes."""
+    """The path of the copy."""
     return tmp_path / "copy.capture"
 
 
@@ -35,18 +35,18 @@ def test_a_copy_has_the_records_and_the_metadata(path: Path, target: Path) -> No
     assert capturefile.verify(target).sound
 
 
-def test_a_copy_can_be_without_the_metadata(path: Path, target: Path) -> None:
+def test_a_copy_can_omit_the_metadata(path: Path, target: Path) -> None:
     run("copy", "--no-metadata", make(path, [b"one"], metadata=b"state"), target)
     assert (records_of(target), metadata_of(target)) == ([b"one"], None)
 
 
-def test_a_copy_of_nothing_is_an_empty_file(path: Path, target: Path) -> None:
+def test_a_copy_of_an_empty_file_is_an_empty_file(path: Path, target: Path) -> None:
     assert run("copy", make(path), target).stderr == b"capturefile: 0 records copied\n"
     assert records_of(target) == []
 
 
 @pytest.mark.parametrize(("asked", "size"), [("64K", 65_536), ("1M", 1_048_576), ("8192", 8192)])
-def test_a_copy_has_the_block_size_that_is_asked_for(path: Path, target: Path, asked: str, size: int) -> None:
+def test_a_copy_has_the_requested_block_size(path: Path, target: Path, asked: str, size: int) -> None:
     run("copy", "--block-size", asked, make(path, RECORDS), target)
     with capturefile.open(target) as cf:
         assert cf.info().block_size == size
@@ -61,7 +61,7 @@ def test_a_copy_has_the_block_size_of_its_source(path: Path, target: Path) -> No
         assert cf.info().block_size == 16_384
 
 
-def test_a_block_size_that_no_file_can_have_is_refused(path: Path, target: Path) -> None:
+def test_an_invalid_block_size_is_refused(path: Path, target: Path) -> None:
     done = run("copy", "--block-size", "5000", make(path), target)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert b"expected a multiple of 4K, not '5000'" in done.stderr
@@ -86,7 +86,7 @@ def test_a_copy_of_several_files_joins_them(tmp_path: Path, target: Path) -> Non
     assert metadata_of(target) == b"c"
 
 
-def test_a_copy_takes_a_range_of_one_file(numbers: Path, target: Path) -> None:
+def test_a_copy_accepts_a_range_of_one_file(numbers: Path, target: Path) -> None:
     run("copy", "--range", "5-7", numbers, target)
     assert records_of(target) == [b"5", b"6", b"7"]
     done = run("copy", "--range", "5-7", numbers, numbers, target.with_name("other"))
@@ -97,7 +97,7 @@ def test_a_copy_takes_a_range_of_one_file(numbers: Path, target: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "parts"), [(20, [20]), (19, [19, 1]), (10, [10, 10]), (7, [7, 7, 6]), (1, [1] * 20), (100, [20])]
 )
-def test_the_parts_of_a_split_joined_are_the_whole(numbers: Path, target: Path, size: int, parts: list[int]) -> None:
+def test_the_joined_parts_of_a_split_have_all_records(numbers: Path, target: Path, size: int, parts: list[int]) -> None:
     done = run("copy", "--split", str(size), numbers, target)
     assert done.stderr == b"capturefile: 20 records copied\n"
     names = done.stdout.decode().splitlines()
@@ -121,7 +121,7 @@ def output_of_split(source: Path, target: Path) -> list[str]:
     return run("copy", "--split", "1", source, target).stdout.decode().splitlines()
 
 
-def test_no_part_is_made_where_one_would_be_in_the_way(numbers: Path, tmp_path: Path) -> None:
+def test_if_one_part_exists_already_no_part_is_created(numbers: Path, tmp_path: Path) -> None:
     (tmp_path / "part-3").write_text("old")
     done = run("copy", "--split", "7", numbers, tmp_path / "part")
     assert (done.returncode, done.stdout) == (FAILED, b"")
@@ -129,7 +129,7 @@ def test_no_part_is_made_where_one_would_be_in_the_way(numbers: Path, tmp_path: 
     assert sorted(tmp_path.iterdir()) == sorted([numbers, tmp_path / "part-3"])
 
 
-def test_a_copy_replaces_a_capture_file_only_if_told(numbers: Path, target: Path) -> None:
+def test_a_copy_replaces_a_capture_file_only_with_overwrite(numbers: Path, target: Path) -> None:
     make(target, [b"old"])
     done = run("copy", numbers, target)
     assert (done.returncode, records_of(target)) == (FAILED, [b"old"])
@@ -138,7 +138,7 @@ def test_a_copy_replaces_a_capture_file_only_if_told(numbers: Path, target: Path
     assert len(records_of(target)) == 20
 
 
-def test_a_file_can_be_compressed_anew_in_its_place(path: Path) -> None:
+def test_a_file_can_be_recompressed_in_place(path: Path) -> None:
     make(path, RECORDS, metadata=b"state")
     assert run("copy", "--overwrite", "--block-size", "256K", path, path).returncode == SUCCEEDED
     assert (records_of(path), metadata_of(path)) == (RECORDS, b"state")
@@ -146,7 +146,7 @@ def test_a_file_can_be_compressed_anew_in_its_place(path: Path) -> None:
         assert cf.info().block_size == 256 * 1024
 
 
-def test_what_somebody_writes_or_is_no_capture_file_is_not_replaced(numbers: Path, target: Path) -> None:
+def test_a_file_that_is_being_written_or_not_a_capture_file_is_not_replaced(numbers: Path, target: Path) -> None:
     target.write_text("a letter")
     done = run("copy", "--overwrite", numbers, target)
     assert (done.returncode, target.read_text()) == (FAILED, "a letter")
@@ -158,14 +158,14 @@ def test_what_somebody_writes_or_is_no_capture_file_is_not_replaced(numbers: Pat
     assert b"already open" in done.stderr
 
 
-def test_a_copy_that_fails_leaves_nothing(damaged: Path, target: Path) -> None:
+def test_a_failed_copy_leaves_nothing(damaged: Path, target: Path) -> None:
     done = run("copy", damaged, target)
     assert (done.returncode, done.stdout) == (FAILED, b"")
     assert_one_line(done.stderr)
     assert list(target.parent.iterdir()) == [damaged]
 
 
-def test_a_copy_leaves_out_what_is_unreadable_if_told(damaged: Path, target: Path) -> None:
+def test_a_copy_skips_unreadable_records_on_request(damaged: Path, target: Path) -> None:
     done = run("copy", "--skip-unreadable", damaged, target)
     assert done.returncode == 3
     loss, copied = done.stderr.decode().splitlines()
@@ -177,7 +177,7 @@ def test_a_copy_leaves_out_what_is_unreadable_if_told(damaged: Path, target: Pat
 
 
 @pytest.mark.parametrize("missing", ["source", "folder"])
-def test_a_copy_names_what_is_missing(numbers: Path, tmp_path: Path, missing: str) -> None:
+def test_a_copy_names_the_missing_file(numbers: Path, tmp_path: Path, missing: str) -> None:
     gone = tmp_path / "missing"
     arguments = (gone, tmp_path / "new") if missing == "source" else (numbers, gone / "new")
     done = run("copy", *arguments)

@@ -1,4 +1,4 @@
-"""The commands `import` and `export`: what goes out as JSON lines, CSV or Parquet comes in again the same."""
+"""The commands `import` and `export`: round trips through JSON lines, CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ TOUGH = [
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_exported_comes_in_again_the_same(tmp_path: Path, form: str) -> None:
+def test_an_import_of_an_export_gives_the_same_records(tmp_path: Path, form: str) -> None:
     source, middle, target = make(tmp_path / "a", TOUGH), tmp_path / f"b.{form}", tmp_path / "c"
     printed = run("export", source, middle)
     assert (printed.returncode, printed.stdout) == (SUCCEEDED, b"")
@@ -81,7 +81,7 @@ def test_what_is_exported_comes_in_again_the_same(tmp_path: Path, form: str) -> 
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=st.lists(st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode)), max_size=100))
-def test_any_records_come_in_again_the_same(tmp_path: Path, form: str, records: list[bytes]) -> None:
+def test_any_records_survive_a_round_trip(tmp_path: Path, form: str, records: list[bytes]) -> None:
     source, middle, target = tmp_path / "a", tmp_path / f"b.{form}", tmp_path / "c"
     for file in (source, target):
         file.unlink(missing_ok=True)
@@ -92,38 +92,38 @@ def test_any_records_come_in_again_the_same(tmp_path: Path, form: str, records: 
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_file_without_records_comes_in_again_the_same(tmp_path: Path, form: str) -> None:
+def test_a_file_without_records_survives_a_round_trip(tmp_path: Path, form: str) -> None:
     run("export", make(tmp_path / "a"), tmp_path / f"b.{form}")
     assert run("import", tmp_path / "c", tmp_path / f"b.{form}").stderr == b"capturefile: 0 records added\n"
     assert records_of(tmp_path / "c") == []
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_records_go_through_a_pipe(tmp_path: Path, form: str) -> None:
+def test_records_are_exported_and_imported_through_a_pipe(tmp_path: Path, form: str) -> None:
     source, target = make(tmp_path / "a", [b"one", b"\xff", b""]), tmp_path / "b"
     done = shell(f'"$@" export --format {form} {source} | "$@" import --format {form} {target}')
     assert (done.returncode, done.stderr) == (SUCCEEDED, b"capturefile: 3 records added\n")
     assert records_of(target) == [b"one", b"\xff", b""]
 
 
-def test_jsonl_is_what_is_written_and_read_without_a_better_word(path: Path, tmp_path: Path) -> None:
+def test_jsonl_is_the_default_format(path: Path, tmp_path: Path) -> None:
     make(path, [b"one"])
     assert output("export", path) == b'{"record_number": 1, "record": "one"}\n'
     run("import", tmp_path / "b", given=b'{"record": "one"}\n\n{"record_base64": "/w=="}')
     assert records_of(tmp_path / "b") == [b"one", b"\xff"]
 
 
-def test_import_adds_after_the_records_that_are_there(numbers: Path) -> None:
+def test_import_adds_after_the_existing_records(numbers: Path) -> None:
     run("import", numbers, given=b'{"record": "21"}\n')
     assert records_of(numbers)[-2:] == [b"20", b"21"]
 
 
-def test_export_takes_a_range(numbers: Path) -> None:
+def test_export_accepts_a_range(numbers: Path) -> None:
     printed = [json.loads(line) for line in output("export", "--range", "-2-", numbers).splitlines()]
     assert printed == [{"record_number": 19, "record": "19"}, {"record_number": 20, "record": "20"}]
 
 
-def test_csv_is_as_others_read_it(tmp_path: Path, path: Path) -> None:
+def test_csv_can_be_read_by_other_programs(tmp_path: Path, path: Path) -> None:
     run("export", make(path, TOUGH[:20]), tmp_path / "b.csv")
     with (tmp_path / "b.csv").open(newline="", encoding="utf-8") as file:
         names, *rows = csv.reader(file)
@@ -133,7 +133,7 @@ def test_csv_is_as_others_read_it(tmp_path: Path, path: Path) -> None:
     assert rows[15] == ["16", "", "/w=="]
 
 
-def test_parquet_is_as_others_read_it(tmp_path: Path, path: Path) -> None:
+def test_parquet_can_be_read_by_other_programs(tmp_path: Path, path: Path) -> None:
     run("export", make(path, TOUGH), tmp_path / "b.parquet")
     table = parquet.read_table(tmp_path / "b.parquet")
     numbers = pyarrow.field("record_number", pyarrow.int64(), nullable=False)
@@ -149,7 +149,7 @@ def test_parquet_has_row_groups_of_a_bounded_size(tmp_path: Path, path: Path) ->
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_text_refuses_what_is_none(tmp_path: Path, path: Path, form: str) -> None:
+def test_text_refuses_records_that_are_not_text(tmp_path: Path, path: Path, form: str) -> None:
     make(path, [b"one", b"\xff"])
     done = run("export", "--text", path, tmp_path / f"b.{form}")
     assert (done.returncode, done.stdout) == (FAILED, b"")
@@ -158,7 +158,7 @@ def test_text_refuses_what_is_none(tmp_path: Path, path: Path, form: str) -> Non
     assert sorted(file.name for file in tmp_path.iterdir()) == [path.name]
 
 
-def test_text_is_strings_in_parquet(tmp_path: Path, path: Path) -> None:
+def test_text_becomes_strings_in_parquet(tmp_path: Path, path: Path) -> None:
     run("export", "--text", make(path, ["é".encode()]), tmp_path / "b.parquet")
     table = parquet.read_table(tmp_path / "b.parquet")
     assert (table.schema.field("record").type, table.to_pydict()["record"]) == (pyarrow.string(), ["é"])
@@ -169,7 +169,7 @@ def test_text_is_strings_in_parquet(tmp_path: Path, path: Path) -> None:
 @pytest.mark.parametrize(
     "kind", [pyarrow.string(), pyarrow.large_string(), pyarrow.binary(), pyarrow.large_binary(), pyarrow.binary(3)]
 )
-def test_parquet_of_others_is_read(tmp_path: Path, path: Path, kind: Any) -> None:  # noqa: ANN401
+def test_parquet_of_other_programs_is_read(tmp_path: Path, path: Path, kind: Any) -> None:  # noqa: ANN401
     table = pyarrow.table({"number": [1, 2], "message": pyarrow.array([b"one", b"two"], kind)})
     parquet.write_table(table, tmp_path / "b.parquet")
     assert run("import", "--column", "message", path, tmp_path / "b.parquet").returncode == SUCCEEDED
@@ -199,20 +199,20 @@ def test_parquet_without_records_is_an_error(tmp_path: Path, path: Path, columns
     assert not path.exists()
 
 
-def test_a_file_that_is_no_parquet_is_an_error(tmp_path: Path, path: Path) -> None:
+def test_a_file_that_is_not_parquet_is_an_error(tmp_path: Path, path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes(b"no such thing")
     done = run("import", path, tmp_path / "b.parquet")
     assert done.returncode == FAILED
     assert f"{tmp_path / 'b.parquet'}: Parquet: ".encode() in done.stderr
 
 
-def test_parquet_cannot_come_through_a_pipe(path: Path) -> None:
+def test_parquet_cannot_be_read_from_a_pipe(path: Path) -> None:
     done = run("import", "--format", "parquet", path, given=b"PAR1")
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert b"cannot be read from a pipe" in done.stderr
 
 
-def test_parquet_goes_out_through_a_pipe(tmp_path: Path, path: Path) -> None:
+def test_parquet_is_written_to_a_pipe(tmp_path: Path, path: Path) -> None:
     data = output("export", "--format", "parquet", make(path, [b"one"]))
     (tmp_path / "b").write_bytes(data)
     assert parquet.read_table(tmp_path / "b").to_pydict() == {"record_number": [1], "record": [b"one"]}
@@ -247,7 +247,7 @@ BAD_LINES = [
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
-def test_a_line_of_json_that_has_no_record_is_an_error_and_nothing_is_added(path: Path, line: bytes) -> None:
+def test_a_line_of_json_without_a_record_is_an_error_and_nothing_is_added(path: Path, line: bytes) -> None:
     make(path, [b"old"])
     done = run("import", path, given=b'{"record": "new"}\n' + line)
     assert done.returncode == FAILED
@@ -270,7 +270,7 @@ def test_a_line_of_json_that_has_no_record_is_an_error_and_nothing_is_added(path
         b"record,record_base64\nnew,\na,YQ==\n",
     ],
 )
-def test_csv_that_is_none_is_an_error_and_nothing_is_added(path: Path, table: bytes) -> None:
+def test_invalid_csv_is_an_error_and_nothing_is_added(path: Path, table: bytes) -> None:
     done = run("import", "--format", "csv", path, given=table)
     assert done.returncode == FAILED
     error = done.stderr.splitlines()[1]
@@ -278,13 +278,13 @@ def test_csv_that_is_none_is_an_error_and_nothing_is_added(path: Path, table: by
     assert not path.exists()
 
 
-def test_csv_of_others_is_read(path: Path) -> None:
+def test_csv_of_other_programs_is_read(path: Path) -> None:
     given = b'\xef\xbb\xbfid,message\r\n1,plain\r\n2,"two\r\nlines"\r\n3,\r\n'
     run("import", "--format", "csv", "--column", "message", path, given=given)
     assert records_of(path) == [b"plain", b"two\r\nlines", b""]
 
 
-def test_import_commits_on_the_way_if_told(path: Path) -> None:
+def test_import_commits_at_intervals_on_request(path: Path) -> None:
     given = lines(*(b'{"record": "%d"}' % number for number in range(25)), b"{")
     done = run("import", "--commit-every", "10", path, given=given)
     assert (done.returncode, done.stderr.splitlines()[0]) == (FAILED, b"capturefile: 20 records added")
@@ -301,10 +301,10 @@ def test_ctrl_c_ends_import_and_nothing_is_added(path: Path) -> None:
     assert records_of(path) == [b"old"]
 
 
-# Files that stand there already
+# Existing files
 
 
-def test_export_replaces_a_file_only_if_told(numbers: Path, tmp_path: Path) -> None:
+def test_export_replaces_a_file_only_with_overwrite(numbers: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     target.write_text("old")
     done = run("export", numbers, target)
@@ -314,7 +314,7 @@ def test_export_replaces_a_file_only_if_told(numbers: Path, tmp_path: Path) -> N
     assert target.read_bytes().count(b"\n") == 20
 
 
-def test_an_export_that_fails_leaves_what_was_there(damaged: Path, tmp_path: Path) -> None:
+def test_a_failed_export_keeps_the_existing_file(damaged: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     target.write_text("old")
     assert run("export", "--overwrite", damaged, target).returncode == FAILED
@@ -327,14 +327,14 @@ def test_an_export_that_fails_leaves_what_was_there(damaged: Path, tmp_path: Pat
     assert f"{count} records written to {target}".encode() in done.stderr
 
 
-def test_export_writes_into_a_device_as_it_stands(numbers: Path) -> None:
+def test_export_writes_to_a_device_without_replacing_it(numbers: Path) -> None:
     assert run("export", numbers, "/dev/null").returncode == SUCCEEDED
     assert run("export", numbers, "/dev/stdout").stdout.count(b"\n") == 20
     done = run("export", numbers, "/dev/full")
     assert (done.returncode, done.stderr) == (FAILED, b"capturefile: /dev/full: No space left on device\n")
 
 
-def test_import_of_a_missing_file_makes_none(path: Path, tmp_path: Path) -> None:
+def test_import_of_a_missing_file_creates_no_capture_file(path: Path, tmp_path: Path) -> None:
     done = run("import", path, tmp_path / "missing.csv")
     assert done.returncode == FAILED
     assert done.stderr == f"capturefile: {tmp_path / 'missing.csv'}: No such file or directory\n".encode()
@@ -350,7 +350,7 @@ def test_import_keeps_the_metadata(path: Path) -> None:
 @pytest.mark.parametrize(
     "line", [b"[" * 100_000 + b"]" * 100_000, b'{"record":"x","y":' + b"[" * 9999 + b"]" * 9999 + b"}"]
 )
-def test_json_that_is_nested_deeply_is_read_or_an_error_on_one_line(path: Path, line: bytes) -> None:
+def test_deeply_nested_json_is_read_or_an_error_on_one_line(path: Path, line: bytes) -> None:
     done = run("import", path, given=line)
     assert done.returncode in (SUCCEEDED, FAILED)
     if done.returncode == FAILED:
@@ -367,13 +367,13 @@ def test_an_import_that_fails_before_its_first_commit_leaves_no_new_file(path: P
     assert path.exists()
 
 
-def test_what_an_import_has_committed_stays_when_it_fails(path: Path) -> None:
+def test_the_commits_of_a_failed_import_stay(path: Path) -> None:
     assert run("import", path, "--commit-every", "1", given=b'{"record":"a"}\nnothing').returncode == FAILED
     assert records_of(path) == [b"a"]
 
 
 @pytest.mark.parametrize("ending", [".csv.lz4", ".txt.gz", ".parq", ".txt"])
-def test_an_ending_that_stands_for_no_format_is_an_error(numbers: Path, tmp_path: Path, ending: str) -> None:
+def test_an_unknown_file_extension_is_an_error(numbers: Path, tmp_path: Path, ending: str) -> None:
     target = tmp_path / f"records{ending}"
     done = run("export", numbers, target)
     assert (done.returncode, target.exists()) == (WRONG_USAGE, False)
@@ -383,6 +383,6 @@ def test_an_ending_that_stands_for_no_format_is_an_error(numbers: Path, tmp_path
     assert not (tmp_path / "new.capture").exists()
 
 
-def test_a_name_without_an_ending_stands_for_json_lines(numbers: Path, tmp_path: Path) -> None:
+def test_a_name_without_an_extension_means_json_lines(numbers: Path, tmp_path: Path) -> None:
     assert run("export", numbers, tmp_path / "records").returncode == SUCCEEDED
     assert (tmp_path / "records").read_bytes().startswith(b'{"record_number": 1')

@@ -1,4 +1,4 @@
-"""The command `follow`: records as they are committed, and the cursor that remembers how far they were printed."""
+"""The command `follow`: records as they are committed, and the cursor that stores how far they were printed."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from command import (
 
 @pytest.fixture
 def cursor(tmp_path: Path) -> Path:
-    """Where the cursor is to be."""
+    """The path of the cursor."""
     return tmp_path / "consumer.cursor"
 
 
 def add(path: Path, *records: str) -> None:
-    """Commits some more records."""
+    """Commits more records."""
     with capturefile.open(path, "a") as cf:
         cf.add_records(records)
         cf.commit()
 
 
 def kept(cursor: Path) -> int:
-    """The next record by the cursor."""
+    """The next record number in the cursor."""
     records = json.loads(cursor.read_text())["records"]
     assert isinstance(records, int)
     return records + 1
@@ -57,12 +57,12 @@ def kept(cursor: Path) -> int:
     ("start", "expected"),
     [("begin", range(1, 21)), ("end", []), ("18", [18, 19, 20]), ("-2", [19, 20]), ("-99", range(1, 21)), ("21", [])],
 )
-def test_follow_starts_where_it_is_told(numbers: Path, start: str, expected: list[int]) -> None:
+def test_follow_starts_at_the_given_record(numbers: Path, start: str, expected: list[int]) -> None:
     written = output("follow", "--from", start, "--exit-at-end", numbers)
     assert written == lines(*(b"%d" % number for number in expected))
 
 
-def test_follow_goes_on_with_what_is_committed_later(numbers: Path) -> None:
+def test_follow_continues_with_later_commits(numbers: Path) -> None:
     with running("follow", "--from", "-1", numbers) as process:
         assert read(process.stdout, 3) == b"20\n"
         for record in ("21", "22"):
@@ -79,7 +79,7 @@ def test_follow_waits_for_a_record_that_is_far_ahead(numbers: Path) -> None:
         assert read(process.stdout, 3) == b"23\n"
 
 
-def test_follow_ends_quietly_once_nobody_reads_it(numbers: Path) -> None:
+def test_follow_ends_silently_when_its_reader_is_gone(numbers: Path) -> None:
     with running("follow", "--from", "-1", numbers) as process:
         assert read(process.stdout, 3) == b"20\n"
         pipe_of(process.stdout).close()
@@ -88,7 +88,7 @@ def test_follow_ends_quietly_once_nobody_reads_it(numbers: Path) -> None:
         assert read(process.stderr, 1000) == b""
 
 
-def test_follow_gives_all_of_a_file_and_then_says_that_it_was_replaced(numbers: Path) -> None:
+def test_follow_prints_all_records_of_a_file_and_then_reports_that_it_was_replaced(numbers: Path) -> None:
     with running("follow", "--from", "-1", numbers) as process:
         assert read(process.stdout, 3) == b"20\n"
         make(numbers.with_name("new"), [b"other"] * 50).rename(numbers)
@@ -102,7 +102,7 @@ def test_follow_gives_all_of_a_file_and_then_says_that_it_was_replaced(numbers: 
 # The cursor
 
 
-def test_follow_goes_on_where_it_stopped(numbers: Path, cursor: Path) -> None:
+def test_follow_continues_where_it_stopped(numbers: Path, cursor: Path) -> None:
     follow = ("follow", "--from", "19", "--cursor-file", cursor, "--exit-at-end", numbers)
     assert output(*follow) == b"19\n20\n"
     assert kept(cursor) == 21
@@ -112,7 +112,7 @@ def test_follow_goes_on_where_it_stopped(numbers: Path, cursor: Path) -> None:
     assert kept(cursor) == 23
 
 
-def test_a_run_that_saw_nothing_still_remembers_where_it_started(numbers: Path, cursor: Path) -> None:
+def test_a_run_without_records_still_saves_where_it_started(numbers: Path, cursor: Path) -> None:
     follow = ("follow", "--cursor-file", cursor, "--exit-at-end", numbers)
     assert output(*follow) == b""
     add(numbers, "21")
@@ -129,8 +129,8 @@ def test_the_cursor_moves_while_follow_waits_for_more(numbers: Path, cursor: Pat
     assert output("follow", "--cursor-file", cursor, "--exit-at-end", numbers) == b""
 
 
-def test_a_cursor_never_says_more_than_was_delivered(path: Path, cursor: Path) -> None:
-    """However often it is killed, no record is missing from what was written."""
+def test_a_cursor_is_never_ahead_of_the_output(path: Path, cursor: Path) -> None:
+    """The command is killed repeatedly, and no record is missing from its output."""
     make(path, [b"%06d" % number for number in range(1, 200_001)])
     eager = (
         "import sys, capturefile.cli.following as following; following.MAX_AT_RISK = -1;"
@@ -142,10 +142,10 @@ def test_a_cursor_never_says_more_than_was_delivered(path: Path, cursor: Path) -
         with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE) as process:
             try:
                 seen.update(int(line) for line in read(process.stdout, 21_000).splitlines())
-                wait_until_it_waits(process)
+                wait_until_blocked(process)
             finally:
                 process.kill()
-                # Until it is dead, what is read here makes room for what it waits to write.
+                # Reading before it is dead would make room for more of its output.
                 process.wait()
             rest = pipe_of(process.stdout).read()
             seen.update(int(line) for line in rest[: len(rest) // 7 * 7].splitlines())
@@ -156,8 +156,8 @@ def test_a_cursor_never_says_more_than_was_delivered(path: Path, cursor: Path) -
     assert seen == set(range(1, 200_001))
 
 
-def wait_until_it_waits(process: subprocess.Popen[bytes]) -> None:
-    """Waits until it sleeps since nobody reads what it has written, and not for the disk."""
+def wait_until_blocked(process: subprocess.Popen[bytes]) -> None:
+    """Waits until the process sleeps because its pipe is full, and not because of the disk."""
     pipe = pipe_of(process.stdout)
     looks = [b""]
 
@@ -170,7 +170,7 @@ def wait_until_it_waits(process: subprocess.Popen[bytes]) -> None:
     wait_until(sleeps)
 
 
-def test_a_cursor_stays_where_the_output_cannot_be_written(numbers: Path, cursor: Path) -> None:
+def test_the_cursor_stays_if_the_output_cannot_be_written(numbers: Path, cursor: Path) -> None:
     command = ["follow", "--from", "begin", "--cursor-file", str(cursor), "--exit-at-end", str(numbers)]
     done = shell('"$@" > /dev/full', *command)
     assert done.returncode == FAILED
@@ -180,8 +180,8 @@ def test_a_cursor_stays_where_the_output_cannot_be_written(numbers: Path, cursor
 
 
 @pytest.mark.parametrize("records", [19, 20, 30])
-def test_a_cursor_is_not_gone_on_with_in_another_file(numbers: Path, cursor: Path, records: int) -> None:
-    """No record of a file that has taken the place of the one that was followed is passed over."""
+def test_a_cursor_of_one_file_is_refused_for_another(numbers: Path, cursor: Path, records: int) -> None:
+    """Otherwise, records of a file that has replaced the followed one would be skipped."""
     follow = ("follow", "--from", "begin", "--cursor-file", cursor, "--exit-at-end", numbers)
     output(*follow)
     before = cursor.read_bytes()
@@ -194,7 +194,7 @@ def test_a_cursor_is_not_gone_on_with_in_another_file(numbers: Path, cursor: Pat
     assert cursor.read_bytes() == before
 
 
-def test_a_consumer_and_the_command_go_on_with_one_cursor(numbers: Path, cursor: Path) -> None:
+def test_a_consumer_and_the_command_can_share_a_cursor(numbers: Path, cursor: Path) -> None:
     assert output("follow", "--from", "begin", "--cursor-file", cursor, "--exit-at-end", numbers).count(b"\n") == 20
     add(numbers, "21")
     with checkpoint.consume_at_least_once(numbers, cursor) as consumer:
@@ -203,7 +203,7 @@ def test_a_consumer_and_the_command_go_on_with_one_cursor(numbers: Path, cursor:
     assert output("follow", "--cursor-file", cursor, "--exit-at-end", numbers) == b"22\n"
 
 
-def test_a_cursor_file_that_cannot_be_replaced_is_no_fault_of_a_record(numbers: Path, cursor: Path) -> None:
+def test_a_cursor_file_that_cannot_be_replaced_is_not_reported_as_a_bad_record(numbers: Path, cursor: Path) -> None:
     with running("follow", "--cursor-file", cursor, numbers) as process:
         wait_until(cursor.exists)
         cursor.unlink()
@@ -217,7 +217,7 @@ def test_a_cursor_file_that_cannot_be_replaced_is_no_fault_of_a_record(numbers: 
     assert b"recover" not in error
 
 
-def test_a_record_that_is_yet_to_come_can_be_the_first(numbers: Path, cursor: Path) -> None:
+def test_follow_can_start_at_a_record_that_does_not_exist_yet(numbers: Path, cursor: Path) -> None:
     follow = ("follow", "--from", "22", "--cursor-file", cursor, "--exit-at-end", numbers)
     assert output(*follow) == b""
     add(numbers, "21", "22")
@@ -228,7 +228,7 @@ def test_a_record_that_is_yet_to_come_can_be_the_first(numbers: Path, cursor: Pa
 @pytest.mark.parametrize(
     "content", ["", "7", "{}", '{"records": -1, "crc32": 1}', '{"records": true, "crc32": 1}', "\xff"]
 )
-def test_a_file_that_is_none_is_left_alone(numbers: Path, cursor: Path, content: str) -> None:
+def test_a_file_that_is_not_a_cursor_is_left_unchanged(numbers: Path, cursor: Path, content: str) -> None:
     cursor.write_text(content, encoding="latin-1")
     done = run("follow", "--cursor-file", cursor, "--exit-at-end", numbers)
     assert (done.returncode, done.stdout) == (FAILED, b"")
@@ -237,14 +237,14 @@ def test_a_file_that_is_none_is_left_alone(numbers: Path, cursor: Path, content:
     assert cursor.read_text(encoding="latin-1") == content
 
 
-def test_a_cursor_that_cannot_be_kept_is_an_error_before_anything_is_written(numbers: Path, tmp_path: Path) -> None:
+def test_a_cursor_that_cannot_be_saved_is_an_error_before_anything_is_written(numbers: Path, tmp_path: Path) -> None:
     cursor = tmp_path / "missing" / "cursor"
     done = run("follow", "--from", "begin", "--cursor-file", cursor, "--exit-at-end", numbers)
     assert (done.returncode, done.stdout) == (FAILED, b"")
     assert done.stderr == f"capturefile: {cursor}: No such file or directory\n".encode()
 
 
-def test_a_cursor_behind_a_link_is_replaced_where_it_is(numbers: Path, cursor: Path) -> None:
+def test_a_cursor_that_is_a_link_is_replaced_at_its_target(numbers: Path, cursor: Path) -> None:
     real = cursor.with_name("real.cursor")
     cursor.symlink_to(real)
     assert run("follow", "--cursor-file", cursor, "--exit-at-end", numbers).returncode == SUCCEEDED

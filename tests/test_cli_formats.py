@@ -1,4 +1,4 @@
-"""In which forms the command prints records and takes them, and what it keeps from a terminal."""
+"""The forms in which the command prints and reads records, and what it does not print to a terminal."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ COMMANDS = [
 
 @pytest.fixture
 def tough(path: Path) -> Path:
-    """A file of records that are easily broken on their way."""
+    """A file of records that are easily corrupted in transit."""
     return make(path, RECORDS)
 
 
 def printed(command: Sequence[str], path: Path, form: str) -> bytes:
-    """What `command` writes of the file in this form."""
+    """The output of `command` for the file in this form."""
     rest = (*command[1:], str(path)) if command[0] in ("grep", "follow") else (str(path), *command[1:])
     return output(command[0], "--format", form, *rest)
 
@@ -76,7 +76,7 @@ def test_every_command_that_prints_records_prints_every_form(tough: Path, comman
     ] == RECORDS
 
 
-def test_a_line_of_json_is_what_the_manual_says(path: Path) -> None:
+def test_a_line_of_json_is_as_documented(path: Path) -> None:
     make(path, ["Größe".encode(), b"\xff"])
     assert output("cat", "--format", "jsonl", path).decode().splitlines() == [
         '{"record_number": 1, "record": "Größe"}',
@@ -104,7 +104,7 @@ def test_a_line_of_json_has_the_number_of_the_record_in_the_file(numbers: Path) 
         ("-20-2", [1, 2]),
     ],
 )
-def test_cat_takes_a_range(numbers: Path, asked: str, expected: list[int]) -> None:
+def test_cat_accepts_a_range(numbers: Path, asked: str, expected: list[int]) -> None:
     wanted = lines(*(b"%d" % number for number in expected))
     assert output("cat", numbers, "--range", asked) == wanted
     assert output("cat", f"--range={asked}", numbers) == wanted
@@ -121,7 +121,7 @@ def test_a_range_that_the_file_does_not_have_is_an_error(numbers: Path, asked: s
 
 
 @pytest.mark.parametrize("form", ["nul", "prefixed"])
-def test_what_cat_writes_append_reads(tmp_path: Path, tough: Path, form: str) -> None:
+def test_append_reads_the_output_of_cat(tmp_path: Path, tough: Path, form: str) -> None:
     large = os.urandom(5_000_000).replace(b"\0", b"0")
     records = [record.replace(b"\0", b"0") for record in RECORDS] if form == "nul" else RECORDS
     make(tmp_path / "source", [*records, large, b"", b"last"])
@@ -137,9 +137,7 @@ def test_records_before_zero_bytes_may_have_newlines(path: Path) -> None:
 
 
 @pytest.mark.parametrize("rest", [b"\0", b"\0\0\0", b"\0\0\0\x05", b"\0\0\0\x05abcd", b"\xff\xff\xff\xff rest"])
-def test_a_prefixed_record_that_is_cut_off_is_an_error_and_those_before_it_are_not_lost(
-    path: Path, rest: bytes
-) -> None:
+def test_a_truncated_prefixed_record_is_an_error_and_those_before_it_are_kept(path: Path, rest: bytes) -> None:
     done = run("append", "--format", "prefixed", "--commit-every", "1", path, given=b"\0\0\0\x03abc" + rest)
     assert done.returncode == FAILED
     assert done.stderr.startswith(b"capturefile: 1 record added\ncapturefile: standard input: it ends after ")
@@ -155,7 +153,7 @@ def test_append_reads_files_one_after_the_other(tmp_path: Path, path: Path) -> N
     assert records_of(path) == [b"a", b"b", b"from input", b"c", b"", b"d"]
 
 
-def test_append_misses_a_file_before_it_does_anything(tmp_path: Path, path: Path) -> None:
+def test_append_reports_a_missing_file_before_it_does_anything(tmp_path: Path, path: Path) -> None:
     (tmp_path / "one").write_bytes(b"a\n")
     done = run("append", path, tmp_path / "one", tmp_path / "two")
     assert done.returncode == FAILED
@@ -167,7 +165,7 @@ def test_append_misses_a_file_before_it_does_anything(tmp_path: Path, path: Path
 
 
 def on_terminal(*arguments: str | Path) -> tuple[int, bytes]:
-    """Runs the command with a terminal for its standard output; its exit code and what is to be seen."""
+    """Runs the command with a terminal as its standard output; returns its exit code and output."""
     master, terminal = pty.openpty()
     try:
         done = subprocess.run([*COMMAND, *arguments], stdout=terminal, timeout=PATIENCE, check=False)
@@ -183,7 +181,7 @@ def on_terminal(*arguments: str | Path) -> tuple[int, bytes]:
 NASTY = [b"\x1b[31mred\x07", b"\xff\xfe", "C1 \x9b31m é".encode(), b"tab\tand\nnewline", b"\x7f\r"]
 
 
-def test_a_terminal_gets_text_with_everything_escaped_that_it_would_obey(path: Path) -> None:
+def test_a_terminal_gets_text_with_control_characters_escaped(path: Path) -> None:
     code, seen = on_terminal("cat", make(path, NASTY))
     shown = ["\\x1b[31mred\\x07", "\\xff\\xfe", "C1 \\x9b31m é", "tab\tand", "newline", "\\x7f\\x0d"]
     assert (code, seen.decode().split("\r\n")) == (SUCCEEDED, [*shown, ""])
@@ -207,7 +205,7 @@ def test_records_before_one_that_cannot_be_read_are_written(damaged: Path) -> No
 
 
 @pytest.mark.parametrize("form", ["jsonl", "hex"])
-def test_a_terminal_gets_nothing_to_obey_in_other_forms_either(path: Path, form: str) -> None:
+def test_a_terminal_gets_no_control_characters_in_other_forms_either(path: Path, form: str) -> None:
     code, seen = on_terminal("cat", "--format", form, make(path, NASTY))
     assert code == SUCCEEDED
     assert seen.count(b"\r\n") == len(NASTY)
@@ -225,12 +223,12 @@ def test_raw_bytes_go_to_a_terminal_only_when_asked(path: Path, form: str) -> No
     assert b"\x1bx" in seen
 
 
-def test_metadata_goes_to_a_terminal_as_text(path: Path) -> None:
+def test_metadata_is_printed_to_a_terminal_as_text(path: Path) -> None:
     make(path, metadata=b"\x1b]0;title\x07")
     assert on_terminal("metadata", "get", path) == (SUCCEEDED, b"\\x1b]0;title\\x07\r\n")
 
 
-def test_csv_goes_to_a_terminal_as_text_and_parquet_not_at_all(path: Path) -> None:
+def test_csv_is_printed_to_a_terminal_as_text_and_parquet_is_refused(path: Path) -> None:
     make(path, [b"\x1bx"])
     code, seen = on_terminal("export", "--format", "csv", path)
     assert (code, seen.splitlines()[1]) == (SUCCEEDED, b'1,"\\x1bx",""')
@@ -240,7 +238,7 @@ def test_csv_goes_to_a_terminal_as_text_and_parquet_not_at_all(path: Path) -> No
 # Unreadable records
 
 
-def test_cat_leaves_out_what_is_unreadable_if_told_and_says_so(damaged: Path) -> None:
+def test_cat_skips_unreadable_records_on_request_and_reports_them(damaged: Path) -> None:
     sound = run("cat", "--skip-unreadable", "--format", "jsonl", damaged)
     assert sound.returncode == 3
     written = [json.loads(line)["record_number"] for line in sound.stdout.splitlines()]
@@ -251,7 +249,7 @@ def test_cat_leaves_out_what_is_unreadable_if_told_and_says_so(damaged: Path) ->
     assert output("cat", "--skip-unreadable", damaged, "--range", f"{last + 1}-").count(b"\n") > 1000
 
 
-def test_unreadable_records_at_the_end_are_told_too(damaged: Path) -> None:
+def test_unreadable_records_at_the_end_are_reported_too(damaged: Path) -> None:
     (answer,) = run("cat", "--skip-unreadable", damaged).stderr.decode().splitlines()
     first = next(int(word) for word in answer.split() if word.isdigit())
     done = run("cat", "--skip-unreadable", "--range", f"{first - 1}-{first + 1}", damaged)

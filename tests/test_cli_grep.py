@@ -51,7 +51,7 @@ def test_grep_writes_the_records_that_match(log: Path, arguments: list[str], exp
     assert (done.returncode, done.stdout, done.stderr) == (SUCCEEDED if expected else NOTHING_FOUND, found, b"")
 
 
-def test_grep_finds_bytes_that_are_no_text(log: Path) -> None:
+def test_grep_finds_bytes_that_are_not_text(log: Path) -> None:
     assert output("grep", b"\xff", log) == output("grep", "-F", b"\xff", log) == RECORDS[6] + b"\n"
     assert output("grep", b"-i", b"\xfe ERROR", log) == RECORDS[6] + b"\n"
 
@@ -71,14 +71,14 @@ def test_grep_numbers_the_records(log: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["raw", "nul", "prefixed"])
-def test_numbers_do_not_go_with_binary_forms(log: Path, form: str) -> None:
+def test_numbers_cannot_be_combined_with_binary_forms(log: Path, form: str) -> None:
     done = run("grep", "-n", "--format", form, "a", log)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert_one_line(done.stderr)
 
 
 @pytest.mark.parametrize("pattern", ["(", "[a", "*", "(?P<n>a)(?P<n>b)"])
-def test_a_pattern_that_is_none_is_wrong_usage(log: Path, pattern: str) -> None:
+def test_an_invalid_pattern_is_wrong_usage(log: Path, pattern: str) -> None:
     done = run("grep", pattern, log)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert_one_line(done.stderr)
@@ -86,14 +86,14 @@ def test_a_pattern_that_is_none_is_wrong_usage(log: Path, pattern: str) -> None:
     assert run("grep", "-F", pattern, log).returncode == NOTHING_FOUND
 
 
-def test_grep_tells_a_file_that_it_cannot_search_from_one_without_matches(tmp_path: Path, damaged: Path) -> None:
+def test_grep_distinguishes_an_unreadable_file_from_one_without_matches(tmp_path: Path, damaged: Path) -> None:
     for file in (tmp_path / "missing", tmp_path, damaged):
         done = run("grep", "nowhere", file)
         assert (done.returncode, done.stdout) == (UNUSABLE, b"")
         assert_one_line(done.stderr)
 
 
-def test_grep_leaves_out_what_is_unreadable_if_told(damaged: Path) -> None:
+def test_grep_skips_unreadable_records_on_request(damaged: Path) -> None:
     done = run("grep", "--skip-unreadable", "-c", "", damaged)
     assert done.returncode == 3
     assert 1000 < int(done.stdout) < 2000

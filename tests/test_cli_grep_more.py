@@ -1,4 +1,4 @@
-"""The command `grep` over several files, with context, and with what else people know of it."""
+"""The command `grep` over several files, with context, and with other options of the common grep."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LOSSY = 3
 
 @pytest.fixture
 def two(tmp_path: Path) -> list[Path]:
-    """Two files, of which the second has nothing of a cat."""
+    """Two files; the second does not contain "cat"."""
     return [
         make(tmp_path / "a", [b"a cat", b"a dog", b"two cats, a cat", b"concatenate"]),
         make(tmp_path / "b", [b"a bird", b"a dog"]),
     ]
 
 
-def test_several_files_are_told_apart(two: list[Path], tmp_path: Path) -> None:
+def test_output_names_the_file_of_each_match(two: list[Path], tmp_path: Path) -> None:
     a, b = (str(path).encode() for path in two)
     assert output("grep", "dog", *two) == a + b":a dog\n" + b + b":a dog\n"
     assert output("grep", "-n", "dog", *two) == a + b":2:a dog\n" + b + b":2:a dog\n"
@@ -51,13 +51,13 @@ def test_several_patterns_and_whole_words(two: list[Path]) -> None:
     assert run("grep", "-e", "cat").returncode == WRONG_USAGE
 
 
-def test_quiet_tells_by_its_exit_code_alone(two: list[Path]) -> None:
+def test_quiet_answers_only_through_the_exit_code(two: list[Path]) -> None:
     assert output("grep", "-q", "bird", *two) == b""
     assert run("grep", "-q", "fish", *two).returncode == FAILED
     assert run("grep", "-q", "cat", two[0], "missing").returncode == SUCCEEDED
 
 
-def test_what_matches_alone_or_in_red(two: list[Path]) -> None:
+def test_matches_are_printed_alone_or_in_red(two: list[Path]) -> None:
     assert output("grep", "-o", "-n", "cats?", two[0]) == b"1:cat\n3:cats\n3:cat\n4:cat\n"
     assert output("grep", "-o", "-P", "cats?", two[0]) == b"cat\ncats\ncat\ncat\n"
     assert output("grep", "-o", "-v", "dog", two[0]) == b""
@@ -67,7 +67,7 @@ def test_what_matches_alone_or_in_red(two: list[Path]) -> None:
     assert run("grep", "-o", "--format", "hex", "dog", two[0]).returncode == WRONG_USAGE
 
 
-def test_a_file_that_cannot_be_read_does_not_keep_the_others(two: list[Path]) -> None:
+def test_an_unreadable_file_does_not_stop_the_search_in_others(two: list[Path]) -> None:
     done = run("grep", "dog", "missing", *two)
     assert (done.returncode, done.stdout.count(b"a dog\n")) == (UNUSABLE, 2)
     assert done.stderr == b"capturefile: missing: No such file or directory\n"
@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others(two: list[Path]) ->
 
 
 def expected_context(texts: list[str], pattern: str, before: int, after: int) -> list[str]:
-    """What grep writes with numbers, found by looking at each record."""
+    """The output of grep with numbers, computed from each record."""
     hits = [number for number, text in enumerate(texts, 1) if re.search(pattern, text)]
     wanted = sorted({near for hit in hits for near in range(hit - before, hit + after + 1) if 1 <= near <= len(texts)})
     found: list[str] = []
@@ -89,7 +89,7 @@ def expected_context(texts: list[str], pattern: str, before: int, after: int) ->
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_context_is_what_stands_around_a_match(path: Path, seed: int) -> None:
+def test_context_is_the_records_around_a_match(path: Path, seed: int) -> None:
     source = random.Random(seed)
     texts = [source.choice(["x", "y", "y", "y", "z"]) + str(number) for number in range(40)]
     make(path, [text.encode() for text in texts])
@@ -100,7 +100,7 @@ def test_context_is_what_stands_around_a_match(path: Path, seed: int) -> None:
     assert around == expected_context(texts, "x", after, after)
 
 
-def test_context_stays_within_the_range_and_goes_over_files_of_a_log(tmp_path: Path) -> None:
+def test_context_stays_within_the_range_and_crosses_files_of_a_log(tmp_path: Path) -> None:
     write_files(tmp_path / "log", 3, 1, 5)
     assert output("grep", "-n", "-C1", "4", tmp_path / "log") == b"3-record 3\n4:record 4\n5-record 5\n"
     assert output("grep", "-n", "-C1", "--range", "4-", "4", tmp_path / "log") == b"4:record 4\n5-record 5\n"
@@ -110,7 +110,7 @@ def test_context_stays_within_the_range_and_goes_over_files_of_a_log(tmp_path: P
 # Patterns
 
 
-def test_patterns_are_those_of_rust_and_with_an_option_those_of_python(path: Path) -> None:
+def test_patterns_are_rust_patterns_or_with_an_option_python_ones(path: Path) -> None:
     make(path, [b"aa", b"ab", "é3".encode(), b"\xff1"])
     done = run("grep", r"(.)\1", path)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
@@ -131,7 +131,7 @@ def test_a_fixed_text_matches_only_itself(path: Path, text: str) -> None:
     assert output("grep", "-c", "-F", "-e", text, "-e", "before", path) == b"2\n"
 
 
-def test_many_records_are_searched_over_many_batches(path: Path) -> None:
+def test_many_records_are_searched_in_many_batches(path: Path) -> None:
     make(path, [b"%d" % number for number in range(250_000)])
     assert output("grep", "-c", "77", path) == b"%d\n" % sum("77" in str(number) for number in range(250_000))
     expected = lines(*(b"%d" % number for number in range(250_000) if "777" in str(number)))
@@ -139,7 +139,7 @@ def test_many_records_are_searched_over_many_batches(path: Path) -> None:
     assert output("grep", "-c", "-m", "1234", "7", path) == b"1234\n"
 
 
-def test_unreadable_records_are_left_out_and_told_as_ranges(damaged: Path) -> None:
+def test_unreadable_records_are_skipped_and_reported_as_ranges(damaged: Path) -> None:
     done = run("grep", "--skip-unreadable", "-n", "^", damaged)
     count = run("grep", "--skip-unreadable", "-c", "^", damaged)
     assert (done.returncode, count.returncode) == (LOSSY, LOSSY)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_info_names_every_fact_on_a_line(path: Path) -> None:
+def test_info_prints_each_fact_on_one_line(path: Path) -> None:
     facts = dict(line.split(b": ") for line in output("info", make(path, [b"abc"])).splitlines())
     assert facts[b"version"] == b"2"
     assert facts[b"page size"] == b"4096"
@@ -44,7 +44,7 @@ def test_info_names_every_fact_on_a_line(path: Path) -> None:
     assert len(facts) == 17
 
 
-def test_info_says_whether_a_writer_is_at_work_and_how_well_the_file_is_compressed(path: Path) -> None:
+def test_info_shows_whether_the_file_is_being_written_and_its_compression_ratio(path: Path) -> None:
     with capturefile.open(path, "x", initial_metadata=b"\x1bgo on\n" * 20) as cf, cf.transaction():
         cf.add_records(["a line of text that repeats itself"] * 100_000)
         printed = json.loads(output("info", "--json", path))
@@ -59,7 +59,7 @@ def test_info_says_whether_a_writer_is_at_work_and_how_well_the_file_is_compress
     assert facts[b"metadata"].startswith(b"\\x1bgo on\\n")
 
 
-def test_info_as_json_is_what_the_library_says(path: Path) -> None:
+def test_info_as_json_has_the_values_of_the_library(path: Path) -> None:
     make(path, [b"abc"] * 100, metadata=b"1234")
     facts = json.loads(output("info", "--json", path))
     with capturefile.open(path) as cf:
@@ -72,13 +72,13 @@ def test_info_as_json_has_null_where_there_is_no_metadata(path: Path) -> None:
     assert json.loads(output("info", make(path), "--json"))["metadata_length"] is None
 
 
-def test_verify_says_that_a_sound_file_is_sound(path: Path) -> None:
+def test_verify_reports_a_sound_file(path: Path) -> None:
     written = output("verify", make(path, noise(2000)))
     assert written.startswith(b"sound: 2000 records, ")
     assert written.count(b"\n") == 1
 
 
-def test_verify_says_what_is_damaged_and_where(damaged: Path) -> None:
+def test_verify_reports_what_is_damaged_and_where(damaged: Path) -> None:
     done = run("verify", damaged)
     assert (done.returncode, done.stderr) == (DAMAGED, b"")
     verdict, problem, unreadable, advice, lost = done.stdout.splitlines()
@@ -89,7 +89,7 @@ def test_verify_says_what_is_damaged_and_where(damaged: Path) -> None:
     assert re.fullmatch(rb"lost for good: records \d+ to \d+", lost)
 
 
-def test_verify_says_what_recover_would_save(damaged: Path, tmp_path: Path) -> None:
+def test_verify_reports_what_recover_would_save(damaged: Path, tmp_path: Path) -> None:
     printed = json.loads(run("verify", "--json", damaged).stdout)["recovery"]
     dry = json.loads(run("recover", "--dry-run", "--json", damaged).stdout)
     assert list(tmp_path.iterdir()) == [damaged]
@@ -99,7 +99,7 @@ def test_verify_says_what_recover_would_save(damaged: Path, tmp_path: Path) -> N
     assert count_of(tmp_path / "new.capture") == dry["record_count"] == dry["recovered"]
 
 
-def test_a_quick_look_says_that_it_is_one(damaged: Path, tmp_path: Path) -> None:
+def test_a_quick_check_says_that_it_is_one(damaged: Path, tmp_path: Path) -> None:
     sound = make(tmp_path / "sound.capture", noise(100))
     assert b"nothing wrong in a quick check of " in output("verify", "--quick", sound)
     data = bytearray(damaged.read_bytes())
@@ -110,7 +110,7 @@ def test_a_quick_look_says_that_it_is_one(damaged: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("arguments", [["recover", "FILE"], ["recover", "--dry-run", "FILE", "other"]])
-def test_recover_has_a_target_or_a_dry_run(damaged: Path, arguments: list[str]) -> None:
+def test_recover_needs_a_target_or_a_dry_run(damaged: Path, arguments: list[str]) -> None:
     done = run(*(str(damaged) if argument == "FILE" else argument for argument in arguments))
     assert (done.returncode, done.stdout) == (UNUSABLE, b"")
     assert b"--dry-run" in done.stderr
@@ -130,8 +130,8 @@ def test_an_error_names_the_record_that_cannot_be_read_and_what_to_do(damaged: P
 
 
 @pytest.mark.parametrize("where", [0, 1000])
-def test_info_lists_the_blocks_behind_a_damaged_one(path: Path, where: int) -> None:
-    """The byte is one of a block's length, or of its content."""
+def test_info_lists_the_blocks_after_a_damaged_one(path: Path, where: int) -> None:
+    """The wrong byte is in a block's length, or in its content."""
     make(path, noise(20_000))
     data = bytearray(path.read_bytes())
     with capturefile.open(path) as cf:
@@ -147,7 +147,7 @@ def test_info_lists_the_blocks_behind_a_damaged_one(path: Path, where: int) -> N
     assert b"some blocks cannot be read; capturefile verify" in done.stderr
     assert printed["problems"]
     positions = [block["position"] for block in printed["blocks"]]
-    # Those whose index nodes were in the damaged one may be missing, too.
+    # Records whose index nodes were in the damaged block may be missing, too.
     assert len(blocks) - 1 >= len(positions) > len(blocks) // 2
     assert positions[-20:] == [block.position for block in blocks[-20:]]
     assert broken.position not in positions
@@ -156,7 +156,7 @@ def test_info_lists_the_blocks_behind_a_damaged_one(path: Path, where: int) -> N
     assert any(int(first) <= broken.records.first <= broken.records.last <= int(last) for first, last in ranges)
 
 
-def test_info_lists_the_blocks_behind_index_nodes_that_are_damaged(path: Path) -> None:
+def test_info_lists_the_blocks_after_damaged_index_nodes(path: Path) -> None:
     make(path, noise(20_000))
     data = bytearray(path.read_bytes())
     with capturefile.open(path) as cf:
@@ -178,7 +178,7 @@ def test_info_lists_the_blocks_behind_index_nodes_that_are_damaged(path: Path) -
             assert block["records"]["last"] == same.last
 
 
-def test_info_tells_unknown_records_from_none(path: Path) -> None:
+def test_info_distinguishes_unknown_records_from_none(path: Path) -> None:
     make(path, noise(20_000, 60))
     damaged = damage_some_blocks(path)
     printed = json.loads(run("info", "--blocks", "--json", path).stdout)
@@ -190,7 +190,7 @@ def test_info_tells_unknown_records_from_none(path: Path) -> None:
     assert {row[0] for row in rows if row[-1:] == ["unknown"] and len(row) == 4} == unknown
 
 
-def test_verify_as_json_tells_the_same(damaged: Path) -> None:
+def test_verify_as_json_reports_the_same(damaged: Path) -> None:
     done = run("verify", "--json", damaged)
     assert done.returncode == DAMAGED
     printed = json.loads(done.stdout)
@@ -247,7 +247,7 @@ def test_info_lists_the_blocks_as_json(path: Path) -> None:
 # metadata
 
 
-def test_metadata_that_was_set_can_be_got(path: Path) -> None:
+def test_set_metadata_can_be_read_back(path: Path) -> None:
     make(path)
     assert output("metadata", "set", path, "some text") == b""
     assert output("metadata", "get", path) == b"some text"

@@ -1,4 +1,4 @@
-"""Standard streams that are non-blocking, as some parents leave them: no command takes that for an end."""
+"""Standard streams that are non-blocking, as some parent processes leave them: no command mistakes that for the end."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from command import COMMAND, PATIENCE, SUCCEEDED, make, metadata_of, noise, reco
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
 Pipe = tuple[int, int]
 
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    """A pipe of which both ends are non-blocking."""
+    """A pipe with both ends non-blocking."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     yield reader, writer
     for end in (reader, writer):
@@ -36,7 +36,7 @@ def start(*arguments: str | Path, **streams: int) -> subprocess.Popen[bytes]:
 
 
 def is_waiting(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it sleeps, or has ended."""
+    """Whether it sleeps, or has exited."""
     return "\nState:\tS" in Path(f"/proc/{process.pid}/status").read_text() or process.poll() is not None
 
 
@@ -49,7 +49,7 @@ def is_waiting(process: subprocess.Popen[bytes]) -> bool:
         (["metadata", "set"], [b"a\nb", b"c"]),
     ],
 )
-def test_input_that_has_nothing_yet_is_waited_for(
+def test_input_without_data_is_waited_for(
     command: Sequence[str], pieces: Sequence[bytes], pipe: Pipe, tmp_path: Path
 ) -> None:
     path = make(tmp_path / "log.capture")
@@ -77,7 +77,7 @@ def test_input_that_has_nothing_yet_is_waited_for(
         ),
     ],
 )
-def test_output_that_has_no_room_yet_is_waited_for(command: list[str], pipe: Pipe, tmp_path: Path) -> None:
+def test_output_without_room_is_waited_for(command: list[str], pipe: Pipe, tmp_path: Path) -> None:
     path = make(tmp_path / "log.capture", [record.hex().encode() for record in noise(30_000)], b"m" * 300_000)
     command = [*command, str(path)]
     expected = subprocess.run([*COMMAND, *command], capture_output=True, check=True).stdout
@@ -93,7 +93,7 @@ def test_output_that_has_no_room_yet_is_waited_for(command: list[str], pipe: Pip
     assert got == expected
 
 
-def test_a_message_that_has_no_room_yet_is_waited_for(pipe: Pipe, tmp_path: Path) -> None:
+def test_messages_wait_for_room(pipe: Pipe, tmp_path: Path) -> None:
     reader, writer = pipe
     filled = 0
     while select.select([], [writer], [], 0)[1]:

@@ -35,12 +35,12 @@ def test_cat_writes_each_record_and_a_newline(path: Path) -> None:
     assert output("cat", make(path, [b"first", b"", b"third"])) == b"first\n\nthird\n"
 
 
-def test_records_are_written_as_the_bytes_that_they_are(path: Path) -> None:
+def test_records_are_written_unchanged(path: Path) -> None:
     records = [b"\0\x01\xff\xfe", b"in\nside", b"\r", b"\xc3", bytes(range(256)), noise(1, 300_000)[0]]
     assert output("cat", make(path, records)) == lines(*records)
 
 
-def test_what_append_stored_cat_gives_back(path: Path) -> None:
+def test_cat_writes_the_records_that_append_stored(path: Path) -> None:
     text = lines(*noise(20_000, 30))
     run("append", path, given=text)
     assert output("cat", path) == text
@@ -71,7 +71,9 @@ def test_tail_writes_the_last_ten_records(numbers: Path) -> None:
         (["tail", "-n", "99999999999999999999"], lines(*(b"%d" % number for number in range(1, 21)))),
     ],
 )
-def test_head_and_tail_write_as_many_records_as_asked(numbers: Path, arguments: list[str], expected: bytes) -> None:
+def test_head_and_tail_write_the_requested_number_of_records(
+    numbers: Path, arguments: list[str], expected: bytes
+) -> None:
     assert output(*arguments, numbers) == expected
 
 
@@ -92,7 +94,7 @@ def test_head_and_tail_write_as_many_records_as_asked(numbers: Path, arguments: 
         (["18-", "-2-"], b"18\n19\n20\n19\n20\n"),
     ],
 )
-def test_get_writes_records_in_the_order_asked(numbers: Path, asked: list[str], expected: bytes) -> None:
+def test_get_writes_records_in_the_requested_order(numbers: Path, asked: list[str], expected: bytes) -> None:
     assert output("get", numbers, *asked) == expected
 
 
@@ -105,7 +107,7 @@ def test_get_of_a_record_that_does_not_exist_fails_and_writes_nothing(numbers: P
 
 
 @pytest.mark.parametrize("asked", ["7-3", "-1--3", "20-1"])
-def test_get_of_a_range_that_runs_backwards_fails(numbers: Path, asked: str) -> None:
+def test_get_of_a_reversed_range_fails(numbers: Path, asked: str) -> None:
     done = run("get", numbers, asked)
     assert (done.returncode, done.stdout) == (FAILED, b"")
     assert_one_line(done.stderr)
@@ -113,7 +115,7 @@ def test_get_of_a_range_that_runs_backwards_fails(numbers: Path, asked: str) -> 
 
 
 @pytest.mark.parametrize("asked", ["x", "1.5", "", "-", "--1-", "3--", "1-2-3", "1..3", "٣"])
-def test_get_of_something_that_is_no_number_is_wrong_usage(numbers: Path, asked: str) -> None:
+def test_get_of_something_that_is_not_a_number_is_wrong_usage(numbers: Path, asked: str) -> None:
     done = run("get", numbers, "--", asked)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert b"expected a record number or a range" in done.stderr
@@ -123,7 +125,7 @@ def test_count_writes_the_number_of_records(numbers: Path) -> None:
     assert output("count", numbers) == b"20\n"
 
 
-def test_an_empty_file_has_nothing_to_write(path: Path) -> None:
+def test_the_output_for_an_empty_file_is_empty(path: Path) -> None:
     make(path)
     assert output("cat", path) == b""
     assert output("head", path) == b""
@@ -141,7 +143,7 @@ def test_reading_does_not_wait_for_a_writer(numbers: Path) -> None:
         writer.rollback()
 
 
-def test_cat_writes_what_comes_before_a_damaged_block_and_then_fails(damaged: Path) -> None:
+def test_cat_writes_the_records_before_a_damaged_block_and_then_fails(damaged: Path) -> None:
     done = run("cat", damaged)
     assert done.returncode == FAILED
     assert_one_line(done.stderr)
@@ -152,7 +154,7 @@ def test_cat_writes_what_comes_before_a_damaged_block_and_then_fails(damaged: Pa
 # tail --follow
 
 
-def test_tail_goes_on_with_what_is_committed_later(numbers: Path) -> None:
+def test_tail_continues_with_later_commits(numbers: Path) -> None:
     with running("tail", "--follow", "-n", "2", numbers) as process:
         assert read(process.stdout, 6) == b"19\n20\n"
         with capturefile.open(numbers, "a") as cf:
@@ -163,7 +165,7 @@ def test_tail_goes_on_with_what_is_committed_later(numbers: Path) -> None:
         assert process.poll() is None
 
 
-def test_tail_of_no_records_writes_only_what_is_committed_later(numbers: Path) -> None:
+def test_tail_of_no_records_writes_only_later_commits(numbers: Path) -> None:
     with running("tail", "-f", "-n0", numbers) as process:
 
         def writes_when_records_come() -> bool:
@@ -174,7 +176,7 @@ def test_tail_of_no_records_writes_only_what_is_committed_later(numbers: Path) -
         assert read(process.stdout, 4) == b"new\n"
 
 
-def test_ctrl_c_ends_tail_quietly(numbers: Path) -> None:
+def test_ctrl_c_ends_tail_silently(numbers: Path) -> None:
     with running("tail", "--follow", "-n1", numbers) as process:
         assert read(process.stdout, 3) == b"20\n"
         process.send_signal(signal.SIGINT)
@@ -183,7 +185,7 @@ def test_ctrl_c_ends_tail_quietly(numbers: Path) -> None:
         assert read(process.stdout, 1000) == b""
 
 
-def test_tail_ends_quietly_once_nobody_reads_it(numbers: Path) -> None:
+def test_tail_ends_silently_when_its_reader_is_gone(numbers: Path) -> None:
     with running("tail", "--follow", "-n1", numbers) as process:
         assert read(process.stdout, 3) == b"20\n"
         pipe_of(process.stdout).close()

@@ -1,4 +1,4 @@
-"""The line on a terminal that says how far long work has come."""
+"""The progress line on a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         (1, 1_000_000, 2.0, "1 of 1,000,000 records, 0 %, 0 a second, 555 h 33 min left"),
     ],
 )
-def test_the_line_says_how_much_how_fast_and_how_long(
+def test_the_line_shows_amount_speed_and_remaining_time(
     done: int, total: int | None, seconds: float, expected: str
 ) -> None:
     assert line("copy", "records", done, total, seconds) == f"copy: {expected}"
@@ -48,11 +48,11 @@ def test_the_line_says_how_much_how_fast_and_how_long(
         (90_000, "25 h 0 min"),
     ],
 )
-def test_times_are_as_coarse_as_they_are_long(seconds: float, expected: str) -> None:
+def test_longer_times_are_shown_less_precisely(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
 
 
-def test_what_goes_through_stays_the_same() -> None:
+def test_items_pass_through_unchanged() -> None:
     for visible in (True, False):
         shown = Progress("copy", "records", 3, None, visible=visible)
         assert list(shown.over(iter("abc"))) == ["a", "b", "c"]
@@ -60,7 +60,7 @@ def test_what_goes_through_stays_the_same() -> None:
 
 @contextmanager
 def on_terminal(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The command with a pipe to read from and a terminal for its standard error; gives that one's other end."""
+    """The command with a pipe as its input and a terminal as its standard error; gives the terminal's other end."""
     master, terminal = pty.openpty()
     with subprocess.Popen(
         [*COMMAND, *arguments], bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=terminal
@@ -73,7 +73,7 @@ def on_terminal(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes
             os.close(master)
 
 
-def test_long_work_shows_how_far_it_is_and_takes_the_line_away_at_the_end(path: Path) -> None:
+def test_long_work_shows_its_progress_and_removes_the_line_at_the_end(path: Path) -> None:
     with on_terminal("append", path) as (process, terminal):
         seen = b""
         for _ in range(int(PATIENCE * 20)):
@@ -88,13 +88,13 @@ def test_long_work_shows_how_far_it_is_and_takes_the_line_away_at_the_end(path: 
         while not seen.endswith(b" added\r\n"):
             assert select.select([terminal], [], [], PATIENCE)[0]
             seen += os.read(terminal, 65536)
-    # The last word is on a line of its own.
+    # The final message is on a line of its own.
     before, _, last = seen.rpartition(b"\r\x1b[K")
     assert before
     assert last.startswith(b"capturefile: ")
 
 
-def test_a_message_on_the_way_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_during_the_work_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(os, "write", lambda _, data: written.append(data.decode()))
     monkeypatch.setattr(os, "isatty", lambda _: True)
@@ -121,7 +121,7 @@ def test_short_work_shows_nothing(numbers: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_shown_without_a_terminal(path: Path) -> None:
-    """The work takes longer than the silence at the beginning."""
+    """The work takes longer than the initial delay of the progress line."""
     with subprocess.Popen(
         [*COMMAND, "append", path], bufsize=0, stdin=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -132,13 +132,13 @@ def test_nothing_is_shown_without_a_terminal(path: Path) -> None:
         assert pipe_of(process.stderr).read() == b"capturefile: 30 records added\n"
 
 
-def test_an_export_of_nothing_divides_by_no_zero(path: Path) -> None:
+def test_an_export_of_nothing_does_not_divide_by_zero(path: Path) -> None:
     assert run("export", make(path)).returncode == SUCCEEDED
     assert line("export", "records", 0, 0, 1.0) == "export: 0 of 0 records, 0 %, 0 a second"
 
 
 @pytest.mark.parametrize("command", ["verify", "recover"])
-def test_work_of_the_library_shows_how_far_it_is(
+def test_work_of_the_library_shows_its_progress(
     numbers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     written: list[bytes] = []

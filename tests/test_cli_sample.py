@@ -31,7 +31,7 @@ def log(tmp_path: Path) -> Path:
 # sample
 
 
-def test_a_sample_is_in_order_without_repetition_and_another_each_time(path: Path) -> None:
+def test_a_sample_is_in_order_without_repetition_and_different_each_time(path: Path) -> None:
     make(path, ALL)
     samples = [[int(record) for record in output("sample", path).split()] for _ in range(3)]
     assert all(len(sample) == 10 == len(set(sample)) and sample == sorted(sample) for sample in samples)
@@ -40,7 +40,7 @@ def test_a_sample_is_in_order_without_repetition_and_another_each_time(path: Pat
     assert output("sample", "-n", "0", path) == b""
 
 
-def test_a_seed_chooses_the_same_records_of_all_files(log: Path, path: Path) -> None:
+def test_a_seed_always_chooses_the_same_records(log: Path, path: Path) -> None:
     make(path, [b"a", b"b"])
     command = ("sample", "--seed", "7", "-n", "1001", log, path)
     assert output(*command) == output(*command)
@@ -62,7 +62,7 @@ def test_every_record_is_as_likely_as_any_other(path: Path, tmp_path: Path) -> N
         for record in output("sample", "-q", "-n", "300", "--seed", str(seed), path, other).split()
     ]
     late = sum(number > 900 for number in found)
-    assert 40 < late < 150  # Of 900 a tenth.
+    assert 40 < late < 150  # A tenth of 900.
 
 
 def test_a_sample_of_a_damaged_file_says_where(damaged: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_sample_of_a_damaged_file_says_where(damaged: Path) -> None:
 # du
 
 
-def test_the_room_of_files_is_listed_with_a_total(log: Path, path: Path) -> None:
+def test_file_sizes_are_listed_with_a_total(log: Path, path: Path) -> None:
     make(path, [b"x" * 1000] * 1000)
     found = json.loads(output("du", "--json", "--files", path, log))
     assert [fact["record_count"] for fact in found] == [1000, 0, *[100] * 10, 0, 1000]
@@ -114,7 +114,7 @@ def test_records_are_merged_by_a_field(log: Path, tmp_path: Path) -> None:
     assert metadata_of(target) == b"2"
 
 
-def test_equal_keys_stay_in_the_order_of_the_files_and_what_has_none_behind_its_own(tmp_path: Path) -> None:
+def test_equal_keys_stay_in_file_order_and_records_without_a_key_follow_their_predecessors(tmp_path: Path) -> None:
     files = [
         make(tmp_path / "a", [b"first", *keyed(1), b"behind 1", *keyed(3)]),
         make(tmp_path / "b", [*keyed(1, 2), b"behind 2"]),
@@ -157,7 +157,7 @@ def test_keys_are_found_in_text_and_compared_by_their_type(
         (keyed("a", 1), [], b"a: the key of record 2 is a number, and others are texts"),
     ],
 )
-def test_keys_that_do_not_rise_or_compare_are_an_error(
+def test_keys_that_decrease_or_do_not_compare_are_an_error(
     tmp_path: Path, first: list[bytes], second: list[bytes], message: bytes
 ) -> None:
     files = [make(tmp_path / "a", first), make(tmp_path / "b", second)]
@@ -168,7 +168,7 @@ def test_keys_that_do_not_rise_or_compare_are_an_error(
     assert not (tmp_path / "merged").exists()
 
 
-def test_a_merge_takes_logs_and_the_options_of_a_copy(log: Path, path: Path, tmp_path: Path) -> None:
+def test_a_merge_accepts_logs_and_the_options_of_a_copy(log: Path, path: Path, tmp_path: Path) -> None:
     make(path, [b"%d.5" % number for number in range(1, 1001)])
     target = tmp_path / "merged"
     options = ("--key-pattern", ".*", "--key-type", "number", "--format", "3", "--compression", "lz4")
@@ -183,12 +183,12 @@ def test_a_merge_takes_logs_and_the_options_of_a_copy(log: Path, path: Path, tmp
 @pytest.mark.parametrize(
     "options", [[], ["--key", "a", "--key-pattern", "b"], ["--key-pattern", "("], ["--key", "t", "--level", "13"]]
 )
-def test_a_merge_takes_one_key(path: Path, tmp_path: Path, options: list[str]) -> None:
+def test_a_merge_accepts_one_key(path: Path, tmp_path: Path, options: list[str]) -> None:
     make(path)
     assert run("merge", *options, path, tmp_path / "merged").returncode == WRONG_USAGE
 
 
-def test_what_cannot_be_read_is_left_out_of_a_merge(damaged: Path, tmp_path: Path) -> None:
+def test_unreadable_records_are_skipped_in_a_merge(damaged: Path, tmp_path: Path) -> None:
     words = ("merge", "--key", "t", damaged, tmp_path / "merged")
     assert run(*words).returncode == FAILED
     assert run(*words, "--skip-unreadable").returncode == LOSSY

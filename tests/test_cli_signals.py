@@ -1,4 +1,4 @@
-"""How the command ends when the system asks it to: with what is unfinished cleared away."""
+"""How the command ends on a signal: it removes unfinished files."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ LONG_WORK = [
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file on which each command works for a while."""
+    """A file that keeps each command busy for a while."""
     return make(tmp_path_factory.mktemp("signals") / "source.capture", RECORDS)
 
 
 def unfinished(folder: Path) -> list[str]:
-    """The files that are to get their names later."""
+    """The files that do not have their final names yet."""
     return [path.name for path in folder.iterdir() if path.suffix == ".tmp"]
 
 
 def started(command: Sequence[str], source: Path, target: Path) -> subprocess.Popen[bytes]:
-    """The command at work: its unfinished file is there. It works on for as long as it takes."""
+    """The running command, once its unfinished file exists."""
     process = subprocess.Popen([*COMMAND, *command, source, target], stderr=subprocess.PIPE)
     wait_until(lambda: bool(unfinished(target.parent)) or process.poll() is not None)
     return process
@@ -50,7 +50,7 @@ def test_a_signal_ends_the_command_and_leaves_nothing_behind(
         process.send_signal(number)
         code = process.wait(PATIENCE)
         assert read(process.stderr, 1000) == b""
-    # A shell tells of a process that a signal ended by 128 and its number.
+    # For a process that was ended by a signal, a shell reports 128 plus its number.
     assert code == (128 + signal.SIGINT if number is signal.SIGINT else -number)
     assert list(tmp_path.iterdir()) == []
 
@@ -63,7 +63,7 @@ def test_a_shell_sees_143(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("copy",), ("export",), ("recover",)])
-def test_what_a_killed_command_leaves_behind_does_not_bother_the_next(
+def test_files_left_by_a_killed_command_do_not_affect_the_next(
     command: Sequence[str], source: Path, tmp_path: Path
 ) -> None:
     with started(command, source, tmp_path / "target") as process:

@@ -1,4 +1,4 @@
-"""What commands read: several files, folders of rotated logs, and capture files on standard input."""
+"""The sources that commands read: several files, folders of rotated logs, and capture files on standard input."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def two(tmp_path: Path) -> list[Path]:
 
 
 def written(first: int, last: int) -> bytes:
-    """Records of the log as they are written."""
+    """Records of the log as they are printed."""
     return lines(*(record.encode() for record in numbered(first, last)))
 
 
@@ -78,7 +78,7 @@ def test_a_rotated_log_is_read_like_a_file(folder: Path) -> None:
     assert output("follow", "--from", "begin", "--exit-at-end", folder) == written(1, 9)
 
 
-def test_a_log_whose_first_files_were_deleted_begins_with_what_is_there(shortened: Path) -> None:
+def test_a_log_without_its_first_files_begins_with_the_first_remaining_record(shortened: Path) -> None:
     assert output("cat", shortened) == written(4, 9)
     assert output("head", "-n1", shortened) == output("get", shortened, "4") == written(4, 4)
     assert output("tail", "-n", "100", shortened) == written(4, 9)
@@ -99,7 +99,7 @@ def test_a_file_that_is_missing_in_the_middle_is_an_error(folder: Path) -> None:
     assert b"was deleted; the next record that exists is 5" in done.stderr
 
 
-def test_a_folder_without_a_log_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_folder_without_a_log_is_reported_as_such(tmp_path: Path) -> None:
     done = run("cat", tmp_path)
     assert (done.returncode, done.stdout) == (FAILED, b"")
     assert done.stderr == (
@@ -167,7 +167,7 @@ def test_verify_checks_each_file_of_a_log_and_that_they_fit_together(shortened: 
     assert (printed[-1]["file"], len(printed[-1]["problems"])) == (str(shortened), 2)
 
 
-def test_verify_finds_a_sealed_file_with_other_records_than_it_had(folder: Path) -> None:
+def test_verify_finds_a_sealed_file_whose_record_count_has_changed(folder: Path) -> None:
     sealed = folder / "00000000000000000001.capture"
     sealed.unlink()
     make(sealed, [b"other"])
@@ -187,7 +187,7 @@ def test_several_files_are_read_one_after_the_other(two: list[Path], folder: Pat
     assert printed[3] == {"file": str(two[1]), "record_number": 1, "record": "b1"}
 
 
-def test_head_and_tail_say_whose_records_follow(two: list[Path]) -> None:
+def test_head_and_tail_name_the_file_before_its_records(two: list[Path]) -> None:
     assert output("head", "-n1", *two) == f"==> {two[0]} <==\na1\n\n==> {two[1]} <==\nb1\n".encode()
     assert output("tail", "-n", "1", *two) == f"==> {two[0]} <==\na3\n\n==> {two[1]} <==\nb2\n".encode()
     assert output("head", "-q", "-n1", *two) == b"a1\nb1\n"
@@ -195,7 +195,7 @@ def test_head_and_tail_say_whose_records_follow(two: list[Path]) -> None:
     assert output("head", "-n1", "--format", "nul", *two) == b"a1\0b1\0"
 
 
-def test_export_numbers_the_records_of_several_files_through(two: list[Path], tmp_path: Path) -> None:
+def test_export_numbers_the_records_of_several_files_consecutively(two: list[Path], tmp_path: Path) -> None:
     target = tmp_path / "both.csv"
     assert run("export", *two, target).stderr == f"capturefile: 5 records written to {target}\n".encode()
     assert [row.split(",")[0] for row in target.read_text().splitlines()[1:]] == ["1", "2", "3", "4", "5"]
@@ -204,7 +204,7 @@ def test_export_numbers_the_records_of_several_files_through(two: list[Path], tm
 
 
 @pytest.mark.parametrize("command", [["cat"], ["export", "FILES", "-"], ["copy", "FILES", "new"]])
-def test_a_range_is_one_of_a_single_file(two: list[Path], command: list[str]) -> None:
+def test_a_range_needs_a_single_file(two: list[Path], command: list[str]) -> None:
     name, *rest = command
     done = run(name, "--range", "1-2", *two, *(argument for argument in rest if argument != "FILES"))
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
@@ -212,13 +212,13 @@ def test_a_range_is_one_of_a_single_file(two: list[Path], command: list[str]) ->
 
 
 @pytest.mark.parametrize("command", ["cat", "head", "tail", "count", "info"])
-def test_a_file_that_is_missing_is_found_before_anything_is_written(two: list[Path], command: str) -> None:
+def test_a_missing_file_is_reported_before_anything_is_written(two: list[Path], command: str) -> None:
     done = run(command, *two, "missing")
     assert (done.returncode, done.stdout) == (FAILED, b"")
     assert done.stderr == b"capturefile: missing: No such file or directory\n"
 
 
-def test_info_and_verify_tell_of_each_file(two: list[Path]) -> None:
+def test_info_and_verify_report_on_each_file(two: list[Path]) -> None:
     headed = [line for line in output("info", *two).decode().splitlines() if line.startswith("==>")]
     assert headed == [f"==> {path} <==" for path in two]
     assert [found["record_count"] for found in json.loads(output("info", "--json", *two))] == [3, 2]
@@ -231,7 +231,7 @@ def test_info_and_verify_tell_of_each_file(two: list[Path]) -> None:
 # Standard input
 
 
-def test_a_capture_file_comes_through_a_pipe_or_as_it_is(numbers: Path) -> None:
+def test_a_capture_file_is_read_from_a_pipe_or_a_redirected_file(numbers: Path) -> None:
     data = numbers.read_bytes()
     commands = (["cat", "-"], ["tail", "-n2", "-"], ["get", "-", "-1"], ["count", "-"], ["grep", "7", "-"])
     for command in commands:
@@ -245,7 +245,7 @@ def test_a_capture_file_comes_through_a_pipe_or_as_it_is(numbers: Path) -> None:
     assert records_of(numbers.with_name("copy")) == records_of(numbers)
 
 
-def test_what_is_no_capture_file_on_standard_input_is_said_so(numbers: Path) -> None:
+def test_standard_input_that_is_not_a_capture_file_is_reported(numbers: Path) -> None:
     for command in ("cat", "info"):
         done = run(command, "-", given=b"no capture file")
         assert (done.returncode, done.stdout) == (FAILED, b"")
@@ -286,14 +286,14 @@ def test_several_files_are_followed_in_turn(two: list[Path], folder: Path) -> No
         assert process.poll() is None
 
 
-def test_follow_gives_all_of_several_files_and_ends(two: list[Path]) -> None:
+def test_follow_prints_all_records_of_several_files_and_ends(two: list[Path]) -> None:
     found = output("follow", "-q", "--from", "begin", "--exit-at-end", *two)
     assert sorted(found.splitlines()) == [b"a1", b"a2", b"a3", b"b1", b"b2"]
     for wrong in (["--cursor-file", "cursor"], ["--from", "3"]):
         assert run("follow", *wrong, *two).returncode == WRONG_USAGE
 
 
-def test_a_cursor_goes_over_rotations_and_deleted_files(folder: Path, tmp_path: Path) -> None:
+def test_a_cursor_works_across_rotations_and_deleted_files(folder: Path, tmp_path: Path) -> None:
     follow = ("follow", "--from", "begin", "--cursor-file", tmp_path / "cursor", "--exit-at-end", folder)
     assert output(*follow) == written(1, 9)
     with RotatingWriter(folder) as log:
@@ -338,7 +338,7 @@ def test_tail_by_name_waits_for_a_file_and_continues_with_its_successor(path: Pa
 
 
 def wait_for_message(process: subprocess.Popen[bytes], text: bytes) -> None:
-    """Reads standard error until it has said this."""
+    """Reads standard error until it contains this text."""
     said = b""
 
     def is_said() -> bool:

@@ -1,4 +1,4 @@
-"""Whole rows of tables as records, records as columns, and tables that are compressed."""
+"""Table rows as records, fields of records as columns, and compressed tables."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def table(path: Path) -> Path:
 
 
 def objects(path: Path) -> list[Any]:
-    """The records of a file, which are JSON."""
+    """The records of a file, decoded from JSON."""
     return [json.loads(record) for record in records_of(path)]
 
 
-def test_lines_of_json_are_records_as_they_are(tmp_path: Path) -> None:
+def test_lines_of_json_become_records_unchanged(tmp_path: Path) -> None:
     lines = b'{"a":  1.10}\r\n\n  {"b": "\\u00e9"}\n{}'
     assert run("import", "--rows", tmp_path / "a", given=lines).stderr == b"capturefile: 3 records added\n"
     assert records_of(tmp_path / "a") == [b'{"a":  1.10}', b'{"b": "\\u00e9"}', b"{}"]
@@ -66,7 +66,7 @@ def test_lines_of_json_are_records_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("form", "tab"), [("csv", ","), ("tsv", "\t")])
-def test_rows_of_csv_are_objects_of_texts_or_numbers(tmp_path: Path, form: str, tab: str) -> None:
+def test_rows_of_csv_become_objects_of_strings_or_numbers(tmp_path: Path, form: str, tab: str) -> None:
     text = '\ufeffname,ms,note\r\nAda,1.10,\r\n"a""b",007,"1\n2"\r\n-0,1e5,NaN\r\n'.replace(",", tab)
     (tmp_path / f"t.{form}").write_bytes(text.encode())
     run("import", "--rows", tmp_path / "a", tmp_path / f"t.{form}")
@@ -83,7 +83,7 @@ def test_rows_of_csv_are_objects_of_texts_or_numbers(tmp_path: Path, form: str, 
     ]
 
 
-def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+def test_data_that_is_not_a_table_is_refused(tmp_path: Path) -> None:
     for text, complaint in [
         (b"a,b,a\n1,2,3\n", b"line 1: there are several columns with the name 'a'"),
         (b"a,b\n1,2\n3\n", b"line 3: found 1 fields, expected 2"),
@@ -97,7 +97,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     assert run("import", "--numbers", tmp_path / "a", given=b"{}").returncode == WRONG_USAGE
 
 
-def test_rows_of_parquet_are_objects(tmp_path: Path) -> None:
+def test_rows_of_parquet_become_objects(tmp_path: Path) -> None:
     utc = datetime.UTC
     columns = {
         "n": pyarrow.array([1, None], pyarrow.int64()),
@@ -173,14 +173,14 @@ def test_fields_become_columns_of_parquet_with_types(table: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
-def test_numbers_that_a_column_cannot_hold_are_texts(tmp_path: Path, form: str) -> None:
+def test_numbers_that_a_column_cannot_hold_become_strings(tmp_path: Path, form: str) -> None:
     make(tmp_path / "a", [b'{"n": 9007199254740993}', b'{"n": 0.5, "s": "\\ud800"}', b'{"n": 1e400}'])
     run("export", "--columns", tmp_path / "a", tmp_path / f"t.{form}")
     run("import", "--rows", "--numbers", tmp_path / "b", tmp_path / f"t.{form}")
     assert [str(row["n"]) for row in objects(tmp_path / "b")] == ["9007199254740993", "0.5", "Infinity"]
 
 
-def test_some_fields_become_columns(table: Path, tmp_path: Path) -> None:
+def test_chosen_fields_become_columns(table: Path, tmp_path: Path) -> None:
     assert output("export", "--format", "csv", "--field", "ms,none,level", "--range", "1-2", table).decode() == (
         '"ms","none","level"\n5,"","info"\n-3,"","Größe \U0001f600"\n'
     )
@@ -192,7 +192,7 @@ def test_some_fields_become_columns(table: Path, tmp_path: Path) -> None:
     }
 
 
-def test_records_without_fields_are_refused_and_can_be_left_out(tmp_path: Path) -> None:
+def test_records_without_fields_are_refused_and_can_be_skipped(tmp_path: Path) -> None:
     make(tmp_path / "a", [b'{"a": 1}', b"[1]", b"text"])
     for form in ("csv", "jsonl", "parquet"):
         told = run("export", "--columns", tmp_path / "a", tmp_path / f"t.{form}")
@@ -215,7 +215,7 @@ def test_columns_of_several_sources_and_of_a_pipe(table: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("ending", COMPRESSED)
 @pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", ""])
-def test_what_a_name_says_is_compressed_is(tmp_path: Path, form: str, ending: str) -> None:
+def test_files_are_compressed_according_to_their_names(tmp_path: Path, form: str, ending: str) -> None:
     records = [b"one", b"\xff", b"two\nlines", b"x" * 1_000_000]
     target = tmp_path / f"t{form and '.'}{form}{ending}"
     run("export", make(tmp_path / "a", records), target)
@@ -225,7 +225,7 @@ def test_what_a_name_says_is_compressed_is(tmp_path: Path, form: str, ending: st
 
 
 @pytest.mark.parametrize("ending", COMPRESSED)
-def test_damage_in_what_is_compressed_is_an_error_of_one_line(tmp_path: Path, ending: str) -> None:
+def test_damage_in_a_compressed_file_is_an_error_on_one_line(tmp_path: Path, ending: str) -> None:
     source = tmp_path / f"t.jsonl{ending}"
     run("export", make(tmp_path / "a", [os.urandom(1000)] * 100), source)
     whole = source.read_bytes()
@@ -239,7 +239,7 @@ def test_damage_in_what_is_compressed_is_an_error_of_one_line(tmp_path: Path, en
         assert not (tmp_path / "b").exists()
 
 
-def test_names_that_say_nothing_are_refused_with_those_that_do(table: Path, tmp_path: Path) -> None:
+def test_unknown_extensions_are_refused_with_a_list_of_known_ones(table: Path, tmp_path: Path) -> None:
     for name in ("t.txt", "t.json.lz4", "t.txt.gz", "t.zip"):
         told = run("export", table, tmp_path / name)
         assert told.returncode == WRONG_USAGE
@@ -252,7 +252,7 @@ def test_names_that_say_nothing_are_refused_with_those_that_do(table: Path, tmp_
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python has zstd")
-def test_what_zstd_needs_is_told(table: Path, tmp_path: Path) -> None:
+def test_the_requirement_of_zstd_is_reported(table: Path, tmp_path: Path) -> None:
     (tmp_path / "backports").mkdir()
     (tmp_path / "backports/__init__.py").write_text("")
     told = run("export", table, tmp_path / "t.csv.zst", environment={"PYTHONPATH": str(tmp_path)})

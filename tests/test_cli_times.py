@@ -1,4 +1,4 @@
-"""The command with times of commits, which files of format 3 have."""
+"""The command with commit times, which files of format 3 store."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Timed(NamedTuple):
 
     path: Path
     times: list[str]
-    """The time of each commit, as it is given to the command."""
+    """The time of each commit, in the form of a command-line argument."""
 
 
 def shown(moment: datetime | None) -> str:
-    """A time as it is given to the command."""
+    """A time in the form of a command-line argument."""
     assert moment is not None
     return moment.isoformat()
 
 
 def commit(log: capturefile.CaptureFile[bytes] | RotatingWriter, index: int) -> None:
-    """Commits the records of a commit, not in the microsecond of the one before."""
+    """Makes commit number `index`, not in the same microsecond as the previous one."""
     log.add_records(ALL[index * EACH : (index + 1) * EACH])
     log.commit()
     time.sleep(0.002)
@@ -44,7 +44,7 @@ def commit(log: capturefile.CaptureFile[bytes] | RotatingWriter, index: int) -> 
 
 @pytest.fixture(params=["file", "log"])
 def timed(request: pytest.FixtureRequest, tmp_path: Path) -> Timed:
-    """Commits in one file, or two in each file of a rotated log."""
+    """All commits in one file, or two in each file of a rotated log."""
     path = tmp_path / "timed"
     if request.param == "file":
         with capturefile.open(path, "x", encoding=None, sync="none", format=3) as cf:
@@ -65,7 +65,7 @@ def timed(request: pytest.FixtureRequest, tmp_path: Path) -> Timed:
 
 
 @pytest.mark.parametrize("first", range(COMMITS))
-def test_records_are_chosen_by_the_times_of_their_commits(timed: Timed, first: int) -> None:
+def test_records_are_selected_by_commit_time(timed: Timed, first: int) -> None:
     end = min(first + 2, COMMITS - 1)
     window = ("--since", timed.times[first], "--until", timed.times[end])
     assert output("cat", *window, timed.path).split() == ALL[first * EACH : end * EACH]
@@ -73,7 +73,7 @@ def test_records_are_chosen_by_the_times_of_their_commits(timed: Timed, first: i
     assert output("get", "--time", timed.times[first], timed.path) == lines(ALL[first * EACH])
 
 
-def test_every_command_that_chooses_does_so_by_commits(timed: Timed, tmp_path: Path) -> None:
+def test_every_command_with_time_options_uses_commit_times(timed: Timed, tmp_path: Path) -> None:
     window = ("--since", timed.times[1], "--until", timed.times[3])
     wanted = ALL[EACH : 3 * EACH]
     assert output("grep", "2", *window, timed.path).split() == [record for record in wanted if b"2" in record]
@@ -87,7 +87,7 @@ def test_every_command_that_chooses_does_so_by_commits(timed: Timed, tmp_path: P
     assert output("cat", "--range", "15-40", *window, timed.path).split() == wanted[4:]
 
 
-def test_a_time_before_all_and_one_behind_all(timed: Timed) -> None:
+def test_times_before_the_first_and_after_the_last_commit(timed: Timed) -> None:
     behind = shown(datetime.now(UTC) + timedelta(hours=1))
     for early in ("@0", "1960-01-01", "-2h"):
         assert output("count", "--since", early, timed.path) == b"%d\n" % len(ALL)
@@ -99,7 +99,7 @@ def test_a_time_before_all_and_one_behind_all(timed: Timed) -> None:
     assert_one_line(done.stderr)
 
 
-def test_records_that_were_deleted_are_passed_over(tmp_path: Path) -> None:
+def test_deleted_records_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with RotatingWriter(path, encoding=None, sync="none", format=3, keep_files=2) as log:
         for index in range(COMMITS):
@@ -109,7 +109,7 @@ def test_records_that_were_deleted_are_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["cat", "count", "tail", "follow", "export", "get", "grep", "copy"])
-def test_a_file_without_times_says_which_options_find_them(path: Path, tmp_path: Path, command: str) -> None:
+def test_for_a_file_without_times_the_error_names_options_that_help(path: Path, tmp_path: Path, command: str) -> None:
     make(path, [b"record"])
     option = "--time" if command == "get" else "--since"
     others: dict[str, list[str | Path]] = {"grep": ["e", path], "copy": [path, tmp_path / "copy"]}
@@ -121,7 +121,7 @@ def test_a_file_without_times_says_which_options_find_them(path: Path, tmp_path:
 
 
 @pytest.mark.parametrize("arguments", [["3", "--time", "now"], [], ["--time", "now", "--time-slack", "1"]])
-def test_get_takes_numbers_or_a_time(path: Path, arguments: list[str]) -> None:
+def test_get_accepts_numbers_or_a_time(path: Path, arguments: list[str]) -> None:
     make(path, [b"record"])
     assert run("get", path, *arguments).returncode == WRONG_USAGE
 
@@ -129,30 +129,30 @@ def test_get_takes_numbers_or_a_time(path: Path, arguments: list[str]) -> None:
 # Following
 
 
-def test_what_is_followed_begins_and_ends_at_a_time(timed: Timed) -> None:
+def test_following_begins_and_ends_at_a_time(timed: Timed) -> None:
     end = datetime.now(UTC) + timedelta(seconds=1)
     with running("follow", "--since", timed.times[-1], "--until", shown(end), timed.path) as process:
         expected = lines(*ALL[-EACH:])
         assert read(process.stdout, len(expected)) == expected
-        # Nothing comes, and so the clock ends it.
+        # No records arrive, so the clock ends it.
         assert process.wait(PATIENCE) == 0
         assert datetime.now(UTC) > end
 
 
 @pytest.mark.parametrize("command", [["follow", "--from", "begin"], ["tail", "-f", "-n", "+1"], ["tail", "-F"]])
-def test_the_first_record_that_is_too_late_ends_it(timed: Timed, command: list[str]) -> None:
+def test_the_first_later_record_ends_the_command(timed: Timed, command: list[str]) -> None:
     done = run(*command, "--until", timed.times[2], timed.path)
     assert (done.returncode, done.stdout.split()) == (0, ALL[: 2 * EACH])
 
 
-def test_a_cursor_is_behind_the_last_record_of_the_time(timed: Timed, tmp_path: Path) -> None:
+def test_a_cursor_is_after_the_last_record_in_the_time_range(timed: Timed, tmp_path: Path) -> None:
     command = ("follow", "--cursor-file", tmp_path / "cursor", timed.path)
     assert output(*command, "--since", "@0", "--until", timed.times[2]).split() == ALL[: 2 * EACH]
     assert output(*command, "--until", timed.times[3]).split() == ALL[2 * EACH : 3 * EACH]
     assert output(*command, "--exit-at-end").split() == ALL[3 * EACH :]
 
 
-def test_several_files_each_end_at_the_time(tmp_path: Path) -> None:
+def test_each_of_several_files_ends_at_the_time(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("one", "two")]
     for path in paths:
         with capturefile.open(path, "x", encoding=None, format=3) as cf:
@@ -179,7 +179,7 @@ def test_a_time_field_with_dots_is_found_like_any_field(path: Path) -> None:
 
 
 @pytest.mark.parametrize("slack", [[], ["--time-slack", "1"]])
-def test_times_in_records_end_it_as_well(path: Path, slack: list[str]) -> None:
+def test_times_in_records_end_the_command_as_well(path: Path, slack: list[str]) -> None:
     make(path, [b"@%d" % (1_000_000_000 + number) for number in range(10)])
     window = ("--since", "@1000000002", "--until", "@1000000005", "--time-pattern", "@(.*)", *slack)
     expected = [b"@%d" % (1_000_000_000 + number) for number in (2, 3, 4)]
@@ -187,6 +187,6 @@ def test_times_in_records_end_it_as_well(path: Path, slack: list[str]) -> None:
     assert output("tail", *window, path).split() == expected
 
 
-def test_from_and_since_exclude_each_other(path: Path) -> None:
+def test_from_and_since_cannot_be_combined(path: Path) -> None:
     make(path)
     assert run("follow", "--from", "begin", "--since", "today", path).returncode == WRONG_USAGE

@@ -43,11 +43,11 @@ NOT_JSON = [b"level error", b'{"level": "error"', b"\xff", b"", b'"\xff"', b'{"l
 
 
 def chosen(expression: str) -> list[int]:
-    """The indices of the records that it holds for; it holds for none that is not JSON."""
+    """The indices of the records that match; records that are not JSON must not match."""
     condition = Condition(expression)
     assert not any(condition.holds(record) for record in NOT_JSON)
     for record in ENCODED:
-        # What is left out before it is parsed is nothing that would be found.
+        # Records that are skipped without parsing must not match.
         assert condition.pattern is None or condition.pattern.is_in(record) or not condition.holds(record)
     return [index for index, record in enumerate(ENCODED) if condition.holds(record)]
 
@@ -103,7 +103,7 @@ def chosen(expression: str) -> list[int]:
         (" ms\n  > 100 ", [1]),
     ],
 )
-def test_an_expression_holds_for_the_right_records(expression: str, expected: list[int]) -> None:
+def test_an_expression_matches_the_right_records(expression: str, expected: list[int]) -> None:
     assert chosen(expression) == expected
 
 
@@ -119,14 +119,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("expression", REFUSED)
-def test_what_is_no_expression_is_refused_in_one_line(expression: str) -> None:
+def test_an_invalid_expression_is_refused_in_one_line(expression: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
         Condition(expression)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 5000
 
 
-def test_what_another_language_would_write_is_told(path: Path) -> None:
+def test_syntax_of_other_languages_gets_a_hint(path: Path) -> None:
     make(path, ENCODED)
     for expression, hint in [
         ('level = "error"', "write == to compare"),
@@ -188,9 +188,7 @@ documents = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(expression=conditions, value=documents, is_ascii=st.booleans())
 @example(expression='(a == "a/b")', value={"a": "a/b"}, is_ascii=True)
-def test_what_is_searched_for_first_is_in_all_that_an_expression_holds_for(
-    expression: str, value: object, is_ascii: bool
-) -> None:
+def test_the_text_that_is_searched_for_first_is_in_every_match(expression: str, value: object, is_ascii: bool) -> None:
     condition = Condition(expression)
     text = json.dumps(value, ensure_ascii=is_ascii)
     for spelling in (text, text.replace("/", r"\/"), text.replace("a", r"\u0061")):
@@ -199,7 +197,7 @@ def test_what_is_searched_for_first_is_in_all_that_an_expression_holds_for(
             assert condition.pattern is None or condition.pattern.is_in(record)
 
 
-def test_only_what_can_match_is_parsed() -> None:
+def test_only_records_that_can_match_are_parsed() -> None:
     def is_parsed(expression: str, record: bytes) -> bool:
         pattern = Condition(expression).pattern
         return pattern is None or pattern.is_in(record)
@@ -218,7 +216,7 @@ def test_only_what_can_match_is_parsed() -> None:
 
 @pytest.fixture
 def log(path: Path) -> Path:
-    """A file of JSON records with blocks enough to be searched, and some that are not JSON."""
+    """A file of JSON records in several blocks, and some records that are not JSON."""
     records = [
         json.dumps({"n": n, "level": "error" if n % 100 == 0 else "info", "text": "x" * 50}).encode()
         for n in range(1, 5001)
@@ -228,7 +226,7 @@ def log(path: Path) -> Path:
 
 
 def numbers_in(shown: bytes) -> list[int]:
-    """The numbers in lines of JSON."""
+    """The record numbers in lines of JSON."""
     return [json.loads(line)["record_number"] for line in shown.splitlines()]
 
 
@@ -236,7 +234,7 @@ ERRORS = list(range(100, 5001, 100))
 
 
 @pytest.mark.parametrize("expression", ['level == "error"', 'not level == "info"'])
-def test_every_command_takes_a_condition(log: Path, tmp_path: Path, expression: str) -> None:
+def test_every_command_accepts_a_condition(log: Path, tmp_path: Path, expression: str) -> None:
     def shown(command: str, *options: str) -> list[int]:
         return numbers_in(output(command, "--where", expression, *options, "--format", "jsonl", log))
 
@@ -261,7 +259,7 @@ def test_every_command_takes_a_condition(log: Path, tmp_path: Path, expression: 
     assert numbers_in(output("export", "--where", expression, log)) == ERRORS
 
 
-def test_a_condition_goes_through_logs_and_several_files(tmp_path: Path) -> None:
+def test_a_condition_is_applied_to_logs_and_several_files(tmp_path: Path) -> None:
     write_files(tmp_path / "log", 2, 3)
     make(tmp_path / "a", [b"1", b"2", b"3", b"4"])
     told = run("count", "--where", "this > 2", tmp_path / "a", tmp_path / "log")
@@ -270,7 +268,7 @@ def test_a_condition_goes_through_logs_and_several_files(tmp_path: Path) -> None
     assert output("cat", "--where", "this > 2", tmp_path / "a", tmp_path / "a") == lines(b"3", b"4", b"3", b"4")
 
 
-def test_a_condition_goes_with_times_and_slack(path: Path) -> None:
+def test_a_condition_can_be_combined_with_times_and_slack(path: Path) -> None:
     make(path, [json.dumps({"t": 1_700_000_000 + t, "odd": t % 2}).encode() for t in (0, 1, 3, 2, 5, 4, 6)])
     times = ("--time-field", "t", "--since", "@1700000002", "--until", "@1700000005")
     assert output("count", *times, "--time-slack", "2", "--where", "odd == 1", path) == b"1\n"
@@ -280,7 +278,7 @@ def test_a_condition_goes_with_times_and_slack(path: Path) -> None:
     assert b"unknown with --time-slack and --where" in told.stderr
 
 
-def test_what_cannot_be_read_is_left_out_before_a_condition(log: Path) -> None:
+def test_unreadable_records_are_skipped_before_a_condition_is_applied(log: Path) -> None:
     with capturefile.open(log, encoding=None) as cf:
         block = [block for block in cf.blocks() if block.position and block.records][1]
     assert block.position is not None
@@ -298,7 +296,7 @@ def test_what_cannot_be_read_is_left_out_before_a_condition(log: Path) -> None:
         assert b"cannot be read and are left out" in told.stderr
 
 
-def test_a_cursor_also_passes_what_a_condition_leaves_out(tmp_path: Path) -> None:
+def test_a_cursor_also_advances_past_records_that_do_not_match(tmp_path: Path) -> None:
     make(tmp_path / "a", [b"1", b"2", b"3"])
     follow = ("follow", "--from", "begin", "--exit-at-end", "--cursor-file", tmp_path / "c", "--where", "this < 2")
     assert output(*follow, tmp_path / "a") == b"1\n"
@@ -306,7 +304,7 @@ def test_a_cursor_also_passes_what_a_condition_leaves_out(tmp_path: Path) -> Non
     assert output("follow", "--exit-at-end", "--cursor-file", tmp_path / "c", tmp_path / "a") == b""
 
 
-def test_records_that_are_committed_later_are_chosen_too(path: Path) -> None:
+def test_a_condition_is_applied_to_later_commits_too(path: Path) -> None:
     make(path, [b"1", b"2"])
     with running("tail", "-f", "--where", "this > 1", path) as process:
         assert read(process.stdout, 2) == b"2\n"
@@ -314,7 +312,7 @@ def test_records_that_are_committed_later_are_chosen_too(path: Path) -> None:
         assert read(process.stdout, 2) == b"3\n"
 
 
-def test_fields_are_shown_alone_or_between_tabs(path: Path) -> None:
+def test_fields_are_printed_alone_or_separated_by_tabs(path: Path) -> None:
     make(path, [*ENCODED[:4], b"not JSON", b'{"level": "a\\tb\\\\c\\nd", "ms": [1, {"x": "\\u00e9\\ud800"}]}'])
     assert output("cat", "--field", "level", path) == lines(b"info", b"error", b"error", b"", b"", b"a\tb\\c\nd")
     assert output("cat", "--field", "level,ms", "--field", "http.status", path) == lines(
@@ -332,7 +330,7 @@ def test_fields_are_shown_alone_or_between_tabs(path: Path) -> None:
     assert run("grep", "-o", "--field", "ms", "error", path).returncode == WRONG_USAGE
 
 
-def test_fields_in_json_are_an_object(path: Path) -> None:
+def test_fields_are_an_object_in_json(path: Path) -> None:
     make(path, [*ENCODED[1:4], b"not JSON", b'{"ms": 1e400, "level": "\\ud800\\u00e9"}'])
     shown = output("cat", "--format", "jsonl", "--field", "ms,level,http.status", path)
     assert [json.loads(line)["record"] for line in shown.splitlines()] == [
@@ -347,14 +345,14 @@ def test_fields_in_json_are_an_object(path: Path) -> None:
     )
 
 
-def test_numbers_and_texts_stay_what_they_are() -> None:
+def test_numbers_and_strings_stay_unchanged() -> None:
     both = Projection(["a", "b"])
     for value in ("0.1", "123456789012345678901234567890", "true", "-0.0", '"ü"', "[]", "{}", "1e+22"):
         record = f'{{"a": {value}}}'.encode()
         assert json.loads(both.as_json(record)) == {"a": json.loads(value)}
 
 
-def test_a_file_without_json_is_told_apart_from_one_without_matches(path: Path) -> None:
+def test_a_file_without_json_is_distinguished_from_one_without_matches(path: Path) -> None:
     make(path, NOT_JSON[:3])
     for command in ("cat", "head", "tail", "count"):
         told = run(command, "--where", 'level == "error"', path)
@@ -374,13 +372,13 @@ PARTS = [
     *(b'{"level": "a", "level": "b"}', b'{"level": NaN}', b'{"level": "\\ud83d"}', b'{"level": {"ms": [1, 2.50]}}'),
     *(b"[" * 900 + b"]" * 900, b"[" * 100_000, b"9" * 5000, b'{"ms": "x\\ty\\nz"}', b"\xef\xbb\xbf1"),
 ]
-"""Records of which some are JSON only together with others."""
+"""Records, some of which are JSON only when they are joined with others."""
 
 
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=8))
 @example([b"[1", b"2]", b"3, 4, 5"])
-def test_records_that_are_parsed_together_are_the_same_as_by_themselves(records: list[bytes]) -> None:
-    # NaN is not equal to anything, not even to itself.
+def test_records_parsed_together_are_the_same_as_parsed_separately(records: list[bytes]) -> None:
+    # NaN equals nothing, not even itself.
     assert list(map(repr, expressions.documents(records))) == [repr(expressions.document(record)) for record in records]
     for fields in (["level"], ["ms", "level", "http.status"]):
         projection = Projection(fields)
@@ -388,5 +386,5 @@ def test_records_that_are_parsed_together_are_the_same_as_by_themselves(records:
         assert projection.as_objects(records) == list(map(projection.as_json, records))
 
 
-def test_no_records_make_no_json() -> None:
+def test_no_records_give_no_json() -> None:
     assert expressions.documents([b"1, 2"]) == [expressions.MISSING]

@@ -1,4 +1,4 @@
-"""The command as a whole: its help, and how fast it starts."""
+"""The command as a whole: its help, and its start-up time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_version_is_the_librarys() -> None:
 
 
 def described() -> dict[str, argparse.ArgumentParser]:
-    """Every command, by its words, and what describes it."""
+    """Every command: its words, and the parser that describes it."""
 
     def below(parser: argparse.ArgumentParser, words: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
         for action in parser._actions:
@@ -62,7 +62,7 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)
-def test_the_examples_in_help_are_right_usage(command: str) -> None:
+def test_the_examples_in_help_are_valid_usage(command: str) -> None:
     found = [arguments for line in (described()[command].epilog or "").splitlines() for arguments in examples_in(line)]
     assert found
     for arguments in found:
@@ -104,7 +104,7 @@ def test_a_command_imports_nothing_that_is_slow_to_import(numbers: Path, argumen
         "import sys; from capturefile.cli import main; main();print(*sorted(sys.modules), file=sys.stderr, flush=True)"
     )
     file = [] if arguments == ("--version",) else [str(numbers)]
-    # Isolated, since `site` imports what the environment asks it to.
+    # Isolated, since `site` imports modules that the environment names.
     command = [sys.executable, "-I", "-S", "-c", f"sys_path = {sys.path!r}; import sys; sys.path = sys_path; {program}"]
     done = subprocess.run(
         [*command, *arguments, *file], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
@@ -132,9 +132,9 @@ def test_the_command_starts_and_ends_within_60_ms_of_processor_time(numbers: Pat
         assert status in (0, 256)  # `grep` finds nothing.
         return used.ru_utime + used.ru_stime
 
-    # Help of all commands takes argparse longer since it has colours.
+    # argparse takes longer for the help of all commands since it supports colours.
     limit = 0.1 if arguments == ["--help"] and sys.version_info >= (3, 14) else 0.06
-    # On a slow or busy machine the interpreter alone takes more than a quarter of that.
+    # On a slow or busy machine the interpreter alone takes more than a quarter of this time.
     limit = max(limit, 4.5 * min(seconds(sys.executable, "-c", "") for _ in range(5)))
-    # The best of some runs, since a machine at work on other things as well makes each take longer.
+    # The best of some runs, since other work on the machine makes runs take longer.
     assert any(seconds(*COMMAND, *arguments, *file) < limit for _ in range(30))

@@ -1,4 +1,4 @@
-"""The effects of closing, by any thread, and the answers of an object during and after it."""
+"""The effects of closing, by any thread, and the state of an object during and after it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_follower_of_a_writer_keeps_it_alive(full: Path) -> None:
 
 
 @pytest.mark.only_format_2
-def test_a_follower_and_its_object_that_hold_each_other_are_found_unused(full: Path) -> None:
+def test_a_follower_and_its_object_in_a_reference_cycle_are_collected(full: Path) -> None:
     class Holder(CaptureFile[str]):
         follower: capturefile.Follower[str]
 
@@ -61,7 +61,7 @@ def test_a_follower_and_its_object_that_hold_each_other_are_found_unused(full: P
     assert not holds_open(full)
 
 
-def test_a_follower_is_closed_at_once(full: Path) -> None:
+def test_a_closed_follower_ends_and_leaves_its_object_open(full: Path) -> None:
     cf = CaptureFile(full)
     follower = cf.follow(1)
     assert next(follower) == "one"
@@ -106,7 +106,7 @@ def test_an_asynchronous_follower_closes_its_file(full: Path) -> None:
     assert asyncio.run(follow()) == ["one", "two"]
 
 
-def test_an_object_says_what_it_saw_last_at_every_moment_of_its_closing(tmp_path: Path) -> None:
+def test_an_object_reports_its_last_state_at_every_moment_while_it_is_closed(tmp_path: Path) -> None:
     for number in range(30):
         cf = CaptureFile(tmp_path / f"{number}.capture", True, sync=False)
         cf.add_records(f"{each}" * 50 for each in range(2000))

@@ -31,15 +31,15 @@ class Order:
 
 @dataclass(frozen=True)
 class OrderCodec:
-    """Orders as their numbers; those below 0 cannot be written, and text that is not a number cannot be read."""
+    """Stores orders as numbers; it cannot write those below 0, or read anything that is not a number."""
 
     def decode(self, record: bytes, /) -> Order:
-        """Makes an order of its number."""
+        """Returns the order with this number."""
         assert type(record) is bytes
         return Order(int(record))
 
     def encode(self, value: Order, /) -> bytearray:
-        """Makes the number of an order."""
+        """Returns the number of an order."""
         if value.number < 0:
             raise OverflowError("there are no negative orders")
         return bytearray(str(value.number).encode())
@@ -121,7 +121,7 @@ def test_a_follower_gives_objects_as_they_are_committed(path: Path) -> None:
     assert asyncio.run(followed()) == ORDERS[:4]
 
 
-def test_rotated_logs_take_and_give_objects(tmp_path: Path) -> None:
+def test_rotated_logs_write_and_read_objects(tmp_path: Path) -> None:
     with RotatingWriter(tmp_path / "log", codec=OrderCodec()) as log:
         for number in (1, 3):
             log.add_records([Order(number), Order(number + 1)])
@@ -136,7 +136,7 @@ def test_rotated_logs_take_and_give_objects(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(reader))[3] == Order(3)
 
 
-def test_consumers_take_objects_and_their_destination_has_a_codec_of_its_own(
+def test_consumers_read_objects_and_their_destination_has_its_own_codec(
     orders: CaptureFile[Order], path: Path, tmp_path: Path
 ) -> None:
     with (
@@ -150,7 +150,7 @@ def test_consumers_take_objects_and_their_destination_has_a_codec_of_its_own(
         assert [order for batch in delivery for order in batch] == ORDERS
 
 
-def test_what_cannot_be_decoded_says_which_record_it_is(path: Path, tmp_path: Path) -> None:
+def test_an_error_in_decoding_names_the_record(path: Path, tmp_path: Path) -> None:
     with capturefile.open(path, "x") as texts:
         texts.add_records(["1", "two", "3"])
         texts.commit()
@@ -174,7 +174,7 @@ def test_what_cannot_be_decoded_says_which_record_it_is(path: Path, tmp_path: Pa
     assert next(records) == Order(3)
 
 
-def test_what_cannot_be_encoded_is_not_added_nor_anything_beside_it(path: Path) -> None:
+def test_an_error_in_encoding_adds_nothing_from_the_call(path: Path) -> None:
     with capturefile.open(path, "x", codec=OrderCodec()) as cf:
         with pytest.raises(OverflowError, match="no negative orders"):
             cf.add_record(Order(-1))
@@ -189,7 +189,7 @@ def test_what_cannot_be_encoded_is_not_added_nor_anything_beside_it(path: Path) 
 
 
 class Returning:
-    """A codec whose `encode` returns the same whatever it is given."""
+    """A codec whose `encode` always returns the same value."""
 
     def __init__(self, value: Any) -> None:  # noqa: ANN401 - also what is wrong
         self.value = value
@@ -203,14 +203,14 @@ class Returning:
         return self.value
 
 
-def test_bytes_and_text_are_objects_like_others_for_a_codec(path: Path) -> None:
+def test_a_codec_also_encodes_bytes_and_text(path: Path) -> None:
     with capturefile.open(path, "x", codec=Returning(b"encoded")) as cf:
         cf.add_records([b"bytes", "text", bytearray(b"array")])
         cf.commit()
         assert cf[:] == [b"encoded"] * 3
 
 
-def test_settings_that_do_not_go_with_a_codec_are_refused(path: Path, tmp_path: Path) -> None:
+def test_settings_that_cannot_be_combined_with_a_codec_are_refused(path: Path, tmp_path: Path) -> None:
     capturefile.open(path, "x").close()
     openers: list[Callable[..., object]] = [capturefile.open, CaptureFile]
     for wrong in ({"encoding": "latin-1"}, {"errors": "replace"}):
@@ -236,8 +236,8 @@ def test_json_is_utf_8_on_one_line(path: Path) -> None:
     assert capturefile.open(path)[1] == '{"a": [1, 2.5, null, true, "é\\n"]}'
 
 
-def ready_codecs() -> list[tuple[Codec[Any], Any, bytes]]:
-    """The ready codecs, each with a value and the bytes that it becomes."""
+def predefined_codecs() -> list[tuple[Codec[Any], Any, bytes]]:
+    """The predefined codecs, each with a value and its encoded bytes."""
     pytest.importorskip("msgspec")
     pydantic = pytest.importorskip("pydantic")
     Point = pydantic.create_model("Point", x=(int, ...))  # noqa: N806 - it is a class
@@ -250,8 +250,8 @@ def ready_codecs() -> list[tuple[Codec[Any], Any, bytes]]:
     ]
 
 
-def test_ready_codecs_decode_what_they_encode(tmp_path: Path) -> None:
-    for index, (codec, value, record) in enumerate(ready_codecs()):
+def test_predefined_codecs_decode_what_they_encode(tmp_path: Path) -> None:
+    for index, (codec, value, record) in enumerate(predefined_codecs()):
         path = tmp_path / f"{index}.capture"
         with capturefile.open(path, "x", codec=codec) as cf:
             cf.add_record(value)
@@ -268,8 +268,8 @@ def test_ready_codecs_decode_what_they_encode(tmp_path: Path) -> None:
         assert raised.value.__notes__ == [f'while decoding record 1 of "{tmp_path / "wrong"}"']
 
 
-def test_ready_codecs_can_be_pickled_and_compared() -> None:
-    for codec, value, record in ready_codecs()[:4]:
+def test_predefined_codecs_can_be_pickled_and_compared() -> None:
+    for codec, value, record in predefined_codecs()[:4]:
         copy = pickle.loads(pickle.dumps(codec))
         assert (copy, hash(copy), repr(copy)) == (codec, hash(codec), repr(codec))
         assert (copy.decode(record), copy.encode(value)) == (value, record)
@@ -279,7 +279,7 @@ def test_ready_codecs_can_be_pickled_and_compared() -> None:
         codecs.msgspec(Order, "yaml")  # type: ignore[arg-type]
 
 
-def test_a_codec_lives_as_long_as_what_reads_with_it(path: Path) -> None:
+def test_a_codec_lives_as_long_as_its_readers(path: Path) -> None:
     with capturefile.open(path, "x", codec=Returning(b"encoded")) as cf:
         cf.add_records([None] * 3)
         cf.commit()

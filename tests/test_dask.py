@@ -1,6 +1,6 @@
-"""What `capturefile.dask` does without Dask: which partitions there are, what is in one, how one is written.
+"""What `capturefile.dask` does without Dask: how partitions are planned, read and written.
 
-`tests/clustering.py` has the rest.
+`tests/clustering.py` tests the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of three files with 25, 0 and 7 records, and some things that are not meant."""
+    """A folder with three capture files of 25, 0 and 7 records, and with entries that must be ignored."""
     for name, count in (("a", 25), ("b", 0), ("c", 7)):
         write(tmp_path / f"{name}.capture", *(f"{name} {number}" for number in range(1, count + 1)))
     write(tmp_path / "_hidden.capture", "hidden")
@@ -36,11 +36,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def spans(paths: Path | str | list[Path], size: int | None = None) -> list[tuple[str, int, int, int]]:
-    """The partitions, each with the name of its file, its records there, and the number of the first."""
+    """The partitions: for each, the name of its file, its records there, and the number of the first."""
     return [(part.path.rpartition("/")[2], part.first, part.last, part.number) for part in _plan(paths, size)]
 
 
-def test_partitions_go_through_the_files_in_order_and_number_all_records(folder: Path) -> None:
+def test_partitions_follow_the_order_of_the_files_and_number_all_records(folder: Path) -> None:
     expected = [
         ("a.capture", 1, 10, 1),
         ("a.capture", 11, 20, 11),
@@ -52,7 +52,7 @@ def test_partitions_go_through_the_files_in_order_and_number_all_records(folder:
     assert spans([folder / "c.capture", folder / "a.capture"]) == [("c.capture", 1, 7, 1), ("a.capture", 1, 25, 8)]
 
 
-def test_what_is_not_there_is_an_error_and_so_is_a_partition_of_nothing(folder: Path) -> None:
+def test_missing_files_and_empty_partitions_are_errors(folder: Path) -> None:
     for path in (folder / "missing.capture", folder / "*.log"):
         with pytest.raises(FileNotFoundError, match="there are no capture files at"):
             _plan(path, None)
@@ -60,7 +60,7 @@ def test_what_is_not_there_is_an_error_and_so_is_a_partition_of_nothing(folder: 
         _plan(folder, 0)
 
 
-def test_partitions_hold_some_megabytes_of_the_file(path: Path) -> None:
+def test_partitions_hold_a_few_megabytes_of_the_file(path: Path) -> None:
     with CaptureFile(path, True, encoding=None, sync=False, compression_level=1) as cf:
         noise = bytes(range(256)) * 4096
         cf.add_records(noise[number:] + bytes([number % 256]) for number in range(40))
@@ -86,7 +86,7 @@ def test_a_rotated_log_keeps_its_numbers(tmp_path: Path) -> None:
     ]
 
 
-def test_a_partition_is_what_was_there_when_it_was_planned(folder: Path) -> None:
+def test_a_partition_has_the_records_of_the_moment_it_was_planned(folder: Path) -> None:
     *_, part, _ = _plan(folder, 10)
     write(folder / "a.capture", "later")
     assert _table(part, text=True).column("record").to_pylist() == [f"a {number}" for number in range(21, 26)]
@@ -95,7 +95,7 @@ def test_a_partition_is_what_was_there_when_it_was_planned(folder: Path) -> None
     assert _records(part, Decoder(None))[0] == b"a 21"
 
 
-def test_a_record_of_a_bag_that_is_not_text_is_named_or_replaced(folder: Path) -> None:
+def test_a_record_of_a_bag_that_is_not_text_is_reported_or_replaced(folder: Path) -> None:
     write(folder / "a.capture", b"caf\xe9")
     part = _plan(folder, 10)[2]
     with pytest.raises(UnicodeDecodeError, match=r'record 26 of ".*a.capture"'):
@@ -103,7 +103,7 @@ def test_a_record_of_a_bag_that_is_not_text_is_named_or_replaced(folder: Path) -
     assert _records(part, Decoder("utf_8", "replace"))[-1] == "caf\ufffd"
 
 
-def test_a_worker_without_the_file_or_its_records_says_so(folder: Path) -> None:
+def test_a_worker_without_the_file_or_its_records_reports_that(folder: Path) -> None:
     part = _plan(folder, 10)[2]
     with CaptureFile(folder / "a.capture", True, force_new_empty_file=True):
         pass
@@ -122,7 +122,7 @@ def write_parts(folder: Path, job: str, *parts: list[str], overwrite: bool = Fal
     return _put_in_place_by_a_task(written, swap, overwrite)
 
 
-def test_parts_are_in_the_folder_once_all_of_them_are_whole(tmp_path: Path) -> None:
+def test_parts_appear_in_the_folder_once_all_of_them_are_complete(tmp_path: Path) -> None:
     def records() -> Iterator[str]:
         yield "one"
         assert list(tmp_path.glob("*.capture")) == []
@@ -139,7 +139,7 @@ def test_parts_are_in_the_folder_once_all_of_them_are_whole(tmp_path: Path) -> N
     assert committed(tmp_path / "part-00001.capture") == [b"one", b"two"]
 
 
-def test_a_part_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_part_leaves_the_existing_file(tmp_path: Path) -> None:
     write(tmp_path / "part-00000.capture", "old")
 
     def records() -> Iterator[str]:
@@ -160,7 +160,7 @@ def test_new_parts_replace_all_old_ones(tmp_path: Path) -> None:
     assert [committed(path) for path in tmp_path.glob("*.capture")] == [[b"d"]]
 
 
-def test_a_job_whose_tasks_are_repeated_after_it_is_done_stays_as_it_is(tmp_path: Path) -> None:
+def test_repeated_tasks_of_a_completed_job_change_nothing(tmp_path: Path) -> None:
     write(tmp_path / "part-00000.capture", "1")
 
     def doubled() -> list[str]:
@@ -171,7 +171,7 @@ def test_a_job_whose_tasks_are_repeated_after_it_is_done_stays_as_it_is(tmp_path
     assert committed(tmp_path / "part-00000.capture") == [b"11"]
 
 
-def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
+def test_a_worker_that_does_not_see_the_folder_reports_that(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="each worker must see the folder at the same path"):
         write_parts(tmp_path / "elsewhere", "job", ["a"])
 

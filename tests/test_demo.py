@@ -1,4 +1,4 @@
-"""The demonstration, run as a stranger runs it, with less text."""
+"""The demonstration, run as a user runs it, with less text."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_the_demo_refuses_what_it_cannot_do(arguments: tuple[str, ...]) -> None:
     assert DEMO.read_bytes() == text
 
 
-def test_the_demo_says_so_if_a_record_is_wrong(tmp_path: Path) -> None:
-    """The checks of the demonstration can fail: a library that drops every last record is found out."""
+def test_the_demo_reports_a_wrong_record(tmp_path: Path) -> None:
+    """The checks of the demonstration can fail: they detect a library that drops every last record."""
     broken = tmp_path / "broken.py"
     broken.write_text(
         "import runpy, sys, capturefile\n"

@@ -1,4 +1,4 @@
-"""Descriptors that are few, low, or all that is left of a file."""
+"""Few descriptors, low descriptors, and files that have only a descriptor."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("both_formats")
 
 
-def test_no_file_takes_the_place_of_a_standard_stream_that_is_closed(tmp_path: Path) -> None:
+def test_no_file_gets_the_descriptor_of_a_closed_standard_stream(tmp_path: Path) -> None:
     write(tmp_path / "full.capture", "one")
     assert act(descriptor_scenarios.open_without_standard_streams, tmp_path) == ["taken"]
 
 
 @pytest.mark.parametrize(("free", "said"), [(0, "EMFILE"), (1, "EMFILE"), (2, "EMFILE"), (3, "opened")])
-def test_want_of_descriptors_is_told_as_such(full: Path, free: int, said: str) -> None:
+def test_a_lack_of_descriptors_is_reported_as_such(full: Path, free: int, said: str) -> None:
     assert act(descriptor_scenarios.write_with_free_descriptors, full, free) == [said]
     assert committed(full) == [b"one", b"two"]
 
 
-def test_a_file_that_is_longer_than_addresses_are_left_is_read(path: Path) -> None:
+def test_a_file_longer_than_the_free_address_space_is_read(path: Path) -> None:
     make(path, noise(3000))
     os.truncate(path, 16 << 30)
     assert act(descriptor_scenarios.read_with_few_addresses, path, 8 << 30) == ["3000"]
@@ -54,7 +54,7 @@ def _removed(full: Path) -> Iterator[int]:
 @contextmanager
 def _renamed(full: Path) -> Iterator[int]:
     with _removed(full) as descriptor:
-        # What the system says is the name of a removed file is a name that another file may have.
+        # The name that the system reports for a removed file can be the name of another file.
         full.with_name(f"{full.name} (deleted)").write_bytes(b"another program's")
         yield descriptor
 
@@ -71,7 +71,7 @@ def _in_memory(full: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _standing(full: Path) -> Iterator[int]:
+def _existing(full: Path) -> Iterator[int]:
     descriptor = os.open(full, os.O_RDWR)
     try:
         yield descriptor
@@ -79,12 +79,12 @@ def _standing(full: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-WAYS = [_removed, _renamed, _in_memory, _standing]
+WAYS = [_removed, _renamed, _in_memory, _existing]
 
 
 @pytest.mark.parametrize("folder", ["/proc/self/fd", "/dev/fd"])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_is_written_by_the_number_of_its_descriptor(
+def test_a_file_is_written_through_the_number_of_its_descriptor(
     way: Callable[[Path], Iterator[int]], folder: str, full: Path, tmp_path: Path
 ) -> None:
     with way(full) as descriptor:  # type: ignore[attr-defined]

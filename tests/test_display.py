@@ -1,4 +1,4 @@
-"""What objects look like in an interpreter and in a notebook, and which names modules show."""
+"""The representation of objects in an interpreter and in a notebook, and the names that modules show."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_AN_API = {"capturefile.cli", "capturefile.view"}
 
 
 class Table(HTMLParser):
-    """The rows of a table, and every element that there is."""
+    """Parses the rows of a table, and checks every element."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Table(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """Notes an element."""
+        """Records an element."""
         self.elements.add(tag)
         assert not {name for name, _ in attributes} - {"style"}
         if tag == "tr":
@@ -47,13 +47,13 @@ class Table(HTMLParser):
             self.rows[-1].append("")
 
     def handle_data(self, data: str) -> None:
-        """Notes text of a cell."""
+        """Records text of a cell."""
         if self.rows and self.rows[-1]:
             self.rows[-1][-1] += data
 
 
 def html_of(thing: object) -> str:
-    """What a notebook gets."""
+    """The HTML for a notebook."""
     html = thing._repr_html_()  # type: ignore[attr-defined]
     assert isinstance(html, str)
     return html
@@ -78,7 +78,7 @@ def test_a_notebook_shows_the_first_records_with_their_sizes_and_types(path: Pat
         assert [row[0] for row in Table(html_of(log.as_sequence()[::-1])).rows[1:3]] == ["14", "13"]
 
 
-def test_nothing_in_a_record_or_a_path_becomes_part_of_the_page(tmp_path: Path) -> None:
+def test_records_and_paths_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "<script>x<"
     write(path, HOSTILE, HOSTILE.encode() + b"\xff", '["' + "<b>" * 100 + '"]')
     for encoding in ("utf-8", None, "latin-1"):
@@ -107,7 +107,7 @@ def test_a_notebook_shows_the_beginning_of_a_long_record(path: Path) -> None:
             assert Table(html).rows[1][1] == "1,000,000"
 
 
-def test_a_notebook_shows_what_is_damaged(path: Path) -> None:
+def test_a_notebook_shows_damage(path: Path) -> None:
     make(path, noise(8, 20_000))
     damaged = bytearray(path.read_bytes())
     damaged[DATA_START + 30_000] ^= 1
@@ -132,7 +132,7 @@ def test_a_notebook_shows_empty_and_closed_objects(path: Path) -> None:
 
 
 def things(folder: Path) -> Iterator[object]:
-    """Objects of all classes, open and then closed, of a file and a log that are then gone."""
+    """Objects of all classes, first open and then closed, of a file and a log that are then deleted."""
     path = folder / "log.capture"
     write(path, "one", "two")
     log = CaptureFile(path)
@@ -154,7 +154,7 @@ def things(folder: Path) -> Iterator[object]:
     log.close()
 
 
-def test_every_object_says_in_one_line_what_it_is_and_of_which_file(tmp_path: Path) -> None:
+def test_every_representation_names_the_class_and_the_file_in_one_line(tmp_path: Path) -> None:
     for thing in list(things(tmp_path)):
         text = repr(thing)
         assert type(thing).__name__ in text
@@ -163,7 +163,7 @@ def test_every_object_says_in_one_line_what_it_is_and_of_which_file(tmp_path: Pa
         assert "\n" not in text
 
 
-def test_a_representation_of_what_is_closed_or_damaged_raises_nothing(tmp_path: Path) -> None:
+def test_representations_of_closed_or_damaged_objects_do_not_raise(tmp_path: Path) -> None:
     made = list(things(tmp_path))
     for path in tmp_path.rglob("*.capture"):
         path.write_bytes(b"")

@@ -26,7 +26,7 @@ from capturefile.structlog import LoggerFactory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: The public modules, each with what it imports from elsewhere.
+#: The public modules, each with the package that it needs.
 MODULES = {
     "capturefile": None,
     "capturefile.aio": None,
@@ -40,24 +40,24 @@ MODULES = {
     "capturefile.spark": "pyspark",
     "capturefile.structlog": "structlog",
 }
-#: Methods that only Spark can call, with objects of its own.
+#: Methods that only Spark can call, with its own objects.
 WITHOUT_EXAMPLE = {f"CaptureDataSource.{name}" for name in ("reader", "streamReader", "streamWriter", "writer")}
 STUB = Path(capturefile.__file__).with_name("_capturefile.pyi")
 
 
 class Public(NamedTuple):
-    """Something that users call."""
+    """A function, method or constructor that users call."""
 
     module: str
     name: str
     function: Any
-    """What has the signature."""
+    """The object that has the signature."""
     doc: str
     returns: bool
 
 
 def stub_returns() -> dict[str, bool]:
-    """Whether the functions of the extension return something, by their names."""
+    """Whether each function of the extension, by name, returns something."""
     found: dict[str, bool] = {}
     tree = ast.parse(STUB.read_text(encoding="utf-8"))
     for node in tree.body:
@@ -73,7 +73,7 @@ RETURNS = stub_returns()
 
 
 def returns(function: object, name: str) -> bool:
-    """Whether a function returns something, by its annotation."""
+    """Whether a function returns something, according to its annotation."""
     if inspect.isfunction(function):
         return function.__annotations__["return"] not in ("None", "Never")
     return RETURNS[name]
@@ -96,7 +96,7 @@ def public_in(module: str) -> Iterator[Public]:
     for name in found.__all__:
         value = getattr(found, name)
         if inspect.isclass(value):
-            # Exceptions, data and what only functions make have no constructor to explain.
+            # Exceptions, data, and classes that only functions create have no constructor to document.
             if re.search(r"^Args:", inspect.cleandoc(value.__doc__ or ""), re.MULTILINE):
                 yield Public(module, name, value, value.__doc__ or "", returns=False)
             yield from functions_of(module, name, value)
@@ -117,7 +117,7 @@ CLASSES = {(public.module, public.name.partition(".")[0]) for public in ALL}
 
 
 def sections(doc: str) -> dict[str, str]:
-    """The sections of a docstring by their headings; what is before them has an empty one."""
+    """The sections of a docstring by their headings; the heading of the text before them is empty."""
     parts = re.split(r"^(Args|Returns|Yields|Raises|Examples):$", inspect.cleandoc(doc), flags=re.MULTILINE)
     return {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
 
@@ -128,18 +128,18 @@ def described(section: str) -> set[str]:
 
 
 def parameters(function: Callable[..., object]) -> set[str]:
-    """The names of what callers pass."""
+    """The names of the parameters that callers pass."""
     names = inspect.signature(function).parameters
     return {name for name in names if name not in ("self", "cls") and not name.startswith("_")}
 
 
 @pytest.mark.parametrize("public", ALL, ids=lambda public: f"{public.module}:{public.name}")
-def test_a_docstring_has_a_summary_and_names_what_is_passed_returned_and_raised(public: Public) -> None:
+def test_a_docstring_has_a_summary_and_names_parameters_results_and_exceptions(public: Public) -> None:
     parts = sections(public.doc)
     summary, *rest = parts[""].rstrip().splitlines()
     assert summary.endswith((".", ":"))
     assert rest[:1] in ([], [""]), "the summary is one line"
-    assert not re.search(r"\bRaises\b", parts[""]), "what is raised belongs into a section"
+    assert not re.search(r"\bRaises\b", parts[""]), "exceptions belong in a section"
     assert described(parts.get("Args", "")) == parameters(public.function)
     assert public.returns == bool({"Returns", "Yields"} & parts.keys())
     assert all(re.match(r"[A-Z]\w+$", name) for name in described(parts.get("Raises", "")))
@@ -148,7 +148,7 @@ def test_a_docstring_has_a_summary_and_names_what_is_passed_returned_and_raised(
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of their own for the examples, with two files in it."""
+    """A folder with two files for the examples."""
     monkeypatch.chdir(tmp_path)
     with capturefile.open("visits.capture", "w") as visits:
         visits.add_records(["Ada, from London", "Grace, from New York"])
@@ -169,7 +169,7 @@ def visits_of(folder: Path) -> list[str]:
 
 @pytest.fixture
 def names(folder: Path) -> Iterator[dict[str, Any]]:
-    """What the examples use without making it."""
+    """The names that the examples use without defining them."""
     with ExitStack() as stack:
         cf = stack.enter_context(capturefile.open("log.capture", "w"))
         cf.add_records(["first", "second", "third"])
@@ -207,7 +207,7 @@ def names(folder: Path) -> Iterator[dict[str, Any]]:
     [public for public in ALL if public.name not in WITHOUT_EXAMPLE],
     ids=lambda public: f"{public.module}:{public.name}",
 )
-def test_the_example_of_a_docstring_does_what_it_shows(
+def test_the_example_of_a_docstring_gives_the_results_that_it_shows(
     public: Public, names: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     example = doctest.DocTestParser().get_doctest(inspect.cleandoc(public.doc), names, public.name, None, None)

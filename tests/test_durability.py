@@ -1,4 +1,4 @@
-"""Every sentence of docs/durability.md that is shown by a test names one that exists."""
+"""The tests that docs/durability.md names exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COLUMN = "shown by"
 
 
 def named_tests() -> list[tuple[str, list[str]]]:
-    """Each row of the tables that have the column, with the names in it."""
+    """Each row of the tables that have this column, with the test names in it."""
     rows = []
     for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE):
         header, _, *lines = [re.split(r" *\| *", line.strip("| \n")) for line in table.splitlines()]
@@ -41,7 +41,7 @@ def test_every_promise_names_tests_that_exist() -> None:
         assert set(names) <= existing, f"{set(names) - existing} do not exist: {row}"
 
 
-def test_every_table_says_what_shows_it() -> None:
+def test_every_table_names_its_tests() -> None:
     headers = re.findall(r"^(\|.*)\n\|[-|]+\n", PAGE, re.MULTILINE)
     assert headers
     assert all(header.endswith(f"{COLUMN} |") for header in headers)

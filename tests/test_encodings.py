@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write(path: Path, records: Iterable[str | bytes | bytearray | memoryview], **options: Any) -> None:  # noqa: ANN401
-    """Makes a file, or appends to it."""
+    """Creates a file, or appends to it."""
     with CaptureFile(path, True, sync=False, **options) as cf:
         cf.add_records(records)
         cf.commit()
@@ -26,7 +26,7 @@ def write(path: Path, records: Iterable[str | bytes | bytearray | memoryview], *
 @pytest.mark.parametrize(
     "encoding", ["utf_8", "UTF-8", "utf-16", "utf-16-le", "utf-32", "utf_8_sig", "cp1252", "cp500"]
 )
-def test_text_comes_back_as_it_was_in_any_encoding(path: Path, encoding: str) -> None:
+def test_text_is_read_back_unchanged_in_any_encoding(path: Path, encoding: str) -> None:
     texts = ["", "plain", "Grüße, café", "line\nbreak\0"]
     write(path, texts, encoding=encoding)
     with CaptureFile(path, encoding=encoding) as cf:
@@ -37,7 +37,7 @@ def test_text_comes_back_as_it_was_in_any_encoding(path: Path, encoding: str) ->
         assert list(cf) == [text.encode(encoding) for text in texts]
 
 
-def test_without_an_encoding_records_are_the_bytes_that_they_are(path: Path) -> None:
+def test_without_an_encoding_records_are_bytes(path: Path) -> None:
     records = [b"", b"\xff\xfe", bytes(range(256)), "Grüße".encode()]
     write(path, records)
     with CaptureFile(path, encoding=None) as cf:
@@ -46,7 +46,7 @@ def test_without_an_encoding_records_are_the_bytes_that_they_are(path: Path) -> 
         assert cf[:] == [record.decode("latin-1") for record in records]
 
 
-def test_a_record_that_is_no_text_is_an_error_of_its_own_and_the_others_are_read(path: Path) -> None:
+def test_a_record_that_is_not_text_is_an_error_and_the_others_are_read(path: Path) -> None:
     write(path, [b"one", b"caf\xe9", b"three"])
     with CaptureFile(path) as cf:
         reads: list[tuple[Callable[[Any], object], object]] = [
@@ -67,7 +67,7 @@ def test_a_record_that_is_no_text_is_an_error_of_its_own_and_the_others_are_read
         assert [*records, cf[3]] == ["three", "three"]
 
 
-def test_text_is_stored_as_utf_8_unless_told_otherwise(path: Path) -> None:
+def test_text_is_stored_as_utf_8_by_default(path: Path) -> None:
     text = "Grüße \N{GRINNING FACE}"
     write(path, [text])
     write(path, [text], encoding=None)
@@ -76,7 +76,7 @@ def test_text_is_stored_as_utf_8_unless_told_otherwise(path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", None])
-def test_text_that_cannot_be_encoded_is_refused_and_nothing_of_it_stays(path: Path, encoding: str | None) -> None:
+def test_text_that_cannot_be_encoded_is_refused_and_leaves_nothing(path: Path, encoding: str | None) -> None:
     impossible = "a\udc80" if encoding in ("utf-8", None) else "日本語"
     with CaptureFile(path, True, encoding=encoding) as cf:
         assert cf.add_record("first") == 1
@@ -91,13 +91,13 @@ def test_text_that_cannot_be_encoded_is_refused_and_nothing_of_it_stays(path: Pa
         assert list(cf) == [b"first", b"third"]
 
 
-def test_bytes_are_stored_as_they_are_whatever_the_encoding(path: Path) -> None:
+def test_bytes_are_stored_unchanged_with_any_encoding(path: Path) -> None:
     write(path, [b"\xff\xfeG\0", bytearray(b"b"), memoryview(b"c")], encoding="utf-16-be")
     with CaptureFile(path, encoding=None) as cf:
         assert list(cf) == [b"\xff\xfeG\0", b"b", b"c"]
 
 
-def test_every_text_is_a_text_of_its_own_kind_of_str(path: Path) -> None:
+def test_subclasses_of_str_are_accepted(path: Path) -> None:
     class Text(str):
         __slots__ = ()
 
@@ -110,7 +110,7 @@ def test_every_text_is_a_text_of_its_own_kind_of_str(path: Path) -> None:
 
 
 def ways_to_read(path: Path, **options: Any) -> list[Callable[[], object]]:  # noqa: ANN401
-    """Each of them comes to record 2 of a file of three."""
+    """The ways to reach record 2 of a file of three records."""
     cf = CaptureFile(path, **options)
     followed, reverse, forth = cf.follow(2, timeout=0), reversed(cf), iter(cf)
     next(reverse), next(forth)
@@ -132,7 +132,7 @@ def ways_to_read(path: Path, **options: Any) -> list[Callable[[], object]]:  # n
 @pytest.mark.parametrize(
     ("encoding", "kind"), [("utf-8", UnicodeDecodeError), ("ascii", UnicodeDecodeError), ("utf-16", UnicodeError)]
 )
-def test_what_cannot_be_decoded_is_named_with_its_file(path: Path, encoding: str, kind: type[UnicodeError]) -> None:
+def test_a_decoding_error_names_the_record_and_the_file(path: Path, encoding: str, kind: type[UnicodeError]) -> None:
     write(
         path, ["one".encode(encoding), b"\xff" if encoding != "utf-16" else b"\xff\xff\xff", "three".encode(encoding)]
     )
@@ -145,9 +145,7 @@ def test_what_cannot_be_decoded_is_named_with_its_file(path: Path, encoding: str
     ("errors", "text"), [("replace", "caf\ufffd"), ("ignore", "caf"), ("surrogateescape", "caf\udce9")]
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_what_becomes_of_text_that_cannot_be_decoded_can_be_chosen(
-    path: Path, encoding: str, errors: str, text: str
-) -> None:
+def test_the_handling_of_decoding_errors_can_be_chosen(path: Path, encoding: str, errors: str, text: str) -> None:
     write(path, [b"one", b"caf\xe9", b"three"])
     for read in ways_to_read(path, encoding=encoding, errors=errors):
         assert text in read()  # type: ignore[operator]
@@ -162,7 +160,7 @@ def test_what_becomes_of_text_that_cannot_be_decoded_can_be_chosen(
         assert strict.as_sequence() != sequence
 
 
-def test_what_becomes_of_text_that_cannot_be_encoded_can_be_chosen(path: Path) -> None:
+def test_the_handling_of_encoding_errors_can_be_chosen(path: Path) -> None:
     write(path, ["a\udce9", "b"], errors="surrogateescape")
     write(path, ["\udce9"], errors="backslashreplace")
     write(path, ["日"], encoding="ascii", errors="xmlcharrefreplace")
@@ -170,7 +168,7 @@ def test_what_becomes_of_text_that_cannot_be_encoded_can_be_chosen(path: Path) -
         assert list(cf) == [b"a\xe9", b"b", b"\\udce9", b"&#26085;"]
 
 
-def test_an_error_handler_that_there_is_not_is_refused(path: Path) -> None:
+def test_an_unknown_error_handler_is_refused(path: Path) -> None:
     write(path, [])
     with pytest.raises(LookupError, match="no such"):
         CaptureFile(path, errors="no such")
@@ -179,7 +177,7 @@ def test_an_error_handler_that_there_is_not_is_refused(path: Path) -> None:
 
 
 def decoding_elsewhere(folder: Path, errors: str | None) -> dict[str, Callable[[], list[str]]]:
-    """What reads "one" and a record that is not text by other modules."""
+    """Functions of other modules that read "one" and a record that is not text."""
     path = folder / "log.capture"
     write(path, [b"one", b"caf\xe9"])
     with RotatingWriter(folder / "rotated", sync="none", errors=errors) as log:
@@ -207,7 +205,7 @@ def decoding_elsewhere(folder: Path, errors: str | None) -> dict[str, Callable[[
 
 
 @pytest.mark.parametrize("how", ["concat", "rotating", "aio", "consume", "at least once"])
-def test_all_that_decodes_names_the_record_or_does_what_is_chosen(tmp_path: Path, how: str) -> None:
+def test_every_reader_names_the_record_or_uses_the_chosen_error_handler(tmp_path: Path, how: str) -> None:
     (strict, lenient) = (tmp_path / "strict", tmp_path / "lenient")
     strict.mkdir()
     with pytest.raises(UnicodeDecodeError, match=f'in record 2 of "{strict}/.*capture"'):

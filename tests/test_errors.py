@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NOBODY = 65534
-"""A user without rights of its own."""
+"""A user without special rights."""
 OPENS: list[Callable[..., Any]] = [
     CaptureFile,
     partial(CaptureFile, to_write=True),
@@ -76,13 +76,13 @@ def path(tmp_path: Path) -> Path:
 
 
 def names(calls: list[tuple[str, tuple[Any, ...]]]) -> list[str]:
-    """What the calls are called in a report."""
+    """The names of the calls in a report."""
     return [f"{name}{arguments}" for name, arguments in calls]
 
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Takes the rights of root from this process for a while."""
+    """Runs the block without the rights of root."""
     before = os.geteuid()
     if before == 0:
         os.seteuid(NOBODY)
@@ -105,7 +105,7 @@ def folder_for_all() -> Iterator[Path]:
 # Classes
 
 
-def test_the_librarys_errors_have_one_base_of_their_own() -> None:
+def test_the_librarys_errors_have_one_common_base() -> None:
     names = ("AlreadyOpen", "NotOpen", "NotOpenForWrite")
     classes = [getattr(capturefile, f"CaptureFile{name}") for name in names]
     classes += [capturefile.InvalidCaptureFile, capturefile.CommitUncertain]
@@ -117,7 +117,7 @@ def test_the_librarys_errors_have_one_base_of_their_own() -> None:
     assert not issubclass(capturefile.InvalidCaptureFile, (OSError, ValueError))
 
 
-def test_an_uncertain_commit_is_an_os_error_with_all_that_one_has() -> None:
+def test_an_uncertain_commit_is_a_complete_os_error() -> None:
     error = capturefile.CommitUncertain(errno.EIO, "it may have happened", "log.capture")
     assert (error.errno, error.strerror, error.filename) == (errno.EIO, "it may have happened", "log.capture")
     assert "it may have happened" in str(error)
@@ -138,7 +138,7 @@ def test_errors_can_be_pickled_and_copied(path: Path) -> None:
             assert (type(other), str(other)) == (type(caught.value), str(caught.value))
 
 
-# Objects that are closed, or that read
+# Closed objects and readers
 
 
 @pytest.mark.parametrize(("name", "arguments"), READS + WRITES, ids=names(READS + WRITES))
@@ -154,7 +154,7 @@ def test_a_closed_object_is_not_open(path: Path, to_write: bool, name: str, argu
 
 
 @pytest.mark.parametrize(("name", "arguments"), WRITES, ids=names(WRITES))
-def test_a_reading_object_is_not_open_for_write(path: Path, name: str, arguments: tuple[Any, ...]) -> None:
+def test_a_reader_is_not_open_for_write(path: Path, name: str, arguments: tuple[Any, ...]) -> None:
     before = path.read_bytes()
     with CaptureFile(path) as cf:
         with pytest.raises(capturefile.CaptureFileNotOpenForWrite, match=r"log\.capture.* open for reading"):
@@ -165,7 +165,9 @@ def test_a_reading_object_is_not_open_for_write(path: Path, name: str, arguments
 
 @pytest.mark.parametrize(("name", "arguments"), READS, ids=names(READS))
 @pytest.mark.parametrize("to_write", [True, False])
-def test_an_open_object_answers_all_of_them(path: Path, to_write: bool, name: str, arguments: tuple[Any, ...]) -> None:
+def test_an_open_object_raises_none_of_these_errors(
+    path: Path, to_write: bool, name: str, arguments: tuple[Any, ...]
+) -> None:
     with CaptureFile(path, to_write) as cf:
         getattr(cf, name)(*arguments)
 
@@ -216,7 +218,7 @@ def test_a_path_with_a_nul_is_a_value_error_as_for_open(opens: Callable[..., Any
 
 @pytest.mark.parametrize("opens", OPENS, ids=str)
 @pytest.mark.parametrize("path", ["", Path()])
-def test_no_path_is_no_file(opens: Callable[..., Any], path: Path | str) -> None:
+def test_an_empty_path_is_an_error(opens: Callable[..., Any], path: Path | str) -> None:
     with pytest.raises(OSError, match=r"No such file|directory|exists"):
         opens(path)
 
@@ -231,7 +233,7 @@ def test_a_file_without_permission_is_a_permission_error(folder_for_all: Path) -
             assert (caught.value.errno, caught.value.filename) == (errno.EACCES, str(path))
 
 
-def test_a_file_that_may_only_be_read_is_read_and_not_written(folder_for_all: Path) -> None:
+def test_a_file_with_read_permission_only_is_read_and_not_written(folder_for_all: Path) -> None:
     path = folder_for_all / "log.capture"
     path.chmod(0o444)
     with nobody():
@@ -268,7 +270,7 @@ def test_a_missing_file_is_the_same_error_as_from_open(tmp_path: Path) -> None:
         assert caught.value.args == expected.value.args
 
 
-# Files that are none
+# Files that are not capture files
 
 
 def damaged_slots(data: bytes) -> bytes:
@@ -297,7 +299,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize(("content", "found"), INVALID.values(), ids=INVALID)
-def test_a_file_that_is_none_is_named_with_what_was_found_and_expected(path: Path, content: bytes, found: str) -> None:
+def test_the_error_for_an_invalid_file_says_what_was_found_and_expected(path: Path, content: bytes, found: str) -> None:
     path.write_bytes(content)
     for opens in (CaptureFile, partial(CaptureFile, to_write=True), partial(capturefile.open, mode="a")):
         with pytest.raises(capturefile.InvalidCaptureFile, match=r"log\.capture.*found .*expected ") as caught:
@@ -310,7 +312,7 @@ def test_a_file_that_is_none_is_named_with_what_was_found_and_expected(path: Pat
         capturefile.open(path, "x")
 
 
-def test_an_error_in_a_refresh_leaves_what_was_seen_before(path: Path) -> None:
+def test_an_error_in_a_refresh_keeps_the_previous_state(path: Path) -> None:
     with CaptureFile(path) as cf:
         path.write_bytes(damaged_slots(SOUND))
         with pytest.raises(capturefile.InvalidCaptureFile, match=r"log\.capture.*at byte 4096: found checksum"):
@@ -320,7 +322,7 @@ def test_an_error_in_a_refresh_leaves_what_was_seen_before(path: Path) -> None:
         assert (cf.refresh(), cf[:], cf.get_metadata()) == (True, ["one", "two", "three"], b"new")
 
 
-def test_a_file_that_went_back_in_time_is_an_error_and_not_followed(path: Path) -> None:
+def test_a_file_replaced_by_an_older_state_is_an_error(path: Path) -> None:
     with CaptureFile(path) as cf:
         path.write_bytes(build_file([b"other"], serial=4))
         with pytest.raises(capturefile.InvalidCaptureFile, match=r"log\.capture.*older"):
@@ -328,6 +330,6 @@ def test_a_file_that_went_back_in_time_is_an_error_and_not_followed(path: Path) 
         assert (len(cf), cf[:]) == (2, ["one", "two"])
 
 
-def test_following_in_no_loop_of_asyncio_says_what_to_do(tmp_path: Path) -> None:
+def test_following_without_an_event_loop_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"requires a running event loop of asyncio.*in a thread"):
         capturefile.aio.follow(tmp_path / "log.capture").__anext__().send(None)

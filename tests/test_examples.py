@@ -1,4 +1,4 @@
-"""The examples, run as a stranger runs them, and the pages that name them."""
+"""The examples, run as a user runs them, and the pages that name them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ PAGES = {
 
 
 def test_every_example_is_run() -> None:
-    """The demonstration has tests of its own, and those that take an engine are run by its optional suite."""
+    """The demonstration has its own tests, and examples that need an engine are run by the engine's optional suite."""
     names = ("recipes", "clustering", "spark_engine", "frames")
     suites = "".join((PROJECT / "tests" / f"{name}.py").read_text() for name in names)
     engines = set(re.findall(r'"((?:with|in)_[a-z]+)(?:\.py)?"', suites))
@@ -65,7 +65,7 @@ def test_every_example_is_run() -> None:
 
 
 @pytest.mark.parametrize("name", OUTPUT)
-def test_an_example_prints_what_it_should(name: str) -> None:
+def test_an_example_prints_the_expected_output(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", PROJECT / "examples" / f"{name}.py"],
         capture_output=True,
@@ -76,7 +76,7 @@ def test_an_example_prints_what_it_should(name: str) -> None:
     assert (done.returncode, done.stderr, done.stdout) == (0, "", OUTPUT[name])
 
 
-def test_the_smoke_test_passes_where_the_package_works() -> None:
+def test_the_smoke_test_passes() -> None:
     command = [sys.executable, "-W", "error", str(PROJECT / "examples" / "smoke.py")]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -84,7 +84,7 @@ def test_the_smoke_test_passes_where_the_package_works() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+def test_the_links_of_a_page_work(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)", (PROJECT / "docs" / page).read_text())
     assert links
     for link in links:

@@ -1,4 +1,4 @@
-"""Real failures: full disks, limits, permissions, no memory. What was committed stays, and work continues."""
+"""Real failures: full disks, limits, permissions, lack of memory. Commits stay, and work continues."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become ano
 
 
 def random_records(count: int, size: int = 20_000) -> list[bytes]:
-    """Records that compress to what they are."""
+    """Incompressible records."""
     source = random.Random(count)
     return [source.randbytes(size) for _ in range(count)]
 
@@ -54,7 +54,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, *, left: int = 0) -> Path:
-    """Takes all room of the disk but `left` bytes, with a file to be removed."""
+    """Fills the disk except for `left` bytes with a file, which the caller removes."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         with suppress(OSError):
@@ -71,13 +71,13 @@ def add_until_full(cf: CaptureFile[bytes]) -> tuple[int, OSError]:
         try:
             cf.add_record(random.randbytes(20_000))
         except OSError as error:
-            assert len(cf) == before, "a record that was refused is not counted"
+            assert len(cf) == before, "a refused record must not be counted"
             return added, error
-    raise AssertionError("the disk is never full")
+    raise AssertionError("the disk did not become full")
 
 
 def check_full(error: OSError, path: Path) -> None:
-    """That the error tells all that a program needs to know."""
+    """Checks that the error has all that a program needs to know."""
     assert (error.errno, error.filename) == (errno.ENOSPC, os.fspath(path))
     assert not isinstance(error, capturefile.CaptureFileError)
 
@@ -87,7 +87,9 @@ def check_full(error: OSError, path: Path) -> None:
 
 @pytest.mark.parametrize("sync", ["full", "barrier", "none"])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_a_full_disk_loses_nothing_committed_and_a_rollback_goes_on(disk: Path, sync: SyncMode, threads: int) -> None:
+def test_a_full_disk_loses_no_commit_and_work_continues_after_a_rollback(
+    disk: Path, sync: SyncMode, threads: int
+) -> None:
     path = disk / "log.capture"
     committed = random_records(10)
     with CaptureFile(path, to_write=True, encoding=None, sync=sync, threads=threads) as cf:
@@ -118,7 +120,7 @@ def test_a_full_disk_loses_nothing_committed_and_a_rollback_goes_on(disk: Path, 
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_a_transaction_that_found_the_disk_full_can_be_committed_once_there_is_room(disk: Path, threads: int) -> None:
+def test_a_transaction_that_filled_the_disk_can_be_committed_once_there_is_room(disk: Path, threads: int) -> None:
     path = disk / "log.capture"
     records = random_records(30)
     with CaptureFile(path, to_write=True, encoding=None, threads=threads) as cf:
@@ -137,7 +139,7 @@ def test_a_transaction_that_found_the_disk_full_can_be_committed_once_there_is_r
     assert capturefile.verify(path).sound
 
 
-def test_a_batch_that_finds_the_disk_full_leaves_nothing(disk: Path) -> None:
+def test_a_batch_that_fills_the_disk_leaves_nothing(disk: Path) -> None:
     path = disk / "log.capture"
     with CaptureFile(path, to_write=True, encoding=None) as cf:
         cf.add_record(b"before")
@@ -156,7 +158,7 @@ def test_a_batch_that_finds_the_disk_full_leaves_nothing(disk: Path) -> None:
         assert list(cf) == [b"after"]
 
 
-def test_after_a_full_disk_the_file_can_be_closed_and_opened_again(disk: Path) -> None:
+def test_after_a_full_disk_the_file_can_be_closed_and_reopened(disk: Path) -> None:
     path = disk / "log.capture"
     committed = random_records(5)
     with CaptureFile(path, to_write=True, encoding=None) as cf:
@@ -178,7 +180,7 @@ def test_after_a_full_disk_the_file_can_be_closed_and_opened_again(disk: Path) -
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_file_that_finds_no_room_is_not_made_and_replaces_nothing(disk: Path, replaced: bool) -> None:
+def test_without_room_no_file_is_created_or_replaced(disk: Path, replaced: bool) -> None:
     path = disk / "log.capture"
     if replaced:
         with CaptureFile(path, to_write=True) as cf:
@@ -197,18 +199,18 @@ def test_a_file_that_finds_no_room_is_not_made_and_replaces_nothing(disk: Path, 
 # Limits and permissions
 
 
-def test_a_limit_on_the_length_of_files_is_like_a_full_disk(tmp_path: Path) -> None:
+def test_a_file_size_limit_is_like_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     assert act(resource_exhaustion.write_beyond_file_limit, path) == ["OSError True True", "done"]
 
 
-def test_a_file_that_may_have_no_length_is_not_made(tmp_path: Path) -> None:
+def test_with_a_file_size_limit_of_zero_no_file_is_created(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     assert act(resource_exhaustion.create_beyond_file_limit, path) == ["EFBIG True", "EFBIG True", "0 files"]
 
 
 @as_root
-def test_what_may_only_be_read_is_read_and_not_written(tmp_path: Path) -> None:
+def test_a_file_without_write_permission_is_read_and_not_written(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         folder.chmod(0o755)
     path = tmp_path / "log.capture"
@@ -229,7 +231,7 @@ def test_what_may_only_be_read_is_read_and_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_read_only_file_system_is_read_and_not_written(disk: Path) -> None:
+def test_a_file_on_a_read_only_file_system_is_read_and_not_written(disk: Path) -> None:
     path, new = disk / "log.capture", disk / "new.capture"
     with CaptureFile(path, to_write=True) as cf:
         cf.add_record("first")
@@ -245,7 +247,7 @@ def test_a_read_only_file_system_is_read_and_not_written(disk: Path) -> None:
     assert capturefile.verify(path).sound
 
 
-def test_a_missing_file_or_folder_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_file_or_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.capture", tmp_path / "no folder" / "none.capture"):
         with pytest.raises(FileNotFoundError) as caught:
             CaptureFile(path)
@@ -259,7 +261,7 @@ def test_a_missing_file_or_folder_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for to_write in (False, True):
         with pytest.raises(NotADirectoryError) as caught:
@@ -278,7 +280,7 @@ def test_a_file_is_written_where_no_thread_can_be_started(tmp_path: Path) -> Non
 
 
 @as_root
-def test_a_file_is_written_in_a_folder_that_may_not_be_looked_into(tmp_path: Path) -> None:
+def test_a_file_is_written_in_a_folder_that_cannot_be_listed(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         folder.chmod(0o755)
     folder = tmp_path / "of nobody"
@@ -290,12 +292,12 @@ def test_a_file_is_written_in_a_folder_that_may_not_be_looked_into(tmp_path: Pat
 # Memory
 
 
-def test_a_record_that_memory_does_not_hold_is_a_memory_error_and_work_goes_on(tmp_path: Path) -> None:
+def test_a_record_larger_than_memory_is_a_memory_error_and_work_continues(tmp_path: Path) -> None:
     assert act(resource_exhaustion.add_beyond_memory, tmp_path / "log.capture") == ["done"]
     assert capturefile.verify(tmp_path / "log.capture").sound
 
 
-def test_a_record_that_inflates_beyond_memory_is_a_memory_error(tmp_path: Path) -> None:
+def test_a_record_that_inflates_to_more_than_memory_is_a_memory_error(tmp_path: Path) -> None:
     size = 200 << 20
     builder = FileBuilder()
     start = builder.file_limit
@@ -310,7 +312,7 @@ def test_a_record_that_inflates_beyond_memory_is_a_memory_error(tmp_path: Path) 
     assert act(resource_exhaustion.read_beyond_memory, path) == ["done"]
 
 
-def test_slots_that_memory_does_not_hold_are_a_memory_error(tmp_path: Path) -> None:
+def test_slots_larger_than_memory_are_a_memory_error(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     path.write_bytes(encode_header(Geometry(block_size=2**32 - 4096)))
     os.truncate(path, 2**34)

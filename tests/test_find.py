@@ -1,4 +1,4 @@
-"""Finding records by keys that rise: bisection in Python, times in the command."""
+"""Finding records by ascending keys: bisection in Python, times in the command."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def first_not_below(keys: list[int | None], value: int) -> int:
 
 
 def key_of(record: bytes) -> int | None:
-    """The number that a record is, if it is one."""
+    """The number in a record, or None."""
     return int(record) if record.isdigit() else None
 
 
 def random_keys(source: random.Random, slack: int) -> list[int | None]:
-    """Keys that rise, but for some that are lower than others before them by no more than the slack, and None."""
+    """Ascending keys, except for None and for keys that are lower than an earlier one by at most the slack."""
     keys: list[int | None] = []
     highest = 0
     for _ in range(source.randint(0, 120)):
@@ -46,7 +46,7 @@ def random_keys(source: random.Random, slack: int) -> list[int | None]:
 
 
 @pytest.mark.parametrize("slack", [0, 3, 50])
-def test_the_first_record_is_found_as_by_looking_at_all(tmp_path: Path, slack: int) -> None:
+def test_bisection_finds_the_same_record_as_a_scan(tmp_path: Path, slack: int) -> None:
     source = random.Random(slack)
     for number in range(15):
         keys = random_keys(source, slack)
@@ -83,7 +83,7 @@ def test_few_records_are_read(path: Path) -> None:
         assert cf.find(b"") == 1
 
 
-def test_slack_is_whatever_is_subtracted_from_a_value(path: Path) -> None:
+def test_slack_can_be_anything_that_is_subtracted_from_a_value(path: Path) -> None:
     times = [NOON + timedelta(seconds=number) for number in (0, 2, 1, 3, 5, 4)]
     make(path, [moment.isoformat().encode() for moment in times])
     with CaptureFile(path) as cf:
@@ -91,7 +91,7 @@ def test_slack_is_whatever_is_subtracted_from_a_value(path: Path) -> None:
     assert found == 2
 
 
-def test_deleted_records_do_not_count(tmp_path: Path) -> None:
+def test_deleted_records_are_not_found(tmp_path: Path) -> None:
     with RotatingWriter(tmp_path / "log", sync="none", keep_files=2) as log:
         for number in range(5):
             log.add_record(str(number))
@@ -100,7 +100,7 @@ def test_deleted_records_do_not_count(tmp_path: Path) -> None:
         assert (reader.first_record, reader.find("0"), reader.find("9")) == (5, 5, 6)
 
 
-def test_a_damaged_record_on_the_way_is_an_error(damaged: Path) -> None:
+def test_a_damaged_record_in_the_search_is_an_error(damaged: Path) -> None:
     number = capturefile.verify(damaged).unreadable[0].first
     with CaptureFile(damaged, encoding=None) as cf, pytest.raises(capturefile.InvalidCaptureFile):
         cf.as_sequence()[number - 1 : number].find(b"")
@@ -149,18 +149,18 @@ def test_times_in_records_are_numbers_or_text(given: object, expected: float | N
         ("@0", datetime(1970, 1, 1, tzinfo=UTC)),
     ],
 )
-def test_times_are_given_as_to_journalctl(given: str, expected: datetime) -> None:
+def test_times_are_given_as_for_journalctl(given: str, expected: datetime) -> None:
     assert point(given, NOON.timestamp(), utc=True) == expected.timestamp()
 
 
-def test_lengths_of_time_have_units() -> None:
+def test_durations_have_units() -> None:
     assert (duration("1h30min"), duration("2 weeks"), duration("1.5s")) == (5400, 1_209_600, 1.5)
     assert [duration(text) for text in ("", "2", "h", "2 parsecs", "-2h")] == [None] * 5
 
 
 @pytest.fixture
 def log(path: Path) -> Path:
-    """JSON records, one each minute from noon on; every tenth has no time."""
+    """JSON records, one per minute from noon on; every tenth has no time."""
     records = []
     for minute in range(120):
         moment = (NOON + timedelta(minutes=minute)).isoformat()
@@ -169,15 +169,15 @@ def log(path: Path) -> Path:
 
 
 def numbers_in(data: bytes) -> list[int]:
-    """What `n` is in each line."""
+    """The value of `n` in each line."""
     return [json.loads(line)["n"] for line in data.splitlines()]
 
 
 WINDOW = ("--since", "2026-11-30T12:25Z", "--until", "2026-11-30T13:01Z", "--time-field", "at.time")
 
 
-def test_records_of_a_stretch_of_time_are_chosen(log: Path, tmp_path: Path) -> None:
-    # The record without a time at 13:00 comes after the one of 12:59.
+def test_records_of_a_time_range_are_selected(log: Path, tmp_path: Path) -> None:
+    # The record without a time at 13:00 follows the one of 12:59.
     assert numbers_in(output("cat", *WINDOW, log)) == list(range(25, 61))
     assert output("count", *WINDOW, log) == b"36\n"
     assert numbers_in(output("grep", *WINDOW, '"n": .5', log)) == [25, 35, 45, 55]
@@ -199,7 +199,7 @@ def test_a_pattern_finds_times_in_text_over_several_files(tmp_path: Path) -> Non
     assert [line[12:17] for line in found] == [b"12:58", b"12:59", b"13:00", b"13:01"]
 
 
-def test_times_that_are_nearly_in_order_take_a_slack(path: Path) -> None:
+def test_times_that_are_nearly_in_order_need_a_slack(path: Path) -> None:
     order = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8]
     make(path, [json.dumps({"n": number, "t": 1e9 + number}).encode() for number in order])
     window = ("--since", "@1000000002", "--until", "@1000000007", "--time-field", "t")
@@ -220,13 +220,13 @@ def test_times_that_are_nearly_in_order_take_a_slack(path: Path) -> None:
         ["--since", "today", "--time-pattern", "("],
     ],
 )
-def test_what_makes_no_sense_is_wrong_usage(log: Path, arguments: list[str]) -> None:
+def test_meaningless_options_are_wrong_usage(log: Path, arguments: list[str]) -> None:
     done = run("cat", *arguments, log)
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert_one_line(done.stderr)
 
 
-def test_a_damaged_record_on_the_way_fails_unless_it_is_to_be_left_out(damaged: Path) -> None:
+def test_a_damaged_record_fails_unless_it_is_to_be_skipped(damaged: Path) -> None:
     window = ("--since", "@1", "--time-field", "t")
     assert run("cat", *window, damaged).returncode in (FAILED, DAMAGED)
     assert run("cat", "--skip-unreadable", *window, damaged).returncode == 0

@@ -1,4 +1,4 @@
-"""What a follower says of a file that is replaced, removed or truncated, and how it takes commits."""
+"""Followers of files that are replaced, removed or truncated, and how followers take commits."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def path(tmp_path: Path) -> Path:
 
 
 def replace(path: Path) -> None:
-    """Starts a new file in its place, with more records than the old one."""
+    """Replaces it by a new file with more records."""
     with CaptureFile(path, to_write=True, force_new_empty_file=True) as cf:
         cf.add_records(["a", "b", "c", "d", "e"])
         cf.commit()
 
 
 def rename_over(path: Path) -> None:
-    """Moves another file to its place."""
+    """Renames another file to its path."""
     other = path.with_name("other.capture")
     write(other, *"abcde")
     other.rename(path)
 
 
 def move_away(path: Path) -> None:
-    """Gives it another name."""
+    """Renames it."""
     path.rename(path.with_name("old.capture"))
 
 
@@ -71,7 +71,7 @@ REPLACEMENTS = [replace, rename_over, move_away, remove, remove_folder]
 
 
 @pytest.mark.parametrize("replacement", REPLACEMENTS)
-def test_a_follower_gives_what_there_was_and_then_reports_that_the_file_is_replaced(
+def test_a_follower_gives_all_records_and_then_reports_that_the_file_is_replaced(
     path: Path, replacement: Callable[[Path], None]
 ) -> None:
     with CaptureFile(path) as cf:
@@ -95,7 +95,7 @@ def test_a_waiting_follower_reports_that_the_file_is_replaced(path: Path, replac
 
 
 def waiting(follower: Follower[str]) -> Callable[[], object]:
-    """Makes a thread wait for a new record; returns a function for the record, or the error."""
+    """Starts a thread that waits for a new record; returns a function that gives the record or the error."""
     heard: list[object] = []
 
     def wait() -> None:
@@ -106,7 +106,7 @@ def waiting(follower: Follower[str]) -> Callable[[], object]:
 
     def join() -> object:
         thread.join(PATIENCE)
-        assert heard, "nothing comes"
+        assert heard, "the follower did not return"
         return heard[0]
 
     thread = threading.Thread(target=wait, daemon=True)
@@ -127,7 +127,7 @@ def test_a_follower_reports_a_link_that_leads_to_another_file(path: Path) -> Non
             next(follower)
 
 
-def test_a_file_that_is_only_known_by_another_name_is_not_replaced(path: Path) -> None:
+def test_a_file_that_only_has_a_different_name_is_not_replaced(path: Path) -> None:
     link, moved = path.with_name("link.capture"), path.with_name("moved.capture")
     link.symlink_to(path)
     with CaptureFile(link) as cf:
@@ -139,7 +139,7 @@ def test_a_file_that_is_only_known_by_another_name_is_not_replaced(path: Path) -
         assert list(follower) == ["3"]
 
 
-def test_a_process_that_changes_its_folder_goes_on_following(
+def test_following_continues_after_the_process_changes_its_folder(
     path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with chdir(path.parent), CaptureFile(path.name) as cf:
@@ -149,7 +149,7 @@ def test_a_process_that_changes_its_folder_goes_on_following(
             assert list(follower) == ["3"]
 
 
-def test_a_file_moved_away_still_gives_what_its_writer_commits_before_anybody_looks(path: Path) -> None:
+def test_a_renamed_file_still_gives_what_its_writer_commits_before_the_next_check(path: Path) -> None:
     with CaptureFile(path, to_write=True) as writer, CaptureFile(path) as reader:
         follower = reader.follow(timeout=0)
         move_away(path)
@@ -161,7 +161,7 @@ def test_a_file_moved_away_still_gives_what_its_writer_commits_before_anybody_lo
 
 
 @pytest.mark.parametrize("length", [0, 27, 4096, 45_056, DATA_START - 1, DATA_START, DATA_START + 4096])
-def test_a_waiting_follower_reports_a_file_that_is_cut_short(path: Path, length: int) -> None:
+def test_a_waiting_follower_reports_a_truncated_file(path: Path, length: int) -> None:
     with CaptureFile(path, to_write=True) as cf:
         cf.add_records(os.urandom(10_000) for _ in range(50))
         cf.commit()
@@ -174,14 +174,14 @@ def test_a_waiting_follower_reports_a_file_that_is_cut_short(path: Path, length:
         assert "truncated" in str(error)
 
 
-def test_the_room_at_the_end_of_a_file_may_go_while_it_is_followed(path: Path) -> None:
+def test_unused_room_at_the_end_of_a_followed_file_can_be_removed(path: Path) -> None:
     with CaptureFile(path) as cf:
         follower = cf.follow(timeout=0.05)
         os.truncate(path, cf.info().file_limit)
         assert list(follower) == []
 
 
-def test_a_follower_says_how_many_records_it_has_at_hand(path: Path) -> None:
+def test_a_follower_reports_how_many_records_are_available(path: Path) -> None:
     with CaptureFile(path) as cf:
         follower = cf.follow(1, timeout=0)
         assert length_hint(follower) == 2
@@ -192,7 +192,7 @@ def test_a_follower_says_how_many_records_it_has_at_hand(path: Path) -> None:
         assert list(follower) == ["4", "5"]
 
 
-def test_a_follower_never_has_half_a_commit_at_hand(path: Path) -> None:
+def test_a_follower_never_has_part_of_a_commit_available(path: Path) -> None:
     path.unlink()
     write(path)
     pauses = 0
@@ -205,4 +205,4 @@ def test_a_follower_never_has_half_a_commit_at_hand(path: Path) -> None:
                 assert number % 7 == 0
         writer.tell("stop")
         writer.finish()
-    assert pauses, "it was never at the end of a commit, where the half of another could show"
+    assert pauses, "the follower was never at the end of a commit, where part of the next one could show"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a capture file may be made."""
+    """A path for a capture file."""
     return tmp_path / "log.capture"
 
 
@@ -37,15 +37,15 @@ def test_threads_share_commits(path: Path) -> None:
     assert act(fork_and_threads.commit_in_threads, path) == ["done"]
 
 
-def test_threads_that_close_and_reopen_an_object_in_use_stop_nobody(path: Path) -> None:
+def test_threads_can_close_and_reopen_an_object_in_use(path: Path) -> None:
     assert act(fork_and_threads.use_and_close_in_threads, path) == ["done"]
 
 
-def test_closing_ends_those_who_follow_in_other_threads(path: Path) -> None:
+def test_closing_ends_followers_in_other_threads(path: Path) -> None:
     assert act(fork_and_threads.close_under_followers, path) == ["done"]
 
 
-def test_closing_beside_a_read_of_uncommitted_records_is_no_signal_and_loses_no_record(path: Path) -> None:
+def test_closing_during_a_read_of_uncommitted_records_raises_no_signal_and_loses_no_record(path: Path) -> None:
     assert act(fork_and_threads.close_beside_reads_of_uncommitted_records, path) == ["done"]
 
 
@@ -56,21 +56,21 @@ def test_open_readers_and_their_iterators_survive_a_fork_on_both_sides(path: Pat
     assert act(fork_and_threads.fork_with_open_readers, path) == ["done"]
 
 
-def test_an_iterator_goes_on_in_a_forked_child_without_the_threads_that_inflated_for_it(path: Path) -> None:
-    assert act(fork_and_threads.fork_while_blocks_are_inflated_ahead, path) == ["done"]
+def test_an_iterator_continues_in_a_forked_child_without_its_read_ahead_threads(path: Path) -> None:
+    assert act(fork_and_threads.fork_during_read_ahead, path) == ["done"]
 
 
-def test_a_fork_beside_busy_threads_leaves_a_child_that_can_read_and_close(path: Path) -> None:
+def test_a_child_forked_while_threads_are_busy_can_read_and_close(path: Path) -> None:
     assert act(fork_and_threads.fork_beside_threads, path) == ["done"]
 
 
 @pytest.mark.parametrize("first_look", ["before", "after"])
-def test_a_child_sees_what_is_committed_and_nothing_of_what_its_parent_takes_back(path: Path, first_look: str) -> None:
+def test_a_child_sees_commits_and_nothing_that_its_parent_rolls_back(path: Path, first_look: str) -> None:
     assert act(fork_and_threads.fork_with_uncommitted_records, path, first_look) == ["done"]
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_a_reading_object_goes_to_the_processes_of_a_pool(path: Path, method: str) -> None:
+def test_a_reader_is_passed_to_the_processes_of_a_pool(path: Path, method: str) -> None:
     assert act(fork_and_threads.read_in_pool, path, method) == ["done"]
 
 
@@ -78,12 +78,12 @@ def test_a_reading_object_goes_to_the_processes_of_a_pool(path: Path, method: st
 
 
 @pytest.mark.parametrize("how", ["return", "exit"])
-def test_the_interpreter_ends_beside_threads_at_work(path: Path, how: str) -> None:
+def test_the_interpreter_exits_while_threads_are_busy(path: Path, how: str) -> None:
     for _ in range(5):
         assert act(fork_and_threads.end_while_working, path, how) == ["ending"]
 
 
-def test_the_interpreter_ends_on_ctrl_c_beside_threads_at_work(path: Path) -> None:
+def test_the_interpreter_exits_on_ctrl_c_while_threads_are_busy(path: Path) -> None:
     with acting(fork_and_threads.end_while_working, path, "interrupt") as process:
         process.expect("ending")
         process.signal(signal.SIGINT)
@@ -110,7 +110,7 @@ def roll_back(cf: CaptureFile[bytes]) -> None:
 
 
 def write_over(cf: CaptureFile[bytes]) -> None:
-    """Rolls back what is uncommitted and writes other bytes where it stood."""
+    """Rolls back what is uncommitted and writes other bytes in its place."""
     cf.rollback()
     cf.add_records(random.randbytes(20_000) for _ in range(20))
     cf.commit()
@@ -129,7 +129,7 @@ def replace(cf: CaptureFile[bytes]) -> None:
 
 @pytest.mark.parametrize("change", [grow, grow_and_commit, roll_back, write_over, close, replace])
 @pytest.mark.parametrize("cache_size", [0, 64 << 20])
-def test_an_iterator_goes_on_over_what_it_started_with(
+def test_an_iterator_keeps_the_records_it_started_with(
     path: Path, change: Callable[[CaptureFile[bytes]], None], cache_size: int
 ) -> None:
     source = random.Random(5)
@@ -149,12 +149,12 @@ def test_an_iterator_goes_on_over_what_it_started_with(
             cf.rollback()
 
 
-def test_any_number_of_iterators_go_on_whatever_the_writer_does_beside_them(path: Path) -> None:
+def test_iterators_continue_during_any_changes_by_the_writer(path: Path) -> None:
     seed = random.randrange(2**32)
     source = random.Random(seed)
     committed: list[bytes] = []
     now: list[bytes] = []
-    under_way: list[tuple[Iterator[bytes], list[bytes]]] = []
+    iterators: list[tuple[Iterator[bytes], list[bytes]]] = []
     cf = CaptureFile(path, to_write=True, encoding=None, sync=False, cache_size=0)
     for _ in range(600):
         action = source.choice(["add", "add", "add", "iterate", "read", "commit", "roll back", "reopen"])
@@ -164,7 +164,7 @@ def test_any_number_of_iterators_go_on_whatever_the_writer_does_beside_them(path
             now = now + more
         elif action == "iterate":
             first = source.randint(1, len(now) + 1)
-            under_way.append((cf.record_generator(first), now[first - 1 :]))
+            iterators.append((cf.record_generator(first), now[first - 1 :]))
         elif action == "commit":
             cf.commit()
             committed = now
@@ -175,10 +175,10 @@ def test_any_number_of_iterators_go_on_whatever_the_writer_does_beside_them(path
             cf.close()
             cf.open(to_write=True)
         assert len(cf) == len(now), f"seed {seed}"
-        for iterator, left in under_way:
+        for iterator, left in iterators:
             for _ in range(min(3, len(left))):
                 assert next(iterator) == left.pop(0), f"seed {seed}"
-    for iterator, left in under_way:
+    for iterator, left in iterators:
         assert list(iterator) == left, f"seed {seed}"
     cf.rollback()
     cf.close()

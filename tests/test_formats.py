@@ -1,4 +1,4 @@
-"""Files of format 3 and of format 2: copied both ways, made by all that make files, and for the reference."""
+"""Files of both formats: copied in both directions, created in all ways, and opened by the reference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECORDS = [
 
 
 def content(path: Path) -> tuple[list[bytes], bytes | None, int]:
-    """All that a file has, and its format."""
+    """The complete content of a file, and its format."""
     with CaptureFile(path, encoding=None) as cf:
         return list(cf), cf.get_metadata(), cf.info().version
 
@@ -45,7 +45,7 @@ def test_a_copy_in_the_other_format_and_back_has_everything(tmp_path: Path, meta
 
 
 @pytest.mark.parametrize("compression", ["zstd", "lz4", "none"])
-def test_a_copy_is_compressed_as_asked(tmp_path: Path, compression: str) -> None:
+def test_a_copy_is_compressed_as_requested(tmp_path: Path, compression: str) -> None:
     source, target = tmp_path / "source.capture", tmp_path / "target.capture"
     with capturefile.open(source, "x", encoding=None) as cf:
         cf.add_records(RECORDS)
@@ -56,18 +56,18 @@ def test_a_copy_is_compressed_as_asked(tmp_path: Path, compression: str) -> None
 
 
 @pytest.mark.parametrize("command", ["append", "import"])
-def test_commands_that_make_files_make_them_in_the_format_asked_for(tmp_path: Path, command: str) -> None:
+def test_commands_create_files_in_the_requested_format(tmp_path: Path, command: str) -> None:
     path = tmp_path / "log.capture"
     lines = {"append": b"one\ntwo\n", "import": b'{"record": "one"}\n{"record": "two"}\n'}
     arguments = {"append": [], "import": ["--format", "jsonl"]}
-    # Of a file that is there the format is not changed.
+    # The format of an existing file is not changed.
     for version in ("3", "2"):
         done = run(command, "--file-format", version, path, *arguments[command], given=lines[command])
         assert done.returncode == 0, done.stderr
     assert content(path) == ([b"one", b"two"] * 2, None, 3)
 
 
-def test_a_rotated_log_and_a_log_handler_are_in_the_format_asked_for(tmp_path: Path) -> None:
+def test_a_rotated_log_and_a_log_handler_use_the_requested_format(tmp_path: Path) -> None:
     options: dict[str, Any] = {"format": 3, "compression": "lz4", "sync": "none"}
     with RotatingWriter(tmp_path / "rotated", max_bytes=1, **options) as log:
         for number in range(3):

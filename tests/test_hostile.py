@@ -1,4 +1,4 @@
-"""Files that no writer made: damaged, absurd and malicious ones give an error, in bounded time and memory."""
+"""Files that no writer made: damaged, absurd and malicious ones give an error in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ NUMBERS = [0, 1, 2, 3, 4, 511, 512, 4096, 86_016, 2**31 - 1, 2**31, 2**32 - 4096
 DOUBLE_NUMBERS = [*NUMBERS, 2**32, 2**62, 2**63 - 1, 2**63, 2**64 - 1]
 
 
-def most_memory(length: int) -> int:
-    """The memory that a file of this length may cost before the error comes."""
+def max_memory(length: int) -> int:
+    """The memory that a file of this length may use before the error is raised."""
     return 16 * length + (64 << 20)
 
 
 def attack(folder: Path, files: Mapping[str, bytes]) -> Iterator[Outcome]:
-    """Uses the files in every way; checks that no use costs too much or ends otherwise than it may."""
+    """Uses the files in every way; checks that each use ends in a permitted way and is not too expensive."""
     folder.mkdir()
     for name, data in files.items():
         (folder / name).write_bytes(data)
@@ -66,7 +66,7 @@ def attack(folder: Path, files: Mapping[str, bytes]) -> Iterator[Outcome]:
     assert len(outcomes) == len(files) * len(hostile_runner.USES)
     for outcome in outcomes:
         assert outcome.result in (FINE, INVALID), outcome
-        assert outcome.result == FINE or outcome.memory <= most_memory(len(files[outcome.name])), outcome
+        assert outcome.result == FINE or outcome.memory <= max_memory(len(files[outcome.name])), outcome
     return iter(outcomes)
 
 
@@ -76,7 +76,7 @@ def results(outcomes: Iterable[Outcome], use: str) -> dict[str, str]:
 
 
 def refused(files: Iterable[str]) -> dict[str, str]:
-    """That all of them are refused."""
+    """The expected results if all of them are refused."""
     return dict.fromkeys(files, INVALID)
 
 
@@ -93,7 +93,9 @@ def some_records(count: int, longest: int = 200) -> list[bytes]:
 
 @pytest.mark.parametrize("to_write", [False, True])
 @pytest.mark.parametrize("content", [b"M", b"MioCapture", b"MioCapture\0", b"some text\n" * 20_000, bytes(500_000)])
-def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path, content: bytes, to_write: bool) -> None:
+def test_a_file_that_is_not_a_capture_file_is_refused_and_left_unchanged(
+    tmp_path: Path, content: bytes, to_write: bool
+) -> None:
     path = tmp_path / "other"
     path.write_bytes(content)
     for attempt in (lambda: CaptureFile(path, to_write), lambda: capturefile.verify(path)):
@@ -112,7 +114,7 @@ def test_a_folder_is_refused(tmp_path: Path, to_write: bool) -> None:
 
 
 @pytest.mark.parametrize("to_write", [False, True])
-def test_pipes_and_devices_are_refused_at_once(tmp_path: Path, to_write: bool) -> None:
+def test_pipes_and_devices_are_refused_immediately(tmp_path: Path, to_write: bool) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path in (pipe, "/dev/null", "/dev/zero", "/dev/full"):
@@ -132,7 +134,7 @@ def test_an_impossible_path_is_an_error(path: str) -> None:
             CaptureFile(path, to_write)
 
 
-def test_links_that_go_in_circles_are_refused(tmp_path: Path) -> None:
+def test_circular_links_are_refused(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.symlink_to(other)
     other.symlink_to(one)
@@ -163,7 +165,7 @@ def test_other_versions_and_absurd_headers_are_refused(tmp_path: Path) -> None:
 
 
 def header_of(geometry: Geometry) -> bytes:
-    """The 27 bytes of the header, whatever page size they state."""
+    """The 27 bytes of the header, with any page size."""
     return (
         encode_header(replace(geometry, page_size=27))[:15]
         + struct.pack(">I", geometry.page_size)
@@ -171,7 +173,7 @@ def header_of(geometry: Geometry) -> bytes:
     )
 
 
-def test_a_fan_out_that_no_node_can_have_makes_records_unreadable_only(tmp_path: Path) -> None:
+def test_an_impossible_fan_out_only_makes_records_unreadable(tmp_path: Path) -> None:
     sound = build_file(some_records(100))
     files = {f"fan-out-{size}": header_of(replace(DEFAULT, fan_out=size)) + sound[27:] for size in (2**20, LARGEST)}
     assert results(attack(tmp_path / "files", files), "read") == refused(files)
@@ -192,13 +194,13 @@ def test_one_damaged_slot_leaves_the_other_and_two_leave_nothing(tmp_path: Path)
         for to_write in (False, True):
             with CaptureFile(path, to_write, encoding=None) as cf:
                 assert list(cf) == records[:count]
-        assert capturefile.verify(path).sound, "opening to write repairs the other slot"
+        assert capturefile.verify(path).sound, "opening for writing must repair the other slot"
     both = put_slot(put_slot(sound, bytes(DEFAULT.slot_size), 0), bytes(DEFAULT.slot_size), 1)
     assert results(attack(tmp_path / "files", {"both": both}), "read") == {"both": INVALID}
 
 
 def bad_slots() -> Iterator[tuple[str, bytes]]:
-    """Slots with a good checksum and contents that cannot be, by their names."""
+    """Slots with a valid checksum and impossible content, with their names."""
     good = parse(build_file(some_records(100), b"metadata", SMALL)).current
     limit, geometry = good.file_limit, SMALL
     for name, where in {
@@ -234,7 +236,7 @@ def bad_children(slot: Slot) -> Iterator[tuple[str, list[Child]]]:
 
 
 def bad_places(slot: Slot, limit: int) -> Iterator[tuple[str, Coordinates]]:
-    """Coordinates of nothing."""
+    """Coordinates at which there is no entry."""
     yield "header", Coordinates(3, 3)
     yield "slot", Coordinates(SMALL.slot_position(1), 0)
     yield "before-data", Coordinates(SMALL.data_start - 1, 0)
@@ -248,11 +250,11 @@ def bad_places(slot: Slot, limit: int) -> Iterator[tuple[str, Coordinates]]:
     yield "most", Coordinates(2**64 - 1, LARGEST)
 
 
-def test_slots_that_cannot_be_are_refused(tmp_path: Path) -> None:
+def test_impossible_slots_are_refused(tmp_path: Path) -> None:
     sound = build_file(some_records(100), b"metadata", SMALL)
     files = {name: put_slot(put_slot(sound, slot, 0), slot, 1) for name, slot in bad_slots()}
     outcomes = list(attack(tmp_path / "files", files))
-    # A slot with the wrong parity stands in its own place as well, so the file is only damaged.
+    # The slot with the wrong parity is also in its right place, so the file is only damaged.
     assert results(outcomes, "verify") == refused(files)
     metadata_only = {name for name in files if name.startswith("metadata-")} | {"parity"}
     read = results(outcomes, "read")
@@ -306,7 +308,7 @@ def test_frames_that_do_not_inflate_are_refused(tmp_path: Path) -> None:
     assert results(outcomes, "read") == refused(files)
 
 
-def test_records_and_nodes_that_leave_their_block_are_refused(tmp_path: Path) -> None:
+def test_records_and_nodes_past_the_end_of_their_block_are_refused(tmp_path: Path) -> None:
     last = 100
     block = sized(b"record").ljust(last, b"\0")
     most = struct.pack(">I", LARGEST) + b"x"
@@ -326,7 +328,7 @@ def test_records_and_nodes_that_leave_their_block_are_refused(tmp_path: Path) ->
     assert results(outcomes, "read") == refused(files)
 
 
-def test_index_nodes_that_go_in_circles_end(tmp_path: Path) -> None:
+def test_circular_index_nodes_end_at_the_lowest_level(tmp_path: Path) -> None:
     """At the lowest level the node is read as a record; its first bytes say that the record is empty."""
     first = DEFAULT.data_start
     second = first + len(circle(first))
@@ -353,7 +355,7 @@ def circle(position: int, fan_out: int = 32) -> bytes:
 def test_shared_subtrees_are_read_like_any_others(tmp_path: Path) -> None:
     files = {"trillion": trillion_file()}
     outcomes = {outcome.use: outcome.result for outcome in attack(tmp_path / "files", files)}
-    assert outcomes.pop("recover") == INVALID, "nobody has room for all the records"
+    assert outcomes.pop("recover") == INVALID, "no disk has room for all the records"
     assert set(outcomes.values()) == {FINE}
     with CaptureFile(tmp_path / "files" / "trillion", encoding=None) as cf:
         assert len(cf) == TRILLION_RECORDS + 6
@@ -362,11 +364,11 @@ def test_shared_subtrees_are_read_like_any_others(tmp_path: Path) -> None:
             assert cf[number] == trillion_record(number)
 
 
-# Bombs
+# Compression bombs
 
 
 def bomb(length: int, start: bytes = b"", *, broken: str = "") -> bytes:
-    """A frame of a thousandth of `length` that inflates to `length` bytes, or says so."""
+    """A frame of a thousandth of `length` that inflates to `length` bytes, or claims to."""
     deflate = zlib.compressobj(9)
     stream = deflate.compress(start) + deflate.compress(bytes(length - len(start))) + deflate.flush()
     if broken == "sum":
@@ -376,7 +378,7 @@ def bomb(length: int, start: bytes = b"", *, broken: str = "") -> bytes:
     return sized(stream)
 
 
-def test_a_bomb_costs_no_more_memory_than_its_file_allows(tmp_path: Path) -> None:
+def test_a_compression_bomb_uses_no_more_memory_than_its_file_size_allows(tmp_path: Path) -> None:
     size = 96 << 20
     files = {
         "wrong-sum": hostile_file([bomb(size, broken="sum")], [(1, 0, 0)]),
@@ -392,7 +394,7 @@ def test_a_bomb_costs_no_more_memory_than_its_file_allows(tmp_path: Path) -> Non
     assert results(outcomes, "verify") == refused(files)
 
 
-def test_a_record_that_compresses_like_a_bomb_is_read(tmp_path: Path) -> None:
+def test_a_record_that_compresses_like_a_bomb_can_be_read(tmp_path: Path) -> None:
     size = 96 << 20
     files = {"honest": hostile_file([bomb(size + 4, struct.pack(">I", size))], [(1, 0, 0)])}
     assert {outcome.result for outcome in attack(tmp_path / "files", files)} == {FINE}
@@ -403,7 +405,7 @@ def test_a_record_that_compresses_like_a_bomb_is_read(tmp_path: Path) -> None:
 # Lengths
 
 
-def test_a_file_of_any_shorter_length_is_refused_or_whole(tmp_path: Path) -> None:
+def test_a_file_truncated_to_any_length_is_refused_or_complete(tmp_path: Path) -> None:
     records = some_records(60)
     sound = build_file(records, b"metadata", SMALL)
     parsed = parse(sound)
@@ -417,11 +419,11 @@ def test_a_file_of_any_shorter_length_is_refused_or_whole(tmp_path: Path) -> Non
     expected = {f"{length:06}": FINE if length >= needed else INVALID for length in lengths}
     assert results(outcomes, "read") == expected
     assert results(outcomes, "verify") == expected
-    # An empty one becomes a capture file.
+    # An empty file becomes a capture file.
     assert results(outcomes, "write") == {**expected, "000000": FINE}
 
 
-def test_garbage_after_the_end_is_no_part_of_the_file(tmp_path: Path) -> None:
+def test_garbage_after_the_end_is_not_part_of_the_file(tmp_path: Path) -> None:
     files = {"garbage": build_file(some_records(60), geometry=SMALL) + random.Random(4).randbytes(100_000)}
     assert {outcome.result for outcome in attack(tmp_path / "files", files)} == {FINE}
 
@@ -430,7 +432,7 @@ def test_garbage_after_the_end_is_no_part_of_the_file(tmp_path: Path) -> None:
 
 
 def bases() -> list[bytes]:
-    """Sound files of several shapes, whose frames are stored, so that a change reaches the inside."""
+    """Sound files of several shapes; most frames are stored uncompressed, so that changes affect their content."""
     return [
         build_file(some_records(40), b"metadata", TINY, level=0),
         build_file(some_records(200, 60), None, SMALL, previous=150, level=0, late_nodes=True),
@@ -440,7 +442,7 @@ def bases() -> list[bytes]:
 
 
 def change_bytes(data: bytearray, start: int, end: int, source: random.Random) -> None:
-    """Changes something between `start` and `end`, as a flipped bit, a wrong number, or bytes from elsewhere."""
+    """Changes something between `start` and `end`: flips a bit, writes a wrong number, or copies other bytes."""
     at = source.randrange(start, end)
     kind = source.randrange(5)
     if kind == 0:
@@ -458,7 +460,7 @@ def change_bytes(data: bytearray, start: int, end: int, source: random.Random) -
 
 
 def change_block(data: bytearray, source: random.Random) -> None:
-    """Changes something in a block, and puts the frame's checksum right."""
+    """Changes something in a block, and corrects the frame's checksum."""
     parsed = parse(bytes(data))
     whole = parsed.geometry.page_floor(parsed.current.file_limit)
     frames = [found for found in parsed.frames() if found.position + found.length <= whole]
@@ -471,7 +473,7 @@ def change_block(data: bytearray, source: random.Random) -> None:
 
 
 def mutant(base: bytes, source: random.Random) -> bytes:
-    """The file with one to four changes, most of them behind checksums that are right."""
+    """The file with one to four changes, mostly with corrected checksums."""
     data = bytearray(base)
     geometry = parse(base).geometry
     for _ in range(source.choice([1, 1, 2, 4])):
@@ -495,7 +497,7 @@ def mutant(base: bytes, source: random.Random) -> bytes:
 
 
 def try_change_block(data: bytearray, source: random.Random) -> None:
-    """Changes a block where the file can still be taken apart."""
+    """Changes a block if the file can still be parsed, otherwise some bytes."""
     try:
         change_block(data, source)
     except (ValueError, struct.error, zlib.error, IndexError):
@@ -503,7 +505,7 @@ def try_change_block(data: bytearray, source: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_mutated_files_are_refused_or_read_and_cost_little(tmp_path: Path, seed: int) -> None:
+def test_mutated_files_are_refused_or_read_at_little_cost(tmp_path: Path, seed: int) -> None:
     source = random.Random(seed)
     sound = bases()
     files = {f"{seed}-{turn:03}": mutant(source.choice(sound), source) for turn in range(150)}
@@ -514,8 +516,8 @@ def test_mutated_files_are_refused_or_read_and_cost_little(tmp_path: Path, seed:
         assert use == "read-past-damage" or kinds.count(INVALID) >= 20, use
 
 
-def test_a_flipped_bit_behind_the_header_gives_an_error_or_the_right_records(tmp_path: Path) -> None:
-    """The header has no checksum; everything else is checked before it is believed."""
+def test_a_flipped_bit_after_the_header_gives_an_error_or_the_right_records(tmp_path: Path) -> None:
+    """The header has no checksum; everything else is checked before it is used."""
     records = some_records(20)
     sound = build_file(records, b"metadata", TINY)
     path = tmp_path / "flipped.capture"
@@ -529,11 +531,11 @@ def test_a_flipped_bit_behind_the_header_gives_an_error_or_the_right_records(tmp
     assert capturefile.verify(path).sound
 
 
-# Format 3, most of whose damage its checksums find; the crate's own tests put them right
+# Format 3; its checksums detect most damage, and the crate's own tests correct them
 
 
 def format_3(path: Path) -> bytes:
-    """A sound file of many blocks, with index nodes, whose log has come round."""
+    """A sound file of many blocks, with index nodes, whose log has wrapped around."""
     with CaptureFile(path, True, encoding=None, format=3, compression_block_size=1024) as cf:
         for number in range(250):
             cf.add_records(some_records(60))
@@ -542,7 +544,7 @@ def format_3(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_mutated_files_of_format_3_are_refused_or_read_and_cost_little(tmp_path: Path) -> None:
+def test_mutated_files_of_format_3_are_refused_or_read_at_little_cost(tmp_path: Path) -> None:
     sound, source = format_3(tmp_path / "sound"), random.Random(3)
     parts = [(0, 72), (4096, 4300), (8192, 8400), (12_288, len(sound)), (12_288, 60_000), (1_060_864, 1_070_000)]
     files = {}
@@ -559,7 +561,7 @@ def test_mutated_files_of_format_3_are_refused_or_read_and_cost_little(tmp_path:
 
 
 def test_a_flipped_bit_of_a_file_of_format_3_is_an_error_or_harmless(tmp_path: Path) -> None:
-    """But for one in the last commit, which looks like one that a crash has cut off."""
+    """Except in the last commit, which then looks like one that a crash has interrupted."""
     path = tmp_path / "flipped.capture"
     sound, source = format_3(path), random.Random(4)
     expected = [record for _ in range(250) for record in some_records(60)]

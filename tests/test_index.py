@@ -1,4 +1,4 @@
-"""Indexes of the fields of JSON records: what is found with one is what is found without."""
+"""Indexes of the fields of JSON records: searches with and without an index find the same."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ JSON = st.recursive(
 
 
 def order(number: int) -> bytes:
-    """A record with an order that no other has."""
+    """A record with a unique order."""
     value = {"order": f"A{number * 7919 % 1000003:07}", "n": number, "level": "error" if number % 1000 == 0 else "info"}
     return json.dumps({**value, "text": "x" * 60}).encode()
 
@@ -61,7 +61,7 @@ def orders(path: Path, count: int, version: int = 2) -> Path:
 
 
 def expected(path: Path, key: str, value: object) -> list[tuple[int, bytes]]:
-    """What is found by looking at every record."""
+    """What a scan of all records finds."""
     field = named_field(key)
     with capturefile.open(path, encoding=None) as log:
         return [(n, record) for n, record in enumerate(log, 1) if field(document(record)) == value]
@@ -74,13 +74,13 @@ def found(path: Path, key: str, value: object) -> list[tuple[int, bytes]]:
 
 
 def contents(path: Path) -> Contents:
-    """What an index says of itself."""
+    """The contents that an index states."""
     with capturefile.open(place_of(path), encoding=None) as index:
         return Contents.decode(index.get_metadata())
 
 
 def assert_covers(path: Path, count: int) -> None:
-    """The runs of the index are one behind the other, and cover as many records."""
+    """Checks that the runs of the index are contiguous and cover this many records."""
     runs = contents(path).runs
     assert [run.first for run in runs] == [1, *(run.last + 1 for run in runs)][: len(runs)]
     assert (runs[-1].last, contents(path).position.records) == (count, count)
@@ -100,7 +100,7 @@ def break_record(path: Path, number: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "a.b", "\u00e9"]), JSON, max_size=3), max_size=8), JSON)
-def test_values_of_all_types_are_found_as_by_looking_at_all(
+def test_values_of_all_types_are_found_as_by_a_scan(
     tmp_path_factory: pytest.TempPathFactory, objects: list[dict[str, Any]], value: object
 ) -> None:
     path = tmp_path_factory.mktemp("index") / "log.capture"
@@ -132,7 +132,7 @@ def test_values_of_all_types_are_found_as_by_looking_at_all(
         (b'{"a": [1, [2]], "b": 3}', [1, [2]]),
     ],
 )
-def test_json_is_understood_as_python_does(tmp_path: Path, record: bytes, value: object) -> None:
+def test_json_is_parsed_as_by_python(tmp_path: Path, record: bytes, value: object) -> None:
     path = make(tmp_path / "log.capture", [b"no JSON", record, b'{"a": ', b"[1]", b'{"a": NaN}', b'{"b": 1}'])
     assert found(path, "a", value) == [(2, record)]
     capturefile.index(path, "a")
@@ -144,7 +144,7 @@ def test_only_blocks_that_may_have_a_value_are_read(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 20_000)
     capturefile.index(path, "order", "n", "level")
     wanted = expected(path, "order", json.loads(order(15_000))["order"])
-    # A number that no record near has; what is damaged is not looked at.
+    # The value is in no block near the damaged one, which therefore is not read.
     break_record(path, 5000)
     assert found(path, "order", json.loads(order(15_000))["order"]) == wanted
     assert [number for number, _ in found(path, "n", 15_000)] == [15_000]
@@ -156,7 +156,7 @@ def test_only_blocks_that_may_have_a_value_are_read(tmp_path: Path) -> None:
 
 
 @FORMATS
-def test_records_behind_the_index_are_found(tmp_path: Path, version: int) -> None:
+def test_records_after_the_end_of_the_index_are_found(tmp_path: Path, version: int) -> None:
     path = orders(tmp_path / "log.capture", 10_000, version)
     assert capturefile.index(path, "n") == 10_000
     make(path, map(order, range(10_001, 10_101)), mode="a")
@@ -171,7 +171,7 @@ def test_records_behind_the_index_are_found(tmp_path: Path, version: int) -> Non
     assert found(path, "n", 12_000) == expected(path, "n", 12_000)
 
 
-def test_an_index_that_cannot_be_written_is_used_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_an_index_that_cannot_be_updated_is_still_used(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 10_000)
     capturefile.index(path, "n")
     make(path, map(order, range(10_001, 20_001)), mode="a")
@@ -228,10 +228,10 @@ def test_runs_are_merged_by_size() -> None:
     assert len(sizes) < 4 * sum(sizes) / MAX_RUN + 50
 
 
-# Not trusting
+# Invalid indexes
 
 
-def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
+def test_a_damaged_index_is_rebuilt(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 10_000)
     capturefile.index(path, "order", "n")
     place = tmp_path / "log.capture.index"
@@ -267,7 +267,7 @@ def test_a_damaged_page_leads_to_a_new_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 5000, 60_000])
-def test_a_truncated_index_says_nothing(tmp_path: Path, size: int) -> None:
+def test_a_truncated_index_is_ignored(tmp_path: Path, size: int) -> None:
     path = orders(tmp_path / "log.capture", 5000)
     capturefile.index(path, "n")
     os.truncate(place_of(path), size)
@@ -276,7 +276,7 @@ def test_a_truncated_index_says_nothing(tmp_path: Path, size: int) -> None:
     assert_covers(path, 5000)
 
 
-def test_an_index_of_another_file_is_made_again(tmp_path: Path) -> None:
+def test_an_index_of_another_file_is_rebuilt(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 5000)
     other = make(tmp_path / "other.capture", map(order, range(3001, 8001)))
     capturefile.index(other, "n")
@@ -287,7 +287,7 @@ def test_an_index_of_another_file_is_made_again(tmp_path: Path) -> None:
 
 
 @FORMATS
-def test_a_log_that_was_replaced_is_noticed(tmp_path: Path, version: int) -> None:
+def test_the_replacement_of_a_log_is_detected(tmp_path: Path, version: int) -> None:
     path = orders(tmp_path / "log.capture", 5000, version)
     capturefile.index(path, "n")
     with capturefile.open(path, encoding=None) as old:
@@ -299,7 +299,7 @@ def test_a_log_that_was_replaced_is_noticed(tmp_path: Path, version: int) -> Non
     assert_covers(path, 10_000)
 
 
-def test_a_log_that_was_overwritten_in_place_is_noticed(tmp_path: Path) -> None:
+def test_overwriting_a_log_in_place_is_detected(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 5000)
     other = make(tmp_path / "other.capture", map(order, range(3001, 11_001)))
     capturefile.index(path, "n")
@@ -309,7 +309,7 @@ def test_a_log_that_was_overwritten_in_place_is_noticed(tmp_path: Path) -> None:
     assert [number for number, _ in found(path, "n", 5000)] == [2000]
 
 
-def test_a_deleted_index_is_not_missed(tmp_path: Path) -> None:
+def test_searches_work_after_the_index_is_deleted(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 5000)
     capturefile.index(path, "n")
     with capturefile.open(path, encoding=None) as log:
@@ -320,7 +320,7 @@ def test_a_deleted_index_is_not_missed(tmp_path: Path) -> None:
         capturefile.index(path)
 
 
-def test_a_file_that_is_no_index_is_not_replaced(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_index_is_not_replaced(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 10)
     make(tmp_path / "log.capture.index", [b"precious"])
     with pytest.raises(ValueError, match="is not replaced"):
@@ -329,14 +329,14 @@ def test_a_file_that_is_no_index_is_not_replaced(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 2**64 - 1), st.integers(0, 2**40), st.integers(0, 2**30))
-def test_pages_that_are_none_are_refused(page: bytes, value_hash: int, groups: int, pages: int) -> None:
+def test_invalid_pages_are_refused(page: bytes, value_hash: int, groups: int, pages: int) -> None:
     with pytest.raises(ValueError, match="damaged"):
         _index_matches(page, (1, "n", groups, pages), value_hash)
     with pytest.raises(ValueError, match="damaged"):
         _index_groups(page, (1, "n", groups, pages), 0, None, None, None)
 
 
-def test_a_page_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
+def test_a_page_in_the_wrong_place_is_refused(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 10_000)
     run = _IndexRun(["n", "order"], 1)
     with capturefile.open(path) as log:
@@ -363,7 +363,7 @@ def test_a_page_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
 # Damage in the log
 
 
-def test_records_that_cannot_be_read_may_have_any_value(tmp_path: Path) -> None:
+def test_unreadable_records_may_have_any_value(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 10_000)
     break_record(path, 5000)
     capturefile.index(path, "n")
@@ -376,10 +376,10 @@ def test_records_that_cannot_be_read_may_have_any_value(tmp_path: Path) -> None:
         found(path, "n", 5000)
 
 
-# Being killed
+# Kills
 
 
-def test_an_index_whose_making_is_killed_is_continued_exactly_once(tmp_path: Path) -> None:
+def test_an_interrupted_index_is_completed_with_each_record_once(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 60_000)
     program = (
         "import sys, capturefile\nfrom capturefile._index import update\nupdate.MAX_RUN = 3000\n"
@@ -400,7 +400,7 @@ def test_an_index_whose_making_is_killed_is_continued_exactly_once(tmp_path: Pat
         assert [each for each, _ in found(path, "order", json.loads(order(number))["order"])] == [number]
 
 
-def test_an_index_is_for_nobody_who_must_not_read_the_log(tmp_path: Path) -> None:
+def test_an_index_has_the_permissions_of_its_log(tmp_path: Path) -> None:
     path = orders(tmp_path / "log.capture", 10)
     path.chmod(0o600)
     capturefile.index(path, "n")

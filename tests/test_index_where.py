@@ -28,7 +28,7 @@ COUNT = 12_000
 
 
 def records() -> Iterator[bytes]:
-    """Records whose times rise, with fields of different types."""
+    """Records with ascending times and fields of different types."""
     for number in range(1, COUNT + 1):
         fields = {
             "time": f"2026-11-30T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}",
@@ -43,7 +43,7 @@ def records() -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with these records, and an index."""
+    """A file with these records and an index."""
     path = tmp_path_factory.mktemp("log") / "log.capture"
     with capturefile.open(path, "x", encoding=None, sync="none") as cf:
         cf.add_records(records())
@@ -53,7 +53,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read_of(path: Path, expression: str) -> float | None:
-    """The part of the records that is read for an expression; None if the index says nothing."""
+    """The fraction of the records that is read for an expression; None if the index cannot be used."""
     with capturefile.open(path, encoding=None) as cf:
         ranges = possible(cf, Condition(expression))
     if ranges is None:
@@ -104,7 +104,7 @@ def read_of(path: Path, expression: str) -> float | None:
         ("len(level) == 5", None),
     ],
 )
-def test_the_same_is_found_and_less_is_read(log: Path, expression: str, most: float | None) -> None:
+def test_the_index_finds_the_same_records_and_reads_fewer(log: Path, expression: str, most: float | None) -> None:
     condition = Condition(expression)
     wanted = list(condition.among(enumerate(records(), 1)))
     with opened(str(log)) as source:
@@ -147,7 +147,7 @@ def test_commands_use_the_index(damaged: Path) -> None:
     assert run("index", path).returncode == 0
 
 
-def test_follow_finds_existing_records_by_the_index(damaged: Path, tmp_path: Path) -> None:
+def test_follow_finds_existing_records_with_the_index(damaged: Path, tmp_path: Path) -> None:
     def follow(where: str, *arguments: str | Path) -> list[bytes]:
         selection = ("--where", where, "--field", "n")
         return output("follow", "--exit-at-end", *selection, *arguments, damaged).splitlines()
@@ -168,7 +168,7 @@ def test_follow_finds_existing_records_by_the_index(damaged: Path, tmp_path: Pat
     assert f"record {first_lost}".encode() in done.stderr
 
 
-def test_follow_continues_with_what_is_committed_later(damaged: Path, tmp_path: Path) -> None:
+def test_follow_continues_with_later_commits_after_the_index(damaged: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.capture"
     with (
         capturefile.open(other, "x") as cf,
@@ -204,7 +204,7 @@ def test_the_viewer_uses_the_index_and_does_not_write_it(damaged: Path, monkeypa
     assert index.read_bytes() == before[:5000]
 
 
-def test_what_cannot_be_indexed_is_said(tmp_path: Path) -> None:
+def test_an_index_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     assert b"No such file" in run("index", path, "--key", "n").stderr
     with capturefile.open(path, "x") as cf:

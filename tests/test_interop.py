@@ -1,4 +1,4 @@
-"""Files travel both ways between the library and the reference package."""
+"""Files of the library and of the reference package are read and written by both."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 WRAP = 2**32
 OPENING_TAKES = 1.0
-"""Seconds in which a file opens on the busiest machine, whatever the number of its records."""
+"""Seconds in which a file opens on a very busy machine, whatever the number of its records."""
 LOOKUP_TAKES = 1e-3
-"""Seconds in which a record is found on the busiest machine, on the average of many."""
+"""Seconds in which a record is found on a very busy machine, on average."""
 
 GEOMETRIES = [
     Geometry(512, 512, 2),
@@ -56,12 +56,12 @@ GEOMETRIES = [
 
 
 def ours(path: Path, to_write: bool = False, **options: Any) -> Any:  # noqa: ANN401
-    """The file as the library opens it, with records as bytes."""
+    """The file, opened by the library with records as bytes."""
     return capturefile.CaptureFile(path, to_write, encoding=None, sync=False, **options)
 
 
 def theirs(path: Path, to_write: bool = False, **options: Any) -> Any:  # noqa: ANN401
-    """The file as the reference opens it, with records as bytes."""
+    """The file, opened by the reference with records as bytes."""
     return reference_package.CaptureFile(str(path), to_write, encoding=None, **options)
 
 
@@ -71,7 +71,7 @@ BOTH_WAYS = [pytest.param(ours, theirs, id="ours-first"), pytest.param(theirs, o
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a test's file is or is to be."""
+    """The path of a test's file."""
     return tmp_path / "log.capture"
 
 
@@ -86,7 +86,7 @@ def append(opened: Open, path: Path, records: Iterable[bytes], commit_every: int
 
 
 def check(path: Path, records: list[bytes], metadata: bytes | None) -> None:
-    """The file holds this for the library, for the reference and for the tests' own parser, and is sound."""
+    """Checks that the library, the reference and the tests' parser find this content, and that the file is sound."""
     parsed = parse(path.read_bytes())
     assert (parsed.records(), parsed.metadata()) == (records, metadata)
     assert [frame.position for frame in parsed.frames()] == sorted({frame.position for frame in parsed.frames()})
@@ -111,7 +111,7 @@ def mixed_records(seed: int, count: int, longest: int = 400) -> list[bytes]:
 
 
 def records_around(size: int) -> list[bytes]:
-    """Records that fill a block of `size` bytes to just below, exactly, and just above its end."""
+    """Records that fill a block to just below, exactly, and just above `size` bytes."""
     return [bytes([letter]) * max(size - 4 + more, 0) for letter, more in zip(b"abcdefg", range(-3, 4), strict=True)]
 
 
@@ -167,7 +167,7 @@ def test_a_block_of_sixteen_mebibytes_is_closed_by_either(path: Path) -> None:
     check(path, records, None)
 
 
-def test_a_new_file_with_a_block_size_of_its_own_is_the_same_from_both(path: Path, tmp_path: Path) -> None:
+def test_a_new_file_with_a_custom_block_size_is_the_same_from_both(path: Path, tmp_path: Path) -> None:
     for block_size in (0, 4096, 32768, MEBIBYTE):
         images = []
         for number, opened in enumerate((ours, theirs)):
@@ -223,7 +223,7 @@ def test_a_commit_after_any_serial_number_is_the_newest(path: Path, opened: Open
     assert parse(path.read_bytes()).current.serial == (serial + 1) % WRAP
 
 
-def test_metadata_travels_with_its_commit(path: Path) -> None:
+def test_metadata_belongs_to_its_commit(path: Path) -> None:
     values = [b"", b"a", None, b"large" * 20_000, None, None, b"z"]
     for turn, (metadata, opened) in enumerate(zip(values * 2, [ours, theirs] * 7, strict=True)):
         with opened(path, to_write=True) as cf:
@@ -233,14 +233,14 @@ def test_metadata_travels_with_its_commit(path: Path) -> None:
         check(path, [b"record %d" % number for number in range(turn + 1)], metadata)
 
 
-STANDS_STILL = pytest.mark.skipif(
+NEVER_REFRESHES = pytest.mark.skipif(
     sys.version_info >= (3, 14),
-    reason="its buffer has both slots from the first read on, so that it sees no commit",
+    reason="its buffer holds both slots from the first read on, so that it sees no later commit",
 )
 
 
 @pytest.mark.parametrize("writer", BOTH)
-@pytest.mark.parametrize("reader", [ours, pytest.param(theirs, marks=STANDS_STILL)])
+@pytest.mark.parametrize("reader", [ours, pytest.param(theirs, marks=NEVER_REFRESHES)])
 def test_a_reader_follows_a_writer_commit_by_commit(path: Path, writer: Open, reader: Open) -> None:
     records: list[bytes] = []
     with writer(path, to_write=True) as written, reader(path) as read:
@@ -287,7 +287,7 @@ def test_text_is_the_same_text_for_both(path: Path) -> None:
         assert list(mine) == words * 2
 
 
-def test_a_trillion_records_open_at_once_and_each_is_found_at_once(path: Path) -> None:
+def test_a_file_of_a_trillion_records_is_opened_and_searched_quickly(path: Path) -> None:
     path.write_bytes(trillion_file())
     numbers = [1, 2, 32, 33, 1024, 1025, 32**8 - 1, 32**8, 32**8 + 1, TRILLION_RECORDS]
     numbers += random.Random(0).choices(range(1, TRILLION_RECORDS + 1), k=2000)
@@ -302,7 +302,7 @@ def test_a_trillion_records_open_at_once_and_each_is_found_at_once(path: Path) -
         assert found == cf.records_at(numbers) == expected
 
 
-def test_a_trillion_records_are_sliced_and_iterated_at_either_end_and_in_the_middle(path: Path) -> None:
+def test_a_trillion_records_are_sliced_and_iterated_at_both_ends_and_in_the_middle(path: Path) -> None:
     path.write_bytes(trillion_file())
     last = [trillion_record(number) for number in range(TRILLION_RECORDS - 99, TRILLION_RECORDS + 1)]
     half = TRILLION_RECORDS // 2
@@ -368,7 +368,7 @@ ANY_GEOMETRY = st.builds(
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(TURN, max_size=6), ANY_GEOMETRY, st.sampled_from([2, 3, WRAP - 2, WRAP - 1, 0]))
-def test_any_turns_of_both_come_to_the_same(
+def test_any_sequence_of_operations_gives_the_same_result_in_both(
     tmp_path_factory: pytest.TempPathFactory, turns: list[Any], geometry: Geometry, serial: int
 ) -> None:
     path = tmp_path_factory.mktemp("turns") / "log.capture"
@@ -393,7 +393,7 @@ def test_any_turns_of_both_come_to_the_same(
     check(path, records, metadata)
 
 
-def test_everything_public_of_the_reference_is_here_under_the_same_name() -> None:
+def test_all_public_names_of_the_reference_exist() -> None:
     for name in dir(reference_package.CaptureFile):
         assert name.startswith("_") or hasattr(capturefile.CaptureFile, name), name
     for name in ("CaptureFileAlreadyOpen", "CaptureFileNotOpen", "CaptureFileNotOpenForWrite", "InvalidCaptureFile"):
@@ -401,7 +401,7 @@ def test_everything_public_of_the_reference_is_here_under_the_same_name() -> Non
         assert hasattr(reference_package, name)
 
 
-def test_the_constructors_arguments_have_the_names_and_the_order_of_the_reference(path: Path) -> None:
+def test_the_arguments_of_the_constructor_have_the_names_and_order_of_the_reference(path: Path) -> None:
     names = [*inspect.signature(reference_package.CaptureFile.__init__).parameters][1:]
     values: list[Any] = [path, True, b"metadata", True, "latin-1", True, 8192]
     assert len(names) == len(values)
@@ -414,7 +414,7 @@ def test_the_constructors_arguments_have_the_names_and_the_order_of_the_referenc
         assert (by_name.file_name, by_name.to_write, by_name.use_os_file_locking) == (str(path), True, True)
 
 
-def test_only_the_import_changes_in_a_program_for_the_reference(path: Path) -> None:
+def test_a_program_for_the_reference_needs_only_a_different_import(path: Path) -> None:
     outcomes: list[Any] = []
     for package in (reference_package, capturefile):
         cf = package.CaptureFile(str(path), to_write=True, initial_metadata=b"start", force_new_empty_file=True)

@@ -16,7 +16,7 @@ OTHERS = [f"python3.{minor}" for minor in range(11, 17) if minor != sys.version_
 
 
 def found(name: str) -> str | None:
-    """An interpreter of that name: next to this one, where version managers put them, or on the path."""
+    """An interpreter with this name: next to this one, where version managers install them, or on the path."""
     found = sorted(Path(sys.base_prefix).parent.glob(f"*/bin/{name}"))
     return str(found[-1]) if found else shutil.which(name)
 
@@ -67,9 +67,7 @@ except capturefile.CaptureFileNotOpen:
 
 @pytest.mark.parametrize("order", ["main first", "main last"])
 @pytest.mark.parametrize("name", [Path(sys.executable).name, *OTHERS])
-def test_an_interpreter_beside_the_main_one_is_told_that_it_cannot_import(
-    tmp_path: Path, name: str, order: str
-) -> None:
+def test_importing_in_a_subinterpreter_is_a_clear_error(tmp_path: Path, name: str, order: str) -> None:
     interpreter = sys.executable if name not in OTHERS else found(name)
     if interpreter is None or subprocess.run([interpreter, "--version"], capture_output=True, check=False).returncode:
         pytest.skip(f"no {name}")

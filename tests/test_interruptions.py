@@ -1,4 +1,4 @@
-"""Objects that an exception has interrupted at any moment are used on, and everything is there once."""
+"""Objects that an exception has interrupted at any moment can still be used, and each record is there once."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 COUNT = 10
-# What `open` returns is lost if the exception comes before a name has it; it is closed as soon as it is collected.
+# The result of `open` is lost if the exception comes before it is assigned; it is closed when it is collected.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, if there is such a place."""
+    """A folder in memory, if the system has one."""
     with TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as folder:
         yield Path(folder)
 
@@ -84,7 +84,7 @@ def test_an_exactly_once_consumer(source: Path, memory: Path) -> None:
 
 
 def committed_position(path: Path) -> int:
-    """How far a consumer has come, by the metadata of its results."""
+    """The position of a consumer, according to the metadata of its results."""
     with CaptureFile(path) as results:
         metadata = json.loads(results.get_metadata() or b"{}")
         records: int = metadata[checkpoint.KEY]["c"]["records"] if metadata else 0
@@ -171,7 +171,7 @@ def test_a_transaction_of_a_rotated_log(memory: Path, refused: bool) -> None:
     assert at_each_boundary(write, memory, *ROTATION, contextlib.__file__) > 20
 
 
-def test_a_file_that_takes_the_place_of_another(memory: Path) -> None:
+def test_replacing_a_file_by_another(memory: Path) -> None:
     """No name and no lock is left once an exception has reached its handler."""
 
     def write(interruption: Interruption, folder: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_follower_in_asyncio(memory: Path, in_batches: bool) -> None:
         async def consume() -> None:
             while len(followed) < 5:
                 if len(followed) == 4:
-                    # While it is waited for.
+                    # During the wait.
                     asyncio.get_running_loop().call_later(0.001, grow)
                 if in_batches:
                     async for batch in follower.batches():
@@ -273,7 +273,7 @@ def test_a_follower_in_asyncio(memory: Path, in_batches: bool) -> None:
 
 
 def is_free(path: Path) -> bool:
-    """Whether nobody writes the file; makes it if there is none."""
+    """Whether nobody is writing the file; creates it if it does not exist."""
     try:
         CaptureFile(path, True, sync="none").close()
     except CaptureFileAlreadyOpen:
@@ -301,7 +301,7 @@ def test_a_writer_in_asyncio(memory: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
         until_done(interruption, lambda: is_free(path) and asyncio.run(append_all()))
         while not acknowledged:
-            # The writer that was interrupted is closed by its thread, or goes with the exception.
+            # The interrupted writer is closed by its thread, or released together with the exception.
             gc.collect()
             until_done(interruption, lambda: is_free(path) and asyncio.run(append_all()))
         with CaptureFile(path) as cf:
@@ -313,7 +313,7 @@ def test_a_writer_in_asyncio(memory: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert at_each_boundary(append, memory, "aio/writer.py") > 50
 
 
-# Commits in groups
+# Group commits
 
 
 @pytest.mark.parametrize("interval", [None, 1000.0])
@@ -382,7 +382,7 @@ def test_a_logger_of_structlog(memory: Path) -> None:
 
 
 def run(interruption: Interruption, output: Path, *arguments: str | Path) -> bool:
-    """Runs a command as a process would, with its output at the end of a file; whether it was done."""
+    """Runs a command as a process would, appending its output to a file; returns whether it completed."""
     streams = [os.dup(number) for number in (1, 2)]
     handlers = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGHUP)]
     with output.open("ab") as file, Path(os.devnull).open("ab") as nowhere:
@@ -401,7 +401,7 @@ def run(interruption: Interruption, output: Path, *arguments: str | Path) -> boo
             signal.signal(number, handler)
 
 
-# Streams that nobody has closed are closed by the end of the process.
+# Streams that are still open are closed when the process exits.
 of_a_process = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
@@ -444,7 +444,7 @@ def test_appending(memory: Path) -> None:
 
 @of_a_process
 @pytest.mark.parametrize(("name", "target"), [("copy", "target.capture"), ("export", "target.jsonl")])
-def test_making_a_file_of_another(source: Path, memory: Path, name: str, target: str) -> None:
+def test_making_a_file_from_another(source: Path, memory: Path, name: str, target: str) -> None:
     def make(interruption: Interruption, folder: Path) -> None:
         path, output = folder / target, folder / "output"
         if not run(interruption, output, name, "--overwrite", source, path):
@@ -468,13 +468,13 @@ def test_making_a_file_of_another(source: Path, memory: Path, name: str, target:
 
 
 def test_timers_that_raise(source: Path, memory: Path) -> None:
-    """At moments that no driver thinks of."""
+    """At moments that the driver does not cover."""
 
     def tick(*_: object) -> None:
         raise TickError
 
     def interrupted(action: Callable[[], object]) -> None:
-        """Repeats `action` until it comes to its end before the timer."""
+        """Repeats `action` until it completes before the timer expires."""
         pause = 0.0001
         while True:
             try:

@@ -1,4 +1,4 @@
-"""How far behind a follower is, and whether it would wait; both are told without waiting."""
+"""How far behind a follower is, and whether it would wait; both can be asked without waiting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_follower_knows_how_far_behind_it_is(full: Path) -> None:
         assert cf.follow(10).lag() == 0
 
 
-def test_the_lag_is_told_while_another_thread_waits(full: Path) -> None:
+def test_the_lag_is_available_while_another_thread_waits(full: Path) -> None:
     with CaptureFile(full) as cf:
         follower = cf.follow()
         seen: list[str] = []

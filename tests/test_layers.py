@@ -1,4 +1,4 @@
-"""What `make lint` says of files that use each other in a circle or against the layers, and of long ones."""
+"""What `make lint` reports about circular imports, imports against the layers, and long files."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ SOUND = {
 
 
 def said(folder: Path, changes: dict[str, str]) -> list[str]:
-    """What is said of a small project with these changes."""
+    """The problems that are reported in a small project with these changes."""
     for name, text in {**SOUND, **changes}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def said(folder: Path, changes: dict[str, str]) -> list[str]:
     return layers.problems(folder)
 
 
-def test_nothing_is_said_of_a_project_in_order(tmp_path: Path) -> None:
+def test_a_correct_project_has_no_problems(tmp_path: Path) -> None:
     assert said(tmp_path, {}) == []
 
 
@@ -74,7 +74,7 @@ def test_nothing_is_said_of_a_project_in_order(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_uses_something_below_it_is_named(tmp_path: Path, name: str, text: str, expected: str) -> None:
+def test_an_import_from_a_lower_layer_is_reported(tmp_path: Path, name: str, text: str, expected: str) -> None:
     assert expected in said(tmp_path, {name: text})
 
 
@@ -93,16 +93,16 @@ def test_what_uses_something_below_it_is_named(tmp_path: Path, name: str, text: 
         ),
     ],
 )
-def test_files_that_use_each_other_are_named(tmp_path: Path, name: str, text: str, expected: str) -> None:
+def test_files_that_use_each_other_are_reported(tmp_path: Path, name: str, text: str, expected: str) -> None:
     third = {"python/capturefile/r/third.py": "from capturefile.r import other\n"}
     assert expected in said(tmp_path, {name: text} | (third if "other" in name else {}))
 
 
-def test_a_file_without_a_row_is_named(tmp_path: Path) -> None:
+def test_a_file_without_a_row_is_reported(tmp_path: Path) -> None:
     assert said(tmp_path, {"src/stray.rs": "\n"}) == ["src/stray.rs: in no row of the tables of docs/architecture.md"]
 
 
-def test_long_files_and_functions_are_named(tmp_path: Path) -> None:
+def test_long_files_and_functions_are_reported(tmp_path: Path) -> None:
     long_rust = "pub(crate) fn much<T>(\n    of: T,\n) {\n" + "    work();\n" * 60 + "}\n" + "\n" * 400
     long_python = "def much():\n" + '    """Words."""\n' + "    work()\n" * 61
     assert said(tmp_path, {"src/read/block.rs": long_rust, "python/capturefile/r/reader.py": long_python}) == [

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("both_formats")
 
 MAX_COMMIT_SECONDS = 5.0
-"""Seconds that a commit may take on a busy machine where it waits for a reader of the reference: a tenth, and luck."""
+"""Seconds that a commit may take if it waits for a reader of the reference: a tenth, or more on a busy machine."""
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_second_writer_in_another_thread_is_refused(path: Path, writer: Captur
     assert not writer.closed
 
 
-def test_of_many_threads_that_open_at_once_one_gets_the_file(path: Path) -> None:
+def test_of_many_threads_that_open_a_file_at_the_same_time_one_succeeds(path: Path) -> None:
     threads = 8
     barrier = threading.Barrier(threads)
     won: list[int] = []
@@ -109,7 +109,7 @@ def test_of_many_threads_that_open_at_once_one_gets_the_file(path: Path) -> None
     assert sorted(won) == list(range(50))
 
 
-def test_a_failed_opening_leaves_the_file_free(path: Path) -> None:
+def test_a_failed_opening_leaves_the_file_unlocked(path: Path) -> None:
     path.with_name("broken.capture").write_bytes(b"no capture file")
     for _ in range(2):
         with pytest.raises(capturefile.InvalidCaptureFile):
@@ -119,7 +119,7 @@ def test_a_failed_opening_leaves_the_file_free(path: Path) -> None:
     CaptureFile(path, to_write=True).close()
 
 
-def test_a_forgotten_writer_lets_go(path: Path) -> None:
+def test_a_dropped_writer_releases_its_lock(path: Path) -> None:
     cf = CaptureFile(path, to_write=True)
     assert not others_may_write(path)
     del cf
@@ -159,7 +159,9 @@ NAMES = [by_hard_link, by_symbolic_link, by_linked_folder, by_detour, by_relativ
 
 
 @pytest.mark.parametrize("other_name", NAMES)
-def test_another_name_of_the_file_gives_no_second_writer(path: Path, other_name: Callable[[Path], Path]) -> None:
+def test_another_name_of_the_file_does_not_allow_a_second_writer(
+    path: Path, other_name: Callable[[Path], Path]
+) -> None:
     other = other_name(path)
     for first, second in ((path, other), (other, path)):
         with CaptureFile(first, to_write=True):
@@ -171,7 +173,7 @@ def test_another_name_of_the_file_gives_no_second_writer(path: Path, other_name:
 
 
 @pytest.mark.parametrize("other_name", NAMES)
-def test_another_name_of_a_file_that_is_written_cannot_replace_it(
+def test_a_file_that_is_being_written_cannot_be_replaced_by_another_name(
     path: Path, other_name: Callable[[Path], Path]
 ) -> None:
     other = other_name(path)
@@ -228,7 +230,7 @@ def to_write(path: Path) -> CaptureFile[str]:
 
 
 @pytest.mark.parametrize("replace", [by_mode_w, by_mode_x, to_read, to_write])
-def test_a_file_that_is_written_is_never_replaced(path: Path, replace: Callable[[Path], object]) -> None:
+def test_a_file_that_is_being_written_is_never_replaced(path: Path, replace: Callable[[Path], object]) -> None:
     refusal = FileExistsError if replace is by_mode_x else CaptureFileAlreadyOpen
     with acting(subprocess_scenarios.hold_writer, path) as other:
         other.expect("open")
@@ -243,7 +245,7 @@ def test_a_file_that_is_written_is_never_replaced(path: Path, replace: Callable[
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_readers_do_not_keep_a_writer_out_and_drop_no_lock_when_they_close(path: Path, both_formats: int) -> None:
+def test_readers_do_not_lock_out_a_writer_or_drop_locks_when_they_close(path: Path, both_formats: int) -> None:
     with CaptureFile(path) as reader, CaptureFile(path, to_write=True):
         for _ in range(3):
             CaptureFile(path).close()
@@ -257,7 +259,7 @@ def test_readers_do_not_keep_a_writer_out_and_drop_no_lock_when_they_close(path:
     assert others_may_write(path)
 
 
-def test_a_killed_writer_leaves_nothing_stale(path: Path) -> None:
+def test_a_killed_writer_leaves_no_stale_lock(path: Path) -> None:
     with acting(subprocess_scenarios.hold_writer, path) as other:
         other.expect("open")
         assert not others_may_write(path)
@@ -273,7 +275,7 @@ def test_a_killed_writer_leaves_nothing_stale(path: Path) -> None:
         pytest.param(subprocess_scenarios.hold_reference_writer, marks=pytest.mark.only_format_2),
     ],
 )
-def test_a_reader_knows_whether_another_process_writes(path: Path, hold: Callable[[str], None]) -> None:
+def test_a_reader_knows_whether_another_process_is_writing(path: Path, hold: Callable[[str], None]) -> None:
     with CaptureFile(path) as reader:
         assert not reader.is_being_written()
         with acting(hold, path) as other:
@@ -289,7 +291,7 @@ def test_a_reader_knows_whether_another_process_writes(path: Path, hold: Callabl
 @pytest.mark.parametrize(
     "scenario", [subprocess_scenarios.write_beside_a_living_child, subprocess_scenarios.write_beside_a_program]
 )
-def test_a_killed_writer_leaves_nothing_stale_even_if_a_child_of_it_lives(
+def test_a_killed_writer_leaves_no_stale_lock_even_if_its_child_runs(
     path: Path, scenario: Callable[[str], None]
 ) -> None:
     with acting(scenario, path) as other:
@@ -304,7 +306,7 @@ def test_a_killed_writer_leaves_nothing_stale_even_if_a_child_of_it_lives(
             os.kill(int(child), signal.SIGKILL)
 
 
-def test_processes_that_take_turns_at_writing_lose_nothing(path: Path, both_formats: int) -> None:
+def test_processes_that_take_turns_in_writing_lose_nothing(path: Path, both_formats: int) -> None:
     rounds = 60
     takers = [
         subprocess_scenarios.take_turns,
@@ -324,7 +326,7 @@ def test_processes_that_take_turns_at_writing_lose_nothing(path: Path, both_form
             ]
 
 
-def test_a_file_is_never_replaced_under_its_writer(path: Path) -> None:
+def test_a_file_is_never_replaced_while_it_is_open_for_writing(path: Path) -> None:
     rounds = 60
     with (
         acting(subprocess_scenarios.replace_and_write, path, rounds) as one,
@@ -339,7 +341,7 @@ def test_a_file_is_never_replaced_under_its_writer(path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["os._exit", "sys.exit", "return"])
-def test_a_forked_child_cannot_write_and_leaves_the_lock_of_its_parent_alone(path: Path, ending: str) -> None:
+def test_a_forked_child_cannot_write_or_release_the_lock_of_its_parent(path: Path, ending: str) -> None:
     with acting(subprocess_scenarios.write_and_fork, path, ending) as parent:
         parent.expect("refused 5 of 5 and reads first")
         parent.expect("refused")
@@ -355,7 +357,7 @@ def test_a_forked_child_cannot_write_and_leaves_the_lock_of_its_parent_alone(pat
         assert parent.finish() == []
 
 
-def test_no_moment_of_a_fork_lets_a_child_keep_the_lock(path: Path) -> None:
+def test_a_child_forked_at_any_moment_does_not_keep_the_lock(path: Path) -> None:
     assert act(subprocess_scenarios.lock_while_forking, path, 1500) == ["kept 0"]
 
 
@@ -367,14 +369,14 @@ def test_a_child_may_write_a_file_once_its_parent_has_closed_it(path: Path) -> N
 
 
 @pytest.mark.only_format_2
-def test_the_reference_is_kept_out_while_we_write(path: Path) -> None:
+def test_the_reference_is_locked_out_while_we_write(path: Path) -> None:
     with CaptureFile(path, to_write=True):
         assert act(subprocess_scenarios.try_to_write_by_reference, path) == ["refused"]
     assert act(subprocess_scenarios.try_to_write_by_reference, path) == ["opened"]
 
 
 @pytest.mark.only_format_2
-def test_we_are_kept_out_while_the_reference_writes(path: Path) -> None:
+def test_we_are_locked_out_while_the_reference_writes(path: Path) -> None:
     with acting(subprocess_scenarios.hold_reference_writer, path) as reference:
         reference.expect("open")
         with pytest.raises(CaptureFileAlreadyOpen, match="another process"):
@@ -387,7 +389,7 @@ def test_we_are_kept_out_while_the_reference_writes(path: Path) -> None:
 
 
 @pytest.mark.only_format_2
-def test_a_reference_writer_in_this_process_and_ours_exclude_each_other(path: Path) -> None:
+def test_the_reference_and_the_library_lock_each_other_out_in_one_process(path: Path) -> None:
     with Reference(str(path), to_write=True, use_os_file_locking=True), pytest.raises(CaptureFileAlreadyOpen):
         CaptureFile(path, to_write=True)
     with CaptureFile(path, to_write=True), pytest.raises(Exception, match="already open for write"):
@@ -395,7 +397,7 @@ def test_a_reference_writer_in_this_process_and_ours_exclude_each_other(path: Pa
 
 
 @pytest.mark.only_format_2
-def test_a_writing_reference_and_our_reader_see_to_each_other(path: Path) -> None:
+def test_a_writer_of_the_reference_and_our_reader_work_together(path: Path) -> None:
     with acting(subprocess_scenarios.hold_reference_writer, path) as reference, CaptureFile(path) as reader:
         reference.expect("open")
         for count in range(2, 12):
@@ -406,7 +408,7 @@ def test_a_writing_reference_and_our_reader_see_to_each_other(path: Path) -> Non
 
 
 @pytest.mark.only_format_2
-def test_a_reader_of_the_reference_that_holds_the_slots_delays_a_commit_only_for_a_moment(path: Path) -> None:
+def test_a_reader_of_the_reference_that_holds_the_slots_delays_a_commit_only_briefly(path: Path) -> None:
     with acting(subprocess_scenarios.hold_slots_shared, path) as reader:
         reader.expect("held")
         start = time.monotonic()
@@ -419,8 +421,8 @@ def test_a_reader_of_the_reference_that_holds_the_slots_delays_a_commit_only_for
 
 
 @pytest.mark.only_format_2
-def test_a_commit_waits_for_a_reader_of_the_reference_that_lets_go_soon(path: Path) -> None:
-    """The slots are locked by us as well, so the reference never reads half a slot of ours."""
+def test_a_commit_waits_for_a_reader_of_the_reference_that_releases_the_slots_soon(path: Path) -> None:
+    """The library locks the slots as well, so the reference never reads a partly written slot."""
     with CaptureFile(path, to_write=True) as cf, acting(subprocess_scenarios.watch_slot_lock, path) as watcher:
         watcher.expect("watching")
 
@@ -448,10 +450,10 @@ def test_our_reader_takes_no_lock_and_waits_for_none(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def no_locks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library that makes locks fail when it is loaded before the C library."""
+    """A preloaded library that makes locks fail."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        pytest.skip("there is no C compiler for the library that stands for a file system without locks")
+        pytest.skip("there is no C compiler for the library that simulates a file system without locks")
     library = tmp_path_factory.mktemp("no_locks") / "no_locks.so"
     source = Path(__file__).with_name("no_ofd_locks.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
@@ -459,7 +461,7 @@ def no_locks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EINVAL, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_gives_an_error_that_names_the_way_out(
+def test_a_file_system_without_locks_gives_an_error_that_names_the_solution(
     path: Path, no_locks: Path, number: int
 ) -> None:
     environment = {**os.environ, "LD_PRELOAD": str(no_locks), "NO_LOCKS": str(number)}
@@ -477,6 +479,6 @@ def test_a_reader_needs_no_locks(path: Path, no_locks: Path) -> None:
     assert act(subprocess_scenarios.read_all, path, environment=environment) == ["first"]
 
 
-def test_without_locking_another_process_is_not_kept_out(path: Path) -> None:
+def test_without_locking_another_process_is_not_locked_out(path: Path) -> None:
     with closing(CaptureFile(path, to_write=True, use_os_file_locking=False)):
         assert others_may_write(path)

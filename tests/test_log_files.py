@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 def committed(path: Path) -> list[str]:
-    """What others see."""
+    """The records that other readers see."""
     with CaptureFile(path) as cf:
         return list(cf)
 
 
 def record(text: str, level: int = logging.INFO) -> logging.LogRecord:
-    """What a logger passes on."""
+    """A record as a logger passes it to handlers."""
     return logging.makeLogRecord({"msg": text, "levelno": level})
 
 
 @pytest.fixture
 def make(path: Path) -> Iterator[Callable[..., CaptureHandler]]:
-    """Makes handlers that do not wait for the disk, and closes them at the end."""
+    """Creates handlers that do not wait for the disk, and closes them at the end."""
     handlers = []
 
     def make(where: Path = path, **options: Any) -> CaptureHandler:  # noqa: ANN401
@@ -50,7 +50,7 @@ def make(path: Path) -> Iterator[Callable[..., CaptureHandler]]:
         handler.close()
 
 
-# Late, again, and together
+# Opened late, reopened, and shared
 
 
 def test_a_file_can_be_opened_by_the_first_record(make: Callable[..., CaptureHandler], path: Path) -> None:
@@ -62,9 +62,7 @@ def test_a_file_can_be_opened_by_the_first_record(make: Callable[..., CaptureHan
     assert committed(path) == ["one"]
 
 
-def test_a_handler_that_is_closed_opens_its_file_for_each_record(
-    make: Callable[..., CaptureHandler], path: Path
-) -> None:
+def test_a_closed_handler_opens_its_file_for_each_record(make: Callable[..., CaptureHandler], path: Path) -> None:
     handler = make()
     handler.close()
     for text in ("late", "later"):
@@ -109,18 +107,18 @@ def test_a_cell_of_a_notebook_can_configure_logging_again(path: Path) -> None:
     assert committed(path) == ["cell 0", "cell 1", "cell 2"]
 
 
-def test_records_that_come_after_the_handler_is_closed_at_the_end_are_there(path: Path) -> None:
+def test_records_logged_after_the_handler_is_closed_at_exit_are_kept(path: Path) -> None:
     act(loggers.log_at_the_end, path)
     assert committed(path) == ["buffered 0", "buffered 1", "buffered 2", "last"]
 
 
 @pytest.mark.parametrize("how", ["missing", "level", "commit level", "option"])
-def test_a_handler_that_could_not_be_made_takes_nothing_from_others_at_the_end(path: Path, how: str) -> None:
+def test_a_handler_whose_construction_failed_does_not_affect_others_at_exit(path: Path, how: str) -> None:
     act(loggers.end_beside_a_handler_that_failed, path, how)
     assert committed(path) == ["important"]
 
 
-def test_what_a_commit_calls_may_log(path: Path) -> None:
+def test_a_commit_hook_may_log(path: Path) -> None:
     assert act(loggers.log_from_a_hook, path) == ["done"]
     texts = committed(path)
     assert texts.count("from a thread") == 9000
@@ -128,7 +126,7 @@ def test_what_a_commit_calls_may_log(path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["renamed", "removed", "replaced"])
-def test_a_file_that_is_moved_away_is_complete_and_the_log_goes_on_in_a_new_one(
+def test_a_renamed_file_is_complete_and_the_log_continues_in_a_new_one(
     make: Callable[..., CaptureHandler], path: Path, how: str
 ) -> None:
     moved = path.with_name("moved")
@@ -149,7 +147,7 @@ def test_a_file_that_is_moved_away_is_complete_and_the_log_goes_on_in_a_new_one(
     assert committed(path) == ["6", "7"]
 
 
-def test_a_writer_that_has_failed_is_replaced_by_a_new_one(make: Callable[..., CaptureHandler], path: Path) -> None:
+def test_a_failed_writer_is_replaced_by_a_new_one(make: Callable[..., CaptureHandler], path: Path) -> None:
     handler = make()
     handler.handle(record("one"))
     handler.flush()
@@ -174,7 +172,7 @@ def test_a_writer_that_has_failed_is_replaced_by_a_new_one(make: Callable[..., C
 
 
 @pytest.mark.parametrize("rotated", ["", "rotated"])
-def test_each_process_has_a_file_of_its_own_where_the_path_says_so(tmp_path: Path, rotated: str) -> None:
+def test_each_process_has_its_own_file_if_the_path_says_so(tmp_path: Path, rotated: str) -> None:
     parent, *children = act(loggers.log_in_children, tmp_path / "log.{pid}", rotated)
     assert len(children) == 2
     assert {path.name for path in tmp_path.iterdir()} == {f"log.{number}" for number in (parent, *children)}
@@ -218,7 +216,7 @@ def test_old_files_of_a_log_are_deleted(make: Callable[..., CaptureHandler], tmp
 
 
 @pytest.mark.parametrize("limit", ["keep_files", "keep_bytes", "keep_age"])
-def test_a_log_in_one_file_has_no_old_ones_to_delete(tmp_path: Path, limit: str) -> None:
+def test_limits_for_old_files_need_a_rotated_log(tmp_path: Path, limit: str) -> None:
     options: dict[str, Any] = {limit: 3}
     for kind in (CaptureHandler, LoggerFactory):
         with pytest.raises(ValueError, match="exist only with max_bytes or max_age"):
@@ -226,7 +224,7 @@ def test_a_log_in_one_file_has_no_old_ones_to_delete(tmp_path: Path, limit: str)
     assert not (tmp_path / "log").exists()
 
 
-def test_what_writes_to_a_file_is_not_pickled_or_copied(make: Callable[..., CaptureHandler], path: Path) -> None:
+def test_handlers_and_loggers_cannot_be_pickled_or_copied(make: Callable[..., CaptureHandler], path: Path) -> None:
     factory = LoggerFactory(path.with_name("other"), sync="none")
     for thing in (make(), factory, factory()):
         for take in (pickle.dumps, copy.deepcopy):
@@ -239,9 +237,7 @@ def test_what_writes_to_a_file_is_not_pickled_or_copied(make: Callable[..., Capt
 
 
 @pytest.mark.parametrize("interval", [math.inf, threading.TIMEOUT_MAX * 2, 1e300, threading.TIMEOUT_MAX, 3_000_000])
-def test_an_interval_may_be_as_long_as_one_likes(
-    make: Callable[..., CaptureHandler], path: Path, interval: float
-) -> None:
+def test_an_interval_may_have_any_length(make: Callable[..., CaptureHandler], path: Path, interval: float) -> None:
     handler = make(commit_interval=interval, commit_every=2)
     for number in range(3):
         handler.handle(record(str(number)))
@@ -250,7 +246,7 @@ def test_an_interval_may_be_as_long_as_one_likes(
     assert committed(path) == ["0", "1", "2"]
 
 
-def test_settings_that_cannot_be_are_refused_also_where_the_file_is_opened_late(path: Path) -> None:
+def test_invalid_settings_are_refused_even_if_the_file_is_opened_late(path: Path) -> None:
     wrongs: list[tuple[dict[str, Any], type[Exception]]] = [
         ({"comit_every": 3}, TypeError),
         ({"encoding": "no such"}, LookupError),
@@ -278,7 +274,7 @@ class Silent:
     __repr__ = __str__
 
 
-def in_itself() -> dict[str, Any]:
+def recursive() -> dict[str, Any]:
     """A container that contains itself twice."""
     found: dict[str, Any] = {}
     found.update(a=found, b=found)
@@ -294,7 +290,7 @@ def nested(depth: int) -> object:
 
 
 AWKWARD = {
-    "in itself": (in_itself(), {"a": "...", "b": "..."}),
+    "in itself": (recursive(), {"a": "...", "b": "..."}),
     "keys that are tuples": ({(1, 2): 3}, {"(1, 2)": 3}),
     "keys of all kinds": ({uuid.UUID(int=0): 1, None: 2, b"a": 3, 4: 5, 0.5: 6}, None),
     "no text": (Silent(), "<Silent, str() of which raises RuntimeError>"),
@@ -311,9 +307,7 @@ def refuse(name: str) -> None:
 
 
 @pytest.mark.parametrize("what", AWKWARD)
-def test_a_json_record_is_written_whatever_the_program_gives(
-    make: Callable[..., CaptureHandler], path: Path, what: str
-) -> None:
+def test_a_json_record_is_written_for_any_value(make: Callable[..., CaptureHandler], path: Path, what: str) -> None:
     handler = make()
     handler.setFormatter(JSONFormatter())
     logger = logging.Logger("test")
@@ -327,6 +321,6 @@ def test_a_json_record_is_written_whatever_the_program_gives(
     assert expected is None or entry["given"] == expected
 
 
-def test_a_json_record_has_the_exception_of_another_process() -> None:
+def test_a_json_record_includes_an_exception_from_another_process() -> None:
     sent = logging.makeLogRecord({"msg": "failed", "exc_info": None, "exc_text": "Traceback: ValueError"})
     assert json.loads(JSONFormatter().format(sent))["exception"] == "Traceback: ValueError"

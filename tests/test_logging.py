@@ -1,4 +1,4 @@
-"""The standard library's logging, and structlog, written to a capture file and committed in groups."""
+"""The standard library's logging, and structlog, with a capture file and group commits."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def committed(path: Path) -> list[str]:
-    """What others see."""
+    """The records that other readers see."""
     with CaptureFile(path) as cf:
         return list(cf)
 
 
 @pytest.fixture
 def logger() -> Iterator[logging.Logger]:
-    """A logger that nobody else has, without its handlers at the end."""
+    """A separate logger; its handlers are removed at the end."""
     logger = logging.Logger("test")
     yield logger
     for handler in list(logger.handlers):
@@ -41,13 +41,13 @@ def logger() -> Iterator[logging.Logger]:
 
 
 def attach(logger: logging.Logger, path: Path, **options: Any) -> CaptureHandler:  # noqa: ANN401
-    """A handler that does not wait for the disk and commits only as it is told."""
+    """A handler that does not wait for the disk and commits only according to its options."""
     handler = CaptureHandler(path, **{"sync": "none", "commit_interval": None, **options})
     logger.addHandler(handler)
     return handler
 
 
-# What is written, and when it is committed
+# Records and commits
 
 
 def test_formatted_records_are_written(logger: logging.Logger, path: Path) -> None:
@@ -68,7 +68,7 @@ def test_records_are_committed_by_count(logger: logging.Logger, path: Path) -> N
     assert seen == [0, 0, 3, 3, 3, 6, 6]
 
 
-def test_an_error_is_committed_at_once_with_what_was_before(logger: logging.Logger, path: Path) -> None:
+def test_an_error_is_committed_immediately_with_earlier_records(logger: logging.Logger, path: Path) -> None:
     attach(logger, path)
     logger.info("before")
     assert committed(path) == []
@@ -86,14 +86,14 @@ def test_the_level_of_commits_and_of_records_can_be_chosen(logger: logging.Logge
     assert (committed(path.with_name("never")), handler.level) == ([], logging.NOTSET)
 
 
-def test_a_record_is_committed_when_it_is_old(logger: logging.Logger, path: Path) -> None:
+def test_a_record_is_committed_after_the_interval(logger: logging.Logger, path: Path) -> None:
     attach(logger, path, commit_interval=0.05)
     for number in range(3):
         logger.info("%d", number)
         wait_until(lambda number=number: len(committed(path)) == number + 1)  # type: ignore[misc]
 
 
-def test_a_thread_waits_only_while_there_is_something_to_commit(logger: logging.Logger, path: Path) -> None:
+def test_a_thread_runs_only_while_there_are_uncommitted_records(logger: logging.Logger, path: Path) -> None:
     before = set(threading.enumerate())
 
     def more() -> list[threading.Thread]:
@@ -159,7 +159,7 @@ def test_a_configured_handler_has_its_options(path: Path) -> None:
     CaptureFile(path, True).close()
 
 
-def test_a_json_record_has_what_the_program_gave(logger: logging.Logger, path: Path) -> None:
+def test_a_json_record_has_the_values_of_the_program(logger: logging.Logger, path: Path) -> None:
     handler = attach(logger, path)
     handler.setFormatter(JSONFormatter())
     try:
@@ -184,37 +184,37 @@ def test_a_json_record_has_what_the_program_gave(logger: logging.Logger, path: P
 
 
 @pytest.mark.parametrize("how", ["return", "exit", "no timer"])
-def test_the_end_of_the_process_commits_what_there_is(path: Path, how: str) -> None:
+def test_the_end_of_the_process_commits_all_records(path: Path, how: str) -> None:
     act(loggers.log_and_end, path, how)
     assert committed(path) == [f"record {number}" for number in range(10)]
 
 
-def test_a_killed_process_loses_what_was_not_committed(path: Path) -> None:
+def test_a_killed_process_loses_uncommitted_records(path: Path) -> None:
     with acting(loggers.log_and_end, path, "wait to be killed") as process:
         process.expect("logged")
         process.kill()
     assert committed(path) == []
 
 
-def test_the_interpreter_ends_beside_threads_that_log(path: Path) -> None:
+def test_the_interpreter_exits_while_threads_log(path: Path) -> None:
     for _ in range(3):
         assert act(loggers.log_while_ending, path) == ["ending"]
     assert capturefile.verify(path).sound
 
 
-def test_a_forked_child_is_refused_and_neither_child_nor_parent_stops_logging(path: Path) -> None:
+def test_a_forked_child_gets_errors_and_both_processes_continue_logging(path: Path) -> None:
     assert act(loggers.fork_while_logging, path, 40) == ["all there"]
 
 
-def test_a_forgotten_handler_is_let_go_at_once(path: Path) -> None:
-    def forget_a_handler() -> weakref.ref[CaptureHandler]:
+def test_a_dropped_handler_is_released_immediately(path: Path) -> None:
+    def drop_a_handler() -> weakref.ref[CaptureHandler]:
         handler = CaptureHandler(path, sync="none", commit_interval=1000.0)
         handler.emit(logging.makeLogRecord({"msg": "uncommitted", "levelno": logging.INFO}))
         return weakref.ref(handler)
 
     gc.disable()
     with pytest.warns(capturefile.UncommittedWarning, match="1 uncommitted record"):
-        reference = forget_a_handler()
+        reference = drop_a_handler()
     gc.enable()
     assert reference() is None
 
@@ -232,13 +232,13 @@ def test_closing_twice_and_flushing_after_it_do_nothing(logger: logging.Logger, 
 
 
 def errors_of(handler: CaptureHandler) -> list[type[BaseException] | None]:
-    """Where the errors go that the handler handles."""
+    """Collects the errors that the handler handles."""
     seen: list[type[BaseException] | None] = []
     handler.handleError = lambda record: seen.append(sys.exc_info()[0])  # type: ignore[method-assign]
     return seen
 
 
-def test_errors_are_handled_and_never_reach_who_logs(logger: logging.Logger, path: Path) -> None:
+def test_errors_are_handled_and_never_reach_the_caller(logger: logging.Logger, path: Path) -> None:
     handler = attach(logger, path)
     seen = errors_of(handler)
     logger.info("%d", "no number")
@@ -265,21 +265,21 @@ class Failing:
         return getattr(self.cf, name)
 
     def commit(self) -> None:
-        """Commits if there is room."""
+        """Commits if the disk has room."""
         if self.full:
             raise OSError(28, "No space left on device")
         self.cf.commit()
 
 
 def fail_commits(handler: CaptureHandler) -> Failing:
-    """Has the commits of a handler fail."""
+    """Makes the commits of a handler fail."""
     group: Any = handler._log._shared and handler._log._shared.group
     group.cf = Failing(group.cf)
     return group.cf  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("when", ["by age", "flush", "close", "at once"])
-def test_a_commit_that_fails_is_handled(logger: logging.Logger, path: Path, when: str) -> None:
+def test_a_failed_commit_is_handled(logger: logging.Logger, path: Path, when: str) -> None:
     handler = attach(logger, path, commit_interval=0.05 if when == "by age" else None)
     seen = errors_of(handler)
     failing = fail_commits(handler)
@@ -299,7 +299,7 @@ def test_a_commit_that_fails_is_handled(logger: logging.Logger, path: Path, when
     wait_until(lambda: committed(path) == ["one"])
 
 
-def test_an_error_handler_may_wait_for_a_thread_that_logs(logger: logging.Logger, path: Path) -> None:
+def test_an_error_handler_can_wait_for_a_thread_that_logs(logger: logging.Logger, path: Path) -> None:
     """It is called without a lock that the other thread needs."""
     handler = attach(logger, path, commit_interval=0.02)
     failing = fail_commits(handler)
@@ -331,7 +331,7 @@ def test_wrong_settings_are_refused_and_leave_nothing_open(path: Path, wrong: di
     CaptureFile(path, True, sync=False).close()
 
 
-def test_a_file_that_cannot_be_opened_is_an_error_at_once(path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_an_immediate_error(path: Path) -> None:
     makers: list[Callable[[Path], object]] = [CaptureHandler, LoggerFactory]
     for make in makers:
         with pytest.raises(FileNotFoundError):
@@ -343,7 +343,7 @@ def test_a_file_that_cannot_be_opened_is_an_error_at_once(path: Path) -> None:
 
 @pytest.fixture
 def factory(path: Path) -> Iterator[LoggerFactory]:
-    """A factory that does not wait for the disk and commits only as it is told."""
+    """A factory that does not wait for the disk and commits only according to its options."""
     factory = LoggerFactory(path, sync="none", commit_interval=None)
     yield factory
     factory.close()
@@ -399,7 +399,7 @@ def test_the_end_of_the_process_commits_the_last_events(path: Path) -> None:
     assert committed(path) == [f"record {number}" for number in range(10)]
 
 
-def test_a_forgotten_factory_commits_and_closes(path: Path) -> None:
+def test_a_dropped_factory_commits_and_closes(path: Path) -> None:
     logger = LoggerFactory(path, sync="none", commit_interval=None)()
     logger.info("one")
     gc.collect()

@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 SLOTS_END = 86_016
 LENGTH_OF_NEW = 409_600
 BLOCKS = 3000
-"""Records of noise that fill some compressed blocks."""
+"""Incompressible records that fill several blocks."""
 
 
-def cut_to(length: int) -> Callable[[Path], None]:
-    """Cuts the file to that many bytes."""
+def truncate_to(length: int) -> Callable[[Path], None]:
+    """Truncates the file to this many bytes."""
 
-    def cut(path: Path) -> None:
+    def truncate(path: Path) -> None:
         os.truncate(path, length)
 
-    cut.__name__ = f"cut_to_{length}"
-    return cut
+    truncate.__name__ = f"truncate_to_{length}"
+    return truncate
 
 
-def cut_and_write(path: Path) -> None:
-    """Cuts the file, as `> FILE` of a shell, and writes something else."""
+def truncate_and_write(path: Path) -> None:
+    """Truncates the file, as `> FILE` in a shell does, and writes something else."""
     path.write_text("something else\n")
 
 
@@ -46,7 +46,7 @@ def remove(path: Path) -> None:
 
 
 def rename_over(path: Path) -> None:
-    """Moves another file to its place."""
+    """Renames another file to its path."""
     other = path.with_name("other")
     other.write_text("something else\n")
     other.rename(path)
@@ -60,11 +60,11 @@ def add(cf: CaptureFile[bytes], count: int) -> None:
 
 
 HARM = [
-    (cut_to(0), InvalidCaptureFile),
-    (cut_to(4096), InvalidCaptureFile),
-    (cut_to(SLOTS_END - 1), InvalidCaptureFile),
-    (cut_to(SLOTS_END), InvalidCaptureFile),
-    (cut_and_write, InvalidCaptureFile),
+    (truncate_to(0), InvalidCaptureFile),
+    (truncate_to(4096), InvalidCaptureFile),
+    (truncate_to(SLOTS_END - 1), InvalidCaptureFile),
+    (truncate_to(SLOTS_END), InvalidCaptureFile),
+    (truncate_and_write, InvalidCaptureFile),
     (remove, CaptureFileReplaced),
     (rename_over, CaptureFileReplaced),
 ]
@@ -73,7 +73,7 @@ HARM = [
 @pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("added", [1, BLOCKS])
 @pytest.mark.parametrize(("harm", "error"), HARM, ids=lambda each: getattr(each, "__name__", ""))
-def test_a_writer_acknowledges_nothing_once_its_file_is_cut_short_or_gone(
+def test_a_writer_acknowledges_nothing_once_its_file_is_truncated_or_gone(
     harm: Callable[[Path], None], error: type[Exception], added: int, path: Path
 ) -> None:
     with CaptureFile(path, True, encoding=None) as cf:
@@ -86,7 +86,7 @@ def test_a_writer_acknowledges_nothing_once_its_file_is_cut_short_or_gone(
         for call in (cf.commit, cf.rollback, lambda: cf.add_record("more")):
             with pytest.raises(CaptureFileError, match=r"truncated|removed"):
                 call()
-        # Nothing is written over the present content.
+        # The present content is not overwritten.
         assert (path.read_bytes() if path.exists() else None) == left
         with pytest.warns(UncommittedWarning):
             cf.close()
@@ -94,7 +94,7 @@ def test_a_writer_acknowledges_nothing_once_its_file_is_cut_short_or_gone(
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_closing_does_not_lengthen_a_file_that_was_cut_short(path: Path) -> None:
+def test_closing_does_not_extend_a_truncated_file(path: Path) -> None:
     cf = CaptureFile(path, True)
     cf.add_record("one")
     cf.commit()
@@ -103,7 +103,7 @@ def test_closing_does_not_lengthen_a_file_that_was_cut_short(path: Path) -> None
     assert path.stat().st_size == 0
 
 
-def test_room_behind_the_records_may_be_cut_off_under_a_writer(path: Path, both_formats: int) -> None:
+def test_unused_room_can_be_removed_from_a_file_that_is_being_written(path: Path, both_formats: int) -> None:
     with CaptureFile(path, True, encoding=None) as cf:
         cf.add_records(noise(BLOCKS))
         cf.commit()
@@ -116,7 +116,7 @@ def test_room_behind_the_records_may_be_cut_off_under_a_writer(path: Path, both_
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_writer_goes_on_in_a_file_that_was_renamed(path: Path) -> None:
+def test_a_writer_continues_in_a_renamed_file(path: Path) -> None:
     moved = path.with_name("log.capture.1")
     with CaptureFile(path, True) as cf:
         cf.add_record("before")
@@ -130,7 +130,7 @@ def test_a_writer_goes_on_in_a_file_that_was_renamed(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_writer_goes_on_while_its_file_has_another_name(path: Path) -> None:
+def test_a_writer_continues_in_a_file_with_a_second_name(path: Path) -> None:
     other = path.with_name("other.capture")
     with CaptureFile(path, True) as cf:
         other.hardlink_to(path)
@@ -145,7 +145,9 @@ def test_a_writer_goes_on_while_its_file_has_another_name(path: Path) -> None:
 
 @pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("links", [False, True])
-def test_an_empty_file_becomes_a_capture_file_and_keeps_what_it_is(links: bool, path: Path, tmp_path: Path) -> None:
+def test_an_empty_file_becomes_a_capture_file_and_keeps_its_inode_and_mode(
+    links: bool, path: Path, tmp_path: Path
+) -> None:
     path.touch(0o640)
     if os.geteuid() == 0:
         os.chown(path, 1234, 1235)
@@ -168,7 +170,7 @@ def test_an_empty_file_becomes_a_capture_file_and_keeps_what_it_is(links: bool, 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="acting as another user requires root")
-def test_an_empty_file_in_a_folder_that_may_not_be_written_becomes_a_capture_file(path: Path) -> None:
+def test_an_empty_file_in_a_read_only_folder_becomes_a_capture_file(path: Path) -> None:
     for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
         folder.chmod(0o755)
     path.touch(0o600)
@@ -177,14 +179,14 @@ def test_an_empty_file_in_a_folder_that_may_not_be_written_becomes_a_capture_fil
 
 
 @pytest.mark.parametrize("opens", [lambda path: capturefile.open(path), lambda path: capturefile.verify(path)])
-def test_an_empty_file_is_no_capture_file_for_readers(opens: Callable[[Path], Any], path: Path) -> None:
+def test_an_empty_file_is_not_a_capture_file_for_readers(opens: Callable[[Path], Any], path: Path) -> None:
     path.touch()
     with pytest.raises(InvalidCaptureFile, match="with which every capture file starts"):
         opens(path)
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_opening_again_does_not_fill_a_file_that_was_emptied(full: Path) -> None:
+def test_reopening_does_not_initialise_a_file_that_was_emptied(full: Path) -> None:
     cf = CaptureFile(full)
     cf.close()
     os.truncate(full, 0)
@@ -194,7 +196,7 @@ def test_opening_again_does_not_fill_a_file_that_was_emptied(full: Path) -> None
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_of_many_threads_that_find_a_file_empty_one_fills_it(path: Path) -> None:
+def test_of_many_threads_that_find_a_file_empty_one_initialises_it(path: Path) -> None:
     path.touch()
     barrier = threading.Barrier(8)
     opened: list[CaptureFile[str]] = []
@@ -221,8 +223,8 @@ def test_of_many_threads_that_find_a_file_empty_one_fills_it(path: Path) -> None
 
 
 @pytest.mark.parametrize("pages", [0, 1, 11, 21])
-def test_a_file_whose_making_was_cut_off_is_made(pages: int, path: Path) -> None:
-    """Its header is written last, so that what was begun is known by that."""
+def test_a_file_whose_creation_was_interrupted_is_completed(pages: int, path: Path) -> None:
+    """The header is written last, which identifies an incomplete file."""
     capturefile.open(path, "x").close()
     made = bytearray(path.read_bytes()[: pages * 4096])
     made[:4096] = bytes(len(made[:4096]))
@@ -234,7 +236,7 @@ def test_a_file_whose_making_was_cut_off_is_made(pages: int, path: Path) -> None
 
 
 @pytest.mark.parametrize("records", [["one"], []])
-def test_a_file_that_lost_its_header_is_not_taken_for_an_empty_one(records: list[str], path: Path) -> None:
+def test_a_file_without_its_header_is_not_mistaken_for_an_empty_one(records: list[str], path: Path) -> None:
     write(path, *records, metadata=b"metadata")
     data = bytearray(path.read_bytes().ljust(LENGTH_OF_NEW, b"\0"))
     data[:4096] = bytes(4096)

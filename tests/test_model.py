@@ -1,4 +1,4 @@
-"""Everything that one writer and one reader can do, in any order, against plain Python lists."""
+"""Everything that one writer and one reader can do, in any order, compared with plain Python lists."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class State:
     metadata: bytes | None = None
 
     def plus(self, records: Iterable[bytes]) -> State:
-        """The same with more records."""
+        """The same state with more records."""
         return replace(self, records=self.records + tuple(records))
 
     def sliced(self, asked: slice) -> list[bytes]:
-        """What a slice gives where records are numbered from 1 and ends are cut to what exists."""
+        """The result of a slice, with records numbered from 1 and both ends limited to existing records."""
         start, stop, step = asked.indices(len(self.records) + 1)
         numbers = range(max(start, 1) if step > 0 else start, stop, step)
         return [self.records[number - 1] for number in numbers if number > 0]
@@ -55,7 +55,7 @@ class State:
 
 @dataclass
 class Begun:
-    """An iterator that was begun earlier, and what it has still to give."""
+    """An iterator that was begun earlier, and the records that it must still give."""
 
     records: Iterator[bytes]
     expected: list[bytes]
@@ -63,19 +63,19 @@ class Begun:
 
 @contextmanager
 def losing(count: int, metadata: bool) -> Iterator[None]:
-    """Closing must warn of exactly this number of lost records, or of other metadata."""
+    """Closing must warn about exactly this number of lost records, or about changed metadata."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     what = f"{count} uncommitted record" if count else "uncommitted metadata"
     assert all(warning.category is capturefile.UncommittedWarning for warning in caught)
     assert all(f"closed with {what}" in str(warning.message) for warning in caught)
-    # Metadata may have been set to what it was.
+    # Metadata may have been set to its previous value.
     assert len(caught) == 1 if count or metadata else len(caught) <= 1
 
 
 class OneWriterAndOneReader(RuleBasedStateMachine):
-    """A writer, a reader that sometimes refreshes, and iterators over what there once was."""
+    """A writer, a reader that sometimes refreshes, and iterators over earlier states."""
 
     @initialize(
         geometry=st.sampled_from(GEOMETRIES),
@@ -247,7 +247,7 @@ class OneWriterAndOneReader(RuleBasedStateMachine):
 
     @precondition(lambda self: self.begun)
     @rule(where=FRACTIONS, steps=st.integers(1, 40))
-    def go_on_with_an_iterator(self, where: float, steps: int) -> None:
+    def continue_an_iterator(self, where: float, steps: int) -> None:
         begun = self.begun[round(where * (len(self.begun) - 1))]
         assert begun.records.__length_hint__() == len(begun.expected)  # type: ignore[attr-defined]
         for _ in range(steps):

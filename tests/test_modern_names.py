@@ -1,4 +1,4 @@
-"""Names as new programs expect them, which do what those of the pure-Python package do."""
+"""The names for new programs, which do the same as those of the pure-Python package."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from capturefile import rotating
 
 
-def test_path_and_writable_say_what_file_name_and_to_write_say(tmp_path: Path) -> None:
+def test_path_and_writable_have_the_values_of_file_name_and_to_write(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     with capturefile.open(path, "w") as cf:
         assert cf.path == path

@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 Mounted = TypeVar("Mounted")
 COUNT = 3000
-"""Records in a file, which has some compressed blocks and some that wait to be compressed."""
+"""Records in a file; some are in compressed blocks, some are not compressed yet."""
 
 
 class Mount(Protocol):
-    """What the fixture `mount` gives."""
+    """The type of the fixture `mount`."""
 
     def __call__(self, mount: AbstractContextManager[Mounted]) -> Mounted:
-        """Enters a mount."""
+        """Enters the context manager of a mount."""
         ...
 
 
 @pytest.fixture
 def mount() -> Iterator[Mount]:
-    """Enters one of the mounts of `mounts.py` until the test ends; skips the test where that is impossible."""
+    """Mounts one of the file systems of `mounts.py` until the test ends; skips the test if that is impossible."""
     with ExitStack() as stack:
 
         def enter(mount: AbstractContextManager[Mounted]) -> Mounted:
@@ -68,7 +68,7 @@ def append(path: Path, records: list[bytes]) -> None:
 
 
 def add(path: Path, count: int) -> None:
-    """Appends records in as many commits, and reads them with the object that wrote them."""
+    """Appends records, each in its own commit, and reads them with the object that wrote them."""
     with CaptureFile(path, True, encoding=None) as cf:
         for record in noise(count):
             cf.add_record(record)
@@ -78,7 +78,7 @@ def add(path: Path, count: int) -> None:
 
 @pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("kind", mounts.IMAGES)
-def test_a_file_in_a_read_only_image_is_read_and_not_written(
+def test_a_file_in_a_read_only_image_can_be_read_and_not_written(
     kind: str, files: Path, tmp_path: Path, mount: Mount
 ) -> None:
     root = mount(mounts.image(tmp_path, kind, files))
@@ -100,7 +100,7 @@ def test_a_file_of_a_containers_image_is_copied_up_and_written(files: Path, tmp_
 
 @pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("seconds", [0, 1000])
-def test_a_file_in_user_space_is_written_read_and_renamed(seconds: int, tmp_path: Path, mount: Mount) -> None:
+def test_a_file_on_fuse_is_written_read_and_renamed(seconds: int, tmp_path: Path, mount: Mount) -> None:
     fuse = mount(mounts.fuse(tmp_path, Switches(attribute_seconds=seconds)))
     path = fuse.root / "log.capture"
     make(path, noise(COUNT))
@@ -112,8 +112,8 @@ def test_a_file_in_user_space_is_written_read_and_renamed(seconds: int, tmp_path
     assert [each.name for each in (fuse.root / "folder").iterdir()] == ["other.capture"]
 
 
-def test_a_file_in_user_space_lacks_what_is_switched_off(files: Path, tmp_path: Path, mount: Mount) -> None:
-    """Sees that the switches do something, on which other tests here rely."""
+def test_the_switches_of_the_fuse_server_work(files: Path, tmp_path: Path, mount: Mount) -> None:
+    """Other tests here rely on these switches."""
     switches = Switches(direct_io=True, exclusive_rename=False, hard_links=False, folder_sync_error=errno.EINVAL)
     fuse = mount(mounts.fuse(tmp_path, switches))
     path = fuse.root / "file"
@@ -129,7 +129,7 @@ def test_a_file_in_user_space_lacks_what_is_switched_off(files: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
-def test_what_makes_files_does_without_the_sync_of_a_folder(tmp_path: Path, mount: Mount, error: int) -> None:
+def test_files_are_created_even_if_folders_cannot_be_synced(tmp_path: Path, mount: Mount, error: int) -> None:
     root = mount(mounts.fuse(tmp_path, Switches(folder_sync_error=error))).root
     with RotatingWriter(root / "log") as log:
         for record in numbered(1, 3):
@@ -147,7 +147,7 @@ def test_what_makes_files_does_without_the_sync_of_a_folder(tmp_path: Path, moun
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_full_disk_fails_a_commit_and_keeps_those_before(tmp_path: Path, mount: Mount) -> None:
+def test_a_full_disk_fails_a_commit_and_keeps_earlier_commits(tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.tmpfs(tmp_path, 4 << 20))
     path = root / "log.capture"
     make(path, noise(COUNT))
@@ -157,7 +157,7 @@ def test_a_full_disk_fails_a_commit_and_keeps_those_before(tmp_path: Path, mount
     assert committed(path) == noise(COUNT)
 
 
-def test_a_log_and_a_consumer_go_on_once_there_is_room_again(tmp_path: Path, mount: Mount) -> None:
+def test_a_log_and_a_consumer_continue_once_there_is_room_again(tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.tmpfs(tmp_path, 4 << 20))
     with RotatingWriter(root / "log", max_bytes=1, sync="none") as log:
         log.add_record("record 1")
@@ -183,7 +183,7 @@ def test_a_log_and_a_consumer_go_on_once_there_is_room_again(tmp_path: Path, mou
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_full_btrfs_keeps_what_was_committed(tmp_path: Path, mount: Mount) -> None:
+def test_a_full_btrfs_keeps_all_commits(tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.btrfs(tmp_path, 128 << 20))
     path = root / "log.capture"
     make(path, noise(COUNT))
@@ -191,11 +191,11 @@ def test_a_full_btrfs_keeps_what_was_committed(tmp_path: Path, mount: Mount) -> 
     assert committed(path) == noise(COUNT)
 
 
-# Maps that are old, or refused
+# Stale or impossible memory maps
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_reader_of_a_containers_image_reads_on_when_the_file_is_copied_up(
+def test_a_reader_of_a_containers_image_continues_when_the_file_is_copied_up(
     files: Path, tmp_path: Path, mount: Mount
 ) -> None:
     overlay = mount(mounts.overlay(tmp_path, files))
@@ -226,14 +226,14 @@ def test_a_file_that_cannot_be_mapped_is_read(writes: bool, tmp_path: Path, moun
             iterator = cf.record_generator(COUNT + 1)
             first = next(iterator)
             cf.rollback()
-            # What was rolled back stays readable for those who are at it.
+            # Records that were rolled back stay readable for readers that have begun.
             assert [first, *iterator] == noise(COUNT)
     assert committed(path) == noise(COUNT)
 
 
 @pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("kind", mounts.IMAGES)
-def test_what_is_read_of_a_read_only_image_is_durable(kind: str, files: Path, tmp_path: Path, mount: Mount) -> None:
+def test_records_in_a_read_only_image_are_durable(kind: str, files: Path, tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.image(tmp_path, kind, files))
     with CaptureFile(root / "log.capture") as cf:
         assert not cf.refresh(durable=True)
@@ -242,7 +242,7 @@ def test_what_is_read_of_a_read_only_image_is_durable(kind: str, files: Path, tm
 @pytest.mark.usefixtures("both_formats")
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
 @pytest.mark.parametrize("mode", ["x", "a", "w"])
-def test_a_file_is_made_where_little_is_offered(
+def test_a_file_is_created_on_a_file_system_with_few_features(
     mode: Literal["x", "a", "w"], error: int, tmp_path: Path, mount: Mount
 ) -> None:
     switches = Switches(exclusive_rename=False, hard_links=False, folder_sync_error=error)
@@ -260,7 +260,7 @@ def test_a_file_is_made_where_little_is_offered(
 
 
 def cached(path: Path, image: bytes | bytearray) -> int:
-    """Writes a file behind the back of the kernel, and has it cached: the descriptor through which it is."""
+    """Writes a file without the kernel's knowledge and makes the kernel cache it; returns a descriptor of the file."""
     (path.parent.parent / "backing" / path.name).write_bytes(image)
     descriptor = os.open(path, os.O_RDONLY)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -278,10 +278,10 @@ READ_ON: dict[str, Callable[[CaptureFile[bytes]], list[bytes]]] = {
 @pytest.mark.parametrize("read_on", READ_ON)
 @pytest.mark.parametrize("torn", ["A", "AB"])
 @pytest.mark.parametrize("held_by", ["cache", "map"])
-def test_slots_that_were_cached_half_written_are_no_damage(
+def test_slots_that_were_cached_half_written_are_not_damage(
     held_by: str, torn: str, read_on: str, tmp_path: Path, mount: Mount
 ) -> None:
-    """Nor is a length that the kernel remembers."""
+    """Neither is an outdated length that the kernel has cached."""
     switches = Switches(attribute_seconds=1000, keep_cache=held_by == "cache", read_only=True)
     fuse = mount(mounts.fuse(tmp_path, switches))
     path, backing = fuse.root / "log.capture", fuse.backing / "log.capture"
@@ -308,11 +308,11 @@ def test_slots_that_were_cached_half_written_are_no_damage(
         assert READ_ON[read_on](cf) == records
 
 
-# Room
+# Full disks
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_commit_to_a_full_btrfs_can_be_tried_again_or_rolled_back(tmp_path: Path, mount: Mount) -> None:
+def test_a_commit_to_a_full_btrfs_can_be_retried_or_rolled_back(tmp_path: Path, mount: Mount) -> None:
     root = mount(mounts.btrfs(tmp_path, 128 << 20))
     path = root / "log.capture"
     make(path, noise(COUNT))
@@ -326,7 +326,7 @@ def test_a_commit_to_a_full_btrfs_can_be_tried_again_or_rolled_back(tmp_path: Pa
             if record == b"rolled back":
                 cf.rollback()
         filler.unlink()
-        # The room comes back with the next transaction of the file system.
+        # The space becomes free with the next transaction of the file system.
         os.sync()
         cf.commit()
     assert committed(path) == [*noise(COUNT), b"kept"]

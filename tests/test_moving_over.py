@@ -1,4 +1,4 @@
-"""What docs/moving-over.md says of this package and of the pure-Python one, seen in both."""
+"""What docs/moving-over.md claims about this package and the pure-Python one, checked with both."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import pytest
 
 Make = Callable[..., Any]
 SEEN = 5 if sys.version_info >= (3, 14) else 6
-"""Records of which the other package knows after a refresh, where there are six."""
+"""Records that the other package sees after a refresh, when there are six."""
 PAGE = Path(__file__).parent.parent / "docs" / "moving-over.md"
 
 
 class Claim(NamedTuple):
-    """An operation on a class, and its result in each package; a type is that of an error."""
+    """An operation, and its result in each package; an exception class means that it raises that."""
 
     do: Callable[[Make, str], Any]
     there: Any
@@ -46,12 +46,12 @@ def all_records(make: Make, path: str) -> list[str]:
 
 
 def add(record: object) -> Callable[[Make, str], Any]:
-    """What adding such a record returns."""
+    """Adds a record; returns what that call returns."""
     return lambda make, path: make(path, to_write=True).add_record(record)
 
 
 def another_encoding(make: Make, path: str) -> Any:  # noqa: ANN401
-    """A record of another encoding, added as text and read again."""
+    """A record in another encoding, added as text and read back."""
     cf = make(path, to_write=True, encoding="latin_1")
     cf.add_record("é")
     return cf[1]
@@ -81,7 +81,7 @@ def permissions(make: Make, path: str) -> int:
 
 
 def by_another_name(make: Make, path: str) -> str:
-    """A second writer, by a link."""
+    """A second writer, through a link."""
     writer = five(make, path)
     Path(path + ".link").symlink_to(path)
     make(path + ".link", to_write=True).close()
@@ -90,7 +90,7 @@ def by_another_name(make: Make, path: str) -> str:
 
 
 def other_package(make: Make, path: str) -> str:
-    """A second writer, by the other package."""
+    """A second writer, of the other package."""
     writer = five(make, path, use_os_file_locking=True)
     other = capturefile.CaptureFile if make is pure_python.CaptureFile else pure_python.CaptureFile
     other(path, to_write=True, use_os_file_locking=True).close()
@@ -123,7 +123,7 @@ def damaged_block(make: Make, path: str) -> list[str]:
 
 
 def damaged_then_refreshed(make: Make, path: str) -> str:
-    """A record of an object that has met damage in a refresh."""
+    """A record, read after a refresh that found damage."""
     five(make, path).close()
     reader = make(path)
     content = bytearray(Path(path).read_bytes())
@@ -143,20 +143,20 @@ def set_encoding(make: Make, path: str) -> bytes:
 
 
 def pickled(make: Make, path: str) -> str:
-    """A record of a reading object's pickle."""
+    """A record, read through a pickled reader."""
     five(make, path).close()
     return str(pickle.loads(pickle.dumps(make(path)))[1])
 
 
 def without_commit(make: Make, path: str) -> list[Any]:
-    """What is in a file that was left without a commit."""
+    """The content of a file that was closed without a commit."""
     with make(path, to_write=True) as cf:
         cf.add_record("lost")
     return [make(path).record_count()]
 
 
 def reader_and_writer(make: Make, path: str) -> list[int]:
-    """What a reader counts before and after the refresh that follows a commit."""
+    """The record counts of a reader before and after the refresh that follows a commit."""
     writer = five(make, path)
     reader = make(path)
     writer.add_record("r6")
@@ -167,7 +167,7 @@ def reader_and_writer(make: Make, path: str) -> list[int]:
 
 
 def with_large_buffers(make: Make, path: str) -> list[int]:
-    """The same, with buffers as large as they are from Python 3.14 on."""
+    """The same, with buffers as large as those of Python 3.14 and later."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builtins, "open", functools.partial(open, buffering=131_072))
         return reader_and_writer(make, path)
@@ -211,7 +211,7 @@ CLAIMS = {
 @pytest.mark.filterwarnings("ignore::capturefile.UncommittedWarning")
 @pytest.mark.parametrize("what", CLAIMS)
 @pytest.mark.parametrize("package", ["there", "here"])
-def test_what_the_page_claims_is_so(what: str, package: str, tmp_path: Path) -> None:
+def test_the_claims_of_the_page_are_right(what: str, package: str, tmp_path: Path) -> None:
     make = pure_python.CaptureFile if package == "there" else capturefile.CaptureFile
     claim, path = CLAIMS[what], str(tmp_path / "claim.capture")
     expected = getattr(claim, package)
@@ -222,7 +222,7 @@ def test_what_the_page_claims_is_so(what: str, package: str, tmp_path: Path) -> 
         assert claim.do(make, path) == expected
 
 
-def test_what_is_called_the_same_is_there_in_both(tmp_path: Path) -> None:
+def test_names_that_are_said_to_be_the_same_exist_in_both(tmp_path: Path) -> None:
     text = PAGE.read_text(encoding="utf-8").partition("## What is the same")[2].partition("## What to look")[0]
     names = {name for name in text.replace("`", " ").replace(",", " ").split() if name.isidentifier() and "_" in name}
     names |= {"open", "close", "commit", "refresh", "encoding"}
@@ -237,7 +237,7 @@ def test_what_is_called_the_same_is_there_in_both(tmp_path: Path) -> None:
         assert issubclass(getattr(capturefile, f"CaptureFile{name}"), capturefile.CaptureFileError)
 
 
-def test_the_arguments_stand_in_the_same_places() -> None:
+def test_the_arguments_are_in_the_same_order() -> None:
     code = pure_python.CaptureFile.__init__.__code__
     there = code.co_varnames[1 : code.co_argcount]
     here = capturefile.CaptureFile.__text_signature__ or ""

@@ -1,4 +1,4 @@
-"""Files that are read where they are, in a store: what they show, how many requests it takes, and what fails how."""
+"""Files that are read directly from an object store: results, numbers of requests, and errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def text(number: int) -> str:
 
 
 def write(path: Path, count: int, version: int) -> bytes:
-    """Adds records up to `count`; returns the content of the file."""
+    """Adds records until there are `count`; returns the content of the file."""
     with capturefile.open(path, "a", format=version, sync="none", threads=1) as cf:  # type: ignore[call-overload]
         cf.add_records(text(number) for number in range(len(cf) + 1, count + 1))
         cf.set_metadata(b"some")
@@ -53,7 +53,7 @@ def server() -> Iterator[ObjectServer]:
 
 @pytest.fixture
 def local(tmp_path: Path, version: int, server: ObjectServer) -> Path:
-    """A file that the server has a copy of."""
+    """A file with a copy on the server."""
     path = tmp_path / "log.capture"
     server.objects[NAME] = write(path, COUNT, version)
     return path
@@ -66,7 +66,7 @@ def store(server: ObjectServer) -> WebStore:
 
 
 def write_objects(path: Path, version: int) -> list[object]:
-    """Makes a file with a codec; returns its records."""
+    """Creates a file with a codec; returns its records."""
     expected: list[object] = [{"n": number} for number in range(1, 3001)]
     with capturefile.open(path, "x", codec=codecs.json(), format=version, sync="none") as cf:  # type: ignore[call-overload]
         cf.add_records(expected)
@@ -75,7 +75,7 @@ def write_objects(path: Path, version: int) -> list[object]:
 
 
 def check_objects(store: object, expected: list[object]) -> None:
-    """That the records in a store are these objects, however they are read."""
+    """Checks that every way to read from a store gives these objects."""
     with capturefile.open(NAME, store=store, codec=codecs.json()) as cf:
         assert (cf[1], cf[-1], cf[5:7]) == (expected[0], expected[-1], expected[4:6])
         assert list(cf) == expected
@@ -93,7 +93,7 @@ def test_records_in_stores_can_be_objects(tmp_path: Path, version: int, server: 
     check_objects(store, expected)
 
 
-def test_everything_that_reads_reads_from_stores(local: Path, store: WebStore) -> None:
+def test_all_ways_to_read_work_with_stores(local: Path, store: WebStore) -> None:
     with CaptureFile(NAME, store=store) as cf, CaptureFile(local) as same:
         assert len(cf) == COUNT
         assert cf[1] == same[1]
@@ -113,7 +113,7 @@ def test_everything_that_reads_reads_from_stores(local: Path, store: WebStore) -
     assert report.records_checked == COUNT
 
 
-def test_sequences_and_pickles_open_the_store_again(local: Path, store: WebStore) -> None:
+def test_sequences_and_pickles_reopen_the_store(local: Path, store: WebStore) -> None:
     cf = CaptureFile(NAME, store=store)
     copy: CaptureFile[str] = pickle.loads(pickle.dumps(cf))
     assert copy[COUNT] == text(COUNT)
@@ -124,7 +124,7 @@ def test_sequences_and_pickles_open_the_store_again(local: Path, store: WebStore
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="forking with threads is refused")
-def test_a_forked_process_reads_on(local: Path, store: WebStore) -> None:
+def test_a_forked_process_can_continue_reading(local: Path, store: WebStore) -> None:
     cf = CaptureFile(NAME, store=store)
     assert cf[COUNT // 2] == text(COUNT // 2)
     child = os.fork()
@@ -137,7 +137,7 @@ def test_a_forked_process_reads_on(local: Path, store: WebStore) -> None:
     assert cf[COUNT // 3] == text(COUNT // 3)
 
 
-def test_opening_takes_few_requests(local: Path, server: ObjectServer, store: WebStore, version: int) -> None:
+def test_opening_needs_few_requests(local: Path, server: ObjectServer, store: WebStore, version: int) -> None:
     with CaptureFile(NAME, store=store) as cf:
         gets = [request for request in server.asked() if request[0] == "GET"]
         assert len(gets) <= version - 1
@@ -181,7 +181,7 @@ def test_errors_of_the_store_name_the_object(local: Path, server: ObjectServer, 
 
 
 @pytest.mark.parametrize("fault", ["503", "cut", "short"])
-def test_a_read_that_fails_can_be_repeated(local: Path, server: ObjectServer, store: WebStore, fault: str) -> None:
+def test_a_failed_read_can_be_repeated(local: Path, server: ObjectServer, store: WebStore, fault: str) -> None:
     with CaptureFile(NAME, store=store) as cf:
         server.always = fault
         with pytest.raises(OSError, match=NAME):
@@ -190,7 +190,7 @@ def test_a_read_that_fails_can_be_repeated(local: Path, server: ObjectServer, st
         assert list(cf) == [text(number) for number in range(1, COUNT + 1)]
 
 
-def test_a_longer_object_is_seen_by_refresh_and_never_mixed(
+def test_refresh_sees_a_longer_object_without_mixing_versions(
     local: Path, server: ObjectServer, store: WebStore, version: int
 ) -> None:
     cf = CaptureFile(NAME, store=store)
@@ -218,7 +218,7 @@ def test_another_file_in_its_place_is_refused(
     assert len(cf) == COUNT
 
 
-def test_a_wait_for_an_answer_can_be_interrupted(local: Path, server: ObjectServer, store: WebStore) -> None:
+def test_waiting_for_an_answer_can_be_interrupted(local: Path, server: ObjectServer, store: WebStore) -> None:
     cf = CaptureFile(NAME, store=store)
     server.delay = 3
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
@@ -230,7 +230,7 @@ def test_a_wait_for_an_answer_can_be_interrupted(local: Path, server: ObjectServ
     timer.join()
 
 
-def test_files_by_url_are_local_files(local: Path) -> None:
+def test_file_urls_open_local_files(local: Path) -> None:
     with CaptureFile(local.as_uri()) as cf:
         assert cf[1] == text(1)
         assert cf.file_name == str(local)
@@ -239,7 +239,7 @@ def test_files_by_url_are_local_files(local: Path) -> None:
         cf.commit()
 
 
-def test_urls_lose_their_secrets_in_messages() -> None:
+def test_secrets_in_urls_are_removed_from_messages() -> None:
     from capturefile._remote import without_secrets
 
     url = "https://me:word@host/logs/log.capture?X-Amz-Signature=abc&x=1"

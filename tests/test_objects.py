@@ -1,4 +1,4 @@
-"""What an object tells about itself, and what Python can do with it: pickle it, extend it, explain it."""
+"""The attributes and representation of an object, and how it is pickled, subclassed and documented."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_an_object_tells_how_it_was_opened(full: Path) -> None:
+def test_an_object_has_the_arguments_it_was_opened_with(full: Path) -> None:
     cf = CaptureFile(str(full), True, encoding="UTF-16", use_os_file_locking=False)
     for _ in range(2):
         assert (cf.file_name, cf.to_write, cf.encoding, cf.use_os_file_locking) == (str(full), True, "UTF-16", False)
@@ -31,7 +31,7 @@ def test_an_object_tells_how_it_was_opened(full: Path) -> None:
                 setattr(reader, name, None)
 
 
-def test_an_object_shows_its_path_its_purpose_and_its_records(full: Path) -> None:
+def test_a_representation_shows_path_mode_and_record_count(full: Path) -> None:
     cf = CaptureFile(full, True)
     cf.add_record("three")
     for text in (str(cf), repr(cf)):
@@ -46,7 +46,7 @@ def test_an_object_shows_its_path_its_purpose_and_its_records(full: Path) -> Non
     cf.close()
 
 
-def test_a_reading_object_is_pickled_and_copied_with_all_that_it_is(full: Path) -> None:
+def test_a_reader_is_pickled_and_copied_with_all_its_settings(full: Path) -> None:
     with CaptureFile(full, encoding=None, cache_size=0, sync="none", compression_level=1, threads=1) as cf:
         for other in (pickle.loads(pickle.dumps(cf)), copy.copy(cf), copy.deepcopy(cf)):
             assert other is not cf
@@ -56,7 +56,7 @@ def test_a_reading_object_is_pickled_and_copied_with_all_that_it_is(full: Path) 
             other.close()
 
 
-def test_a_pickled_object_sees_what_is_committed_when_it_is_opened(full: Path) -> None:
+def test_an_unpickled_object_sees_the_current_commit(full: Path) -> None:
     with CaptureFile(full) as cf:
         pickled = pickle.dumps(cf)
     write(full, "three")
@@ -66,7 +66,7 @@ def test_a_pickled_object_sees_what_is_committed_when_it_is_opened(full: Path) -
         pickle.loads(pickled)
 
 
-def test_a_pickle_says_what_the_object_sees_for_caches_that_know_results_by_it(full: Path) -> None:
+def test_a_pickle_identifies_the_visible_state_for_use_as_a_cache_key(full: Path) -> None:
     with CaptureFile(full) as cf, CaptureFile(full) as same:
         before = pickle.dumps(cf)
         write(full, "three")
@@ -85,14 +85,14 @@ def test_a_pickle_says_what_the_object_sees_for_caches_that_know_results_by_it(f
         assert pickle.dumps(other) != after
 
 
-def test_an_object_that_writes_or_is_closed_is_not_pickled(full: Path) -> None:
+def test_writers_and_closed_objects_cannot_be_pickled(full: Path) -> None:
     with CaptureFile(full, True) as cf, pytest.raises(TypeError, match="open for writing"):
         pickle.dumps(cf)
     with pytest.raises(capturefile.CaptureFileNotOpen):
         pickle.dumps(cf)
 
 
-def test_an_object_is_true_however_few_records_it_has_and_knows_their_count_when_it_is_closed(path: Path) -> None:
+def test_an_object_is_always_true_and_keeps_its_record_count_when_closed(path: Path) -> None:
     cf = CaptureFile(path, True)
     assert (bool(cf), len(cf)) == (True, 0)
     cf.add_records(["one", "two"])
@@ -102,7 +102,7 @@ def test_an_object_is_true_however_few_records_it_has_and_knows_their_count_when
 
 
 class Labelled(CaptureFile[Any]):
-    """A subclass with a constructor and state of its own."""
+    """A subclass with its own constructor and state."""
 
     def __init__(self, label: str, path: Path, **options: Any) -> None:  # noqa: ANN401
         super().__init__(path, **options)
@@ -113,7 +113,7 @@ class Labelled(CaptureFile[Any]):
         return self.record_at(1)
 
 
-def test_the_class_can_be_extended(full: Path) -> None:
+def test_the_class_can_be_subclassed(full: Path) -> None:
     with Labelled("mine", full, encoding=None) as cf:
         assert (cf.label, cf.first(), isinstance(cf, CaptureFile)) == ("mine", b"one", True)
         other = pickle.loads(pickle.dumps(cf))
@@ -121,7 +121,7 @@ def test_the_class_can_be_extended(full: Path) -> None:
         other.close()
 
 
-def test_a_subclass_that_forgets_the_constructor_is_told_so(full: Path) -> None:
+def test_a_subclass_that_does_not_call_the_constructor_gets_a_clear_error(full: Path) -> None:
     class Forgetful(CaptureFile[str]):
         def __init__(self, path: Path) -> None:
             pass
@@ -143,7 +143,7 @@ def test_an_object_can_be_weakly_referenced(full: Path) -> None:
     assert reference() is None
 
 
-def test_everything_public_explains_itself() -> None:
+def test_all_public_names_have_docstrings() -> None:
     for name in capturefile.__all__:
         assert name == "__version__" or inspect.getdoc(getattr(capturefile, name)), name
     for name, member in vars(CaptureFile).items():

@@ -39,13 +39,13 @@ def contents(path: Path | str) -> list[str]:
 
 
 def names(folder: Path) -> list[str]:
-    """What is in a folder."""
+    """The names in a folder."""
     return [each.name for each in folder.iterdir()]
 
 
 @contextmanager
 def umask(mask: int) -> Iterator[None]:
-    """The process's file creation mask for a while."""
+    """Sets the process's file creation mask for a while."""
     before = os.umask(mask)
     try:
         yield
@@ -53,8 +53,8 @@ def umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-class PathOfItsOwn:
-    """Something with the protocol of paths and nothing else."""
+class CustomPath:
+    """An object with only the protocol of paths."""
 
     def __init__(self, path: str | bytes) -> None:
         self.path = path
@@ -66,8 +66,8 @@ class PathOfItsOwn:
 # Paths
 
 
-@pytest.mark.parametrize("kind", [str, Path, lambda path: PathOfItsOwn(os.fspath(path))])
-def test_a_path_is_text_or_anything_like_a_path(path: Path, kind: Callable[[Path], Any]) -> None:
+@pytest.mark.parametrize("kind", [str, Path, lambda path: CustomPath(os.fspath(path))])
+def test_a_path_can_be_text_or_a_path_like_object(path: Path, kind: Callable[[Path], Any]) -> None:
     with CaptureFile(kind(path), True) as cf:
         assert cf.file_name == os.fspath(path)
     for opens in READS:
@@ -75,8 +75,8 @@ def test_a_path_is_text_or_anything_like_a_path(path: Path, kind: Callable[[Path
     assert capturefile.verify(kind(path)).sound
 
 
-@pytest.mark.parametrize("wrong", [b"bytes", PathOfItsOwn(b"bytes"), 3, None, io.BytesIO()])
-def test_anything_else_is_no_path(wrong: Any) -> None:  # noqa: ANN401
+@pytest.mark.parametrize("wrong", [b"bytes", CustomPath(b"bytes"), 3, None, io.BytesIO()])
+def test_anything_else_is_refused_as_a_path(wrong: Any) -> None:  # noqa: ANN401
     for call in (CaptureFile, capturefile.open, capturefile.verify):
         with pytest.raises(TypeError):
             call(wrong)
@@ -118,7 +118,7 @@ def test_a_relative_path_is_relative_to_the_working_folder(
 
 
 @pytest.mark.parametrize("opens", READS)
-def test_reading_is_what_is_done_unless_asked_otherwise(full: Path, opens: Callable[..., CaptureFile]) -> None:
+def test_files_are_opened_for_reading_by_default(full: Path, opens: Callable[..., CaptureFile]) -> None:
     with opens(full) as cf:
         assert (type(cf), cf.to_write, cf.closed, list(cf)) == (CaptureFile, False, False, ["one", "two"])
 
@@ -131,7 +131,7 @@ def test_reading_creates_nothing(path: Path, opens: Callable[..., CaptureFile]) 
 
 
 @pytest.mark.parametrize("creates", CREATES)
-def test_a_new_file_is_empty_and_complete_and_alone_in_its_folder(path: Path, creates: Any) -> None:  # noqa: ANN401
+def test_a_new_file_is_empty_complete_and_alone_in_its_folder(path: Path, creates: Any) -> None:  # noqa: ANN401
     with creates(path) as cf:
         assert (len(cf), list(cf), cf.get_metadata()) == (0, [], None)
         assert names(path.parent) == [path.name]
@@ -142,7 +142,7 @@ def test_a_new_file_is_empty_and_complete_and_alone_in_its_folder(path: Path, cr
 
 @pytest.mark.parametrize("creates", CREATES)
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0, 0o666)])
-def test_a_new_file_has_the_mode_that_the_umask_leaves(path: Path, creates: Any, mask: int, mode: int) -> None:  # noqa: ANN401
+def test_a_new_file_has_the_mode_that_the_umask_allows(path: Path, creates: Any, mask: int, mode: int) -> None:  # noqa: ANN401
     with umask(mask):
         creates(path).close()
     assert path.stat().st_mode & 0o7777 == mode
@@ -150,7 +150,7 @@ def test_a_new_file_has_the_mode_that_the_umask_leaves(path: Path, creates: Any,
 
 @pytest.mark.parametrize("creates", CREATES)
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_initial_metadata_is_that_of_the_new_file(path: Path, creates: Any, kind: Any) -> None:  # noqa: ANN401
+def test_initial_metadata_is_the_metadata_of_the_new_file(path: Path, creates: Any, kind: Any) -> None:  # noqa: ANN401
     creates(path, initial_metadata=kind(b"first")).close()
     with CaptureFile(path) as cf:
         assert (cf.get_metadata(), len(cf)) == (b"first", 0)
@@ -161,7 +161,7 @@ def test_initial_metadata_is_that_of_the_new_file(path: Path, creates: Any, kind
 
 @pytest.mark.parametrize("size", [0, 1, 32763, 32764, 32765, 5_000_000])
 @pytest.mark.parametrize("block_size", [0, 4096, 32768, 2**20, 2**24])
-def test_initial_metadata_of_any_size_is_kept_whatever_the_block_size(path: Path, size: int, block_size: int) -> None:
+def test_initial_metadata_of_any_size_is_kept_with_any_block_size(path: Path, size: int, block_size: int) -> None:
     metadata = os.urandom(size)
     CaptureFile(path, True, metadata, compression_block_size=block_size).close()
     with CaptureFile(path, True) as cf:
@@ -174,12 +174,12 @@ def test_initial_metadata_of_any_size_is_kept_whatever_the_block_size(path: Path
 
 
 @pytest.mark.parametrize("mode", ["r", "a"])
-def test_initial_metadata_does_not_matter_to_a_file_that_exists(full: Path, mode: Literal["r", "a"]) -> None:
+def test_initial_metadata_is_ignored_for_an_existing_file(full: Path, mode: Literal["r", "a"]) -> None:
     with capturefile.open(full, mode, initial_metadata=b"other") as cf:
         assert cf.get_metadata() == b"metadata"
 
 
-def test_writing_goes_on_behind_what_is_there(full: Path) -> None:
+def test_writing_appends_to_the_existing_records(full: Path) -> None:
     write(full, "three", metadata=b"ignored")
     with capturefile.open(full, "a") as cf:
         assert (cf.add_record("four"), cf.get_metadata()) == (4, b"metadata")
@@ -187,7 +187,7 @@ def test_writing_goes_on_behind_what_is_there(full: Path) -> None:
     assert contents(full) == ["one", "two", "three", "four"]
 
 
-def test_the_block_size_is_the_files_and_not_the_openers(path: Path) -> None:
+def test_an_existing_file_keeps_its_block_size(path: Path) -> None:
     CaptureFile(path, True, compression_block_size=8192).close()
     for other_size in (32768, 4096, 0):
         with CaptureFile(path, True, compression_block_size=other_size) as cf:
@@ -198,7 +198,7 @@ def test_the_block_size_is_the_files_and_not_the_openers(path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["w", "force"])
-def test_a_file_is_replaced_by_an_empty_one_while_its_readers_go_on_with_the_old(full: Path, mode: str) -> None:
+def test_readers_of_a_replaced_file_keep_the_old_one(full: Path, mode: str) -> None:
     old = CaptureFile(full)
     iterator = iter(old)
     new = capturefile.open(full, "w") if mode == "w" else CaptureFile(full, True, force_new_empty_file=True)
@@ -221,7 +221,7 @@ def test_a_file_can_be_replaced_for_reading(full: Path) -> None:
         write(full, "by another")
 
 
-def test_replacing_asks_nothing_of_what_is_there(path: Path) -> None:
+def test_replacing_accepts_any_existing_content(path: Path) -> None:
     path.write_bytes(b"no capture file")
     with capturefile.open(path, "w") as cf:
         assert cf.add_record("record") == 1
@@ -229,7 +229,7 @@ def test_replacing_asks_nothing_of_what_is_there(path: Path) -> None:
     assert contents(path) == ["record"]
 
 
-def test_a_file_that_somebody_is_writing_is_not_replaced(full: Path) -> None:
+def test_a_file_open_for_writing_is_not_replaced(full: Path) -> None:
     before = full.read_bytes()
     with CaptureFile(full, True) as writer:
         for force in (True, False):
@@ -266,7 +266,7 @@ def test_a_file_is_created_where_a_link_points(path: Path, mode: Literal["a", "w
     assert contents(path) == []
 
 
-def test_creating_refuses_a_file_that_exists(full: Path) -> None:
+def test_creating_refuses_an_existing_file(full: Path) -> None:
     before = full.read_bytes()
     with pytest.raises(FileExistsError) as error:
         capturefile.open(full, "x")
@@ -276,16 +276,16 @@ def test_creating_refuses_a_file_that_exists(full: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["", "rb", "r+", "ax", "R", "write"])
-def test_there_are_no_other_modes(path: Path, mode: str) -> None:
+def test_other_modes_are_refused(path: Path, mode: str) -> None:
     with pytest.raises(ValueError, match=f"'r', 'a', 'x' or 'w', not \"{mode}\"".replace("+", r"\+")):
         capturefile.open(path, mode)  # type: ignore[call-overload]
     assert not path.exists()
 
 
-# Closing and opening again
+# Closing and reopening
 
 
-def test_closing_is_done_once_and_asked_as_often_as_one_likes(full: Path) -> None:
+def test_closing_can_be_repeated(full: Path) -> None:
     cf = CaptureFile(full, True)
     assert cf.closed is False
     for _ in range(3):
@@ -294,7 +294,7 @@ def test_closing_is_done_once_and_asked_as_often_as_one_likes(full: Path) -> Non
     CaptureFile(full, True).close()
 
 
-def test_a_with_block_closes_and_lets_errors_through(full: Path) -> None:
+def test_a_with_block_closes_and_propagates_errors(full: Path) -> None:
     with pytest.raises(ZeroDivisionError), CaptureFile(full, True) as cf:
         _ = 1 / 0
     assert cf.closed
@@ -304,7 +304,7 @@ def test_a_with_block_closes_and_lets_errors_through(full: Path) -> None:
     assert cf.closed
 
 
-def test_an_object_is_opened_again_for_either_purpose_with_its_settings(full: Path) -> None:
+def test_an_object_is_reopened_for_reading_or_writing_with_its_settings(full: Path) -> None:
     cf = CaptureFile(full, True, encoding="latin-1", cache_size=0)
     cf.close()
     cf.open()
@@ -318,7 +318,7 @@ def test_an_object_is_opened_again_for_either_purpose_with_its_settings(full: Pa
         assert other[3] == b"\xff"
 
 
-def test_an_object_that_is_open_is_not_opened_again(full: Path) -> None:
+def test_an_open_object_cannot_be_reopened(full: Path) -> None:
     for to_write in (True, False):
         with CaptureFile(full, to_write) as cf:
             for again in (True, False):
@@ -327,7 +327,7 @@ def test_an_object_that_is_open_is_not_opened_again(full: Path) -> None:
             assert (cf.to_write, cf[1]) == (to_write, "one")
 
 
-def test_opening_again_creates_nothing(full: Path) -> None:
+def test_reopening_creates_nothing(full: Path) -> None:
     cf = CaptureFile(full, True)
     cf.close()
     full.unlink()
@@ -356,7 +356,7 @@ def test_a_file_has_one_writer_and_any_number_of_readers(full: Path, os_locking:
         reader.close()
 
 
-def test_an_object_that_is_forgotten_is_closed(full: Path) -> None:
+def test_a_dropped_object_is_closed(full: Path) -> None:
     cf = CaptureFile(full, True)
     with pytest.raises(capturefile.CaptureFileAlreadyOpen):
         CaptureFile(full, True)
@@ -365,7 +365,7 @@ def test_an_object_that_is_forgotten_is_closed(full: Path) -> None:
     CaptureFile(full, True).close()
 
 
-def test_a_forgotten_object_warns_of_what_is_lost(full: Path) -> None:
+def test_a_dropped_object_warns_about_lost_records(full: Path) -> None:
     cf = CaptureFile(full, True)
     cf.add_record("lost")
     with pytest.warns(capturefile.UncommittedWarning, match=f"{full.name}.* 1 uncommitted"):
@@ -373,7 +373,7 @@ def test_a_forgotten_object_warns_of_what_is_lost(full: Path) -> None:
     assert contents(full) == ["one", "two"]
 
 
-def test_opening_many_times_keeps_no_file_open(full: Path) -> None:
+def test_repeated_opening_leaks_no_descriptors(full: Path) -> None:
     before = len(names(Path("/proc/self/fd")))
     for number in range(200):
         CaptureFile(full, number % 2 == 0).close()
@@ -385,7 +385,7 @@ def test_opening_many_times_keeps_no_file_open(full: Path) -> None:
     assert len(names(Path("/proc/self/fd"))) == before
 
 
-def test_no_warning_is_given_where_nothing_is_lost(full: Path) -> None:
+def test_there_is_no_warning_if_nothing_is_lost(full: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with CaptureFile(full, True) as cf:
@@ -397,7 +397,7 @@ def test_no_warning_is_given_where_nothing_is_lost(full: Path) -> None:
     assert contents(full) == ["one", "two", "three"]
 
 
-def test_a_file_is_found_again_after_the_process_has_gone_to_another_folder(
+def test_a_file_is_reopened_after_the_process_changes_its_working_folder(
     full: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(full.parent)

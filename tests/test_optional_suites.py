@@ -1,4 +1,4 @@
-"""The runner of the optional suites: which it starts, when it stops one, and what it prints."""
+"""The runner of the optional suites: which suites it starts, when it stops one, and what it prints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE = 60.0
 
 
 def run(program: str, budget: str | None = None) -> tuple[int, list[str]]:
-    """Runs suites that `program` makes, in a process of its own; returns its status and its last lines."""
+    """Runs the suites of `program` in a separate process; returns its status and its last lines."""
     environment = {name: value for name, value in os.environ.items() if name != "SUITES_SECONDS"}
     if budget is not None:
         environment["SUITES_SECONDS"] = budget
@@ -37,11 +37,11 @@ def run(program: str, budget: str | None = None) -> tuple[int, list[str]]:
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
-    said = re.sub(r"\d+ s\b", "N s", done.stdout.rpartition("\nLanes\n")[2])
+    said = re.sub(r"\d+ s\b", "N s", done.stdout.rpartition("\nSuites\n")[2])
     return done.returncode, [re.sub(r" +", " ", line) for line in said.splitlines()]
 
 
-def test_each_suite_says_what_became_of_it_and_a_failure_is_the_runs() -> None:
+def test_the_outcome_of_each_suite_is_printed_and_a_failure_fails_the_run() -> None:
     status, said = run(
         """
         sys.exit(optional_suites.main([
@@ -61,7 +61,7 @@ def test_each_suite_says_what_became_of_it_and_a_failure_is_the_runs() -> None:
     assert status == 1
 
 
-def test_a_suite_for_which_there_is_no_time_is_not_started(tmp_path: Path) -> None:
+def test_a_suite_that_would_take_too_long_is_not_started(tmp_path: Path) -> None:
     status, said = run(
         f"""
         sys.exit(optional_suites.main([
@@ -76,8 +76,8 @@ def test_a_suite_for_which_there_is_no_time_is_not_started(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_suite_is_stopped_when_its_time_is_up_with_all_that_it_has_started(tmp_path: Path) -> None:
-    """One process obeys, one does not, and one has made itself independent of its parent and its session."""
+def test_a_suite_is_stopped_with_all_its_processes_when_its_time_is_up(tmp_path: Path) -> None:
+    """One process obeys the signal, one ignores it, and one has left its parent and its session."""
     mark = f"{tmp_path}/pids"
     script = f"""
         echo $$ >> {mark}
@@ -103,13 +103,13 @@ def test_a_suite_is_stopped_when_its_time_is_up_with_all_that_it_has_started(tmp
     assert not any(Path(f"/proc/{each}").exists() for each in started)
 
 
-def test_the_budget_of_all_stops_a_suite_too_and_nothing_does_without_one() -> None:
+def test_a_suite_is_also_stopped_by_the_total_budget_and_by_nothing_else() -> None:
     program = 'sys.exit(optional_suites.main([Suite("slow", 0.1, command=["sleep", "2"])]))'
     assert run(program, budget="0.5")[1] == ["slow skipped: stopped after N s, its time was up"]
     assert run(program)[1] == ["slow passed: N s"]
 
 
-def test_what_a_suite_leaves_running_is_ended_also_where_it_has_passed(tmp_path: Path) -> None:
+def test_processes_left_by_a_suite_that_passed_are_ended(tmp_path: Path) -> None:
     script = (
         f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 600' & while [ ! -s {tmp_path}/pid ]; do sleep 0.1; done"
     )
@@ -119,22 +119,22 @@ def test_what_a_suite_leaves_running_is_ended_also_where_it_has_passed(tmp_path:
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
-def test_programs_that_are_missing_are_named() -> None:
+def test_missing_programs_are_named() -> None:
     assert missing_program("sh")() is None
     assert missing_program("no-such-program", "sh")() is None
     assert missing_program("no-such-program")() == "no no-such-program"
 
 
-def test_every_target_that_tests_is_part_of_make_test_or_a_suite() -> None:
+def test_every_test_target_is_part_of_make_test_or_a_suite() -> None:
     targets = set(re.findall(r"^((?:test|check)-[a-z0-9]+):", MAKEFILE, re.MULTILINE)) - {"test-all"}
     (tests,) = re.findall(r"^test: (.*) ##", MAKEFILE, re.MULTILINE)
     assert targets == {name for name in tests.split() if name.startswith("test-")} | {suite.name for suite in SUITES}
 
 
-def test_the_suites_are_in_the_order_of_what_they_cost() -> None:
+def test_the_suites_are_in_the_order_of_their_duration() -> None:
     assert [suite.seconds for suite in SUITES] == sorted(suite.seconds for suite in SUITES)
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
-def test_a_suite_is_described_where_contributors_look(suite: Suite) -> None:
+def test_every_suite_is_described_for_contributors(suite: Suite) -> None:
     assert f"`make {suite.name}`" in (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Metrics of capture files, as the SDK of OpenTelemetry collects them."""
+"""Metrics of capture files, as OpenTelemetry's SDK collects them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """What is collected."""
+    """Collects metrics."""
 
     def __init__(self) -> None:
         self.reader = InMemoryMetricReader()
         self.provider = MeterProvider(metric_readers=[self.reader])
 
     def collect(self) -> dict[str, dict[str, Any]]:
-        """The data points by the metric's name and the file's path."""
+        """The data points by metric name and file path."""
         data = self.reader.get_metrics_data()
         found: dict[str, dict[str, Any]] = {}
         for resource in data.resource_metrics if data else ():
@@ -40,14 +40,14 @@ class Metrics:
         return found
 
     def value(self, name: str, path: Path) -> Any:  # noqa: ANN401
-        """A counter or gauge of a file, or None."""
+        """The value of a counter or gauge of a file, or None."""
         point = self.collect().get(name, {}).get(str(path))
         return point and point.value
 
 
 @pytest.fixture
 def metrics() -> Iterator[Metrics]:
-    """A provider of its own."""
+    """A separate provider."""
     metrics = Metrics()
     yield metrics
     metrics.provider.shutdown()
@@ -73,7 +73,7 @@ def test_commits_are_counted_and_timed(metrics: Metrics, path: Path) -> None:
     assert "capturefile.follow.lag" not in found
 
 
-def test_a_commit_is_told_to_every_provider_once(metrics: Metrics, path: Path) -> None:
+def test_a_commit_is_reported_to_every_provider_once(metrics: Metrics, path: Path) -> None:
     other = Metrics()
     with CaptureFile(path, True, sync=False) as cf:
         for attributes in ({"turn": "first"}, {"turn": "second"}):
@@ -93,7 +93,7 @@ def test_a_commit_is_told_to_every_provider_once(metrics: Metrics, path: Path) -
     other.provider.shutdown()
 
 
-def test_commits_below_a_second_are_told_apart(metrics: Metrics, path: Path) -> None:
+def test_the_histogram_distinguishes_commits_below_a_second(metrics: Metrics, path: Path) -> None:
     with CaptureFile(path, True, sync=False) as cf:
         otel.instrument(cf, metrics.provider)
         cf.add_record("one")
@@ -142,11 +142,11 @@ def test_the_lag_of_readers_and_followers_is_measured(metrics: Metrics, tmp_path
 
 
 async def first_of(follower: aio.Follower[str]) -> None:
-    """Takes one record."""
+    """Takes one record from a follower."""
     await anext(follower)
 
 
-def test_what_is_closed_or_forgotten_has_no_lag_and_does_not_harm_the_others(metrics: Metrics, tmp_path: Path) -> None:
+def test_closed_or_dropped_readers_have_no_lag_and_do_not_affect_others(metrics: Metrics, tmp_path: Path) -> None:
     for name in ("closed", "forgotten", "open"):
         write(tmp_path / name, "one")
     closed, forgotten, still_open = (CaptureFile(tmp_path / name) for name in ("closed", "forgotten", "open"))
@@ -158,7 +158,7 @@ def test_what_is_closed_or_forgotten_has_no_lag_and_does_not_harm_the_others(met
     assert metrics.collect()["capturefile.follow.lag"].keys() == {str(tmp_path / "open")}
 
 
-def test_measuring_can_be_ended(metrics: Metrics, full: Path) -> None:
+def test_measuring_can_be_stopped(metrics: Metrics, full: Path) -> None:
     with CaptureFile(full) as reader, CaptureFile(full, True, sync=False) as cf:
         for target in (reader, cf):
             otel.instrument(target, metrics.provider)
@@ -181,7 +181,7 @@ def test_without_an_sdk_nothing_happens(full: Path) -> None:
         otel.uninstrument(cf)
 
 
-def test_nothing_else_imports_what_only_some_programs_need() -> None:
+def test_optional_modules_are_imported_only_on_demand() -> None:
     program = (
         "import sys, capturefile\n"
         "optional = {'opentelemetry', 'structlog', 'asyncio', 'logging', 'json', 'dataclasses', 'threading'}\n"

@@ -1,4 +1,4 @@
-"""The package as it is installed: its metadata, its types, its docstrings, and what importing it costs."""
+"""The installed package: its metadata, types, docstrings, and the cost of importing it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ distribution = importlib.metadata.distribution("capturefile-rs")
 
 
 def in_new_process(program: str) -> str:
-    """What `program` prints in an interpreter of its own."""
+    """The output of `program` in a new interpreter."""
     command = [sys.executable, "-I", "-c", program]
     return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=True).stdout
 
@@ -45,7 +45,7 @@ def test_the_changelog_has_the_version() -> None:
     assert f"\n## {capturefile.__version__} " in changelog
 
 
-def test_nothing_else_is_required_to_run_it() -> None:
+def test_the_package_has_no_required_dependencies() -> None:
     assert [line for line in distribution.requires or [] if "extra ==" not in line] == []
 
 
@@ -74,8 +74,8 @@ def test_links_of_the_readme_work_on_the_package_indexes(tmp_path: Path) -> None
     assert tomllib.loads((tmp_path / "Cargo.toml").read_text(encoding="utf-8"))["package"]["repository"] == base
 
 
-def test_one_wheel_serves_all_versions_of_python_from_3_11_on() -> None:
-    """Before 3.15, interpreters without the lock have no stable ABI, and need wheels of their own."""
+def test_one_wheel_supports_all_versions_of_python_from_3_11_on() -> None:
+    """Before 3.15, interpreters without the lock have no stable ABI, and need separate wheels."""
     assert distribution.metadata["Requires-Python"] == ">=3.11"
     own = f"cp{sys.version_info.major}{sys.version_info.minor}"
     with_lock, without = ({"cp311-abi3"}, {f"{own}-{own}t"})
@@ -87,14 +87,14 @@ def test_one_wheel_serves_all_versions_of_python_from_3_11_on() -> None:
     assert set(tags) <= (without if sysconfig.get_config_var("Py_GIL_DISABLED") else with_lock)
 
 
-def test_what_the_index_shows_is_what_there_is() -> None:
+def test_the_classifiers_are_right() -> None:
     shown = distribution.metadata.get_all("Classifier") or []
     assert "Operating System :: POSIX :: Linux" in shown
     assert "Programming Language :: Python :: 3.11" in shown
     assert not any("Windows" in classifier for classifier in shown)
 
 
-def test_the_extra_called_all_is_all_extras() -> None:
+def test_the_extra_all_includes_all_extras() -> None:
     extras = set(distribution.metadata.get_all("Provides-Extra") or [])
     (everything,) = (line for line in distribution.requires or [] if line.startswith("capturefile-rs["))
     named = everything.partition("[")[2].partition("]")[0]
@@ -115,12 +115,12 @@ def test_the_command_is_installed() -> None:
 # Importing
 
 
-def test_importing_loads_no_module_that_python_has_not_loaded_already() -> None:
+def test_importing_loads_no_modules_beyond_pythons_own() -> None:
     program = "import sys; before = set(sys.modules); import capturefile; print(*sorted(set(sys.modules) - before))"
     assert in_new_process(program).split() == ["capturefile", "capturefile._capturefile", "capturefile._errors"]
 
 
-def test_all_public_names_are_there() -> None:
+def test_all_public_names_exist() -> None:
     for name in capturefile.__all__:
         assert getattr(capturefile, name).__doc__
         assert name in dir(capturefile)
@@ -137,7 +137,7 @@ def test_importing_leaves_the_interpreter_lock_off() -> None:
 
 
 def documented(tree: ast.Module) -> dict[str, str]:
-    """The docstrings of a stub file, by name; of overloads, the first."""
+    """The docstrings of a stub file, by name; the first of several overloads."""
     found: dict[str, str] = {}
     for node in tree.body:
         members = node.body if isinstance(node, ast.ClassDef) else []
@@ -148,7 +148,7 @@ def documented(tree: ast.Module) -> dict[str, str]:
     return found
 
 
-def test_the_stub_file_says_what_help_says() -> None:
+def test_the_stub_file_has_the_docstrings_of_the_extension() -> None:
     stub = Path(capturefile.__file__).parent / "_capturefile.pyi"
     docstrings = documented(ast.parse(stub.read_text(encoding="utf-8")))
     for name, text in docstrings.items():
@@ -171,7 +171,7 @@ def test_signatures_show_the_defaults() -> None:
 
 
 def test_the_shown_defaults_are_the_real_ones(tmp_path: Path) -> None:
-    """With every default given a file has the same bytes as with none given."""
+    """With every default passed explicitly, a file has the same bytes as without."""
     shown: dict[str, Any] = {
         name: parameter.default
         for name, parameter in inspect.signature(capturefile.open).parameters.items()
@@ -217,9 +217,9 @@ def test_generic_types_can_be_written_at_run_time() -> None:
         assert typing.get_origin(kind[bytes]) is kind
 
 
-def test_only_the_file_class_can_be_made_or_extended() -> None:
+def test_only_the_file_class_can_be_instantiated_or_subclassed() -> None:
     class Log(CaptureFile[bytes]):
-        """A log of one's own."""
+        """A user's subclass."""
 
     assert issubclass(Log, CaptureFile)
     for kind in (capturefile.Follower, capturefile.RecordIterator, capturefile.Transaction):

@@ -1,7 +1,7 @@
-"""Every example of every page, run in the order in which a reader would.
+"""Every example of every page, run in the order of the page.
 
-A Python example says in comments what its `print` calls print. A shell session shows its commands after `$`, and what
-they print below. Blocks in `sh` are commands that install, build, or start something, and have to name existing things.
+A Python example states in comments what its `print` calls print. A shell session shows its commands after `$`, with
+their output below. Blocks in `sh` are commands that install, build, or start something; what they name must exist.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PATIENCE = 180.0
 LANGUAGES = {"console", "python", "rust", "sh", "text", "toml"}
 """Rust and TOML are for the crate; the hexadecimal dumps in text are checked by the tests of the format."""
 BEHIND = {"capturefile.dask": "dask", "capturefile.otel": "opentelemetry", "capturefile.spark": "pyspark"}
-"""What modules of the package import."""
+"""The packages that modules of this package need."""
 
 
 class Example(NamedTuple):
@@ -39,16 +39,16 @@ class Example(NamedTuple):
     language: str
     text: str
     line: int
-    """Where its text begins."""
+    """The line where its text begins."""
 
 
 def text_of(page: str) -> str:
-    """The text of a page."""
+    """Returns the text of a page."""
     return (PROJECT / page).read_text(encoding="utf-8")
 
 
 def examples(page: str, *languages: str) -> list[Example]:
-    """The blocks in these languages, or in any, in order."""
+    """The blocks in these languages, or in all, in order."""
     text = text_of(page)
     blocks = re.finditer(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
     found = [Example(block[2], textwrap.dedent(block[3]), text.count("\n", 0, block.start(3)) + 1) for block in blocks]
@@ -61,7 +61,7 @@ def pages_with(*languages: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_example_is_of_a_kind_that_is_tested(page: str) -> None:
+def test_every_example_is_in_a_tested_language(page: str) -> None:
     assert {example.language for example in examples(page)} <= LANGUAGES
     outside = re.sub(r"^( *)```.*?^\1```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     for indented in re.findall(r"(?<=\n\n)(?: {4}[^\n]*\n)+", outside):
@@ -69,7 +69,7 @@ def test_every_example_is_of_a_kind_that_is_tested(page: str) -> None:
 
 
 def is_python(text: str) -> bool:
-    """Whether a text is code that calls something; formulas and lists of files are not."""
+    """Whether a text is Python code that calls something, unlike formulas and lists of files."""
     try:
         return any(isinstance(node, ast.Call) for node in ast.walk(ast.parse(text)))
     except SyntaxError:
@@ -105,7 +105,7 @@ def names(tree: ast.Module, *, stored: bool) -> set[str]:
 
 
 def missing_for(tree: ast.Module) -> str | None:
-    """The package that an example needs and that is not installed."""
+    """A package that an example needs and that is not installed."""
     packages = (BEHIND.get(module, module.partition(".")[0]) for module in imported(tree))
     return next((package for package in packages if find_spec(package) is None), None)
 
@@ -114,13 +114,13 @@ class Program(NamedTuple):
     """The Python examples of a page that can be run here."""
 
     source: str
-    """Its lines have the numbers that they have in the page."""
+    """Its lines have the same numbers as in the page."""
     promised: list[str]
     skipped: list[str]
 
 
 def program(page: str) -> Program:
-    """The Python examples of a page, without those that need what is not installed, or what those would have made."""
+    """The Python examples of a page, except those that need a missing package or the results of such an example."""
     lines: list[str] = []
     promised: list[str] = []
     skipped: list[str] = []
@@ -159,12 +159,12 @@ def run(command: list[str], folder: Path, given: str | None = None) -> subproces
 
 
 def check_python(page: str, folder: Path) -> Program:
-    """Runs the Python examples of a page as one program, and compares what they print with what they promise."""
+    """Runs the Python examples of a page as one program, and compares their output with their comments."""
     examples_of_page = program(page)
-    # Other packages may warn, and write to the standard error output what they please.
+    # Other packages may warn, and write anything to standard error.
     packages = {module.partition(".")[0] for module in imported(ast.parse(examples_of_page.source))}
     strict = not {"grain", "pyspark", "torch"} & packages
-    # The program has no file, since processes that it starts would run all of it again.
+    # The program is not in a file, since processes that it starts would run all of it again.
     done = run([sys.executable, *(["-W", "error"] if strict else []), "-"], folder, examples_of_page.source)
     assert done.returncode == 0, done.stderr
     assert not (strict and done.stderr), done.stderr
@@ -173,7 +173,7 @@ def check_python(page: str, folder: Path) -> Program:
 
 
 @pytest.mark.parametrize("page", pages_with("python", "console"))
-def test_the_examples_of_a_page_do_what_they_promise(page: str, tmp_path: Path) -> None:
+def test_the_examples_of_a_page_print_the_output_that_they_state(page: str, tmp_path: Path) -> None:
     skipped = check_python(page, tmp_path).skipped
     for command, shown in sessions(page):
         done = run(["bash", "-o", "pipefail", "-c", command], tmp_path)
@@ -186,7 +186,7 @@ def test_the_examples_of_a_page_do_what_they_promise(page: str, tmp_path: Path) 
 
 
 def sessions(page: str) -> list[tuple[str, list[str]]]:
-    """The commands of the shell sessions, each with the lines that it is to print."""
+    """The commands of the shell sessions, each with the lines that it must print."""
     found: list[tuple[str, list[str]]] = []
     for example in examples(page, "console"):
         for line in example.text.splitlines():
@@ -198,7 +198,7 @@ def sessions(page: str) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("page", pages_with("sh"))
-def test_the_commands_that_install_build_or_start_name_what_there_is(page: str) -> None:
+def test_commands_that_install_build_or_start_name_existing_things(page: str) -> None:
     extras = tomllib.loads(text_of("pyproject.toml"))["project"]["optional-dependencies"].keys()
     targets = re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE)
     for command in [line for example in examples(page, "sh") for line in example.text.splitlines()]:
@@ -212,20 +212,20 @@ def test_the_commands_that_install_build_or_start_name_what_there_is(page: str) 
             assert subcommand[1] in capturefile.cli.COMMANDS, command
 
 
-def test_the_readme_names_the_two_commands_to_know() -> None:
+def test_the_readme_names_the_two_most_important_commands() -> None:
     commands = {line for example in examples("README.md", "sh") for line in example.text.splitlines()}
     assert {"pip install .", "make demo", "make test"} < commands
 
 
-# What else a page says
+# Other content
 
 
-def test_the_pictures_of_the_command_show_what_it_prints(tmp_path: Path) -> None:
+def test_the_pictures_of_the_command_show_its_output(tmp_path: Path) -> None:
     done = run([sys.executable, str(PROJECT / "docs" / "terminal.py"), "--check"], tmp_path)
     assert done.returncode == 0, done.stdout
 
 
-def test_the_rust_example_is_the_one_that_the_crate_tests() -> None:
+def test_the_rust_example_is_the_documentation_test_of_the_crate() -> None:
     """The crate's first page has the example as a documentation test; `# ` hides its lines there."""
     page = text_of("src/lib.rs")
     lines = [line.removeprefix("//!").removeprefix(" ") for line in page.splitlines() if line.startswith("//!")]

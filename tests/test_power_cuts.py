@@ -1,4 +1,4 @@
-"""The power goes while a file is written, created or replaced, on real file systems: what was acknowledged is there."""
+"""Power cuts while a file is written, created or replaced, on real file systems: acknowledged commits survive."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from power_cuts import Version
 
 CUTS = 9
-"""Power cuts on each of three file systems, for each promise."""
+"""Power cuts on each of three file systems, for each guarantee."""
 FEW_CUTS = 4
-"""The same where a few show enough."""
+"""The same for tests where a few are enough."""
 
 
 @pytest.fixture(params=KINDS)
@@ -39,7 +39,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
 
 @pytest.fixture
 def source() -> random.Random:
-    """Random numbers, by a seed that a failure shows."""
+    """Random numbers with a seed that a failure shows."""
     seed = random.randrange(2**32)
     print("seed", seed)
     return random.Random(seed)
@@ -52,15 +52,15 @@ def version(request: pytest.FixtureRequest) -> Version:
     return version
 
 
-def test_a_power_cut_takes_back_no_acknowledged_commit(disk: Disk, version: Version, source: random.Random) -> None:
+def test_a_power_cut_loses_no_acknowledged_commit(disk: Disk, version: Version, source: random.Random) -> None:
     cut_again_and_again(disk, source, version, "full", CUTS)
 
 
-def test_a_power_cut_takes_back_one_commit_at_most_in_barrier_mode(disk: Disk, source: random.Random) -> None:
+def test_a_power_cut_loses_at_most_one_commit_in_barrier_mode(disk: Disk, source: random.Random) -> None:
     cut_again_and_again(disk, source, 2, "barrier", CUTS, replacements=10)
 
 
-def test_a_power_cut_takes_back_the_last_commits_at_most_in_barrier_mode(disk: Disk, source: random.Random) -> None:
+def test_a_power_cut_loses_at_most_the_last_commits_in_barrier_mode(disk: Disk, source: random.Random) -> None:
     cut_again_and_again(disk, source, 3, "barrier", CUTS, replacements=10)
 
 
@@ -68,9 +68,7 @@ def test_a_power_cut_leaves_the_file_or_its_replacement(disk: Disk, version: Ver
     cut_again_and_again(disk, source, version, "full", CUTS, replacements=50)
 
 
-def test_a_file_that_was_created_is_there_after_a_power_cut(
-    disk: Disk, version: Version, source: random.Random
-) -> None:
+def test_a_created_file_survives_a_power_cut(disk: Disk, version: Version, source: random.Random) -> None:
     created: set[int] = set()
     for lines, sync in zip(MOMENTS, cycle(["barrier", "full"]), strict=False):
         history = History()
@@ -86,7 +84,7 @@ def test_a_file_that_was_created_is_there_after_a_power_cut(
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_power_cut_takes_back_nothing_that_a_durable_refresh_has_shown(
+def test_a_power_cut_loses_nothing_that_a_durable_refresh_has_shown(
     disk: Disk, version: Version, *, durable: bool
 ) -> None:
     path = disk.root / "log.capture"
@@ -104,7 +102,7 @@ def test_a_power_cut_takes_back_nothing_that_a_durable_refresh_has_shown(
 
 
 @pytest.mark.parametrize("sync", ["full", "barrier"])
-def test_a_power_cut_leaves_a_rotated_log_whole(disk: Disk, source: random.Random, sync: str) -> None:
+def test_a_power_cut_leaves_a_rotated_log_complete(disk: Disk, source: random.Random, sync: str) -> None:
     folder = disk.root / "log"
     RotatingWriter(folder, initial_metadata=b"0").close()
     last = 0
@@ -123,16 +121,16 @@ def test_a_power_cut_leaves_a_rotated_log_whole(disk: Disk, source: random.Rando
 
 
 def check_log(folder: Path, allowed: set[int]) -> None:
-    """Checks that a rotated log has one of these numbers of records, and all of them."""
+    """Checks that a rotated log has one of these numbers of records, without gaps."""
     with RotatingReader(folder, encoding=None) as log:
         assert log.record_count() in allowed
         assert log.get_metadata() == b"%d" % log.record_count()
         for number, found in enumerate(log.as_sequence(), start=1):
-            assert found == power_cuts.record(number), f"record {number} is not what it was"
+            assert found == power_cuts.record(number), f"record {number} has changed"
 
 
 def count_losses(disk: Disk, source: random.Random, scenario: Callable[..., None], *arguments: object) -> int:
-    """Cuts the power `FEW_CUTS` times; returns how many times the file was lost, or commits that were acknowledged."""
+    """Cuts the power `FEW_CUTS` times; returns how many times the file or acknowledged commits were lost."""
     path = disk.root / "log.capture"
     losses = 0
     for _ in range(FEW_CUTS):
@@ -148,9 +146,9 @@ def count_losses(disk: Disk, source: random.Random, scenario: Callable[..., None
     return losses
 
 
-def test_the_cuts_show_that_nothing_is_promised_without_syncs(disk: Disk, source: random.Random) -> None:
+def test_without_syncs_power_cuts_lose_acknowledged_commits(disk: Disk, source: random.Random) -> None:
     assert count_losses(disk, source, power_cuts.write, 2, "none", 0) > FEW_CUTS / 2
 
 
-def test_the_cuts_show_that_the_reference_loses_what_it_acknowledged(disk: Disk, source: random.Random) -> None:
+def test_power_cuts_lose_acknowledged_commits_of_the_reference(disk: Disk, source: random.Random) -> None:
     assert count_losses(disk, source, power_cuts.write_by_reference) > FEW_CUTS / 2

@@ -1,4 +1,4 @@
-"""One writer and many readers in processes of their own, with kills, stops and files that change under them."""
+"""One writer and many readers in separate processes, with kills, stops, and files that change while they are open."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("both_formats")
 
 MAX_WAIT_SECONDS = 5.0
-"""Seconds that something may take, on a busy machine, that waits for nobody."""
+"""Seconds that an operation that waits for nothing may take on a busy machine."""
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def marks(tmp_path: Path) -> Path:
-    """Where a writer of `concurrency_workload` notes what it has committed."""
+    """The file in which a writer of `concurrency_workload` records what it has committed."""
     return tmp_path / "marks"
 
 
 def commit(cf: CaptureFile[str], size: int = 1) -> None:
-    """Commits some more records of `concurrency_workload`."""
+    """Commits more records of `concurrency_workload`."""
     count = cf.record_count()
     total = cf.add_records(record(number) for number in range(count + 1, count + size + 1))
     cf.set_metadata(b"%d" % total)
@@ -55,7 +55,7 @@ def acknowledged(marks: Path) -> int:
 
 
 def finish_reading(reader: ScenarioProcess) -> dict[str, int]:
-    """Lets a reading process end; returns how many checks each of its jobs made, all without an error."""
+    """Ends a reading process; returns how many checks each of its jobs made, all without an error."""
     reader.tell("stop")
     checks = dict(line.split(" ", 1) for line in reader.finish())
     assert all(value.isdigit() for value in checks.values()), checks
@@ -65,7 +65,7 @@ def finish_reading(reader: ScenarioProcess) -> dict[str, int]:
 # Many readers
 
 
-def test_readers_beside_a_hot_writer_see_whole_commits_and_no_step_back(path: Path, marks: Path) -> None:
+def test_readers_of_a_busy_writer_see_complete_commits_in_order(path: Path, marks: Path) -> None:
     with ExitStack() as stack:
         writer = stack.enter_context(acting(concurrency_workload.write_for_ever, path, marks, "none"))
         readers = [stack.enter_context(acting(concurrency_workload.read_beside, path)) for _ in range(3)]
@@ -84,7 +84,7 @@ def test_readers_beside_a_hot_writer_see_whole_commits_and_no_step_back(path: Pa
 
 @pytest.mark.only_format_2
 @pytest.mark.parametrize("locking", ["locking", "no locking"])
-def test_the_reference_reads_beside_a_hot_writer(path: Path, marks: Path, locking: str) -> None:
+def test_the_reference_reads_while_a_writer_is_busy(path: Path, marks: Path, locking: str) -> None:
     with (
         acting(concurrency_workload.write_for_ever, path, marks, "none"),
         acting(concurrency_workload.read_by_reference, path, locking) as reader,
@@ -97,7 +97,7 @@ def test_the_reference_reads_beside_a_hot_writer(path: Path, marks: Path, lockin
         assert int(checks) >= concurrency_workload.MIN_CHECKS
 
 
-def test_readers_that_are_stopped_anywhere_do_not_delay_the_writer(path: Path) -> None:
+def test_readers_stopped_at_any_point_do_not_delay_the_writer(path: Path) -> None:
     source = random.Random(1)
     with ExitStack() as stack:
         readers = [stack.enter_context(acting(concurrency_workload.read_beside, path)) for _ in range(2)]
@@ -118,7 +118,7 @@ def test_readers_that_are_stopped_anywhere_do_not_delay_the_writer(path: Path) -
             finish_reading(reader)
 
 
-def test_a_writer_that_is_stopped_anywhere_delays_no_reader(path: Path, marks: Path) -> None:
+def test_a_writer_stopped_at_any_point_delays_no_reader(path: Path, marks: Path) -> None:
     source = random.Random(2)
     held = 0
     with acting(concurrency_workload.write_for_ever, path, marks, "none") as writer, CaptureFile(path) as reader:
@@ -140,7 +140,7 @@ def test_a_writer_that_is_stopped_anywhere_delays_no_reader(path: Path, marks: P
 
 
 @pytest.mark.parametrize(("sync", "kills"), [("none", 60), ("barrier", 20), ("full", 20)])
-def test_a_killed_writer_loses_nothing_that_was_committed_and_leaves_nothing_half(
+def test_a_killed_writer_loses_no_commit_and_leaves_none_incomplete(
     path: Path, marks: Path, sync: str, kills: int
 ) -> None:
     seed = random.randrange(2**32)
@@ -158,7 +158,7 @@ def test_a_killed_writer_loses_nothing_that_was_committed_and_leaves_nothing_hal
     assert capturefile.verify(path).sound
 
 
-def test_a_writer_killed_while_it_makes_the_file_leaves_none_or_a_whole_one(tmp_path: Path, marks: Path) -> None:
+def test_a_writer_killed_while_it_creates_a_file_leaves_none_or_a_complete_one(tmp_path: Path, marks: Path) -> None:
     seed = random.randrange(2**32)
     for turn in range(10):
         path = tmp_path / f"{turn}.capture"
@@ -183,8 +183,8 @@ def test_a_follower_in_another_process_sees_commits_soon(tmp_path: Path) -> None
     assert statistics.median(late) < 0.05, late
 
 
-def test_ctrl_c_ends_a_wait_for_news_which_costs_next_to_nothing(path: Path) -> None:
-    with acting(concurrency_workload.wait_for_news, path) as follower:
+def test_ctrl_c_ends_a_wait_that_uses_almost_no_processor_time(path: Path) -> None:
+    with acting(concurrency_workload.wait_for_nothing, path) as follower:
         follower.expect("following")
         time.sleep(1)
         start = time.monotonic()
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_a_wait_for_news_which_costs_next_to_nothing(path: Path) -> 
 # Files that change
 
 
-def test_a_reader_goes_on_with_the_old_file_when_it_is_replaced(path: Path) -> None:
+def test_a_reader_continues_with_the_old_file_when_it_is_replaced(path: Path) -> None:
     with CaptureFile(path, to_write=True) as cf:
         commit(cf, 2000)
     with CaptureFile(path, cache_size=0) as reader:
@@ -219,7 +219,7 @@ def test_a_reader_goes_on_with_the_old_file_when_it_is_replaced(path: Path) -> N
         assert (list(reader), reader.get_metadata()) == (["another file"], b"new")
 
 
-def test_a_reader_goes_on_with_a_file_that_was_removed(path: Path) -> None:
+def test_a_reader_continues_with_a_removed_file(path: Path) -> None:
     with CaptureFile(path, cache_size=0) as reader:
         path.unlink()
         assert not reader.refresh()
@@ -229,7 +229,7 @@ def test_a_reader_goes_on_with_a_file_that_was_removed(path: Path) -> None:
             reader.open()
 
 
-def test_a_file_cut_short_under_a_reader_is_an_error_and_no_signal(path: Path) -> None:
+def test_a_file_truncated_while_it_is_read_is_an_error_and_not_a_signal(path: Path) -> None:
     with CaptureFile(path, to_write=True) as cf:
         commit(cf, 3000)
         whole = cf.info().file_limit // 4096 * 4096
@@ -237,11 +237,11 @@ def test_a_file_cut_short_under_a_reader_is_an_error_and_no_signal(path: Path) -
     assert whole > start + 2 * 4096
     for cut in [0, 1, 26, 27, 4096, 4100, 45_056, start - 1, start, start + 1, start + 4097, whole - 4096, whole - 1]:
         print("cut to", cut)
-        assert act(concurrency_workload.read_while_cut, path, cut) == ["refused and recovered"]
+        assert act(concurrency_workload.read_while_truncated, path, cut) == ["refused and recovered"]
 
 
-def test_room_at_the_end_of_a_file_may_be_cut_off(path: Path) -> None:
-    """A file's length says nothing; only what was committed has to be there."""
+def test_unused_room_at_the_end_of_a_file_can_be_removed(path: Path) -> None:
+    """The length of a file has no meaning; only the committed bytes must be there."""
     with CaptureFile(path) as reader:
         needed = reader.info().file_limit
     assert path.stat().st_size > needed

@@ -24,7 +24,7 @@ RECORDS = [b"%d " % number * (number % 80) for number in range(1, 2001)]
 
 @pytest.fixture(params=[True, False], ids=["committed", "not committed"])
 def cf(path: Path, request: pytest.FixtureRequest) -> Any:  # noqa: ANN401
-    """A file of `RECORDS`, in blocks that several threads inflate."""
+    """A file of `RECORDS`, in blocks that are inflated by several threads."""
     with CaptureFile(path, to_write=True, encoding=None, compression_block_size=4096, threads=3) as cf:
         cf.add_records(RECORDS)
         if request.param:
@@ -42,7 +42,7 @@ def unpacked(buffers: tuple[memoryview, memoryview]) -> list[bytes]:
     return [bytes(data[start:end]) for start, end in pairwise(ends)]
 
 
-def test_a_range_has_both_its_ends(cf: CaptureFile[bytes]) -> None:
+def test_a_range_includes_both_ends(cf: CaptureFile[bytes]) -> None:
     for first, last in [(1, 1), (1, 2000), (7, 9), (2000, 2000), (500, 1500)]:
         assert cf.read_range(first, last) == RECORDS[first - 1 : last]
         assert unpacked(cf.read_range_buffers(first, last)) == RECORDS[first - 1 : last]
@@ -50,7 +50,7 @@ def test_a_range_has_both_its_ends(cf: CaptureFile[bytes]) -> None:
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_range_is_what_record_at_gives(cf: CaptureFile[bytes], data: st.DataObject) -> None:
+def test_any_range_has_the_records_of_record_at(cf: CaptureFile[bytes], data: st.DataObject) -> None:
     first, last = data.draw(st.integers(1, 2000)), data.draw(st.integers(0, 2000))
     expected = [cf.record_at(number) for number in range(first, last + 1)]
     assert cf.read_range(first, last) == expected == unpacked(cf.read_range_buffers(first, last))

@@ -1,4 +1,4 @@
-"""Reading records by number, by slice, in order and as they come; reading metadata."""
+"""Reading records by number, by slice, in order and as they are committed; reading metadata."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("both_formats")
 
 PATIENCE = 30.0
-"""Seconds after which something that should happen counts as not happening."""
+"""Seconds after which a test stops waiting."""
 TINY = Geometry(page_size=512, block_size=512, fan_out=2)
 HUGE = [2**31, 2**63 - 1, 2**63, 2**64, 2**200]
 
 
 @pytest.fixture
 def seven(path: Path) -> Iterator[Any]:
-    """A reading object over the records "1" to "7"."""
+    """A reader of the records "1" to "7"."""
     write(path, map(str, range(1, 8)))
     with CaptureFile(path) as cf:
         yield cf
 
 
 def write(path: Path, records: Iterable[str | bytes], **options: Any) -> None:  # noqa: ANN401
-    """Makes a file, or appends to it."""
+    """Creates a file, or appends to it."""
     with CaptureFile(path, True, sync=False, **options) as cf:
         cf.add_records(records)
         cf.commit()
 
 
 def many(count: int) -> list[str]:
-    """Records of some hundred bytes, no two the same."""
+    """Distinct records of about a hundred bytes."""
     return [f"{number} " * (20 + number % 50) for number in range(1, count + 1)]
 
 
 class Index:
-    """A number by Python's protocol for indices alone."""
+    """A number that only implements Python's protocol for indices."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -78,21 +78,21 @@ def test_a_record_that_does_not_exist_is_an_index_error(seven: Any, number: int)
 
 
 @pytest.mark.parametrize("number", [-1, -7, *(-huge for huge in HUGE)])
-def test_only_brackets_count_from_the_end(seven: Any, number: int) -> None:  # noqa: ANN401
+def test_only_indexing_counts_from_the_end(seven: Any, number: int) -> None:  # noqa: ANN401
     for call in (seven.record_at, seven.record_generator, seven.follow, lambda number: seven.records_at([number])):
         with pytest.raises(IndexError, match=f"record {max(number, -(2**63))} .* 7 records"):
             call(number)
 
 
 @pytest.mark.parametrize("number", [-8, -9, *(-huge for huge in HUGE)])
-def test_counting_from_the_end_ends_at_the_first_record(seven: Any, number: int) -> None:  # noqa: ANN401
+def test_counting_from_the_end_stops_at_the_first_record(seven: Any, number: int) -> None:  # noqa: ANN401
     with pytest.raises(IndexError, match=f"record {max(number, -(2**63))} .* 7 records"):
         seven[number]
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**5000, -(10**5000)], ids=["word", "-word", "huge", "-huge"])
 @pytest.mark.parametrize("kind", [int, Index])
-def test_no_number_is_too_large_to_be_an_index_error(
+def test_any_large_number_is_an_index_error(
     seven: Any,  # noqa: ANN401
     tmp_path: Path,
     kind: Callable[[int], Any],
@@ -126,7 +126,7 @@ def test_an_empty_file_has_no_records(path: Path) -> None:
 
 
 @pytest.mark.parametrize("cache_size", [0, 1, 100_000, 2**26])
-def test_records_are_found_in_any_order_whatever_is_cached(path: Path, cache_size: int) -> None:
+def test_records_are_found_in_any_order_with_any_cache(path: Path, cache_size: int) -> None:
     records = many(3000)
     write(path, records)
     numbers = random.Random(0).choices(range(1, 3001), k=1500)
@@ -181,7 +181,7 @@ def test_a_slice_is_a_list_numbered_like_records(seven: Any, asked: slice, expec
     assert seven[asked] == list(expected)
 
 
-def test_a_slice_has_a_step_and_whole_ends(seven: Any) -> None:  # noqa: ANN401
+def test_a_slice_requires_a_nonzero_step_and_integer_ends(seven: Any) -> None:  # noqa: ANN401
     with pytest.raises(ValueError, match="step"):
         seven[::0]
     for wrong in (slice("a", None), slice(None, 2.0), slice(1, 2, "b")):
@@ -189,7 +189,7 @@ def test_a_slice_has_a_step_and_whole_ends(seven: Any) -> None:  # noqa: ANN401
             seven[wrong]
 
 
-def test_long_slices_come_in_order_in_both_directions(path: Path) -> None:
+def test_long_slices_are_in_order_in_both_directions(path: Path) -> None:
     records = many(9500)
     write(path, records)
     with CaptureFile(path) as cf:
@@ -212,12 +212,12 @@ def test_iteration_gives_every_record_once(seven: Any) -> None:  # noqa: ANN401
 
 
 @pytest.mark.parametrize("start", range(1, 10))
-def test_a_generator_starts_where_it_is_told(seven: Any, start: int) -> None:  # noqa: ANN401
+def test_a_generator_starts_at_the_given_record(seven: Any, start: int) -> None:  # noqa: ANN401
     assert list(seven.record_generator(start)) == list("1234567"[start - 1 :])
     assert list(seven.record_generator(starting_record_number=start)) == seven[start:]
 
 
-def test_a_generator_starts_at_the_first_record_unless_told(seven: Any) -> None:  # noqa: ANN401
+def test_a_generator_starts_at_the_first_record_by_default(seven: Any) -> None:  # noqa: ANN401
     assert list(seven.record_generator()) == list("1234567")
     with pytest.raises(IndexError):
         seven.record_generator(0)
@@ -238,7 +238,7 @@ def test_iterators_know_how_many_are_left(seven: Any, begin: Callable[[Any], Any
 
 
 @pytest.mark.parametrize("begin", [iter, reversed, CaptureFile.record_generator])
-def test_iterators_keep_to_the_records_there_were(path: Path, begin: Callable[[Any], Any]) -> None:
+def test_iterators_keep_the_records_they_started_with(path: Path, begin: Callable[[Any], Any]) -> None:
     records = many(500)
     write(path, records)
     expected = records[::-1] if begin is reversed else records
@@ -269,10 +269,10 @@ def test_iterators_over_uncommitted_records_outlive_their_rollback(path: Path) -
         assert list(cf) == first + third
 
 
-# Many at once
+# Many records in one call
 
 
-def test_records_at_keeps_the_order_and_the_repetitions_asked(path: Path) -> None:
+def test_records_at_keeps_the_requested_order_and_repetitions(path: Path) -> None:
     records = many(2000)
     write(path, records)
     numbers = random.Random(0).choices(range(1, 2001), k=5000)
@@ -298,7 +298,7 @@ def test_records_at_inflates_each_block_once(path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [5, None, 1.0])
-def test_records_at_wants_numbers(seven: Any, wrong: object) -> None:  # noqa: ANN401
+def test_records_at_requires_numbers(seven: Any, wrong: object) -> None:  # noqa: ANN401
     with pytest.raises(TypeError):
         seven.records_at(wrong)
 
@@ -306,17 +306,17 @@ def test_records_at_wants_numbers(seven: Any, wrong: object) -> None:  # noqa: A
 # Metadata
 
 
-def test_metadata_is_bytes_or_nothing(path: Path) -> None:
+def test_metadata_is_bytes_or_none(path: Path) -> None:
     for metadata in (None, b"", b"text", bytes(range(256)), b"large" * 100_000):
         path.write_bytes(build_file([b"record"], metadata, TINY))
         with CaptureFile(path, encoding="utf-16") as cf:
             assert (cf.get_metadata(), type(cf.get_metadata())) == (metadata, type(metadata))
 
 
-# What is committed later
+# Later commits
 
 
-def test_a_reader_sees_what_there_was_until_it_is_refreshed(seven: Any, path: Path) -> None:  # noqa: ANN401
+def test_a_reader_sees_the_old_state_until_it_is_refreshed(seven: Any, path: Path) -> None:  # noqa: ANN401
     assert seven.refresh() is False
     write(path, ["8"])
     assert (len(seven), seven[-1]) == (7, "7")
@@ -326,7 +326,7 @@ def test_a_reader_sees_what_there_was_until_it_is_refreshed(seven: Any, path: Pa
     assert (seven.refresh(durable=True), seven.refresh(True), seven[-1]) == (True, False, "9")
 
 
-def test_a_refresh_brings_the_metadata_of_the_same_commit(seven: Any, path: Path) -> None:  # noqa: ANN401
+def test_a_refresh_updates_the_metadata_of_the_same_commit(seven: Any, path: Path) -> None:  # noqa: ANN401
     for metadata in (b"one", b"two", None, b"", b"large" * 100_000):
         with CaptureFile(path, True) as writer:
             before = seven.get_metadata()
@@ -337,7 +337,7 @@ def test_a_refresh_brings_the_metadata_of_the_same_commit(seven: Any, path: Path
         assert (seven.refresh(), seven.get_metadata(), len(seven)) == (True, metadata, 7)
 
 
-def test_a_writer_has_nothing_to_refresh(path: Path) -> None:
+def test_a_refresh_of_a_writer_changes_nothing(path: Path) -> None:
     with CaptureFile(path, True) as cf:
         cf.add_record("kept")
         assert (cf.refresh(), cf.refresh(durable=True), cf[1]) == (False, False, "kept")
@@ -347,7 +347,7 @@ def test_a_writer_has_nothing_to_refresh(path: Path) -> None:
 
 @contextmanager
 def committing(path: Path, batches: list[list[str]], go: threading.Event) -> Iterator[None]:
-    """Commits the batches one by one in a thread of its own once `go` is set."""
+    """Commits the batches one by one in a separate thread once `go` is set."""
 
     def commit() -> None:
         assert go.wait(PATIENCE)
@@ -362,7 +362,7 @@ def committing(path: Path, batches: list[list[str]], go: threading.Event) -> Ite
     assert not thread.is_alive()
 
 
-def test_following_goes_on_with_what_is_committed_later(seven: Any, path: Path) -> None:  # noqa: ANN401
+def test_following_continues_with_later_commits(seven: Any, path: Path) -> None:  # noqa: ANN401
     go = threading.Event()
     batches = [["8"], ["9", "10"], many(3000), ["last"]]
     with committing(path, batches, go):
@@ -376,7 +376,7 @@ def test_following_goes_on_with_what_is_committed_later(seven: Any, path: Path) 
     assert seven.refresh() is True
 
 
-def test_following_starts_with_the_first_that_is_not_seen_yet(seven: Any, path: Path) -> None:  # noqa: ANN401
+def test_following_starts_with_the_first_record_not_seen_yet(seven: Any, path: Path) -> None:  # noqa: ANN401
     write(path, ["8", "9"])
     assert list(seven.follow(timeout=0)) == ["8", "9"]
     assert list(seven.follow(1, timeout=0)) == list("123456789")
@@ -384,7 +384,7 @@ def test_following_starts_with_the_first_that_is_not_seen_yet(seven: Any, path: 
     assert list(seven.follow(10, timeout=0)) == list(seven.follow(2**200, timeout=0)) == []
 
 
-def test_a_writer_follows_only_what_is_committed(path: Path) -> None:
+def test_a_follower_of_a_writer_gives_only_committed_records(path: Path) -> None:
     with CaptureFile(path, True) as cf:
         cf.add_records(["1", "2"])
         cf.commit()
@@ -395,7 +395,7 @@ def test_a_writer_follows_only_what_is_committed(path: Path) -> None:
         assert list(follower) == ["3"]
 
 
-def test_following_ends_when_there_is_no_news_for_so_long(seven: Any) -> None:  # noqa: ANN401
+def test_following_ends_after_the_timeout(seven: Any) -> None:  # noqa: ANN401
     started, used = time.monotonic(), time.process_time()
     assert list(seven.follow(timeout=0.5)) == []
     assert 0.5 <= time.monotonic() - started < PATIENCE

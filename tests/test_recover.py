@@ -1,4 +1,4 @@
-"""`recover`: each part of a real file is destroyed in turn, and what comes back is counted."""
+"""`recover`: each part of a real file is destroyed in turn, and the recovered records are counted."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ PATIENCE = 60.0
 
 
 def some_records(count: int, longest: int = 90) -> list[bytes]:
-    """Records of many lengths that all differ."""
+    """Distinct records of many lengths."""
     source = random.Random(count)
     return [b"%d:" % number + source.randbytes(source.randrange(longest)) for number in range(1, count + 1)]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A sound file and what is in it."""
+    """A sound file and its content."""
 
     data: bytes
     records: Sequence[bytes]
 
     @cached_property
     def parsed(self) -> Parsed:
-        """The file taken apart."""
+        """The parsed file."""
         return parse(self.data)
 
     @cached_property
@@ -65,7 +65,7 @@ class Sample:
 
     @cached_property
     def blocks(self) -> dict[int, bytes]:
-        """All blocks by the positions of their frames, the pending one included."""
+        """All blocks by the positions of their frames, including the pending one."""
         blocks = {frame.position: frame.block for frame in self.frames}
         return {**blocks, self.parsed.current.file_limit: self.parsed.current.pending}
 
@@ -86,7 +86,7 @@ class Sample:
 
     @property
     def whole(self) -> int:
-        """Where the bytes end that stand in the file and not in a slot's partial page."""
+        """The end of the complete pages; what follows is in a slot's partial page."""
         return self.parsed.geometry.page_floor(self.parsed.current.file_limit)
 
     def numbers_in(self, positions: Iterable[int]) -> set[int]:
@@ -95,24 +95,24 @@ class Sample:
         return {number for number, place in enumerate(self.places, start=1) if place.position in positions}
 
     def without(self, numbers: Iterable[int]) -> list[bytes]:
-        """The records but for those with these numbers."""
+        """All records except those with these numbers."""
         numbers = set(numbers)
         return [record for number, record in enumerate(self.records, start=1) if number not in numbers]
 
     def slot(self, parity: int) -> tuple[int, int]:
-        """Where slot A (0) or B (1) begins and ends."""
+        """The start and end of slot A (0) or B (1)."""
         start = self.parsed.geometry.slot_position(parity)
         return start, start + self.parsed.geometry.slot_size
 
     @property
     def current_slot(self) -> tuple[int, int]:
-        """Where the slot of the last commit begins and ends."""
+        """The start and end of the slot of the last commit."""
         return self.slot(self.parsed.current.serial % 2)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a recovery gave."""
+    """The result of a recovery."""
 
     report: capturefile.Recovery
     records: list[bytes]
@@ -137,7 +137,7 @@ class Outcome:
 
 @pytest.fixture
 def recovered(tmp_path: Path) -> Callable[..., Outcome]:
-    """A function that recovers a damaged file, given as bytes, and looks at the result."""
+    """A function that recovers a damaged file, given as bytes, and checks the result."""
     source, target = tmp_path / "source.capture", tmp_path / "target.capture"
 
     def recover(data: bytes, *, keep_numbers: bool = False) -> Outcome:
@@ -155,7 +155,7 @@ def recovered(tmp_path: Path) -> Callable[..., Outcome]:
 
 
 def written_by_us(path: Path, metadata: bool) -> Sample:
-    """A file with many commits, the newest slot being B, whose metadata was replaced again and again."""
+    """A file with many commits, whose newest slot is B and whose metadata was replaced repeatedly."""
     records = some_records(COUNT)
     with capturefile.open(path, "w", encoding=None, threads=3, sync=False) as cf:
         for start in range(0, COUNT, 500):
@@ -194,7 +194,7 @@ def marked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def destroy(data: bytes, start: int, end: int, how: str = "zeros") -> bytes:
-    """The file with the bytes from `start` to `end` made zeros, noise, or the opposite of what they were."""
+    """The file with the bytes from `start` to `end` replaced by zeros, noise, or their complement."""
     old = data[start:end]
     new = {
         "zeros": bytes(len(old)),
@@ -216,7 +216,7 @@ def is_part_of(some: Iterable[bytes], everything: Iterable[bytes]) -> bool:
 # One part after another
 
 
-def test_a_sound_file_is_recovered_whole(marked: Sample, recovered: Callable[..., Outcome]) -> None:
+def test_a_sound_file_is_recovered_completely(marked: Sample, recovered: Callable[..., Outcome]) -> None:
     outcome = recovered(marked.data)
     assert outcome.records == marked.records
     assert outcome.metadata == marked.parsed.metadata()
@@ -250,20 +250,20 @@ def test_nothing_is_lost_with_any_number_in_the_header(
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_the_slot_of_the_commit_before_costs_nothing(
+def test_losing_the_slot_of_the_previous_commit_loses_nothing(
     marked: Sample, recovered: Callable[..., Outcome], how: str
 ) -> None:
     start, end = marked.slot(1 - marked.parsed.current.serial % 2)
     outcome = recovered(destroy(marked.data, start, end, how))
     assert (outcome.records, outcome.metadata) == (marked.records, marked.parsed.metadata())
-    assert outcome.report.later_commit_lost, "nothing says which commit it was"
+    assert outcome.report.later_commit_lost, "nothing shows which commit it was"
     outcome = recovered(destroy(marked.data, start + 5000, end, how))
     assert outcome.records == marked.records
-    assert outcome.report.complete, "its serial number says that it was the one before"
+    assert outcome.report.complete, "its serial number shows that it was the previous one"
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_without_the_current_slot_all_comes_back_that_is_in_the_file(
+def test_without_the_current_slot_all_frames_in_the_file_are_recovered(
     marked: Sample, recovered: Callable[..., Outcome], how: str
 ) -> None:
     outcome = recovered(destroy(marked.data, *marked.current_slot, how))
@@ -279,7 +279,7 @@ def test_without_the_current_slot_all_comes_back_that_is_in_the_file(
 
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("with_header", [False, True])
-def test_without_both_slots_all_comes_back_but_the_pending_block(
+def test_without_both_slots_all_but_the_pending_block_is_recovered(
     plain: Sample, recovered: Callable[..., Outcome], how: str, with_header: bool
 ) -> None:
     start = 0 if with_header else plain.slot(0)[0]
@@ -288,7 +288,7 @@ def test_without_both_slots_all_comes_back_but_the_pending_block(
     last = plain.numbers_in([plain.frames[-1].position])
     assert is_part_of(outcome.records, plain.records)
     assert is_part_of(plain.without(pending | last), outcome.certain + outcome.records[-32:])
-    # Of the last frame all is there but for what stood in the partial page, 4 KB of its 30.
+    # The last frame is complete except for what was in the partial page, 4 KB of its 30.
     assert len(outcome.records) >= COUNT - len(pending) - len(last) // 4
     report = outcome.report
     assert (report.complete, report.expected, report.metadata) == (False, None, "lost")
@@ -296,7 +296,9 @@ def test_without_both_slots_all_comes_back_but_the_pending_block(
     assert outcome.metadata is None
 
 
-def test_without_both_slots_metadata_is_told_from_records(marked: Sample, recovered: Callable[..., Outcome]) -> None:
+def test_without_both_slots_metadata_is_distinguished_from_records(
+    marked: Sample, recovered: Callable[..., Outcome]
+) -> None:
     outcome = recovered(destroy(marked.data, marked.slot(0)[0], marked.parsed.geometry.data_start))
     assert is_part_of(outcome.certain, marked.records)
     found = outcome.report.last_metadata
@@ -308,7 +310,7 @@ def test_without_both_slots_metadata_is_told_from_records(marked: Sample, recove
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_frame_costs_its_own_records_and_no_others(
+def test_a_destroyed_frame_loses_only_its_own_records(
     plain: Sample, recovered: Callable[..., Outcome], how: str
 ) -> None:
     assert len(plain.frames) >= 3
@@ -322,7 +324,7 @@ def test_a_frame_costs_its_own_records_and_no_others(
         assert {problem.position for problem in outcome.report.problems} == {frame.position}
 
 
-def test_in_a_file_with_metadata_a_frame_costs_no_other_records_either(
+def test_in_a_file_with_metadata_a_destroyed_frame_loses_only_its_own_records(
     marked: Sample, recovered: Callable[..., Outcome]
 ) -> None:
     for frame in marked.frames:
@@ -337,7 +339,7 @@ def test_in_a_file_with_metadata_a_frame_costs_no_other_records_either(
 
 @pytest.mark.parametrize("geometry", [TINY, SMALL, replace(SMALL, block_size=0), Geometry(1024, 4096, 5)])
 @pytest.mark.parametrize("late_nodes", [False, True])
-def test_every_frame_of_deep_trees_costs_its_own_records_and_no_others(
+def test_a_destroyed_frame_of_a_deep_tree_loses_only_its_own_records(
     recovered: Callable[..., Outcome], geometry: Geometry, late_nodes: bool
 ) -> None:
     records = some_records(150)
@@ -357,7 +359,7 @@ def test_every_frame_of_deep_trees_costs_its_own_records_and_no_others(
 
 @pytest.mark.parametrize("geometry", [TINY, SMALL, Geometry(4096, 8192, 100), Geometry(512, 512, 33)])
 @pytest.mark.parametrize("late_nodes", [False, True])
-def test_the_header_of_unusual_sizes_is_found_again(
+def test_a_header_with_unusual_sizes_is_restored(
     recovered: Callable[..., Outcome], geometry: Geometry, late_nodes: bool
 ) -> None:
     records = some_records(700)
@@ -369,7 +371,7 @@ def test_the_header_of_unusual_sizes_is_found_again(
 
 
 @pytest.mark.parametrize("fan_out", [2, 16, 31, 33, 34, 48, 64, 96, 2**31 + 32])
-def test_a_wrong_fan_out_without_a_checksum_is_put_right(recovered: Callable[..., Outcome], fan_out: int) -> None:
+def test_a_wrong_fan_out_without_a_checksum_is_corrected(recovered: Callable[..., Outcome], fan_out: int) -> None:
     records = some_records(COUNT)
     data = build_file(records)
     outcome = recovered(data[:23] + fan_out.to_bytes(4) + data[27:])
@@ -378,7 +380,7 @@ def test_a_wrong_fan_out_without_a_checksum_is_put_right(recovered: Callable[...
     assert [problem.position for problem in outcome.report.problems] == [0]
 
 
-def test_a_fan_out_of_which_nothing_is_left_is_not_made_up(recovered: Callable[..., Outcome]) -> None:
+def test_a_fan_out_without_any_trace_is_not_invented(recovered: Callable[..., Outcome]) -> None:
     records = [random.Random(number).randbytes(150) for number in range(8)]
     sample = Sample(build_file(records, None, SMALL), records)
     (frame,) = sample.frames
@@ -389,9 +391,7 @@ def test_a_fan_out_of_which_nothing_is_left_is_not_made_up(recovered: Callable[.
     assert not any(lost.exact for lost in outcome.report.lost)
 
 
-def test_a_frame_of_which_only_the_length_is_destroyed_costs_nothing(
-    plain: Sample, recovered: Callable[..., Outcome]
-) -> None:
+def test_a_frame_with_only_its_length_destroyed_loses_nothing(plain: Sample, recovered: Callable[..., Outcome]) -> None:
     for frame in plain.frames[:-1]:
         for how in HOW:
             outcome = recovered(destroy(plain.data, frame.position, frame.position + 4, how))
@@ -400,7 +400,7 @@ def test_a_frame_of_which_only_the_length_is_destroyed_costs_nothing(
             assert {problem.position for problem in outcome.report.problems} == {frame.position}
 
 
-def test_a_file_cut_short_gives_all_up_to_the_cut(plain: Sample, recovered: Callable[..., Outcome]) -> None:
+def test_a_truncated_file_gives_all_records_up_to_its_end(plain: Sample, recovered: Callable[..., Outcome]) -> None:
     source = random.Random(0)
     for length in [plain.parsed.geometry.data_start, *source.sample(range(90_000, plain.whole), 12)]:
         outcome = recovered(plain.data[:length])
@@ -413,13 +413,13 @@ def test_a_file_cut_short_gives_all_up_to_the_cut(plain: Sample, recovered: Call
         assert outcome.report.expected == COUNT
         assert not outcome.report.complete
         assert len(outcome.lost) == COUNT - len(outcome.records)
-    assert len(outcome.records) > len(outcome.certain), "some of the last frame comes back as well"
+    assert len(outcome.records) > len(outcome.certain), "some of the last frame is recovered as well"
 
 
-def test_frames_that_a_slot_has_whole_outlast_a_file_that_is_cut_short_before_them(
+def test_complete_frames_in_a_slot_survive_truncation_of_the_data(
     recovered: Callable[..., Outcome],
 ) -> None:
-    # Half a megabyte of these takes a few hundred bytes.
+    # Half a megabyte of these compresses to a few hundred bytes.
     records = [*some_records(COUNT), *(b"%d" % (number % 3) * 1000 for number in range(500))]
     sample = Sample(build_file(records), records)
     in_slot = [frame.position for frame in sample.frames if frame.position >= sample.whole]
@@ -430,7 +430,7 @@ def test_frames_that_a_slot_has_whole_outlast_a_file_that_is_cut_short_before_th
     assert outcome.report.expected == len(records)
 
 
-def test_without_slots_and_with_a_frame_destroyed_the_rest_comes_back(
+def test_without_slots_and_with_a_destroyed_frame_the_rest_is_recovered(
     plain: Sample, recovered: Callable[..., Outcome]
 ) -> None:
     no_slots = destroy(plain.data, plain.slot(0)[0], plain.parsed.geometry.data_start)
@@ -440,12 +440,12 @@ def test_without_slots_and_with_a_frame_destroyed_the_rest_comes_back(
         after = plain.numbers_in([plain.parsed.current.file_limit, plain.frames[-1].position])
         assert is_part_of(plain.without(lost | after), outcome.records)
         assert is_part_of(outcome.records, plain.records)
-        # For the second frame a node says so, which starts the third; for the others the multiple of the fan-out
-        # that is nearest to what their lengths make likely.
+        # For the second frame, the node at the start of the third shows it; for the others, it is the multiple of the
+        # fan-out nearest to an estimate from their lengths.
         assert outcome.lost == lost
 
 
-def test_a_length_that_is_too_large_costs_no_frame_though_nothing_else_leads_to_it(
+def test_a_length_that_is_too_large_loses_no_frame_even_if_nothing_else_refers_to_it(
     plain: Sample, recovered: Callable[..., Outcome]
 ) -> None:
     no_slots = destroy(plain.data, plain.slot(0)[0], plain.parsed.geometry.data_start)
@@ -457,7 +457,7 @@ def test_a_length_that_is_too_large_costs_no_frame_though_nothing_else_leads_to_
         assert outcome.lost == set()
 
 
-def test_nodes_far_above_tell_how_many_records_a_gap_had(recovered: Callable[..., Outcome]) -> None:
+def test_nodes_far_above_show_how_many_records_a_gap_had(recovered: Callable[..., Outcome]) -> None:
     large = some_records(900, longest=200)
     records = [*large[:100], *(b"%d" % number for number in range(500)), *large[100:]]
     sample = Sample(build_file(records, None, Geometry(512, 1024, 4)), records)
@@ -468,7 +468,7 @@ def test_nodes_far_above_tell_how_many_records_a_gap_had(recovered: Callable[...
         if frame.position in positions:
             data = destroy(data, frame.position, frame.position + frame.length)
     outcome = recovered(data)
-    assert outcome.lost == small, "far more than the length of the gap makes likely"
+    assert outcome.lost == small, "far more than the length of the gap suggests"
     assert not any(lost.exact for lost in outcome.report.lost if lost.last - lost.first > 100)
 
 
@@ -477,7 +477,7 @@ def test_nodes_far_above_tell_how_many_records_a_gap_had(recovered: Callable[...
     [(range(17, 65), 1), (range(17, 41), 1000)],
     ids=["the-last-node-behind-it", "nodes-over-both-sides"],
 )
-def test_a_node_from_before_a_gap_tells_how_many_records_the_gap_had(
+def test_a_node_from_before_a_gap_shows_how_many_records_the_gap_had(
     gap: range, length: int, recovered: Callable[..., Outcome]
 ) -> None:
     source = random.Random(0)
@@ -485,16 +485,16 @@ def test_a_node_from_before_a_gap_tells_how_many_records_the_gap_had(
     sample = Sample(build_file(records, None, Geometry(512, 0, 4)), records)
     start, last = (sample.places[number - 1].position for number in (gap[0], gap[-1]))
     behind = [frame.position for frame in sample.frames if frame.position > last]
-    # The nodes that the last record fills follow it directly; the highest is left if there are more.
+    # The nodes that the last record fills follow it directly; if there are several, the highest is left.
     full = sum(gap[-1] % 4**height == 0 for height in range(1, 4))
     end = behind[max(1, full - 1)]
     data = destroy(sample.data, sample.slot(0)[0], sample.parsed.geometry.data_start)
     outcome = recovered(destroy(data, start, end))
-    assert outcome.lost == set(gap), "far from what the length of the gap makes likely"
+    assert outcome.lost == set(gap), "far from what the length of the gap suggests"
     assert outcome.records[:16] == records[:16]
 
 
-def test_old_metadata_in_the_place_of_a_lost_record_is_uncertain(recovered: Callable[..., Outcome]) -> None:
+def test_old_metadata_in_place_of_a_lost_record_is_uncertain(recovered: Callable[..., Outcome]) -> None:
     records = [b"%d" % number * 20 for number in range(40)]
     builder = FileBuilder(replace(TINY, block_size=0))
     builder.set_metadata(b"old")
@@ -514,11 +514,11 @@ def test_old_metadata_in_the_place_of_a_lost_record_is_uncertain(recovered: Call
     assert not outcome.report.complete
 
 
-# Whatever happens
+# Any damage
 
 
 def hits(source: random.Random, sample: Sample) -> list[tuple[int, int]]:
-    """A few ranges to be destroyed: header, slots, frames, and any bytes."""
+    """A few ranges to destroy: header, slots, frames, and any bytes."""
     geometry, limit = sample.parsed.geometry, sample.parsed.current.file_limit
     chosen = []
     for _ in range(source.randrange(1, 4)):
@@ -536,7 +536,7 @@ def hits(source: random.Random, sample: Sample) -> list[tuple[int, int]]:
 
 
 def survivors(sample: Sample, chosen: Sequence[tuple[int, int]]) -> list[bytes]:
-    """The records outside of what was destroyed: in whole frames, and in a pending block that is left."""
+    """The records outside the destroyed ranges: in complete frames, and in the pending block if it is left."""
 
     def hit(start: int, end: int) -> bool:
         return any(first < end and start < last for first, last in chosen)
@@ -553,9 +553,7 @@ def survivors(sample: Sample, chosen: Sequence[tuple[int, int]]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("seed", range(120))
-def test_all_outside_of_what_was_destroyed_comes_back_whatever_that_is(
-    recovered: Callable[..., Outcome], seed: int
-) -> None:
+def test_everything_outside_any_destroyed_ranges_is_recovered(recovered: Callable[..., Outcome], seed: int) -> None:
     source = random.Random(seed)
     records = some_records(source.randrange(60, 400))
     geometry = source.choice([TINY, SMALL, replace(TINY, block_size=0), Geometry(1024, 4096, 5), Geometry(4096, 4096)])
@@ -580,22 +578,22 @@ def test_all_outside_of_what_was_destroyed_comes_back_whatever_that_is(
         assert outcome.records == sample.without(outcome.lost)
 
 
-def test_noise_and_nothing_give_an_empty_file(recovered: Callable[..., Outcome]) -> None:
+def test_noise_and_empty_files_give_an_empty_file(recovered: Callable[..., Outcome]) -> None:
     for data in (b"", b"x", bytes(500_000), random.Random(1).randbytes(300_000), b"some text\n" * 30_000):
         outcome = recovered(data)
         assert (outcome.records, outcome.report.complete, outcome.report.expected) == ([], False, None)
         assert outcome.report.problems
 
 
-def test_old_frames_behind_the_end_are_taken_for_uncertain(tmp_path: Path, recovered: Callable[..., Outcome]) -> None:
+def test_old_frames_after_the_end_are_reported_as_uncertain(tmp_path: Path, recovered: Callable[..., Outcome]) -> None:
     path = tmp_path.parent / f"{tmp_path.name}-stale.capture"
     with capturefile.open(path, "w", encoding=None, threads=1, sync=False) as cf:
         cf.add_records(some_records(1500))
         cf.commit()
-        for record in some_records(3000):  # One by one: what is added at once is held back for long.
+        for record in some_records(3000):  # One by one: records added in one call are buffered for long.
             cf.add_record(b"rolled back" + record)
         cf.rollback()
-        later = some_records(2500)[1500:]  # More than a block, which is written over the first of the old ones.
+        later = some_records(2500)[1500:]  # More than a block, which overwrites the first of the old ones.
         cf.add_records(later)
         cf.commit()
         data = path.read_bytes()
@@ -605,7 +603,7 @@ def test_old_frames_behind_the_end_are_taken_for_uncertain(tmp_path: Path, recov
     assert recovered(data).records == some_records(1500) + later
 
 
-def test_a_commit_whose_slot_is_lost_is_found_behind_the_one_before(recovered: Callable[..., Outcome]) -> None:
+def test_a_commit_whose_slot_is_lost_is_found_after_the_previous_one(recovered: Callable[..., Outcome]) -> None:
     records = some_records(300)
     data = build_file(records, b"metadata", SMALL, previous=100)
     sample = Sample(data, records)
@@ -616,10 +614,10 @@ def test_a_commit_whose_slot_is_lost_is_found_behind_the_one_before(recovered: C
     assert is_part_of(outcome.records, records)
 
 
-# Options, and what is refused
+# Options and refusals
 
 
-def test_empty_records_keep_the_numbers_of_the_others(plain: Sample, recovered: Callable[..., Outcome]) -> None:
+def test_with_keep_numbers_empty_records_replace_lost_ones(plain: Sample, recovered: Callable[..., Outcome]) -> None:
     frame = plain.frames[1]
     outcome = recovered(destroy(plain.data, frame.position, frame.position + frame.length), keep_numbers=True)
     lost = plain.numbers_in([frame.position])
@@ -631,7 +629,7 @@ def test_empty_records_keep_the_numbers_of_the_others(plain: Sample, recovered: 
     ]
 
 
-def test_a_target_that_exists_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:
+def test_an_existing_target_is_refused_without_overwrite(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(build_file([b"1"]))
     target.write_bytes(b"precious")
@@ -654,7 +652,7 @@ def test_the_source_is_never_the_target(tmp_path: Path) -> None:
     assert source.read_bytes() == before
 
 
-def test_files_that_cannot_be_read_or_made_are_named(tmp_path: Path) -> None:
+def test_errors_name_files_that_cannot_be_read_or_created(tmp_path: Path) -> None:
     source = tmp_path / "source"
     with pytest.raises(FileNotFoundError) as caught:
         capturefile.recover(source, tmp_path / "target")
@@ -702,25 +700,25 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 LENGTHY = [b"%d " % number * 10_000 for number in range(1, 1001)]
-"""Records that it takes a while to recover."""
+"""Records that take a while to recover."""
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_progress_goes_from_nothing_to_all(tmp_path: Path, whole: bool) -> None:
+def test_progress_goes_from_zero_to_the_total(tmp_path: Path, whole: bool) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
-    # Where a writer's threads put blocks and index nodes differs from run to run, and so does what can be lost.
+    # The placement of blocks and index nodes by a writer's threads differs between runs, and so does what can be lost.
     data = build_file(LENGTHY, b"")
     source.write_bytes(data if whole else destroy(data, 4096, 86_016))
     calls: list[tuple[int, int]] = []
 
     def tell(done: int, total: int) -> None:
         if not calls:
-            # Longer than the pause between two calls, so that there is another one however fast the machine is.
+            # Longer than the pause between two calls, so that there is another call even on a fast machine.
             time.sleep(0.2)
         calls.append((done, total))
 
     recovery = capturefile.recover(source, target, progress=tell)
-    # Without its master nodes, what they held of the last block is lost.
+    # Without the master nodes, the part of the last block that they held is lost.
     assert recovery.recovered == len(LENGTHY) or (not whole and recovery.recovered > len(LENGTHY) - 100)
     size = source.stat().st_size
     assert [calls[0], calls[-1]] == [(0, size), (size, size)]
@@ -728,7 +726,7 @@ def test_progress_goes_from_nothing_to_all(tmp_path: Path, whole: bool) -> None:
     assert len(calls) > 2
 
 
-def test_an_error_in_progress_stops_the_work_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_an_error_in_the_progress_callback_stops_the_work_and_leaves_nothing_behind(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(build_file(LENGTHY, b""))
 
@@ -751,7 +749,7 @@ def test_large_records_and_shared_subtrees_are_recovered(recovered: Callable[...
     assert outcome.records[:7] == [b"after the subtree: %d" % number for number in range(1, 8)]
 
 
-def test_an_index_that_leads_back_for_ever_is_refused(tmp_path: Path) -> None:
+def test_a_circular_index_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(trillion_file())
     with pytest.raises(capturefile.InvalidCaptureFile, match="leads back"):
@@ -759,7 +757,7 @@ def test_an_index_that_leads_back_for_ever_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_the_reference_reads_what_was_recovered(plain: Sample, tmp_path: Path) -> None:
+def test_the_reference_reads_recovered_files(plain: Sample, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(destroy(plain.data, 0, 4096))
     capturefile.recover(source, target)
@@ -767,7 +765,7 @@ def test_the_reference_reads_what_was_recovered(plain: Sample, tmp_path: Path) -
         assert list(reference.record_generator()) == plain.records
         reference.add_record(b"one more")
         reference.commit()
-    assert without_header_checksum(target.read_bytes()) != target.read_bytes(), "its header keeps the checksum"
+    assert without_header_checksum(target.read_bytes()) != target.read_bytes(), "its header must keep the checksum"
     assert capturefile.verify(target).record_count == COUNT + 1
 
 
@@ -775,12 +773,12 @@ def test_the_reference_reads_what_was_recovered(plain: Sample, tmp_path: Path) -
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-    """Runs the command `capturefile recover` to its end."""
+    """Runs the command `capturefile recover`."""
     command = [sys.executable, "-m", "capturefile", "recover", *arguments]
     return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
 
 
-def test_the_command_says_what_was_recovered_and_what_was_lost(plain: Sample, tmp_path: Path) -> None:
+def test_the_command_reports_what_was_recovered_and_what_was_lost(plain: Sample, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(plain.data)
     done = run(source, target)
@@ -803,7 +801,7 @@ def test_the_command_says_what_was_recovered_and_what_was_lost(plain: Sample, tm
     assert report["lost"] == [{"first": lost[0], "last": lost[-1], "exact": True}]
 
 
-def test_the_command_names_what_is_uncertain(marked: Sample, tmp_path: Path) -> None:
+def test_the_command_reports_what_is_uncertain(marked: Sample, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(destroy(marked.data, 4096, 86_016))
     done = run(source, target)
@@ -814,7 +812,7 @@ def test_the_command_names_what_is_uncertain(marked: Sample, tmp_path: Path) -> 
     assert bytes.fromhex(json.loads(done.stdout)["last_metadata"]).startswith(b"up to")
 
 
-def test_the_command_tells_failure_and_wrong_usage_apart(tmp_path: Path) -> None:
+def test_the_command_distinguishes_failure_from_wrong_usage(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     done = run(source, target)
     assert (done.returncode, done.stdout) == (1, b"")

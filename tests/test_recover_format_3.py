@@ -1,4 +1,4 @@
-"""`recover` of files in format 3, from outside; `src/recover/v3/tests.rs` destroys each part in turn."""
+"""`recover` of files in format 3 through the public API; `src/recover/v3/tests.rs` destroys each part in turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COUNT = 20_000
-"""Enough for the log to have come round, and for its first commits to be in blocks alone."""
+"""Enough that the log has wrapped around and that its first commits are only in blocks."""
 RECORDS = [random.Random(number).randbytes(60) + b"%d" % number for number in range(1, COUNT + 1)]
 PAGE = 4096
 
@@ -33,7 +33,7 @@ def source(path: Path) -> Path:
 
 @pytest.fixture
 def target(path: Path) -> Path:
-    """Where the new file is to be."""
+    """The path of the new file."""
     return path.with_name("new.capture")
 
 
@@ -61,7 +61,7 @@ def without(numbers: Sequence[int], everything: list[tuple[bytes, object]]) -> l
     return [each for number, each in enumerate(everything, start=1) if number not in numbers]
 
 
-def test_a_sound_file_is_recovered_whole_with_the_times_of_its_commits(source: Path, target: Path) -> None:
+def test_a_sound_file_is_recovered_completely_with_the_times_of_its_commits(source: Path, target: Path) -> None:
     report = capturefile.recover(source, target)
     assert (report.complete, report.expected, report.problems) == (True, COUNT, ())
     assert contents(target) == contents(source)
@@ -75,7 +75,7 @@ def test_a_sound_file_is_recovered_whole_with_the_times_of_its_commits(source: P
 
 
 @pytest.mark.parametrize("destroyed", [[0], [1], [2], [0, 1], [0, 2], [1, 2]], ids=str)
-def test_nothing_is_lost_with_the_header_and_the_heads_but_one(
+def test_nothing_is_lost_without_the_header_and_all_heads_but_one(
     source: Path, target: Path, destroyed: list[int]
 ) -> None:
     before = contents(source)
@@ -86,7 +86,7 @@ def test_nothing_is_lost_with_the_header_and_the_heads_but_one(
     assert contents(target) == before
 
 
-def test_a_frame_costs_its_own_records_which_are_named(source: Path, target: Path) -> None:
+def test_a_destroyed_frame_loses_only_its_own_records_which_are_named(source: Path, target: Path) -> None:
     before = contents(source)
     first, second = blocks_of(source)[2], blocks_of(source)[5]
     for block in (first, second):
@@ -108,7 +108,7 @@ def test_a_frame_costs_its_own_records_which_are_named(source: Path, target: Pat
     assert run("recover", "--overwrite", source, target).stdout.decode().splitlines()[1].startswith("lost: records")
 
 
-def test_a_frame_whose_records_are_still_in_the_log_costs_nothing(source: Path, target: Path) -> None:
+def test_a_destroyed_frame_whose_records_are_still_in_the_log_loses_nothing(source: Path, target: Path) -> None:
     before, block = contents(source), blocks_of(source)[-1]
     assert block.position is not None
     destroy(source, (block.position, block.position + 1000))
@@ -123,7 +123,7 @@ def test_a_record_of_a_destroyed_entry_is_taken_from_a_later_entry_that_repeats_
         for record in records:
             cf.add_record(record)
             cf.commit()
-        # Too large for an entry, so that this one replaces the others.
+        # Too large for an entry, so that this commit replaces the entries before it.
         cf.set_metadata(b"m" * 2 * PAGE)
         cf.commit()
     place = path.read_bytes().index(records[1])
@@ -134,7 +134,7 @@ def test_a_record_of_a_destroyed_entry_is_taken_from_a_later_entry_that_repeats_
         assert (list(cf), cf.get_metadata()) == (records, b"m" * 2 * PAGE)
 
 
-def test_without_the_log_all_comes_back_that_is_in_frames(source: Path, target: Path) -> None:
+def test_without_the_log_all_records_in_frames_are_recovered(source: Path, target: Path) -> None:
     before, blocks = contents(source), blocks_of(source)
     with capturefile.open(source) as cf:
         log = next(block.records for block in cf.blocks() if block.position is None)
@@ -148,7 +148,7 @@ def test_without_the_log_all_comes_back_that_is_in_frames(source: Path, target: 
     assert contents(target) == before[: report.recovered]
 
 
-def test_verify_says_what_recover_would_save(source: Path) -> None:
+def test_verify_reports_what_recover_would_save(source: Path) -> None:
     block = blocks_of(source)[1]
     assert block.position is not None
     assert block.records is not None

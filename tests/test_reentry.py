@@ -1,4 +1,4 @@
-"""Signal handlers that use an object in which their own thread is at work: an error or an answer, never a hang."""
+"""Signal handlers that use an object that their own thread is using: an error or a result, never a hang."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Alarm:
-    """Calls something by a signal, again and again, until it has been done once."""
+    """Calls a function from a signal handler, repeatedly, until it has completed once."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.work = work
@@ -49,7 +49,7 @@ def follower(full: Path) -> Iterator[Follower[str]]:
 
 
 @pytest.mark.parametrize("use", [next, operator.length_hint, list])
-def test_a_follower_in_which_its_thread_waits_cannot_be_used_by_a_signal_handler(
+def test_a_signal_handler_cannot_use_a_follower_in_which_its_thread_waits(
     use: Callable[[Any], Any], follower: Follower[str]
 ) -> None:
     with Alarm(lambda: use(follower)) as alarm:
@@ -59,13 +59,13 @@ def test_a_follower_in_which_its_thread_waits_cannot_be_used_by_a_signal_handler
     assert "already executing" in str(result)
 
 
-def test_a_follower_in_which_its_thread_waits_answers_what_needs_no_waiting(follower: Follower[str]) -> None:
+def test_a_signal_handler_can_query_a_follower_in_which_its_thread_waits(follower: Follower[str]) -> None:
     with Alarm(lambda: (follower.lag(), follower.ready(), follower.file_name[-11:])) as alarm:
         assert list(follower) == []
     assert alarm.results == [(0, False, "log.capture")]
 
 
-def test_a_follower_in_which_its_thread_waits_can_be_closed_by_a_signal_handler(full: Path) -> None:
+def test_a_signal_handler_can_close_a_follower_in_which_its_thread_waits(full: Path) -> None:
     with CaptureFile(full) as cf:
         follower = cf.follow(1)
         with Alarm(follower.close):
@@ -73,7 +73,7 @@ def test_a_follower_in_which_its_thread_waits_can_be_closed_by_a_signal_handler(
         assert list(follower) == []
 
 
-def test_an_object_in_whose_follower_its_thread_waits_can_be_used_by_a_signal_handler(full: Path) -> None:
+def test_a_signal_handler_can_use_an_object_in_whose_follower_its_thread_waits(full: Path) -> None:
     with CaptureFile(full, True) as cf:
         follower = cf.follow(1)
 
@@ -87,7 +87,7 @@ def test_an_object_in_whose_follower_its_thread_waits_can_be_used_by_a_signal_ha
             assert list(follower) == ["one", "two", "three"]
 
 
-def test_a_thread_that_waits_for_another_in_a_follower_heeds_signals(full: Path) -> None:
+def test_a_thread_that_waits_for_another_in_a_follower_handles_signals(full: Path) -> None:
     with CaptureFile(full) as cf:
         follower = cf.follow()
         thread = threading.Thread(target=lambda: list(follower))

@@ -1,4 +1,4 @@
-"""Defects that were found once, each with what it cost, so that none of them comes back."""
+"""Tests for defects that were fixed."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE = 60
-"""Seconds that a child process may take."""
+"""Seconds that a child process may run."""
 HELD_BACK = 4 << 20
 """A call of `add_records` with more bytes than this continues in the open transaction."""
 
 
 def noise(length: int, seed: int = 1) -> bytes:
-    """Bytes that do not get shorter when they are compressed."""
+    """Incompressible bytes."""
     return random.Random(seed).randbytes(length)
 
 
 def run(script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a script in a process of its own, which may crash."""
+    """Runs a script in a separate process, which may crash."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def fail_after(records: list[bytes], action: Callable[[], object]) -> Iterator[bytes]:
-    """Gives the records, does something, and raises."""
+    """Gives the records, calls `action`, and raises."""
     yield from records
     action()
     raise KeyError
@@ -69,7 +69,7 @@ def test_a_commit_inside_a_failing_add_records_stays_committed(tmp_path: Path, l
 
 
 @LENGTHS
-def test_a_failing_add_records_takes_nothing_of_another_thread_with_it(tmp_path: Path, length: int) -> None:
+def test_a_failing_add_records_discards_nothing_of_another_thread(tmp_path: Path, length: int) -> None:
     def in_another_thread() -> None:
         other = threading.Thread(target=cf.add_record, args=(b"another's",))
         other.start()
@@ -83,7 +83,7 @@ def test_a_failing_add_records_takes_nothing_of_another_thread_with_it(tmp_path:
 
 
 @pytest.mark.parametrize("length", [10, HELD_BACK])
-def test_a_failing_add_records_leaves_what_was_added_before(tmp_path: Path, length: int) -> None:
+def test_a_failing_add_records_keeps_earlier_records(tmp_path: Path, length: int) -> None:
     with capturefile.open(tmp_path / "log.capture", "a", encoding=None) as cf:
         cf.add_record(b"before")
         assert len(cf) == 1
@@ -119,7 +119,7 @@ for attempt in range(3):
 """
 
 
-def test_closing_a_writer_never_cuts_off_what_a_thread_is_reading(tmp_path: Path) -> None:
+def test_closing_a_writer_never_truncates_what_a_thread_is_reading(tmp_path: Path) -> None:
     done = run(CLOSE_WHILE_READING, tmp_path / "log")
     assert done.returncode == 0, done.stderr
 
@@ -141,13 +141,13 @@ for end in ("close", "rollback"):
 """
 
 
-def test_giving_up_a_large_transaction_takes_no_memory_when_nobody_reads_it(tmp_path: Path) -> None:
+def test_abandoning_a_large_transaction_without_readers_takes_no_memory(tmp_path: Path) -> None:
     done = run(CLOSE_A_LARGE_TRANSACTION, tmp_path / "log")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("cache_size", [0, 1 << 24])
-def test_a_snapshot_of_a_transaction_that_was_taken_back_is_still_readable(tmp_path: Path, cache_size: int) -> None:
+def test_a_snapshot_of_a_rolled_back_transaction_is_still_readable(tmp_path: Path, cache_size: int) -> None:
     with capturefile.open(tmp_path / "log.capture", "a", encoding=None, cache_size=cache_size) as cf:
         old, new = ([noise(400, seed + index) for index in range(3000)] for seed in (0, 10_000))
         cf.add_records(old)
@@ -155,13 +155,13 @@ def test_a_snapshot_of_a_transaction_that_was_taken_back_is_still_readable(tmp_p
         cf.rollback()
         cf.add_records(new)
         cf.commit()
-        # What was committed in the same place is in the cache now.
+        # The records that were committed in the same place are now in the cache.
         assert list(cf) == new
         assert list(records) == old
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_never_reads_a_later_transaction_for_the_one_it_knew(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="requires fork")
+def test_a_forked_child_never_reads_a_later_transaction_in_place_of_its_own(tmp_path: Path) -> None:
     with capturefile.open(tmp_path / "log.capture", "a", encoding=None, cache_size=0) as cf:
         cf.add_record(b"committed")
         cf.add_record(noise(40_000, 0))
@@ -197,7 +197,7 @@ def abandoned(path: Path) -> CaptureFile:
 
 @pytest.mark.parametrize("action", ["always", "ignore"])
 @pytest.mark.filterwarnings("always::capturefile.UncommittedWarning")
-def test_an_exception_comes_through_the_end_of_an_unsaved_writer(
+def test_an_exception_survives_the_collection_of_an_uncommitted_writer(
     tmp_path: Path, action: Literal["always", "ignore"]
 ) -> None:
     with warnings.catch_warnings(record=True):
@@ -259,7 +259,7 @@ def test_a_long_slice_can_be_interrupted(tmp_path: Path) -> None:
 
 
 def damage_frames(path: Path, limit: int) -> None:
-    """Spoils a byte in the middle of the first frame."""
+    """Changes a byte in the middle of the first frame."""
     data = bytearray(path.read_bytes())
     start = 86_016
     length = int.from_bytes(data[start : start + 4], "big")
@@ -309,7 +309,7 @@ def test_an_object_that_holds_its_own_transaction_is_collected(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("to_write", [False, True])
-def test_a_newest_commit_that_makes_no_sense_is_refused_and_not_overwritten(tmp_path: Path, to_write: bool) -> None:
+def test_an_invalid_newest_commit_is_refused_and_not_overwritten(tmp_path: Path, to_write: bool) -> None:
     path = tmp_path / "log.capture"
     data = build_file([b"first", b"second"], previous=1)
     nonsense = encode_slot(parse(data).current, pending_length=40_000)
@@ -320,7 +320,7 @@ def test_a_newest_commit_that_makes_no_sense_is_refused_and_not_overwritten(tmp_
     assert path.read_bytes() == data
 
 
-CUTTING_SHORT = """
+TRUNCATE_AFTER_CLOSING = """
 import os, sys
 from capturefile import CaptureFile
 
@@ -337,13 +337,13 @@ for round in range(50):
         file.write(content)
 print("alive")
 """
-"""Blocks were still inflated ahead when the loop had ended and the file was closed."""
+"""Read-ahead was still inflating blocks after the loop had ended and the file was closed."""
 
 
-def test_a_file_may_be_cut_short_once_it_is_closed(tmp_path: Path) -> None:
+def test_a_file_can_be_truncated_once_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     with CaptureFile(path, True, sync="none") as cf:
         cf.add_records([noise(3000) + bytes(20_000)] * 200)
         cf.commit()
-    done = run(CUTTING_SHORT, path)
+    done = run(TRUNCATE_AFTER_CLOSING, path)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

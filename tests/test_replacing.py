@@ -1,4 +1,4 @@
-"""Files that take the place of others: whose they are, who may read them, and what is never replaced."""
+"""Files that replace others: their owner and permissions, and what is never replaced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Way = Callable[[Path, Path], object]
 
 OTHER = 12_345
-"""A user and a group that nobody here is."""
+"""A user and a group that do not exist here."""
 
 
 def command(*arguments: str | os.PathLike[str]) -> None:
@@ -28,7 +28,7 @@ def command(*arguments: str | os.PathLike[str]) -> None:
 
 
 def replace(_: Path, target: Path) -> None:
-    """What Dask's parts and Spark's sink do."""
+    """Replaces a file like Dask's parts and Spark's sink."""
     with replacing(target) as new, capturefile.open(new, "w"):
         pass
 
@@ -72,7 +72,7 @@ def mode_of(path: Path) -> int:
 
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize("way", [*WAYS, *CURSORS])
-def test_a_new_file_has_the_mode_that_the_umask_leaves(way: str, source: Path, tmp_path: Path) -> None:
+def test_a_new_file_has_the_mode_that_the_umask_allows(way: str, source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target.capture"
     {**WAYS, **CURSORS}[way](source, target)
     assert mode_of(target) == 0o640
@@ -81,7 +81,7 @@ def test_a_new_file_has_the_mode_that_the_umask_leaves(way: str, source: Path, t
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize("mode", [0o600, 0o664])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_that_is_replaced_keeps_its_mode(way: str, mode: int, source: Path, tmp_path: Path) -> None:
+def test_a_replaced_file_keeps_its_mode(way: str, mode: int, source: Path, tmp_path: Path) -> None:
     target = make(tmp_path / "target.capture", [b"old"])
     target.chmod(mode)
     before = target.stat().st_ino
@@ -106,7 +106,7 @@ def test_a_cursor_file_keeps_its_mode(way: str, source: Path, tmp_path: Path) ->
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_that_is_replaced_keeps_its_owner(way: str, source: Path, tmp_path: Path) -> None:
+def test_a_replaced_file_keeps_its_owner(way: str, source: Path, tmp_path: Path) -> None:
     target = make(tmp_path / "target.capture", [b"old"])
     os.chown(target, OTHER, OTHER)
     WAYS[way](source, target)
@@ -114,7 +114,7 @@ def test_a_file_that_is_replaced_keeps_its_owner(way: str, source: Path, tmp_pat
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_a_link_leads_to_is_replaced_and_the_link_stays(way: str, source: Path, tmp_path: Path) -> None:
+def test_the_target_of_a_link_is_replaced_and_the_link_stays(way: str, source: Path, tmp_path: Path) -> None:
     target = make(tmp_path / "target.capture", [b"old"])
     link = tmp_path / "link.capture"
     link.symlink_to(target.name)
@@ -125,7 +125,9 @@ def test_what_a_link_leads_to_is_replaced_and_the_link_stays(way: str, source: P
 
 
 @pytest.mark.parametrize("way", [*WAYS, *CURSORS])
-def test_the_longest_names_that_there_are_can_be_made_and_replaced(way: str, source: Path, tmp_path: Path) -> None:
+def test_files_with_the_longest_possible_names_can_be_created_and_replaced(
+    way: str, source: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     target = folder / ("n" * (255 - len(".capture")) + ".capture")
@@ -135,7 +137,7 @@ def test_the_longest_names_that_there_are_can_be_made_and_replaced(way: str, sou
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_that_somebody_writes_is_not_replaced(way: str, source: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_being_written_is_not_replaced(way: str, source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target.capture"
     with capturefile.open(target, "x") as cf, cf.transaction():
         cf.add_record("committed")
@@ -167,7 +169,7 @@ def test_only_regular_files_are_replaced(way: str, source: Path, tmp_path: Path)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-def test_a_pipe_in_the_place_of_a_new_file_is_refused_at_once(source: Path, tmp_path: Path) -> None:
+def test_a_pipe_in_place_of_a_new_file_is_refused_immediately(source: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(FileExistsError):
@@ -178,7 +180,7 @@ def test_a_pipe_in_the_place_of_a_new_file_is_refused_at_once(source: Path, tmp_
         assert b"File exists" in done.stderr
 
 
-def test_a_file_that_appears_meanwhile_is_replaced_only_if_that_was_asked_for(tmp_path: Path) -> None:
+def test_a_file_that_appears_meanwhile_is_replaced_only_on_request(tmp_path: Path) -> None:
     target = tmp_path / "target"
     with pytest.raises(FileExistsError, match="target"), replacing(target, overwrite=False):
         target.write_text("other")
@@ -199,7 +201,7 @@ def test_a_file_that_appears_meanwhile_is_replaced_only_if_that_was_asked_for(tm
         *(["export", "--overwrite", "FILE", "LINK"], ["export", "FILE", "FILE"]),
     ],
 )
-def test_a_file_is_not_read_and_written_at_once(arguments: list[str], source: Path, tmp_path: Path) -> None:
+def test_a_file_is_not_read_and_written_by_the_same_command(arguments: list[str], source: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.capture"
     link.hardlink_to(source)
     before = source.read_bytes()
@@ -210,7 +212,7 @@ def test_a_file_is_not_read_and_written_at_once(arguments: list[str], source: Pa
 
 
 @pytest.mark.parametrize("arguments", [["append", "FILE", "<"], ["import", "FILE", "<"], ["cat", "FILE", ">>"]])
-def test_a_file_is_not_its_own_standard_stream(arguments: list[str], source: Path) -> None:
+def test_a_file_is_refused_if_it_is_also_a_standard_stream(arguments: list[str], source: Path) -> None:
     from command import shell
 
     before = source.read_bytes()
@@ -220,7 +222,7 @@ def test_a_file_is_not_its_own_standard_stream(arguments: list[str], source: Pat
     assert source.read_bytes() == before
 
 
-def test_a_device_may_be_read_and_written() -> None:
+def test_the_same_device_may_be_read_and_written() -> None:
     from command import shell
 
     assert b"expected a regular file" in shell('"$@" < /dev/null', "append", "/dev/null").stderr

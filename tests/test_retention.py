@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, if there is such a place."""
+    """A folder in memory, if the system has one."""
     with TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as folder:
         yield Path(folder)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a log is to be."""
+    """The folder of a log."""
     return tmp_path / "log"
 
 
 def starts(folder: Path) -> list[int]:
-    """The numbers of the first records of the files that are there."""
+    """The numbers of the first records of the existing files."""
     return [int(name.partition(".")[0]) for name in manifest.names_of_files(folder)]
 
 
 def write(folder: Path, *sizes: int, **limits: Any) -> None:  # noqa: ANN401
-    """Writes files of this many records, and one that stays empty, and deletes by `limits`."""
+    """Writes files of this many records and an empty last file, and deletes files according to `limits`."""
     with RotatingWriter(folder, sync="none", **limits) as log:
         for size in sizes:
             log.add_records(numbered(log.record_count() + 1, log.record_count() + size))
@@ -53,7 +53,7 @@ def test_at_most_this_many_files_are_kept(folder: Path) -> None:
     assert starts(folder) == [13]
 
 
-def test_files_of_more_bytes_than_are_kept_are_deleted(folder: Path) -> None:
+def test_files_beyond_the_limit_of_bytes_are_deleted(folder: Path) -> None:
     write(folder, *[10] * 6)
     sizes = [path.stat().st_size for path in sorted(folder.glob("0*"))]
     with RotatingWriter(folder, keep_bytes=sum(sizes[-3:])):
@@ -77,7 +77,7 @@ def test_files_that_ended_long_ago_are_deleted(folder: Path, monkeypatch: pytest
         assert starts(folder) == [3, 4]
 
 
-def test_what_is_written_is_never_deleted(folder: Path) -> None:
+def test_the_file_being_written_is_never_deleted(folder: Path) -> None:
     write_files(folder, 5)
     with RotatingWriter(folder, keep_files=1, keep_bytes=1, keep_age=1e-9) as log:
         log.add_record("record 6")
@@ -87,20 +87,20 @@ def test_what_is_written_is_never_deleted(folder: Path) -> None:
 
 
 def write_and_count(folder: Path) -> int:
-    """How many records are there."""
+    """The number of records in a log."""
     with RotatingReader(folder) as log:
         return len(list(log))
 
 
 @pytest.mark.parametrize("name", ["keep_files", "keep_bytes", "keep_age"])
-def test_a_limit_that_cannot_be_is_refused_before_anything_is_made(folder: Path, name: str) -> None:
+def test_an_invalid_limit_is_refused_before_anything_is_created(folder: Path, name: str) -> None:
     limits: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"{name} cannot be 0: it must be more than 0"):
         RotatingWriter(folder, **limits)
     assert not folder.exists()
 
 
-def test_readers_at_work_read_to_the_end_of_a_deleted_file_and_are_then_told(folder: Path) -> None:
+def test_active_readers_read_a_deleted_file_to_its_end_and_then_get_an_error(folder: Path) -> None:
     write_files(folder, 3, 3, 3)
     with RotatingReader(folder) as log:
         follower = log.follow(1, timeout=0)
@@ -118,7 +118,7 @@ def test_readers_at_work_read_to_the_end_of_a_deleted_file_and_are_then_told(fol
         assert list(follower) == numbered(7, 9)
 
 
-def test_a_file_that_cannot_be_deleted_is_told_and_the_log_goes_on(
+def test_a_file_that_cannot_be_deleted_is_reported_and_the_log_continues(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_files(folder, 2)

@@ -1,4 +1,4 @@
-"""Rotated logs: writers that start new files, and what a crash leaves."""
+"""Rotated logs: writers that start new files, and logs after crashes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a log is to be."""
+    """The folder of a log."""
     return tmp_path / "log"
 
 
 # Writing
 
 
-def test_a_new_file_is_started_where_one_has_its_size(folder: Path) -> None:
+def test_a_new_file_is_started_at_the_maximum_size(folder: Path) -> None:
     with RotatingWriter(folder, max_bytes=200_000, sync="none") as log:
         for number in range(1, 301):
             log.add_record(random.randbytes(10_000))
@@ -54,7 +54,7 @@ def test_a_new_file_is_started_where_one_has_its_size(folder: Path) -> None:
             assert 200_000 <= cf.info().file_limit + cf.info().pending_bytes < 220_000
 
 
-def test_a_new_file_is_started_where_one_has_its_age(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_file_is_started_at_the_maximum_age(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     log = RotatingWriter(folder, max_age=3600, sync="none")
@@ -79,10 +79,10 @@ def test_a_new_file_is_started_where_one_has_its_age(folder: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("ahead", [1000, 10**9])
-def test_a_clock_that_is_set_back_does_not_keep_a_file_for_ever(
+def test_a_clock_that_is_set_back_does_not_prevent_rotation(
     folder: Path, monkeypatch: pytest.MonkeyPatch, ahead: int
 ) -> None:
-    """A board without a battery may have been years ahead, or behind, when the file was started."""
+    """The clock of a board without a battery may have been years ahead, or behind, when the file was started."""
     clocks = [time.time() + ahead, 5000.0]
     monkeypatch.setattr(time, "time", lambda: clocks[0])
     monkeypatch.setattr(time, "monotonic", lambda: clocks[1])
@@ -94,7 +94,7 @@ def test_a_clock_that_is_set_back_does_not_keep_a_file_for_ever(
         clocks[1] += 3599
         log.add_record("record 2")
         log.commit()
-        # What lies further ahead than a file gets old is no start.
+        # A start that is more than the maximum age in the future is ignored.
         assert (log.file_name == first) == (ahead == 1000)
         clocks[1] += 3600
         log.add_record("record 3")
@@ -107,7 +107,7 @@ def test_a_clock_that_is_set_back_does_not_keep_a_file_for_ever(
         log.rollback()
 
 
-def test_a_transaction_stays_in_one_file_however_large(folder: Path) -> None:
+def test_a_transaction_of_any_size_stays_in_one_file(folder: Path) -> None:
     with RotatingWriter(folder, max_bytes=10_000, sync="none") as log, log.transaction():
         for number in range(1, 2001):
             log.add_record(f"{number} {random.random()}")
@@ -115,7 +115,7 @@ def test_a_transaction_stays_in_one_file_however_large(folder: Path) -> None:
         assert [file.record_count for file in reader.files()] == [2000]
 
 
-def test_without_a_limit_only_the_user_rotates_and_never_an_empty_file(folder: Path) -> None:
+def test_without_limits_only_the_user_rotates_and_empty_files_are_not_rotated(folder: Path) -> None:
     with RotatingWriter(folder, sync="none") as log:
         log.rotate()
         log.add_record("record 1")
@@ -129,7 +129,7 @@ def test_without_a_limit_only_the_user_rotates_and_never_an_empty_file(folder: P
         assert [(file.first_record, file.last_record) for file in reader.files()] == [(1, 1), (2, 3), (4, 5)]
 
 
-def test_the_metadata_goes_along_with_a_rotation(folder: Path) -> None:
+def test_the_metadata_is_kept_in_a_rotation(folder: Path) -> None:
     with RotatingWriter(folder, initial_metadata=b"at the beginning", sync="none") as log:
         assert log.get_metadata() == b"at the beginning"
         log.add_record("record 1")
@@ -156,7 +156,7 @@ def test_a_transaction_that_raises_leaves_nothing(folder: Path) -> None:
         assert list(reader.as_sequence()) == ["record 1"]
 
 
-def test_an_exception_that_ends_a_with_block_comes_without_a_warning(folder: Path) -> None:
+def test_an_exception_that_ends_a_with_block_is_raised_without_a_warning(folder: Path) -> None:
     def fail(log: RotatingWriter) -> None:
         with log:
             log.add_record("not wanted any more")
@@ -181,7 +181,7 @@ def test_closing_does_not_commit_and_ends_all_writing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [{"max_bytes": 0}, {"max_age": -1.0}, {"max_age": float("nan")}])
-def test_a_limit_that_cannot_be_is_refused_before_anything_is_made(folder: Path, limit: dict[str, Any]) -> None:
+def test_an_invalid_limit_is_refused_before_anything_is_created(folder: Path, limit: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(limit))):
         RotatingWriter(folder, **limit)
     assert not folder.exists()
@@ -241,7 +241,7 @@ def test_threads_share_a_writer_over_rotations(folder: Path) -> None:
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, if there is such a place: for tests of kills, not of disks, that sync often."""
+    """A folder in memory, if the system has one: for tests of kills, not of disks, that sync often."""
     with TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as folder:
         yield Path(folder)
 
@@ -260,7 +260,7 @@ def test_a_writer_that_dies_at_any_line_loses_nothing(memory: Path) -> None:
             check(folder, counts[-1])
         write_files(folder, 2)
         check(folder, (counts or [0])[-1] + 2)
-    # What was committed stays, and all states came up.
+    # Commits are kept, and all states have occurred.
     assert counts == sorted(counts)
     assert set(counts) == {0, 2, 3}
     assert leftovers > 2
@@ -285,7 +285,7 @@ def test_killed_writers_lose_and_repeat_nothing_for_followers(folder: Path, sync
 
 
 def write_and_kill(folder: Path, sync: str, acknowledged: int, lines: int) -> int:
-    """Lets a writer say this many lines before it is killed; returns how many records must be there."""
+    """Kills a writer after it has printed this many lines; returns how many records must be there."""
     with acting(rotating_scenarios.write_log, folder, sync) as writer:
         word, count, bookmark = writer.hear().split()
         assert (word, count) == ("open", bookmark)
@@ -299,12 +299,12 @@ def write_and_kill(folder: Path, sync: str, acknowledged: int, lines: int) -> in
 
 
 def fail_with_a_full_disk(*_: object, **__: object) -> None:
-    """What a step raises when the disk is full."""
+    """Fails like a step that finds the disk full."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("failing", [1, 2, 3])
-def test_a_rotation_that_finds_the_disk_full_is_tried_again(
+def test_a_rotation_that_finds_the_disk_full_can_be_retried(
     folder: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
     """The three syncs are the old file's, the new one's and the folder's."""
@@ -335,24 +335,24 @@ def test_a_rotation_that_finds_the_disk_full_is_tried_again(
 
 
 def announce_nothing(_manifest: CaptureFile[str], _first: int) -> None:
-    """What a rotation does whose announcement fails at once."""
+    """An announcement that fails immediately."""
     fail_with_a_full_disk()
 
 
 def announce_half(manifest: CaptureFile[str], _first: int) -> None:
-    """What one does whose announcement is never committed."""
+    """An announcement that is never committed."""
     manifest.add_record("never committed")
     fail_with_a_full_disk()
 
 
 def announce_and_fail(manifest: CaptureFile[str], first: int) -> None:
-    """Commits the announcement, and then fails."""
+    """An announcement that is committed, after which the call fails."""
     announce(manifest, first)
     fail_with_a_full_disk()
 
 
 def close_the_manifest(manifest: CaptureFile[str], _first: int) -> None:
-    """What a commit leaves that may or may not have happened: the manifest has to be opened again."""
+    """The state after a commit with an unknown result: the manifest must be reopened."""
     manifest.close()
     fail_with_a_full_disk()
 
@@ -361,7 +361,7 @@ announce = manifest.announce
 
 
 @pytest.mark.parametrize("failing", [announce_nothing, announce_half, announce_and_fail, close_the_manifest])
-def test_a_writer_goes_on_where_the_manifest_says_after_an_announcement_has_failed(
+def test_after_a_failed_announcement_a_writer_continues_where_the_manifest_says(
     folder: Path, monkeypatch: pytest.MonkeyPatch, failing: Callable[[CaptureFile[str], int], None]
 ) -> None:
     with RotatingWriter(folder, sync="none") as log:
@@ -383,9 +383,7 @@ def test_a_writer_goes_on_where_the_manifest_says_after_an_announcement_has_fail
         assert [file.first_record for file in reader.files()] == [1, 2]
 
 
-def test_a_log_is_found_again_by_the_next_call_where_that_failed_as_well(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_call_reopens_a_log_whose_reopening_failed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with RotatingWriter(folder, sync="none") as log:
         log.add_record("record 1")
         with monkeypatch.context() as patch:
@@ -401,11 +399,9 @@ def test_a_log_is_found_again_by_the_next_call_where_that_failed_as_well(
     check(folder, 2)
 
 
-def test_a_signal_handler_cannot_use_a_log_in_the_middle_of_its_rotation(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_handler_cannot_use_a_log_during_its_rotation(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def announce_and_handle(announced: CaptureFile[str], first: int) -> manifest.Entry:
-        """A handler that is called here would add to a file that is left behind."""
+        """A handler that is called here would add to a file that is no longer current."""
         with pytest.raises(ValueError, match="already executing"):
             log.add_record("record 2")
         return announce(announced, first)
@@ -420,7 +416,7 @@ def test_a_signal_handler_cannot_use_a_log_in_the_middle_of_its_rotation(
     check(folder, 2)
 
 
-def test_a_file_with_records_that_the_manifest_does_not_know_is_never_deleted(folder: Path) -> None:
+def test_a_file_with_records_that_is_not_in_the_manifest_is_never_deleted(folder: Path) -> None:
     write_files(folder, 2)
     old_manifest = (folder / manifest.NAME).read_bytes()
     write_files(folder, 3)
@@ -432,15 +428,15 @@ def test_a_file_with_records_that_the_manifest_does_not_know_is_never_deleted(fo
     assert (folder / "00000000000000000003.capture").exists()
 
 
-def test_a_log_without_its_last_file_is_not_gone_on_with(folder: Path) -> None:
+def test_a_log_without_its_last_file_cannot_be_continued(folder: Path) -> None:
     write_files(folder, 2, 2)
     (folder / "00000000000000000003.capture").unlink()
     with pytest.raises(capturefile.InvalidCaptureFile, match="last file of a log"):
         RotatingWriter(folder)
 
 
-def test_a_copy_without_the_files_that_were_announced_last_is_read_as_far_as_it_goes(folder: Path) -> None:
-    """A copy that meets rotations has the manifest of a later moment than the files."""
+def test_a_copy_without_the_last_announced_files_can_be_read(folder: Path) -> None:
+    """A copy that is made during rotations has a manifest that is newer than its files."""
     write_files(folder, 2, 2, 2)
     for first in (3, 5):
         (folder / f"{first:020}.capture").unlink()
@@ -467,7 +463,7 @@ def test_a_copy_without_the_files_that_were_announced_last_is_read_as_far_as_it_
         (['{"first": 1, "started": 0}', '{"first": 1, "started": 0}'], "record 1 after one that starts with record 1"),
     ],
 )
-def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, lines: list[str], message: str) -> None:
+def test_an_invalid_manifest_is_refused(folder: Path, lines: list[str], message: str) -> None:
     folder.mkdir()
     with CaptureFile(folder / manifest.NAME, True, manifest.FORMAT) as cf:
         cf.add_records(lines)
@@ -485,7 +481,7 @@ def test_a_manifest_of_a_later_version_is_refused(folder: Path) -> None:
             opened(folder)
 
 
-def test_the_manifest_can_be_read_by_whoever_wants(folder: Path) -> None:
+def test_the_manifest_is_a_readable_capture_file(folder: Path) -> None:
     write_files(folder, 3, 2)
     with CaptureFile(folder / "_manifest.capture") as cf:
         assert [json.loads(line)["first"] for line in cf] == [1, 4]

@@ -1,4 +1,4 @@
-"""Rotated logs as one: reading them, and following them over rotations."""
+"""Rotated logs as one: reading them, and following them across rotations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a log is to be."""
+    """The folder of a log."""
     return tmp_path / "log"
 
 
@@ -48,7 +48,7 @@ def test_a_reader_sees_all_files_as_one(folder: Path) -> None:
         assert data.record_at(9) == b"record 9"
 
 
-def test_what_a_reader_sees_stands_still_until_it_looks_again(folder: Path) -> None:
+def test_a_reader_sees_one_state_until_it_is_refreshed(folder: Path) -> None:
     write_files(folder, 3)
     with RotatingReader(folder) as log:
         write_files(folder, 2, 2)
@@ -68,7 +68,7 @@ def test_what_a_reader_sees_stands_still_until_it_looks_again(folder: Path) -> N
         assert log.record_at(8) == "record 8"
 
 
-def test_a_record_behind_a_sealed_file_is_not_of_the_log(folder: Path) -> None:
+def test_a_record_added_to_a_sealed_file_is_not_part_of_the_log(folder: Path) -> None:
     write_files(folder, 2, 2)
     with CaptureFile(folder / "00000000000000000001.capture", True) as cf:
         cf.add_record("added by another program")
@@ -92,7 +92,7 @@ def test_a_sealed_file_that_has_lost_records_is_reported(folder: Path) -> None:
             next(follower)
 
 
-def test_records_that_were_deleted_are_reported_with_where_to_go_on(folder: Path) -> None:
+def test_deleted_records_are_reported_with_the_next_existing_one(folder: Path) -> None:
     write_files(folder, 3, 2, 2, 2)
     for first in (1, 4):
         (folder / f"{first:020}.capture").unlink()
@@ -109,7 +109,7 @@ def test_records_that_were_deleted_are_reported_with_where_to_go_on(folder: Path
         assert list(follower) == numbered(6, 9)
 
 
-def test_a_reader_whose_last_file_was_sealed_and_deleted_sees_the_later_one(
+def test_a_reader_whose_last_file_was_sealed_and_deleted_sees_the_next_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_files(folder, 2)
@@ -117,7 +117,7 @@ def test_a_reader_whose_last_file_was_sealed_and_deleted_sees_the_later_one(
     with RotatingReader(folder) as log:
 
         def look_late(seen: manifest.Manifest) -> bool:
-            """Just after the look into the manifest, there is a rotation, and the old file is deleted."""
+            """Just after the manifest has been read, the log is rotated and the old file is deleted."""
             monkeypatch.setattr(manifest.Manifest, "look", look)
             found = look(seen)
             write_files(folder, 3)
@@ -134,7 +134,7 @@ def test_a_folder_without_a_log_is_an_error(folder: Path) -> None:
         RotatingReader(folder)
 
 
-def test_a_log_that_was_just_begun_has_no_records(folder: Path) -> None:
+def test_a_new_log_has_no_records(folder: Path) -> None:
     folder.mkdir()
     manifest.open_for_writing(folder).close()
     with RotatingReader(folder) as log:
@@ -148,7 +148,7 @@ def test_a_log_that_was_just_begun_has_no_records(folder: Path) -> None:
 # Following
 
 
-def test_a_follower_goes_on_over_rotations(folder: Path) -> None:
+def test_a_follower_continues_across_rotations(folder: Path) -> None:
     write_files(folder, 2)
     with RotatingReader(folder) as log:
         every, later, far = log.follow(1, timeout=0), log.follow(timeout=0), log.follow(6, timeout=0)
@@ -164,7 +164,7 @@ def test_a_follower_goes_on_over_rotations(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("looks", [1, 2], ids=["alone", "with a thread that looks first"])
-def test_a_follower_that_has_just_looked_misses_nothing_of_a_file_that_is_sealed_then(
+def test_a_follower_misses_nothing_if_its_file_is_sealed_after_its_check(
     folder: Path, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
     write_files(folder, 1)
@@ -173,7 +173,7 @@ def test_a_follower_that_has_just_looked_misses_nothing_of_a_file_that_is_sealed
         follower = log.follow(1, timeout=0)
 
         def look_late(seen: manifest.Manifest) -> bool:
-            """Between the look at the file and that at the manifest, the file grows and is sealed."""
+            """Between the checks of the file and of the manifest, the file grows and is sealed."""
             monkeypatch.setattr(manifest.Manifest, "look", look)
             with RotatingWriter(folder, sync="none") as writer:
                 writer.add_records(numbered(2, 4))
@@ -209,7 +209,7 @@ def test_a_follower_waits_and_ends_with_its_timeout_or_its_reader(folder: Path) 
         RotatingReader(folder).follow(1, timeout=-1)
 
 
-def test_a_follower_reads_a_deleted_file_that_it_has_open_to_its_end(folder: Path) -> None:
+def test_a_follower_reads_an_open_file_to_its_end_after_it_is_deleted(folder: Path) -> None:
     write_files(folder, 3)
     with RotatingReader(folder) as log:
         follower = log.follow(1, timeout=0)
@@ -219,7 +219,7 @@ def test_a_follower_reads_a_deleted_file_that_it_has_open_to_its_end(folder: Pat
         assert list(follower) == numbered(2, 5)
 
 
-def test_a_follower_at_the_end_of_a_file_that_was_sealed_and_deleted_goes_on(folder: Path) -> None:
+def test_a_follower_at_the_end_of_a_sealed_and_deleted_file_continues(folder: Path) -> None:
     write_files(folder, 3)
     with RotatingReader(folder) as log:
         follower = log.follow(1, timeout=0)
@@ -230,7 +230,7 @@ def test_a_follower_at_the_end_of_a_file_that_was_sealed_and_deleted_goes_on(fol
 
 
 @pytest.mark.parametrize("step", [lambda follower: next(follower), lambda follower: follower.lag()])
-def test_a_log_that_is_replaced_is_reported(folder: Path, step: Callable[[Any], object]) -> None:
+def test_the_replacement_of_a_log_is_reported(folder: Path, step: Callable[[Any], object]) -> None:
     write_files(folder, 1)
     with RotatingReader(folder) as log:
         follower = log.follow(1, timeout=0)
@@ -241,7 +241,7 @@ def test_a_log_that_is_replaced_is_reported(folder: Path, step: Callable[[Any], 
             step(follower)
 
 
-def test_a_record_that_cannot_be_read_does_not_shift_the_numbers(folder: Path) -> None:
+def test_an_unreadable_record_does_not_shift_the_numbers(folder: Path) -> None:
     with RotatingWriter(folder, sync="none") as log:
         batches: list[list[str | bytes]] = [["record 1", b"\xff", "record 3"], ["record 4", b"\xff"], ["record 6"]]
         for records in batches:
@@ -258,7 +258,7 @@ def test_a_record_that_cannot_be_read_does_not_shift_the_numbers(folder: Path) -
         assert seen == ["record 1", "?", "record 3", "record 4", "?", "record 6"]
 
 
-def test_followers_in_asyncio_go_on_over_rotations(folder: Path) -> None:
+def test_followers_in_asyncio_continue_across_rotations(folder: Path) -> None:
     write_files(folder, 2)
 
     async def follow(log: RotatingReader[str]) -> list[str]:
@@ -279,7 +279,7 @@ def test_followers_in_asyncio_go_on_over_rotations(folder: Path) -> None:
         assert not log.closed
 
 
-def test_a_follower_in_asyncio_ends_with_its_timeout(folder: Path) -> None:
+def test_a_follower_in_asyncio_ends_after_its_timeout(folder: Path) -> None:
     write_files(folder, 2, 1)
 
     async def follow(log: RotatingReader[str]) -> list[str]:
@@ -289,10 +289,10 @@ def test_a_follower_in_asyncio_ends_with_its_timeout(folder: Path) -> None:
         assert asyncio.run(follow(log)) == numbered(2, 3)
 
 
-# Other folders, other processes
+# Changes of the working folder, and other processes
 
 
-def test_a_log_goes_on_after_the_process_has_gone_to_another_folder(
+def test_a_log_continues_after_the_process_changes_its_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -314,7 +314,7 @@ def test_a_log_goes_on_after_the_process_has_gone_to_another_folder(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_reader_goes_to_other_processes(folder: Path) -> None:
+def test_a_reader_is_passed_to_other_processes(folder: Path) -> None:
     write_files(folder, 2)
     with RotatingReader(folder, encoding=None) as reader:
         pickled = pickle.dumps(reader)
@@ -322,7 +322,7 @@ def test_a_reader_goes_to_other_processes(folder: Path) -> None:
         with pickle.loads(pickled) as other:
             assert other.record_at(3) == b"record 3"
             assert (reader.record_count(), other.record_count()) == (2, 3)
-        # Caches know a result by the pickle of what it was made of.
+        # Caches use the pickles of a computation's inputs as keys.
         assert pickle.dumps(reader) == pickled
         assert reader.refresh()
         assert pickle.dumps(reader) != pickled
@@ -332,8 +332,8 @@ def test_a_reader_goes_to_other_processes(folder: Path) -> None:
         pickle.dumps(writer)
 
 
-def test_a_signal_handler_cannot_step_the_follower_that_it_has_interrupted(folder: Path) -> None:
-    """It would wait for itself; a generator refuses it, too."""
+def test_a_signal_handler_cannot_advance_the_follower_that_it_has_interrupted(folder: Path) -> None:
+    """It would wait for itself; a generator refuses this, too."""
     write_files(folder, 1)
     refused = []
     with RotatingReader(folder) as reader:

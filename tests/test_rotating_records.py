@@ -34,7 +34,7 @@ def log(folder: Path) -> Iterator[RotatingReader[str]]:
 
 
 def rows(table: object) -> list[tuple[int, str]]:
-    """Numbers and records of a table."""
+    """The numbers and records of a table."""
     columns = pyarrow.table(table).to_pydict()
     return list(zip(columns["record_number"], columns["record"], strict=True))
 
@@ -51,7 +51,7 @@ def test_a_log_reads_like_a_file(log: RotatingReader[str]) -> None:
         log[::0]
 
 
-def test_slices_are_those_of_a_file(folder: Path, log: RotatingReader[str], path: Path) -> None:
+def test_slices_are_like_those_of_a_file(folder: Path, log: RotatingReader[str], path: Path) -> None:
     source = random.Random(18)
     with CaptureFile(path, True, sync="none") as cf:
         cf.add_records(numbered(1, COUNT))
@@ -62,7 +62,7 @@ def test_slices_are_those_of_a_file(folder: Path, log: RotatingReader[str], path
             assert log[part] == cf[part], part
 
 
-def test_records_that_were_deleted_keep_their_numbers_and_are_passed_over(folder: Path) -> None:
+def test_deleted_records_are_skipped_and_the_others_keep_their_numbers(folder: Path) -> None:
     with RotatingReader(folder) as log:
         for file in log.files()[:2]:
             file.path.unlink()
@@ -77,7 +77,7 @@ def test_records_that_were_deleted_keep_their_numbers_and_are_passed_over(folder
             assert caught.value.first_record == 6
 
 
-def test_a_file_that_is_deleted_during_the_iteration_is_said_so(folder: Path) -> None:
+def test_a_file_deleted_during_the_iteration_is_reported(folder: Path) -> None:
     with RotatingReader(folder) as log:
         records = iter(log)
         assert next(records) == "record 1"

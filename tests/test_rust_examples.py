@@ -29,5 +29,5 @@ def test_an_item_without_an_example_is_found(text: str, expected: tuple[int, str
         "pub(crate) fn hidden() {}\nfn private() {}\npub use other::Name;\npub mod inner;",
     ],
 )
-def test_other_items_are_left_alone(text: str) -> None:
+def test_other_items_are_ignored(text: str) -> None:
     assert list(rust_examples.without_example(text)) == []

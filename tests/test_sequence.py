@@ -1,4 +1,4 @@
-"""Sequences of records, counted from 0: views, many files as one, shares of the work, other processes."""
+"""Sequences of records, counted from 0: views, many files as one, splitting, other processes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ COUNT = 2000
 
 
 def text(number: int) -> str:
-    """A record that tells its number, and its file if that is not the first."""
+    """A record that states its number, and its file if that is not the first."""
     return f"{number} " + "x" * (number * 37 % 360)
 
 
 @pytest.fixture
 def many(path: Path) -> Path:
-    """A file of many records in some dozens of small blocks."""
+    """A file of many records in a few dozen small blocks."""
     with CaptureFile(path, True, compression_block_size=4096, sync=False) as cf:
         cf.add_records(text(number) for number in range(1, COUNT + 1))
         cf.commit()
@@ -48,7 +48,7 @@ def sequence(path: Path) -> RecordSequence[str]:
 
 
 def assert_same(found: RecordSequence[Any], expected: Sequence[Any]) -> None:
-    """Checks that both hold the same in every way in which a sequence is read."""
+    """Checks that every way of reading a sequence gives the same for both."""
     assert len(found) == len(expected)
     assert list(found) == list(expected)
     assert list(reversed(found)) == list(reversed(expected))
@@ -106,7 +106,7 @@ def test_slices_of_many_files_as_one_read_like_slices_of_a_list(tmp_path: Path, 
         assert_same(view[part], expected[part])
 
 
-def test_a_view_copies_nothing_however_long_it_is(path: Path) -> None:
+def test_a_view_of_any_length_copies_nothing(path: Path) -> None:
     path.write_bytes(trillion_file())
     whole = CaptureFile(path, encoding=None).as_sequence()
     numbers = range(1, TRILLION_RECORDS + 1)
@@ -118,7 +118,7 @@ def test_a_view_copies_nothing_however_long_it_is(path: Path) -> None:
     assert sum(map(len, views)) == TRILLION_RECORDS
 
 
-def test_what_is_no_index_is_refused_as_by_a_list(full: Path) -> None:
+def test_invalid_indexes_are_refused_as_by_a_list(full: Path) -> None:
     records = sequence(full)
     for index in (2, -3, 10**30):
         with pytest.raises(IndexError, match=f"no record at index {index} of a sequence of 2, counted from 0"):
@@ -173,7 +173,7 @@ def test_a_sequence_outlives_its_object_and_the_file_at_its_path(full: Path) -> 
     assert records[1:][0] == "two"
 
 
-def test_a_closed_object_makes_no_sequence(full: Path) -> None:
+def test_a_closed_object_cannot_create_a_sequence(full: Path) -> None:
     cf = CaptureFile(full)
     cf.close()
     with pytest.raises(capturefile.CaptureFileNotOpen):
@@ -210,13 +210,13 @@ def test_a_sequence_shows_its_length_and_its_file(full: Path, tmp_path: Path) ->
 
 
 def read_all(records: RecordSequence[str]) -> tuple[int, list[str], list[str]]:
-    """What another process finds in a sequence."""
+    """The records that another process reads from a sequence."""
     return len(records), list(records), records.__getitems__([0, -1])
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_a_sequence_goes_to_the_processes_of_a_pool(many: Path, method: str) -> None:
+def test_a_sequence_is_passed_to_the_processes_of_a_pool(many: Path, method: str) -> None:
     views = sequence(many)[::2].split(3)
     views.append(capturefile.concat([many, many])[COUNT - 5 : COUNT + 5])
     for view in views:
@@ -226,7 +226,7 @@ def test_a_sequence_goes_to_the_processes_of_a_pool(many: Path, method: str) -> 
     assert found == [read_all(view) for view in views]
 
 
-def test_a_forked_child_reads_on_in_the_sequences_of_its_parent(many: Path) -> None:
+def test_a_forked_child_continues_to_read_its_parents_sequences(many: Path) -> None:
     records = sequence(many)
     under_way = iter(records)
     assert next(under_way) == text(1)
@@ -238,7 +238,7 @@ def test_a_forked_child_reads_on_in_the_sequences_of_its_parent(many: Path) -> N
     assert list(under_way) == list(records[1:])
 
 
-def test_an_unpickled_sequence_is_equal_and_opens_its_file_when_it_is_first_read(full: Path, tmp_path: Path) -> None:
+def test_an_unpickled_sequence_is_equal_and_opens_its_file_on_first_use(full: Path, tmp_path: Path) -> None:
     with CaptureFile(full, encoding=None, cache_size=0) as cf:
         pickled = pickle.dumps(cf.as_sequence()[1:])
     full.rename(tmp_path / "elsewhere")
@@ -259,7 +259,7 @@ def test_a_sequence_pickles_no_records_and_an_absolute_path(many: Path, monkeypa
     assert pickle.loads(pickled)[5] == text(6)
 
 
-def test_a_sequence_takes_no_other_file_for_its_own(full: Path) -> None:
+def test_a_sequence_does_not_accept_a_different_file(full: Path) -> None:
     pickled = pickle.dumps(sequence(full))
     capturefile.open(full, "w").close()
     write(full, "one", "two", "three")
@@ -269,8 +269,8 @@ def test_a_sequence_takes_no_other_file_for_its_own(full: Path) -> None:
             list(again)
 
 
-def test_a_sequence_whose_file_was_made_anew_at_the_same_place_is_refused(full: Path) -> None:
-    """File systems use the number of a deleted file again; what is new has another time of creation."""
+def test_a_sequence_whose_file_was_recreated_is_refused(full: Path) -> None:
+    """File systems reuse the inode number of a deleted file; the new file has a different creation time."""
     pickled = pickle.dumps(sequence(full))
     full.unlink()
     write(full, "one", "two")
@@ -278,7 +278,7 @@ def test_a_sequence_whose_file_was_made_anew_at_the_same_place_is_refused(full: 
         pickle.loads(pickled)[0]
 
 
-def test_a_sequence_whose_file_has_lost_records_says_so(full: Path) -> None:
+def test_a_sequence_whose_file_has_lost_records_reports_that(full: Path) -> None:
     before = full.read_bytes()
     write(full, "three")
     pickled = pickle.dumps(sequence(full))
@@ -290,7 +290,7 @@ def test_a_sequence_whose_file_has_lost_records_says_so(full: Path) -> None:
 # Many files
 
 
-def test_files_are_joined_whatever_way_they_are_given(full: Path, tmp_path: Path) -> None:
+def test_files_are_joined_in_whatever_form_they_are_given(full: Path, tmp_path: Path) -> None:
     write(tmp_path / "other", "three")
     with CaptureFile(full) as cf, CaptureFile(tmp_path / "other", True) as writer:
         parts: list[RecordSequence[str] | CaptureFile[str]] = [cf, writer, cf.as_sequence()[:1]]
@@ -301,7 +301,7 @@ def test_files_are_joined_whatever_way_they_are_given(full: Path, tmp_path: Path
     assert list(capturefile.concat([])) == []
 
 
-def test_one_file_in_place_of_many_is_a_mistake(full: Path) -> None:
+def test_a_single_file_in_place_of_a_list_is_an_error(full: Path) -> None:
     one: Any
     for one in (full, str(full)):
         with pytest.raises(TypeError, match="not a single one"):
@@ -311,11 +311,11 @@ def test_one_file_in_place_of_many_is_a_mistake(full: Path) -> None:
 
 
 def open_files() -> int:
-    """How many descriptors this process has."""
+    """The number of open descriptors of this process."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def test_files_that_are_not_read_take_no_descriptors(tmp_path: Path) -> None:
+def test_files_that_are_not_read_use_no_descriptors(tmp_path: Path) -> None:
     paths = [tmp_path / str(name) for name in range(20)]
     for path in paths:
         write(path, path.name)
@@ -328,11 +328,11 @@ def test_files_that_are_not_read_take_no_descriptors(tmp_path: Path) -> None:
     assert open_files() == before
 
 
-# Shares
+# Splitting
 
 
 def block_borders(path: Path) -> set[int]:
-    """Where blocks begin, counted from 0, and the end."""
+    """The starts of all blocks, counted from 0, and the end of the last one."""
     with CaptureFile(path) as cf:
         borders = {0}
         while max(borders) < len(cf):
@@ -342,7 +342,7 @@ def block_borders(path: Path) -> set[int]:
         return borders
 
 
-def test_the_blocks_of_a_file_are_known_from_each_of_their_records(many: Path) -> None:
+def test_the_range_of_a_block_is_found_from_each_of_its_records(many: Path) -> None:
     borders = sorted(block_borders(many))
     assert len(borders) > 30
     with CaptureFile(many) as cf:
@@ -354,12 +354,12 @@ def test_the_blocks_of_a_file_are_known_from_each_of_their_records(many: Path) -
 
 
 def cuts_of(views: Sequence[RecordSequence[str]]) -> list[int]:
-    """Where views that follow each other end."""
+    """The ends of consecutive views."""
     return [sum(map(len, views[: index + 1])) for index in range(len(views))]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 10])
-def test_shares_begin_where_blocks_begin(many: Path, n: int) -> None:
+def test_views_of_a_split_begin_where_blocks_begin(many: Path, n: int) -> None:
     views = sequence(many).split(n)
     assert len(views) == n
     assert set(cuts_of(views)) <= block_borders(many)
@@ -368,7 +368,7 @@ def test_shares_begin_where_blocks_begin(many: Path, n: int) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 50, 333, COUNT - 1, COUNT, COUNT + 1, 5 * COUNT])
 @pytest.mark.parametrize("step", [1, 3, -1, -4])
-def test_shares_have_every_record_once_and_are_about_equally_long(many: Path, n: int, step: int) -> None:
+def test_views_of_a_split_have_every_record_once_and_about_the_same_length(many: Path, n: int, step: int) -> None:
     records = sequence(many)[::step]
     views = records.split(n)
     assert len(views) == n
@@ -378,7 +378,7 @@ def test_shares_have_every_record_once_and_are_about_equally_long(many: Path, n:
 
 
 @pytest.mark.parametrize("step", [2, -1, -3])
-def test_shares_of_every_nth_record_begin_in_a_new_block_too(many: Path, step: int) -> None:
+def test_views_of_every_nth_record_begin_in_a_new_block_too(many: Path, step: int) -> None:
     records = sequence(many)[::step]
     views = records.split(5)
     with CaptureFile(many) as cf:
@@ -386,7 +386,7 @@ def test_shares_of_every_nth_record_begin_in_a_new_block_too(many: Path, step: i
     assert all(one[-1] != next_one[0] for one, next_one in pairwise(blocks))
 
 
-def test_shares_of_many_files_go_over_their_borders(many: Path, tmp_path: Path) -> None:
+def test_views_of_many_files_cross_file_boundaries(many: Path, tmp_path: Path) -> None:
     for name in range(10):
         write(tmp_path / str(name), *(f"{name} {number}" for number in range(name)))
     records = capturefile.concat([many, *(tmp_path / str(name) for name in range(10)), many])
@@ -394,7 +394,7 @@ def test_shares_of_many_files_go_over_their_borders(many: Path, tmp_path: Path) 
         assert capturefile.concat(records.split(n)) == records
 
 
-def test_a_sequence_is_not_split_into_nothing(full: Path) -> None:
+def test_a_sequence_cannot_be_split_into_no_views(full: Path) -> None:
     for n in (0, -1):
         with pytest.raises(ValueError, match=f"split into {n} views"):
             sequence(full).split(n)
@@ -416,7 +416,7 @@ def hundreds(tmp_path: Path) -> RecordSequence[str]:
     return capturefile.concat(paths)
 
 
-def test_iterating_over_many_files_keeps_none_open(hundreds: RecordSequence[str]) -> None:
+def test_iterating_over_many_files_leaves_none_open(hundreds: RecordSequence[str]) -> None:
     before = open_files()
     most = 0
     for number, record in enumerate(hundreds):

@@ -1,4 +1,4 @@
-"""The settings of an object: those that can be, those that cannot, and what is said then."""
+"""The settings of an object: valid and invalid ones, and error messages."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CREATES = [
 
 
 def names(folder: Path) -> list[str]:
-    """What is in a folder."""
+    """The names in a folder."""
     return [each.name for each in folder.iterdir()]
 
 
 @pytest.mark.parametrize("encoding", ["no-such-encoding", " ", "rot13", "hex"])
-def test_an_encoding_that_is_none_is_an_error_at_once(full: Path, encoding: str) -> None:
+def test_an_unknown_encoding_is_an_immediate_error(full: Path, encoding: str) -> None:
     for call in (CaptureFile, capturefile.open):
         with pytest.raises(LookupError, match=encoding):
             call(full, encoding=encoding)
@@ -51,7 +51,7 @@ def test_an_encoding_that_is_none_is_an_error_at_once(full: Path, encoding: str)
         *[("sync", sync) for sync in ("", "FULL", "always", None, 2, b"full")],
     ],
 )
-def test_a_setting_that_cannot_be_is_an_error_that_names_it(path: Path, creates: Any, setting: str, value: Any) -> None:  # noqa: ANN401
+def test_the_error_for_an_invalid_value_names_the_setting(path: Path, creates: Any, setting: str, value: Any) -> None:  # noqa: ANN401
     with pytest.raises(ValueError, match=f"{setting} .*{value}"):
         creates(path, **{setting: value})
     assert names(path.parent) == []
@@ -92,7 +92,7 @@ def test_a_setting_of_the_wrong_type_is_a_type_error(path: Path, setting: str, v
     ],
     ids=str,
 )
-def test_every_setting_that_can_be_makes_the_same_log(path: Path, options: dict[str, Any]) -> None:
+def test_every_valid_setting_gives_the_same_log(path: Path, options: dict[str, Any]) -> None:
     records = [f"record {number} " * (number % 100) for number in range(3000)]
     with CaptureFile(path, True, **options) as cf:
         cf.add_records(records)
@@ -113,7 +113,7 @@ def test_every_setting_that_can_be_makes_the_same_log(path: Path, options: dict[
         ("compression", "zlib"),
     ],
 )
-def test_a_setting_that_format_3_cannot_have_is_an_error_that_names_it(
+def test_the_error_for_a_value_that_format_3_does_not_allow_names_the_setting(
     path: Path,
     creates: Any,  # noqa: ANN401
     setting: str,
@@ -137,7 +137,7 @@ def test_a_setting_that_format_3_cannot_have_is_an_error_that_names_it(
     ],
     ids=str,
 )
-def test_every_setting_of_format_3_makes_the_same_log(path: Path, options: dict[str, Any]) -> None:
+def test_every_setting_of_format_3_gives_the_same_log(path: Path, options: dict[str, Any]) -> None:
     records = [f"record {number} " * (number % 100) for number in range(20_000)]
     with CaptureFile(path, True, format=3, **options) as cf:
         cf.add_records(records[:100])
@@ -179,7 +179,7 @@ def test_a_file_in_format_2_has_no_times(full: Path) -> None:
                 ask()
 
 
-def test_settings_beyond_the_references_are_given_by_name(path: Path) -> None:
+def test_settings_that_the_reference_does_not_have_are_keyword_only(path: Path) -> None:
     with pytest.raises(TypeError):
         CaptureFile(path, True, None, False, "utf-8", True, 4096, True)  # type: ignore[call-overload]
     with pytest.raises(TypeError):

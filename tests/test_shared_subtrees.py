@@ -1,4 +1,4 @@
-"""Sound files of some kilobytes whose index says that they have 10^9 to 10^15 records: every call can be ended."""
+"""Sound files of a few kilobytes whose index has 10^9 to 10^15 records: every call can be interrupted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_CALL_SECONDS = 3.0
 
 
 def shared_file(height: int, record: bytes, filler: int) -> bytes:
-    """A file of 32**height records that are one record, whose nodes lie `filler` bytes apart."""
+    """A file of 32**height copies of one record; its nodes are `filler` bytes apart."""
     builder = FileBuilder()
     below = builder.add_entry(sized(record))
     for _ in range(height):
@@ -105,29 +105,29 @@ NOT_TRIED = {
     "view.job": "starts a process for one of the jobs, and ends it",
     "view.export": "the same; it goes through the records as a search does",
 }
-"""Public names that have no call in `CALLS`, and why."""
+"""Public names without a call in `CALLS`, and the reasons."""
 REFUSING = {
     "upload": "a path is no URL",
     "metadata": "there is none",
     "recover": "it tells at once that the index leads back to the same places",
 }
-"""Commands that fail, and why."""
+"""Commands that fail, and the reasons."""
 RECORDS_ARE_IN = (
     *(capturefile.CaptureFile, capturefile.ArrowRecords, capturefile.BlockIterator, capturefile.Follower),
     *(capturefile.RecordIterator, capturefile.RecordSequence, capturefile.Transaction),
     *(rotating.RotatingReader, aio.Follower),
 )
-"""The classes whose methods are public names of their own."""
+"""The classes whose methods count as public names."""
 PROTOCOLS = {
     *("__aenter__", "__aexit__", "__aiter__", "__anext__"),
     *("__arrow_c_schema__", "__arrow_c_stream__", "__bool__", "__contains__", "__enter__", "__exit__", "__getitem__"),
     *("__getitems__", "__iter__", "__len__", "__length_hint__", "__next__", "__reversed__", "_repr_html_"),
 }
-"""Methods that are public though their names begin with an underscore."""
+"""Methods that are public although their names begin with an underscore."""
 
 
 def public_names() -> Iterator[str]:
-    """Everything that may be called, but for exceptions and plain values."""
+    """All public callables except exceptions and plain values."""
     for name in capturefile.__all__:
         value = getattr(capturefile, name)
         if inspect.ismodule(value):
@@ -143,7 +143,7 @@ def public_names() -> Iterator[str]:
 
 
 def names_in(name: str, value: object) -> Iterator[str]:
-    """A function, the methods of a class that reads, or nothing."""
+    """The name of a function, those of the methods of a reading class, or none."""
     if value in RECORDS_ARE_IN and not name.startswith("sequence."):
         yield from (f"{name}.{each}" for each in dir(value) if each in PROTOCOLS or not each.startswith("_"))
     elif not (inspect.isclass(value) and (issubclass(value, BaseException) or is_dataclass(value))):
@@ -151,7 +151,7 @@ def names_in(name: str, value: object) -> Iterator[str]:
 
 
 def tried_names() -> Iterator[str]:
-    """The names that the calls are about."""
+    """The names that the calls test."""
     for call in shared_subtree_scenarios.CALLS:
         owner = ""
         for name in call.partition(":")[0].split():
@@ -161,20 +161,20 @@ def tried_names() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("call", shared_subtree_scenarios.CALLS)
-def test_every_call_ends_or_can_be_ended(shared: Path, call: str) -> None:
+def test_every_call_completes_or_can_be_interrupted(shared: Path, call: str) -> None:
     (took,) = act(shared_subtree_scenarios.use, shared, call)
     assert float(took) < MAX_CALL_SECONDS
 
 
 @pytest.mark.parametrize("command", shared_subtree_scenarios.COMMANDS)
 @pytest.mark.parametrize("shared", ["quadrillion"], indirect=True)
-def test_every_command_ends_or_can_be_ended(shared: Path, command: str) -> None:
+def test_every_command_completes_or_can_be_interrupted(shared: Path, command: str) -> None:
     took, code = act(shared_subtree_scenarios.use_command, shared, command)
     assert float(took) < MAX_CALL_SECONDS
     assert int(code) in (FAILED if command in REFUSING else DONE, INTERRUPTED)
 
 
-def test_every_public_name_is_tried_or_has_a_reason() -> None:
+def test_every_public_name_is_tested_or_has_a_reason() -> None:
     public, tried = set(public_names()), set(tried_names())
     excused = {name for name in public if {name, name.partition(".")[0]} & NOT_TRIED.keys()}
     assert public - tried - excused == set()
@@ -184,7 +184,7 @@ def test_every_public_name_is_tried_or_has_a_reason() -> None:
     assert {command.split()[0] for command in shared_subtree_scenarios.COMMANDS} == set(cli.COMMANDS)
 
 
-def test_blocks_know_their_records_however_many_these_are(tmp_path: Path) -> None:
+def test_blocks_know_their_records_in_any_number(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     path.write_bytes(shared_file(10, b"record", 40_000))
     with CaptureFile(path) as cf:
@@ -192,8 +192,8 @@ def test_blocks_know_their_records_however_many_these_are(tmp_path: Path) -> Non
         assert (records.first, records.last) == (1, 32**10)
 
 
-def test_a_run_of_records_ends_where_another_block_has_one(tmp_path: Path) -> None:
-    """Also in a subtree that is shared, and whose first records lie in the block."""
+def test_a_run_of_records_ends_where_a_record_is_in_another_block(tmp_path: Path) -> None:
+    """This also holds in a shared subtree whose first records are in the block."""
     builder = FileBuilder()
     in_first = builder.add_entry(sized(b"in the first block"))
     builder.close_block()
@@ -218,7 +218,7 @@ def test_a_run_of_records_ends_where_another_block_has_one(tmp_path: Path) -> No
     assert (first.first, first.last, second.first, second.last) == (1, run, run + 1, run + 12)
 
 
-def test_a_picture_of_blocks_knows_their_records_however_many_these_are(tmp_path: Path) -> None:
+def test_a_diagram_of_blocks_counts_any_number_of_records(tmp_path: Path) -> None:
     path = tmp_path / "log.capture"
     path.write_bytes(shared_file(10, b"record", 40_000))
     *_, last = TASKS["blocks"]({"path": str(path)})

@@ -26,7 +26,7 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A site with two pages, which its search finds."""
+    """A site with two pages and a search index of both."""
     for name in ("index.html", "guide.html"):
         (tmp_path / name).write_text(LOADS)
     items = [{"location": name, "text": "words"} for name in ("index.html", "guide.html#start")]
@@ -37,7 +37,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def problems(build: Any, site: Path) -> Iterator[str]:  # noqa: ANN401
-    """What the check of the search finds."""
+    """The problems that the check of the search reports."""
     found: Iterator[str] = build.without_search(site, sorted(site.glob("*.html")))
     return found
 
@@ -46,7 +46,7 @@ def test_a_site_with_a_search_passes(build: Any, site: Path) -> None:  # noqa: A
     assert list(problems(build, site)) == []
 
 
-def test_a_search_that_lacks_something_is_reported(build: Any, site: Path) -> None:  # noqa: ANN401
+def test_an_incomplete_search_is_reported(build: Any, site: Path) -> None:  # noqa: ANN401
     (site / "new.html").write_text(LOADS)
     assert list(problems(build, site)) == ["new.html is not in the search index"]
     (site / "new.html").unlink()

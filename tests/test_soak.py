@@ -1,4 +1,4 @@
-"""A short soak: the longer one, with its other parts, is `make soak`."""
+"""A short soak test: `make soak` runs a longer one, with other parts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 PATIENCE = 240.0
-"""Seconds that the short soak may take on a machine that is busy."""
+"""Seconds that the short soak may take on a busy machine."""
 SECONDS = 20
 
 
-def test_killed_writers_cost_readers_in_eight_processes_and_the_reference_nothing() -> None:
+def test_killed_writers_do_not_affect_readers_in_eight_processes_or_the_reference() -> None:
     soak = Path(__file__).with_name("soak.py")
     done = subprocess.run(
         [sys.executable, "-W", "error", soak, str(SECONDS), "--only", "processes"],

@@ -1,4 +1,4 @@
-"""Batch reads of the data source for Spark, without an engine; `spark_engine.py` has those with one."""
+"""Batch reads of the data source for Spark, without an engine; `spark_engine.py` tests them with one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ranges(planned: list[Share]) -> list[tuple[str, int, int]]:
     return [(Path(path).name, first, last) for share in planned for path, first, last in share.extents]
 
 
-# Being found
+# Discovery
 
 
 def test_spark_finds_the_format_in_the_installed_package() -> None:
@@ -40,13 +40,13 @@ def test_spark_finds_the_format_in_the_installed_package() -> None:
     assert "pyspark_capturefile/__init__.py" in map(str, files)
 
 
-def test_spark_can_look_for_formats_where_pyarrow_is_missing() -> None:
-    """It imports the modules of all formats to do so, and a failing one would take the others with it."""
+def test_spark_can_search_for_formats_without_pyarrow() -> None:
+    """To do so it imports the modules of all formats, and one that fails would disable all of them."""
     program = "import sys; sys.modules['pyarrow'] = None; import pyspark_capturefile"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE)
 
 
-def test_the_lack_of_pyspark_is_said_with_what_to_install() -> None:
+def test_the_error_without_pyspark_says_what_to_install() -> None:
     program = "import sys; sys.modules['pyspark'] = None; import capturefile.spark"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=PATIENCE)
     assert b"pip install 'capturefile-rs[spark]'" in done.stderr
@@ -55,7 +55,7 @@ def test_the_lack_of_pyspark_is_said_with_what_to_install() -> None:
 # Columns
 
 
-def test_one_file_has_two_columns_and_more_files_have_their_path(numbers: Path) -> None:
+def test_one_file_has_two_columns_and_several_files_have_a_path_column(numbers: Path) -> None:
     two = "struct<record_number:bigint,record:binary>"
     three = "struct<record_number:bigint,record:binary,path:string>"
     assert source(numbers).schema().simpleString() == two
@@ -74,7 +74,7 @@ def test_the_schema_of_the_batches_is_the_declared_one(numbers: Path, options: d
     batch.validate(full=True)
 
 
-def test_columns_are_those_asked_for_in_that_order(numbers: Path) -> None:
+def test_the_columns_are_the_requested_ones_in_that_order(numbers: Path) -> None:
     found = table(numbers, columns="path, record_number", firstRecord=19)
     assert found.to_pydict() == {"path": [str(numbers)] * 2, "record_number": [19, 20]}
 
@@ -86,7 +86,7 @@ def test_numbers_without_records_are_read_without_inflating_anything(damaged: Pa
         table(damaged)
 
 
-def test_a_schema_given_with_the_read_is_taken_with_its_nullability(numbers: Path) -> None:
+def test_a_schema_given_for_the_read_is_used_with_its_nullability(numbers: Path) -> None:
     wanted = StructType([StructField("record", StringType()), StructField("record_number", LongType(), False)])
     reader = source(numbers, lastRecord=2).reader(wanted)
     assert read(reader).to_pydict() == {"record": ["1", "2"], "record_number": [1, 2]}
@@ -108,7 +108,7 @@ def test_records_are_decoded(path: Path) -> None:
         table(path, encoding="ascii")
 
 
-def test_what_is_no_text_is_replaced_where_that_is_asked_for(path: Path) -> None:
+def test_bytes_that_are_not_text_are_replaced_on_request(path: Path) -> None:
     fill(path, ["naïve".encode("latin1"), b"plain"], encoding=None)
     for encoding in ("utf-8", "ascii"):
         found = table(path, encoding=encoding, errors="replace")
@@ -136,12 +136,12 @@ def test_folders_patterns_and_lists_are_read_in_the_order_of_the_paths(tmp_path:
     assert names(f"file:{tmp_path}/c.log") == names(f"file://{tmp_path}/c.log") == [b"c.log"]
 
 
-def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+def test_an_existing_file_whose_name_looks_like_a_pattern_is_read(tmp_path: Path) -> None:
     odd = fill(tmp_path / "log[1].capture", ["one"])
     assert table(odd).to_pydict() == {"record_number": [1], "record": [b"one"]}
 
 
-def test_nothing_to_read_is_an_error_but_for_an_empty_folder(tmp_path: Path) -> None:
+def test_nothing_to_read_is_an_error_except_for_an_empty_folder(tmp_path: Path) -> None:
     for missing in (tmp_path / "none.capture", tmp_path / "*.capture"):
         with pytest.raises(FileNotFoundError, match=socket.gethostname()):
             table(missing)
@@ -172,7 +172,7 @@ def test_an_option_that_does_not_fit_is_refused(options: dict[str, str], message
 # Shares
 
 
-def test_shares_have_each_record_once_and_are_cut_along_blocks(path: Path) -> None:
+def test_shares_have_each_record_once_and_begin_at_blocks(path: Path) -> None:
     records = varied(20_000)
     fill(path, records, encoding=None, compression_block_size=4096)
     made = source(path, recordsPerPartition=3000)
@@ -187,7 +187,7 @@ def test_shares_have_each_record_once_and_are_cut_along_blocks(path: Path) -> No
     assert found.column("record_number").to_pylist() == list(range(1, 20_001))
 
 
-def test_a_read_begins_and_ends_where_it_is_told(numbers: Path) -> None:
+def test_a_read_begins_and_ends_at_the_given_records(numbers: Path) -> None:
     wanted = {"firstRecord": 5, "lastRecord": 8}
     assert table(numbers, **wanted).column("record_number").to_pylist() == [5, 6, 7, 8]
     assert table(numbers, **wanted, recordsPerPartition=1).column("record").to_pylist() == [b"5", b"6", b"7", b"8"]
@@ -195,16 +195,14 @@ def test_a_read_begins_and_ends_where_it_is_told(numbers: Path) -> None:
     assert len(table(numbers, firstRecord=21)) == 0
 
 
-def test_the_end_is_pinned_when_the_read_is_planned(numbers: Path) -> None:
+def test_the_end_is_fixed_when_the_read_is_planned(numbers: Path) -> None:
     reader = source(numbers).reader(source(numbers).schema())
     planned = reader.partitions()
     fill(numbers, ["one more"])
     assert read(reader, planned).column("record_number").to_pylist() == list(range(1, 21))
 
 
-def test_large_files_are_shared_by_bytes_and_small_ones_put_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_files_are_split_by_size_and_small_ones_combined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shares, "SHARE_BYTES", 400_000)
     for number in range(5):
         fill(tmp_path / f"small-{number}.capture", varied(1000), encoding=None)
@@ -216,7 +214,7 @@ def test_large_files_are_shared_by_bytes_and_small_ones_put_together(
     assert len(source(tmp_path).reader(source(tmp_path).schema()).partitions()) <= 4
 
 
-def test_what_goes_to_the_tasks_is_small(tmp_path: Path) -> None:
+def test_the_data_sent_to_tasks_is_small(tmp_path: Path) -> None:
     path = fill(tmp_path / "log.capture", varied(20_000), encoding=None)
     reader = source(path, recordsPerPartition=100).reader(source(path).schema())
     planned = reader.partitions()
@@ -226,10 +224,10 @@ def test_what_goes_to_the_tasks_is_small(tmp_path: Path) -> None:
     assert read(copy, [share]) == read(reader, [planned[7]])
 
 
-# What can go wrong in a task
+# Errors in tasks
 
 
-def test_a_host_without_the_file_says_so_with_its_name(numbers: Path) -> None:
+def test_the_error_for_a_missing_file_names_the_host(numbers: Path) -> None:
     reader = source(numbers).reader(source(numbers).schema())
     planned = reader.partitions()
     numbers.unlink()
@@ -237,7 +235,7 @@ def test_a_host_without_the_file_says_so_with_its_name(numbers: Path) -> None:
         read(reader, planned)
 
 
-def test_a_host_without_the_package_says_so(numbers: Path) -> None:
+def test_a_host_without_the_package_reports_that(numbers: Path) -> None:
     reader = source(numbers).reader(source(numbers).schema())
     program = "import pickle, sys; sys.modules['capturefile'] = None; pickle.load(sys.stdin.buffer)"
     done = subprocess.run(
@@ -259,7 +257,9 @@ def test_a_file_with_fewer_records_than_were_planned_is_an_error(numbers: Path, 
         read(reader, planned)
 
 
-def test_a_record_that_no_row_can_hold_is_an_error_with_its_number(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_is_too_large_for_a_row_is_an_error_with_its_number(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batches, "MAX_RECORD_BYTES", 20_000_000)
     fill(path, [b"small", bytes(20_000_000), bytes(20_000_001), b"small"], encoding=None)
     assert len(table(path, lastRecord=2)) == 2
@@ -270,12 +270,12 @@ def test_a_record_that_no_row_can_hold_is_an_error_with_its_number(path: Path, m
         table(path)
 
 
-def test_no_reader_takes_filters(numbers: Path) -> None:
-    """Spark would keep those of the last query for all queries of the frame."""
+def test_readers_do_not_accept_filters(numbers: Path) -> None:
+    """Spark would keep the filters of the last query for all queries of the frame."""
     made = source(numbers)
     base = getattr(datasource.DataSourceReader, "pushFilters", None)
     assert getattr(type(made.reader(made.schema())), "pushFilters", None) is base
 
 
-def test_extents_without_records_are_no_shares() -> None:
+def test_extents_without_records_give_no_shares() -> None:
     assert shares.plan([Extent("nowhere", 3, 2)], None) == []

@@ -23,13 +23,13 @@ needs_limits = pytest.mark.skipif(ReadMaxRows is None, reason="pyspark before 4.
 
 
 def stream(path: Path, **options: object) -> Any:  # noqa: ANN401
-    """A new reader, as a restarted query has it."""
+    """A new reader, like that of a restarted query."""
     made = source(path, **options)
     return made.streamReader(made.schema())
 
 
 def everything() -> Any:  # noqa: ANN401
-    """The limit that is none."""
+    """The limit that allows everything."""
     return ReadAllAvailable()
 
 
@@ -38,7 +38,7 @@ def most(count: int) -> Any:  # noqa: ANN401
     return ReadMaxRows(count)
 
 
-def test_an_offset_is_how_many_records_of_each_file_are_done(numbers: Path) -> None:
+def test_an_offset_is_the_number_of_records_read_from_each_file(numbers: Path) -> None:
     reader = stream(numbers)
     start = reader.initialOffset()
     end = reader.latestOffset(start, None)
@@ -48,7 +48,7 @@ def test_an_offset_is_how_many_records_of_each_file_are_done(numbers: Path) -> N
     assert reader.partitions(end, end) == []
 
 
-def test_a_restarted_stream_reads_exactly_what_is_new(numbers: Path) -> None:
+def test_a_restarted_stream_reads_exactly_the_new_records(numbers: Path) -> None:
     first = stream(numbers)
     done = json.loads(json.dumps(first.latestOffset({}, None)))
     fill(numbers, ["21", "22"])
@@ -59,8 +59,8 @@ def test_a_restarted_stream_reads_exactly_what_is_new(numbers: Path) -> None:
     assert records_in(stream(numbers), done, end) == [b"21", b"22"]
 
 
-def test_without_a_start_it_goes_on_where_the_last_batch_ended(numbers: Path) -> None:
-    """Before 4.2 Spark asks for the latest offset alone, after it has planned where the checkpoint stands."""
+def test_without_a_start_it_continues_where_the_last_batch_ended(numbers: Path) -> None:
+    """Before 4.2 Spark asks only for the latest offset, after it has planned a batch at the checkpoint's offset."""
     other = fill(numbers.with_name("other.capture"), ["one"])
     reader = stream(numbers.parent)
     begin = {str(numbers): 20, str(other): 1}
@@ -71,7 +71,7 @@ def test_without_a_start_it_goes_on_where_the_last_batch_ended(numbers: Path) ->
     assert reader.latestOffset() == {**begin, str(numbers): 21}
 
 
-def test_it_begins_where_it_is_told_also_with_files_that_come_later(tmp_path: Path) -> None:
+def test_it_begins_at_the_given_record_even_in_later_files(tmp_path: Path) -> None:
     fill(tmp_path / "a.capture", ["1", "2", "3"])
     reader = stream(tmp_path, firstRecord=3)
     first = reader.latestOffset({}, None)
@@ -83,14 +83,14 @@ def test_it_begins_where_it_is_told_also_with_files_that_come_later(tmp_path: Pa
     assert records_in(reader, first, end) == [b"3", b"4"]
 
 
-def test_a_folder_may_be_empty_at_first_but_a_file_has_to_be_there(tmp_path: Path) -> None:
+def test_a_folder_may_be_empty_at_first_but_a_file_must_exist(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "*.capture"):
         assert stream(path).latestOffset({}, None) == {}
     with pytest.raises(FileNotFoundError):
         stream(tmp_path / "log.capture").latestOffset({}, None)
 
 
-def test_a_file_that_is_gone_keeps_its_place(tmp_path: Path) -> None:
+def test_a_deleted_file_keeps_its_offset(tmp_path: Path) -> None:
     gone = fill(tmp_path / "a.capture", ["1"])
     fill(tmp_path / "b.capture", ["1"])
     reader = stream(tmp_path)
@@ -99,7 +99,7 @@ def test_a_file_that_is_gone_keeps_its_place(tmp_path: Path) -> None:
     assert reader.latestOffset(done, None) == done
 
 
-def test_a_file_that_is_shorter_than_what_was_read_of_it_is_an_error(numbers: Path) -> None:
+def test_a_file_with_fewer_records_than_were_read_is_an_error(numbers: Path) -> None:
     reader = stream(numbers)
     with pytest.raises(InvalidCaptureFile, match=r"has 20 records, of which 21 were read"):
         reader.latestOffset({str(numbers): 21}, None)
@@ -107,18 +107,16 @@ def test_a_file_that_is_shorter_than_what_was_read_of_it_is_an_error(numbers: Pa
         reader.partitions({str(numbers): 21}, {str(numbers): 20})
 
 
-def test_a_batch_is_shared_by_the_tasks(numbers: Path) -> None:
+def test_a_batch_is_divided_among_the_tasks(numbers: Path) -> None:
     reader = stream(numbers, recordsPerPartition=5)
     assert len(reader.partitions({}, {str(numbers): 20})) == 4
 
 
-def test_what_a_checkpoint_counts_as_read_was_brought_to_the_disk(
-    numbers: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_that_a_checkpoint_counts_as_read_are_durable(numbers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     class Watched(CaptureFile[bytes]):
-        """Notes how it is refreshed."""
+        """Records how it is refreshed."""
 
         def refresh(self, durable: bool = False) -> bool:
             asked.append(durable)
@@ -138,7 +136,7 @@ def test_a_stream_refuses_an_option_of_batch_reads(numbers: Path) -> None:
 
 
 @pytest.mark.skipif(ReadMaxRows is not None, reason="this pyspark limits batches")
-def test_a_limit_is_refused_where_there_is_none(numbers: Path) -> None:
+def test_a_limit_is_refused_where_spark_does_not_support_it(numbers: Path) -> None:
     with pytest.raises(ValueError, match=r"needs pyspark 4\.2"):
         stream(numbers, maxRecordsPerBatch=5)
 
@@ -155,7 +153,7 @@ def test_the_option_limits_a_batch(numbers: Path) -> None:
 
 
 @needs_limits
-def test_a_limit_is_shared_in_proportion_and_always_used_up(tmp_path: Path) -> None:
+def test_a_limit_is_divided_in_proportion_and_always_used_completely(tmp_path: Path) -> None:
     counts = {"a": 90, "b": 9, "c": 1, "d": 0}
     a, b, c, _ = (str(fill(tmp_path / name, map(str, range(count)))) for name, count in counts.items())
     reader = stream(tmp_path / "*")
@@ -166,7 +164,7 @@ def test_a_limit_is_shared_in_proportion_and_always_used_up(tmp_path: Path) -> N
 
 
 @needs_limits
-def test_a_query_for_what_is_available_now_reads_nothing_that_comes_later(numbers: Path) -> None:
+def test_a_query_with_the_trigger_available_now_reads_no_later_records(numbers: Path) -> None:
     reader = stream(numbers)
     reader.prepareForTriggerAvailableNow()
     fill(numbers, ["21"])
@@ -178,7 +176,7 @@ def test_a_query_for_what_is_available_now_reads_nothing_that_comes_later(number
 
 
 @needs_limits
-def test_any_mixture_of_appends_limits_and_restarts_gives_each_record_once(tmp_path: Path) -> None:
+def test_any_sequence_of_appends_limits_and_restarts_gives_each_record_once(tmp_path: Path) -> None:
     chance = random.Random(5)
     written: dict[str, list[bytes]] = {}
     found: dict[str, list[bytes]] = {}

@@ -32,12 +32,12 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> Tasks:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where parts are to be."""
+    """The folder of the parts."""
     return tmp_path / "out"
 
 
 def save(tasks: Tasks, folder: Path, *parts: tuple[bytes, ...], overwrite: bool = False) -> None:
-    """A batch write as Spark does it, with a task for each part."""
+    """Writes a batch as Spark does, with a task for each part."""
     writer = source(folder).writer(RECORD, overwrite)
     writer.commit([tasks.write(writer, batches(*part), number) for number, part in enumerate(parts)])
 
@@ -48,7 +48,7 @@ def records_in_order(folder: Path) -> list[bytes]:
 
 
 def names(folder: Path) -> list[str]:
-    """What is in a folder; the name of a part has more to it than its number."""
+    """The names in a folder, with those of parts shortened to their numbers."""
     return sorted(re.sub(r"part-.*-", "part-", path.name) for path in folder.iterdir())
 
 
@@ -65,7 +65,7 @@ def test_each_task_writes_a_part_and_the_commit_moves_all_into_place(tasks: Task
     assert [committed(path) for path in sorted(folder.glob("part*0.capture"))] == [[b"one", b"two", b"three"]]
 
 
-def test_appended_parts_stand_behind_those_that_were_there(tasks: Tasks, folder: Path) -> None:
+def test_appended_parts_come_after_existing_ones(tasks: Tasks, folder: Path) -> None:
     for number in range(5):
         save(tasks, folder, (b"%d" % number,), (b"%d again" % number,))
     expected = [record for number in range(5) for record in (b"%d" % number, b"%d again" % number)]
@@ -80,7 +80,9 @@ def test_overwriting_replaces_the_capture_files_and_nothing_else(tasks: Tasks, f
     assert records_in_order(folder) == [b"new"]
 
 
-def test_the_marker_is_away_while_parts_are_moved(tasks: Tasks, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_marker_is_removed_while_parts_are_moved(
+    tasks: Tasks, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(tasks, folder, (b"old",))
     seen = []
     rename = os.rename
@@ -96,7 +98,7 @@ def test_the_marker_is_away_while_parts_are_moved(tasks: Tasks, folder: Path, mo
     assert (folder / "_SUCCESS").exists()
 
 
-def test_a_folder_can_be_overwritten_by_what_is_read_from_it(tasks: Tasks, folder: Path) -> None:
+def test_a_folder_can_be_overwritten_with_records_read_from_it(tasks: Tasks, folder: Path) -> None:
     save(tasks, folder, (b"one", b"two"))
     made = source(folder)
     reader = made.reader(made.schema())
@@ -106,7 +108,7 @@ def test_a_folder_can_be_overwritten_by_what_is_read_from_it(tasks: Tasks, folde
     assert records_in_order(folder) == [b"one", b"two"]
 
 
-def test_only_the_attempt_that_won_is_in_the_folder(tasks: Tasks, folder: Path) -> None:
+def test_only_the_successful_attempt_is_in_the_folder(tasks: Tasks, folder: Path) -> None:
     writer = source(folder).writer(RECORD, overwrite=False)
     tasks.write(writer, batches(b"one"))
     winner = tasks.write(writer, batches(b"one"))
@@ -128,7 +130,7 @@ def test_an_abort_leaves_nothing(tasks: Tasks, folder: Path) -> None:
     assert not folder.exists()
 
 
-def test_an_abort_leaves_what_was_there(tasks: Tasks, folder: Path) -> None:
+def test_an_abort_keeps_existing_parts(tasks: Tasks, folder: Path) -> None:
     save(tasks, folder, (b"old",))
     writer = source(folder).writer(RECORD, overwrite=True)
     writer.abort([tasks.write(writer, batches(b"new"))])
@@ -138,7 +140,7 @@ def test_an_abort_leaves_what_was_there(tasks: Tasks, folder: Path) -> None:
 
 @pytest.mark.parametrize("step", ["rename", "touch"])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_commit_that_fails_half_way_is_undone_by_the_abort(
+def test_a_partly_failed_commit_is_undone_by_the_abort(
     tasks: Tasks, folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, overwrite: bool
 ) -> None:
     save(tasks, folder, (b"old",), (b"older",))
@@ -156,7 +158,7 @@ def test_a_commit_that_fails_half_way_is_undone_by_the_abort(
     assert records_in_order(folder) == [b"old", b"older"]
 
 
-def test_a_failed_first_write_leaves_no_mark_of_success(
+def test_a_failed_first_write_leaves_no_success_marker(
     tasks: Tasks, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir()
@@ -169,18 +171,18 @@ def test_a_failed_first_write_leaves_no_mark_of_success(
     assert names(folder) == []
 
 
-def test_more_parts_than_five_digits_count_stay_in_order(tasks: Tasks, folder: Path) -> None:
+def test_parts_with_more_than_five_digits_stay_in_order(tasks: Tasks, folder: Path) -> None:
     writer = source(folder).writer(RECORD, overwrite=False)
     writer.commit([tasks.write(writer, batches(b"%d" % number), number) for number in (100_000, 99_999, 3)])
     assert records_in_order(folder) == [b"3", b"99999", b"100000"]
 
 
 def refuse(*_: object) -> None:
-    """Stands for a disk that fails."""
+    """Fails like a bad disk."""
     raise BlockingIOError
 
 
-def test_nothing_is_moved_if_a_part_is_not_where_the_driver_looks(tasks: Tasks, folder: Path) -> None:
+def test_nothing_is_moved_if_the_driver_does_not_find_a_part(tasks: Tasks, folder: Path) -> None:
     save(tasks, folder, (b"old",))
     writer = source(folder).writer(RECORD, overwrite=True)
     parts = [tasks.write(writer, batches(b"new"), number) for number in range(2)]
@@ -191,7 +193,7 @@ def test_nothing_is_moved_if_a_part_is_not_where_the_driver_looks(tasks: Tasks, 
     assert (folder / "_SUCCESS").exists()
 
 
-def test_a_host_without_the_folder_says_so(tasks: Tasks, folder: Path) -> None:
+def test_a_host_without_the_folder_reports_that(tasks: Tasks, folder: Path) -> None:
     writer = source(folder).writer(RECORD, overwrite=False)
     writer.abort([])
     with pytest.raises(FileNotFoundError, match=rf"does not exist on {socket.gethostname()}: all hosts"):
@@ -207,14 +209,14 @@ def test_strings_and_bytes_of_any_kind_are_records(tasks: Tasks, folder: Path, k
     assert records_in_order(folder) == ["naïve".encode(), b""]
 
 
-def test_strings_are_encoded_as_it_is_told(tasks: Tasks, folder: Path) -> None:
+def test_strings_are_encoded_as_requested(tasks: Tasks, folder: Path) -> None:
     schema = StructType([StructField("record", StringType())])
     writer = source(folder, encoding="latin1").writer(schema, overwrite=False)
     writer.commit([tasks.write(writer, batches("naïve", kind=pa.string()))])
     assert records_in_order(folder) == ["naïve".encode("latin1")]
 
 
-def test_what_cannot_be_encoded_is_replaced_where_that_is_asked_for(tasks: Tasks, folder: Path) -> None:
+def test_characters_that_cannot_be_encoded_are_replaced_on_request(tasks: Tasks, folder: Path) -> None:
     schema = StructType([StructField("record", StringType())])
     writer = source(folder, encoding="ascii", errors="replace").writer(schema, overwrite=False)
     writer.commit([tasks.write(writer, batches("naïve", kind=pa.string()))])
@@ -236,7 +238,7 @@ def test_a_null_is_refused(tasks: Tasks, folder: Path) -> None:
         ({}, "the columns to write must be one"),
     ],
 )
-def test_columns_that_are_no_records_are_refused(folder: Path, columns: dict[str, Any], message: str) -> None:
+def test_columns_that_are_not_records_are_refused(folder: Path, columns: dict[str, Any], message: str) -> None:
     schema = StructType([StructField(name, kind) for name, kind in columns.items()])
     with pytest.raises(ValueError, match=message):
         source(folder).writer(schema, overwrite=False)
@@ -305,12 +307,12 @@ def test_only_one_path_can_be_written_to(folder: Path) -> None:
 
 
 def sink(path: Path, *, overwrite: bool = False) -> Any:  # noqa: ANN401
-    """A new writer, as Spark makes one for each step."""
+    """A new writer, as Spark creates one for each step."""
     return source(path).streamWriter(RECORD, overwrite)
 
 
 def add(tasks: Tasks, path: Path, batch: int, *records: bytes, query: str = "q", overwrite: bool = False) -> None:
-    """A batch of a stream, by two tasks."""
+    """Writes a batch of a stream with two tasks."""
     half = len(records) // 2
     parts = [records[:half], records[half:]]
     writer = sink(path, overwrite=overwrite)
@@ -319,7 +321,7 @@ def add(tasks: Tasks, path: Path, batch: int, *records: bytes, query: str = "q",
 
 
 def metadata(path: Path) -> Any:  # noqa: ANN401
-    """What the metadata says."""
+    """The metadata, decoded."""
     with CaptureFile(path) as cf:
         return json.loads(cf.get_metadata() or b"null")
 
@@ -333,7 +335,7 @@ def test_batches_are_added_in_order_with_their_number(tasks: Tasks, path: Path) 
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_a_batch_that_is_there_is_skipped(tasks: Tasks, path: Path) -> None:
+def test_an_existing_batch_is_skipped(tasks: Tasks, path: Path) -> None:
     add(tasks, path, 0, b"one")
     add(tasks, path, 1, b"two")
     for batch in (1, 0):
@@ -342,7 +344,7 @@ def test_a_batch_that_is_there_is_skipped(tasks: Tasks, path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_each_query_has_numbers_of_its_own(tasks: Tasks, path: Path) -> None:
+def test_each_query_has_its_own_batch_numbers(tasks: Tasks, path: Path) -> None:
     add(tasks, path, 3, b"one", query="q")
     add(tasks, path, 0, b"two", query="r")
     add(tasks, path, 3, b"again", query="q")
@@ -358,7 +360,7 @@ def test_other_metadata_stays(tasks: Tasks, path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"text", b"[1]", b'{"capturefile.spark": 1}', b"\xff"])
-def test_metadata_that_is_no_object_is_refused_and_stays(tasks: Tasks, path: Path, content: bytes) -> None:
+def test_metadata_that_is_not_an_object_is_refused_and_stays(tasks: Tasks, path: Path, content: bytes) -> None:
     fill(path, ["first"], initial_metadata=content)
     with pytest.raises(ValueError, match=r"is not a JSON object|has no object"):
         add(tasks, path, 0, b"second")
@@ -366,7 +368,7 @@ def test_metadata_that_is_no_object_is_refused_and_stays(tasks: Tasks, path: Pat
         assert (cf.get_metadata(), cf[:]) == (content, ["first"])
 
 
-def test_records_and_number_come_in_one_commit(tasks: Tasks, path: Path) -> None:
+def test_records_and_batch_number_are_in_one_commit(tasks: Tasks, path: Path) -> None:
     fill(path, [])
     with CaptureFile(path) as cf:
         before = cf.info().serial_number
@@ -375,9 +377,7 @@ def test_records_and_number_come_in_one_commit(tasks: Tasks, path: Path) -> None
         assert (len(cf), cf.info().serial_number) == (100, before + 1)
 
 
-def test_a_commit_that_fails_leaves_the_file_as_it_was(
-    tasks: Tasks, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_commit_leaves_the_file_unchanged(tasks: Tasks, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(tasks, path, 0, b"one")
     with monkeypatch.context() as patch:
         patch.setattr(capturefile.spark.sinks, "open_to_read", refuse)
@@ -388,7 +388,7 @@ def test_a_commit_that_fails_leaves_the_file_as_it_was(
     assert committed(path) == [b"one", b"two"]
 
 
-def test_in_the_mode_complete_each_batch_replaces_the_records(tasks: Tasks, path: Path) -> None:
+def test_in_complete_mode_each_batch_replaces_the_records(tasks: Tasks, path: Path) -> None:
     fill(path, ["first"], initial_metadata=b'{"mine": 1}')
     add(tasks, path, 0, b"one", b"two", overwrite=True)
     assert committed(path) == [b"one", b"two"]
@@ -399,7 +399,7 @@ def test_in_the_mode_complete_each_batch_replaces_the_records(tasks: Tasks, path
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_nobody_can_write_a_file_while_it_is_replaced(
+def test_a_file_cannot_be_written_while_it_is_replaced(
     tasks: Tasks, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = os.replace
@@ -431,12 +431,12 @@ def test_a_part_that_the_driver_cannot_see_is_an_error(tasks: Tasks, path: Path)
     assert committed(path) == []
 
 
-def test_a_file_that_somebody_is_writing_is_refused(tasks: Tasks, path: Path) -> None:
+def test_a_file_open_for_writing_is_refused(tasks: Tasks, path: Path) -> None:
     with CaptureFile(path, True), pytest.raises(CaptureFileAlreadyOpen):
         add(tasks, path, 0, b"one")
 
 
-def test_rows_are_taken_as_spark_4_0_gives_them(tasks: Tasks, path: Path) -> None:
+def test_rows_are_accepted_as_spark_4_0_gives_them(tasks: Tasks, path: Path) -> None:
     records = [b"%d" % number for number in range(2500)]
     part = tasks.write(sink(path), (Row(record=record) for record in records), 0, "q")
     sink(path).commit([part], 0)
@@ -450,7 +450,7 @@ def test_spark_gives_arrow_batches_where_it_can(path: Path) -> None:
     assert isinstance(sink(path), base)
 
 
-def test_a_stream_writer_wants_a_query(tasks: Tasks, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_writer_requires_a_query(tasks: Tasks, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="not part of a streaming query"):
         tasks.write(sink(path), batches(b"one"))
     monkeypatch.setattr(TaskContext, "get", lambda: None)

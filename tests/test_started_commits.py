@@ -1,4 +1,4 @@
-"""Commits that are started and not waited for: their tickets, their order, and errors that are never lost."""
+"""Commits that are started without waiting: their tickets, their order, and errors, which are never lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["disk"]
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_ticket_says_what_is_committed(path: Path) -> None:
+def test_a_ticket_reports_what_is_committed(path: Path) -> None:
     with CaptureFile(path, True) as cf:
         cf.add_records(["one", "two"])
         first = cf.start_commit()
@@ -46,7 +46,7 @@ def test_a_ticket_says_what_is_committed(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_commits_that_were_started_are_done_at_the_end_of_the_file(path: Path) -> None:
+def test_started_commits_are_completed_when_the_file_is_closed(path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cf = CaptureFile(path, True)
@@ -66,7 +66,7 @@ def test_commits_that_were_started_are_done_at_the_end_of_the_file(path: Path) -
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_nobody_sees_half_of_what_was_added_between_two_starts(path: Path) -> None:
+def test_nobody_sees_part_of_the_records_between_two_starts(path: Path) -> None:
     with CaptureFile(path, True, sync="none") as cf, CaptureFile(path) as reader:
         done = threading.Event()
         seen: set[int] = set()
@@ -88,7 +88,7 @@ def test_nobody_sees_half_of_what_was_added_between_two_starts(path: Path) -> No
         assert (len(cf), seen) == (3500, {0})
 
 
-def test_only_a_writer_starts_commits(path: Path) -> None:
+def test_only_a_writer_can_start_commits(path: Path) -> None:
     cf = CaptureFile(path, True)
     cf.add_record("one")
     ticket = cf.start_commit()
@@ -108,7 +108,7 @@ def test_only_a_writer_starts_commits(path: Path) -> None:
 
 
 def fill_up(cf: CaptureFile[Any], disk: Path) -> None:
-    """Adds records to a file on a small disk until a started commit fails of it."""
+    """Adds records to a file on a small disk until a started commit fails because the disk is full."""
     fill(disk, left=200_000)
     for _ in range(1000):
         try:
@@ -118,11 +118,11 @@ def fill_up(cf: CaptureFile[Any], disk: Path) -> None:
             if error.errno == errno.ENOSPC:
                 return
             raise
-    raise AssertionError("the disk is never full")
+    raise AssertionError("the disk did not become full")
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_full_disk_is_told_and_the_transaction_can_be_committed_once_there_is_room(disk: Path) -> None:
+def test_a_full_disk_is_reported_and_the_transaction_can_be_committed_once_there_is_room(disk: Path) -> None:
     path = disk / "log.capture"
     with CaptureFile(path, True, encoding=None) as cf:
         fill_up(cf, disk)
@@ -156,7 +156,7 @@ def test_a_forked_child_leaves_started_commits_to_its_parent(path: Path) -> None
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_signal_handler_interrupts_waiting_and_the_commit_goes_on(path: Path) -> None:
+def test_a_signal_handler_interrupts_the_wait_and_the_commit_continues(path: Path) -> None:
     def refuse(*_: object) -> None:
         raise RefusedError
 

@@ -1,4 +1,4 @@
-"""What an object counts of its own commits."""
+"""The counters of an object for its own commits."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def counts(stats: Stats) -> tuple[int, int, int]:
-    """Records, bytes and commits."""
+    """The numbers of records, bytes and commits."""
     return stats.records, stats.bytes, stats.commits
 
 
-def test_what_is_committed_is_counted(path: Path) -> None:
+def test_committed_records_are_counted(path: Path) -> None:
     with CaptureFile(path, True) as cf:
         assert cf.stats() == Stats(0, 0, 0, 0.0)
         cf.add_record("four")
@@ -42,7 +42,7 @@ def test_what_is_committed_is_counted(path: Path) -> None:
         assert 0 < first.commit_seconds < cf.stats().commit_seconds < 60
 
 
-def test_what_is_taken_back_is_not_counted(path: Path) -> None:
+def test_rolled_back_records_are_not_counted(path: Path) -> None:
     def refuse_late(size: int) -> Iterator[bytes]:
         yield from [bytes(size)] * 100
         raise RefusedError
@@ -63,7 +63,7 @@ def test_what_is_taken_back_is_not_counted(path: Path) -> None:
         assert counts(cf.stats()) == (2, 10, 2)
 
 
-def test_a_closed_object_tells_of_the_time_when_it_was_open(path: Path) -> None:
+def test_a_closed_object_keeps_its_counters_until_it_is_reopened(path: Path) -> None:
     cf = CaptureFile(path, True)
     cf.add_record("one")
     cf.commit()
@@ -90,7 +90,7 @@ def test_readers_and_forked_children_have_committed_nothing(full: Path) -> None:
 # The hook for commits
 
 
-def test_each_commit_is_told_once_with_what_it_had(path: Path) -> None:
+def test_each_commit_is_reported_once_with_its_counts(path: Path) -> None:
     calls: list[tuple[int, int, float]] = []
     with CaptureFile(path, True, sync=False) as cf:
         set_commit_hook(cf, lambda *commit: calls.append(commit))
@@ -117,7 +117,7 @@ def test_each_commit_is_told_once_with_what_it_had(path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_error_of_the_hook_takes_nothing_from_the_commit(path: Path) -> None:
+def test_an_error_in_the_hook_does_not_affect_the_commit(path: Path) -> None:
     def refuse(*_: object) -> None:
         raise RefusedError
 
@@ -128,21 +128,21 @@ def test_an_error_of_the_hook_takes_nothing_from_the_commit(path: Path) -> None:
         assert capturefile.open(path)[:] == ["one"]
 
 
-def test_a_hook_that_holds_its_object_is_collected_with_it(full: Path) -> None:
+def test_a_hook_that_references_its_object_is_collected_with_it(full: Path) -> None:
     class Owned(CaptureFile[Any]):
-        """With a dictionary, so that a cycle can be made."""
+        """A subclass with a dictionary, so that a reference cycle is possible."""
 
-    def forget_a_cycle() -> weakref.ref[Owned]:
+    def drop_a_cycle() -> weakref.ref[Owned]:
         cf = Owned(full, True)
         set_commit_hook(cf, lambda *_: cf)
         return weakref.ref(cf)
 
-    reference = forget_a_cycle()
+    reference = drop_a_cycle()
     gc.collect()
     assert reference() is None
 
 
-def test_reading_objects_have_no_use_for_a_hook(full: Path) -> None:
+def test_readers_do_not_call_a_hook(full: Path) -> None:
     with CaptureFile(full) as cf:
         set_commit_hook(cf, lambda *_: pytest.fail("called"))
         write(full, "three")

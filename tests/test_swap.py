@@ -1,4 +1,4 @@
-"""Files that take their places in a folder together, wherever that is interrupted."""
+"""Files that are moved into a folder together, even if that is interrupted at any point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS = 8
-"""Calls that change something in the swap of `prepare`: a folder, three files out, three files in, and a sync."""
+"""Calls that change something in the swap of `prepare`: one folder, three files out, three files in, one sync."""
 
 
 def prepare(folder: Path) -> tuple[Swap, dict[str, Path]]:
@@ -38,7 +38,7 @@ NEW = dict.fromkeys("bcd", "new")
 
 
 def fail_at(step: int, patch: pytest.MonkeyPatch, error: Callable[[], BaseException]) -> None:
-    """Makes one of the calls that change something raise instead."""
+    """Makes one of the calls that change something raise an error instead."""
     left = step
 
     def failing(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +65,7 @@ def test_files_are_replaced_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [RefusedError, KeyboardInterrupt])
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_a_swap_that_fails_is_undone(
+def test_a_failed_swap_is_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, error: type[BaseException]
 ) -> None:
     swap, new = prepare(tmp_path)
@@ -96,7 +96,7 @@ def test_a_swap_whose_process_died_is_continued_or_undone(
     assert contents(tmp_path) == NEW
 
 
-def test_nothing_is_moved_if_a_new_file_is_not_there(tmp_path: Path) -> None:
+def test_nothing_is_moved_if_a_new_file_is_missing(tmp_path: Path) -> None:
     swap, new = prepare(tmp_path)
     new["c"].unlink()
     with pytest.raises(FileNotFoundError, match="was written by a task, but does not exist on"):

@@ -1,4 +1,4 @@
-"""What a file tells about itself: its sizes and numbers, and what is damaged in it."""
+"""Information about a file: its sizes and counts, and the damage in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 TINY = Geometry(page_size=512, block_size=512, fan_out=2)
 
 
-def test_the_facts_are_those_of_the_file(path: Path) -> None:
+def test_info_describes_the_file(path: Path) -> None:
     records = [f"record {number}".encode() * 20 for number in range(100)]
     path.write_bytes(build_file(records, b"metadata", TINY, serial=2**32 - 1))
     parsed = parse(path.read_bytes())
@@ -58,7 +58,7 @@ def test_the_facts_are_those_of_the_file(path: Path) -> None:
             facts.version = 1  # type: ignore[misc]
 
 
-def test_the_facts_of_a_writer_are_those_that_it_sees(path: Path) -> None:
+def test_info_of_a_writer_describes_what_it_sees(path: Path) -> None:
     with CaptureFile(path, True, compression_block_size=4096) as cf:
         before = cf.info()
         assert (before.record_count, before.tree_height, before.serial_number, before.metadata_length) == (
@@ -77,7 +77,7 @@ def test_the_facts_of_a_writer_are_those_that_it_sees(path: Path) -> None:
         assert cf.info() == dataclasses.replace(after, serial_number=3)
 
 
-def test_a_sound_file_is_reported_with_all_that_was_looked_at(path: Path) -> None:
+def test_the_report_of_a_sound_file_counts_all_that_was_checked(path: Path) -> None:
     records = [f"record {number}".encode() * 20 for number in range(100)]
     path.write_bytes(build_file(records, b"metadata", TINY))
     report = capturefile.verify(path)
@@ -87,7 +87,7 @@ def test_a_sound_file_is_reported_with_all_that_was_looked_at(path: Path) -> Non
     assert report.sound is True
 
 
-def test_damage_is_reported_where_it_is_and_the_rest_is_still_checked(path: Path) -> None:
+def test_damage_is_reported_with_its_position_and_the_rest_is_still_checked(path: Path) -> None:
     records = [f"record {number}".encode() * 20 for number in range(100)]
     data = build_file(records, b"metadata", TINY)
     frames = list(parse(data).frames())
@@ -104,7 +104,7 @@ def test_damage_is_reported_where_it_is_and_the_rest_is_still_checked(path: Path
     assert path.read_bytes() == before
 
 
-def test_a_damaged_slot_is_reported_though_the_other_is_read(path: Path) -> None:
+def test_a_damaged_slot_is_reported_although_the_other_is_used(path: Path) -> None:
     data = build_file([b"1", b"2"], None, TINY, previous=1)
     position = TINY.slot_position(1)
     path.write_bytes(data[:position] + b"\0" + data[position + 1 :])
@@ -114,7 +114,7 @@ def test_a_damaged_slot_is_reported_though_the_other_is_read(path: Path) -> None
         assert list(cf) == ["1", "2"]
 
 
-def test_a_damaged_block_costs_its_own_records_and_no_others(path: Path) -> None:
+def test_a_damaged_block_loses_only_its_own_records(path: Path) -> None:
     records = [random.Random(number).randbytes(200) for number in range(30)]
     data = build_file(records, None, Geometry(512, 512, 35))
     damaged = list(parse(data).frames())[2].position
@@ -133,18 +133,18 @@ def test_a_damaged_block_costs_its_own_records_and_no_others(path: Path) -> None
         assert next(in_order, None) is None
 
 
-# What a crash leaves, and what is damage
+# Effects of a crash, and damage
 
 
 def torn(data: bytes, geometry: Geometry, parity: int) -> bytes:
-    """The file with a slot a part of which is of another commit."""
+    """The file with a torn slot, part of which is from another commit."""
     position = geometry.slot_position(parity)
     half = position + geometry.slot_size // 2
     return data[:half] + b"\x5a" * 700 + data[half + 700 :]
 
 
 @pytest.mark.parametrize("parity", [0, 1])
-def test_a_torn_slot_is_no_damage_and_the_next_writer_repairs_it(path: Path, parity: int) -> None:
+def test_a_torn_slot_is_not_damage_and_the_next_writer_repairs_it(path: Path, parity: int) -> None:
     path.write_bytes(torn(build_file([b"1", b"2"], previous=1), Geometry(), parity))
     report = capturefile.verify(path)
     assert (report.sound, report.problems) == (True, ())
@@ -174,7 +174,7 @@ def test_a_gap_between_the_serial_numbers_is_repairable(path: Path) -> None:
     assert "commits 6 and 3" in str(report.repairable[0])
 
 
-def test_frames_of_an_abandoned_transaction_are_not_looked_at(path: Path) -> None:
+def test_frames_of_an_abandoned_transaction_are_not_checked(path: Path) -> None:
     with CaptureFile(path, True, encoding=None, compression_block_size=4096) as cf:
         cf.add_record(b"committed")
         cf.commit()
@@ -205,20 +205,20 @@ def readable(path: Path) -> set[int]:
 
 
 def frames_in_file(data: bytes) -> list[Frame]:
-    """The frames of which a good part stands in the file, and not in the partial page of the slot."""
+    """The frames that are largely in the complete pages of the file, not in a slot's partial page."""
     parsed = parse(data)
     whole = parsed.geometry.page_floor(parsed.current.file_limit)
     return [frame for frame in parsed.frames() if frame.position + 30 < whole]
 
 
 def destroyed(data: bytes, frame: Frame) -> bytes:
-    """The file with the stream of a frame in zeros, and its length as it was."""
+    """The file with zeros in place of a frame's stream, and the frame's length unchanged."""
     start, end = frame.position + 6, frame.position + frame.length
     return data[:start] + bytes(end - start) + data[end:]
 
 
 @pytest.mark.parametrize("late_nodes", [False, True])
-def test_unreadable_records_are_named_whatever_block_is_destroyed(path: Path, late_nodes: bool) -> None:
+def test_the_unreadable_records_of_any_destroyed_block_are_reported(path: Path, late_nodes: bool) -> None:
     records = [b"%d" % number * 20 for number in range(100)]
     data = build_file(records, b"metadata", TINY, late_nodes=late_nodes)
     everything = set(range(1, 101))
@@ -231,7 +231,7 @@ def test_unreadable_records_are_named_whatever_block_is_destroyed(path: Path, la
         assert report.records_checked == 100 - len(numbers_in(report.unreadable))
 
 
-def test_a_range_of_records_reads_well() -> None:
+def test_a_range_of_records_has_a_readable_text() -> None:
     assert str(capturefile.RecordRange(1025, 2048)) == "records 1025 to 2048"
     assert str(capturefile.RecordRange(7, 7)) == "record 7"
 
@@ -240,13 +240,13 @@ def test_a_range_of_records_reads_well() -> None:
 
 
 def with_fan_out(data: bytes, fan_out: int) -> bytes:
-    """The file with another fan-out in its header."""
+    """The file with a different fan-out in its header."""
     return data[:23] + struct.pack(">I", fan_out) + data[27:]
 
 
 @pytest.mark.parametrize("bit", range(32))
-def test_a_flipped_bit_of_the_fan_out_is_refused_by_the_headers_checksum(path: Path, bit: int) -> None:
-    # Without metadata, a byte 0 in the header would be that of a file whose making was cut off.
+def test_the_headers_checksum_detects_a_flipped_bit_of_the_fan_out(path: Path, bit: int) -> None:
+    # Without metadata, a byte of 0 in the header would look like a file whose creation was interrupted.
     CaptureFile(path, True, initial_metadata=b"metadata").close()
     path.write_bytes(with_fan_out(path.read_bytes(), 32 ^ 1 << bit))
     for use in (CaptureFile, partial(CaptureFile, to_write=True), capturefile.verify):
@@ -256,9 +256,7 @@ def test_a_flipped_bit_of_the_fan_out_is_refused_by_the_headers_checksum(path: P
 
 @pytest.mark.parametrize("bit", [*range(11), 20, 31])
 @pytest.mark.parametrize("count", [33, 1024, 1025, 1500])
-def test_a_flipped_bit_of_the_fan_out_is_noticed_without_a_checksum_when_the_file_is_opened(
-    path: Path, count: int, bit: int
-) -> None:
+def test_without_a_checksum_opening_detects_a_flipped_bit_of_the_fan_out(path: Path, count: int, bit: int) -> None:
     records = [random.Random(number).randbytes(number % 50) for number in range(count)]
     path.write_bytes(with_fan_out(build_file(records), 32 ^ 1 << bit))
     for use in (CaptureFile, partial(CaptureFile, to_write=True)):
@@ -268,7 +266,7 @@ def test_a_flipped_bit_of_the_fan_out_is_noticed_without_a_checksum_when_the_fil
 
 @pytest.mark.parametrize("geometry", [TINY, Geometry(512, 1024, 3), Geometry(1024, 4096, 5), Geometry(4096, 8192, 24)])
 @pytest.mark.parametrize("late_nodes", [False, True])
-def test_any_wrong_fan_out_is_noticed_without_a_checksum(path: Path, geometry: Geometry, late_nodes: bool) -> None:
+def test_without_a_checksum_any_wrong_fan_out_is_detected(path: Path, geometry: Geometry, late_nodes: bool) -> None:
     records = [random.Random(number).randbytes(number % 40) for number in range(1000)]
     data = build_file(records, b"metadata", geometry, late_nodes=late_nodes)
     path.write_bytes(data)
@@ -280,7 +278,7 @@ def test_any_wrong_fan_out_is_noticed_without_a_checksum(path: Path, geometry: G
                 assert not capturefile.verify(path).sound, fan_out
 
 
-def test_a_fan_out_is_noticed_that_makes_nodes_overlap_and_nothing_else_wrong(path: Path) -> None:
+def test_a_fan_out_that_only_makes_nodes_overlap_is_detected(path: Path) -> None:
     builder = FileBuilder(Geometry(512, 4096, 2))
     level = [builder.add_entry(sized(b"%d" % number)) for number in range(8)]
     while len(level) > 1:
@@ -299,7 +297,7 @@ def test_a_fan_out_is_noticed_that_makes_nodes_overlap_and_nothing_else_wrong(pa
     assert "fan-out of 4 may be wrong" in str(problems[0])
 
 
-def test_a_tag_that_is_none_is_damage_that_does_not_keep_anybody_out(path: Path) -> None:
+def test_an_invalid_tag_is_damage_that_does_not_prevent_opening(path: Path) -> None:
     CaptureFile(path, True).close()
     data = bytearray(path.read_bytes())
     data[33] ^= 1
@@ -308,10 +306,10 @@ def test_a_tag_that_is_none_is_damage_that_does_not_keep_anybody_out(path: Path)
     CaptureFile(path, True).close()
 
 
-# A quick look
+# Quick checks
 
 
-def test_a_quick_look_at_a_sound_file_finds_nothing(path: Path) -> None:
+def test_a_quick_check_of_a_sound_file_finds_nothing(path: Path) -> None:
     records = [b"%d" % number * 20 for number in range(300)]
     for geometry in (TINY, Geometry(512, 1024, 7), Geometry()):
         path.write_bytes(build_file(records, b"metadata", geometry))
@@ -325,7 +323,7 @@ def test_a_quick_look_at_a_sound_file_finds_nothing(path: Path) -> None:
     assert capturefile.verify(path, quick=True) == capturefile.Report(0, 0, 0, 0, ())
 
 
-def test_a_quick_look_finds_damage_at_both_ends_and_not_in_the_middle(path: Path) -> None:
+def test_a_quick_check_finds_damage_at_both_ends_and_not_in_the_middle(path: Path) -> None:
     records = [b"%d" % number * 20 for number in range(300)]
     data = build_file(records, b"metadata", TINY)
     frames = frames_in_file(data)
@@ -336,7 +334,7 @@ def test_a_quick_look_finds_damage_at_both_ends_and_not_in_the_middle(path: Path
     assert found == [[frames[0].position], [], [frames[-1].position]]
 
 
-def test_a_quick_look_finds_a_torn_slot_and_lost_metadata(path: Path) -> None:
+def test_a_quick_check_finds_a_torn_slot_and_lost_metadata(path: Path) -> None:
     data = build_file([random.Random(1).randbytes(600)], b"metadata", TINY)
     (frame,) = frames_in_file(data)
     path.write_bytes(torn(destroyed(data, frame), TINY, 1))
@@ -347,7 +345,7 @@ def test_a_quick_look_finds_a_torn_slot_and_lost_metadata(path: Path) -> None:
 
 @pytest.fixture
 def long_work(tmp_path: Path) -> Path:
-    """A file that takes some time to read."""
+    """A file that takes a while to read."""
     path = tmp_path / "long"
     with capturefile.open(path, "x", encoding=None, sync=False) as cf:
         cf.add_records(b"%d" % number for number in range(1_000_000))
@@ -356,7 +354,7 @@ def long_work(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_progress_goes_from_nothing_to_all_at_most_ten_times_a_second(long_work: Path) -> None:
+def test_progress_goes_from_zero_to_the_total_at_most_ten_times_a_second(long_work: Path) -> None:
     result: list[tuple[int, int, float]] = []
     assert capturefile.verify(long_work, progress=lambda *at: result.append((*at, time.monotonic()))).sound
     with capturefile.open(long_work) as cf:
@@ -367,7 +365,7 @@ def test_progress_goes_from_nothing_to_all_at_most_ten_times_a_second(long_work:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_an_error_in_progress_stops_the_work(long_work: Path) -> None:
+def test_an_error_in_the_progress_callback_stops_the_work(long_work: Path) -> None:
     calls: list[int] = []
 
     def stop(done: int, total: int) -> None:
@@ -380,5 +378,5 @@ def test_an_error_in_progress_stops_the_work(long_work: Path) -> None:
 
 
 @pytest.mark.usefixtures("both_formats")
-def test_a_quick_look_has_no_progress(long_work: Path) -> None:
+def test_a_quick_check_has_no_progress(long_work: Path) -> None:
     assert capturefile.verify(long_work, quick=True, progress=lambda *_: pytest.fail("it was called")).sound

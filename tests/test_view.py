@@ -1,4 +1,4 @@
-"""What the viewer's server answers, asked without a browser."""
+"""The answers of the viewer's server, without a browser."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-# Who may ask
+# Access
 
 
 @pytest.mark.parametrize(
     "address", ["/", "/api/files", "/other/api/files", "/toke/", f"/{TOKEN}x/api/files", "/index.html"]
 )
-def test_without_the_token_there_is_nothing(full: Path, address: str) -> None:
+def test_without_the_token_nothing_is_served(full: Path, address: str) -> None:
     answer = client(full).get(f"{HERE}{address}")
     assert (answer.status_code, answer.text.startswith("Open the address")) == (404, True)
 
@@ -48,22 +48,22 @@ def test_without_the_token_there_is_nothing(full: Path, address: str) -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "[evil]:8000", "10.1.2.3"]
 )
-def test_a_name_that_was_made_to_lead_here_is_refused(full: Path, host: str) -> None:
+def test_an_unknown_host_name_is_refused(full: Path, host: str) -> None:
     assert client(full).get("api/files", headers={"Host": host}).status_code == 421
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1234", "LOCALHOST", "[::1]:8000"])
-def test_the_machines_own_names_are_taken(full: Path, host: str) -> None:
+def test_the_machines_own_names_are_accepted(full: Path, host: str) -> None:
     assert client(full).get("api/files", headers={"Host": host}).status_code == 200
 
 
-def test_a_server_for_the_network_takes_numbers_and_its_own_name_and_no_others() -> None:
+def test_a_server_for_the_network_accepts_only_addresses_and_its_own_name() -> None:
     assert is_known_host("192.168.1.7:80", "0.0.0.0")
     assert is_known_host("box.lan:80", "box.lan")
     assert not is_known_host("evil.example", "0.0.0.0")
 
 
-def test_other_pages_may_not_ask_even_with_the_token(full: Path) -> None:
+def test_requests_from_other_sites_are_refused_even_with_the_token(full: Path) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Origin": "https://evil.example"}
     assert client(full).get("api/files", headers=headers).status_code == 403
     answer = client(full).get("api/files", headers={"Origin": "https://evil.example"})
@@ -71,7 +71,7 @@ def test_other_pages_may_not_ask_even_with_the_token(full: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "api/files", "api/files/0/records/1", "nothing", f"{HERE}/stranger"])
-def test_every_answer_carries_the_policy(full: Path, address: str) -> None:
+def test_every_answer_has_the_security_headers(full: Path, address: str) -> None:
     headers = client(full).get(address).headers
     for name, value in HEADERS.items():
         assert headers[name] == value
@@ -99,7 +99,7 @@ def test_the_files_are_only_read(full: Path) -> None:
 # Records
 
 
-def test_a_page_has_the_records_asked_for(numbers: Path) -> None:
+def test_a_page_has_the_requested_records(numbers: Path) -> None:
     page = api(numbers, "/records", first=19, count=100)
     assert page["count"] == "20"
     assert page["records"] == [
@@ -109,7 +109,7 @@ def test_a_page_has_the_records_asked_for(numbers: Path) -> None:
     assert api(numbers, "/records", first=21)["records"] == []
 
 
-def test_a_trillion_records_are_numbered_in_text(path: Path) -> None:
+def test_the_numbers_of_a_trillion_records_are_sent_as_text(path: Path) -> None:
     path.write_bytes(trillion_file())
     assert api(path, "")["state"]["count"] == str(TRILLION_RECORDS)
     page = api(path, "/records", first=TRILLION_RECORDS - 1)["records"]
@@ -118,13 +118,13 @@ def test_a_trillion_records_are_numbered_in_text(path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "21", "-1", "1.5", "x", "9" * 30, "%D9%A1"])
-def test_a_number_without_a_record_is_an_error_with_words(numbers: Path, number: str) -> None:
+def test_a_number_without_a_record_is_an_error_with_a_message(numbers: Path, number: str) -> None:
     answer = client(numbers).get(f"api/files/0/records/{number}")
     assert answer.status_code in (400, 404)
     assert answer.json()["error"]
 
 
-def test_answers_are_bounded_however_long_records_are(path: Path) -> None:
+def test_the_size_of_answers_is_bounded_for_records_of_any_length(path: Path) -> None:
     long = b"x" * 3_000_000
     make(path, [long] * 3 + [b"short"] * 1000)
     page = client(path)
@@ -147,7 +147,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_records_come_as_data_and_are_shown_with_nothing_to_obey(path: Path) -> None:
+def test_hostile_records_are_sent_as_data_with_control_characters_escaped(path: Path) -> None:
     make(path, HOSTILE)
     answer = client(path).get("api/files/0/records")
     assert answer.headers["Content-Type"] == "application/json"
@@ -166,14 +166,14 @@ def test_hostile_records_come_as_data_and_are_shown_with_nothing_to_obey(path: P
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "€", "😀"])
-def test_a_preview_ends_with_a_whole_character(letter: str) -> None:
+def test_a_preview_ends_with_a_complete_character(letter: str) -> None:
     for shift in range(4):
         text, is_text = text_of(("." * shift + letter * 400).encode())
         assert is_text
         assert text.strip(".").replace(letter, "") == ""
 
 
-def test_a_page_of_a_hundred_records_comes_fast(path: Path) -> None:
+def test_a_page_of_a_hundred_records_is_served_quickly(path: Path) -> None:
     make(path, noise(20_000, 300))
     page = client(path)
     page.get("api/files/0/records?first=1").raise_for_status()
@@ -185,7 +185,7 @@ def test_a_page_of_a_hundred_records_comes_fast(path: Path) -> None:
         start = time.perf_counter()
         json.dumps(records.page(source.file(), first, 100, Columns([])))
         times.append(time.perf_counter() - start)
-    # Five milliseconds on a machine that does nothing else.
+    # Five milliseconds on an otherwise idle machine.
     assert sorted(times)[len(times) // 2] < 0.1
 
 
@@ -197,14 +197,14 @@ def test_metadata_is_served_like_a_record(full: Path, path: Path) -> None:
     assert client(full).get("api/files/0/metadata/download").content == b"metadata"
 
 
-def test_a_file_without_metadata_says_so(numbers: Path) -> None:
+def test_missing_metadata_is_reported(numbers: Path) -> None:
     assert client(numbers).get("api/files/0/metadata").status_code == 404
 
 
 # Damage
 
 
-def test_a_damaged_file_is_shown_as_far_as_it_goes(damaged: Path) -> None:
+def test_the_readable_part_of_a_damaged_file_is_shown(damaged: Path) -> None:
     rows = [
         row for first in (1, 501, 1001, 1501) for row in api(damaged, "/records", first=first, count=500)["records"]
     ]
@@ -219,7 +219,7 @@ def test_a_damaged_file_is_shown_as_far_as_it_goes(damaged: Path) -> None:
     assert job(damaged, "blocks")[-1]["done"]["problems"]
 
 
-def test_a_picture_of_blocks_says_of_which_the_records_are_unknown(path: Path) -> None:
+def test_a_diagram_of_blocks_marks_those_with_unknown_records(path: Path) -> None:
     make(path, noise(20_000, 60))
     damaged = damage_some_blocks(path)
     done = job(path, "blocks")[-1]["done"]
@@ -230,7 +230,7 @@ def test_a_picture_of_blocks_says_of_which_the_records_are_unknown(path: Path) -
 
 
 @pytest.mark.parametrize("data", [b"", b"no capture file", b"\0" * 100_000, b"MioCapture\0" + b"\xff" * 100_000])
-def test_what_is_no_capture_file_is_shown_with_the_error(path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_a_capture_file_is_shown_with_the_error(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     assert api(path, "")["state"]["error"]
     assert client(path).get("api/files/0/records").status_code == 422
@@ -239,7 +239,7 @@ def test_what_is_no_capture_file_is_shown_with_the_error(path: Path, data: bytes
     assert "error" in job(path, "verify")[-1]
 
 
-def test_a_torn_master_node_is_shown_beside_the_whole_one(full: Path) -> None:
+def test_a_torn_master_node_is_shown_with_the_complete_one(full: Path) -> None:
     data = bytearray(full.read_bytes())
     serial = capturefile.open(full).info().serial_number
     data[4096 + (serial + 1) % 2 * 40_960 + 8] ^= 0xFF
@@ -253,7 +253,7 @@ def test_a_torn_master_node_is_shown_beside_the_whole_one(full: Path) -> None:
     assert api(full, "/way/1")["error"] is None
 
 
-def test_a_whole_slot_that_makes_no_sense_leaves_no_current_one_as_when_opening(full: Path) -> None:
+def test_a_complete_but_invalid_slot_leaves_no_current_one_as_in_opening(full: Path) -> None:
     data = bytearray(full.read_bytes())
     serial = capturefile.open(full).info().serial_number
     now, before = (4096 + (serial + back) % 2 * 40_960 for back in (0, 1))
@@ -267,7 +267,7 @@ def test_a_whole_slot_that_makes_no_sense_leaves_no_current_one_as_when_opening(
     assert api(full, "/way/1")["error"]
 
 
-def test_behind_a_header_with_a_wrong_checksum_the_slots_are_shown(full: Path) -> None:
+def test_with_a_wrong_checksum_of_the_header_the_slots_are_still_shown(full: Path) -> None:
     data = bytearray(full.read_bytes())
     data[36] ^= 1
     full.write_bytes(data)
@@ -277,7 +277,7 @@ def test_behind_a_header_with_a_wrong_checksum_the_slots_are_shown(full: Path) -
     assert api(full, "/way/1")["error"] is None
 
 
-def test_in_a_file_that_was_cut_short_the_way_leads_as_far_as_the_file(path: Path) -> None:
+def test_in_a_truncated_file_the_path_to_a_record_is_shown_as_far_as_possible(path: Path) -> None:
     make(path, noise(20_000))
     with capturefile.open(path) as cf:
         middle = cf.info().file_size // 2
@@ -314,13 +314,13 @@ async def _never() -> bool:
     return False
 
 
-def test_commits_of_others_are_told_in_numbers(numbers: Path) -> None:
+def test_events_report_the_commits_of_other_processes(numbers: Path) -> None:
     states = asyncio.run(asyncio.wait_for(_gone_after(numbers, 3), 30))
     assert [state["count"] for state in states] == ["20", "21", "22", "23"]
     assert set(states[0]) == {"count", "serial", "size", "replaced", "error", "format", "first"}
 
 
-def test_a_replaced_file_is_said_so_and_the_new_one_is_opened_when_asked(numbers: Path, tmp_path: Path) -> None:
+def test_a_replaced_file_is_reported_and_the_new_one_opened_on_request(numbers: Path, tmp_path: Path) -> None:
     page = client(numbers)
     assert page.get("api/files/0").json()["state"]["replaced"] is False
     make(tmp_path / "new.capture", [b"new"]).replace(numbers)
@@ -330,7 +330,7 @@ def test_a_replaced_file_is_said_so_and_the_new_one_is_opened_when_asked(numbers
     assert (state["replaced"], state["count"]) == (False, "1")
 
 
-def test_a_file_that_was_cut_short_keeps_what_was_seen_and_has_the_error_beside_it(path: Path) -> None:
+def test_the_state_of_a_truncated_file_keeps_its_count_and_has_an_error(path: Path) -> None:
     make(path, noise(2000))
     source = ViewedFile(path)
     with path.open("r+b") as file:
@@ -349,7 +349,7 @@ def test_a_search_gives_hits_and_ends(numbers: Path) -> None:
     assert lines[-1]["done"] == {"at": "20", "of": "20", "hits": 11, "unreadable": 0}
 
 
-def test_a_search_takes_patterns_cases_and_ranges(path: Path) -> None:
+def test_a_search_accepts_patterns_any_case_and_ranges(path: Path) -> None:
     make(path, [b"Alpha", b"beta", b"ALP", b"a.b"])
     hits = [
         [line["hit"]["number"] for line in job(path, "search", **query) if "hit" in line]
@@ -363,12 +363,12 @@ def test_a_search_takes_patterns_cases_and_ranges(path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(", "(" * 900 + ")" * 900, "a{1}{99999999999}"])
-def test_what_is_no_regular_expression_is_told_in_a_line(numbers: Path, pattern: str) -> None:
+def test_an_invalid_regular_expression_is_reported_in_one_line(numbers: Path, pattern: str) -> None:
     (line,) = job(numbers, "search", text=pattern, pattern="")
     assert line["error"].startswith("This is not a valid regular expression: ")
 
 
-def test_a_regular_expression_is_compiled_by_the_worker_alone(numbers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_regular_expression_is_compiled_only_by_the_worker(numbers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[object] = []
     real = re.compile
     monkeypatch.setattr(re, "compile", lambda *given: compiled.append(given[0]) or real(*given))  # type: ignore[func-returns-value]
@@ -377,7 +377,7 @@ def test_a_regular_expression_is_compiled_by_the_worker_alone(numbers: Path, mon
 
 
 async def _status_of(app: Starlette, address: str) -> int:
-    """The status of an answer, all of which is taken."""
+    """The status of an answer, which is read completely."""
     statuses: list[int] = []
 
     async def receive() -> dict[str, object]:
@@ -395,26 +395,26 @@ async def _status_of(app: Starlette, address: str) -> int:
     return statuses[0]
 
 
-def test_however_many_jobs_are_asked_for_at_once_few_are_started(numbers: Path) -> None:
+def test_the_number_of_simultaneous_jobs_is_limited(numbers: Path) -> None:
     app = application([ViewedFile(numbers)], TOKEN, "127.0.0.1")
 
     async def ask(count: int) -> list[int]:
         return await asyncio.gather(*(_status_of(app, "api/files/0/jobs/sizes") for _ in range(count)))
 
     assert sorted(asyncio.run(ask(40))) == [200] * MAX_JOBS + [429] * (40 - MAX_JOBS)
-    # Their places are free again.
+    # Their slots are free again.
     assert asyncio.run(ask(MAX_JOBS)) == [200] * MAX_JOBS
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "-1", "x", "9" * 20])
-def test_a_number_of_a_file_that_is_none_is_an_error_with_words(numbers: Path, number: str) -> None:
+def test_an_invalid_file_number_is_an_error_with_a_message(numbers: Path, number: str) -> None:
     for address in ("", "/records", "/jobs/sizes"):
         answer = client(numbers).get(f"api/files/{number}{address}")
         assert answer.status_code in (400, 404)
         assert answer.json()["error"]
 
 
-def test_the_page_may_be_installed_as_links(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_of_the_page_can_be_links(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "static"
     folder.mkdir()
     for file in STATIC.iterdir():
@@ -426,11 +426,11 @@ def test_the_page_may_be_installed_as_links(full: Path, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("query", ["text=", "", f"text={'x' * 3000}"])
-def test_a_search_that_cannot_be_is_refused(numbers: Path, query: str) -> None:
+def test_an_invalid_search_is_refused(numbers: Path, query: str) -> None:
     assert client(numbers).get(f"api/files/0/jobs/search?{query}").status_code == 400
 
 
-def test_a_hit_shows_where_it_is_and_nothing_to_obey(path: Path) -> None:
+def test_a_hit_shows_its_context_with_control_characters_escaped(path: Path) -> None:
     make(path, [b"x" * 10_000 + b"\x1b[needle\xff" + b"y" * 10_000])
     (hit, _) = job(path, "search", text="needle")
     before, found, behind = hit["hit"]["text"]
@@ -440,13 +440,13 @@ def test_a_hit_shows_where_it_is_and_nothing_to_obey(path: Path) -> None:
     assert len(before + behind) < 300
 
 
-def test_a_search_goes_on_behind_damage(damaged: Path) -> None:
+def test_a_search_continues_after_damage(damaged: Path) -> None:
     done = job(damaged, "search", text="nowhere to be found")[-1]["done"]
     assert done["at"] == "2000"
     assert done["unreadable"] > 0
 
 
-def test_a_search_ends_when_nobody_listens_even_within_one_pattern(path: Path) -> None:
+def test_a_search_ends_when_its_client_is_gone_even_within_one_match(path: Path) -> None:
     from capturefile.view.jobs import Jobs
 
     make(path, [b"a" * 100 + b"b"])
@@ -471,7 +471,7 @@ def test_a_search_ends_when_nobody_listens_even_within_one_pattern(path: Path) -
 
 
 @pytest.mark.parametrize("commits", [1, 2])
-def test_both_master_nodes_are_told_with_the_current_one(full: Path, commits: int) -> None:
+def test_both_master_nodes_are_shown_with_the_current_one(full: Path, commits: int) -> None:
     with capturefile.open(full, "a") as cf:
         for _ in range(commits):
             cf.add_records(["three", "four", "five"])
@@ -492,7 +492,7 @@ def test_both_master_nodes_are_told_with_the_current_one(full: Path, commits: in
 
 
 @pytest.mark.parametrize("number", [1, 32, 33, 1024, 1025, 39_999, 40_000])
-def test_the_way_down_ends_at_the_record(path: Path, number: int) -> None:
+def test_the_path_down_ends_at_the_record(path: Path, number: int) -> None:
     make(path, [b"%d" % index for index in range(1, 40_001)])
     printed = api(path, f"/way/{number}")
     assert printed["error"] is None
@@ -505,7 +505,7 @@ def test_the_way_down_ends_at_the_record(path: Path, number: int) -> None:
     assert places[-1] == expected
 
 
-def test_heads_and_log_of_format_3_are_told(path: Path) -> None:
+def test_heads_and_log_of_format_3_are_shown(path: Path) -> None:
     with capturefile.open(path, "x", format=3, compression_block_size=4096) as cf:
         for first in range(0, 3000, 100):
             cf.add_records(f"record {number}".ljust(200) for number in range(first, first + 100))
@@ -537,7 +537,7 @@ def test_heads_and_log_of_format_3_are_told(path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 500, 20_000, 39_999, 40_000])
-def test_the_way_down_in_format_3_ends_at_the_record(path: Path, number: int) -> None:
+def test_the_path_down_in_format_3_ends_at_the_record(path: Path, number: int) -> None:
     with capturefile.open(path, "x", format=3, compression_block_size=4096) as cf:
         for first in range(1, 40_001, 1000):
             cf.add_records(f"record {index} " * (index % 7) for index in range(first, first + 1000))
@@ -562,17 +562,17 @@ def test_the_way_down_in_format_3_ends_at_the_record(path: Path, number: int) ->
 
 
 @pytest.mark.parametrize("number", [0, 3, 2**64 - 1, 2**64])
-def test_there_is_no_way_to_what_is_no_record(full: Path, number: int) -> None:
+def test_there_is_no_path_to_a_record_that_does_not_exist(full: Path, number: int) -> None:
     assert "does not exist" in api(full, f"/way/{number}")["error"]
 
 
-def test_the_way_into_a_trillion_records_is_short(path: Path) -> None:
+def test_the_path_down_in_a_trillion_records_is_short(path: Path) -> None:
     path.write_bytes(trillion_file())
     steps = api(path, "/way/1000000000000")["steps"]
     assert [step["height"] for step in steps] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
-def test_the_blocks_are_told_in_few_segments(path: Path) -> None:
+def test_the_blocks_are_reported_in_few_segments(path: Path) -> None:
     make(path, noise(60_000, 300))
     done = job(path, "blocks")[-1]["done"]
     assert len(done["segments"]) <= 512
@@ -623,7 +623,7 @@ def test_a_rotated_log_is_shown_as_one(tmp_path: Path) -> None:
     assert asked.get("api/files/0/way/1").status_code == 404
 
 
-def test_a_log_grows_over_rotations_and_begins_at_what_was_not_deleted(tmp_path: Path) -> None:
+def test_a_log_grows_across_rotations_and_begins_after_its_deleted_records(tmp_path: Path) -> None:
     folder = tmp_path / "orders"
     with rotated(folder, 35, keep_files=2) as log:
         viewed = ViewedLog(folder)
@@ -681,8 +681,8 @@ def test_the_command_shows_standard_input(full: Path) -> None:
     assert run("view", "--no-browser", "-", "-").returncode == 2
 
 
-def test_answers_do_not_wait_for_the_browser_to_confirm_half_of_them(full: Path) -> None:
-    """Which takes 40 ms where small parts are held back; the best of some is what it takes on an idle machine."""
+def test_answers_are_not_delayed_by_nagles_algorithm(full: Path) -> None:
+    """The delay would be 40 ms; the fastest of several requests is not affected by other work on the machine."""
     with running("view", "--no-browser", full) as process:
         assert process.stdout is not None
         address = urllib.parse.urlsplit(process.stdout.readline().decode().strip())
@@ -698,7 +698,7 @@ def test_answers_do_not_wait_for_the_browser_to_confirm_half_of_them(full: Path)
         connection.close()
 
 
-def test_jobs_that_end_or_are_left_leave_no_word_on_standard_error(full: Path) -> None:
+def test_completed_or_abandoned_jobs_write_nothing_to_standard_error(full: Path) -> None:
     with running("view", "--no-browser", full) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -713,7 +713,7 @@ def test_jobs_that_end_or_are_left_leave_no_word_on_standard_error(full: Path) -
         assert process.stderr.read() == b"capturefile: Ctrl-C ends it\n"
 
 
-def test_the_command_refuses_a_file_that_is_not_there(path: Path) -> None:
+def test_the_command_refuses_a_missing_file(path: Path) -> None:
     done = run("view", "--no-browser", path)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"No such file" in done.stderr
@@ -726,7 +726,7 @@ def test_the_command_says_what_it_needs(full: Path, tmp_path: Path) -> None:
     assert b"pip install 'capturefile-rs[view]'" in done.stderr
 
 
-def test_a_deleted_file_is_said_so(full: Path, tmp_path: Path) -> None:
+def test_a_deleted_file_is_reported(full: Path, tmp_path: Path) -> None:
     source = ViewedFile(full)
     shutil.move(full, tmp_path / "elsewhere")
     assert source.look().replaced
@@ -741,12 +741,12 @@ TEXT_ON_GROUND = [
     ("bad", "raised"), ("bad", "soft"),
 ]  # fmt: skip
 READABLE = 4.5
-"""The contrast that WCAG AA asks of text; of the edges of controls, it asks 3."""
+"""The contrast that WCAG AA requires for text; for the edges of controls, it requires 3."""
 VISIBLE = 3.0
 
 
 def palettes() -> list[dict[str, str]]:
-    """The colours of the page: light, dark because the system is, and dark because the user said so."""
+    """The colours of the page: light, dark as a system setting, and dark chosen by the user."""
     sheet = (STATIC / "style.css").read_text(encoding="utf-8")
     return [
         dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", body)) for body in re.findall(r":root[^{]*\{([^}]*)\}", sheet)
@@ -766,7 +766,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_all_text_has_the_contrast_that_wcag_asks_for() -> None:
+def test_all_text_has_the_contrast_that_wcag_requires() -> None:
     light, dark, chosen_dark = palettes()
     assert dark == chosen_dark
     for colours in (light, dark):
@@ -776,7 +776,7 @@ def test_all_text_has_the_contrast_that_wcag_asks_for() -> None:
             assert contrast(colours["edge"], colours[ground]) >= VISIBLE, ground
 
 
-def test_nothing_of_the_page_comes_from_elsewhere_or_makes_markup_of_text() -> None:
+def test_the_page_loads_nothing_from_elsewhere_and_never_turns_text_into_markup() -> None:
     for file in STATIC.iterdir():
         text = file.read_text(encoding="utf-8")
         assert set(re.findall(r"https?://[^\s\"']+", text)) <= {"http://www.w3.org/2000/svg"}, file

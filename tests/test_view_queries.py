@@ -1,4 +1,4 @@
-"""What the viewer's server finds, counts and exports: conditions, columns, times, values, pages of hits."""
+"""Searches, counts and exports of the viewer's server: conditions, columns, times, values, pages of hits."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def encoded(events: Iterable[object]) -> list[bytes]:
 
 
 def hits(path: Path, **query: str | int) -> list[int]:
-    """The numbers of the records that a search finds, which must come to its end."""
+    """The numbers of the records that a search finds; the search must complete."""
     lines = job(path, "search", **query)
     assert "done" in lines[-1], lines[-1]
     return [int(line["hit"]["number"]) for line in lines if "hit" in line]
 
 
 def result(path: Path, kind: str, **query: str | int) -> dict[str, Any]:
-    """What a job has found at its end."""
+    """The final result of a job."""
     done: dict[str, Any] = job(path, kind, **query)[-1]["done"]
     return done
 
@@ -92,7 +92,7 @@ def test_the_fields_of_records_are_found(path: Path) -> None:
     }
 
 
-def test_fields_of_hostile_records_are_few(path: Path) -> None:
+def test_the_number_of_fields_of_hostile_records_is_limited(path: Path) -> None:
     deep: Any = 1
     for _ in range(50):
         deep = {"a": deep}
@@ -102,7 +102,7 @@ def test_fields_of_hostile_records_are_few(path: Path) -> None:
     assert max(len(each["name"]) for each in found["fields"]) < 100
 
 
-def test_a_page_has_columns_of_those_records_that_are_objects(path: Path) -> None:
+def test_a_page_has_columns_for_records_that_are_objects(path: Path) -> None:
     make(path, encoded([{"a": "x\ty\x1b", "b": {"c": 1}}, {"b": None, "a": [1]}, {"a": "z" * 999}, [1]]) + OTHERS)
     rows = api(path, "/records", fields="a,b.c,b")["records"]
     assert rows[0]["fields"] == ["x␉y␛", "1", '{"c": 1}']
@@ -134,7 +134,7 @@ def test_tabs_are_shown_as_tabs(path: Path) -> None:
 # Searches
 
 
-def test_a_search_takes_conditions(path: Path) -> None:
+def test_a_search_accepts_conditions(path: Path) -> None:
     make(path, encoded(EVENTS) + OTHERS)
     assert hits(path, where='level == "error"') == [2, 6]
     assert hits(path, where="ms > 0", text="INFO", any_case="") == [1]
@@ -146,7 +146,7 @@ def test_a_search_takes_conditions(path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["level = 1", "ms >", "__import__('os')", "(" * 500])
-def test_what_is_no_condition_is_told_in_a_line(numbers: Path, where: str) -> None:
+def test_an_invalid_condition_is_reported_in_one_line(numbers: Path, where: str) -> None:
     for kind in ("search", "values", "timeline"):
         (line,) = job(numbers, kind, where=where, field="x")
         assert line["error"]
@@ -155,17 +155,17 @@ def test_what_is_no_condition_is_told_in_a_line(numbers: Path, where: str) -> No
 @pytest.mark.parametrize(
     "query", [{"where": "x" * 3000}, {"since": "nan"}, {"since": "1e9"}, {"until": "1" * 40}, {"time": "x" * 3000}]
 )
-def test_a_query_that_cannot_be_is_refused(numbers: Path, query: dict[str, str]) -> None:
+def test_an_invalid_query_is_refused(numbers: Path, query: dict[str, str]) -> None:
     for address in ("jobs/search", "jobs/values", "jobs/timeline", "export/jsonl"):
         answer = client(numbers).get(f"api/files/0/{address}", params={"text": "1", "field": "x", **query})
         assert answer.status_code == 400
 
 
-def test_values_of_no_field_are_refused(numbers: Path) -> None:
+def test_values_without_a_field_are_refused(numbers: Path) -> None:
     assert client(numbers).get("api/files/0/jobs/values").status_code == 400
 
 
-def test_hits_come_in_pages(path: Path) -> None:
+def test_hits_are_sent_in_pages(path: Path) -> None:
     make(path, [b"%d" % number for number in range(1, 2 * MAX_HITS + 600)])
     found: list[str] = []
     first, pages = 1, 0
@@ -181,7 +181,7 @@ def test_hits_come_in_pages(path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["rising", "nearly", "none"])
-def test_a_search_in_a_range_of_time_finds_the_same_as_one_by_one(path: Path, order: str) -> None:
+def test_a_search_in_a_time_range_finds_the_same_as_a_scan(path: Path, order: str) -> None:
     dice = random.Random(1)
     times = [NOON + timedelta(seconds=number * 7) for number in range(3000)]
     if order == "nearly":
@@ -197,7 +197,7 @@ def test_a_search_in_a_range_of_time_finds_the_same_as_one_by_one(path: Path, or
 
 
 class Timed:
-    """A reader of records that are times."""
+    """A reader whose records are times."""
 
     def __init__(self, times: list[float | None]) -> None:
         """Takes the times."""
@@ -208,7 +208,7 @@ class Timed:
         return self.times[number - 1]
 
 
-def test_records_of_a_range_of_time_are_never_left_out() -> None:
+def test_records_of_a_time_range_are_never_omitted() -> None:
     dice = random.Random(2)
     for slack, lack in ((0.0, 0.0), (SLACK, 0.0), (SLACK, 0.3), (1000.0, 0.0)):
         times = [None if dice.random() < lack else number * 7 + dice.uniform(0, slack) for number in range(1000)]
@@ -221,21 +221,21 @@ def test_records_of_a_range_of_time_are_never_left_out() -> None:
             assert all(span.first <= number <= span.last for number in found)
 
 
-def test_records_without_times_of_commits_do_not_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_without_commit_times_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     reader: Any = None
     monkeypatch.setattr(CommitTimes, "of", lambda *_: None)
     with pytest.raises(ValueError, match="no commit time"):
         CommitTimes(reader).first_at(1.0, reading.Span(1, 10**12))
 
 
-def test_a_search_by_rising_times_reads_only_its_range(path: Path) -> None:
+def test_a_search_by_ascending_times_reads_only_its_range(path: Path) -> None:
     timed(path, [NOON + timedelta(seconds=number) for number in range(20_000)])
     done = result(path, "search", time="at", since=f"{NOON.timestamp() + 9000}", until=f"{NOON.timestamp() + 9001}")
     assert done["hits"] == 1
     assert 9000 < int(done["of"]) < 9500
 
 
-def test_a_search_by_the_times_of_commits(path: Path, numbers: Path) -> None:
+def test_a_search_by_commit_times(path: Path, numbers: Path) -> None:
     committed(path.with_name("timed"), 50)
     with capturefile.open(path.with_name("timed")) as log:
         times = [log.commit_time(number) for number in range(1, len(log) + 1)]
@@ -249,7 +249,7 @@ def test_a_search_by_the_times_of_commits(path: Path, numbers: Path) -> None:
     assert "no commit times" in line["error"]
 
 
-def test_conditions_and_values_are_found_behind_damage(path: Path) -> None:
+def test_conditions_and_values_are_found_after_damage(path: Path) -> None:
     make(path, encoded({"n": number, "x": random.Random(number).randbytes(200).hex()} for number in range(4000)))
     assert damage_some_blocks(path)
     lost = result(path, "search", where="n >= 0", first=3990)["unreadable"]
@@ -267,7 +267,7 @@ def test_conditions_and_values_are_found_behind_damage(path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_an_export_of_everything_is_that_of_the_command(path: Path, form: str) -> None:
+def test_a_complete_export_equals_that_of_the_command(path: Path, form: str) -> None:
     make(path, [*encoded(EVENTS), *OTHERS, b'"\r\n,', *(b"%d" % number for number in range(2 * MAX_HITS))])
     answer = client(path).get(f"api/files/0/export/{form}", params={"text": "", "any_case": ""})
     assert answer.status_code == 200
@@ -281,13 +281,13 @@ def test_an_export_of_everything_is_that_of_the_command(path: Path, form: str) -
 
 
 def exported(path: Path, target: Path) -> str:
-    """What the command exports."""
+    """The export of the command."""
     assert run("export", path, target).returncode == 0
     with target.open(newline="") as file:
         return file.read()
 
 
-def test_an_export_has_what_is_found_and_the_columns(path: Path) -> None:
+def test_an_export_has_the_found_records_and_the_columns(path: Path) -> None:
     make(path, encoded(EVENTS) + OTHERS)
     page = client(path)
     query = {"where": 'level == "error"', "fields": "ms,http.status"}
@@ -300,7 +300,7 @@ def test_an_export_has_what_is_found_and_the_columns(path: Path) -> None:
     assert table == '"record_number","ms","http.status"\n2,"250.5",500\n6,"250.5",""\n'
 
 
-def test_an_export_that_cannot_be_is_refused_with_words(numbers: Path) -> None:
+def test_an_invalid_export_is_refused_with_a_message(numbers: Path) -> None:
     page = client(numbers)
     for query in ({"text": "(", "pattern": ""}, {"where": "="}, {"since": "5"}):
         answer = page.get("api/files/0/export/csv", params=query)
@@ -308,7 +308,7 @@ def test_an_export_that_cannot_be_is_refused_with_words(numbers: Path) -> None:
     assert page.get("api/files/0/export/xlsx").status_code == 404
 
 
-def test_an_export_that_fails_is_not_taken_for_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_export_is_not_mistaken_for_a_complete_one(monkeypatch: pytest.MonkeyPatch) -> None:
     script = "import sys; print('{\"ready\": true}'); print('a part', flush=True); sys.exit(1)"
 
     async def started(_: object) -> asyncio.subprocess.Process:
@@ -348,7 +348,7 @@ def test_a_value_is_counted_and_its_condition_finds_its_records(path: Path, fiel
         assert not set(found) & set(hits(path, where=value["is_not"]))
 
 
-def test_values_are_those_of_what_is_found(path: Path) -> None:
+def test_values_are_those_of_the_found_records(path: Path) -> None:
     make(path, encoded({"level": "error" if number % 10 else "info", "n": number} for number in range(1000)))
     done = result(path, "values", field="level", where="n < 100")
     assert [(value["text"], value["count"]) for value in done["values"]] == [("error", 90), ("info", 10)]
@@ -364,7 +364,7 @@ def test_of_many_values_the_most_frequent_are_shown(path: Path) -> None:
     assert sum(value["count"] for value in done["values"]) + done["others"] == 20_000
 
 
-def test_a_sample_says_what_it_is_and_everything_can_be_counted(path: Path) -> None:
+def test_a_sample_is_marked_as_such_and_everything_can_be_counted(path: Path) -> None:
     count = reading.MAX_WHOLE + 1
     make(path, encoded({"level": "error" if number % 4 else "info"} for number in range(count)))
     sample = result(path, "values", field="level")
@@ -376,7 +376,7 @@ def test_a_sample_says_what_it_is_and_everything_can_be_counted(path: Path) -> N
     assert (whole["is_whole"], whole["found"], whole["looked"]) == (True, count, str(count))
 
 
-def test_counts_over_a_trillion_records_end_soon(path: Path) -> None:
+def test_counts_over_a_trillion_records_complete_soon(path: Path) -> None:
     path.write_bytes(trillion_file())
     for kind in ("fields", "values", "timeline"):
         done = result(path, kind, field="x", time="x")
@@ -385,7 +385,7 @@ def test_counts_over_a_trillion_records_end_soon(path: Path) -> None:
 
 
 class Everything:
-    """A reader that notes what is read."""
+    """A reader that records which numbers are read."""
 
     def __init__(self) -> None:
         """Nothing is read yet."""
@@ -421,7 +421,7 @@ def test_the_bars_of_a_timeline_cover_it(low: float, length: float) -> None:
     start, width, number = scale(low, low + length)
     assert 1 <= number <= MAX_BARS
     assert start <= low
-    # The last bar takes what is behind it by an error of rounding.
+    # The last bar includes times that are beyond its end because of a rounding error.
     assert low + length < start + number * width + width * 1e-6 + 1e-5 + 4 * math.ulp(low + length)
 
 
@@ -483,7 +483,7 @@ def test_a_log_with_times_of_commits_has_a_timeline(tmp_path: Path) -> None:
     assert hits(folder, since="1000000000.0") == list(range(1, 31))
 
 
-def test_files_that_are_gone_or_damaged_do_not_end_a_search_in_a_log(tmp_path: Path) -> None:
+def test_deleted_or_damaged_files_do_not_end_a_search_in_a_log(tmp_path: Path) -> None:
     folder = tmp_path / "orders"
     with RotatingWriter(folder, sync="none") as log:
         for number in range(1, 31):

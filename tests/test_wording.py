@@ -1,4 +1,4 @@
-"""Words that the glossary replaces are found, wherever a line ends."""
+"""Words that the glossary replaces are found, even across line breaks."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import wording
 WORDS = wording.glossary("| not | but |\n|---|---|\n| so many | this many |\n| go on, goes on | continue |\n\nMore.")
 
 
-def test_the_glossary_says_what_replaces_what() -> None:
+def test_the_glossary_has_the_replacement_of_each_word() -> None:
     assert WORDS == {"so many": "this many", "go on": "continue", "goes on": "continue"}
     text = (Path(__file__).resolve().parent.parent / wording.GLOSSARY).read_text()
     assert wording.glossary(text)["let go of"] == "release"
@@ -27,5 +27,5 @@ def test_a_replaced_word_is_found(text: str, expected: tuple[int, str, str]) -> 
 
 
 @pytest.mark.parametrize("text", ["so many that it hurts", "let go_on = 1;", "this many", "It continues."])
-def test_other_words_are_left_alone(text: str) -> None:
+def test_other_words_are_accepted(text: str) -> None:
     assert list(wording.found(text, WORDS)) == []

@@ -1,4 +1,4 @@
-"""Adding records and metadata, committing them together, and taking them back."""
+"""Adding records and metadata, committing them together, and rolling them back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_adding_a_record_gives_its_number(writer: Any, path: Path) -> None:  # n
 
 
 class Bytes(bytes):
-    """Bytes of another class."""
+    """A subclass of bytes."""
 
 
 BUFFERS = {
@@ -77,7 +77,7 @@ def test_a_record_is_read_from_mapped_memory(writer: Any, path: Path, tmp_path: 
     assert committed(path) == [content, content[5:50]]
 
 
-def test_a_record_is_what_it_was_when_it_was_added(writer: Any, path: Path) -> None:  # noqa: ANN401
+def test_changing_a_buffer_after_adding_it_does_not_change_the_record(writer: Any, path: Path) -> None:  # noqa: ANN401
     changing = bytearray(b"one")
     writer.add_record(changing)
     changing[:] = b"two"
@@ -89,7 +89,7 @@ def test_a_record_is_what_it_was_when_it_was_added(writer: Any, path: Path) -> N
 
 
 @pytest.mark.parametrize("wrong", [None, 1, 1.5, ["a"], ("a",), {}, object(), True, range(3), iter(b"a")])
-def test_anything_else_is_refused_and_nothing_of_it_stays(writer: Any, path: Path, wrong: Any) -> None:  # noqa: ANN401
+def test_anything_else_is_refused_and_leaves_nothing(writer: Any, path: Path, wrong: Any) -> None:  # noqa: ANN401
     kind = type(wrong).__name__
     writer.add_record(b"first")
     with pytest.raises(TypeError, match=f"a record must be bytes-like or str, not {kind}"):
@@ -101,7 +101,7 @@ def test_anything_else_is_refused_and_nothing_of_it_stays(writer: Any, path: Pat
     assert committed(path) == [b"first", b"third"]
 
 
-def test_a_buffer_that_is_gone_is_refused(writer: Any) -> None:  # noqa: ANN401
+def test_a_released_buffer_is_refused(writer: Any) -> None:  # noqa: ANN401
     view = memoryview(b"record")
     view.release()
     with pytest.raises((ValueError, TypeError)):
@@ -110,7 +110,7 @@ def test_a_buffer_that_is_gone_is_refused(writer: Any) -> None:  # noqa: ANN401
 
 
 @pytest.mark.parametrize("block_size", [0, 4096, 32768])
-def test_records_of_any_size_come_back(path: Path, block_size: int, both_formats: int) -> None:
+def test_records_of_any_size_are_read_back(path: Path, block_size: int, both_formats: int) -> None:
     block_size = max(block_size, 512) if both_formats == 3 else block_size
     source = random.Random(0)
     around = [block_size + more for more in range(-6, 3) if block_size + more >= 0]
@@ -140,7 +140,7 @@ def test_a_million_small_records_are_numbered_and_found(writer: Any, path: Path)
 # Commits
 
 
-def test_nobody_else_sees_anything_before_the_commit_and_then_everything(writer: Any, path: Path) -> None:  # noqa: ANN401
+def test_others_see_nothing_before_the_commit_and_everything_after_it(writer: Any, path: Path) -> None:  # noqa: ANN401
     with CaptureFile(path, encoding=None) as reader:
         for turn in range(5):
             writer.add_records([b"%d" % turn * 20_000] * 3)
@@ -187,7 +187,7 @@ def test_the_file_is_as_small_as_the_compression_makes_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.only_format_2
-def test_the_number_of_threads_does_not_show_in_the_file(tmp_path: Path) -> None:
+def test_the_number_of_threads_does_not_affect_the_file(tmp_path: Path) -> None:
     records = [random.Random(number).randbytes(number % 3000) for number in range(3000, 0, -4)]
     for threads in (1, 2, 5):
         with CaptureFile(tmp_path / str(threads), True, encoding=None, threads=threads) as cf:
@@ -201,7 +201,7 @@ def test_the_number_of_threads_does_not_show_in_the_file(tmp_path: Path) -> None
 # Rolling back
 
 
-def test_a_rollback_forgets_everything_since_the_commit(writer: Any, path: Path) -> None:  # noqa: ANN401
+def test_a_rollback_discards_everything_since_the_commit(writer: Any, path: Path) -> None:  # noqa: ANN401
     writer.add_record(b"kept")
     writer.set_metadata(b"kept")
     writer.commit()
@@ -228,7 +228,7 @@ def test_a_transaction_commits_at_its_end(writer: Any, path: Path) -> None:  # n
 
 
 @pytest.mark.parametrize("error", [RefusedError, KeyboardInterrupt, GeneratorExit])
-def test_a_transaction_that_raises_is_rolled_back_and_lets_the_error_through(
+def test_a_transaction_that_raises_is_rolled_back_and_propagates_the_error(
     writer: Any,  # noqa: ANN401
     path: Path,
     error: type[BaseException],
@@ -249,7 +249,7 @@ def test_a_transaction_that_raises_is_rolled_back_and_lets_the_error_through(
     assert (writer[:], writer.get_metadata(), committed(path)) == ([b"kept"], None, [b"kept"])
 
 
-def test_a_transaction_is_refused_before_it_begins_where_it_could_not_commit(writer: Any, path: Path) -> None:  # noqa: ANN401
+def test_a_transaction_that_could_not_commit_is_refused_before_it_begins(writer: Any, path: Path) -> None:  # noqa: ANN401
     with CaptureFile(path) as reader:
         for _ in range(2):
             with pytest.raises(capturefile.CaptureFileError, match=path.name), reader.transaction():
@@ -260,7 +260,7 @@ def test_a_transaction_is_refused_before_it_begins_where_it_could_not_commit(wri
         pytest.fail("the block was begun")
 
 
-def test_a_file_whose_index_is_full_refuses_the_commit_and_goes_on_after_a_rollback(path: Path) -> None:
+def test_a_full_index_fails_the_commit_and_work_continues_after_a_rollback(path: Path) -> None:
     path.write_bytes(build_file([b"%d" % number for number in range(1, 31)], None, Geometry(512, 512, 100)))
     with CaptureFile(path, True, encoding=None) as cf:
         cf.add_records([b"%d" % number for number in range(31, 101)])
@@ -279,7 +279,7 @@ def test_a_file_whose_index_is_full_refuses_the_commit_and_goes_on_after_a_rollb
 
 
 @pytest.mark.parametrize("metadata", [b"", b"a", bytes(range(256)), b"large" * MEBIBYTE, None])
-def test_metadata_is_seen_here_at_once_and_by_others_after_the_commit(writer: Any, path: Path, metadata: Any) -> None:  # noqa: ANN401
+def test_metadata_is_visible_to_others_after_the_commit(writer: Any, path: Path, metadata: Any) -> None:  # noqa: ANN401
     writer.set_metadata(b"before")
     writer.commit()
     assert writer.set_metadata(new_metadata=metadata) is None
@@ -291,7 +291,7 @@ def test_metadata_is_seen_here_at_once_and_by_others_after_the_commit(writer: An
         assert reader.get_metadata() == metadata
 
 
-def test_of_metadata_that_is_set_twice_the_last_counts(writer: Any, path: Path) -> None:  # noqa: ANN401
+def test_if_metadata_is_set_twice_the_last_value_counts(writer: Any, path: Path) -> None:  # noqa: ANN401
     for metadata in (b"one", None, b"large" * 50_000, b"two"):
         writer.set_metadata(metadata)
         writer.add_record(b"record" * 3000)
@@ -310,18 +310,18 @@ def test_metadata_is_bytes(writer: Any, wrong: object) -> None:  # noqa: ANN401
     assert writer.get_metadata() == b"kept"
 
 
-# What is no record
+# Not records
 
 
 @pytest.mark.parametrize("one", ["text", b"bytes", bytearray(b"bytes"), memoryview(b"bytes")])
-def test_one_record_is_not_taken_for_many(writer: Any, one: object) -> None:  # noqa: ANN401
+def test_a_single_record_is_refused_where_many_are_expected(writer: Any, one: object) -> None:  # noqa: ANN401
     with pytest.raises(TypeError, match=f"not a single {type(one).__name__}: put it into a list, or use add_record"):
         writer.add_records(one)
     assert writer.add_records([one]) == 1
 
 
 class Structure(ctypes.Structure):
-    """An integer by a name that means a pointer elsewhere, and a pointer."""
+    """A structure of a pointer and an integer whose name is a format code for objects."""
 
     _fields_ = (("O", ctypes.c_int32), ("pointer", ctypes.c_void_p))
 
@@ -346,7 +346,7 @@ MEMORY = {
 
 
 @pytest.mark.parametrize("what", MEMORY)
-def test_memory_of_the_interpreter_is_not_taken_for_data(writer: Any, what: str) -> None:  # noqa: ANN401
+def test_memory_of_the_interpreter_is_not_accepted_as_data(writer: Any, what: str) -> None:  # noqa: ANN401
     for add in (writer.add_record, lambda record: writer.add_records([record])):
         with pytest.raises(TypeError, match=r"must be bytes-like or str, not .*: pass each element as str or bytes"):
             add(MEMORY[what])
@@ -370,7 +370,7 @@ def test_numbers_and_structures_of_numbers_are_data(writer: Any) -> None:  # noq
     assert writer[-2:8] == [b"text", b"b"]
 
 
-def test_what_a_buffer_says_against_being_read_comes_through(writer: Any) -> None:  # noqa: ANN401
+def test_the_error_of_an_unreadable_buffer_is_propagated(writer: Any) -> None:  # noqa: ANN401
     released = memoryview(b"gone")
     released.release()
     closed = mmap.mmap(-1, 10)
@@ -382,7 +382,7 @@ def test_what_a_buffer_says_against_being_read_comes_through(writer: Any) -> Non
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="buffers in Python came with 3.12")
 @pytest.mark.parametrize("error", [ValueError, TypeError, KeyboardInterrupt, RefusedError])
-def test_what_a_buffer_written_in_python_raises_comes_through(writer: Any, error: type[BaseException]) -> None:  # noqa: ANN401
+def test_an_exception_of_a_buffer_written_in_python_is_propagated(writer: Any, error: type[BaseException]) -> None:  # noqa: ANN401
     class Refusing:
         def __buffer__(self, flags: int) -> memoryview:
             raise error("my own words")
@@ -395,7 +395,7 @@ def test_what_a_buffer_written_in_python_raises_comes_through(writer: Any, error
 
 
 @pytest.mark.parametrize("lost", [1, 2, 5000])
-def test_closing_warns_of_the_records_that_it_loses(path: Path, lost: int) -> None:
+def test_closing_warns_about_the_records_that_it_loses(path: Path, lost: int) -> None:
     cf = CaptureFile(path, True)
     cf.add_record("kept")
     cf.commit()
@@ -415,8 +415,8 @@ def test_leaving_a_with_block_closes_without_a_commit(path: Path) -> None:
     assert committed(path) == []
 
 
-def test_what_is_lost_is_said_by_default_with_what_to_do(path: Path) -> None:
-    """Also by an object that nothing closes before the process ends."""
+def test_the_default_warning_about_lost_records_says_what_to_do(path: Path) -> None:
+    """This includes objects that are not closed before the process exits."""
     for end in ("cf.close()", "with cf: pass", "del cf", "pass", "sys.exit()"):
         program = (
             f"import sys, capturefile; cf = capturefile.open({str(path)!r}, 'w'); cf.add_records(['a', 'b'])\n{end}"
@@ -426,12 +426,12 @@ def test_what_is_lost_is_said_by_default_with_what_to_do(path: Path) -> None:
         assert f'"{path}" was closed with 2 uncommitted records, now lost; call commit()' in done.stderr
 
 
-def test_metadata_that_is_lost_is_warned_of(path: Path) -> None:
+def test_closing_warns_about_lost_metadata(path: Path) -> None:
     with pytest.warns(capturefile.UncommittedWarning, match="uncommitted metadata"), CaptureFile(path, True) as cf:
         cf.set_metadata(b"lost")
 
 
-def test_an_exception_that_ends_a_with_block_comes_without_a_warning(path: Path) -> None:
+def test_an_exception_that_ends_a_with_block_is_raised_without_a_warning(path: Path) -> None:
     def fail(cf: CaptureFile[str]) -> None:
         with cf:
             cf.add_record("not wanted any more")

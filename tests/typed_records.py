@@ -1,4 +1,4 @@
-"""Types of the records of a codec, for a type checker: mypy fails where one of these is another."""
+"""The types of a codec's records, for a type checker: mypy fails if one of them is not as stated here."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Order:
 
 
 class OrderCodec:
-    """A codec of one's own."""
+    """A user-defined codec."""
 
     def decode(self, record: bytes, /) -> Order:
-        """Makes an order of its number."""
+        """Returns the order with this number."""
         return Order(int(record))
 
     def encode(self, value: Order, /) -> bytes:
-        """Makes the number of an order."""
+        """Returns the number of an order."""
         return str(value.number).encode()
 
 
 def check_types(path: Path, codec: Codec[Order]) -> None:
-    """Is not called."""
+    """Only for the type checker; it is not called."""
     cf = capturefile.open(path, codec=codec)
     assert_type(cf, CaptureFile[Order])
     assert_type(CaptureFile(path, codec=OrderCodec()), CaptureFile[Order])

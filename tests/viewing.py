@@ -1,4 +1,4 @@
-"""Asks the viewer's server, without a browser."""
+"""Requests to the viewer's server, without a browser."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ HERE = "http://127.0.0.1:8000"
 
 
 def client(*paths: Path) -> TestClient:
-    """A page that knows the token, about these files."""
+    """A client with the token, for a server of these files."""
     viewed = [ViewedLog(path) if path.is_dir() else ViewedFile(path) for path in paths]
     app = application(viewed, TOKEN, "127.0.0.1")
     return TestClient(app, base_url=f"{HERE}/{TOKEN}/")
 
 
 def api(path: Path, address: str, **query: str | int) -> Any:  # noqa: ANN401 - whatever the answer is
-    """The answer about one file, which must be a good one."""
+    """The answer about one file; the request must succeed."""
     answer = client(path).get(f"api/files/0{address}", params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def job(path: Path, kind: str, **query: str | int) -> list[dict[str, Any]]:
-    """All lines of a job."""
+    """All lines that a job sends."""
     answer = client(path).get(f"api/files/0/jobs/{kind}", params=query)
     assert answer.status_code == 200, answer.text
     return [json.loads(line) for line in answer.text.splitlines() if line]

@@ -1,9 +1,9 @@
-"""What differs on Windows, seen from outside: run by its interpreter with the package and the reference installed.
+"""Checks of what differs on Windows, run by its interpreter with the package and the reference installed.
 
     python tests/windows_checks.py [--wine]
 
-With `--wine`, the call by which the reference locks is replaced by what Microsoft's does: the one of wine uses only 32
-bits of a position.
+With `--wine`, the function that the reference uses to lock is replaced by one that works like Microsoft's: that of wine
+uses only 32 bits of a position.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from capturefile.rotating import RotatingReader, RotatingWriter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-assert sys.platform == "win32", "it is about Windows"
+assert sys.platform == "win32", "this is for Windows"
 
 COMMAND = (sys.executable, "-m", "capturefile")
 PATIENCE = 120
@@ -60,7 +60,7 @@ def make(path: Path, count: int = 3) -> Path:
 
 
 def check_errors(folder: Path) -> None:
-    """Errors of the system are of Windows' numbers and of Python's classes."""
+    """System errors have Windows' numbers and Python's classes."""
     error = raised(lambda: capturefile.open(folder / "missing.capture"))
     assert type(error) is FileNotFoundError, repr(error)
     assert (error.errno, error.winerror) == (2, 2), repr(error)
@@ -110,7 +110,7 @@ def check_paths(folder: Path) -> None:
 
 
 def check_command(folder: Path) -> None:
-    """Pipes in and out, a file on standard input, and a reader that goes away."""
+    """Pipes in and out, a file on standard input, and a reader that exits early."""
     path = folder / "log.capture"
     lines = b"".join(b"line %d\n" % number for number in range(1, 5001))
     done = run("append", path, given=lines)
@@ -137,7 +137,7 @@ def check_command(folder: Path) -> None:
 
 
 def check_rotation(folder: Path) -> None:
-    """A log continues while its oldest file is being read, which is deleted later; a consumer and a logger work."""
+    """A log continues while its oldest file is being read; that file is deleted later; a consumer and a logger work."""
     logs = folder / "logs"
     with RotatingWriter(logs, max_bytes=1, keep_files=2, sync="none") as log:
         log.add_record("first")
@@ -166,7 +166,7 @@ def check_rotation(folder: Path) -> None:
 
 
 def check_format_3(folder: Path) -> None:
-    """Files of format 3 are followed while they are written, survive a writer that is ended, and are recovered."""
+    """Files of format 3 are followed while they are written, survive a killed writer, and are recovered."""
     path = folder / "log.capture"
     writer = (
         "import sys, capturefile; log = capturefile.open(sys.argv[1], 'x', format=3)\n"
@@ -193,7 +193,7 @@ def check_format_3(folder: Path) -> None:
 
 
 def check_viewer(folder: Path) -> None:
-    """The viewer serves its page and the records, and ends."""
+    """The viewer serves its page and the records, and exits."""
     path = make(folder / "log.capture")
     with subprocess.Popen([*COMMAND, "view", "--no-browser", str(path)], stdout=subprocess.PIPE) as view:
         try:
@@ -213,7 +213,7 @@ def check_viewer(folder: Path) -> None:
 
 
 def as_microsoft(descriptor: int, mode: int, length: int) -> None:
-    """`msvcrt.locking` as Microsoft's C library has it."""
+    """`msvcrt.locking` as in Microsoft's C library."""
     import msvcrt
     from ctypes import wintypes
 
@@ -232,7 +232,7 @@ def as_microsoft(descriptor: int, mode: int, length: int) -> None:
 
 
 def check_reference(folder: Path) -> None:
-    """Each keeps the other out, and each reads what the other wrote."""
+    """Each locks the other out, and each reads what the other wrote."""
     from CaptureFile import CaptureFile as Reference
 
     path = folder / "shared.capture"
@@ -265,7 +265,7 @@ def raised_by_reference(call: Callable[[], object]) -> Exception:
 
 
 def main() -> None:
-    """Runs all checks, each in a folder of its own."""
+    """Runs all checks, each in a separate folder."""
     if "--wine" in sys.argv:
         import msvcrt
 

@@ -3,9 +3,9 @@
     python tests/wine.py PROGRAM ARGUMENT...
     python tests/wine.py --wheel WHEEL
 
-It needs Debian's packages wine64 and gcc-mingw-w64-x86-64. There is no package of CPython for Windows on PyPI, but that
-of panda3d brings its libraries along; added to them are a program of three lines, the library that forwards the stable
-ABI, and the modules of the Python that runs this. That one has to be of a version that panda3d has a package for.
+It needs Debian's packages wine64 and gcc-mingw-w64-x86-64. There is no package of CPython for Windows on PyPI, but
+panda3d's includes its libraries; this adds a program of three lines, the library that forwards the stable ABI, and the
+modules of the Python that runs it. Its version must be one that panda3d has a package for.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ PREFIX = ROOT / "prefix"
 PYTHON = ROOT / "python"
 PACKAGES = PYTHON / "Lib" / "site-packages"
 REFERENCE = ROOT / "reference"
-"""The pure-Python package has a folder of its own: on Windows, both packages are called the same."""
+"""The folder of the pure-Python package: on Windows, names ignore case, and both packages have the same one."""
 SOURCE_OF_PYTHON = "panda3d==1.10.16"
 VIEWER = ("colorama", "starlette>=0.40", "uvicorn>=0.30")
 TOOLS = "x86_64-w64-mingw32-"
 MEMORY = "/dev/shm"
-"""The pure-Python package locks a byte so far behind the end that wine needs a file system without a limit below it."""
+"""The pure-Python package locks a byte so far past the end that wine needs a file system without a lower limit."""
 
 MAX_SECONDS = 3600
 
@@ -41,7 +41,7 @@ PRNG = """\
 #include <ntsecapi.h>
 BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) { return RtlGenRandom(data, size); }
 """
-"""The library of Windows from which Rust's programs take random numbers, and which wine has since version 9 only."""
+"""The Windows library from which Rust programs take random numbers; wine has it only since version 9."""
 PROGRAM = """\
 int Py_Main(int count, wchar_t **arguments);
 int wmain(int count, wchar_t **arguments) { return Py_Main(count, arguments); }
@@ -49,19 +49,19 @@ int wmain(int count, wchar_t **arguments) { return Py_Main(count, arguments); }
 
 
 def wine_program() -> str:
-    """The path of wine; the package wine64 does not make a command of it."""
+    """The path of wine; the package wine64 does not install it as a command."""
     found = shutil.which("wine64") or shutil.which("/usr/lib/wine/wine64") or shutil.which("wine")
-    assert found, "It takes the packages wine64 and gcc-mingw-w64-x86-64"
+    assert found, "The packages wine64 and gcc-mingw-w64-x86-64 are needed"
     return found
 
 
 def windows_path(path: Path) -> str:
-    """The name of a file of this system as programs for Windows write it."""
+    """The name of a file of this system in the form of Windows."""
     return "Z:" + str(path).replace("/", "\\")
 
 
 def compile_c(source: str, target: Path, *arguments: str) -> None:
-    """Makes a program or library for Windows of some lines of C."""
+    """Compiles some lines of C to a program or library for Windows."""
     with TemporaryDirectory() as folder:
         text = Path(folder) / "source.c"
         text.write_text("#include <wchar.h>\n" + source, encoding="utf-8")
@@ -71,9 +71,9 @@ def compile_c(source: str, target: Path, *arguments: str) -> None:
 def run(*command: str, **more: str) -> int:
     """Runs a program under wine, with `more` in its environment, and returns its exit status."""
     environment = {**os.environ, "WINEPREFIX": str(PREFIX), "WINEDEBUG": "-all", "DISPLAY": "", **more}
-    # Wine would offer to install what runs .NET and shows HTML.
+    # Wine would offer to install its .NET and HTML packages.
     environment["WINEDLLOVERRIDES"] = "mscoree=;mshtml="
-    # Python for Windows does not start there if its output is a file.
+    # Python for Windows does not start under wine if its output is a file.
     with subprocess.Popen(
         [wine_program(), *command],
         stdin=subprocess.DEVNULL,
@@ -92,7 +92,7 @@ def run(*command: str, **more: str) -> int:
 
 
 def make_prefix() -> None:
-    """Makes what wine keeps of a system, once."""
+    """Creates wine's prefix, once."""
     system = PREFIX / "drive_c" / "windows" / "system32"
     done = PREFIX / "made"
     if not done.exists():
@@ -107,13 +107,13 @@ def make_prefix() -> None:
 
 
 def pip(*arguments: str | Path) -> None:
-    """Runs pip for Windows and the version of this Python."""
+    """Runs pip so that it installs packages for Windows and this version of Python."""
     for_windows = ["--platform", "win_amd64", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check"]
     subprocess.run([sys.executable, "-m", "pip", *map(str, arguments), *for_windows], check=True)
 
 
 def make_python() -> None:
-    """Makes the interpreter, once."""
+    """Builds the interpreter, once."""
     done = PYTHON / "made"
     if done.exists():
         return
@@ -137,7 +137,7 @@ def make_python() -> None:
 
 
 def forward_the_stable_abi(library: Path) -> None:
-    """Makes the library that has the names of the stable ABI, and forwards them to that of one version."""
+    """Builds the library with the names of the stable ABI, which forwards them to the library of one version."""
     listed = subprocess.run([f"{TOOLS}objdump", "-p", library], capture_output=True, encoding="utf-8", check=True)
     names = re.findall(r"^\s*\[\s*\d+\]\s.*?(_?Py\w+)$", listed.stdout, flags=re.MULTILINE)
     assert len(names) > 1000, listed.stdout[-2000:]
@@ -149,7 +149,7 @@ def forward_the_stable_abi(library: Path) -> None:
 
 
 def try_wheel(wheel: Path) -> int:
-    """Installs a wheel for Windows, and tries everything from outside."""
+    """Installs a wheel for Windows and runs the checks of `windows_checks.py`."""
     make_python()
     for folder in (PACKAGES, REFERENCE):
         shutil.rmtree(folder, ignore_errors=True)

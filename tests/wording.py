@@ -1,8 +1,8 @@
-"""Finds words that the glossary of CONTRIBUTING.md replaces by others.
+"""Finds words that the glossary of CONTRIBUTING.md replaces.
 
     python tests/wording.py
 
-The first column of its table lists the words that are not used, separated by commas.
+The first column of its table lists the words to avoid, separated by commas.
 """
 
 import re
@@ -15,25 +15,25 @@ GLOSSARY = "CONTRIBUTING.md"
 HEAD = "| not | but |"
 KINDS = {".css", ".html", ".js", ".md", ".py", ".pyi", ".rs", ".sh", ".toml"}
 
-#: It has the words for a reason.
+#: This file contains the words on purpose.
 OWN_TEST = "tests/test_wording.py"
 
-#: Between two words of a phrase: also the end of a line, with the start of the next comment.
+#: Between two words of a phrase: spaces, or a line break and the comment sign of the next line.
 BETWEEN = r"\s+(?:(?:///?!?|#)\s*)?"
 
 
 def glossary(text: str) -> dict[str, str]:
-    """What is to be said, by the words that are not."""
+    """The replacements, by the words to avoid."""
     rows = text.partition(HEAD)[2].partition("\n\n")[0].splitlines()[2:]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     return {phrase.strip(): instead for phrases, instead in cells for phrase in phrases.split(",")}
 
 
 def found(text: str, words: dict[str, str]) -> Iterator[tuple[int, str, str]]:
-    """Each word that is replaced: the line, the word, and what is to be said."""
+    """Each word to avoid in a text: the line, the word, and its replacement."""
     for phrase, instead in words.items():
         pattern = rf"\b{BETWEEN.join(map(re.escape, phrase.split()))}\b"
-        # "So many that" means what it says.
+        # "So many that" is standard English.
         if phrase.startswith("so "):
             pattern += r"(?! (?:that|as|faster|more|less|the)\b)"
         for match in re.finditer(pattern, text, re.IGNORECASE):
@@ -41,7 +41,7 @@ def found(text: str, words: dict[str, str]) -> Iterator[tuple[int, str, str]]:
 
 
 def problems(root: Path) -> list[str]:
-    """All such words in the files of the project at `root`."""
+    """All words to avoid in the files of the project at `root`."""
     text = (root / GLOSSARY).read_text()
     words = glossary(text)
     listed = subprocess.run(["git", "ls-files"], cwd=root, check=True, capture_output=True, text=True)
@@ -57,7 +57,7 @@ def problems(root: Path) -> list[str]:
 
 
 def main() -> int:
-    """Prints where such words are; 1 if there are any."""
+    """Prints where such words are; returns 1 if there are any."""
     said = problems(Path(__file__).resolve().parent.parent)
     print("\n".join(said))
     return 1 if said else 0

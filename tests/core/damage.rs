@@ -1,5 +1,5 @@
-//! Damaged files: an error that says what is wrong, or the right records; never a panic, nor much time or
-//! memory.
+//! Damaged files: an error that says what is wrong, or the right records; never a panic, and never much time
+//! or memory.
 
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ fn read_all(snapshot: &Arc<Snapshot>, is_right: impl Fn(u64, &[u8]) -> bool) {
     snapshot.metadata().map_or_else(|error| drop(damage(&error)), drop);
 }
 
-/// Opens, reads, verifies and writes a damaged file. `is_right` says what may be read from it.
+/// Opens, reads, verifies and writes a damaged file. `is_right` decides which records may be read from it.
 fn use_damaged(bytes: &[u8], is_right: impl Fn(u64, &[u8]) -> bool) {
     let place = Place::with(bytes);
     match OpenOptions::new().cache_size(100_000).open(&place.path) {
@@ -97,7 +97,7 @@ fn is_the_record(number: u64, found: &[u8]) -> bool {
     found == record(number)
 }
 
-/// Positions where the format says something: header, slots, and every part of every frame.
+/// Positions with a meaning in the format: header, slots, and every part of every frame.
 fn interesting(image: &FileImage) -> Vec<usize> {
     let (page, slot) = (SMALL.page_size as usize, slot_size(&SMALL));
     let mut positions: Vec<usize> = (0..28).chain([page - 1]).collect();
@@ -118,19 +118,19 @@ fn interesting(image: &FileImage) -> Vec<usize> {
 }
 
 #[test]
-fn a_flipped_bit_is_an_error_or_harmless_wherever_it_is() {
+fn a_flipped_bit_anywhere_is_an_error_or_harmless() {
     let image = image();
     let good = image.bytes();
     for (index, at) in interesting(&image).into_iter().enumerate().filter(|(_, at)| *at < good.len()) {
         let mut bytes = good.clone();
         bytes[at] ^= 1 << (index % 8);
-        // Other sizes in the header make it another file, whose content is unknown.
+        // With other sizes in the header it is a different file, whose content is unknown.
         use_damaged(&bytes, |number, found| (15..27).contains(&at) || is_the_record(number, found));
     }
 }
 
 #[test]
-fn a_flipped_bit_under_a_right_checksum_is_an_error_or_another_file() {
+fn a_flipped_bit_with_a_right_checksum_is_an_error_or_another_file() {
     let image = image();
     let good = image.bytes();
     for at in interesting(&image).into_iter().filter(|at| (11..data_start(&SMALL)).contains(at)) {
@@ -144,7 +144,7 @@ fn a_flipped_bit_under_a_right_checksum_is_an_error_or_another_file() {
 }
 
 #[test]
-fn a_file_cut_short_is_never_a_step_back() {
+fn a_truncated_file_never_shows_an_older_state() {
     let image = image();
     let good = image.bytes();
     let whole = (image.file_limit() - image.file_limit() % 512) as usize;
@@ -155,7 +155,7 @@ fn a_file_cut_short_is_never_a_step_back() {
         let place = Place::with(&good[..length]);
         let damage = damage_of(CaptureFile::open(&place.path));
         assert!(damage.found.contains(&length.to_string()) || length < 27, "{length}: {damage}");
-        // Nothing was lost from an empty one, which becomes a capture file.
+        // An empty file has lost nothing and becomes a capture file.
         if length > 0 {
             assert_eq!(damage_of(writing().open(&place.path)).expected, damage.expected);
             assert_eq!(std::fs::metadata(&place.path).unwrap().len(), length as u64);
@@ -164,10 +164,10 @@ fn a_file_cut_short_is_never_a_step_back() {
     assert_eq!(all_of(&Place::with(&good[..whole]).reader()), records(COUNT));
 }
 
-// Windows does not truncate what is mapped.
+// Windows does not truncate mapped files.
 #[cfg(unix)]
 #[test]
-fn a_file_cut_short_under_its_reader_is_an_error_until_it_is_whole_again() {
+fn a_file_truncated_while_it_is_read_is_an_error_until_it_is_complete_again() {
     let image = image();
     let place = Place::with(&image.bytes());
     let reader = OpenOptions::new().cache_size(0).open(&place.path).unwrap();
@@ -177,7 +177,7 @@ fn a_file_cut_short_under_its_reader_is_an_error_until_it_is_whole_again() {
     file.set_len(data_start(&SMALL) as u64 + 512).unwrap();
     let damage = damage_of(snapshot.record(1));
     assert!(damage.expected.contains("truncated"), "{damage}");
-    // A refresh that has nothing new to see may not look; one that must be durable does.
+    // A refresh may skip the file if there is nothing new; a durable refresh may not.
     damage_of(reader.refresh(true));
     assert_eq!(reader.record_count().unwrap(), COUNT);
     assert_eq!(*snapshot.record(COUNT).unwrap(), *record(COUNT));
@@ -187,7 +187,7 @@ fn a_file_cut_short_under_its_reader_is_an_error_until_it_is_whole_again() {
 }
 
 #[test]
-fn two_broken_slots_are_refused_at_once_and_the_slot_is_named() {
+fn two_broken_slots_are_refused_immediately_and_the_slot_is_named() {
     let mut bytes = image().bytes();
     for serial in [1, 2] {
         bytes[slot_start(&SMALL, serial) + 1000] ^= 1;
@@ -203,7 +203,7 @@ fn two_broken_slots_are_refused_at_once_and_the_slot_is_named() {
     assert!(start.elapsed() < std::time::Duration::from_secs(1));
 }
 
-/// A file whose last one or two commits are what `change` makes of them, under right checksums.
+/// A file whose last one or two commits are changed by `change`, with right checksums.
 fn with_slots(commits: usize, change: impl Fn(&mut SlotImage)) -> Place {
     let mut image = image();
     for _ in 0..commits {
@@ -215,7 +215,7 @@ fn with_slots(commits: usize, change: impl Fn(&mut SlotImage)) -> Place {
 }
 
 #[test]
-fn numbers_that_no_writer_writes_are_refused_by_name() {
+fn the_error_for_an_impossible_number_names_it() {
     let limit = image().file_limit();
     let start = data_start(&SMALL) as u64;
     let refuses = |found: &str, change: &dyn Fn(&mut SlotImage)| {
@@ -257,7 +257,7 @@ fn numbers_that_no_writer_writes_are_refused_by_name() {
 }
 
 #[test]
-fn a_tree_of_more_records_than_can_be_counted_is_refused() {
+fn a_tree_of_more_records_than_64_bits_can_count_is_refused() {
     let start = data_start(&SMALL) as u64;
     // 3^40 is the largest power of the fan-out that 64 bits hold.
     let with_heights = |heights: Vec<u8>| {
@@ -277,7 +277,7 @@ fn a_tree_of_more_records_than_can_be_counted_is_refused() {
 }
 
 #[test]
-fn a_node_that_leads_to_itself_ends_where_its_height_does() {
+fn a_node_that_refers_to_itself_ends_at_height_0() {
     let mut image = FileImage::new(SMALL);
     let at = (image.file_limit(), 0);
     assert_eq!(image.add_entry(&image::index_node(&[at; 3])), at);
@@ -288,7 +288,7 @@ fn a_node_that_leads_to_itself_ends_where_its_height_does() {
     let place = Place::with(&image.bytes());
     let snapshot = place.reader().snapshot().unwrap();
     assert_eq!(snapshot.record_count(), 3_u64.pow(40));
-    // The node read as a record: a length of 0, from the upper half of a position.
+    // The node, read as a record, has a length of 0: the upper half of a position.
     for number in [1, 2, 3_u64.pow(40) / 2, 3_u64.pow(40)] {
         assert_eq!(&*snapshot.record(number).unwrap(), b"");
     }
@@ -298,7 +298,7 @@ fn a_node_that_leads_to_itself_ends_where_its_height_does() {
 }
 
 #[test]
-fn references_into_nowhere_are_errors_that_say_where() {
+fn invalid_references_are_errors_with_their_positions() {
     let mut image = FileImage::new(SMALL);
     let good = image.add_entry(&image::sized(b"good"));
     let too_long = image.add_entry(&[0xFF; 4]);
@@ -324,7 +324,7 @@ fn references_into_nowhere_are_errors_that_say_where() {
 }
 
 #[test]
-fn one_byte_too_many_is_too_many_for_an_entry_and_for_a_frame() {
+fn one_byte_too_many_is_an_error_in_an_entry_and_in_a_frame() {
     for (too_many, found) in [(0, ""), (1, "an entry of 5 bytes at offset 0 of a block of 8 bytes")] {
         let mut image = FileImage::new(SMALL);
         let at = image.add_entry(&[0, 0, 0, 4 + too_many, b'g', b'o', b'o', b'd']);
@@ -355,7 +355,7 @@ fn check_first(image: &mut FileImage, at: image::At, found: &str) {
 }
 
 #[test]
-fn a_commit_in_the_others_slot_makes_no_sense_and_is_no_reason_to_step_back() {
+fn a_commit_in_the_wrong_slot_is_an_error_and_not_replaced_by_an_older_one() {
     let image = image();
     let mut bytes = image.bytes();
     let newest = image.next_slot();
@@ -373,7 +373,7 @@ fn a_commit_in_the_others_slot_makes_no_sense_and_is_no_reason_to_step_back() {
     }
 }
 
-/// One zlib stream of `length` zeros, which is some thousand times shorter.
+/// One zlib stream of `length` zeros, which is about a thousand times shorter.
 fn bomb(length: usize) -> Vec<u8> {
     let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::new(9).unwrap());
     let mut stream = vec![0; compressor.zlib_compress_bound(length)];
@@ -383,7 +383,7 @@ fn bomb(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_frame_may_grow_as_much_as_deflate_can_and_no_more() {
+fn a_frame_may_expand_as_much_as_deflate_allows_and_no_more() {
     let stream = bomb(30_000_000);
     assert!(stream.len() < 31_000);
     for (frame, whole) in [(image::sized(&stream), true), (image::sized(&stream[..stream.len() - 1]), false)]
@@ -413,7 +413,7 @@ proptest! {
     ) {
         let image = image();
         let mut bytes = image.bytes();
-        // The header is for the other tests, and the end of the file means nothing.
+        // Other tests change the header, and the end of the file has no meaning.
         let (start, end) = (SMALL.page_size as usize, usize::try_from(image.file_limit()).unwrap());
         changes.iter().for_each(|(at, change)| bytes[start + at.index(end - start)] ^= change);
         if fix {
@@ -423,7 +423,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_of_any_kind_behind_a_header_are_errors_or_harmless(
+    fn any_bytes_after_a_header_are_errors_or_harmless(
         slots in proptest::collection::vec((any::<u8>(), 0_usize..80), 0..60),
         filling in any::<u8>(),
     ) {

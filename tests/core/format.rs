@@ -1,4 +1,4 @@
-//! The bytes of files: what the library writes by the format's page, and what it reads.
+//! The bytes of files: the library writes and reads them as the page of the format specifies.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn geometries() -> Vec<Geometry> {
     ]
 }
 
-/// The bytes of a dump in the format's page: lines of a position and bytes, then words.
+/// The bytes of a dump in the format's page: each line has a position and bytes, then a comment.
 fn dumped(name: &str) -> Vec<(usize, Vec<u8>)> {
     let page = include_str!("../../docs/format.md");
     let fence = format!("```text {name}\n");
@@ -46,7 +46,7 @@ fn dumped_line(line: &str) -> (usize, Vec<u8>) {
 }
 
 #[test]
-fn the_worked_example_comes_out_byte_by_byte() {
+fn the_worked_example_is_reproduced_byte_by_byte() {
     let place = Place::new();
     let file = writing().initial_metadata(Some(b"demo".to_vec())).open(&place.path).unwrap();
     file.add_records([&b"one"[..], b"two", b"three"]).unwrap();
@@ -62,7 +62,7 @@ fn the_worked_example_comes_out_byte_by_byte() {
     let named: Vec<usize> = lines.iter().flat_map(|(at, bytes)| *at..at + bytes.len()).collect();
     let slot_a = slot_start(&Geometry::default(), 0)..slot_start(&Geometry::default(), 1);
     let rest = (0..written.len()).filter(|at| !slot_a.contains(at) && named.binary_search(at).is_err());
-    assert!(rest.into_iter().all(|at| written[at] == 0), "something that the page does not name");
+    assert!(rest.into_iter().all(|at| written[at] == 0), "bytes that the page does not mention");
     assert_eq!(written.len(), 409_600);
 }
 
@@ -81,7 +81,7 @@ fn the_closed_block_of_the_format_page_is_read() {
 }
 
 #[test]
-fn a_new_file_of_any_geometry_is_as_the_format_says() {
+fn a_new_file_of_any_geometry_is_as_the_format_specifies() {
     for geometry in geometries() {
         let place = Place::new();
         drop(writing_as(geometry).open(&place.path).unwrap());
@@ -93,7 +93,7 @@ fn a_new_file_of_any_geometry_is_as_the_format_says() {
 }
 
 #[test]
-fn small_commits_write_their_slot_alone_and_the_slots_take_turns() {
+fn small_commits_write_only_a_slot_and_alternate_between_the_slots() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     let mut expected = FileImage::new(SMALL);
@@ -127,9 +127,9 @@ fn a_commit_of_nothing_writes_nothing() {
 }
 
 #[test]
-fn files_of_every_geometry_are_right_by_the_format_and_read_back() {
+fn files_of_every_geometry_follow_the_format_and_are_read_back() {
     for geometry in geometries() {
-        // Large slots take long to write and to check, and their blocks never close here.
+        // Large slots take long to write and to check, and no blocks are closed in them here.
         let threads = if geometry.block_size < MIB { &[1, 3][..] } else { &[2] };
         for &threads in threads {
             write_and_check(geometry, threads);
@@ -145,7 +145,7 @@ fn write_and_check(geometry: Geometry, threads: usize) {
         let file = options.open(&place.path).unwrap();
         for (index, record) in part.iter().enumerate() {
             file.add_record(record).unwrap();
-            // Rarely enough to leave blocks of their full size. Large blocks make large commits.
+            // Rarely enough to leave blocks of full size. Large blocks make large commits.
             if index % 50 == 49 && geometry.block_size < MIB {
                 file.commit().unwrap();
             }
@@ -185,14 +185,14 @@ fn blocks_close_at_the_block_size_and_hold_at_most_one_entry_past_it() {
     file.commit().unwrap();
     let parsed = Parsed::read(&place.path);
     let lengths: Vec<usize> = parsed.frames().iter().map(|(_, block)| block.len()).collect();
-    // The node over the first three records goes where there is room, which is behind the third.
+    // The node over the first three records is placed where there is room: after the third.
     assert_eq!(lengths, [1027, 5004]);
     assert_eq!(parsed.current.pending.len(), 8 + 3 * 12);
     assert_eq!(parsed.records().len(), 4);
 }
 
 #[test]
-fn a_file_grows_in_whole_pages_and_gives_unused_room_back() {
+fn a_file_grows_in_whole_pages_and_releases_unused_room() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     for seed in 0..200 {
@@ -207,7 +207,7 @@ fn a_file_grows_in_whole_pages_and_gives_unused_room_back() {
 }
 
 #[test]
-fn every_compression_level_gives_zlib_streams_and_more_effort_smaller_files() {
+fn every_compression_level_gives_zlib_streams_and_higher_ones_smaller_files() {
     let limits = [1, 6, 12].map(|level| {
         let place = Place::new();
         let options = writing().compression_level(CompressionLevel::new(level).unwrap());
@@ -241,7 +241,7 @@ fn initial_metadata_of_any_size_is_kept_and_in_both_slots() {
 }
 
 #[test]
-fn serial_numbers_wrap_for_writers_readers_and_files_opened_on_either_side() {
+fn serial_numbers_wrap_for_writers_readers_and_files_opened_before_or_after() {
     for first in [u32::MAX - 3, u32::MAX - 2, u32::MAX - 1, u32::MAX] {
         let mut image = FileImage::new(SMALL);
         image.serial = first.wrapping_sub(2);
@@ -273,7 +273,7 @@ fn serial_numbers_wrap_for_writers_readers_and_files_opened_on_either_side() {
 }
 
 #[test]
-fn settings_that_no_file_can_have_are_refused_before_a_file_is_made() {
+fn invalid_settings_are_refused_before_a_file_is_created() {
     for bad in [
         geometry(0, 0, 32),
         geometry(511, 511, 32),
@@ -317,14 +317,14 @@ fn a_full_index_is_an_error_that_loses_nothing() {
     assert!(all_of(&file) == records(36) && all_of(&place.reader()) == records(36));
     file.set_metadata(Some(b"still going")).unwrap();
     file.commit().unwrap();
-    // Wider than the slot for a while is no harm if it ends with a full node.
+    // The path may be wider than the slot for a while if a full node is completed in the end.
     (37..=1001).for_each(|number| add(&file, number));
     file.commit().unwrap();
     assert!(all_of(&place.reader()) == records(1001));
 }
 
 #[test]
-fn nodes_that_lead_to_many_records_share_a_frame_of_their_own() {
+fn nodes_over_many_records_share_a_separate_frame() {
     for (geometry, group) in [(Geometry::new(), 1024), (SMALL, 16), (geometry(512, 1024, 5), 25)] {
         for threads in [1, 3] {
             let place = Place::new();

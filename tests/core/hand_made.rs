@@ -1,4 +1,4 @@
-//! Files that the library did not write: of other writers, of old ones, and such as nobody writes.
+//! Files that the library did not write: those of other writers, old ones, and unusual ones.
 
 use capturefile::{Geometry, Record, verify};
 
@@ -18,7 +18,7 @@ fn two_commits(geometry: Geometry, count: u64) -> FileImage {
 }
 
 #[test]
-fn hand_made_files_are_read_and_go_on_under_a_writer() {
+fn hand_made_files_are_read_and_continued_by_a_writer() {
     for geometry in [SMALL, geometry(512, 0, 2), geometry(4096, 32768, 32), geometry(1000, 1000, 50)] {
         for count in [0, 1, 2, 8, 31, 100, 500] {
             let place = Place::with(&two_commits(geometry, count).bytes());
@@ -53,7 +53,7 @@ fn both_names_and_versions_of_old_files_are_read_and_kept() {
 }
 
 #[test]
-fn closing_blocks_early_and_placing_nodes_late_is_a_writers_right() {
+fn writers_may_close_blocks_early_and_place_nodes_late() {
     let mut image = FileImage::new(SMALL);
     let records = records(9);
     let mut at: Vec<image::At> = Vec::new();
@@ -61,7 +61,7 @@ fn closing_blocks_early_and_placing_nodes_late_is_a_writers_right() {
         at.push(image.add_entry(&image::sized(record)));
         image.close_block();
     }
-    image.add_entry(b"bytes that nothing points at");
+    image.add_entry(b"bytes that nothing refers to");
     let nodes: Vec<image::At> =
         at.chunks(3).rev().map(|children| image.add_entry(&image::index_node(children))).collect();
     let nodes: Vec<image::At> = nodes.into_iter().rev().collect();
@@ -77,7 +77,7 @@ fn closing_blocks_early_and_placing_nodes_late_is_a_writers_right() {
 }
 
 #[test]
-fn bytes_past_the_last_whole_page_mean_nothing() {
+fn bytes_past_the_last_whole_page_have_no_meaning() {
     let image = two_commits(SMALL, 50);
     let mut bytes = image.bytes();
     let whole = (image.file_limit() - image.file_limit() % 512) as usize;
@@ -98,7 +98,7 @@ fn with_slots(slots: &[SlotImage]) -> Place {
 }
 
 #[test]
-fn the_later_slot_counts_whatever_the_gap_and_a_writer_closes_the_gap() {
+fn the_later_slot_counts_with_any_gap_and_a_writer_closes_the_gap() {
     let older = FileImage::new(SMALL).next_slot();
     let newer = two_commits(SMALL, 30).next_slot();
     for (old, new) in [(1, 2), (1, 4), (8, 3 << 29), (u32::MAX, 2), (u32::MAX - 1, 5), (3, 2 + (1 << 31))] {
@@ -114,7 +114,7 @@ fn the_later_slot_counts_whatever_the_gap_and_a_writer_closes_the_gap() {
 }
 
 #[test]
-fn a_writer_mends_a_slot_that_is_not_whole() {
+fn a_writer_repairs_a_torn_slot() {
     let image = two_commits(SMALL, 30);
     for (broken, count, serial) in [(1, 31, 3), (2, 30, 2)] {
         let mut bytes = image.bytes();
@@ -141,8 +141,8 @@ fn trillion_record(number: u64) -> Vec<u8> {
 
 /// A file of 32^8 + 7 records whose index shares its subtrees.
 ///
-/// The base-32 digits of a record's index are the way down to it. At each height one node for each r
-/// stands for every place where the digits so far make a number that is r modulo 37.
+/// The base-32 digits of a record's index are the path down to it. At each height one node for each r
+/// is used in every place where the digits so far make a number that is r modulo 37.
 fn trillion_file() -> Vec<u8> {
     let mut image = FileImage::new(Geometry::default());
     let mut below: Vec<image::At> =
@@ -190,7 +190,7 @@ fn a_small_file_of_a_trillion_records_is_read_like_any_other() {
 }
 
 #[test]
-fn a_trillion_records_are_verified_in_proportion_to_the_bytes_and_can_be_added_to() {
+fn a_trillion_records_are_verified_in_proportion_to_the_bytes_and_can_be_appended_to() {
     let place = Place::with(&trillion_file());
     let report = verify(&place.path).unwrap();
     assert_eq!(report.problems, []);

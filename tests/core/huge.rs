@@ -1,4 +1,4 @@
-//! Records at the limit of the format, which take more memory and time than the other tests may:
+//! Records at the limit of the format, which take too much memory and time for a normal test run:
 //! `cargo test --profile fast --test core -- --ignored`.
 
 use capturefile::{CompressionLevel, Error, OpenOptions, SyncMode};
@@ -16,7 +16,7 @@ fn options() -> OpenOptions {
 
 #[test]
 #[ignore = "takes 13 GB of memory and some minutes"]
-fn the_longest_record_is_kept_and_so_is_the_node_that_it_fills() {
+fn the_longest_record_is_stored_together_with_the_node_that_it_fills() {
     let place = Place::new();
     let file = options().open(&place.path).unwrap();
     file.add_record(b"first").unwrap();
@@ -33,11 +33,11 @@ fn the_longest_record_is_kept_and_so_is_the_node_that_it_fills() {
 
 #[test]
 #[ignore = "takes 13 GB of memory and some minutes"]
-fn records_that_the_format_cannot_hold_are_refused_and_nothing_else_is_lost() {
+fn records_that_are_too_long_for_the_format_are_refused_and_nothing_else_is_lost() {
     let place = Place::new();
     let file = options().open(&place.path).unwrap();
     file.add_record(b"first").unwrap();
-    // What does not compress becomes longer than the stream's length can say.
+    // An incompressible record becomes longer than the length field of the stream allows.
     let mut record = noise(1, 1 << 20).repeat(4097);
     record.truncate(MAX_RECORD_LEN);
     let error = refused(file.add_record(&record));

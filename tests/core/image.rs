@@ -1,4 +1,4 @@
-//! Makes capture files byte by byte, also such as no writer would make.
+//! Makes capture files byte by byte, including files that no writer would make.
 
 use capturefile::Geometry;
 
@@ -32,7 +32,8 @@ pub(crate) fn new_length(geometry: &Geometry) -> usize {
     data_start(geometry).max(100 * geometry.page_size as usize)
 }
 
-/// What a master slot says, without checksum and padding. `pending_length` and `child_count` may lie.
+/// The content of a master slot, without checksum and padding. `pending_length` and `child_count` may be
+/// wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SlotImage {
     pub(crate) serial: u32,
@@ -103,7 +104,7 @@ pub(crate) fn index_node(children: &[At]) -> Vec<u8> {
     out
 }
 
-/// A frame around a zlib stream that stores the block as it is.
+/// A frame around a zlib stream that stores the block uncompressed.
 pub(crate) fn frame(block: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let mut parts = block.chunks(0xFFFF).peekable();
@@ -136,11 +137,11 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| (crc >> 8) ^ table[((crc ^ u32::from(byte)) & 255) as usize])
 }
 
-/// A capture file in the making, entry by entry and commit by commit.
+/// Builds a capture file, entry by entry and commit by commit.
 #[derive(Debug, Clone)]
 pub(crate) struct FileImage {
     pub(crate) geometry: Geometry,
-    /// The serial number of the last commit, at first that of the one before the first.
+    /// The serial number of the last commit; initially, that of the commit before the first.
     pub(crate) serial: u32,
     pub(crate) metadata: At,
     pub(crate) pending: Vec<u8>,
@@ -167,7 +168,7 @@ impl FileImage {
         (data_start(&self.geometry) + self.frames.len()) as u64
     }
 
-    /// Appends raw bytes to the pending block, closes it if it is full, and says where they went.
+    /// Appends raw bytes to the pending block, closes it if it is full, and returns where the bytes are.
     pub(crate) fn add_entry(&mut self, entry: &[u8]) -> At {
         let at = (self.file_limit(), u32::try_from(self.pending.len()).unwrap());
         self.pending.extend(entry);
@@ -203,7 +204,7 @@ impl FileImage {
         self.metadata = self.add_entry(&sized(metadata));
     }
 
-    /// The slot of the next commit, as it would be now.
+    /// The slot that the next commit would write now.
     pub(crate) fn next_slot(&self) -> SlotImage {
         let children: Vec<(u8, At)> = (1..)
             .zip(&self.levels)
@@ -225,13 +226,13 @@ impl FileImage {
         self.commit_slot(&self.next_slot());
     }
 
-    /// Puts any slot in place of its serial number, which becomes the last one.
+    /// Writes any slot to the position for its serial number, which becomes the last one.
     pub(crate) fn commit_slot(&mut self, slot: &SlotImage) {
         self.serial = slot.serial;
         self.slots[(slot.serial % 2) as usize] = slot.encode(&self.geometry);
     }
 
-    /// The file as it is.
+    /// The current file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut out = header(MAGIC, &self.geometry);
         out.extend(self.slots.concat());
@@ -240,7 +241,7 @@ impl FileImage {
         out
     }
 
-    /// How many bytes of the frames stand in whole pages.
+    /// How many bytes of the frames are in complete pages.
     fn whole_pages(&self) -> usize {
         // The data starts at a page.
         self.frames.len() - self.frames.len() % self.geometry.page_size as usize

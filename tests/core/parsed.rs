@@ -1,10 +1,10 @@
-//! Parses capture files of any writer by `docs/format.md`.
+//! Parses capture files of any writer as `docs/format.md` specifies.
 
 use capturefile::Geometry;
 
 use crate::image::{At, NO_METADATA, SlotImage, crc32, data_start, slot_size, slot_start};
 
-/// A file and its current slot. What is wrong with the file is a panic here.
+/// A file and its current slot. Any defect of the file is a panic here.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     bytes: Vec<u8>,
@@ -146,7 +146,7 @@ impl Parsed {
     }
 }
 
-/// Inflates a whole zlib stream, which ends where `stream` does.
+/// Inflates a complete zlib stream, which must end where `stream` does.
 fn inflate(stream: &[u8]) -> Vec<u8> {
     let mut block = vec![0; 1 << 16];
     loop {

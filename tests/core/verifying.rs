@@ -1,4 +1,4 @@
-//! What `verify` reports of sound and of damaged files, and how much work that is.
+//! Reports of `verify` on sound and damaged files, and how much work they take.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ fn verified(bytes: &[u8]) -> Report {
 }
 
 #[test]
-fn verifying_finds_each_damage_and_goes_on_behind_it() {
+fn verifying_finds_each_damage_and_continues_after_it() {
     let image = image();
     let good = image.bytes();
     let sound = verified(&good);
@@ -41,7 +41,7 @@ fn verifying_finds_each_damage_and_goes_on_behind_it() {
 }
 
 #[test]
-fn a_broken_length_ends_the_walk_along_the_frames_but_not_that_through_the_tree() {
+fn a_broken_length_ends_the_walk_along_the_frames_but_not_the_one_through_the_tree() {
     let mut bytes = image().bytes();
     let second = Parsed::new(bytes.clone()).frames()[1].0;
     bytes[usize::try_from(second).unwrap()] = 0x7F;
@@ -60,7 +60,7 @@ fn a_damaged_block_of_many_records_is_inflated_once_by_verify() {
     file.add_records((0..420_000).map(|_| &record)).unwrap();
     file.commit().unwrap();
     drop(file);
-    // The end of the second block's checksum, which is looked at when all of the block is inflated. The
+    // The end of the second block's checksum, which is checked when the whole block is inflated. The
     // block's index nodes are in the third one.
     let mut bytes = std::fs::read(&place.path).unwrap();
     let third = Parsed::new(bytes.clone()).frames()[2].0;

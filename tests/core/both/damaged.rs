@@ -8,7 +8,7 @@ use super::super::FORMAT;
 use super::support::{Place, all_of, noise, writing_as};
 use crate::image::SMALL;
 
-/// A file with many blocks of records that do not compress, and some in the log.
+/// A file with many blocks of incompressible records, and some records in the log.
 fn with_blocks() -> Place {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
@@ -23,7 +23,7 @@ fn with_blocks() -> Place {
     place
 }
 
-/// The records in each frame, if it has any, and where the frame is.
+/// The records in each frame, if it has any, and the range of the frame.
 fn frames(file: &CaptureFile) -> Vec<(Option<RangeInclusive<u64>>, Range<usize>)> {
     let blocks = file.snapshot().unwrap().blocks().map(Result::unwrap);
     let place = |frame: capturefile::FrameInfo| {
@@ -34,7 +34,7 @@ fn frames(file: &CaptureFile) -> Vec<(Option<RangeInclusive<u64>>, Range<usize>)
 }
 
 #[test]
-fn a_sound_file_is_sound_also_beside_its_writer() {
+fn a_sound_file_is_sound_while_it_is_open_for_writing() {
     let place = with_blocks();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     for round in 0..20 {
@@ -48,7 +48,7 @@ fn a_sound_file_is_sound_also_beside_its_writer() {
 }
 
 #[test]
-fn the_records_of_each_damaged_frame_are_named_and_no_others() {
+fn only_the_records_of_each_damaged_frame_are_reported() {
     if FORMAT == 2 {
         return;
     }
@@ -81,7 +81,7 @@ fn the_records_of_each_damaged_frame_are_named_and_no_others() {
 }
 
 #[test]
-fn a_torn_head_is_repairable_and_a_log_that_breaks_off_is_damage() {
+fn a_torn_head_is_repairable() {
     if FORMAT == 2 {
         return;
     }

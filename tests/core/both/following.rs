@@ -12,7 +12,7 @@ use crate::image::SMALL;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
-const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+const NO_WAIT: Option<Duration> = Some(Duration::ZERO);
 
 fn commit(file: &CaptureFile, records: &[&str]) {
     file.add_records(records).unwrap();
@@ -28,17 +28,17 @@ fn batch(follower: &Follower) -> NewRecords {
 }
 
 #[test]
-fn a_follower_gives_what_there_was_and_then_each_commit() {
+fn a_follower_gives_existing_records_and_then_each_commit() {
     let place = Place::new();
     let writer = place.writer();
     commit(&writer, &["one", "two"]);
     let follower = place.reader().follow(2).unwrap();
     assert_eq!(texts(batch(&follower)), ["two"]);
-    assert!(follower.next_batch(AT_ONCE).unwrap().is_none());
+    assert!(follower.next_batch(NO_WAIT).unwrap().is_none());
     commit(&writer, &["three", "four"]);
     writer.add_record(b"not committed").unwrap();
     assert_eq!(texts(batch(&follower)), ["three", "four"]);
-    assert!(follower.next_batch(AT_ONCE).unwrap().is_none());
+    assert!(follower.next_batch(NO_WAIT).unwrap().is_none());
     assert_eq!(follower.next_number(), 5);
 }
 
@@ -48,7 +48,7 @@ fn a_follower_of_a_writer_sees_what_it_commits() {
     let writer = place.writer();
     let follower = writer.follow(0).unwrap();
     writer.add_record(b"one").unwrap();
-    assert!(follower.next_batch(AT_ONCE).unwrap().is_none());
+    assert!(follower.next_batch(NO_WAIT).unwrap().is_none());
     writer.commit().unwrap();
     assert_eq!(texts(batch(&follower)), ["one"]);
 }
@@ -59,21 +59,21 @@ fn a_follower_may_begin_with_a_record_that_does_not_exist_yet() {
     let writer = place.writer();
     let follower = place.reader().follow(3).unwrap();
     commit(&writer, &["one", "two"]);
-    assert!(follower.next_batch(AT_ONCE).unwrap().is_none());
+    assert!(follower.next_batch(NO_WAIT).unwrap().is_none());
     assert_eq!((follower.lag().unwrap(), follower.is_ready()), (0, false));
     commit(&writer, &["three"]);
     assert_eq!(texts(batch(&follower)), ["three"]);
 }
 
 #[test]
-fn records_that_are_not_taken_come_again() {
+fn records_that_are_not_taken_are_given_again() {
     let place = Place::new();
     let writer = place.writer();
     commit(&writer, &["one", "two", "three"]);
     let follower = place.reader().follow(1).unwrap();
-    let at_hand = follower.at_hand().unwrap();
-    assert_eq!((at_hand.remaining(), follower.lag().unwrap()), (3, 3));
-    drop(at_hand);
+    let available = follower.at_hand().unwrap();
+    assert_eq!((available.remaining(), follower.lag().unwrap()), (3, 3));
+    drop(available);
     assert_eq!(texts(batch(&follower).take(1)), ["one"]);
     assert_eq!((follower.next_number(), follower.lag().unwrap(), follower.is_ready()), (2, 2, true));
     let mut rest = batch(&follower);
@@ -83,7 +83,7 @@ fn records_that_are_not_taken_come_again() {
 }
 
 #[test]
-fn records_that_are_taken_from_the_block_at_hand_are_taken() {
+fn records_taken_from_the_current_block_are_not_given_again() {
     let place = Place::new();
     let writer = place.writer();
     commit(&writer, &["x"; 100]);
@@ -101,7 +101,7 @@ fn records_that_are_taken_from_the_block_at_hand_are_taken() {
 }
 
 #[test]
-fn a_wait_ends_with_a_commit_or_with_its_time_or_when_it_is_told() {
+fn a_wait_ends_with_a_commit_a_timeout_or_on_request() {
     let place = Place::new();
     let writer = place.writer();
     let follower = place.reader().follow(1).unwrap();
@@ -128,11 +128,11 @@ fn a_wait_ends_with_a_commit_or_with_its_time_or_when_it_is_told() {
 }
 
 #[test]
-fn a_file_that_is_replaced_or_removed_is_told_once_all_records_are_taken() {
+fn a_replaced_or_removed_file_is_reported_once_all_records_are_taken() {
     let replace = |place: &Place| drop(OpenOptions::new().replace(true).open(&place.path).unwrap());
     let remove = |place: &Place| std::fs::remove_file(&place.path).unwrap();
     let moved = |place: &Place| std::fs::rename(&place.path, place.folder.path().join("old")).unwrap();
-    // Windows neither replaces nor removes what is mapped.
+    // Windows neither replaces nor removes mapped files.
     let possible = if cfg!(unix) { 0.. } else { 2.. };
     for change in &[&replace as &dyn Fn(&Place), &remove, &moved][possible] {
         let place = Place::new();
@@ -153,10 +153,10 @@ fn a_file_that_is_replaced_or_removed_is_told_once_all_records_are_taken() {
     }
 }
 
-// Windows does not truncate what is mapped.
+// Windows does not truncate mapped files.
 #[cfg(unix)]
 #[test]
-fn a_file_that_is_cut_short_is_told_at_once() {
+fn a_truncated_file_is_reported_immediately() {
     let place = Place::new();
     let writer = place.writer();
     let noise = super::support::noise(1, 100_000);
@@ -171,7 +171,7 @@ fn a_file_that_is_cut_short_is_told_at_once() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_passed_over() {
+fn an_unreadable_record_is_skipped() {
     let place = Place::new();
     let writer = writing_as(SMALL).threads(1).open(&place.path).unwrap();
     for seed in 0..3 {

@@ -1,4 +1,4 @@
-//! A file has only one writer, regardless of the name by which it is opened.
+//! One writer for a file, under any of its names.
 
 use std::fs::{self, File};
 #[cfg(unix)]
@@ -17,8 +17,8 @@ fn assert_held_here(result: capturefile::Result<CaptureFile>, path: &Path) {
     assert!(matches!(error, Error::Locked { path: of, by: LockHolder::ThisProcess, .. } if of == path));
 }
 
-/// Returns other names of the same file.
-fn spellings(place: &Place) -> Vec<PathBuf> {
+/// Other paths of the same file.
+fn paths_of(place: &Place) -> Vec<PathBuf> {
     let folder = place.folder.path();
     fs::create_dir(folder.join("sub")).unwrap();
     fs::hard_link(&place.path, folder.join("hard link")).unwrap();
@@ -32,18 +32,18 @@ fn spellings(place: &Place) -> Vec<PathBuf> {
         names.extend(["absolute link", "relative link", "link to a link"]);
         names.extend(["sub/up/log.capture", "sub/up/relative link"]);
     }
-    // Only administrators can create links on Windows; names are not case-sensitive.
+    // Only administrators can create links on Windows; names ignore case.
     #[cfg(windows)]
     names.push("LOG.CAPTURE");
     names.into_iter().map(|name| folder.join(name)).collect()
 }
 
 #[test]
-fn a_second_writer_is_refused_by_every_name_of_the_file() {
+fn a_second_writer_is_refused_under_every_name_of_the_file() {
     for os_lock in [true, false] {
         let place = Place::new();
         let file = writing().os_lock(os_lock).open(&place.path).unwrap();
-        for path in spellings(&place) {
+        for path in paths_of(&place) {
             for second in [true, false] {
                 assert_held_here(writing().os_lock(second).open(&path), &path);
                 assert_held_here(writing().os_lock(second).replace(true).open(&path), &path);
@@ -51,14 +51,14 @@ fn a_second_writer_is_refused_by_every_name_of_the_file() {
             assert!(!CaptureFile::open(&path).unwrap().is_writer());
         }
         drop(file);
-        for path in spellings(&Place::with(&fs::read(&place.path).unwrap())) {
+        for path in paths_of(&Place::with(&fs::read(&place.path).unwrap())) {
             assert!(writing().open(&path).unwrap().is_writer(), "{path:?}");
         }
     }
 }
 
 #[test]
-fn a_writer_that_is_closed_leaves_the_file_to_the_next_even_if_it_is_still_there() {
+fn a_closed_writer_that_is_not_dropped_leaves_the_file_to_the_next() {
     let place = Place::new();
     let first = place.writer();
     (1..=3).for_each(|number| add(&first, number));
@@ -90,7 +90,7 @@ fn the_writers_byte_is_locked_for_as_long_as_the_file_is_open_for_writing() {
 }
 
 #[test]
-fn a_writer_is_seen_by_its_lock_and_in_its_own_process_without_one() {
+fn a_writer_is_detected_by_its_lock_or_in_its_own_process_without_one() {
     let place = Place::new();
     let writer = place.writer();
     let reader = place.reader();
@@ -109,7 +109,7 @@ fn a_writer_is_seen_by_its_lock_and_in_its_own_process_without_one() {
 }
 
 #[test]
-fn nothing_is_locked_by_readers_or_where_locking_is_switched_off() {
+fn nothing_is_locked_by_readers_or_without_locking() {
     let place = Place::new();
     let file = writing().os_lock(false).open(&place.path).unwrap();
     let reader = place.reader();
@@ -120,7 +120,7 @@ fn nothing_is_locked_by_readers_or_where_locking_is_switched_off() {
 }
 
 #[test]
-fn a_file_that_somebody_else_writes_is_refused_and_left_alone() {
+fn a_file_that_another_process_is_writing_is_refused_and_left_unchanged() {
     let place = Place::new();
     drop(place.writer());
     let stranger = Stranger::new(&place.path);
@@ -139,7 +139,7 @@ fn a_file_that_somebody_else_writes_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_refused_writer_leaves_the_name_free() {
+fn a_refused_writer_leaves_the_file_unlocked() {
     let place = Place::new();
     drop(place.writer());
     let stranger = Stranger::new(&place.path);
@@ -167,7 +167,7 @@ fn a_reader_that_holds_the_slots_cannot_stop_a_commit() {
 
 #[cfg(unix)]
 #[test]
-fn replacing_a_file_gives_its_readers_the_old_one_and_everybody_else_the_new_one() {
+fn after_a_file_is_replaced_its_readers_keep_the_old_one_and_others_get_the_new_one() {
     let place = Place::new();
     let old = place.writer();
     (1..=20).for_each(|number| add(&old, number));
@@ -186,7 +186,7 @@ fn replacing_a_file_gives_its_readers_the_old_one_and_everybody_else_the_new_one
 
 #[cfg(windows)]
 #[test]
-fn a_file_that_is_mapped_is_not_replaced_and_nothing_is_left() {
+fn a_mapped_file_is_not_replaced_and_no_temporary_file_is_left() {
     let place = Place::new();
     let old = place.writer();
     (1..=20).for_each(|number| add(&old, number));
@@ -201,7 +201,7 @@ fn a_file_that_is_mapped_is_not_replaced_and_nothing_is_left() {
 }
 
 #[test]
-fn a_file_renamed_under_its_writer_stays_its_own_and_the_old_name_is_free() {
+fn a_writer_keeps_a_renamed_file_and_the_old_name_is_free() {
     let place = Place::new();
     let file = place.writer();
     let moved = place.folder.path().join("moved.capture");
@@ -224,7 +224,7 @@ fn of_many_threads_that_open_one_file_exactly_one_writes() {
             if existing {
                 drop(place.writer());
             }
-            let opened = open_at_once(&options, &place.path);
+            let opened = open_in_threads(&options, &place.path);
             let refused = opened.iter().filter(|opened| opened.is_err()).count();
             let nobody_can = existing && refused == 8;
             assert!(refused == 7 || nobody_can, "{refused} were refused");
@@ -233,7 +233,7 @@ fn of_many_threads_that_open_one_file_exactly_one_writes() {
     }
 }
 
-fn open_at_once(options: &OpenOptions, path: &Path) -> Vec<capturefile::Result<CaptureFile>> {
+fn open_in_threads(options: &OpenOptions, path: &Path) -> Vec<capturefile::Result<CaptureFile>> {
     let start = std::sync::Barrier::new(8);
     std::thread::scope(|scope| {
         let open = || {
@@ -246,11 +246,11 @@ fn open_at_once(options: &OpenOptions, path: &Path) -> Vec<capturefile::Result<C
 }
 
 #[test]
-fn writers_that_replace_a_file_at_once_leave_one_whole_file() {
+fn writers_that_replace_a_file_at_the_same_time_leave_one_complete_file() {
     let place = Place::new();
     drop(place.writer());
     for _ in 0..5 {
-        let opened = open_at_once(&writing().replace(true), &place.path);
+        let opened = open_in_threads(&writing().replace(true), &place.path);
         let writers: Vec<_> = opened.into_iter().filter_map(Result::ok).collect();
         assert_eq!(writers.len(), 1);
         assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1);

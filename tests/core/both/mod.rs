@@ -1,8 +1,8 @@
-//! What files of both formats do; compiled for each of them.
+//! Tests of files of both formats; compiled for each of them.
 
 mod damaged;
 mod following;
-// On macOS `nix` has no name for the locks of open files, by which these tests look from outside.
+// On macOS, `nix` does not support the locks of open files, which these tests use.
 #[cfg(any(target_os = "linux", windows))]
 mod locking;
 mod objects;

@@ -1,4 +1,4 @@
-//! Reading objects in stores: how many requests it takes, and what becomes of those that fail.
+//! Reading objects in stores: the number of requests, and failed requests.
 
 use std::io;
 use std::ops::Range;
@@ -20,7 +20,7 @@ enum Fault {
     Panic,
 }
 
-/// A store with one object, which counts what it is asked for.
+/// A store with one object that records its requests.
 #[derive(Debug)]
 struct Store(Mutex<Object>);
 
@@ -107,13 +107,13 @@ impl ObjectSource for Store {
                 return Err(io::Error::new(io::ErrorKind::ConnectionReset, "service unavailable"));
             }
             Fault::CutShort => bytes.truncate(bytes.len() / 2),
-            Fault::Panic => panic!("a source that is broken"),
+            Fault::Panic => panic!("a broken source"),
         }
         Ok(bytes)
     }
 }
 
-/// Record `number` of what `written` writes.
+/// Record `number` of the files that `written` creates.
 fn text(number: u64) -> Vec<u8> {
     let noise = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) ^ number;
     format!("{number:>12} {noise:016x}{:016x} GET /index.html", noise.wrapping_mul(noise | 1)).into_bytes()
@@ -194,7 +194,7 @@ fn a_scan_takes_few_large_requests_and_each_byte_once() {
 }
 
 #[test]
-fn a_part_of_a_scan_fetches_little_more_than_that_part() {
+fn a_partial_scan_fetches_little_more_than_its_part() {
     let place = written(400_000);
     let store = Store::of(&place);
     let file = store.open().unwrap();
@@ -207,7 +207,7 @@ fn a_part_of_a_scan_fetches_little_more_than_that_part() {
 }
 
 #[test]
-fn a_set_of_records_is_fetched_side_by_side() {
+fn a_set_of_records_is_fetched_in_parallel() {
     let place = written(300_000);
     let store = Store::of(&place);
     let file = store.open().unwrap();
@@ -222,7 +222,7 @@ fn a_set_of_records_is_fetched_side_by_side() {
 }
 
 #[test]
-fn requests_that_fail_end_the_read_and_the_next_read_succeeds() {
+fn a_failed_request_ends_the_read_and_the_next_read_succeeds() {
     let place = written(100_000);
     for fault in [Fault::Refuse, Fault::CutShort, Fault::Panic] {
         let store = Store::of(&place);
@@ -258,7 +258,7 @@ fn a_replaced_object_is_never_mixed_with_its_successor() {
 }
 
 #[test]
-fn another_object_in_its_place_is_refused() {
+fn a_different_object_in_its_place_is_refused() {
     let place = written(20_000);
     let store = Store::of(&place);
     let file = store.open().unwrap();
@@ -283,7 +283,7 @@ fn another_object_in_its_place_is_refused() {
 }
 
 #[test]
-fn what_only_files_can_do_says_so() {
+fn operations_that_need_a_file_are_clear_errors() {
     let place = written(10);
     let file = Store::of(&place).open().unwrap();
     assert_eq!(check(file.snapshot().unwrap().records(1), 1), 10);

@@ -1,4 +1,4 @@
-//! Opening, creating and replacing files, and the messages of errors.
+//! Opening, creating and replacing files, and the error messages.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -29,7 +29,7 @@ mod numbers {
 }
 use numbers::{BELOW_A_FILE, EXISTS, FOLDER, NO_FOLDER, NOT_FOUND};
 
-/// Checks that an error is the system's, with its number, the file and a message that names both.
+/// Checks that an error is the system's, with its number, the file, and a message that names both.
 pub(super) fn assert_system(error: &Error, action: &str, at: &Path, number: i32) {
     let Error::Io { path, action: tried, source, .. } = error else {
         panic!("{error}");
@@ -60,14 +60,14 @@ pub(super) fn with_records() -> Place {
 }
 
 #[test]
-fn reading_a_missing_file_makes_none() {
+fn reading_a_missing_file_does_not_create_it() {
     let place = Place::new();
     assert_system(&refused(CaptureFile::open(&place.path)), "open", &place.path, NOT_FOUND);
     assert!(names_in(place.folder.path()).is_empty());
 }
 
 #[test]
-fn writing_makes_a_file_once_and_opens_it_from_then_on() {
+fn writing_creates_a_file_once_and_then_opens_it() {
     let place = Place::new();
     for count in 1..=3 {
         let file = OpenOptions::new().write(true).format(FORMAT).open(&place.path).unwrap();
@@ -80,7 +80,7 @@ fn writing_makes_a_file_once_and_opens_it_from_then_on() {
 }
 
 #[test]
-fn create_new_refuses_a_file_that_is_there_whatever_it_is() {
+fn create_new_refuses_an_existing_file_of_any_kind() {
     let place = with_records();
     let before = fs::read(&place.path).unwrap();
     for options in [writing().create_new(true), OpenOptions::new().format(FORMAT).create_new(true)] {
@@ -99,7 +99,7 @@ fn create_new_refuses_a_file_that_is_there_whatever_it_is() {
 }
 
 #[test]
-fn replacing_starts_anew_for_writing_and_for_reading() {
+fn replacing_gives_an_empty_file_for_writing_and_for_reading() {
     for write in [true, false] {
         let place = with_records();
         let options = writing().write(write).replace(true).initial_metadata(Some(b"new".to_vec()));
@@ -121,7 +121,7 @@ fn replacing_starts_anew_for_writing_and_for_reading() {
 }
 
 #[test]
-fn a_replacement_that_cannot_be_made_leaves_the_old_file() {
+fn a_failed_replacement_leaves_the_old_file() {
     let place = with_records();
     let before = fs::read(&place.path).unwrap();
     let unusable = capturefile::Geometry::new().with_page_size(1);
@@ -131,7 +131,7 @@ fn a_replacement_that_cannot_be_made_leaves_the_old_file() {
 }
 
 #[test]
-fn folders_and_missing_folders_are_the_systems_errors() {
+fn folders_and_missing_folders_are_system_errors() {
     let place = Place::new();
     let folder = place.folder.path();
     assert_system(&refused(CaptureFile::open(folder)), "open", folder, FOLDER);
@@ -155,7 +155,7 @@ fn folders_and_missing_folders_are_the_systems_errors() {
 }
 
 #[test]
-fn calls_that_write_are_refused_on_a_reader_with_the_files_name() {
+fn the_error_of_a_call_that_writes_on_a_reader_names_the_file() {
     let place = with_records();
     let reader = place.reader();
     let errors = [
@@ -222,7 +222,7 @@ fn each_format_has_its_own_compressions() {
 }
 
 #[test]
-fn a_file_stays_in_its_format_whatever_is_asked_for() {
+fn an_existing_file_stays_in_its_format() {
     let place = Place::new();
     drop(place.writer());
     let other = OpenOptions::new().write(true).sync(SyncMode::None).format(5 - FORMAT);
@@ -238,7 +238,7 @@ fn a_file_stays_in_its_format_whatever_is_asked_for() {
 }
 
 #[test]
-fn what_is_left_of_a_file_whose_making_was_cut_off_becomes_one() {
+fn a_file_whose_creation_was_interrupted_is_completed() {
     let whole = Place::new();
     drop(place_of_an_empty_file(&whole).writer());
     let mut bytes = std::fs::read(&whole.path).unwrap();
@@ -265,14 +265,14 @@ fn what_is_left_of_a_file_whose_making_was_cut_off_becomes_one() {
     assert_eq!(std::fs::read(&place.path).unwrap(), bytes);
 }
 
-/// Returns the place, with an empty file in it.
+/// The same place, with an empty file in it.
 fn place_of_an_empty_file(place: &Place) -> &Place {
     std::fs::write(&place.path, b"").unwrap();
     place
 }
 
 #[test]
-fn what_is_printed_for_debugging_names_the_file_and_spares_its_bytes() {
+fn debug_output_names_the_file_and_omits_its_bytes() {
     let place = with_records();
     let file = place.writer();
     add(&file, 6);
@@ -292,7 +292,7 @@ fn what_is_printed_for_debugging_names_the_file_and_spares_its_bytes() {
 }
 
 #[test]
-fn a_file_has_one_identity_under_all_its_names_and_another_one_none_of_it() {
+fn a_file_has_one_identity_under_all_its_names_and_a_copy_has_another() {
     let place = with_records();
     let link = place.folder.path().join("link");
     fs::hard_link(&place.path, &link).unwrap();

@@ -1,4 +1,4 @@
-//! Scans and sets of records, which inflate ahead on other threads.
+//! Scans and sets of records, which read ahead on other threads.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn taken(records: capturefile::Records) -> Vec<Vec<u8>> {
     records.map(|record| record.unwrap().to_vec()).collect()
 }
 
-/// Reads in all the ways that go through many records.
+/// Reads in all the ways that visit many records.
 fn check_scans(snapshot: &Arc<Snapshot>, count: u64) {
     let expected = records(count);
     assert_eq!(taken(snapshot.records(1)), expected);
@@ -71,7 +71,7 @@ fn scans_give_all_records_in_order_with_any_number_of_threads_and_any_cache() {
 }
 
 #[test]
-fn scans_go_through_what_is_not_committed_yet_and_go_on_when_it_is_taken_back() {
+fn scans_include_uncommitted_records_and_continue_when_these_are_rolled_back() {
     let place = filled(SMALL, 4);
     let file = writing_as(SMALL).threads(4).open(&place.path).unwrap();
     (COUNT + 1..=COUNT + 2000).for_each(|number| add(&file, number));
@@ -90,7 +90,7 @@ fn scans_go_through_what_is_not_committed_yet_and_go_on_when_it_is_taken_back() 
 }
 
 #[test]
-fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_it() {
+fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_continues_after_it() {
     let place = filled(SMALL, 1);
     let whole = CaptureFile::open(&place.path).unwrap().snapshot().unwrap();
     let errors = |snapshot: &Arc<Snapshot>| -> Vec<u64> {
@@ -120,7 +120,7 @@ fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_i
             let snapshot = file.snapshot().unwrap();
             let one_by_one: Vec<u64> =
                 (1..=COUNT).filter(|&number| snapshot.record(number).is_err()).collect();
-            assert!(one_by_one.len() < 2000, "{} are lost", one_by_one.len());
+            assert!(one_by_one.len() < 2000, "{} records are lost", one_by_one.len());
             let again = reading(threads, 48 << 20).open(&damaged.path).unwrap();
             assert_eq!(errors(&again.snapshot().unwrap()), one_by_one);
         }
@@ -128,7 +128,7 @@ fn a_scan_gives_an_error_for_each_record_of_a_damaged_block_and_goes_on_behind_i
 }
 
 #[test]
-fn packed_records_end_where_their_offsets_do() {
+fn packed_records_match_their_offsets() {
     let mut packed = RecordBuffer::<i8>::default();
     assert!(packed.push(&[1; 100]).unwrap());
     assert!(!packed.push(&[2; 28]).unwrap());

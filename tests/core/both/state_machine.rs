@@ -1,4 +1,4 @@
-//! Any sequence of calls, compared with what a plain list of records would do.
+//! Any sequence of calls, compared with a plain list of records.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::support::{Place, all, all_of, check, metadata_of, noise, writing_as};
 use crate::image::{SMALL, geometry};
 use crate::parsed::Parsed;
 
-/// A record by its length and what it is made of.
+/// A record, given by a seed for its bytes and its length.
 #[derive(Debug, Clone, Copy)]
 struct Made {
     seed: u64,
@@ -33,7 +33,7 @@ impl Made {
 enum Step {
     Add(Vec<Made>),
     AddMany(Vec<Made>),
-    /// A batch that is given up, with a commit of what was there before it after this many of its records.
+    /// A batch that is abandoned; after this many of its records, the changes before it are committed.
     GiveUp(Vec<Made>, usize),
     Metadata(Option<Made>),
     Commit,
@@ -42,16 +42,16 @@ enum Step {
         threads: usize,
         cache_size: u64,
     },
-    /// Keeps a snapshot of the writer or the reader, to be read again and again.
+    /// Keeps a snapshot of the writer or the reader, which is then read repeatedly.
     Keep {
         of_writer: bool,
     },
-    /// Keeps an iterator that starts this many thousandths into the records.
+    /// Keeps an iterator that starts after this many thousandths of the records.
     Iterate {
         of_writer: bool,
         start: u64,
     },
-    /// Takes some records from the front and the back of each iterator that is kept.
+    /// Takes some records from the front and the back of each kept iterator.
     Advance {
         front: usize,
         back: usize,
@@ -118,7 +118,7 @@ impl Content {
         self.records.len() as u64
     }
 
-    /// As a whole, without copying either into a message.
+    /// Compares everything, without a copy of either in a message.
     fn is(&self, snapshot: &Arc<Snapshot>) -> bool {
         let metadata = snapshot.metadata().unwrap();
         snapshot.record_count() == self.count()
@@ -127,7 +127,7 @@ impl Content {
     }
 }
 
-/// A writer and a reader of one file, what each has to see, and what is kept of earlier states.
+/// A writer and a reader of one file, the content that each must see, and kept earlier states.
 struct Machine {
     place: Place,
     geometry: Geometry,
@@ -307,14 +307,14 @@ impl Machine {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // Each case is a whole story. `PROPTEST_CASES` gives more.
+        // Each case is a long sequence of steps. `PROPTEST_CASES` sets their number.
         cases: ProptestConfig::default().cases.div_ceil(2),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn a_file_does_what_a_list_of_records_would(
+    fn a_file_behaves_like_a_list_of_records(
         geometry in any_geometry(),
         threads in 1_usize..=4,
         cache_size in cache_size(),

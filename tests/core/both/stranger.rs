@@ -1,4 +1,4 @@
-//! Another program, which takes locks on a file and checks for locks of others.
+//! Another program, which locks parts of a file and checks for locks of others.
 
 use std::fs::File;
 use std::path::Path;
@@ -33,7 +33,7 @@ impl Stranger {
         fcntl(&self.0, FcntlArg::F_OFD_SETLK(&range)).is_ok()
     }
 
-    /// Returns the range of a lock that conflicts with a shared lock on the whole file.
+    /// The range of a lock that conflicts with a read lock on the entire file.
     pub(super) fn conflict(&self) -> Option<(i64, i64)> {
         use nix::fcntl::{FcntlArg, fcntl};
 
@@ -44,7 +44,7 @@ impl Stranger {
 }
 
 #[cfg(windows)]
-#[expect(unsafe_code, reason = "calls of the system")]
+#[expect(unsafe_code, reason = "system calls")]
 impl Stranger {
     fn place(start: i64) -> windows_sys::Win32::System::IO::OVERLAPPED {
         use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0};
@@ -67,7 +67,7 @@ impl Stranger {
         unsafe { LockFileEx(self.0.as_raw_handle(), flags, 0, low, high, &raw mut place) != 0 }
     }
 
-    /// Returns the range of a lock that excludes others: either everything before the writer's byte, or that byte.
+    /// The range of a conflicting lock: all before the writer's byte, or that byte.
     pub(super) fn conflict(&self) -> Option<(i64, i64)> {
         use std::os::windows::io::AsRawHandle;
         use windows_sys::Win32::Storage::FileSystem::UnlockFileEx;

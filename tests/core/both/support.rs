@@ -1,4 +1,4 @@
-//! What the tests share: a folder for files, records of known content, and comparisons.
+//! Helpers of the tests: a folder for files, records of known content, and comparisons.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::super::FORMAT;
 
-/// A folder that goes away with the test, and the file's path in it.
+/// A folder that is deleted at the end of the test, and the path of a file in it.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) path: PathBuf,
@@ -20,7 +20,7 @@ impl Place {
         Self { folder, path }
     }
 
-    /// A place where a file with these bytes stands.
+    /// A place with a file of these bytes.
     pub(crate) fn with(bytes: &[u8]) -> Self {
         let place = Self::new();
         std::fs::write(&place.path, bytes).unwrap();
@@ -41,7 +41,7 @@ pub(crate) fn writing() -> OpenOptions {
     OpenOptions::new().write(true).sync(SyncMode::None).format(FORMAT)
 }
 
-/// The same for a file with these sizes, or the nearest ones that the format allows, and with a log that soon is full.
+/// The same for a file with these sizes, or the nearest that the format allows, and with a small log.
 pub(crate) fn writing_as(geometry: Geometry) -> OpenOptions {
     if FORMAT == 2 {
         return writing().geometry(geometry);
@@ -55,14 +55,14 @@ pub(crate) fn writing_as(geometry: Geometry) -> OpenOptions {
     writing().geometry(geometry).log_size(least.next_multiple_of(geometry.page_size))
 }
 
-/// Checks the whole file where there is a function for that.
+/// Verifies the whole file if it is in format 2.
 pub(crate) fn check(path: &Path) {
     if FORMAT == 2 {
         assert_eq!(verify(path).unwrap().problems, []);
     }
 }
 
-/// Bytes that no compressor makes much shorter, different for each seed.
+/// Incompressible bytes, different for each seed.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x1234_5678_9ABC_DEF1) | 1;
     let next = || {
@@ -74,7 +74,7 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Record `number` of the files whose records the tests know: of many lengths, 0 included.
+/// Record `number` of files with known content: the lengths vary and include 0.
 pub(crate) fn record(number: u64) -> Vec<u8> {
     let length = usize::try_from(number * number % 97).unwrap();
     match number % 7 {
@@ -91,7 +91,7 @@ pub(crate) fn add(file: &CaptureFile, number: u64) {
 
 /// The error of a call that must fail.
 pub(crate) fn refused<T>(result: capturefile::Result<T>) -> capturefile::Error {
-    result.err().unwrap_or_else(|| panic!("it was not refused"))
+    result.err().unwrap_or_else(|| panic!("the call succeeded"))
 }
 
 pub(crate) fn records(count: u64) -> Vec<Vec<u8>> {

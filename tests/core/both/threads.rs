@@ -1,4 +1,4 @@
-//! Many threads on one object, and at the same time as a writer.
+//! Many threads that share one object or read while a writer is busy.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -12,16 +12,16 @@ use crate::image::SMALL;
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sets the flag when it goes, also by a panic, so that no thread waits for ever.
-struct SetAtTheEnd<'a>(&'a AtomicBool);
+/// Sets the flag when it is dropped, even by a panic, so that no thread waits forever.
+struct SetOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for SetAtTheEnd<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }
 }
 
-/// Commits `commits` times some more records of known content, and the count as the metadata.
+/// Makes `commits` commits of more records of known content, each with the count as the metadata.
 fn commit_often(file: &CaptureFile, commits: u64) {
     let mut count = file.record_count().unwrap();
     for commit in 1..=commits {
@@ -34,7 +34,7 @@ fn commit_often(file: &CaptureFile, commits: u64) {
     }
 }
 
-/// Checks that a snapshot shows one commit whole; returns its count.
+/// Checks that a snapshot shows exactly one commit; returns its record count.
 fn check_whole(snapshot: &Snapshot, seed: u64) -> u64 {
     let count = snapshot.record_count();
     let metadata = snapshot.metadata().unwrap().map(|count| String::from_utf8(count.to_vec()).unwrap());
@@ -47,7 +47,7 @@ fn check_whole(snapshot: &Snapshot, seed: u64) -> u64 {
     count
 }
 
-/// Looks through `see` until `done`, and once more; what is seen only grows.
+/// Calls `see` until `done`, and once more; the count that it returns must never decrease.
 fn watch(done: &AtomicBool, mut see: impl FnMut(u64) -> u64) -> u64 {
     let (mut seen, mut looks) = (0, 0);
     loop {
@@ -62,7 +62,7 @@ fn watch(done: &AtomicBool, mut see: impl FnMut(u64) -> u64) -> u64 {
 }
 
 #[test]
-fn threads_that_share_a_reader_see_whole_commits_in_their_order() {
+fn threads_that_share_a_reader_see_complete_commits_in_order() {
     for cache_size in [0, 20_000, 1 << 26] {
         let place = Place::new();
         let file = writing_as(SMALL).open(&place.path).unwrap();
@@ -75,7 +75,7 @@ fn threads_that_share_a_reader_see_whole_commits_in_their_order() {
         let seen: Vec<u64> = thread::scope(|scope| {
             let watchers: Vec<_> = (0..4).map(|_| scope.spawn(|| watch(&done, look))).collect();
             {
-                let _done = SetAtTheEnd(&done);
+                let _done = SetOnDrop(&done);
                 commit_often(&file, 60);
             }
             watchers.into_iter().map(|watcher| watcher.join().unwrap()).collect()
@@ -85,25 +85,25 @@ fn threads_that_share_a_reader_see_whole_commits_in_their_order() {
 }
 
 #[test]
-fn readers_of_the_path_and_of_an_open_file_see_whole_commits_too() {
+fn readers_of_the_path_and_of_an_open_file_see_complete_commits_too() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     let done = AtomicBool::new(false);
-    let again = |look| check_whole(&place.reader().snapshot().unwrap(), look);
+    let by_path = |look| check_whole(&place.reader().snapshot().unwrap(), look);
     let reader = file.reader().unwrap();
     let by_reader = |look| {
         reader.refresh(false).unwrap();
         check_whole(&reader.snapshot().unwrap(), look)
     };
-    let observed_anew = |look| check_whole(&file.reader().unwrap().snapshot().unwrap(), look);
+    let by_new_reader = |look| check_whole(&file.reader().unwrap().snapshot().unwrap(), look);
     thread::scope(|scope| {
         let watchers = [
-            scope.spawn(|| watch(&done, again)),
+            scope.spawn(|| watch(&done, by_path)),
             scope.spawn(|| watch(&done, by_reader)),
-            scope.spawn(|| watch(&done, observed_anew)),
+            scope.spawn(|| watch(&done, by_new_reader)),
         ];
         {
-            let _done = SetAtTheEnd(&done);
+            let _done = SetOnDrop(&done);
             commit_often(&file, 100);
         }
         for watcher in watchers {
@@ -113,7 +113,7 @@ fn readers_of_the_path_and_of_an_open_file_see_whole_commits_too() {
 }
 
 #[test]
-fn a_reader_of_an_open_file_reads_on_after_its_writer_is_closed_and_never_writes() {
+fn a_reader_of_an_open_file_can_read_after_its_writer_is_closed_and_never_write() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     (1..=30).for_each(|number| add(&file, number));
@@ -133,7 +133,7 @@ fn a_reader_of_an_open_file_reads_on_after_its_writer_is_closed_and_never_writes
 }
 
 #[test]
-fn a_transaction_that_is_looked_at_after_each_record_is_committed_whole() {
+fn a_transaction_that_is_read_after_each_record_is_committed_completely() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     for last in [3, 200, 204] {
@@ -205,14 +205,14 @@ fn a_follower_gets_every_record_once_and_in_order() {
                 thread::yield_now();
             }
         });
-        let _done = SetAtTheEnd(&done);
+        let _done = SetOnDrop(&done);
         commit_often(&file, 150);
     });
     assert_eq!(given.into_inner(), file.record_count().unwrap());
 }
 
 #[test]
-fn many_threads_read_one_snapshot_at_once() {
+fn many_threads_read_one_snapshot_at_the_same_time() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     (1..=500).for_each(|number| add(&file, number));
@@ -242,7 +242,7 @@ fn many_threads_read_one_snapshot_at_once() {
 }
 
 #[test]
-fn a_rollback_or_a_close_harms_nobody_who_reads_the_transaction() {
+fn a_rollback_or_close_does_not_affect_readers_of_the_transaction() {
     let kept: Vec<Vec<u8>> = (0..40).map(|seed| noise(seed, 100_000)).collect();
     for round in 0..8 {
         let place = Place::new();
@@ -252,7 +252,7 @@ fn a_rollback_or_a_close_harms_nobody_who_reads_the_transaction() {
         let started = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
-                let _started = SetAtTheEnd(&started);
+                let _started = SetOnDrop(&started);
                 for (found, kept) in snapshot.records(1).chain(snapshot.records(1)).zip(kept.iter().cycle()) {
                     assert!(*found.unwrap() == **kept);
                     started.store(true, Ordering::Release);

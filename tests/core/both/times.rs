@@ -1,4 +1,4 @@
-//! When records were committed.
+//! The times of commits.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use super::super::FORMAT;
 use super::support::{Place, add, refused, writing_as};
 use crate::image::SMALL;
 
-/// The first record at or after the time of each, by looking at all.
+/// For each record, the first one that was committed at or after its time, found by a scan.
 fn firsts(snapshot: &Snapshot) -> Vec<u64> {
     let times: Vec<_> =
         (1..=snapshot.record_count()).map(|number| snapshot.commit_time(number).unwrap().unwrap()).collect();

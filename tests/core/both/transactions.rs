@@ -1,4 +1,4 @@
-//! Commits, rollbacks, batches, and snapshots that outlive all of them.
+//! Commits, rollbacks, batches, and snapshots that outlive them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::support::{
 };
 use crate::image::{SMALL, geometry};
 
-/// A writer over records 1 to `committed`, with those up to `added` uncommitted.
+/// A writer with records 1 to `committed` committed, and those up to `added` uncommitted.
 fn in_transaction(place: &Place, geometry: Geometry, committed: u64, added: u64) -> CaptureFile {
     let file = writing_as(geometry).open(&place.path).unwrap();
     (1..=committed).for_each(|number| add(&file, number));
@@ -19,7 +19,7 @@ fn in_transaction(place: &Place, geometry: Geometry, committed: u64, added: u64)
 }
 
 #[test]
-fn what_is_not_committed_is_seen_by_its_writer_alone() {
+fn uncommitted_changes_are_visible_only_to_their_writer() {
     let place = Place::new();
     let file = in_transaction(&place, SMALL, 30, 50);
     file.set_metadata(Some(b"not yet")).unwrap();
@@ -48,7 +48,7 @@ fn every_sync_mode_commits_and_reopens() {
 }
 
 #[test]
-fn a_rollback_forgets_records_and_metadata_however_much_was_written() {
+fn a_rollback_discards_any_amount_of_records_and_metadata() {
     for (committed, added) in [(0, 1), (0, 300), (1, 2), (50, 51), (50, 300)] {
         let place = Place::new();
         let file = in_transaction(&place, SMALL, committed, added);
@@ -83,14 +83,14 @@ fn metadata_is_replaced_removed_and_empty_with_its_commit() {
 }
 
 #[test]
-fn existing_files_keep_their_metadata_whatever_the_initial_one() {
+fn initial_metadata_does_not_change_existing_files() {
     let place = Place::new();
     drop(writing().initial_metadata(Some(b"first".to_vec())).open(&place.path).unwrap());
     let file = writing().initial_metadata(Some(b"second".to_vec())).open(&place.path).unwrap();
     assert_eq!(metadata_of(&file).unwrap(), b"first");
 }
 
-/// Snapshots of many states, each with what it has to show.
+/// Snapshots of many states, each with the record count that it must show.
 #[derive(Default)]
 struct Album(Vec<(Arc<Snapshot>, u64)>);
 
@@ -118,7 +118,7 @@ fn snapshots_outlive_commits_rollbacks_batches_and_the_file_itself() {
             assert_eq!(file.close(), 5);
             album.check();
             if cfg!(unix) {
-                // Windows does not remove what is mapped.
+                // Windows does not remove mapped files.
                 std::fs::remove_file(&place.path).unwrap();
             }
             drop((file, place));
@@ -136,7 +136,7 @@ fn fill_album(file: &CaptureFile) -> Album {
         album.take(file, count + 90);
         if round % 3 == 0 {
             file.rollback().unwrap();
-            // Other records in the same place, so that a snapshot that reads them shows.
+            // Other records in the same place, so that a snapshot that reads these is detected.
             file.add_records((0..60).map(|seed| noise(seed, 200))).unwrap();
             file.rollback().unwrap();
         } else {
@@ -155,7 +155,7 @@ fn fill_album(file: &CaptureFile) -> Album {
 }
 
 #[test]
-fn a_snapshot_of_what_was_rolled_back_is_not_shown_what_was_committed_in_its_place() {
+fn a_snapshot_of_rolled_back_records_does_not_show_later_ones_in_their_place() {
     let place = Place::new();
     let file = in_transaction(&place, SMALL, 30, 30);
     let ours: Vec<Vec<u8>> = (0..100).map(|seed| noise(seed, 100)).collect();
@@ -172,7 +172,7 @@ fn a_snapshot_of_what_was_rolled_back_is_not_shown_what_was_committed_in_its_pla
 }
 
 #[test]
-fn iterators_go_on_over_commits_rollbacks_and_the_end_of_the_file() {
+fn iterators_continue_after_commits_rollbacks_and_the_end_of_the_file() {
     let place = Place::new();
     let file = writing_as(SMALL).cache_size(0).open(&place.path).unwrap();
     (1..=200).for_each(|number| add(&file, number));
@@ -214,7 +214,7 @@ fn iterators_start_anywhere_and_meet_in_the_middle() {
 }
 
 #[test]
-fn reading_from_memory_gives_the_same_or_nothing() {
+fn reading_only_from_memory_gives_the_same_records_or_nothing() {
     let place = Place::new();
     drop(in_transaction(&place, SMALL, 300, 300));
     let snapshot = place.reader().snapshot().unwrap();
@@ -239,7 +239,7 @@ fn reading_from_memory_gives_the_same_or_nothing() {
 }
 
 #[test]
-fn records_are_gathered_in_the_order_asked_repeated_or_not() {
+fn records_are_gathered_in_the_requested_order_with_repetitions() {
     let place = Place::new();
     let file = in_transaction(&place, SMALL, 900, 1000);
     for numbers in [
@@ -272,14 +272,14 @@ fn records_are_gathered_in_the_order_asked_repeated_or_not() {
     }
 }
 
-/// Records of a short batch, which is held back, and of one that is too long for that.
+/// The records of short batches, which are buffered, and of one that is too long for that.
 fn batches() -> [Vec<Vec<u8>>; 4] {
     let long = (0..60).map(|seed| noise(seed, 100_000)).collect();
     [vec![], vec![record(1)], records(200), long]
 }
 
 #[test]
-fn a_batch_stays_whole_or_goes_whole() {
+fn a_batch_is_added_or_discarded_completely() {
     for batch_records in batches() {
         let place = Place::new();
         let file = in_transaction(&place, SMALL, 40, 50);
@@ -297,7 +297,7 @@ fn a_batch_stays_whole_or_goes_whole() {
 }
 
 #[test]
-fn a_short_batch_and_what_is_done_beside_it_do_not_touch_each_other() {
+fn a_short_batch_and_other_calls_do_not_affect_each_other() {
     for keep in [true, false] {
         let place = Place::new();
         let file = in_transaction(&place, SMALL, 5, 10);
@@ -327,7 +327,7 @@ fn a_short_batch_and_what_is_done_beside_it_do_not_touch_each_other() {
 }
 
 #[test]
-fn a_long_batch_that_goes_takes_nobody_elses_work_with_it() {
+fn discarding_a_long_batch_does_not_discard_other_changes() {
     let long: Vec<Vec<u8>> = (0..60).map(|seed| noise(seed, 100_000)).collect();
     for commit in [true, false] {
         let place = Place::new();
@@ -353,7 +353,7 @@ fn a_long_batch_that_goes_takes_nobody_elses_work_with_it() {
 }
 
 #[test]
-fn closing_tells_what_it_loses_and_ends_writing_for_good() {
+fn closing_reports_what_it_loses_and_ends_all_writing() {
     let place = Place::new();
     let file = in_transaction(&place, SMALL, 20, 100);
     let mut short = file.batch().unwrap();
@@ -390,7 +390,7 @@ fn a_closed_file_shows_its_last_commit() {
 }
 
 #[test]
-fn adding_quickly_adds_the_same_or_nothing() {
+fn trying_to_add_adds_the_record_or_nothing() {
     let place = Place::new();
     let file = writing_as(SMALL).open(&place.path).unwrap();
     let mut slow = 0;
@@ -428,7 +428,7 @@ fn record_numbers_outside_the_file_are_refused() {
 }
 
 #[test]
-fn what_was_committed_is_counted_and_nothing_that_was_taken_back() {
+fn committed_records_are_counted_and_rolled_back_ones_are_not() {
     let place = Place::new();
     let file = in_transaction(&place, SMALL, 40, 60);
     let bytes = |from, to| (from..=to).map(|number| record(number).len() as u64).sum::<u64>();
@@ -451,7 +451,7 @@ fn what_was_committed_is_counted_and_nothing_that_was_taken_back() {
 }
 
 #[test]
-fn the_records_of_a_block_are_known_from_each_of_them() {
+fn the_range_of_a_block_is_found_from_each_of_its_records() {
     let place = Place::new();
     let file = in_transaction(&place, SMALL, 700, 900);
     let snapshot = file.snapshot().unwrap();

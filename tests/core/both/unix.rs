@@ -1,4 +1,4 @@
-//! What only Unix has: links, pipes, permissions, and names of any bytes.
+//! Features of Unix: links, pipes, permissions, and names of any bytes.
 
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use super::opening::{assert_system, names_in, with_records};
 use super::support::{Place, add, all_of, records, refused, writing};
 
 #[test]
-fn pipes_and_devices_are_no_capture_files_and_nobody_waits_for_them() {
+fn pipes_and_devices_are_refused_without_waiting_for_them() {
     let place = Place::new();
     mkfifo(&place.path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for path in [&place.path, Path::new("/dev/null")] {
@@ -26,7 +26,7 @@ fn pipes_and_devices_are_no_capture_files_and_nobody_waits_for_them() {
 }
 
 #[test]
-fn links_stay_links_and_the_file_is_made_where_they_point() {
+fn links_stay_links_and_the_file_is_created_where_they_point() {
     for options in [writing(), writing().replace(true), writing().create_new(true)] {
         let place = Place::new();
         let folder = place.folder.path();
@@ -53,7 +53,7 @@ fn links_stay_links_and_the_file_is_made_where_they_point() {
 }
 
 #[test]
-fn links_that_lead_nowhere_are_the_systems_errors() {
+fn dangling_and_circular_links_are_system_errors() {
     let place = Place::new();
     let folder = place.folder.path();
     let (round, lost) = (folder.join("round"), folder.join("lost"));
@@ -67,12 +67,12 @@ fn links_that_lead_nowhere_are_the_systems_errors() {
     }
 }
 
-/// Does something as a user who owns nothing here, and for whom permissions count.
+/// Runs `work` as a user who owns nothing here and to whom permissions apply.
 fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let as_another = || {
         if Uid::effective().is_root() {
-            // Only of this thread, which ends with the work. Only Linux has it; elsewhere be another user
-            // from the start.
+            // Only for this thread, which ends with the work. Only Linux supports this; elsewhere, the tests
+            // must run as another user from the start.
             #[cfg(target_os = "linux")]
             nix::unistd::setfsuid(Uid::from_raw(65_534));
         }
@@ -86,14 +86,14 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn what_may_not_be_read_or_written_is_the_systems_error() {
+fn a_lack_of_permission_is_a_system_error() {
     let place = with_records();
     let folder = place.folder.path();
     set_mode(folder, 0o555);
     for (mode, reads) in [(0o444, true), (0o000, false)] {
         set_mode(&place.path, mode);
         as_nobody(|| {
-            assert_eq!(fs::read(&place.path).is_ok(), reads, "permissions mean nothing here");
+            assert_eq!(fs::read(&place.path).is_ok(), reads, "permissions have no effect here");
             assert_eq!(CaptureFile::open(&place.path).is_ok(), reads);
             for options in [writing(), writing().replace(true)] {
                 assert_system(&refused(options.open(&place.path)), "open", &place.path, libc::EACCES);
