@@ -1,4 +1,4 @@
-"""Capture files in stores as data frames and bags of Dask: `make test-dask` runs this."""
+"""Capture files in object stores as data frames and bags of Dask: `make test-dask` runs this."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = f"s3://{BUCKET}"
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A cluster of two processes, whose environment leads to an S3 server with files."""
+    """A cluster of two processes; their environment has the address of an S3 server with files."""
     folder = tmp_path_factory.mktemp("visits")
     for name in ("a", "b", "_hidden"):
         write(folder / f"{name}.capture", *(f"{name} {number}" for number in range(1, 101)))
@@ -58,7 +58,7 @@ def test_single_objects_and_logs_are_read() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_what_is_not_there_is_an_error() -> None:
+def test_missing_files_are_an_error() -> None:
     for url in (f"{ROOT}/none.capture", f"{ROOT}/none/", f"{ROOT}/none/*.capture"):
         with pytest.raises(FileNotFoundError, match="none"):
             read_capture(url)

@@ -1,4 +1,4 @@
-"""Folders in stores: rotated logs, patterns, and the command, with an S3 server and a web server on the loopback."""
+"""Folders in object stores: rotated logs, patterns, and the command, with a local S3 server and a local web server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ URL = f"s3://{BUCKET}/orders/"
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Client]:
-    """A client of an S3 server, which the environment leads to."""
+    """A client of an S3 server; the environment has its address and credentials."""
     with s3_server() as client:
         yield client
 
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stored(folder: Path, s3: Client) -> Path:
-    """The log, which is also in S3."""
+    """The log, with a copy in S3."""
     for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         s3.delete_object(Bucket=BUCKET, Key=found["Key"])
     put_folder(s3, folder, "orders/")
@@ -70,7 +70,7 @@ def summed(records: capturefile.RecordSequence[str]) -> int:
     return sum(len(record) for record in records)
 
 
-def test_a_log_is_read_by_its_url_and_by_a_store(stored: Path) -> None:
+def test_a_log_is_read_through_its_url_and_through_a_store(stored: Path) -> None:
     for url in (URL, URL.rstrip("/")):
         with RotatingReader(url) as log:
             check(log, 9)
@@ -111,7 +111,7 @@ def test_sequences_of_logs_are_split_among_workers(stored: Path) -> None:
     assert list(capturefile.concat(names, store=S3Store(BUCKET))) == numbered(1, 9)
 
 
-def test_a_log_that_grows_is_seen_after_a_refresh(stored: Path, s3: Client) -> None:
+def test_a_refresh_shows_new_records_of_a_log(stored: Path, s3: Client) -> None:
     with RotatingReader(URL) as log:
         assert log[9] == "record 9"
         assert not log.refresh()
@@ -123,7 +123,7 @@ def test_a_log_that_grows_is_seen_after_a_refresh(stored: Path, s3: Client) -> N
         assert [file.last_record for file in log.files()] == [3, 5, 9, 11]
 
 
-def test_what_was_deleted_is_said(stored: Path, s3: Client) -> None:
+def test_deleted_records_of_a_remote_log_are_reported(stored: Path, s3: Client) -> None:
     with RotatingReader(URL) as log:
         first = log.files()[0]
         s3.delete_object(Bucket=BUCKET, Key=f"orders/{first.name}")
@@ -138,7 +138,7 @@ def test_what_was_deleted_is_said(stored: Path, s3: Client) -> None:
             log.refresh()
 
 
-def test_a_log_in_a_store_is_not_followed(stored: Path) -> None:
+def test_a_log_in_a_store_cannot_be_followed(stored: Path) -> None:
     with RotatingReader(URL) as log, pytest.raises(io.UnsupportedOperation, match=r"refresh\(\)"):
         log.follow()
     with pytest.raises(FileNotFoundError, match="_manifest"):
@@ -194,7 +194,7 @@ def test_patterns_match_as_in_file_systems(s3: Client, folder: Path) -> None:
         _folders.matching("https://example.org/logs/*.capture")
 
 
-def test_urls_of_folders_are_told_from_those_of_files(stored: Path) -> None:
+def test_urls_of_folders_are_distinguished_from_those_of_files(stored: Path) -> None:
     assert _folders.is_folder(URL)
     assert _folders.is_folder(URL.rstrip("/"))
     assert not _folders.is_folder(f"{URL}none.capture")

@@ -1,4 +1,4 @@
-"""An S3 server on the loopback, to which the environment leads."""
+"""A local S3 server, whose address and credentials are in the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Capture files in stores in a real Spark: `make test-spark` runs this."""
+"""Capture files in object stores in a real Spark engine: `make test-spark` runs this."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_objects_folders_and_patterns_are_read() -> None:
 
 
 @pytest.mark.usefixtures("s3")
-def test_what_is_not_there_is_an_error() -> None:
+def test_missing_files_are_an_error() -> None:
     for url in (f"{ROOT}/none.capture", f"{ROOT}/none*/*.capture"):
         with pytest.raises(FileNotFoundError, match="none"):
             table(url)
@@ -84,7 +84,7 @@ def test_a_stream_reads_objects_that_are_replaced_by_longer_ones(s3: Client, tmp
 
 @pytest.fixture
 def spark(s3: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """A session whose workers find the server in their environment."""
+    """A session whose workers get the address of the server from their environment."""
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")

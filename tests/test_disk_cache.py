@@ -1,4 +1,4 @@
-"""The cache on the disk for objects in stores."""
+"""The disk cache for objects in stores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def server() -> Iterator[ObjectServer]:
 
 @pytest.fixture
 def local(tmp_path: Path, server: ObjectServer) -> Path:
-    """A file of several MiB that the server has a copy of."""
+    """A file of several MiB with a copy on the server."""
     path = tmp_path / "log.capture"
     server.objects[NAME] = write(path, 2 * COUNT, 3)
     return path
@@ -62,7 +62,7 @@ def fetched(server: ObjectServer) -> int:
     return sum(end - start for method, start, end in server.asked() if method == "GET" and start)
 
 
-def test_what_was_read_is_not_fetched_again(local: Path, server: ObjectServer, cache: DiskCache) -> None:
+def test_cached_data_is_not_fetched_again(local: Path, server: ObjectServer, cache: DiskCache) -> None:
     read(cache)
     size = local.stat().st_size
     assert size // 2 < fetched(server) <= size
@@ -77,7 +77,9 @@ def test_what_was_read_is_not_fetched_again(local: Path, server: ObjectServer, c
 
 
 @pytest.mark.parametrize("kind", ["flipped", "zeros", "truncated", "moved", "empty"])
-def test_damage_is_noticed_and_fetched_again(local: Path, server: ObjectServer, cache: DiskCache, kind: str) -> None:
+def test_damaged_data_is_detected_and_fetched_again(
+    local: Path, server: ObjectServer, cache: DiskCache, kind: str
+) -> None:
     read(cache)
     fetched(server)
     content = {path: path.read_bytes() for path in parts(cache)}
@@ -115,7 +117,7 @@ def test_each_version_has_its_own_pieces(local: Path, server: ObjectServer, cach
         assert cf[-1] == text(3 * COUNT)
 
 
-def test_without_a_strong_tag_nothing_is_kept(local: Path, server: ObjectServer, cache: DiskCache) -> None:
+def test_without_a_strong_tag_nothing_is_cached(local: Path, server: ObjectServer, cache: DiskCache) -> None:
     server.has_tags = False
     read(cache)
     assert parts(cache) == []
@@ -125,7 +127,7 @@ def test_without_a_strong_tag_nothing_is_kept(local: Path, server: ObjectServer,
     assert parts(cache) == []
 
 
-def test_names_are_hashes_and_for_this_user_only(cache: DiskCache) -> None:
+def test_names_are_hashes_and_files_are_private_to_the_user(cache: DiskCache) -> None:
     kept = ObjectCache(cache, "https://me:word@host/log.capture?signature=secret")
     kept.read(0, 3, 3, TAG, lambda start, end: b"abc"[start:end])
     (path,) = parts(cache)
@@ -135,7 +137,7 @@ def test_names_are_hashes_and_for_this_user_only(cache: DiskCache) -> None:
         assert not stat.S_IMODE(each.stat().st_mode) & 0o077
 
 
-def test_pieces_are_found_however_they_were_requested(cache: DiskCache) -> None:
+def test_pieces_are_found_with_any_requested_range(cache: DiskCache) -> None:
     content = random.Random(1).randbytes(PAGES * PAGE * 2 + 1000)
     kept = ObjectCache(cache, "name")
     requests: list[tuple[int, int]] = []
@@ -157,14 +159,14 @@ def test_pieces_are_found_however_they_were_requested(cache: DiskCache) -> None:
     take(0, 2 * PAGES + 1)
     take(0, 2 * PAGES + 1)
     assert requests == [(0, len(content))]
-    # What does not consist of pages is passed through.
+    # Data that does not consist of pages is passed through.
     assert kept.read(1, 5, len(content), TAG, fetch) == content[1:5]
     # An answer of the wrong length is not kept.
     assert bytes(ObjectCache(cache, "other").read(0, 2 * PAGE, len(content), TAG, lambda *_: b"short")) == b"short"
     assert ObjectCache(cache, "other").read(0, 2 * PAGE, len(content), TAG, fetch) == content[: 2 * PAGE]
 
 
-def test_the_size_is_bounded_and_what_is_unused_for_longest_goes(cache: DiskCache) -> None:
+def test_the_size_is_bounded_and_the_least_recently_used_parts_are_removed(cache: DiskCache) -> None:
     part = PAGES * PAGE
     noise = random.Random(2).randbytes(part)
     kept = ObjectCache(cache, "name")
@@ -193,7 +195,7 @@ def test_the_size_is_bounded_and_what_is_unused_for_longest_goes(cache: DiskCach
     assert not has(1)
 
 
-def test_a_use_is_noted(cache: DiskCache) -> None:
+def test_a_use_is_recorded(cache: DiskCache) -> None:
     kept = ObjectCache(cache, "name")
     kept.read(0, 3, 3, TAG, lambda start, end: b"abc"[start:end])
     (path,) = parts(cache)
@@ -202,7 +204,7 @@ def test_a_use_is_noted(cache: DiskCache) -> None:
     assert path.stat().st_mtime > 1e9
 
 
-def test_a_cache_that_cannot_be_written_is_no_reason_not_to_read(
+def test_reading_works_if_the_cache_cannot_be_written(
     local: Path, server: ObjectServer, cache: DiskCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
