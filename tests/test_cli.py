@@ -25,6 +25,7 @@ from command import (
     output,
     pipe_of,
     read,
+    records_of,
     run,
     running,
     shell,
@@ -176,9 +177,10 @@ def test_an_error_is_silent_if_standard_error_is_closed(path: Path) -> None:
         ["append", "--commit-interval", "-1", "file"],
         ["append", "--commit-interval", "nan", "file"],
         ["copy", "file"],
-        ["copy", "--level", "13", "file", "other"],
+        ["copy", "--level", "13", "--format", "2", "file", "other"],
+        ["copy", "--level", "high", "file", "other"],
         ["copy", "--level", "23", "--format", "3", "file", "other"],
-        ["copy", "--compression", "zstd", "file", "other"],
+        ["copy", "--compression", "zstd", "--format", "2", "file", "other"],
         ["copy", "--compression", "zlib", "--format", "3", "file", "other"],
         ["copy", "--block-size", "1G", "file", "other"],
         ["copy", "--block-size", "5000", "file", "other"],
@@ -215,6 +217,27 @@ def test_wrong_usage_is_distinguished_from_failure(arguments: list[str]) -> None
         (["metadata", "get", "x", "y"], b"capturefile metadata get: error: unexpected arguments: y"),
         (["metadata", "get", "--jsn", "x"], b"capturefile metadata get: error: unknown option --jsn"),
         (["cat", "--", "--range"], b"capturefile: --range: No such file or directory"),
+        (["append"], b"capturefile append: error: the following arguments are required: FILE"),
+        (["export"], b"capturefile export: error: the following arguments are required: FILE"),
+        *(
+            (
+                [command, "--format", "3", "x"],
+                f"capturefile {command}: error: argument --format: invalid choice: '3'; the format of the file is "
+                "--file-format 3".encode(),
+            )
+            for command in ("append", "import")
+        ),
+        (
+            ["sample", "--seed", "x", "y"],
+            b"capturefile sample: error: argument --seed: expected a whole number, not 'x'",
+        ),
+        (
+            ["copy", "--format", "x", "y", "z"],
+            b"capturefile copy: error: argument --format: expected a whole number, not 'x'",
+        ),
+        (["import", "x", "y", "--rows", "z"], b"capturefile import: error: unexpected arguments: z"),
+        (["import", "x", "--rows", "y", "z"], b"capturefile import: error: unexpected arguments: y z"),
+        (["import", "x", "-", "--rows", "y"], b"capturefile import: error: unexpected arguments: y"),
     ],
 )
 def test_a_usage_error_names_what_is_wrong(arguments: list[str], message: bytes) -> None:
@@ -227,6 +250,20 @@ def test_options_may_stand_between_arguments(numbers: Path) -> None:
     done = run("get", numbers, "1", "--format", "hex", "two")
     assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
     assert b"not 'two'" in done.stderr
+
+
+def test_options_may_stand_before_an_optional_argument(numbers: Path, tmp_path: Path) -> None:
+    table, target = tmp_path / "x.csv", tmp_path / "new.capture"
+    commands: tuple[list[str | Path], ...] = (
+        ["export", numbers, "--range", "1-2", table],
+        ["import", target, "--format", "csv", table],
+        ["append", target, "--format", "text", table],
+        ["recover", target, "--json", tmp_path / "rescued.capture"],
+    )
+    for command in commands:
+        assert run(*command).returncode == SUCCEEDED
+    assert records_of(target)[:2] == records_of(numbers)[:2]
+    assert records_of(tmp_path / "rescued.capture") == records_of(target)
 
 
 def test_help_is_shown_without_arguments_and_by_the_command_help() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import capturefile
 import pytest
@@ -68,6 +69,37 @@ def test_an_invalid_block_size_is_refused(path: Path, target: Path) -> None:
     assert sorted(target.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("compression", ["zstd", "lz4", "none"])
+@pytest.mark.parametrize("command", [["copy"], ["merge", "--key", "t"]])
+def test_a_copy_has_the_format_and_the_compression_of_its_first_source(
+    path: Path, target: Path, command: list[str], compression: Literal["zstd", "lz4", "none"]
+) -> None:
+    with capturefile.open(path, "x", format=3, compression=compression) as cf:
+        cf.add_record('{"t": 1}')
+        cf.commit()
+    second = make(target.with_name("second"), [b'{"t": 2}'])
+    for options, format_and_compression in (
+        ([path, second], (3, compression)),
+        ([second, path], (2, "zlib")),
+        (["--format", "2", path], (2, "zlib")),
+        (["--compression", "lz4", path], (3, "lz4")),
+        (["--level", "3", path], (3, "zstd")),
+    ):
+        assert run(*command, "--overwrite", *options, target).returncode == SUCCEEDED
+        with capturefile.open(target) as cf:
+            assert (cf.info().version, cf.info().compression) == format_and_compression
+
+
+@pytest.mark.parametrize(("option", "value"), [("--compression", "zstd"), ("--level", "13")])
+def test_options_that_the_format_of_the_source_does_not_have_are_refused(
+    numbers: Path, target: Path, option: str, value: str
+) -> None:
+    done = run("copy", option, value, numbers, target)
+    assert (done.returncode, target.exists()) == (WRONG_USAGE, False)
+    assert_one_line(done.stderr)
+    assert run("copy", option, value, "--format", "3", numbers, target).returncode == SUCCEEDED
+
+
 def test_a_higher_level_makes_a_smaller_copy(path: Path, tmp_path: Path) -> None:
     text = b"".join(b"line %d of a text that compresses\n" % number for number in range(100_000))
     make(path, text.splitlines())
@@ -125,7 +157,7 @@ def test_if_one_part_exists_already_no_part_is_created(numbers: Path, tmp_path: 
     (tmp_path / "part-3").write_text("old")
     done = run("copy", "--split", "7", numbers, tmp_path / "part")
     assert (done.returncode, done.stdout) == (FAILED, b"")
-    assert done.stderr == f"capturefile: {tmp_path / 'part-3'}: File exists\n".encode()
+    assert done.stderr == f"capturefile: {tmp_path / 'part-3'}: File exists; --overwrite replaces it\n".encode()
     assert sorted(tmp_path.iterdir()) == sorted([numbers, tmp_path / "part-3"])
 
 
@@ -133,7 +165,7 @@ def test_a_copy_replaces_a_capture_file_only_with_overwrite(numbers: Path, targe
     make(target, [b"old"])
     done = run("copy", numbers, target)
     assert (done.returncode, records_of(target)) == (FAILED, [b"old"])
-    assert done.stderr == f"capturefile: {target}: File exists\n".encode()
+    assert done.stderr == f"capturefile: {target}: File exists; --overwrite replaces it\n".encode()
     assert run("copy", "--overwrite", numbers, target).returncode == SUCCEEDED
     assert len(records_of(target)) == 20
 

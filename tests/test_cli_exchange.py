@@ -309,7 +309,7 @@ def test_export_replaces_a_file_only_with_overwrite(numbers: Path, tmp_path: Pat
     target.write_text("old")
     done = run("export", numbers, target)
     assert (done.returncode, target.read_text()) == (FAILED, "old")
-    assert done.stderr == f"capturefile: {target}: File exists\n".encode()
+    assert done.stderr == f"capturefile: {target}: File exists; --overwrite replaces it\n".encode()
     assert run("export", "--overwrite", numbers, target).returncode == SUCCEEDED
     assert target.read_bytes().count(b"\n") == 20
 

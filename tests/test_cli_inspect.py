@@ -116,6 +116,13 @@ def test_recover_needs_a_target_or_a_dry_run(damaged: Path, arguments: list[str]
     assert b"--dry-run" in done.stderr
 
 
+def test_recover_says_how_to_replace_a_file(numbers: Path) -> None:
+    other = make(numbers.with_name("other.capture"))
+    done = run("recover", numbers, other)
+    assert (done.returncode, count_of(other)) == (FAILED, 0)
+    assert done.stderr == f"capturefile: {other}: File exists; --overwrite replaces it\n".encode()
+
+
 @pytest.mark.parametrize(
     "command", [["cat"], ["grep", "."], ["export"], ["follow", "--from", "begin", "--exit-at-end"], ["get", "1-"]]
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import capturefile
@@ -12,6 +14,7 @@ from capturefile.rotating import RotatingReader, RotatingWriter
 from command import (
     DAMAGED,
     FAILED,
+    PATIENCE,
     UNUSABLE,
     WRONG_USAGE,
     assert_one_line,
@@ -105,6 +108,28 @@ def test_a_folder_without_a_log_is_reported_as_such(tmp_path: Path) -> None:
     assert done.stderr == (
         f"capturefile: {tmp_path}: a folder without a rotated log: it has no _manifest.capture\n".encode()
     )
+
+    for command, code in (("verify", UNUSABLE), ("index", FAILED)):
+        again = run(command, tmp_path)
+        assert (again.returncode, again.stdout, again.stderr) == (code, b"", done.stderr)
+
+
+@pytest.mark.parametrize("command", ["append", "import"])
+def test_a_log_is_appended_to_by_its_writer_only(folder: Path, command: str) -> None:
+    done = run(command, folder)
+    assert done.returncode == FAILED
+    hint = "only capturefile.rotating.RotatingWriter appends to a rotated log"
+    assert done.stderr == f"capturefile: {folder}: Is a directory; {hint}\n".encode()
+
+
+@pytest.mark.parametrize("command", ["cat", "verify", "copy"])
+def test_an_extra_that_is_missing_is_named_on_one_line(tmp_path: Path, command: str) -> None:
+    hidden = "import sys; sys.modules['obstore'] = None; from capturefile.cli import main; sys.exit(main())"
+    target = [str(tmp_path / "new.capture")] if command == "copy" else []
+    process = [sys.executable, "-c", hidden, command, "s3://bucket/log.capture", *target]
+    done = subprocess.run(process, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (WRONG_USAGE, b"")
+    assert done.stderr == b"capturefile: s3://bucket requires obstore: pip install 'capturefile-rs[remote]'\n"
 
 
 def test_a_copy_of_a_log_is_one_file(folder: Path, tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ from capturefile.rotating import RotatingReader, RotatingWriter
 from capturefile.structlog import LoggerFactory
 from command import DATA_START, make, noise
 from files import write
+from rotating_logs import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(1)>&lt;\u202e</td></table>'
-NEEDED = {"capturefile.dask": "dask", "capturefile.otel": "opentelemetry", "capturefile.spark": "pyspark"}
+NEEDED = {"capturefile.dask": "dask", "capturefile.spark": "pyspark"}
 NOT_AN_API = {"capturefile.cli", "capturefile.view"}
 
 
@@ -205,3 +206,18 @@ def test_a_notebook_does_not_call_bytes_text(path: Path) -> None:
         log.add_record(b"\xff\x00")
         log.commit()
         assert Table(html_of(log)).rows[1][2] == "bytes"
+
+
+def test_a_notebook_shows_a_rotated_log(tmp_path: Path) -> None:
+    write_files(tmp_path, 1)
+    with RotatingReader(tmp_path) as reader:
+        assert repr(reader) == f"<RotatingReader: 1 record of {str(tmp_path)!r}>"
+    write_files(tmp_path, 3, 9)
+    (tmp_path / "00000000000000000001.capture").unlink()
+    with RotatingReader(tmp_path) as reader:
+        html = html_of(reader)
+        assert [row[0] for row in Table(html).rows] == ["record", *map(str, range(2, 12))]
+        assert Table(html).rows[3][3] == "record 4"
+        assert "... 2 more" in html
+        assert repr(reader).startswith("<RotatingReader: 13 records of ")
+    assert reader._repr_html_() is None

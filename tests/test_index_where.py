@@ -17,7 +17,7 @@ from capturefile.cli.sources import opened
 from capturefile.rotating import RotatingWriter
 from capturefile.view import sample
 from capturefile.view.values import values
-from command import FAILED, output, pipe_of, run, running
+from command import FAILED, WRONG_USAGE, make, output, pipe_of, run, running
 from viewing import job
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def damaged(tmp_path: Path) -> Path:
         cf.add_records(records())
         cf.commit()
     done = run("index", path, "--key", "n,level", "--key", "http.status")
-    size = (tmp_path / "log.capture.index").stat().st_size
+    with capturefile.open(tmp_path / "log.capture.index") as index:
+        size = index.info().file_limit
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr.decode() == f"capturefile: {path}.index covers 12000 records, in {size:,} bytes\n"
     with capturefile.open(path) as cf:
@@ -211,7 +212,7 @@ def test_an_index_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         cf.add_record("one")
         cf.commit()
     done = run("index", path)
-    assert (done.returncode, done.stderr.count(b"\n")) == (FAILED, 1)
+    assert (done.returncode, done.stderr.count(b"\n")) == (WRONG_USAGE, 1)
     assert b"has no index yet: name its keys" in done.stderr
     assert not (tmp_path / "log.capture.index").exists()
 
@@ -232,3 +233,17 @@ def test_a_log_is_searched_with_its_index(tmp_path: Path) -> None:
         assert ranges[-1] == (COUNT + 1, sys.maxsize)
     assert output("cat", "--where", "n in (5000, 5001, 12000)", "--field", "n", folder) == b"5000\n5001\n12000\n"
     assert output("verify", folder).count(b"sound") == 4
+
+
+def test_an_index_needs_keys_and_json(tmp_path: Path) -> None:
+    path = make(tmp_path / "text.capture", [b"one", b"two"])
+    done = run("index", path)
+    assert done.returncode == WRONG_USAGE
+    assert done.stderr == (
+        f"capturefile: {path} has no index yet: name its keys, as in capturefile index --key NAME {path}\n".encode()
+    )
+    covers, hint = run("index", "--key", "x", path).stderr.decode().splitlines()
+    place = tmp_path / "text.capture.index"
+    with capturefile.open(place) as index:
+        assert covers == f"capturefile: {place} covers 2 records, in {index.info().file_limit:,} bytes"
+    assert hint == f"capturefile: {path}: an index finds only JSON records, and records 1 to 2 are not JSON"

@@ -31,6 +31,25 @@ def in_new_process(program: str) -> str:
     return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=True).stdout
 
 
+OPTIONAL = (
+    "dask",
+    "obstore",
+    "opentelemetry",
+    "pandas",
+    "pyarrow",
+    "pyspark",
+    "starlette",
+    "structlog",
+    "torch",
+    "uvicorn",
+)
+
+
+def without_extras(program: str) -> str:
+    """What `program` prints in an interpreter without optional packages."""
+    return in_new_process(f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL}))\n{program}")
+
+
 # Metadata
 
 
@@ -227,3 +246,29 @@ def test_only_the_file_class_can_be_instantiated_or_subclassed() -> None:
             kind()
         with pytest.raises(TypeError):
             type("Own", (kind,), {})
+
+
+def test_help_and_all_names_need_no_optional_package() -> None:
+    program = (
+        "import inspect, pydoc, capturefile\n"
+        "pydoc.render_doc(capturefile)\n"
+        "found = {name for name, _ in inspect.getmembers(capturefile)}\n"
+        "exec('from capturefile import *')\n"
+        "print(set(capturefile.__all__) - found, set(capturefile.__all__) - set(globals()))"
+    )
+    assert without_extras(program) == "set() set()\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("otel.instrument(None)", "capturefile.otel requires opentelemetry-api: pip install 'capturefile-rs[otel]'"),
+        *(
+            (call, "capturefile.dask requires Dask: pip install 'capturefile-rs[dask]'")
+            for call in ("dask.read_capture('x')", "dask.read_bag('x')", "dask.to_capture(None, 'x')")
+        ),
+    ],
+)
+def test_what_needs_an_extra_names_it(call: str, message: str) -> None:
+    program = f"import capturefile\ntry:\n    capturefile.{call}\nexcept ImportError as error:\n    print(error)"
+    assert without_extras(program) == f"{message}\n"

@@ -8,6 +8,7 @@ import json
 import re
 import select
 import shutil
+import socket
 import time
 import urllib.parse
 import urllib.request
@@ -717,6 +718,16 @@ def test_the_command_refuses_a_missing_file(path: Path) -> None:
     done = run("view", "--no-browser", path)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"No such file" in done.stderr
+
+
+def test_the_command_names_an_address_that_it_cannot_use(full: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("view", "--no-browser", "--port", str(port), full)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == f"capturefile: 127.0.0.1:{port}: Address already in use\n".encode()
+    done = run("view", "--no-browser", "--host", "192.0.2.1", "--port", "1", full)
+    assert done.stderr == b"capturefile: 192.0.2.1:1: Cannot assign requested address\n"
 
 
 def test_the_command_says_what_it_needs(full: Path, tmp_path: Path) -> None:

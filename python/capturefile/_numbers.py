@@ -1,4 +1,4 @@
-"""Numbers of records, as callers give them."""
+"""Numbers of records, as callers give them, and in messages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ _LIMIT = 10**100
 def integer(number: SupportsIndex) -> int:
     """Returns the number, clamped to the limit in both directions."""
     return max(-_LIMIT, min(operator.index(number), _LIMIT))
+
+
+def counted(number: int, noun: str) -> str:
+    """Formats a number with the noun that is counted."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def first_number(number: SupportsIndex) -> int:

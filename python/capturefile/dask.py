@@ -14,6 +14,7 @@ from __future__ import annotations
 import glob
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -36,6 +37,12 @@ __all__ = ["read_bag", "read_capture", "to_capture"]
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _require_dask() -> None:
+    """Raises ImportError if Dask is not installed."""
+    if find_spec("dask") is None:
+        raise ImportError("capturefile.dask requires Dask: pip install 'capturefile-rs[dask]'", name="dask")
 
 
 _BYTES_PER_PARTITION = 16 << 20
@@ -229,6 +236,7 @@ def read_capture(
         >>> int(visits.record.str.endswith("from London").sum().compute())
         1
     """
+    _require_dask()
     import dask.dataframe
 
     parts = _plan(paths, records_per_partition)
@@ -282,6 +290,7 @@ def read_bag(
         >>> read_bag("visits.capture").map(len).compute(scheduler="synchronous")
         [16, 20]
     """
+    _require_dask()
     import dask
     import dask.bag
 
@@ -393,6 +402,7 @@ def to_capture(
         >>> capturefile.open(paths[0])[1]
         'ADA, FROM LONDON'
     """
+    _require_dask()
     import dask
 
     place = Path(folder).absolute()

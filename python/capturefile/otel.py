@@ -16,15 +16,13 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opentelemetry.metrics import CallbackOptions, Observation, get_meter_provider
-
 from capturefile._capturefile import CaptureFile, __version__, set_commit_hook
 from capturefile._errors import CaptureFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
     from opentelemetry.util.types import AttributeValue
 
 __all__ = ["HasLag", "instrument", "uninstrument"]
@@ -87,6 +85,8 @@ class _Instruments:
         self.duration.record(seconds, attributes)
 
     def observe_lag(self, _options: CallbackOptions) -> Iterable[Observation]:
+        from opentelemetry.metrics import Observation
+
         for target, attributes in list(self.lagging.items()):
             # A file that cannot be read, or is closed, has no lag to report.
             with suppress(CaptureFileError, OSError):
@@ -130,9 +130,17 @@ def instrument(
         attributes: Attributes of each measurement in addition to `file.path`. Those of the last call for a provider
             apply.
 
+    Raises:
+        ImportError: `opentelemetry-api` is not installed.
+
     Examples:
         >>> capturefile.otel.instrument(cf, attributes={"service.name": "shop"})
     """
+    try:
+        from opentelemetry.metrics import get_meter_provider
+    except ImportError as error:
+        message = "capturefile.otel requires opentelemetry-api: pip install 'capturefile-rs[otel]'"
+        raise ImportError(message, name=error.name) from error
     provider = meter_provider or get_meter_provider()
     instruments = _instruments.get(provider)
     if instruments is None:

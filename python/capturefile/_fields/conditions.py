@@ -18,6 +18,12 @@ UNCHANGED = ("lower", "upper", "strip")
 """Methods without a value for a missing field."""
 
 
+def lacks_json(records: Iterable[bytes]) -> bool:
+    """Returns whether there are records, and none of them is JSON."""
+    found = [document(record) for record in records]
+    return bool(found) and all(value is MISSING for value in found)
+
+
 class Condition:
     """An expression as a condition on records. It never holds for a record that is not JSON."""
 
@@ -34,12 +40,6 @@ class Condition:
         """Yields the records for which it holds, with their numbers."""
         holds = self.holds
         return (pair for pair in records if holds(pair[1]))
-
-    @staticmethod
-    def lacks_json(records: Iterable[bytes]) -> bool:
-        """Returns whether there are records, and none of them is JSON."""
-        found = [document(record) for record in records]
-        return bool(found) and all(value is MISSING for value in found)
 
     @cached_property
     def pattern(self) -> _Pattern | None:

@@ -95,6 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WrongUsage as error:
         say(in_words(error))
         return WRONG_USAGE
+    except ImportError as error:
+        if not error.name or error.name.partition(".")[0] == "capturefile":
+            raise
+        say(str(error))
+        return WRONG_USAGE
     except EXPECTED_ERRORS as error:
         say(in_words(error))
         return FAILED
@@ -108,8 +113,13 @@ def _run(arguments: Sequence[str]) -> int:
         return stop.code if isinstance(stop.code, int) else DONE
     occupy_closed_streams()
     run: Command = options.run
-    with standard_output() as output:
-        return run(options, output)
+    try:
+        with standard_output() as output:
+            return run(options, output)
+    except FileExistsError as error:
+        if "overwrite" in options and error.strerror:
+            error.strerror += "; --overwrite replaces it"
+        raise
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:

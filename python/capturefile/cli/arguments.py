@@ -109,20 +109,33 @@ class Parser(argparse.ArgumentParser):
         """Parses arguments, and refuses unknown ones and invalid combinations."""
         self.given = sys.argv[1:] if args is None else list(args)
         found, unknown = super().parse_known_args(self.given, namespace)
-        # argparse accepts further files and numbers only if there is no option between them and the first.
-        last = next((action for action in reversed(self._actions) if not action.option_strings), None)
-        if last is not None and last.nargs == "+" and not any(map(_is_option, unknown)):
-            try:
-                further = [self._get_value(last, word) for word in unknown]
-            except argparse.ArgumentError as error:
-                self.error(str(error))
-            setattr(found, last.dest, [*getattr(found, last.dest), *further])
-            unknown = []
+        if unknown and not any(map(_is_option, unknown)):
+            unknown = self._placed(unknown, found)
         if unknown:
             self.error(f"unexpected arguments: {' '.join(unknown)}")
         if complaint := self.complaint(found):
             self.error(complaint)
         return found, unknown
+
+    def _placed(self, words: list[str], found: argparse.Namespace) -> list[str]:
+        """Adds words to the last positional argument if it has room for them, and returns the others.
+
+        argparse accepts them only if there is no option between them and the first positional argument.
+        """
+        last = next((action for action in reversed(self._actions) if not action.option_strings), None)
+        if last is None or last.nargs not in ("+", "*", "?"):
+            return words
+        try:
+            values = [self._get_value(last, word) for word in words]
+        except argparse.ArgumentError as error:
+            self.error(str(error))
+        if last.nargs == "?":
+            if len(values) > 1 or getattr(found, last.dest) != last.default or last.default in self.given:
+                return words
+            setattr(found, last.dest, values[0])
+        else:
+            setattr(found, last.dest, [*getattr(found, last.dest), *values])
+        return []
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401 - as argparse declares it
         """Refuses a value; in place of a command, such as after `metadata`, with an example."""
@@ -130,6 +143,8 @@ class Parser(argparse.ArgumentParser):
             names = [str(name) for name in action.choices]
             expected = f"; expected {', '.join(names[:-1])} or {names[-1]}, as in {self.prog} {names[0]} FILE"
             self.error(f"unknown command {value}{did_you_mean(value, names) or expected}")
+        if value in ("2", "3") and action.dest == "format" and "--file-format" in self._option_string_actions:
+            self.error(f"argument --format: invalid choice: {value!r}; the format of the file is --file-format {value}")
         super()._check_value(action, value)
 
     def error(self, message: str) -> NoReturn:
@@ -183,7 +198,7 @@ def add_format_version(command: argparse.ArgumentParser) -> None:
     """Adds the options for the format of a new file."""
     command.add_argument(
         "--file-format",
-        type=int,
+        type=integer,
         choices=(2, 3),
         default=2,
         help="format version of a new file; only this package reads format 3 (default: %(default)s)",
@@ -219,6 +234,13 @@ def number_or_start(text: str) -> tuple[int, bool]:
 def positive(text: str) -> int:
     """Parses a number of at least 1."""
     return whole_number(text, 1)
+
+
+def integer(text: str) -> int:
+    """Parses an integer."""
+    with suppress(ValueError):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a whole number, not {text!r}")
 
 
 def whole_number(text: str, lowest: int) -> int:

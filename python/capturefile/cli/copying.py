@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from itertools import chain, islice
 
 import capturefile
-from capturefile.cli.arguments import size
+from capturefile.cli.arguments import integer, size
 from capturefile.cli.exit_codes import WrongUsage
 from capturefile.cli.sources import is_url
 from capturefile.cli.streams import new_name
@@ -31,19 +31,19 @@ def add_new_file(command: Parser) -> None:
     """Adds the options for the new file."""
     command.add_argument(
         "--format",
-        type=int,
+        type=integer,
         choices=tuple(COMPRESSIONS),
-        default=2,
-        help="format version of the new file; only this package reads format 3 (default: %(default)s)",
+        help="format version of the new file; only this package reads format 3 (default: that of the first SRC)",
     )
     command.add_argument(
         "--compression",
         choices=tuple(chain.from_iterable(COMPRESSIONS.values())),
-        help="how to compress: zlib in format 2, zstd (default), lz4 or none in format 3",
+        help="how to compress: zlib in format 2; zstd, lz4 or none in format 3 (default: that of the first SRC in this "
+        "format, unless --level is given; otherwise zstd)",
     )
     command.add_argument(
         "--level",
-        type=int,
+        type=integer,
         choices=range(1, 23),
         metavar="N",
         help="compression level, from 1, the fastest, to 12, the smallest, or 22 with zstd (default: 6; 1 with zstd)",
@@ -63,6 +63,8 @@ def add_new_file(command: Parser) -> None:
 
 
 def _complaint(options: argparse.Namespace) -> str | None:
+    if options.format is None:
+        return None  # It is known once the first source is open.
     possible = COMPRESSIONS[options.format]
     if options.compression not in (None, *possible):
         choice = f"{options.compression!r} (choose from {', '.join(map(repr, possible))})"
@@ -83,8 +85,8 @@ def write_files(
 
     None of them gets its name before all are complete.
     """
+    _settle(options, sources[0])
     metadata = None if options.no_metadata else sources[-1].reader.get_metadata()
-    block_size = options.block_size or sources[0].block_size(options.format)
     copied = 0
     with ExitStack() as unnamed:
         for name in names:
@@ -95,13 +97,27 @@ def write_files(
                 "w",
                 encoding=None,
                 initial_metadata=metadata,
-                compression_block_size=block_size,
+                compression_block_size=options.block_size,
                 format=options.format,
                 compression=options.compression,
                 compression_level=options.level,
             ) as cf:
                 copied += _fill(cf, islice(records, limit))
     return copied
+
+
+def _settle(options: argparse.Namespace, first: Source) -> None:
+    """Replaces options that are not given by the settings of the first source."""
+    info = first.info()
+    version = max(info.version, 2)  # Versions 1 and 2 are equivalent.
+    options.format = options.format or version
+    if problem := _complaint(options):
+        raise WrongUsage(problem)
+    if version != options.format:
+        return
+    options.block_size = options.block_size or info.block_size
+    if options.level is None:
+        options.compression = options.compression or info.compression
 
 
 def _check_replaced(name: str, sources: list[Source]) -> None:

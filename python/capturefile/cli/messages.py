@@ -6,11 +6,14 @@ import sys
 from contextlib import contextmanager, suppress
 
 import capturefile
+from capturefile._numbers import counted
 from capturefile.cli.streams import STANDARD_ERROR, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+__all__ = ["counted", "in_the_way", "reporting", "say"]
 
 in_the_way: list[Callable[[], None]] = []
 """Functions that clear temporary content from the terminal's last line."""
@@ -24,11 +27,6 @@ def say(message: str) -> None:
         one_line = message.replace("\n", "\\n")
         with suppress(OSError):
             write_all(STANDARD_ERROR, f"capturefile: {one_line}\n".encode(errors="backslashreplace"))
-
-
-def counted(number: int, noun: str) -> str:
-    """Formats a number with the noun that is counted."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @contextmanager

@@ -101,13 +101,7 @@ class Selection:
 
     def report_no_json(self) -> None:
         """Prints a hint if `--where` finds nothing because the first records are not JSON."""
-        first = self.span.first
-        sample = capturefile.RecordRange(first, min(first + SAMPLE - 1, self.span.last))
-        with suppress(capturefile.CaptureFileError):
-            records = self.source.records(Span(sample.first, sample.last))
-            if self.where is not None and self.where.lacks_json(record for _, record in records):
-                verb = "is" if sample.first == sample.last else "are"
-                say(f"{self.source.name}: --where finds only JSON records, and {sample} {verb} not JSON")
+        report_no_json(self.source, self.span, "--where finds")
 
     def _in_time(self, shown: Progress | None) -> Iterator[tuple[int, bytes]]:
         records = self._in_span()
@@ -191,6 +185,17 @@ class Selection:
     def code(self) -> int:
         """Returns the exit code of a command that has processed these records."""
         return LOSSY if self.skipped else DONE
+
+
+def report_no_json(source: Source, span: Span, what_finds: str) -> None:
+    """Prints a hint if the first records of a span are not JSON."""
+    from capturefile._fields.conditions import lacks_json
+
+    sample = capturefile.RecordRange(span.first, min(span.first + SAMPLE - 1, span.last))
+    with suppress(capturefile.CaptureFileError):
+        if lacks_json(record for _, record in source.records(Span(sample.first, sample.last))):
+            verb = "is" if sample.first == sample.last else "are"
+            say(f"{source.name}: {what_finds} only JSON records, and {sample} {verb} not JSON")
 
 
 def last_records(

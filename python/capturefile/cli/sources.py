@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
     from datetime import datetime
-    from typing import IO, Any, Self
+    from typing import IO, Self
 
-    from capturefile import CaptureFile
+    from capturefile import CaptureFile, Info
     from capturefile._fields.conditions import Condition
     from capturefile._index.ranges import Ranges
     from capturefile.rotating import RotatingReader
@@ -189,8 +189,8 @@ class Source:
         """Returns the paths of its capture files."""
         raise NotImplementedError
 
-    def block_size(self, version: int) -> int | None:
-        """Returns the block size, if the source has this version of the format."""
+    def info(self) -> Info:
+        """Returns the facts about its file; those about its last file if it is a rotated log."""
         raise NotImplementedError
 
     def first_committed(self, time: datetime) -> int:
@@ -276,9 +276,9 @@ class Single(Source):
         """Returns the file itself."""
         return [self.reader.file_name]
 
-    def block_size(self, version: int) -> int | None:
-        """Returns the block size of the file."""
-        return block_size_of(self.reader, version)
+    def info(self) -> Info:
+        """Returns the facts about the file."""
+        return self.reader.info()
 
     def __exit__(self, *exception: object) -> None:
         """Closes the file, and its copy."""
@@ -339,10 +339,10 @@ class Rotated(Source):
         folder = self.reader.file_name
         return [folder_at(folder).file(name) for name in names_of_files(folder)]
 
-    def block_size(self, version: int) -> int | None:
-        """Returns the block size of the last file."""
+    def info(self) -> Info:
+        """Returns the facts about the last file."""
         with capturefile.open(self.paths()[-1]) as cf:
-            return block_size_of(cf, version)
+            return cf.info()
 
 
 def check_folder(folder: str) -> None:
@@ -351,6 +351,13 @@ def check_folder(folder: str) -> None:
 
     if not os.path.exists(os.path.join(folder, NAME)):
         raise FileNotFoundError(errno.ENOENT, f"a folder without a rotated log: it has no {NAME}", folder)
+
+
+def refuse_folder(target: str) -> None:
+    """Raises IsADirectoryError if a file to append to is a folder."""
+    if os.path.isdir(target):
+        hint = "only capturefile.rotating.RotatingWriter appends to a rotated log"
+        raise IsADirectoryError(errno.EISDIR, f"{os.strerror(errno.EISDIR)}; {hint}", target)
 
 
 def first_committed(cf: CaptureFile[bytes], time: datetime, name: str) -> int:
@@ -363,12 +370,6 @@ def first_committed(cf: CaptureFile[bytes], time: datetime, name: str) -> int:
         )
     found = cf.record_number_at(time)
     return cf.record_count() + 1 if found is None else found
-
-
-def block_size_of(cf: CaptureFile[Any], version: int) -> int | None:
-    """Returns the block size of a file in this version of the format; versions 1 and 2 are equivalent."""
-    info = cf.info()
-    return info.block_size if (info.version == 3) == (version == 3) else None
 
 
 def refuse_pipe(names: list[str]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 from capturefile._capturefile import CaptureFile
-from capturefile._errors import InvalidCaptureFile, RecordsDeleted
+from capturefile._errors import CaptureFileError, InvalidCaptureFile, RecordsDeleted
+from capturefile._numbers import counted
 from capturefile._typing import RecordT_co
 from capturefile.rotating.manifest import Manifest, RotatedFile
 from capturefile.sequence import RecordSequence, sequence_at
@@ -116,6 +117,31 @@ class Log(Generic[RecordT_co]):
             if not manifest.look():
                 return first - 1 + count, metadata
         return 0, None
+
+    def no_such_record(self, number: int, seen: int) -> IndexError:
+        """Returns the error for a number that none of the records up to `seen` has."""
+        return IndexError(
+            f"record {number} does not exist in {self.name!r}, which has {counted(seen, 'record')}, numbered from 1"
+        )
+
+    def summary(self, seen: int) -> str:
+        """Returns a description of an object that sees the records up to `seen`."""
+        return f"{counted(seen, 'record')} of {self.name!r}{', closed' if self.closed else ''}"
+
+    def table(self, title: str, first: int, seen: int) -> str:
+        """Returns an HTML table of the first of the records from `first` to `seen`."""
+        from capturefile._html import MAX_BYTES, MAX_ROWS, table
+
+        rows: list[tuple[int, int, bytes]] = []
+        problem = None
+        try:
+            for cf, numbers, before in self.files_with(first, min(seen, first + MAX_ROWS - 1)):
+                for number in numbers:
+                    _, record = cf.read_range_buffers(number, number)
+                    rows.append((before + number, len(record), bytes(record[:MAX_BYTES])))
+        except (CaptureFileError, OSError) as error:
+            problem = str(error)
+        return table(title, rows, seen + 1 - first, self.options["encoding"], problem)
 
     def close(self) -> None:
         """Closes the manifest, and ends the log's followers."""

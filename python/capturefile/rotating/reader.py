@@ -225,7 +225,7 @@ class RotatingReader(Finding[RecordT_co]):
         """
         number = integer(record_number)
         if not 1 <= number <= self._seen:
-            raise self._no_such_record(number)
+            raise self._log.no_such_record(number, self._seen)
         index = self._manifest.index_of(number)
         return self._file(index, number).record_at(number - self._manifest.entries[index].first + 1)
 
@@ -328,13 +328,8 @@ class RotatingReader(Finding[RecordT_co]):
         first = self.first_record if first_record_number is None else first_number(first_record_number)
         last = self._seen if last_record_number is None else integer(last_record_number)
         if first <= last and last > self._seen:
-            raise self._no_such_record(last)
+            raise self._log.no_such_record(last, self._seen)
         return as_table(runs_of(self._between(first, last)), first, text=text, place=repr(self._log.name))
-
-    def _no_such_record(self, number: int) -> IndexError:
-        return IndexError(
-            f"record {number} does not exist in {self._log.name!r}, which has {self._seen} records, numbered from 1"
-        )
 
     def _between(self, first: int, last: int) -> RecordSequence[RecordT_co]:
         """Returns the records from one number to another, both included, of files that exist now."""
@@ -406,7 +401,11 @@ class RotatingReader(Finding[RecordT_co]):
 
     def __repr__(self) -> str:
         """Shows the folder and the number of records that the object sees."""
-        return f"<RotatingReader: {self._seen} records of {self._log.name!r}{', closed' if self.closed else ''}>"
+        return f"<RotatingReader: {self._log.summary(self._seen)}>"
+
+    def _repr_html_(self) -> str | None:
+        """Returns a table of the first records for notebooks, or None if the object is closed."""
+        return None if self.closed else self._log.table(repr(self), self.first_record, self._seen)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the folder and the settings: the other process opens the log and sees the last commit at that time.

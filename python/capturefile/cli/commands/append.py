@@ -11,6 +11,7 @@ from capturefile.cli.arguments import add_command, add_format_version, positive,
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.messages import reporting
 from capturefile.cli.progress import progress
+from capturefile.cli.sources import refuse_folder
 from capturefile.cli.splitting import SPLITTERS
 from capturefile.cli.streams import STANDARD, check_inputs, open_input, shown_name
 
@@ -37,7 +38,11 @@ def add_to(commands: Commands, summary: str) -> None:
     """Defines the command."""
     append = add_command(commands, "append", _append, summary, EXAMPLE)
     append.add_argument(
-        "inputs", metavar="INPUT", nargs="*", help="files to read, one after the other (default: -, standard input)"
+        "inputs",
+        metavar="INPUT",
+        nargs="*",
+        default=[],
+        help="files to read, one after the other (default: -, standard input)",
     )
     append.add_argument(
         "--format",
@@ -66,6 +71,7 @@ def add_to(commands: Commands, summary: str) -> None:
 def _append(options: argparse.Namespace, _output: BinaryIO) -> int:
     inputs = options.inputs or [STANDARD]
     check_inputs(inputs, options.file)
+    refuse_folder(options.file)
     with (
         capturefile.open(options.file, "a", encoding=None, format=options.file_format) as cf,
         reporting(cf),

@@ -44,6 +44,7 @@ def add_to(commands: Commands, summary: str) -> None:
         "others",
         metavar="[[FILE ...] OUTPUT]",
         nargs="*",
+        default=[],
         help="further inputs, whose records are numbered consecutively, and finally the output, which appears once it "
         "is complete; - is standard output, which is also the default",
     )

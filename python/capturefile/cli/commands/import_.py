@@ -13,6 +13,7 @@ from capturefile.cli.exit_codes import DONE, WrongUsage
 from capturefile.cli.formats import add_file_format, file_format
 from capturefile.cli.messages import reporting
 from capturefile.cli.progress import progress
+from capturefile.cli.sources import refuse_folder
 from capturefile.cli.streams import STANDARD, check_inputs, open_input, shown_name
 
 TYPE_CHECKING = False
@@ -68,6 +69,7 @@ def add_to(commands: Commands, summary: str) -> None:
 
 def _import(options: argparse.Namespace, _output: BinaryIO) -> int:
     check_inputs([options.input], options.file)
+    refuse_folder(options.file)
     if options.numbers and not options.rows:
         raise WrongUsage("--numbers requires --rows: it determines how values in rows are converted")
     form = file_format(options.format, options.input)

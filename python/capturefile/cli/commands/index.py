@@ -6,9 +6,12 @@ import os
 
 import capturefile
 from capturefile.cli.arguments import add_bare
-from capturefile.cli.exit_codes import DONE
+from capturefile.cli.exit_codes import DONE, WrongUsage
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
+from capturefile.cli.records import report_no_json
+from capturefile.cli.reports import quoted
+from capturefile.cli.sources import check_folder, opened
 from capturefile.cli.streams import ending_cleanly
 
 TYPE_CHECKING = False
@@ -42,8 +45,18 @@ def add_to(commands: Commands, summary: str) -> None:
 def _index(options: argparse.Namespace, _output: BinaryIO) -> int:
     from capturefile._index.place import place_of
 
+    os.stat(options.file)
+    if os.path.isdir(options.file):
+        check_folder(options.file)
+    place = place_of(options.file)
+    if not options.keys and not os.path.exists(place):
+        command = f"capturefile index --key NAME {quoted(options.file)}"
+        raise WrongUsage(f"{options.file} has no index yet: name its keys, as in {command}")
     with ending_cleanly(), progress("index", "records") as shown:
         last = capturefile.index(options.file, *options.keys, progress=shown.at)
-    place = place_of(options.file)
-    say(f"{place} covers {counted(last, 'record')}, in {os.path.getsize(place):,} bytes")
+    with capturefile.open(place) as file:
+        say(f"{place} covers {counted(last, 'record')}, in {file.info().file_limit:,} bytes")
+    if options.keys:
+        with opened(options.file) as source:
+            report_no_json(source, source.everything(), "an index finds")
     return DONE

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from contextlib import ExitStack
 
 import capturefile
-from capturefile.cli.arguments import add_bare, natural
+from capturefile.cli.arguments import add_bare, integer, natural
 from capturefile.cli.encoders import Headers, add_format, add_headers, encoder, write_records
 from capturefile.cli.exit_codes import DONE
 from capturefile.cli.reports import unreadable
@@ -38,7 +38,7 @@ def add_to(commands: Commands, summary: str) -> None:
         metavar="N",
         help="number of records, from all files together (default: %(default)s)",
     )
-    sample.add_argument("--seed", type=int, metavar="N", help="choose the same records in each run with this seed")
+    sample.add_argument("--seed", type=integer, metavar="N", help="choose the same records in each run with this seed")
     add_headers(sample)
     add_format(sample)
     sample.set_defaults(run=_sample)

@@ -12,7 +12,7 @@ from capturefile.cli.exit_codes import DONE, EXPECTED_ERRORS, FAILED, UNUSABLE
 from capturefile.cli.messages import counted, say
 from capturefile.cli.progress import progress
 from capturefile.cli.reports import as_fields, quoted, recovery_fields, write_problems
-from capturefile.cli.sources import add_sources, is_log, is_url, shown_url, standard_input
+from capturefile.cli.sources import add_sources, check_folder, is_log, is_url, shown_url, standard_input
 from capturefile.cli.streams import STANDARD, STANDARD_OUTPUT, shown_name, write_json, write_line
 
 TYPE_CHECKING = False
@@ -61,6 +61,12 @@ def _verify_log(folder: str, verdicts: Verdicts) -> None:
     from capturefile._folders import folder_at
     from capturefile.rotating.manifest import NAME, names_of_files, problems_of
 
+    if not is_url(folder):
+        try:
+            check_folder(folder)
+        except FileNotFoundError as error:
+            verdicts.refuse(error)
+            return
     before = verdicts.code
     place = folder_at(folder)
     for name in (NAME, *names_of_files(folder)):
@@ -89,8 +95,7 @@ class Verdicts:
             with progress("verify", "bytes") as shown:
                 report = capturefile.verify(path, quick=quick, progress=shown.at)
         except EXPECTED_ERRORS as error:
-            say(in_words(error))
-            self.code = UNUSABLE
+            self.refuse(error)
             return
         recovery = None if report.sound or quick or is_url(path) else _survey(path)
         self._note(sound=report.sound)
@@ -102,6 +107,11 @@ class Verdicts:
         _write_report(self.output, report, "" if self.alone else f"{name}: ", quick=quick)
         if not report.sound and not is_url(path):
             _write_advice(self.output, path, recovery)
+
+    def refuse(self, error: Exception) -> None:
+        """Reports a file that cannot be checked."""
+        say(in_words(error))
+        self.code = UNUSABLE
 
     def give_problems(self, folder: str, problems: list[str]) -> None:
         """Prints the problems of a log of sound files."""

@@ -127,7 +127,13 @@ def _listening(host: str, port: int) -> socket.socket:
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=128)
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        # Python adds its own form of the address.
+        reason = str(error.strerror).partition(" (while")[0]
+        name = f"[{host}]" if ":" in host else host
+        raise OSError(error.errno, reason, f"{name}:{port}" if port else name) from error
     # Connections inherit this option; without it each response waits 40 ms for the browser to acknowledge its first
     # part.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
