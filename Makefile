@@ -57,7 +57,7 @@ lint: $(VENV)/tools $(VENV)/writers $(VENV)/installed ## Check format, lints, ty
 	cargo clippy --locked --all-targets --features python -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
-	cargo clippy $(IN_FUZZ) --all-targets -- --deny warnings
+	cargo clippy $(IN_FUZZ) --lib --tests -- --deny warnings
 	cargo fmt --manifest-path interleavings/Cargo.toml --check
 	cargo clippy $(IN_INTERLEAVINGS) --lib --tests -- --deny warnings
 	cargo fmt --manifest-path miri/libdeflater/Cargo.toml --check

@@ -8,7 +8,6 @@ use crate::field_index::run::{Pages, Run};
 use crate::field_index::value::{Interval, Value};
 
 const KEY: &str = "a";
-const HEAD: usize = 10;
 const SUM: usize = 4;
 
 /// What an input starts with: the numbers of groups and of pages of hashes, how many bytes of the rest are the first
@@ -22,15 +21,17 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn new(data: &'a [u8]) -> Option<Self> {
-        let (head, body) = data.split_first_chunk::<HEAD>()?;
-        let [a, b, c, d, e, f, g, h, i, j] = *head;
+        let (groups, data) = data.split_first_chunk::<4>()?;
+        let ([low, middle, high], data) = data.split_first_chunk::<3>()?;
+        let (length, data) = data.split_first_chunk::<2>()?;
+        let (number, body) = data.split_first()?;
         let spread = Spread {
-            groups: u64::from(u32::from_le_bytes([a, b, c, d])),
-            pages: u64::from(u32::from_le_bytes([e, f, g, 0])),
+            groups: u64::from(u32::from_le_bytes(*groups)),
+            pages: u64::from(u32::from_le_bytes([*low, *middle, *high, 0])),
         };
         let part = spread.is_valid().then(|| Part::new(1, KEY, spread))?;
-        let (first, rest) = body.split_at(usize::from(u16::from_le_bytes([h, i])).min(body.len()));
-        Some(Self { part, number: u64::from(j) % spread.pages, first, rest })
+        let (first, rest) = body.split_at(usize::from(u16::from_le_bytes(*length)).min(body.len()));
+        Some(Self { part, number: u64::from(*number) % spread.pages, first, rest })
     }
 }
 
@@ -101,19 +102,23 @@ fn check_merged((groups, hashes): &Pages, count: u32, key: usize) {
 
 /// Inputs as indexes have them, with which fuzzing starts.
 pub(crate) fn seeds() -> Vec<(String, Vec<u8>)> {
-    let kinds: [(&str, fn(u64) -> String); 4] = [
-        ("numbers", |number| format!("{number}")),
-        ("texts", |number| format!("\"text {}\"", number % 7)),
-        ("mixed", |number| [format!("{number}"), "null".into(), "[]".into()][(number % 3) as usize].clone()),
-        ("none", |_| "NaN".into()),
-    ];
-    kinds.map(|(name, value)| (name.to_owned(), seed(value))).into()
+    ["numbers", "texts", "mixed", "none"].map(|name| (name.to_owned(), seed(name))).into()
 }
 
-fn seed(value: fn(u64) -> String) -> Vec<u8> {
+fn value(kind: &str, number: u64) -> String {
+    match kind {
+        "texts" => format!("\"text {}\"", number % 7),
+        "mixed" if number.is_multiple_of(3) => "null".to_owned(),
+        "mixed" if number.is_multiple_of(2) => "[]".to_owned(),
+        "none" => "NaN".to_owned(),
+        _ => number.to_string(),
+    }
+}
+
+fn seed(kind: &str) -> Vec<u8> {
     let mut run = Run::new(&[KEY.to_owned()], 1);
     for number in 1..=60 {
-        run.add(number, format!("{{\"a\": {}}}", value(number)).as_bytes());
+        run.add(number, format!("{{\"a\": {}}}", value(kind, number)).as_bytes());
         if number % 4 == 0 {
             run.end_group();
         }

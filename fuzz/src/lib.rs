@@ -61,6 +61,7 @@ pub fn index_pages(data: &[u8]) {
 }
 
 /// What fuzzing of `index_pages` starts from, by name.
+#[must_use]
 pub fn index_seeds() -> Vec<(String, Vec<u8>)> {
     index::seeds()
 }

@@ -202,6 +202,23 @@ fn a_page_with_more_entries_than_its_run_can_have_is_refused() {
 }
 
 #[test]
+fn runs_whose_groups_do_not_follow_each_other_are_not_merged() {
+    let pages = pages_of(&mut run_of(&["1"; 150], 1, 1));
+    let merged = |pages: &Pages, start: u64| {
+        let mut run = run_of(&["2"], start, 1);
+        run.prepend(1, 150, std::slice::from_ref(pages)).map(|()| pages_of(&mut run))
+    };
+    assert!(merged(&pages, 151).is_some());
+    // The last of its groups are in the later run, too.
+    assert!(merged(&pages, 150).is_none());
+    // The second page repeats groups of the first one: 22 of one record each, from record 1 on.
+    let part = part_of(1, 150, &pages);
+    let body = [&[1][..], &[0; 44]].concat();
+    let forged = (vec![pages.0[0].clone(), part.groups(1).seal(&body)], pages.1.clone());
+    assert!(merged(&forged, 151).is_none());
+}
+
+#[test]
 fn a_page_is_only_read_where_it_belongs() {
     let mut run = run_of(&["1", "2", "3"], 1, 1);
     let pages = pages_of(&mut run);
