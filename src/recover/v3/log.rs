@@ -10,6 +10,7 @@ use crate::v3::format::head::{FrameArea, Head};
 use crate::v3::format::{Header, NUMBER_LIMIT};
 
 use super::super::raw::Raw;
+use super::seen::SeenLog;
 
 /// Alignment of entries, in bytes.
 const ALIGNMENT: usize = 8;
@@ -23,7 +24,7 @@ pub(super) struct FoundEntry {
     /// The checksum of the previous entry, from the bytes before this one.
     seed: u64,
     /// Its own checksum.
-    check: u64,
+    pub(super) check: u64,
     pub(super) trust: Trust,
 }
 
@@ -49,7 +50,7 @@ struct Span {
 
 /// The remains of a log.
 pub(super) struct DamagedLog {
-    header: Header,
+    pub(super) header: Header,
     /// The bytes of the ring that are in the file.
     bytes: Vec<u8>,
     /// The entries found, by position.
@@ -62,6 +63,8 @@ pub(super) struct DamagedLog {
     pub(super) breaks: Vec<u64>,
     /// Whether entries may have followed the last one.
     pub(super) may_go_on: bool,
+    /// What readers see of it, if there is a head.
+    pub(super) seen: Option<SeenLog>,
 }
 
 impl DamagedLog {
@@ -77,7 +80,12 @@ impl DamagedLog {
             sure: head.map_or(0, |head| head.sure),
             breaks: Vec::new(),
             may_go_on: false,
+            seen: None,
         };
+        if let Some(head) = head {
+            let (seen, entries) = SeenLog::read(raw, &log, head)?;
+            (log.seen, log.entries) = (Some(seen), entries);
+        }
         log.find_entries(head)?;
         log.judge(head);
         log.list_records()?;
@@ -99,12 +107,12 @@ impl DamagedLog {
     }
 
     /// Returns the place of a position in the ring.
-    fn place(&self, position: u64) -> usize {
+    pub(super) fn place(&self, position: u64) -> usize {
         in_memory(position % self.size())
     }
 
     /// Returns bytes of the ring, also across its end; `None` if the file ends before.
-    fn part(&self, at: usize, length: usize) -> Option<Cow<'_, [u8]>> {
+    pub(super) fn part(&self, at: usize, length: usize) -> Option<Cow<'_, [u8]>> {
         let before_end = length.min(in_memory(self.size()) - at);
         let first = self.bytes.get(at..at + before_end)?;
         if before_end == length {
@@ -135,12 +143,26 @@ impl DamagedLog {
         EntryHeader::decode(&start, position, self.header.log).filter(|_| stands_there)
     }
 
-    /// Finds all complete entries, in the order of their positions.
+    /// Returns the entry at a position that continues one with this checksum.
+    pub(super) fn entry_after(&self, position: u64, seed: u64) -> Option<FoundEntry> {
+        let at = self.place(position);
+        let header = self.header_at(at).filter(|header| header.position == position)?;
+        let bytes = self.part(at, header.total as usize)?;
+        let view = EntryView::decode(&bytes, position, seed, self.header.log)?;
+        Some(FoundEntry { header, seed, check: view.checksum(), trust: Trust::Certain })
+    }
+
+    /// Finds all complete entries that are not in the chain, and orders all by their positions.
     fn find_entries(&mut self, head: Option<&Head>) -> Result<()> {
         let mut left = (self.bytes.len() as u64).saturating_mul(MAX_PASSES);
-        let (mut at, mut found) = (0, Vec::new());
+        let (mut at, mut found) = (0, std::mem::take(&mut self.entries));
         while at < self.bytes.len() {
+            if let Some(rest) = self.rest_of_chain(at) {
+                at += rest;
+                continue;
+            }
             let header = self.header_at(at).filter(|header| u64::from(header.total) <= left);
+            let header = header.filter(|header| self.seen.as_ref().is_none_or(|seen| seen.is_beside(header)));
             let entry = header.and_then(|header| {
                 left -= u64::from(header.total);
                 self.entry_at(header, at)
@@ -156,6 +178,13 @@ impl DamagedLog {
         self.entries = found;
         self.drop_unproven(head);
         Ok(())
+    }
+
+    /// Returns the length of the chain from this place of the ring on, if the place is in the chain.
+    fn rest_of_chain(&self, at: usize) -> Option<usize> {
+        let (seen, size) = (self.seen.as_ref()?, in_memory(self.size()));
+        let passed = (at + size - self.place(seen.state.origin)) % size;
+        in_memory(seen.length()).checked_sub(passed).filter(|rest| *rest > 0)
     }
 
     /// Returns the entry with this header, if it is complete according to the checksum before it, or would be
@@ -189,40 +218,48 @@ impl DamagedLog {
 
     /// Distinguishes certain commits from the possible remains of a crashed writer, and notes what is missing.
     ///
-    /// Each entry states how far the log was on the disk when the entry was written, and no writer ever goes
-    /// back before that. So every entry before that point, or chained to it, was committed.
+    /// The chain from the head was committed. If it may end too early, so was more: each entry states how far the log
+    /// was on the disk when the entry was written, and no writer ever goes back before that. So every entry before that
+    /// point, or chained to it, was committed.
     fn judge(&mut self, head: Option<&Head>) {
-        if let Some(head) = head {
-            let end = head.begin + self.size();
-            self.entries.retain(|entry| entry.header.end() <= end);
-        }
-        self.sure = self.entries.iter().map(|entry| entry.header.sure).fold(self.sure, u64::max);
-        let begin = head.map(|head| (head.begin, head.seed));
-        let mut end = begin.or_else(|| self.entries.first().map(|entry| (entry.header.position, entry.seed)));
-        let (mut stamp, mut last) = (0, head.map_or(0, |head| head.frames.count()));
+        let seen = self.seen.as_ref().map(|seen| &seen.state);
+        let is_intact = self.seen.as_ref().is_some_and(|seen| seen.is_intact);
+        let chain = seen.map(|seen| seen.origin..seen.end);
+        let in_chain = |entry: &FoundEntry| chain.as_ref().is_some_and(|chain| chain.contains(&entry.header.position));
+        let sure = self.entries.iter().filter(|entry| !is_intact || in_chain(entry));
+        self.sure = sure.map(|entry| entry.header.sure).fold(self.sure, u64::max);
+        let mut end = seen.map(|seen| (seen.end, seen.check));
+        end = end.or_else(|| self.entries.first().map(|entry| (entry.header.position, entry.seed)));
+        let (mut stamp, mut last) = seen.map_or((0, 0), |seen| (seen.time, seen.total));
+        // The records of entries before the head are in frames.
+        let framed = head.map_or(0, |head| head.frames.count());
+        let is_before = |entry: &FoundEntry| chain.as_ref().is_some_and(|chain| entry.header.position < chain.start);
+        self.entries.retain(|entry| !is_before(entry) || entry.header.last() <= framed);
         for entry in &mut self.entries {
+            if is_before(entry) || in_chain(entry) {
+                entry.trust = if entry.trust == Trust::Left { Trust::Certain } else { entry.trust };
+                continue;
+            }
             let header = &entry.header;
             let continues = end == Some((header.position, entry.seed));
-            let is_before = begin.is_some_and(|(begin, _)| header.position < begin);
-            let is_certain = is_before || continues || header.position <= self.sure;
-            if !is_certain {
+            if is_intact || !continues && header.position > self.sure {
                 continue;
             }
             if entry.trust == Trust::Left {
                 entry.trust = Trust::Certain;
             }
             (stamp, last) = (stamp.max(header.time), last.max(header.last()));
-            if !is_before {
-                self.breaks.extend(end.filter(|_| !continues).map(|(end, _)| end));
-                end = Some((header.end(), entry.check));
-            }
+            self.breaks.extend(end.filter(|_| !continues).map(|(end, _)| end));
+            end = Some((header.end(), entry.check));
         }
         let end = end.map_or(self.header.first_position(), |(end, _)| end);
         // Remains of a crashed writer are older, or their numbers have been reused.
         let may_follow = |header: &EntryHeader| header.time >= stamp && header.first > last;
-        self.entries.retain(|entry| entry.trust != Trust::Left || may_follow(&entry.header));
-        self.may_go_on =
-            self.goes_on_at(end, last, head) || self.entries.iter().any(|entry| entry.trust == Trust::Left);
+        let is_loose = |entry: &FoundEntry| {
+            entry.trust != Trust::Certain && !is_before(entry) && entry.header.position > self.sure
+        };
+        self.entries.retain(|entry| !is_loose(entry) || may_follow(&entry.header));
+        self.may_go_on = self.goes_on_at(end, last, head) || self.entries.iter().any(is_loose);
         self.breaks.extend(Some(end).filter(|_| self.may_go_on));
     }
 

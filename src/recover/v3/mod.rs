@@ -6,12 +6,14 @@
 
 mod log;
 mod scan;
+mod seen;
 mod damaged_file;
 mod walk;
 
 use crate::error::{Damage, Result};
 use crate::v3::format::entry::{Change, EntryView};
 use crate::v3::format::head::FrameArea;
+use crate::v3::log::Metadata;
 use crate::v3::read::frames::FrameSource;
 use crate::verify::list_problem;
 
@@ -29,17 +31,27 @@ enum MetadataPlace {
     Bytes(Vec<u8>),
 }
 
+impl MetadataPlace {
+    fn of(metadata: Metadata) -> Self {
+        match metadata {
+            Metadata::None => Self::None,
+            Metadata::Frame(position) => Self::Frame(position),
+            Metadata::Entry(entry) => Self::Bytes(entry.view().metadata().to_vec()),
+        }
+    }
+}
+
 /// Passes all records to `sink`, and returns the metadata.
 pub(super) fn recover_records(
     raw: &Raw<'_>,
     start: DamagedFile,
     sink: &mut Sink<'_>,
 ) -> Result<Option<Vec<u8>>> {
-    let DamagedFile { header, head, log, problems } = start;
+    let DamagedFile { header, log, problems, .. } = start;
     for damage in problems.into_iter().chain(log.problems()) {
         list_problem(&mut sink.recovery.problems, damage);
     }
-    let frames = best_frames(&log, head.as_ref().map(|head| &head.frames));
+    let frames = best_frames(&log);
     let count = frames.as_ref().map(FrameArea::count);
     let last = log.certain().map(|entry| entry.header.last()).max();
     let committed = count.max(last);
@@ -56,8 +68,7 @@ pub(super) fn recover_records(
     }
     let limit = limit.min(raw.length);
     let source = FrameSource { file: raw.open_version_3(header), limit, open: None };
-    let begin = head.as_ref().map(|head| head.begin);
-    let (metadata, is_known) = metadata_place(&log, frames.as_ref(), begin);
+    let (metadata, is_known) = metadata_place(&log, frames.as_ref());
     let mut walk = Walk::new(raw, source.clone(), &log, sink, known);
     if let Some(frames) = &frames {
         walk.index(&frames.path)?;
@@ -71,23 +82,31 @@ pub(super) fn recover_records(
     recover_metadata(&source, sink, metadata, is_known, found)
 }
 
-/// Returns the latest frames to which a head or the base of a commit refers, if there are any.
-fn best_frames(log: &DamagedLog, of_head: Option<&FrameArea>) -> Option<FrameArea> {
-    let bases = log.certain().filter_map(|entry| log.base(entry));
-    bases.chain(of_head.cloned()).max_by_key(|frames| frames.limit)
+/// Returns the entries that are not in the chain that readers see, and were not committed before it.
+fn after_chain(log: &DamagedLog) -> impl Iterator<Item = &FoundEntry> {
+    let end = log.seen.as_ref().map_or(0, |seen| seen.state.end);
+    log.entries.iter().filter(move |entry| entry.header.position >= end)
 }
 
-/// Returns the last metadata that is known to have been committed, and whether no lost entry can have changed it. The head
-/// knows what it was before the entry at `begin`.
-fn metadata_place(log: &DamagedLog, frames: Option<&FrameArea>, begin: Option<u64>) -> (MetadataPlace, bool) {
-    let of_frames = |frames: &FrameArea| {
-        if frames.metadata == 0 { MetadataPlace::None } else { MetadataPlace::Frame(frames.metadata) }
-    };
-    let mut place = frames.map_or(MetadataPlace::None, of_frames);
+/// Returns the latest frames to which what readers see or the base of a later commit refers, if there are any.
+fn best_frames(log: &DamagedLog) -> Option<FrameArea> {
+    let certain = after_chain(log).filter(|entry| entry.trust == Trust::Certain);
+    let seen = log.seen.as_ref().map(|seen| FrameArea::clone(&seen.state.frames));
+    certain.filter_map(|entry| log.base(entry)).chain(seen).max_by_key(|frames| frames.limit)
+}
+
+/// Returns the last metadata that is known to have been committed, and whether no lost entry can have changed it.
+fn metadata_place(log: &DamagedLog, frames: Option<&FrameArea>) -> (MetadataPlace, bool) {
+    let of_frames = |frames: &FrameArea| MetadataPlace::of(Metadata::of(frames.metadata));
     let first = log.certain().next().map(|entry| entry.header.position);
-    let mut is_known = frames.is_some() || first == Some(log.first_position());
-    let mut expected = begin;
-    for entry in log.entries.iter().filter(|entry| begin.is_none_or(|begin| entry.header.position >= begin)) {
+    let (mut place, mut is_known, mut expected) = match &log.seen {
+        Some(seen) => (MetadataPlace::of(seen.state.metadata.clone()), true, Some(seen.state.end)),
+        None => {
+            let is_known = frames.is_some() || first == Some(log.first_position());
+            (frames.map_or(MetadataPlace::None, of_frames), is_known, None)
+        }
+    };
+    for entry in after_chain(log) {
         let header = &entry.header;
         is_known &= expected.is_none_or(|end| end == header.position) && entry.trust == Trust::Certain;
         expected = Some(header.end());
@@ -144,6 +163,10 @@ fn recover_metadata(
     };
     Ok(None)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod forged_tests;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]

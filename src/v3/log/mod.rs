@@ -6,6 +6,6 @@ mod ring;
 mod state;
 
 pub(crate) use chain::{WINDOW, find_lost_entry, follow, is_begun};
-pub(crate) use entries::{Entries, LogEntry};
+pub(crate) use entries::{Entries, LogEntry, window_of};
 pub(crate) use ring::Ring;
 pub(crate) use state::{LogState, Metadata};

@@ -17,7 +17,8 @@ pub(crate) enum Metadata {
 }
 
 impl Metadata {
-    fn of(frame: u64) -> Self {
+    /// Returns the metadata to which frames refer.
+    pub(crate) fn of(frame: u64) -> Self {
         if frame == 0 { Self::None } else { Self::Frame(frame) }
     }
 }
