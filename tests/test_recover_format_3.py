@@ -74,10 +74,8 @@ def test_a_sound_file_is_recovered_completely_with_the_times_of_its_commits(sour
     assert len(contents(target)) == COUNT + 1
 
 
-@pytest.mark.parametrize("destroyed", [[0], [1], [2], [0, 1], [0, 2], [1, 2]], ids=str)
-def test_nothing_is_lost_without_the_header_and_all_heads_but_one(
-    source: Path, target: Path, destroyed: list[int]
-) -> None:
+@pytest.mark.parametrize("destroyed", [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]], ids=str)
+def test_nothing_is_lost_with_the_header_and_the_heads(source: Path, target: Path, destroyed: list[int]) -> None:
     before = contents(source)
     destroy(source, *((PAGE * page, PAGE * (page + 1)) for page in destroyed))
     report = capturefile.recover(source, target)
@@ -148,6 +146,46 @@ def test_without_the_log_all_records_in_frames_are_recovered(source: Path, targe
     assert contents(target) == before[: report.recovered]
 
 
+def test_without_the_beginning_of_a_file_all_else_comes_back_under_its_number(source: Path, target: Path) -> None:
+    before, blocks = contents(source), blocks_of(source)
+    first, last = blocks[len(blocks) // 2], blocks[-1]
+    assert first.position is not None
+    assert first.records is not None
+    assert last.records is not None
+    destroy(source, (0, first.position))
+    report = capturefile.recover(source, target, keep_numbers=True)
+    lost = first.records.first - 1
+    assert [(each.first, each.last, each.exact) for each in report.lost] == [(1, lost, True)]
+    assert report.recovered == last.records.last - lost
+    assert contents(target)[lost:] == before[lost : report.record_count]
+
+
+def test_the_first_64_kib_cost_no_more_than_the_entries_of_the_log_in_them(source: Path, target: Path) -> None:
+    before, destroyed = contents(source), 64 << 10
+    destroy(source, (0, destroyed))
+    report = capturefile.recover(source, target, keep_numbers=True)
+    lost = {number for each in report.lost for number in range(each.first, each.last + 1)}
+    assert len(lost) + COUNT - report.record_count <= destroyed / 60
+    for number, (found, original) in enumerate(zip(contents(target), before, strict=False), start=1):
+        assert found == original or (number in lost and found[0] == b"")
+
+
+def test_without_the_beginning_of_a_short_file_all_else_comes_back_under_its_number(path: Path, target: Path) -> None:
+    records = RECORDS[:1500]
+    with capturefile.open(path, "x", format=3, encoding=None) as cf:
+        for record in records:
+            cf.add_record(record)
+            cf.commit()
+    assert not blocks_of(path)
+    destroy(path, (0, 64 << 10))
+    report = capturefile.recover(path, target, keep_numbers=True)
+    (lost,) = report.lost
+    assert (lost.first, lost.exact, report.uncertain) == (1, True, ())
+    with capturefile.open(target, encoding=None) as cf:
+        assert list(cf)[lost.last :] == records[lost.last :]
+        assert len(cf) == len(records)
+
+
 def test_verify_reports_what_recover_would_save(source: Path) -> None:
     block = blocks_of(source)[1]
     assert block.position is not None
@@ -156,3 +194,14 @@ def test_verify_reports_what_recover_would_save(source: Path) -> None:
     done = run("verify", source)
     assert done.returncode == 1
     assert f"{block.records.first} to {block.records.last}" in done.stdout.decode()
+
+
+def test_damage_to_the_copy_of_the_header_is_found_by_verify_and_repaired_by_the_next_writer(source: Path) -> None:
+    position, before = 3 * PAGE + (1 << 20), contents(source)
+    destroy(source, (position, position + 72))
+    (problem,) = capturefile.verify(source).problems
+    assert (problem.position, problem.expected) == (position, "a copy of the first 72 bytes")
+    with capturefile.open(source, encoding=None) as cf:
+        assert len(cf) == COUNT
+    capturefile.open(source, "a").close()
+    assert contents(source) == before

@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::checksums::number;
 
-/// Offsets of the sizes, the identity and the checksum in the header; heads repeat the fields in between.
+/// Offsets of the sizes, the identity and the checksum in the header; heads and frames repeat the fields in between, and
+/// a copy of all of it follows the log.
 const PAGE_SIZE: usize = 16;
 const LOG_SIZE: usize = 28;
 const IDENTITY: Range<usize> = 32..48;
@@ -24,8 +25,9 @@ const PATH: usize = 24;
 const NODE: u8 = 2;
 const BODY_LENGTH: usize = 32;
 const BODY_SUM: usize = 64;
-const FRAME_SUM: usize = 72;
-const FRAME_HEADER: usize = 80;
+const FRAME_FIELDS: usize = 72;
+const FRAME_SUM: usize = 120;
+const FRAME_HEADER: usize = 128;
 /// Offsets in an entry of the count and the lengths of its parts.
 const RECORDS: usize = 24;
 const RECORDS_LENGTH: usize = 28;
@@ -44,23 +46,27 @@ pub(crate) fn put_right(data: &mut [u8]) {
     let sum = xxh3_64_with_seed(&data[..HEADER_SUM], 0);
     put(data, HEADER_SUM, sum);
     let (page, log) = (number(data, PAGE_SIZE), number(data, LOG_SIZE));
-    let Some(data_start) = page.checked_mul(3).and_then(|start| start.checked_add(log)) else {
+    let Some(log_end) = page.checked_mul(3).and_then(|start| start.checked_add(log)) else {
         return;
     };
-    if page < 512 || log < page || data_start > data.len() {
+    let Some(data_start) = log_end.checked_add(HEADER_SIZE).filter(|start| *start <= data.len()) else {
+        return;
+    };
+    if page < 512 || log < page {
         return;
     }
+    data.copy_within(..HEADER_SIZE, log_end);
     let seed = xxh3_64_with_seed(&data[IDENTITY], 0);
     put_frames_right(data, data_start, seed);
     let mut heads = [page, 2 * page];
     heads.sort_by_key(|head| get(data, head + BEGIN));
     let newer_begin = get(data, heads[1] + BEGIN);
     let (begin, before) = (get(data, heads[0] + BEGIN), get(data, heads[0] + SEED));
-    let reached = put_log_right(data, &(3 * page..data_start), begin, before, newer_begin);
+    let reached = put_log_right(data, &(3 * page..log_end), begin, before, newer_begin);
     match reached {
         Some(before) => put(data, heads[1] + SEED, before),
         None => {
-            let _ = put_log_right(data, &(3 * page..data_start), newer_begin, get(data, heads[1] + SEED), 0);
+            let _ = put_log_right(data, &(3 * page..log_end), newer_begin, get(data, heads[1] + SEED), 0);
         }
     }
     for head in heads {
@@ -97,6 +103,7 @@ fn put_frames_right(data: &mut [u8], mut at: usize, seed: u64) {
         }
         let sum = xxh3_64_with_seed(&data[body..end], seed);
         put(data, at + BODY_SUM, sum);
+        data.copy_within(PAGE_SIZE..HEADER_SUM, at + FRAME_FIELDS);
         let sum = xxh3_64_with_seed(&data[at..at + FRAME_SUM], seed);
         put(data, at + FRAME_SUM, sum);
         at = end;

@@ -188,6 +188,7 @@ impl Copy<'_> {
         let failed = |error| Error::io(self.target, "write", error);
         self.to.set_length(header.initial_length().max(data.end)).map_err(failed)?;
         self.copy(data)?;
+        self.put(&header.encode(), header.log_end())?;
         // The log of a new file has its first page, so that there is room on the disk for what opening writes.
         self.put(&vec![0; header.page as usize], header.log_start())?;
         let ring = Ring::new(self.to, header);

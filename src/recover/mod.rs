@@ -25,7 +25,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::{fmt, io};
 
-use crate::either::open::is_version_3;
 use crate::error::{Error, Result};
 use crate::file::Replacement;
 use crate::format::Coordinates;
@@ -216,12 +215,15 @@ impl<'a> Damaged<'a> {
     fn look(source: &Path, storage: impl Storage + 'static, monitor: Monitor<'a>) -> Result<Self> {
         let raw = Raw::new(source, Box::new(storage), monitor)?;
         raw.monitor.report()?;
-        if is_version_3(raw.storage()).map_err(|error| Error::io(source, "read", error))?
-            && let Some(found) = v3::DamagedFile::find(&raw)?
-        {
+        if let Some(found) = v3::DamagedFile::find(&raw)? {
             return Ok(Self::V3 { raw, file: Box::new(found) });
         }
         let (sizes, source) = sizes::find(raw)?;
+        if source.guessed
+            && let Some(found) = v3::DamagedFile::find_by_frames(&source.raw)?
+        {
+            return Ok(Self::V3 { raw: source.raw, file: Box::new(found) });
+        }
         Ok(Self::V2 { source: Box::new(source), sizes: Box::new(sizes) })
     }
 

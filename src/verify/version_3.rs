@@ -8,7 +8,7 @@ use crate::sync::progress::Monitor;
 use crate::v3::format::frame::Kind;
 use crate::v3::format::index::Child;
 use crate::v3::log::find_lost_entry;
-use crate::v3::open::heads::read_slot;
+use crate::v3::open::heads::{damaged_copy, read_slot};
 use crate::v3::open::reader;
 use crate::v3::read::snapshot::Snapshot;
 use crate::v3::shared::Shared;
@@ -84,6 +84,9 @@ impl<'a> VerifyWalk<'a> {
             if let Some(damage) = self.torn_head(slot)? {
                 self.report.repairable.push(damage);
             }
+        }
+        if let Some(damage) = damaged_copy(self.file())? {
+            self.report.note(damage);
         }
         if let Some(damage) = self.lost_entry()? {
             self.report.note(damage);

@@ -10,34 +10,11 @@ use crate::v3::format::head::{FrameArea, Head};
 use crate::v3::format::{Header, NUMBER_LIMIT};
 
 use super::super::raw::Raw;
+use super::ring::{ALIGNMENT, DamagedRing, FoundEntry, Trust};
 use super::seen::SeenLog;
 
-/// Alignment of entries, in bytes.
-const ALIGNMENT: usize = 8;
 /// Bounds the work for bytes that only look like entries: as much as reading the ring this many times.
 const MAX_PASSES: u64 = 64;
-
-/// A complete entry.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FoundEntry {
-    pub(super) header: EntryHeader,
-    /// The checksum of the previous entry, from the bytes before this one.
-    seed: u64,
-    /// Its own checksum.
-    pub(super) check: u64,
-    pub(super) trust: Trust,
-}
-
-/// How trustworthy an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// It was committed.
-    Certain,
-    /// It is complete, but may be left over from a writer that crashed.
-    Left,
-    /// The checksum that would prove it is destroyed.
-    Unproven,
-}
 
 /// A range of records in one entry.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +27,7 @@ struct Span {
 
 /// The remains of a log.
 pub(super) struct DamagedLog {
-    pub(super) header: Header,
-    /// The bytes of the ring that are in the file.
-    bytes: Vec<u8>,
+    ring: DamagedRing,
     /// The entries found, by position.
     pub(super) entries: Vec<FoundEntry>,
     /// Ranges that contain each record once, in order.
@@ -70,11 +45,8 @@ pub(super) struct DamagedLog {
 impl DamagedLog {
     /// Reads the log of a file with this header, and the newest head, if there is one.
     pub(super) fn read(raw: &Raw<'_>, header: Header, head: Option<&Head>) -> Result<Self> {
-        let start = header.log_start().min(raw.length);
-        let bytes = raw.read(start..header.data_start().min(raw.length))?.unwrap_or_default();
         let mut log = Self {
-            header,
-            bytes,
+            ring: DamagedRing::read(raw, header)?,
             entries: Vec::new(),
             spans: Vec::new(),
             sure: head.map_or(0, |head| head.sure),
@@ -83,7 +55,7 @@ impl DamagedLog {
             seen: None,
         };
         if let Some(head) = head {
-            let (seen, entries) = SeenLog::read(raw, &log, head)?;
+            let (seen, entries) = SeenLog::read(raw, &log.ring, head)?;
             (log.seen, log.entries) = (Some(seen), entries);
         }
         log.find_entries(head)?;
@@ -94,78 +66,28 @@ impl DamagedLog {
 
     /// Returns whether both logs have the same bytes.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        self.ring == other.ring
     }
 
     /// Returns the position of the first entry of a new file.
     pub(super) fn first_position(&self) -> u64 {
-        self.header.first_position()
-    }
-
-    fn size(&self) -> u64 {
-        u64::from(self.header.log)
-    }
-
-    /// Returns the place of a position in the ring.
-    pub(super) fn place(&self, position: u64) -> usize {
-        in_memory(position % self.size())
-    }
-
-    /// Returns bytes of the ring, also across its end; `None` if the file ends before.
-    pub(super) fn part(&self, at: usize, length: usize) -> Option<Cow<'_, [u8]>> {
-        let before_end = length.min(in_memory(self.size()) - at);
-        let first = self.bytes.get(at..at + before_end)?;
-        if before_end == length {
-            return Some(Cow::Borrowed(first));
-        }
-        Some(Cow::Owned([first, self.bytes.get(..length - before_end)?].concat()))
-    }
-
-    /// Returns the checksum before a position; at the beginning of the log, the initial seed.
-    fn seed_before(&self, position: u64) -> u64 {
-        if position == self.header.first_position() {
-            return self.header.seed();
-        }
-        let at = (self.place(position) + in_memory(self.size()) - ALIGNMENT) % in_memory(self.size());
-        let bytes = self.part(at, ALIGNMENT);
-        bytes.and_then(|bytes| bytes[..].try_into().ok()).map_or(0, u64::from_be_bytes)
-    }
-
-    /// Returns the header of an entry that seems to be at this place of the ring.
-    fn header_at(&self, at: usize) -> Option<EntryHeader> {
-        if !self.bytes.get(at..)?.starts_with(b"LogE") {
-            return None;
-        }
-        let start = self.part(at, EntryHeader::SIZE)?;
-        let position = u64::from_be_bytes(start[8..16].try_into().ok()?);
-        let in_log = (self.header.first_position()..NUMBER_LIMIT).contains(&position);
-        let stands_there = in_log && self.place(position) == at;
-        EntryHeader::decode(&start, position, self.header.log).filter(|_| stands_there)
-    }
-
-    /// Returns the entry at a position that continues one with this checksum.
-    pub(super) fn entry_after(&self, position: u64, seed: u64) -> Option<FoundEntry> {
-        let at = self.place(position);
-        let header = self.header_at(at).filter(|header| header.position == position)?;
-        let bytes = self.part(at, header.total as usize)?;
-        let view = EntryView::decode(&bytes, position, seed, self.header.log)?;
-        Some(FoundEntry { header, seed, check: view.checksum(), trust: Trust::Certain })
+        self.ring.header.first_position()
     }
 
     /// Finds all complete entries that are not in the chain, and orders all by their positions.
     fn find_entries(&mut self, head: Option<&Head>) -> Result<()> {
-        let mut left = (self.bytes.len() as u64).saturating_mul(MAX_PASSES);
+        let mut left = (self.ring.bytes.len() as u64).saturating_mul(MAX_PASSES);
         let (mut at, mut found) = (0, std::mem::take(&mut self.entries));
-        while at < self.bytes.len() {
+        while at < self.ring.bytes.len() {
             if let Some(rest) = self.rest_of_chain(at) {
                 at += rest;
                 continue;
             }
-            let header = self.header_at(at).filter(|header| u64::from(header.total) <= left);
+            let header = self.ring.header_at(at).filter(|header| u64::from(header.total) <= left);
             let header = header.filter(|header| self.seen.as_ref().is_none_or(|seen| seen.is_beside(header)));
             let entry = header.and_then(|header| {
                 left -= u64::from(header.total);
-                self.entry_at(header, at)
+                self.ring.entry_at(header, at)
             });
             let is_proven = entry.is_some_and(|entry| entry.trust != Trust::Unproven);
             at += entry.filter(|_| is_proven).map_or(ALIGNMENT, |entry| entry.header.total as usize);
@@ -182,20 +104,9 @@ impl DamagedLog {
 
     /// Returns the length of the chain from this place of the ring on, if the place is in the chain.
     fn rest_of_chain(&self, at: usize) -> Option<usize> {
-        let (seen, size) = (self.seen.as_ref()?, in_memory(self.size()));
-        let passed = (at + size - self.place(seen.state.origin)) % size;
+        let (seen, size) = (self.seen.as_ref()?, in_memory(self.ring.size()));
+        let passed = (at + size - self.ring.place(seen.state.origin)) % size;
         in_memory(seen.length()).checked_sub(passed).filter(|rest| *rest > 0)
-    }
-
-    /// Returns the entry with this header, if it is complete according to the checksum before it, or would be
-    /// with another one.
-    fn entry_at(&self, header: EntryHeader, at: usize) -> Option<FoundEntry> {
-        let bytes = self.part(at, header.total as usize)?;
-        let seed = self.seed_before(header.position);
-        let proven = EntryView::decode(&bytes, header.position, seed, self.header.log);
-        let trust = if proven.is_some() { Trust::Left } else { Trust::Unproven };
-        let view = proven.or_else(|| EntryView::decode_unproven(&bytes, header.position, self.header.log))?;
-        Some(FoundEntry { header, seed, check: view.checksum(), trust })
     }
 
     /// Drops false entries: those whose predecessor is complete, missing or known to the head, so that their own bytes are
@@ -204,7 +115,7 @@ impl DamagedLog {
         let sure = self.entries.iter().filter(|entry| entry.trust != Trust::Unproven);
         let sure = sure.map(|entry| entry.header.sure).fold(self.sure, u64::max);
         let proven = |entry: &&FoundEntry| entry.trust != Trust::Unproven;
-        let begin = head.filter(|head| self.seed_before(head.begin) == head.seed).map(|head| head.begin);
+        let begin = head.filter(|head| self.ring.seed_before(head.begin) == head.seed).map(|head| head.begin);
         let ends = self.entries.iter().filter(proven).map(|entry| entry.header.end());
         let ends: HashSet<u64> = ends.chain([self.first_position()]).chain(begin).collect();
         let seeds: HashSet<(u64, u64)> =
@@ -225,7 +136,8 @@ impl DamagedLog {
         let seen = self.seen.as_ref().map(|seen| &seen.state);
         let is_intact = self.seen.as_ref().is_some_and(|seen| seen.is_intact);
         let chain = seen.map(|seen| seen.origin..seen.end);
-        let in_chain = |entry: &FoundEntry| chain.as_ref().is_some_and(|chain| chain.contains(&entry.header.position));
+        let in_chain =
+            |entry: &FoundEntry| chain.as_ref().is_some_and(|chain| chain.contains(&entry.header.position));
         let sure = self.entries.iter().filter(|entry| !is_intact || in_chain(entry));
         self.sure = sure.map(|entry| entry.header.sure).fold(self.sure, u64::max);
         let mut end = seen.map(|seen| (seen.end, seen.check));
@@ -233,7 +145,8 @@ impl DamagedLog {
         let (mut stamp, mut last) = seen.map_or((0, 0), |seen| (seen.time, seen.total));
         // The records of entries before the head are in frames.
         let framed = head.map_or(0, |head| head.frames.count());
-        let is_before = |entry: &FoundEntry| chain.as_ref().is_some_and(|chain| entry.header.position < chain.start);
+        let is_before =
+            |entry: &FoundEntry| chain.as_ref().is_some_and(|chain| entry.header.position < chain.start);
         self.entries.retain(|entry| !is_before(entry) || entry.header.last() <= framed);
         for entry in &mut self.entries {
             if is_before(entry) || in_chain(entry) {
@@ -252,35 +165,38 @@ impl DamagedLog {
             self.breaks.extend(end.filter(|_| !continues).map(|(end, _)| end));
             end = Some((header.end(), entry.check));
         }
-        let end = end.map_or(self.header.first_position(), |(end, _)| end);
+        let end = end.map_or(self.ring.header.first_position(), |(end, _)| end);
         // Remains of a crashed writer are older, or their numbers have been reused.
         let may_follow = |header: &EntryHeader| header.time >= stamp && header.first > last;
         let is_loose = |entry: &FoundEntry| {
             entry.trust != Trust::Certain && !is_before(entry) && entry.header.position > self.sure
         };
         self.entries.retain(|entry| !is_loose(entry) || may_follow(&entry.header));
-        self.may_go_on = self.goes_on_at(end, last, head) || self.entries.iter().any(is_loose);
+        self.may_go_on = self.goes_on_at(end, head) || self.entries.iter().any(is_loose);
         self.breaks.extend(Some(end).filter(|_| self.may_go_on));
     }
 
-    /// Returns whether there are traces of an entry after the last certain one, which ends at `end` with the record
-    /// `last`.
-    fn goes_on_at(&self, end: u64, last: u64, head: Option<&Head>) -> bool {
+    /// Returns whether the entry where a position is seems to be that of an earlier lap.
+    fn is_older_at(&self, position: u64) -> bool {
+        self.ring.header_at(self.ring.place(position)).is_some_and(|header| header.position < position)
+    }
+
+    /// Returns whether there are traces of an entry after the last certain one, which ends at `end`.
+    fn goes_on_at(&self, end: u64, head: Option<&Head>) -> bool {
         // The log of every file has an entry at its beginning, and the log of a head is preceded by one.
         let is_bare = match head {
             Some(head) if head.begin == end => {
-                end == self.header.first_position() || self.seed_before(end) != head.seed
+                end == self.ring.header.first_position() || self.ring.seed_before(end) != head.seed
             }
             Some(_) => false,
             None => self.entries.is_empty(),
         };
-        let is_begun = self.part(self.place(end), EntryHeader::SIZE).is_none_or(|start| {
+        let is_begun = self.ring.part(self.ring.place(end), EntryHeader::SIZE).is_none_or(|start| {
             let number = |at: usize| get_u64(&start, at).unwrap_or_default();
-            let is_new = end < self.header.first_position() + self.size();
-            // The position, the first record, and how far the log was on the disk: each as an entry here
-            // would have it.
+            let is_new = end < self.ring.header.first_position() + self.ring.size();
+            // The mark, the position, and how far the log was on the disk: each as an entry here would have it.
             number(8) == end
-                || number(16) == last + 1 && start.starts_with(b"LogE")
+                || start.starts_with(&EntryHeader::MARK) && !self.is_older_at(end)
                 || (self.sure + 1..=end).contains(&number(64))
                 || is_new && start.iter().any(|&byte| byte != 0)
         });
@@ -343,8 +259,8 @@ impl DamagedLog {
 
     /// Returns the bytes of an entry.
     pub(super) fn bytes_of(&self, entry: &FoundEntry) -> Cow<'_, [u8]> {
-        let at = self.place(entry.header.position);
-        self.part(at, entry.header.total as usize).unwrap_or_default()
+        let at = self.ring.place(entry.header.position);
+        self.ring.part(at, entry.header.total as usize).unwrap_or_default()
     }
 
     /// Returns the entries that are certain.
@@ -355,14 +271,15 @@ impl DamagedLog {
     /// Returns the base of an entry, if it has a valid one.
     pub(super) fn base(&self, entry: &FoundEntry) -> Option<FrameArea> {
         let bytes = self.bytes_of(entry);
-        EntryView::of(entry.header, &bytes).base(&self.header).ok().flatten()
+        EntryView::of(entry.header, &bytes).base(&self.ring.header).ok().flatten()
     }
 
     /// Returns the damage of the log.
     pub(super) fn problems(&self) -> impl Iterator<Item = Damage> {
         self.breaks.iter().map(|&end| {
             let found = format!("a log that breaks off at position {end}");
-            Damage::new(found, "entries up to its end").at(self.header.log_start() + end % self.size())
+            Damage::new(found, "entries up to its end")
+                .at(self.ring.header.log_start() + end % self.ring.size())
         })
     }
 }

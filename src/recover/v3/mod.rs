@@ -1,12 +1,13 @@
 //! Recovering a file of version 3, whose parts describe themselves.
 //!
-//! Frames contain the numbers of their records and have checksums, heads repeat the header, and each entry of
+//! Frames contain the numbers of their records and have checksums, they and heads repeat the header, and each entry of
 //! the log is verified by the checksum before it. So the numbers of lost records are known, and nothing has
 //! to be guessed.
 
+mod ring;
+mod seen;
 mod log;
 mod scan;
-mod seen;
 mod damaged_file;
 mod walk;
 
@@ -21,7 +22,8 @@ use super::raw::Raw;
 use super::report::MetadataOutcome;
 use super::sink::Sink;
 pub(super) use damaged_file::DamagedFile;
-use log::{DamagedLog, FoundEntry, Trust};
+use log::DamagedLog;
+use ring::{FoundEntry, Trust};
 use walk::{KnownCounts, Walk};
 
 /// The place of the metadata.
@@ -99,12 +101,11 @@ fn best_frames(log: &DamagedLog) -> Option<FrameArea> {
 fn metadata_place(log: &DamagedLog, frames: Option<&FrameArea>) -> (MetadataPlace, bool) {
     let of_frames = |frames: &FrameArea| MetadataPlace::of(Metadata::of(frames.metadata));
     let first = log.certain().next().map(|entry| entry.header.position);
-    let (mut place, mut is_known, mut expected) = match &log.seen {
-        Some(seen) => (MetadataPlace::of(seen.state.metadata.clone()), true, Some(seen.state.end)),
-        None => {
-            let is_known = frames.is_some() || first == Some(log.first_position());
-            (frames.map_or(MetadataPlace::None, of_frames), is_known, None)
-        }
+    let (mut place, mut is_known, mut expected) = if let Some(seen) = &log.seen {
+        (MetadataPlace::of(seen.state.metadata.clone()), true, Some(seen.state.end))
+    } else {
+        let is_known = frames.is_some() || first == Some(log.first_position());
+        (frames.map_or(MetadataPlace::None, of_frames), is_known, None)
     };
     for entry in after_chain(log) {
         let header = &entry.header;
@@ -163,10 +164,6 @@ fn recover_metadata(
     };
     Ok(None)
 }
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod forged_tests;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]

@@ -9,7 +9,7 @@ use crate::v3::format::head::Head;
 use crate::v3::log::{LogEntry, LogState, find_lost_entry, window_of};
 
 use super::super::raw::Raw;
-use super::log::{DamagedLog, FoundEntry};
+use super::ring::{DamagedRing, FoundEntry};
 
 /// The state that readers see: of what was committed up to its end, they see exactly this.
 pub(super) struct SeenLog {
@@ -21,12 +21,12 @@ pub(super) struct SeenLog {
 
 impl SeenLog {
     /// Follows the chain from a head on; also returns its entries, including those that a base replaces.
-    pub(super) fn read(raw: &Raw<'_>, log: &DamagedLog, head: &Head) -> Result<(Self, Vec<FoundEntry>)> {
-        let header = &log.header;
+    pub(super) fn read(raw: &Raw<'_>, ring: &DamagedRing, head: &Head) -> Result<(Self, Vec<FoundEntry>)> {
+        let header = &ring.header;
         let mut state = LogState::of(head);
-        let mut entries = chain_from(log, head);
+        let mut entries = chain_from(ring, head);
         let length = entries.iter().map(|entry| in_memory(entry.header.total.into())).sum();
-        let window = log.part(log.place(head.begin), length).unwrap_or_default().into_owned();
+        let window = ring.part(ring.place(head.begin), length).unwrap_or_default().into_owned();
         let window = window_of(window);
         let (mut start, mut count) = (0, 0);
         for entry in &entries {
@@ -37,12 +37,12 @@ impl SeenLog {
         }
         entries.truncate(count);
         // The search takes memory for a log of the length that the header states.
-        let is_whole = raw.length >= header.data_start();
+        let is_whole = raw.length >= header.log_end();
         let is_intact = is_whole && state.end >= head.sure && {
             let lost = find_lost_entry(&raw.open_version_3(*header), &state);
             lost.map_err(|error| Error::io(&raw.path, "read", error))?.is_none()
         };
-        Ok((Self { state, is_intact, size: u64::from(header.log) }, entries))
+        Ok((Self { state, is_intact, size: ring.size() }, entries))
     }
 
     /// Returns the length of the chain.
@@ -50,7 +50,7 @@ impl SeenLog {
         self.state.end - self.state.origin
     }
 
-    /// Whether an entry of the ring is before or after the chain, and neither of them has overwritten the other.
+    /// Returns whether an entry of the ring is before or after the chain, and neither of them has overwritten the other.
     pub(super) fn is_beside(&self, entry: &EntryHeader) -> bool {
         let (begin, end) = (self.state.origin, self.state.end);
         let is_before = entry.end() <= begin && entry.position + self.size >= end;
@@ -59,10 +59,10 @@ impl SeenLog {
 }
 
 /// Returns the entries from the beginning of a head on whose checksums continue each other.
-fn chain_from(log: &DamagedLog, head: &Head) -> Vec<FoundEntry> {
-    let end = head.begin + u64::from(log.header.log);
+fn chain_from(ring: &DamagedRing, head: &Head) -> Vec<FoundEntry> {
+    let end = head.begin + ring.size();
     let (mut position, mut seed, mut entries) = (head.begin, head.seed, Vec::new());
-    while let Some(entry) = log.entry_after(position, seed).filter(|entry| entry.header.end() <= end) {
+    while let Some(entry) = ring.entry_after(position, seed).filter(|entry| entry.header.end() <= end) {
         (position, seed) = (entry.header.end(), entry.check);
         entries.push(entry);
     }

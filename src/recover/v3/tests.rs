@@ -13,24 +13,27 @@ use crate::format::{Geometry, in_memory};
 use crate::simulation::random::Random;
 use crate::storage::Storage;
 use crate::sync::progress::Monitor;
+use crate::v3::format::Header;
 use crate::v3::format::entry::EntryHeader;
 use crate::v3::format::frame::{FrameHeader, Kind};
-use crate::v3::format::Header;
 use crate::v3::shared::GivenTime;
 use crate::write::options::{Compression, SyncMode};
 use crate::{MetadataOutcome, Snapshot};
 
+mod forged;
+mod regions;
+
 type Part = Range<usize>;
 
 /// A sound file with its contents and their positions.
-pub(super) struct Sample {
-    pub(super) bytes: Vec<u8>,
-    pub(super) header: Header,
+struct Sample {
+    bytes: Vec<u8>,
+    header: Header,
     records: Vec<(Vec<u8>, u64)>,
     metadata: Vec<u8>,
     /// The frames, and the numbers of their records.
-    pub(super) frames: Vec<(Part, FrameHeader)>,
-    pub(super) entries: Vec<(Part, EntryHeader)>,
+    frames: Vec<(Part, FrameHeader)>,
+    entries: Vec<(Part, EntryHeader)>,
     limit: usize,
 }
 
@@ -54,7 +57,7 @@ fn add_records(log: &CaptureFile, random: &mut Random, count: usize, longest: us
 
 impl Sample {
     /// Creates a file of `commits` commits, some of them large; the log does not hold all of them.
-    pub(super) fn new(commits: usize, compression: Compression) -> Self {
+    fn new(commits: usize, compression: Compression) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sound.capture");
         let geometry = Geometry { page_size: 512, block_size: 512, fan_out: 2, ..Geometry::of_version(3) };
@@ -91,7 +94,7 @@ impl Sample {
     fn find_parts(&mut self) {
         let mut at = in_memory(self.header.data_start());
         while at < self.limit {
-            let frame = FrameHeader::decode(&self.bytes[at..], at as u64, self.header.seed()).unwrap();
+            let frame = FrameHeader::decode(&self.bytes[at..], at as u64, &self.header).unwrap();
             let end = at + in_memory(frame.total());
             self.frames.push((at..end, frame));
             at = end;
@@ -110,7 +113,7 @@ impl Sample {
 
     /// Returns the parts of an entry in the file, which may continue at the start of the ring.
     fn parts_of(&self, entry: &Part) -> Vec<Part> {
-        let (start, end) = (in_memory(self.header.log_start()), in_memory(self.header.data_start()));
+        let (start, end) = (in_memory(self.header.log_start()), in_memory(self.header.log_end()));
         if entry.end <= end {
             vec![entry.clone()]
         } else {
@@ -133,7 +136,7 @@ impl Sample {
         left
     }
 
-    /// Returns whether the log ends with destroyed entries, the first of which has lost its whole header.
+    /// Returns whether the log ends with destroyed entries, the first of which has lost its mark and the positions in it.
     fn leaves_no_trace(&self, destroyed: &[Part]) -> bool {
         let meets =
             |part: &Part| destroyed.iter().any(|other| part.start < other.end && other.start < part.end);
@@ -141,8 +144,8 @@ impl Sample {
         entries.sort_unstable_by_key(|(_, entry)| entry.position);
         let lost = entries.iter().rev().take_while(|(part, _)| self.parts_of(part).iter().any(meets)).last();
         lost.is_some_and(|(part, _)| {
-            let header = part.start..part.start + EntryHeader::SIZE;
-            destroyed.iter().any(|other| other.start <= header.start && header.end <= other.end)
+            let at = |field: Part| part.start + field.start..part.start + field.end;
+            [0..4, 8..16, 64..72].into_iter().all(|field| self.parts_of(&at(field)).iter().any(meets))
         })
     }
 
@@ -185,10 +188,10 @@ impl Sample {
     }
 }
 
-pub(super) type Found = (Recovery, Vec<(Vec<u8>, u64)>, Option<Vec<u8>>);
+type Found = (Recovery, Vec<(Vec<u8>, u64)>, Option<Vec<u8>>);
 
 /// Recovers a file with these bytes.
-pub(super) fn recovered(bytes: Vec<u8>, keep_numbers: bool) -> crate::Result<Found> {
+fn recovered(bytes: Vec<u8>, keep_numbers: bool) -> crate::Result<Found> {
     recovered_from(Disk::new(bytes, 0..0), keep_numbers)
 }
 
@@ -300,7 +303,7 @@ fn without_heads_frames_and_log_prove_themselves() {
 #[cfg_attr(miri, ignore = "Miri runs no C")]
 fn without_a_log_all_comes_back_that_is_in_frames() {
     let sample = Sample::new(47, Compression::Zstd);
-    let log = in_memory(sample.header.log_start())..in_memory(sample.header.data_start());
+    let log = in_memory(sample.header.log_start())..in_memory(sample.header.log_end());
     for destroyed in [log.clone(), 512..log.end] {
         let recovery = sample.check("the log", &[destroyed], |_| 0);
         assert!(recovery.later_commit_lost);

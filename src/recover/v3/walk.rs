@@ -14,7 +14,8 @@ use crate::verify::list_problem;
 
 use super::super::raw::Raw;
 use super::super::sink::Sink;
-use super::log::{DamagedLog, Trust};
+use super::log::DamagedLog;
+use super::ring::Trust;
 use super::scan::{FoundFrame, frame_at, search};
 
 /// The counts that are known before the walk.
@@ -122,34 +123,36 @@ impl<'a, 'b, 'c> Walk<'a, 'b, 'c> {
     pub(super) fn rest(&mut self) -> Result<()> {
         let part = self.reached..self.raw.length;
         self.frames.limit = self.raw.length;
-        self.settled = self.last_time(part.clone())?;
+        self.settle(part.clone())?;
         self.scan(part, u64::MAX)
     }
 
-    /// Returns the time in the last block in a part of the file. An open transaction has a single time, and
-    /// no block follows it: everything older was committed.
-    fn last_time(&self, part: Range<u64>) -> Result<u64> {
+    /// Finds the time in the last block in a part of the file. An open transaction has a single time, and no block
+    /// follows it: everything older was committed.
+    fn settle(&mut self, part: Range<u64>) -> Result<()> {
         let (mut at, mut next, mut time) = (part.start, self.next(), self.time);
-        while let Some(frame) = self.frame_from(at, part.end)? {
-            at = frame.child.end();
-            if frame.header.kind == Kind::Records
-                && frame.header.first >= next
-                && frame.header.times.0 >= time
-            {
-                (next, time) = (frame.header.first + frame.child.records, frame.header.times.1);
+        while let Some(FoundFrame { header, child }) = self.frame_from(at, part.end)? {
+            at = child.end();
+            if header.kind == Kind::Records && header.first >= next && header.times.0 >= time {
+                let older = if header.times.0 < header.times.1 { header.first } else { next - 1 };
+                if time < header.times.1 {
+                    self.known.committed = self.known.committed.max(older);
+                }
+                (next, time) = (header.first + child.records, header.times.1);
             }
         }
-        Ok(time)
+        self.settled = time;
+        Ok(())
     }
 
     /// Returns the first valid frame from `at` on.
     fn frame_from(&self, at: u64, end: u64) -> Result<Option<FoundFrame>> {
-        let seed = self.frames.file.header.seed();
-        if let Some(frame) = frame_at(self.raw, seed, at, end)? {
+        let header = &self.frames.file.header;
+        if let Some(frame) = frame_at(self.raw, header, at, end)? {
             return Ok(Some(frame));
         }
-        let found = search(self.raw, seed, at + 1, end)?;
-        found.map_or(Ok(None), |at| frame_at(self.raw, seed, at, end))
+        let found = search(self.raw, header, at + 1..end)?;
+        found.map_or(Ok(None), |at| frame_at(self.raw, header, at, end))
     }
 
     /// Processes the records of blocks in a part of the file to which no index leads, up to the number `last`.

@@ -1,6 +1,6 @@
 //! A frame: a block of records, a full index node, or metadata, with a header.
 
-use super::{Codec, NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
+use super::{Codec, Header, NUMBER_LIMIT, Reader, checksum, put_u32, put_u64};
 use crate::error::Damage;
 use crate::format::get_u32;
 
@@ -51,9 +51,10 @@ pub(crate) struct FrameHeader {
 }
 
 impl FrameHeader {
-    pub(crate) const SIZE: usize = 80;
+    pub(crate) const SIZE: usize = 72 + Header::FIELDS_SIZE + 8;
 
-    pub(crate) fn encode(&self, seed: u64) -> Vec<u8> {
+    /// Encodes the header of a frame in a file with this header.
+    pub(crate) fn encode(&self, file: &Header) -> Vec<u8> {
         let mut out = Vec::with_capacity(Self::SIZE);
         out.extend_from_slice(&MARK);
         out.extend_from_slice(&[self.kind.number(), self.codec.number(), self.width, 0]);
@@ -66,27 +67,36 @@ impl FrameHeader {
         put_u64(&mut out, self.times.0);
         put_u64(&mut out, self.times.1);
         put_u64(&mut out, self.body_sum);
-        let sum = checksum(&out, seed);
+        file.encode_fields(&mut out);
+        let sum = checksum(&out, file.seed());
         put_u64(&mut out, sum);
         out
     }
 
-    /// Decodes the header of the frame at `position` in a file whose checksums have this seed.
-    pub(crate) fn decode(bytes: &[u8], position: u64, seed: u64) -> Result<Self, Damage> {
+    /// Returns the part of the file's header that the frame at `position` repeats, if its checksum is right.
+    pub(crate) fn header_in(bytes: &[u8], position: u64) -> Option<Header> {
+        let start = Self::SIZE - 8 - Header::FIELDS_SIZE;
+        let header = Header::decode_fields(bytes.get(start..Self::SIZE - 8)?)?;
+        let is_sound = header.check_settings().is_ok() && position >= header.data_start();
+        (is_sound && Self::decode(bytes, position, &header).is_ok()).then_some(header)
+    }
+
+    /// Decodes the header of the frame at `position` in a file with this header.
+    pub(crate) fn decode(bytes: &[u8], position: u64, file: &Header) -> Result<Self, Damage> {
         let damage = |found: &str, expected: &str| Damage::new(found, expected).at(position);
         let bytes = bytes.get(..Self::SIZE).ok_or_else(|| damage("the end of the file", "a frame"))?;
         if bytes[..4] != MARK {
             return Err(damage("no frame", "one"));
         }
         let (fields, sum) = bytes.split_at(Self::SIZE - 8);
-        if checksum(fields, seed).to_be_bytes() != sum {
-            return Err(damage("a frame header with a wrong checksum", "the one of its first 72 bytes"));
+        if checksum(fields, file.seed()).to_be_bytes() != sum {
+            return Err(damage("a frame header with a wrong checksum", "the one of its first 120 bytes"));
         }
-        let header = Self::decode_fields(fields).filter(|header| header.position == position);
+        let header = Self::decode_fields(fields, file).filter(|header| header.position == position);
         header.ok_or_else(|| damage("a frame header with impossible numbers", "numbers within bounds"))
     }
 
-    fn decode_fields(bytes: &[u8]) -> Option<Self> {
+    fn decode_fields(bytes: &[u8], file: &Header) -> Option<Self> {
         let mut reader = Reader(bytes.get(4..)?);
         let number = reader.u8()?;
         let kind =
@@ -107,11 +117,12 @@ impl FrameHeader {
             times: (reader.u64()?, reader.u64()?),
             body_sum: reader.u64()?,
         };
+        let same = Header::decode_fields(reader.0)? == *file;
         let numbers =
             [header.position, header.first, header.body, header.raw, header.times.0, header.times.1];
         let bounded = numbers.iter().all(|number| *number < NUMBER_LIMIT);
         let rising = header.times.0 <= header.times.1 && header.first > 0;
-        (bounded && rising && header.body <= header.raw).then_some(header)
+        (same && bounded && rising && header.body <= header.raw).then_some(header)
     }
 
     /// Returns the bytes of the header that the index repeats.
@@ -132,11 +143,12 @@ mod tests {
 
     #[test]
     fn frame_headers_come_back_and_no_flipped_bit_is_taken_for_one() {
+        let position = 2_000_000;
         let header = FrameHeader {
             kind: Kind::Records,
             codec: Codec::Zstd,
             width: 1,
-            position: 5000,
+            position,
             first: 8,
             count: 3,
             commits: 2,
@@ -145,15 +157,21 @@ mod tests {
             times: (4, 9),
             body_sum: 77,
         };
-        let bytes = header.encode(5);
+        let file = Header::new(Codec::Zstd, [9; 16], 1);
+        let bytes = header.encode(&file);
         assert_eq!(bytes.len(), FrameHeader::SIZE);
-        assert_eq!(FrameHeader::decode(&bytes, 5000, 5).unwrap(), header);
-        assert!(FrameHeader::decode(&bytes, 5000, 6).is_err());
-        assert!(FrameHeader::decode(&bytes, 5001, 5).is_err());
+        assert_eq!(FrameHeader::decode(&bytes, position, &file).unwrap(), header);
+        assert_eq!(FrameHeader::header_in(&bytes, position), Some(file));
+        assert_eq!(FrameHeader::header_in(&bytes, position + 1), None);
+        for other in [Header { identity: [8; 16], ..file }, Header { created: 2, ..file }] {
+            assert!(FrameHeader::decode(&bytes, position, &other).is_err());
+        }
+        assert!(FrameHeader::decode(&bytes, position + 1, &file).is_err());
         for bit in 0..8 * bytes.len() {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(FrameHeader::decode(&flipped, 5000, 5).is_err(), "{bit}");
+            assert!(FrameHeader::decode(&flipped, position, &file).is_err(), "{bit}");
+            assert_eq!(FrameHeader::header_in(&flipped, position), None, "{bit}");
         }
         for wrong in [
             FrameHeader { body: 21, ..header },
@@ -162,7 +180,7 @@ mod tests {
             FrameHeader { times: (9, 4), ..header },
             FrameHeader { raw: u64::MAX, ..header },
         ] {
-            assert!(FrameHeader::decode(&wrong.encode(5), 5000, 5).is_err(), "{wrong:?}");
+            assert!(FrameHeader::decode(&wrong.encode(&file), position, &file).is_err(), "{wrong:?}");
         }
     }
 }

@@ -62,7 +62,9 @@ pub(crate) struct Header {
 impl Header {
     /// Encoded length without the zeros after it.
     pub(crate) const SIZE: usize = 72;
-    /// Length of the fields that heads repeat.
+    /// Where the fields start that heads and frames repeat.
+    pub(crate) const FIELDS: usize = 16;
+    /// Length of the fields that heads and frames repeat.
     pub(crate) const FIELDS_SIZE: usize = 48;
 
     pub(crate) fn new(codec: Codec, identity: [u8; 16], created: u64) -> Self {
@@ -94,7 +96,7 @@ impl Header {
 
     /// Returns the length of a new file.
     pub(crate) fn initial_length(&self) -> u64 {
-        self.data_start() + u64::from(self.page)
+        self.log_end() + u64::from(self.page)
     }
 
     /// Checks sizes that a caller requests for a new file.
@@ -175,6 +177,12 @@ impl Header {
         }
     }
 
+    /// Returns the damage of the copy after the log, if these bytes are not one.
+    pub(crate) fn damage_of_copy(&self, bytes: &[u8]) -> Option<Damage> {
+        let damage = || Damage::new("another header", "a copy of the first 72 bytes");
+        (bytes != self.encode()).then(|| damage().at(self.log_end()))
+    }
+
     pub(crate) fn decode_fields(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let (page, block, fan_out, log) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
@@ -205,9 +213,14 @@ impl Header {
         3 * u64::from(self.page)
     }
 
+    /// Returns the position after the log, where the copy of the header is.
+    pub(crate) fn log_end(&self) -> u64 {
+        self.log_start() + u64::from(self.log)
+    }
+
     /// Returns the position of the first frame.
     pub(crate) fn data_start(&self) -> u64 {
-        self.log_start() + u64::from(self.log)
+        self.log_end() + Self::SIZE as u64
     }
 
     /// Returns the log position of the first entry of a new file; it is not 0, so that zeros are never an entry.

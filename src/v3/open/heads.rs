@@ -1,9 +1,10 @@
-//! Determining which of the two heads is current while a writer may be writing one.
+//! Determining which of the two heads is current while a writer may be writing one, and checking the copy of the header.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Damage, Error, Result};
 use crate::storage::read_up_to;
+use crate::v3::format::Header;
 use crate::v3::format::head::{BadHead, Head};
 use crate::v3::shared::Shared;
 
@@ -21,6 +22,14 @@ fn read_page(file: &Shared, slot: u64) -> Result<Vec<u8>> {
 /// Reads the head in slot A, if `slot` is 0, or B.
 pub(crate) fn read_slot(file: &Shared, slot: u64) -> Result<std::result::Result<Head, BadHead>> {
     Ok(Head::decode(&read_page(file, slot)?, slot, &file.header))
+}
+
+/// Returns the damage of the copy of the header, if there is any.
+pub(crate) fn damaged_copy(file: &Shared) -> Result<Option<Damage>> {
+    let mut copy = [0; Header::SIZE];
+    let length = read_up_to(&*file.storage, &mut copy, file.header.log_end())
+        .map_err(file.failed("read the copy of the header of"))?;
+    Ok(file.header.damage_of_copy(&copy[..length]))
 }
 
 /// Returns the current head: the one that was current when reading started, or a newer one.

@@ -88,7 +88,7 @@ impl FrameSource {
     pub(crate) fn end_by_header(&self, position: u64) -> Result<u64> {
         let mut bytes = [0; FrameHeader::SIZE];
         read_up_to(&*self.file.storage, &mut bytes, position).map_err(self.file.failed("read"))?;
-        let header = FrameHeader::decode(&bytes, position, self.file.header.seed());
+        let header = FrameHeader::decode(&bytes, position, &self.file.header);
         header.map(|header| position + header.total()).map_err(|damage| self.file.corrupt(damage))
     }
 
@@ -213,7 +213,7 @@ impl FrameSource {
             if done < length - start {
                 return Err(self.file.unread(too_short(from + done as u64, to.min(end)), "read"));
             }
-            FrameHeader::decode(&bytes, position, self.file.header.seed())
+            FrameHeader::decode(&bytes, position, &self.file.header)
                 .map_err(|damage| self.file.corrupt(damage))
         };
         let header = read_to(position.saturating_add(length.max(FrameHeader::SIZE as u64)))?;
@@ -233,7 +233,7 @@ impl FrameSource {
         let at = usize::try_from(position - start).unwrap_or(usize::MAX);
         let known = usize::try_from(self.limit - start).unwrap_or(usize::MAX).min(bytes.len());
         let bytes = bytes.get(at..known).unwrap_or_default();
-        let header = FrameHeader::decode(bytes, position, self.file.header.seed()).map_err(invalid)?;
+        let header = FrameHeader::decode(bytes, position, &self.file.header).map_err(invalid)?;
         let end = usize::try_from(header.total()).unwrap_or(usize::MAX);
         let body = bytes.get(FrameHeader::SIZE..end).ok_or_else(|| {
             let found = format!("a frame of {} bytes", header.total());
@@ -292,12 +292,12 @@ mod tests {
             times: (5, 5),
             body_sum: checksum(&body, header.seed()),
         };
-        let encoded = frame.encode(header.seed());
+        let encoded = frame.encode(&header);
         write_all(&disk, &[&encoded[..], &body].concat(), 9000).unwrap();
         let child =
-            Child { position: 9000, length: 86, records: 3, time: 5, sum: FrameHeader::sum(&encoded) };
+            Child { position: 9000, length: 134, records: 3, time: 5, sum: FrameHeader::sum(&encoded) };
         let file = Shared::new(Opened::new(Path::new("some.capture"), Box::new(disk), 1), header, 1000);
-        (FrameSource { file: Arc::new(file), limit: 9086, open: None }, child)
+        (FrameSource { file: Arc::new(file), limit: 9134, open: None }, child)
     }
 
     #[test]
@@ -310,7 +310,7 @@ mod tests {
             (child, 4),
             (Child { records: 4, ..child }, 1),
             (Child { time: 6, ..child }, 1),
-            (Child { length: 87, ..child }, 1),
+            (Child { length: 135, ..child }, 1),
             (Child { sum: !child.sum, ..child }, 1),
         ] {
             assert!(source.cached_block(&wrong, first).is_none(), "{wrong:?}");

@@ -190,7 +190,7 @@ impl FrameWriter {
         self.check_standing()?;
         self.grow(end)?;
         let storage = &*self.file.storage;
-        let encoded = header.encode(self.file.header.seed());
+        let encoded = header.encode(&self.file.header);
         write_all(storage, &encoded, header.position)
             .and_then(|()| write_all(storage, body, header.position + FrameHeader::SIZE as u64))
             .map_err(self.file.failed("write to"))?;

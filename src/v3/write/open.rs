@@ -14,7 +14,7 @@ use crate::v3::format::entry::EntryHeader;
 use crate::v3::format::entry_builder::{Builder, Fields};
 use crate::v3::format::head::{FrameArea, Head};
 use crate::v3::log::{LogEntry, LogState, Ring, WINDOW, find_lost_entry, follow};
-use crate::v3::open::heads::read_slot;
+use crate::v3::open::heads::{damaged_copy, read_slot};
 use crate::v3::shared::Shared;
 use crate::write::options::{Making, Stats, SyncMode};
 
@@ -45,6 +45,7 @@ impl Writer {
         let begins = slots.map(|slot| slot.map_or(head.begin, |head| head.begin));
         let standing = file.storage.standing().map_err(file.failed("read the length of"))?;
         let mut writer = Self::new(file, right, options, state, begins, standing);
+        writer.repair_copy()?;
         writer.repair_slots(&head)?;
         writer.begin()?;
         Ok(writer)
@@ -86,6 +87,7 @@ impl Writer {
             write_all(&*file.storage, bytes, at).map_err(file.failed("write the header of"))
         };
         write(&start, header.page.into())?;
+        write(&header.encode(), header.log_end())?;
         if making == Making::InPlace {
             // Others see the file: a complete header means that everything else is complete.
             file.storage.sync().map_err(file.failed("sync"))?;
@@ -112,6 +114,16 @@ impl Writer {
             file.storage.sync().map_err(file.failed("sync"))?;
         }
         Ok(writer)
+    }
+
+    /// Writes the copy of the header again, if it is damaged.
+    fn repair_copy(&self) -> Result<()> {
+        let header = self.file.header;
+        if damaged_copy(&self.file)?.is_none() {
+            return Ok(());
+        }
+        write_all(&*self.file.storage, &header.encode(), header.log_end())
+            .map_err(self.file.failed("repair the header of"))
     }
 
     /// Writes the same state, with the next serial number, to a slot that is torn.
@@ -190,6 +202,7 @@ pub(crate) fn is_unmade(storage: &dyn Storage, length: u64, header: &Header) -> 
             clear_torn_header(&mut found, &repeated);
         }
     }
+    clear_copy(&mut found[in_memory(header.log_end())..], header);
     Ok(found.iter().all(|&byte| byte == 0))
 }
 
@@ -199,6 +212,17 @@ fn clear_torn_header(found: &mut [u8], header: &Header) {
     let torn = &mut found[..whole.len()];
     if *torn != whole && torn.iter().zip(&whole).all(|(&found, &made)| found == 0 || found == made) {
         torn.fill(0);
+    }
+}
+
+/// Overwrites the copy of the header, of which any part may have been written, with zeros.
+fn clear_copy(found: &mut [u8], header: &Header) {
+    let found = &mut found[..Header::SIZE];
+    let end = found.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    // The bytes after these are random, or differ between files with such a log.
+    let known = ..end.min(Header::FIELDS);
+    if found[known] == header.encode()[known] {
+        found.fill(0);
     }
 }
 

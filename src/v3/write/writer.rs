@@ -291,7 +291,7 @@ impl Writer {
     /// Truncates preallocated space that no commit uses.
     fn trim(&self) {
         let page = u64::from(self.file.header.page);
-        let length = self.state.frames.limit.next_multiple_of(page).max(self.file.header.data_start() + page);
+        let length = self.state.frames.limit.next_multiple_of(page).max(self.file.header.initial_length());
         // A file that was truncated further is left alone.
         if self.file.storage.length().is_ok_and(|now| length < now) {
             // A failure is harmless: the space may remain.

@@ -1,6 +1,6 @@
 //! Files that no writer has made, with correct checksums.
 
-use super::tests::{Sample, recovered};
+use super::{Sample, recovered};
 use crate::format::in_memory;
 use crate::simulation::random::Random;
 use crate::v3::format::checksum;
@@ -22,7 +22,7 @@ fn forged(sample: &Sample, random: &mut Random) -> Vec<u8> {
             2 | 3 => (sample.entries[random.below(sample.entries.len())].0.clone(), 0),
             _ => (sample.frames[random.below(sample.frames.len())].0.clone(), 8),
         };
-        if part.end > bytes.len() || part.end > in_memory(sample.header.data_start()) && start == 0 {
+        if part.end > bytes.len() || part.end > in_memory(sample.header.log_end()) && start == 0 {
             continue;
         }
         let at = part.start + start + random.below((part.len() - start).min(160));
@@ -38,11 +38,11 @@ fn forged(sample: &Sample, random: &mut Random) -> Vec<u8> {
             let sum = checksum(&bytes[part.start + 8..part.end], seed);
             bytes[part.start..part.start + 8].copy_from_slice(&sum.to_be_bytes());
         } else {
-            let (body, header) = (part.start + FrameHeader::SIZE, part.start + FrameHeader::SIZE - 8);
+            let (start, body) = (part.start, part.start + FrameHeader::SIZE);
             let sum = checksum(&bytes[body..part.end], seed);
-            bytes[header - 8..header].copy_from_slice(&sum.to_be_bytes());
-            let sum = checksum(&bytes[part.start..header], seed);
-            bytes[header..body].copy_from_slice(&sum.to_be_bytes());
+            bytes[start + 64..start + 72].copy_from_slice(&sum.to_be_bytes());
+            let sum = checksum(&bytes[start..body - 8], seed);
+            bytes[body - 8..body].copy_from_slice(&sum.to_be_bytes());
         }
     }
     // Without heads, the headers of frames are trusted.
