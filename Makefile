@@ -17,9 +17,10 @@ WINDOWS := x86_64-pc-windows-gnu
 MSVC := x86_64 aarch64
 ARM64 := aarch64-unknown-linux-gnu
 MUSL := x86_64-unknown-linux-musl
-CROSS_WHEEL := $(BIN)/maturin build --release --locked --zig --out dist
-# cargo with a C compiler and linker for other systems.
-WITH_ZIG := PATH="$(CURDIR)/$(BIN):$$PATH" cargo-zigbuild
+# The C compiler and linker for other systems is found by the Python of that virtual environment.
+FIND_ZIG := PATH="$(CURDIR)/$(BIN):$$PATH"
+CROSS_WHEEL := $(FIND_ZIG) maturin build --release --locked --zig --out dist
+WITH_ZIG := $(FIND_ZIG) cargo-zigbuild
 # The crate's tests for arm64, in an emulator.
 IN_ARM64 := CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
@@ -209,9 +210,12 @@ mingw:
 		|| { echo 'It takes the package gcc-mingw-w64-x86-64' >&2; exit 1; }
 
 .PHONY: test-musl
-test-musl: $(VENV)/group-cross ## Run the crate's tests, except the crash tests, with musl
+test-musl: $(VENV)/group-cross ## Run the crate's tests, except the crash tests, and the Python tests with musl
 	rustup target add $(MUSL)
 	$(WITH_ZIG) test --locked --profile fast --target $(MUSL) --lib --test core -- --skip simulation
+	rm -rf target/musl/dist
+	$(FIND_ZIG) maturin build --profile fast --locked --zig --target $(MUSL) --out target/musl/dist
+	$(BIN)/python tests/musl.py target/musl/dist/*.whl
 
 .PHONY: test-arm64
 test-arm64: emulator ## Run the crate's tests, except the crash tests, for arm64 in an emulator

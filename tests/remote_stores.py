@@ -20,6 +20,7 @@ import fsspec
 import obstore
 import pytest
 from capturefile import CaptureFile
+from forking import fork
 from object_server import ObjectServer
 from obstore.store import HTTPStore, S3Store
 from processes import PATIENCE
@@ -132,7 +133,7 @@ def test_spawned_workers_reopen_the_store(stored: Path) -> None:
 
 def test_a_forked_child_of_a_reader_gets_a_helpful_error(stored: Path) -> None:
     cf = capturefile.open(URL)
-    child = os.fork()
+    child = fork()
     if child == 0:
         told = False
         try:

@@ -1,13 +1,14 @@
 //! File identities, which show that two names refer to one file.
 
-#[cfg(unix)]
+#[cfg(all(unix, not(target_env = "musl")))]
 use std::fs;
 use std::fs::{File, Metadata};
 use std::io;
 #[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+#[cfg(not(target_env = "musl"))]
+use std::time::UNIX_EPOCH;
 
 #[cfg(windows)]
 use crate::windows;
@@ -68,26 +69,61 @@ impl Attributes {
         let numbers = (metadata.dev(), metadata.ino());
         #[cfg(windows)]
         let numbers = windows::file_id(file)?;
-        Ok(Self::new(numbers, metadata))
+        #[cfg(target_env = "musl")]
+        let birth = by_statx::birth_of(file);
+        #[cfg(not(target_env = "musl"))]
+        let birth = birth_in(&metadata);
+        Ok(Self::new(numbers, birth, metadata))
     }
 
     /// Returns the attributes of the file that `path` leads to.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
-        #[cfg(unix)]
-        return fs::metadata(path).map(|metadata| Self::new((metadata.dev(), metadata.ino()), metadata));
+        #[cfg(all(unix, not(target_env = "musl")))]
+        return fs::metadata(path)
+            .map(|metadata| Self::new((metadata.dev(), metadata.ino()), birth_in(&metadata), metadata));
+        #[cfg(target_env = "musl")]
+        return by_statx::open_to_look(path).and_then(|file| Self::of_file(&file));
         #[cfg(windows)]
         return windows::open_to_look(path).and_then(|file| Self::of_file(&file));
     }
 
-    fn new((device, inode): (u64, u64), metadata: Metadata) -> Self {
-        let since = |birth: SystemTime| birth.duration_since(UNIX_EPOCH).ok();
-        let nanoseconds = metadata.created().ok().and_then(since).map(|birth| birth.as_nanos());
-        let birth = nanoseconds.and_then(|birth| u64::try_from(birth).ok());
+    fn new((device, inode): (u64, u64), birth: Option<u64>, metadata: Metadata) -> Self {
         Self { identity: FileIdentity { device, inode, birth }, metadata }
     }
 }
 
+#[cfg(not(target_env = "musl"))]
+fn birth_in(metadata: &Metadata) -> Option<u64> {
+    let since = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
+}
+
+/// Creation times, which the standard library does not return with musl.
+#[cfg(target_env = "musl")]
+mod by_statx {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+
+    use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx};
+
+    /// Opens a file for its attributes only, which needs no right to read it.
+    pub(super) fn open_to_look(path: &Path) -> io::Result<File> {
+        Ok(open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into())
+    }
+
+    pub(super) fn birth_of(file: &File) -> Option<u64> {
+        let found = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
+        if !StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME) {
+            return None;
+        }
+        let seconds = u64::try_from(found.stx_btime.tv_sec).ok()?;
+        seconds.checked_mul(1_000_000_000)?.checked_add(found.stx_btime.tv_nsec.into())
+    }
+}
+
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -100,5 +136,19 @@ mod tests {
         }
         assert!(!image.is_same_file(FileIdentity { inode: 3, ..image }));
         assert!(!image.is_same_file(FileIdentity { device: 2, ..image }));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no such call")]
+    fn a_file_is_identified_by_its_creation_time_if_the_file_system_records_it() {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let identity = FileIdentity::of_file(file.as_file()).unwrap();
+        let found = statx(file.as_file(), c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
+        let is_recorded = found.is_ok_and(|found| found.stx_mask & StatxFlags::BTIME.bits() != 0);
+        assert_eq!(identity.birth.is_some(), is_recorded);
+        assert_eq!(Attributes::at(file.path()).unwrap().identity, identity);
     }
 }
