@@ -116,6 +116,18 @@ def test_recover_needs_a_target_or_a_dry_run(damaged: Path, arguments: list[str]
     assert b"--dry-run" in done.stderr
 
 
+def test_recover_refuses_a_file_that_never_was_a_capture_file(numbers: Path, tmp_path: Path) -> None:
+    text, target = tmp_path / "text.txt", tmp_path / "new.capture"
+    text.write_text("hello\n" * 10_000)
+    done = run("recover", text, target)
+    assert (done.returncode, done.stdout, target.exists()) == (FAILED, b"", False)
+    assert_one_line(done.stderr)
+    assert b'"MioCapture' in done.stderr
+    numbers.write_bytes(bytes(4096) + numbers.read_bytes()[4096:])
+    assert run("recover", numbers, target).returncode in (0, 3)
+    assert count_of(target) == 20
+
+
 def test_recover_says_how_to_replace_a_file(numbers: Path) -> None:
     other = make(numbers.with_name("other.capture"))
     done = run("recover", numbers, other)

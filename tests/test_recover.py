@@ -578,11 +578,21 @@ def test_everything_outside_any_destroyed_ranges_is_recovered(recovered: Callabl
         assert outcome.records == sample.without(outcome.lost)
 
 
-def test_noise_and_empty_files_give_an_empty_file(recovered: Callable[..., Outcome]) -> None:
+def test_noise_and_empty_files_are_refused(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    target.write_bytes(b"old")
     for data in (b"", b"x", bytes(500_000), random.Random(1).randbytes(300_000), b"some text\n" * 30_000):
-        outcome = recovered(data)
-        assert (outcome.records, outcome.report.complete, outcome.report.expected) == ([], False, None)
-        assert outcome.report.problems
+        source.write_bytes(data)
+        for place in (None, target, tmp_path / "new"):
+            with pytest.raises(capturefile.InvalidCaptureFile, match="is not a sound capture file"):
+                capturefile.recover(source, place, overwrite=True)
+        assert (target.read_bytes(), sorted(tmp_path.iterdir())) == (b"old", [source, target])
+
+
+def test_a_header_alone_is_recovered(marked: Sample, recovered: Callable[..., Outcome]) -> None:
+    outcome = recovered(marked.data[:4096])
+    assert (outcome.records, outcome.report.complete, outcome.report.expected) == ([], False, None)
+    assert outcome.report.problems
 
 
 def test_old_frames_after_the_end_are_reported_as_uncertain(tmp_path: Path, recovered: Callable[..., Outcome]) -> None:

@@ -163,8 +163,10 @@ def test_each_commit_of_format_3_has_a_time_by_which_its_records_are_found(path:
         assert cf.record_number_at(before) == 1
         with pytest.raises(IndexError):
             cf.commit_time(3002)
-        with pytest.raises(TypeError):
-            cf.record_number_at(datetime(2020, 1, 1))
+        assert cf.record_number_at(datetime.min.replace(tzinfo=UTC)) == 1
+        for time_given, said in ((datetime(2020, 1, 1), "one without a time zone"), (0, "int"), (None, "NoneType")):
+            with pytest.raises(TypeError, match=f"time must be an aware datetime, not {said}"):
+                cf.record_number_at(time_given)  # type: ignore[arg-type]
         cf.rollback()
     with CaptureFile(path) as cf:
         times = [cf.commit_time(number) for number in (1, 1000, 1001, 2001, 3000)]

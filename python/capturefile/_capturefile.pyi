@@ -1526,7 +1526,8 @@ def recover(
         FileExistsError: The target exists, and `overwrite` is false.
         ValueError: The target is the source.
         CaptureFileAlreadyOpen: The target is being written.
-        InvalidCaptureFile: The source is not a regular file, keeps being written, or has a circular index.
+        InvalidCaptureFile: The source is not a regular file, keeps being written, has a circular index, or has
+            neither a header nor anything to recover.
         OSError: A file cannot be read or written.
 
     Examples:

@@ -3,13 +3,14 @@
 use std::ffi::{CStr, CString};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pyo3::exceptions::{
     PyLookupError, PyOverflowError, PyTypeError, PyUnicodeDecodeError, PyUnicodeError, PyValueError,
 };
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyDateTime, PyMemoryView, PyString};
 
 use super::errors::quoted;
 
@@ -321,6 +322,31 @@ impl RecordNumber {
     /// Returns the number, counting negative ones from the end of `count` records; 0 is below the first.
     pub(super) fn in_file_of(self, count: u64) -> u64 {
         u64::try_from(self.0).unwrap_or_else(|_| (count + 1).saturating_sub(self.0.unsigned_abs()))
+    }
+}
+
+/// A time from Python: a `datetime` with a time zone.
+pub(super) struct AwareTime(pub(super) SystemTime);
+
+impl<'py> FromPyObject<'_, 'py> for AwareTime {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let refused =
+            |got: &str| Err(PyTypeError::new_err(format!("time must be an aware datetime, not {got}")));
+        if object.cast::<PyDateTime>().is_err() {
+            return refused(&object.get_type().name()?.to_string());
+        }
+        if object.call_method0("utcoffset")?.is_none() {
+            return refused("one without a time zone");
+        }
+        // Times before 1970 cannot be converted; no commit is that old.
+        match object.extract::<SystemTime>() {
+            Err(error) if error.is_instance_of::<PyValueError>(object.py()) => {
+                Ok(Self(SystemTime::UNIX_EPOCH))
+            }
+            time => time.map(Self),
+        }
     }
 }
 

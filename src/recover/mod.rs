@@ -181,7 +181,7 @@ impl<'a> RecoverOptions<'a> {
     /// # Errors
     ///
     /// [`Error::Io`] if the source cannot be read, or if the callback ends the work; [`Error::Corrupt`] if the source
-    /// is not a regular file, keeps being written, or has a circular index.
+    /// is not a regular file, keeps being written, has a circular index, or has neither a header nor anything to recover.
     ///
     /// # Examples
     ///
@@ -240,8 +240,14 @@ impl<'a> Damaged<'a> {
         let mut recovery = Recovery::default();
         let (metadata, monitor) = match self {
             Self::V2 { mut source, sizes } => {
+                let header_damage = sizes.damage.clone();
                 let mut sink = Sink::new(target, &mut recovery, keep_numbers, &source.raw);
                 let metadata = recover_records(&mut source, *sizes, &mut sink)?;
+                if let Some(damage) = header_damage
+                    && found_nothing(sink.recovery)
+                {
+                    return Err(Error::corrupt(&source.raw.path, damage));
+                }
                 (metadata, source.raw.monitor.clone())
             }
             Self::V3 { raw, file } => {
@@ -257,6 +263,11 @@ impl<'a> Damaged<'a> {
     }
 }
 
+/// Returns whether there is neither a commit nor a record nor metadata, as in a file that never was a capture file.
+fn found_nothing(recovery: &Recovery) -> bool {
+    recovery.expected.is_none() && recovery.record_count == 0 && recovery.last_metadata.is_none()
+}
+
 /// Writes everything that can be read of the damaged file at `source` to a new, intact file at `target`. The
 /// source is not changed. Frames, index nodes, master nodes or the header may be destroyed, and the file may
 /// be truncated.
@@ -270,7 +281,7 @@ impl<'a> Damaged<'a> {
 ///
 /// [`Error::Io`] if the target exists, or a file cannot be read or written; [`Error::InvalidOption`] if the target is
 /// the source; [`Error::Locked`] if the target is being written; [`Error::Corrupt`] if the source is not a regular
-/// file, keeps being written, or has a circular index.
+/// file, keeps being written, has a circular index, or has neither a header nor anything to recover.
 ///
 /// # Examples
 ///

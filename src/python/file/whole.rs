@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 
-use crate::python::convert::{RecordNumber, to_bytes};
+use crate::python::convert::{AwareTime, RecordNumber, to_bytes};
 use crate::python::iterators::BlockIterator;
 
 use super::CaptureFile;
@@ -275,8 +275,8 @@ impl CaptureFile {
     ///     ...     moments.record_number_at(moments.commit_time(1))
     ///     1
     ///     1
-    fn record_number_at(&self, py: Python<'_>, time: SystemTime) -> PyResult<Option<u64>> {
-        let snapshot = self.snapshot(py)?;
+    fn record_number_at(&self, py: Python<'_>, time: AwareTime) -> PyResult<Option<u64>> {
+        let (snapshot, AwareTime(time)) = (self.snapshot(py)?, time);
         Ok(py.detach(|| snapshot.record_number_at(time))?)
     }
 }
