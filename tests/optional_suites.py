@@ -75,10 +75,10 @@ SUITES = (
     Suite("test-view", 150, missing_program("chromium")),
     Suite("test-data", 180),
     Suite("check-windows", 190, missing_program("rustup")),
-    Suite("test-musl", 200, missing_program("rustup")),
     Suite("test-mutants", 400),
     Suite("test-arm64", 500, nothing_to_emulate_with("qemu-aarch64-static")),
     Suite("test-windows", 600, nothing_to_emulate_with("wine64", "/usr/lib/wine/wine64")),
+    Suite("test-musl", 1000, lambda: missing_program("rustup")() or missing_program("apt-get")()),
 )
 """The cheapest first: torch alone takes several gigabytes."""
 
