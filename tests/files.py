@@ -27,12 +27,13 @@ def write(path: Path, *records: str | bytes, metadata: bytes | None = None) -> N
 
 
 def damage(path: Path) -> None:
-    """Overwrites the second half of the last compressed block of records."""
+    """Overwrites the end of the last compressed block of records."""
     with CaptureFile(path) as cf:
         blocks = [(block.position, block.compressed_size) for block in cf.blocks() if block.records]
     position, size = next((at, size) for at, size in reversed(blocks) if at is not None and size is not None)
     content = bytearray(path.read_bytes())
-    content[position + size // 2 : position + size] = bytes(size - size // 2)
+    part = min(size // 2, 64)
+    content[position + size - part : position + size] = bytes(part)
     path.write_bytes(content)
 
 

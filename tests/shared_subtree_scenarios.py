@@ -245,6 +245,7 @@ CALLS: dict[str, Callable[[CaptureFile[bytes], int], Any]] = {
     "rotating.RotatingReader.__len__ __bool__ files record_count record_at first_record get_metadata "
     "refresh": lambda cf, _: _read_log(cf, _ask_a_log),
     "rotating.RotatingReader.__iter__": lambda cf, _: _read_log(cf, _exhaust),
+    "rotating.RotatingReader._repr_html_": lambda cf, _: _read_log(cf, lambda log: log._repr_html_()),
     "rotating.RotatingReader.__getitem__": lambda cf, _: _read_log(cf, lambda log: log[::1000]),
     "rotating.RotatingReader.find": lambda cf, _: _read_log(cf, lambda log: log.find(b"nowhere")),
     "rotating.RotatingReader.find_all": lambda cf, _: _read_log(cf, lambda log: _exhaust(log.find_all("key", 1))),

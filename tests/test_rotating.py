@@ -422,7 +422,7 @@ def test_a_file_with_records_that_is_not_in_the_manifest_is_never_deleted(folder
     write_files(folder, 3)
     (folder / manifest.NAME).write_bytes(old_manifest)
     with pytest.raises(
-        capturefile.InvalidCaptureFile, match=r"000003.capture' has 3 records, but is not in the manifest"
+        capturefile.InvalidCaptureFile, match=r"000003.capture' has 3 records, but is not in the folder's manifest"
     ):
         RotatingWriter(folder)
     assert (folder / "00000000000000000003.capture").exists()

@@ -1041,7 +1041,7 @@ class _Pattern:
 
     def __new__(cls, pattern: str, *, ignore_case: bool) -> Self: ...
     def is_in(self, record: bytes) -> bool:
-        """Whether the pattern is found in `record`."""
+        """Returns whether the pattern is found in `record`."""
 
     def spans(self, record: bytes) -> list[tuple[int, int]]:
         """Returns the start and the end of each match in `record` that is not empty."""

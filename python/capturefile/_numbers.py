@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, SupportsIndex
+
+# `typing` takes longer to import than everything else that a command needs.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, SupportsIndex
 
 _LIMIT = 10**100
 """A number greater than that of any record. Python refuses to print an integer with thousands of digits."""

@@ -156,8 +156,12 @@ impl Sample {
         for part in destroyed {
             bytes[part.clone()].iter_mut().enumerate().for_each(|(at, byte)| *byte = fill(at));
         }
-        let (recovery, records, metadata) = recovered(bytes, true).unwrap();
         let left = self.left(destroyed);
+        let (recovery, records, metadata) = match recovered(bytes, true) {
+            // Nothing shows any more that it was a capture file.
+            Err(Error::Corrupt { .. }) if left.is_empty() => return Recovery::default(),
+            found => found.unwrap(),
+        };
         let lost = |number: u64| recovery.lost.iter().any(|lost| (lost.first..=lost.last).contains(&number));
         let uncertain = |number: u64| recovery.uncertain.iter().any(|numbers| numbers.contains(&number));
         let highest = left.keys().max().copied().unwrap_or(0);

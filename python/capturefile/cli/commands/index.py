@@ -54,8 +54,7 @@ def _index(options: argparse.Namespace, _output: BinaryIO) -> int:
         raise WrongUsage(f"{options.file} has no index yet: name its keys, as in {command}")
     with ending_cleanly(), progress("index", "records") as shown:
         last = capturefile.index(options.file, *options.keys, progress=shown.at)
-    with capturefile.open(place) as file:
-        say(f"{place} covers {counted(last, 'record')}, in {file.info().file_limit:,} bytes")
+    say(f"{place} covers {counted(last, 'record')}")
     if options.keys:
         with opened(options.file) as source:
             report_no_json(source, source.everything(), "an index finds")
