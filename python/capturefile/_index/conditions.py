@@ -10,6 +10,7 @@ from capturefile._fields.expressions import constant, path_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from capturefile import CaptureFile
@@ -49,27 +50,38 @@ def possible(
 
 
 def _possible(view: View, node: ast.expr) -> Ranges | None:
-    from capturefile._index.ranges import intersection, union
-
     match node:
         case ast.BoolOp(op=ast.And(), values=values):
-            known = [found for value in values if (found := _possible(view, value)) is not None]
-            return reduce(intersection, known) if known else None
+            return _in_all(_possible(view, value) for value in values)
         case ast.BoolOp(values=values):
-            parts = [_possible(view, value) for value in values]
-            known = [part for part in parts if part is not None]
-            return union(each for part in known for each in part) if len(known) == len(parts) else None
+            return _in_any(_possible(view, value) for value in values)
         case ast.Compare():
             sides = [node.left, *node.comparators]
             pairs = zip(node.ops, sides[:-1], sides[1:], strict=True)
-            known = [found for pair in pairs if (found := _compared(view, *pair)) is not None]
-            return reduce(intersection, known) if known else None
+            return _in_all(_compared(view, *pair) for pair in pairs)
         case ast.Call(
             func=ast.Attribute(value=subject, attr="startswith"), args=[ast.Constant(value=str() as text)]
         ) if (key := _key(view, subject)) is not None:
             start = text.encode(errors="surrogatepass")
             return view.between(key, texts=(start, start + AFTER_ANY))
     return None
+
+
+def _in_all(parts: Iterable[Ranges | None]) -> Ranges | None:
+    """Returns the records that are in all parts; a part of which nothing is known excludes none."""
+    from capturefile._index.ranges import intersection
+
+    known = [part for part in parts if part is not None]
+    return reduce(intersection, known) if known else None
+
+
+def _in_any(parts: Iterable[Ranges | None]) -> Ranges | None:
+    """Returns the records that are in any of the parts; None if nothing is known of one."""
+    from capturefile._index.ranges import union
+
+    parts = list(parts)
+    known = [part for part in parts if part is not None]
+    return union(each for part in known for each in part) if len(known) == len(parts) else None
 
 
 def _key(view: View, node: ast.expr) -> int | None:
@@ -84,7 +96,7 @@ def _compared(view: View, kind: ast.cmpop, left: ast.expr, right: ast.expr) -> R
     if key is None:
         return None
     if operation is ast.In and isinstance(right, ast.List | ast.Tuple | ast.Set):
-        return _any_of(view, key, [constant(part) for part in right.elts])
+        return _in_any(view.equal(key, constant(part)) for part in right.elts)
     try:
         value = constant(right)
     except ValueError:
@@ -92,14 +104,6 @@ def _compared(view: View, kind: ast.cmpop, left: ast.expr, right: ast.expr) -> R
     if operation in (ast.Eq, ast.Is):
         return view.equal(key, value)
     return _ordered(view, key, operation, value)
-
-
-def _any_of(view: View, key: int, values: list[Any]) -> Ranges | None:
-    from capturefile._index.ranges import union
-
-    parts = [view.equal(key, value) for value in values]
-    known = [part for part in parts if part is not None]
-    return union(each for part in known for each in part) if len(known) == len(parts) else None
 
 
 def _ordered(view: View, key: int, operation: type[ast.cmpop], value: object) -> Ranges | None:

@@ -19,6 +19,9 @@ const FIRST_CHUNK: u64 = 1 << 12;
 const MAX_CHUNK: u64 = 1 << 20;
 /// This many frames that agree are enough.
 const ENOUGH: u32 = 16;
+/// Maximum number of headers among which the search decides. A file has one; others are of records that look like
+/// frames, or forged, and looking through any number of them would take for ever.
+const MAX_HEADERS: usize = 256;
 
 /// A frame, with its entry as an index would have it.
 pub(super) struct FoundFrame {
@@ -60,19 +63,19 @@ fn may_be_frame(bytes: &[u8], position: u64) -> bool {
 pub(super) fn find_copy(raw: &Raw<'_>) -> Result<Option<Header>> {
     let mut found: Vec<(Header, u32)> = Vec::new();
     let enough = find(raw, 0..raw.length, &[FRAME, COPY], |position, bytes| {
-        let header = header_at(raw, position, bytes)?;
-        let Some(header) = header else {
+        let Some(header) = header_at(raw, position, bytes)? else {
             return Ok(None);
         };
-        let known = found.iter_mut().find(|(known, _)| *known == header);
-        let votes = known.map_or(1, |(_, votes)| {
-            *votes += 1;
-            *votes
-        });
-        if votes == 1 {
-            found.push((header, votes));
+        let known = found.iter().position(|(known, _)| *known == header);
+        if known.is_none() && found.len() == MAX_HEADERS {
+            return Ok(None);
         }
-        Ok((votes >= ENOUGH).then_some(header))
+        let at = known.unwrap_or_else(|| {
+            found.push((header, 0));
+            found.len() - 1
+        });
+        found[at].1 += 1;
+        Ok((found[at].1 >= ENOUGH).then_some(header))
     })?;
     let most = || found.iter().rev().max_by_key(|(_, votes)| *votes).map(|(header, _)| *header);
     Ok(enough.or_else(most))
